@@ -12,20 +12,10 @@ export const MAX_PLANS_AT_FIRST_SIGHT = 24;
 /** Keys remembered of plans that ran once. Safe bound. */
 export const MAX_SEEN_KEYS = 1024;
 
-// ---- Small plans, run by kernels of the binding (small/smallPlans.ts) ----
+// ---- Plans run by kernels of the binding (small/smallPlans.ts) ----
 
-/** Nanoseconds of a plan, as plan.h estimates them, that is never compiled: a session gains nothing there. */
-export const MAX_SMALL_NANOSECONDS = 2e6;
-/**
- * Nanoseconds for each TensorFlow op up to which a plan runs here until it is compiled. Measured on 12 programs: op by op, plans
- * take 10 to 15 µs an op and 0.35 of the estimate (on both cores), here 0.65 of it (on one).
- */
-export const OP_NANOSECONDS = 50e3;
-/**
- * Estimated nanoseconds for each op that runs here take until a session is opened. Measured: 200 to 300 µs an op to open and
- * to run for the first time; a compiled plan then takes about 0.3 of the estimate less. So waiting costs as much as opening.
- */
-export const COMPILING_PAYS = 800e3;
+/** Nanoseconds of opening a session and of its first run, for each TensorFlow op. Measured on 12 programs: 200 to 300 µs. */
+export const COMPILING_NANOSECONDS = 250e3;
 /** Plans kept; the least recently used is dropped first. Safe bound: some kilobytes each. */
 export const MAX_SMALL_PLANS = 512;
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -52,31 +53,6 @@ void WaitForAll() {
   running.ended.wait(lock, [] { return running.count == 0; });
 }
 
-// Flushes denormals to 0, as TensorFlow's own threads do: arithmetic with denormals is a hundred times slower.
-class FlushDenormals {
- public:
-  FlushDenormals() : before_(Get()) { Set(before_ | FLUSH); }
-  ~FlushDenormals() { Set(before_); }
-
- private:
-#if defined(__SSE__)
-  // Denormal outputs, and denormal inputs.
-  static constexpr unsigned FLUSH = 0x8040;
-  static unsigned Get() { return __builtin_ia32_stmxcsr(); }
-  static void Set(unsigned control) { __builtin_ia32_ldmxcsr(control); }
-  const unsigned before_;
-#elif defined(__aarch64__)
-  static constexpr uint64_t FLUSH = 1 << 24;
-  static uint64_t Get() {
-    uint64_t control;
-    asm volatile("mrs %0, fpcr" : "=r"(control));
-    return control;
-  }
-  static void Set(uint64_t control) { asm volatile("msr fpcr, %0" ::"r"(control)); }
-  const uint64_t before_;
-#endif
-};
-
 // RunOptions with inter_op_thread_pool = -1: ops run on the calling thread.
 const unsigned char HERE[] = {0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01};
 
@@ -100,7 +76,7 @@ struct Call {
                     outputs.data(), static_cast<int>(outputs.size()), nullptr, 0, nullptr, status.status);
     };
     if (alone) {
-      const FlushDenormals flush;
+      const layerwise::FlushDenormals flush;
       const TF_Buffer options = {HERE, sizeof(HERE), nullptr};
       run(&options);
     } else {
@@ -140,6 +116,9 @@ struct Call {
   }
 };
 
+// Bytes of intermediate values that are kept from plan to plan: making room for more takes little of the time of such plans.
+constexpr size_t KEPT = size_t{1} << 26;
+
 // State of one environment (the main thread's, a worker's).
 struct State {
   TFJSBackend *backend;
@@ -147,8 +126,9 @@ struct State {
   int32_t next = 0;
   std::map<int32_t, layerwise::Plan> plans;
   int32_t nextPlan = 0;
-  // Intermediate values of the plan that is running.
-  std::vector<char> arena;
+  // Intermediate values of the plan that is running; kept for the next one if it isn't too large.
+  std::unique_ptr<char[]> arena;
+  size_t room = 0;
 };
 
 bool GetTyped(napi_env env, napi_value array, napi_typedarray_type expected, void **data, size_t *length) {
@@ -158,26 +138,29 @@ bool GetTyped(napi_env env, napi_value array, napi_typedarray_type expected, voi
   return type == expected;
 }
 
-// Reads a small plan. Returns its id, -1 for one that has something unknown, -2 for one that is too large.
+// Reads a plan for some threads, and writes what it costs: nanoseconds of its own, then TensorFlow's. Returns its id, or -1 for
+// one that has something unknown.
 napi_value OpenPlan(napi_env env, napi_callback_info info) {
-  napi_value args[2];
-  size_t count = 2;
+  napi_value args[3];
+  size_t count = 3;
   State *state;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)),
                         nullptr);
-  void *code;
-  size_t length;
-  double budget;
+  void *code, *costs;
+  size_t length, wanted;
+  int32_t threads;
   if (!GetTyped(env, args[0], napi_int32_array, &code, &length)) return nullptr;
-  ENSURE_NAPI_OK_RETVAL(env, napi_get_value_double(env, args[1], &budget), nullptr);
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[1], &threads), nullptr);
+  if (!GetTyped(env, args[2], napi_float64_array, &costs, &wanted)) return nullptr;
+  int32_t id = -1;
   layerwise::Plan plan;
-  const auto refusal = plan.Read(static_cast<const int32_t *>(code), static_cast<int64_t>(length), budget);
-  napi_value result;
-  int32_t id = -static_cast<int32_t>(refusal);
-  if (refusal == layerwise::Plan::Refusal::NONE) {
+  if (wanted == 2 && plan.Read(static_cast<const int32_t *>(code), static_cast<int64_t>(length), threads)) {
+    static_cast<double *>(costs)[0] = plan.costs().own;
+    static_cast<double *>(costs)[1] = plan.costs().library;
     id = state->nextPlan++;
     state->plans.emplace(id, std::move(plan));
   }
+  napi_value result;
   ENSURE_NAPI_OK_RETVAL(env, napi_create_int32(env, id, &result), nullptr);
   return result;
 }
@@ -194,7 +177,7 @@ napi_value ClosePlan(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// Tensors that a running plan reads, until it has ended.
+// Tensors that a running plan reads or writes, until it has ended.
 struct Resolved {
   std::vector<TF_Tensor *> tensors;
   ~Resolved() {
@@ -229,7 +212,7 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
   }
   TF_AutoStatus status;
   Resolved resolved;
-  std::vector<char *> roots(leaves.size() + 2);
+  std::vector<char *> roots(leaves.size() + 2 + outputs.size());
   for (uint32_t i = 0; i < given; i++) {
     napi_value leaf;
     ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, args[1], i, &leaf), nullptr);
@@ -258,19 +241,16 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
       return nullptr;
     }
   }
-  if (state->arena.size() < static_cast<size_t>(plan.bytes()) + 64) state->arena.resize(plan.bytes() + 64);
-  const auto address = reinterpret_cast<uintptr_t>(state->arena.data());
-  bool done;
-  {
-    const FlushDenormals flush;
-    done = plan.Run(roots, reinterpret_cast<char *>((address + 63) / 64 * 64));
-  }
-  napi_value result;
-  ENSURE_NAPI_OK_RETVAL(env, napi_get_boolean(env, done, &result), nullptr);
-  if (!done) return result;
-  const auto source = [&](const layerwise::Plan::Port &port) { return roots[port.at.root] + port.at.offset; };
   uint32_t read;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_array_length(env, args[2], &read), nullptr);
+  void *ids;
+  size_t makes;
+  if (!GetTyped(env, args[3], napi_int32_array, &ids, &makes)) return nullptr;
+  if (read + makes != outputs.size()) {
+    NAPI_THROW_ERROR(env, "%zu outputs were expected, not %zu", outputs.size(), read + makes);
+    return nullptr;
+  }
+  char **results = roots.data() + leaves.size() + 2;
   for (uint32_t i = 0; i < read; i++) {
     napi_value array;
     napi_typedarray_type type;
@@ -278,29 +258,48 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
     void *data;
     ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, args[2], i, &array), nullptr);
     ENSURE_NAPI_OK_RETVAL(env, napi_get_typedarray_info(env, array, &type, &length, &data, nullptr, nullptr), nullptr);
-    if (i >= outputs.size() || length != static_cast<size_t>(outputs[i].shape.Count())) {
+    if (length != static_cast<size_t>(outputs[i].shape.Count())) {
       NAPI_THROW_ERROR(env, "Output %u has another size", i);
       return nullptr;
     }
-    if (length > 0) memcpy(data, source(outputs[i]), outputs[i].Bytes());
+    results[i] = static_cast<char *>(data);
   }
-  void *made;
-  size_t makes;
-  if (!GetTyped(env, args[3], napi_int32_array, &made, &makes)) return nullptr;
-  if (read + makes != outputs.size()) {
-    NAPI_THROW_ERROR(env, "%zu outputs were expected, not %zu", outputs.size(), read + makes);
-    return nullptr;
+  Resolved made;
+  for (size_t i = read; i < outputs.size(); i++) {
+    const auto &port = outputs[i];
+    TF_Tensor *tensor =
+        TF_AllocateTensor(static_cast<TF_DataType>(port.type), port.shape.sizes, port.shape.rank, port.Bytes());
+    made.tensors.push_back(tensor);
+    results[i] = static_cast<char *>(TF_TensorData(tensor));
+  }
+  const size_t room = static_cast<size_t>(plan.bytes()) + 64;
+  if (state->room < room) {
+    state->arena.reset();
+    state->arena.reset(new (std::nothrow) char[room]);
+    state->room = state->arena == nullptr ? 0 : room;
+  }
+  const auto address = reinterpret_cast<uintptr_t>(state->arena.get());
+  bool done = state->arena != nullptr;
+  if (done) {
+    const layerwise::FlushDenormals flush;
+    done = plan.Run(roots, reinterpret_cast<char *>((address + 63) / 64 * 64));
+  }
+  napi_value result;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_boolean(env, done, &result), nullptr);
+  if (!done) return result;
+  for (size_t i = 0; i < outputs.size(); i++) {
+    const auto &port = outputs[i];
+    const char *source = roots[port.at.root] + port.at.offset;
+    if (source != results[i] && port.Bytes() > 0) memcpy(results[i], source, port.Bytes());
   }
   for (size_t i = 0; i < makes; i++) {
-    const auto &port = outputs[read + i];
-    const size_t bytes = port.Bytes();
-    TF_Tensor *tensor =
-        TF_AllocateTensor(static_cast<TF_DataType>(port.type), port.shape.sizes, port.shape.rank, bytes);
-    if (bytes > 0) memcpy(TF_TensorData(tensor), source(port), bytes);
-    TFE_TensorHandle *handle = TFE_NewTensorHandle(tensor, status.status);
-    TF_DeleteTensor(tensor);
+    TFE_TensorHandle *handle = TFE_NewTensorHandle(made.tensors[i], status.status);
     ENSURE_TF_OK_RETVAL(env, status, nullptr);
-    static_cast<int32_t *>(made)[i] = (state->backend->*MemberOf(NewHandle()))(handle);
+    static_cast<int32_t *>(ids)[i] = (state->backend->*MemberOf(NewHandle()))(handle);
+  }
+  if (state->room > KEPT) {
+    state->arena.reset();
+    state->room = 0;
   }
   return result;
 }
@@ -481,7 +480,7 @@ napi_value Init(napi_env env, napi_value exports) {
   if (InitTFNodeJSBinding(env, exports) == nullptr) return nullptr;
   void *backend;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_instance_data(env, &backend), nullptr);
-  auto *state = new State{static_cast<TFJSBackend *>(backend), {}, 0, {}, 0, {}};
+  auto *state = new State{static_cast<TFJSBackend *>(backend), {}, 0, {}, 0, nullptr, 0};
   // Waits for running calls before the backend, and with it the sessions, is destroyed.
   ENSURE_NAPI_OK_RETVAL(
       env, napi_add_env_cleanup_hook(env, [](void *data) { delete static_cast<State *>(data); }, state), nullptr);

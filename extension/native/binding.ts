@@ -96,15 +96,16 @@ export interface NativeBinding {
   finishGraph(call: number): FinishedCall;
 
   /**
-   * Added by binding.cc: reads a plan that kernels of the binding compute, without TensorFlow, and returns its id, or a negative
-   * number: -1 for a plan with something unknown, -2 for one that would take longer.
+   * Added by binding.cc: reads a plan that kernels of the binding compute, without TensorFlow, and returns its id, or -1 for a
+   * plan with something unknown.
    * @param code See planWriter.ts
-   * @param budget Nanoseconds
+   * @param threads How many may share the work of an op
+   * @param costs The nanoseconds that a run takes are written here, roughly: here, then as a graph of TensorFlow's
    */
-  openPlan(code: Int32Array, budget: number): number;
+  openPlan(code: Int32Array, threads: number, costs: Float64Array): number;
 
   /**
-   * Added by binding.cc: runs a plan on this thread. Of its outputs the first are written into `fetched`, and new tensors are made
+   * Added by binding.cc: runs a plan on this thread, with others for large ops. Of its outputs the first are written into `fetched`, and new tensors are made
    * of the others.
    * @param leaves Ids of tensors, or their values
    * @param made The new tensors' ids are written here

@@ -7,9 +7,11 @@ inline Vector Load(const float *p) { return *reinterpret_cast<const Vector *>(p)
 inline void Store(float *p, Vector v) { *reinterpret_cast<Vector *>(p) = v; }
 inline Vector Splat(float x) { return Vector{} + x; }
 inline float SumLanes(Vector v) {
-  float sum = 0;
-  for (int i = 0; i < LANES; i++) sum += v[i];
-  return sum;
+  float parts[LANES];
+  Store(parts, v);
+  for (int width = LANES / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; i++) parts[i] += parts[i + width];
+  return parts[0];
 }
 
 // ---- Functions of numbers, written so that loops of them can be vectorized ----
@@ -624,130 +626,8 @@ bool TopK(const Call &c) {
   return true;
 }
 
-// ---- Products ----
-
-// A matrix by its strides: its transpose is the same numbers with both exchanged.
-struct Left {
-  const float *at;
-  int64_t row, column;
-};
-
-// Terms that are added as floats one after the other: sums of these are added in turn, so that long ones keep their digits.
-constexpr int64_t TERMS = 256;
-
-template <int ROWS, int VECTORS>
-void Block(int64_t depth, Left a, const float *b, int64_t ldb, float *out, int64_t ldo) {
-  for (int64_t from = 0; from < depth; from += TERMS) {
-    Vector sums[ROWS][VECTORS] = {};
-    for (int64_t p = from, end = std::min(depth, from + TERMS); p < end; p++) {
-      Vector y[VECTORS];
-      for (int v = 0; v < VECTORS; v++) y[v] = Load(b + p * ldb + v * LANES);
-      for (int r = 0; r < ROWS; r++) {
-        const Vector x = Splat(a.at[r * a.row + p * a.column]);
-        for (int v = 0; v < VECTORS; v++) sums[r][v] += x * y[v];
-      }
-    }
-    for (int r = 0; r < ROWS; r++)
-      for (int v = 0; v < VECTORS; v++) {
-        float *to = out + r * ldo + v * LANES;
-        Store(to, from == 0 ? sums[r][v] : Load(to) + sums[r][v]);
-      }
-  }
-}
-
-template <int VECTORS>
-void Rows(int64_t m, int64_t depth, Left a, const float *b, int64_t ldb, float *out, int64_t ldo) {
-  int64_t i = 0;
-  for (; i + 4 <= m; i += 4) Block<4, VECTORS>(depth, {a.at + i * a.row, a.row, a.column}, b, ldb, out + i * ldo, ldo);
-  for (; i < m; i++) Block<1, VECTORS>(depth, {a.at + i * a.row, a.row, a.column}, b, ldb, out + i * ldo, ldo);
-}
-
-// out[m, n] = a[m, depth] · b[depth, n]
-void Product(int64_t m, int64_t n, int64_t depth, Left a, const float *b, int64_t ldb, float *out, int64_t ldo) {
-  int64_t j = 0;
-  for (; j + 3 * LANES <= n; j += 3 * LANES) Rows<3>(m, depth, a, b + j, ldb, out + j, ldo);
-  for (; j + LANES <= n; j += LANES) Rows<1>(m, depth, a, b + j, ldb, out + j, ldo);
-  const int64_t rest = n - j;
-  if (rest == 0) return;
-  if (m >= 4 && rest > 1) {
-    // The last columns, padded to a register.
-    float *padded = Scratch(depth * LANES + 4 * LANES, 1);
-    float *block = padded + depth * LANES;
-    for (int64_t p = 0; p < depth; p++)
-      for (int64_t q = 0; q < LANES; q++) padded[p * LANES + q] = q < rest ? b[p * ldb + j + q] : 0.0f;
-    int64_t i = 0;
-    for (; i < m; i += 4) {
-      const int64_t rows = std::min<int64_t>(4, m - i);
-      Rows<1>(rows, depth, {a.at + i * a.row, a.row, a.column}, padded, LANES, block, LANES);
-      for (int64_t r = 0; r < rows; r++)
-        for (int64_t q = 0; q < rest; q++) out[(i + r) * ldo + j + q] = block[r * LANES + q];
-    }
-    return;
-  }
-  for (int64_t i = 0; i < m; i++)
-    for (int64_t q = j; q < n; q++) {
-      double sum = 0;
-      for (int64_t p = 0; p < depth; p++) sum += a.at[i * a.row + p * a.column] * b[p * ldb + q];
-      out[i * ldo + q] = static_cast<float>(sum);
-    }
-}
-
-template <int COLUMNS>
-void Dots(int64_t depth, const float *a, const float *b, int64_t ldb, float *out) {
-  float totals[COLUMNS] = {};
-  for (int64_t from = 0; from < depth; from += LANES * TERMS) {
-    const int64_t end = std::min(depth, from + LANES * TERMS);
-    Vector sums[COLUMNS] = {};
-    int64_t p = from;
-    for (; p + LANES <= end; p += LANES) {
-      const Vector x = Load(a + p);
-      for (int q = 0; q < COLUMNS; q++) sums[q] += x * Load(b + q * ldb + p);
-    }
-    for (int q = 0; q < COLUMNS; q++) {
-      float sum = SumLanes(sums[q]);
-      for (int64_t r = p; r < end; r++) sum += a[r] * b[q * ldb + r];
-      totals[q] += sum;
-    }
-  }
-  std::copy_n(totals, COLUMNS, out);
-}
-
-// out[m, n] = a · b, of which b may be given as [n, depth].
-void MatrixProduct(int64_t m, int64_t n, int64_t depth, Left a, const float *b, bool transposed, float *out) {
-  if (!transposed) return Product(m, n, depth, a, b, n, out, n);
-  if (m < 4 && a.column == 1) {
-    for (int64_t i = 0; i < m; i++) {
-      int64_t j = 0;
-      for (; j + 4 <= n; j += 4) Dots<4>(depth, a.at + i * a.row, b + j * depth, depth, out + i * n + j);
-      for (; j < n; j++) Dots<1>(depth, a.at + i * a.row, b + j * depth, depth, out + i * n + j);
-    }
-    return;
-  }
-  float *turned = Scratch(depth * n, 0);
-  constexpr int64_t TILE = 16;
-  for (int64_t p0 = 0; p0 < depth; p0 += TILE)
-    for (int64_t j = 0; j < n; j++)
-      for (int64_t p = p0, end = std::min(depth, p0 + TILE); p < end; p++) turned[p * n + j] = b[j * depth + p];
-  Product(m, n, depth, a, turned, n, out, n);
-}
-
-// Parameters: m, n, depth; whether a is [depth, m], b is [n, depth]; batch dimensions, their sizes, strides of a and b.
-bool MatMul(const Call &c) {
-  float *out = c.To<float>(0);
-  const int64_t m = c.p[0], n = c.p[1], depth = c.p[2];
-  const bool turnedA = c.p[3], turnedB = c.p[4];
-  const int64_t rank = c.p[5];
-  const int64_t *sizes = c.p + 6;
-  const int64_t *strides[] = {sizes + rank, sizes + 2 * rank};
-  Odometer<2> at(rank, sizes, strides);
-  do {
-    const float *a = c.To<float>(1) + at.offset[0];
-    const Left left = turnedA ? Left{a, 1, m} : Left{a, depth, 1};
-    MatrixProduct(m, n, depth, left, c.To<float>(2) + at.offset[1], turnedB, out);
-    out += m * n;
-  } while (at.Next());
-  return true;
-}
+#include "products.h"
+#include "spatial.h"
 
 // ---- The table ----
 
@@ -851,4 +731,10 @@ constexpr Kernels KERNELS = {
     CrossEntropy,
     TopK,
     MatMul,
+    Convolve,
+    FilterGradient,
+    MaxPool,
+    MaxPoolGrad,
+    BatchNorm,
+    BatchNormGrad,
 };

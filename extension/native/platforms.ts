@@ -28,6 +28,8 @@ const compileFlags = ({ sources, includes }: CompileInput): string[] => [
   // The kernels of plan.h are loops for the compiler to vectorize.
   "-O3",
   "-fno-math-errno",
+  // Of GCC alone: a comparison that could trap isn't vectorized.
+  "-fno-trapping-math",
   "-std=c++17",
   "-fPIC",
   "-DNAPI_VERSION=8",

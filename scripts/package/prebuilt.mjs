@@ -165,6 +165,7 @@ const FLAGS = [
   "-g0",
   "-w",
   "-fno-math-errno",
+  "-fno-trapping-math",
   "-fvisibility=hidden",
   "-std=c++17",
   "-fPIC",

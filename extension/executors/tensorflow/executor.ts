@@ -42,6 +42,7 @@ export class TensorFlowExecutor implements Executor {
     this.#small = new SmallPlans(
       binding,
       this.#storages,
+      cores,
       (value) => this.#lazy.tensor(value),
       (key) => this.#plans.expect(key),
     );

@@ -116,6 +116,8 @@ describe("large steps", () => {
   afterAll(() => changePolicy({ smallPlans: true }));
   let available = true;
   beforeAll(() => {
+    // Graphs are compiled at the second sight, whatever they cost.
+    changePolicy({ smallPlans: false });
     try {
       loadNative();
     } catch (error) {
@@ -123,7 +125,10 @@ describe("large steps", () => {
       available = false;
     }
   });
-  afterAll(() => setExecutor(undefined));
+  afterAll(() => {
+    changePolicy({ smallPlans: true });
+    setExecutor(undefined);
+  });
 
   class Recurrent extends nn.Module {
     rnn: nn.RNN;

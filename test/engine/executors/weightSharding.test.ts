@@ -4,6 +4,7 @@ import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/exec
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { loadNative } from "../../../extension/native/load.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 
 const STEPS = 40;
@@ -67,8 +68,15 @@ function alike(two: Trained, one: Trained): void {
 }
 
 describe.skipIf(nativeStatus().state !== "installed")("sharded weights", () => {
-  beforeAll(() => void loadNative());
-  afterAll(() => setExecutor(undefined));
+  beforeAll(() => {
+    loadNative();
+    // Graphs are compiled at the second sight, whatever they cost.
+    changePolicy({ smallPlans: false });
+  });
+  afterAll(() => {
+    changePolicy({ smallPlans: true });
+    setExecutor(undefined);
+  });
 
   const adam = (model: Dense): optim.Optimizer => new optim.Adam(model.parameters(), { lr: 1e-3 });
 

@@ -97,6 +97,17 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["TopKV2"],
   ["MatMul", "transpose_a", "transpose_b"],
   ["BatchMatMulV2", "adj_x", "adj_y"],
+  // Convolutions, pooling, batch norm.
+  ["Conv2D", "padding", "strides", "explicit_paddings"],
+  ["Conv2DBackpropInput", "padding", "strides", "explicit_paddings"],
+  ["Conv2DBackpropFilter", "padding", "strides", "explicit_paddings"],
+  ["Conv3D", "padding", "strides"],
+  ["Conv3DBackpropInputV2", "padding", "strides"],
+  ["Conv3DBackpropFilterV2", "padding", "strides"],
+  ["MaxPool", "ksize", "strides", "padding"],
+  ["MaxPoolGrad", "ksize", "strides", "padding"],
+  ["FusedBatchNormV3", "epsilon", "is_training"],
+  ["FusedBatchNormGradV3", "epsilon", "is_training"],
 ];
 
 /** Written where a node's op would be: a value that is part of the plan. */
@@ -118,4 +129,7 @@ export const IMPLIED: ReadonlySet<string> = new Set([
   "sorted",
   "Truncate",
   "incompatible_shape_error",
+  "use_cudnn_on_gpu",
+  // Of running statistics, which no kernel updates.
+  "exponential_avg_factor",
 ]);

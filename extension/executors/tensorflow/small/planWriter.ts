@@ -98,9 +98,12 @@ export class PlanWriter implements TfBuilder {
     this.#push(known.code);
     this.#push(inputs.length);
     this.#push(outputs);
-    this.#push(read.length);
+    const countAt = this.#length;
+    this.#push(0);
     for (let i = 0; i < inputs.length; i++) this.#push((inputs[i] as PlanRef).id);
-    for (let i = 0; i < read.length; i++) this.#push(number(attributes[read[i]!]));
+    const from = this.#length;
+    for (let i = 0; i < read.length; i++) this.#attribute(attributes[read[i]!]);
+    code[countAt] = this.#length - from;
     for (const name in attributes)
       if (attributes[name]!.kind !== "type" && !read.includes(name) && !implied(name, attributes[name]!))
         throw new UnsupportedError(`${op}.${name}`);
@@ -138,6 +141,13 @@ export class PlanWriter implements TfBuilder {
     return code.subarray(0, this.#length);
   }
 
+  /** A list is written with its length before it; an attribute that isn't given as 0, the default of all that are read. */
+  #attribute(attribute: TfAttribute | undefined): void {
+    if (attribute?.kind !== "ints") return this.#push(attribute === undefined ? 0 : number(attribute));
+    this.#push(attribute.value.length);
+    for (const x of attribute.value) this.#push(x);
+  }
+
   #push(x: number): void {
     if (this.#length === code.length) {
       const longer = new Int32Array(2 * code.length);
@@ -157,9 +167,9 @@ export class PlanWriter implements TfBuilder {
   }
 }
 
-/** 0 for an attribute that isn't given: TensorFlow's default for all that are read. */
-function number(attribute: TfAttribute | undefined): number {
-  if (attribute === undefined) return 0;
+const PADDINGS = ["VALID", "SAME", "EXPLICIT"];
+
+function number(attribute: TfAttribute): number {
   switch (attribute.kind) {
     case "type":
       return DATA_TYPE[attribute.value];
@@ -169,9 +179,11 @@ function number(attribute: TfAttribute | undefined): number {
       return bitsOf(attribute.value);
     case "bool":
       return Number(attribute.value);
+    case "string":
+      if (PADDINGS.includes(attribute.value)) return PADDINGS.indexOf(attribute.value);
+      throw new UnsupportedError(attribute.value);
     case "ints":
     case "floats":
-    case "string":
     case "shape":
       throw new UnsupportedError(attribute.kind);
   }
@@ -179,5 +191,8 @@ function number(attribute: TfAttribute | undefined): number {
 
 function implied(name: string, attribute: TfAttribute): boolean {
   if (IMPLIED.has(name)) return true;
-  return name === "data_format" && attribute.value === "NHWC";
+  if (name === "data_format") return attribute.value === "NHWC" || attribute.value === "NDHWC";
+  // Filters come with the zeros of their dilation.
+  if (name === "dilations") return attribute.kind === "ints" && attribute.value.every((d) => d === 1);
+  return name === "explicit_paddings" && attribute.kind === "ints" && attribute.value.length === 0;
 }

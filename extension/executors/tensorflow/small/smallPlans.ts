@@ -4,13 +4,10 @@ import { leafData, type Plan } from "../../../tensor/planning/barrier.ts";
 import type { Value } from "../../../tensor/recording/graph.ts";
 import { numel } from "../../../tensor/core/shape.ts";
 import { Lowering } from "../../nhwc.ts";
-import { COMPILING_PAYS, MAX_SMALL_NANOSECONDS, MAX_SMALL_PLANS, OP_NANOSECONDS } from "../../tuning.ts";
+import { COMPILING_NANOSECONDS, MAX_SMALL_PLANS } from "../../tuning.ts";
 import { tensorflowBackend } from "../backend.ts";
 import type { StorageMemory } from "../storages.ts";
 import { PlanWriter, UnsupportedError } from "./planWriter.ts";
-
-/** What the binding answers to a plan with something unknown. */
-const UNKNOWN = -1;
 
 /** A plan as the binding has it. */
 interface Opened {
@@ -20,8 +17,8 @@ interface Opened {
 }
 
 /**
- * Runs plans of small tensors with the binding's own kernels, in one call on this thread. TensorFlow takes 2 to 20 µs for each
- * op, and more for a session, whatever the size of the tensors.
+ * Runs plans with the binding's own kernels, in one call on this thread. TensorFlow takes 2 to 20 µs for each op, and more for a
+ * session, whatever the size of the tensors.
  */
 export class SmallPlans {
   readonly #binding: NativeBinding;
@@ -30,14 +27,17 @@ export class SmallPlans {
   readonly #opened = new Map<string, Opened | undefined>();
   readonly #lazyTensor: (value: Value) => number | undefined;
   readonly #outgrown: (key: string) => void;
+  readonly #threads: number;
 
   /**
+   * @param threads how many may share the work of an op
    * @param lazyTensor the tensor of a value that is read later
    * @param outgrown told of a plan that is to be compiled when it comes next
    */
   constructor(
     binding: NativeBinding,
     storages: StorageMemory,
+    threads: number,
     lazyTensor: (value: Value) => number | undefined,
     outgrown: (key: string) => void,
   ) {
@@ -45,6 +45,7 @@ export class SmallPlans {
     this.#storages = storages;
     this.#lazyTensor = lazyTensor;
     this.#outgrown = outgrown;
+    this.#threads = threads;
   }
 
   takes(plan: Plan): boolean {
@@ -118,16 +119,18 @@ export class SmallPlans {
     }
   }
 
-  /** Opens a plan of so many ops, if it takes less time here than op by op, and finds out about when to compile it. */
+  /**
+   * Opens a plan of so many ops. One that TensorFlow would compute faster runs here until that has cost as much time as
+   * compiling takes: lengths that never come again are never compiled.
+   */
   #read(code: Int32Array, ops: number): Opened | undefined {
-    const most = Math.max(MAX_SMALL_NANOSECONDS, ops * OP_NANOSECONDS);
-    for (let budget = MAX_SMALL_NANOSECONDS; ; budget *= 4) {
-      const id = this.#binding.openPlan(code, Math.min(budget, most));
-      if (id >= 0) {
-        const runs = Math.ceil((ops * COMPILING_PAYS) / budget);
-        return { id, runs: budget === MAX_SMALL_NANOSECONDS ? Infinity : runs };
-      }
-      if (budget >= most || id === UNKNOWN) return undefined;
-    }
+    const costs = new Float64Array(2);
+    const id = this.#binding.openPlan(code, this.#threads, costs);
+    if (id < 0) return undefined;
+    const [own, library] = costs as unknown as [number, number];
+    return {
+      id,
+      runs: own > library ? Math.ceil((ops * COMPILING_NANOSECONDS) / (own - library)) : Infinity,
+    };
   }
 }

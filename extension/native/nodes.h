@@ -1,0 +1,620 @@
+// What each op of a plan means: its outputs, and the steps that compute them.
+#pragma once
+
+#include "reader.h"
+
+namespace layerwise {
+
+inline bool Plan::Reader::ReadBinary(Code code) {
+  const Value a = In(0), b = In(1);
+  if (a.type != b.type) return false;
+  const Kernel kernel = kernels_.binary(code, a.type);
+  Shape shape;
+  if (kernel == nullptr || !Broadcast(a.shape, b.shape, shape)) return false;
+  const bool logical = code >= Code::Less && code <= Code::LogicalOr;
+  const Type type = logical ? Type::BOOL : a.type;
+  const int32_t out = New(type, shape);
+  const int64_t count = shape.Count();
+  if (count == 0) return true;
+  Strided<3> s;
+  for (int d = 0; d < shape.rank; d++)
+    s.Add(shape.sizes[d], {shape.Stride(d), BroadcastStride(a.shape, shape, d), BroadcastStride(b.shape, shape, d)});
+  s.Finish();
+  auto &p = Parameters();
+  p.push_back(s.rank);
+  p.insert(p.end(), s.sizes, s.sizes + s.rank);
+  for (int k = 1; k < 3; k++) p.insert(p.end(), s.strides[k], s.strides[k] + s.rank);
+  p.push_back(b.shape.Count());
+  const int reusable = type != a.type ? 0 : a.shape == shape ? 1 : b.shape == shape ? 2 : 0;
+  Add(kernel, {{out}, {inputs_[0]}, {inputs_[1]}}, 1, reusable);
+  Spend(count, code == Code::Pow || code == Code::FloorMod ? 15 : 0.5);
+  // Divisors are checked as a whole.
+  if (type == Type::INT32 && (code == Code::FloorDiv || code == Code::FloorMod)) return true;
+  Divide(s.sizes[0], 1, {s.strides[0][0] * SizeOf(type), s.strides[1][0] * SizeOf(a.type), s.strides[2][0] * SizeOf(a.type)});
+  return true;
+}
+
+inline bool Plan::Reader::ReadReduction(Code code, const Shape &shape, int32_t source, const bool *gone, bool keep) {
+  const Type type = values_[source].type;
+  const bool logical = code == Code::All || code == Code::Any;
+  if (logical != (type == Type::BOOL)) return false;
+  const Kernel kernel = kernels_.reduce(code, type);
+  if (kernel == nullptr) return false;
+  Shape result;
+  Strided<1> kept, parts;
+  int64_t divisor = 1;
+  for (int d = 0; d < shape.rank; d++) {
+    if (gone[d]) {
+      divisor *= shape.sizes[d];
+      parts.Add(shape.sizes[d], {shape.Stride(d)});
+      if (keep) result.sizes[result.rank++] = 1;
+    } else {
+      kept.Add(shape.sizes[d], {shape.Stride(d)});
+      result.sizes[result.rank++] = shape.sizes[d];
+    }
+  }
+  const int64_t count = shape.Count();
+  if (count == 0) return false;
+  if (divisor == 1) {
+    View(source, result);
+    return true;
+  }
+  const int32_t out = New(type, result);
+  auto &p = Parameters();
+  p.push_back(code == Code::Mean ? divisor : 0);
+  p.push_back(kept.rank);
+  p.insert(p.end(), kept.sizes, kept.sizes + kept.rank);
+  p.insert(p.end(), kept.strides[0], kept.strides[0] + kept.rank);
+  p.push_back(parts.rank);
+  p.insert(p.end(), parts.sizes, parts.sizes + parts.rank);
+  p.insert(p.end(), parts.strides[0], parts.strides[0] + parts.rank);
+  Add(kernel, {{out}, {source}}, 1);
+  Spend(count);
+  if (kept.rank > 0) {
+    const int64_t size = SizeOf(type), rows = kept.sizes[0];
+    Divide(rows, 2, {result.Count() / rows * size, kept.strides[0][0] * size});
+  }
+  return true;
+}
+
+// Nanoseconds of TensorFlow's for a node.
+constexpr double NODE = 2500;
+
+// StridedSlice and its relatives. Attributes: begin, end, ellipsis, new axis and shrink axis masks, of which only those of
+// begin and end may be set.
+inline bool Plan::Reader::ReadSlices(Code code) {
+  const bool gradient = code == Code::StridedSliceGrad;
+  const int32_t *begins = Known(1), *ends = Known(2), *steps = Known(3);
+  if (begins == nullptr || ends == nullptr || steps == nullptr) return false;
+  for (int i = 2; i < 5; i++)
+    if (attributes_[i] != 0) return false;
+  Shape whole;
+  if (gradient) {
+    const int32_t *sizes = Known(0);
+    if (sizes == nullptr || In(0).shape.Count() > MAX_RANK) return false;
+    whole.rank = static_cast<int>(In(0).shape.Count());
+    for (int d = 0; d < whole.rank; d++) whole.sizes[d] = sizes[d];
+  } else {
+    whole = In(0).shape;
+  }
+  const int given = static_cast<int>(In(1).shape.Count());
+  if (given > whole.rank) return false;
+  Shape part = whole;
+  int64_t offset = 0, strides[MAX_RANK], dense[MAX_RANK];
+  for (int d = 0; d < whole.rank; d++) {
+    const int64_t size = whole.sizes[d];
+    strides[d] = whole.Stride(d);
+    if (d >= given) continue;
+    const int64_t step = steps[d];
+    if (step == 0) return false;
+    const auto bound = [&](int64_t x) {
+      if (x < 0) x += size;
+      return step > 0 ? std::clamp<int64_t>(x, 0, size) : std::clamp<int64_t>(x, -1, size - 1);
+    };
+    const bool openBegin = attributes_[0] >> d & 1, openEnd = attributes_[1] >> d & 1;
+    const int64_t begin = openBegin ? (step > 0 ? 0 : size - 1) : bound(begins[d]);
+    const int64_t end = openEnd ? (step > 0 ? size : -1) : bound(ends[d]);
+    const int64_t length = step > 0 ? (end - begin + step - 1) / step : (begin - end - step - 1) / -step;
+    part.sizes[d] = std::max<int64_t>(length, 0);
+    offset += begin * strides[d];
+    strides[d] *= step;
+  }
+  for (int d = 0; d < part.rank; d++) dense[d] = part.Stride(d);
+  if (code == Code::StridedSlice) {
+    const int64_t count = part.Count();
+    bool contiguous = true;
+    for (int d = 0; d < part.rank; d++)
+      if (part.sizes[d] != 1 && strides[d] != dense[d]) contiguous = false;
+    if (contiguous && count > 0) {
+      View(inputs_[0], part, offset * SizeOf(In(0).type));
+      return true;
+    }
+    const int32_t out = New(In(0).type, part);
+    CopyInto(out, 0, dense, inputs_[0], offset, strides, part);
+    return true;
+  }
+  constexpr int update = 4;
+  if (!(In(update).shape == part)) return false;
+  const int32_t out = New(In(update).type, whole);
+  if (gradient) {
+    Fill(out, ZERO);
+  } else {
+    CopyWhole(out, inputs_[0]);
+  }
+  CopyInto(out, offset, strides, inputs_[update], 0, dense, part);
+  return true;
+}
+
+// Of matrices, or of many.
+inline bool Plan::Reader::ReadProduct() {
+  const Value a = In(0), b = In(1);
+  if (a.type != Type::FLOAT || b.type != Type::FLOAT || a.shape.rank < 2 || b.shape.rank < 2) return false;
+  const bool turnedA = attributes_[0], turnedB = attributes_[1];
+  const auto size = [](const Shape &s, bool last) { return s.sizes[s.rank - (last ? 1 : 2)]; };
+  const int64_t m = size(a.shape, turnedA), depth = size(a.shape, !turnedA), n = size(b.shape, !turnedB);
+  if (depth != size(b.shape, turnedB)) return false;
+  Shape batchA = a.shape, batchB = b.shape, shape;
+  batchA.rank -= 2;
+  batchB.rank -= 2;
+  if (!Broadcast(batchA, batchB, shape)) return false;
+  Strided<2> s;
+  const int64_t sizeA = m * depth, sizeB = depth * n;
+  for (int d = 0; d < shape.rank; d++)
+    s.Add(shape.sizes[d], {BroadcastStride(batchA, shape, d) * sizeA, BroadcastStride(batchB, shape, d) * sizeB});
+  const int64_t batches = shape.Count();
+  shape.sizes[shape.rank++] = m;
+  shape.sizes[shape.rank++] = n;
+  const int32_t out = New(Type::FLOAT, shape);
+  if (shape.Count() == 0 || depth == 0) return false;
+  auto &p = Parameters();
+  p.insert(p.end(), {0, m, 0, n, m, n, depth, turnedA, turnedB, s.rank});
+  p.insert(p.end(), s.sizes, s.sizes + s.rank);
+  for (int k = 0; k < 2; k++) p.insert(p.end(), s.strides[k], s.strides[k] + s.rank);
+  Add(kernels_.matMul, {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
+  // A small matrix has to be read, or copied, for few products.
+  Spend(batches * n * depth, 0.3);
+  Spend(batches * m * n * depth, 0.025);
+  if (s.rank > 0 && s.sizes[0] >= threads_)
+    Divide(s.sizes[0], 10, {batches / s.sizes[0] * m * n * 4, s.strides[0][0] * 4, s.strides[1][0] * 4});
+  else if (n > m) DivideRange(n, 32, 2);
+  else DivideRange(m, 12, 0);
+  return true;
+}
+
+inline bool Plan::Reader::ReadNode() {
+  const Code code = static_cast<Code>(*next_++);
+  if (code == Code::Constant) {
+    Value value;
+    if (!ReadValue(value)) return false;
+    value.constant = true;
+    value.root = constantRoot_;
+    value.place = static_cast<int64_t>(plan_.constants_.size()) * 4;
+    const int64_t words = (value.shape.Count() * SizeOf(value.type) + 3) / 4;
+    plan_.constants_.insert(plan_.constants_.end(), next_, next_ + words);
+    next_ += words;
+    values_.push_back(value);
+    return true;
+  }
+  inputCount_ = *next_++;
+  const int32_t outputs = *next_++;
+  attributeCount_ = *next_++;
+  inputs_ = next_;
+  next_ += inputCount_;
+  attributes_ = next_;
+  next_ += attributeCount_;
+  plan_.costs_.library += NODE;
+  if (code <= Code::LeakyRelu) {
+    const Value x = In(0);
+    const Kernel kernel = kernels_.unary(code, x.type);
+    if (kernel == nullptr) return false;
+    const int32_t out = New(x.type, x.shape);
+    const int64_t count = x.shape.Count();
+    if (count == 0) return true;
+    Parameters({count, attributeCount_ > 0 ? attributes_[0] : 0});
+    Add(kernel, {{out}, {inputs_[0]}}, 1, 1);
+    const bool dear = code == Code::Log1p || code == Code::Expm1 || code == Code::Erf || code == Code::Sin ||
+                      code == Code::Cos || code == Code::Rint || code == Code::Softplus;
+    Spend(count, dear ? 8 : 1);
+    Divide(count, 0, {SizeOf(x.type), SizeOf(x.type)});
+    return true;
+  }
+  if (code <= Code::LogicalOr) return ReadBinary(code);
+  if (code <= Code::Any) {
+    const int32_t *axes = Known(1);
+    if (axes == nullptr) return false;
+    bool gone[MAX_RANK] = {};
+    const Shape shape = In(0).shape;
+    for (int64_t i = 0; i < In(1).shape.Count(); i++) gone[Axis(axes[i], shape.rank)] = true;
+    return ReadReduction(code, shape, inputs_[0], gone, attributes_[0] != 0);
+  }
+  switch (code) {
+    case Code::Identity:
+      View(inputs_[0], In(0).shape);
+      return true;
+    case Code::Cast: {
+      const Value x = In(0);
+      const int32_t wanted = attributes_[0];
+      if (wanted != 1 && wanted != 3 && wanted != 10) return false;
+      const Type type = static_cast<Type>(wanted);
+      if (type == x.type) {
+        View(inputs_[0], x.shape);
+        return true;
+      }
+      const int32_t out = New(type, x.shape);
+      const int64_t count = x.shape.Count();
+      if (count == 0) return true;
+      Parameters({count});
+      Add(kernels_.cast(x.type, type), {{out}, {inputs_[0]}}, 1);
+      Spend(count);
+      Divide(count, 0, {SizeOf(type), SizeOf(x.type)});
+      return true;
+    }
+    case Code::LeakyReluGrad: {
+      if (!(In(0).shape == In(1).shape)) return false;
+      const int64_t count = In(0).shape.Count();
+      const int32_t out = New(Type::FLOAT, In(0).shape);
+      if (count == 0) return true;
+      Parameters({count, attributes_[0]});
+      Add(kernels_.leakyReluGrad, {{out}, {inputs_[0]}, {inputs_[1]}}, 1, 1);
+      Spend(count);
+      Divide(count, 0, {4, 4, 4});
+      return true;
+    }
+    case Code::BiasAdd:
+      // Channels last.
+      return ReadBinary(Code::AddV2);
+    case Code::BiasAddGrad: {
+      const Shape shape = In(0).shape;
+      if (shape.rank == 0) return false;
+      bool gone[MAX_RANK] = {};
+      for (int d = 0; d + 1 < shape.rank; d++) gone[d] = true;
+      return ReadReduction(Code::Sum, shape, inputs_[0], gone, false);
+    }
+    case Code::SelectV2: {
+      const Value which = In(0), a = In(1), b = In(2);
+      Shape sides, shape;
+      if (a.type != b.type || which.type != Type::BOOL || !Broadcast(a.shape, b.shape, sides) ||
+          !Broadcast(which.shape, sides, shape))
+        return false;
+      const int32_t out = New(a.type, shape);
+      const int64_t count = shape.Count();
+      if (count == 0) return true;
+      Strided<4> s;
+      for (int d = 0; d < shape.rank; d++)
+        s.Add(shape.sizes[d], {shape.Stride(d), BroadcastStride(which.shape, shape, d),
+                               BroadcastStride(a.shape, shape, d), BroadcastStride(b.shape, shape, d)});
+      s.Finish();
+      auto &p = Parameters();
+      p.push_back(s.rank);
+      p.insert(p.end(), s.sizes, s.sizes + s.rank);
+      for (int k = 1; k < 4; k++) p.insert(p.end(), s.strides[k], s.strides[k] + s.rank);
+      Add(kernels_.select[Wide(a.type)], {{out}, {inputs_[0]}, {inputs_[1]}, {inputs_[2]}}, 1,
+          a.shape == shape ? 2 : b.shape == shape ? 3 : 0);
+      Spend(count, 1);
+      const int64_t size = SizeOf(a.type);
+      Divide(s.sizes[0], 1, {s.strides[0][0] * size, s.strides[1][0], s.strides[2][0] * size, s.strides[3][0] * size});
+      return true;
+    }
+    case Code::Reshape: {
+      const int32_t *sizes = Known(1);
+      const int64_t rank = In(1).shape.Count();
+      if (sizes == nullptr || rank > MAX_RANK) return false;
+      Shape shape;
+      shape.rank = static_cast<int>(rank);
+      int64_t known = 1;
+      int open = -1;
+      for (int d = 0; d < shape.rank; d++) {
+        shape.sizes[d] = sizes[d];
+        if (sizes[d] < 0) open = d;
+        else known *= sizes[d];
+      }
+      if (open >= 0) shape.sizes[open] = known == 0 ? 0 : In(0).shape.Count() / known;
+      if (shape.Count() != In(0).shape.Count()) return false;
+      View(inputs_[0], shape);
+      return true;
+    }
+    case Code::Transpose: {
+      const int32_t *order = Known(1);
+      const Value x = In(0);
+      if (order == nullptr || In(1).shape.Count() != x.shape.rank) return false;
+      Shape shape;
+      shape.rank = x.shape.rank;
+      int64_t strides[MAX_RANK], dense[MAX_RANK];
+      for (int d = 0; d < shape.rank; d++) {
+        shape.sizes[d] = x.shape.sizes[order[d]];
+        strides[d] = x.shape.Stride(order[d]);
+      }
+      for (int d = 0; d < shape.rank; d++) dense[d] = shape.Stride(d);
+      bool same = true;
+      for (int d = 0; d < shape.rank; d++)
+        if (shape.sizes[d] != 1 && strides[d] != dense[d]) same = false;
+      if (same) {
+        View(inputs_[0], shape);
+        return true;
+      }
+      CopyInto(New(x.type, shape), 0, dense, inputs_[0], 0, strides, shape);
+      return true;
+    }
+    case Code::BroadcastTo: {
+      const int32_t *sizes = Known(1);
+      const Value x = In(0);
+      const int64_t rank = In(1).shape.Count();
+      if (sizes == nullptr || rank > MAX_RANK) return false;
+      Shape shape;
+      shape.rank = static_cast<int>(rank);
+      for (int d = 0; d < shape.rank; d++) shape.sizes[d] = sizes[d];
+      int64_t strides[MAX_RANK], dense[MAX_RANK];
+      for (int d = 0; d < shape.rank; d++) {
+        dense[d] = shape.Stride(d);
+        strides[d] = BroadcastStride(x.shape, shape, d);
+      }
+      CopyInto(New(x.type, shape), 0, dense, inputs_[0], 0, strides, shape);
+      return true;
+    }
+    case Code::ConcatV2: {
+      const int32_t *given = Known(inputCount_ - 1);
+      if (given == nullptr) return false;
+      Shape shape = In(0).shape;
+      const Type type = In(0).type;
+      const int axis = Axis(*given, shape.rank);
+      shape.sizes[axis] = 0;
+      for (int i = 0; i + 1 < inputCount_; i++) shape.sizes[axis] += In(i).shape.sizes[axis];
+      const int32_t out = New(type, shape);
+      int64_t at = 0, strides[MAX_RANK], own[MAX_RANK];
+      for (int d = 0; d < shape.rank; d++) strides[d] = shape.Stride(d);
+      for (int i = 0; i + 1 < inputCount_; i++) {
+        const Shape part = In(i).shape;
+        for (int d = 0; d < part.rank; d++) own[d] = part.Stride(d);
+        CopyInto(out, at * strides[axis], strides, inputs_[i], 0, own, part);
+        at += part.sizes[axis];
+      }
+      return true;
+    }
+    case Code::Split:
+    case Code::SplitV: {
+      const bool equal = code == Code::Split;
+      const int source = equal ? 1 : 0;
+      const int32_t *given = Known(equal ? 0 : 2);
+      const int32_t *lengths = equal ? nullptr : Known(1);
+      if (given == nullptr || (!equal && lengths == nullptr)) return false;
+      const Shape whole = In(source).shape;
+      const Type type = In(source).type;
+      const int axis = Axis(*given, whole.rank);
+      int64_t at = 0, strides[MAX_RANK], own[MAX_RANK];
+      for (int d = 0; d < whole.rank; d++) strides[d] = whole.Stride(d);
+      bool front = true;
+      for (int d = 0; d < axis; d++) front = front && whole.sizes[d] == 1;
+      const int32_t from = inputs_[source];
+      for (int i = 0; i < outputs; i++) {
+        Shape part = whole;
+        part.sizes[axis] = equal ? whole.sizes[axis] / outputs : lengths[i];
+        if (front) {
+          View(from, part, at * strides[axis] * SizeOf(type));
+        } else {
+          for (int d = 0; d < part.rank; d++) own[d] = part.Stride(d);
+          CopyInto(New(type, part), 0, own, from, at * strides[axis], strides, part);
+        }
+        at += part.sizes[axis];
+      }
+      return true;
+    }
+    case Code::Slice: {
+      const int32_t *begins = Known(1), *sizes = Known(2);
+      if (begins == nullptr || sizes == nullptr) return false;
+      const Value x = In(0);
+      Shape shape = x.shape;
+      int64_t offset = 0, strides[MAX_RANK], dense[MAX_RANK];
+      for (int d = 0; d < shape.rank; d++) {
+        shape.sizes[d] = sizes[d] < 0 ? x.shape.sizes[d] - begins[d] : sizes[d];
+        strides[d] = x.shape.Stride(d);
+        offset += begins[d] * strides[d];
+      }
+      bool contiguous = shape.Count() > 0;
+      for (int d = 0; d < shape.rank; d++) {
+        dense[d] = shape.Stride(d);
+        if (shape.sizes[d] != 1 && strides[d] != dense[d]) contiguous = false;
+      }
+      if (contiguous) View(inputs_[0], shape, offset * SizeOf(x.type));
+      else CopyInto(New(x.type, shape), 0, dense, inputs_[0], offset, strides, shape);
+      return true;
+    }
+    case Code::StridedSlice:
+    case Code::StridedSliceGrad:
+    case Code::TensorStridedSliceUpdate:
+      return ReadSlices(code);
+    case Code::PadV2: {
+      const int32_t *pads = Known(1);
+      const Value x = In(0);
+      if (pads == nullptr || In(2).type != x.type) return false;
+      Shape shape = x.shape;
+      for (int d = 0; d < shape.rank; d++) shape.sizes[d] += pads[2 * d] + pads[2 * d + 1];
+      const int32_t out = New(x.type, shape);
+      Fill(out, inputs_[2]);
+      int64_t offset = 0, strides[MAX_RANK], own[MAX_RANK];
+      for (int d = 0; d < shape.rank; d++) {
+        strides[d] = shape.Stride(d);
+        own[d] = x.shape.Stride(d);
+        offset += pads[2 * d] * strides[d];
+      }
+      CopyInto(out, offset, strides, inputs_[0], 0, own, x.shape);
+      return true;
+    }
+    case Code::ReverseV2: {
+      const int32_t *axes = Known(1);
+      const Value x = In(0);
+      if (axes == nullptr) return false;
+      int64_t offset = 0, strides[MAX_RANK], dense[MAX_RANK];
+      for (int d = 0; d < x.shape.rank; d++) strides[d] = dense[d] = x.shape.Stride(d);
+      for (int64_t i = 0; i < In(1).shape.Count(); i++) {
+        const int d = Axis(axes[i], x.shape.rank);
+        offset += (x.shape.sizes[d] - 1) * dense[d];
+        strides[d] = -dense[d];
+      }
+      CopyInto(New(x.type, x.shape), 0, dense, inputs_[0], offset, strides, x.shape);
+      return true;
+    }
+    case Code::Fill: {
+      const int32_t *sizes = Known(0);
+      const int64_t rank = In(0).shape.Count();
+      if (sizes == nullptr || rank > MAX_RANK) return false;
+      Shape shape;
+      shape.rank = static_cast<int>(rank);
+      for (int d = 0; d < shape.rank; d++) shape.sizes[d] = sizes[d];
+      const int32_t out = New(In(1).type, shape);
+      if (shape.Count() > 0) Fill(out, inputs_[1]);
+      return true;
+    }
+    case Code::GatherV2: {
+      const int32_t *given = Known(2);
+      const Value rows = In(0), indices = In(1);
+      if (given == nullptr || indices.type != Type::INT32) return false;
+      const int axis = Axis(*given, rows.shape.rank);
+      const int batch = attributes_[0];
+      if (batch != 0 && batch != axis) return false;
+      Shape shape;
+      int64_t outer = 1, width = 1, chosen = 1;
+      for (int d = 0; d < axis; d++) outer *= shape.sizes[shape.rank++] = rows.shape.sizes[d];
+      for (int d = batch; d < indices.shape.rank; d++) {
+        if (shape.rank == MAX_RANK) return false;
+        chosen *= shape.sizes[shape.rank++] = indices.shape.sizes[d];
+      }
+      for (int d = axis + 1; d < rows.shape.rank; d++) {
+        if (shape.rank == MAX_RANK) return false;
+        width *= shape.sizes[shape.rank++] = rows.shape.sizes[d];
+      }
+      const int32_t out = New(rows.type, shape);
+      const int64_t count = shape.Count();
+      if (count == 0) return true;
+      Parameters({outer, rows.shape.sizes[axis], chosen, width, batch > 0});
+      Add(kernels_.gather[Wide(rows.type)], {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
+      Spend(count + outer * chosen * 4);
+      if (outer == 1) Divide(chosen, 2, {width * SizeOf(rows.type), 0, 4});
+      return true;
+    }
+    case Code::UnsortedSegmentSum: {
+      const int32_t *segments = Known(2);
+      const Value rows = In(0), ids = In(1);
+      if (segments == nullptr || ids.type != Type::INT32 || rows.type == Type::BOOL) return false;
+      for (int d = 0; d < ids.shape.rank; d++)
+        if (rows.shape.sizes[d] != ids.shape.sizes[d]) return false;
+      Shape shape;
+      shape.sizes[shape.rank++] = *segments;
+      int64_t width = 1;
+      for (int d = ids.shape.rank; d < rows.shape.rank; d++) width *= shape.sizes[shape.rank++] = rows.shape.sizes[d];
+      const int32_t out = New(rows.type, shape);
+      Parameters({*segments, ids.shape.Count(), width});
+      Add(kernels_.segmentSum[rows.type == Type::FLOAT ? 0 : 1], {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
+      Spend(shape.Count() + rows.shape.Count());
+      return true;
+    }
+    case Code::TensorScatterUpdate:
+    case Code::TensorScatterAdd: {
+      const Value x = In(0), indices = In(1), rows = In(2);
+      const bool add = code == Code::TensorScatterAdd;
+      if (indices.type != Type::INT32 || indices.shape.rank == 0 || rows.type != x.type) return false;
+      if (x.type == Type::BOOL) return false;
+      const int64_t depth = indices.shape.sizes[indices.shape.rank - 1];
+      if (depth > x.shape.rank || depth == 0) return false;
+      int64_t width = 1, strides[MAX_RANK];
+      for (int d = static_cast<int>(depth); d < x.shape.rank; d++) width *= x.shape.sizes[d];
+      for (int d = 0; d < x.shape.rank; d++) strides[d] = x.shape.Stride(d);
+      const int32_t out = New(x.type, x.shape);
+      CopyWhole(out, inputs_[0]);
+      auto &p = Parameters();
+      p.insert(p.end(), {indices.shape.Count() / depth, depth, width});
+      for (int d = 0; d < depth; d++) p.push_back(x.shape.sizes[d]);
+      for (int d = 0; d < depth; d++) p.push_back(strides[d]);
+      Add(kernels_.scatter[!add ? 0 : x.type == Type::FLOAT ? 1 : 2], {{out}, {inputs_[1]}, {inputs_[2]}}, 1);
+      Spend(rows.shape.Count() + indices.shape.Count(), 2);
+      return true;
+    }
+    case Code::ArgMax:
+    case Code::ArgMin: {
+      const int32_t *given = Known(1);
+      const Value x = In(0);
+      if (given == nullptr || x.type == Type::BOOL || x.shape.rank == 0) return false;
+      const int axis = Axis(*given, x.shape.rank);
+      Shape shape;
+      int64_t outer = 1;
+      for (int d = 0; d < x.shape.rank; d++) {
+        if (d == axis) continue;
+        if (d < axis) outer *= x.shape.sizes[d];
+        shape.sizes[shape.rank++] = x.shape.sizes[d];
+      }
+      const int32_t out = New(Type::INT32, shape);
+      if (x.shape.Count() == 0) return false;
+      Parameters({outer, x.shape.sizes[axis], x.shape.Stride(axis)});
+      Add(kernels_.argExtreme[(x.type == Type::FLOAT ? 0 : 2) + (code == Code::ArgMin)], {{out}, {inputs_[0]}}, 1);
+      Spend(x.shape.Count(), 1);
+      return true;
+    }
+    case Code::Cumsum:
+    case Code::Cumprod: {
+      const int32_t *given = Known(1);
+      const Value x = In(0);
+      if (given == nullptr || x.type == Type::BOOL || x.shape.rank == 0) return false;
+      const int axis = Axis(*given, x.shape.rank);
+      const int64_t count = x.shape.Count(), inner = x.shape.Stride(axis), length = x.shape.sizes[axis];
+      const int32_t out = New(x.type, x.shape);
+      if (count == 0) return true;
+      Parameters({count / (inner * length), length, inner, attributes_[0], attributes_[1]});
+      Add(kernels_.cumulate[(x.type == Type::FLOAT ? 0 : 2) + (code == Code::Cumprod)], {{out}, {inputs_[0]}}, 1);
+      Spend(count, 2);
+      return true;
+    }
+    case Code::Softmax:
+    case Code::LogSoftmax: {
+      const Value x = In(0);
+      if (x.type != Type::FLOAT || x.shape.rank == 0 || x.shape.Count() == 0) return false;
+      const int64_t n = x.shape.sizes[x.shape.rank - 1];
+      const int32_t out = New(x.type, x.shape);
+      Parameters({x.shape.Count() / n, n});
+      Add(code == Code::Softmax ? kernels_.softmax : kernels_.logSoftmax, {{out}, {inputs_[0]}}, 1);
+      Spend(x.shape.Count(), 2);
+      Divide(x.shape.Count() / n, 0, {4 * n, 4 * n});
+      return true;
+    }
+    case Code::SparseSoftmaxCrossEntropyWithLogits: {
+      const Value x = In(0), labels = In(1);
+      if (x.type != Type::FLOAT || x.shape.rank != 2 || labels.type != Type::INT32 || x.shape.Count() == 0) return false;
+      Shape rows;
+      rows.rank = 1;
+      rows.sizes[0] = x.shape.sizes[0];
+      const int32_t losses = New(Type::FLOAT, rows);
+      const int32_t gradient = New(Type::FLOAT, x.shape);
+      Parameters({x.shape.sizes[0], x.shape.sizes[1]});
+      Add(kernels_.crossEntropy, {{losses}, {gradient}, {inputs_[0]}, {inputs_[1]}}, 2);
+      Spend(x.shape.Count(), 2);
+      Divide(x.shape.sizes[0], 0, {4, 4 * x.shape.sizes[1], 4 * x.shape.sizes[1], 4});
+      return true;
+    }
+    case Code::TopKV2: {
+      const int32_t *wanted = Known(1);
+      const Value x = In(0);
+      if (wanted == nullptr || x.type != Type::FLOAT || x.shape.rank == 0 || x.shape.Count() == 0) return false;
+      Shape shape = x.shape;
+      const int64_t n = shape.sizes[shape.rank - 1];
+      if (*wanted < 1 || *wanted > n) return false;
+      shape.sizes[shape.rank - 1] = *wanted;
+      const int32_t largest = New(Type::FLOAT, shape);
+      const int32_t places = New(Type::INT32, shape);
+      Parameters({x.shape.Count() / n, n, *wanted});
+      Add(kernels_.topK, {{largest}, {places}, {inputs_[0]}}, 2);
+      Spend(x.shape.Count(), 20);
+      return true;
+    }
+    case Code::MatMul:
+    case Code::BatchMatMulV2:
+      return ReadProduct();
+    case Code::MaxPool:
+    case Code::MaxPoolGrad:
+      return ReadPooling(code);
+    case Code::FusedBatchNormV3:
+    case Code::FusedBatchNormGradV3:
+      return ReadBatchNorm(code);
+    default:
+      return ReadConvolution(code);
+  }
+}
+
+}  // namespace layerwise

@@ -1,0 +1,269 @@
+// Products of matrices, part of kernels.h. A matrix is copied in blocks, so that a tile of the result stays in registers while
+// both factors are read in the order of memory.
+
+// The rows of a tile, and the registers of each row: as many sums as there are registers for.
+constexpr int TILE_ROWS = LANES == 16 ? 12 : 6;
+constexpr int TILE_COLUMNS = 2 * LANES;
+// Terms that are added as floats one after the other: sums of these are added in turn, so that long ones keep their digits.
+constexpr int64_t TERMS = 256;
+// Columns of the right matrix that are copied together: a block of TERMS rows fits into the second cache.
+constexpr int64_t BLOCK_COLUMNS = 512;
+// Rows from which on copying the right matrix is worth while, and one that has columns in memory.
+constexpr int64_t MIN_PACKED_ROWS = 24;
+constexpr int64_t MIN_TURNED_ROWS = 8;
+
+// `a` has TILE_ROWS numbers for each term, `b` has `ldb`.
+template <int ROWS, int VECTORS>
+void Tile(int64_t terms, const float *a, const float *b, int64_t ldb, float *out, int64_t ldo, bool add) {
+  Vector sums[ROWS][VECTORS] = {};
+  for (int64_t p = 0; p < terms; p++, a += TILE_ROWS, b += ldb) {
+    Vector y[VECTORS];
+    for (int v = 0; v < VECTORS; v++) y[v] = Load(b + v * LANES);
+    for (int r = 0; r < ROWS; r++) {
+      const Vector x = Splat(a[r]);
+      for (int v = 0; v < VECTORS; v++) sums[r][v] += x * y[v];
+    }
+  }
+  for (int r = 0; r < ROWS; r++)
+    for (int v = 0; v < VECTORS; v++) {
+      float *to = out + r * ldo + v * LANES;
+      Store(to, add ? Load(to) + sums[r][v] : sums[r][v]);
+    }
+}
+
+// A tile of up to TILE_ROWS rows and TILE_COLUMNS columns, with as many sums as these need; returns how many rows it wrote.
+template <int VECTORS>
+void AnyTile(int64_t rows, int64_t terms, const float *a, const float *b, int64_t ldb, float *out, int64_t ldo,
+             bool add) {
+  constexpr int THIRD = TILE_ROWS / 3;
+  if (rows > 2 * THIRD) Tile<3 * THIRD, VECTORS>(terms, a, b, ldb, out, ldo, add);
+  else if (rows > THIRD) Tile<2 * THIRD, VECTORS>(terms, a, b, ldb, out, ldo, add);
+  else Tile<THIRD, VECTORS>(terms, a, b, ldb, out, ldo, add);
+}
+
+// A left matrix by its strides: its transpose is the same numbers with both exchanged.
+struct Left {
+  const float *at;
+  int64_t row, column;
+
+  // Copies a part, TILE_ROWS numbers for each term. What is beyond its rows isn't used.
+  void Pack(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
+    const float *source = at + first * row + from * column;
+    if (row == 1) {
+      for (int64_t p = 0; p < terms; p++)
+        for (int64_t r = 0; r < rows; r++) to[p * TILE_ROWS + r] = source[p * column + r];
+      return;
+    }
+    for (int64_t r = 0; r < rows; r++)
+      for (int64_t p = 0; p < terms; p++) to[p * TILE_ROWS + r] = source[r * row + p * column];
+  }
+};
+
+// A right matrix with rows in memory, or with columns.
+struct Right {
+  const float *at;
+  int64_t rows, columns;
+  bool transposed;
+
+  // Copies `width` columns, with zeros for what is missing of TILE_COLUMNS.
+  void Pack(int64_t from, int64_t terms, int64_t first, int64_t width, float *to) const {
+    if (transposed) PackColumns(at + first * rows + from, rows, terms, width, to);
+    else PackRows(at + from * columns + first, columns, terms, width, to);
+  }
+
+  static void PackRows(const float *source, int64_t stride, int64_t terms, int64_t width, float *to) {
+    for (int64_t p = 0; p < terms; p++, to += TILE_COLUMNS, source += stride) {
+      if (width == TILE_COLUMNS) {
+        for (int v = 0; v < TILE_COLUMNS; v += LANES) Store(to + v, Load(source + v));
+        continue;
+      }
+      for (int64_t j = 0; j < TILE_COLUMNS; j++) to[j] = j < width ? source[j] : 0.0f;
+    }
+  }
+
+  static void PackColumns(const float *source, int64_t stride, int64_t terms, int64_t width, float *to) {
+    if (width < TILE_COLUMNS) std::fill_n(to, terms * TILE_COLUMNS, 0.0f);
+    constexpr int64_t LINE = 16;
+    for (int64_t p0 = 0; p0 < terms; p0 += LINE) {
+      const int64_t end = std::min(terms, p0 + LINE);
+      for (int64_t j = 0; j < width; j++)
+        for (int64_t p = p0; p < end; p++) to[p * TILE_COLUMNS + j] = source[j * stride + p];
+    }
+  }
+};
+
+// Rows of the result that follow one another.
+struct Dense {
+  float *at;
+  int64_t stride;
+  static constexpr bool EVEN = true;
+  float *Row(int64_t i) const { return at + i * stride; }
+};
+
+// A part of a product.
+struct Part {
+  int64_t row, rowEnd, column, columnEnd;
+};
+
+template <class A, class B, class Out>
+void Multiply(const Part &part, int64_t depth, const A &a, const B &b, const Out &out) {
+  const int64_t block = std::min(BLOCK_COLUMNS, (part.columnEnd - part.column + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS);
+  float *left = Scratch(TERMS * TILE_ROWS + TILE_ROWS * TILE_COLUMNS, 0);
+  float *buffer = left + TERMS * TILE_ROWS;
+  float *right = Scratch(TERMS * block, 1);
+  for (int64_t from = 0; from < depth; from += TERMS) {
+    const int64_t terms = std::min(TERMS, depth - from);
+    const bool add = from > 0;
+    for (int64_t first = part.column; first < part.columnEnd; first += block) {
+      const int64_t end = std::min(part.columnEnd, first + block);
+      for (int64_t j = first; j < end; j += TILE_COLUMNS)
+        b.Pack(from, terms, j, std::min<int64_t>(TILE_COLUMNS, end - j), right + (j - first) * terms);
+      for (int64_t i = part.row; i < part.rowEnd; i += TILE_ROWS) {
+        const int64_t rows = std::min<int64_t>(TILE_ROWS, part.rowEnd - i);
+        a.Pack(i, rows, from, terms, left);
+        for (int64_t j = first; j < end; j += TILE_COLUMNS) {
+          const float *panel = right + (j - first) * terms;
+          const int64_t width = std::min<int64_t>(TILE_COLUMNS, end - j);
+          if (Out::EVEN && width == TILE_COLUMNS && rows % (TILE_ROWS / 3) == 0) {
+            AnyTile<2>(rows, terms, left, panel, TILE_COLUMNS, out.Row(i) + j, out.stride, add);
+            continue;
+          }
+          if (width > LANES) AnyTile<2>(rows, terms, left, panel, TILE_COLUMNS, buffer, TILE_COLUMNS, false);
+          else AnyTile<1>(rows, terms, left, panel, TILE_COLUMNS, buffer, TILE_COLUMNS, false);
+          for (int64_t r = 0; r < rows; r++) {
+            float *to = out.Row(i + r) + j;
+            const float *sums = buffer + r * TILE_COLUMNS;
+            if (add) for (int64_t q = 0; q < width; q++) to[q] += sums[q];
+            else for (int64_t q = 0; q < width; q++) to[q] = sums[q];
+          }
+        }
+      }
+    }
+  }
+}
+
+// ---- Few rows: the right matrix is read as it lies ----
+
+template <int ROWS, int VECTORS>
+void Strip(int64_t depth, Left a, const float *b, int64_t ldb, float *out, int64_t ldo) {
+  for (int64_t from = 0; from < depth; from += TERMS) {
+    Vector sums[ROWS][VECTORS] = {};
+    for (int64_t p = from, end = std::min(depth, from + TERMS); p < end; p++) {
+      Vector y[VECTORS];
+      for (int v = 0; v < VECTORS; v++) y[v] = Load(b + p * ldb + v * LANES);
+      for (int r = 0; r < ROWS; r++) {
+        const Vector x = Splat(a.at[r * a.row + p * a.column]);
+        for (int v = 0; v < VECTORS; v++) sums[r][v] += x * y[v];
+      }
+    }
+    for (int r = 0; r < ROWS; r++)
+      for (int v = 0; v < VECTORS; v++) {
+        float *to = out + r * ldo + v * LANES;
+        Store(to, from == 0 ? sums[r][v] : Load(to) + sums[r][v]);
+      }
+  }
+}
+
+template <int VECTORS>
+void Strips(int64_t m, int64_t depth, Left a, const float *b, int64_t ldb, float *out, int64_t ldo) {
+  int64_t i = 0;
+  for (; i + 4 <= m; i += 4) Strip<4, VECTORS>(depth, {a.at + i * a.row, a.row, a.column}, b, ldb, out + i * ldo, ldo);
+  for (; i < m; i++) Strip<1, VECTORS>(depth, {a.at + i * a.row, a.row, a.column}, b, ldb, out + i * ldo, ldo);
+}
+
+// out[m, n] = a[m, depth] · b[depth, n]
+void FewRows(int64_t m, int64_t n, int64_t depth, Left a, const float *b, int64_t ldb, float *out, int64_t ldo) {
+  int64_t j = 0;
+  for (; j + 3 * LANES <= n; j += 3 * LANES) Strips<3>(m, depth, a, b + j, ldb, out + j, ldo);
+  for (; j + LANES <= n; j += LANES) Strips<1>(m, depth, a, b + j, ldb, out + j, ldo);
+  const int64_t rest = n - j;
+  if (rest == 0) return;
+  if (m >= 4 && rest > 1) {
+    // The last columns, padded to a register.
+    float *padded = Scratch(depth * LANES + 4 * LANES, 1);
+    float *block = padded + depth * LANES;
+    for (int64_t p = 0; p < depth; p++)
+      for (int64_t q = 0; q < LANES; q++) padded[p * LANES + q] = q < rest ? b[p * ldb + j + q] : 0.0f;
+    for (int64_t i = 0; i < m; i += 4) {
+      const int64_t rows = std::min<int64_t>(4, m - i);
+      Strips<1>(rows, depth, {a.at + i * a.row, a.row, a.column}, padded, LANES, block, LANES);
+      for (int64_t r = 0; r < rows; r++)
+        for (int64_t q = 0; q < rest; q++) out[(i + r) * ldo + j + q] = block[r * LANES + q];
+    }
+    return;
+  }
+  for (int64_t i = 0; i < m; i++)
+    for (int64_t q = j; q < n; q++) {
+      double sum = 0;
+      for (int64_t p = 0; p < depth; p++) sum += a.at[i * a.row + p * a.column] * b[p * ldb + q];
+      out[i * ldo + q] = static_cast<float>(sum);
+    }
+}
+
+// Products of rows with rows.
+template <int ROWS, int COLUMNS>
+void Dots(int64_t depth, const float *a, int64_t lda, const float *b, float *out, int64_t ldo) {
+  float totals[ROWS][COLUMNS] = {};
+  for (int64_t from = 0; from < depth; from += LANES * TERMS) {
+    const int64_t end = std::min(depth, from + LANES * TERMS);
+    Vector sums[ROWS][COLUMNS] = {};
+    int64_t p = from;
+    for (; p + LANES <= end; p += LANES) {
+      Vector x[ROWS];
+      for (int r = 0; r < ROWS; r++) x[r] = Load(a + r * lda + p);
+      for (int q = 0; q < COLUMNS; q++) {
+        const Vector y = Load(b + q * depth + p);
+        for (int r = 0; r < ROWS; r++) sums[r][q] += x[r] * y;
+      }
+    }
+    for (int r = 0; r < ROWS; r++)
+      for (int q = 0; q < COLUMNS; q++) {
+        float sum = SumLanes(sums[r][q]);
+        for (int64_t rest = p; rest < end; rest++) sum += a[r * lda + rest] * b[q * depth + rest];
+        totals[r][q] += sum;
+      }
+  }
+  for (int r = 0; r < ROWS; r++) std::copy_n(totals[r], COLUMNS, out + r * ldo);
+}
+
+template <int ROWS>
+void DotRows(int64_t n, int64_t depth, const float *a, int64_t lda, const float *b, float *out, int64_t ldo) {
+  int64_t j = 0;
+  for (; j + 4 <= n; j += 4) Dots<ROWS, 4>(depth, a, lda, b + j * depth, out + j, ldo);
+  for (; j < n; j++) Dots<ROWS, 1>(depth, a, lda, b + j * depth, out + j, ldo);
+}
+
+// A part of out[m, n] = a · b, of which b may be given as [n, depth].
+void Product(int64_t m, int64_t n, int64_t depth, Left a, const float *b, bool transposed, float *out, Part part) {
+  const int64_t rows = part.rowEnd - part.row, columns = part.columnEnd - part.column;
+  const bool dots = transposed && a.column == 1 && depth >= LANES;
+  if (m >= (transposed ? MIN_TURNED_ROWS : MIN_PACKED_ROWS) || (transposed && !dots))
+    return Multiply(part, depth, a, Right{b, depth, n, transposed}, Dense{out, n});
+  a.at += part.row * a.row;
+  out += part.row * n + part.column;
+  if (!dots) return FewRows(rows, columns, depth, a, b + part.column, n, out, n);
+  b += part.column * depth;
+  int64_t i = 0;
+  for (; i + 3 <= rows; i += 3) DotRows<3>(columns, depth, a.at + i * a.row, a.row, b, out + i * n, n);
+  for (; i < rows; i++) DotRows<1>(columns, depth, a.at + i * a.row, a.row, b, out + i * n, n);
+}
+
+// Parameters: the part's rows and columns; m, n, depth; whether a is [depth, m], b is [n, depth]; batch dimensions, their
+// sizes, strides of a and b.
+bool MatMul(const Call &c) {
+  float *out = c.To<float>(0);
+  const Part part = {c.p[0], c.p[1], c.p[2], c.p[3]};
+  const int64_t m = c.p[4], n = c.p[5], depth = c.p[6];
+  const bool turnedA = c.p[7], turnedB = c.p[8];
+  const int64_t rank = c.p[9];
+  const int64_t *sizes = c.p + 10;
+  const int64_t *strides[] = {sizes + rank, sizes + 2 * rank};
+  Odometer<2> at(rank, sizes, strides);
+  do {
+    const float *a = c.To<float>(1) + at.offset[0];
+    const Left left = turnedA ? Left{a, 1, m} : Left{a, depth, 1};
+    Product(m, n, depth, left, c.To<float>(2) + at.offset[1], turnedB, out, part);
+    out += m * n;
+  } while (at.Next());
+  return true;
+}

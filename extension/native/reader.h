@@ -1,0 +1,402 @@
+// Reads a plan: infers shapes, chooses kernels, and gives values their places in memory.
+#pragma once
+
+#include "plan.h"
+
+namespace layerwise {
+
+class Plan::Reader {
+ public:
+  Reader(Plan &plan, const int32_t *code, int64_t length, int threads)
+      : plan_(plan), kernels_(BestKernels()), next_(code), end_(code + length), threads_(threads) {}
+
+  bool Read() {
+    const int32_t leaves = *next_++;
+    for (int32_t i = 0; i < leaves; i++) {
+      Value value;
+      if (!ReadValue(value)) return false;
+      value.root = i;
+      value.place = 0;
+      plan_.leaves_.push_back({value.type, value.shape, {i, 0}});
+      values_.push_back(value);
+    }
+    constantRoot_ = leaves;
+    // Its first word is ZERO, so that even a constant without elements has a place.
+    plan_.constants_.push_back(0);
+    const int32_t nodes = *next_++;
+    for (int32_t i = 0; i < nodes; i++)
+      if (!ReadNode()) return false;
+    const int32_t outputs = *next_++;
+    const int32_t end = static_cast<int32_t>(plan_.steps_.size());
+    std::vector<int32_t> results;
+    for (int32_t i = 0; i < outputs; i++) {
+      results.push_back(*next_++);
+      Value &value = values_[Source(results.back())];
+      if (IsMissing(value)) return false;
+      value.last = end;
+      // It is written where it is wanted, if it isn't a part of another.
+      const Value &result = values_[results.back()];
+      if (value.root >= 0 || result.offset != 0 || !(result.shape.Count() == value.shape.Count())) continue;
+      value.root = constantRoot_ + 2 + i;
+      value.place = 0;
+    }
+    if (next_ != end_ || missing_) return false;
+    Place();
+    Join();
+    for (const int32_t id : results)
+      plan_.outputs_.push_back({values_[id].type, values_[id].shape, At(id, 0)});
+    return true;
+  }
+
+ private:
+  Plan &plan_;
+  const Kernels &kernels_;
+  const int32_t *next_;
+  const int32_t *const end_;
+  const int threads_;
+  // Whether a step reads what no step writes: an output of a node that has no kernel.
+  bool missing_ = false;
+  int32_t constantRoot_ = 0;
+  std::vector<Value> values_;
+  // Stands for a value, the number 0.
+  static constexpr int32_t ZERO = -1;
+  // Of each operand while its place isn't known: a value, and bytes to add.
+  std::vector<std::pair<int32_t, int64_t>> places_;
+
+  // The node that is read.
+  int32_t inputCount_ = 0;
+  const int32_t *inputs_ = nullptr;
+  const int32_t *attributes_ = nullptr;
+  int32_t attributeCount_ = 0;
+
+  bool ReadValue(Value &value) {
+    value.type = static_cast<Type>(*next_++);
+    value.shape.rank = *next_++;
+    if (value.shape.rank > MAX_RANK) return false;
+    for (int d = 0; d < value.shape.rank; d++) value.shape.sizes[d] = *next_++;
+    return true;
+  }
+  static bool IsMissing(const Value &value) { return value.root < 0 && value.first < 0 && value.shape.Count() > 0; }
+
+  Value &In(int i) { return values_[inputs_[i]]; }
+  int32_t Source(int32_t id) const { return values_[id].source < 0 ? id : values_[id].source; }
+
+  // The numbers of an input that is a constant; null for another.
+  const int32_t *Known(int i) {
+    const Value &value = In(i);
+    const Value &source = values_[Source(inputs_[i])];
+    if (!source.constant || value.type != Type::INT32) return nullptr;
+    return plan_.constants_.data() + (source.place + value.offset) / 4;
+  }
+
+  int32_t New(Type type, const Shape &shape) {
+    Value value;
+    value.type = type;
+    value.shape = shape;
+    values_.push_back(value);
+    return static_cast<int32_t>(values_.size()) - 1;
+  }
+
+  int32_t View(int32_t of, const Shape &shape, int64_t offset = 0) {
+    Value value = values_[of];
+    value.source = Source(of);
+    value.offset += offset;
+    value.shape = shape;
+    values_.push_back(value);
+    return static_cast<int32_t>(values_.size()) - 1;
+  }
+
+  struct Arg {
+    int32_t value;
+    int64_t offset = 0;
+  };
+
+  // Adds a step; `written` of its operands, which come first, are outputs.
+  void Add(Kernel kernel, const std::initializer_list<Arg> &operands, int written, int reusable = 0) {
+    const int32_t at = static_cast<int32_t>(plan_.steps_.size());
+    Step step{};
+    step.kernel = kernel;
+    step.operands = static_cast<int32_t>(places_.size());
+    step.outputs = written;
+    step.reusable = reusable;
+    step.count = static_cast<int32_t>(operands.size());
+    step.parameters = pending_;
+    step.parameterCount = static_cast<int32_t>(plan_.parameters_.size()) - pending_;
+    for (const Arg &arg : operands) {
+      places_.push_back({arg.value, arg.offset});
+      if (arg.value == ZERO) continue;
+      Value &value = values_[Source(arg.value)];
+      if (IsMissing(value) && &arg - operands.begin() >= written) missing_ = true;
+      if (value.first < 0) value.first = at;
+      value.last = std::max(value.last, at);
+    }
+    plan_.steps_.push_back(step);
+  }
+
+  // Sizes of the pieces of memory, by their places.
+  std::map<int64_t, int64_t> sizes_;
+
+  int32_t pending_ = 0;
+  // Begins the parameters of the next step.
+  std::vector<int64_t> &Parameters() {
+    pending_ = static_cast<int32_t>(plan_.parameters_.size());
+    return plan_.parameters_;
+  }
+  void Parameters(std::initializer_list<int64_t> list) {
+    auto &p = Parameters();
+    p.insert(p.end(), list);
+  }
+  template <int K>
+  void Append(const Strided<K> &s) {
+    auto &p = Parameters();
+    p.push_back(s.rank);
+    p.insert(p.end(), s.sizes, s.sizes + s.rank);
+    for (int k = 0; k < K; k++) p.insert(p.end(), s.strides[k], s.strides[k] + s.rank);
+  }
+
+  // Nanoseconds that the last step takes for each of its elements, here and in TensorFlow.
+  void Spend(int64_t elements, double own, double library) {
+    Costs &costs = plan_.steps_.back().costs;
+    costs.own += 20 + own * static_cast<double>(elements);
+    costs.library += library * static_cast<double>(elements);
+  }
+  void Spend(int64_t elements, double each = 0.5) { Spend(elements, each, each); }
+
+  // Says how the last step can be divided: along a dimension whose size is one of its parameters. Each operand advances by so
+  // many bytes from one place to the next.
+  void Divide(int64_t total, int parameter, std::initializer_list<int64_t> bytes) {
+    Step &step = plan_.steps_.back();
+    if (total < 2 || step.count > MAX_OPERANDS || step.parameterCount > MAX_PARAMETERS) return;
+    step.units = total;
+    step.grain = 1;
+    step.parameter = parameter;
+    auto &advances = plan_.advances_;
+    advances.resize(step.operands);
+    advances.insert(advances.end(), bytes);
+  }
+
+  // The same along a dimension of which the kernel computes a range, whose ends are two of the parameters.
+  void DivideRange(int64_t total, int64_t grain, int parameter) {
+    Divide((total + grain - 1) / grain, parameter, {});
+    plan_.steps_.back().range = true;
+    plan_.steps_.back().grain = grain;
+  }
+
+  static bool Broadcast(const Shape &a, const Shape &b, Shape &out) {
+    out.rank = std::max(a.rank, b.rank);
+    for (int d = 0; d < out.rank; d++) {
+      const int64_t x = d < out.rank - a.rank ? 1 : a.sizes[d - (out.rank - a.rank)];
+      const int64_t y = d < out.rank - b.rank ? 1 : b.sizes[d - (out.rank - b.rank)];
+      if (x != y && x != 1 && y != 1) return false;
+      out.sizes[d] = x == 1 ? y : x;
+    }
+    return true;
+  }
+
+  // The stride of a tensor along a dimension of what it is broadcast to.
+  static int64_t BroadcastStride(const Shape &shape, const Shape &out, int d) {
+    const int own = d - (out.rank - shape.rank);
+    return own < 0 || shape.sizes[own] == 1 ? 0 : shape.Stride(own);
+  }
+
+  int Wide(Type type) const { return type == Type::BOOL ? 0 : 1; }
+  int Axis(int32_t axis, int rank) const { return axis < 0 ? axis + rank : axis; }
+
+  bool ReadNode();
+  bool ReadBinary(Code code);
+  bool ReadReduction(Code code, const Shape &shape, int32_t source, const bool *gone, bool keep);
+  bool ReadSlices(Code code);
+  bool ReadProduct();
+  bool ReadConvolution(Code code);
+  bool ReadPooling(Code code);
+  bool ReadBatchNorm(Code code);
+  void CopyInto(int32_t out, int64_t outOffset, const int64_t *outStrides, int32_t in, int64_t inOffset,
+                const int64_t *inStrides, const Shape &shape);
+  void CopyWhole(int32_t out, int32_t in);
+  void Fill(int32_t out, int32_t scalar);
+  void Place();
+  void Join();
+  Operand At(int32_t id, int64_t offset) const {
+    const Value &value = values_[id];
+    const Value &source = values_[Source(id)];
+    return {source.root, source.place + value.offset + offset};
+  }
+};
+
+// Copies a tensor of a shape, with strides of elements on both sides; offsets are in elements.
+inline void Plan::Reader::CopyInto(int32_t out, int64_t outOffset, const int64_t *outStrides, int32_t in,
+                                   int64_t inOffset, const int64_t *inStrides, const Shape &shape) {
+  const int64_t count = shape.Count();
+  if (count == 0) return;
+  Strided<2> s;
+  for (int d = 0; d < shape.rank; d++) s.Add(shape.sizes[d], {outStrides[d], inStrides[d]});
+  s.Finish();
+  Append(s);
+  const Type type = values_[out].type;
+  const int64_t size = SizeOf(type);
+  Add(kernels_.copy[Wide(type)], {{out, outOffset * size}, {in, inOffset * size}}, 1);
+  Spend(count);
+  Divide(s.sizes[0], 1, {s.strides[0][0] * size, s.strides[1][0] * size});
+}
+
+// Copies a tensor that is then changed: in its own memory, where nothing else reads it.
+inline void Plan::Reader::CopyWhole(int32_t out, int32_t in) {
+  const Shape shape = values_[out].shape;
+  int64_t strides[MAX_RANK];
+  for (int d = 0; d < shape.rank; d++) strides[d] = shape.Stride(d);
+  if (shape.Count() == 0) return;
+  CopyInto(out, 0, strides, in, 0, strides, shape);
+  Step &step = plan_.steps_.back();
+  step.reusable = 1;
+  step.copies = true;
+}
+
+inline void Plan::Reader::Fill(int32_t out, int32_t scalar) {
+  const int64_t count = values_[out].shape.Count();
+  Parameters({count});
+  Add(kernels_.fill[Wide(values_[out].type)], {{out}, {scalar}}, 1);
+  Spend(count, 0.1);
+}
+
+// Gives every value that steps write its place in memory, which is used again when its last reader is done.
+inline void Plan::Reader::Place() {
+  std::map<int64_t, std::vector<int64_t>> free;
+  const auto rounded = [](const Value &value) { return (value.shape.Count() * SizeOf(value.type) + 63) / 64 * 64; };
+  const int32_t arena = constantRoot_ + 1;
+  int64_t top = 0;
+  for (int32_t at = 0; at < static_cast<int32_t>(plan_.steps_.size()); at++) {
+    Step &step = plan_.steps_[at];
+    const auto *operands = places_.data() + step.operands;
+    for (int i = 0; i < step.outputs; i++) {
+      Value &out = values_[Source(operands[i].first)];
+      if (out.root >= 0) continue;
+      out.root = arena;
+      const int64_t size = rounded(out);
+      if (step.reusable > 0) {
+        // An input that nothing else reads gives its memory.
+        const auto &given = operands[step.reusable];
+        Value &in = values_[Source(given.first)];
+        bool alone = in.root == arena && in.last == at && rounded(in) == size && given.second == 0;
+        for (int j = step.outputs; j < step.count; j++)
+          if (operands[j].first != given.first && Source(operands[j].first) == Source(given.first)) alone = false;
+        if (alone && values_[given.first].offset == 0) {
+          out.place = in.place;
+          in.last = -2;
+          if (step.copies) step.kernel = nullptr;
+          continue;
+        }
+      }
+      const auto entry = free.lower_bound(size);
+      if (entry != free.end() && entry->first <= 2 * size) {
+        out.place = entry->second.back();
+        entry->second.pop_back();
+        if (entry->second.empty()) free.erase(entry);
+      } else {
+        out.place = top;
+        sizes_[top] = size;
+        top += size;
+      }
+    }
+    for (int i = 0; i < step.count; i++) {
+      if (operands[i].first == ZERO) continue;
+      Value &value = values_[Source(operands[i].first)];
+      if (value.root != arena || value.last != at) continue;
+      free[sizes_[value.place]].push_back(value.place);
+      value.last = -2;
+    }
+  }
+  plan_.arena_ = top;
+  auto &steps = plan_.steps_;
+  steps.erase(std::remove_if(steps.begin(), steps.end(), [](const Step &step) { return step.kernel == nullptr; }),
+              steps.end());
+  plan_.operands_.reserve(places_.size());
+  for (const auto &[id, offset] : places_)
+    plan_.operands_.push_back(id == ZERO ? Operand{constantRoot_, 0} : At(id, offset));
+}
+
+// Groups steps that can be divided alike, and divides groups for threads.
+inline void Plan::Reader::Join() {
+  // Nanoseconds that are worth a thread: two of them halve the time of 64 K elements (30 µs).
+  constexpr double WORTH = 15e3;
+  // Bytes of all values of a block: half of a second cache.
+  constexpr int64_t CACHE = 1 << 18;
+  // Units that are enough to be divided well.
+  constexpr int64_t ENOUGH = 64;
+  // Memory that a group reads or writes, and how far it advances from one of its units to the next.
+  struct Use {
+    int32_t root;
+    int64_t begin, end, at, advance;
+    bool writes;
+  };
+  std::vector<Use> uses;
+  plan_.advances_.resize(places_.size());
+  Group group{0, 0, 1, 0, 0};
+  double cost = 0;
+  const auto finish = [&] {
+    if (group.first == group.end) return;
+    const int64_t most = static_cast<int64_t>(std::min<double>(threads_, cost / WORTH));
+    group.parts = static_cast<int32_t>(std::max<int64_t>(1, std::min(most, group.units)));
+    group.block = group.units;
+    if (group.end - group.first > 1) {
+      int64_t bytes = 0;
+      for (const Use &use : uses) bytes += use.advance;
+      group.block = std::max<int64_t>(1, CACHE / std::max<int64_t>(1, bytes));
+    }
+    plan_.groups_.push_back(group);
+    plan_.costs_.own += cost / group.parts;
+    group.first = group.end;
+    group.units = 0;
+    uses.clear();
+    cost = 0;
+  };
+  for (int32_t i = 0; i < static_cast<int32_t>(plan_.steps_.size()); i++) {
+    const Step &step = plan_.steps_[i];
+    plan_.costs_.library += step.costs.library;
+    // Small steps aren't worth it.
+    const bool joins = step.units > 0 && !step.range && step.costs.own >= WORTH;
+    const bool begun = group.first < group.end;
+    const int64_t units = begun ? std::min(group.units, step.units) : step.units;
+    std::vector<Use> own;
+    if (joins)
+      for (int k = 0; k < step.count; k++) {
+        const auto &[id, offset] = places_[step.operands + k];
+        if (id == ZERO) continue;
+        const Value &source = values_[Source(id)];
+        const int64_t bytes = (source.shape.Count() * SizeOf(source.type) + 63) / 64 * 64;
+        own.push_back({source.root, source.place, source.place + bytes, plan_.operands_[step.operands + k].offset,
+                       plan_.advances_[step.operands + k] * (step.units / units), k < step.outputs});
+      }
+    bool fits = joins && begun && group.units > 0 && group.units % units == 0 && step.units % units == 0 &&
+                (units >= ENOUGH || units == group.units);
+    if (fits) {
+      const int64_t scale = group.units / units;
+      for (const Use &use : uses)
+        for (const Use &next : own) {
+          const bool apart = use.root != next.root || use.end <= next.begin || next.end <= use.begin;
+          if (apart || !(use.writes || next.writes)) continue;
+          if (use.at != next.at || use.advance * scale != next.advance) fits = false;
+        }
+      if (fits)
+        for (Use &use : uses) use.advance *= scale;
+    }
+    if (!fits) finish();
+    group.units = fits ? units : step.units;
+    group.end = i + 1;
+    cost += step.costs.own;
+    if (joins) uses.insert(uses.end(), own.begin(), own.end());
+    if (!joins) {
+      if (step.units == 0) group.units = 1;
+      finish();
+    }
+  }
+  finish();
+}
+
+inline bool Plan::Read(const int32_t *code, int64_t length, int threads) {
+  return Reader(*this, code, length, threads).Read();
+}
+
+}  // namespace layerwise
+
+#include "nodes.h"
+#include "spatialNodes.h"
