@@ -88,6 +88,8 @@ export class Lowering<Ref> {
   }
 
   #lowered(given: Value): Lowered<Ref> {
+    const known = this.#values.get(given);
+    if (known !== undefined) return known;
     const value = resolved(given);
     let lowered = this.#values.get(value);
     if (lowered === undefined)

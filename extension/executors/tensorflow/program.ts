@@ -15,7 +15,7 @@ import { sessionConfig } from "./graph/sessionConfig.ts";
 
 /** Where a storage's value is: a tensor of the library, or a variable of a program. */
 export type Residence =
-  | { readonly kind: "handle"; readonly id: number }
+  | { readonly kind: "handle"; id: number }
   | {
       readonly kind: "variable";
       readonly program: Program;

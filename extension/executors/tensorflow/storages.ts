@@ -9,6 +9,8 @@ import { LARGE_ELEMENTS } from "../tuning.ts";
 import { EagerBuilder, upload } from "./eagerBuilder.ts";
 import type { Program, Residence, Residences } from "./program.ts";
 
+type Handle = Extract<Residence, { kind: "handle" }>;
+
 /** Knows where each storage's value is, and frees those of unreachable storages. */
 export class StorageMemory implements Residences {
   readonly #binding: NativeBinding;
@@ -19,6 +21,9 @@ export class StorageMemory implements Residences {
     if (r.kind === "handle") this.#abandoned.push(r.id);
   });
 
+  /** What the registry knows, to be changed: registering anew takes longer than running a small op. */
+  readonly #registered = new WeakMap<Storage, Handle>();
+
   /** @param settle computes the steps that a program's variables wait for */
   constructor(binding: NativeBinding, settle: (program: Program) => void) {
     this.#binding = binding;
@@ -26,6 +31,7 @@ export class StorageMemory implements Residences {
   }
 
   freeAbandoned(): void {
+    if (this.#abandoned.length === 0) return;
     for (const id of this.#abandoned.splice(0)) this.#binding.deleteTensor(id);
   }
 
@@ -46,6 +52,7 @@ export class StorageMemory implements Residences {
 
   left(storage: Storage): void {
     this.#registry.unregister(storage);
+    this.#registered.delete(storage);
   }
 
   /** Makes a tensor the storage's value, and frees the one before. */
@@ -57,9 +64,17 @@ export class StorageMemory implements Residences {
   }
 
   #put(storage: Storage, id: number): number {
-    const residence: Residence = { kind: "handle", id };
-    this.#registry.unregister(storage);
+    const known = this.#registered.get(storage);
+    if (known !== undefined) {
+      // Data has taken the place of its value.
+      if (storage.device !== known) this.#binding.deleteTensor(known.id);
+      known.id = id;
+      storage.device = known;
+      return id;
+    }
+    const residence: Handle = { kind: "handle", id };
     this.#registry.register(storage, residence, storage);
+    this.#registered.set(storage, residence);
     storage.device = residence;
     return id;
   }

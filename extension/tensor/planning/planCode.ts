@@ -1,5 +1,6 @@
 // A plan as numbers, and their hash: a graph of thousands of nodes as text took longer to write than to compute, and the
 // texts of all graphs that a program has seen took more memory than their results.
+import { hash } from "node:crypto";
 import type { Leaf, Value } from "../recording/graph.ts";
 
 /** What comes next: no two plans write the same numbers. */
@@ -86,43 +87,11 @@ export class PlanCode {
     for (let i = 0; i < text.length; i += 2) this.word(text.charCodeAt(i) | (text.charCodeAt(i + 1) << 16));
   }
 
-  /** MurmurHash3 of all numbers, 128 bits. Equal in all processes. */
+  /** Names the plan: equal in all processes. SHA-1 takes 2 µs for a small plan; a loop in JavaScript would first be slow. */
   hash(): string {
-    const length = this.#length;
-    while (this.#length % 4 > 0) this.word(0);
-    const words = this.#words;
-    let [a, b, c, d] = [length, length, length, length];
-    for (let i = 0; i < length; i += 4) {
-      a ^= Math.imul(turned(Math.imul(words[i]!, M1), 15), M2);
-      a = (Math.imul((turned(a, 19) + b) | 0, 5) + 0x561ccd1b) | 0;
-      b ^= Math.imul(turned(Math.imul(words[i + 1]!, M2), 16), M3);
-      b = (Math.imul((turned(b, 17) + c) | 0, 5) + 0x0bcaa747) | 0;
-      c ^= Math.imul(turned(Math.imul(words[i + 2]!, M3), 17), M4);
-      c = (Math.imul((turned(c, 15) + d) | 0, 5) + 0x96cd1c35) | 0;
-      d ^= Math.imul(turned(Math.imul(words[i + 3]!, M4), 18), M1);
-      d = (Math.imul((turned(d, 13) + a) | 0, 5) + 0x32ac3b17) | 0;
-    }
-    const sum = (a + b + c + d) | 0;
-    const mixed = [sum, (b + sum) | 0, (c + sum) | 0, (d + sum) | 0].map(finished);
-    const all = mixed.reduce((x, y) => (x + y) | 0);
-    return mixed
-      .map((x, i) => (i === 0 ? all : (x + all) | 0) >>> 0)
-      .map(hex)
-      .join("");
+    return hash("sha1", this.#words.subarray(0, this.#length));
   }
 }
-
-const [M1, M2, M3, M4] = [0x239b961b, 0xab0e9789, 0x38b34ae5, 0xa1e38b93];
-
-const turned = (x: number, by: number): number => (x << by) | (x >>> (32 - by));
-
-function finished(x: number): number {
-  let h = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return h ^ (h >>> 16);
-}
-
-const hex = (x: number): string => x.toString(16).padStart(8, "0");
 
 function kindOf(leaf: Leaf, value: Value): number {
   if (leaf.kind === "fill" && value.data === undefined) return FILL;

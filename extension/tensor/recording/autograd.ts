@@ -259,9 +259,14 @@ function propagate(
       result.set(leaf, plus(result.get(leaf), g));
       return;
     }
-    let slots = pending.get(edge.node);
-    if (!slots?.length) pending.set(edge.node, (slots = edge.node.outputs.map(() => null)));
-    slots[edge.index] = plus(slots[edge.index], g);
+    const { node, index } = edge;
+    let slots = pending.get(node);
+    if (!slots?.length) {
+      slots = [];
+      while (slots.length < node.outputs.length) slots.push(null);
+      pending.set(node, slots);
+    }
+    slots[index] = plus(slots[index], g);
   };
   return hidden(() =>
     withGradients(createGraph, () => {

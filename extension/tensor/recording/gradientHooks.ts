@@ -55,6 +55,7 @@ export function hookGradients(node: Node, hook: NodeHook): Handle {
 
 /** @internal The gradients of a node's outputs are complete: runs what waits for them. */
 export function visitNode(node: Node, grads: (Tensor | null)[]): void {
+  if (registered === 0) return;
   for (const hook of nodes.get(node) ?? []) hook(grads);
   for (const tensor of retained.get(node) ?? []) {
     // A view follows its base now.

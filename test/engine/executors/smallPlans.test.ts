@@ -56,4 +56,17 @@ describe.skipIf(!available)("plans of a program's own loop", () => {
     expect(counters.interpreted - before.interpreted).toBe(1);
     expect(counters.compiledRuns - before.compiledRuns).toBe(3);
   });
+
+  test("a buffer that data takes the place of in each step leaves no tensors behind", () => {
+    const layer = new nn.BatchNorm1d(3, { affine: false });
+    layer.eval();
+    const step = (i: number): number => {
+      torch.noGrad(() => layer.runningMean!.copy_(torch.tensor([i, 1.5, 2])));
+      return (layer(torch.zeros(1, 3)) as Tensor).sum().item();
+    };
+    expect(step(1)).toBeCloseTo(-4.5, 3);
+    const before = executor.tensors;
+    for (let i = 0; i < 20; i++) expect(step(i)).toBeCloseTo(-3.5 - i, 3);
+    expect(executor.tensors).toBe(before);
+  });
 });

@@ -9,6 +9,25 @@ import { tensorflowBackend } from "../backend.ts";
 import type { StorageMemory } from "../storages.ts";
 import { PlanWriter, UnsupportedError } from "./planWriter.ts";
 
+/** Bytes of results that share memory, as those of Node's buffers do: one that is kept holds on to no more than these. */
+const SHARED_BYTES = 8192;
+
+/** Arrays for values: making one of its own for each takes longer than computing what is in it. */
+function arraysOf(values: readonly Value[]): (Float32Array | Int32Array | Uint8Array)[] {
+  let bytes = 0;
+  for (const { shape } of values) bytes += 4 * numel(shape);
+  const shared = values.length > 1 && bytes <= SHARED_BYTES ? new ArrayBuffer(bytes) : undefined;
+  let at = 0;
+  return values.map(({ shape, dtype }) => {
+    const size = numel(shape);
+    if (shared === undefined) return allocate(dtype, size);
+    const start = at;
+    at += 4 * size;
+    if (dtype === "float32") return new Float32Array(shared, start, size);
+    return dtype === "int64" ? new Int32Array(shared, start, size) : new Uint8Array(shared, start, size);
+  });
+}
+
 /** A plan as the binding has it. */
 interface Opened {
   readonly id: number;
@@ -63,7 +82,7 @@ export class SmallPlans {
       if (leaf instanceof Float64Array) return undefined;
       leaves.push(leaf);
     }
-    const fetched = plan.fetches.map(({ dtype, shape }) => allocate(dtype, numel(shape)));
+    const fetched = arraysOf(plan.fetches);
     const made = new Int32Array(plan.assigns.length + plan.lazy.length);
     // TensorFlow says what is wrong with an input.
     if (!this.#binding.runPlan(opened.id, leaves, fetched, made)) return undefined;
