@@ -12,4 +12,5 @@ export * from "./reduction/statistics.ts";
 export * from "./shape/orientation.ts";
 export * from "./shape/parts.ts";
 export * from "./shape/placing.ts";
+export * from "./shape/repeating.ts";
 export * from "./shape/shape.ts";

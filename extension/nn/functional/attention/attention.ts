@@ -2,7 +2,7 @@
 import { apply } from "../../../tensor/recording/apply.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { C_TYPE, composed, constant, named } from "../../../tensor/functions/pointwise/operands.ts";
-import { repeatInterleave } from "../../../tensor/functions/shape/shape.ts";
+import { repeatInterleave } from "../../../tensor/functions/shape/repeating.ts";
 import { add, eq, mul, ne, where } from "../../../tensor/ops/elementwise/elementwise.ts";
 import { matmul } from "../../../tensor/ops/matrix/matmul.ts";
 import { cast } from "../../../tensor/ops/movement/movement.ts";

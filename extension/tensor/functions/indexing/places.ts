@@ -1,5 +1,6 @@
 // What an index stands for: which part of each dimension, in terms of slices and index tensors.
 import { TensorError } from "../../core/errors.ts";
+import type { HostArray } from "../../core/dtype.ts";
 import { formatShape, range, strides, type Shape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { hasExecutor, valuesOf } from "../../planning/barrier.ts";
@@ -212,16 +213,21 @@ function maskIndices(mask: Tensor, size: Shape, dim: number): Tensor[] {
   return nonzeroIndices(mask, "indexing with a mask");
 }
 
-/** Per dimension, the positions of the elements that are not 0, in row-major order. */
-export function nonzeroIndices(x: Tensor, what: string): Tensor[] {
+/** The values of a tensor on which the shape of a result depends: computes them now. */
+export function valuesNow(x: Tensor, what: string, help: string): HostArray {
   if (!hasExecutor() && x.value.data === undefined) {
     throw new TensorError(
       "preview",
       `${what} has a shape that depends on values, but the preview only looks at shapes`,
-      "torch.where and maskedFill keep the shape",
+      help,
     );
   }
-  const values = valuesOf(x.value);
+  return valuesOf(x.value);
+}
+
+/** Per dimension, the positions of the elements that are not 0, in row-major order. */
+export function nonzeroIndices(x: Tensor, what: string): Tensor[] {
+  const values = valuesNow(x, what, "torch.where and maskedFill keep the shape");
   let count = 0;
   for (const v of values) if (v !== 0) count++;
   const steps = strides(x.shape);

@@ -4,15 +4,7 @@ import { promoteTypes } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as ops from "../../ops/movement/movement.ts";
 import { sliceAlong } from "../../ops/movement/slicing.ts";
-import {
-  formatShape,
-  inferReshape,
-  normalizeDim,
-  numel,
-  range,
-  sameShape,
-  strides,
-} from "../../core/shape.ts";
+import { formatShape, inferReshape, normalizeDim, numel, sameShape, strides } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import {
   castTo,
@@ -224,59 +216,6 @@ export function expandAs(input: Tensor, other: Tensor): Tensor {
 /** The input expanded to a shape it broadcasts to. */
 export function broadcastTo(input: Tensor, ...shape: Sizes): Tensor {
   return expand(input, sizesOf(shape));
-}
-
-/**
- * Copies of the tensor side by side: `repeats[d]` of them along dimension d.
- * @throws TensorError "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
- */
-export function repeat(input: Tensor, ...repeats: Sizes): Tensor {
-  const times = sizesOf(repeats);
-  const lead = times.length - input.ndim;
-  if (lead < 0) {
-    throw new TensorError(
-      "shape",
-      "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor",
-    );
-  }
-  if (times.some((n) => !(n >= 0))) {
-    throw new TensorError("value", `Trying to create tensor with negative dimension: ${formatShape(times)}`);
-  }
-  return composed(() => {
-    let x = reshaped(copied(input), [...range(lead).map(() => 1), ...input.shape]);
-    times.forEach((n, d) => {
-      if (n !== 1) x = repeatedBlocks(x, d, d, n);
-    });
-    return named(x, "RepeatBackward0");
-  });
-}
-
-/** Everything from dimension `from` on, `n` times in a row; the copies lengthen dimension `dim`. */
-function repeatedBlocks(x: Tensor, from: number, dim: number, n: number): Tensor {
-  const before = numel(x.shape.slice(0, from));
-  const block = numel(x.shape.slice(from));
-  const spread = apply(ops.expand, [reshaped(x, [before, 1, block])], { shape: [before, n, block] });
-  return reshaped(
-    spread,
-    x.shape.map((m, d) => (d === dim ? m * n : m)),
-  );
-}
-
-/** As {@link repeat}, with missing leading repetitions taken as 1. */
-export function tile(input: Tensor, ...repeats: Sizes): Tensor {
-  const times = [...sizesOf(repeats)];
-  while (times.length < input.ndim) times.unshift(1);
-  return repeat(input, times);
-}
-
-/** Every element `repeats` times in a row, along `dim` or (without one) of the flattened tensor. */
-export function repeatInterleave(input: Tensor, repeats: number, dim?: number): Tensor {
-  if (!(repeats >= 0)) throw new TensorError("value", "repeats must be non-negative");
-  return composed(() => {
-    const x = dim === undefined ? reshaped(input, [input.numel()]) : input;
-    const at = normalizeDim(dim ?? 0, x.ndim);
-    return repeatedBlocks(x, at + 1, at, repeats);
-  });
 }
 
 /**
