@@ -161,6 +161,7 @@ export function barrier(requested: readonly Value[]): void {
   runtime.rollbacks = [];
   trace.computed();
   computeNow(trace.carry(complete ? [] : pendingOf(held), !complete));
+  if (!writes) runtime.forgetComputed();
   // Inside a forward, what is read there may still be exported as it was recorded.
   if (writes || scope.depth === 0) for (const value of plan.fetches) value.settle();
 }

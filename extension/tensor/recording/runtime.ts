@@ -35,6 +35,13 @@ export class Runtime {
   /** Whether `backward()` checks its gradients for NaN. */
   checksGradients = false;
 
+  /** Forgets what is computed by now, where nothing was written. */
+  forgetComputed(): void {
+    const { stepOutputs } = this;
+    if (stepOutputs.size > 0) this.stepOutputs = new Set([...stepOutputs].filter((value) => !value.ready));
+    this.gradients.forgetComputed();
+  }
+
   /** Forgets all that is pending: for a preview, which computes nothing and builds one program after another. */
   forgetPending(): void {
     this.pendingWrites = new Set();
