@@ -2,7 +2,14 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
 import type { DType } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
-import { attr, scalar, vector } from "../../lowering/lowering.ts";
+import {
+  attr,
+  scalar,
+  vector,
+  type TfAttribute,
+  type TfBuilder,
+  type TfRef,
+} from "../../lowering/lowering.ts";
 import { castNode, INDEX, reduceNode, reshapeNode, transposeNode } from "../../lowering/nodes.ts";
 import { ints, number, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
@@ -235,6 +242,9 @@ export const cat = defineOp<{ dim: number }>({
     const T = attr.type(outputs[0]!.dtype);
     // TensorFlow's kernel wants two at least.
     if (inputs.length === 1) return b.node("Identity", inputs, { T });
+    const { shape } = outputs[0]!;
+    if (b.optimized === true && numel(shape.slice(dim)) === inputs.length)
+      return interleaved(b, inputs, shape, T);
     return b.node("ConcatV2", [...inputs, scalar(b, dim, "int64")], {
       N: attr.int(inputs.length),
       T,
@@ -263,6 +273,16 @@ export const cat = defineOp<{ dim: number }>({
     return cut.dim === dim ? undefined : { inputs: inputs.map(() => cut), outputs: [cut] };
   },
 });
+
+/** Single elements in turn, as of rotated pairs: TensorFlow's kernel for joining copies each by a call of its own. */
+function interleaved(b: TfBuilder, inputs: readonly TfRef[], shape: Shape, T: TfAttribute): TfRef {
+  const rows = numel(shape) / inputs.length;
+  const flat = inputs.map((x) => b.node("Reshape", [x, vector(b, [1, rows])], { T, Tshape: INDEX }));
+  const attributes = { N: attr.int(inputs.length), T, Tidx: INDEX };
+  const joined = b.node("ConcatV2", [...flat, scalar(b, 0, "int64")], attributes);
+  const turned = b.node("Transpose", [joined, vector(b, [1, 0])], { T, Tperm: INDEX });
+  return b.node("Reshape", [turned, vector(b, shape)], { T, Tshape: INDEX });
+}
 
 /** Parts of length 1 along the first dimension, without it: one output each. */
 export const unstack: Op<object> = defineOp({
