@@ -1,6 +1,6 @@
 import type { HostArray } from "../core/dtype.ts";
 import { internal } from "../core/errors.ts";
-import type { Value } from "../recording/graph.ts";
+import type { GraphTensor, Node, Value } from "../recording/graph.ts";
 import { Tensor } from "../core/tensor.ts";
 import { Reached } from "../recording/gradients.ts";
 import { dataOfLeaf, requireExecutor } from "../recording/leaves.ts";
@@ -9,6 +9,7 @@ import { scope } from "../recording/scope.ts";
 import { released } from "../recording/trace.ts";
 import type { Executor, Inspector, Plan, Request } from "./executor.ts";
 import { buildPlan } from "./plan.ts";
+import { preparationOf, remaining } from "./preparation.ts";
 
 export type { Executor, Inspector, Plan } from "./executor.ts";
 
@@ -116,9 +117,37 @@ function beside<T>(values: readonly Value[], body: (plan: Plan) => T): T {
   }
 }
 
-/** Computes `requested`, every pending write to persistent tensors, and what the user may still read. */
+/** Reads in a row that leave writes pending: a program that only reads must not pile them up. Safe bound. */
+const MOST_APART = 64;
+
+/**
+ * Whether values are made of nothing that pending writes are made of: reading a mask, between a forward with batch norm
+ * and its backward, needn't compute the forward, which its backward would compute again.
+ */
+function areApart(requested: readonly Value[], writes: ReadonlySet<GraphTensor>): boolean {
+  const written = new Set(Array.from(writes, ({ value }) => value.producer));
+  const met = new Set<Node>();
+  const stack = [...requested];
+  for (let value = stack.pop(); value !== undefined; value = stack.pop()) {
+    const { producer } = value;
+    if (value.ready || producer.kind !== "node" || met.has(producer)) continue;
+    if (producer.edges !== undefined || written.has(producer)) return false;
+    met.add(producer);
+    stack.push(...producer.inputs);
+  }
+  return true;
+}
+
+/**
+ * Computes `requested`, what the user may still read, and every pending write to persistent tensors, unless what is
+ * requested has nothing to do with them.
+ */
 export function barrier(requested: readonly Value[]): void {
-  const { trace, gradients, pendingWrites } = runtime;
+  const { trace, gradients } = runtime;
+  const apart = requested.length > 0 && runtime.pendingWrites.size > 0 && runtime.readsApart < MOST_APART;
+  const left = apart && areApart(requested, runtime.pendingWrites);
+  runtime.readsApart = left ? runtime.readsApart + 1 : 0;
+  const pendingWrites = left ? new Set<GraphTensor>() : runtime.pendingWrites;
   const written = [...pendingWrites];
   const writes = written.length > 0;
   if (writes) computeNow(trace.takeAbandoned());
@@ -157,8 +186,10 @@ export function barrier(requested: readonly Value[]): void {
     storage.host = undefined;
     t.settled(storage);
   }
-  runtime.pendingWrites = new Set();
-  runtime.rollbacks = [];
+  if (!left) {
+    runtime.pendingWrites = new Set();
+    runtime.rollbacks = [];
+  }
   trace.computed();
   computeNow(trace.carry(complete ? [] : pendingOf(held), !complete));
   if (!writes) runtime.forgetComputed();
@@ -258,7 +289,17 @@ function planFor(request: Request): Plan {
   const { trace } = runtime;
   // Inspected values must be computed: no node is taken from an earlier step.
   let plan = runtime.inspector === undefined ? trace.recognize(request, isCompiled) : undefined;
-  if (plan === undefined) trace.learn((plan = buildPlan(request)));
+  if (plan === undefined) {
+    plan = buildPlan(request);
+    // In a training, whose steps may be repeated from another one on, they are computed alike.
+    const apart = runtime.inspector !== undefined || runtime.policy.compileAtOnce;
+    const preparation = apart ? undefined : preparationOf(plan, request);
+    if (preparation === undefined) trace.learn(plan);
+    else {
+      requireExecutor().run(preparation);
+      plan = buildPlan(remaining(request));
+    }
+  }
   trace.end();
   return plan;
 }

@@ -14,8 +14,14 @@ function numberAt(place: number): number {
 
 const code = new PlanCode();
 
-/** Orders the pending nodes and names the graph. */
-export function buildPlan({ requested, assigns, lazy, held }: Request): Plan {
+/**
+ * Orders the pending nodes and names the graph.
+ * @param given nodes whose outputs are taken for leaves, as they are once these are computed
+ */
+export function buildPlan(
+  { requested, assigns, lazy, held }: Request,
+  given: ReadonlySet<Node> = NONE,
+): Plan {
   const nodes: Node[] = [];
   const leaves: Value[] = [];
   const fetches = new Set<Value>();
@@ -25,8 +31,8 @@ export function buildPlan({ requested, assigns, lazy, held }: Request): Plan {
   const entered: Node[] = [];
   const next: number[] = [];
   const enter = (value: Value): void => {
-    const { producer } = value;
-    if (producer.kind === "node" && !value.ready) {
+    if (isPending(value, given)) {
+      const { producer } = value;
       if (producer.planned > base) return;
       entered.push(producer);
       next.push(0);
@@ -54,7 +60,7 @@ export function buildPlan({ requested, assigns, lazy, held }: Request): Plan {
       nodes.push(node);
       node.planned = numberAt(base + nodes.length);
       code.node(node.op.name, node.attributes, inputs.length);
-      for (let i = 0; i < inputs.length; i++) refer(inputs[i]!, base);
+      for (let i = 0; i < inputs.length; i++) refer(inputs[i]!, base, given);
       for (const output of node.outputs) if (output.visible) fetches.add(output);
     }
   };
@@ -66,12 +72,12 @@ export function buildPlan({ requested, assigns, lazy, held }: Request): Plan {
   for (const v of held) if (last || shares(v, base)) visit(v);
   for (const v of requested) fetches.add(v);
   code.word(fetches.size);
-  for (const v of fetches) refer(v, base);
+  for (const v of fetches) refer(v, base, given);
   code.word(lazy.length);
-  for (const v of lazy) refer(v, base);
+  for (const v of lazy) refer(v, base, given);
   let storages = "";
   for (const a of assigns) {
-    refer(a.value, base);
+    refer(a.value, base, given);
     storages += ` ${a.storage.id}`;
   }
   const graph = code.hash();
@@ -79,11 +85,17 @@ export function buildPlan({ requested, assigns, lazy, held }: Request): Plan {
   return { graph, key, nodes, leaves, fetches: [...fetches], requested, lazy, assigns, held };
 }
 
-/** Writes where a value of the plan comes from: its number among the leaves, or among the nodes and their outputs. */
-function refer(value: Value, base: number): void {
+const NONE: ReadonlySet<Node> = new Set();
+
+const isPending = (value: Value, given: ReadonlySet<Node>): value is Value & { readonly producer: Node } => {
   const { producer } = value;
-  if (producer.kind === "node" && !value.ready) {
-    code.word(producer.planned - base);
+  return producer.kind === "node" && !value.ready && !given.has(producer);
+};
+
+/** Writes where a value of the plan comes from: its number among the leaves, or among the nodes and their outputs. */
+function refer(value: Value, base: number, given: ReadonlySet<Node>): void {
+  if (isPending(value, given)) {
+    code.word(value.producer.planned - base);
     code.word(value.index);
   } else code.word(base - value.planned);
 }

@@ -19,8 +19,10 @@ export class Runtime {
   readonly scope = scope;
   readonly gradients = new Gradients();
   readonly trace = new Trace(this.gradients);
-  /** Persistent tensors whose newest value is not computed yet: every barrier computes them. */
+  /** Persistent tensors whose newest value is not computed yet: a barrier computes them. */
   pendingWrites = new Set<GraphTensor>();
+  /** Reads in a row that have left them pending. */
+  readsApart = 0;
   /** Values that code reads after the step, and that the next step therefore computes: losses above all. */
   stepOutputs = new Set<Value>();
   /** What takes back the host's part of pending writes, such as counts of steps, if they are refused. */

@@ -78,24 +78,74 @@ onEachEngine((_, executor) => {
     expectClose(trained({ ...reads, gradients: true }), trained({ batches, gradients: true }));
   });
 
-  it.each(CASES)("reading %s has no product computed twice", (_, reads) => {
-    const products = (body: () => void): number => {
-      const executor = runtime.executor!;
-      const run = executor.run.bind(executor);
-      let count = 0;
-      executor.run = (plan, inspector) => {
-        count += plan.nodes.filter(({ op }) => op.name === "matmul").length;
-        run(plan, inspector);
-      };
-      try {
-        body();
-      } finally {
-        Reflect.deleteProperty(executor, "run");
-      }
-      return count;
+  /** Matrix products that are computed. */
+  function products(body: () => void): number {
+    const executor = runtime.executor!;
+    const run = executor.run.bind(executor);
+    let count = 0;
+    executor.run = (plan, inspector) => {
+      count += plan.nodes.filter(({ op }) => op.name === "matmul").length;
+      run(plan, inspector);
     };
+    try {
+      body();
+    } finally {
+      Reflect.deleteProperty(executor, "run");
+    }
+    return count;
+  }
+
+  it.each(CASES)("reading %s has no product computed twice", (_, reads) => {
     const { batches = 1 } = reads;
     expect(products(() => trained(reads, 2))).toBe(products(() => trained({ batches }, 2)));
+  });
+
+  it("a mask that is read after a forward leaves that to the step", () => {
+    const run = (reads: boolean, steps: number): number[] => {
+      torch.manualSeed(6);
+      const norm = new nn.BatchNorm1d(8);
+      const model = new nn.Sequential(new nn.Linear(6, 8, { bias: false }), norm, new nn.Linear(8, 3));
+      const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+      const [x, y] = [torch.randn(10, 6), torch.randint(0, 3, [10])];
+      const seen: number[] = [];
+      for (let step = 0; step < steps; step++) {
+        optimizer.zeroGrad();
+        const output = model(x);
+        const mask = y.ne(step % 3);
+        if (reads) seen.push(mask.sum().item());
+        F.crossEntropy(output, y, { reduction: "none" }).mul(mask.float()).mean().backward();
+        optimizer.step();
+      }
+      const { runningMean, numBatchesTracked } = norm;
+      if (!reads)
+        seen.push(
+          ...Array.from({ length: steps }, (_, step) =>
+            y
+              .ne(step % 3)
+              .sum()
+              .item(),
+          ),
+        );
+      return [
+        ...seen,
+        ...[runningMean!, numBatchesTracked!, ...model.parameters()].flatMap((t) => [...t.toTypedArray()]),
+      ];
+    };
+    expect(products(() => run(true, 2))).toBe(products(() => run(false, 2)));
+    expectClose([run(true, 5)], [run(false, 5)]);
+  });
+
+  it("writes are computed with what is made of them, and after many reads of other values", () => {
+    torch.manualSeed(7);
+    const norm = new nn.BatchNorm1d(4, { affine: false });
+    const x = torch.randn(6, 4);
+    const other = torch.ones(3);
+    for (let i = 0; i < 200; i++) {
+      torch.noGrad(() => norm(x));
+      expect(other.mul(i).sum().item()).toBe(3 * i);
+    }
+    expect(norm.numBatchesTracked!.item()).toBe(200);
+    expect(norm.runningMean!.sub(x.mean(0)).abs().max().item()).toBeLessThan(1e-5);
   });
 
   it("leaves no tensor behind", () => {
