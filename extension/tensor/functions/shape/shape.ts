@@ -226,13 +226,20 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   if (tensors.length === 0) {
     throw new TensorError("value", "torch.cat(): expected a non-empty list of Tensors");
   }
-  const legacy = (x: Tensor): boolean => x.ndim === 1 && x.shape[0] === 0;
-  const filled = tensors.some((x) => !legacy(x)) ? tensors.filter((x) => !legacy(x)) : tensors;
-  if (filled.some((x) => x.ndim === 0)) {
-    const at = tensors.findIndex((x) => x.ndim === 0);
-    throw new TensorError("shape", `zero-dimensional tensor (at position ${at}) cannot be concatenated`);
+  let { dtype } = tensors[0]!;
+  let filled: Tensor[] = [];
+  // Batches of single samples are joined: one pass over many tensors.
+  for (const x of tensors) {
+    const { shape } = x;
+    if (shape.length === 0) {
+      const at = tensors.indexOf(x);
+      throw new TensorError("shape", `zero-dimensional tensor (at position ${at}) cannot be concatenated`);
+    }
+    dtype = promoteTypes(dtype, x.dtype);
+    // PyTorch skips empty vectors, whatever the others' shape.
+    if (shape.length > 1 || shape[0] !== 0) filled.push(x);
   }
-  const dtype = tensors.reduce((type, x) => promoteTypes(type, x.dtype), tensors[0]!.dtype);
+  if (filled.length === 0) filled = [...tensors];
   const at = normalizeDim(dim, filled[0]!.ndim);
   return apply(
     ops.cat,

@@ -216,6 +216,7 @@ export const cat = defineOp<{ dim: number }>({
   infer(inputs, { dim }) {
     const first = inputs[0]!;
     inputs.forEach((m, i) => {
+      if (m.shape === first.shape) return;
       if (m.shape.length !== first.shape.length) {
         throw new TensorError(
           "shape",
@@ -259,7 +260,8 @@ export const cat = defineOp<{ dim: number }>({
       let column = 0;
       for (let p = 0; p < given.length; p++) {
         const [from, own] = [given[p]!, widths[p]!];
-        if (rows === 1) to!.set(from, column);
+        // Calling `set` takes as long as copying so many.
+        if (rows === 1 && own > 32) to!.set(from, column);
         else
           for (let row = 0; row < rows; row++)
             for (let i = 0; i < own; i++) to![row * width + column + i] = from[row * own + i]!;
