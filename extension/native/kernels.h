@@ -27,12 +27,13 @@ inline int32_t ToBits(float x) {
   return bits;
 }
 
-// Cephes' expf; denormal results are 0.
+// Cephes' expf; denormal results are 0. Its choices are written so that GCC makes no branches of them.
 inline float ExpOf(float x) {
-  const float bounded = x > 88.72f ? 88.72f : x < -87.34f ? -87.34f : x;
-  const float turns = bounded * 1.44269504088896341f;
-  const int32_t whole = static_cast<int32_t>(turns + (turns < 0 ? -0.5f : 0.5f));
-  const float n = static_cast<float>(whole);
+  const float below = x < 88.72f ? x : 88.72f;
+  const float bounded = below > -87.34f ? below : -87.34f;
+  // Adding and subtracting 1.5 · 2^23 rounds.
+  const float n = (bounded * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
+  const int32_t whole = static_cast<int32_t>(n);
   const float r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
   float y = 1.9875691500e-4f;
   y = y * r + 1.3981999507e-3f;
@@ -44,7 +45,8 @@ inline float ExpOf(float x) {
   // In two factors: 2^128 is no float.
   const int32_t half = whole >> 1;
   y = y * FromBits((half + 127) << 23) * FromBits((whole - half + 127) << 23);
-  y = x > 88.7228394f ? INFINITY : x < -87.3365479f ? 0.0f : y;
+  y = x < -87.3365479f ? 0.0f : y;
+  y = x > 88.7228394f ? INFINITY : y;
   return x != x ? x : y;
 }
 
@@ -77,7 +79,7 @@ inline float LogOf(float x) {
 
 // Cephes' tanhf near 0, and 1 - 2 / (e^2x + 1) elsewhere.
 inline float TanhOf(float x) {
-  const float size = x < 0 ? -x : x;
+  const float size = std::fabs(x);
   const float s = x * x;
   float near = -5.70498872745e-3f;
   near = near * s + 2.06390887954e-2f;
@@ -85,8 +87,54 @@ inline float TanhOf(float x) {
   near = near * s + 1.33314422036e-1f;
   near = near * s + -3.33332819422e-1f;
   near = near * s * x + x;
-  const float far = 1.0f - 2.0f / (ExpOf(2.0f * size) + 1.0f);
-  const float y = size < 0.625f ? near : x < 0 ? -far : far;
+  const float far = std::copysign(1.0f - 2.0f / (ExpOf(2.0f * size) + 1.0f), x);
+  const float y = size < 0.625f ? near : far;
+  return x != x ? x : y;
+}
+
+// What 1 + x loses by rounding is made up for.
+inline float Log1pOf(float x) {
+  const float u = 1.0f + x;
+  const float y = LogOf(u) + (x - (u - 1.0f)) / u;
+  const float finite = u == 0.0f ? -INFINITY : y;
+  return x == INFINITY ? x : finite;
+}
+
+// Cephes' erff near 0, and 1 - erfcf elsewhere.
+inline float ErfOf(float x) {
+  const float size = std::fabs(x);
+  const float s = x * x;
+  float near = 7.853861353153693e-5f;
+  near = near * s + -8.010193625184903e-4f;
+  near = near * s + 5.188327685732524e-3f;
+  near = near * s + -2.685381193529856e-2f;
+  near = near * s + 1.128358514861418e-1f;
+  near = near * s + -3.761262582423300e-1f;
+  near = near * s + 1.28379165726710e-1f;
+  near = near * x + x;
+  // erfcf beyond 1 and beyond 2; at 4 it is less than half of a unit in the last place of 1.
+  const float q = 1.0f / (size < 1.0f ? 1.0f : size);
+  const float z = q * q;
+  float one = 2.326819970068386e-2f;
+  one = one * z + -1.387039388740657e-1f;
+  one = one * z + 3.687424674597105e-1f;
+  one = one * z + -5.824733027278666e-1f;
+  one = one * z + 6.210004621745983e-1f;
+  one = one * z + -4.944515323274145e-1f;
+  one = one * z + 3.404879937665872e-1f;
+  one = one * z + -2.741127028184656e-1f;
+  one = one * z + 5.638259427386472e-1f;
+  float two = -1.047766399936249e+1f;
+  two = two * z + 1.297719955372516e+1f;
+  two = two * z + -7.495518717768503f;
+  two = two * z + 2.921019019210786f;
+  two = two * z + -1.015265279202700f;
+  two = two * z + 4.218463358204948e-1f;
+  two = two * z + -2.820767439740514e-1f;
+  two = two * z + 5.641895067754075e-1f;
+  const float tail = ExpOf(-s) * q * (size < 2.0f ? one : two);
+  const float far = std::copysign(1.0f - tail, x);
+  const float y = size < 1.0f ? near : far;
   return x != x ? x : y;
 }
 
@@ -97,7 +145,7 @@ inline float TanhOf(float x) {
 SCALAR(NegF, -x)
 SCALAR(ExpF, ExpOf(x))
 SCALAR(LogF, LogOf(x))
-SCALAR(Log1pF, std::log1p(x))
+SCALAR(Log1pF, Log1pOf(x))
 SCALAR(Expm1F, std::expm1(x))
 SCALAR(SqrtF, std::sqrt(x))
 SCALAR(RsqrtF, 1.0f / std::sqrt(x))
@@ -107,14 +155,14 @@ SCALAR(SignF, x > 0 ? 1.0f : x < 0 ? -1.0f : x)
 SCALAR(TanhF, TanhOf(x))
 SCALAR(SigmoidF, 1.0f / (1.0f + ExpOf(-x)))
 SCALAR(ReluF, x < 0 ? 0.0f : x)
-SCALAR(ErfF, std::erf(x))
+SCALAR(ErfF, ErfOf(x))
 SCALAR(SinF, std::sin(x))
 SCALAR(CosF, std::cos(x))
 SCALAR(RintF, std::nearbyint(x))
 SCALAR(FloorF, std::floor(x))
 SCALAR(CeilF, std::ceil(x))
 SCALAR(ReciprocalF, 1.0f / x)
-SCALAR(SoftplusF, (x < 0 ? 0.0f : x) + std::log1p(ExpOf(x < 0 ? x : -x)))
+SCALAR(SoftplusF, (x < 0 ? 0.0f : x) + Log1pOf(ExpOf(-std::fabs(x))))
 #undef SCALAR
 
 struct NegI { static int32_t Of(int32_t x) { return -x; } };

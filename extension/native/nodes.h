@@ -212,9 +212,8 @@ inline bool Plan::Reader::ReadNode() {
     if (count == 0) return true;
     Parameters({count, attributeCount_ > 0 ? attributes_[0] : 0});
     Add(kernel, {{out}, {inputs_[0]}}, 1, 1);
-    const bool dear = code == Code::Log1p || code == Code::Expm1 || code == Code::Erf || code == Code::Sin ||
-                      code == Code::Cos || code == Code::Rint || code == Code::Softplus;
-    Spend(count, dear ? 8 : 1);
+    const bool dear = code == Code::Expm1 || code == Code::Sin || code == Code::Cos;
+    Spend(count, dear ? 5 : 0.7, 0.7);
     Divide(count, 0, {SizeOf(x.type), SizeOf(x.type)});
     return true;
   }

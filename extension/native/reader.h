@@ -351,7 +351,8 @@ inline void Plan::Reader::Join() {
   };
   for (int32_t i = 0; i < static_cast<int32_t>(plan_.steps_.size()); i++) {
     const Step &step = plan_.steps_[i];
-    plan_.costs_.library += step.costs.library;
+    // TensorFlow's threads share an op's work, or compute several ops.
+    plan_.costs_.library += step.costs.library / threads_;
     // Small steps aren't worth it.
     const bool joins = step.units > 0 && !step.range && step.costs.own >= WORTH;
     const bool begun = group.first < group.end;
