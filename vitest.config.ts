@@ -44,6 +44,26 @@ export default defineConfig({
         extends: true,
         test: {
           ...shared,
+          name: "install",
+          include: ["test/install/**/*.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...shared,
+          name: "windows",
+          include: ["test/windows/**/*.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 900_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...shared,
           name: "attacks",
           include: ["test/attacks/**/*.test.ts"],
           testTimeout: 20_000,

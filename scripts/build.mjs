@@ -81,11 +81,14 @@ const programOptions = (release) => ({
   banner: { js: ESM_BANNER },
 });
 
-/** Bundles the library that programs import from the npm package. @param {string} outfile */
+/**
+ * Bundles the library that programs import from the npm package. Node prints the line that threw, so lines are kept short.
+ * @param {string} outfile
+ */
 export async function buildLibrary(outfile) {
   const entryPoints = ["extension/engine/entry/library.ts"];
-  const { outdir: _, ...options } = programOptions(true);
-  await esbuild.build({ ...options, entryPoints, outfile, write: true });
+  const { outdir: _, ...options } = programOptions(false);
+  await esbuild.build({ ...options, sourcemap: false, entryPoints, outfile, write: true });
 }
 
 /** @param {boolean} release @returns {(Omit<esbuild.BuildOptions, "entryPoints"> & { entryPoints: Record<string, string> })[]} */

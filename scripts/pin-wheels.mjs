@@ -14,6 +14,7 @@ const PLATFORMS = {
   "linux-x64": ["tensorflow-cpu", "manylinux_2_27_x86_64"],
   "linux-arm64": ["tensorflow", "manylinux_2_27_aarch64"],
   "darwin-arm64": ["tensorflow", "macosx_12_0_arm64"],
+  "win32-x64": ["tensorflow", "win_amd64"],
 };
 const PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"];
 
@@ -45,7 +46,9 @@ await main(async () => {
   const pins = {};
   try {
     for (const [key, [distribution, tag]] of Object.entries(PLATFORMS)) {
-      const found = PYTHONS.map((python) => wheel(`${distribution}==${version}`, tag, python, folder));
+      // The stub in extension/native/windows is that of one Python.
+      const pythons = key.startsWith("win32") ? ["3.12"] : PYTHONS;
+      const found = pythons.map((python) => wheel(`${distribution}==${version}`, tag, python, folder));
       pins[key] = Object.fromEntries(found.filter((one) => one !== undefined));
     }
   } finally {

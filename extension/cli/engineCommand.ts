@@ -123,7 +123,9 @@ function checkDevice(): void {
 /** Describes a status in three or four lines: the backend, the reason for it, the state, the folder. */
 export function describeStatus(status: Omit<NativeStatus, "manifest">): string {
   const state = status.state.replace("-", " ");
-  const native = status.version === undefined ? state : `${state}, TensorFlow ${status.version}`;
+  const experimental = process.platform === "win32" ? " (experimental on Windows)" : "";
+  const native =
+    status.version === undefined ? state : `${state}, TensorFlow ${status.version}${experimental}`;
   const rows = [
     ["Backend", status.backend],
     ...(status.reason === undefined ? [] : [["Reason", status.reason]]),

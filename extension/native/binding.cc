@@ -476,7 +476,20 @@ napi_value FinishGraph(napi_env env, napi_callback_info info) {
   return result;
 }
 
+#if defined(_WIN32)
+// In windows/imports.c.
+extern "C" unsigned long BindTensorFlow(const char **name);
+#endif
+
 napi_value Init(napi_env env, napi_value exports) {
+#if defined(_WIN32)
+  const char *name;
+  const unsigned long error = BindTensorFlow(&name);
+  if (error != 0) {
+    NAPI_THROW_ERROR(env, "%s can't be loaded (Windows error %lu)", name, error);
+    return nullptr;
+  }
+#endif
   if (InitTFNodeJSBinding(env, exports) == nullptr) return nullptr;
   void *backend;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_instance_data(env, &backend), nullptr);
@@ -484,8 +497,11 @@ napi_value Init(napi_env env, napi_value exports) {
   // Waits for running calls before the backend, and with it the sessions, is destroyed.
   ENSURE_NAPI_OK_RETVAL(
       env, napi_add_env_cleanup_hook(env, [](void *data) { delete static_cast<State *>(data); }, state), nullptr);
+#if !defined(_WIN32)
+  // Windows has ended the other threads when it runs these functions: waiting for them would never end.
   static const int registered = std::atexit(WaitForAll);
   static_cast<void>(registered);
+#endif
   const napi_property_descriptor properties[] = {
       {"openGraph", nullptr, OpenGraph, nullptr, nullptr, nullptr, napi_default, state},
       {"runGraph", nullptr, RunGraph, nullptr, nullptr, nullptr, napi_default, state},

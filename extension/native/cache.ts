@@ -23,6 +23,8 @@ export interface Machine {
   readonly memory: number;
   /** Linux inside Windows. */
   readonly wsl: boolean;
+  /** On Windows: whether Microsoft's C++ runtime is there. */
+  readonly msvc?: boolean;
 }
 
 /** Platform and environment; tests pass their own. */

@@ -67,7 +67,12 @@ export interface CompileOptions {
 /** Copies the prebuilt binding, or compiles one where none fits (about 20 s). */
 export async function makeBinding(options: CompileOptions): Promise<void> {
   const { binding, platform, host, signal, scratch, output } = options;
-  if (binding.prebuilt !== undefined) return copyPrebuilt(binding.prebuilt, output);
+  if (binding.prebuilt !== undefined) return copyPrebuilt(binding.prebuilt, path.dirname(output));
+  if (platform.compile === undefined)
+    throw new NativeError(
+      "no-compiler",
+      "The binding for Windows is compiled when Layerwise is packed: install its VSIX or npm package.",
+    );
   const compiler = findCompiler(host);
   if (compiler === undefined) throw new NativeError("no-compiler", "There is no C++ compiler on PATH.");
   const files = await fs.readdir(binding.sources);

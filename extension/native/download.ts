@@ -45,6 +45,8 @@ export async function findWorkingDownloader(
 export interface DownloadOptions {
   downloader: Downloader;
   requirement: string;
+  /** More arguments for pip. */
+  options: readonly string[];
   /** The wheel's final path. */
   target: string;
   host: Host;
@@ -63,7 +65,7 @@ export async function downloadWheel(options: DownloadOptions): Promise<void> {
   await fs.rm(scratch, { recursive: true, force: true });
   await fs.mkdir(scratch, { recursive: true });
   try {
-    let result = await pipDownload([], scratch, options);
+    let result = await pipDownload(options.options, scratch, options);
     // The wheel's Python version doesn't matter: only its library is used.
     if (result.code !== 0 && !NETWORK.test(result.output))
       result = await pipDownload(["--python-version", WHEEL_PYTHON], scratch, options);

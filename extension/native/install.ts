@@ -133,7 +133,8 @@ async function install(job: Job): Promise<void> {
         `The new engine is TensorFlow ${version}; expected ${TENSORFLOW_VERSION}.`,
       );
     const files: Manifest["files"] = {};
-    for (const name of [...platform.libraries, BINDING_FILE]) {
+    const own = Object.keys(job.binding.prebuilt?.files ?? { [BINDING_FILE]: "" });
+    for (const name of [...platform.libraries.map((one) => path.basename(one)), ...own]) {
       const file = path.join(staging, name);
       const { size, mtimeMs } = statSync(file);
       files[name] = { size, mtimeMs, sha256: hashes[name] ?? hashFile(file) };

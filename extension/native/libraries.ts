@@ -94,7 +94,8 @@ async function extract(
 }
 
 function requireLibraries(hashes: Record<string, string>, platform: Platform, wheel: string): void {
-  const absent = platform.libraries.filter((name) => hashes[name] === undefined);
+  const names = platform.libraries.map((name) => path.basename(name));
+  const absent = names.filter((name) => hashes[name] === undefined);
   if (absent.length > 0) throw new NativeError("corrupt-download", `${wheel} holds no ${absent.join(", ")}.`);
 }
 
@@ -121,6 +122,7 @@ async function download(
   await downloadWheel({
     downloader,
     requirement: platform.requirement,
+    options: platform.pip ?? [],
     target: wheel,
     host,
     signal,
@@ -171,6 +173,7 @@ const HEADERS =
 
 function placeOf(name: string, platform: Platform, headers: boolean): string | undefined {
   const inside = name.slice("tensorflow/".length);
-  if (name.startsWith("tensorflow/") && [...platform.libraries, NOTICES].includes(inside)) return inside;
+  if (name.startsWith("tensorflow/") && [...platform.libraries, NOTICES].includes(inside))
+    return path.basename(inside);
   return headers ? HEADERS.exec(name)?.[1] : undefined;
 }

@@ -1,5 +1,6 @@
 import os from "node:os";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
 import type { Host, Machine } from "./cache.ts";
 
 /** Memory in bytes below which a training may not fit: TensorFlow and Node take half a gigabyte before the first tensor. */
@@ -20,6 +21,7 @@ function thisMachine(): Machine {
     glibc: glibcVersion(),
     avx: hasAvx(),
     memory: limit > 0 && limit < total ? limit : total,
+    ...(process.platform === "win32" && { msvc: hasMsvcRuntime() }),
     wsl: process.platform === "linux" && /microsoft/i.test(os.release()),
   };
 }
@@ -41,12 +43,20 @@ function hasAvx(): boolean | undefined {
   }
 }
 
+/** Whether Windows has the DLLs of Microsoft's C++ runtime that TensorFlow imports. */
+function hasMsvcRuntime(): boolean {
+  const folder = path.join(process.env["SystemRoot"] ?? "C:\\Windows", "System32");
+  return ["msvcp140.dll", "vcruntime140.dll", "vcruntime140_1.dll"].every((name) =>
+    existsSync(path.join(folder, name)),
+  );
+}
+
 /** Whether the dotted version `a` comes before `b`. */
 export const isOlder = (a: string, b: string): boolean => a.localeCompare(b, "en", { numeric: true }) < 0;
 
 /** Why TensorFlow can't run on this machine, and what would help; undefined if it can. */
 export function machineProblem(host: Host): { text: string; fix: string } | undefined {
-  const { glibc, avx } = machineOf(host);
+  const { glibc, avx, msvc } = machineOf(host);
   if (host.platform === "linux" && glibc === undefined)
     return {
       text: "TensorFlow has no build for this Linux's C library.",
@@ -61,6 +71,11 @@ export function machineProblem(host: Host): { text: string; fix: string } | unde
     return {
       text: "TensorFlow needs a processor with AVX; this one has none.",
       fix: "In a virtual machine, pass on the host's processor type.",
+    };
+  if (host.platform === "win32" && msvc === false)
+    return {
+      text: "TensorFlow needs Microsoft's Visual C++ runtime.",
+      fix: "Install it: winget install Microsoft.VCRedist.2015+.x64",
     };
   return undefined;
 }

@@ -16,12 +16,14 @@ export interface CompileInput {
 export interface Platform {
   /** Requirement for pip. */
   requirement: string;
+  /** pip's arguments for the only wheel that serves, whatever Python runs pip; by default pip chooses. */
+  pip?: readonly string[];
   /** uv's name of the platform. */
   uv: string;
-  /** Files in the wheel's `tensorflow/` that are copied beside the binding. */
+  /** Files in the wheel's `tensorflow/` that are copied beside the binding, without their folders. */
   libraries: readonly string[];
-  /** The C++ compiler's calls, each a list of arguments. */
-  compile: (input: CompileInput) => string[][];
+  /** The C++ compiler's calls, each a list of arguments. Undefined where only the prebuilt binding serves. */
+  compile?: (input: CompileInput) => string[][];
 }
 
 const compileFlags = ({ sources, includes }: CompileInput): string[] => [
@@ -84,13 +86,25 @@ const darwin: Platform = {
 };
 
 /**
- * Platforms with a native engine. tensorflow-cpu has no wheel for Linux arm64 and macOS: there `tensorflow` is the
- * CPU build. Windows is missing because its wheel's library needs the one Python version it was built for.
+ * TensorFlow's DLL imports names of python312.dll, for which a stub lies beside the binding: see windows/. Wheels for other versions
+ * of Python import another DLL.
+ */
+const windows: Platform = {
+  requirement: `tensorflow==${TENSORFLOW_VERSION}`,
+  pip: ["--platform", "win_amd64", "--python-version", "3.12"],
+  uv: "x86_64-pc-windows-msvc",
+  libraries: ["python/_pywrap_tensorflow_common.dll"],
+};
+
+/**
+ * Platforms with a native engine. tensorflow-cpu has no wheel for Linux arm64 and macOS: there `tensorflow` is the CPU build.
+ * Windows is experimental: tried under Wine only.
  */
 const PLATFORMS: Readonly<Record<string, Platform>> = {
   "linux-x64": linux("tensorflow-cpu", "x86_64-manylinux_2_28"),
   "linux-arm64": linux("tensorflow", "aarch64-manylinux_2_28"),
   "darwin-arm64": darwin,
+  "win32-x64": windows,
 };
 
 export const findPlatform = ({ platform, arch }: Host): Platform | undefined =>

@@ -3,15 +3,15 @@ import { readFileSync } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
-import { BINDING_FILE, BINDING_VERSION, type Host } from "./cache.ts";
+import { BINDING_VERSION, type Host } from "./cache.ts";
 import { NativeError, systemErrorCode } from "./errors.ts";
 import { isOlder, machineOf } from "./machine.ts";
 
 /** A binding that was compiled when Layerwise was packed. */
 export interface Prebuilt {
-  file: string;
-  /** In hex. */
-  sha256: string;
+  folder: string;
+  /** Its files, by name, with their SHA-256 in hex. */
+  files: Readonly<Record<string, string>>;
 }
 
 /** The list of a package's bindings by platform; scripts/package/prebuilt.mjs writes it. */
@@ -20,7 +20,8 @@ const Listing = v.object({
   files: v.record(
     v.string(),
     v.object({
-      sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+      /** By name of a file: the binding, and what it needs beside it. */
+      sha256: v.record(v.string(), v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
       /** The oldest glibc that it loads on; only of Linux. */
       glibc: v.optional(v.string()),
     }),
@@ -42,19 +43,22 @@ export function findPrebuilt(folder: string, host: Host): Prebuilt | undefined {
   if (found === undefined || binding !== BINDING_VERSION) return undefined;
   const { glibc } = machineOf(host);
   if (found.glibc !== undefined && (glibc === undefined || isOlder(glibc, found.glibc))) return undefined;
-  return { file: path.join(folder, key, BINDING_FILE), sha256: found.sha256 };
+  return { folder: path.join(folder, key), files: found.sha256 };
 }
 
-/** Copies a prebuilt binding whose hash is right. */
-export async function copyPrebuilt({ file, sha256 }: Prebuilt, output: string): Promise<void> {
-  const bytes = await fs.readFile(file).catch((error: unknown) => {
-    if (systemErrorCode(error) === "ENOENT") return undefined;
-    throw error;
-  });
-  if (bytes === undefined || createHash("sha256").update(bytes).digest("hex") !== sha256)
-    throw new NativeError(
-      "broken",
-      `Layerwise is damaged: ${file} ${bytes === undefined ? "is missing" : "differs from its hash"}. Install Layerwise again.`,
-    );
-  await fs.writeFile(output, bytes, { mode: 0o755 });
+/** Copies the files of a prebuilt binding into a folder, if their hashes are right. */
+export async function copyPrebuilt({ folder, files }: Prebuilt, target: string): Promise<void> {
+  for (const [name, sha256] of Object.entries(files)) {
+    const file = path.join(folder, name);
+    const bytes = await fs.readFile(file).catch((error: unknown) => {
+      if (systemErrorCode(error) === "ENOENT") return undefined;
+      throw error;
+    });
+    if (bytes === undefined || createHash("sha256").update(bytes).digest("hex") !== sha256)
+      throw new NativeError(
+        "broken",
+        `Layerwise is damaged: ${file} ${bytes === undefined ? "is missing" : "differs from its hash"}. Install Layerwise again.`,
+      );
+    await fs.writeFile(path.join(target, path.basename(name)), bytes, { mode: 0o755 });
+  }
 }

@@ -58,16 +58,19 @@ const PYTHON: { linux: string; [platform: string]: string } = {
   win32: "Python 3 (winget install Python.Python.3.12), or uv",
 };
 
+const COMPILER: { linux: string; [platform: string]: string } = {
+  linux: "a C++ compiler (package g++)",
+  darwin: "a C++ compiler (xcode-select --install)",
+  // On Windows, only a prebuilt binding serves.
+  win32: "Layerwise from its VSIX or npm package, which ship the binding",
+};
+
 /** Returns which of Python and a compiler is not on PATH. Whether that Python has pip is known only when it runs. */
 export function toolsNotFound(host: Host): MissingTool[] {
-  const mac = host.platform === "darwin";
   const missing: MissingTool[] = [];
   if (findDownloaders(host).length === 0)
     missing.push({ tool: "python", text: PYTHON[host.platform] ?? PYTHON.linux });
-  if (findCompiler(host) === undefined)
-    missing.push({
-      tool: "compiler",
-      text: "a C++ compiler " + (mac ? "(xcode-select --install)" : "(package g++)"),
-    });
+  if (host.platform === "win32" || findCompiler(host) === undefined)
+    missing.push({ tool: "compiler", text: COMPILER[host.platform] ?? COMPILER.linux });
   return missing;
 }

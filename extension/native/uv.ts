@@ -9,7 +9,7 @@ import { hashFile } from "./integrity.ts";
 /** Size limit of an unpacked wheel, above TensorFlow's 1.3 GB. */
 const MOST_BYTES = 4e9;
 
-export interface UnpackOptions extends Omit<DownloadOptions, "target" | "onProgress"> {
+export interface UnpackOptions extends Omit<DownloadOptions, "target" | "onProgress" | "options"> {
   /** The new folder of the wheel's files. */
   folder: string;
   /** SHA-256 hashes of the wheels that may be unpacked. uv checks them. */

@@ -28,9 +28,10 @@ const GLIBC = "2.17";
 const FOLDER = "out/prebuilt";
 
 /**
- * How to link for a platform. `stub` is an empty library with the name of TensorFlow's, which the linker would need otherwise.
- * @typedef {{ target: string, glibc?: string, stub: (names: readonly string[]) => { file: string, text?: string, args?: string[] },
- *   link: readonly string[] }} Recipe
+ * How to link for a platform. `stub` is an empty library with the name of TensorFlow's, which the linker would need otherwise;
+ * `sources` are more files of own/ to compile, and `beside` the libraries to make of one source each.
+ * @typedef {{ target: string, glibc?: string, stub?: (names: readonly string[]) => { file: string, text?: string, args?: string[] },
+ *   link: readonly string[], defines?: readonly string[], sources?: readonly string[], beside?: Readonly<Record<string, string>> }} Recipe
  */
 
 /** @param {string} arch @returns {Recipe} */
@@ -60,7 +61,17 @@ const RECIPES = {
       "-Wl,-rpath,@loader_path",
     ],
   },
+  "win32-x64": {
+    target: "x86_64-windows-gnu",
+    link: ["-shared"],
+    defines: ["-DNAPI_EXTERN=__declspec(dllimport)"],
+    sources: ["own/windows/imports.c"],
+    beside: { "python312.dll": "own/windows/python312.c" },
+  },
 };
+
+/** The files of a platform's binding. @param {string} target */
+export const bindingNames = (target) => [BINDING, ...Object.keys(RECIPES[target]?.beside ?? {})];
 
 /** The platforms that have a prebuilt binding. */
 export const PREBUILT_TARGETS = Object.keys(RECIPES);
@@ -68,6 +79,7 @@ export const PREBUILT_TARGETS = Object.keys(RECIPES);
 /** Inputs of a build that are in the repository. */
 const SOURCES = [
   ...bindingSources().map((name) => `extension/native/${name}`),
+  "extension/native/windows",
   "node_modules/@tensorflow/tfjs-node/binding",
   "node_modules/node-api-headers/include",
   "scripts/package/prebuilt.mjs",
@@ -88,13 +100,16 @@ export async function prebuiltBindings(targets = PREBUILT_TARGETS) {
   return inRoot(FOLDER);
 }
 
+/** @param {string} file */
+const hashOf = (file) => createHash("sha256").update(fs.readFileSync(file)).digest("hex");
+
 /** @param {string} folder @param {readonly string[]} targets */
 function listBindings(folder, targets) {
   const files = Object.fromEntries(
     targets.map((target) => {
-      const bytes = fs.readFileSync(path.join(folder, target, BINDING));
       const { glibc } = /** @type {Recipe} */ (RECIPES[target]);
-      return [target, { sha256: createHash("sha256").update(bytes).digest("hex"), ...(glibc && { glibc }) }];
+      const hashes = bindingNames(target).map((name) => [name, hashOf(path.join(folder, target, name))]);
+      return [target, { sha256: Object.fromEntries(hashes), ...(glibc && { glibc }) }];
     }),
   );
   const binding = Number(constant("BINDING_VERSION"));
@@ -109,9 +124,10 @@ function listBindings(folder, targets) {
  * @param {string} folder @param {readonly string[]} targets
  */
 export async function copyBindings(folder, targets) {
-  const from = await prebuiltBindings();
+  const from = await prebuiltBindings(targets);
   for (const target of targets)
-    fs.cpSync(path.join(from, target, BINDING), path.join(folder, target, BINDING), { recursive: true });
+    for (const name of bindingNames(target))
+      fs.cpSync(path.join(from, target, name), path.join(folder, target, name), { recursive: true });
   listBindings(folder, targets);
 }
 
@@ -129,6 +145,7 @@ export async function compileBinding(target, output) {
   for (const name of bindingSources())
     fs.cpSync(inRoot("extension/native", name), path.join(scratch, "own", name), { recursive: true });
   for (const [name, from] of Object.entries({
+    "own/windows": inRoot("extension/native/windows"),
     binding: inRoot("node_modules/@tensorflow/tfjs-node/binding"),
     node: inRoot("node_modules/node-api-headers/include"),
     tensorflow: headers,
@@ -137,8 +154,11 @@ export async function compileBinding(target, output) {
 
   const cache = path.join(cacheFolder(), `zig-${ZIG}-cache`);
   const env = { ZIG_GLOBAL_CACHE_DIR: cache, ZIG_LOCAL_CACHE_DIR: cache };
-  const cxx = (/** @type {string[]} */ ...args) =>
-    mustRun(zig, ["c++", "-target", recipe.target, ...args], { cwd: scratch, env, quiet: true });
+  const compiler =
+    (/** @type {string} */ language) =>
+    (/** @type {string[]} */ ...args) =>
+      mustRun(zig, [language, "-target", recipe.target, ...args], { cwd: scratch, env, quiet: true });
+  const [cc, cxx] = [compiler("cc"), compiler("c++")];
   const sources = [
     "own/binding.cc",
     ...fs
@@ -149,12 +169,31 @@ export async function compileBinding(target, output) {
   const objects = sources.map((name) => `${path.basename(name)}.o`);
   const includes = ["binding", "node", "tensorflow"].map((name) => `-I${name}`);
   for (const [i, source] of sources.entries())
-    await cxx(...FLAGS, ...includes, "-c", source, "-o", /** @type {string} */ (objects[i]));
+    await cxx(
+      ...FLAGS,
+      ...(recipe.defines ?? []),
+      ...includes,
+      "-c",
+      source,
+      "-o",
+      /** @type {string} */ (objects[i]),
+    );
 
-  const stub = recipe.stub(functionNames(scratch));
-  if (stub.text !== undefined) fs.writeFileSync(path.join(scratch, stub.file), stub.text);
-  else await cxx(.../** @type {string[]} */ (stub.args), "-o", stub.file);
-  await cxx("-O3", "-s", ...objects, `./${stub.file}`, ...recipe.link, "-o", BINDING);
+  for (const source of recipe.sources ?? []) {
+    const object = `${path.basename(source)}.o`;
+    await cc("-O2", "-g0", "-c", source, "-o", object);
+    objects.push(object);
+  }
+  for (const [library, source] of Object.entries(recipe.beside ?? {})) {
+    await cc("-O2", "-g0", "-s", "-shared", "-nostdlib", source, "-lkernel32", "-o", library);
+    fs.renameSync(path.join(scratch, library), path.join(path.dirname(output), library));
+  }
+  const stub = recipe.stub?.(functionNames(scratch));
+  if (stub?.text !== undefined) fs.writeFileSync(path.join(scratch, stub.file), stub.text);
+  else if (stub?.args !== undefined) await cxx(...stub.args, "-o", stub.file);
+  const libraries = stub === undefined ? [] : [`./${stub.file}`];
+  // --no-as-needed holds for what comes after it.
+  await cxx("-O3", "-s", ...recipe.link, ...objects, ...libraries, "-o", BINDING);
   fs.renameSync(path.join(scratch, BINDING), output);
   fs.rmSync(scratch, { recursive: true, force: true });
 }

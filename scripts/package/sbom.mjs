@@ -62,17 +62,19 @@ function wheels(target) {
  */
 async function bindingComponents(targets) {
   if (targets.length === 0) return [];
-  const folder = await prebuiltBindings();
+  const folder = await prebuiltBindings(targets);
   const { files } = JSON.parse(fs.readFileSync(path.join(folder, "bindings.json"), "utf8"));
-  return targets.map((target) => ({
-    "bom-ref": `binding-${target}`,
-    type: "file",
-    name: `dist/native/prebuilt/${target}/tfjs_binding.node`,
-    scope: "required",
-    hashes: [{ alg: "SHA-256", content: files[target].sha256 }],
-    licenses: [{ license: { id: "Apache-2.0" } }],
-    properties: [{ name: "layerwise:compiler", value: COMPILER }],
-  }));
+  return targets.flatMap((target) =>
+    Object.entries(files[target].sha256).map(([name, content]) => ({
+      "bom-ref": `binding-${target}-${name}`,
+      type: "file",
+      name: `dist/native/prebuilt/${target}/${name}`,
+      scope: "required",
+      hashes: [{ alg: "SHA-256", content: String(content) }],
+      licenses: [{ license: { id: name.startsWith("tfjs") ? "Apache-2.0" : "MIT" } }],
+      properties: [{ name: "layerwise:compiler", value: COMPILER }],
+    })),
+  );
 }
 
 /**

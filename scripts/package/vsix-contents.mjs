@@ -3,6 +3,7 @@
 import yauzl from "yauzl";
 import { bindingSources, NODE_PROGRAMS, webviewEntries } from "../build.mjs";
 import { ScriptError } from "../project.mjs";
+import { bindingNames } from "./prebuilt.mjs";
 
 /** Size limit in bytes of the archive, as users download it. */
 export const SIZE_BUDGET = 25e6;
@@ -17,9 +18,10 @@ const esbuildProgram = (target) => (target.startsWith("win32-") ? "esbuild.exe" 
 
 /** The list of prebuilt bindings, and those of some platforms. @param {readonly string[]} targets */
 export const bindingFiles = (targets) =>
-  ["bindings.json", ...targets.map((target) => `${target}/tfjs_binding.node`)].map((name) =>
-    inDist(`native/prebuilt/${name}`),
-  );
+  [
+    "bindings.json",
+    ...targets.flatMap((target) => bindingNames(target).map((name) => `${target}/${name}`)),
+  ].map((name) => inDist(`native/prebuilt/${name}`));
 
 /** The required files of a VSIX. @param {string} target @param {boolean} [prebuilt] With its binding. */
 export function required(target, prebuilt = false) {

@@ -129,7 +129,11 @@ export class FakeMachine {
     machine: { glibc: "2.36", avx: true, memory: 8e9, wsl: false },
   };
 
-  constructor() {
+  readonly #more: Record<string, string>;
+
+  /** @param more Files of the wheel that its index serves, beside {@link WHEEL_FILES}. */
+  constructor(more: Record<string, string> = {}) {
+    this.#more = more;
     fs.mkdirSync(this.bin);
     for (const folder of ["sources", "headers"]) fs.mkdirSync(path.join(this.root, folder));
     fs.writeFileSync(path.join(this.root, "sources", "binding.cc"), "// C++");
@@ -148,7 +152,7 @@ export class FakeMachine {
     // The user allows it: it isn't one of the pinned ones.
     this.host.env["LAYERWISE_WHEEL_SHA256"] = makeWheel(
       wheel,
-      WHEEL_FILES,
+      { ...WHEEL_FILES, ...this.#more },
       behaviour.kind === "serves" ? behaviour.wheel : {},
     );
     const serve = `for dest; do :; done; echo "Downloading fake-1.0.whl (2.5 kB)"; cp "${wheel}" "$dest"`;

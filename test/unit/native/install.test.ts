@@ -186,11 +186,11 @@ describe.skipIf(process.platform === "win32")("installNative says what is missin
 
   test("the platform", async () => {
     const machine = workingMachine();
-    const host = { ...machine.host, platform: "win32" as const };
+    const host = { ...machine.host, platform: "darwin" as const };
     const error = await failure(installNative({ ...machine.options(), host }));
     expect(error).toMatchObject({
       code: "unsupported-platform",
-      message: "There is no native engine for win32-x64.",
+      message: "There is no native engine for darwin-x64.",
     });
     expect(nativeStatus(host)).toMatchObject({
       backend: "wasm",

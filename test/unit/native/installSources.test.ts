@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { BINDING_FILE, BINDING_VERSION, type Host } from "../../../extension/native/cache.ts";
 import { installNative } from "../../../extension/native/install.ts";
 import { findPrebuilt } from "../../../extension/native/prebuilt.ts";
+import { nativeStatus } from "../../../extension/native/status.ts";
 import type { InstallProgress } from "../../../extension/protocol/native.ts";
 import { failure, FakeMachine, INSTALLED } from "./fakes.ts";
 
@@ -17,7 +18,7 @@ describe.skipIf(process.platform === "win32")("an installation with a prebuilt b
     fs.mkdirSync(path.join(folder, "linux-x64"), { recursive: true });
     fs.writeFileSync(path.join(folder, "linux-x64", BINDING_FILE), "prebuilt");
     const sha256 = createHash("sha256").update("prebuilt").digest("hex");
-    const files = { "linux-x64": { sha256, glibc: "2.17" } };
+    const files = { "linux-x64": { sha256: { [BINDING_FILE]: sha256 }, glibc: "2.17" } };
     const listing = { binding: BINDING_VERSION, files, ...listed };
     fs.writeFileSync(path.join(folder, "bindings.json"), JSON.stringify(listing));
     return { machine, folder };
@@ -54,7 +55,7 @@ describe.skipIf(process.platform === "win32")("an installation with a prebuilt b
     const glibc = (version: string | undefined) => ({
       machine: { ...machine.host.machine!, glibc: version },
     });
-    expect(find({})?.file).toBe(path.join(folder, "linux-x64", BINDING_FILE));
+    expect(find({})?.folder).toBe(path.join(folder, "linux-x64"));
     expect(find(glibc("2.17"))).toBeDefined();
     expect(find(glibc("2.9"))).toBeUndefined();
     expect(find(glibc(undefined))).toBeUndefined();
@@ -121,3 +122,67 @@ test.skipIf(process.platform === "win32")(
     expect(machine.files()).toEqual(INSTALLED);
   },
 );
+
+describe.skipIf(process.platform === "win32")("an installation on Windows", () => {
+  const LIBRARY = "_pywrap_tensorflow_common.dll";
+  const BINDING = { [BINDING_FILE]: "the binding", "python312.dll": "the stub" };
+
+  /** Windows with programs of its own names; they are shell scripts all the same. */
+  function windows(program: string): FakeMachine {
+    const machine = new FakeMachine({ "tensorflow/python/_pywrap_tensorflow_common.dll": "the library" });
+    machine.host.platform = "win32";
+    machine.host.machine = { glibc: undefined, avx: undefined, memory: 8e9, wsl: false, msvc: true };
+    machine.python({ kind: "serves", wheel: {} });
+    fs.renameSync(path.join(machine.bin, "python3"), path.join(machine.bin, program));
+    return machine;
+  }
+
+  /** A package's bindings for Windows. */
+  function prebuilt(machine: FakeMachine) {
+    const folder = path.join(machine.root, "prebuilt");
+    fs.mkdirSync(folder);
+    const files: Record<string, string> = {};
+    for (const [name, text] of Object.entries(BINDING)) {
+      fs.writeFileSync(path.join(folder, name), text);
+      files[name] = createHash("sha256").update(text).digest("hex");
+    }
+    return { folder, files };
+  }
+
+  const options = (machine: FakeMachine) => {
+    const given = machine.options();
+    return { ...given, binding: { ...given.binding!, prebuilt: prebuilt(machine) } };
+  };
+
+  test.each(["python3.exe", "py.exe"])(
+    "takes the wheel for Windows with %s, whatever its version",
+    async (program) => {
+      const machine = windows(program);
+      const { directory } = await installNative(options(machine));
+      expect(fs.readdirSync(directory).sort()).toEqual(
+        ["manifest.json", "THIRD_PARTY_NOTICES.txt", LIBRARY, ...Object.keys(BINDING)].sort(),
+      );
+      const calls = fs.readFileSync(path.join(machine.root, "calls.log"), "utf8");
+      expect(calls).toContain("--platform win_amd64 --python-version 3.12");
+      if (program === "py.exe") expect(calls).toMatch(/-3 -m pip download/);
+      expect(nativeStatus(machine.host)).toMatchObject({ state: "installed" });
+    },
+  );
+
+  test("needs Microsoft's C++ runtime, and says how to get it", async () => {
+    const machine = windows("python3.exe");
+    machine.host.machine = { ...machine.host.machine!, msvc: false };
+    expect(await failure(installNative(options(machine)))).toMatchObject({
+      code: "unsupported-machine",
+      message:
+        "TensorFlow needs Microsoft's Visual C++ runtime. Install it: winget install Microsoft.VCRedist.2015+.x64",
+    });
+  });
+
+  test("needs a packed Layerwise: nothing is compiled there", async () => {
+    const machine = windows("python3.exe");
+    expect((await failure(installNative(machine.options()))).message).toBe(
+      "Installing the native engine needs Layerwise from its VSIX or npm package, which ship the binding.",
+    );
+  });
+});
