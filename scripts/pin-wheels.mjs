@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `node scripts/pin-wheels.mjs`: rewrites extension/native/wheels.json after a change of TensorFlow's version. pip lists the
+ * `node scripts/pin-wheels.mjs`: rewrites extension/native/install/wheels.json after a change of TensorFlow's version. pip lists the
  * wheels of its index for each platform and Python, with their SHA-256; nothing is downloaded.
  */
 import { spawnSync } from "node:child_process";
@@ -54,5 +54,5 @@ await main(async () => {
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });
   }
-  fs.writeFileSync(inRoot("extension/native/wheels.json"), `${JSON.stringify(pins, null, 2)}\n`);
+  fs.writeFileSync(inRoot("extension/native/install/wheels.json"), `${JSON.stringify(pins, null, 2)}\n`);
 });

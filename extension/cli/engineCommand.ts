@@ -1,10 +1,10 @@
 import type { Command } from "commander";
-import { diagnose } from "../native/doctor.ts";
+import { diagnose } from "../native/install/doctor.ts";
 import { thisHost } from "../native/cache.ts";
-import { gigabytes } from "../native/libraries.ts";
+import { gigabytes } from "../native/install/libraries.ts";
 import { machineOf, SCARCE_MEMORY } from "../native/machine.ts";
 import { NativeError } from "../native/errors.ts";
-import { installNative, removeNative } from "../native/install.ts";
+import { installNative, removeNative } from "../native/install/install.ts";
 import { deviceOfEnvironment, nativeStatus, type NativeStatus } from "../native/status.ts";
 import type { EngineCheck, InstallLine, InstallProgress } from "../protocol/native.ts";
 import { CliError, EXIT, interruptSignal } from "./exit.ts";

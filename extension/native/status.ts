@@ -3,7 +3,7 @@ import path from "node:path";
 import type { Device } from "../protocol/device.ts";
 import type { NativeReport } from "../protocol/native.ts";
 import { BINDING_FILE, nativeDirectory, readManifest, thisHost, type Host, type Manifest } from "./cache.ts";
-import { findBindingSources, missingTools } from "./compile.ts";
+import { findBindingSources, missingTools } from "./install/compile.ts";
 import { machineProblem } from "./machine.ts";
 import { findPlatform } from "./platforms.ts";
 

@@ -259,7 +259,9 @@ async function tensorflowHeaders() {
   const version = constant("TENSORFLOW_VERSION");
   const folder = path.join(cacheFolder(), `tensorflow-${version}-headers`);
   if (fs.existsSync(folder)) return folder;
-  const wheels = JSON.parse(fs.readFileSync(inRoot("extension/native/wheels.json"), "utf8"))["linux-x64"];
+  const wheels = JSON.parse(fs.readFileSync(inRoot("extension/native/install/wheels.json"), "utf8"))[
+    "linux-x64"
+  ];
   await withPinned(`tensorflow-cpu==${version}`, Object.values(wheels), async (requirements, scratch) => {
     const platform = ["--platform", "manylinux_2_27_x86_64", "--python-version", "3.12"];
     await pip("download", "--dest", scratch, ...platform, ...requirements);

@@ -36,7 +36,8 @@ async function askNpm() {
  * @param {string} target @returns {Component[]}
  */
 function wheels(target) {
-  const pins = JSON.parse(fs.readFileSync(inRoot("extension/native/wheels.json"), "utf8"))[target] ?? {};
+  const pins =
+    JSON.parse(fs.readFileSync(inRoot("extension/native/install/wheels.json"), "utf8"))[target] ?? {};
   return Object.entries(pins).map(([file, sha256]) => {
     const [distribution = "", version = ""] = file.split("-");
     const name = distribution.replaceAll("_", "-");

@@ -4,8 +4,8 @@ import path from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { nativeDirectory } from "../../extension/native/cache.ts";
 import type { NativeError } from "../../extension/native/errors.ts";
-import { installNative } from "../../extension/native/install.ts";
-import { extractWheel } from "../../extension/native/wheel.ts";
+import { installNative } from "../../extension/native/install/install.ts";
+import { extractWheel } from "../../extension/native/install/wheel.ts";
 import {
   FakeMachine,
   makeWheel,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { runCommand } from "../../../extension/native/command.ts";
+import { runCommand } from "../../../extension/native/install/command.ts";
 
 const node = (script: string, options = {}) =>
   runCommand(process.execPath, ["--eval", script], { env: process.env, ...options });

@@ -3,8 +3,8 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { describeChecks } from "../../../extension/cli/engineCommand.ts";
 import { nativeDirectory } from "../../../extension/native/cache.ts";
-import { diagnose, loadingFix } from "../../../extension/native/doctor.ts";
-import { installNative } from "../../../extension/native/install.ts";
+import { diagnose, loadingFix } from "../../../extension/native/install/doctor.ts";
+import { installNative } from "../../../extension/native/install/install.ts";
 import type { EngineCheck } from "../../../extension/protocol/native.ts";
 import { FakeMachine } from "./fakes.ts";
 

@@ -6,7 +6,7 @@ import { crc32, deflateRawSync } from "node:zlib";
 import { onTestFinished } from "vitest";
 import type { Host } from "../../../extension/native/cache.ts";
 import { NativeError } from "../../../extension/native/errors.ts";
-import type { InstallOptions } from "../../../extension/native/install.ts";
+import type { InstallOptions } from "../../../extension/native/install/install.ts";
 import type { InstallProgress } from "../../../extension/protocol/native.ts";
 
 /** A temporary folder that goes with the test. */

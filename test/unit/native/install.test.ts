@@ -3,7 +3,7 @@ import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { nativeDirectory, readManifest } from "../../../extension/native/cache.ts";
-import { installNative, removeNative } from "../../../extension/native/install.ts";
+import { installNative, removeNative } from "../../../extension/native/install/install.ts";
 import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import type { InstallProgress } from "../../../extension/protocol/native.ts";

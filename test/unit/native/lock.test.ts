@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { withLock } from "../../../extension/native/lock.ts";
+import { withLock } from "../../../extension/native/install/lock.ts";
 import { temporaryFolder } from "./fakes.ts";
 
 const lockFile = (): string => path.join(temporaryFolder(), "deep", "x.lock");

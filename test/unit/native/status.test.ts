@@ -10,10 +10,10 @@ import {
   TFJS_NODE_VERSION,
   type Host,
 } from "../../../extension/native/cache.ts";
-import { announcedSize } from "../../../extension/native/download.ts";
+import { announcedSize } from "../../../extension/native/install/download.ts";
 import { loadNative, threadEnvironment } from "../../../extension/native/load.ts";
 import { deviceOfEnvironment, nativeStatus } from "../../../extension/native/status.ts";
-import { findCompiler, findExecutable } from "../../../extension/native/tools.ts";
+import { findCompiler, findExecutable } from "../../../extension/native/install/tools.ts";
 import { FakeMachine, temporaryFolder } from "./fakes.ts";
 
 const host = (platform: NodeJS.Platform, env: NodeJS.ProcessEnv): Host => ({ platform, arch: "x64", env });

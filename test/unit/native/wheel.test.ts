@@ -3,7 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { assert, asyncProperty, double } from "fast-check";
 import { expect, test } from "vitest";
-import { extractWheel } from "../../../extension/native/wheel.ts";
+import { extractWheel } from "../../../extension/native/install/wheel.ts";
 import { makeWheel, temporaryFolder, type WheelOptions } from "./fakes.ts";
 
 const FILES = { "pkg/a.txt": "aaa", "pkg/b.txt": "bb".repeat(100_000), "pkg/c.txt": "", "other/d.txt": "d" };

@@ -1,7 +1,7 @@
 import fs from "node:fs/promises";
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
-import type { InstallProgress } from "../protocol/native.ts";
+import type { InstallProgress } from "../../protocol/native.ts";
 import {
   BINDING_FILE,
   cacheDirectory,
@@ -12,16 +12,16 @@ import {
   thisHost,
   type Host,
   type Manifest,
-} from "./cache.ts";
+} from "../cache.ts";
 import { findBindingSources, makeBinding, missingTools, type BindingSources } from "./compile.ts";
-import { NativeError, systemErrorCode } from "./errors.ts";
+import { NativeError, systemErrorCode } from "../errors.ts";
 import { tryBinding } from "./firstLoad.ts";
-import { findDamage, hashFile, writeManifest } from "./integrity.ts";
+import { findDamage, hashFile, writeManifest } from "../integrity.ts";
 import { fetchLibraries, type Report } from "./libraries.ts";
 import { withLock } from "./lock.ts";
-import { machineProblem } from "./machine.ts";
-import { findPlatform, type Platform } from "./platforms.ts";
-import { nativeStatus } from "./status.ts";
+import { machineProblem } from "../machine.ts";
+import { findPlatform, type Platform } from "../platforms.ts";
+import { nativeStatus } from "../status.ts";
 
 export interface InstallOptions {
   onProgress?: (progress: InstallProgress) => void;

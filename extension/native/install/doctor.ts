@@ -2,18 +2,18 @@ import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import type { EngineCheck } from "../protocol/native.ts";
-import { cacheDirectory, TENSORFLOW_VERSION, thisHost, type Host } from "./cache.ts";
+import type { EngineCheck } from "../../protocol/native.ts";
+import { cacheDirectory, TENSORFLOW_VERSION, thisHost, type Host } from "../cache.ts";
 import { runCommand } from "./command.ts";
 import { findBindingSources, type BindingSources } from "./compile.ts";
 import { explainFailure, findWorkingDownloader, WHEEL_PYTHON } from "./download.ts";
-import { NativeError, systemErrorCode } from "./errors.ts";
+import { NativeError, systemErrorCode } from "../errors.ts";
 import { tryBinding } from "./firstLoad.ts";
-import { findDamage } from "./integrity.ts";
+import { findDamage } from "../integrity.ts";
 import { gigabytes, NEEDED_BYTES } from "./libraries.ts";
-import { machineOf, machineProblem, SCARCE_MEMORY } from "./machine.ts";
-import { findPlatform } from "./platforms.ts";
-import { nativeStatus } from "./status.ts";
+import { machineOf, machineProblem, SCARCE_MEMORY } from "../machine.ts";
+import { findPlatform } from "../platforms.ts";
+import { nativeStatus } from "../status.ts";
 import { findCompiler, toolsNotFound, type Downloader } from "./tools.ts";
 
 export interface DoctorOptions {

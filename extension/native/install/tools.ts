@@ -1,6 +1,6 @@
 import path from "node:path";
-import { findExecutable } from "../processes/programs.ts";
-import type { Host } from "./cache.ts";
+import { findExecutable } from "../../processes/programs.ts";
+import type { Host } from "../cache.ts";
 
 export { findExecutable };
 

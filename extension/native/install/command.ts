@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { signalChild, signalGroup } from "../processes/signals.ts";
+import { signalChild, signalGroup } from "../../processes/signals.ts";
 
 export interface CommandOptions {
   env: NodeJS.ProcessEnv;

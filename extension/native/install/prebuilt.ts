@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
-import { BINDING_VERSION, type Host } from "./cache.ts";
-import { NativeError, systemErrorCode } from "./errors.ts";
-import { isOlder, machineOf } from "./machine.ts";
+import { BINDING_VERSION, type Host } from "../cache.ts";
+import { NativeError, systemErrorCode } from "../errors.ts";
+import { isOlder, machineOf } from "../machine.ts";
 
 /** A binding that was compiled when Layerwise was packed. */
 export interface Prebuilt {

@@ -1,5 +1,5 @@
-import { NativeError } from "./errors.ts";
-import type { Host } from "./cache.ts";
+import { NativeError } from "../errors.ts";
+import type { Host } from "../cache.ts";
 import wheels from "./wheels.json";
 
 /** Environment variable that allows more hashes than the pinned ones, for an index with its own builds. */

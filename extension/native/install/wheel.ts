@@ -9,8 +9,8 @@ import { createInflateRaw } from "node:zlib";
 import { parse } from "csv-parse/sync";
 import * as v from "valibot";
 import { fromFdPromise, type Entry, type ZipFile } from "yauzl";
-import { openRegularSync } from "../files/regular.ts";
-import { NativeError, systemErrorCode } from "./errors.ts";
+import { openRegularSync } from "../../files/regular.ts";
+import { NativeError, systemErrorCode } from "../errors.ts";
 
 /** Limits above the contents of TensorFlow's wheels: 15,700 files, 1.3 GB, a RECORD of 1.7 MB. */
 const MOST_FILES = 100_000;

@@ -4,8 +4,8 @@ import { hostname } from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import * as v from "valibot";
-import { isRunning } from "../processes/signals.ts";
-import { systemErrorCode } from "./errors.ts";
+import { isRunning } from "../../processes/signals.ts";
+import { systemErrorCode } from "../errors.ts";
 
 const HEARTBEAT = 2_000;
 /** Age in milliseconds of a stale lock: far above the heartbeat, for network file systems and sleeping machines. */

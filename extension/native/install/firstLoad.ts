@@ -1,8 +1,8 @@
 import path from "node:path";
-import { codeString } from "../protocol/text/code.ts";
-import { BINDING_FILE, TENSORFLOW_VERSION, type Host } from "./cache.ts";
+import { codeString } from "../../protocol/text/code.ts";
+import { BINDING_FILE, TENSORFLOW_VERSION, type Host } from "../cache.ts";
 import { runCommand } from "./command.ts";
-import { NativeError } from "./errors.ts";
+import { NativeError } from "../errors.ts";
 
 /** Loads the binding of a folder in another process, and returns its TensorFlow version. */
 export async function tryBinding(directory: string, host: Host, signal?: AbortSignal): Promise<string> {

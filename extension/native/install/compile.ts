@@ -2,11 +2,11 @@ import fs from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { distFolder } from "../files/shipped.ts";
-import type { Host } from "./cache.ts";
+import { distFolder } from "../../files/shipped.ts";
+import type { Host } from "../cache.ts";
 import { runCommand } from "./command.ts";
-import { NativeError } from "./errors.ts";
-import type { Platform } from "./platforms.ts";
+import { NativeError } from "../errors.ts";
+import type { Platform } from "../platforms.ts";
 import { copyPrebuilt, findPrebuilt, type Prebuilt } from "./prebuilt.ts";
 import { findCompiler, toolsNotFound, type MissingTool } from "./tools.ts";
 
@@ -41,7 +41,7 @@ export function findBindingSources(host: Host): BindingSources {
   const folder = (name: string): string => path.dirname(require.resolve(`${name}/package.json`));
   return {
     sources: path.join(folder("@tensorflow/tfjs-node"), "binding"),
-    own: fileURLToPath(new URL("./binding.cc", import.meta.url)),
+    own: fileURLToPath(new URL("../binding.cc", import.meta.url)),
     headers: path.join(folder("node-api-headers"), "include"),
     prebuilt: undefined,
   };

@@ -1,12 +1,12 @@
 import fs from "node:fs/promises";
 import { existsSync } from "node:fs";
 import path from "node:path";
-import type { InstallProgress } from "../protocol/native.ts";
-import { cacheDirectory, downloadsDirectory, TENSORFLOW_VERSION, type Host } from "./cache.ts";
+import type { InstallProgress } from "../../protocol/native.ts";
+import { cacheDirectory, downloadsDirectory, TENSORFLOW_VERSION, type Host } from "../cache.ts";
 import { downloadWheel, findWorkingDownloader, WHEEL_PYTHON } from "./download.ts";
-import { NativeError } from "./errors.ts";
+import { NativeError } from "../errors.ts";
 import { allowedWheels, unknownWheel } from "./pins.ts";
-import type { Platform } from "./platforms.ts";
+import type { Platform } from "../platforms.ts";
 import type { Downloader } from "./tools.ts";
 import { takeFiles, unpackWithUv } from "./uv.ts";
 import { extractWheel } from "./wheel.ts";

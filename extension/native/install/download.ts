@@ -1,8 +1,8 @@
 import fs from "node:fs/promises";
 import path from "node:path";
-import type { Host } from "./cache.ts";
+import type { Host } from "../cache.ts";
 import { runCommand, type CommandResult } from "./command.ts";
-import { NativeError } from "./errors.ts";
+import { NativeError } from "../errors.ts";
 import { findDownloaders, findPythons, type Downloader } from "./tools.ts";
 
 /** The newest Python with wheels of {@link TENSORFLOW_VERSION}; the library inside doesn't depend on Python. */

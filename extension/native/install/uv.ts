@@ -4,7 +4,7 @@ import fs from "node:fs/promises";
 import path from "node:path";
 import { runCommand } from "./command.ts";
 import { explainFailure, whileWatching, type DownloadOptions } from "./download.ts";
-import { hashFile } from "./integrity.ts";
+import { hashFile } from "../integrity.ts";
 
 /** Size limit of an unpacked wheel, above TensorFlow's 1.3 GB. */
 const MOST_BYTES = 4e9;
