@@ -26,7 +26,7 @@ const why =
     : PYTHON === undefined
       ? "there is no Python with pip"
       : undefined;
-if (why !== undefined) console.log(`The packed library is not tested: ${why}.`);
+if (why !== undefined) process.stdout.write(`The packed library is not tested: ${why}.\n`);
 
 describe.skipIf(why !== undefined)("the packed library", () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-install-"));

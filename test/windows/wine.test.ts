@@ -35,7 +35,7 @@ const why =
         : !hasNative
           ? "the native engine to compare with is not installed"
           : undefined;
-if (why !== undefined) console.log(`Windows is not tested: ${why}.`);
+if (why !== undefined) process.stdout.write(`Windows is not tested: ${why}.\n`);
 
 const PROGRAM = `import { nn, optim, torch } from "layerwise";
 torch.manualSeed(0);
