@@ -1,27 +1,17 @@
-import type { NativeBinding } from "../../native/binding.ts";
 import { chosenThreads } from "../../native/load.ts";
 import { internal } from "../../tensor/core/errors.ts";
 import type { Plan } from "../../tensor/planning/barrier.ts";
 import { graphName, type Choice } from "../choices.ts";
 import { CALL_MS, MAX_INLINE_MACS } from "../tuning.ts";
-import type { Counters } from "./counters.ts";
 import { VaryingInputs } from "./feeding.ts";
 import { Blueprint } from "./graph/blueprint.ts";
 import { writeStep, type Graph } from "./graph/graphWriter.ts";
-import type { LazyValues } from "./lazyValues.ts";
-import { Program, type Residences } from "./program.ts";
+import type { Context } from "./context.ts";
+import { Program } from "./program.ts";
 import type { ShardedPlan } from "./sharding/shardedPlan.ts";
 import { CallLength } from "./steps/callLength.ts";
 import { LoopProgram } from "./steps/loopProgram.ts";
 import { StepPipeline } from "./steps/pipeline.ts";
-
-/** What all compiled plans of an executor share. */
-export interface Context {
-  readonly binding: NativeBinding;
-  readonly residences: Residences;
-  readonly lazy: LazyValues;
-  readonly counters: Counters;
-}
 
 /** A plan that is compiled: a program for a single step, and a pipeline whose program computes many. */
 export class CompiledPlan {

@@ -9,7 +9,8 @@ import {
   MAX_SEEN_KEYS,
   MIN_COMPILED_NODES,
 } from "../tuning.ts";
-import { CompiledPlan, type Context } from "./compiledPlan.ts";
+import { CompiledPlan } from "./compiledPlan.ts";
+import type { Context } from "./context.ts";
 import { shardPlan } from "./sharding/shardedPlan.ts";
 
 /** Decides which plans are compiled, and keeps them. */

@@ -4,7 +4,7 @@ import { internal } from "../../tensor/core/errors.ts";
 import type { Storage, Value } from "../../tensor/recording/graph.ts";
 import { leafData, type Plan } from "../../tensor/planning/barrier.ts";
 import { numel } from "../../tensor/core/shape.ts";
-import type { Context } from "./compiledPlan.ts";
+import type { Context, Residences } from "./context.ts";
 import type { Feed } from "./graph/blueprint.ts";
 import { upload } from "./eagerBuilder.ts";
 import { remembered, sameInput, stacked, type Input, type Remembered } from "./feeding.ts";
@@ -22,14 +22,6 @@ export type Residence =
       readonly index: number;
       handle: number | undefined;
     };
-
-/** Moves storages between programs; the executor's side of it. */
-export interface Residences {
-  /** A tensor with the storage's current value; stays the executor's. */
-  handle(storage: Storage): number;
-  /** The tensor of a storage that has moved into a program is gone. */
-  left(storage: Storage): void;
-}
 
 /** What a call of many steps is fed. */
 export interface Stack {

@@ -7,7 +7,8 @@ import { leafData, type Plan } from "../../tensor/planning/barrier.ts";
 import type { Leaf, Storage } from "../../tensor/recording/graph.ts";
 import { LARGE_ELEMENTS } from "../tuning.ts";
 import { EagerBuilder, upload } from "./eagerBuilder.ts";
-import type { Program, Residence, Residences } from "./program.ts";
+import type { Residences } from "./context.ts";
+import type { Program, Residence } from "./program.ts";
 
 type Handle = Extract<Residence, { kind: "handle" }>;
 

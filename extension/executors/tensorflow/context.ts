@@ -1,0 +1,20 @@
+import type { NativeBinding } from "../../native/binding.ts";
+import type { Storage } from "../../tensor/recording/graph.ts";
+import type { Counters } from "./counters.ts";
+import type { LazyValues } from "./lazyValues.ts";
+
+/** Moves storages between programs; the executor's side of it. */
+export interface Residences {
+  /** A tensor with the storage's current value; stays the executor's. */
+  handle(storage: Storage): number;
+  /** The tensor of a storage that has moved into a program is gone. */
+  left(storage: Storage): void;
+}
+
+/** What all compiled plans of an executor share. */
+export interface Context {
+  readonly binding: NativeBinding;
+  readonly residences: Residences;
+  readonly lazy: LazyValues;
+  readonly counters: Counters;
+}
