@@ -31,14 +31,60 @@ void Tile(int64_t terms, const float *a, const float *b, int64_t ldb, float *out
     }
 }
 
-// A tile of up to TILE_ROWS rows and TILE_COLUMNS columns, with as many sums as these need; returns how many rows it wrote.
-template <int VECTORS>
-void AnyTile(int64_t rows, int64_t terms, const float *a, const float *b, int64_t ldb, float *out, int64_t ldo,
-             bool add) {
+// Terms whose rows each lie in one piece.
+struct Run {
+  int64_t length;
+  const float *rows[TILE_ROWS];
+};
+
+// The same with rows that lie apart.
+template <int ROWS, int VECTORS>
+void TileOfRuns(const Run *run, const Run *end, const float *b, float *out, int64_t ldo, bool add) {
+  Vector sums[ROWS][VECTORS] = {};
+  for (; run < end; run++)
+    for (int64_t p = 0; p < run->length; p++, b += TILE_COLUMNS) {
+      Vector y[VECTORS];
+      for (int v = 0; v < VECTORS; v++) y[v] = Load(b + v * LANES);
+      for (int r = 0; r < ROWS; r++) {
+        const Vector x = Splat(run->rows[r][p]);
+        for (int v = 0; v < VECTORS; v++) sums[r][v] += x * y[v];
+      }
+    }
+  for (int r = 0; r < ROWS; r++)
+    for (int v = 0; v < VECTORS; v++) {
+      float *to = out + r * ldo + v * LANES;
+      Store(to, add ? Load(to) + sums[r][v] : sums[r][v]);
+    }
+}
+
+// Rows of a left matrix that were copied.
+struct Packed {
+  const float *a;
+  int64_t terms;
+
+  template <int ROWS, int VECTORS>
+  void Compute(const float *b, float *out, int64_t ldo, bool add) const {
+    Tile<ROWS, VECTORS>(terms, a, b, TILE_COLUMNS, out, ldo, add);
+  }
+};
+
+// Rows of a left matrix that are read where they lie.
+struct Runs {
+  const Run *begin, *end;
+
+  template <int ROWS, int VECTORS>
+  void Compute(const float *b, float *out, int64_t ldo, bool add) const {
+    TileOfRuns<ROWS, VECTORS>(begin, end, b, out, ldo, add);
+  }
+};
+
+// A tile of up to TILE_ROWS rows, with as many sums as these need.
+template <int VECTORS, class Source>
+void AnyTile(int64_t rows, const Source &source, const float *b, float *out, int64_t ldo, bool add) {
   constexpr int THIRD = TILE_ROWS / 3;
-  if (rows > 2 * THIRD) Tile<3 * THIRD, VECTORS>(terms, a, b, ldb, out, ldo, add);
-  else if (rows > THIRD) Tile<2 * THIRD, VECTORS>(terms, a, b, ldb, out, ldo, add);
-  else Tile<THIRD, VECTORS>(terms, a, b, ldb, out, ldo, add);
+  if (rows > 2 * THIRD) source.template Compute<3 * THIRD, VECTORS>(b, out, ldo, add);
+  else if (rows > THIRD) source.template Compute<2 * THIRD, VECTORS>(b, out, ldo, add);
+  else source.template Compute<THIRD, VECTORS>(b, out, ldo, add);
 }
 
 // A left matrix by its strides: its transpose is the same numbers with both exchanged.
@@ -47,15 +93,16 @@ struct Left {
   int64_t row, column;
 
   // Copies a part, TILE_ROWS numbers for each term. What is beyond its rows isn't used.
-  void Pack(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
+  Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
     const float *source = at + first * row + from * column;
     if (row == 1) {
       for (int64_t p = 0; p < terms; p++)
         for (int64_t r = 0; r < rows; r++) to[p * TILE_ROWS + r] = source[p * column + r];
-      return;
+    } else {
+      for (int64_t r = 0; r < rows; r++)
+        for (int64_t p = 0; p < terms; p++) to[p * TILE_ROWS + r] = source[r * row + p * column];
     }
-    for (int64_t r = 0; r < rows; r++)
-      for (int64_t p = 0; p < terms; p++) to[p * TILE_ROWS + r] = source[r * row + p * column];
+    return {to, terms};
   }
 };
 
@@ -106,7 +153,7 @@ struct Part {
 };
 
 template <class A, class B, class Out>
-void Multiply(const Part &part, int64_t depth, const A &a, const B &b, const Out &out) {
+void Multiply(const Part &part, int64_t depth, A &&a, const B &b, const Out &out) {
   const int64_t block = std::min(BLOCK_COLUMNS, (part.columnEnd - part.column + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS);
   float *left = Scratch(TERMS * TILE_ROWS + TILE_ROWS * TILE_COLUMNS, 0);
   float *buffer = left + TERMS * TILE_ROWS;
@@ -120,16 +167,16 @@ void Multiply(const Part &part, int64_t depth, const A &a, const B &b, const Out
         b.Pack(from, terms, j, std::min<int64_t>(TILE_COLUMNS, end - j), right + (j - first) * terms);
       for (int64_t i = part.row; i < part.rowEnd; i += TILE_ROWS) {
         const int64_t rows = std::min<int64_t>(TILE_ROWS, part.rowEnd - i);
-        a.Pack(i, rows, from, terms, left);
+        const auto source = a.Prepare(i, rows, from, terms, left);
         for (int64_t j = first; j < end; j += TILE_COLUMNS) {
           const float *panel = right + (j - first) * terms;
           const int64_t width = std::min<int64_t>(TILE_COLUMNS, end - j);
           if (Out::EVEN && width == TILE_COLUMNS && rows % (TILE_ROWS / 3) == 0) {
-            AnyTile<2>(rows, terms, left, panel, TILE_COLUMNS, out.Row(i) + j, out.stride, add);
+            AnyTile<2>(rows, source, panel, out.Row(i) + j, out.stride, add);
             continue;
           }
-          if (width > LANES) AnyTile<2>(rows, terms, left, panel, TILE_COLUMNS, buffer, TILE_COLUMNS, false);
-          else AnyTile<1>(rows, terms, left, panel, TILE_COLUMNS, buffer, TILE_COLUMNS, false);
+          if (width > LANES) AnyTile<2>(rows, source, panel, buffer, TILE_COLUMNS, false);
+          else AnyTile<1>(rows, source, panel, buffer, TILE_COLUMNS, false);
           for (int64_t r = 0; r < rows; r++) {
             float *to = out.Row(i + r) + j;
             const float *sums = buffer + r * TILE_COLUMNS;

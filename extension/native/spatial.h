@@ -38,7 +38,7 @@ struct Patches {
   const Taps &taps;
   const float *x;
 
-  void Pack(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
+  Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
     const int64_t channels = taps.channels, end = from + terms;
     for (int64_t r = 0; r < rows; r++) {
       int64_t at[4];
@@ -56,6 +56,35 @@ struct Patches {
         p += n;
       }
     }
+    return {to, terms};
+  }
+};
+
+// Channels from which on patches are read where they lie: copying fewer takes no longer than finding them.
+constexpr int64_t MIN_RUN = 8;
+alignas(64) constexpr float ZEROS[TERMS] = {};
+
+// The same matrix, not copied.
+struct PatchRuns {
+  const Taps &taps;
+  const float *x;
+  Run runs[TERMS / MIN_RUN + 2];
+
+  Runs Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *) {
+    const int64_t channels = taps.channels, end = from + terms;
+    for (int64_t r = 0; r < TILE_ROWS; r++) {
+      int64_t at[4];
+      taps.Locate(first + std::min(r, rows - 1), at);
+      Run *run = runs;
+      for (int64_t p = from; p < end; run++) {
+        const int64_t t = p / channels, c = p - t * channels;
+        const float *source = taps.Read(x, at, taps.Tap(t));
+        run->length = std::min(channels - c, end - p);
+        run->rows[r] = source == nullptr ? ZEROS : source + c;
+        p += run->length;
+      }
+    }
+    return {runs, runs + (end - 1) / channels - from / channels + 1};
   }
 };
 
@@ -64,7 +93,8 @@ struct TurnedPatches {
   const Taps &taps;
   const float *x;
 
-  void Pack(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
+  Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
+    const Packed result = {to, terms};
     const int64_t channels = taps.channels;
     int64_t at[4];
     taps.Locate(from, at);
@@ -85,6 +115,7 @@ struct TurnedPatches {
         if (d == 1) at[0]++;
       }
     }
+    return result;
   }
 };
 
@@ -145,16 +176,21 @@ struct Convolution {
         transposed(p[25] != 0) {}
 };
 
-bool Convolve(const Call &c) {
-  const Convolution v(c.p);
-  float *out = c.To<float>(0);
-  const Patches patches = {v.taps, c.To<float>(1)};
-  const Filters filters = {v.taps, c.To<float>(2), v.columns, v.transposed};
+template <class A>
+void ConvolveWith(const Convolution &v, A &&patches, const Filters &filters, float *out) {
   const int64_t depth = v.taps.count * v.taps.channels;
   bool dense = true;
   for (int d = 0; d < 3; d++) dense = dense && v.step[d] == 1 && v.begin[d] == 0 && v.sizes[d] == v.taps.positions[d];
   if (dense) Multiply(v.part, depth, patches, filters, Dense{out, v.columns});
-  else if (depth > 0) Multiply(v.part, depth, patches, filters, Spread{out, v.columns, v.taps, v.sizes, v.step, v.begin});
+  else Multiply(v.part, depth, patches, filters, Spread{out, v.columns, v.taps, v.sizes, v.step, v.begin});
+}
+
+bool Convolve(const Call &c) {
+  const Convolution v(c.p);
+  const Filters filters = {v.taps, c.To<float>(2), v.columns, v.transposed};
+  const float *x = c.To<float>(1);
+  if (v.taps.channels < MIN_RUN) ConvolveWith(v, Patches{v.taps, x}, filters, c.To<float>(0));
+  else ConvolveWith(v, PatchRuns{v.taps, x, {}}, filters, c.To<float>(0));
   return true;
 }
 
