@@ -31,9 +31,12 @@ const TO_PLAIN: Readonly<Record<number, readonly number[]>> = { 4: [0, 3, 1, 2],
 export class Lowering<Ref> {
   readonly #values = new Map<Value, Lowered<Ref>>();
   readonly #backend: Backend<Ref>;
+  readonly #standIns: ReadonlyMap<Value, Value> | undefined;
 
-  constructor(backend: Backend<Ref>) {
+  /** @param standIns outputs by what stood for them when the plan was made, for a plan that is lowered after it was computed */
+  constructor(backend: Backend<Ref>, standIns?: ReadonlyMap<Value, Value>) {
     this.#backend = backend;
+    this.#standIns = standIns;
   }
 
   /** Lowers a node whose inputs were lowered before. */
@@ -90,11 +93,15 @@ export class Lowering<Ref> {
   #lowered(given: Value): Lowered<Ref> {
     const known = this.#values.get(given);
     if (known !== undefined) return known;
-    const value = resolved(given);
+    const value = this.#output(given);
     let lowered = this.#values.get(value);
     if (lowered === undefined)
       this.#values.set(value, (lowered = { plain: this.#backend.leaf(given), images: undefined }));
     return lowered;
+  }
+
+  #output(value: Value): Value {
+    return this.#standIns?.get(value) ?? resolved(value);
   }
 
   /** Whether an elementwise op can work on images as they lie: one of them is so, all others are as deep or scalars. */
@@ -107,7 +114,8 @@ export class Lowering<Ref> {
       // Most tensors are neither images nor volumes.
       if ((own !== 4 && own !== 5) || (rank !== 0 && own !== rank)) return false;
       rank = own;
-      found ||= this.#values.get(resolved(v))?.plain === undefined && this.#values.has(resolved(v));
+      const output = this.#output(v);
+      found ||= this.#values.get(output)?.plain === undefined && this.#values.has(output);
     }
     return found;
   }

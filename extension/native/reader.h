@@ -25,7 +25,7 @@ class Plan::Reader {
     plan_.constants_.push_back(0);
     const int32_t nodes = *next_++;
     for (int32_t i = 0; i < nodes; i++)
-      if (!ReadNode()) return false;
+      if (!ReadNode() || beyond_) return false;
     const int32_t outputs = *next_++;
     const int32_t end = static_cast<int32_t>(plan_.steps_.size());
     std::vector<int32_t> results;
@@ -200,7 +200,15 @@ class Plan::Reader {
   }
 
   int Wide(Type type) const { return type == Type::BOOL ? 0 : 1; }
-  int Axis(int32_t axis, int rank) const { return axis < 0 ? axis + rank : axis; }
+  // A dimension of a shape, counted from the end if negative. One that isn't there is known after the node was read: until
+  // then, the first stands for it.
+  int Axis(int32_t axis, int rank) {
+    if (axis < 0) axis += rank;
+    if (axis >= 0 && axis < rank) return axis;
+    beyond_ = true;
+    return 0;
+  }
+  bool beyond_ = false;
 
   bool ReadNode();
   bool ReadBinary(Code code);

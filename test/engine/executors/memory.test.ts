@@ -7,6 +7,7 @@ import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
+import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { collectGarbage } from "../garbage.ts";
 
 const native = nativeStatus().state === "installed";
@@ -142,7 +143,11 @@ for (const device of ["native", "wasm"] as const)
   });
 
 describe.skipIf(!native)("a plan that runs op by op", () => {
-  afterAll(() => setExecutor(undefined));
+  beforeAll(() => changePolicy({ smallPlans: false }));
+  afterAll(() => {
+    changePolicy({ smallPlans: true });
+    setExecutor(undefined);
+  });
 
   it("has only the tensors that are still read", () => {
     const binding = loadNative();

@@ -1,6 +1,7 @@
 import type { Node, Storage, Value } from "../../../tensor/recording/graph.ts";
 import { costOf } from "../../../tensor/recording/op.ts";
 import type { Plan } from "../../../tensor/planning/barrier.ts";
+import { resolved } from "../../nhwc.ts";
 import type { ShardedPlan } from "../sharding/shardedPlan.ts";
 import { isVariable, updatesInPlace } from "./variables.ts";
 
@@ -32,6 +33,8 @@ export class Blueprint {
   readonly storages: ShardedPlan["storages"];
   /** Multiply-adds of a step. */
   readonly cost: number;
+  /** Outputs by what stands for them: that forgets its node once it is computed, and programs are written after that, too. */
+  readonly standIns: ReadonlyMap<Value, Value>;
 
   constructor({ plan, storages }: ShardedPlan) {
     this.plan = plan;
@@ -44,12 +47,18 @@ export class Blueprint {
       this.inPlace.has(node) ? node.inputs.slice(node.outputs.length) : node.inputs,
     );
     used.push(...plan.fetches, ...plan.lazy);
+    const assigned = plan.assigns.map(({ value }) => value);
+    this.standIns = new Map(
+      [...used, ...assigned].flatMap((value) => {
+        const output = resolved(value);
+        return output === value ? [] : [[value, output] as const];
+      }),
+    );
     this.usedAtOnce = new Set(
       used.flatMap(({ producer, index }) =>
         producer.kind === "node" && this.inPlace.has(producer) ? [producer.outputs[index]!] : [],
       ),
     );
-    const assigned = plan.assigns.map(({ value }) => value);
     this.usedBefore = new Set(
       [...used, ...assigned].flatMap(({ producer }) => (producer.kind === "state" ? [producer.storage] : [])),
     );

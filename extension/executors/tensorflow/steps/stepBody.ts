@@ -49,17 +49,16 @@ export class StepBody {
     this.#b = b;
     this.#blueprint = blueprint;
     this.#resources = resources;
-    const { plan, inPlace } = blueprint;
+    const { plan, inPlace, standIns } = blueprint;
     const fed = new Map(feeds.map(({ leaf }, i) => [leaf, inputs[i]!]));
     const at = new Map(plan.leaves.map((value, i) => [value, i]));
     const backend = tensorflowBackend(b, (value) => {
       const i = at.get(value)!;
       return fed.get(i) ?? this.#leaf(value, i);
     });
-    this.#lowering = new Lowering({
-      ...backend,
-      lower: (node, refs) => b.within(node.op.name, () => backend.lower(node, refs)),
-    });
+    const lower: typeof backend.lower = (node, refs) =>
+      b.within(node.op.name, () => backend.lower(node, refs));
+    this.#lowering = new Lowering({ ...backend, lower }, standIns);
     for (const node of plan.nodes) {
       if (!inPlace.has(node)) this.#lowering.node(node);
       else if (this.#atOnce(node)) this.#updateAtOnce(node);
