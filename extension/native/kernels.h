@@ -220,6 +220,27 @@ bool LeakyReluGrad(const Call &c) {
   return true;
 }
 
+// Operands: the new p, m and v, the old ones, the gradient; of one number each the step size, the correction of the root, the
+// share that m moves by, and what p shrinks by if the last parameter isn't 0. Parameters: how many; beta2, 1 - beta2, epsilon.
+bool AdamStep(const Call &c) {
+  float *p2 = c.To<float>(0), *m2 = c.To<float>(1), *v2 = c.To<float>(2);
+  const float *p = c.To<float>(3), *m = c.To<float>(4), *v = c.To<float>(5), *g = c.To<float>(6);
+  const float step = *c.To<float>(7), correction = *c.To<float>(8), share = *c.To<float>(9);
+  const float kept = c.p[4] != 0 ? *c.To<float>(10) : 1.0f;
+  const float beta2 = FromBits(static_cast<int32_t>(c.p[1])), rest = FromBits(static_cast<int32_t>(c.p[2]));
+  const float epsilon = FromBits(static_cast<int32_t>(c.p[3]));
+  const int64_t n = c.p[0];
+  SAME_INDEX
+  for (int64_t i = 0; i < n; i++) {
+    const float mean = m[i] + (g[i] - m[i]) * share;
+    const float square = v[i] * beta2 + (g[i] * g[i]) * rest;
+    m2[i] = mean;
+    v2[i] = square;
+    p2[i] = p[i] * kept - mean / (std::sqrt(square) / correction + epsilon) * step;
+  }
+  return true;
+}
+
 // ---- Functions of two numbers, with broadcasting ----
 
 #define BINARY(Name, Type, Result, expression)                  \
@@ -785,4 +806,5 @@ constexpr Kernels KERNELS = {
     MaxPoolGrad,
     BatchNorm,
     BatchNormGrad,
+    AdamStep,
 };

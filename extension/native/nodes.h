@@ -602,6 +602,23 @@ inline bool Plan::Reader::ReadNode() {
       Spend(x.shape.Count(), 20);
       return true;
     }
+    case Code::AdamStep: {
+      const Shape shape = In(0).shape;
+      for (int i = 0; i < inputCount_; i++)
+        if (In(i).type != Type::FLOAT || (i < 4 ? !(In(i).shape == shape) : In(i).shape.Count() != 1)) return false;
+      const int32_t p = New(Type::FLOAT, shape), m = New(Type::FLOAT, shape), v = New(Type::FLOAT, shape);
+      const int64_t count = shape.Count();
+      if (count == 0) return true;
+      const bool shrinks = inputCount_ > 7;
+      Parameters({count, attributes_[0], attributes_[1], attributes_[2], shrinks});
+      Add(kernels_.adamStep,
+          {{p}, {m}, {v}, {inputs_[0]}, {inputs_[1]}, {inputs_[2]}, {inputs_[3]}, {inputs_[4]}, {inputs_[5]}, {inputs_[6]},
+           {inputs_[shrinks ? 7 : 6]}},
+          3);
+      Spend(count, 1.5);
+      Divide(count, 0, {4, 4, 4, 4, 4, 4, 4, 0, 0, 0, 0});
+      return true;
+    }
     case Code::MatMul:
     case Code::BatchMatMulV2:
       return ReadProduct();

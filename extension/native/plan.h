@@ -36,6 +36,8 @@ enum class Code : int32_t {
   SparseSoftmaxCrossEntropyWithLogits, TopKV2, MatMul, BatchMatMulV2,
   Conv2D, Conv2DBackpropInput, Conv2DBackpropFilter, Conv3D, Conv3DBackpropInputV2, Conv3DBackpropFilterV2, MaxPool,
   MaxPoolGrad, FusedBatchNormV3, FusedBatchNormGradV3,
+  // Not TensorFlow's.
+  AdamStep,
   // Not an op: a value that is part of the plan.
   Constant,
 };
@@ -91,6 +93,7 @@ struct Kernels {
   Kernel maxPoolGrad;
   Kernel batchNorm;
   Kernel batchNormGrad;
+  Kernel adamStep;
 };
 
 // Walks through all positions of some dimensions, with the offsets of K tensors.
@@ -298,7 +301,7 @@ class Plan {
     int32_t parts;
     int64_t units, block;
   };
-  static constexpr int MAX_OPERANDS = 8;
+  static constexpr int MAX_OPERANDS = 12;
   static constexpr int MAX_PARAMETERS = 128;
 
   bool RunPart(const Group &group, char *const *roots, int part) const {

@@ -118,6 +118,8 @@ export class TfjsExecutor implements Executor {
     plan.fetches.forEach((value, i) => (value.data = fetches[i]!.copy(k)));
     const taken = new Set<object>();
     plan.lazy.forEach((value, i) => {
+      // A value may be the gradient of several leaves.
+      if (plan.lazy.indexOf(value) < i) return;
       const { array } = lazy[i]!;
       if (array !== undefined) {
         taken.add(array);
@@ -126,7 +128,7 @@ export class TfjsExecutor implements Executor {
         value.read = () => own.slice();
         return;
       }
-      // A value may be the gradient of several leaves.
+      // It may have been kept before.
       this.release(value);
       const t = this.#take(lazy[i]!, taken).tensor!;
       const { dtype } = value;

@@ -54,6 +54,11 @@ export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
   tensorflow(b, [p, m, v, g, step, correction, follow, , shrink], { beta2, eps }) {
     const c = (value: number): TfRef => b.constant([value], [], "float32");
     const two = (op: string, x: TfRef, y: TfRef): TfRef => b.node(op, [x, y], { T });
+    if (b.exact === true) {
+      const scalars = [step!, correction!, follow!, ...(shrink === undefined ? [] : [shrink])];
+      const rates = { beta2: attr.float(beta2), rest: attr.float(1 - beta2), eps: attr.float(eps) };
+      return b.nodes("AdamStep", [p!, m!, v!, g!, ...scalars], rates, 3);
+    }
     const m2 = two("AddV2", m!, two("Mul", two("Sub", g!, m!), follow!));
     const v2 = two(
       "AddV2",

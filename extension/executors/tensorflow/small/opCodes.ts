@@ -108,6 +108,8 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["MaxPoolGrad", "ksize", "strides", "padding"],
   ["FusedBatchNormV3", "epsilon", "is_training"],
   ["FusedBatchNormGradV3", "epsilon", "is_training"],
+  // Not TensorFlow's.
+  ["AdamStep", "beta2", "rest", "eps"],
 ];
 
 /** Written where a node's op would be: a value that is part of the plan. */

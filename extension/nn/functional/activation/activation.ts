@@ -222,7 +222,11 @@ export function softshrink(input: Tensor, lambd = 0.5): Tensor {
     );
   }
   return elementwise("softshrink_cpu", "SoftshrinkBackward0", input, false, (x) =>
-    f(op.sub, x, apply(clamp, [x], { min: -lambd, max: lambd })),
+    choose(
+      f(op.le, f(op.abs, x), c(lambd)),
+      c(0),
+      f(op.sub, x, apply(clamp, [x], { min: -lambd, max: lambd })),
+    ),
   );
 }
 
