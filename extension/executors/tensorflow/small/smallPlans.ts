@@ -36,8 +36,8 @@ interface Opened {
 }
 
 /**
- * Runs plans with the binding's own kernels, in one call on this thread. TensorFlow takes 2 to 20 µs for each op, and more for a
- * session, whatever the size of the tensors.
+ * Runs plans with the binding's own kernels, in one call. TensorFlow takes 2 to 20 µs for each op, and more for a session,
+ * whatever the size of the tensors.
  */
 export class SmallPlans {
   readonly #binding: NativeBinding;
