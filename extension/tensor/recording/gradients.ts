@@ -65,8 +65,14 @@ export class Gradients {
   forgetComputed(): void {
     if (this.graded.size > 0)
       this.graded = new Set([...this.graded].filter((leaf) => isPending(leaf.ownGrad)));
-    if (this.taken.size > 0)
-      this.taken = new Set([...this.taken].filter((one) => isPending(one) && readsState(one.value)));
+    if (this.taken.size === 0) return;
+    const readsState = madeOf(({ ready, producer }) => {
+      if (producer.kind === "state") return true;
+      if (ready || producer.kind !== "node") return false;
+      // One without inputs stands for what is not recorded.
+      return producer.inputs.length === 0 || undefined;
+    });
+    this.taken = new Set([...this.taken].filter((one) => isPending(one) && readsState(one.value)));
   }
 
   /** Forgets the gradients that are not computed yet. */
@@ -288,22 +294,6 @@ function forwardOf(values: Iterable<Value>): Set<Node> {
     stack.push(...producer.inputs);
   }
   return found;
-}
-
-/** Whether a pending value depends on what a step may write. */
-function readsState(value: Value): boolean {
-  const met = new Set<Node>();
-  const stack = [value];
-  for (let one = stack.pop(); one !== undefined; one = stack.pop()) {
-    const { producer } = one;
-    if (producer.kind === "state") return true;
-    if (one.ready || producer.kind !== "node" || met.has(producer)) continue;
-    // It stands for what is not recorded.
-    if (producer.inputs.length === 0) return true;
-    met.add(producer);
-    stack.push(...producer.inputs);
-  }
-  return false;
 }
 
 /**
