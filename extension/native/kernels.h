@@ -163,12 +163,26 @@ SCALAR(FloorF, std::floor(x))
 SCALAR(CeilF, std::ceil(x))
 SCALAR(ReciprocalF, 1.0f / x)
 SCALAR(SoftplusF, (x < 0 ? 0.0f : x) + Log1pOf(ExpOf(-std::fabs(x))))
+SCALAR(TanF, std::tan(x))
+SCALAR(AsinF, std::asin(x))
+SCALAR(AcosF, std::acos(x))
+SCALAR(AtanF, std::atan(x))
+SCALAR(SinhF, std::sinh(x))
+SCALAR(CoshF, std::cosh(x))
+SCALAR(AsinhF, std::asinh(x))
+SCALAR(AcoshF, std::acosh(x))
+SCALAR(AtanhF, std::atanh(x))
+SCALAR(ErfcF, static_cast<float>(std::erfc(static_cast<double>(x))))
+SCALAR(ErfinvF, static_cast<float>(layerwise::Erfinv(x)))
+SCALAR(LgammaF, static_cast<float>(std::lgamma(static_cast<double>(x))))
+SCALAR(DigammaF, static_cast<float>(layerwise::Digamma(x)))
 #undef SCALAR
 
 struct NegI { static int32_t Of(int32_t x) { return -x; } };
 struct AbsI { static int32_t Of(int32_t x) { return x < 0 ? -x : x; } };
 struct SquareI { static int32_t Of(int32_t x) { return x * x; } };
 struct SignI { static int32_t Of(int32_t x) { return (x > 0) - (x < 0); } };
+struct IsNanF { static uint8_t Of(float x) { return x != x; } };
 struct NotB { static uint8_t Of(uint8_t x) { return !x; } };
 
 template <class F, class I, class O>
@@ -264,6 +278,12 @@ BINARY(SubI, int32_t, int32_t, a - b)
 BINARY(MulI, int32_t, int32_t, a *b)
 BINARY(MaxI, int32_t, int32_t, a > b ? a : b)
 BINARY(MinI, int32_t, int32_t, a < b ? a : b)
+BINARY(BitwiseAndI, int32_t, int32_t, a &b)
+BINARY(BitwiseOrI, int32_t, int32_t, a | b)
+BINARY(BitwiseXorI, int32_t, int32_t, a ^ b)
+// TensorFlow shifts by at most 31 places, and not by less than none.
+BINARY(LeftShiftI, int32_t, int32_t, static_cast<int32_t>(static_cast<uint32_t>(a) << std::clamp(b, 0, 31)))
+BINARY(RightShiftI, int32_t, int32_t, a >> std::clamp(b, 0, 31))
 BINARY(LessF, float, uint8_t, a < b)
 BINARY(LessEqualF, float, uint8_t, a <= b)
 BINARY(GreaterF, float, uint8_t, a > b)
@@ -323,6 +343,21 @@ bool BinaryNonZero(const Call &c) {
   for (int64_t i = 0, n = c.p[1 + 3 * c.p[0]]; i < n; i++)
     if (b[i] == 0) return false;
   return Binary<F, int32_t, int32_t>(c);
+}
+// Wraps around as products do.
+struct PowI {
+  static int32_t Of(int32_t a, int32_t b) {
+    uint32_t power = 1;
+    for (uint32_t base = static_cast<uint32_t>(a), rest = static_cast<uint32_t>(b); rest > 0; rest /= 2, base *= base)
+      if (rest & 1) power *= base;
+    return static_cast<int32_t>(power);
+  }
+};
+bool BinaryPower(const Call &c) {
+  const int32_t *b = c.To<int32_t>(2);
+  for (int64_t i = 0, n = c.p[1 + 3 * c.p[0]]; i < n; i++)
+    if (b[i] < 0) return false;
+  return Binary<PowI, int32_t, int32_t>(c);
 }
 struct FloorDivI {
   static int32_t Of(int32_t a, int32_t b) {
@@ -439,6 +474,24 @@ bool SegmentSum(const Call &c) {
     if (segment < 0) continue;
     T *sum = out + segment * width;
     for (int64_t j = 0; j < width; j++) sum[j] += rows[j];
+  }
+  return true;
+}
+
+// Parameters: the same. Segments without rows have the lowest value.
+template <class T>
+bool SegmentMax(const Call &c) {
+  T *out = c.To<T>(0);
+  const T *rows = c.To<T>(1);
+  const int32_t *segments = c.To<int32_t>(2);
+  const int64_t count = c.p[0], n = c.p[1], width = c.p[2];
+  std::fill_n(out, count * width, std::numeric_limits<T>::lowest());
+  for (int64_t i = 0; i < n; i++, rows += width) {
+    const int32_t segment = segments[i];
+    if (segment >= count) return false;
+    if (segment < 0) continue;
+    T *most = out + segment * width;
+    for (int64_t j = 0; j < width; j++) most[j] = most[j] < rows[j] || rows[j] != rows[j] ? rows[j] : most[j];
   }
   return true;
 }
@@ -677,10 +730,11 @@ bool CrossEntropy(const Call &c) {
 }
 
 // Parameters: rows, numbers in a row, how many. The lower index comes first among equals.
+template <class T>
 bool TopK(const Call &c) {
-  float *largest = c.To<float>(0);
+  T *largest = c.To<T>(0);
   int32_t *places = c.To<int32_t>(1);
-  const float *x = c.To<float>(2);
+  const T *x = c.To<T>(2);
   const int64_t n = c.p[1], wanted = c.p[2];
   std::vector<int32_t> order(n);
   for (int64_t r = 0; r < c.p[0]; r++, x += n) {
@@ -706,9 +760,11 @@ Kernel UnaryKernel(Code code, Type type) {
   case Code::Name: return Unary<Name##F, float, float>;
     CASE(Neg) CASE(Exp) CASE(Log) CASE(Log1p) CASE(Expm1) CASE(Sqrt) CASE(Rsqrt) CASE(Square) CASE(Abs) CASE(Sign)
     CASE(Tanh) CASE(Sigmoid) CASE(Relu) CASE(Erf) CASE(Sin) CASE(Cos) CASE(Rint) CASE(Floor) CASE(Ceil)
-    CASE(Reciprocal) CASE(Softplus)
+    CASE(Reciprocal) CASE(Softplus) CASE(Tan) CASE(Asin) CASE(Acos) CASE(Atan) CASE(Sinh) CASE(Cosh) CASE(Asinh)
+    CASE(Acosh) CASE(Atanh) CASE(Erfc) CASE(Erfinv) CASE(Lgamma) CASE(Digamma)
 #undef CASE
     case Code::LeakyRelu: return LeakyRelu;
+    case Code::IsNan: return Unary<IsNanF, float, uint8_t>;
     default: return nullptr;
   }
   if (type == Type::INT32) switch (code) {
@@ -743,6 +799,10 @@ Kernel BinaryKernel(Code code, Type type) {
   case Code::Name: return Binary<Name##I, int32_t, uint8_t>;
     CASE(Less) CASE(LessEqual) CASE(Greater) CASE(GreaterEqual) CASE(Equal) CASE(NotEqual)
 #undef CASE
+#define CASE(Name) \
+  case Code::Name: return Binary<Name##I, int32_t, int32_t>;
+    CASE(BitwiseAnd) CASE(BitwiseOr) CASE(BitwiseXor) CASE(LeftShift) CASE(RightShift)
+#undef CASE
     case Code::AddV2: return Binary<AddI, int32_t, int32_t>;
     case Code::Sub: return Binary<SubI, int32_t, int32_t>;
     case Code::Mul: return Binary<MulI, int32_t, int32_t>;
@@ -750,6 +810,7 @@ Kernel BinaryKernel(Code code, Type type) {
     case Code::Minimum: return Binary<MinI, int32_t, int32_t>;
     case Code::FloorDiv: return BinaryNonZero<FloorDivI>;
     case Code::FloorMod: return BinaryNonZero<FloorModI>;
+    case Code::Pow: return BinaryPower;
     default: return nullptr;
   }
   switch (code) {
@@ -791,14 +852,15 @@ constexpr Kernels KERNELS = {
     {Select<uint8_t>, Select<int32_t>},
     {Gather<uint8_t>, Gather<int32_t>},
     {SegmentSum<float>, SegmentSum<int32_t>},
-    {Scatter<int32_t, false>, Scatter<float, true>, Scatter<int32_t, true>},
+    {SegmentMax<float>, SegmentMax<int32_t>},
+    {Scatter<int32_t, false>, Scatter<float, true>, Scatter<int32_t, true>, Scatter<uint8_t, false>},
     {ArgExtreme<float, false>, ArgExtreme<float, true>, ArgExtreme<int32_t, false>, ArgExtreme<int32_t, true>},
     {Cumulate<SumF, float, false>, Cumulate<ProdF, float, true>, Cumulate<SumI, int32_t, false>, Cumulate<ProdI, int32_t, true>},
     LeakyReluGrad,
     Softmax,
     LogSoftmax,
     CrossEntropy,
-    TopK,
+    {TopK<float>, TopK<int32_t>},
     MatMul,
     Convolve,
     FilterGradient,

@@ -28,8 +28,8 @@ inline bool Plan::Reader::ReadBinary(Code code) {
   const int reusable = type != a.type ? 0 : a.shape == shape ? 1 : b.shape == shape ? 2 : 0;
   Add(kernel, {{out}, {inputs_[0]}, {inputs_[1]}}, 1, reusable);
   Spend(count, code == Code::Pow || code == Code::FloorMod ? 15 : 0.5);
-  // Divisors are checked as a whole.
-  if (type == Type::INT32 && (code == Code::FloorDiv || code == Code::FloorMod)) return true;
+  // Divisors and exponents are checked as a whole.
+  if (type == Type::INT32 && (code == Code::FloorDiv || code == Code::FloorMod || code == Code::Pow)) return true;
   Divide(s.sizes[0], 1, {s.strides[0][0] * SizeOf(type), s.strides[1][0] * SizeOf(a.type), s.strides[2][0] * SizeOf(a.type)});
   return true;
 }
@@ -54,7 +54,13 @@ inline bool Plan::Reader::ReadReduction(Code code, const Shape &shape, int32_t s
     }
   }
   const int64_t count = shape.Count();
-  if (count == 0) return false;
+  if (count == 0) {
+    // TensorFlow has the mean of nothing, and errors.
+    if (result.Count() > 0 && code != Code::Sum && code != Code::Any) return false;
+    const int32_t none = New(type, result);
+    if (result.Count() > 0) Fill(none, ZERO);
+    return true;
+  }
   if (divisor == 1) {
     View(source, result);
     return true;
@@ -165,7 +171,11 @@ inline bool Plan::Reader::ReadProduct() {
   shape.sizes[shape.rank++] = m;
   shape.sizes[shape.rank++] = n;
   const int32_t out = New(Type::FLOAT, shape);
-  if (shape.Count() == 0 || depth == 0) return false;
+  if (shape.Count() == 0) return true;
+  if (depth == 0) {
+    Fill(out, ZERO);
+    return true;
+  }
   auto &p = Parameters();
   p.insert(p.end(), {0, m, 0, n, m, n, depth, turnedA, turnedB, s.rank});
   p.insert(p.end(), s.sizes, s.sizes + s.rank);
@@ -207,14 +217,16 @@ inline bool Plan::Reader::ReadNode() {
     const Value x = In(0);
     const Kernel kernel = kernels_.unary(code, x.type);
     if (kernel == nullptr) return false;
-    const int32_t out = New(x.type, x.shape);
+    const Type type = code == Code::IsNan ? Type::BOOL : x.type;
+    const int32_t out = New(type, x.shape);
     const int64_t count = x.shape.Count();
     if (count == 0) return true;
     Parameters({count, attributeCount_ > 0 ? attributes_[0] : 0});
-    Add(kernel, {{out}, {inputs_[0]}}, 1, 1);
-    const bool dear = code == Code::Expm1 || code == Code::Sin || code == Code::Cos;
-    Spend(count, dear ? 5 : 0.7, 0.7);
-    Divide(count, 0, {SizeOf(x.type), SizeOf(x.type)});
+    Add(kernel, {{out}, {inputs_[0]}}, 1, type == x.type ? 1 : 0);
+    const bool dear = code == Code::Expm1 || code == Code::Sin || code == Code::Cos || (code >= Code::Tan && code <= Code::Digamma);
+    const bool dearest = code >= Code::Erfinv && code <= Code::Digamma;
+    Spend(count, dearest ? 50 : dear ? 5 : 0.7, dearest ? 20 : 0.7);
+    Divide(count, 0, {SizeOf(type), SizeOf(x.type)});
     return true;
   }
   if (code <= Code::LogicalOr) return ReadBinary(code);
@@ -370,10 +382,12 @@ inline bool Plan::Reader::ReadNode() {
       return true;
     }
     case Code::Split:
-    case Code::SplitV: {
-      const bool equal = code == Code::Split;
-      const int source = equal ? 1 : 0;
-      const int32_t *given = Known(equal ? 0 : 2);
+    case Code::SplitV:
+    case Code::Unpack: {
+      const bool unpacks = code == Code::Unpack;
+      const bool equal = code != Code::SplitV;
+      const int source = code == Code::Split ? 1 : 0;
+      const int32_t *given = unpacks ? attributes_ : Known(equal ? 0 : 2);
       const int32_t *lengths = equal ? nullptr : Known(1);
       if (given == nullptr || (!equal && lengths == nullptr)) return false;
       const Shape whole = In(source).shape;
@@ -387,11 +401,13 @@ inline bool Plan::Reader::ReadNode() {
       for (int i = 0; i < outputs; i++) {
         Shape part = whole;
         part.sizes[axis] = equal ? whole.sizes[axis] / outputs : lengths[i];
+        Shape result = part;
+        if (unpacks) std::copy(part.sizes + axis + 1, part.sizes + part.rank, result.sizes + axis), result.rank--;
         if (front) {
-          View(from, part, at * strides[axis] * SizeOf(type));
+          View(from, result, at * strides[axis] * SizeOf(type));
         } else {
           for (int d = 0; d < part.rank; d++) own[d] = part.Stride(d);
-          CopyInto(New(type, part), 0, own, from, at * strides[axis], strides, part);
+          CopyInto(New(type, result), 0, own, from, at * strides[axis], strides, part);
         }
         at += part.sizes[axis];
       }
@@ -490,7 +506,8 @@ inline bool Plan::Reader::ReadNode() {
       if (outer == 1) Divide(chosen, 2, {width * SizeOf(rows.type), 0, 4});
       return true;
     }
-    case Code::UnsortedSegmentSum: {
+    case Code::UnsortedSegmentSum:
+    case Code::UnsortedSegmentMax: {
       const int32_t *segments = Known(2);
       const Value rows = In(0), ids = In(1);
       if (segments == nullptr || ids.type != Type::INT32 || rows.type == Type::BOOL) return false;
@@ -502,7 +519,8 @@ inline bool Plan::Reader::ReadNode() {
       for (int d = ids.shape.rank; d < rows.shape.rank; d++) width *= shape.sizes[shape.rank++] = rows.shape.sizes[d];
       const int32_t out = New(rows.type, shape);
       Parameters({*segments, ids.shape.Count(), width});
-      Add(kernels_.segmentSum[rows.type == Type::FLOAT ? 0 : 1], {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
+      const auto &kernels = code == Code::UnsortedSegmentSum ? kernels_.segmentSum : kernels_.segmentMax;
+      Add(kernels[rows.type == Type::FLOAT ? 0 : 1], {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
       Spend(shape.Count() + rows.shape.Count());
       return true;
     }
@@ -511,7 +529,7 @@ inline bool Plan::Reader::ReadNode() {
       const Value x = In(0), indices = In(1), rows = In(2);
       const bool add = code == Code::TensorScatterAdd;
       if (indices.type != Type::INT32 || indices.shape.rank == 0 || rows.type != x.type) return false;
-      if (x.type == Type::BOOL) return false;
+      if (x.type == Type::BOOL && add) return false;
       const int64_t depth = indices.shape.sizes[indices.shape.rank - 1];
       if (depth > x.shape.rank || depth == 0) return false;
       int64_t width = 1, strides[MAX_RANK];
@@ -523,7 +541,7 @@ inline bool Plan::Reader::ReadNode() {
       p.insert(p.end(), {indices.shape.Count() / depth, depth, width});
       for (int d = 0; d < depth; d++) p.push_back(x.shape.sizes[d]);
       for (int d = 0; d < depth; d++) p.push_back(strides[d]);
-      Add(kernels_.scatter[!add ? 0 : x.type == Type::FLOAT ? 1 : 2], {{out}, {inputs_[1]}, {inputs_[2]}}, 1);
+      Add(kernels_.scatter[x.type == Type::BOOL ? 3 : !add ? 0 : x.type == Type::FLOAT ? 1 : 2], {{out}, {inputs_[1]}, {inputs_[2]}}, 1);
       Spend(rows.shape.Count() + indices.shape.Count(), 2);
       return true;
     }
@@ -590,15 +608,15 @@ inline bool Plan::Reader::ReadNode() {
     case Code::TopKV2: {
       const int32_t *wanted = Known(1);
       const Value x = In(0);
-      if (wanted == nullptr || x.type != Type::FLOAT || x.shape.rank == 0 || x.shape.Count() == 0) return false;
+      if (wanted == nullptr || x.type == Type::BOOL || x.shape.rank == 0 || x.shape.Count() == 0) return false;
       Shape shape = x.shape;
       const int64_t n = shape.sizes[shape.rank - 1];
       if (*wanted < 1 || *wanted > n) return false;
       shape.sizes[shape.rank - 1] = *wanted;
-      const int32_t largest = New(Type::FLOAT, shape);
+      const int32_t largest = New(x.type, shape);
       const int32_t places = New(Type::INT32, shape);
       Parameters({x.shape.Count() / n, n, *wanted});
-      Add(kernels_.topK, {{largest}, {places}, {inputs_[0]}}, 2);
+      Add(kernels_.topK[x.type == Type::FLOAT ? 0 : 1], {{largest}, {places}, {inputs_[0]}}, 2);
       Spend(x.shape.Count(), 20);
       return true;
     }

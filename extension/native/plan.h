@@ -6,10 +6,12 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <memory>
 #include <vector>
 
+#include "special.h"
 #include "workers.h"
 
 namespace layerwise {
@@ -23,16 +25,17 @@ constexpr int64_t SizeOf(Type type) { return type == Type::BOOL ? 1 : 4; }
 enum class Code : int32_t {
   // Of one tensor.
   Neg, Exp, Log, Log1p, Expm1, Sqrt, Rsqrt, Square, Abs, Sign, Tanh, Sigmoid, Relu, Erf, Sin, Cos, Rint, Floor, Ceil,
-  Reciprocal, Softplus, LogicalNot, LeakyRelu,
+  Reciprocal, Softplus, Tan, Asin, Acos, Atan, Sinh, Cosh, Asinh, Acosh, Atanh, Erfc, Erfinv, Lgamma, Digamma, IsNan,
+  LogicalNot, LeakyRelu,
   // Of two, with broadcasting.
   AddV2, Sub, Mul, RealDiv, Maximum, Minimum, Pow, SquaredDifference, FloorDiv, FloorMod, ReluGrad, TanhGrad,
-  SigmoidGrad, Less, LessEqual, Greater, GreaterEqual, Equal, NotEqual, LogicalAnd, LogicalOr,
+  SigmoidGrad, BitwiseAnd, BitwiseOr, BitwiseXor, LeftShift, RightShift, Less, LessEqual, Greater, GreaterEqual, Equal, NotEqual, LogicalAnd, LogicalOr,
   // Reductions.
   Sum, Mean, Prod, Max, Min, All, Any,
   // Others.
   Identity, Cast, LeakyReluGrad, BiasAdd, BiasAddGrad, SelectV2, Reshape, Transpose, BroadcastTo, ConcatV2,
-  Split, SplitV, Slice, StridedSlice, StridedSliceGrad, TensorStridedSliceUpdate, PadV2, ReverseV2, Fill, GatherV2,
-  UnsortedSegmentSum, TensorScatterUpdate, TensorScatterAdd, ArgMax, ArgMin, Cumsum, Cumprod, Softmax, LogSoftmax,
+  Split, SplitV, Unpack, Slice, StridedSlice, StridedSliceGrad, TensorStridedSliceUpdate, PadV2, ReverseV2, Fill, GatherV2,
+  UnsortedSegmentSum, UnsortedSegmentMax, TensorScatterUpdate, TensorScatterAdd, ArgMax, ArgMin, Cumsum, Cumprod, Softmax, LogSoftmax,
   SparseSoftmaxCrossEntropyWithLogits, TopKV2, MatMul, BatchMatMulV2,
   Conv2D, Conv2DBackpropInput, Conv2DBackpropFilter, Conv3D, Conv3DBackpropInputV2, Conv3DBackpropFilterV2, MaxPool,
   MaxPoolGrad, FusedBatchNormV3, FusedBatchNormGradV3,
@@ -75,8 +78,9 @@ struct Kernels {
   Kernel gather[2];
   // Floats, integers.
   Kernel segmentSum[2];
-  // Update, add floats, add integers.
-  Kernel scatter[3];
+  Kernel segmentMax[2];
+  // Update, add floats, add integers, update truth values.
+  Kernel scatter[4];
   // ArgMax and ArgMin of floats, then of integers.
   Kernel argExtreme[4];
   // Sum and product of floats, then of integers.
@@ -85,7 +89,8 @@ struct Kernels {
   Kernel softmax;
   Kernel logSoftmax;
   Kernel crossEntropy;
-  Kernel topK;
+  // Floats, integers.
+  Kernel topK[2];
   Kernel matMul;
   Kernel convolve;
   Kernel filterGradient;

@@ -293,10 +293,8 @@ describe.skipIf(native === undefined)("kernels of the binding", () => {
     });
   });
 
-  test("take all samples but some of these ops: linear algebra, rare functions, nothing to sum", () => {
-    const names =
-      "sum unstack pow isnan matmul mean norm any all prod scatterLast rowsUpdate segmentMax topk tan asin acos atan sinh cosh atanh asinh acosh ctcLoss erfc " +
-      "erfinv lgamma polygamma bitwise inverse solve logDeterminant cholesky qr eigh svd";
+  test("take all samples but some of these ops: linear algebra, integer products, reductions of nothing", () => {
+    const names = "matmul mean all prod ctcLoss polygamma inverse solve logDeterminant cholesky qr eigh svd";
     expect(left.join(" ")).toBe(names);
   });
 });

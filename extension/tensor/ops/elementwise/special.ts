@@ -48,6 +48,7 @@ export const erfc = special({
 /** One of Newton's steps from a root y of erf(y) = x: TensorFlow's is off by up to a thousand units in the last place. */
 function closerRoot(b: TfBuilder, x: TfRef): TfRef {
   const y = b.node("Erfinv", [x], { T });
+  if (b.exact === true) return y;
   const one = (op: string, u: TfRef): TfRef => b.node(op, [u], { T });
   const two = (op: string, u: TfRef, v: TfRef): TfRef => b.node(op, [u, v], { T });
   const number = (v: number): TfRef => scalar(b, v, "float32");
