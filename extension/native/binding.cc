@@ -15,6 +15,10 @@
 #include <thread>
 #include <vector>
 
+#if !defined(_WIN32)
+#include <signal.h>
+#endif
+
 // The included file would register the module; this file does so below, with its additions.
 #undef NAPI_MODULE
 #define NAPI_MODULE(name, init)
@@ -52,6 +56,33 @@ void WaitForAll() {
   std::unique_lock<std::mutex> lock(running.mutex);
   running.ended.wait(lock, [] { return running.count == 0; });
 }
+
+#if !defined(_WIN32)
+// A stack for signal handlers on the thread that calls. oneDNN's matrix products keep pointers below the stack pointer, where
+// a CPU profiler's handler would overwrite them.
+class SignalStack {
+ public:
+  SignalStack() {
+    stack_t now;
+    if (sigaltstack(nullptr, &now) != 0 || !(now.ss_flags & SS_DISABLE)) return;
+    memory_.reset(new char[SIZE]);
+    stack_t own{};
+    own.ss_sp = memory_.get();
+    own.ss_size = SIZE;
+    if (sigaltstack(&own, nullptr) != 0) memory_.reset();
+  }
+  ~SignalStack() {
+    stack_t none{};
+    none.ss_flags = SS_DISABLE;
+    none.ss_size = SIZE;
+    if (memory_) sigaltstack(&none, nullptr);
+  }
+
+ private:
+  static constexpr size_t SIZE = 1 << 17;
+  std::unique_ptr<char[]> memory_;
+};
+#endif
 
 // RunOptions with inter_op_thread_pool = -1: ops run on the calling thread.
 const unsigned char HERE[] = {0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01};
@@ -489,6 +520,8 @@ napi_value Init(napi_env env, napi_value exports) {
     NAPI_THROW_ERROR(env, "%s can't be loaded (Windows error %lu)", name, error);
     return nullptr;
   }
+#else
+  static thread_local SignalStack signals;
 #endif
   if (InitTFNodeJSBinding(env, exports) == nullptr) return nullptr;
   void *backend;

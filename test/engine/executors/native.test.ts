@@ -1,4 +1,6 @@
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -206,6 +208,26 @@ describe.skipIf(nativeStatus().state !== "installed")("the native binding", () =
       const { status, signal } = spawnSync(process.execPath, ["-e", script]);
       expect({ status, signal }).toEqual({ status: 0, signal: null });
     });
+  });
+
+  // oneDNN's products keep pointers below the stack pointer: a handler of signals on the same stack overwrites them.
+  test("computes products while a CPU profiler interrupts it", () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "layerwise-profile-"));
+    const addon = path.join(nativeStatus().directory, BINDING_FILE);
+    const script = `
+      const binding = require(${JSON.stringify(addon)});
+      const made = (m, n) => binding.createTensor([m, n], 1, new Float32Array(m * n).fill(0.5));
+      const pairs = [[64, 64, 64], [12, 100, 256], [256, 128, 512], [64, 16, 16]]
+        .map(([m, k, n]) => [made(m, k), made(k, n)]);
+      const until = Date.now() + 1500;
+      while (Date.now() < until)
+        for (const pair of pairs)
+          for (const { id } of binding.executeOp("MatMul", [], pair, 1)) binding.deleteTensor(id);`;
+    const profiler = ["--cpu-prof", "--cpu-prof-interval=200", `--cpu-prof-dir=${folder}`];
+    const { status, signal } = spawnSync(process.execPath, [...profiler, "-e", script]);
+    const profiles = readdirSync(folder).length;
+    rmSync(folder, { recursive: true });
+    expect({ status, signal, profiles }).toEqual({ status: 0, signal: null, profiles: 1 });
   });
 
   test("lets the memory of a deleted tensor go", async () => {
