@@ -98,10 +98,17 @@ struct Call {
   TF_AutoStatus status;
   double milliseconds = 0;
   std::thread thread;
+  // A call that runs before it; null for none.
+  std::unique_ptr<Call> before;
 
   void Run() {
     const auto start = std::chrono::steady_clock::now();
     outputs.assign(fetches.size(), nullptr);
+    if (before != nullptr) {
+      before->Run();
+      const TF_Status *const result = before->status.status;
+      if (TF_GetCode(result) != TF_OK) return TF_SetStatus(status.status, TF_GetCode(result), TF_Message(result));
+    }
     const auto run = [this](const TF_Buffer *options) {
       TF_SessionRun(session, options, feeds.data(), inputs.data(), static_cast<int>(inputs.size()), fetches.data(),
                     outputs.data(), static_cast<int>(outputs.size()), nullptr, 0, nullptr, status.status);
@@ -393,11 +400,7 @@ napi_value OpenGraph(napi_env env, napi_callback_info info) {
 }
 
 // Makes a call from a function's arguments. Returns null, with an exception, if they are invalid.
-std::unique_ptr<Call> NewCall(napi_env env, napi_callback_info info, State *&state) {
-  napi_value args[5];
-  size_t count = 5;
-  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)),
-                        nullptr);
+std::unique_ptr<Call> NewCall(napi_env env, const State *state, const napi_value *args) {
   int32_t session;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[0], &session), nullptr);
   const auto &sessions = state->backend->*MemberOf(Sessions());
@@ -462,17 +465,32 @@ napi_value Outputs(napi_env env, State *state, const Call &call) {
 }
 
 napi_value RunGraph(napi_env env, napi_callback_info info) {
+  napi_value args[5];
+  size_t count = 5;
   State *state;
-  const auto call = NewCall(env, info, state);
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)),
+                        nullptr);
+  const auto call = NewCall(env, state, args);
   if (call == nullptr) return nullptr;
   call->Run();
   return Outputs(env, state, *call);
 }
 
 napi_value StartGraph(napi_env env, napi_callback_info info) {
+  napi_value args[6];
+  size_t count = 6;
   State *state;
-  auto call = NewCall(env, info, state);
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)),
+                        nullptr);
+  auto call = NewCall(env, state, args);
   if (call == nullptr) return nullptr;
+  if (count > 5) {
+    napi_value first[] = {args[0], nullptr, nullptr, nullptr, args[4]};
+    for (uint32_t i = 0; i < 3; i++)
+      ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, args[5], i, &first[1 + i]), nullptr);
+    call->before = NewCall(env, state, first);
+    if (call->before == nullptr) return nullptr;
+  }
   call->Start();
   napi_value id;
   ENSURE_NAPI_OK_RETVAL(env, napi_create_int32(env, state->next, &id), nullptr);

@@ -83,6 +83,7 @@ export interface NativeBinding {
   /**
    * Added by binding.cc: starts a {@link runGraph} on a separate thread, and returns at once. The inputs may be deleted
    * meanwhile. The session may not be deleted or used before {@link finishGraph}. A process that exits waits for the call.
+   * @param first A call that runs before it, whose outputs are dropped
    */
   startGraph(
     session: number,
@@ -90,6 +91,7 @@ export interface NativeBinding {
     feeds: string,
     fetches: string,
     alone: boolean,
+    first?: readonly [inputs: readonly number[], feeds: string, fetches: string],
   ): number;
 
   /** Waits once for a started call. The outputs' ids belong to the caller. Throws the call's error. */

@@ -27,6 +27,8 @@ export class CompiledPlan {
   readonly #varying: VaryingInputs;
   /** Inside an op, where that isn't the process's choice. */
   readonly #threads: number | undefined;
+  /** Waits for the preparations of {@link prepare}. */
+  #ready: (() => void) | undefined;
 
   constructor(
     context: Context,
@@ -53,6 +55,21 @@ export class CompiledPlan {
     this.pipeline = new StepPipeline(binding, blueprint.plan, { single, loop, varying, length, counters });
   }
 
+  /** Has TensorFlow prepare the graph on another thread. What is done first with it waits for that. */
+  prepare(): void {
+    this.#ready = this.#single.prepare(this.#blueprint.plan);
+  }
+
+  #prepared(): void {
+    const ready = this.#ready;
+    this.#ready = undefined;
+    try {
+      ready?.();
+    } catch {
+      // Zeros may be what an op refuses, such as a divisor.
+    }
+  }
+
   /** Leaves whose numbers are not the compiled ones; undefined when all are. */
   mismatch(plan: Plan): readonly number[] | undefined {
     return this.#single.mismatch(plan);
@@ -68,6 +85,7 @@ export class CompiledPlan {
 
   /** Computes a plan now. Answers the tensors of its lazy values. */
   run(plan: Plan): number[] {
+    this.#prepared();
     this.pipeline.discard();
     const inputs = this.#single.inputs(plan, true);
     this.#varying.note(inputs);
@@ -124,6 +142,7 @@ export class CompiledPlan {
   }
 
   close(): void {
+    this.#prepared();
     this.pipeline.discard();
     this.#single.close();
     this.#loop.close();

@@ -44,7 +44,7 @@ export class TensorFlowExecutor implements Executor {
       this.#storages,
       cores,
       (value) => this.#lazy.tensor(value),
-      (key) => this.#plans.expect(key),
+      this.#plans,
     );
     this.fallbacks = this.#plans.fallbacks;
   }

@@ -21,6 +21,8 @@ export class PlanCache {
   /** By key; the most recently used comes last. */
   readonly #plans = new Map<string, CompiledPlan>();
   readonly #seen = new Set<string>();
+  /** By key, those that {@link prepare} has compiled and nothing has run. */
+  readonly #prepared = new Map<string, CompiledPlan>();
   readonly #context: Context;
   readonly #cores: number;
   readonly #flush: () => void;
@@ -59,8 +61,26 @@ export class PlanCache {
     return undefined;
   }
 
-  /** Has a plan compiled when it comes next. */
+  /**
+   * Compiles a plan beside the runs that it takes otherwise until it is expected.
+   * @param varied leaves whose numbers change from run to run
+   */
+  prepare(plan: Plan, varied: ReadonlySet<number>): void {
+    if (plan.nodes.length < MIN_COMPILED_NODES) return;
+    const compiled = this.#made(plan, varied);
+    compiled.prepare();
+    this.#prepared.set(plan.key, compiled);
+    if (this.#prepared.size > MAX_COMPILED_PLANS) this.#evict(this.#prepared);
+  }
+
+  /** Has a plan compiled when it comes next, or take what is prepared. */
   expect(key: string): void {
+    const prepared = this.#prepared.get(key);
+    if (prepared !== undefined) {
+      this.#prepared.delete(key);
+      this.#add(key, prepared);
+      return;
+    }
     this.#seen.add(key);
     if (this.#seen.size > MAX_SEEN_KEYS) this.#seen.delete(first(this.#seen)!);
   }
@@ -76,21 +96,31 @@ export class PlanCache {
   }
 
   #compile(plan: Plan): CompiledPlan {
-    this.#flush();
+    const compiled = this.#made(plan);
+    if (plan.assigns.length > 0) this.#lastStep = outlineOf(plan);
+    this.#add(plan.key, compiled);
+    return compiled;
+  }
+
+  #made(plan: Plan, varied?: ReadonlySet<number>): CompiledPlan {
     const { counters } = this.#context;
     const sharded = shardPlan(plan, this.#cores);
     if (sharded.batch.count > 1) counters.sharded++;
-    const compiled = new CompiledPlan(this.#context, sharded);
     counters.compiled++;
-    if (plan.assigns.length > 0) this.#lastStep = outlineOf(plan);
-    this.#plans.set(plan.key, compiled);
-    if (this.#plans.size > MAX_COMPILED_PLANS) {
-      const oldest = first(this.#plans.keys())!;
-      this.#plans.get(oldest)!.close();
-      this.#plans.delete(oldest);
-      counters.evicted++;
-    }
-    return compiled;
+    return new CompiledPlan(this.#context, sharded, varied);
+  }
+
+  #add(key: string, compiled: CompiledPlan): void {
+    this.#flush();
+    this.#plans.set(key, compiled);
+    if (this.#plans.size > MAX_COMPILED_PLANS) this.#evict(this.#plans);
+  }
+
+  #evict(plans: Map<string, CompiledPlan>): void {
+    const oldest = first(plans.keys())!;
+    plans.get(oldest)!.close();
+    plans.delete(oldest);
+    this.#context.counters.evicted++;
   }
 
   /** What was chosen for the graphs there are. */

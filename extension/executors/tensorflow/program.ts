@@ -1,4 +1,4 @@
-import type { NativeBinding } from "../../native/binding.ts";
+import type { FinishedCall, NativeBinding } from "../../native/binding.ts";
 import { allocate, type HostArray } from "../../tensor/core/dtype.ts";
 import { internal } from "../../tensor/core/errors.ts";
 import type { Storage, Value } from "../../tensor/recording/graph.ts";
@@ -59,6 +59,7 @@ export class Program {
   readonly #session: number;
   readonly #fed: readonly Fed[];
   readonly #variables: readonly Variable[];
+  readonly #initFeeds: string;
   readonly #initFetch: string;
   readonly #feedNames: string;
   readonly #fetchNames: string;
@@ -92,6 +93,7 @@ export class Program {
     this.#variables = graph.variables;
     this.#constants = graph.constants;
     this.#room = graph.room;
+    this.#initFeeds = graph.variables.map((v) => v.initFeed).join();
     this.#initFetch = graph.initFetch;
     this.#feedNames = graph.feedNames.join();
     this.#fetchNames = graph.fetchNames.join();
@@ -183,33 +185,51 @@ export class Program {
    * @returns a function that waits for it; call it before anything else of the program
    */
   start(plan: Plan, { ids }: Stack): () => Ended {
-    this.#idle();
-    const call = this.#binding.startGraph(this.#session, ids, this.#feedNames, this.#fetchNames, this.#alone);
-    this.#running = true;
+    const finish = this.#start(ids);
     return () => {
-      this.#running = false;
-      const { outputs, milliseconds } = this.#binding.finishGraph(call);
+      const { outputs, milliseconds } = finish();
       return { milliseconds, take: () => this.#taken(plan, this.#fetched(outputs)) };
     };
   }
 
+  /** @param initial tensors that the variables get first */
+  #start(ids: readonly number[], initial: readonly number[] = []): () => FinishedCall {
+    this.#idle();
+    const first = initial.length === 0 ? [] : [[initial, this.#initFeeds, this.#initFetch] as const];
+    const call = this.#binding.startGraph(
+      this.#session,
+      ids,
+      this.#feedNames,
+      this.#fetchNames,
+      this.#alone,
+      ...first,
+    );
+    this.#running = true;
+    return () => {
+      this.#running = false;
+      return this.#binding.finishGraph(call);
+    };
+  }
+
   /**
-   * Starts a call of no steps, for which XLA compiles all that it takes for many. Answers what waits for it, and throws when
-   * XLA can't.
+   * Starts a call for its preparations alone, with zeros: of one step, or of none of many, for which XLA compiles all that it
+   * takes. Answers what waits for it, and throws when the call has failed.
    */
   prepare(plan: Plan): () => void {
     const zeros = ({ shape, dtype }: Pick<Value, "shape" | "dtype">): number =>
       upload(this.#binding, allocate(dtype, numel(shape)), shape, dtype);
     const initial = this.#variables.map(({ storage }) => zeros(storage));
-    this.restore(initial);
-    const ids = [this.#binding.createTensor([], DATA_TYPE.int64, Int32Array.of(0))];
+    const ids: number[] = [];
+    if (this.#room !== undefined) ids.push(this.#binding.createTensor([], DATA_TYPE.int64, Int32Array.of(0)));
     for (const { leaf, stacked } of this.feeds) {
       const { shape, dtype } = plan.leaves[leaf]!;
       ids.push(zeros({ shape: stacked ? [this.#room!, ...shape] : shape, dtype }));
     }
-    const wait = this.start(plan, { ids, made: [] });
+    const finish = this.#start(ids, initial);
     this.release({ ids, made: [...initial, ...ids] });
-    return () => void wait().take();
+    return () => {
+      for (const id of finish().outputs) this.#binding.deleteTensor(id);
+    };
   }
 
   #idle(): void {
@@ -235,14 +255,8 @@ export class Program {
   /** Gives all variables the values of {@link values}. */
   restore(ids: readonly number[]): void {
     this.#idle();
-    const all = this.#variables;
-    const done = this.#binding.runGraph(
-      this.#session,
-      ids,
-      all.map((v) => v.initFeed).join(),
-      all.map((v) => v.initFetch).join(),
-      true,
-    );
+    if (ids.length === 0) return;
+    const done = this.#binding.runGraph(this.#session, ids, this.#initFeeds, this.#initFetch, true);
     for (const id of done) this.#binding.deleteTensor(id);
   }
 

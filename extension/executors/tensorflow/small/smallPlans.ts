@@ -31,8 +31,21 @@ function arraysOf(values: readonly Value[]): (Float32Array | Int32Array | Uint8A
 /** A plan as the binding has it. */
 interface Opened {
   readonly id: number;
-  /** How often it runs here before it is compiled. */
+  /** How often it still runs here before it runs compiled. */
   runs: number;
+  /** At how many of these it is compiled. */
+  readonly preparedAt: number;
+  /** Numbers of the user's code in its last run, by leaf, and those that differed from run to run. */
+  readonly numbers: Map<number, number>;
+  readonly varied: Set<number>;
+}
+
+/** What runs plans that have outgrown their kernels here. */
+interface Successor {
+  /** Compiles a plan beside its runs here. */
+  prepare(plan: Plan, varied: ReadonlySet<number>): void;
+  /** A plan is not run here when it comes next. */
+  expect(key: string): void;
 }
 
 /**
@@ -45,25 +58,24 @@ export class SmallPlans {
   /** By key, undefined for those that TensorFlow runs; the most recently used comes last. */
   readonly #opened = new Map<string, Opened | undefined>();
   readonly #lazyTensor: (value: Value) => number | undefined;
-  readonly #outgrown: (key: string) => void;
+  readonly #successor: Successor;
   readonly #threads: number;
 
   /**
    * @param threads how many may share the work of an op
    * @param lazyTensor the tensor of a value that is read later
-   * @param outgrown told of a plan that is to be compiled when it comes next
    */
   constructor(
     binding: NativeBinding,
     storages: StorageMemory,
     threads: number,
     lazyTensor: (value: Value) => number | undefined,
-    outgrown: (key: string) => void,
+    successor: Successor,
   ) {
     this.#binding = binding;
     this.#storages = storages;
     this.#lazyTensor = lazyTensor;
-    this.#outgrown = outgrown;
+    this.#successor = successor;
     this.#threads = threads;
   }
 
@@ -86,14 +98,25 @@ export class SmallPlans {
     const made = new Int32Array(plan.assigns.length + plan.lazy.length);
     // TensorFlow says what is wrong with an input.
     if (!this.#binding.runPlan(opened.id, leaves, fetched, made)) return undefined;
-    if (--opened.runs === 0) {
-      this.#binding.closePlan(opened.id);
-      this.#opened.set(plan.key, undefined);
-      this.#outgrown(plan.key);
-    }
+    if (opened.runs < Infinity) this.#count(plan, opened);
     plan.fetches.forEach((value, i) => (value.data = fetched[i]!));
     plan.assigns.forEach(({ storage }, i) => this.#storages.replace(storage, made[i]!));
     return [...made.subarray(plan.assigns.length)];
+  }
+
+  #count(plan: Plan, opened: Opened): void {
+    const { numbers, varied } = opened;
+    plan.leaves.forEach(({ producer }, i) => {
+      if (producer.kind !== "scalar") return;
+      if (!Object.is(numbers.get(i) ?? producer.value, producer.value)) varied.add(i);
+      numbers.set(i, producer.value);
+    });
+    opened.runs--;
+    if (opened.runs === opened.preparedAt) this.#successor.prepare(plan, varied);
+    if (opened.runs > 0) return;
+    this.#binding.closePlan(opened.id);
+    this.#opened.set(plan.key, undefined);
+    this.#successor.expect(plan.key);
   }
 
   #leaf(value: Value): number | HostArray {
@@ -140,16 +163,14 @@ export class SmallPlans {
 
   /**
    * Opens a plan of so many ops. One that TensorFlow would compute faster runs here until that has cost as much time as
-   * compiling takes: lengths that never come again are never compiled.
+   * compiling takes: lengths that never come again are never compiled. Half of that time is left for compiling beside it.
    */
   #read(code: Int32Array, ops: number): Opened | undefined {
     const costs = new Float64Array(2);
     const id = this.#binding.openPlan(code, this.#threads, costs);
     if (id < 0) return undefined;
     const [own, library] = costs as unknown as [number, number];
-    return {
-      id,
-      runs: own > library ? Math.ceil((ops * COMPILING_NANOSECONDS) / (own - library)) : Infinity,
-    };
+    const runs = own > library ? Math.ceil((ops * COMPILING_NANOSECONDS) / (own - library)) : Infinity;
+    return { id, runs, preparedAt: Math.floor(runs / 2), numbers: new Map(), varied: new Set() };
   }
 }
