@@ -1,5 +1,5 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
-import { allocate, type HostArray } from "../../tensor/core/dtype.ts";
+import { allocate, type DType, type HostArray } from "../../tensor/core/dtype.ts";
 import type { Storage, Value } from "../../tensor/recording/graph.ts";
 import type { Tfjs } from "../../tensor/recording/op.ts";
 import { runtime } from "../../tensor/recording/runtime.ts";
@@ -23,6 +23,10 @@ interface Program extends Results {
   readonly fed: readonly { readonly slot: Slot; readonly at: number }[];
   readonly calls: readonly (() => void)[];
 }
+
+// Made outside of the functions that use them: a closure would hold all that is in these, such as the plan.
+const readerOf = (array: HostArray) => (): HostArray => array.slice();
+const tensorReader = (k: Tfjs, t: tfjs.Tensor, dtype: DType) => (): HostArray => copyOf(k, t, dtype);
 
 /**
  * Runs plans on a tfjs backend (wasm, or cpu): the embedded default where TensorFlow is not installed. Small tensors stay
@@ -124,15 +128,13 @@ export class TfjsExecutor implements Executor {
       if (array !== undefined) {
         taken.add(array);
         // Another model's plan may have the same key, and would write over it before a step.
-        const own = plan.assigns.length > 0 ? array : array.slice();
-        value.read = () => own.slice();
+        value.read = readerOf(plan.assigns.length > 0 ? array : array.slice());
         return;
       }
       // It may have been kept before.
       this.release(value);
       const t = this.#take(lazy[i]!, taken).tensor!;
-      const { dtype } = value;
-      value.read = () => copyOf(k, t, dtype);
+      value.read = tensorReader(k, t, value.dtype);
       this.#lazy.set(value.read, t);
     });
     // What is written may be read from what is overwritten: first all is there, then it is put in its place.

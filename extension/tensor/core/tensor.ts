@@ -25,6 +25,8 @@ export interface View {
   readonly detached: boolean;
   /** Whether the view is all of its base, in the base's shape. */
   readonly whole?: boolean;
+  /** Whether the view has a gradient of its own, which doesn't change when it follows its base. */
+  readonly computed?: boolean;
   forward(base: Tensor): Tensor;
   /** The base's new value when the view's becomes `view`. */
   scatter(base: Tensor, view: Tensor): Tensor;
@@ -165,7 +167,7 @@ export class Tensor implements GraphTensor {
     if (view !== undefined && view.base.currentWrites() !== this.seen) {
       const again = withGradients(view.gradients, () => view.forward(view.base));
       this.current = again.current;
-      this.edge = this.wantsGrad ? { leaf: this } : again.edge;
+      if (view.computed !== true) this.edge = this.wantsGrad ? { leaf: this } : again.edge;
       this.seen = view.base.writes;
       this.writes++;
       this.moved?.();
@@ -182,6 +184,26 @@ export class Tensor implements GraphTensor {
   get undetached(): Tensor {
     const view = this.shared && this.currentView();
     return view?.detached === true && this.edge === undefined ? view.base : this;
+  }
+
+  /**
+   * @internal A tensor without a graph that has this one's memory: this one, or what it is a view of from here on. A detached
+   * tensor shares memory with that, or else it would hold on to the graph, and each step of a program to the one before.
+   * @param alias describes a view of all of a tensor, without gradient
+   */
+  memoryWithoutGraph(alias: (base: Tensor) => View): Tensor {
+    if (this.gradientEdge()?.node === undefined || this.storage !== undefined) return this;
+    const view = this.shared && this.currentView();
+    if (view?.detached === true) return view.base.memoryWithoutGraph(alias);
+    const holder = new Tensor(this.value);
+    if (view === undefined) {
+      holder.steps = this.steps;
+      this.share(Object.assign(alias(holder), { computed: true }));
+      return holder;
+    }
+    const base = view.base.memoryWithoutGraph(alias);
+    const same = Object.create(Object.getPrototypeOf(view) as object) as View;
+    return holder.share(Object.assign(same, view, { base, gradients: false }));
   }
 
   /** @internal The stored value, without following a base: undefined when that was written to since. */

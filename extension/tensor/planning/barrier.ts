@@ -38,7 +38,8 @@ export function valuesOf(value: Value): HostArray {
 /** A tensor of the same values to be read later, detached from its graph if they are computed or deferred already. */
 export function withoutGraph(x: Tensor): Tensor {
   const { value } = x;
-  return value.producer.kind === "node" && value.ready ? new Tensor(value.withoutGraph()) : x;
+  const hasGraph = x.edge?.node !== undefined || value.producer.kind === "node";
+  return hasGraph && value.ready ? new Tensor(value.withoutGraph()) : x;
 }
 
 /** Values that are refused when they are read, if what they were computed from is invalid. */
@@ -119,6 +120,8 @@ function beside<T>(values: readonly Value[], body: (plan: Plan) => T): T {
 
 /** Reads in a row that leave writes pending: a program that only reads must not pile them up. Safe bound. */
 const MOST_APART = 64;
+/** Losses that wait to be computed with the next step, which may never come: each holds what it is made of. Safe bound. */
+const MOST_WAITING = 8;
 
 /**
  * Whether values are made of nothing that pending writes are made of: reading a mask, between a forward with batch norm
@@ -192,7 +195,13 @@ export function barrier(requested: readonly Value[]): void {
   }
   trace.computed();
   computeNow(trace.carry(complete ? [] : pendingOf(held), !complete));
-  if (!writes) runtime.forgetComputed();
+  if (!writes) {
+    runtime.forgetComputed();
+    if (runtime.stepOutputs.size > MOST_WAITING) {
+      computeNow([...runtime.stepOutputs]);
+      runtime.stepOutputs = new Set();
+    }
+  }
   // Inside a forward, what is read there may still be exported as it was recorded.
   if (writes || scope.depth === 0) for (const value of plan.fetches) value.settle();
 }

@@ -36,14 +36,7 @@ function output(node: Node, index: number): Tensor {
 }
 
 function record<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Node {
-  const values: Value[] = [];
-  for (const t of inputs) {
-    const { value } = t;
-    // A state that is passed on from step to step must not hold on to the graphs of all steps before.
-    values.push(
-      value.leaf === undefined || t.edge?.node !== undefined ? value : (value.leaf ??= value.withoutGraph()),
-    );
-  }
+  const values = inputs.map((t) => t.value);
   const outputs = infer(op, values, attributes);
   let edges: (GradientEdge | undefined)[] | undefined;
   if (scope.gradients && hasFloat(outputs)) {

@@ -238,7 +238,8 @@ export class Reached {
       value.data = value.read!();
     } else if (reached && leaf !== undefined) {
       read = this.#written.has(leaf);
-      if (held) {
+      // A leaf that doesn't live from step to step may be dropped soon, and a weak reference would keep it.
+      if (held && leaf.storage !== undefined) {
         current.dropGraph();
         stay.push({ value: current.value, leaf: new WeakRef(leaf), gradient: undefined });
         return read;

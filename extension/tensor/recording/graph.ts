@@ -165,8 +165,6 @@ export class Value {
   visible = scope.depth === 0;
   /** Tensors that may have it. */
   holders = 0;
-  /** The same values without their graph, for what uses them later: null until then, undefined before they are computed. */
-  leaf: Value | null | undefined;
   /** How many values there have been, this one among them. */
   static made = 0;
   readonly made = ++Value.made;
@@ -208,11 +206,9 @@ export class Value {
     return leaf;
   }
 
-  /** Lets go of the graph that a computed value comes from; its users do where gradients go through it. */
+  /** Lets go of the graph that a computed value comes from. Gradients go through it by the edges of tensors and nodes. */
   settle(): void {
-    const origin = this.#origin;
-    if (origin.kind === "node" && origin.edges !== undefined) this.leaf ??= null;
-    else if (origin.kind === "node") this.#origin = DATA;
+    if (this.#origin.kind === "node") this.#origin = DATA;
   }
 
   /** What stood for another value is that value now. */

@@ -1,4 +1,4 @@
-import type { GraphTensor, Leaf, Node, Storage, Value } from "./graph.ts";
+import type { GraphTensor, Leaf, Node, Value } from "./graph.ts";
 import { sameShape } from "../core/shape.ts";
 import type { Plan, Request } from "../planning/executor.ts";
 
@@ -72,7 +72,8 @@ export interface BackwardPattern {
 }
 
 interface ResultPattern {
-  readonly leaf: WeakRef<GraphTensor>;
+  /** Id of the leaf's storage. A `WeakRef` would keep the leaf until the job ends, which is a program's whole loop. */
+  readonly storage: number;
   /** An input by which the forward part reads the leaf. */
   readonly serial: number;
   readonly input: number;
@@ -96,7 +97,8 @@ export class Template {
   readonly #steps: readonly Step[];
   readonly #leaves: readonly LeafPattern[];
   readonly #codes: Codes;
-  readonly #storages: readonly WeakRef<Storage>[];
+  /** Ids of the storages that it writes. */
+  readonly #storages: readonly number[];
   readonly #order: readonly number[];
 
   private constructor(
@@ -113,7 +115,7 @@ export class Template {
     this.#steps = steps;
     this.#leaves = leaves.map(pattern);
     this.#codes = codes;
-    this.#storages = plan.assigns.map(({ storage }) => new WeakRef(storage));
+    this.#storages = plan.assigns.map(({ storage }) => storage.id);
     this.#order = plan.nodes.map((n) => n.serial);
   }
 
@@ -180,7 +182,7 @@ export class Template {
     if (assigns.length !== this.#storages.length) return undefined;
     for (let i = 0; i < assigns.length; i++) {
       const { storage, value } = assigns[i]!;
-      if (this.#storages[i]!.deref() !== storage) return undefined;
+      if (this.#storages[i] !== storage.id) return undefined;
       if (numbering.code(value) !== codes.assigned[i]) return undefined;
     }
     if (!sameCodes(numbering, requested, codes.requested)) return undefined;
@@ -213,12 +215,13 @@ function resultPattern(
   [leaf, gradient]: readonly [GraphTensor, Value],
   code: (value: Value) => number,
 ): ResultPattern | undefined {
-  if (leaf.storage === undefined) return undefined;
+  const storage = leaf.storage?.id;
+  if (storage === undefined) return undefined;
   for (let serial = 0; serial < start; serial++) {
     const input = nodes[serial]!.edges?.findIndex((edge) => edge?.leaf === leaf) ?? -1;
     if (input < 0) continue;
     const { shape, dtype } = gradient;
-    return { leaf: new WeakRef(leaf), serial, input, gradient: code(gradient), shape, dtype };
+    return { storage, serial, input, gradient: code(gradient), shape, dtype };
   }
   return undefined;
 }
@@ -241,7 +244,7 @@ function wantingInputs({ edges }: Node): number {
   return bits;
 }
 
-/** What a leaf's part of the key says of it, and the storage that a state is read from. */
+/** What a leaf's part of the key says of it, and the id of the storage that a state is read from. */
 interface LeafPattern {
   readonly kind: Leaf["kind"] | "node";
   readonly shape: Value["shape"];
@@ -249,7 +252,7 @@ interface LeafPattern {
   readonly materialized: boolean;
   readonly fill: number | undefined;
   readonly varying: boolean;
-  readonly storage: WeakRef<Storage> | undefined;
+  readonly storage: number | undefined;
 }
 
 function pattern(value: Value): LeafPattern {
@@ -261,7 +264,7 @@ function pattern(value: Value): LeafPattern {
     materialized: value.ready,
     fill: producer.kind === "fill" ? producer.value : undefined,
     varying: producer.kind === "scalar" && producer.varying,
-    storage: producer.kind === "state" ? new WeakRef(producer.storage) : undefined,
+    storage: producer.kind === "state" ? producer.storage.id : undefined,
   };
 }
 
@@ -275,7 +278,7 @@ function fits(value: Value, p: LeafPattern): boolean {
       return producer.varying === p.varying;
     case "state":
       return (
-        p.storage!.deref() === producer.storage &&
+        p.storage === producer.storage.id &&
         producer.version === producer.storage.version &&
         value.ready === p.materialized
       );

@@ -242,11 +242,10 @@ export class Trace {
     if (numbering.code(root) !== pattern.root || numbering.leaves.length !== pattern.firstLeaf)
       return this.#giveUp();
     const leaves: GraphTensor[] = [];
-    for (const { leaf, serial, input } of pattern.results) {
-      const tensor = leaf.deref();
-      if (tensor === undefined || tensor.ownGrad !== null) return this.#giveUp();
-      if (recorded[serial]?.edges?.[input]?.leaf !== tensor) return this.#giveUp();
-      leaves.push(tensor);
+    for (const { storage, serial, input } of pattern.results) {
+      const leaf = recorded[serial]?.edges?.[input]?.leaf;
+      if (leaf === undefined || leaf.storage?.id !== storage || leaf.ownGrad !== null) return this.#giveUp();
+      leaves.push(leaf);
     }
     for (const leaf of pattern.leaves) numbering.meet(leaf);
     recorded.length = pattern.end;

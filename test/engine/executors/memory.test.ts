@@ -59,6 +59,32 @@ const PROGRAMS: Record<string, () => () => Tensor> = {
       return loss;
     };
   },
+  "a leaf that each step detaches": () => {
+    let w = torch.randn(ROWS, COLUMNS).requiresGrad_();
+    return () => {
+      const loss = w.square().mean();
+      loss.backward();
+      w = w.sub(w.grad!.mul(0.1)).detach().requiresGrad_();
+      return loss;
+    };
+  },
+  "a part that each step detaches": () => {
+    let state = torch.randn(ROWS, COLUMNS);
+    const w = torch.ones(COLUMNS).requiresGrad_();
+    return () => {
+      const next = state.mul(w).tanh();
+      state = torch.cat([next.index(0).detach().unsqueeze(0), next.narrow(0, 1, ROWS - 1).detach()]);
+      return state.mean();
+    };
+  },
+  "gradients of inputs, and losses that are never read": () => {
+    const model = new nn.Linear(COLUMNS, 1).requiresGrad_(false);
+    return () => {
+      const x = torch.randn(ROWS, COLUMNS).requiresGrad_();
+      model(x).square().mean().backward();
+      return model(x.add(x.grad!.sign().mul(0.1))).mean();
+    };
+  },
   "parameters of torch.func": () => {
     let w = torch.randn(ROWS, COLUMNS);
     const step = torch.func.gradAndValue((x: Tensor) => x.square().mean());

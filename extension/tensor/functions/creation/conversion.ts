@@ -132,7 +132,8 @@ export function detach(input: Tensor): Tensor {
 
 /** {@link detach} for the library's own functions, whose intermediate values are not kept. */
 export function detached(input: Tensor): Tensor {
-  return new DetachedView(input.undetached).make();
+  const memory = input.undetached.memoryWithoutGraph((base) => new DetachedView(base));
+  return new DetachedView(memory).make();
 }
 
 /**
