@@ -10,6 +10,7 @@ import { hidden } from "../../extension/tensor/recording/scope.ts";
 const named = defineOp<{ a?: unknown; b?: unknown }>({
   name: "named",
   infer: ([x]) => x!,
+  batch: { none: "no test maps it" },
   gradient: { none: "it is never differentiated" },
   onnx: { none: "it is never exported" },
   tensorflow: (_, [x]) => x!,

@@ -72,6 +72,7 @@ export class Tensor implements GraphTensor {
   constructor(value: Value, edge?: GradientEdge) {
     (this.current = value).holders++;
     this.edge = edge;
+    scope.sample?.own(this);
   }
 
   /** The accumulated gradient of a leaf that requires one; null before the first `backward()`. */

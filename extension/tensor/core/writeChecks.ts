@@ -1,6 +1,7 @@
 // PyTorch's errors for values that a tensor can't be given.
 import { SCALAR_TYPE, type DType } from "./dtype.ts";
 import { TensorError } from "./errors.ts";
+import { scope } from "../recording/scope.ts";
 import { formatShape, sameShape, type Shape } from "./shape.ts";
 
 interface Typed {
@@ -10,6 +11,7 @@ interface Typed {
 
 /** @throws TensorError when `next` can't be written to a tensor in place */
 export function checkWrite(tensor: Typed, next: Typed): void {
+  scope.sample?.checkWrite(tensor);
   if (!sameShape(next.shape, tensor.shape)) {
     throw new TensorError(
       "shape",
@@ -46,6 +48,7 @@ export function leafWritten(isView: boolean): never {
  * @throws TensorError when `next` can't be the gradient of a tensor
  */
 export function checkGradient(tensor: Typed, next: Typed, isTensor: boolean): void {
+  scope.sample?.checkWrite(tensor);
   if (!isTensor) {
     throw new TensorError(
       "value",

@@ -2,12 +2,13 @@
 import { grad } from "../recording/autograd.ts";
 import { TensorError } from "../core/errors.ts";
 import { zerosLike } from "../functions/creation/creation.ts";
-import { reshape, stack } from "../functions/shape/shape.ts";
+import { reshape } from "../functions/shape/shape.ts";
 import { copied } from "../functions/shape/views.ts";
 import { valuesOf } from "../planning/barrier.ts";
 import { withGradients } from "../recording/scope.ts";
 import { formatSize, sameShape } from "../core/shape.ts";
 import { fromHost, Tensor } from "../core/tensor.ts";
+import { ofUnits } from "./transforms.ts";
 
 /** A function of one tensor or several. */
 type Differentiable<I extends Tensor | readonly Tensor[], O> = (
@@ -135,8 +136,8 @@ const OF_OUTPUT =
 const valueOf = (x: Tensor, createGraph: boolean): Tensor => (createGraph ? x : new Tensor(x.value));
 
 /**
- * All derivatives of a function: for an output [o…] and an input [i…] a tensor [o…, i…]. One backward pass for every
- * element of the output.
+ * All derivatives of a function: for an output [o…] and an input [i…] a tensor [o…, i…]. One backward pass of the
+ * gradients of all elements of the output.
  *
  * ```ts
  * torch.autograd.functional.jacobian((x) => x.exp().sum(1), torch.rand(2, 2)).shape; // [2, 2, 2]
@@ -150,18 +151,10 @@ export function jacobian<I extends Tensor | readonly Tensor[], O extends Tensor 
   const { createGraph, strict } = optionsOf(rest);
   const { leaves, output } = evaluated(func, inputs, createGraph);
   const results = listOf(output).map((y, k) => {
-    const rows = Array.from({ length: y.numel() }, (_, i) => {
-      const seed = new Float32Array(y.numel());
-      seed[i] = 1;
-      const from = fromHost(seed, y.shape, "float32");
-      return gradients(y, leaves, from, createGraph, strict, `Output ${k}`);
-    });
-    const parts = leaves.map((x, i) => {
-      const shape = [...y.shape, ...x.shape];
-      return rows.length === 0
-        ? reshape(zerosLike(y), shape)
-        : reshape(stack(rows.map((row) => row[i]!)), shape);
-    });
+    const rows = ofUnits(y.shape, leaves, (seed) =>
+      gradients(y, leaves, seed, createGraph, strict, `Output ${k}`),
+    );
+    const parts = leaves.map((x, i) => reshape(rows[i]!, [...y.shape, ...x.shape]));
     return inputs instanceof Tensor ? parts[0]! : parts;
   });
   return (output instanceof Tensor ? results[0] : results) as Like<O, Like<I, Tensor>>;

@@ -3,13 +3,15 @@ import { apply } from "../recording/apply.ts";
 import { grad as gradientsOf } from "../recording/autograd.ts";
 import { TensorError } from "../core/errors.ts";
 import { zerosLike } from "../functions/creation/creation.ts";
+import { unbind } from "../functions/shape/parts.ts";
 import { reshape, stack } from "../functions/shape/shape.ts";
 import type { Node } from "../recording/graph.ts";
 import { add, mul } from "../ops/elementwise/elementwise.ts";
 import { identity, sum } from "../ops/movement/movement.ts";
 import { scope, withGradients } from "../recording/scope.ts";
-import { range, sameShape, type Shape } from "../core/shape.ts";
+import { numel, range, sameShape, type Shape } from "../core/shape.ts";
 import { fromHost, Tensor, tensorOf } from "../core/tensor.ts";
+import { moved, overBatch } from "./batching.ts";
 import { mapTensors, tensorsOf } from "./tree.ts";
 
 type Argnums = number | readonly number[];
@@ -275,19 +277,31 @@ export function jvp<A extends unknown[], R>(
   return [released(result, nested) as R, product as R];
 }
 
-/** Tensors of a shape with a single 1, at each place. */
-function units(shape: Shape): Tensor[] {
-  const n = shape.reduce((a, b) => a * b, 1);
-  return range(n).map((i) => {
-    const data = new Float32Array(n);
-    data[i] = 1;
-    return fromHost(data, shape, "float32");
-  });
+/** Tensors [n, …shape] of n elements, with a single 1 at each place in turn. */
+export function units(shape: Shape): Tensor {
+  const n = numel(shape);
+  const data = new Float32Array(n * n);
+  for (let i = 0; i < n; i++) data[i * n + i] = 1;
+  return fromHost(data, [n, ...shape], "float32");
 }
 
-const emptyOf = (shape: Shape): Tensor => fromHost(new Float32Array(0), shape, "float32");
-const stacked = (rows: readonly Tensor[], shape: Shape): Tensor =>
-  rows.length === 0 ? emptyOf(shape) : reshape(stack(rows), shape);
+/**
+ * What `each` makes of {@link units} of a shape, [n, …] each: recorded once for all, if that can be.
+ * @param like shapes of what `each` makes, for where there are no elements
+ */
+export function ofUnits(
+  shape: Shape,
+  like: readonly Tensor[],
+  each: (unit: Tensor) => readonly Tensor[],
+): Tensor[] {
+  const n = numel(shape);
+  if (n === 0) return like.map((x) => fromHost(new Float32Array(0), [0, ...x.shape], "float32"));
+  const all = units(shape);
+  const batch = n > 1 ? overBatch([{ tensor: all, dim: 0 }], n, ([unit]) => each(unit!)) : undefined;
+  if (batch !== undefined) return batch;
+  const rows = unbind(all).map(each);
+  return like.map((_, k) => stack(rows.map((row) => row[k]!)));
+}
 
 /** What a Jacobian looks like: for each tensor of the value one for each of the arguments that are differentiated. */
 type Jacobian<A extends readonly unknown[], N extends Argnums, R> = R extends Tensor
@@ -296,7 +310,7 @@ type Jacobian<A extends readonly unknown[], N extends Argnums, R> = R extends Te
     ? { -readonly [K in keyof R]: Jacobian<A, N, R[K]> }
     : unknown;
 
-/** A function of the same arguments that answers the Jacobian [o…, i…] of `func`: a backward pass for each output. */
+/** A function of the same arguments that answers the Jacobian [o…, i…] of `func`: one backward pass of all outputs' gradients. */
 export function jacrev<A extends unknown[], R, const N extends Argnums = 0>(
   func: (...args: A) => R,
   options?: N | GradOptions<N>,
@@ -306,13 +320,8 @@ export function jacrev<A extends unknown[], R, const N extends Argnums = 0>(
     const { leaves, result, nested } = track(func, args, listed(argnums, args.length));
     const [value, aux] = auxOf("jacrev", result, hasAux);
     const parts = tensorsOf(value).map((y) => {
-      const rows = units(y.shape).map((seed) => pulled([y], [seed], leaves, nested));
-      const whole = leaves.map((x, k) =>
-        stacked(
-          rows.map((row) => row[k]!),
-          [...y.shape, ...x.shape],
-        ),
-      );
+      const rows = ofUnits(y.shape, leaves, (seed) => pulled([y], [seed], leaves, nested));
+      const whole = leaves.map((x, k) => reshape(rows[k]!, [...y.shape, ...x.shape]));
       return placed(args, argnums, whole);
     });
     const found = likeResult(value, parts);
@@ -320,7 +329,7 @@ export function jacrev<A extends unknown[], R, const N extends Argnums = 0>(
   };
 }
 
-/** The same as {@link jacrev}, with a pass for each element of the arguments: for functions of few numbers. */
+/** The same as {@link jacrev}, with a pass of the tangents of all elements of the arguments: for functions of few numbers. */
 export function jacfwd<A extends unknown[], R, const N extends Argnums = 0>(
   func: (...args: A) => R,
   options?: N | GradOptions<N>,
@@ -337,16 +346,14 @@ export function jacfwd<A extends unknown[], R, const N extends Argnums = 0>(
     const { leaves, result, nested } = tracked;
     // Columns of each leaf's part of the Jacobian, one for each element.
     const columns = leaves.map((x, k) =>
-      units(x.shape).map((unit) =>
+      ofUnits(x.shape, outputs, (unit) =>
         push(leaves.map((y, j) => (j === k ? unit : new Tensor(zerosLike(y).value)))),
       ),
     );
     const parts = outputs.map((y, o) => {
-      const whole = leaves.map((x, k) => {
-        const shape = [...y.shape, ...x.shape];
-        const flat = columns[k]!.map((column) => reshape(column[o]!, [y.numel()]));
-        return flat.length === 0 ? emptyOf(shape) : reshape(stack(flat, 1), shape);
-      });
+      const whole = leaves.map((x, k) =>
+        reshape(moved(columns[k]![o]!, 0, y.ndim), [...y.shape, ...x.shape]),
+      );
       return placed(args, argnums, whole);
     });
     const found = likeResult(result, parts);

@@ -1,10 +1,12 @@
 // PyTorch's torch.func.vmap.
 import { TensorError } from "../core/errors.ts";
-import { unbind } from "../functions/shape/parts.ts";
-import { stack } from "../functions/shape/shape.ts";
+import { narrow, select, unbind } from "../functions/shape/parts.ts";
+import { cat, stack } from "../functions/shape/shape.ts";
 import { recordDraws, refuseDraws } from "../random/stream.ts";
-import { range } from "../core/shape.ts";
+import { scope } from "../recording/scope.ts";
+import { normalizeDim, range } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
+import { moved, overBatch } from "./batching.ts";
 import { leavesOf, mapTree } from "./tree.ts";
 
 /** A dimension for all arguments, or for each (and, in a tree, for each part of it); null for what has no batch. */
@@ -15,16 +17,19 @@ export interface VmapOptions {
   outDims?: InDims;
   /** What random numbers do: refuse (the default), differ from sample to sample, or be the same. */
   randomness?: "error" | "different" | "same";
-  /** Accepted for PyTorch's sake: samples are computed one by one. */
+  /** How many samples are computed at once: fewer take less memory. All by default. */
   chunkSize?: number | null;
 }
+
+type Randomness = NonNullable<VmapOptions["randomness"]>;
 
 const RANDOM_ERROR =
   "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' randomness flags on vmap or perform the randomness operation out of vmap";
 
 /**
- * A function that maps `func` over a dimension of its arguments: called for each sample, its results are stacked. Right for
- * all functions, and as expensive as the calls.
+ * A function that maps `func` over a dimension of its arguments. `func` is called once, for one sample, and what it records
+ * is computed for all samples at once. A function that reads values, or writes to tensors that it didn't make, is called for
+ * each sample instead.
  *
  * ```ts
  * const perSample = torch.func.vmap(torch.func.grad(loss), [null, 0, 0])(parameters, x, y);
@@ -39,25 +44,107 @@ export function vmap<A extends unknown[], R>(
 ): (...args: A) => R {
   const named = isOptions(inDims) ? inDims : {};
   const options = { inDims: isOptions(inDims) ? undefined : inDims, outDims, ...named, ...rest };
-  const randomness = options.randomness ?? "error";
+  const { randomness = "error", chunkSize } = options;
   if (!["error", "different", "same"].includes(randomness)) {
     throw new TensorError(
       "value",
       `Only allowed values for randomness are 'error', 'different', or 'same'. Got ${randomness as string}`,
     );
   }
+  if (typeof chunkSize === "number" && !(chunkSize > 0)) {
+    throw new TensorError("value", `vmap: chunk_size should be None or greater than 0. (got ${chunkSize})`);
+  }
+  const call = func as unknown as (...args: unknown[]) => unknown;
+  const out = options.outDims ?? 0;
   return (...args) => {
     const dims = aligned(options.inDims === undefined ? 0 : options.inDims, args);
     const leaves = leavesOf(args);
     const count = batchOf(leaves, dims);
-    const samples = leaves.map((x, i) => (dims[i] === null ? undefined : unbind(x as Tensor, dims[i])));
-    const call = (b: number): R => {
-      let next = 0;
-      const own = mapTree(args, (leaf) => samples[next++]?.[b] ?? leaf) as A;
-      return func(...own);
-    };
-    return joined(calls(call, count, randomness), options.outDims ?? 0) as R;
+    const mapped = (given: readonly unknown[], size: number): unknown =>
+      mappedOver({ call, args, leaves: given, dims, size, randomness, out });
+    const size = chunkSize ?? count;
+    if (size >= count) return mapped(leaves, count) as R;
+    const parts = range(Math.ceil(count / size)).map((i) => {
+      const [from, length] = [i * size, Math.min(size, count - i * size)];
+      const own = leaves.map((x, k) => (dims[k] === null ? x : narrow(x as Tensor, dims[k]!, from, length)));
+      return mapped(own, length);
+    });
+    return joined(parts, out, (columns, dim) => cat(columns, normalizeDim(dim, columns[0]!.ndim))) as R;
   };
+}
+
+/** A call of a mapped function. */
+interface MappedCall {
+  readonly call: (...args: unknown[]) => unknown;
+  readonly args: readonly unknown[];
+  /** Of the arguments, in order. */
+  readonly leaves: readonly unknown[];
+  /** Of the samples in each leaf. */
+  readonly dims: readonly (number | null)[];
+  readonly size: number;
+  readonly randomness: Randomness;
+  readonly out: InDims;
+}
+
+function mappedOver(c: MappedCall): unknown {
+  const { call, args, leaves, dims, size, randomness, out } = c;
+  const called = (at: (leaf: number) => unknown): unknown => {
+    let next = 0;
+    return call(...(mapTree(args, () => at(next++)) as unknown[]));
+  };
+  const tensors = leaves.flatMap((x, i) => (dims[i] === null ? [] : [{ tensor: x as Tensor, at: i }]));
+  let structure: unknown;
+  const once = (samples: readonly Tensor[]): Tensor[] => {
+    const own = [...leaves];
+    tensors.forEach(({ at }, i) => (own[at] = samples[i]!));
+    structure = called((i) => own[i]);
+    return leavesOf(structure).map(required);
+  };
+  const batch = (): Tensor[] | undefined =>
+    overBatch(
+      tensors.map(({ tensor, at }) => ({ tensor, dim: normalizeDim(dims[at]!, tensor.ndim) })),
+      size,
+      once,
+      { keep: true, differentDraws: randomness === "different" },
+    );
+  const { result, replay } = drawing(randomness, batch);
+  if (result !== undefined) {
+    let next = 0;
+    const whole = mapTree(structure, () => result[next++]);
+    return joined(
+      [whole],
+      out,
+      ([x], dim) => moved(x!, 0, normalizeDim(dim, x!.ndim)),
+      (x) => select(x, 0, 0),
+    );
+  }
+  const samples = leaves.map((x, i) => (dims[i] === null ? undefined : unbind(x as Tensor, dims[i])));
+  const one = (b: number): unknown => called((i) => samples[i]?.[b] ?? leaves[i]);
+  return joined(calls(one, size, randomness, replay), out, stack);
+}
+
+/** Runs `body` with draws as the mode has them, and answers what makes the same draws once more. */
+function drawing<T>(
+  randomness: Randomness,
+  body: () => T,
+): { readonly result: T; readonly replay: <R>(again: () => R) => R } {
+  if (randomness === "same") return recordDraws(body);
+  const result = randomness === "error" ? refuseDraws(RANDOM_ERROR, body) : body();
+  return { result, replay: (again) => again() };
+}
+
+/** @param replay has the first sample draw what is drawn already */
+function calls(
+  call: (b: number) => unknown,
+  size: number,
+  randomness: Randomness,
+  replay: <R>(again: () => R) => R,
+): unknown[] {
+  const all = range(size);
+  if (randomness === "error") return refuseDraws(RANDOM_ERROR, () => all.map(call));
+  if (randomness === "different") return all.map(call);
+  const first = replay(() => recordDraws(() => call(0)));
+  return [first.result, ...all.slice(1).map((b) => first.replay(() => call(b)))];
 }
 
 function isOptions(x: unknown): x is VmapOptions {
@@ -67,14 +154,6 @@ function isOptions(x: unknown): x is VmapOptions {
     !Array.isArray(x) &&
     ["inDims", "outDims", "randomness", "chunkSize"].some((key) => key in x)
   );
-}
-
-function calls<R>(call: (b: number) => R, count: number, randomness: "error" | "different" | "same"): R[] {
-  const all = range(count);
-  if (randomness === "error") return refuseDraws(RANDOM_ERROR, () => all.map(call));
-  if (randomness === "different") return all.map(call);
-  const { result, replay } = recordDraws(() => call(0));
-  return [result, ...all.slice(1).map((b) => replay(() => call(b)))];
 }
 
 /** The dimension of every leaf of the arguments. */
@@ -133,28 +212,42 @@ function batchOf(leaves: readonly unknown[], dims: readonly (number | null)[]): 
   return sizes[0]!;
 }
 
-/** Results of the samples, stacked. */
-function joined(results: readonly unknown[], outDims: InDims): unknown {
+function required(leaf: unknown): Tensor {
+  if (leaf instanceof Tensor) return leaf;
+  throw new TensorError("value", `vmap: \`f\` must only return Tensors, got type ${typeof leaf}`);
+}
+
+/**
+ * The results of several calls, joined along the dimension that each of their tensors is to have the samples in; the first
+ * one's where that is null.
+ */
+function joined(
+  results: readonly unknown[],
+  outDims: InDims,
+  join: (columns: readonly Tensor[], dim: number) => Tensor,
+  first = (x: Tensor): Tensor => x,
+): unknown {
   const columns = results.map(leavesOf);
   const structure = results[0];
   const dims: (number | null)[] = [];
   const walk = (dim: InDims, part: unknown): void => {
     if (dim === null || typeof dim === "number") mapTree(part, () => dims.push(dim));
-    else Object.values(part as object).forEach((x, i) => walk((dim as readonly InDims[])[i]!, x));
+    else {
+      const own = dim as Readonly<Record<string, InDims>>;
+      Object.entries(part as object).forEach(([key, x]) => walk(own[key]!, x));
+    }
   };
   walk(outDims, structure);
   let next = 0;
   return mapTree(structure, (leaf) => {
     const i = next++;
-    if (!(leaf instanceof Tensor)) {
-      throw new TensorError("value", `vmap: \`f\` must only return Tensors, got type ${typeof leaf}`);
-    }
     const dim = dims[i]!;
-    return dim === null
-      ? leaf
-      : stack(
-          columns.map((column) => column[i] as Tensor),
-          dim,
-        );
+    if (dim === null) return first(required(leaf));
+    const y = join(
+      columns.map((column) => required(column[i])),
+      dim,
+    );
+    if (scope.depth === 0) y.value.visible = true;
+    return y;
   });
 }

@@ -4,6 +4,7 @@ import { T } from "../lowering/nodes.ts";
 import { TRAINING_ONLY } from "../lowering/onnx.ts";
 import { defineOp, type Op } from "../recording/op.ts";
 
+const ONE_BY_ONE = { none: "no function of one sample updates parameters" };
 const PLAIN = { none: "an optimizer's update is not differentiable" };
 
 /** p − rate · g, for inputs p, g and the 0-d rate. */
@@ -12,6 +13,7 @@ export const descend: Op<object> = defineOp({
   xla: true,
   infer: ([p]) => p!,
   gradient: PLAIN,
+  batch: ONE_BY_ONE,
   onnx: TRAINING_ONLY,
   tensorflow: (b, [p, g, rate]) => b.node("Sub", [p!, b.node("Mul", [g!, rate!], { T })], { T }),
   tfjs: (k, [p, g, rate]) => k.sub(p!, k.mul(g!, rate!)),
@@ -50,6 +52,7 @@ export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
   xla: true,
   infer: ([p, m, v]) => [p!, m!, v!],
   gradient: PLAIN,
+  batch: ONE_BY_ONE,
   onnx: TRAINING_ONLY,
   tensorflow(b, [p, m, v, g, step, correction, follow, , shrink], { beta2, eps }) {
     const c = (value: number): TfRef => b.constant([value], [], "float32");

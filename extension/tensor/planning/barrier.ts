@@ -31,6 +31,7 @@ export function hasExecutor(): boolean {
 
 /** The values of a tensor, row-major. The array is the tensor's own: do not write to it. */
 export function valuesOf(value: Value): HostArray {
+  scope.sample?.checkRead(value);
   if (value.data === undefined && value.producer.kind !== "node") return leafData(value);
   return (value.data ??= computed(value));
 }
@@ -54,6 +55,7 @@ interface Guard {
 
 /** Has `inputs` checked when `value` is read: for values that need not be there before. */
 export function guard(value: Value, by: Guard): void {
+  scope.sample?.checkRead(value);
   guards.set(value, by);
 }
 
@@ -77,6 +79,7 @@ let peeks = 0;
  */
 export function peek(value: Value): HostArray | undefined {
   if (value.data !== undefined) return value.data;
+  if (scope.sample?.has(value) === true) return undefined;
   try {
     return beside([value], (plan) => {
       if (value.read !== undefined) return value.read();
@@ -231,6 +234,7 @@ export function interrupted(): void {
 
 /** Has `undo` run when what is pending now can't be computed. */
 export function onRefusal(undo: () => void): void {
+  scope.sample?.refuse();
   runtime.rollbacks.push(undo);
 }
 
@@ -284,6 +288,7 @@ function pendingOf(values: Iterable<Value>): Value[] {
  * @throws TensorError when it is a parameter's value from before an update
  */
 export function leafData(value: Value): HostArray {
+  scope.sample?.checkRead(value);
   if (value.data === undefined && value.producer.kind === "node") value.data = computed(value);
   return dataOfLeaf(value);
 }

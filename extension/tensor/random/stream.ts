@@ -73,22 +73,44 @@ interface Tape {
   readonly states: Uint8Array[];
   /** What to say of a draw, where none is allowed. */
   readonly refusal?: string | undefined;
+  /** Takes the place of all draws. */
+  readonly collector?: DrawCollector | undefined;
   /** How many of each a second run has taken; undefined for the first run. */
   taken?: { draws: number; states: number };
+}
+
+/** A draw that is not made, and what makes it. */
+export interface CollectedDraw {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  make(): Value;
+}
+
+/** Sees what a piece of program draws. */
+export interface DrawCollector {
+  /** What the program has in the place of the numbers. */
+  collect(draw: CollectedDraw): Value;
+  /** The numbers are needed at once. */
+  refuse(): never;
 }
 
 /** Tapes of the runs under way, the innermost last. */
 const tapes: Tape[] = [];
 
 /** Takes one from the innermost tape that replays, else makes one; tapes inside of it that record keep it. */
-function taped<T>(list: "draws" | "states", make: () => T): T {
+function taped<T>(
+  list: "draws" | "states",
+  make: () => T,
+  collected: (collector: DrawCollector) => T = (collector) => collector.refuse(),
+): T {
   let found: T | undefined;
   let from = 0;
   for (let i = tapes.length - 1; i >= 0 && found === undefined; i--) {
-    const { refusal, taken, [list]: all } = tapes[i]!;
+    const { refusal, collector, taken, [list]: all } = tapes[i]!;
     if (refusal !== undefined) throw new TensorError("value", refusal);
-    if (taken === undefined) continue;
-    found = all[taken[list]++] as T | undefined;
+    if (collector !== undefined) found = collected(collector);
+    else if (taken === undefined) continue;
+    else found = all[taken[list]++] as T | undefined;
     from = i;
   }
   found ??= make();
@@ -119,6 +141,15 @@ export function recordDraws<T>(body: () => T): { result: T; replay: <R>(again: (
 /** Runs `body`, in which every draw is an error. */
 export const refuseDraws = <T>(refusal: string, body: () => T): T =>
   within({ draws: [], states: [], refusal }, body);
+
+/** Runs `body`, which draws nothing: `collector` takes the draws, to make them later. */
+export const collectDraws = <T>(collector: DrawCollector, body: () => T): T =>
+  within({ draws: [], states: [], collector }, body);
+
+/** Draws that are made later would come from another state. */
+function refuseCollecting(): void {
+  for (const { collector } of tapes) collector?.refuse();
+}
 
 /** Generators made since `listGenerators` was called. */
 let listed: RandomStream[] | undefined;
@@ -158,6 +189,7 @@ export class RandomStream {
    * @param seed an integer from -2^63 to 2^64-1
    */
   manualSeed(seed: number | bigint): this {
+    refuseCollecting();
     if (this.#sequence.queue.length > 0) {
       const fresh = new Sequence();
       fresh.generator.manualSeed(seed);
@@ -199,6 +231,7 @@ export class RandomStream {
 
   /** Continues from a state of `getState()`, here or in PyTorch. */
   setState(state: Uint8Array): this {
+    refuseCollecting();
     this.generator.setState(state);
     return this;
   }
@@ -208,8 +241,15 @@ export class RandomStream {
    * @param wide holds integers that don't fit into 32 bits
    */
   tensor(draw: ReadyDraw, shape: Shape, dtype: DType, wide = false): Tensor {
-    if (tapes.length > 0) return new Tensor(taped("draws", () => this.#value(draw, shape, dtype, wide)));
-    return new Tensor(this.#value(draw, shape, dtype, wide));
+    if (tapes.length === 0) return new Tensor(this.#value(draw, shape, dtype, wide));
+    const make = (): Value => this.tensor(draw, shape, dtype, wide).value;
+    return new Tensor(
+      taped(
+        "draws",
+        () => this.#value(draw, shape, dtype, wide),
+        (collector) => collector.collect({ shape, dtype, make }),
+      ),
+    );
   }
 
   #value(draw: ReadyDraw, shape: Shape, dtype: DType, wide: boolean): Value {

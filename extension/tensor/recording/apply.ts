@@ -1,5 +1,5 @@
 import { TensorError } from "../core/errors.ts";
-import { isList, Node, scalarValue, type GradientEdge, type Value } from "./graph.ts";
+import { isList, Node, scalarValue, type GradientEdge, type SampleRecording, type Value } from "./graph.ts";
 import { movedOnHost, movesOnHost } from "./onHost.ts";
 import type { Meta, Op } from "./op.ts";
 import { computeNow } from "../planning/barrier.ts";
@@ -47,10 +47,23 @@ function record<A extends object>(op: Op<A>, inputs: readonly Tensor[], attribut
       break;
     }
   }
+  if (scope.sample !== undefined) {
+    const sample = sampleOf(scope.sample, values);
+    if (sample !== undefined) return sample.add(op, attributes, values, outputs, edges);
+  }
   const node = new Node(op, attributes, values, outputs, edges);
   const surplus = runtime.trace.add(node);
   if (surplus.length > 0) computeNow(surplus);
   return node;
+}
+
+/** The innermost recording of one sample that an input belongs to. */
+function sampleOf(innermost: SampleRecording, inputs: readonly Value[]): SampleRecording | undefined {
+  let sample: SampleRecording | undefined = innermost;
+  for (; sample !== undefined; sample = sample.outer) {
+    for (const input of inputs) if (sample.has(input)) return sample;
+  }
+  return undefined;
 }
 
 const hasFloat = (outputs: Meta | readonly Meta[]): boolean =>

@@ -33,6 +33,7 @@ const several = (x: Several): readonly Tensor[] => (x instanceof Tensor ? [x] : 
  * @throws TensorError "grad can be implicitly created only for scalar outputs"
  */
 export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptions = {}): void {
+  scope.sample?.refuse();
   if (options.inputs != null) return backwardAll([root], { ...options, gradTensors: [gradient ?? null] });
   observe(root.value);
   const createGraph = options.createGraph ?? false;
@@ -120,6 +121,7 @@ export function backwardAll(
   options: BackwardAllOptions,
 ): void;
 export function backwardAll(tensors: Several, ...rest: readonly unknown[]): void {
+  scope.sample?.refuse();
   const last = rest.at(-1);
   const named = isNamed(last) ? (last as BackwardAllOptions) : {};
   const [seeds = named.gradTensors, , byPlace] = (isNamed(last) ? rest.slice(0, -1) : rest) as [

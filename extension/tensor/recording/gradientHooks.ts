@@ -32,6 +32,7 @@ export const anyHooks = (): boolean => registered > 0;
 
 /** Adds to a list, which is replaced and not changed: a hook may remove itself while it runs. */
 function listed<K extends object, T>(map: WeakMap<K, readonly T[]>, key: K, item: T): Handle {
+  scope.sample?.refuse();
   map.set(key, [...(map.get(key) ?? []), item]);
   registered++;
   let removed = false;

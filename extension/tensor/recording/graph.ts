@@ -6,6 +6,29 @@ import type { Shape } from "../core/shape.ts";
 /** Message of an error that is created only for its stack frames. */
 export const SITE = "site";
 
+/** What is recorded of a function of one sample, whose ops are recorded again for the whole batch: see `vmap`. */
+export interface SampleRecording {
+  /** The recording that `vmap` was called in, if it was. */
+  readonly outer: SampleRecording | undefined;
+  has(value: Value): boolean;
+  /** Records a node of one sample: no barrier computes it. */
+  add(
+    op: AnyOp,
+    attributes: object,
+    inputs: readonly Value[],
+    outputs: Meta | readonly Meta[],
+    edges: readonly (GradientEdge | undefined)[] | undefined,
+  ): Node;
+  /** Notes a tensor that the function makes: it may write to it. */
+  own(tensor: object): void;
+  /** Ends the recording if code reads a value of it, or of one outside it: samples have different ones. */
+  checkRead(value: Value): void;
+  /** Ends the recording if the function writes to a tensor of outside. */
+  checkWrite(tensor: object): void;
+  /** Ends the recording: the function is called for each sample. */
+  refuse(): never;
+}
+
 /** What is being recorded right now: set by module calls, backward and optimizers, read when a node is made. */
 export const scope = {
   /** Dotted path of the innermost module whose forward is running; "" outside. */
@@ -20,6 +43,10 @@ export const scope = {
   sites: false,
   /** The node whose gradient is being recorded, while sites are kept. */
   forward: undefined as Node | undefined,
+  /** The call that the next nodes stand for, where another one records them. */
+  site: undefined as Error | undefined,
+  /** The innermost function of one sample that is being recorded. */
+  sample: undefined as SampleRecording | undefined,
   /** Told of every node that is recorded: a summary counts them. */
   onNode: undefined as ((node: Node) => void) | undefined,
   /** Told of every module that is called, before its `forward`; what it answers is told of the result. */
@@ -44,6 +71,7 @@ export class Storage {
   readonly dtype: DType;
 
   constructor(shape: Shape, dtype: DType) {
+    scope.sample?.refuse();
     this.shape = shape;
     this.dtype = dtype;
   }
@@ -127,7 +155,7 @@ export class Node {
   /** Dotted path of the module whose forward recorded this node. */
   readonly module = scope.path;
   /** The user's call, kept while {@link scope.sites} is on. */
-  readonly site = scope.sites ? new Error(SITE) : undefined;
+  readonly site = scope.site ?? (scope.sites ? new Error(SITE) : undefined);
   /** The node whose gradient this is a part of, kept likewise. */
   readonly forward = scope.forward;
   /** Per input, where its gradient goes; undefined when no input wants one. */
@@ -230,6 +258,9 @@ export function takePlace(value: Value, before: Value): void {
   if (--before.holders > 0 || before.producer.kind !== "node") return;
   if (before.producer.edges === undefined) before.visible = false;
 }
+
+/** A value that stands for one of many, and is none itself until it has {@link Value.become} another. */
+export const standIn = (shape: Shape, dtype: DType): Value => new Value(DATA, 0, shape, dtype);
 
 export function dataValue(data: HostArray, shape: Shape, dtype: DType): Value {
   const value = new Value(DATA, 0, shape, dtype);

@@ -60,6 +60,8 @@ export const runtime = new Runtime();
 /** Has a value computed with the next step, because code reads it after the step. */
 export function observe(value: Value): void {
   value.visible = true;
+  // No barrier computes what is of one sample.
+  if (scope.sample?.has(value) === true) return;
   runtime.stepOutputs.add(value);
 }
 

@@ -397,6 +397,7 @@ describe.skipIf(!native)("repeated steps", () => {
       layout: "elementwise",
       infer: ([x]) => x!,
       gradient: ({ grad }) => [grad],
+      batch: { none: "a test's" },
       onnx: { none: "a test's" },
       tensorflow: (b, [x]) => b.node("DeepCopy", [x!], { T: attr.type("float32") }),
       tfjs: (k, [x]) => k.clone(x!),

@@ -3,7 +3,7 @@ import type { HostArray } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import type { Value } from "../../recording/graph.ts";
 import { hasExecutor, keepReadable, valuesOf } from "../../planning/barrier.ts";
-import { noGrad } from "../../recording/scope.ts";
+import { noGrad, scope } from "../../recording/scope.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { warnOnce } from "../../core/warnings.ts";
 import { copied, DetachedView } from "../shape/views.ts";
@@ -45,6 +45,7 @@ export function setData(input: Tensor, data: Tensor): void {
   if (!((data as unknown) instanceof Tensor)) {
     throw new TensorError("value", `Variable data has to be a tensor, but got ${typeof data}`);
   }
+  scope.sample?.checkWrite(input);
   input.takeData(data, formerValue, (base) => new DetachedView(base));
 }
 

@@ -2,6 +2,7 @@
 import { apply } from "../../recording/apply.ts";
 import { attr, scalar } from "../../lowering/lowering.ts";
 import { T } from "../../lowering/nodes.ts";
+import { leading } from "../../recording/batchRules.ts";
 import { number, TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
 
@@ -16,6 +17,7 @@ export const leakyRelu: Op<Slope> = defineOp<Slope>({
   layout: "elementwise",
   infer: ([x]) => x!,
   gradient: ({ grad, inputs: [x], attributes }) => [apply(leakyReluGrad, [grad, x!], attributes)],
+  batch: leading,
   onnx: (b, [x], { slope }) =>
     b.node("Where", [b.node("Greater", [x!, number(b, 0)]), x!, b.node("Mul", [x!, number(b, slope)])]),
   tensorflow(b, [x], { slope }) {
@@ -43,6 +45,7 @@ export const leakyReluGrad: Op<Slope> = defineOp<Slope>({
   layout: "elementwise",
   infer: ([grad]) => grad!,
   gradient: ({ grad, inputs: [, x], attributes }) => [apply(leakyReluGrad, [grad, x!], attributes), null],
+  batch: leading,
   onnx: TRAINING_ONLY,
   tensorflow: (b, [grad, x], { slope }) =>
     b.node("LeakyReluGrad", [grad!, x!], { T, alpha: attr.float(slope) }),

@@ -3,9 +3,11 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import type { DType } from "../../core/dtype.ts";
 import { broadcastShapes, numel } from "../../core/shape.ts";
 import { attr, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { broadcasting } from "../../recording/batchRules.ts";
 import { binaryLoop, unaryLoop } from "../../planning/plain.ts";
 import {
   defineOp,
+  type BatchRule,
   type GradientRule,
   type Meta,
   type NoOnnx,
@@ -31,6 +33,8 @@ export interface Elementwise {
   /** The value of one element, where a loop may compute the op. */
   readonly plain?: (x: number, y: number) => number;
   readonly xla?: Op<object>["xla"];
+  /** By default that of kernels that broadcast. */
+  readonly batch?: BatchRule<object>;
 }
 
 /** Adds an op that works element by element to the table. */
@@ -43,6 +47,7 @@ export function elementwise({
   tfjs = (k, x, y) => (k as unknown as Record<string, typeof k.add>)[name]!(x, y),
   plain,
   xla,
+  batch = broadcasting,
 }: Elementwise): Op<object> {
   return defineOp({
     name,
@@ -52,6 +57,7 @@ export function elementwise({
       dtype: dtype ?? x!.dtype,
     }),
     gradient,
+    batch,
     onnx: typeof onnx === "string" ? (b, inputs) => b.node(onnx, inputs) : onnx,
     tensorflow: (b, inputs, _, signature) =>
       typeof tensorflow === "string"

@@ -3,6 +3,7 @@ import type { Tensor } from "../../core/tensor.ts";
 import { attr } from "../../lowering/lowering.ts";
 import { equalNode } from "../../lowering/nodes.ts";
 import { number, TRAINING_ONLY, type OnnxRef } from "../../lowering/onnx.ts";
+import { broadcasting, leading } from "../../recording/batchRules.ts";
 import { broadcastPlaces } from "../../planning/plain.ts";
 import { defineOp, type GradientRule, type Op } from "../../recording/op.ts";
 import { call, constant } from "../expressions.ts";
@@ -270,6 +271,7 @@ export const reluGrad: Op<object> = elementwise({
   onnx: TRAINING_ONLY,
   tfjs: (k, g, y) => k.mul(g, k.step(y)),
   plain: (g, y) => (y <= 0 ? 0 : g),
+  batch: leading,
   gradient: ({ grad, inputs: [, y] }) => [call(reluGrad, grad, y!), null],
 });
 export const sigmoid = elementwise({
@@ -286,6 +288,7 @@ export const sigmoidGrad: Op<object> = elementwise({
   onnx: TRAINING_ONLY,
   tfjs: (k, y, g) => k.mul(g, k.mul(y, k.sub(1, y))),
   plain: (y, g) => g * y * (1 - y),
+  batch: leading,
   gradient: ({ grad, inputs: [y, g] }) => [
     call(mul, call(mul, grad, g!), call(sub, constant(1), scaled(y!, 2))),
     call(sigmoidGrad, y!, grad),
@@ -305,6 +308,7 @@ export const tanhGrad: Op<object> = elementwise({
   onnx: TRAINING_ONLY,
   tfjs: (k, y, g) => k.mul(g, k.sub(1, k.square(y))),
   plain: (y, g) => g * (1 - y * y),
+  batch: leading,
   gradient: ({ grad, inputs: [y, g] }) => [
     call(mul, call(mul, grad, g!), scaled(y!, -2)),
     call(tanhGrad, y!, grad),
@@ -337,6 +341,7 @@ export const where: Op<object> = defineOp({
       needs[2] ? call(where, c!, zero, grad) : null,
     ];
   },
+  batch: broadcasting,
   plain({ inputs, outputs: [output] }) {
     if (output!.dtype !== "float32") return undefined;
     const [c, x, y] = inputs.map((m) => broadcastPlaces(m.shape, output!.shape)) as [

@@ -2,6 +2,7 @@ import type { Tensor } from "../../core/tensor.ts";
 import { attr, scalar, type TfRef } from "../../lowering/lowering.ts";
 import { equalNode, T } from "../../lowering/nodes.ts";
 import { number, type OnnxRef } from "../../lowering/onnx.ts";
+import { leading } from "../../recording/batchRules.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
 import { call, constant } from "../expressions.ts";
 import { elementwise, mapped } from "./declare.ts";
@@ -136,6 +137,7 @@ export const clamp: Op<Bounds> = defineOp<Bounds>({
     const inside = above && below ? call(logicalAnd, above, below) : (above ?? below);
     return [inside === undefined ? grad : call(where, inside, grad, constant(0))];
   },
+  batch: leading,
   onnx(b, [x], { min, max }, { inputs }) {
     const bound = (value: number | undefined): OnnxRef | null =>
       value === undefined ? null : number(b, value, inputs[0]!.dtype);

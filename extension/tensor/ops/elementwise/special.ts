@@ -3,6 +3,7 @@ import { broadcastShapes, numel } from "../../core/shape.ts";
 import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
 import { T } from "../../lowering/nodes.ts";
 import { number } from "../../lowering/onnx.ts";
+import { broadcasting, leading } from "../../recording/batchRules.ts";
 import { apply } from "../../recording/apply.ts";
 import { defineOp, type GradientRule, type NoOnnx, type OnnxRule, type Op } from "../../recording/op.ts";
 import { call, constant } from "../expressions.ts";
@@ -27,6 +28,7 @@ function special({ name, value, gradient, tensorflow, onnx }: Special): Op<objec
     name,
     infer: ([x]) => x!,
     gradient,
+    batch: leading,
     onnx: onnx ?? UNKNOWN,
     tensorflow: (b, [x]) => tensorflow(b, x!),
     tfjs: (k, [x]) => mapped(k, x!, value),
@@ -91,6 +93,7 @@ export const polygamma: Op<{ n: number }> = defineOp<{ n: number }>({
   gradient: ({ grad, inputs: [x], attributes: { n } }) => [
     call(mul, grad, apply(polygamma, [x!], { n: n + 1 })),
   ],
+  batch: leading,
   onnx: UNKNOWN,
   tensorflow: (b, [x], { n }) =>
     n === 0 ? b.node("Digamma", [x!], { T }) : b.node("Polygamma", [scalar(b, n, "float32"), x!], { T }),
@@ -118,6 +121,7 @@ export const bitwise: Op<{ kind: BitKind }> = defineOp<{ kind: BitKind }>({
   name: "bitwise",
   infer: ([a, b]) => ({ shape: broadcastShapes(a!.shape, b!.shape), dtype: "int64" }),
   gradient: { none: "integers have no gradient" },
+  batch: broadcasting,
   onnx: { none: "its opset has no ops on bits" },
   tensorflow: (b: TfBuilder, inputs: readonly TfRef[], { kind }) =>
     b.node(BITS[kind].tensorflow, inputs, { T: attr.type("int64") }),

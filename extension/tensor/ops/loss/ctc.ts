@@ -10,6 +10,7 @@ import {
 } from "../../lowering/lowering.ts";
 import { gatherNode, reduceNode, reshapeNode } from "../../lowering/nodes.ts";
 import { TRAINING_ONLY } from "../../lowering/onnx.ts";
+import { merging } from "../../recording/batchRules.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
 import { numel, range } from "../../core/shape.ts";
 import { TensorError } from "../../core/errors.ts";
@@ -42,6 +43,7 @@ export const ctcLoss: Op<CtcAttributes> = defineOp<CtcAttributes>({
     const g = apply(reshape, [loss], { shape: [1, logs!.shape[1]!, 1] });
     return [call(mul, rows!, g), null, null, null];
   },
+  batch: (c) => merging([1, 0, 0, 0], [0, 1])(c),
   onnx: TRAINING_ONLY,
   tensorflow: (b, inputs, attributes, { inputs: metas }) => {
     const [steps, rows, classes] = metas[0]!.shape as [number, number, number];

@@ -2,6 +2,7 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import { binaryLoop } from "../../planning/plain.ts";
 import { attr, scalar, type TfRef } from "../../lowering/lowering.ts";
 import { TRAINING_ONLY } from "../../lowering/onnx.ts";
+import { leading } from "../../recording/batchRules.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { call, constant } from "../expressions.ts";
@@ -29,6 +30,7 @@ export const binaryCrossEntropy: Op<object> = defineOp({
       needs[1] ? call(mul, grad, logits()) : null,
     ];
   },
+  batch: leading,
   onnx: TRAINING_ONLY,
   tensorflow(b, [p, y]) {
     const two = (op: string, u: TfRef, v: TfRef): TfRef => b.node(op, [u, v], T);

@@ -4,13 +4,15 @@ import { TensorError } from "../../core/errors.ts";
 import { attr } from "../../lowering/lowering.ts";
 import { productNode } from "../../lowering/nodes.ts";
 import { TRAINING_ONLY, type OnnxRef } from "../../lowering/onnx.ts";
-import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
+import { defineOp, type BatchContext, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
 import { elementwise, rowwise } from "../../planning/parts.ts";
-import { expand } from "../movement/movement.ts";
+import { expand, sum } from "../movement/movement.ts";
+import { add, mul } from "../elementwise/elementwise.ts";
 import { binaryLoop, broadcastPlaces, lie, multiply, sums } from "../../planning/plain.ts";
 import { matrixProduct } from "../wasmKernels.ts";
 import { broadcastShapes, formatDims, numel, range, sameShape, type Shape } from "../../core/shape.ts";
 import { columnSum, hostSum } from "../reduction/sums.ts";
+import type { Tensor } from "../../core/tensor.ts";
 import { call } from "../expressions.ts";
 
 interface Transposes {
@@ -52,6 +54,7 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
       needs[1] ? (tb ? product(grad, a!, true, ta) : product(a!, grad, !ta, false)) : null,
     ];
   },
+  batch: productsOf,
   onnx(b, [x, y], { transposeA, transposeB }, { inputs }) {
     if (inputs.every((m) => m.shape.length === 2 && m.dtype === "float32")) {
       return b.node("Gemm", [x!, y!], {
@@ -139,6 +142,29 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
   },
 });
 
+/** Products of all samples: with a shared matrix, one large product. */
+function productsOf(c: BatchContext<Transposes>): Tensor {
+  const { transposeA, transposeB } = c.attributes;
+  const [a, b] = c.signature.inputs as [Meta, Meta];
+  const [y] = c.signature.outputs as [Meta];
+  const [[m, k], [, n]] = [matrix(a, transposeA), matrix(b, transposeB)];
+  const shape = [c.size, ...y.shape];
+  const rank = y.shape.length;
+  const [x, w] = [c.aligned(0, rank), c.aligned(1, rank)];
+  if (!c.batched[1] && b.shape.length === 2 && (!transposeA || m === 1 || k === 1)) {
+    const rows = c.reshaped(x, [numel(x.shape) / k, k]);
+    return c.reshaped(c.apply([rows, w], { transposeA: false, transposeB }), shape);
+  }
+  if (!c.batched[0] && a.shape.length === 2 && n === 1) {
+    const rows = c.reshaped(w, [numel(w.shape) / k, k]);
+    return c.reshaped(c.apply([rows, x], { transposeA: false, transposeB: !transposeA }), shape);
+  }
+  if (k !== 1) return c.apply([x, w]);
+  // A column times a row, such as the gradient of a weight of one sample: no sum.
+  const lead = (t: Tensor): readonly number[] => t.shape.slice(0, -2);
+  return call(mul, c.reshaped(x, [...lead(x), m, 1]), c.reshaped(w, [...lead(w), 1, n]));
+}
+
 /** Matrices repeated over a batch: tfjs broadcasts only from one. */
 function batched(k: Tfjs, x: tfjs.Tensor, batch: Shape): tfjs.Tensor {
   if (x.rank === 2 && batch.length === 0) return x;
@@ -157,6 +183,11 @@ export const addBias = defineOp({
   xla: true,
   infer: ([x]) => x!,
   gradient: ({ grad, needs }) => [grad, needs[1] ? call(biasGrad, grad) : null],
+  batch(c) {
+    if (!c.batched[1]) return c.apply(c.inputs);
+    const rank = c.signature.outputs[0]!.shape.length;
+    return call(add, c.aligned(0, rank), c.aligned(1, rank));
+  },
   onnx: (b, inputs) => b.node("Add", inputs),
   tensorflow: (b, inputs) =>
     b.node("BiasAdd", inputs, { T: attr.type("float32"), data_format: attr.string("NHWC") }),
@@ -172,6 +203,13 @@ export const biasGrad = defineOp({
   xla: true,
   infer: ([x]) => ({ shape: x!.shape.slice(-1), dtype: x!.dtype }),
   gradient: ({ grad, inputs }) => [apply(expand, [grad], { shape: inputs[0]!.shape })],
+  batch(c) {
+    const [x] = c.inputs as [Tensor];
+    const dims = range(x.ndim - 1).slice(1);
+    const width = x.shape[x.ndim - 1]!;
+    if (dims.every((d) => x.shape[d] === 1)) return c.reshaped(x, [c.size, width]);
+    return apply(sum, [x], { dims, keepdim: false });
+  },
   onnx: TRAINING_ONLY,
   tensorflow: (b, [x], _, { inputs: [rows] }) => columnSum(b, x!, rows!.shape),
   tfjs: (k, [x], _, { outputs }) => hostSum(k, x!, range(x!.rank - 1), outputs[0]!),

@@ -4,6 +4,7 @@ import { apply, applyAll } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
 import { attr, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
 import { reduceNode, T } from "../../lowering/nodes.ts";
+import { leading } from "../../recording/batchRules.ts";
 import { defineOp, type Op, type Signature, type Tfjs } from "../../recording/op.ts";
 import { numel, range, type Shape } from "../../core/shape.ts";
 import { fromHost, type Tensor } from "../../core/tensor.ts";
@@ -99,6 +100,7 @@ export const inverse: Op<object> = defineOp({
   gradName: "LinalgInvExBackward0",
   infer: ([a]) => a!,
   gradient: ({ grad, outputs: [y] }) => [call(neg, product(product(y!, grad, true), y!, false, true))],
+  batch: leading,
   onnx: NO_ONNX,
   tensorflow: (b, inputs) => b.node("MatrixInverse", inputs, { T, adjoint: attr.bool(false) }),
   refusal: refusing(
@@ -125,6 +127,7 @@ export const solve: Op<object> = defineOp({
     const right = call(solve, flipped(a!), grad);
     return [needs[0] ? call(neg, product(right, x!, false, true)) : null, right];
   },
+  batch: leading,
   onnx: NO_ONNX,
   tensorflow: (b, inputs) => b.node("MatrixSolve", inputs, { T, adjoint: attr.bool(false) }),
   refusal: refusing(
@@ -153,6 +156,7 @@ export const logDeterminant: Op<object> = defineOp({
     const g = apply(reshape, [log], { shape: [...log.shape, 1, 1] });
     return [call(mul, flipped(call(inverse, a!)), g)];
   },
+  batch: leading,
   onnx: NO_ONNX,
   tensorflow(b, inputs) {
     const [sign, log] = b.nodes("LogMatrixDeterminant", inputs, { T }, 2) as [TfRef, TfRef];
@@ -180,6 +184,7 @@ export const cholesky: Op<object> = defineOp({
     const g = product(product(back, inner, true), back);
     return [call(mul, call(add, g, flipped(g)), constant(0.5))];
   },
+  batch: leading,
   onnx: NO_ONNX,
   // TensorFlow's kernel answers NaN for a matrix that has no factor.
   tensorflow: (b, inputs) =>
@@ -242,6 +247,7 @@ export const qr: Op<object> = defineOp({
     const inner = product(q!, symmetric);
     return [product(gq ? call(add, gq, inner) : inner, call(inverse, r!), false, true)];
   },
+  batch: leading,
   onnx: NO_ONNX,
   tensorflow: (b, inputs) => b.nodes("Qr", inputs, { T, full_matrices: attr.bool(false) }, 2),
   tfjs(k, inputs, _, signature) {
@@ -295,6 +301,7 @@ export const eigh: Op<object> = defineOp({
     }
     return [product(product(v!, inner!), v!, false, true)];
   },
+  batch: leading,
   onnx: NO_ONNX,
   tensorflow(b, inputs, _, { outputs }) {
     const [w, v] = b.nodes("SelfAdjointEigV2", inputs, { T, compute_v: attr.bool(true) }, 2) as [
@@ -367,6 +374,7 @@ export const svd: Op<object> = defineOp({
       result = call(add, result, product(u!, outside(gv, v!), false, true));
     return [result];
   },
+  batch: leading,
   onnx: NO_ONNX,
   tensorflow(b, inputs, _, { outputs }) {
     const attributes = { T, compute_uv: attr.bool(true), full_matrices: attr.bool(false) };

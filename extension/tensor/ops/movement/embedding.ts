@@ -2,12 +2,12 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
 import { attr, scalar } from "../../lowering/lowering.ts";
 import { equalNode, gatherNode, INDEX } from "../../lowering/nodes.ts";
-import { defineOp, type Op } from "../../recording/op.ts";
+import { defineOp, type BatchContext, type Op } from "../../recording/op.ts";
 import { numel } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { call, constant, filled } from "../expressions.ts";
 import { div, eq, mul, ne } from "../elementwise/elementwise.ts";
-import { indexAdd, indexSelect } from "./indexing.ts";
+import { amongAll, indexAdd, indexSelect } from "./indexing.ts";
 import { cast, reshape } from "./movement.ts";
 
 const MAX_FLOAT = 2 ** 128 - 2 ** 104;
@@ -44,6 +44,7 @@ export const embedding: Op<Embedding> = defineOp<Embedding>({
     }
     return [apply(indexAdd, [rows, flat], { dim: 0, length }), null];
   },
+  batch: ofSamples,
   onnx: (b, inputs) => b.node("Gather", inputs, { axis: attr.int(0) }),
   tensorflow: (b, inputs, _, { outputs }) => gatherNode(b, inputs, 0, outputs[0]!.dtype),
   tfjs(k, [weight, indices], _, { outputs }) {
@@ -53,6 +54,23 @@ export const embedding: Op<Embedding> = defineOp<Embedding>({
   parts: ([weight, indices]) =>
     weight === undefined ? { inputs: [undefined, indices], outputs: [indices!] } : undefined,
 });
+
+/** Matrices that differ from sample to sample lie one after another. */
+function ofSamples(c: BatchContext<Embedding>): Tensor | undefined {
+  const [weight, indices] = c.inputs as [Tensor, Tensor];
+  const { paddingIdx, scaleGradByFreq } = c.attributes;
+  // Gradients that count, or leave out a row, do so for each sample.
+  if (weight.requiresGrad && (scaleGradByFreq || (c.batched[0] && paddingIdx >= 0))) return undefined;
+  if (!c.batched[0]) return c.apply([weight, indices]);
+  const [length, width] = c.signature.inputs[0]!.shape as [number, number];
+  const shape = [c.size, ...c.signature.outputs[0]!.shape];
+  if (!c.batched[1]) {
+    const flat = c.reshaped(indices, [numel(indices.shape)]);
+    return c.reshaped(apply(indexSelect, [weight, flat], { dim: 1 }), shape);
+  }
+  const rows = c.reshaped(weight, [c.size * length, width]);
+  return c.reshaped(c.apply([rows, amongAll(c, indices, length)]), shape);
+}
 
 /** Per segment number, the largest of the rows that have it, in each column; 0 where there is none. */
 export const segmentMax: Op<{ length: number }> = defineOp<{ length: number }>({
@@ -64,6 +82,12 @@ export const segmentMax: Op<{ length: number }> = defineOp<{ length: number }>({
     const hit = asFloat(call(eq, x!, spread(y!)));
     const holders = apply(indexAdd, [hit, segments!], { dim: 0, length });
     return [call(mul, hit, call(div, spread(grad), spread(holders))), null];
+  },
+  batch(c) {
+    const { length } = c.attributes;
+    if (!c.batched[1]) return c.front(c.apply([c.behind(c.inputs[0]!, 1), c.inputs[1]!]), 1);
+    const segments = amongAll(c, c.inputs[1]!, length);
+    return c.parted(c.apply([c.merged(c.whole(0), 0), segments], { length: c.size * length }), 0);
   },
   onnx: { none: "ONNX has no maximum by segments" },
   tensorflow(b, [x, segments], { length }, { outputs: [y] }) {

@@ -3,9 +3,37 @@ import { apply } from "../../recording/apply.ts";
 import { attr, scalar } from "../../lowering/lowering.ts";
 import { gatherNode, INDEX, reshapeNode, transposeNode } from "../../lowering/nodes.ts";
 import { ints, number, type OnnxRef } from "../../lowering/onnx.ts";
-import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
+import { leading } from "../../recording/batchRules.ts";
+import { defineOp, type BatchContext, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
+import { reshape } from "./movement.ts";
 import { numel, range, type Shape } from "../../core/shape.ts";
-import { call, zeros } from "../expressions.ts";
+import { fromHost, type Tensor } from "../../core/tensor.ts";
+import { add, ge, logicalAnd, lt, mul, where } from "../elementwise/elementwise.ts";
+import { call, constant, zeros } from "../expressions.ts";
+
+/**
+ * Places in the rows of all samples, `length` of each, from places in those of one: [size, n] to [size · n]. What is out of
+ * range stays out of range.
+ */
+export function amongAll({ size }: { readonly size: number }, index: Tensor, length: number): Tensor {
+  const first = fromHost(
+    Int32Array.from({ length: size }, (_, b) => b * length),
+    [size, ...index.shape.slice(1).map(() => 1)],
+    "int64",
+  );
+  const inside = call(
+    logicalAnd,
+    call(ge, index, constant(0, "int64")),
+    call(lt, index, constant(length, "int64")),
+  );
+  const places = call(where, inside, call(add, index, first), call(mul, index, constant(size, "int64")));
+  return apply(reshape, [places], { shape: [numel(index.shape)] });
+}
+
+/** Rows of dimension `dim` by an index that all samples share. */
+function bySharedIndex<A extends { readonly dim: number }>(c: BatchContext<A>): Tensor {
+  return c.apply(c.inputs, { ...c.attributes, dim: c.attributes.dim + 1 });
+}
 
 /** Rows of dimension `dim` in the order of an index vector: x.shape with `dim` replaced by the index's length. */
 export const indexSelect: Op<{ dim: number }> = defineOp<{ dim: number }>({
@@ -18,6 +46,15 @@ export const indexSelect: Op<{ dim: number }> = defineOp<{ dim: number }>({
     apply(indexAdd, [grad, index!], { dim, length: x!.shape[dim]! }),
     null,
   ],
+  batch(c) {
+    const [x, index] = c.inputs as [Tensor, Tensor];
+    const { dim } = c.attributes;
+    if (!c.batched[1]) return bySharedIndex(c);
+    const [{ shape }] = c.signature.inputs as [Meta];
+    if (!c.batched[0]) return c.parted(c.apply([x, c.merged(index, 0)]), dim);
+    const places = amongAll(c, index, shape[dim]!);
+    return c.parted(c.apply([c.merged(x, dim), places]), dim);
+  },
   onnx: (b, inputs, { dim }) => b.node("Gather", inputs, { axis: attr.int(dim) }),
   tensorflow: (b, inputs, { dim }, { outputs }) => gatherNode(b, inputs, dim, outputs[0]!.dtype),
   tfjs: (k, [x, index], { dim }) => k.gather(x!, index as tfjs.Tensor1D, dim),
@@ -34,6 +71,12 @@ export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: num
     apply(indexSelect, [grad, index!], { dim }),
     null,
   ],
+  batch(c) {
+    const { dim, length } = c.attributes;
+    if (!c.batched[1]) return bySharedIndex(c);
+    const places = amongAll(c, c.inputs[1]!, length);
+    return c.parted(c.apply([c.merged(c.whole(0), dim), places], { dim, length: c.size * length }), dim);
+  },
   onnx(b, [x, index], { dim }, { inputs, outputs }) {
     const turned = (t: OnnxRef): OnnxRef =>
       dim === 0 ? t : b.node("Transpose", [t], { perm: attr.ints(swapped(inputs[0]!.shape.length, dim)) });
@@ -91,6 +134,7 @@ export const gatherLast: Op<object> = defineOp({
     apply(scatterLast, [zeros(x!.shape), index!, grad], { mode: "add" }),
     null,
   ],
+  batch: leading,
   onnx: (b, inputs) => b.node("GatherElements", inputs, { axis: attr.int(-1) }),
   tensorflow(b, refs, _, { inputs, outputs }) {
     const last = inputs[0]!.shape.length - 1;
@@ -113,6 +157,7 @@ export const scatterLast: Op<{ mode: "add" | "update" }> = defineOp<{ mode: "add
       mode === "add" || !needs[0] ? grad : apply(scatterLast, [grad, index!, none], { mode: "update" });
     return [needs[0] ? kept : null, null, needs[2] ? call(gatherLast, grad, index!) : null];
   },
+  batch: leading,
   onnx: (b, inputs, { mode }) =>
     b.node("ScatterElements", inputs, {
       axis: attr.int(-1),
@@ -169,6 +214,12 @@ export const rowsUpdate: Op<object> = defineOp({
       null,
       needs[2] ? apply(indexSelect, [grad, index!], { dim: 0 }) : null,
     ];
+  },
+  batch(c) {
+    if (!c.batched[1])
+      return c.front(c.apply([c.behind(c.whole(0), 1), c.inputs[1]!, c.behind(c.whole(2), 1)]), 1);
+    const places = amongAll(c, c.inputs[1]!, c.signature.inputs[0]!.shape[0]!);
+    return c.parted(c.apply([c.merged(c.whole(0), 0), places, c.merged(c.whole(2), 0)]), 0);
   },
   onnx: (b, [x, index, source]) =>
     b.node("ScatterND", [x!, b.node("Unsqueeze", [index!, ints(b, [-1])]), source!]),

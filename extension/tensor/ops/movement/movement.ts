@@ -12,6 +12,7 @@ import {
 } from "../../lowering/lowering.ts";
 import { castNode, INDEX, reduceNode, reshapeNode, transposeNode } from "../../lowering/nodes.ts";
 import { ints, number, type OnnxRef } from "../../lowering/onnx.ts";
+import { along, leading, reducing as reducingBatch } from "../../recording/batchRules.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
 import { partOf, reducing, reshaped } from "../../planning/parts.ts";
 import { broadcastPlaces, copy, gather, places, sums } from "../../planning/plain.ts";
@@ -28,6 +29,7 @@ export const identity: Op<object> = defineOp({
   layout: "elementwise",
   infer: ([x]) => x!,
   gradient: ({ grad }) => [grad],
+  batch: leading,
   onnx: (b, inputs) => b.node("Identity", inputs),
   tensorflow: (b, inputs, _, { outputs }) => b.node("Identity", inputs, { T: attr.type(outputs[0]!.dtype) }),
   tfjs: (k, [x]) => k.clone(x!),
@@ -40,6 +42,7 @@ export const identities: Op<object> = defineOp({
   gradName: "BackwardHookFunctionBackward",
   infer: (inputs) => inputs,
   gradient: ({ grads }) => grads,
+  batch: leading,
   onnx: (b, inputs) => inputs.map((x) => b.node("Identity", [x])),
   tensorflow(b, inputs, _, { outputs }) {
     const types = outputs.map((m) => m.dtype);
@@ -59,6 +62,7 @@ export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
   gradName: "ViewBackward0",
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   gradient: ({ grad, inputs }) => [apply(reshape, [grad], { shape: inputs[0]!.shape })],
+  batch: (c) => c.apply(c.inputs, { shape: [c.size, ...c.attributes.shape] }),
   onnx: (b, [x], { shape }) => b.node("Reshape", [x!, b.sizes(shape)]),
   tensorflow: (b, [x], { shape }, { outputs }) => reshapeNode(b, x!, shape, attr.type(outputs[0]!.dtype)),
   tfjs: (k, [x], { shape }) => k.reshape(x!, [...shape]),
@@ -79,6 +83,7 @@ export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: reado
   gradient: ({ grad, attributes: { order } }) => [
     apply(permute, [grad], { order: order.map((_, i) => order.indexOf(i)) }),
   ],
+  batch: (c) => c.apply(c.inputs, { order: [0, ...c.attributes.order.map((d) => d + 1)] }),
   onnx: (b, [x], { order }) => b.node("Transpose", [x!], { perm: attr.ints(order) }),
   tensorflow: (b, [x], { order }, { outputs }) => transposeNode(b, x!, order, attr.type(outputs[0]!.dtype)),
   tfjs: (k, [x], { order }) => k.transpose(x!, [...order]),
@@ -115,6 +120,10 @@ export const expand = defineOp<{ shape: Shape }>({
     return { shape, dtype: x!.dtype };
   },
   gradient: ({ grad, inputs }) => [sumTo(grad, inputs[0]!.shape)],
+  batch: (c) => {
+    const { shape } = c.attributes;
+    return c.apply([c.aligned(0, shape.length)], { shape: [c.size, ...shape] });
+  },
   onnx: (b, [x], { shape }) => b.node("Expand", [x!, b.sizes(shape)]),
   tensorflow: (b, [x], { shape }, { outputs }) =>
     b.node("BroadcastTo", [x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tidx: INDEX }),
@@ -136,6 +145,7 @@ export const sum = defineOp<{ dims: readonly number[]; keepdim: boolean }>({
     const kept = apply(reshape, [grad], { shape: reducedShape(shape, dims, true) });
     return [apply(expand, [kept], { shape })];
   },
+  batch: reducingBatch,
   onnx: (b, [x], { dims, keepdim }) =>
     b.node("ReduceSum", [x!, ints(b, dims)], {
       keepdims: attr.int(Number(keepdim)),
@@ -189,6 +199,10 @@ export const pad = defineOp<{ before: readonly number[]; after: readonly number[
     const end = inputs[0]!.shape.map((n, i) => n + before[i]!);
     return [apply(slice, [grad], { begin: before, end, step: end.map(() => 1) })];
   },
+  batch: (c) => {
+    const { before, after, value } = c.attributes;
+    return c.apply(c.inputs, { before: [0, ...before], after: [0, ...after], value });
+  },
   onnx: (b, [x], { before, after, value }, { outputs }) =>
     b.node("Pad", [x!, ints(b, [...before, ...after]), number(b, value, outputs[0]!.dtype)]),
   tensorflow(b, [x], { before, after, value }, { outputs }) {
@@ -238,6 +252,7 @@ export const cat = defineOp<{ dim: number }>({
     let at = 0;
     return inputs.map((t) => sliceAlong(grad, dim, at, (at += t.shape[dim]!)));
   },
+  batch: along,
   onnx: (b, inputs, { dim }) => b.node("Concat", inputs, { axis: attr.int(dim) }),
   tensorflow(b, inputs, { dim }, { outputs }) {
     const T = attr.type(outputs[0]!.dtype);
@@ -299,6 +314,7 @@ export const unstack: Op<object> = defineOp({
     );
     return [rows.length === 1 ? rows[0]! : apply(cat, rows, { dim: 0 })];
   },
+  batch: (c) => c.applyAll([c.behind(c.inputs[0]!, 1)]),
   onnx: (b, [x], _, { inputs }) =>
     range(inputs[0]!.shape[0]!).map((i) =>
       b.node("Gather", [x!, number(b, i, "int64")], { axis: attr.int(0) }),
@@ -320,6 +336,7 @@ export const flip: Op<{ dims: readonly number[] }> = defineOp<{ dims: readonly n
   name: "flip",
   infer: ([x]) => x!,
   gradient: ({ grad, attributes }) => [apply(flip, [grad], attributes)],
+  batch: reducingBatch,
   onnx: (b, [x], { dims }) => {
     const all = (value: number): OnnxRef =>
       ints(
@@ -341,6 +358,7 @@ export const cast = defineOp<{ dtype: DType }>({
   layout: "elementwise",
   infer: ([x], { dtype }) => ({ shape: x!.shape, dtype }),
   gradient: { none: "float32 is the only type that has gradients" },
+  batch: leading,
   onnx: (b, [x], { dtype }) => b.node("Cast", [x!], { to: attr.type(dtype) }),
   tensorflow: (b, [x], { dtype }, { inputs }) => castNode(b, x!, inputs[0]!.dtype, dtype),
   plain: (_, { dtype }) => (dtype === "float32" ? copy : undefined),

@@ -25,6 +25,13 @@ interface SliceAttributes {
   readonly step: readonly number[];
 }
 
+/** The same part of every sample. */
+const ofEach = (size: number, { begin, end, step }: SliceAttributes): SliceAttributes => ({
+  begin: [0, ...begin],
+  end: [size, ...end],
+  step: [1, ...step],
+});
+
 const sliceShape = ({ begin, end, step }: SliceAttributes): number[] =>
   begin.map((b, i) => Math.max(0, Math.ceil((end[i]! - b) / step[i]!)));
 
@@ -100,6 +107,7 @@ export const slice: Op<SliceAttributes> = defineOp<SliceAttributes>({
   gradient: ({ grad, inputs, attributes }) => [
     apply(unslice, [grad], { ...attributes, shape: inputs[0]!.shape }),
   ],
+  batch: (c) => c.apply(c.inputs, ofEach(c.size, c.attributes)),
   onnx: (b, [x], a, { inputs }) => onnxSlice(b, x!, a, inputs[0]!.shape),
   tensorflow: (b, [x], { begin, end, step }, { outputs }) =>
     b.node("StridedSlice", [x!, vector(b, begin), vector(b, end), vector(b, step)], {
@@ -203,6 +211,8 @@ export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAtt
   xla: true,
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   gradient: ({ grad, attributes: { begin, end, step } }) => [apply(slice, [grad], { begin, end, step })],
+  batch: (c) =>
+    c.apply(c.inputs, { ...ofEach(c.size, c.attributes), shape: [c.size, ...c.attributes.shape] }),
   onnx: (b, [x], a, { inputs }) => onnxSpread(b, x!, a, inputs[0]!.shape),
   tensorflow(b, [x], attributes, { inputs: [from], outputs }) {
     const T = attr.type(outputs[0]!.dtype);
@@ -330,6 +340,7 @@ export const sliceUpdate: Op<SliceAttributes> = defineOp<SliceAttributes>({
     needs[0] ? apply(sliceUpdate, [grad, zeros(v!.shape)], attributes) : null,
     needs[1] ? apply(slice, [grad], attributes) : null,
   ],
+  batch: (c) => c.apply([c.whole(0), c.whole(1)], ofEach(c.size, c.attributes)),
   onnx: { none: "ONNX has no op that replaces a strided slice" },
   tensorflow: (b, [x, v], { begin, end, step }, { outputs }) =>
     b.node("TensorStridedSliceUpdate", [x!, vector(b, begin), vector(b, end), vector(b, step), v!], {

@@ -2,6 +2,7 @@ import { apply, applyAll } from "../../recording/apply.ts";
 import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
 import { INDEX, reshapeNode, T } from "../../lowering/nodes.ts";
 import { ints, number, TRAINING_ONLY, type OnnxRef } from "../../lowering/onnx.ts";
+import { merging } from "../../recording/batchRules.ts";
 import { defineOp, type Meta, type Op } from "../../recording/op.ts";
 import { numel, range } from "../../core/shape.ts";
 import { scope } from "../../recording/scope.ts";
@@ -101,6 +102,7 @@ export const batchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
       needs[2] ? call(channelBiasGrad, grad) : null,
     ];
   },
+  batch: (c) => merging([1, 0, 0], [1, 0, 0])(c),
   onnx(b, [x, weight, bias], { eps }, { inputs }) {
     const rank = inputs[0]!.shape.length;
     const average = (t: OnnxRef): OnnxRef => b.node("ReduceMean", [t], { axes: attr.ints(others(rank)) });
@@ -135,6 +137,7 @@ export const batchNormGrad: Op<BatchNorm> = defineOp<BatchNorm>({
   layout: { images: [0, 1], output: true },
   infer: ([, x, weight]) => [x!, weight!, weight!],
   gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
+  batch: (c) => merging([1, 1, 0, 0, 0], [1, 0, 0])(c),
   onnx: TRAINING_ONLY,
   tensorflow(b, [g, x, weight, mean, variance], a, { inputs: [images] }) {
     const total = columnSum(b, g!, lyingAs(images!));
@@ -170,6 +173,11 @@ export const fixedBatchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
       null,
       null,
     ];
+  },
+  batch(c) {
+    if (c.batched.slice(1).some(Boolean)) return merging([1, 0, 0, 0, 0], [1])(c);
+    const [x, ...given] = c.inputs;
+    return c.parted(c.apply([c.merged(x!, 0), ...given]), 0);
   },
   onnx: (b, inputs, { eps }) => b.node("BatchNormalization", inputs, { epsilon: attr.float(eps) }),
   tensorflow(b, [x, ...rest], a, { inputs: [images] }) {

@@ -1,13 +1,15 @@
-import { applyAll } from "../../recording/apply.ts";
+import { apply, applyAll } from "../../recording/apply.ts";
 import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
 import { productNode, reshapeNode, T } from "../../lowering/nodes.ts";
 import { TRAINING_ONLY } from "../../lowering/onnx.ts";
-import { defineOp, type Op } from "../../recording/op.ts";
+import { defineOp, type BatchContext, type Op } from "../../recording/op.ts";
 import { rowwise } from "../../planning/parts.ts";
-import { numel, type Shape } from "../../core/shape.ts";
+import { numel, range, type Shape } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
 import { scope } from "../../recording/scope.ts";
 import { biasGrad } from "../matrix/matmul.ts";
-import { mul } from "../elementwise/elementwise.ts";
+import { add, mul } from "../elementwise/elementwise.ts";
+import { sum } from "../movement/movement.ts";
 import { layerNormGradOnHost, layerNormOnHost } from "./hostNorms.ts";
 import { columnSum, meanOver } from "../reduction/sums.ts";
 import { centered, normalizedGradient } from "./standardized.ts";
@@ -43,6 +45,15 @@ export const layerNorm: Op<{ eps: number }> = defineOp<{ eps: number }>({
       ...biases,
     ];
   },
+  batch(c) {
+    const [, weight, bias] = c.inputs;
+    const rows = c.whole(0);
+    if (!c.batched[1] && !c.batched[2]) return c.applyAll([rows, ...c.inputs.slice(1)]);
+    const [y, ...statistics] = c.applyAll([rows]);
+    const rank = rows.ndim - 1;
+    const scaled = weight === undefined ? y! : call(mul, y!, c.aligned(1, rank));
+    return [bias === undefined ? scaled : call(add, scaled, c.aligned(2, rank)), ...statistics];
+  },
   onnx(b, [x, weight, bias], { eps }, { inputs }) {
     const width = inputs[0]!.shape.at(-1)!;
     const scale = weight ?? b.constant(new Float32Array(width).fill(1), [width], "float32");
@@ -75,6 +86,7 @@ export const layerNormGrad: Op<object> = defineOp<object>({
   name: "layerNormGrad",
   infer: ([g, , , weight]) => (weight === undefined ? [g!] : [g!, weight]),
   gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
+  batch: gradientsOfRows,
   onnx: TRAINING_ONLY,
   tensorflow(b, inputs, _, signature) {
     const { shape } = signature.inputs[0]!;
@@ -103,3 +115,15 @@ export const layerNormGrad: Op<object> = defineOp<object>({
   cost: ({ inputs }) => (inputs.length - 2) * numel(inputs[0]!.shape),
   parts: rowwise(3, "rows", "sum"),
 });
+
+/** The gradient of the weight is a sum over the rows of each sample. */
+function gradientsOfRows(c: BatchContext<object>): Tensor[] {
+  const [g, unit, root] = [c.whole(0), c.whole(1), c.whole(2)];
+  const weight = c.inputs[3];
+  if (weight === undefined) return c.applyAll([g, unit, root]);
+  const rank = g.ndim - 1;
+  const [x] = c.applyAll([call(mul, g, c.aligned(3, rank)), unit, root]);
+  const product = call(mul, g, unit);
+  const dims = range(rank).slice(1);
+  return [x!, dims.length === 0 ? product : apply(sum, [product], { dims, keepdim: false })];
+}

@@ -7,7 +7,7 @@ import { running } from "./plainKernels.ts";
 import { onnxGru } from "./onnxSequences.ts";
 import { gradsOf, ONCE } from "./rnn.ts";
 import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
-import { spelledOut } from "./tensorKernels.ts";
+import { sideBySide, spelledOut, stepwise } from "./tensorKernels.ts";
 
 /**
  * The gated recurrent unit for all steps of sequences, one layer, one direction:
@@ -36,6 +36,7 @@ export const gruSequence: Op<Sequences> = defineOp<Sequences>({
     return applyAll(gruSequenceGrad, [h0!, w!, y!, ...saved, ...grads], attributes);
   },
   onnx: onnxGru,
+  batch: sideBySide(forward, 2),
   ...running(forward),
   calls: (_, { sizes }) => 14 * sizes.length,
   cost: ({ inputs: [x, , w] }, { bias }) => x!.shape[0]! * w!.shape[0]! * (w!.shape[1]! + Number(bias)),
@@ -52,6 +53,7 @@ export const gruSequenceGrad: Op<Sequences> = defineOp<Sequences>({
   },
   gradient: ONCE,
   onnx: TRAINING_ONLY,
+  batch: stepwise(backward),
   ...running(backward),
   calls: (_, { sizes }) => 18 * sizes.length,
   cost: ({ inputs: [, w, y] }, { bias }) => y!.shape[0]! * w!.shape[0]! * (2 * w!.shape[1]! + Number(bias)),

@@ -9,7 +9,7 @@ import { onnxLstm } from "./onnxSequences.ts";
 import { blockBackward, blockForward, fitsBlock } from "./lstmBlock.ts";
 import { gradsOf, ONCE } from "./rnn.ts";
 import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
-import { spelledOut } from "./tensorKernels.ts";
+import { sideBySide, spelledOut, stepwise } from "./tensorKernels.ts";
 
 /** i, f, g, o, c and tanh(c) are of every row. */
 const SAVED = ["row", "row", "row", "row", "row", "row"] as const;
@@ -52,6 +52,7 @@ export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
     return applyAll(lstmSequenceGrad, all(y!, saved), attributes);
   },
   onnx: onnxLstm,
+  batch: sideBySide(forward, 3),
   ...running(forward),
   tensorflow(b, inputs, attributes, signature) {
     const { sizes } = attributes;
@@ -73,6 +74,7 @@ export const lstmSequenceGrad: Op<Sequences> = defineOp<Sequences>({
   infer: (inputs) => [...inputs.slice(0, 6), ...inputs.slice(16)],
   gradient: ONCE,
   onnx: TRAINING_ONLY,
+  batch: stepwise(backward),
   ...running(backward),
   tensorflow(b, inputs, attributes, signature) {
     const { sizes } = attributes;

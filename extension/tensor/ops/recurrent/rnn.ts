@@ -8,7 +8,7 @@ import type { Kernels } from "./kernels.ts";
 import { running } from "./plainKernels.ts";
 import { onnxRnn } from "./onnxSequences.ts";
 import { backwards, before, checkRows, forwards, sequencewise, type RnnAttributes } from "./sequences.ts";
-import { spelledOut } from "./tensorKernels.ts";
+import { sideBySide, spelledOut, stepwise } from "./tensorKernels.ts";
 
 /** Why the gradients have none: gradients that are recorded are made by {@link spelledOut}. */
 export const ONCE = { none: "gradients that are to be differentiated again are made of simpler ops" };
@@ -41,6 +41,7 @@ export const rnnSequence: Op<RnnAttributes> = defineOp<RnnAttributes>({
     return applyAll(rnnSequenceGrad, [h0!, w!, y!, ...grads], attributes);
   },
   onnx: onnxRnn,
+  batch: sideBySide(forward, 2),
   ...running(forward),
   calls: (_, { sizes }) => 3 * sizes.length,
   // One of the biases is met where the input is projected.
@@ -54,6 +55,7 @@ export const rnnSequenceGrad: Op<RnnAttributes> = defineOp<RnnAttributes>({
   infer: ([h0, w, y]) => [y!, h0!, w!],
   gradient: ONCE,
   onnx: TRAINING_ONLY,
+  batch: stepwise(backward),
   ...running(backward),
   calls: (_, { sizes }) => 5 * sizes.length,
   cost: ({ inputs: [, w, y] }) => y!.shape[0]! * w!.shape[0]! * 2 * w!.shape[1]!,

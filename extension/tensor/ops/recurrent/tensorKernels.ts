@@ -1,5 +1,5 @@
 import { apply } from "../../recording/apply.ts";
-import type { GradientContext } from "../../recording/op.ts";
+import type { BatchContext, BatchRule, GradientContext } from "../../recording/op.ts";
 import { range } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import {
@@ -19,6 +19,7 @@ import { cat, permute } from "../movement/movement.ts";
 import { sliceAlong } from "../movement/slicing.ts";
 import { unrolled, type Kernels } from "./kernels.ts";
 import type { Pass } from "./plainKernels.ts";
+import type { Sequences } from "./sequences.ts";
 
 const joined = (parts: readonly Tensor[], dim: number): Tensor =>
   parts.length === 1 ? parts[0]! : apply(cat, parts, { dim });
@@ -75,3 +76,22 @@ export function spelledOut<A>(
   const given = arrange(outputs);
   return backward(TENSOR_KERNELS, given, attributes, { inputs: given, outputs: [] });
 }
+
+/** A pass of one sample, step by step. */
+export const stepwise =
+  <A extends object>(pass: Pass<A>): BatchRule<A> =>
+  (c) =>
+    c.spelled((inputs) => pass(TENSOR_KERNELS, inputs, c.attributes, { inputs, outputs: [] }));
+
+/**
+ * Sequences of all samples side by side, where they share the weights.
+ * @param states how many inputs, from the first on, have rows or states of the sequences
+ */
+export const sideBySide =
+  <A extends Sequences>(pass: Pass<A>, states: number): BatchRule<A> =>
+  (c: BatchContext<A>) => {
+    if (c.batched.slice(states).some(Boolean)) return stepwise(pass)(c);
+    const given = c.inputs.map((x, i) => (i < states ? c.merged(c.whole(i), 0, true) : x));
+    const sizes = c.attributes.sizes.map((n) => n * c.size);
+    return c.applyAll(given, { ...c.attributes, sizes }).map((y) => c.parted(y, 0, true));
+  };

@@ -4,6 +4,12 @@ import { TensorError } from "../../core/errors.ts";
 import { attr, scalar, vector, type TfRef } from "../../lowering/lowering.ts";
 import { castNode, equalNode, INDEX, reduceNode, reshapeNode, T } from "../../lowering/nodes.ts";
 import { TRAINING_ONLY, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
+import {
+  along,
+  merging,
+  reducing as reducingBatch,
+  rowwise as rowwiseBatch,
+} from "../../recording/batchRules.ts";
 import { defineOp, type Op, type Signature } from "../../recording/op.ts";
 import { reducing, rowwise } from "../../planning/parts.ts";
 import { scope } from "../../recording/scope.ts";
@@ -51,6 +57,7 @@ function extreme(name: "amax" | "amin", tensorflow: "Max" | "Min"): Op<Reduction
       const share = call(div, apply(reshape, [grad], { shape }), count);
       return [call(mul, hit, share)];
     },
+    batch: reducingBatch,
     onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, `Reduce${tensorflow}`, x!, dims, keepdim),
     tensorflow: (b, [x], { dims, keepdim }, { outputs }) =>
       reduceNode(b, tensorflow, x!, dims, keepdim, attr.type(outputs[0]!.dtype)),
@@ -70,6 +77,7 @@ export const mean: Op<Reduction> = defineOp<Reduction>({
     const kept = apply(reshape, [call(div, grad, count)], { shape: reducedShape(shape, dims, true) });
     return [apply(expand, [kept], { shape })];
   },
+  batch: reducingBatch,
   onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, "ReduceMean", x!, dims, keepdim),
   tensorflow: (b, [x], { dims, keepdim }, { inputs: [input] }) =>
     meanOver(b, x!, input!.shape, dims, keepdim),
@@ -91,6 +99,7 @@ export const norm: Op<Reduction> = defineOp<Reduction>({
     const unit = call(where, call(eq, length, zero), zero, call(div, x!, length));
     return [call(mul, unit, apply(reshape, [grad], { shape }))];
   },
+  batch: reducingBatch,
   onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, "ReduceL2", x!, dims, keepdim),
   tensorflow: (b, [x], { dims, keepdim }, { inputs: [input] }) =>
     b.node("Sqrt", [sumOver(b, b.node("Square", [x!], { T }), input!.shape, dims, keepdim)], { T }),
@@ -103,6 +112,7 @@ function quantifier(name: "any" | "all", tensorflow: "Any" | "All"): Op<Reductio
     name,
     infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: "bool" }),
     gradient: { none: "a truth value is not differentiable" },
+    batch: reducingBatch,
     onnx(b, [x], { dims, keepdim }) {
       const numbers = b.node("Cast", [x!], { to: attr.type("float32") });
       const found = onnxReduce(b, name === "any" ? "ReduceMax" : "ReduceMin", numbers, dims, keepdim);
@@ -132,6 +142,7 @@ function argument(name: "argmax" | "argmin", tensorflow: "ArgMax" | "ArgMin"): O
     name,
     infer: ([x], { dim }) => ({ shape: reducedShape(x!.shape, [dim], false), dtype: "int64" }),
     gradient: { none: "an index is not differentiable" },
+    batch: along,
     onnx: (b, [x], { dim }) => b.node(tensorflow, [x!], { axis: attr.int(dim), keepdims: attr.int(0) }),
     tensorflow(b, [x], { dim }, { inputs }) {
       const { dtype } = inputs[0]!;
@@ -201,6 +212,7 @@ export const prod: Op<Reduction> = defineOp<Reduction>({
     const slope = call(where, none, call(div, rest, filled), others);
     return [call(mul, slope, apply(reshape, [grad], { shape: zeros.shape }))];
   },
+  batch: reducingBatch,
   onnx: (b, [x], { dims, keepdim }) => onnxReduce(b, "ReduceProd", x!, dims, keepdim),
   tensorflow: (b, [x], { dims, keepdim }, { outputs }) =>
     reduceNode(b, "Prod", x!, dims, keepdim, attr.type(outputs[0]!.dtype)),
@@ -242,6 +254,7 @@ export const softmax: Op<object> = defineOp({
     const total = apply(sum, [product], { dims: [y!.ndim - 1], keepdim: true });
     return [call(sub, product, call(mul, y!, total))];
   },
+  batch: rowwiseBatch,
   onnx: (b, inputs) => b.node("Softmax", inputs, { axis: attr.int(-1) }),
   tensorflow: (b, inputs) => b.node("Softmax", inputs, { T }),
   tfjs: (k, [x]) => k.softmax(x!),
@@ -259,6 +272,7 @@ export const logSoftmax: Op<object> = defineOp({
     const total = apply(sum, [grad], { dims: [y!.ndim - 1], keepdim: true });
     return [call(sub, grad, call(mul, call(exp, y!), total))];
   },
+  batch: rowwiseBatch,
   onnx: (b, inputs) => b.node("LogSoftmax", inputs, { axis: attr.int(-1) }),
   tensorflow: (b, inputs) => b.node("LogSoftmax", inputs, { T }),
   tfjs: (k, [x]) => k.logSoftmax(x!),
@@ -304,6 +318,7 @@ export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignore
     const next = call(sub, along, call(mul, share, total));
     return [first === undefined ? next : call(add, first, next), null];
   },
+  batch: (c) => merging([0, 0], [0, 0])(c),
   onnx: TRAINING_ONLY,
   tensorflow(b, [x, target], { ignoreIndex }, { inputs }) {
     const n = inputs[1]!.shape[0]!;

@@ -4,6 +4,7 @@ import { TensorError } from "../../core/errors.ts";
 import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
 import { castNode, gatherNode, INDEX } from "../../lowering/nodes.ts";
 import { ints, number } from "../../lowering/onnx.ts";
+import { along, rowwise } from "../../recording/batchRules.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
 import { mul, where } from "../elementwise/elementwise.ts";
 import { numel, range } from "../../core/shape.ts";
@@ -67,6 +68,7 @@ export const cumsum: Op<Scan> = defineOp<Scan>({
   name: "cumsum",
   infer: ([x]) => x!,
   gradient: ({ grad, attributes: { dim, reverse } }) => [apply(cumsum, [grad], { dim, reverse: !reverse })],
+  batch: along,
   onnx: (b, [x], { dim, reverse }) =>
     b.node("CumSum", [x!, number(b, dim, "int64")], { reverse: attr.int(Number(reverse)) }),
   tensorflow: (b, [x], { dim, reverse }, { outputs }) => scanned(b, "Cumsum", x!, dim, reverse, outputs[0]!),
@@ -112,6 +114,7 @@ export const cumprod: Op<{ dim: number }> = defineOp<{ dim: number }>({
     const total = apply(sum, [call(mul, later, rows(grad))], { dims: [last + 1], keepdim: false });
     return [apply(permute, [total], { order: back })];
   },
+  batch: along,
   onnx: { none: "ONNX has no running product" },
   tensorflow: (b, [x], { dim }, { outputs }) => scanned(b, "Cumprod", x!, dim, false, outputs[0]!),
   tfjs: (k, [x], { dim }) =>
@@ -151,6 +154,7 @@ export const topk: Op<TopK> = defineOp<TopK>({
     if (!grad) return [null];
     return [apply(scatterLast, [zeros(x!.shape), index!, grad], { mode: "add" })];
   },
+  batch: rowwise,
   onnx: (b, [x], { k, largest }) =>
     b.nodes("TopK", [x!, ints(b, [k])], { axis: attr.int(-1), largest: attr.int(Number(largest)) }, 2),
   tensorflow(b, [x], { k, largest }, { inputs }) {

@@ -6,9 +6,13 @@ import { attr, vector, type TfAttribute } from "../../lowering/lowering.ts";
 import { T, transposeNode } from "../../lowering/nodes.ts";
 import { ints, TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
+import { sum, reshape } from "../movement/movement.ts";
+import { add } from "../elementwise/elementwise.ts";
+import { convolutions, convolving, filterGradients, imageGradients } from "./batchedConvolution.ts";
 import { nhwc, onnxConvolution, onnxTransposed, outputSize, padImages, padNode } from "./images.ts";
 import { formatShape, numel, range, type Shape } from "../../core/shape.ts";
 import { imagewise, partOf } from "../../planning/parts.ts";
+import type { Tensor } from "../../core/tensor.ts";
 import { filterGradient } from "../wasmKernels.ts";
 import { columnSum, hostSum } from "../reduction/sums.ts";
 
@@ -80,6 +84,13 @@ export const conv2d: Op<Convolution> = defineOp<Convolution>({
     needs[0] ? apply(conv2dInputGrad, [grad, w!], { ...attributes, shape: x!.shape }) : null,
     needs[1] ? apply(conv2dWeightGrad, [grad, x!], { ...attributes, shape: w!.shape }) : null,
   ],
+  batch: convolving(
+    [
+      [0, 0],
+      [0, 1],
+    ],
+    convolutions,
+  ),
   onnx: (b, [x, w], { stride, padding }) => onnxConvolution(b, x!, w!, stride, padding),
   tensorflow: (b, [x, w], attributes) =>
     b.node("Conv2D", [x!, transposeNode(b, w!, HWIO)], convolutionAttributes(attributes)),
@@ -101,6 +112,13 @@ export const conv2dInputGrad: Op<Convolution & { shape: Shape }> = defineOp<Conv
     needs[0] ? apply(conv2d, [grad, w!], { stride, padding }) : null,
     needs[1] ? apply(conv2dWeightGrad, [g!, grad], { stride, padding, shape: w!.shape }) : null,
   ],
+  batch: convolving(
+    [
+      [0, 0],
+      [1, 1],
+    ],
+    imageGradients,
+  ),
   onnx: (b, [g, w], { stride, padding, shape }, { inputs }) =>
     onnxTransposed(b, [g!, w!], { stride, padding, shape }, inputs),
   tensorflow: (b, [g, w], attributes, { inputs }) =>
@@ -150,6 +168,13 @@ export const conv2dWeightGrad: Op<Convolution & { shape: Shape }> = defineOp<Con
     needs[0] ? apply(conv2d, [x!, grad], { stride, padding }) : null,
     needs[1] ? apply(conv2dInputGrad, [g!, grad], { stride, padding, shape: x!.shape }) : null,
   ],
+  batch: convolving(
+    [
+      [1, 0],
+      [1, 1],
+    ],
+    filterGradients,
+  ),
   onnx: TRAINING_ONLY,
   tensorflow(b, [g, x], attributes, { inputs }) {
     const { shape, stride, padding } = attributes;
@@ -178,6 +203,13 @@ export const addChannelBias: Op<object> = defineOp({
   layout: { images: [0], output: true },
   infer: ([x]) => x!,
   gradient: ({ grad, needs }) => [grad, needs[1] ? call(channelBiasGrad, grad) : null],
+  batch(c) {
+    if (!c.batched[1]) return c.parted(c.apply([c.merged(c.inputs[0]!, 0), c.inputs[1]!]), 0);
+    const { shape } = c.signature.outputs[0]!;
+    const ones = shape.slice(2).map(() => 1);
+    const bias = apply(reshape, [c.inputs[1]!], { shape: [c.size, 1, shape[1]!, ...ones] });
+    return call(add, c.inputs[0]!, bias);
+  },
   onnx: (b, [x, bias], _, { inputs }) =>
     b.node("Add", [x!, b.node("Unsqueeze", [bias!, ints(b, range(inputs[0]!.shape.length - 1).slice(1))])]),
   tensorflow: (b, inputs) => b.node("BiasAdd", inputs, { T, data_format: attr.string("NHWC") }),
@@ -192,6 +224,11 @@ export const channelBiasGrad: Op<object> = defineOp({
   layout: { images: [0], output: false },
   infer: ([x]) => ({ shape: [x!.shape[1]!], dtype: "float32" }),
   gradient: ({ grad, inputs }) => [call(addChannelBias, zeros(inputs[0]!.shape), grad)],
+  batch(c) {
+    const [x] = c.inputs as [Tensor];
+    const dims = range(x.ndim).filter((d) => d !== 0 && d !== 2);
+    return apply(sum, [x], { dims, keepdim: false });
+  },
   onnx: TRAINING_ONLY,
   tensorflow(b, [x], _, { inputs: [images] }) {
     const [n, c, ...spatial] = images!.shape as [number, number, ...number[]];

@@ -4,6 +4,7 @@ import { TensorError } from "../../core/errors.ts";
 import { attr, type TfAttribute } from "../../lowering/lowering.ts";
 import { T } from "../../lowering/nodes.ts";
 import { TRAINING_ONLY } from "../../lowering/onnx.ts";
+import { merging } from "../../recording/batchRules.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
 import { imagewise } from "../../planning/parts.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -55,6 +56,7 @@ export const maxPool2d: Op<Pooling> = defineOp<Pooling>({
   gradient: ({ grad, inputs: [x], outputs: [y], attributes }) => [
     apply(maxPool2dGrad, [x!, y!, grad], attributes),
   ],
+  batch: (c) => merging([0], [0])(c),
   onnx: (b, [x], { kernel, stride, padding: [top, bottom, left, right] }) =>
     b.node("MaxPool", [x!], {
       kernel_shape: attr.ints(kernel),
@@ -82,6 +84,7 @@ export const maxPool2dGrad: Op<Pooling> = defineOp<Pooling>({
     null,
     needs[2] ? atMaxima(x!, grad, attributes) : null,
   ],
+  batch: (c) => merging([0, 0, 0], [0])(c),
   onnx: TRAINING_ONLY,
   tensorflow(b, [x, y, g], a, { inputs }) {
     const padded = padNode(b, x!, a.padding, LOWEST);

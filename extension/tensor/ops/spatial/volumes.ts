@@ -13,6 +13,7 @@ import { INDEX, T, transposeNode } from "../../lowering/nodes.ts";
 import { TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type Op, type Tfjs } from "../../recording/op.ts";
 import { numel, type Shape } from "../../core/shape.ts";
+import { convolving } from "./batchedConvolution.ts";
 import { onnxConvolution, onnxTransposed, outputSize } from "./images.ts";
 import { spread } from "../movement/slicing.ts";
 
@@ -86,6 +87,10 @@ export const conv3d: Op<VolumeConvolution> = defineOp<VolumeConvolution>({
     needs[0] ? apply(conv3dInputGrad, [grad, w!], { ...attributes, shape: x!.shape }) : null,
     needs[1] ? apply(conv3dWeightGrad, [grad, x!], { ...attributes, shape: w!.shape }) : null,
   ],
+  batch: convolving([
+    [0, 0],
+    [0, 1],
+  ]),
   onnx: (b, [x, w], { stride, padding }) => onnxConvolution(b, x!, w!, stride, padding),
   tensorflow: (b, [x, w], a) =>
     b.node("Conv3D", [padNode(b, x!, a.padding), transposeNode(b, w!, DHWIO)], attributesOf(a)),
@@ -108,6 +113,10 @@ export const conv3dInputGrad: Op<ToShape> = defineOp<ToShape>({
     needs[0] ? apply(conv3d, [grad, w!], { stride, padding }) : null,
     needs[1] ? apply(conv3dWeightGrad, [g!, grad], { stride, padding, shape: w!.shape }) : null,
   ],
+  batch: convolving([
+    [0, 0],
+    [1, 1],
+  ]),
   onnx: (b, [g, w], { stride, padding, shape }, { inputs }) =>
     onnxTransposed(b, [g!, w!], { stride, padding, shape }, inputs),
   tensorflow(b, [g, w], a) {
@@ -145,6 +154,10 @@ export const conv3dWeightGrad: Op<ToShape> = defineOp<ToShape>({
     needs[0] ? apply(conv3d, [x!, grad], { stride, padding }) : null,
     needs[1] ? apply(conv3dInputGrad, [g!, grad], { stride, padding, shape: x!.shape }) : null,
   ],
+  batch: convolving([
+    [1, 0],
+    [1, 1],
+  ]),
   onnx: TRAINING_ONLY,
   tensorflow(b, [g, x], a) {
     const sizes = vector(
