@@ -49,6 +49,10 @@ export class SampleGraph implements SampleRecording {
     return this.#values.has(value);
   }
 
+  includes(value: Value): boolean {
+    return this.#values.has(value) || this.outer?.includes(value) === true;
+  }
+
   add(
     op: AnyOp,
     attributes: object,

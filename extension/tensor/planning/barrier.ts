@@ -79,7 +79,7 @@ let peeks = 0;
  */
 export function peek(value: Value): HostArray | undefined {
   if (value.data !== undefined) return value.data;
-  if (scope.sample?.has(value) === true) return undefined;
+  if (scope.sample?.includes(value) === true) return undefined;
   try {
     return beside([value], (plan) => {
       if (value.read !== undefined) return value.read();

@@ -11,6 +11,8 @@ export interface SampleRecording {
   /** The recording that `vmap` was called in, if it was. */
   readonly outer: SampleRecording | undefined;
   has(value: Value): boolean;
+  /** Whether this recording or one around it has the value: no barrier computes it. */
+  includes(value: Value): boolean;
   /** Records a node of one sample: no barrier computes it. */
   add(
     op: AnyOp,

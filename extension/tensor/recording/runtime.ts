@@ -61,7 +61,7 @@ export const runtime = new Runtime();
 export function observe(value: Value): void {
   value.visible = true;
   // No barrier computes what is of one sample.
-  if (scope.sample?.has(value) === true) return;
+  if (scope.sample?.includes(value) === true) return;
   runtime.stepOutputs.add(value);
 }
 

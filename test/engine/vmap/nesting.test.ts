@@ -1,42 +1,12 @@
 // vmap inside and around other derivatives, and functions that it has to call for each sample.
 import { describe, expect, it } from "vitest";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { scope } from "../../../extension/tensor/recording/scope.ts";
 import { onEachEngine } from "../../engines.ts";
 import { filled, wave } from "../gradients/secondCases.ts";
+import { counted, energy, expectEqual, flat, looped } from "./mapped.ts";
 
 const { func } = torch;
 const { grad, vmap } = func;
-
-const flat = (x: Tensor | readonly Tensor[]): number[] =>
-  (Array.isArray(x) ? (x as readonly Tensor[]) : [x as Tensor]).flatMap((t) => [...t.toTypedArray()]);
-
-function expectEqual(found: Tensor, expected: Tensor): void {
-  expect(found.shape).toEqual(expected.shape);
-  const [a, b] = [flat(found), flat(expected)];
-  a.forEach((x, i) =>
-    expect(Math.abs(x - b[i]!), `${i}: ${x}, ${b[i]}`).toBeLessThan(2e-5 * Math.max(1, Math.abs(x))),
-  );
-}
-
-/** The function called for each row of dimension 0 of all its arguments. */
-const looped =
-  (f: (...args: Tensor[]) => Tensor) =>
-  (...args: Tensor[]): Tensor =>
-    torch.stack(Array.from({ length: args[0]!.size(0) }, (_, b) => f(...args.map((x) => x.select(0, b)))));
-
-/** How often a function is called, and how many nodes a call of the other records. */
-function counted<T>(body: () => T): { result: T; nodes: number } {
-  let nodes = 0;
-  scope.onNode = () => void nodes++;
-  try {
-    return { result: body(), nodes };
-  } finally {
-    scope.onNode = undefined;
-  }
-}
-
-const energy = (x: Tensor): Tensor => x.sin().mul(x).sum().add(x.pow(3).prod());
 
 function nestings(): void {
   it("vmap of grad, of hessian and of jacobians", () => {
@@ -149,72 +119,6 @@ function nestings(): void {
   });
 }
 
-/** Gradients of single samples of a network, recorded at once and one by one. */
-function perSample(
-  net: nn.Module,
-  x: Tensor,
-  y: Tensor,
-  loss: (output: Tensor, target: Tensor) => Tensor,
-): number {
-  const parameters = Object.fromEntries(net.namedParameters().map(([name, p]) => [name, p.detach()]));
-  const lossOf = (p: Record<string, Tensor>, one: Tensor, target: Tensor): Tensor =>
-    loss(func.functionalCall(net, p, [one.unsqueeze(0)]) as Tensor, target.unsqueeze(0));
-  const { result, nodes } = counted(() => vmap(grad(lossOf), [null, 0, 0])(parameters, x, y));
-  for (let b = 0; b < x.size(0); b++) {
-    const one = grad(lossOf)(parameters, x.select(0, b), y.select(0, b));
-    for (const [name, g] of Object.entries(one)) expectEqual(result[name]!.select(0, b), g);
-  }
-  return nodes;
-}
-
-function perSampleGradients(): void {
-  const targets = torch.tensor([0, 1, 1, 0, 1]);
-  const wide = (n: number): Tensor => torch.cat([targets, targets]).narrow(0, 0, n);
-
-  it("of linear layers, norms and activations", () => {
-    const net = filled(
-      new nn.Sequential(new nn.Linear(3, 8), new nn.LayerNorm(8), new nn.GELU(), new nn.Linear(8, 2)),
-    );
-    const nodes = [5, 10].map((n) => perSample(net, wave([n, 3], 1), wide(n), F.crossEntropy));
-    expect(nodes[1]).toBe(nodes[0]);
-  });
-
-  it("of convolutions, pooling and batch norm in evaluation", () => {
-    const net = filled(
-      new nn.Sequential(
-        new nn.Conv2d(2, 4, 3, { padding: 1, stride: 2 }),
-        new nn.BatchNorm2d(4),
-        new nn.ReLU(),
-        new nn.MaxPool2d(2),
-        new nn.Conv2d(4, 4, 2, { groups: 2 }),
-        new nn.Flatten(),
-        new nn.Linear(4, 2),
-      ),
-    ).eval();
-    const nodes = [5, 10].map((n) => perSample(net, wave([n, 2, 8, 8], 1), wide(n), F.crossEntropy));
-    expect(nodes[1]).toBe(nodes[0]);
-  });
-
-  it("of embeddings, recurrent layers and attention", () => {
-    class Net extends nn.Module {
-      table = new nn.Embedding(6, 4, { paddingIdx: 0 });
-      gru = new nn.GRU(4, 4, { batchFirst: true, bidirectional: true });
-      attention = new nn.MultiheadAttention(8, 2, { batchFirst: true });
-      out = new nn.Linear(8, 2);
-      forward(ids: Tensor): Tensor {
-        const [h] = this.gru(this.table(ids));
-        const [y] = this.attention(h, h, h);
-        return this.out(y.mean(1));
-      }
-    }
-    const ids = torch.tensor(Array.from({ length: 10 }, (_, i) => [0, 1, 2, 3].map((k) => (i + k * k) % 6)));
-    const nodes = [5, 10].map((n) =>
-      perSample(filled(new Net()), ids.narrow(0, 0, n), wide(n), F.crossEntropy),
-    );
-    expect(nodes[1]).toBe(nodes[0]);
-  });
-}
-
 function calledForEach(): void {
   const x = wave([4, 3], 1);
   const counter = (f: (v: Tensor) => Tensor): { calls: () => number; f: (v: Tensor) => Tensor } => {
@@ -236,6 +140,13 @@ function calledForEach(): void {
     const f = counter((v) => v.mul(scale.sum().item()));
     expectEqual(vmap(f.f)(x), x.mul(scale.sum().item()));
     expect(f.calls()).toBe(1);
+  });
+
+  it("makes one-hot rows of a given number of classes without reading them", () => {
+    const f = counter((v) => F.oneHot(v.long().remainder(3), 3).float().mul(v.sum()));
+    const labels = torch.arange(12).reshape(4, 3).float();
+    expectEqual(vmap(f.f)(labels), looped(f.f)(labels));
+    expect(f.calls()).toBe(1 + 4);
   });
 
   it("sees a read in spite of a catch", () => {
@@ -377,7 +288,6 @@ function jacobians(): void {
 
 onEachEngine(() => {
   describe("nestings", nestings);
-  describe("gradients of single samples", perSampleGradients);
   describe("functions that are called for each sample", calledForEach);
   describe("jacobians", jacobians);
 });

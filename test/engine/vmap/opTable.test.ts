@@ -14,14 +14,16 @@ import { given, hostOf, samples, type Recorded, type Sample } from "../opSamples
 
 const ops = [...OPS.values()] as unknown as OpRecord<object>[];
 
-/** Samples of an op at most; of more, as many from the first to the last. */
+/** Samples of an op at most; of more, as many from the first to the last, and one without elements. */
 const MOST = 4;
 const SIZE = 3;
 
 const chosen = (name: string): readonly Sample[] => {
   const all = samples[name]!;
   if (all.length <= MOST) return all;
-  return Array.from({ length: MOST }, (_, i) => all[Math.round((i * (all.length - 1)) / (MOST - 1))]!);
+  const spread = Array.from({ length: MOST }, (_, i) => Math.round((i * (all.length - 1)) / (MOST - 1)));
+  const empty = all.findIndex(({ inputs }) => inputs.some(({ data }) => data.length === 0));
+  return [...new Set(empty < 0 ? spread : [...spread, empty])].map((i) => all[i]!);
 };
 
 /** The values of one sample of a batch: floats are scaled, which keeps signs and symmetry; the others change places. */

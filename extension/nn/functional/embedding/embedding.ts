@@ -10,7 +10,7 @@ import { add, div, eq, gt, mul, where } from "../../../tensor/ops/elementwise/el
 import * as ops from "../../../tensor/ops/movement/embedding.ts";
 import { indexSelect, rowsUpdate } from "../../../tensor/ops/movement/indexing.ts";
 import { valuesOf } from "../../../tensor/planning/barrier.ts";
-import { hidden, noGrad } from "../../../tensor/recording/scope.ts";
+import { hidden, noGrad, scope } from "../../../tensor/recording/scope.ts";
 import { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
 
@@ -120,9 +120,10 @@ export function oneHot(tensor: Tensor, numClasses: number | { numClasses?: numbe
     throw new TensorError("value", "Can not infer total number of classes from empty tensor.");
   }
   // The number of classes is a shape, and wrong classes would be rows of zeros: both are known now.
-  const values = valuesOf(tensor.value);
+  // Inside vmap they aren't, and PyTorch doesn't check classes there.
+  const isMapped = given !== -1 && scope.sample?.includes(tensor.value) === true;
   let largest = 0;
-  for (const value of values) {
+  for (const value of isMapped ? [] : valuesOf(tensor.value)) {
     if (value < 0) throw new TensorError("index", "Class values must be non-negative.");
     largest = Math.max(largest, value);
   }

@@ -151,17 +151,17 @@ function productsOf(c: BatchContext<Transposes>): Tensor {
   const shape = [c.size, ...y.shape];
   const rank = y.shape.length;
   const [x, w] = [c.aligned(0, rank), c.aligned(1, rank)];
+  const lead = (t: Tensor): Shape => t.shape.slice(0, -2);
   if (!c.batched[1] && b.shape.length === 2 && (!transposeA || m === 1 || k === 1)) {
-    const rows = c.reshaped(x, [numel(x.shape) / k, k]);
+    const rows = c.reshaped(x, [numel(lead(x)) * m, k]);
     return c.reshaped(c.apply([rows, w], { transposeA: false, transposeB }), shape);
   }
   if (!c.batched[0] && a.shape.length === 2 && n === 1) {
-    const rows = c.reshaped(w, [numel(w.shape) / k, k]);
+    const rows = c.reshaped(w, [numel(lead(w)), k]);
     return c.reshaped(c.apply([rows, x], { transposeA: false, transposeB: !transposeA }), shape);
   }
   if (k !== 1) return c.apply([x, w]);
   // A column times a row, such as the gradient of a weight of one sample: no sum.
-  const lead = (t: Tensor): readonly number[] => t.shape.slice(0, -2);
   return call(mul, c.reshaped(x, [...lead(x), m, 1]), c.reshaped(w, [...lead(w), 1, n]));
 }
 
