@@ -45,11 +45,13 @@ export class CallSites {
 
   /** Runs `body`, and sees what it calls as far as it comes. */
   async watch(body: () => unknown): Promise<void> {
-    const { onNode, onCall } = scope;
+    const { onNode, onSample, onCall } = scope;
     scope.onNode = (node) => {
       onNode?.(node);
-      this.#note(node);
+      // What is recorded again for a batch has the shapes of no call.
+      if (scope.site === undefined) this.#note(node);
     };
+    scope.onSample = (node) => this.#note(node);
     scope.onCall = (module, input) => {
       const told = onCall?.(module, input);
       const end = this.#begin(module as Module, input);
@@ -62,6 +64,7 @@ export class CallSites {
       await body();
     } finally {
       scope.onNode = onNode;
+      scope.onSample = onSample;
       scope.onCall = onCall;
       this.#close();
     }

@@ -60,9 +60,8 @@ export class SampleGraph implements SampleRecording {
     outputs: Meta | readonly Meta[],
     edges: readonly (GradientEdge | undefined)[] | undefined,
   ): Node {
-    // Observers see the nodes of the batch.
     const { onNode } = scope;
-    scope.onNode = undefined;
+    scope.onNode = scope.onSample;
     const node = new Node(op, attributes, inputs, outputs, edges);
     scope.onNode = onNode;
     for (const output of node.outputs) this.#values.add(output);

@@ -64,11 +64,14 @@ export function vmap<A extends unknown[], R>(
       mappedOver({ call, args, leaves: given, dims, size, randomness, out });
     const size = chunkSize ?? count;
     if (size >= count) return mapped(leaves, count) as R;
-    const parts = range(Math.ceil(count / size)).map((i) => {
+    const part = (i: number): unknown => {
       const [from, length] = [i * size, Math.min(size, count - i * size)];
       const own = leaves.map((x, k) => (dims[k] === null ? x : narrow(x as Tensor, dims[k]!, from, length)));
       return mapped(own, length);
-    });
+    };
+    const first = randomness === "same" ? recordDraws(() => part(0)) : drawingAnew(() => part(0));
+    const rest = range(Math.ceil(count / size)).slice(1);
+    const parts = [first.result, ...rest.map((i) => first.replay(() => part(i)))];
     return joined(parts, out, (columns, dim) => cat(columns, normalizeDim(dim, columns[0]!.ndim))) as R;
   };
 }
@@ -123,14 +126,19 @@ function mappedOver(c: MappedCall): unknown {
   return joined(calls(one, size, randomness, replay), out, stack);
 }
 
-/** Runs `body` with draws as the mode has them, and answers what makes the same draws once more. */
-function drawing<T>(
-  randomness: Randomness,
-  body: () => T,
-): { readonly result: T; readonly replay: <R>(again: () => R) => R } {
+/** Runs of a piece of program, as {@link recordDraws} answers them. */
+interface Drawn<T> {
+  readonly result: T;
+  readonly replay: <R>(again: () => R) => R;
+}
+
+/** {@link recordDraws}, but later runs draw numbers of their own. */
+const drawingAnew = <T>(body: () => T): Drawn<T> => ({ result: body(), replay: (again) => again() });
+
+/** Runs `body` with draws as the mode has them. */
+function drawing<T>(randomness: Randomness, body: () => T): Drawn<T> {
   if (randomness === "same") return recordDraws(body);
-  const result = randomness === "error" ? refuseDraws(RANDOM_ERROR, body) : body();
-  return { result, replay: (again) => again() };
+  return drawingAnew(randomness === "error" ? () => refuseDraws(RANDOM_ERROR, body) : body);
 }
 
 /** @param replay has the first sample draw what is drawn already */

@@ -36,10 +36,14 @@ export const along: BatchRule<{ readonly dim: number }> = (c) =>
  */
 export const merging =
   (inputs: readonly number[], outputs: readonly number[], inner = false) =>
-  <A>(c: BatchContext<A>, attributes?: A): readonly Tensor[] =>
+  <A>(c: BatchContext<A>): readonly Tensor[] =>
     c
-      .applyAll(
-        c.inputs.map((_, i) => c.merged(c.whole(i), inputs[i]!, inner)),
-        attributes,
-      )
+      .applyAll(c.inputs.map((_, i) => c.merged(c.whole(i), inputs[i]!, inner)))
       .map((y, i) => c.parted(y, outputs[i]!, inner));
+
+/** {@link leading}, but for a first matrix that all samples share: they are more columns of the second. */
+export const columnwise: BatchRule<object> = (c) => {
+  if (c.batched[0]) return leading(c);
+  const last = c.signature.inputs[1]!.shape.length - 1;
+  return c.parted(c.apply([c.inputs[0]!, c.merged(c.inputs[1]!, last)]), last);
+};

@@ -51,6 +51,8 @@ export const scope = {
   sample: undefined as SampleRecording | undefined,
   /** Told of every node that is recorded: a summary counts them. */
   onNode: undefined as ((node: Node) => void) | undefined,
+  /** Told of every node of one sample that `vmap` records; `onNode` is told of those of the batch, which have its site. */
+  onSample: undefined as ((node: Node) => void) | undefined,
   /** Told of every module that is called, before its `forward`; what it answers is told of the result. */
   onCall: undefined as ((module: object, input: readonly unknown[]) => (output: unknown) => void) | undefined,
 };

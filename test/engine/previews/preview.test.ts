@@ -286,3 +286,34 @@ test("ordinary files leave nothing behind: one process previews them all", async
   await inspect(path.join(flows, "residual.nn.ts"));
   expect(logged.filter((text) => text.includes("new process"))).toEqual([]);
 });
+
+test("calls inside vmap have the shapes of one sample", async () => {
+  const text = `import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
+class Mapped extends nn.Module {
+  layer = new nn.Linear(4, 3);
+  forward(x: Tensor): Tensor {
+    const one = (v: Tensor): Tensor => {
+      const h = this.layer(v);
+      return h.exp();
+    };
+    return torch.func.vmap(one)(x);
+  }
+}
+export default experiment({
+  model: () => new Mapped(),
+  data: () => new data.TensorDataset(torch.randn(8, 4), torch.randint(0, 3, [8])),
+  loss: new nn.CrossEntropyLoss(),
+  optimizer: (p) => new optim.SGD(p, { lr: 0.1 }),
+  epochs: 1,
+});
+`;
+  const file = workspace.write("mapped.nn.ts", text);
+  const report = await previews.inspect({ file, text, calls: true });
+  expect(report.errors).toEqual([]);
+  const outputs = (part: string): unknown =>
+    report.models[0]!.calls!.flatMap(({ position, outputs: [y] }) =>
+      position?.line === lineOf(text, part) ? [y!.shape] : [],
+    );
+  expect(outputs("this.layer(v)")).toEqual([[3]]);
+  expect(outputs("h.exp()")).toEqual([[3]]);
+});

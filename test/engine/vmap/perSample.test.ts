@@ -121,8 +121,7 @@ function fixtures(): void {
   it("an ensemble", () => {
     const nets = [1, 2, 3].map((k) => filled(images(), 0.2 * k));
     const [stacked] = func.stackModuleState(nets);
-    const run = (p: Record<string, Tensor>, v: Tensor): Tensor =>
-      func.functionalCall(nets[0]!, p, [v]) as Tensor;
+    const run = (p: Record<string, Tensor>, v: Tensor): Tensor => func.functionalCall(nets[0]!, p, [v]);
     const scores = vmap(run, [0, null])(stacked, wave([2, 2, 8, 8], 1));
     scores.square().sum().backward();
     expectCase("an ensemble", [scores, ...Object.values(stacked).map((p) => p.grad!)]);

@@ -4,7 +4,7 @@ import { apply, applyAll } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
 import { attr, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
 import { reduceNode, T } from "../../lowering/nodes.ts";
-import { leading } from "../../recording/batchRules.ts";
+import { columnwise, leading } from "../../recording/batchRules.ts";
 import { defineOp, type Op, type Signature, type Tfjs } from "../../recording/op.ts";
 import { numel, range, type Shape } from "../../core/shape.ts";
 import { fromHost, type Tensor } from "../../core/tensor.ts";
@@ -127,7 +127,7 @@ export const solve: Op<object> = defineOp({
     const right = call(solve, flipped(a!), grad);
     return [needs[0] ? call(neg, product(right, x!, false, true)) : null, right];
   },
-  batch: leading,
+  batch: columnwise,
   onnx: NO_ONNX,
   tensorflow: (b, inputs) => b.node("MatrixSolve", inputs, { T, adjoint: attr.bool(false) }),
   refusal: refusing(

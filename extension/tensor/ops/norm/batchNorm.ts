@@ -102,7 +102,7 @@ export const batchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
       needs[2] ? call(channelBiasGrad, grad) : null,
     ];
   },
-  batch: (c) => merging([1, 0, 0], [1, 0, 0])(c),
+  batch: merging([1, 0, 0], [1, 0, 0]),
   onnx(b, [x, weight, bias], { eps }, { inputs }) {
     const rank = inputs[0]!.shape.length;
     const average = (t: OnnxRef): OnnxRef => b.node("ReduceMean", [t], { axes: attr.ints(others(rank)) });
@@ -137,7 +137,7 @@ export const batchNormGrad: Op<BatchNorm> = defineOp<BatchNorm>({
   layout: { images: [0, 1], output: true },
   infer: ([, x, weight]) => [x!, weight!, weight!],
   gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
-  batch: (c) => merging([1, 1, 0, 0, 0], [1, 0, 0])(c),
+  batch: merging([1, 1, 0, 0, 0], [1, 0, 0]),
   onnx: TRAINING_ONLY,
   tensorflow(b, [g, x, weight, mean, variance], a, { inputs: [images] }) {
     const total = columnSum(b, g!, lyingAs(images!));

@@ -56,7 +56,7 @@ export const maxPool2d: Op<Pooling> = defineOp<Pooling>({
   gradient: ({ grad, inputs: [x], outputs: [y], attributes }) => [
     apply(maxPool2dGrad, [x!, y!, grad], attributes),
   ],
-  batch: (c) => merging([0], [0])(c),
+  batch: merging([0], [0]),
   onnx: (b, [x], { kernel, stride, padding: [top, bottom, left, right] }) =>
     b.node("MaxPool", [x!], {
       kernel_shape: attr.ints(kernel),
@@ -84,7 +84,7 @@ export const maxPool2dGrad: Op<Pooling> = defineOp<Pooling>({
     null,
     needs[2] ? atMaxima(x!, grad, attributes) : null,
   ],
-  batch: (c) => merging([0, 0, 0], [0])(c),
+  batch: merging([0, 0, 0], [0]),
   onnx: TRAINING_ONLY,
   tensorflow(b, [x, y, g], a, { inputs }) {
     const padded = padNode(b, x!, a.padding, LOWEST);
