@@ -132,6 +132,13 @@ describe.skipIf(why !== undefined)("the packed library", () => {
     expect(output).toContain("on TensorFlow 2.21.0");
   });
 
+  test("computes PyTorch's numbers with the prebuilt binding", () => {
+    const cases = [root("test/fixtures/golden"), "--every", "8", "--engine", "native"];
+    const output = mustRun(process.execPath, [root("scripts/parity.mjs"), ...cases]);
+    expect(output).toContain("TensorFlow 2.21.0");
+    expect(output).toMatch(/^\d+ passed, 0 failed/m);
+  });
+
   test("has declarations that a strict project compiles with", () => {
     mustRun("npx", ["--no-install", "tsc"]);
   });

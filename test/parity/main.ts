@@ -19,6 +19,7 @@ import {
   type TrajectorySpec,
   type TrajectoryTolerance,
 } from "./kinds/trajectory.ts";
+import { cacheWithBinding } from "./otherBinding.ts";
 
 interface GoldenCase {
   name: string;
@@ -56,11 +57,14 @@ interface Result {
   reason?: string;
 }
 
-const USAGE = `Usage: npm run parity -- DIR... [--kind KIND] [--engine native|wasm|cpu] [--json FILE] [--write OUT]
+const USAGE = `Usage: npm run parity -- DIR... [--kind KIND] [--every N] [--engine native|wasm|cpu] [--prebuilt]
+                         [--json FILE] [--write OUT]
 
 Runs the golden cases below every DIR and compares the library with PyTorch's numbers.
   --kind KIND    only cases of this kind (${Object.keys(KINDS).join(", ")}); may be repeated
+  --every N      only every Nth item of a case, the first one among them
   --engine NAME  what computes: native (TensorFlow), wasm or cpu; default: the best there is
+  --prebuilt     native with the binding that is shipped, which Zig compiles, instead of the one compiled here
   --json FILE    writes the result of every item to FILE
   --write OUT    writes what the items of kind files hold into the folder OUT, each under its id
 `;
@@ -100,17 +104,14 @@ function writeFiles(folder: string, out: string): void {
   process.stdout.write(`wrote ${count} files to ${out}\n`);
 }
 
-function runKind(kind: string, folder: string): Result[] {
+function runKind(kind: string, folder: string, every: number): Result[] {
   const run = KINDS[kind]!;
   const files = readdirSync(folder).filter((name) => name.endsWith(".json"));
   return files.sort().flatMap((name) => {
     const file = JSON.parse(readFileSync(path.join(folder, name), "utf8")) as GoldenCase;
-    return file.spec.items.map(({ id }, i) => ({
-      kind,
-      case: file.name,
-      id,
-      ...runItem(run, file, i, folder),
-    }));
+    return file.spec.items.flatMap(({ id }, i) =>
+      i % every === 0 ? [{ kind, case: file.name, id, ...runItem(run, file, i, folder) }] : [],
+    );
   });
 }
 
@@ -129,7 +130,10 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       kind: { type: "string", multiple: true },
+      every: { type: "string", default: "1" },
       engine: { type: "string" },
+      // The path of a binding: scripts/parity.mjs makes it of --prebuilt.
+      binding: { type: "string" },
       json: { type: "string" },
       write: { type: "string" },
       help: { type: "boolean", short: "h" },
@@ -139,12 +143,19 @@ async function main(): Promise<number> {
   const unknown = values.kind?.find((kind) => KINDS[kind] === undefined);
   const engines = ["auto", "native", "wasm", "cpu"] as const;
   const device = engines.find((name) => name === engine);
-  if (values.help === true || positionals.length === 0 || unknown !== undefined || device === undefined) {
+  const every = Number(values.every);
+  const wrong = unknown !== undefined || device === undefined || !(Number.isInteger(every) && every > 0);
+  if (values.help === true || positionals.length === 0 || wrong) {
     process.stdout.write(USAGE);
     if (unknown !== undefined) process.stdout.write(`unknown kind: ${unknown}\n`);
     if (device === undefined) process.stdout.write(`unknown engine: ${engine}\n`);
     return values.help === true ? 0 : 2;
   }
+  if (values.binding !== undefined && device !== "wasm" && device !== "cpu")
+    process.env["LAYERWISE_CACHE"] = cacheWithBinding(
+      values.binding,
+      path.join(import.meta.dirname, "cache"),
+    );
   const { info } = await loadExecutor(device);
   process.stdout.write(`${info.version}${info.reason === undefined ? "" : ` (${info.reason})`}\n`);
   // Some cases are about inputs that PyTorch warns of.
@@ -157,7 +168,7 @@ async function main(): Promise<number> {
     );
     for (const kind of kinds) {
       const start = performance.now();
-      const found = runKind(kind, path.join(directory, kind));
+      const found = runKind(kind, path.join(directory, kind), every);
       report(kind, found, (performance.now() - start) / 1000);
       results.push(...found);
       if (kind === "files" && values.write !== undefined)
