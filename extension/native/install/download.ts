@@ -3,12 +3,13 @@ import path from "node:path";
 import type { Host } from "../cache.ts";
 import { runCommand, type CommandResult } from "./command.ts";
 import { NativeError } from "../errors.ts";
+import { OTHER_PIP, RESUMABLE_DOWNLOAD } from "./resumable.ts";
 import { findDownloaders, findPythons, type Downloader } from "./tools.ts";
 
 /** The newest Python with wheels of {@link TENSORFLOW_VERSION}; the library inside doesn't depend on Python. */
 export const WHEEL_PYTHON = "3.12";
 
-/** Size limit, above any wheel of {@link TENSORFLOW_VERSION} (at most 274 MB): it stops an index that sends without end. */
+/** Size limit, above any wheel of TensorFlow for CPUs (at most 274 MB): it stops an index that sends without end. */
 const MOST_WHEEL_BYTES = 1e9;
 
 export const NETWORK =
@@ -49,6 +50,8 @@ export interface DownloadOptions {
   options: readonly string[];
   /** The wheel's final path. */
   target: string;
+  /** Size limit, by default that of TensorFlow for CPUs. */
+  most?: number;
   host: Host;
   signal?: AbortSignal | undefined;
   /** Receives the bytes so far, and the total once pip has printed it. */
@@ -57,12 +60,11 @@ export interface DownloadOptions {
 
 /**
  * Downloads one wheel with pip and the user's pip configuration (index, proxy, certificates). The file appears at `target` once
- * it is complete. pip's temporary files lie beside it and are always removed.
+ * it is complete. After a broken connection or an interruption, the next call continues with what lies beside it.
  */
 export async function downloadWheel(options: DownloadOptions): Promise<void> {
-  const { target } = options;
+  const { target, signal } = options;
   const scratch = `${target}.partial`;
-  await fs.rm(scratch, { recursive: true, force: true });
   await fs.mkdir(scratch, { recursive: true });
   try {
     let result = await pipDownload(options.options, scratch, options);
@@ -72,59 +74,79 @@ export async function downloadWheel(options: DownloadOptions): Promise<void> {
     const wheel = (await fs.readdir(scratch)).find((name) => name.endsWith(".whl"));
     if (result.code !== 0 || wheel === undefined) throw explainFailure(result, options);
     await fs.rename(path.join(scratch, wheel), target);
-  } finally {
-    await fs.rm(scratch, { recursive: true, force: true });
+  } catch (error) {
+    const broken = signal?.aborted === true || (error instanceof NativeError && error.code === "no-network");
+    await removeAllBut(broken ? PARTIAL : undefined, scratch);
+    throw error;
   }
+  await fs.rm(scratch, { recursive: true, force: true });
 }
 
+/** Files of {@link RESUMABLE_DOWNLOAD} from which it continues. */
+const PARTIAL = /\.whl\.part(\.tag)?$/;
+
+/** Removes what is in a folder, but for some files; without any, the folder too. */
+async function removeAllBut(kept: RegExp | undefined, folder: string): Promise<void> {
+  const names = await fs.readdir(folder);
+  const stays = (name: string): boolean => kept?.test(name) === true;
+  if (!names.some(stays)) return fs.rm(folder, { recursive: true, force: true });
+  for (const name of names.filter((one) => !stays(one)))
+    await fs.rm(path.join(folder, name), { recursive: true, force: true });
+}
+
+const PIP_OPTIONS = [
+  "--no-deps",
+  "--only-binary=:all:",
+  "--no-cache-dir",
+  "--progress-bar=off",
+  "--disable-pip-version-check",
+  "--no-input",
+];
+
+/** Downloads with a program that can continue, or with pip itself, whose temporary files can't be used again. */
 async function pipDownload(
   extra: readonly string[],
   scratch: string,
-  { downloader, requirement, host, signal, onProgress }: DownloadOptions,
+  { downloader, requirement, most, host, signal, onProgress }: DownloadOptions,
 ): Promise<CommandResult> {
   let total: number | undefined;
   const temporary = path.join(scratch, "tmp");
   await fs.mkdir(temporary, { recursive: true });
-  return whileWatching(
-    temporary,
-    MOST_WHEEL_BYTES,
-    { requirement, signal },
-    {
-      onBytes: (bytes) => onProgress?.(bytes, total),
-      run: (limited) =>
-        runCommand(
-          downloader.command,
-          [
-            ...downloader.args,
-            "download",
-            requirement,
-            "--no-deps",
-            "--only-binary=:all:",
-            "--no-cache-dir",
-            "--progress-bar=off",
-            "--disable-pip-version-check",
-            "--no-input",
-            ...extra,
-            "--dest",
-            scratch,
-          ],
-          {
-            env: {
-              ...host.env,
-              TMPDIR: temporary,
-              TEMP: temporary,
-              TMP: temporary,
-              PYTHONUNBUFFERED: "1",
-              // Since pip 25.1: a connection that breaks is resumed where it broke.
-              PIP_RESUME_RETRIES: host.env["PIP_RESUME_RETRIES"] ?? "10",
-            },
+  const env = {
+    ...host.env,
+    TMPDIR: temporary,
+    TEMP: temporary,
+    TMP: temporary,
+    PYTHONUNBUFFERED: "1",
+    // Since pip 25.1: a connection that breaks is resumed where it broke.
+    PIP_RESUME_RETRIES: host.env["PIP_RESUME_RETRIES"] ?? "10",
+  };
+  const run = (program: readonly string[], watched: string): Promise<CommandResult> => {
+    const args = [...program, requirement, ...PIP_OPTIONS, ...extra, "--dest", scratch];
+    return whileWatching(
+      watched,
+      most ?? MOST_WHEEL_BYTES,
+      { requirement, signal },
+      {
+        onBytes: (bytes) => onProgress?.(bytes, total),
+        run: (limited) =>
+          runCommand(downloader.command, args, {
+            env,
             cwd: scratch,
             signal: limited,
             onOutput: (text) => (total = announcedSize(text) ?? total),
-          },
-        ),
-    },
-  );
+          }),
+      },
+    );
+  };
+  const [flag, name] = downloader.args.slice(-2);
+  if (flag === "-m" && name === "pip") {
+    const file = path.join(scratch, "download.py");
+    await fs.writeFile(file, RESUMABLE_DOWNLOAD);
+    const result = await run([...downloader.args.slice(0, -2), file], scratch);
+    if (result.code !== OTHER_PIP) return result;
+  }
+  return run([...downloader.args, "download"], temporary);
 }
 
 /** Runs a download, reports the size of the folder that it writes to, and stops it past a limit. */

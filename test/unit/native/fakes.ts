@@ -109,6 +109,7 @@ export const INSTALLED = [
 /** What the fake `python3 -m pip download` does. */
 export type PipBehaviour =
   | { kind: "serves"; wheel: WheelOptions }
+  | { kind: "serves-by-pip-alone" }
   | { kind: "serves-to-python-3.12" }
   | { kind: "hangs" }
   | { kind: "fails"; output: string }
@@ -156,9 +157,11 @@ export class FakeMachine {
       behaviour.kind === "serves" ? behaviour.wheel : {},
     );
     const serve = `for dest; do :; done; echo "Downloading fake-1.0.whl (2.5 kB)"; cp "${wheel}" "$dest"`;
+    const itself = `case "$1" in *download.py) exit 3;; *) ${serve};; esac`;
     const missing = 'echo "ERROR: No matching distribution found for tensorflow-cpu" >&2; exit 1';
     const download = {
       serves: serve,
+      "serves-by-pip-alone": itself,
       "serves-to-python-3.12": `case "$*" in *"--python-version 3.12"*) ${serve};; *) ${missing};; esac`,
       hangs: this.hanging(),
       fails: `echo "${behaviour.kind === "fails" ? behaviour.output : ""}" >&2; exit 1`,

@@ -98,6 +98,14 @@ describe.skipIf(process.platform === "win32")("installNative", () => {
     expect(machine.files()).toEqual(INSTALLED);
   });
 
+  test("leaves the download to pip itself if it isn't made of the expected parts", async () => {
+    const machine = workingMachine();
+    machine.python({ kind: "serves-by-pip-alone" });
+    await installNative(machine.options());
+    expect(machine.calls("python3")).toBe(2);
+    expect(machine.files()).toEqual(INSTALLED);
+  });
+
   test("repairs an installation that lost a file or changed one", async () => {
     const machine = workingMachine();
     const { directory } = await installNative(machine.options());
