@@ -64,6 +64,26 @@ export default defineConfig({
         extends: true,
         test: {
           ...shared,
+          name: "arm64",
+          include: ["test/arm64/**/*.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 900_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...shared,
+          name: "gpu",
+          include: ["test/gpu/**/*.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 1_800_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...shared,
           name: "attacks",
           include: ["test/attacks/**/*.test.ts"],
           testTimeout: 20_000,

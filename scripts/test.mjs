@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm test [-- tier …]`: runs the test tiers, without names all but Windows, and ends with the line "N passed, N failed" (and
+ * `npm test [-- tier …]`: runs the test tiers, without names all but the last three, and ends with the line "N passed, N failed" (and
  * ", N skipped"). Exit code 1 on a failure. Installs what the tests need.
  */
 import fs from "node:fs";
@@ -65,10 +65,12 @@ const TIERS = {
   vscode: () => program("test/vscode/run.mjs"),
   browser: () => program("test/browser/run.mjs"),
   windows: () => vitest("windows"),
+  arm64: () => vitest("arm64"),
+  gpu: () => vitest("gpu"),
 };
 
 /** Tiers that run only by name: they need programs that few machines have. */
-const BY_NAME = ["windows"];
+const BY_NAME = ["windows", "arm64", "gpu"];
 
 /**
  * @param {string} project

@@ -77,7 +77,7 @@ export function commonOptions(command: Command, names: readonly (keyof CommonOpt
   if (names.includes("device"))
     command.addOption(
       new Option("--device <name>", "backend; auto takes the best that is installed")
-        .choices(["auto", "native", "wasm", "cpu"])
+        .choices(["auto", "native", "gpu", "wasm", "cpu"])
         .env("LAYERWISE_DEVICE")
         .default("auto"),
     );

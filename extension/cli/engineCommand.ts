@@ -17,6 +17,10 @@ export function register(program: Command): void {
   engine
     .command("install")
     .description("download TensorFlow with pip or uv; once per user, about 900 MB")
+    .option(
+      "--gpu",
+      "install the build for NVIDIA's GPUs beside it, with CUDA; --device gpu uses it (Linux x64)",
+    )
     .option("--json", "print progress and result as JSON, one object a line")
     .option("--verbose", "after a failure, print what pip or the compiler said")
     .addHelpText(
@@ -46,7 +50,13 @@ export function register(program: Command): void {
     .action((options: { json?: true }) => remove(options.json ?? false));
 }
 
-async function install({ json, verbose }: { json?: true; verbose?: true }): Promise<void> {
+interface InstallFlags {
+  json?: true;
+  verbose?: true;
+  gpu?: true;
+}
+
+async function install({ json, verbose, gpu }: InstallFlags): Promise<void> {
   const signal = interruptSignal();
   const printLine = (line: InstallLine): void => printJson(line);
   const progress = json
@@ -58,10 +68,17 @@ async function install({ json, verbose }: { json?: true; verbose?: true }): Prom
       `This machine has ${gigabytes(memory)} of memory. TensorFlow alone needs about 0.5 GB, and training more.`,
     );
   try {
-    const { directory, installed } = await installNative({ signal, onProgress: progress.show });
+    const { directory, installed } = await installNative({
+      signal,
+      onProgress: progress.show,
+      build: gpu ? "gpu" : "cpu",
+    });
     progress.end();
     if (json) printLine({ type: "installed", directory, installed });
-    else print(`The native engine is ${installed ? "" : "already "}installed in ${directory}.`);
+    else
+      print(
+        `The native engine ${gpu ? "for GPUs " : ""}is ${installed ? "" : "already "}installed in ${directory}.`,
+      );
   } catch (error) {
     progress.end();
     if (signal.aborted) {
@@ -120,7 +137,7 @@ function checkDevice(): void {
   }
 }
 
-/** Describes a status in three or four lines: the backend, the reason for it, the state, the folder. */
+/** Describes a status, a line for each: the backend, the reason for it, the state, the folder, GPU and Windows. */
 export function describeStatus(status: Omit<NativeStatus, "manifest">): string {
   const state = status.state.replace("-", " ");
   const experimental = process.platform === "win32" ? " (experimental on Windows)" : "";
@@ -131,8 +148,24 @@ export function describeStatus(status: Omit<NativeStatus, "manifest">): string {
     ...(status.reason === undefined ? [] : [["Reason", status.reason]]),
     ["Native engine", native],
     ["Folder", status.directory],
+    ...(status.gpu === undefined ? [] : [["GPU", describeGpu(status.gpu)]]),
+    ...(status.wsl === true
+      ? [
+          [
+            "Windows",
+            "this is Linux in Windows, with an engine of its own; keep projects off /mnt/c, which is slow",
+          ],
+        ]
+      : []),
   ];
   return rows.map(([name, value]) => `${`${name}:`.padEnd(15)} ${value}\n`).join("");
+}
+
+function describeGpu({ installed, problem, driver }: NonNullable<NativeStatus["gpu"]>): string {
+  const build = installed ? "the build for GPUs is installed" : "the build for GPUs is not installed";
+  if (problem !== undefined) return `${build}. ${problem}`;
+  const found = driver === undefined ? "there is an NVIDIA driver" : `there is NVIDIA's driver ${driver}`;
+  return `${build}, and ${found}; ${installed ? "--device gpu uses it" : "layerwise engine install --gpu"}`;
 }
 
 /** Shows progress as a bar on a terminal; elsewhere as a line for each phase and each tenth. */

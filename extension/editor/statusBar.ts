@@ -63,7 +63,7 @@ export class StatusBar extends DisposableOwner {
     const runs = this.#runs.live;
     const run = this.#runs.foremost;
     const executor = run?.record.executor ?? this.#native.remembered;
-    const backend = executor === undefined ? "Layerwise" : BACKENDS[executor.backend];
+    const backend = executor === undefined ? "Layerwise" : backendName(executor);
     const symbol = run === undefined || run.waitsFor.length === 0 ? "sync~spin" : "watch";
     this.#item.text = run === undefined ? `$(layers) ${backend}` : `$(${symbol}) ${labelText(describe(run))}`;
     this.#describe(tooltip(executor, runs));
@@ -71,6 +71,11 @@ export class StatusBar extends DisposableOwner {
       label: run === undefined ? `Layerwise: ${backend}` : `Layerwise: ${labelText(describe(run))}`,
     };
   }
+}
+
+/** A build for GPUs that computes on the CPU has a reason. */
+function backendName({ backend, gpu, reason }: ExecutorInfo): string {
+  return gpu === true && reason === undefined ? `${BACKENDS[backend]} (GPU)` : BACKENDS[backend];
 }
 
 function describe({ record, progress, waitsFor }: RunSession): string {
@@ -96,7 +101,9 @@ function tooltip(executor: ExecutorInfo | undefined, runs: readonly RunSession[]
     `,
   ];
   if (executor !== undefined) parts.push(md`${vscode.l10n.t("Engine: {0}", executor.version)}`);
-  if (executor?.reason !== undefined)
+  if (executor?.gpu === true && executor.reason !== undefined)
+    parts.push(md`${vscode.l10n.t("Not on a GPU: {0}", executor.reason)}`);
+  else if (executor?.reason !== undefined)
     parts.push(
       md`${vscode.l10n.t("Not the native engine: {0}", executor.reason)}`,
       md`[$(cloud-download) ${vscode.l10n.t("Install Native Engine")}](command:layerwise.installNativeEngine)`,

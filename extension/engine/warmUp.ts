@@ -18,7 +18,7 @@ export async function executorOf(device: Device): Promise<LoadedExecutor> {
 
 /** The native engine may have been installed since. */
 function outdated({ info }: LoadedExecutor): boolean {
-  return info.reason !== undefined && nativeStatus().state === "installed";
+  return info.backend !== "tensorflow" && info.reason !== undefined && nativeStatus().state === "installed";
 }
 
 /**

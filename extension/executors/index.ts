@@ -1,8 +1,10 @@
 import { createRequire } from "node:module";
 import path from "node:path";
 import { distFolder } from "../files/shipped.ts";
+import { thisHost } from "../native/cache.ts";
 import { NativeError } from "../native/errors.ts";
 import { loadNative } from "../native/load.ts";
+import { gpuProblem } from "../native/machine.ts";
 import type { Device } from "../protocol/device.ts";
 import type { ExecutorInfo } from "../protocol/run.ts";
 import "../tensor/ops/table.ts";
@@ -25,10 +27,12 @@ export interface LoadedExecutor {
 /**
  * Loads what computes and makes it the tensors' executor: TensorFlow when it is installed, else the embedded wasm
  * backend, else plain JavaScript.
- * @param device "auto" takes the best there is; any other is taken or refused
- * @throws NativeError when "native" is asked for and can't be loaded
+ * @param device "auto" takes the best there is; any other is taken or refused. "gpu" falls back to TensorFlow's kernels for
+ * the CPU, with the reason.
+ * @throws NativeError when "native" or "gpu" is asked for and can't be loaded
  */
 export async function loadExecutor(device: Device): Promise<LoadedExecutor> {
+  if (device === "gpu") return loadGpu();
   let reason: string | undefined;
   if (device === "native" || device === "auto") {
     try {
@@ -62,6 +66,19 @@ export async function loadExecutor(device: Device): Promise<LoadedExecutor> {
   await k.setBackend("cpu");
   return install(new TfjsExecutor(k), { backend: "cpu", version: `tfjs ${k.version_core} cpu`, ...why });
 }
+
+function loadGpu(): LoadedExecutor {
+  const binding = loadNative(thisHost(), "gpu");
+  const gpu = binding.isUsingGpuDevice();
+  return install(new TensorFlowExecutor(binding, undefined, gpu), {
+    backend: "tensorflow",
+    version: `TensorFlow ${binding.TF_Version}${gpu ? " on a GPU" : ""}`,
+    gpu: true,
+    ...(gpu ? {} : { reason: `TensorFlow's kernels for the CPU compute: ${whyNoGpu()}` }),
+  });
+}
+
+const whyNoGpu = (): string => gpuProblem(thisHost())?.text ?? "it finds no GPU.";
 
 function install(
   executor: Executor & {

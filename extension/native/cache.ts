@@ -25,7 +25,27 @@ export interface Machine {
   readonly wsl: boolean;
   /** On Windows: whether Microsoft's C++ runtime is there. */
   readonly msvc?: boolean;
+  /** On Linux: NVIDIA's driver, if there is one. */
+  readonly nvidia?: NvidiaDriver;
 }
+
+/** NVIDIA's driver for GPUs. */
+export interface NvidiaDriver {
+  /** Such as "550.54.14"; undefined in Windows Subsystem for Linux, where the driver is that of Windows. */
+  readonly version: string | undefined;
+}
+
+/** TensorFlow's build: for the CPU alone, or with kernels for NVIDIA's GPUs. They are installed beside each other. */
+export type Build = "cpu" | "gpu";
+
+/**
+ * The place of a library or binding in an engine's folder. The build for GPUs looks for CUDA's libraries in `../nvidia`, as Python
+ * packages have them, so that no LD_LIBRARY_PATH is needed.
+ */
+export const placeInEngine = (build: Build, name: string): string =>
+  build === "gpu" ? `tensorflow/${name}` : name;
+
+export const bindingOf = (build: Build): string => placeInEngine(build, BINDING_FILE);
 
 /** Platform and environment; tests pass their own. */
 export interface Host {
@@ -57,10 +77,10 @@ export function cacheDirectory({ platform, env }: Host = thisHost()): string {
 export const downloadsDirectory = (host: Host = thisHost()): string =>
   path.join(cacheDirectory(host), "downloads");
 
-/** The native engine's folder for these versions, platform and processor. If it exists, it is complete. */
-export function nativeDirectory(host: Host = thisHost()): string {
+/** The native engine's folder for these versions, platform, processor and build. If it exists, it is complete. */
+export function nativeDirectory(host: Host = thisHost(), build: Build = "cpu"): string {
   const versions = `tensorflow-${TENSORFLOW_VERSION}-tfjs-${TFJS_NODE_VERSION}-binding-${BINDING_VERSION}`;
-  const key = `${versions}-${host.platform}-${host.arch}`;
+  const key = `${versions}-${host.platform}-${host.arch}${build === "gpu" ? "-gpu" : ""}`;
   return path.join(cacheDirectory(host), "native", key);
 }
 

@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import type { NativeBinding } from "./binding.ts";
-import { BINDING_FILE, TENSORFLOW_VERSION, thisHost, type Host } from "./cache.ts";
+import { BINDING_FILE, bindingOf, TENSORFLOW_VERSION, thisHost, type Build, type Host } from "./cache.ts";
 import { NativeError } from "./errors.ts";
 import { findDamage } from "./integrity.ts";
 import { nativeStatus } from "./status.ts";
@@ -27,7 +27,7 @@ export function threadEnvironment({ intraOp, interOp }: Threads): Record<string,
   };
 }
 
-let loaded: NativeBinding | undefined;
+let loaded: { readonly binding: NativeBinding; readonly build: Build } | undefined;
 
 /** The size of this process's pool, and the reason for it. */
 export interface ChosenThreads {
@@ -46,9 +46,11 @@ export const chosenThreads = (): ChosenThreads | undefined => threads;
  * Loads TensorFlow into this process, once; takes about 0.3 s. Throws a {@link NativeError} ("not-installed", "broken",
  * "load-failed") whose one-line message says why the engine can't be used. Ignores LAYERWISE_DEVICE: the caller has chosen.
  */
-export function loadNative(host: Host = thisHost()): NativeBinding {
-  if (loaded !== undefined) return loaded;
-  const { LAYERWISE_DEVICE: _, ...env } = host.env;
+export function loadNative(host: Host = thisHost(), build: Build = "cpu"): NativeBinding {
+  if (loaded?.build === build) return loaded.binding;
+  if (loaded !== undefined)
+    throw new NativeError("load-failed", "This process has loaded TensorFlow's other build already.");
+  const env = { ...host.env, LAYERWISE_DEVICE: build === "gpu" ? "gpu" : "native" };
   const status = nativeStatus({ ...host, env });
   if (status.manifest === undefined)
     throw new NativeError(
@@ -81,11 +83,12 @@ export function loadNative(host: Host = thisHost()): NativeBinding {
   };
   // Each session gets a pool of its own, of the size that its graph gains most from.
   process.env["TF_OVERRIDE_GLOBAL_THREADPOOL"] ??= "1";
+  if (build === "gpu") setGpuVariables();
   // Without this flag, XLA's ReLU turns NaN into a number.
   process.env["XLA_FLAGS"] ??= "--xla_cpu_enable_fast_min_max=false";
   let binding: unknown;
   try {
-    binding = createRequire(import.meta.url)(path.join(status.directory, BINDING_FILE));
+    binding = createRequire(import.meta.url)(path.join(status.directory, bindingOf(build)));
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
     throw new NativeError("load-failed", `The native engine can't be loaded: ${detail.split("\n")[0]}`, {
@@ -100,8 +103,16 @@ export function loadNative(host: Host = thisHost()): NativeBinding {
       "broken",
       `The native engine is TensorFlow ${binding.TF_Version}; expected ${TENSORFLOW_VERSION}.`,
     );
-  loaded = binding;
+  loaded = { binding, build };
   return binding;
+}
+
+/** What TensorFlow's build for GPUs reads when it loads. */
+function setGpuVariables(): void {
+  // Otherwise the first of several processes takes all memory of the GPU.
+  process.env["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true";
+  // Products in float32, as on the CPU and in PyTorch, instead of in TF32's 10 bits.
+  process.env["NVIDIA_TF32_OVERRIDE"] ??= "0";
 }
 
 const isBinding = (value: unknown): value is NativeBinding =>

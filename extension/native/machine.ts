@@ -1,13 +1,19 @@
 import os from "node:os";
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import type { Host, Machine } from "./cache.ts";
+import type { Host, Machine, NvidiaDriver } from "./cache.ts";
 
-/** Memory in bytes below which a training may not fit: TensorFlow and Node take half a gigabyte before the first tensor. */
+/** Memory in bytes that TensorFlow and Node take before the first tensor. */
+export const OWN_MEMORY = 0.5e9;
+
+/** Memory in bytes below which a training may not fit. */
 export const SCARCE_MEMORY = 2e9;
 
 /** The oldest glibc that TensorFlow's wheels load on. */
 const OLDEST_GLIBC = "2.27";
+
+/** The oldest driver for Linux that CUDA 12 runs on. */
+const OLDEST_DRIVER = "525.60.13";
 
 let known: Machine | undefined;
 
@@ -17,12 +23,18 @@ export const machineOf = (host: Host): Machine => host.machine ?? (known ??= thi
 function thisMachine(): Machine {
   const limit = process.constrainedMemory();
   const total = os.totalmem();
+  const nvidia = process.platform === "linux" ? nvidiaDriver() : undefined;
+  let glibc: { version: string | undefined } | undefined;
   return {
-    glibc: glibcVersion(),
+    // Asked for when it is needed: Node's report takes some milliseconds.
+    get glibc() {
+      return (glibc ??= { version: glibcVersion() }).version;
+    },
     avx: hasAvx(),
     memory: limit > 0 && limit < total ? limit : total,
     ...(process.platform === "win32" && { msvc: hasMsvcRuntime() }),
     wsl: process.platform === "linux" && /microsoft/i.test(os.release()),
+    ...(nvidia !== undefined && { nvidia }),
   };
 }
 
@@ -51,8 +63,61 @@ function hasMsvcRuntime(): boolean {
   );
 }
 
+/** Where distributions, containers and Windows Subsystem for Linux have the driver's library. */
+const DRIVER_FOLDERS = [
+  "/usr/lib/x86_64-linux-gnu",
+  "/usr/lib64",
+  "/usr/lib",
+  "/usr/lib/wsl/lib",
+  "/usr/local/nvidia/lib64",
+  "/run/opengl-driver/lib",
+];
+
+/**
+ * Finds NVIDIA's driver by its files; loads nothing.
+ * @param root the file system's root; tests pass a folder
+ * @param searched LD_LIBRARY_PATH
+ */
+export function nvidiaDriver(
+  root = "/",
+  searched = process.env["LD_LIBRARY_PATH"],
+): NvidiaDriver | undefined {
+  const folders = [...(searched ?? "").split(":").filter(Boolean), ...DRIVER_FOLDERS];
+  if (!folders.some((folder) => existsSync(path.join(root, folder, "libcuda.so.1")))) return undefined;
+  try {
+    const text = readFileSync(path.join(root, "proc/driver/nvidia/version"), "latin1");
+    return { version: / (\d{3,}(?:\.\d+)+) /.exec(text)?.[1] };
+  } catch {
+    // The driver is that of Windows, or its kernel module isn't loaded.
+    return existsSync(path.join(root, "dev/dxg")) ? { version: undefined } : undefined;
+  }
+}
+
 /** Whether the dotted version `a` comes before `b`. */
 export const isOlder = (a: string, b: string): boolean => a.localeCompare(b, "en", { numeric: true }) < 0;
+
+/** Why the build for GPUs is no use on this machine, and what would help; undefined if it is. */
+export function gpuProblem(host: Host): { text: string; fix: string } | undefined {
+  if (`${host.platform}-${host.arch}` !== "linux-x64")
+    return {
+      text: `TensorFlow computes on NVIDIA's GPUs on Linux x64 only; this is ${host.platform}-${host.arch}.`,
+      fix: "On Windows, use Windows Subsystem for Linux.",
+    };
+  const { nvidia, wsl } = machineOf(host);
+  if (nvidia === undefined)
+    return {
+      text: "There is no NVIDIA driver, which has /proc/driver/nvidia and libcuda.so.1.",
+      fix: wsl
+        ? "Install NVIDIA's driver on Windows; Linux needs none of its own."
+        : "Install NVIDIA's driver. A container needs its runtime too: docker run --gpus all.",
+    };
+  if (nvidia.version !== undefined && isOlder(nvidia.version, OLDEST_DRIVER))
+    return {
+      text: `CUDA needs NVIDIA's driver ${OLDEST_DRIVER} or newer; this one is ${nvidia.version}.`,
+      fix: "Upgrade the driver.",
+    };
+  return undefined;
+}
 
 /** Why TensorFlow can't run on this machine, and what would help; undefined if it can. */
 export function machineProblem(host: Host): { text: string; fix: string } | undefined {

@@ -1,5 +1,5 @@
 import path from "node:path";
-import { TENSORFLOW_VERSION, type Host } from "./cache.ts";
+import { TENSORFLOW_VERSION, type Build, type Host } from "./cache.ts";
 
 /** Inputs of the compiler; all paths are absolute. */
 export interface CompileInput {
@@ -22,6 +22,8 @@ export interface Platform {
   uv: string;
   /** Files in the wheel's `tensorflow/` that are copied beside the binding, without their folders. */
   libraries: readonly string[];
+  /** Whether CUDA's libraries are fetched too, from the wheels that are pinned for the build. */
+  cuda?: boolean;
   /** The C++ compiler's calls, each a list of arguments. Undefined where only the prebuilt binding serves. */
   compile?: (input: CompileInput) => string[][];
 }
@@ -107,5 +109,10 @@ const PLATFORMS: Readonly<Record<string, Platform>> = {
   "win32-x64": windows,
 };
 
-export const findPlatform = ({ platform, arch }: Host): Platform | undefined =>
-  PLATFORMS[`${platform}-${arch}`];
+/** TensorFlow's build for NVIDIA's GPUs, which loads and computes without a GPU too. */
+const GPU: Readonly<Record<string, Platform>> = {
+  "linux-x64": { ...linux("tensorflow", "x86_64-manylinux_2_28"), cuda: true },
+};
+
+export const findPlatform = ({ platform, arch }: Host, build: Build = "cpu"): Platform | undefined =>
+  (build === "gpu" ? GPU : PLATFORMS)[`${platform}-${arch}`];

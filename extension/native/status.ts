@@ -1,10 +1,18 @@
 import { statSync } from "node:fs";
 import path from "node:path";
-import type { Device } from "../protocol/device.ts";
+import { Device } from "../protocol/device.ts";
 import type { NativeReport } from "../protocol/native.ts";
-import { BINDING_FILE, nativeDirectory, readManifest, thisHost, type Host, type Manifest } from "./cache.ts";
+import {
+  bindingOf,
+  nativeDirectory,
+  readManifest,
+  thisHost,
+  type Build,
+  type Host,
+  type Manifest,
+} from "./cache.ts";
 import { findBindingSources, missingTools } from "./install/compile.ts";
-import { machineProblem } from "./machine.ts";
+import { gpuProblem, machineOf, machineProblem } from "./machine.ts";
 import { findPlatform } from "./platforms.ts";
 
 export interface NativeStatus extends NativeReport {
@@ -12,14 +20,12 @@ export interface NativeStatus extends NativeReport {
   manifest?: Manifest;
 }
 
-const DEVICES: readonly Device[] = ["auto", "native", "wasm", "cpu"];
-
 /** Reads LAYERWISE_DEVICE; "auto" if unset. Throws a RangeError for an unknown device. */
 export function deviceOfEnvironment(env: NodeJS.ProcessEnv = process.env): Device {
   const value = env["LAYERWISE_DEVICE"] || "auto";
-  const device = DEVICES.find((name) => name === value);
+  const device = Device.options.find((name) => name === value);
   if (device === undefined)
-    throw new RangeError(`LAYERWISE_DEVICE: expected one of ${DEVICES.join(", ")}; got "${value}".`);
+    throw new RangeError(`LAYERWISE_DEVICE: expected one of ${Device.options.join(", ")}; got "${value}".`);
   return device;
 }
 
@@ -28,8 +34,31 @@ export function deviceOfEnvironment(env: NodeJS.ProcessEnv = process.env): Devic
  * later checks the hash of a file whose time changed but not its size.
  */
 export function nativeStatus(host: Host = thisHost()): NativeStatus {
-  const directory = nativeDirectory(host);
   const device = deviceOfEnvironment(host.env);
+  const gpu = gpuReport(host);
+  const wsl = host.platform === "linux" && machineOf(host).wsl;
+  return {
+    ...engineStatus(host, device, device === "gpu" ? "gpu" : "cpu"),
+    ...(gpu !== undefined && { gpu }),
+    ...(wsl && { wsl }),
+  };
+}
+
+/** Looks for names alone. */
+function gpuReport(host: Host): NativeReport["gpu"] {
+  const { nvidia } = machineOf(host);
+  const installed = inspect(nativeDirectory(host, "gpu"), "gpu").manifest !== undefined;
+  if (findPlatform(host, "gpu") === undefined || (nvidia === undefined && !installed)) return undefined;
+  const problem = gpuProblem(host);
+  return {
+    installed,
+    ...(problem !== undefined && { problem: `${problem.text} ${problem.fix}` }),
+    ...(nvidia?.version !== undefined && { driver: nvidia.version }),
+  };
+}
+
+function engineStatus(host: Host, device: Device, build: Build): NativeStatus {
+  const directory = nativeDirectory(host, build);
   if (device === "wasm" || device === "cpu")
     return {
       backend: device,
@@ -38,15 +67,16 @@ export function nativeStatus(host: Host = thisHost()): NativeStatus {
       directory,
       missing: [],
     };
-  if (findPlatform(host) === undefined)
+  if (findPlatform(host, build) === undefined)
     return {
       backend: "wasm",
       state: "unsupported",
-      reason: `There is no native engine for ${host.platform}-${host.arch}.`,
+      reason: `There is no native engine for ${build === "gpu" ? "GPUs on " : ""}${host.platform}-${host.arch}.`,
       directory,
       missing: [],
     };
-  const { manifest, problem } = inspect(directory);
+  const name = build === "gpu" ? "The native engine for GPUs" : "The native engine";
+  const { manifest, problem } = inspect(directory, build);
   if (manifest !== undefined && problem === undefined)
     return {
       backend: "tensorflow",
@@ -69,25 +99,25 @@ export function nativeStatus(host: Host = thisHost()): NativeStatus {
   const install =
     missing.length > 0
       ? `Installing it needs ${missing.join("; and ")}.`
-      : 'Install it with "layerwise engine install".';
+      : `Install it with "layerwise engine install${build === "gpu" ? " --gpu" : ""}".`;
   if (problem !== undefined)
     return {
       backend: "wasm",
       state: "broken",
-      reason: `The native engine is damaged (${problem}). ${install}`,
+      reason: `${name} is damaged (${problem}). ${install}`,
       directory,
       missing,
     };
   return {
     backend: "wasm",
     state: "not-installed",
-    reason: `The native engine is not installed. ${install}`,
+    reason: `${name} is not installed. ${install}`,
     directory,
     missing,
   };
 }
 
-function inspect(directory: string): { manifest?: Manifest; problem?: string } {
+function inspect(directory: string, build: Build): { manifest?: Manifest; problem?: string } {
   let manifest: Manifest | undefined;
   try {
     manifest = readManifest(directory);
@@ -95,7 +125,8 @@ function inspect(directory: string): { manifest?: Manifest; problem?: string } {
     return { problem: "its manifest can't be read" };
   }
   if (manifest === undefined) return {};
-  if (manifest.files[BINDING_FILE] === undefined) return { problem: `${BINDING_FILE} is missing` };
+  const binding = bindingOf(build);
+  if (manifest.files[binding] === undefined) return { problem: `${binding} is missing` };
   for (const [name, record] of Object.entries(manifest.files)) {
     const size = statSync(path.join(directory, name), { throwIfNoEntry: false })?.size;
     if (size === undefined) return { problem: `${name} is missing` };

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { Device } from "./device.ts";
 import { PngText } from "./pictures.ts";
 import { MetricValue } from "./run.ts";
 
@@ -129,7 +130,7 @@ export type EvaluationReport = v.InferOutput<typeof EvaluationReport>;
 export const SessionRequest = v.object({
   file: v.string(),
   exportName: v.string(),
-  device: v.picklist(["auto", "native", "wasm", "cpu"]),
+  device: Device,
   seed: v.optional(v.number()),
   /** Absolute path of the weights. */
   checkpoint: v.string(),

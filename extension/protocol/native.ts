@@ -8,6 +8,18 @@ export const NativeReport = v.object({
   state: v.picklist(["installed", "not-installed", "broken", "disabled", "unsupported"]),
   /** Why it isn't the native engine, in one line. */
   reason: v.optional(v.string()),
+  /** NVIDIA's driver and the build for GPUs, where there is either. */
+  gpu: v.optional(
+    v.object({
+      installed: v.boolean(),
+      /** Why a run on device "gpu" computes on the CPU, or what to do to have one, in one line. */
+      problem: v.optional(v.string()),
+      /** The driver's version, if it is known. */
+      driver: v.optional(v.string()),
+    }),
+  ),
+  /** Whether this is Linux in Windows. */
+  wsl: v.optional(v.boolean()),
   /** TensorFlow's version when installed. */
   version: v.optional(v.string()),
   /** The installation's folder, existing or not. */

@@ -41,7 +41,9 @@ export const ExecutorInfo = v.object({
   backend: v.picklist(["tensorflow", "wasm", "cpu"]),
   /** Such as "TensorFlow 2.21.0" or "tfjs 4.22.0 wasm (SIMD)". */
   version: v.string(),
-  /** Why not the native engine, in one line; absent when it is the native engine. */
+  /** Whether it is the native engine's build for GPUs. */
+  gpu: v.optional(v.boolean()),
+  /** Why not the native engine, or why its build for GPUs computes on the CPU, in one line. */
   reason: v.optional(v.string()),
 });
 export type ExecutorInfo = v.InferOutput<typeof ExecutorInfo>;

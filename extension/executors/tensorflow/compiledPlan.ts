@@ -4,6 +4,7 @@ import type { Plan } from "../../tensor/planning/barrier.ts";
 import { graphName, type Choice } from "../choices.ts";
 import { CALL_MS, MAX_INLINE_MACS } from "../tuning.ts";
 import { VaryingInputs } from "./feeding.ts";
+import { withoutGpuKernel } from "./gpu.ts";
 import { Blueprint } from "./graph/blueprint.ts";
 import { writeStep, type Graph } from "./graph/graphWriter.ts";
 import type { Context } from "./context.ts";
@@ -25,6 +26,8 @@ export class CompiledPlan {
   readonly #loop: LoopProgram;
   readonly #length = new CallLength();
   readonly #varying: VaryingInputs;
+  /** Ops of its graph that have no kernel for GPUs; undefined on the CPU. */
+  readonly #offGpu: readonly string[] | undefined;
   /** Inside an op, where that isn't the process's choice. */
   readonly #threads: number | undefined;
   /** Waits for the preparations of {@link prepare}. */
@@ -40,14 +43,17 @@ export class CompiledPlan {
     this.#sharded = sharded;
     this.#promoted = promoted;
     this.#blueprint = blueprint;
-    const { binding, counters } = context;
+    const { binding, counters, gpu } = context;
     this.#threads = chosenThreads()?.asked === true ? undefined : sharded.threads;
     // Shards run side by side, and a large step uses the threads of its kernels.
-    const alone = sharded.batch.count === 1 && sharded.weights === 0 && blueprint.cost <= MAX_INLINE_MACS;
+    const alone =
+      !gpu && sharded.batch.count === 1 && sharded.weights === 0 && blueprint.cost <= MAX_INLINE_MACS;
     const program = (graph: Graph): Program => new Program(context, graph, alone, this.#threads ?? 0);
-    this.#single = program(writeStep(blueprint, promoted));
+    const step = writeStep(blueprint, promoted);
+    this.#offGpu = gpu ? withoutGpuKernel(step.nodes.map(({ op }) => op)) : undefined;
+    this.#single = program(step);
     this.#varying = new VaryingInputs(this.#single.feeds, blueprint.plan);
-    this.#loop = new LoopProgram(blueprint, promoted, this.#varying, program);
+    this.#loop = new LoopProgram(blueprint, promoted, this.#varying, program, gpu);
     const single = this.#single;
     const loop = this.#loop;
     const varying = this.#varying;
@@ -98,6 +104,17 @@ export class CompiledPlan {
     const graph = graphName(plan, ops);
     const compiled = `${this.#single.size} TensorFlow nodes, one call`;
     const made = [{ graph, about: "graph", chosen: "compiled", why: compiled }];
+    if (this.#offGpu !== undefined)
+      made.push(
+        this.#offGpu.length === 0
+          ? { graph, about: "device", chosen: "GPU", why: "all ops have kernels for it" }
+          : {
+              graph,
+              about: "device",
+              chosen: `GPU, and the CPU for ${this.#offGpu.join(", ")}`,
+              why: "TensorFlow has no kernel of these for GPUs",
+            },
+      );
     if (plan.assigns.length + plan.lazy.length === 0) return made;
     const { count, why } = batch;
     made.push({ graph, about: "batch", chosen: count > 1 ? `in ${count} parts` : "whole", why });

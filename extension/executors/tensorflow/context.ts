@@ -17,4 +17,5 @@ export interface Context {
   readonly residences: Residences;
   readonly lazy: LazyValues;
   readonly counters: Counters;
+  readonly gpu: boolean;
 }

@@ -26,18 +26,24 @@ export class TensorFlowExecutor implements Executor {
   readonly #storages: StorageMemory;
   readonly #plans: PlanCache;
   readonly #small: SmallPlans;
+  readonly #gpu: boolean;
   /** The pipeline of the last training step: steps of it may be pending, and its gradients may be asked for. */
   #active: StepPipeline | undefined;
   readonly #lazy: LazyValues;
 
-  /** @param cores what a large step is sharded for; all there are by default */
-  constructor(binding: NativeBinding, cores = availableParallelism()) {
+  /**
+   * @param cores what a large step is sharded for; all there are by default
+   * @param gpu whether TensorFlow places ops on a GPU. What keeps cores busy would keep work off it: shards, own kernels, steps
+   * on the calling thread, and XLA's for the CPU
+   */
+  constructor(binding: NativeBinding, cores = availableParallelism(), gpu = false) {
     this.#binding = binding;
+    this.#gpu = gpu;
     this.#storages = new StorageMemory(binding, (program) => {
       if (this.#active?.writes(program) === true) this.flush();
     });
     this.#lazy = new LazyValues(binding);
-    const context = { binding, residences: this.#storages, lazy: this.#lazy, counters: this.counters };
+    const context = { binding, residences: this.#storages, lazy: this.#lazy, counters: this.counters, gpu };
     this.#plans = new PlanCache(context, cores, () => this.flush());
     this.#small = new SmallPlans(
       binding,
@@ -87,7 +93,7 @@ export class TensorFlowExecutor implements Executor {
 
   /** Whether the binding's own kernels run a plan. They don't where a training compiles its step, to have many in a call. */
   #isSmall(plan: Plan): boolean {
-    if (!runtime.policy.smallPlans || this.#plans.has(plan.key)) return false;
+    if (this.#gpu || !runtime.policy.smallPlans || this.#plans.has(plan.key)) return false;
     return !this.#plans.compilesAtOnce(plan) && this.#small.takes(plan);
   }
 

@@ -11,7 +11,7 @@ import {
 } from "../tuning.ts";
 import { CompiledPlan } from "./compiledPlan.ts";
 import type { Context } from "./context.ts";
-import { shardPlan } from "./sharding/shardedPlan.ts";
+import { shardPlan, wholePlan } from "./sharding/shardedPlan.ts";
 
 /** Decides which plans are compiled, and keeps them. */
 export class PlanCache {
@@ -103,8 +103,8 @@ export class PlanCache {
   }
 
   #made(plan: Plan, varied?: ReadonlySet<number>): CompiledPlan {
-    const { counters } = this.#context;
-    const sharded = shardPlan(plan, this.#cores);
+    const { counters, gpu } = this.#context;
+    const sharded = gpu ? wholePlan(plan) : shardPlan(plan, this.#cores);
     if (sharded.batch.count > 1) counters.sharded++;
     counters.compiled++;
     return new CompiledPlan(this.#context, sharded, varied);

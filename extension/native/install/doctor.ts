@@ -3,15 +3,22 @@ import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import type { EngineCheck } from "../../protocol/native.ts";
-import { cacheDirectory, TENSORFLOW_VERSION, thisHost, type Host } from "../cache.ts";
+import {
+  bindingOf,
+  cacheDirectory,
+  nativeDirectory,
+  TENSORFLOW_VERSION,
+  thisHost,
+  type Host,
+} from "../cache.ts";
 import { runCommand } from "./command.ts";
 import { findBindingSources, type BindingSources } from "./compile.ts";
 import { explainFailure, findWorkingDownloader, WHEEL_PYTHON } from "./download.ts";
 import { NativeError, systemErrorCode } from "../errors.ts";
-import { tryBinding } from "./firstLoad.ts";
+import { tryBinding, tryGpu } from "./firstLoad.ts";
 import { findDamage } from "../integrity.ts";
-import { gigabytes, NEEDED_BYTES } from "./libraries.ts";
-import { machineOf, machineProblem, SCARCE_MEMORY } from "../machine.ts";
+import { gigabytes, SIZES } from "./libraries.ts";
+import { gpuProblem, machineOf, machineProblem, SCARCE_MEMORY } from "../machine.ts";
 import { findPlatform } from "../platforms.ts";
 import { nativeStatus } from "../status.ts";
 import { findCompiler, toolsNotFound, type Downloader } from "./tools.ts";
@@ -47,9 +54,12 @@ export async function diagnose({ host = thisHost(), signal, binding }: DoctorOpt
   add("Machine", checkMachine(host));
   if (findPlatform(host) === undefined) return checks;
   add("Memory", checkMemory(host));
+  if (machineOf(host).wsl) add("Windows", checkWsl(host));
   const status = nativeStatus({ ...host, env });
+  const gpu = await checkGpu(host, device === "gpu", signal);
+  if (gpu !== undefined) add("GPU", gpu);
   const installed = status.state === "installed";
-  add("Folder", await checkFolder(host, installed ? 0 : NEEDED_BYTES.uv));
+  add("Folder", await checkFolder(host, installed ? 0 : SIZES.cpu.uv));
   if (status.manifest !== undefined) {
     const damaged = findDamage(status.directory, status.manifest);
     add(
@@ -90,6 +100,47 @@ function checkMachine(host: Host): Checked {
   return ok(`${host.platform}-${host.arch}${libc}${wsl ? ", in Windows Subsystem for Linux" : ""}`);
 }
 
+/** Explains Linux in Windows, and warns of what is slow or apart there. */
+function checkWsl(host: Host): Checked {
+  const text = "This is Linux in Windows: its engine, cache and driver are apart from those of Windows.";
+  const slow = [cacheDirectory(host), process.cwd()].find((folder) => /^\/mnt\/[a-z](\/|$)/.test(folder));
+  if (slow === undefined) return ok(text);
+  return {
+    state: "warning",
+    text: `${slow} is on a drive of Windows, which is slow from here.`,
+    fix: "Keep projects and LAYERWISE_CACHE below your home folder in Linux; in VS Code, open them with the WSL extension.",
+  };
+}
+
+/** The build for GPUs, where it is installed, wanted, or could be used. */
+async function checkGpu(host: Host, wanted: boolean, signal?: AbortSignal): Promise<Checked | undefined> {
+  const { gpu } = nativeStatus({ ...host, env: { ...host.env, LAYERWISE_DEVICE: "gpu" } });
+  if (gpu === undefined && !wanted) return undefined;
+  const found = gpuProblem(host);
+  if (gpu?.installed !== true) {
+    if (found !== undefined) return problem(found.text, found.fix);
+    const text = `There is an NVIDIA driver${gpu?.driver === undefined ? "" : ` ${gpu.driver}`}, but the engine's build for GPUs is not installed.`;
+    return {
+      state: wanted ? "problem" : "ok",
+      text,
+      fix: "Run layerwise engine install --gpu, then choose it with --device gpu.",
+    };
+  }
+  if (found !== undefined)
+    return { state: "warning", text: `${found.text} Device gpu computes on the CPU.`, fix: found.fix };
+  try {
+    const device = await tryGpu(path.join(nativeDirectory(host, "gpu"), bindingOf("gpu")), host, signal);
+    if (device) return ok(`TensorFlow ${TENSORFLOW_VERSION} finds a GPU; --device gpu uses it.`);
+    return problem(
+      "TensorFlow finds no GPU: device gpu computes on the CPU.",
+      "Run nvidia-smi: it says whether the driver works. CUDA_VISIBLE_DEVICES may hide the GPU.",
+    );
+  } catch (error) {
+    if (!(error instanceof NativeError)) throw error;
+    return problem(error.message, loadingFix(error.message));
+  }
+}
+
 function checkMemory(host: Host): Checked {
   const { memory } = machineOf(host);
   if (memory >= SCARCE_MEMORY) return ok(gigabytes(memory));
@@ -126,7 +177,9 @@ async function checkFolder(host: Host, needed: number): Promise<Checked> {
 
 async function checkLoading(directory: string, host: Host, signal?: AbortSignal): Promise<Checked> {
   try {
-    return ok(`TensorFlow ${await tryBinding(directory, host, signal)} loads from ${directory}`);
+    return ok(
+      `TensorFlow ${await tryBinding(path.join(directory, bindingOf("cpu")), host, signal)} loads from ${directory}`,
+    );
   } catch (error) {
     if (!(error instanceof NativeError)) throw error;
     const { message } = error;

@@ -1,12 +1,18 @@
-import path from "node:path";
 import { codeString } from "../../protocol/text/code.ts";
-import { BINDING_FILE, TENSORFLOW_VERSION, type Host } from "../cache.ts";
+import { TENSORFLOW_VERSION, type Host } from "../cache.ts";
 import { runCommand } from "./command.ts";
 import { NativeError } from "../errors.ts";
 
-/** Loads the binding of a folder in another process, and returns its TensorFlow version. */
-export async function tryBinding(directory: string, host: Host, signal?: AbortSignal): Promise<string> {
-  const script = `process.stdout.write(require(${codeString(path.join(directory, BINDING_FILE))}).TF_Version)`;
+/** Loads a binding in another process, and returns its TensorFlow version. */
+export const tryBinding = (binding: string, host: Host, signal?: AbortSignal): Promise<string> =>
+  evaluate(`require(${codeString(binding)}).TF_Version`, host, signal);
+
+/** Whether the binding of a build for GPUs finds one, in another process. */
+export const tryGpu = async (binding: string, host: Host, signal?: AbortSignal): Promise<boolean> =>
+  (await evaluate(`require(${codeString(binding)}).isUsingGpuDevice()`, host, signal)) === "true";
+
+async function evaluate(expression: string, host: Host, signal: AbortSignal | undefined): Promise<string> {
+  const script = `process.stdout.write(String(${expression}))`;
   const { code, stdout, output } = await runCommand(process.execPath, ["--eval", script], {
     // In the extension host, the executable is VS Code itself.
     env: { ...host.env, TF_CPP_MIN_LOG_LEVEL: "3", ELECTRON_RUN_AS_NODE: "1" },

@@ -4,12 +4,15 @@ import path from "node:path";
 import type { InstallProgress } from "../../protocol/native.ts";
 import {
   BINDING_FILE,
+  bindingOf,
   cacheDirectory,
   downloadsDirectory,
   nativeDirectory,
+  placeInEngine,
   TENSORFLOW_VERSION,
   TFJS_NODE_VERSION,
   thisHost,
+  type Build,
   type Host,
   type Manifest,
 } from "../cache.ts";
@@ -19,7 +22,7 @@ import { tryBinding } from "./firstLoad.ts";
 import { findDamage, hashFile, writeManifest } from "../integrity.ts";
 import { fetchLibraries, type Report } from "./libraries.ts";
 import { withLock } from "./lock.ts";
-import { machineProblem } from "../machine.ts";
+import { gpuProblem, machineProblem } from "../machine.ts";
 import { findPlatform, type Platform } from "../platforms.ts";
 import { nativeStatus } from "../status.ts";
 
@@ -27,6 +30,8 @@ export interface InstallOptions {
   onProgress?: (progress: InstallProgress) => void;
   signal?: AbortSignal | undefined;
   host?: Host;
+  /** By default, the one for the CPU. */
+  build?: Build;
   /** Sources to compile; by default those that ship with Layerwise. */
   binding?: BindingSources;
   /** Loads the binding of a folder in another process and returns its TensorFlow version. */
@@ -50,15 +55,17 @@ const SHARE = { download: 0.5, unpack: 0.35, compile: 0.1, verify: 0.05 };
  * Rejects with a {@link NativeError} whose one-line message says what is missing, or with the signal's reason.
  */
 export async function installNative(options: InstallOptions = {}): Promise<InstallResult> {
-  const host = options.host ?? thisHost();
-  const directory = nativeDirectory(host);
-  const platform = findPlatform(host);
+  const { host = thisHost(), build = "cpu" } = options;
+  const directory = nativeDirectory(host, build);
+  const platform = findPlatform(host, build);
+  const gpu = build === "gpu" ? gpuProblem(host) : undefined;
+  if (gpu !== undefined) throw new NativeError("unsupported-machine", `${gpu.text} ${gpu.fix}`);
   if (platform === undefined)
     throw new NativeError(
       "unsupported-platform",
       `There is no native engine for ${host.platform}-${host.arch}.`,
     );
-  if (isComplete(host)) return { directory, installed: false };
+  if (isComplete(host, build)) return { directory, installed: false };
   const unfit = machineProblem(host);
   if (unfit !== undefined) throw new NativeError("unsupported-machine", `${unfit.text} ${unfit.fix}`);
   const report = reporter(options.onProgress);
@@ -72,8 +79,8 @@ export async function installNative(options: InstallOptions = {}): Promise<Insta
         onWait: () => report("wait", 0, "Waiting for another installation of the native engine"),
       },
       async () => {
-        if (isComplete(host)) return { directory, installed: false };
-        await install({ ...options, host, directory, platform, binding, report });
+        if (isComplete(host, build)) return { directory, installed: false };
+        await install({ ...options, host, build, directory, platform, binding, report });
         return { directory, installed: true };
       },
     );
@@ -95,6 +102,7 @@ function requireTools(host: Host, binding: BindingSources): void {
 
 interface Job extends InstallOptions {
   host: Host;
+  build: Build;
   directory: string;
   platform: Platform;
   binding: BindingSources;
@@ -102,12 +110,12 @@ interface Job extends InstallOptions {
 }
 
 async function install(job: Job): Promise<void> {
-  const { host, directory, platform, signal, report } = job;
+  const { host, build, directory, platform, signal, report } = job;
   const staging = `${directory}.partial`;
   await fs.rm(staging, { recursive: true, force: true });
   await fs.mkdir(staging, { recursive: true });
   try {
-    const { wheel, hashes } = await fetchLibraries({
+    const { wheels, hashes } = await fetchLibraries({
       ...job,
       staging,
       headers: job.binding.prebuilt === undefined,
@@ -120,13 +128,13 @@ async function install(job: Job): Promise<void> {
     await makeBinding({
       ...job,
       headers: path.join(staging, "include"),
-      libraries: staging,
+      libraries: path.dirname(path.join(staging, bindingOf(build))),
       scratch: path.join(staging, "scratch"),
-      output: path.join(staging, BINDING_FILE),
+      output: path.join(staging, bindingOf(build)),
     });
     await fs.rm(path.join(staging, "include"), { recursive: true, force: true });
     report("verify", 0, "Loading it for the first time");
-    const version = await (job.tryBinding ?? tryBinding)(staging, host, signal);
+    const version = await (job.tryBinding ?? tryBinding)(path.join(staging, bindingOf(build)), host, signal);
     if (version !== TENSORFLOW_VERSION)
       throw new NativeError(
         "load-failed",
@@ -134,7 +142,9 @@ async function install(job: Job): Promise<void> {
       );
     const files: Manifest["files"] = {};
     const own = Object.keys(job.binding.prebuilt?.files ?? { [BINDING_FILE]: "" });
-    for (const name of [...platform.libraries.map((one) => path.basename(one)), ...own]) {
+    const cuda = Object.keys(hashes).filter((name) => name.startsWith("nvidia/"));
+    const placed = [...platform.libraries.map((one) => path.basename(one)), ...own];
+    for (const name of [...placed.map((one) => placeInEngine(build, one)), ...cuda]) {
       const file = path.join(staging, name);
       const { size, mtimeMs } = statSync(file);
       files[name] = { size, mtimeMs, sha256: hashes[name] ?? hashFile(file) };
@@ -148,7 +158,7 @@ async function install(job: Job): Promise<void> {
     });
     signal?.throwIfAborted();
     await replaceDirectory(staging, directory);
-    if (wheel !== undefined) await fs.rm(wheel, { force: true });
+    for (const wheel of wheels) await fs.rm(wheel, { force: true });
     report("verify", 1, "The native engine is installed");
   } finally {
     await fs.rm(staging, { recursive: true, force: true });
@@ -164,8 +174,9 @@ async function replaceDirectory(from: string, to: string): Promise<void> {
   await fs.rm(old, { recursive: true, force: true });
 }
 
-function isComplete(host: Host): boolean {
-  const { directory, manifest } = nativeStatus({ ...host, env: { ...host.env, LAYERWISE_DEVICE: "auto" } });
+function isComplete(host: Host, build: Build): boolean {
+  const device = build === "gpu" ? "gpu" : "auto";
+  const { directory, manifest } = nativeStatus({ ...host, env: { ...host.env, LAYERWISE_DEVICE: device } });
   return manifest !== undefined && findDamage(directory, manifest) === undefined;
 }
 
@@ -212,16 +223,17 @@ export async function removeNative(
   options: { host?: Host; signal?: AbortSignal | undefined; onWait?: () => void } = {},
 ): Promise<boolean> {
   const host = options.host ?? thisHost();
-  const directory = nativeDirectory(host);
-  const parents = [path.dirname(directory), downloadsDirectory(host)];
+  const [cpu, gpu] = [nativeDirectory(host, "cpu"), nativeDirectory(host, "gpu")];
+  const parents = [path.dirname(cpu), downloadsDirectory(host)];
   if (!parents.some((folder) => existsSync(folder))) return false;
-  const found = existsSync(directory);
+  const found = existsSync(cpu) || existsSync(gpu);
+  const removeAll = async (): Promise<void> => {
+    for (const parent of parents)
+      for (const name of await fs.readdir(parent).catch(() => []))
+        if (!name.endsWith(".lock")) await fs.rm(path.join(parent, name), { recursive: true, force: true });
+  };
   try {
-    await withLock(`${directory}.lock`, options, async () => {
-      for (const parent of parents)
-        for (const name of await fs.readdir(parent).catch(() => []))
-          if (!name.endsWith(".lock")) await fs.rm(path.join(parent, name), { recursive: true, force: true });
-    });
+    await withLock(`${cpu}.lock`, options, () => withLock(`${gpu}.lock`, options, removeAll));
   } catch (error) {
     throw explainSystemError(error, host);
   }

@@ -2,25 +2,37 @@ import fs from "node:fs/promises";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import type { InstallProgress } from "../../protocol/native.ts";
-import { cacheDirectory, downloadsDirectory, TENSORFLOW_VERSION, type Host } from "../cache.ts";
+import {
+  cacheDirectory,
+  downloadsDirectory,
+  placeInEngine,
+  TENSORFLOW_VERSION,
+  type Build,
+  type Host,
+} from "../cache.ts";
 import { downloadWheel, findWorkingDownloader, WHEEL_PYTHON } from "./download.ts";
 import { NativeError } from "../errors.ts";
-import { allowedWheels, unknownWheel } from "./pins.ts";
+import { machineOf, OWN_MEMORY } from "../machine.ts";
+import { allowedWheels, cudaRequirements, unknownWheel } from "./pins.ts";
 import type { Platform } from "../platforms.ts";
 import type { Downloader } from "./tools.ts";
 import { takeFiles, unpackWithUv } from "./uv.ts";
 import { extractWheel } from "./wheel.ts";
 
-/** Disk space for the download and the unpacked files, with a margin: uv unpacks the whole wheel. */
-export const NEEDED_BYTES = { pip: 1.4e9, uv: 2e9 };
+/** Sizes of a build in bytes: its download, and the disk it needs meanwhile, with a margin. uv unpacks whole wheels. */
+export const SIZES: Readonly<Record<Build, { download: number; pip: number; uv: number }>> = {
+  cpu: { download: 0.3e9, pip: 1.4e9, uv: 2e9 },
+  gpu: { download: 3.4e9, pip: 10e9, uv: 8e9 },
+};
 
-/** Size of an unpacked wheel, for uv's progress; TensorFlow's have 1.2 to 1.3 GB. */
-const UNPACKED_BYTES = 1.25e9;
+/** Size limit of a wheel of the build for GPUs, above any of them. */
+const MOST_GPU_WHEEL_BYTES = 2e9;
 
 export type Report = (phase: InstallProgress["phase"], fraction: number, text: string) => void;
 
 export interface LibraryJob {
   host: Host;
+  build: Build;
   platform: Platform;
   /** Receives the libraries. */
   staging: string;
@@ -31,71 +43,132 @@ export interface LibraryJob {
 }
 
 export interface Libraries {
-  /** The downloaded wheel, which the caller removes; uv leaves none. */
-  wheel?: string;
+  /** The downloaded wheels, which the caller removes; uv leaves none. */
+  wheels: readonly string[];
   /** In hex, by name. */
   hashes: Record<string, string>;
 }
 
-/** Fetches TensorFlow's libraries from an earlier attempt's wheel, or else with pip or uv. */
+/** A wheel, and what to do with it. */
+interface Wanted {
+  readonly requirement: string;
+  /** More arguments for pip. */
+  readonly pip: readonly string[];
+  /** Its kept download. */
+  readonly wheel: string;
+  readonly title: string;
+  /** Size when unpacked, for uv's progress. */
+  readonly bytes: number;
+  /** Target of a file to unpack. */
+  readonly place: (name: string) => string | undefined;
+  /** Targets without which it is another wheel. */
+  readonly needed: readonly string[];
+}
+
+/** Fetches TensorFlow's libraries, and CUDA's for GPUs, from an earlier attempt's wheels, or else with pip or uv. */
 export async function fetchLibraries(job: LibraryJob): Promise<Libraries> {
-  const { host, platform, signal } = job;
-  const wheel = path.join(
-    downloadsDirectory(host),
-    `${platform.requirement.replace("==", "-")}-${host.platform}-${host.arch}.whl`,
-  );
-  if (existsSync(wheel))
-    try {
-      return await extract(job, wheel);
-    } catch (error) {
-      if (!isBadWheel(error)) throw error;
-      await fs.rm(wheel, { force: true });
-    }
-  const folder = path.dirname(wheel);
-  await fs.mkdir(folder, { recursive: true });
-  const downloader = await findWorkingDownloader(host, folder, signal);
-  const needed = NEEDED_BYTES[downloader.kind];
-  const free = await requireSpace(host, folder, needed);
-  job.report(
-    "download",
-    0,
-    `${TITLE} with ${downloader.kind} (0.3 GB; needs ${gigabytes(needed)} of disk, ${gigabytes(free)} are free)`,
-  );
-  if (downloader.kind === "uv") return unpack(job, downloader, `${wheel}.unpacked`);
-  await download(job, downloader, wheel);
-  try {
-    return await extract(job, wheel);
-  } catch (error) {
-    if (isBadWheel(error)) await fs.rm(wheel, { force: true });
-    throw error;
+  const wanted = wantedWheels(job);
+  const part =
+    (i: number): Report =>
+    (phase, fraction, text) =>
+      job.report(phase, (i + fraction) / wanted.length, text);
+  const folder = downloadsDirectory(job.host);
+  let found: Promise<Downloader> | undefined;
+  const downloader = (): Promise<Downloader> => (found ??= prepare(job, folder));
+  const hashes: Record<string, string> = {};
+  const wheels: string[] = [];
+  const kept = wanted.map(({ wheel }) => existsSync(wheel));
+  for (const [i, one] of wanted.entries()) {
+    if (kept[i] === true) continue;
+    const step = { ...job, report: part(i) };
+    const tool = await downloader();
+    if (tool.kind === "uv") Object.assign(hashes, await unpack(step, tool, one));
+    else await download(step, tool, one);
   }
+  for (const [i, one] of wanted.entries()) {
+    if (!existsSync(one.wheel)) continue;
+    const step = { ...job, report: part(i) };
+    const again = async (error: unknown): Promise<Record<string, string>> => {
+      if (!isBadWheel(error)) throw error;
+      await fs.rm(one.wheel, { force: true });
+      if (kept[i] !== true) throw error;
+      const tool = await downloader();
+      if (tool.kind === "uv") return unpack(step, tool, one);
+      await download(step, tool, one);
+      return extract(step, one);
+    };
+    Object.assign(hashes, await extract(step, one).catch(again));
+    wheels.push(one.wheel);
+  }
+  return { wheels, hashes };
 }
 
 const isBadWheel = (error: unknown): boolean =>
   error instanceof NativeError && ["corrupt-download", "unknown-wheel"].includes(error.code);
 
+/** Finds what downloads, and says what that takes. Throws if there is too little space. */
+async function prepare({ host, build, signal, report }: LibraryJob, folder: string): Promise<Downloader> {
+  await fs.mkdir(folder, { recursive: true });
+  const downloader = await findWorkingDownloader(host, folder, signal);
+  const needed = SIZES[build][downloader.kind];
+  const free = await requireSpace(host, folder, needed);
+  const size = gigabytes(SIZES[build].download);
+  report(
+    "download",
+    0,
+    `${titleOf(build)} with ${downloader.kind} (${size}; needs ${gigabytes(needed)} of disk, ${gigabytes(free)} are free; ` +
+      `then ${gigabytes(OWN_MEMORY)} of memory, there are ${gigabytes(machineOf(host).memory)})`,
+  );
+  return downloader;
+}
+
+function wantedWheels({ host, build, platform, headers }: LibraryJob): Wanted[] {
+  const { requirement, pip = [], libraries } = platform;
+  const wheel = (name: string): string =>
+    path.join(downloadsDirectory(host), `${name.replace("==", "-")}-${host.platform}-${host.arch}.whl`);
+  const tensorflow: Wanted = {
+    requirement,
+    pip,
+    wheel: wheel(requirement),
+    title: titleOf(build),
+    bytes: build === "gpu" ? 1.9e9 : 1.25e9,
+    place: (name) => placeOf(name, build, platform, headers),
+    needed: libraries.map((name) => placeInEngine(build, path.basename(name))),
+  };
+  if (platform.cuda !== true) return [tensorflow];
+  const cuda = cudaRequirements().map((requirement): Wanted => ({
+    requirement,
+    pip: [],
+    wheel: wheel(requirement),
+    title: `Downloading ${requirement.replace("==", " ")}`,
+    bytes: 0.6e9,
+    place: cudaPlaceOf,
+    needed: [],
+  }));
+  return [tensorflow, ...cuda];
+}
+
 /** Unpacks a wheel if its hash is allowed. */
 async function extract(
-  { host, platform, staging, headers, signal, report }: LibraryJob,
-  wheel: string,
-): Promise<Libraries> {
-  const allowed = allowedWheels(host);
+  { host, build, staging, signal, report }: LibraryJob,
+  { requirement, wheel, place, needed }: Wanted,
+): Promise<Record<string, string>> {
+  const allowed = allowedWheels(host, build);
   const hashes = await extractWheel(wheel, {
     admit: (sha256) => {
-      if (!allowed.has(sha256)) throw unknownWheel(platform.requirement, sha256);
+      if (!allowed.has(sha256)) throw unknownWheel(requirement, sha256);
     },
-    place: (name) => placeOf(name, platform, headers),
+    place,
     directory: staging,
     signal,
     onProgress: (fraction) => report("unpack", fraction, "Unpacking TensorFlow"),
   });
-  requireLibraries(hashes, platform, path.basename(wheel));
-  return { wheel, hashes };
+  requireFiles(hashes, needed, path.basename(wheel));
+  return hashes;
 }
 
-function requireLibraries(hashes: Record<string, string>, platform: Platform, wheel: string): void {
-  const names = platform.libraries.map((name) => path.basename(name));
-  const absent = names.filter((name) => hashes[name] === undefined);
+function requireFiles(hashes: Record<string, string>, needed: readonly string[], wheel: string): void {
+  const absent = needed.filter((name) => hashes[name] === undefined);
   if (absent.length > 0) throw new NativeError("corrupt-download", `${wheel} holds no ${absent.join(", ")}.`);
 }
 
@@ -112,18 +185,20 @@ async function requireSpace(host: Host, folder: string, needed: number): Promise
 /** A size such as "1.4 GB". */
 export const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
 
-const TITLE = `Downloading TensorFlow ${TENSORFLOW_VERSION}`;
+const titleOf = (build: Build): string =>
+  `Downloading TensorFlow ${TENSORFLOW_VERSION}${build === "gpu" ? " for GPUs" : ""}`;
 
 async function download(
-  { host, platform, signal, report }: LibraryJob,
+  { host, build, signal, report }: LibraryJob,
   downloader: Downloader,
-  wheel: string,
+  { requirement, pip, wheel, title }: Wanted,
 ): Promise<void> {
   await downloadWheel({
     downloader,
-    requirement: platform.requirement,
-    options: platform.pip ?? [],
+    requirement,
+    options: pip,
     target: wheel,
+    ...(build === "gpu" && { most: MOST_GPU_WHEEL_BYTES }),
     host,
     signal,
     onProgress: (bytes, total) =>
@@ -131,34 +206,37 @@ async function download(
       report(
         "download",
         Math.min(bytes / total, 1),
-        `${TITLE} (${(Math.min(bytes, total) / 1e6).toFixed(0)} of ${(total / 1e6).toFixed(0)} MB)`,
+        `${title} (${(Math.min(bytes, total) / 1e6).toFixed(0)} of ${(total / 1e6).toFixed(0)} MB)`,
       ),
   });
 }
 
-async function unpack(job: LibraryJob, downloader: Downloader, folder: string): Promise<Libraries> {
-  const { host, platform, staging, headers, signal, report } = job;
-  const title = `${TITLE} with uv`;
+async function unpack(
+  { host, build, platform, staging, signal, report }: LibraryJob,
+  downloader: Downloader,
+  { requirement, wheel, title, bytes: expected, place, needed }: Wanted,
+): Promise<Record<string, string>> {
+  const folder = `${wheel}.unpacked`;
   await fs.rm(folder, { recursive: true, force: true });
   try {
     await unpackWithUv({
       downloader,
-      requirement: platform.requirement,
+      requirement,
       folder,
-      allowed: allowedWheels(host),
+      allowed: allowedWheels(host, build),
       platform: platform.uv,
       python: WHEEL_PYTHON,
       host,
       signal,
       onBytes: (bytes) => {
-        const share = Math.min(bytes / UNPACKED_BYTES, 1);
-        report("download", share, `${title} (${(share * 100).toFixed(0)} % unpacked)`);
+        const share = Math.min(bytes / expected, 1);
+        report("download", share, `${title} with uv (${(share * 100).toFixed(0)} % unpacked)`);
       },
     });
-    const hashes = await takeFiles(folder, (name) => placeOf(name, platform, headers), staging);
-    requireLibraries(hashes, platform, platform.requirement);
+    const hashes = await takeFiles(folder, place, staging);
+    requireFiles(hashes, needed, requirement);
     report("unpack", 1, "Unpacking TensorFlow");
-    return { hashes };
+    return hashes;
   } finally {
     await fs.rm(folder, { recursive: true, force: true });
   }
@@ -171,9 +249,19 @@ const NOTICES = "THIRD_PARTY_NOTICES.txt";
 const HEADERS =
   /^tensorflow\/(include\/(?:tensorflow\/c\/(?:eager\/)?|tensorflow\/core\/platform\/|tsl\/platform\/|xla\/tsl\/c\/)[^/]+\.h)$/;
 
-function placeOf(name: string, platform: Platform, headers: boolean): string | undefined {
+function placeOf(name: string, build: Build, platform: Platform, headers: boolean): string | undefined {
   const inside = name.slice("tensorflow/".length);
   if (name.startsWith("tensorflow/") && [...platform.libraries, NOTICES].includes(inside))
-    return path.basename(inside);
+    return placeInEngine(build, path.basename(inside));
   return headers ? HEADERS.exec(name)?.[1] : undefined;
+}
+
+/** Of CUDA: the libraries, what XLA compiles with, and the licences. */
+const CUDA_FILES = /^nvidia\/[^/]+\/(?:lib\/[^/]+\.so[^/]*|bin\/ptxas|nvvm\/libdevice\/[^/]+)$/;
+const CUDA_LICENCE = /^(nvidia_[^/]+)\.dist-info\/(?:licenses\/)?(licen[sc]e[^/]*)$/i;
+
+function cudaPlaceOf(name: string): string | undefined {
+  if (CUDA_FILES.test(name)) return name;
+  const [, distribution, licence] = CUDA_LICENCE.exec(name) ?? [];
+  return licence === undefined ? undefined : `nvidia/${distribution}-${licence}`;
 }

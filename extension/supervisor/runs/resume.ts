@@ -85,6 +85,7 @@ export const FORCE_HINT =
 
 function deviceOf({ executor }: RunRecord): Device {
   if (executor === undefined) return "auto";
+  if (executor.gpu === true) return "gpu";
   return executor.backend === "tensorflow" ? "native" : executor.backend;
 }
 

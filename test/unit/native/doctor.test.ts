@@ -1,10 +1,11 @@
 import fs from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { describeChecks } from "../../../extension/cli/engineCommand.ts";
+import { describeChecks, describeStatus } from "../../../extension/cli/engineCommand.ts";
 import { nativeDirectory } from "../../../extension/native/cache.ts";
 import { diagnose, loadingFix } from "../../../extension/native/install/doctor.ts";
 import { installNative } from "../../../extension/native/install/install.ts";
+import { nativeStatus } from "../../../extension/native/status.ts";
 import type { EngineCheck } from "../../../extension/protocol/native.ts";
 import { FakeMachine } from "./fakes.ts";
 
@@ -92,6 +93,22 @@ describe.skipIf(process.platform === "win32")("the doctor", () => {
     });
     expect(find(checks, "Environment")?.fix).toBe("Unset LAYERWISE_DEVICE.");
     expect(find(checks, "Machine")?.text).toContain("Windows Subsystem for Linux");
+  });
+
+  test("explains Linux in Windows, and warns of Windows' drives", async () => {
+    const machine = machineWith(VERSIONS);
+    expect(find(await diagnosed(machine), "Windows")).toBeUndefined();
+    machine.host.machine = { ...machine.host.machine!, wsl: true };
+    expect(find(await diagnosed(machine), "Windows")).toMatchObject({
+      state: "ok",
+      text: expect.stringContaining("apart from those of Windows"),
+    });
+    machine.host.env["LAYERWISE_CACHE"] = "/mnt/c/Users/me/cache";
+    expect(find(await diagnosed(machine), "Windows")).toMatchObject({
+      state: "warning",
+      text: "/mnt/c/Users/me/cache is on a drive of Windows, which is slow from here.",
+    });
+    expect(describeStatus(nativeStatus(machine.host))).toContain("Windows:        this is Linux in Windows");
   });
 
   test.skipIf(process.getuid?.() === 0)("finds a folder that can't be written to", async () => {

@@ -36,13 +36,13 @@ describe.skipIf(process.platform === "win32")("the cache folder", () => {
 });
 
 describe("LAYERWISE_DEVICE", () => {
-  test.each([undefined, "", "auto", "native", "wasm", "cpu"])("%s", (value) => {
+  test.each([undefined, "", "auto", "native", "gpu", "wasm", "cpu"])("%s", (value) => {
     expect(deviceOfEnvironment({ LAYERWISE_DEVICE: value })).toBe(value || "auto");
   });
 
   test("anything else", () => {
-    expect(() => deviceOfEnvironment({ LAYERWISE_DEVICE: "gpu" })).toThrow(
-      new RangeError('LAYERWISE_DEVICE: expected one of auto, native, wasm, cpu; got "gpu".'),
+    expect(() => deviceOfEnvironment({ LAYERWISE_DEVICE: "tpu" })).toThrow(
+      new RangeError('LAYERWISE_DEVICE: expected one of auto, native, gpu, wasm, cpu; got "tpu".'),
     );
   });
 

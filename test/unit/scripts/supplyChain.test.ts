@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import { Ajv } from "ajv";
 import { describe, expect, test } from "vitest";
 import { TENSORFLOW_VERSION } from "../../../extension/native/cache.ts";
-import { allowedWheels } from "../../../extension/native/install/pins.ts";
+import gpuWheels from "../../../extension/native/install/gpuWheels.json";
+import { allowedWheels, cudaRequirements } from "../../../extension/native/install/pins.ts";
 import { findPlatform } from "../../../extension/native/platforms.ts";
 import wheels from "../../../extension/native/install/wheels.json";
 import lock from "../../../package-lock.json";
@@ -70,6 +71,17 @@ describe("TensorFlow's wheels", () => {
     }
     expect(allowedWheels(host(platform, arch))).toEqual(new Set(Object.values(files)));
     expect(new Set(Object.values(files)).size).toBe(platform === "win32" ? 1 : 4);
+  });
+
+  test("are pinned for GPUs, with those of CUDA's libraries", () => {
+    const gpu = Object.entries(gpuWheels);
+    for (const [, hash] of gpu) expect(hash).toMatch(/^[0-9a-f]{64}$/);
+    const tensorflow = gpu.filter(([name]) => name.startsWith(`tensorflow-${TENSORFLOW_VERSION}-`));
+    expect(tensorflow).toHaveLength(4);
+    expect(cudaRequirements()).toHaveLength(gpu.length - tensorflow.length);
+    for (const requirement of cudaRequirements()) expect(requirement).toMatch(/^nvidia-[a-z0-9-]+==[\d.]+$/);
+    expect(allowedWheels(host("linux", "x64"), "gpu")).toEqual(new Set(Object.values(gpuWheels)));
+    expect(allowedWheels(host("linux", "x64"))).not.toContain(gpu[0]![1]);
   });
 
   test("are pinned for every platform that has a native engine", () => {

@@ -16,7 +16,8 @@ import {
 import type { Blueprint } from "./blueprint.ts";
 
 /** Why XLA isn't to compute a training step, however often it comes; undefined for one that suits it. */
-export function whyNotXla({ plan, cost }: Blueprint): string | undefined {
+export function whyNotXla({ plan, cost }: Blueprint, gpu: boolean): string | undefined {
+  if (gpu) return "it was measured on CPUs only";
   if (plan.assigns.length === 0) return "it is no training step";
   const strange = plan.nodes.find((node) => !suits(node));
   if (strange !== undefined) return `${strange.op.name} is not for XLA`;

@@ -43,6 +43,18 @@ export function shardPlan(recorded: Plan, cores: number): ShardedPlan {
   };
 }
 
+/** A plan for a GPU, whose kernels take the whole batch. */
+export function wholePlan(recorded: Plan): ShardedPlan {
+  return {
+    plan: simplified(recorded),
+    storages: recorded.assigns.map(({ storage }) => ({ storage, shards: [storage] })),
+    batch: { count: 1, why: "a GPU's kernels take the whole batch" },
+    weights: 0,
+    threads: undefined,
+    ops: recorded.nodes.length,
+  };
+}
+
 /** A plan with cheaper ops for what gradients record. */
 function simplified(plan: Plan): Plan {
   const sums = sliceSums(plan);

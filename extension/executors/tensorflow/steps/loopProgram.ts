@@ -28,18 +28,22 @@ export class LoopProgram {
   readonly #varying: VaryingInputs;
   readonly #program: (graph: Graph) => Program;
 
-  /** @param program opens a graph */
+  /**
+   * @param program opens a graph
+   * @param gpu whether it computes on a GPU
+   */
   constructor(
     blueprint: Blueprint,
     promoted: ReadonlySet<number>,
     varying: VaryingInputs,
     program: (graph: Graph) => Program,
+    gpu: boolean,
   ) {
     this.#blueprint = blueprint;
     this.#promoted = promoted;
     this.#varying = varying;
     this.#program = program;
-    this.#whyNotXla = whyNotXla(blueprint);
+    this.#whyNotXla = whyNotXla(blueprint, gpu);
     if (this.#whyNotXla === undefined) this.name = blueprint.plan.graph;
   }
 
