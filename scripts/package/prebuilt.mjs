@@ -239,7 +239,7 @@ exports:
 `;
 
 /** @returns {Promise<string>} Zig's program, which pip installs at the first use. */
-async function findZig() {
+export async function findZig() {
   const folder = path.join(cacheFolder(), `zig-${ZIG}`);
   const zig = path.join(folder, "ziglang", process.platform === "win32" ? "zig.exe" : "zig");
   if (fs.existsSync(zig)) return zig;

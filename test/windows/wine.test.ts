@@ -2,15 +2,17 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
+import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
+import packageJson from "../../package.json";
 import type { Host } from "../../extension/native/cache.ts";
 import { findBindingSources } from "../../extension/native/install/compile.ts";
 import { installNative } from "../../extension/native/install/install.ts";
 import { findPrebuilt } from "../../extension/native/install/prebuilt.ts";
 import { packageLibrary } from "../../scripts/package/npm.mjs";
-import { prebuiltBindings } from "../../scripts/package/prebuilt.mjs";
+import { findZig, prebuiltBindings } from "../../scripts/package/prebuilt.mjs";
 import { cacheFolder } from "../../scripts/torch.mjs";
 import { hasNative } from "../engines.ts";
 
@@ -57,6 +59,18 @@ try {
 }
 `;
 
+/** Examples, the commands for them, how many losses they print, and by how much these may differ. */
+const TRAININGS: [name: string, command: string, losses: number, tolerance: number][] = [
+  ["digits", "train", 20, 3e-4],
+  ["tutorial", "run", 10, 3e-4],
+  ["iris", "train", 10, 3e-4],
+  ["names", "train", 8, 3e-4],
+  ["autoencoder", "train", 10, 3e-4],
+];
+
+const printedLosses = (text: string): number[] =>
+  [...text.matchAll(/^Epoch \[\d+\/\d+\], Loss: (\d+\.\d+)/gm)].map(([, loss]) => Number(loss));
+
 describe.skipIf(why !== undefined)("Windows' Node under Wine", () => {
   /** Kept for the next time: the engine has 1 GB. */
   const folder = path.join(cacheFolder(), "windows-test");
@@ -72,14 +86,17 @@ describe.skipIf(why !== undefined)("Windows' Node under Wine", () => {
     machine: { glibc: undefined, avx: undefined, memory: 8e9, wsl: false, msvc: true },
   };
 
-  /** Runs Windows' Node. Its output goes to a file: Wine's pipes fail. */
-  function run(args: string[], env: Record<string, string> = {}) {
+  /** Runs Windows' Node. */
+  const run = (args: string[], env: Record<string, string> = {}) => wine([node, ...args], env);
+
+  /** Runs a program of Windows. Its output goes to a file: Wine's pipes fail. */
+  function wine(command: string[], env: Record<string, string> = {}) {
     const [out, errors] = ["out.txt", "errors.txt"].map((name) => path.join(project, name)) as [
       string,
       string,
     ];
     const [stdout, stderr] = [fs.openSync(out, "w"), fs.openSync(errors, "w")];
-    const { status } = spawnSync("wine", [node, ...args], {
+    const { status } = spawnSync("wine", command, {
       cwd: project,
       stdio: ["ignore", stdout, stderr],
       timeout: 200_000,
@@ -88,12 +105,35 @@ describe.skipIf(why !== undefined)("Windows' Node under Wine", () => {
         WINEPREFIX: path.join(folder, "prefix"),
         WINEDEBUG: "-all",
         LAYERWISE_CACHE: windowsPath(path.join(folder, "cache")),
+        LAYERWISE_NO_CHECK: "1",
+        // layerwise.cmd finds node.exe in PATH.
+        WINEPATH: windowsPath(path.dirname(node)),
         ...env,
       },
     });
     fs.closeSync(stdout);
     fs.closeSync(stderr);
     return { status, stdout: fs.readFileSync(out, "utf8"), stderr: fs.readFileSync(errors, "utf8") };
+  }
+
+  /** As npm does on Windows, where it would not reach its registry through Wine: esbuild for Windows, and layerwise.cmd. */
+  async function installPackage(packed: string): Promise<void> {
+    fs.writeFileSync(path.join(project, "package.json"), "{}");
+    const platform = ["--os=win32", "--cpu=x64", "--no-audit", "--no-fund", "--no-bin-links"];
+    execFileSync("npm", ["install", packed, ...platform], { cwd: project, stdio: "ignore" });
+    const globals = execFileSync("npm", ["root", "--global"], { encoding: "utf8" }).trim();
+    const cmdShim = createRequire(path.join(globals, "npm/package.json"))("cmd-shim") as (
+      from: string,
+      to: string,
+    ) => Promise<void>;
+    const bin = path.join(project, "node_modules/.bin/layerwise");
+    fs.mkdirSync(path.dirname(bin), { recursive: true });
+    await cmdShim(path.join(project, "node_modules/layerwise", packageJson.bin.layerwise), bin);
+    // Wine's cmd ends a batch file at a goto to no label, by which npm's keeps "Terminate batch job?" away.
+    const trick = "endLocal & goto #_undefined_# 2>NUL || title %COMSPEC% & ";
+    const text = fs.readFileSync(`${bin}.cmd`, "utf8");
+    expect(text).toContain(trick);
+    fs.writeFileSync(`${bin}.cmd`, text.replace(trick, ""));
   }
 
   beforeAll(async () => {
@@ -116,15 +156,24 @@ describe.skipIf(why !== undefined)("Windows' Node under Wine", () => {
     const packed = path.join(folder, "layerwise.tgz");
     await packageLibrary({ out: packed, bindings: ["win32-x64"] });
     fs.rmSync(project, { recursive: true, force: true });
-    fs.mkdirSync(path.join(project, "node_modules"), { recursive: true });
-    fs.cpSync(root("out/npm"), path.join(project, "node_modules/layerwise"), { recursive: true });
+    fs.mkdirSync(project);
     fs.writeFileSync(path.join(project, "program.mjs"), PROGRAM);
+    for (const [name] of TRAININGS)
+      fs.copyFileSync(root(`media/examples/${name}.nn.ts`), path.join(project, `${name}.nn.ts`));
 
     if (!fs.existsSync(path.join(folder, "prefix/system.reg")))
       spawnSync("wine", ["winecfg", "-v", "win10"], {
         stdio: "ignore",
         env: { ...process.env, WINEPREFIX: path.join(folder, "prefix"), WINEDEBUG: "-all" },
       });
+    // esbuild.exe needs it.
+    const missing = path.join(folder, "prefix/drive_c/windows/system32/bcryptprimitives.dll");
+    if (!fs.existsSync(missing)) {
+      const flags = ["-O2", "-s", "-shared", "-nostdlib", "-ladvapi32", "-o", missing];
+      const source = root("test/windows/bcryptprimitives.c");
+      execFileSync(await findZig(), ["cc", "-target", "x86_64-windows-gnu", source, ...flags]);
+    }
+    await installPackage(packed);
     await installNative({
       host,
       binding: {
@@ -147,6 +196,25 @@ describe.skipIf(why !== undefined)("Windows' Node under Wine", () => {
     // oneDNN takes other kernels under Wine's processor: the last digit may differ.
     losses(stdout).forEach((loss, i) => expect(Math.abs(loss - losses(linux)[i]!)).toBeLessThan(3e-4));
     expect(stdout).toContain("mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)");
+  });
+
+  test.each(TRAININGS)("layerwise.cmd trains %s to Linux's losses", (name, command, count, tolerance) => {
+    const args = [command, `${name}.nn.ts`, "--device", "native"];
+    const linux = execFileSync(process.execPath, [root("dist/cli.js"), ...args], {
+      cwd: project,
+      encoding: "utf8",
+      env: { ...process.env, LAYERWISE_NO_CHECK: "1" },
+    });
+    const { status, stdout, stderr } = wine(["cmd", "/c", "node_modules\\.bin\\layerwise.cmd", ...args]);
+    expect(status, stdout + stderr).toBe(0);
+    const [ours, expected] = [printedLosses(stdout), printedLosses(linux)];
+    const furthest = Math.max(...ours.map((loss, i) => Math.abs(loss - expected[i]!)));
+    process.stdout.write(
+      `${name}: the last loss is ${ours.at(-1)}, here ${expected.at(-1)}; furthest apart ${furthest}\n`,
+    );
+    expect(expected).toHaveLength(count);
+    expect(ours).toHaveLength(count);
+    expect(furthest).toBeLessThan(tolerance);
   });
 
   test("says which engine will run", () => {
