@@ -18,6 +18,9 @@ const CUDA = {
   "nvidia_cublas_cu12-12.9.dist-info/licenses/License.txt": "its licence",
 };
 
+/** For 13 wheels, each with a process of its own, on a busy machine. */
+const MANY_PROCESSES = 60_000;
+
 /** Linux with NVIDIA's driver, and an index whose every wheel holds TensorFlow and a library of CUDA. */
 function gpuMachine(
   nvidia: { version: string | undefined } | undefined = { version: "550.54.14" },
@@ -33,53 +36,61 @@ const onGpu = (machine: FakeMachine) =>
   nativeStatus({ ...machine.host, env: { ...machine.host.env, LAYERWISE_DEVICE: "gpu" } });
 
 describe.skipIf(process.platform === "win32")("the build for GPUs", () => {
-  test("is installed beside the one for CPUs, with CUDA's libraries and their licences", async () => {
-    const machine = gpuMachine();
-    const progress: InstallProgress[] = [];
-    const { directory } = await installNative({ ...machine.options(progress), build: "gpu" });
-    expect(directory).toBe(nativeDirectory(machine.host, "gpu"));
-    expect(machine.calls("python3")).toBe(1 + cudaRequirements().length);
-    expect(fs.readdirSync(directory, { recursive: true, encoding: "utf8" }).sort()).toEqual([
-      "manifest.json",
-      "nvidia",
-      "nvidia/cublas",
-      "nvidia/cublas/lib",
-      "nvidia/cublas/lib/libcublas.so.12",
-      "nvidia/nvidia_cublas_cu12-12.9-License.txt",
-      "tensorflow",
-      ...[
-        "THIRD_PARTY_NOTICES.txt",
-        "libtensorflow_cc.so.2",
-        "libtensorflow_framework.so.2",
-        "tfjs_binding.node",
-      ].map((name) => `tensorflow/${name}`),
-    ]);
-    expect(progress.map(({ fraction }) => fraction)).toEqual(
-      progress.map(({ fraction }) => fraction).toSorted((a, b) => a - b),
-    );
-    expect(progress[0]?.text).toMatch(/for GPUs with pip \(\d\.\d GB; needs \d+\.\d GB of disk/);
-    expect(nativeStatus(machine.host).state).toBe("not-installed");
-    expect(onGpu(machine)).toMatchObject({ backend: "tensorflow", state: "installed", directory });
-    expect((await installNative({ ...machine.options(), build: "gpu" })).installed).toBe(false);
-    await installNative(machine.options());
-    expect(nativeStatus(machine.host)).toMatchObject({
-      state: "installed",
-      directory: nativeDirectory(machine.host),
-    });
-    expect(await removeNative({ host: machine.host })).toBe(true);
-    expect(machine.files()).toEqual([]);
-  });
+  test(
+    "is installed beside the one for CPUs, with CUDA's libraries and their licences",
+    async () => {
+      const machine = gpuMachine();
+      const progress: InstallProgress[] = [];
+      const { directory } = await installNative({ ...machine.options(progress), build: "gpu" });
+      expect(directory).toBe(nativeDirectory(machine.host, "gpu"));
+      expect(machine.calls("python3")).toBe(1 + cudaRequirements().length);
+      expect(fs.readdirSync(directory, { recursive: true, encoding: "utf8" }).sort()).toEqual([
+        "manifest.json",
+        "nvidia",
+        "nvidia/cublas",
+        "nvidia/cublas/lib",
+        "nvidia/cublas/lib/libcublas.so.12",
+        "nvidia/nvidia_cublas_cu12-12.9-License.txt",
+        "tensorflow",
+        ...[
+          "THIRD_PARTY_NOTICES.txt",
+          "libtensorflow_cc.so.2",
+          "libtensorflow_framework.so.2",
+          "tfjs_binding.node",
+        ].map((name) => `tensorflow/${name}`),
+      ]);
+      expect(progress.map(({ fraction }) => fraction)).toEqual(
+        progress.map(({ fraction }) => fraction).toSorted((a, b) => a - b),
+      );
+      expect(progress[0]?.text).toMatch(/for GPUs with pip \(\d\.\d GB; needs \d+\.\d GB of disk/);
+      expect(nativeStatus(machine.host).state).toBe("not-installed");
+      expect(onGpu(machine)).toMatchObject({ backend: "tensorflow", state: "installed", directory });
+      expect((await installNative({ ...machine.options(), build: "gpu" })).installed).toBe(false);
+      await installNative(machine.options());
+      expect(nativeStatus(machine.host)).toMatchObject({
+        state: "installed",
+        directory: nativeDirectory(machine.host),
+      });
+      expect(await removeNative({ host: machine.host })).toBe(true);
+      expect(machine.files()).toEqual([]);
+    },
+    MANY_PROCESSES,
+  );
 
-  test("is damaged without one of CUDA's libraries", async () => {
-    const machine = gpuMachine();
-    const { directory } = await installNative({ ...machine.options(), build: "gpu" });
-    fs.rmSync(path.join(directory, "nvidia/cublas/lib/libcublas.so.12"));
-    expect(onGpu(machine)).toMatchObject({
-      state: "broken",
-      reason:
-        'The native engine for GPUs is damaged (nvidia/cublas/lib/libcublas.so.12 is missing). Install it with "layerwise engine install --gpu".',
-    });
-  });
+  test(
+    "is damaged without one of CUDA's libraries",
+    async () => {
+      const machine = gpuMachine();
+      const { directory } = await installNative({ ...machine.options(), build: "gpu" });
+      fs.rmSync(path.join(directory, "nvidia/cublas/lib/libcublas.so.12"));
+      expect(onGpu(machine)).toMatchObject({
+        state: "broken",
+        reason:
+          'The native engine for GPUs is damaged (nvidia/cublas/lib/libcublas.so.12 is missing). Install it with "layerwise engine install --gpu".',
+      });
+    },
+    MANY_PROCESSES,
+  );
 
   test.each([
     [undefined, "There is no NVIDIA driver"],
@@ -117,19 +128,23 @@ describe.skipIf(process.platform === "win32")("the build for GPUs", () => {
     expect(nativeStatus(new FakeMachine().host).gpu).toBeUndefined();
   });
 
-  test("computes on the CPU when the driver has gone, which status and the doctor say", async () => {
-    const machine = gpuMachine();
-    await installNative({ ...machine.options(), build: "gpu" });
-    delete (machine.host.machine as { nvidia?: object }).nvidia;
-    expect(describeStatus(nativeStatus(machine.host))).toContain(
-      "the build for GPUs is installed. There is no NVIDIA driver",
-    );
-    const checks = await diagnose({ host: machine.host, binding: machine.options().binding! });
-    expect(checks.find(({ name }) => name === "GPU")).toMatchObject({
-      state: "warning",
-      text: expect.stringContaining("Device gpu computes on the CPU."),
-    });
-  });
+  test(
+    "computes on the CPU when the driver has gone, which status and the doctor say",
+    async () => {
+      const machine = gpuMachine();
+      await installNative({ ...machine.options(), build: "gpu" });
+      delete (machine.host.machine as { nvidia?: object }).nvidia;
+      expect(describeStatus(nativeStatus(machine.host))).toContain(
+        "the build for GPUs is installed. There is no NVIDIA driver",
+      );
+      const checks = await diagnose({ host: machine.host, binding: machine.options().binding! });
+      expect(checks.find(({ name }) => name === "GPU")).toMatchObject({
+        state: "warning",
+        text: expect.stringContaining("Device gpu computes on the CPU."),
+      });
+    },
+    MANY_PROCESSES,
+  );
 });
 
 describe.skipIf(process.platform === "win32")("NVIDIA's driver", () => {
