@@ -5,7 +5,12 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
-import { downloadsDirectory, TENSORFLOW_VERSION, type Host } from "../../extension/native/cache.ts";
+import {
+  downloadsDirectory,
+  nativeDirectory,
+  TENSORFLOW_VERSION,
+  type Host,
+} from "../../extension/native/cache.ts";
 import { findBindingSources } from "../../extension/native/install/compile.ts";
 import { installNative } from "../../extension/native/install/install.ts";
 import { findPrebuilt } from "../../extension/native/install/prebuilt.ts";
@@ -81,7 +86,7 @@ describe.skipIf(why !== undefined)("arm64's Node under qemu", () => {
   /** The pip of this machine would choose a wheel for x64. */
   function fetchWheel(): void {
     const wheel = path.join(downloadsDirectory(host), `tensorflow-${TENSORFLOW_VERSION}-linux-arm64.whl`);
-    if (fs.existsSync(wheel) || fs.existsSync(path.join(cache, "native"))) return;
+    if (fs.existsSync(wheel) || fs.existsSync(nativeDirectory(host))) return;
     const scratch = path.join(folder, "wheel");
     const platform = ["--platform", "manylinux_2_27_aarch64", "--python-version", "3.12"];
     const requirement = `tensorflow==${TENSORFLOW_VERSION}`;
