@@ -56,7 +56,7 @@ export default defineConfig({
           ...shared,
           name: "windows",
           include: ["test/windows/**/*.test.ts"],
-          testTimeout: 300_000,
+          testTimeout: 600_000,
           hookTimeout: 900_000,
         },
       },
