@@ -48,6 +48,8 @@ export default defineConfig({
           include: ["test/install/**/*.test.ts"],
           testTimeout: 300_000,
           hookTimeout: 600_000,
+          // They pack into the same folders.
+          maxWorkers: 1,
         },
       },
       {

@@ -214,11 +214,13 @@ function copyFiles() {
     copy(packageFolder(name), path.join(dist, "node_modules", name));
 }
 
-/** Emits the declarations that users import. */
-async function emitTypes() {
+/**
+ * Emits the declarations that users import.
+ * @param {string} [types] The folder.
+ */
+export async function emitTypes(types = inRoot("dist", "types")) {
   const entry = "extension/nn/index.ts";
   if (!exists(entry)) return;
-  const types = inRoot("dist", "types");
   const config = inRoot("dist", `tsconfig.types-${process.pid}.json`);
   writeFile(
     config,
@@ -235,7 +237,7 @@ async function emitTypes() {
           emitDeclarationOnly: true,
           stripInternal: true,
           rootDir: "../extension",
-          outDir: "types",
+          outDir: types,
         },
         files: [`../${entry}`],
       }),

@@ -19,7 +19,7 @@ type Divided<O, Names extends readonly string[], Extra, Front extends unknown[] 
       : never);
 
 /**
- * The calls that {@link bind} takes, as a type: parameters by position in the order of `Names`, a list or a text with
+ * The calls that `bind` takes, as a type: parameters by position in the order of `Names`, a list or a text with
  * spaces, and the rest by name in one last object. Overloads for the usual calls stand beside it.
  */
 export type Arguments<O, Names extends string | readonly string[]> = Divided<

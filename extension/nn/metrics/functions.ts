@@ -17,7 +17,7 @@ function measured<Result>(metric: Metric<object, Result>, output: Tensor, target
   return metric.compute();
 }
 
-/** {@link Accuracy} of one batch: from 0 to 1. */
+/** `metrics.Accuracy` of one batch: from 0 to 1. */
 export function accuracy(output: Tensor, target: Tensor, options: AccuracyOptions = {}): number {
   return measured(new Accuracy(options), output, target);
 }

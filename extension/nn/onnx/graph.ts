@@ -8,7 +8,7 @@ import { Draft } from "./draft.ts";
 import { written, type Axis } from "./dynamic.ts";
 import { recordModel, withTensors, type ModelArguments, type Named, type Recording } from "./recording.ts";
 
-/** Options of {@link exportModel}; their names are PyTorch's. */
+/** Options of `torch.onnx.export`; their names are PyTorch's. */
 export interface OnnxOptions {
   /** Names of the graph's inputs, in the order of the tensors in `args`. */
   inputNames?: readonly string[];

@@ -19,12 +19,12 @@ export type ParamGroup<O extends BaseOptions = AnyOptions> = O & {
   params: Tensor[];
   /** The rate a schedule started from. */
   initialLr?: number;
-  /** Between which rates and momenta {@link OneCycleLR} and {@link CyclicLR} move. */
+  /** Between which rates and momenta `OneCycleLR` and `CyclicLR` move. */
   maxLr?: number;
   minLr?: number;
   maxMomentum?: number;
   baseMomentum?: number;
-  /** Where {@link SWALR} goes to. */
+  /** Where `SWALR` goes to. */
   swaLr?: number;
 };
 

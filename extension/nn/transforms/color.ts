@@ -46,7 +46,7 @@ function describe(transform: Transform<never>): string {
 
 /**
  * An image of 8 bits a channel as a tensor float32 [C, H, W] from 0 to 1. A tensor is returned unchanged: the
- * images of {@link ImageFolder} and of the bundled sets are tensors from 0 to 1.
+ * images of `data.ImageFolder` and of the bundled sets are tensors from 0 to 1.
  *
  * ```ts
  * new transforms.ToTensor()({ width: 1, height: 1, data: [255, 0, 51] }); // [3, 1, 1]: 1, 0, 0.2

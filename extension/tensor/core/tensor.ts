@@ -45,8 +45,8 @@ interface Memory {
 }
 
 /**
- * A multi-dimensional array whose value is computed when it is needed: PyTorch's tensor. Its methods are those
- * of `torch.Tensor` in camelCase (see methods.ts); this class holds what a tensor is.
+ * A multi-dimensional array whose value is computed when it is needed: PyTorch's tensor, with the methods of `torch.Tensor` in
+ * camelCase.
  */
 export class Tensor implements GraphTensor {
   /** @internal Where this tensor's gradient goes; undefined when nothing before it requires one. */

@@ -29,7 +29,7 @@ export type { MultiHead, MultiHeadAttentionArguments, MultiHeadAttentionOptions 
 export type Attended = [output: Tensor, weights: Tensor | null];
 
 /**
- * The function behind {@link MultiheadAttention}, whose parameters it takes one by one.
+ * The function behind `nn.MultiheadAttention`, whose parameters it takes one by one.
  *
  * - query [L, N, E] or [L, E]; key and value [S, N, E] or [S, E]
  * - result [L, N, E] or [L, E], and the weights: [N, L, S] or [N, heads, L, S], without N for unbatched inputs

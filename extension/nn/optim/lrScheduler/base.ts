@@ -39,7 +39,7 @@ export function warnEpoch(): void {
 /**
  * Base class of all schedules: sets the learning rate of every group of an optimizer. A subclass defines {@link getLr}.
  * JavaScript sets its fields after `super(optimizer, lastEpoch)`, so the initial step comes with the first use of the
- * schedule or step of the optimizer; {@link start} makes it at once.
+ * schedule or step of the optimizer; `start` makes it at once.
  *
  * ```ts
  * class WarmUp extends torch.optim.lrScheduler.LRScheduler {

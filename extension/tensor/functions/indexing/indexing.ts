@@ -70,7 +70,7 @@ function withoutLeadingOnes(values: Tensor, ndim: number): Tensor {
   return drop === 0 ? values : reshaped(values, values.shape.slice(drop));
 }
 
-/** A copy with values written at an index: {@link indexPut_} on a copy. */
+/** A copy with values written at an index: `indexPut_` on a copy. */
 export function indexPut(
   input: Tensor,
   specs: readonly IndexSpec[],

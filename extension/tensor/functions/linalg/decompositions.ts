@@ -160,7 +160,7 @@ export function pinv(a: Tensor, options: { rtol?: number } = {}): Tensor {
   });
 }
 
-/** {@link pinv} that takes singular values below `rcond` times the largest for 0. */
+/** `torch.linalg.pinv` that takes singular values below `rcond` times the largest for 0. */
 export const pinverse = (input: Tensor, rcond = 1e-15): Tensor => pinv(input, { rtol: rcond });
 
 /** The number of singular values that count. */

@@ -111,7 +111,7 @@ export function variance(
   });
 }
 
-/** Standard deviation over dimensions: the root of {@link variance}, with gradient 0 where it is 0. */
+/** Standard deviation over dimensions: the root of `torch.var`, with gradient 0 where it is 0. */
 export function std(
   input: Tensor,
   dim?: Dims | null | VarianceOptions,
