@@ -1,8 +1,9 @@
 // @ts-check
 /**
- * `npm run package [-- --target PLATFORM …|all|npm]`: packs a VSIX for each platform, by default for this one, and the npm
- * package. Both are release builds with a prebuilt binding for each platform that has a native engine; TensorFlow itself is
- * installed on demand. A VSIX has the platform's esbuild from npm. Writes a software bill of materials (CycloneDX) beside each.
+ * `npm run package [-- --target PLATFORM …|all|npm] [--pre-release] [--out FOLDER]`: packs a VSIX for each platform, by default
+ * for this one, and the npm package. Both are release builds with a prebuilt binding for each platform that has a native engine;
+ * TensorFlow itself is installed on demand. A VSIX has the platform's esbuild from npm. Writes a software bill of materials
+ * (CycloneDX) beside each. The same commit gives the same bytes.
  */
 import { createHash } from "node:crypto";
 import fs from "node:fs";
@@ -12,6 +13,8 @@ import { parseArgs } from "node:util";
 import { listFiles, PackageManager } from "@vscode/vsce";
 import { build } from "./build.mjs";
 import { inRoot, isMain, main, mustRun, root, ScriptError } from "./project.mjs";
+import { datedSection } from "./package/changelog.mjs";
+import { packagedPage } from "./package/markdown.mjs";
 import { packageLibrary } from "./package/npm.mjs";
 import { copyBindings, PREBUILT_TARGETS } from "./package/prebuilt.mjs";
 import { billOfMaterials } from "./package/sbom.mjs";
@@ -23,11 +26,25 @@ const TARGETS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "win3
 const NPM = "npm";
 const THIS_PLATFORM = `${process.platform}-${process.arch}`;
 
+/** The date of files in packages without a release: npm's. */
+const NO_DATE = "1985-10-26";
+
+/**
+ * The date of the files in a package, so that the same commit gives the same bytes: that of the version's section in the
+ * changelog.
+ */
+export function packingDate() {
+  const { version } = readManifest();
+  return new Date(datedSection(fs.readFileSync(inRoot("CHANGELOG.md"), "utf8"), version) ?? NO_DATE);
+}
+
+const readManifest = () => JSON.parse(fs.readFileSync(inRoot("package.json"), "utf8"));
+
 /**
  * Packs dist/ and checks the VSIX's contents.
- * @param {{ target?: string, esbuild?: string, out?: string, bindings?: readonly string[] }} [options] The platform; the
- *   folder of its package `@esbuild/<target>`, by default the one in dist/, which is this platform's; the file to write; the
- *   platforms of its prebuilt bindings, by default none: compiling them takes minutes.
+ * @param {{ target?: string, esbuild?: string, out?: string, bindings?: readonly string[], preRelease?: boolean }} [options] The
+ *   platform; the folder of its package `@esbuild/<target>`, by default the one in dist/, which is this platform's; the file to
+ *   write; the platforms of its prebuilt bindings, by default none: compiling them takes minutes; its channel.
  * @returns {Promise<string>} The VSIX file's path.
  */
 export async function packageExtension({
@@ -35,14 +52,32 @@ export async function packageExtension({
   esbuild = inRoot("dist/node_modules/@esbuild", target),
   out = inRoot("out/layerwise.vsix"),
   bindings = [],
+  preRelease = false,
 } = {}) {
   const vsce = inRoot("node_modules/@vscode/vsce/vsce");
-  const args = [vsce, "package", "--allow-missing-repository", "--no-rewrite-relative-links", "--out", out];
+  const args = [vsce, "package", "--out", out];
   if (TARGETS.includes(target)) args.push("--target", target);
-  await mustRun(process.execPath, args, { quiet: true, cwd: await stage(target, esbuild, bindings) });
+  if (preRelease) args.push("--pre-release");
+  // Links and pictures are complete already.
+  if (!hasRepository()) args.push("--allow-missing-repository", "--no-rewrite-relative-links");
+  let said = "";
+  await mustRun(process.execPath, args, {
+    quiet: true,
+    onOutput: (text) => (said += text),
+    cwd: await stage(target, esbuild, bindings),
+    env: {
+      SOURCE_DATE_EPOCH: String(packingDate().getTime() / 1000),
+      // A zip file's times are local.
+      TZ: "UTC",
+    },
+  });
+  if (/\b(?:WARNING|ERROR)\b/.test(said)) throw new ScriptError(`vsce is not content:\n${said}`);
   checkContents(target, await readContents(out), fs.statSync(out).size, bindings.length > 0);
   return out;
 }
+
+/** Whether the manifest names a public repository, from which a marketplace takes pictures and pages. */
+const hasRepository = () => readManifest().repository !== undefined;
 
 /**
  * Copies the shipped files into a folder. TypeScript's server finds its plugin only in a `node_modules`, which vsce ships only
@@ -52,15 +87,32 @@ export async function packageExtension({
 async function stage(target, esbuild, bindings) {
   const folder = inRoot("out/vsix");
   fs.rmSync(folder, { recursive: true, force: true });
-  for (const file of await listFiles({ cwd: root, packageManager: PackageManager.None }))
-    copy(file, folder, file);
+  const files = await listFiles({ cwd: root, packageManager: PackageManager.None });
+  for (const file of files) copy(file, folder, file);
+  const ships = (/** @type {string} */ file) => hasRepository() || files.includes(file);
+  const pictures = hasRepository() ? "link" : "embed";
+  for (const [name, page] of Object.entries({
+    "README.md": "extension/README.md",
+    "CHANGELOG.md": "CHANGELOG.md",
+  }))
+    fs.writeFileSync(path.join(folder, name), packagedPage(page, { ships, pictures }));
   fs.cpSync(esbuild, path.join(folder, "dist/node_modules/@esbuild", target), { recursive: true });
   if (bindings.length > 0) await copyBindings(path.join(folder, "dist/native/prebuilt"), bindings);
   copy("extension/tsPlugin/package.json", folder, `node_modules/${PLUGIN}/package.json`);
-  const manifest = JSON.parse(fs.readFileSync(inRoot("package.json"), "utf8"));
   const { version } = JSON.parse(fs.readFileSync(inRoot("extension/tsPlugin/package.json"), "utf8"));
-  const shipped = { ...manifest, dependencies: { [PLUGIN]: version }, devDependencies: {}, scripts: {} };
+  const shipped = {
+    ...readManifest(),
+    dependencies: { [PLUGIN]: version },
+    devDependencies: {},
+    scripts: {},
+  };
   fs.writeFileSync(path.join(folder, "package.json"), `${JSON.stringify(shipped, null, 2)}\n`);
+  // What a clone's umask gave is none of a package's business.
+  for (const entry of fs.readdirSync(folder, { recursive: true, withFileTypes: true }))
+    if (entry.isFile()) {
+      const file = path.join(entry.parentPath, entry.name);
+      fs.chmodSync(file, fs.statSync(file).mode & 0o100 ? 0o755 : 0o644);
+    }
   return folder;
 }
 
@@ -94,30 +146,33 @@ function announce(file, bill) {
   process.stdout.write(`${path.relative(root, file)}  ${megabytes(fs.statSync(file).size)}\n`);
 }
 
-/** @param {readonly string[]} targets */
-async function packageRelease(targets) {
-  const { name, version } = JSON.parse(fs.readFileSync(inRoot("package.json"), "utf8"));
+/** @param {readonly string[]} targets @param {{ folder: string, preRelease: boolean }} options */
+async function packageRelease(targets, { folder: outputs, preRelease }) {
+  const { name, version } = readManifest();
   fs.rmSync(inRoot("dist"), { recursive: true, force: true });
+  fs.mkdirSync(outputs, { recursive: true });
   const packages = await build({ release: true });
-  const library = await packageLibrary({ out: inRoot("out", `${name}-${version}.tgz`) });
+  const library = await packageLibrary({ out: path.join(outputs, `${name}-${version}.tgz`) });
   const bindings = PREBUILT_TARGETS;
+  const date = packingDate();
   announce(
     library,
-    await billOfMaterials({ packages, file: library, esbuild: TARGETS, engines: bindings, bindings }),
+    await billOfMaterials({ packages, file: library, esbuild: TARGETS, engines: bindings, bindings, date }),
   );
   for (const target of targets) {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-esbuild-"));
     try {
       const esbuild = await fetchEsbuild(target, folder);
-      const out = inRoot("out", `${name}-${target}-${version}.vsix`);
+      const out = path.join(outputs, `${name}-${target}-${version}.vsix`);
       const bindings = PREBUILT_TARGETS.filter((one) => one === target);
-      await packageExtension({ target, esbuild, out, bindings });
+      await packageExtension({ target, esbuild, out, bindings, preRelease });
       const bill = await billOfMaterials({
         packages,
         file: out,
         esbuild: [target],
         engines: [target],
         bindings,
+        date,
       });
       announce(out, bill);
     } finally {
@@ -129,7 +184,11 @@ async function packageRelease(targets) {
 if (isMain(import.meta.url))
   await main(async () => {
     const { values, positionals } = parseArgs({
-      options: { target: { type: "string", multiple: true, default: [] } },
+      options: {
+        target: { type: "string", multiple: true, default: [] },
+        "pre-release": { type: "boolean", default: false },
+        out: { type: "string", default: inRoot("out") },
+      },
       allowPositionals: true,
     });
     const named = [...values.target, ...positionals];
@@ -140,5 +199,8 @@ if (isMain(import.meta.url))
       throw new ScriptError(
         `There is no VSIX for ${unknown}; platforms: ${TARGETS.join(", ")}, all; or ${NPM}.`,
       );
-    await packageRelease(targets);
+    await packageRelease(targets, {
+      folder: path.resolve(values.out),
+      preRelease: values["pre-release"],
+    });
   });

@@ -1,12 +1,15 @@
 // @ts-check
 /**
- * `npm run release -- major|minor|patch [--dry-run]`: makes a release of the checked-out main. Bumps the version, dates the
- * changelog's Unreleased section, packs a VSIX for each platform, commits and tags. Pushes nothing. See CONTRIBUTING.md.
+ * `npm run release -- major|minor|patch [--pre-release] [--dry-run]`: makes a release of the checked-out main. Bumps the version,
+ * dates the changelog's Unreleased section, packs everything into out/release, commits and tags. Pushes nothing. See
+ * CONTRIBUTING.md.
  */
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { releaseChangelog, unreleased } from "./package/changelog.mjs";
 import { isMain, main, mustRun, root, ScriptError } from "./project.mjs";
 
 const PARTS = /** @type {const} */ (["major", "minor", "patch"]);
@@ -16,47 +19,31 @@ const TESTS = "refs/notes/tests";
 const MANIFEST = "package.json";
 const LOCK = "package-lock.json";
 const CHANGELOG = "CHANGELOG.md";
+/** Beside the packages of a release. */
+const NOTES = "release-notes.md";
+const SUMS = "SHA256SUMS";
 
 /** @typedef {(typeof PARTS)[number]} Part */
 
 /**
- * The next version by semantic versioning.
- * @param {string} version @param {Part} part
+ * The next version by semantic versioning, with VS Code's convention for channels: releases have even minor numbers, pre-releases
+ * odd ones. Marketplaces compare numbers alone, and offer a pre-release's user whatever is higher.
+ * @param {string} version @param {Part} part @param {boolean} [preRelease]
  */
-export function bump(version, part) {
+export function bump(version, part, preRelease = false) {
   const match = /^(\d+)\.(\d+)\.(\d+)$/.exec(version);
   if (match === null) throw new ScriptError(`${MANIFEST}: ${version} is not a version like 1.2.3.`);
-  const numbers = match.slice(1).map(Number);
-  const at = PARTS.indexOf(part);
-  return numbers.map((number, i) => (i < at ? number : i === at ? number + 1 : 0)).join(".");
-}
-
-/**
- * Dates the Unreleased section and puts an empty one above it. Headings without entries are left out.
- * @param {string} changelog @param {string} version @param {string} date As 2026-01-31.
- * @returns {{ changelog: string, notes: string }} The new text, and the released section without its heading.
- */
-export function releaseChangelog(changelog, version, date) {
-  const heading = /^## \[Unreleased\]\n/m.exec(changelog);
-  if (heading === null) throw new ScriptError(`${CHANGELOG}: there is no section "## [Unreleased]".`);
-  if (changelog.includes(`## [${version}]`))
-    throw new ScriptError(`${CHANGELOG}: version ${version} has a section already.`);
-  const start = heading.index + heading[0].length;
-  const next = /^## /m.exec(changelog.slice(start));
-  const end = next === null ? changelog.length : start + next.index;
-  const notes = changelog
-    .slice(start, end)
-    .split(/^(?=### )/m)
-    .map((section) => section.trim())
-    .filter((section) => section.replace(/^### .*/, "").trim() !== "")
-    .join("\n\n");
-  if (notes === "")
-    throw new ScriptError(`${CHANGELOG}: Unreleased is empty, so there is nothing to release.`);
-  const rest = changelog.slice(end);
-  return {
-    changelog: `${changelog.slice(0, start)}\n## [${version}] - ${date}\n\n${notes}\n${rest === "" ? "" : `\n${rest}`}`,
-    notes,
-  };
+  const [major = 0, minor = 0, patch = 0] = match.slice(1).map(Number);
+  const odd = Number(preRelease);
+  if (part === "major") return `${major + 1}.${odd}.0`;
+  if (part === "minor") return `${major}.${minor % 2 === odd ? minor + 2 : minor + 1}.0`;
+  if (minor % 2 !== odd)
+    throw new ScriptError(
+      preRelease
+        ? `${version} has an even minor number, that of a release: make a pre-release of minor or major.`
+        : `${version} has an odd minor number, that of a pre-release: release minor or major.`,
+    );
+  return `${major}.${minor}.${patch + 1}`;
 }
 
 /**
@@ -69,13 +56,16 @@ function replaceVersion(text, from, to, times) {
 }
 
 /**
- * Checks the clone, then makes the release: files, packages, commit, tag. A failed packing restores the files.
+ * Checks the clone, then makes the release: files, packages, commit, tag. A failed packing restores the files. A pre-release
+ * leaves the changelog: its notes are those of Unreleased, which the next release dates.
  * @param {Part} part
  * @param {object} options
  * @param {string} [options.folder] The clone.
+ * @param {boolean} [options.preRelease]
  * @param {boolean} [options.dryRun] Only says what would be done.
  * @param {string} [options.date] As 2026-01-31; today by default.
- * @param {() => Promise<void>} [options.pack] Packs the files of the new version.
+ * @param {(args: readonly string[]) => Promise<void>} [options.pack] Packs the new version, with these arguments of
+ *   `npm run package`.
  * @param {(line: string) => void} [options.say]
  * @returns {Promise<string>} The version.
  */
@@ -83,49 +73,71 @@ export async function release(
   part,
   {
     folder = root,
+    preRelease = false,
     dryRun = false,
     date = new Date().toISOString().slice(0, 10),
-    pack = () => mustRun("npm", ["run", "package", "--", "--target", "all"]),
+    pack = (args) => mustRun("npm", ["run", "package", "--", ...args]),
     say = (line) => void process.stdout.write(`${line}\n`),
   } = {},
 ) {
   const git = (/** @type {string[]} */ ...args) =>
     execFileSync("git", args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).trim();
   const read = (/** @type {string} */ name) => fs.readFileSync(path.join(folder, name), "utf8");
-  const version = bump(JSON.parse(read(MANIFEST)).version, part);
+  const { version: current } = JSON.parse(read(MANIFEST));
+  const version = bump(current, part, preRelease);
   const tag = `v${version}`;
   checkClone(git, tag);
 
-  const { version: current } = JSON.parse(read(MANIFEST));
-  const { changelog, notes } = releaseChangelog(read(CHANGELOG), version, date);
+  const { notes, ...dated } = preRelease
+    ? unreleased(read(CHANGELOG))
+    : releaseChangelog(read(CHANGELOG), version, date);
   const files = {
     [MANIFEST]: replaceVersion(read(MANIFEST), current, version, 1),
     [LOCK]: replaceVersion(read(LOCK), current, version, 2),
-    [CHANGELOG]: changelog,
+    ...("changelog" in dated ? { [CHANGELOG]: dated.changelog } : {}),
   };
-  const notesFile = path.join("out", `release-notes-${version}.md`);
+  const kind = preRelease ? "pre-release" : "release";
+  const outputs = path.join("out", "release", version);
+  const args = ["--target", "all", "--out", outputs, ...(preRelease ? ["--pre-release"] : [])];
   if (dryRun) {
-    say(`Would release ${version} (now ${current}), dated ${date}:`);
-    say(`- write ${Object.keys(files).join(", ")} and ${notesFile}`);
-    say("- run npm run package -- --target all");
+    say(`Would make the ${kind} ${version} (now ${current}), dated ${date}:`);
+    say(`- write ${Object.keys(files).join(", ")}`);
+    say(`- run npm run package -- ${args.join(" ")}`);
+    say(`- write ${NOTES} and ${SUMS} there`);
     say(`- commit "Release ${version}" and tag it ${tag}`);
-    say(`\nNotes of the release:\n\n${notes}`);
+    say(`\nNotes of the ${kind}:\n\n${notes}`);
     return version;
   }
   for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(folder, name), text);
+  const target = path.join(folder, outputs);
+  fs.rmSync(target, { recursive: true, force: true });
+  fs.mkdirSync(target, { recursive: true });
   try {
-    await pack();
+    await pack(args);
+    fs.writeFileSync(path.join(target, NOTES), `${notes}\n`);
+    fs.writeFileSync(path.join(target, SUMS), checksums(target));
   } catch (error) {
     git("checkout", "--", ...Object.keys(files));
+    fs.rmSync(target, { recursive: true, force: true });
     throw error;
   }
-  fs.mkdirSync(path.join(folder, "out"), { recursive: true });
-  fs.writeFileSync(path.join(folder, notesFile), `${notes}\n`);
   git("commit", "--quiet", "--message", `Release ${version}`, "--", ...Object.keys(files));
   // Lines that begin with "#" are headings here, not comments.
-  git("tag", "--annotate", "--cleanup=verbatim", "--message", `Layerwise ${version}\n\n${notes}\n`, tag);
-  say(`Released ${version}; its notes are in ${notesFile}. Publish it with: git push origin main ${tag}`);
+  const title = `Layerwise ${version}${preRelease ? " (pre-release)" : ""}`;
+  git("tag", "--annotate", "--cleanup=verbatim", "--message", `${title}\n\n${notes}\n`, tag);
+  say(
+    `Made the ${kind} ${version}; its files are in ${outputs}. Publish it with: git push origin main ${tag}`,
+  );
   return version;
+}
+
+/** The files of a folder with their hashes, as `sha256sum --check` reads them. @param {string} folder */
+function checksums(folder) {
+  const line = (/** @type {string} */ name) => {
+    const hash = createHash("sha256").update(fs.readFileSync(path.join(folder, name)));
+    return `${hash.digest("hex")}  ${name}\n`;
+  };
+  return fs.readdirSync(folder).sort().map(line).join("");
 }
 
 /**
@@ -159,11 +171,14 @@ function checkClone(git, tag) {
 if (isMain(import.meta.url))
   await main(async () => {
     const { values, positionals } = parseArgs({
-      options: { "dry-run": { type: "boolean", default: false } },
+      options: {
+        "dry-run": { type: "boolean", default: false },
+        "pre-release": { type: "boolean", default: false },
+      },
       allowPositionals: true,
     });
     const part = PARTS.find((name) => name === positionals[0]);
     if (part === undefined || positionals.length > 1)
-      throw new ScriptError(`Usage: npm run release -- ${PARTS.join("|")} [--dry-run]`);
-    await release(part, { dryRun: values["dry-run"] });
+      throw new ScriptError(`Usage: npm run release -- ${PARTS.join("|")} [--pre-release] [--dry-run]`);
+    await release(part, { dryRun: values["dry-run"], preRelease: values["pre-release"] });
   });

@@ -4,6 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { buildLibrary, NODE_PROGRAMS } from "../build.mjs";
 import { inRoot, mustRun, ScriptError } from "../project.mjs";
+import { packagedPage } from "./markdown.mjs";
 import { copyBindings, PREBUILT_TARGETS } from "./prebuilt.mjs";
 import { completeTypes } from "./types.mjs";
 
@@ -51,6 +52,11 @@ export async function packageLibrary({ out, bindings = PREBUILT_TARGETS }) {
       recursive: true,
       filter: (file) => !/\.(map|mjs)$/.test(file),
     });
+  const ships = (/** @type {string} */ file) =>
+    SHIPPED.some((name) => file === name || file.startsWith(`${name}/`)) && fs.existsSync(inRoot(file));
+  const pages = fs.readdirSync(inRoot("docs")).map((name) => `docs/${name}`);
+  for (const page of ["README.md", "CHANGELOG.md", "SECURITY.md", ...pages])
+    fs.writeFileSync(path.join(folder, page), packagedPage(page, { ships, pictures: "omit" }));
   await copyBindings(path.join(folder, "dist/native/prebuilt"), bindings);
   await buildLibrary(path.join(folder, "dist/library.js"));
   const write = (/** @type {string} */ name, /** @type {string} */ text) =>

@@ -1,6 +1,6 @@
 // @ts-check
 /** The software bill of materials of a VSIX or of the npm package, in CycloneDX: npm's list of installed packages, reduced to those that ship. */
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { inRoot, mustRun, ScriptError } from "../project.mjs";
@@ -86,9 +86,10 @@ async function bindingComponents(targets) {
  * @param {readonly string[]} options.esbuild Platforms of the esbuild in it or installed with it.
  * @param {readonly string[]} options.engines Platforms whose native engine it installs.
  * @param {readonly string[]} options.bindings Platforms of the prebuilt bindings in it.
- * @returns {Promise<Bom>}
+ * @param {Date} options.date Of the files in it.
+ * @returns {Promise<Bom>} The same for the same package.
  */
-export async function billOfMaterials({ packages, file, esbuild: platforms, engines, bindings }) {
+export async function billOfMaterials({ packages, file, esbuild: platforms, engines, bindings, date }) {
   const installed = await installedPackages();
   const { name, version, license } = JSON.parse(fs.readFileSync(inRoot("package.json"), "utf8"));
   const esbuild = packages.find((one) => one.name === "esbuild");
@@ -105,22 +106,22 @@ export async function billOfMaterials({ packages, file, esbuild: platforms, engi
     return { ...component, scope: "required", licenses: component.licenses ?? [licenceOf(one.license)] };
   });
   const ref = `${name}@${version}`;
+  const sha256 = createHash("sha256").update(fs.readFileSync(file)).digest("hex");
   const all = [...components, ...(await bindingComponents(bindings)), ...engines.flatMap(wheels)];
   const refs = new Set(all.map((component) => component["bom-ref"]));
   return {
     ...installed,
-    serialNumber: `urn:uuid:${randomUUID()}`,
+    serialNumber: `urn:uuid:${uuidOf(sha256)}`,
     metadata: {
       ...installed.metadata,
+      timestamp: date.toISOString(),
       component: {
         "bom-ref": ref,
         type: "application",
         name,
         version,
         licenses: [{ license: { id: license } }],
-        hashes: [
-          { alg: "SHA-256", content: createHash("sha256").update(fs.readFileSync(file)).digest("hex") },
-        ],
+        hashes: [{ alg: "SHA-256", content: sha256 }],
         properties: [{ name: "layerwise:file", value: path.basename(file) }],
       },
     },
@@ -136,6 +137,10 @@ export async function billOfMaterials({ packages, file, esbuild: platforms, engi
     ],
   };
 }
+
+/** A UUID of version 8, which is the application's own, from a hash. @param {string} hex */
+const uuidOf = (hex) =>
+  `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 
 /** @param {string} license An SPDX expression. */
 const licenceOf = (license) => (/\s/.test(license) ? { expression: license } : { license: { id: license } });

@@ -1,9 +1,11 @@
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { bump, release, releaseChangelog } from "../../../scripts/release.mjs";
+import { datedSection, releaseChangelog } from "../../../scripts/package/changelog.mjs";
+import { bump, release } from "../../../scripts/release.mjs";
 
 const changelog = `# Changelog
 
@@ -20,11 +22,21 @@ const changelog = `# Changelog
 - First.
 `;
 
-test("the next version follows semantic versioning", () => {
+test("the next version follows semantic versioning, with an even minor number", () => {
   expect(bump("1.2.3", "patch")).toBe("1.2.4");
-  expect(bump("1.2.3", "minor")).toBe("1.3.0");
-  expect(bump("1.2.3", "major")).toBe("2.0.0");
+  expect(bump("1.2.3", "minor")).toBe("1.4.0");
+  expect(bump("1.3.3", "minor")).toBe("1.4.0");
+  expect(bump("1.3.3", "major")).toBe("2.0.0");
+  expect(() => bump("1.3.3", "patch")).toThrow("1.3.3 has an odd minor number");
   expect(() => bump("1.2", "minor")).toThrow("1.2 is not a version");
+});
+
+test("the next pre-release has an odd minor number, between those of two releases", () => {
+  expect(bump("1.2.3", "minor", true)).toBe("1.3.0");
+  expect(bump("1.3.0", "patch", true)).toBe("1.3.1");
+  expect(bump("1.3.1", "minor", true)).toBe("1.5.0");
+  expect(bump("1.3.1", "major", true)).toBe("2.1.0");
+  expect(() => bump("1.2.3", "patch", true)).toThrow("1.2.3 has an even minor number");
 });
 
 describe("the changelog of a release", () => {
@@ -54,6 +66,11 @@ describe("the changelog of a release", () => {
     expect(() => releaseChangelog(changelog, "0.1.0", "2026-11-28")).toThrow("has a section already");
   });
 
+  test("says the date of a version", () => {
+    expect(datedSection(changelog, "0.1.0")).toBe("2026-01-01");
+    expect(datedSection(changelog, "0.2.0")).toBeUndefined();
+  });
+
   test("can be made of this repository's", () => {
     const own = fs.readFileSync(new URL("../../../CHANGELOG.md", import.meta.url), "utf8");
     const { notes } = releaseChangelog(own, "99.0.0", "2099-01-01");
@@ -68,16 +85,25 @@ describe("a release", () => {
   let folder: string;
   const said: string[] = [];
   const packed: string[] = [];
+  let packedWith: readonly string[] = [];
   const git = (...args: string[]): string =>
     execFileSync("git", args, { cwd: folder, encoding: "utf8" }).trim();
   const read = (name: string): string => fs.readFileSync(path.join(folder, name), "utf8");
-  const start = (options: { dryRun?: boolean; pack?: () => Promise<void> } = {}): Promise<string> =>
+  interface Options {
+    dryRun?: boolean;
+    preRelease?: boolean;
+    pack?: () => Promise<void>;
+  }
+  const start = (options: Options = {}): Promise<string> =>
     release("minor", {
       folder,
       date: "2026-11-27",
       say: (line) => void said.push(line),
-      pack: () => {
-        packed.push((JSON.parse(read("package.json")) as { version: string }).version);
+      pack: (args) => {
+        const { version } = JSON.parse(read("package.json")) as { version: string };
+        packed.push(version);
+        packedWith = args;
+        fs.writeFileSync(path.join(folder, "out/release", version, "x.vsix"), "x");
         return Promise.resolve();
       },
       ...options,
@@ -125,7 +151,8 @@ describe("a release", () => {
       "0.1.0",
     ]);
     expect(read("CHANGELOG.md")).toContain("## [0.2.0] - 2026-11-27\n\n### Added\n\n- A layer.\n");
-    expect(read("out/release-notes-0.2.0.md")).toBe("### Added\n\n- A layer.\n");
+    expect(packedWith).toEqual(["--target", "all", "--out", path.join("out", "release", "0.2.0")]);
+    expect(read("out/release/0.2.0/release-notes.md")).toBe("### Added\n\n- A layer.\n");
     expect(git("log", "-1", "--format=%s")).toBe("Release 0.2.0");
     expect(git("status", "--porcelain")).toBe("");
     expect(git("rev-list", "-1", "v0.2.0")).toBe(git("rev-parse", "HEAD"));
@@ -134,10 +161,38 @@ describe("a release", () => {
     );
   });
 
+  test("lists the hashes of its files as sha256sum does", async () => {
+    await start();
+    const lines = read("out/release/0.2.0/SHA256SUMS").trimEnd().split("\n");
+    const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+    expect(lines).toEqual([
+      `${sha256("### Added\n\n- A layer.\n")}  release-notes.md`,
+      `${sha256("x")}  x.vsix`,
+    ]);
+  });
+
+  test("with --pre-release has an odd minor number and the notes of Unreleased, and leaves the changelog", async () => {
+    expect(await start({ preRelease: true })).toBe("0.3.0");
+    expect(packedWith).toContain("--pre-release");
+    expect(read("CHANGELOG.md")).toBe(changelog);
+    expect(read("out/release/0.3.0/release-notes.md")).toBe("### Added\n\n- A layer.\n");
+    expect(git("tag", "-l", "--format=%(contents:subject)", "v0.3.0")).toBe("Layerwise 0.3.0 (pre-release)");
+    expect(git("status", "--porcelain")).toBe("");
+  });
+
+  test("needs an entry in the changelog, whatever its channel", async () => {
+    fs.writeFileSync(path.join(folder, "CHANGELOG.md"), changelog.replace("- A layer.\n", ""));
+    git("commit", "--quiet", "--all", "--message", "No entry");
+    git("notes", "--ref=refs/notes/tests", "add", "-m", "passed");
+    for (const preRelease of [false, true])
+      await expect(start({ preRelease })).rejects.toThrow("Unreleased is empty");
+    expect([git("status", "--porcelain"), packed]).toEqual(["", []]);
+  });
+
   test("with --dry-run says what it would do and changes nothing", async () => {
     const before = git("rev-parse", "HEAD");
     await start({ dryRun: true });
-    expect(said.join("\n")).toContain("Would release 0.2.0 (now 0.1.0), dated 2026-11-27");
+    expect(said.join("\n")).toContain("Would make the release 0.2.0 (now 0.1.0), dated 2026-11-27");
     expect(said.join("\n")).toContain("- A layer.");
     expect([git("rev-parse", "HEAD"), git("status", "--porcelain"), git("tag", "-l"), packed]).toEqual([
       before,
@@ -152,6 +207,7 @@ describe("a release", () => {
       "over 25 MB",
     );
     expect([git("status", "--porcelain"), git("tag", "-l")]).toEqual(["", ""]);
+    expect(fs.existsSync(path.join(folder, "out/release/0.2.0"))).toBe(false);
   });
 
   test("needs a clean tree", async () => {

@@ -167,7 +167,8 @@ describe.skipIf(spawnSync("npm", ["--version"], { shell: process.platform === "w
       ["valibot", "lit", "esbuild"].map((name) => `node_modules/${name}/index.js`),
     );
     const file = root("package.json");
-    const options = { file, esbuild: ["linux-arm64"], engines: ["linux-arm64"], bindings: [] };
+    const date = new Date("2026-01-31");
+    const options = { file, esbuild: ["linux-arm64"], engines: ["linux-arm64"], bindings: [], date };
 
     test(
       "is valid CycloneDX, holds what ships, its wheels, and nothing else",
@@ -196,6 +197,12 @@ describe.skipIf(spawnSync("npm", ["--version"], { shell: process.platform === "w
         // Where this machine has its packages from is its own business.
         expect(JSON.stringify(bill)).not.toMatch(/"distribution"|externalReferences/);
         expect(validate({ ...bill, components: [{ name: "no type" }] })).toBe(false);
+        // The same for the same package, another one for another.
+        expect(await billOfMaterials({ packages, ...options })).toEqual(bill);
+        const other = await billOfMaterials({ packages, ...options, file: root("package-lock.json") });
+        expect(bill["serialNumber"]).toMatch(/^urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+        expect(other["serialNumber"]).not.toBe(bill["serialNumber"]);
+        expect(bill.metadata["timestamp"]).toBe("2026-01-31T00:00:00.000Z");
       },
     );
 
