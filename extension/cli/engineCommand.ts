@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { diagnose } from "../native/install/doctor.ts";
-import { thisHost } from "../native/cache.ts";
+import { nativeDirectory, thisHost } from "../native/cache.ts";
+import { bytesOf, earlierEngines, removeEarlier } from "../native/install/earlier.ts";
 import { gigabytes } from "../native/install/libraries.ts";
 import { machineOf, SCARCE_MEMORY } from "../native/machine.ts";
 import { NativeError } from "../native/errors.ts";
@@ -36,7 +37,7 @@ export function register(program: Command): void {
       checkDevice();
       const { manifest: _, ...report } = nativeStatus();
       if (json) printJson(report);
-      else writeStdout(describeStatus(report));
+      else writeStdout(describeStatus(report) + describeEarlier(report.directory));
     });
   engine
     .command("doctor")
@@ -46,8 +47,9 @@ export function register(program: Command): void {
   engine
     .command("remove")
     .description("delete the native engine and its downloads from the user's cache")
+    .option("--earlier", "delete only the engines that earlier versions of Layerwise have installed")
     .option("--json", "print one JSON object")
-    .action((options: { json?: true }) => remove(options.json ?? false));
+    .action(remove);
 }
 
 interface InstallFlags {
@@ -117,15 +119,18 @@ export function describeChecks(checks: readonly EngineCheck[]): string {
   return lines.map((line) => `${line}\n`).join("");
 }
 
-async function remove(json: boolean): Promise<void> {
+async function remove({ earlier, json }: { earlier?: true; json?: true }): Promise<void> {
+  const signal = interruptSignal();
   let removed: boolean;
   try {
-    removed = await removeNative({ signal: interruptSignal() });
+    removed = earlier ? (await removeEarlier(nativeDirectory(), signal)) > 0 : await removeNative({ signal });
   } catch (error) {
     if (interruptSignal().aborted) throw new CliError("Cancelled.", EXIT.interrupted);
     throw error instanceof NativeError ? new CliError(error.message, EXIT.failure, { cause: error }) : error;
   }
   if (json) printJson({ removed });
+  else if (earlier)
+    print(removed ? "The earlier engines are removed." : "There is no earlier engine to remove.");
   else print(removed ? "The native engine is removed." : "There is no native engine to remove.");
 }
 
@@ -166,6 +171,14 @@ function describeGpu({ installed, problem, driver }: NonNullable<NativeStatus["g
   if (problem !== undefined) return `${build}. ${problem}`;
   const found = driver === undefined ? "there is an NVIDIA driver" : `there is NVIDIA's driver ${driver}`;
   return `${build}, and ${found}; ${installed ? "--device gpu uses it" : "layerwise engine install --gpu"}`;
+}
+
+/** Describes what earlier versions have left, in a line; nothing if there is none. */
+export function describeEarlier(directory: string): string {
+  const earlier = earlierEngines(directory);
+  if (earlier.length === 0) return "";
+  const disk = gigabytes(bytesOf(earlier));
+  return `${"Earlier:".padEnd(15)} ${earlier.length}, ${disk}; "layerwise engine remove --earlier" deletes them\n`;
 }
 
 /** Shows progress as a bar on a terminal; elsewhere as a line for each phase and each tenth. */

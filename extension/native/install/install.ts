@@ -18,6 +18,7 @@ import {
 } from "../cache.ts";
 import { findBindingSources, makeBinding, missingTools, type BindingSources } from "./compile.ts";
 import { NativeError, systemErrorCode } from "../errors.ts";
+import { reuseLibraries } from "./earlier.ts";
 import { tryBinding } from "./firstLoad.ts";
 import { findDamage, hashFile, writeManifest } from "../integrity.ts";
 import { fetchLibraries, type Report } from "./libraries.ts";
@@ -115,16 +116,16 @@ async function install(job: Job): Promise<void> {
   await fs.rm(staging, { recursive: true, force: true });
   await fs.mkdir(staging, { recursive: true });
   try {
-    const { wheels, hashes } = await fetchLibraries({
-      ...job,
-      staging,
-      headers: job.binding.prebuilt === undefined,
-    });
-    report(
-      "compile",
-      0,
-      job.binding.prebuilt === undefined ? "Compiling the binding" : "Copying the binding",
-    );
+    const headers = job.binding.prebuilt === undefined;
+    const own = Object.keys(job.binding.prebuilt?.files ?? { [BINDING_FILE]: "" });
+    // To compile, the headers are needed too, and no installation keeps them. CUDA's libraries aren't looked for.
+    const reuses = !headers && build !== "gpu";
+    const reused = reuses ? await reuseLibraries(directory, platform, own, staging) : undefined;
+    const { wheels, hashes } =
+      reused === undefined
+        ? await fetchLibraries({ ...job, staging, headers })
+        : { wheels: [], hashes: reused };
+    report("compile", 0, headers ? "Compiling the binding" : "Copying the binding");
     await makeBinding({
       ...job,
       headers: path.join(staging, "include"),
@@ -141,7 +142,6 @@ async function install(job: Job): Promise<void> {
         `The new engine is TensorFlow ${version}; expected ${TENSORFLOW_VERSION}.`,
       );
     const files: Manifest["files"] = {};
-    const own = Object.keys(job.binding.prebuilt?.files ?? { [BINDING_FILE]: "" });
     const cuda = Object.keys(hashes).filter((name) => name.startsWith("nvidia/"));
     const placed = [...platform.libraries.map((one) => path.basename(one)), ...own];
     for (const name of [...placed.map((one) => placeInEngine(build, one)), ...cuda]) {

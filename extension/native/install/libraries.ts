@@ -243,7 +243,7 @@ async function unpack(
 }
 
 /** Licences of the libraries' contents; kept beside them. */
-const NOTICES = "THIRD_PARTY_NOTICES.txt";
+export const NOTICES = "THIRD_PARTY_NOTICES.txt";
 
 /** Files to unpack, of 15,000: the libraries, their notices, and the C API's headers with the few they include. */
 const HEADERS =

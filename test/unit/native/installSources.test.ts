@@ -2,34 +2,43 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { BINDING_FILE, BINDING_VERSION, type Host } from "../../../extension/native/cache.ts";
+import { describeEarlier } from "../../../extension/cli/engineCommand.ts";
+import {
+  BINDING_FILE,
+  BINDING_VERSION,
+  manifestPath,
+  readManifest,
+  type Host,
+  type Manifest,
+} from "../../../extension/native/cache.ts";
+import { bytesOf, earlierEngines, removeEarlier } from "../../../extension/native/install/earlier.ts";
 import { installNative } from "../../../extension/native/install/install.ts";
 import { findPrebuilt } from "../../../extension/native/install/prebuilt.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import type { InstallProgress } from "../../../extension/protocol/native.ts";
 import { failure, FakeMachine, INSTALLED } from "./fakes.ts";
 
+/** A machine without a compiler, and the folder of a package's bindings. */
+function prebuiltMachine(listed: object = {}): { machine: FakeMachine; folder: string } {
+  const machine = new FakeMachine();
+  machine.python({ kind: "serves", wheel: {} });
+  const folder = path.join(machine.root, "prebuilt");
+  fs.mkdirSync(path.join(folder, "linux-x64"), { recursive: true });
+  fs.writeFileSync(path.join(folder, "linux-x64", BINDING_FILE), "prebuilt");
+  const sha256 = createHash("sha256").update("prebuilt").digest("hex");
+  const files = { "linux-x64": { sha256: { [BINDING_FILE]: sha256 }, glibc: "2.17" } };
+  const listing = { binding: BINDING_VERSION, files, ...listed };
+  fs.writeFileSync(path.join(folder, "bindings.json"), JSON.stringify(listing));
+  return { machine, folder };
+}
+
+const install = (machine: FakeMachine, folder: string) => {
+  const options = machine.options();
+  const prebuilt = findPrebuilt(folder, machine.host);
+  return installNative({ ...options, binding: { ...options.binding!, prebuilt } });
+};
+
 describe.skipIf(process.platform === "win32")("an installation with a prebuilt binding", () => {
-  /** A machine without a compiler, and the folder of a package's bindings. */
-  function prebuiltMachine(listed: object = {}): { machine: FakeMachine; folder: string } {
-    const machine = new FakeMachine();
-    machine.python({ kind: "serves", wheel: {} });
-    const folder = path.join(machine.root, "prebuilt");
-    fs.mkdirSync(path.join(folder, "linux-x64"), { recursive: true });
-    fs.writeFileSync(path.join(folder, "linux-x64", BINDING_FILE), "prebuilt");
-    const sha256 = createHash("sha256").update("prebuilt").digest("hex");
-    const files = { "linux-x64": { sha256: { [BINDING_FILE]: sha256 }, glibc: "2.17" } };
-    const listing = { binding: BINDING_VERSION, files, ...listed };
-    fs.writeFileSync(path.join(folder, "bindings.json"), JSON.stringify(listing));
-    return { machine, folder };
-  }
-
-  const install = (machine: FakeMachine, folder: string) => {
-    const options = machine.options();
-    const prebuilt = findPrebuilt(folder, machine.host);
-    return installNative({ ...options, binding: { ...options.binding!, prebuilt } });
-  };
-
   test("needs no compiler", async () => {
     const { machine, folder } = prebuiltMachine();
     const { directory } = await install(machine, folder);
@@ -63,6 +72,87 @@ describe.skipIf(process.platform === "win32")("an installation with a prebuilt b
     expect(findPrebuilt(path.join(folder, "none"), machine.host)).toBeUndefined();
     const old = prebuiltMachine({ binding: BINDING_VERSION - 1 });
     expect(findPrebuilt(old.folder, old.machine.host)).toBeUndefined();
+  });
+});
+
+describe.skipIf(process.platform === "win32")("an installation after an update of Layerwise", () => {
+  const LIBRARY = "libtensorflow_cc.so.2";
+
+  /** A machine on which an earlier version has installed its engine. */
+  async function updatedMachine(edit: (manifest: Manifest) => object = (manifest) => manifest) {
+    const { machine, folder } = prebuiltMachine();
+    const { directory } = await install(machine, folder);
+    const earlier = directory.replace(`binding-${BINDING_VERSION}`, "binding-1");
+    fs.renameSync(directory, earlier);
+    fs.writeFileSync(path.join(earlier, BINDING_FILE), "earlier");
+    const file = manifestPath(earlier);
+    const manifest = readManifest(earlier)!;
+    const { size, mtimeMs } = fs.statSync(path.join(earlier, BINDING_FILE));
+    manifest.files[BINDING_FILE] = { ...manifest.files[BINDING_FILE]!, size, mtimeMs };
+    fs.writeFileSync(file, JSON.stringify(edit(manifest)));
+    return { machine, folder, directory, earlier };
+  }
+
+  test("links the same TensorFlow, and leaves the earlier engine as it was", async () => {
+    const { machine, folder, directory, earlier } = await updatedMachine();
+    const before = fs.readFileSync(manifestPath(earlier), "utf8");
+    expect(nativeStatus(machine.host).state).toBe("not-installed");
+    await install(machine, folder);
+    // Once, for the first one.
+    expect(machine.calls("python3")).toBe(1);
+    expect(nativeStatus(machine.host).state).toBe("installed");
+    const inode = (place: string): number => fs.statSync(path.join(place, LIBRARY)).ino;
+    expect(inode(directory)).toBe(inode(earlier));
+    expect(fs.readFileSync(path.join(directory, BINDING_FILE), "utf8")).toBe("prebuilt");
+    expect(fs.readFileSync(path.join(earlier, BINDING_FILE), "utf8")).toBe("earlier");
+    expect(fs.readFileSync(manifestPath(earlier), "utf8")).toBe(before);
+    expect(fs.readdirSync(directory).sort()).toEqual(fs.readdirSync(earlier).sort());
+  });
+
+  test("downloads another TensorFlow", async () => {
+    const { machine, folder } = await updatedMachine((manifest) => ({ ...manifest, tensorflow: "2.20.0" }));
+    await install(machine, folder);
+    expect(machine.calls("python3")).toBe(2);
+  });
+
+  test.each([
+    ["changed", (file: string) => fs.writeFileSync(file, "changed")],
+    ["lost", (file: string) => fs.rmSync(file)],
+  ])("downloads a library that was %s", async (_, harm) => {
+    const { machine, folder, directory, earlier } = await updatedMachine();
+    harm(path.join(earlier, LIBRARY));
+    await install(machine, folder);
+    expect(machine.calls("python3")).toBe(2);
+    expect(fs.readFileSync(path.join(directory, LIBRARY), "utf8")).toContain("the big library");
+  });
+
+  test("downloads where the earlier engine has libraries of another kind", async () => {
+    const { machine, folder } = await updatedMachine(({ files, ...manifest }) => ({
+      ...manifest,
+      files: { ...files, "libcudart.so": files[LIBRARY] },
+    }));
+    await install(machine, folder);
+    expect(machine.calls("python3")).toBe(2);
+  });
+
+  test("deletes earlier engines on request, and says how much that frees", async () => {
+    const { machine, folder, directory, earlier } = await updatedMachine();
+    const other = path.join(
+      path.dirname(earlier),
+      path.basename(earlier).replace("linux-x64", "linux-arm64"),
+    );
+    fs.mkdirSync(other);
+    expect(earlierEngines(directory)).toEqual([earlier]);
+    const whole = bytesOf([earlier]);
+    await install(machine, folder);
+    expect(bytesOf([earlier])).toBeLessThan(whole - 60_000);
+    expect(describeEarlier(directory)).toBe(
+      'Earlier:        1, 0.0 GB; "layerwise engine remove --earlier" deletes them\n',
+    );
+    expect(await removeEarlier(directory)).toBe(1);
+    expect([fs.existsSync(earlier), fs.existsSync(other)]).toEqual([false, true]);
+    expect(nativeStatus(machine.host).state).toBe("installed");
+    expect([await removeEarlier(directory), describeEarlier(directory)]).toEqual([0, ""]);
   });
 });
 
