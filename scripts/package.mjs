@@ -58,7 +58,7 @@ export async function packageExtension({
   const args = [vsce, "package", "--out", out];
   if (TARGETS.includes(target)) args.push("--target", target);
   if (preRelease) args.push("--pre-release");
-  // Links and pictures are complete already.
+  // vsce completes links with the repository's address.
   if (!hasRepository()) args.push("--allow-missing-repository", "--no-rewrite-relative-links");
   let said = "";
   await mustRun(process.execPath, args, {
@@ -90,12 +90,11 @@ async function stage(target, esbuild, bindings) {
   const files = await listFiles({ cwd: root, packageManager: PackageManager.None });
   for (const file of files) copy(file, folder, file);
   const ships = (/** @type {string} */ file) => hasRepository() || files.includes(file);
-  const pictures = hasRepository() ? "link" : "embed";
   for (const [name, page] of Object.entries({
     "README.md": "extension/README.md",
     "CHANGELOG.md": "CHANGELOG.md",
   }))
-    fs.writeFileSync(path.join(folder, name), packagedPage(page, { ships, pictures }));
+    fs.writeFileSync(path.join(folder, name), packagedPage(page, { ships, pictures: "link" }));
   fs.cpSync(esbuild, path.join(folder, "dist/node_modules/@esbuild", target), { recursive: true });
   if (bindings.length > 0) await copyBindings(path.join(folder, "dist/native/prebuilt"), bindings);
   copy("extension/tsPlugin/package.json", folder, `node_modules/${PLUGIN}/package.json`);
@@ -107,6 +106,8 @@ async function stage(target, esbuild, bindings) {
     scripts: {},
   };
   fs.writeFileSync(path.join(folder, "package.json"), `${JSON.stringify(shipped, null, 2)}\n`);
+  // vsce warns of a folder without one, which could be a mistake.
+  fs.writeFileSync(path.join(folder, ".vscodeignore"), "");
   // What a clone's umask gave is none of a package's business.
   for (const entry of fs.readdirSync(folder, { recursive: true, withFileTypes: true }))
     if (entry.isFile()) {

@@ -12,8 +12,7 @@ const LINK = /^```.*?^```|`[^`\n]*`|(!?)\[([^\]]*)\]\(([^)\s]+)\)/gms;
  * @param {string} page Relative to the repository.
  * @param {object} options
  * @param {(file: string) => boolean} options.ships Whether the package has a file of the repository.
- * @param {"embed" | "link" | "omit"} options.pictures `embed`: as data. VS Code shows a README's pictures only from there or
- *   from HTTPS. `link`: by their path in the repository, for vsce to complete.
+ * @param {"link" | "omit"} options.pictures `link`: by their path in the package, which is that in the repository.
  */
 export function packagedPage(page, { ships, pictures }) {
   const text = fs.readFileSync(inRoot(page), "utf8");
@@ -24,8 +23,7 @@ export function packagedPage(page, { ships, pictures }) {
     const file = inRepository(target);
     if (image === "") return ships(file) ? whole : label;
     if (pictures === "omit") return "";
-    if (pictures === "link") return `![${label}](${file})`;
-    return `![${label}](data:image/png;base64,${fs.readFileSync(inRoot(file)).toString("base64")})`;
+    return `![${label}](${file})`;
   });
   return pictures === "omit" ? replaced.replace(/\n{3,}/g, "\n\n") : replaced;
 }

@@ -1,6 +1,7 @@
 // What marketplaces demand of the manifest and of the pages in a package.
 import fs from "node:fs";
 import path from "node:path";
+import { listFiles, PackageManager } from "@vscode/vsce";
 import { PNG } from "pngjs";
 import { describe, expect, test } from "vitest";
 import manifest from "../../../package.json";
@@ -54,17 +55,13 @@ describe("a page in a package", () => {
     ([, file = ""]) => path.posix.join("extension", file),
   );
 
-  test("has its pictures inside, as VS Code shows them", () => {
-    const text = packagedPage(README, { ships: () => false, pictures: "embed" });
-    const found = [...text.matchAll(/!\[[^\]]+\]\(data:image\/png;base64,([\w+/=]+)\)/g)];
+  test("links to its pictures, which the package has", { timeout: 60_000 }, async () => {
+    const text = packagedPage(README, { ships: () => false, pictures: "link" });
+    const linked = Array.from(text.matchAll(/!\[[^\]]+\]\(([^)]+)\)/g), ([, file]) => file);
+    expect(linked).toEqual(pictures);
     expect(pictures).toHaveLength(3);
-    for (const [i, file] of pictures.entries())
-      expect(found[i]![1] === fs.readFileSync(inRoot(file), "base64"), file).toBe(true);
-  });
-
-  test("links to a repository's pictures by their path there", () => {
-    const text = packagedPage(README, { ships: () => true, pictures: "link" });
-    expect([...text.matchAll(/!\[[^\]]+\]\(([^)]+)\)/g)].map(([, file]) => file)).toEqual(pictures);
+    const shipped = await listFiles({ cwd: inRoot(), packageManager: PackageManager.None });
+    expect(shipped).toEqual(expect.arrayContaining(pictures));
   });
 
   test.each([README, "README.md", "CHANGELOG.md", "SECURITY.md"])(
