@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `npm test [-- tier …]`: runs the test tiers, without names all but the last three, and ends with the line "N passed, N failed" (and
- * ", N skipped"). Exit code 1 on a failure. Installs what the tests need.
+ * `npm test [-- tier …]`: runs the test tiers, without names all but those of {@link BY_NAME}, and ends with the line "N passed,
+ * N failed" (and ", N skipped"). Exit code 1 on a failure. Installs what the tests need.
  */
 import fs from "node:fs";
 import { ensureNativeEngine } from "./native-engine.mjs";
@@ -60,7 +60,8 @@ const TIERS = {
     return total;
   },
   attacks: () => vitest("attacks"),
-  install: () => vitest("install"),
+  install: () => vitest("install", ["test/install/npmPackage.test.ts"]),
+  release: () => vitest("install", ["test/install/api.test.ts", "test/install/vsix.test.ts"]),
   programs: () => program("scripts/programs.mjs", ...engines),
   vscode: () => program("test/vscode/run.mjs"),
   browser: () => program("test/browser/run.mjs"),
@@ -69,8 +70,8 @@ const TIERS = {
   gpu: () => vitest("gpu"),
 };
 
-/** Tiers that run only by name: they need programs that few machines have. */
-const BY_NAME = ["windows", "arm64", "gpu"];
+/** Tiers that run only by name: they take minutes, or need programs that few machines have. */
+const BY_NAME = ["release", "windows", "arm64", "gpu"];
 
 /**
  * @param {string} project

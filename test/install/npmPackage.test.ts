@@ -1,5 +1,5 @@
 // A user's own TypeScript project with the packed library, on a PATH without a compiler.
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -8,27 +8,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import lock from "../../package-lock.json";
 import { packageLibrary } from "../../scripts/package/npm.mjs";
 import { compileBinding } from "../../scripts/package/prebuilt.mjs";
+import { programs, PYTHON, REASON, TARGET, where } from "./machine.ts";
 
 const root = (...parts: string[]): string =>
   fileURLToPath(new URL(`../../${parts.join("/")}`, import.meta.url));
-const TARGET = `${process.platform}-${process.arch}`;
+if (REASON !== undefined) process.stdout.write(`The packed library is not tested: ${REASON}.\n`);
 
-/** The program of python3 itself; undefined if it has no pip. */
-const PYTHON = ((): string | undefined => {
-  const script = "import pip, sys; print(sys.executable)";
-  const { status, stdout } = spawnSync("python3", ["-c", script], { encoding: "utf8" });
-  return status === 0 ? stdout.trim() : undefined;
-})();
-
-const why =
-  TARGET !== "linux-x64"
-    ? `it compiles and loads on linux-x64 only; this is ${TARGET}`
-    : PYTHON === undefined
-      ? "there is no Python with pip"
-      : undefined;
-if (why !== undefined) process.stdout.write(`The packed library is not tested: ${why}.\n`);
-
-describe.skipIf(why !== undefined)("the packed library", () => {
+describe.skipIf(REASON !== undefined)("the packed library", () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-install-"));
   const project = path.join(folder, "project");
   const bin = path.join(folder, "bin");
@@ -36,17 +22,10 @@ describe.skipIf(why !== undefined)("the packed library", () => {
   /** Of this test alone, so that the engine is installed in full. */
   const cache = path.join(folder, "cache");
 
-  /** Puts programs on the project's PATH. */
-  function programs(folder: string, names: Record<string, string>): void {
-    fs.mkdirSync(folder, { recursive: true });
-    for (const [name, program] of Object.entries(names))
-      fs.writeFileSync(path.join(folder, name), `#!/bin/sh\nexec "${program}" "$@"\n`, { mode: 0o755 });
-  }
-
-  function run(command: string, args: string[], env: Record<string, string> = {}) {
+  function run(command: string, args: string[], env: Record<string, string> = {}, cwd = project) {
     const { LAYERWISE_DEVICE: _, VIRTUAL_ENV: __, ...inherited } = process.env;
     const result = spawnSync(command, args, {
-      cwd: project,
+      cwd,
       encoding: "utf8",
       env: { ...inherited, PATH: bin, LAYERWISE_CACHE: cache, LAYERWISE_NO_CHECK: "1", ...env },
     });
@@ -61,7 +40,6 @@ describe.skipIf(why !== undefined)("the packed library", () => {
 
   beforeAll(async () => {
     await packageLibrary({ out: packed, bindings: [TARGET] });
-    const where = (name: string): string => execFileSync("which", [name], { encoding: "utf8" }).trim();
     programs(bin, {
       node: process.execPath,
       npm: where("npm"),
@@ -104,7 +82,7 @@ describe.skipIf(why !== undefined)("the packed library", () => {
     const bare = path.join(folder, "bare");
     programs(bare, {
       node: process.execPath,
-      npx: fs.realpathSync(execFileSync("which", ["npx"], { encoding: "utf8" }).trim()),
+      npx: fs.realpathSync(where("npx")),
       sh: "/bin/sh",
       env: "/usr/bin/env",
     });
@@ -137,6 +115,20 @@ describe.skipIf(why !== undefined)("the packed library", () => {
     const output = mustRun(process.execPath, [root("scripts/parity.mjs"), ...cases]);
     expect(output).toContain("TensorFlow 2.21.0");
     expect(output).toMatch(/^\d+ passed, 0 failed/m);
+  });
+
+  test("installs nothing for a second project", () => {
+    const second = path.join(folder, "second");
+    fs.mkdirSync(second);
+    const started = performance.now();
+    const { output } = run(
+      path.join(project, "node_modules/.bin/layerwise"),
+      ["engine", "install"],
+      {},
+      second,
+    );
+    expect(output).toContain("The native engine is already installed");
+    expect(performance.now() - started).toBeLessThan(5000);
   });
 
   test("has declarations that a strict project compiles with", () => {

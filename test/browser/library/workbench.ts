@@ -31,6 +31,8 @@ export interface WorkbenchOptions {
   folder?: string;
   settings?: Record<string, unknown>;
   workspaceTrust?: boolean;
+  /** More environment variables of the extension host. */
+  env?: Record<string, string>;
 }
 
 /** One VS Code server with one window on one folder, and what a user does in it. */
@@ -75,6 +77,7 @@ export class Workbench {
       theme = "light",
       settings = {},
       workspaceTrust = false,
+      env = {},
     } = options;
     const folder = options.folder ?? temporaryFolder("workspace");
     if (options.folder === undefined) copyExamples(folder);
@@ -84,6 +87,7 @@ export class Workbench {
       extensionsFolder,
       settings: { ...QUIET_SETTINGS, "workbench.colorTheme": ALL_THEMES[theme], ...settings },
       workspaceTrust,
+      env,
     });
     const page = await newWindow(browser, theme === "light" ? "light" : "dark");
     const workbench = new Workbench(page, folder, theme, dataFolder, running);
