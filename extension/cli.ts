@@ -15,11 +15,13 @@ import * as profileCommand from "./cli/profile.ts";
 import * as runCommand from "./cli/run.ts";
 import * as runsCommand from "./cli/runs.ts";
 import * as summaryCommand from "./cli/summary.ts";
+import * as sweepCommand from "./cli/sweep/command.ts";
 import * as trainCommand from "./cli/train.ts";
 
 /** The modules of cli/ with `register(program)`, in the order of --help. */
 const COMMANDS: readonly { register: (program: Command) => void }[] = [
   trainCommand,
+  sweepCommand,
   evaluateCommand,
   predictCommand,
   lrFindCommand,

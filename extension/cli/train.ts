@@ -22,10 +22,11 @@ import { EXIT } from "./exit.ts";
 import { isTerminal, printJson, printStderr } from "./output.ts";
 import { duration, shortPath } from "./render.ts";
 import { findRun, newDirectory } from "./findRun.ts";
+import { setOption, type SetOptions } from "./settings.ts";
 import { followRun } from "./followRun.ts";
 import { checkOption, checkTypes, type CheckOptions } from "./typeCheck.ts";
 
-interface TrainOptions extends CommonOptions, CheckOptions {
+interface TrainOptions extends CommonOptions, CheckOptions, SetOptions {
   epochs?: number;
   out?: string;
   checkpoint?: string;
@@ -53,6 +54,7 @@ export function register(program: Command): void {
     .option("--tensorboard", "write the curves for TensorBoard too, into the run directory")
     .option("--explain", "print what the engine chose for this model (compiled graphs, threads, …) and why")
     .option("--no-progress", "print lines only, also on a terminal");
+  setOption(command);
   commonOptions(command, ["seed", "device", "json"]);
   checkOption(command);
   examples(
@@ -62,6 +64,7 @@ Examples:
   layerwise train digits.nn.ts                      the default export
   layerwise train gan.nn.ts#small --epochs 5        another experiment of the file
   layerwise train digits.nn.ts --seed 1 --device wasm
+  layerwise train digits.nn.ts --set lr=0.003 --set width=64   hyperparameters of its sweep
   layerwise train --resume 20260131-142501-digits   go on after a stop or a crash, bit for bit
   layerwise train --resume .layerwise/runs/20260131-142501-digits --epochs 50
   layerwise train --resume 20260131-142501-digits --rollback   after a loss that was NaN: half the learning rate
@@ -106,6 +109,7 @@ async function newRun(argument: string | undefined, options: TrainOptions): Prom
     ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...(options.set === undefined ? {} : { hyperparameters: options.set }),
   };
 }
 
@@ -115,7 +119,9 @@ async function resumedRun(
   run: string,
   options: TrainOptions,
 ): Promise<RunRequest> {
-  const excluded = (["seed", "out", "checkpoint"] as const).find((name) => options[name] !== undefined);
+  const excluded = (["seed", "out", "checkpoint", "set"] as const).find(
+    (name) => options[name] !== undefined,
+  );
   if (argument !== undefined || excluded !== undefined)
     throw new UsageError(`--resume continues a run unchanged: leave out ${argument ?? `--${excluded}`}.`);
   const { device, epochs, tensorboard, rollback, forceUnlock, outside } = options;

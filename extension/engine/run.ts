@@ -6,6 +6,7 @@ import { EngineError, type UserError } from "../protocol/errors.ts";
 import { controlsBy, type ControlAnswers, type ControlName, type RunControls } from "../protocol/controls.ts";
 import type { HeldLock } from "../processes/lock.ts";
 import type { RunRecord, RunState } from "../protocol/run.ts";
+import { modeOf, type Objective } from "../protocol/sweep.ts";
 import { captureConsole } from "./host/capturedConsole.ts";
 import { CheckpointPolicy } from "./resume/checkpointPolicy.ts";
 import { Checkpoints } from "./resume/checkpoints.ts";
@@ -29,6 +30,7 @@ import { Reporter } from "./reporting/reporter.ts";
 import { RunDirectory } from "./reporting/runDirectory.ts";
 import { describeSettings } from "./reporting/settings.ts";
 import type { Watchdog } from "./host/watchdog.ts";
+import type { Experiment } from "../nn/experiment/experiment.ts";
 import type { Module } from "../nn/module/module.ts";
 import { listCoders, type Codes } from "../nn/data/tokenizers.ts";
 import { listGenerators } from "../tensor/random/stream.ts";
@@ -41,7 +43,7 @@ import { savePoint, type TrainerState } from "./training/trainerState.ts";
 import { describeError } from "./host/userErrors.ts";
 import { bundleUserModule, evaluateUserModule, type Bundle, type UserModule } from "./host/userModule.ts";
 import { executorOf } from "./warmUp.ts";
-import { randomSeed, readWeights } from "./resume/startingWeights.ts";
+import { experimentOf, randomSeed, readWeights } from "./resume/startingWeights.ts";
 
 /** What a run needs of its process. */
 export interface RunSurroundings {
@@ -69,6 +71,7 @@ export class Run {
   #checkpoints: Checkpoints | undefined;
   #trainer: Trainer | undefined;
   #explainer: Explainer | undefined;
+  #module: UserModule | undefined;
   #ended = false;
 
   /** @throws EngineError when the run directory can't be made */
@@ -133,6 +136,11 @@ export class Run {
     this.fail(LOST_RUN);
   }
 
+  /** Forgets the user's code, of which nothing runs any more. */
+  dispose(): void {
+    this.#module?.dispose();
+  }
+
   /** Ends the run with an uncaught error of user code. */
   failWith(thrown: unknown): void {
     const state = this.#trainer?.state;
@@ -189,7 +197,10 @@ export class Run {
     const generators = listGenerators();
     const coders = listCoders();
     const module = await this.#evaluate(bundle);
-    const { exportName, experiment } = findExperiment(module, request.exportName);
+    this.#module = module;
+    const { exportName, experiment: found } = findExperiment(module, request.exportName);
+    // Of a resumed run, the record has those that it began with.
+    const experiment = experimentOf(found, weights, this.#directory.record.hyperparameters);
     const seed = from?.facts.seed ?? request.seed ?? weights?.seed ?? experiment.options.seed ?? randomSeed();
     const prepared = await prepare(experiment, seed);
     generators.end();
@@ -260,7 +271,11 @@ export class Run {
     const epochs = this.#request.epochs ?? (known > 0 ? known : experiment.options.epochs);
     const limits = limitsOf(experiment.options, epochs, prepared);
     const steps = stepsPerEpoch(limits);
+    const swept = Object.keys(experiment.space).length > 0;
+    const hyperparameters = swept ? { hyperparameters: { ...experiment.settings } } : {};
     this.#update({
+      ...hyperparameters,
+      ...(swept ? { objective: objectiveOf(experiment, limits.validation > 0) } : {}),
       state: "running",
       exportName,
       model: model.constructor.name,
@@ -269,6 +284,7 @@ export class Run {
       ...(Number.isFinite(steps) ? { stepsPerEpoch: steps } : {}),
       parameters: countParameters(model),
       settings: {
+        ...hyperparameters.hyperparameters,
         ...describeSettings(experiment, prepared.optimizers, {
           train: train.samples,
           loaderBatch: train.loaderBatch,
@@ -388,6 +404,12 @@ export class Run {
     this.#send("ended", record);
     setImmediate(() => this.#onEnd(state === "failed"));
   }
+}
+
+/** What a sweep of an experiment optimizes, by its metric's name in the curves. */
+function objectiveOf({ options }: Experiment, validates: boolean): Objective {
+  const metric = options.objective?.metric ?? (validates ? "val_loss" : "loss");
+  return { metric, mode: options.objective?.mode ?? modeOf(metric) };
 }
 
 function savedText(

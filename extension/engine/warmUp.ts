@@ -16,6 +16,12 @@ export async function executorOf(device: Device): Promise<LoadedExecutor> {
   return loaded.executor;
 }
 
+/** Has the next run compute with an executor of its own, as in a new process. */
+export function dropExecutor(): void {
+  loaded?.executor.close();
+  loaded = undefined;
+}
+
 /** The native engine may have been installed since. */
 function outdated({ info }: LoadedExecutor): boolean {
   return info.backend !== "tensorflow" && info.reason !== undefined && nativeStatus().state === "installed";

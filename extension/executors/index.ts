@@ -22,6 +22,8 @@ export interface LoadedExecutor {
   choices(): Choice[];
   /** Graphs of a training that couldn't be compiled; undefined where nothing ever is. */
   readonly fallbacks: Fallbacks | undefined;
+  /** Frees its graphs, when another executor takes its place and nothing of it will be read. */
+  close(): void;
 }
 
 /**
@@ -86,6 +88,7 @@ function install(
     readonly tensors: number;
     readonly fallbacks?: Fallbacks;
     choices(): Choice[];
+    close?(): void;
   },
   info: ExecutorInfo,
 ): LoadedExecutor {
@@ -98,6 +101,7 @@ function install(
     counters: () => ({ ...executor.counters, tensors: executor.tensors }),
     choices: () => [engine, ...executor.choices()],
     fallbacks: executor.fallbacks,
+    close: () => executor.close?.(),
   };
 }
 

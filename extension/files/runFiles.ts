@@ -1,7 +1,8 @@
-// The files of run directories. Whatever lies there may come from a stranger's repository: nothing is followed out of it.
+// The files of run directories and sweep directories. Whatever lies there may come from a stranger's repository: nothing is followed out of it.
 import { dirname, join, resolve, sep } from "node:path";
 import { EngineError } from "../protocol/errors.ts";
 import { RUNS_FOLDER } from "../protocol/run.ts";
+import { SWEEPS_FOLDER } from "../protocol/sweep.ts";
 import { describeFileError, FileError } from "./fileError.ts";
 import { inside, insideSync } from "./inside.ts";
 import { readRegular, readRegularSync } from "./regular.ts";
@@ -10,13 +11,14 @@ import { writeAtomic, writeAtomicAsync } from "./writeAtomic.ts";
 /** Most bytes of a run's small files: records, labels, reports. */
 export const RECORD_LIMIT = 16 * 2 ** 20;
 
-const RUNS = join(sep, ...RUNS_FOLDER.split("/"));
+const FOLDERS = [RUNS_FOLDER, SWEEPS_FOLDER].map((folder) => join(sep, ...folder.split("/")));
 
-/** The folder whose runs these are: above `.layerwise/runs`, or of a run directory elsewhere, itself. */
+/** The folder whose runs or sweeps these are: above `.layerwise/runs`, or of a run directory elsewhere, itself. */
 export function rootOfRun(directory: string): string {
   const path = resolve(directory);
   const above = dirname(path);
-  return above.endsWith(RUNS) ? above.slice(0, -RUNS.length) || sep : path;
+  const folder = FOLDERS.find((one) => above.endsWith(one));
+  return folder === undefined ? path : above.slice(0, -folder.length) || sep;
 }
 
 /** A run directory as the path of its root, and the names from there. */

@@ -31,6 +31,7 @@ export {
   type TrainContext,
   type TrainStep,
 } from "./experiment/experiment.ts";
+export { sweep, type Domain } from "./experiment/searchSpace.ts";
 export { slice, type Slice } from "../tensor/functions/shape/slice.ts";
 export { format } from "./format.ts";
 export { print } from "./print.ts";

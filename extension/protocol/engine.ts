@@ -4,6 +4,7 @@ import { Device } from "./device.ts";
 import { UserError } from "./errors.ts";
 import type { Profile, ProfileRequest } from "./profile.ts";
 import { MetricRow, Metrics, MetricValue, RunRecord } from "./run.ts";
+import { Settings, TrialOf, type DescribeRequest, type ExperimentDescription } from "./sweep.ts";
 
 /** Raised when a message changes incompatibly: a host refuses an engine of another protocol. */
 export const PROTOCOL_VERSION = 1;
@@ -27,6 +28,12 @@ export const RunRequest = v.object({
   device: Device,
   epochs: v.optional(v.number()),
   seed: v.optional(v.number()),
+  /** Values of hyperparameters; the others have their defaults. */
+  hyperparameters: v.optional(Settings),
+  /** The trial of a sweep that the run is. */
+  trial: v.optional(TrialOf),
+  /** Keep the process for another run when this one has ended well. */
+  reuse: v.optional(v.boolean()),
   /** Weights to load before the first step: a `.safetensors` file. */
   checkpoint: v.optional(v.string()),
   /** Resume the training of that directory from its last saved state. */
@@ -58,6 +65,8 @@ export function startingRecord(request: RunRequest): RunRecord {
     model: "",
     createdAt: new Date().toISOString(),
     ...(request.seed === undefined ? {} : { seed: request.seed }),
+    ...(request.hyperparameters === undefined ? {} : { hyperparameters: request.hyperparameters }),
+    ...(request.trial === undefined ? {} : { trial: request.trial }),
     epochs: request.epochs ?? 0,
     epoch: 0,
     step: 0,
@@ -99,6 +108,8 @@ export interface RunEngineMethods extends RunControls {
   /** Loads what a run on `device` will compute with, ahead of its request. Fails silently: the run will say why. */
   warmUp(device: Device): Promise<void>;
   start(request: RunRequest): Promise<void>;
+  /** Loads a file and describes one of its experiments; the process then serves runs as if it were new. */
+  describe(request: DescribeRequest): Promise<ExperimentDescription>;
 }
 
 /** A file to run as a program: its top-level code. It prints to the process's own streams. */
@@ -210,10 +221,7 @@ export interface ToolMethods {
   /** Reports its progress as `log`. */
   profile(request: ProfileRequest): Promise<Profile>;
 }
-export interface ToolEvents extends Pick<RunEngineEvents, "hello" | "log"> {
-  /** The last word when the call can't be answered: user code hangs. */
-  failed(error: UserError): void;
-}
+export type ToolEvents = Pick<RunEngineEvents, "hello" | "log" | "failed">;
 
 /** Events a run engine sends. All are also on disk, in the run directory. */
 export interface RunEngineEvents {
@@ -225,8 +233,12 @@ export interface RunEngineEvents {
   evaluated(result: EvaluationResult): void;
   /** The run waits until a debugger attaches to this address. */
   inspecting(url: string): void;
-  /** The last word; the process exits after it. */
+  /** The run's last word; the process exits after it, or sends `idle`. */
   ended(record: RunRecord): void;
+  /** The last word when a call other than `start` can't be answered: user code hangs. */
+  failed(error: UserError): void;
+  /** The process takes another run, which computes the same numbers as in a new one. */
+  idle(): void;
 }
 
 export const RunEventSchemas = {

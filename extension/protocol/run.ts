@@ -1,5 +1,7 @@
 import * as v from "valibot";
 import { UserError } from "./errors.ts";
+import { FolderName, NAME } from "./names.ts";
+import { Objective, Settings, TrialOf } from "./sweep.ts";
 
 /**
  * The run directory, `.layerwise/runs/<id>/`, beside the workspace's models:
@@ -62,9 +64,6 @@ export const MetricValue = v.union([
 export const Metrics = v.record(v.string(), MetricValue);
 export type Metrics = v.InferOutput<typeof Metrics>;
 
-/** A name of one file or folder. A record may come from a stranger, so its names are never paths elsewhere. */
-const NAME = String.raw`(?!\.)[^/\\:*?"<>|\x00-\x1f\x7f]{1,255}`;
-
 export const CheckpointRecord = v.object({
   /** Path relative to the run directory, such as "checkpoints/last.safetensors". */
   file: v.pipe(
@@ -99,7 +98,7 @@ export type RunState = v.InferOutput<typeof RunState>;
 export const RunRecord = v.object({
   version: v.literal(1),
   /** Folder name: sortable time and a word, such as "20260131-142501-digits". */
-  id: v.pipe(v.string(), v.regex(new RegExp(`^${NAME}$`), "expected the name of a folder")),
+  id: FolderName,
   kind: v.picklist(["train", "evaluate"]),
   state: RunState,
   /** Absolute path of the `.nn.ts` file. */
@@ -122,6 +121,12 @@ export const RunRecord = v.object({
   parameters: v.optional(v.object({ total: v.number(), trainable: v.number() })),
   /** One-line descriptions for tables: optimizer, loss, batch size, samples in each split. */
   settings: v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])),
+  /** Values of the experiment's hyperparameters, if it has a sweep. */
+  hyperparameters: v.optional(Settings),
+  /** The trial of a sweep that this run is. */
+  trial: v.optional(TrialOf),
+  /** What a sweep of the experiment optimizes. */
+  objective: v.optional(Objective),
   /** Latest value of every metric ("loss", "val_loss", "accuracy", …). */
   metrics: Metrics,
   best: v.optional(v.object({ metric: v.string(), value: v.number(), epoch: v.number() })),

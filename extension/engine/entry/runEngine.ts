@@ -12,6 +12,7 @@ import {
   type ToolMethods,
 } from "../../protocol/engine.ts";
 import { forwardControls } from "../../protocol/controls.ts";
+import type { HeldLock } from "../../processes/lock.ts";
 import { takeToken } from "../../processes/token.ts";
 import { endOwnFamily } from "../../processes/family.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
@@ -25,7 +26,10 @@ import { findLearningRate } from "../training/lrFinder.ts";
 import { LOST_RUN, own } from "../reporting/ownership.ts";
 import { predict } from "../evaluation/predict.ts";
 import { profile } from "../profiler/profile.ts";
+import { DescribeRequest } from "../../protocol/sweep.ts";
 import { Run } from "../run.ts";
+import { describe } from "../sweeps/describe.ts";
+import { ProcessState } from "../sweeps/processState.ts";
 import { runScript, untilUncaught } from "./script.ts";
 import { warmUp } from "../warmUp.ts";
 import { Watchdog } from "../host/watchdog.ts";
@@ -40,6 +44,11 @@ watchdog.followParent(ORPHAN_GRACE);
 const token = takeToken();
 let run: Run | undefined;
 let starting = false;
+/** The lock of the run under way, and whether that may outlive its parent. */
+let held: HeldLock | undefined;
+let outlives = false;
+/** Of a process that serves several runs. */
+let state: ProcessState | undefined;
 let session: ModelSession | undefined;
 
 function opened(): ModelSession {
@@ -60,16 +69,20 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
     const request = v.parse(RunRequest, sent);
     if (starting)
       throw new EngineError({ code: "internal", message: "internal: this process has a run already" });
+    if (!starting && state === undefined) listen();
     starting = true;
-    const onEnd = (failed: boolean): void => void exit(failed ? 1 : 0);
+    outlives = request.outlive;
+    if (request.reuse === true) state ??= new ProcessState();
+    const onEnd = (failed: boolean): void => {
+      if (request.reuse !== true || failed || !becomeIdle()) void exit(failed ? 1 : 0);
+    };
     // Refused: the reply says why.
     const refuse = (error: unknown): never => {
       setImmediate(() => onEnd(true));
       throw error;
     };
     const lock = await own(request, token).catch(refuse);
-    // Frees the run at every normal exit.
-    process.once("exit", () => lock.release());
+    held = lock;
     let lost = false;
     watchdog.hold(lock, () => {
       lost = true;
@@ -91,15 +104,16 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
       lock.release();
       return refuse(error);
     }
-    process.on("SIGTERM", () => run?.control.stop("signal"));
-    // A terminal's Ctrl-C reaches the whole foreground group; the parent decides what to do.
-    process.on("SIGINT", () => undefined);
-    process.on("disconnect", () => {
-      if (!request.outlive) run?.control.stop("channel");
-    });
-    process.on("uncaughtException", (error) => run?.failWith(error));
-    process.on("unhandledRejection", (reason) => run?.failWith(reason));
     void run.live();
+  },
+  async describe(request) {
+    const parsed = v.parse(DescribeRequest, request);
+    if (state === undefined) listen();
+    state ??= new ProcessState();
+    const description = await untilUncaught(() => describe(parsed, watchdog, failed));
+    if (state.restore()) parent.send("idle");
+    else setImmediate(() => void exit(0));
+    return description;
   },
   script: async (request) => runScript(v.parse(ScriptRequest, request)),
   predict: (request) => untilUncaught(() => predict(v.parse(PredictRequest, request), watchdog, failed)),
@@ -127,6 +141,33 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
   samples: async (query) => opened().samples(v.parse(SampleQuery, query)),
   ask: async (subject, explain) => opened().ask(v.parse(Subject, subject), v.parse(v.boolean(), explain)),
 };
+
+/** Ends runs with what ends a process; listens once for all runs. */
+function listen(): void {
+  // Frees the run at every normal exit.
+  process.once("exit", () => held?.release());
+  process.on("SIGTERM", () => run?.control.stop("signal"));
+  // A terminal's Ctrl-C reaches the whole foreground group; the parent decides what to do.
+  process.on("SIGINT", () => undefined);
+  process.on("disconnect", () => {
+    if (!outlives) run?.control.stop("channel");
+  });
+  process.on("uncaughtException", (error) => run?.failWith(error));
+  process.on("unhandledRejection", (reason) => run?.failWith(reason));
+}
+
+/** Makes the process ready for another run. @returns false when the last one has left something behind */
+function becomeIdle(): boolean {
+  // Its lock is released, and must get no more signs of life.
+  watchdog.release();
+  run?.dispose();
+  run = undefined;
+  held = undefined;
+  starting = false;
+  if (!process.connected || state?.restore() !== true) return false;
+  parent.send("idle");
+  return true;
+}
 
 const parent = connectParent<RunEngineEvents & ToolEvents>(methods);
 

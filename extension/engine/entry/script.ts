@@ -36,6 +36,11 @@ export function untilUncaught<T>(body: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     process.on("uncaughtException", reject);
     process.on("unhandledRejection", reject);
-    body().then(resolve, reject);
+    body()
+      .then(resolve, reject)
+      .finally(() => {
+        process.off("uncaughtException", reject);
+        process.off("unhandledRejection", reject);
+      });
   });
 }

@@ -38,6 +38,7 @@ let watching = false;
 port.on("message", (message: WatchdogMessage) => {
   if (message.kind === "parent") return followParent(message);
   if (message.kind === "hold") return hold(message);
+  if (message.kind === "release") return clearInterval(holding);
   if (message.kind === "idle") return followRest(message.limit);
   clearTimeout(timer);
   clearInterval(looking);

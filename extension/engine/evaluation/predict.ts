@@ -21,7 +21,7 @@ import { isClassification } from "../training/metrics.ts";
 import { prepare, type Prepared } from "../training/prepare.ts";
 import { loadUserModule } from "../host/userModule.ts";
 import type { Watchdog } from "../host/watchdog.ts";
-import { randomSeed, readWeights } from "../resume/startingWeights.ts";
+import { experimentOf, randomSeed, readWeights } from "../resume/startingWeights.ts";
 
 /**
  * What an experiment's model says of rows or of held-out samples.
@@ -36,7 +36,7 @@ export async function predict(
   const weights = readWeights(request.checkpoint);
   const { file, exportName, rows } = request;
   const module = await watchdog.guard(loadLimit(file, fail), () => loadUserModule(file, { library }));
-  const { experiment } = findExperiment(module, exportName);
+  const experiment = experimentOf(findExperiment(module, exportName).experiment, weights);
   const seed = request.seed ?? weights.seed ?? experiment.options.seed ?? randomSeed();
   const prepared = await prepare(experiment, seed);
   prepared.model.loadStateDict(weights.tensors);

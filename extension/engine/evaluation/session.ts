@@ -20,7 +20,7 @@ import { loadLimit } from "../host/loadLimit.ts";
 import { prepare } from "../training/prepare.ts";
 import { loadUserModule } from "../host/userModule.ts";
 import type { Watchdog } from "../host/watchdog.ts";
-import { randomSeed, readWeights } from "../resume/startingWeights.ts";
+import { experimentOf, randomSeed, readWeights } from "../resume/startingWeights.ts";
 import { probabilities, taskOf } from "./decisions.ts";
 import { featureMaps, inputGradient, saliencyOf } from "./explain.ts";
 import { Outcomes, OUTCOMES_FILE } from "./outcomes.ts";
@@ -50,7 +50,7 @@ export class ModelSession {
     await loadExecutor(request.device);
     const coders = listCoders();
     const module = await watchdog.guard(loadLimit(file, fail), () => loadUserModule(file, { library }));
-    const { experiment } = findExperiment(module, exportName);
+    const experiment = experimentOf(findExperiment(module, exportName).experiment, weights);
     const seed = request.seed ?? weights.seed ?? experiment.options.seed ?? randomSeed();
     const prepared = await prepare(experiment, seed);
     coders.end();

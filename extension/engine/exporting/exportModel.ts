@@ -20,7 +20,7 @@ import { loadLimit } from "../host/loadLimit.ts";
 import { prepare } from "../training/prepare.ts";
 import { loadUserModule } from "../host/userModule.ts";
 import type { Watchdog } from "../host/watchdog.ts";
-import { randomSeed, readWeights } from "../resume/startingWeights.ts";
+import { experimentOf, randomSeed, readWeights } from "../resume/startingWeights.ts";
 import { graphModel } from "./graphModel.ts";
 import { graphModelFiles } from "./graphModelFiles.ts";
 import { encodeTypeScript, TYPESCRIPT_HEADER } from "./typescript.ts";
@@ -92,7 +92,7 @@ export async function exportModel(
   await loadExecutor(device);
   const weights = readWeights(checkpoint);
   const module = await watchdog.guard(loadLimit(file, failed), () => loadUserModule(file, { library }));
-  const { experiment } = findExperiment(module, exportName);
+  const experiment = experimentOf(findExperiment(module, exportName).experiment, weights);
   tell("Making the model and its data …");
   const { model, train } = await prepare(
     experiment,

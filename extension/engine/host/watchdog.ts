@@ -90,6 +90,13 @@ export class Watchdog {
     this.#send(this.#holding);
   }
 
+  /** Gives no more signs of life: the lock is released. */
+  release(): void {
+    this.#onLost = undefined;
+    this.#holding = undefined;
+    this.#send({ kind: "release" });
+  }
+
   /**
    * Follows the parent from a process beside this one, and ends the thread: a debugger shows each thread to its user.
    * A debugged process has no limits.

@@ -17,6 +17,8 @@ export type WatchdogMessage =
   | { kind: "leave" }
   /** Renew the time of a lock's file every two seconds, while that file has the inode it was created with. */
   | { kind: "hold"; file: string; inode: string }
+  /** The lock is released. */
+  | { kind: "release" }
   /** End the process when it has computed for so many milliseconds although nothing is watched. */
   | { kind: "idle"; limit: number }
   /**

@@ -24,7 +24,7 @@ import { startState } from "../training/trainerState.ts";
 import { TrainingStep } from "../training/trainingStep.ts";
 import { loadUserModule } from "../host/userModule.ts";
 import type { Watchdog } from "../host/watchdog.ts";
-import { randomSeed, readWeights } from "../resume/startingWeights.ts";
+import { experimentOf, randomSeed, readWeights } from "../resume/startingWeights.ts";
 import { Attribution } from "./attribution.ts";
 import { bytesOf, parsed, StepTimes, type Tally } from "./stopwatch.ts";
 
@@ -247,8 +247,11 @@ export async function profile(
   const executor = await loadExecutor(device);
   const module = await watchdog.guard(loadLimit(file, failed), () => loadUserModule(file, { library }));
   const found = findExperiment(module, exportName);
-  const { options } = found.experiment;
-  const prepared = await prepare(found.experiment, seed ?? weights?.seed ?? options.seed ?? randomSeed());
+  const experiment = experimentOf(found.experiment, weights);
+  const prepared = await prepare(
+    experiment,
+    seed ?? weights?.seed ?? experiment.options.seed ?? randomSeed(),
+  );
   if (weights !== undefined) prepared.model.loadStateDict(weights.tensors);
   const measured = await profileStep(prepared, { executor, seconds, tell });
   return { file, exportName: found.exportName, ...measured };

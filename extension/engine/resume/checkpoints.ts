@@ -8,6 +8,7 @@ import type { RunDirectory } from "../reporting/runDirectory.ts";
 import type { Kept, SavePoint } from "../training/trainerState.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { saveTensors } from "../files/tensorFiles.ts";
+import { HYPERPARAMETERS } from "./startingWeights.ts";
 import { readStates, saveTraining } from "./trainingFile.ts";
 import type { TrainingState } from "./trainingState.ts";
 
@@ -69,6 +70,9 @@ export class Checkpoints {
         epoch: String(epoch),
         step: String(step),
         ...(record.seed === undefined ? {} : { seed: String(record.seed) }),
+        ...(record.hyperparameters === undefined
+          ? {}
+          : { [HYPERPARAMETERS]: JSON.stringify(record.hyperparameters) }),
       });
       const bytes = fs.statSync(file).size;
       const savedAt = new Date().toISOString();

@@ -15,7 +15,7 @@ import { isOptimizer } from "../reporting/settings.ts";
 import { TrainingStep } from "./trainingStep.ts";
 import { loadUserModule } from "../host/userModule.ts";
 import type { Watchdog } from "../host/watchdog.ts";
-import { randomSeed, readWeights } from "../resume/startingWeights.ts";
+import { experimentOf, randomSeed, readWeights } from "../resume/startingWeights.ts";
 
 /** How the rates are tried. */
 export interface SweepOptions {
@@ -153,7 +153,7 @@ export async function findLearningRate(
   await loadExecutor(request.device);
   const { file, exportName } = request;
   const module = await watchdog.guard(loadLimit(file, fail), () => loadUserModule(file, { library }));
-  const { experiment } = findExperiment(module, exportName);
+  const experiment = experimentOf(findExperiment(module, exportName).experiment, weights);
   const seed = request.seed ?? weights?.seed ?? experiment.options.seed ?? randomSeed();
   const prepared = await prepare(experiment, seed);
   if (weights !== undefined) prepared.model.loadStateDict(weights.tensors);

@@ -159,9 +159,15 @@ export class CompiledPlan {
   }
 
   close(): void {
+    this.abandon();
+    this.#loop.close();
+  }
+
+  /** Like {@link close}, without waiting for XLA. */
+  abandon(): void {
     this.#prepared();
     this.pipeline.discard();
     this.#single.close();
-    this.#loop.close();
+    this.#loop.release();
   }
 }

@@ -147,4 +147,10 @@ export class TensorFlowExecutor implements Executor {
   choices(): Choice[] {
     return this.#plans.choices();
   }
+
+  /** Frees its graphs; nothing of it will be read. */
+  close(): void {
+    this.#leave();
+    this.#plans.close();
+  }
 }

@@ -123,6 +123,13 @@ export class PlanCache {
     this.#context.counters.evicted++;
   }
 
+  /** Closes all plans. Those that XLA still compiles are left to it, since waiting would take seconds. */
+  close(): void {
+    for (const plan of [...this.#plans.values(), ...this.#prepared.values()]) plan.abandon();
+    this.#plans.clear();
+    this.#prepared.clear();
+  }
+
   /** What was chosen for the graphs there are. */
   choices(): Choice[] {
     const threads = chosenThreads();

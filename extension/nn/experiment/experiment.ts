@@ -2,19 +2,62 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import { SITE, scope } from "../../tensor/recording/scope.ts";
 import type { ExperimentOptions, MaxTime, Optimizers } from "./experimentOptions.ts";
 import type { Module } from "../module/module.ts";
+import { completeSettings, defaultSettings, Domain, type SearchSpace, type Setting } from "./searchSpace.ts";
 
 export type * from "./experimentOptions.ts";
 
+/** Options whose functions take hyperparameters. */
+type Swept = ExperimentOptions<Module, Optimizers, SearchSpace>;
+
 /** A model with its data and all that training it takes. Made by {@link experiment}; run by the engine. */
 export class Experiment {
+  /** With the hyperparameters at their values: its functions take none. */
   readonly options: Readonly<ExperimentOptions>;
+  /** @internal */
+  readonly space: SearchSpace;
+  /** Values of its hyperparameters, by name. */
+  readonly settings: Readonly<Record<string, Setting>>;
   /** @internal The stack of the call that made it, where stacks are kept: the preview shows it. */
   readonly site = scope.sites ? new Error(SITE) : undefined;
+  /** @internal */
+  readonly given: Swept;
 
   /** @internal */
-  constructor(options: ExperimentOptions) {
-    this.options = options;
+  constructor(given: Swept | ExperimentOptions, settings?: Readonly<Record<string, Setting>>) {
+    this.given = given as Swept;
+    this.space = this.given.sweep ?? {};
+    this.settings = settings ?? defaultSettings(this.space);
+    this.options = bind(this.given, this.settings);
   }
+
+  /**
+   * The experiment with hyperparameters at other values; the others have their defaults.
+   * @throws TensorError for an unknown name or a value of another type
+   */
+  with(settings: Readonly<Record<string, Setting>>): Experiment {
+    return new Experiment(this.given, completeSettings(this.space, settings));
+  }
+}
+
+/** Options with the hyperparameters at their values. */
+function bind(given: Swept, settings: Readonly<Record<string, Setting>>): ExperimentOptions {
+  const { sweep, configure, model, data, optimizer, lrScheduler, ...rest } = given;
+  // Its functions take no settings.
+  if (sweep === undefined) return given;
+  const configured = configure?.(settings) ?? {};
+  checkValues(configured);
+  const names = Object.keys(CHECKS).filter((name) => !FIXED.includes(name));
+  demandKnown(configured, names, "experiment(): configure() gave an unexpected option");
+  const bound: ExperimentOptions = {
+    ...rest,
+    ...configured,
+    model: () => model(settings),
+    data: typeof data === "function" ? () => data(settings) : data,
+    optimizer: (parameters, made) => optimizer(parameters, settings, made),
+    ...(lrScheduler === undefined ? {} : { lrScheduler: (made) => lrScheduler(made, settings) }),
+  };
+  demandStep(bound);
+  return bound;
 }
 
 /**
@@ -36,23 +79,43 @@ export class Experiment {
  *
  * @throws TensorError naming the option that is missing or wrong
  */
-export function experiment<M extends Module, O extends Optimizers>(
-  options: ExperimentOptions<M, O>,
+// oxlint-disable-next-line typescript/no-empty-object-type
+export function experiment<M extends Module, O extends Optimizers, S extends SearchSpace = {}>(
+  options: ExperimentOptions<M, O, S>,
 ): Experiment {
+  checkValues(options, REQUIRED);
+  if (options.sweep === undefined) demandStep(options);
+  demandKnown(options, Object.keys(CHECKS), "experiment() got an unexpected option");
+  for (const name of ["configure", "objective"] as const)
+    if (options.sweep === undefined && options[name] !== undefined)
+      throw new TensorError("value", `experiment(): ${name} has no effect without a sweep`);
+  // The functions that take the model and its optimizers are only ever given those that the options' own made.
+  return new Experiment(options as unknown as Swept);
+}
+
+/** @throws TensorError for an option that is wrong or missing */
+function checkValues(options: object, required: ReadonlySet<string> = new Set()): void {
   for (const [name, check] of Object.entries(CHECKS)) {
     const value: unknown = Reflect.get(options, name);
-    // Required options are checked when they are missing too.
-    if (value !== undefined || REQUIRED.has(name)) check(name, value);
+    if (value !== undefined || required.has(name)) check(name, value);
   }
+}
+
+/** @throws TensorError for another option than those */
+function demandKnown(options: object, names: readonly string[], problem: string): void {
+  const unknown = Object.keys(options).find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new TensorError("value", `${problem} '${unknown}'`, `options are ${names.join(", ")}`);
+}
+
+type StepOptions = Pick<ExperimentOptions, "loss" | "gradientClipVal" | "accumulateGradBatches"> & {
+  trainStep?: unknown;
+};
+
+/** @throws TensorError when there is nothing to train by, or options have no effect on a step of the user's own */
+function demandStep(options: StepOptions): void {
   if (options.trainStep === undefined && options.loss === undefined)
     fail("loss", "a loss such as new nn.CrossEntropyLoss(), or a trainStep");
-  const unknown = Object.keys(options).find((name) => !(name in CHECKS));
-  if (unknown !== undefined)
-    throw new TensorError(
-      "value",
-      `experiment() got an unexpected option '${unknown}'`,
-      `options are ${Object.keys(CHECKS).join(", ")}`,
-    );
   if (options.trainStep !== undefined) {
     const own = (["gradientClipVal", "accumulateGradBatches"] as const).find(
       (name) => options[name] !== undefined,
@@ -66,17 +129,27 @@ export function experiment<M extends Module, O extends Optimizers>(
           : "call optimizer.zeroGrad() and optimizer.step() in some of the steps only",
       );
   }
-  // The functions that take the model and its optimizers are only ever given those that the options' own made.
-  return new Experiment(options as unknown as ExperimentOptions);
 }
 
 type Check = (name: string, value: unknown) => void;
 
 const REQUIRED: ReadonlySet<string> = new Set(["model", "data", "optimizer", "epochs"]);
+/** Options that `configure` can't give: their functions get the settings, or they say what is swept. */
+const FIXED = ["seed", "sweep", "objective", "configure", "model", "data", "optimizer", "lrScheduler"];
 
 /** Every option, in the order in which they are checked and listed. */
 const CHECKS: Record<keyof ExperimentOptions, Check> = {
   seed: matches("a whole number", Number.isInteger),
+  sweep: matches(
+    "hyperparameters by name, such as { lr: sweep.logUniform(1e-4, 1e-1) }",
+    (value) =>
+      isObject(value) &&
+      Object.entries(value as object).every(
+        ([name, one]) => /^[A-Za-z_$][\w$]{0,99}$/.test(name) && one instanceof Domain,
+      ),
+  ),
+  objective: section({ metric: text, mode: oneOf("min", "max") }, false),
+  configure: func,
   model: func,
   data: (name, value) => {
     if (value === undefined || value === null) fail(name, "a data set, or a function that makes one");
@@ -203,11 +276,11 @@ function oneOf(...names: readonly string[]): Check {
   return matches(expected, (value) => names.includes(value as string));
 }
 
-/** True, false, or an object of options. */
-function section(checks: Readonly<Record<string, Check>>): Check {
+/** An object of options, or true or false. */
+function section(checks: Readonly<Record<string, Check>>, switched = true): Check {
   return (name, value) => {
-    if (typeof value === "boolean") return;
-    if (!isObject(value)) fail(name, "true, false or an object of options", value);
+    if (switched && typeof value === "boolean") return;
+    if (!isObject(value)) fail(name, `${switched ? "true, false or " : ""}an object of options`, value);
     for (const [key, one] of Object.entries(value as object)) {
       const check = checks[key];
       if (check === undefined)

@@ -6,6 +6,7 @@ import type { Metric } from "../metrics/metric.ts";
 import type { Module } from "../module/module.ts";
 import type { LRScheduler } from "../optim/lrScheduler/base.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
+import type { SearchSpace, SettingsOf } from "./searchSpace.ts";
 
 /** One optimizer, or several by name: `{ generator, discriminator }`. */
 export type Optimizers = Optimizer | Readonly<Record<string, Optimizer>>;
@@ -208,8 +209,32 @@ type OneOrMany<T> = T | readonly T[] | Readonly<Record<string, T>>;
 /** One schedule or several, each alone or with when it is stepped. */
 export type Schedule = OneOrMany<LRScheduler | ScheduleOptions>;
 
+/** What a sweep optimizes. Named as in Ray Tune. */
+export interface ObjectiveOptions {
+  /** A metric of the curves: `val_loss` by default, `loss` without a validation set. A trial has its best epoch's value. */
+  metric?: string;
+  /** Whether smaller ("min") or larger values are better; by default "max" for accuracy, precision, recall, F1 and R². */
+  mode?: "min" | "max";
+}
+
+/** Parameters of a function that gets the values of hyperparameters: none, in an experiment without `sweep`. */
+export type Given<S extends SearchSpace> = keyof S extends never ? [] : [settings: SettingsOf<S>];
+
+/** Options that may depend on hyperparameters: all but those whose functions get them anyway. */
+export type Configuration<M extends Module, O extends Optimizers> = Partial<
+  Omit<
+    ExperimentOptions<M, O>,
+    "seed" | "model" | "data" | "optimizer" | "lrScheduler" | "sweep" | "objective" | "configure"
+  >
+>;
+
 /** What {@link experiment} is given. */
-export interface ExperimentOptions<M extends Module = Module, O extends Optimizers = Optimizers> {
+export interface ExperimentOptions<
+  M extends Module = Module,
+  O extends Optimizers = Optimizers,
+  // oxlint-disable-next-line typescript/no-empty-object-type
+  S extends SearchSpace = {},
+> {
   /**
    * Seed of all random numbers. Without one, each run takes another and notes it. Random numbers are used in the order
    * of a PyTorch script: `torch.manualSeed(seed)`, then `model()`, `optimizer(…)`, `data()`, the split of
@@ -217,24 +242,40 @@ export interface ExperimentOptions<M extends Module = Module, O extends Optimize
    * draws comes before the seed. The validation before epoch 1 leaves no trace in the generator.
    */
   seed?: number;
-  /** Makes the model. */
-  model: () => M;
+  /**
+   * Hyperparameters and the values that a sweep tries for them: `{ lr: sweep.logUniform(1e-4, 1e-1) }`. `model`, `data`,
+   * `optimizer` and `lrScheduler` get their values as `settings`; outside of a sweep these are the defaults, see `sweep`.
+   */
+  sweep?: S;
+  /** What a sweep optimizes. */
+  objective?: ObjectiveOptions;
+  /**
+   * Gives options that depend on hyperparameters: `({ batchSize, smoothing }) => ({ batchSize, loss: new
+   * nn.CrossEntropyLoss({ labelSmoothing: smoothing }) })`. They replace those of the same name.
+   */
+  configure?: (settings: SettingsOf<S>) => Configuration<M, O>;
+  /** Makes the model: `(settings) => …` in an experiment with `sweep`. */
+  model: (...settings: Given<S>) => M;
   /**
    * The data set, or a function that makes it: the function runs after the seed is set, and only in a run. A sample is
    * `[input, target]`, or several inputs of `forward` and then the target; one of a single tensor is its own target
    * (an autoencoder). A `data.DataLoader` makes batches in
    * its own way.
    */
-  data: DataSource | Splits | (() => MaybePromise<DataSource | Splits>);
+  data: DataSource | Splits | ((...settings: Given<S>) => MaybePromise<DataSource | Splits>);
   /** Needed unless `trainStep` is there and doesn't use it. */
   loss?: Loss;
-  /** Makes the optimizer of the model's parameters, or several: `(_, model) => ({ a: …, b: … })`. */
-  optimizer: (parameters: Parameter[], model: M) => O;
+  /**
+   * Makes the optimizer of the model's parameters, or several: `(_, model) => ({ a: …, b: … })`. In an experiment with
+   * `sweep`: `(parameters, settings, model) => …`.
+   */
+  optimizer: (parameters: Parameter[], ...rest: [...settings: Given<S>, model: M]) => O;
   /**
    * Makes the learning rate's schedule: `(optimizer) => new optim.lrScheduler.StepLR(optimizer, 30)`, stepped after
-   * every epoch; or `{ scheduler, interval: "step" }` for one that is stepped after every optimizer step.
+   * every epoch; or `{ scheduler, interval: "step" }` for one that is stepped after every optimizer step. In an
+   * experiment with `sweep`: `(optimizer, settings) => …`.
    */
-  lrScheduler?: (optimizer: O) => Schedule;
+  lrScheduler?: (optimizer: O, ...settings: Given<S>) => Schedule;
   /** Passes over the training data. */
   epochs: number;
   /** Samples in a step. Without it, the whole data set is one batch, as in PyTorch's first tutorials. */

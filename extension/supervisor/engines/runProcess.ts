@@ -6,6 +6,7 @@ import {
   type RunEngineEvents,
   type RunEngineMethods,
 } from "../../protocol/engine.ts";
+import { UserError } from "../../protocol/errors.ts";
 import { MetricRow, RunRecord } from "../../protocol/run.ts";
 import { handshake, openChannel, type EventSchemas, type Remote } from "./channel.ts";
 import { deferred } from "../deferred.ts";
@@ -20,6 +21,8 @@ const SCHEMAS: EventSchemas<RunEngineEvents> = {
   evaluated: v.strictTuple([EvaluationResult]),
   inspecting: v.strictTuple([v.string()]),
   ended: v.strictTuple([RunRecord]),
+  failed: v.strictTuple([UserError]),
+  idle: v.strictTuple([]),
 };
 
 /** Events of a run engine's process. */
@@ -28,7 +31,7 @@ export type ProcessEvents = Partial<Omit<RunEngineEvents, "hello">> & {
   output?(stream: "stdout" | "stderr", text: string): void;
 };
 
-/** A process of the run engine, for one run. */
+/** A process of the run engine, for one run, or for several that follow each other. */
 export interface RunProcess {
   readonly engine: EngineProcess;
   readonly remote: Remote<RunEngineMethods>;
@@ -67,6 +70,8 @@ export async function forkRunProcess(options: EngineOptions, outliveTo?: string)
       evaluated: (result) => listener.events.evaluated?.(result),
       inspecting: (url) => listener.events.inspecting?.(url),
       ended: (record) => listener.events.ended?.(record),
+      failed: (error) => listener.events.failed?.(error),
+      idle: () => listener.events.idle?.(),
     },
     onInvalid: (problem) => listener.events.log?.("warning", `The run engine sent ${problem}`),
   });

@@ -22,6 +22,8 @@ export interface ResumeOptions extends SourceOptions {
   epochs?: number;
   outlive?: boolean;
   tensorboard?: boolean;
+  /** Keep the process for another run. */
+  reuse?: boolean;
   /** With smaller learning rates, and rolling back again when values are not finite. */
   rollback?: boolean;
   /** Also from an owner on another machine or in a container, whether that gives signs of life or not. */
@@ -42,7 +44,7 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
   await demandFree(directory, record, forceUnlock);
   const { exportName, seed, settings } = record;
   const file = await sourceOfRun(directory, record, options);
-  const { device = deviceOf(record), epochs, outlive = false, tensorboard, rollback } = options;
+  const { device = deviceOf(record), epochs, outlive = false, tensorboard, rollback, reuse } = options;
   return {
     kind: "train",
     file,
@@ -55,6 +57,7 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
     ...(epochs === undefined ? {} : { epochs }),
     ...(tensorboard === undefined ? {} : { tensorboard }),
     ...(rollback === undefined ? {} : { rollback }),
+    ...(reuse === undefined ? {} : { reuse }),
     ...(seed === undefined ? {} : { seed }),
     // Where nothing was saved yet, it begins again, with the weights that it began with.
     ...(typeof settings["checkpoint"] === "string" ? { checkpoint: settings["checkpoint"] } : {}),

@@ -42,8 +42,10 @@ export interface RunOutcome {
   record: RunRecord | undefined;
   /** Why it failed, was killed or never started; undefined when it finished or was stopped. */
   error: UserError | undefined;
-  /** Undefined without a process: cancelled in the queue, or the fork failed. */
+  /** Undefined without a process: cancelled in the queue, or the fork failed; or if the process takes another run. */
   exit: ExitInfo | undefined;
+  /** The process, if it takes another run. */
+  process?: RunProcess;
 }
 
 export interface RunHandle {
@@ -162,25 +164,36 @@ class SupervisedRun implements RunHandle {
         this.#lastWord.resolve(record);
       },
     };
+    const idle = deferred<void>();
+    process.events.idle = () => idle.resolve();
     let refusal: UserError | undefined;
+    const exitTimeout = this.#options.exitTimeout ?? 3000;
+    const onDisconnect = (): void => void engine.exit(exitTimeout);
     try {
       const hello = await process.ready;
       this.#events.hello?.(hello);
       if (this.#ending === undefined) {
         this.#remote = remote;
-        const exitTimeout = this.#options.exitTimeout ?? 3000;
         // The engine may answer at once or at the end of the run; a refusal ends the run.
         remote.start(request).catch((error: unknown) => {
           refusal = toUserError(error);
           if (refusal.code !== "ended") void engine.exit(exitTimeout);
         });
-        void this.#lastWord.promise.then(() => engine.exit(exitTimeout));
-        if (!request.outlive) engine.child.once("disconnect", () => void engine.exit(exitTimeout));
+        void this.#lastWord.promise.then(() => endUnless(idle.promise, engine, exitTimeout));
+        if (!request.outlive) engine.child.once("disconnect", onDisconnect);
       } else await engine.kill();
     } catch (error) {
       refusal = toUserError(error);
     }
-    const exit = await engine.exited;
+    const exit = await Promise.race([engine.exited, idle.promise.then(() => undefined)]);
+    engine.child.off("disconnect", onDisconnect);
+    if (exit === undefined) {
+      // The process is no longer this run's.
+      this.#engine = undefined;
+      this.#remote = undefined;
+      process.events = {};
+      return { record: this.#record, error: this.#record?.error, exit, process };
+    }
     return this.#outcome(exit, refusal?.code === "ended" ? undefined : refusal);
   }
 
@@ -246,6 +259,17 @@ class SupervisedRun implements RunHandle {
     const parts = [error.hint, saved].filter((part) => part !== undefined);
     return parts.length === 0 ? undefined : parts.join("\n");
   }
+}
+
+/** Ends a process that has said its last word, unless it takes another run. */
+async function endUnless(idle: Promise<void>, engine: EngineProcess, grace: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<"late">((resolve) => {
+    timer = setTimeout(() => resolve("late"), grace);
+  });
+  const first = await Promise.race([idle, late, engine.exited]);
+  clearTimeout(timer);
+  if (first === "late") await engine.kill();
 }
 
 function killedRecord(record: RunRecord, error: UserError): RunRecord {

@@ -2,7 +2,7 @@ import type { Executor, Inspector, Plan } from "../planning/executor.ts";
 import { Gradients } from "./gradients.ts";
 import type { GraphTensor, Value } from "./graph.ts";
 import { DEFAULT_POLICY, type Policy } from "./policy.ts";
-import { scope } from "./scope.ts";
+import { resetScope, scope } from "./scope.ts";
 import { Trace } from "./trace.ts";
 
 /**
@@ -17,8 +17,8 @@ export class Runtime {
   policy: Policy = DEFAULT_POLICY;
   /** Where in the program the next node is recorded. */
   readonly scope = scope;
-  readonly gradients = new Gradients();
-  readonly trace = new Trace(this.gradients);
+  gradients = new Gradients();
+  trace = new Trace(this.gradients);
   /** Persistent tensors whose newest value is not computed yet: a barrier computes them. */
   pendingWrites = new Set<GraphTensor>();
   /** Reads in a row that have left them pending. */
@@ -52,6 +52,23 @@ export class Runtime {
     this.gradients.forgetPending();
     this.trace.carry([]);
     this.trace.end();
+  }
+
+  /** Forgets all that programs have left behind: the next one is recorded as in a new process. */
+  reset(): void {
+    this.policy = DEFAULT_POLICY;
+    this.gradients = new Gradients();
+    this.trace = new Trace(this.gradients);
+    this.pendingWrites = new Set();
+    this.readsApart = 0;
+    this.stepOutputs = new Set();
+    this.rollbacks = [];
+    this.grouping = false;
+    this.groupedSteps = 0;
+    this.gradientReads = 0;
+    this.inspector = undefined;
+    this.checksGradients = false;
+    resetScope();
   }
 }
 

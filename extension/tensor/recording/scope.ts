@@ -2,6 +2,13 @@ import { scope } from "./graph.ts";
 
 export { SITE, scope } from "./graph.ts";
 
+const initial = { ...scope };
+
+/** Leaves all that was being recorded. */
+export function resetScope(): void {
+  Object.assign(scope, initial);
+}
+
 /** Runs `body` as the library's own work, whose intermediate values the user cannot hold. */
 export function hidden<T>(body: () => T): T {
   scope.depth++;

@@ -1,0 +1,52 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { RunRequest } from "../../protocol/engine.ts";
+import { EngineError } from "../../protocol/errors.ts";
+import type { RunRecord } from "../../protocol/run.ts";
+import type { SweepRecord, TrialRow } from "../../protocol/sweep.ts";
+import { toUserError } from "../errors.ts";
+import { resumeRequest } from "../runs/resume.ts";
+import { readRun, type StoredRun } from "../runs/runDirectory.ts";
+
+/** What becomes of the run of an interrupted trial. */
+export type Continuation =
+  /** It ended after the sweep did. */
+  | {
+      readonly kind: "ended";
+      readonly directory: string;
+      readonly record: RunRecord;
+      readonly request?: undefined;
+    }
+  | { readonly kind: "resumed"; readonly request: RunRequest };
+
+/** Milliseconds that the engine of a sweep that was killed needs to save and end, and between two looks. */
+const GRACE = 15_000;
+const PAUSE = 200;
+
+/**
+ * Finds out what an interrupted trial's run needs. Undefined for a trial that begins again in a new run: its run wrote no
+ * record, was deleted, or is another trial's.
+ * @throws EngineError "busy" if its process still runs
+ */
+export async function continuation(
+  directory: string,
+  { id }: SweepRecord,
+  { number }: TrialRow,
+): Promise<Continuation | undefined> {
+  for (const end = Date.now() + GRACE; ; await delay(PAUSE)) {
+    const run = await readRun(directory).catch(() => undefined);
+    if (run === undefined || !isTrial(run, id, number)) return undefined;
+    const { record, life } = run;
+    if (life?.kind === "here" && Date.now() < end) continue;
+    if (record.state === "finished" || record.state === "failed") return { kind: "ended", directory, record };
+    try {
+      return { kind: "resumed", request: await resumeRequest(directory, { reuse: true }) };
+    } catch (error) {
+      if (toUserError(error).code === "busy" && Date.now() < end) continue;
+      throw new EngineError(toUserError(error));
+    }
+  }
+}
+
+function isTrial({ record: { trial } }: StoredRun, sweep: string, number: number): boolean {
+  return trial?.sweep === sweep && trial.number === number;
+}

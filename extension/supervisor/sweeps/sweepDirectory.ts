@@ -1,0 +1,158 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import * as v from "valibot";
+import { AppendFile } from "../../files/append.ts";
+import { describeFileError, isMissing } from "../../files/fileError.ts";
+import { inside } from "../../files/inside.ts";
+import { checkedJson, firstIssue } from "../../files/json.ts";
+import { readRunFile, runPath, writeRunFile } from "../../files/runFiles.ts";
+import { EngineError } from "../../protocol/errors.ts";
+import { SWEEP_FILE, SweepRecord, SWEEPS_FOLDER, TrialRow, TRIALS_FILE } from "../../protocol/sweep.ts";
+import { newRunName } from "../runs/runDirectory.ts";
+import { demandTrust } from "../trust.ts";
+
+/** Most sweeps of a name that begin in one second. */
+const MOST = 1000;
+
+/** Where the sweeps of a folder are. */
+export function sweepsRoot(folder: string): string {
+  return join(folder, ...SWEEPS_FOLDER.split("/"));
+}
+
+/**
+ * Makes the directory of a new sweep of a folder, named as a run's.
+ * @throws EngineError "sweep-directory" when it can't be made
+ */
+export async function makeSweepDirectory(folder: string, word: string, now = new Date()): Promise<string> {
+  demandTrust();
+  const name = newRunName(word, now);
+  const root = sweepsRoot(folder);
+  try {
+    await mkdir(await inside(folder, SWEEPS_FOLDER), { recursive: true });
+    for (let n = 1; n <= MOST; n++) {
+      const directory = join(root, n === 1 ? name : `${name}-${n}`);
+      try {
+        await mkdir(directory);
+        return directory;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      }
+    }
+    throw new Error("every name is taken");
+  } catch (error) {
+    throw unwritable(join(root, name), error);
+  }
+}
+
+function unwritable(directory: string, error: unknown): EngineError {
+  return new EngineError({
+    code: "sweep-directory",
+    message: `The sweep directory ${directory} can't be written: ${describeFileError(error)}.`,
+  });
+}
+
+/** A sweep as found on disk. */
+export interface StoredSweep {
+  /** Absolute path of its directory. */
+  directory: string;
+  record: SweepRecord;
+  /** Its trials, by number. */
+  trials: TrialRow[];
+}
+
+/**
+ * Reads a sweep. Lines of its trials that are damaged or another version's are left out.
+ * @throws EngineError "sweep-record" when there is no such sweep, or its record is damaged
+ */
+export async function readSweep(directory: string): Promise<StoredSweep> {
+  const file = join(directory, SWEEP_FILE);
+  let record: SweepRecord;
+  try {
+    record = checkedJson(file, await readRunFile(directory, SWEEP_FILE), SweepRecord);
+  } catch (error) {
+    const problem = isMissing(error) ? "there is no such sweep" : describeFileError(error);
+    throw new EngineError({ code: "sweep-record", message: `${file}: ${problem}` });
+  }
+  if (record.id !== basename(directory))
+    throw new EngineError({ code: "sweep-record", message: `${file}: it is the record of another sweep` });
+  return { directory, record, trials: await readTrials(directory, record) };
+}
+
+async function readTrials(directory: string, { trials: most }: SweepRecord): Promise<TrialRow[]> {
+  const bytes = await readRunFile(directory, TRIALS_FILE).catch((error: unknown) => {
+    if (isMissing(error)) return Buffer.alloc(0);
+    throw new EngineError({
+      code: "sweep-record",
+      message: `${join(directory, TRIALS_FILE)}: ${describeFileError(error)}`,
+    });
+  });
+  const trials = new Map<number, TrialRow>();
+  for (const line of bytes.toString("utf8").split("\n")) {
+    const row = firstIssue(TrialRow, jsonOf(line));
+    if (row.success && row.output.number < most) trials.set(row.output.number, row.output);
+  }
+  return [...trials.values()].sort((a, b) => a.number - b.number);
+}
+
+function jsonOf(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+/** All sweeps of a folder, newest first. Damaged ones are left out. */
+export async function listSweeps(folder: string): Promise<StoredSweep[]> {
+  const names = await inside(folder, SWEEPS_FOLDER)
+    .then((path) => readdir(path, { withFileTypes: true }))
+    .catch(() => []);
+  const sweeps = await Promise.all(
+    names
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => readSweep(join(sweepsRoot(folder), name)).catch(() => undefined)),
+  );
+  return sweeps
+    .filter((sweep) => sweep !== undefined)
+    .sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));
+}
+
+/** Writes a sweep, whose owner this process is. */
+export class SweepWriter {
+  readonly directory: string;
+  readonly #trials: AppendFile;
+
+  private constructor(directory: string, trials: AppendFile) {
+    this.directory = directory;
+    this.#trials = trials;
+  }
+
+  static async open(directory: string): Promise<SweepWriter> {
+    demandTrust();
+    return new SweepWriter(directory, new AppendFile(await runPath(directory, TRIALS_FILE)));
+  }
+
+  /** Replaces the record. @throws EngineError "sweep-directory" */
+  async record(record: SweepRecord): Promise<void> {
+    try {
+      const checked = v.parse(SweepRecord, record);
+      await writeRunFile(this.directory, SWEEP_FILE, `${JSON.stringify(checked, null, 2)}\n`);
+    } catch (error) {
+      throw unwritable(this.directory, error);
+    }
+  }
+
+  /** Appends what a trial is now. What a full disk doesn't take is written with the next row. */
+  trial(row: TrialRow): void {
+    this.#trials.push(`${JSON.stringify(row)}\n`);
+    try {
+      this.#trials.flush();
+    } catch (error) {
+      throw unwritable(this.directory, error);
+    }
+  }
+
+  close(): void {
+    this.#trials.close();
+  }
+}

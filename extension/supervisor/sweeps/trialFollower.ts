@@ -1,0 +1,144 @@
+import type { RunRequest } from "../../protocol/engine.ts";
+import type { UserError } from "../../protocol/errors.ts";
+import type { MetricRow, RunRecord } from "../../protocol/run.ts";
+import type { SweepRecord, TrialRow } from "../../protocol/sweep.ts";
+import { MetricsReader } from "../runs/metrics.ts";
+import { TrialValues } from "./trialValues.ts";
+
+export interface FollowerEvents {
+  /** Takes a value of the metric. @returns whether the trial should end, and the rungs that it has reached */
+  report(epoch: number, value: number): Promise<{ prune: boolean; reached: number[] }>;
+  observed(epoch: number, value: number): void;
+  /** The trial should end. */
+  prune(): void;
+}
+
+/** What a trial's end means. */
+export interface Conclusion {
+  trial: TrialRow;
+  /** A mistake that every trial would repeat. */
+  fatal?: UserError;
+}
+
+/** Most characters of a trial's error in the sweep's file; the run's record has it in full. */
+const LONGEST = 500;
+
+/** Follows the run of a trial: its metric, and whether it should be pruned. */
+export class TrialFollower {
+  readonly #trial: TrialRow;
+  readonly #events: FollowerEvents;
+  readonly #values: TrialValues;
+  readonly #rungs: Record<string, number> = {};
+  #pruned: { best: TrialValues["best"] } | undefined;
+  /** Reports under way, in order. */
+  #reports: Promise<void> = Promise.resolve();
+  #problem: unknown;
+  /** Rows that wait for those of before the run was resumed. */
+  #waiting: MetricRow[] | undefined;
+  #begun = false;
+
+  constructor(trial: TrialRow, sweep: SweepRecord, events: FollowerEvents) {
+    this.#trial = trial;
+    this.#events = events;
+    this.#values = new TrialValues(sweep.mode, sweep.metric);
+  }
+
+  /** Takes the run's record. */
+  record(record: RunRecord, { resume = false, directory }: RunRequest): void {
+    this.#values.metric ??= record.objective?.metric;
+    if (this.#begun || record.state === "starting") return;
+    this.#begun = true;
+    // The engine has cut the rows after the state that it resumes from.
+    if (resume) {
+      this.#waiting = [];
+      this.#enqueue(async () => {
+        await this.#read(directory, record.epoch);
+        for (const row of this.#waiting ?? []) this.#take(row);
+        this.#waiting = undefined;
+      });
+    }
+  }
+
+  /** Takes new rows of the curves. */
+  metrics(rows: readonly MetricRow[]): void {
+    for (const row of rows) {
+      if (this.#waiting === undefined) this.#take(row);
+      else this.#waiting.push(row);
+    }
+  }
+
+  /** Reads the rows of a run that has ended. */
+  async readRows(directory: string, record: RunRecord): Promise<void> {
+    this.#values.metric ??= record.objective?.metric;
+    await this.#read(directory, record.epoch);
+    await this.settled();
+  }
+
+  async #read(directory: string, epochs: number): Promise<void> {
+    const reader = new MetricsReader(directory);
+    for (let rows = await reader.read(); rows.length > 0; rows = await reader.read())
+      for (const row of rows) if (row.epoch <= epochs) this.#take(row);
+  }
+
+  #take(row: MetricRow): void {
+    const value = this.#values.add(row);
+    if (value === undefined || this.#pruned !== undefined) return;
+    const { best } = this.#values;
+    this.#events.observed(row.epoch, value);
+    this.#enqueue(async () => {
+      if (this.#pruned !== undefined) return;
+      const { prune, reached } = await this.#events.report(row.epoch, value);
+      for (const rung of reached) this.#rungs[rung] = value;
+      if (!prune) return;
+      this.#pruned = { best };
+      this.#events.prune();
+    });
+  }
+
+  #enqueue(task: () => Promise<void>): void {
+    this.#reports = this.#reports.then(task).catch((error: unknown) => void (this.#problem ??= error));
+  }
+
+  /** Waits for the decisions about all values so far. @throws what a report threw */
+  async settled(): Promise<void> {
+    // A task may add others.
+    for (let last: Promise<void> | undefined; last !== this.#reports;) {
+      last = this.#reports;
+      await last;
+    }
+    if (this.#problem !== undefined) throw this.#problem;
+  }
+
+  /**
+   * Concludes from the run's end what the trial is.
+   * @param stopping whether the sweep is being stopped, so that the trial is interrupted
+   */
+  conclude(record: RunRecord | undefined, error: UserError | undefined, stopping: boolean): Conclusion {
+    const best = this.#pruned === undefined ? this.#values.best : this.#pruned.best;
+    const { metric } = this.#values;
+    const trial: TrialRow = {
+      ...this.#trial,
+      ...(best === undefined ? {} : { value: best.value, epoch: best.epoch }),
+      ...(metric === undefined ? {} : { metric }),
+      ...(Object.keys(this.#rungs).length === 0 ? {} : { rungs: this.#rungs }),
+      endedAt: new Date().toISOString(),
+    };
+    const failed = (text: string): Conclusion => ({
+      trial: { ...trial, state: "failed", error: text.slice(0, LONGEST) },
+    });
+    if (this.#pruned !== undefined) return { trial: { ...trial, state: "pruned" } };
+    if (stopping && record?.state !== "finished" && record?.state !== "failed") {
+      const { endedAt: _, value: __, epoch: ___, ...rest } = trial;
+      return { trial: { ...rest, state: "interrupted" } };
+    }
+    if (error !== undefined) return failed(error.message);
+    if (record?.state !== "finished") return failed("The run was stopped.");
+    if (best !== undefined) return { trial: { ...trial, state: "complete" } };
+    const known = [...this.#values.names];
+    if (metric !== undefined && known.includes(metric))
+      return failed(`Its ${metric} was never a finite number.`);
+    const message = `The curves have no metric ${JSON.stringify(metric ?? "")}.`;
+    const hint = `They have ${known.join(", ")}. Name one with --metric, or in the experiment's objective.`;
+    return { ...failed(message), fatal: { code: "sweep", message, hint } };
+  }
+}
