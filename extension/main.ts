@@ -15,7 +15,9 @@ import { Previews } from "./editor/previews.ts";
 import { QuickFixes } from "./editor/language/quickFixes.ts";
 import { RunCommands, statusAction, type Attach } from "./editor/runs/runCommands.ts";
 import { ModelSnippets } from "./editor/language/snippets.ts";
+import { RunningSweeps } from "./editor/runs/runningSweeps.ts";
 import { Runs } from "./editor/runs/runs.ts";
+import type { SweepCommands } from "./editor/runs/sweepCommands.ts";
 import { engineOptions, setting } from "./editor/settings.ts";
 import { ModelsTree } from "./editor/sidebar/modelsTree.ts";
 import { CheckpointsTree, RunsTree } from "./editor/sidebar/runsTree.ts";
@@ -54,7 +56,21 @@ export function activate(context: vscode.ExtensionContext): void {
   const previews = new Previews(previewEngine);
   const facts = new LiveFacts(previews);
   const runs = new Runs(engine, messages);
-  const panels = new Panels({ extensionUri, messages, previews, runs, engine, memory: context.globalState });
+  const running = new RunningSweeps();
+  const { stopper } = running;
+  const panels = new Panels({
+    extensionUri,
+    messages,
+    previews,
+    runs,
+    engine,
+    memory: context.globalState,
+    stopper,
+  });
+  const sweeps = async (): Promise<SweepCommands> => {
+    const { SweepCommands } = await import("./editor/runs/sweepCommands.ts");
+    return new SweepCommands(running, previews, panels, engine);
+  };
   const editors = new Editors({ extensionUri, messages, engine, runs, panels });
   const runsTree = new RunsTree(runs, messages);
   const checkpointsTree = new CheckpointsTree(runs, messages);
@@ -129,6 +145,9 @@ export function activate(context: vscode.ExtensionContext): void {
           if (document !== undefined)
             await (await import("./editor/runs/runProgram.ts")).runProgram(document, engine());
         },
+        "layerwise.sweep": async (target) => (await sweeps()).sweep(target),
+        "layerwise.openSweep": async (sweep) => (await sweeps()).open(sweep),
+        "layerwise.resumeSweep": async (sweep) => (await sweeps()).resume(sweep),
         "layerwise.stop": (run) => commands.stop(run),
         "layerwise.save": (run) => commands.save(run),
         "layerwise.newModel": async () => (await import("./editor/newModel.ts")).newModel(extensionUri),

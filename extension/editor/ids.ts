@@ -25,6 +25,11 @@ export interface RunTarget {
   directory: string;
 }
 
+export interface SweepTarget {
+  /** Absolute path of the sweep's directory. */
+  directory: string;
+}
+
 export interface ResumeTarget extends RunTarget {
   /** Resume from the last sound state with smaller learning rates, after NaN or infinite values. */
   rollback?: boolean;
@@ -48,6 +53,9 @@ export interface CommandArguments {
   "layerwise.compareArchitecture": [target?: SourceTarget | MenuTarget];
   "layerwise.profile": [target?: SourceTarget | MenuTarget];
   "layerwise.run": [target?: SourceTarget | MenuTarget];
+  "layerwise.sweep": [target?: SourceTarget | MenuTarget];
+  "layerwise.openSweep": [sweep?: SweepTarget];
+  "layerwise.resumeSweep": [sweep?: SweepTarget];
   "layerwise.stop": [run?: RunTarget];
   "layerwise.save": [run?: RunTarget];
   "layerwise.newModel": [];
@@ -87,6 +95,9 @@ const commands: Record<CommandId, true> = {
   "layerwise.compareArchitecture": true,
   "layerwise.profile": true,
   "layerwise.run": true,
+  "layerwise.sweep": true,
+  "layerwise.openSweep": true,
+  "layerwise.resumeSweep": true,
   "layerwise.stop": true,
   "layerwise.save": true,
   "layerwise.newModel": true,
@@ -172,6 +183,7 @@ export const PANELS = {
   training: "layerwise.training",
   architecture: "layerwise.architecture",
   evaluation: "layerwise.evaluation",
+  sweep: "layerwise.sweepPanel",
 } as const;
 export const STATUS_ITEM = "layerwise.status";
 
@@ -198,7 +210,7 @@ export const MODEL_FILES = "**/*.nn.ts";
 
 /** Task type, and the source in the names of tasks: "layerwise: train digits". */
 export const TASK_TYPE = "layerwise";
-export const TASK_COMMANDS = ["train", "evaluate", "run"] as const;
+export const TASK_COMMANDS = ["train", "sweep", "evaluate", "run"] as const;
 export const PROBLEM_MATCHER = "layerwise";
 export const DEBUG_TYPE = "layerwise";
 export const WALKTHROUGH = "start";

@@ -277,4 +277,4 @@ export interface TensorsViewState {
 }
 
 /** A webview states which view it is in `<body data-view="…">`. */
-export type ViewKind = "training" | "architecture" | "evaluation" | "tensors";
+export type ViewKind = "training" | "architecture" | "evaluation" | "tensors" | "sweep";

@@ -5,6 +5,7 @@ import { closeTier, closeWorkbench, openWorkbenches } from "./library/tier.ts";
 import "./scenarios/outliving.ts";
 import "./scenarios/survival.ts";
 import "./scenarios/train.ts";
+import "./scenarios/sweep.ts";
 import "./scenarios/evaluation.ts";
 import "./scenarios/architecture.ts";
 import "./scenarios/sidebar.ts";

@@ -5,6 +5,7 @@ import type {
   TensorsViewState,
   TrainingViewState,
 } from "../../extension/protocol/views.ts";
+import type { SweepViewState } from "../../extension/protocol/sweepViews.ts";
 import { strings } from "./strings.ts";
 
 interface VSCodeApi {
@@ -35,7 +36,9 @@ export function savedState<State extends object>(): Partial<State> | undefined {
   return typeof state === "object" && state !== null ? state : undefined;
 }
 
-export function saveState(state: TrainingViewState | ArchitectureViewState | TensorsViewState): void {
+export function saveState(
+  state: TrainingViewState | ArchitectureViewState | TensorsViewState | SweepViewState,
+): void {
   setState(state);
 }
 

@@ -1,6 +1,7 @@
 /** Every text of the views, in one typed place: a translation is another object of this type. */
 import { evaluationStrings } from "./evaluationStrings.ts";
 import { profileStrings } from "./profileStrings.ts";
+import { sweepStrings } from "./sweepStrings.ts";
 import { formatCount } from "./format.ts";
 
 const english = {
@@ -165,6 +166,7 @@ const english = {
     },
   },
   evaluation: evaluationStrings,
+  sweep: sweepStrings,
   architecture: {
     loading: "Building the model…",
     title: (model: string) => `Architecture of ${model}`,

@@ -57,6 +57,8 @@ function link(document: vscode.TextDocument, action: LensAction): vscode.Command
     return commandLink("layerwise.preview", vscode.l10n.t("$(type-hierarchy) Preview"), target);
   if (action.kind === "run") return commandLink("layerwise.run", vscode.l10n.t("$(play) Run"), target);
   if (action.exportName !== undefined) target.exportName = action.exportName;
+  if (action.kind === "sweep")
+    return commandLink("layerwise.sweep", vscode.l10n.t("$(list-tree) Sweep"), target);
   return action.kind === "train"
     ? commandLink("layerwise.train", vscode.l10n.t("$(play) Train"), target)
     : commandLink("layerwise.evaluate", vscode.l10n.t("$(beaker) Evaluate"), target);

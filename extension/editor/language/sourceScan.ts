@@ -1,4 +1,5 @@
 import { endOfBrackets, maskSource } from "./sourceMask.ts";
+import type { Span } from "./textSpans.ts";
 
 /** Where a declaration begins, 0-based as in the editor. */
 export interface SourceSpot {
@@ -15,6 +16,8 @@ export interface ScannedExperiment extends SourceSpot {
   exportName: string;
   /** Models of this file that its definition constructs, in order of appearance. */
   models: string[];
+  /** Present if its definition has a `sweep`. */
+  swept?: true;
 }
 
 export interface SourceScan {
@@ -49,8 +52,19 @@ export function scanSource(source: string): SourceScan {
     exportName,
     ...spotOf(offset),
     models: constructed(definition, names),
+    ...(/[{,]\s*sweep\s*[:,}]/.test(definition) ? { swept: true as const } : {}),
   }));
   return { models, experiments };
+}
+
+/** The arguments of the call that makes an exported experiment, brackets included. */
+export function definitionOf(source: string, exportName: string): Span | undefined {
+  const masked = maskSource(source);
+  const found = scanExperiments(masked, scanImports(source, masked)).find(
+    (declaration) => declaration.exportName === exportName,
+  );
+  if (found === undefined) return undefined;
+  return { start: found.open, end: found.open + found.definition.length };
 }
 
 interface Imports {
@@ -141,6 +155,8 @@ function scanClasses(masked: string, imports: Imports): ClassDeclaration[] {
 interface ExperimentDeclaration {
   exportName: string;
   offset: number;
+  /** Where the definition begins. */
+  open: number;
   definition: string;
 }
 
@@ -160,7 +176,7 @@ function scanExperiments(masked: string, imports: Imports): ExperimentDeclaratio
     const definition = masked.slice(open, endOfBrackets(masked, open));
     const names =
       match[1] === undefined ? (exported.get(match[3] ?? "") ?? []) : [match[2] ?? match[3] ?? ""];
-    for (const exportName of names) found.push({ exportName, offset: match.index, definition });
+    for (const exportName of names) found.push({ exportName, offset: match.index, open, definition });
   }
   return found;
 }

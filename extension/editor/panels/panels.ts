@@ -3,6 +3,7 @@ import * as v from "valibot";
 import * as vscode from "vscode";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
 import { runsRoot } from "../../supervisor/runs/runDirectory.ts";
+import { sweepsRoot } from "../../supervisor/sweeps/sweepDirectory.ts";
 import type { RunSession } from "../../supervisor/runs/session.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { PANELS } from "../ids.ts";
@@ -12,10 +13,12 @@ import type { Runs } from "../runs/runs.ts";
 import { folderOf } from "../targets.ts";
 import type { ArchitecturePanel, ArchitectureTarget } from "./architecturePanel.ts";
 import type { EvaluationPanel } from "./evaluationPanel.ts";
+import type { SweepPanel, SweepPanelOptions } from "./sweepPanel.ts";
 import type { TrainingPanel } from "./trainingPanel.ts";
 
 /** What views keep of themselves (see protocol/views.ts); written by an older version, it may be anything. */
 const RunState = v.object({ runId: v.pipe(v.string(), v.regex(/^[\w.-]+$/)), file: v.string() });
+const SweepState = v.object({ sweepId: RunState.entries.runId, file: v.string() });
 const ArchitectureState = v.object({
   file: v.string(),
   model: v.optional(v.string()),
@@ -32,6 +35,8 @@ export interface PanelServices {
   previews: Previews;
   runs: Runs;
   memory: vscode.Memento;
+  /** What ends a sweep of this window. */
+  stopper: SweepPanelOptions["stopper"];
 }
 
 /** The open panels, and their restoration after a reload. The first panel loads their code. */
@@ -40,6 +45,7 @@ export class Panels extends DisposableOwner {
   readonly #training = new Set<TrainingPanel>();
   readonly #evaluation = new Set<EvaluationPanel>();
   readonly #architecture = new Set<ArchitecturePanel>();
+  readonly #sweeps = new Set<SweepPanel>();
 
   constructor(services: PanelServices) {
     super();
@@ -51,6 +57,12 @@ export class Panels extends DisposableOwner {
             this.#restore(panel, () => this.#restoreRun(panel, state)),
         }),
       );
+    this.own(
+      vscode.window.registerWebviewPanelSerializer(PANELS.sweep, {
+        deserializeWebviewPanel: (panel, state) =>
+          this.#restore(panel, () => this.#restoreSweep(panel, state)),
+      }),
+    );
     this.own(
       vscode.window.registerWebviewPanelSerializer(PANELS.architecture, {
         deserializeWebviewPanel: (panel, state) =>
@@ -107,6 +119,28 @@ export class Panels extends DisposableOwner {
     found.show({ file, model });
     found.panel.reveal(undefined, true);
     return found;
+  }
+
+  /** Shows a sweep: in its panel, or in a new one. */
+  async showSweep(directory: string): Promise<SweepPanel> {
+    const { createPanel } = await import("./webviewHost.ts");
+    const found = [...this.#sweeps].find((panel) => panel.directory === directory);
+    if (found === undefined)
+      return this.#addSweep(createPanel("sweep", "Layerwise", this.#services.extensionUri), directory);
+    found.panel.reveal(undefined, true);
+    return found;
+  }
+
+  async #restoreSweep(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
+    const { sweepId, file } = v.parse(SweepState, state);
+    demandKnown(file);
+    await this.#addSweep(panel, join(sweepsRoot(folderOf(file)), sweepId));
+  }
+
+  async #addSweep(panel: vscode.WebviewPanel, directory: string): Promise<SweepPanel> {
+    const { SweepPanel } = await import("./sweepPanel.ts");
+    const { extensionUri, messages, stopper } = this.#services;
+    return keep(this.#sweeps, new SweepPanel(panel, directory, { extensionUri, log: messages.log, stopper }));
   }
 
   /** A panel that can't be restored is closed: a blank one says nothing. */

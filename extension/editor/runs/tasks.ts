@@ -98,6 +98,32 @@ export function modelTask(
   return task;
 }
 
+/**
+ * A sweep in a terminal: a task of its own kind, since "resume" is no file.
+ * @throws EngineError when a path has a variable of VS Code's
+ */
+export function sweepTask(
+  args: readonly string[],
+  name: string,
+  folder: string,
+  engine: EngineOptions,
+): vscode.Task {
+  const risky = [folder, ...args].find(hasVariable);
+  if (risky !== undefined) throw variableInPath(risky);
+  const execution = new vscode.ProcessExecution(
+    engine.execPath ?? process.execPath,
+    [`${engine.dist}/cli.js`, "sweep", ...args],
+    { cwd: folder, env: addedEnvironment(engine.env) },
+  );
+  const scope =
+    vscode.workspace.workspaceFolders?.find(({ uri }) => uri.fsPath === folder) ?? vscode.TaskScope.Workspace;
+  const definition = { type: TASK_TYPE, command: "sweep", file: args[0] ?? "" };
+  const title = labelText(`sweep ${name}`);
+  const task = new vscode.Task(definition, scope, title, TASK_TYPE, execution, `$${PROBLEM_MATCHER}`);
+  task.presentationOptions = { clear: true, focus: false };
+  return task;
+}
+
 export const variableInPath = (path: string): EngineError =>
   new EngineError({
     code: "usage",

@@ -8,6 +8,7 @@ import "./evaluation.ts";
 import "./looks.ts";
 import "./profile.ts";
 import "./runs.ts";
+import "./sweep.ts";
 import "./tensors.ts";
 import "./training.ts";
 

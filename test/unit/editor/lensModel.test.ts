@@ -104,3 +104,17 @@ test("experiments of a model: what the report saw and the text still has, and wh
   expect(experimentsOf("Net", scan, known)).toEqual(["default", "made", "large"]);
   expect(experimentsOf("Block", scan, known)).toEqual([]);
 });
+
+test("an experiment with a sweep has a lens for it, also above its model", () => {
+  const source = SOURCE.replace(
+    "experiment({ model: () => new Net(9)",
+    "experiment({ sweep: { n: N }, model: () => new Net(9)",
+  );
+  const lenses = lensesOf(scanSource(source), { trusted: true, report: undefined, lastCounts: none });
+  expect(text(lenses).filter((one) => one.includes("sweep"))).toEqual(["2 sweep Net#large", "4 sweep large"]);
+  const untrusted = lensesOf(scanSource(source), { trusted: false, report: undefined, lastCounts: none });
+  expect(text(untrusted).filter((one) => one.includes("sweep"))).toEqual([]);
+  expect(
+    scanSource(SOURCE.replace("() => new Net()", "() => new Net(sweep)")).experiments[0]!.swept,
+  ).toBeUndefined();
+});

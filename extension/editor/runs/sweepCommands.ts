@@ -1,0 +1,144 @@
+import { basename } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import * as vscode from "vscode";
+import { rootOfRun } from "../../files/runFiles.ts";
+import type { EngineOptions } from "../../supervisor/engines/process.ts";
+import { listSweeps } from "../../supervisor/sweeps/sweepDirectory.ts";
+import type { MenuTarget, SourceTarget, SweepTarget } from "../ids.ts";
+import type { Panels } from "../panels/panels.ts";
+import type { Previews } from "../previews.ts";
+import { pick, showInformation } from "../show.ts";
+import {
+  chooseExperiment,
+  folderOf,
+  requireTrust,
+  runFolders,
+  saveSources,
+  sourceTarget,
+} from "../targets.ts";
+import type { RunningSweeps } from "./runningSweeps.ts";
+import { sweepTask } from "./tasks.ts";
+
+/** Milliseconds that a sweep has to read its file and make its directory, and between two looks. */
+const START_LIMIT = 120_000;
+const PAUSE = 300;
+
+/** What can be started with one choice; a task of tasks.json has all options. */
+const PLANS: readonly { args: string[]; label: () => string; description: () => string }[] = [
+  {
+    args: ["--trials", "20", "--parallel", "2"],
+    label: () => vscode.l10n.t("20 trials at random"),
+    description: () => vscode.l10n.t("two at a time"),
+  },
+  {
+    args: ["--trials", "40", "--parallel", "2", "--pruner", "asha"],
+    label: () => vscode.l10n.t("40 trials at random, bad ones end early"),
+    description: () => vscode.l10n.t("asynchronous successive halving (ASHA)"),
+  },
+  {
+    args: ["--search", "grid", "--parallel", "2"],
+    label: () => vscode.l10n.t("Every combination"),
+    description: () => vscode.l10n.t("a grid: each parameter needs a finite number of values"),
+  },
+  {
+    args: ["--trials", "40", "--search", "tpe", "--pruner", "median"],
+    label: () => vscode.l10n.t("40 trials by Bayesian search"),
+    description: () => vscode.l10n.t("Optuna's TPE and median pruner; installs Optuna the first time"),
+  },
+];
+
+/** Starts, continues and shows sweeps. They run on the command line, in a terminal. */
+export class SweepCommands {
+  readonly #previews: Previews;
+  readonly #panels: Panels;
+  readonly #engine: () => EngineOptions;
+  readonly #running: RunningSweeps;
+
+  constructor(running: RunningSweeps, previews: Previews, panels: Panels, engine: () => EngineOptions) {
+    this.#running = running;
+    this.#previews = previews;
+    this.#panels = panels;
+    this.#engine = engine;
+  }
+
+  async sweep(target?: SourceTarget | MenuTarget): Promise<void> {
+    requireTrust();
+    const experiment = await chooseExperiment(sourceTarget(target), this.#previews);
+    if (experiment === undefined || !(await saveSources(experiment.document))) return;
+    const items = PLANS.map(({ args, label, description }) => ({
+      label: label(),
+      description: description(),
+      args,
+    }));
+    const plan = await pick(items, { title: vscode.l10n.t("Which sweep?") });
+    if (plan === undefined) return;
+    const { document, exportName } = experiment;
+    const file = document.uri.fsPath;
+    const folder = folderOf(file);
+    const before = new Set((await listSweeps(folder)).map(({ directory }) => directory));
+    const named = exportName === "default" ? file : `${file}#${exportName}`;
+    const execution = await vscode.tasks.executeTask(
+      sweepTask([named, ...plan.args], basename(file), folder, this.#engine()),
+    );
+    const found = await this.#whileRuns(execution, async () =>
+      (await listSweeps(folder)).find(
+        ({ directory, record }) => record.file === file && !before.has(directory),
+      ),
+    );
+    if (found === undefined) return;
+    this.#running.keep(found.directory, execution);
+    await this.#panels.showSweep(found.directory);
+  }
+
+  /** Continues a sweep that was stopped or killed. */
+  async resume(target?: SweepTarget): Promise<void> {
+    requireTrust();
+    const directory = target?.directory ?? (await this.#choose());
+    if (directory === undefined) return;
+    const name = basename(directory);
+    const execution = await vscode.tasks.executeTask(
+      sweepTask(["resume", directory], name, rootOfRun(directory), this.#engine()),
+    );
+    this.#running.keep(directory, execution);
+    await this.#panels.showSweep(directory);
+  }
+
+  async open(target?: SweepTarget): Promise<void> {
+    const directory = target?.directory ?? (await this.#choose());
+    if (directory !== undefined) await this.#panels.showSweep(directory);
+  }
+
+  /** Polls as long as a task runs. */
+  async #whileRuns<T>(
+    execution: vscode.TaskExecution,
+    probe: () => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    let over = false;
+    const ended = vscode.tasks.onDidEndTask((event) => (over ||= event.execution === execution));
+    try {
+      for (const end = Date.now() + START_LIMIT; Date.now() < end; await delay(PAUSE)) {
+        const last = over;
+        const found = await probe();
+        // A short sweep may be over by now.
+        if (found !== undefined || last) return found;
+      }
+      return undefined;
+    } finally {
+      ended.dispose();
+    }
+  }
+
+  async #choose(): Promise<string | undefined> {
+    const lists = await Promise.all(runFolders().map((folder) => listSweeps(folder)));
+    const items = lists.flat().map(({ directory, record, trials }) => ({
+      label: record.id,
+      description: vscode.l10n.t("{0} of {1} trials", trials.length, record.trials),
+      directory,
+    }));
+    if (items.length === 0) {
+      void showInformation(vscode.l10n.t("There are no sweeps in this workspace."));
+      return undefined;
+    }
+    return (await pick(items, { title: vscode.l10n.t("Which sweep?") }))?.directory;
+  }
+}
