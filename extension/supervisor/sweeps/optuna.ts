@@ -8,6 +8,7 @@ import { signalChild } from "../../processes/signals.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { OPTUNA_FILE, Settings, type SweepRecord, type TrialRow } from "../../protocol/sweep.ts";
 import { engineEnvironment } from "../engines/process.ts";
+import { demandTrust } from "../trust.ts";
 import { OPTUNA_SCRIPT } from "./optunaScript.ts";
 
 const Answer = v.object({
@@ -65,6 +66,7 @@ export class OptunaStudy {
     record: SweepRecord,
     trials: readonly TrialRow[],
   ): Promise<OptunaStudy> {
+    demandTrust();
     const journal = await runPath(directory, OPTUNA_FILE);
     // Checks that it is a file of this folder, which Python then opens by its name.
     await (await openAppend(journal)).close();

@@ -10,6 +10,7 @@ import { EngineError } from "../../protocol/errors.ts";
 import { RunLock } from "../../protocol/run.ts";
 import { SWEEP_LOCK_FILE } from "../../protocol/sweep.ts";
 import { temporaryName } from "../../protocol/temporaryFiles.ts";
+import { demandTrust } from "../trust.ts";
 
 const { proof: _, ...entries } = RunLock.entries;
 const SweepLock = v.object(entries);
@@ -26,6 +27,7 @@ const ATTEMPTS = 10;
  * @throws EngineError "busy" or "locked" if another process owns it
  */
 export async function takeSweep(directory: string, force = false): Promise<() => Promise<void>> {
+  demandTrust();
   const file = await runPath(directory, SWEEP_LOCK_FILE);
   const lock: SweepLock = {
     version: 1,
