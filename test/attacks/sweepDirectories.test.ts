@@ -18,6 +18,9 @@ import {
 } from "../../extension/supervisor/sweeps/sweepDirectory.ts";
 import { takeSweep } from "../../extension/supervisor/sweeps/sweepLock.ts";
 import { thisPlace } from "../../extension/processes/place.ts";
+import { setOptions } from "../../extension/cli/settings.ts";
+import { summaryLines } from "../../extension/cli/sweep/display.ts";
+import { HOSTILE, STEERS } from "./hostileRun.ts";
 import { startOfThisProcess } from "../../extension/processes/identity.ts";
 
 let folder: string;
@@ -150,6 +153,27 @@ describe("reading sweeps", () => {
     fs.symlinkSync(join(folder, "sweeps"), sweepsRoot(workspace));
     expect(await ids()).toEqual([]);
     await expect(makeSweepDirectory(workspace, "net")).rejects.toThrow("symbolic link");
+  });
+});
+
+describe("printing sweeps", () => {
+  it("has texts that steer a terminal, forge lines or leave a shell's quotes", () => {
+    // No program's argument can have a zero byte.
+    const kind = `' ; rm -rf ~ ; ' ${HOSTILE.replaceAll("\0", "")}`;
+    const rows = Array.from({ length: 6 }, (_, n) =>
+      trial(n, { state: "complete", value: n, metric: `loss ${HOSTILE}`, settings: { kind, lr: n } }),
+    );
+    const space = {
+      ...recordOf("x").space,
+      kind: { kind: "choice", values: [kind], default: kind },
+    } as const;
+    const lines = summaryLines(
+      { mode: "min", space: { ...space, kind: { ...space.kind, values: [kind] } } },
+      rows,
+    );
+    expect(lines.filter((line) => STEERS.test(line) || line.includes("\n"))).toEqual([]);
+    const words = execFileSync("sh", ["-c", `printf '%s|' ${setOptions({ kind })}`]).toString();
+    expect(words).toBe(`--set|kind=${kind}|`);
   });
 });
 

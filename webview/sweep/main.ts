@@ -78,6 +78,10 @@ async function attempt(call: Promise<void>): Promise<boolean> {
   }
 }
 
+async function apply(number: number): Promise<void> {
+  if (await attempt(host.apply(number))) announcer.sayNow(text.applied(number));
+}
+
 const actions: Actions = {
   setUi,
   brush: (axis, range) => {
@@ -88,10 +92,7 @@ const actions: Actions = {
     if (state?.hovered !== hovered) change({ hovered });
   },
   openTrial: (number) => void attempt(host.openTrial(number)),
-  apply: (number) =>
-    void attempt(host.apply(number)).then((applied) => {
-      if (applied) announcer.sayNow(text.applied(number));
-    }),
+  apply: (number) => void apply(number),
   resume: () => void attempt(host.resume()),
   stop: () => void attempt(host.stop()),
   openSource: () => void attempt(host.openSource()),

@@ -58,7 +58,7 @@ export class SweepDisplay {
       log: ({ number }, level, text) => {
         if (level === "info") return;
         if (this.#json) printJson({ event: "log", trial: number, level, text });
-        else this.above(`trial ${number}: ${text}`);
+        else this.above(`trial ${number}: ${plainLine(text)}`);
       },
     };
   }
@@ -82,7 +82,7 @@ export class SweepDisplay {
       settingsText(settings),
       duration(seconds),
       best?.number === number ? "best" : undefined,
-      error,
+      error === undefined ? undefined : plainLine(error),
     ];
     return parts.filter((part) => part !== undefined).join("  ");
   }
@@ -168,8 +168,8 @@ export function summaryLines(
   if (found.length > 0)
     lines.push(
       "",
-      `Importance (rank correlation with ${first.metric ?? "the metric"}): ${found
-        .map(({ name, value }) => `${name} ${value.toFixed(2)}`)
+      `Importance (rank correlation with ${plainLine(first.metric ?? "the metric")}): ${found
+        .map(({ name, value }) => `${plainLine(name)} ${value.toFixed(2)}`)
         .join(", ")}`,
     );
   return lines;
