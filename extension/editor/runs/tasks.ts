@@ -54,13 +54,15 @@ export class ModelTasks implements vscode.TaskProvider {
     const definitions: TaskDefinition[] =
       experiments.length === 0
         ? [{ type: TASK_TYPE, command: "run", file }]
-        : experiments.flatMap(({ exportName }) =>
-            (["train", "evaluate"] as const).map((command) => ({
-              type: TASK_TYPE,
-              command,
-              file,
-              ...(exportName === "default" ? {} : { experiment: exportName }),
-            })),
+        : experiments.flatMap(({ exportName, swept }) =>
+            (["train", ...(swept === true ? ["sweep" as const] : []), "evaluate"] as const).map(
+              (command) => ({
+                type: TASK_TYPE,
+                command,
+                file,
+                ...(exportName === "default" ? {} : { experiment: exportName }),
+              }),
+            ),
           );
     return definitions.map((definition) => modelTask(definition, folder, this.#engine()));
   }
