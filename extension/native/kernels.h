@@ -398,6 +398,14 @@ bool Select(const Call &c) {
     if (s[0] == 1 && s[1] == 1 && s[2] == 1) {
       SAME_INDEX
       for (int64_t i = 0; i < n; i++) out[i] = which[i] ? a[i] : b[i];
+    } else if (s[0] == 1 && s[1] == 1 && s[2] == 0) {
+      const T y = *b;
+      SAME_INDEX
+      for (int64_t i = 0; i < n; i++) out[i] = which[i] ? a[i] : y;
+    } else if (s[0] == 1 && s[1] == 0 && s[2] == 1) {
+      const T x = *a;
+      SAME_INDEX
+      for (int64_t i = 0; i < n; i++) out[i] = which[i] ? x : b[i];
     } else {
       for (int64_t i = 0; i < n; i++) out[i] = which[i * s[0]] ? a[i * s[1]] : b[i * s[2]];
     }
@@ -408,12 +416,79 @@ bool Select(const Call &c) {
 
 // ---- Copies ----
 
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLES
+#endif
+#endif
+
+// Writes 8 columns of 8 numbers as rows.
+inline void TurnBlock(int32_t *out, int64_t outRow, const int32_t *in, int64_t inRow) {
+#if defined(SHUFFLES)
+  typedef int32_t Eight __attribute__((vector_size(32), aligned(4), may_alias));
+#define SHUFFLE __builtin_shufflevector
+  Eight r[8], t[8];
+  for (int i = 0; i < 8; i++) r[i] = *reinterpret_cast<const Eight *>(in + i * inRow);
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = SHUFFLE(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    t[i + 1] = SHUFFLE(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  for (int i = 0; i < 8; i += 4)
+    for (int j = 0; j < 2; j++) {
+      r[i + 2 * j] = SHUFFLE(t[i + j], t[i + j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+      r[i + 2 * j + 1] = SHUFFLE(t[i + j], t[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  for (int i = 0; i < 4; i++) {
+    *reinterpret_cast<Eight *>(out + i * outRow) = SHUFFLE(r[i], r[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    *reinterpret_cast<Eight *>(out + (i + 4) * outRow) = SHUFFLE(r[i], r[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+#undef SHUFFLE
+#else
+  for (int i = 0; i < 8; i++)
+    for (int j = 0; j < 8; j++) out[i * outRow + j] = in[j * inRow + i];
+#endif
+}
+
+// Writes columns as rows, in blocks of whole lines of the cache.
+inline void Turn(int32_t *out, int64_t outRow, const int32_t *in, int64_t inRow, int64_t rows, int64_t columns) {
+  constexpr int64_t LINE = 16;
+  for (int64_t j0 = 0; j0 < columns; j0 += LINE)
+    for (int64_t i0 = 0; i0 < rows; i0 += LINE) {
+      const int64_t iEnd = std::min(rows, i0 + LINE), jEnd = std::min(columns, j0 + LINE);
+      if (iEnd - i0 == LINE && jEnd - j0 == LINE) {
+        for (int64_t i = i0; i < iEnd; i += 8)
+          for (int64_t j = j0; j < jEnd; j += 8) TurnBlock(out + i * outRow + j, outRow, in + j * inRow + i, inRow);
+      } else {
+        for (int64_t i = i0; i < iEnd; i++)
+          for (int64_t j = j0; j < jEnd; j++) out[i * outRow + j] = in[j * inRow + i];
+      }
+    }
+}
+
 // Parameters: dimensions, sizes, strides of what is written and of what is read.
 template <class T>
 bool Copy(const Call &c) {
   const int64_t rank = c.p[0];
   const int64_t *sizes = c.p + 1;
   const int64_t *strides[] = {sizes + rank, sizes + 2 * rank};
+  if constexpr (sizeof(T) == 4) {
+    // What is read in the order of memory is another dimension than what is written so.
+    int64_t turned = -1;
+    if (strides[0][rank - 1] == 1 && strides[1][rank - 1] > 1 && sizes[rank - 1] >= 8)
+      for (int64_t d = 0; d + 1 < rank; d++)
+        if (strides[1][d] == 1 && sizes[d] >= 8) turned = d;
+    if (turned >= 0) {
+      int64_t outer[16], outs[16], ins[16], n = 0;
+      for (int64_t d = 0; d + 1 < rank; d++)
+        if (d != turned) outer[n] = sizes[d], outs[n] = strides[0][d], ins[n++] = strides[1][d];
+      const int64_t *steps[] = {outs, ins};
+      Odometer<2> at(n, outer, steps);
+      do Turn(c.To<int32_t>(0) + at.offset[0], strides[0][turned], c.To<int32_t>(1) + at.offset[1], strides[1][rank - 1],
+              sizes[turned], sizes[rank - 1]);
+      while (at.Next());
+      return true;
+    }
+  }
   const int64_t n = sizes[rank - 1];
   const int64_t so = strides[0][rank - 1];
   const int64_t si = strides[1][rank - 1];
@@ -567,14 +642,21 @@ T ReduceRow(const T *x, int64_t n) {
   return static_cast<T>(sum);
 }
 
-// Sums of columns as doubles. What is left out of the sum is walked by `part`.
+// Sums of columns. What is left out of the sum is walked by `part`. Sums of some floats each are added as doubles.
 inline void SumColumns(float *out, const float *x, int64_t inner, int64_t step, Odometer<1> part) {
-  double *sums = reinterpret_cast<double *>(Scratch(2 * inner, 0));
+  constexpr int FEW = 32;
+  double *sums = reinterpret_cast<double *>(Scratch(3 * inner, 0));
+  float *some = reinterpret_cast<float *>(sums + inner);
   std::fill_n(sums, inner, 0.0);
-  do {
-    const float *row = x + part.offset[0];
-    for (int64_t i = 0; i < inner; i++) sums[i] += row[i * step];
-  } while (part.Next());
+  for (bool more = true; more;) {
+    std::fill_n(some, inner, 0.0f);
+    for (int i = 0; i < FEW && more; i++, more = part.Next()) {
+      const float *row = x + part.offset[0];
+      if (step == 1) for (int64_t j = 0; j < inner; j++) some[j] += row[j];
+      else for (int64_t j = 0; j < inner; j++) some[j] += row[j * step];
+    }
+    for (int64_t j = 0; j < inner; j++) sums[j] += some[j];
+  }
   for (int64_t i = 0; i < inner; i++) out[i] = static_cast<float>(sums[i]);
 }
 
@@ -751,6 +833,8 @@ bool TopK(const Call &c) {
 
 #include "products.h"
 #include "spatial.h"
+#include "spatialGroups.h"
+#include "spatialNorms.h"
 
 // ---- The table ----
 
@@ -864,9 +948,14 @@ constexpr Kernels KERNELS = {
     MatMul,
     Convolve,
     FilterGradient,
+    ConvolveGroups,
+    GroupFilterGradient,
     MaxPool,
     MaxPoolGrad,
     BatchNorm,
     BatchNormGrad,
+    GroupNorm,
+    GroupNormGrad,
     AdamStep,
+    LANES,
 };

@@ -646,6 +646,9 @@ inline bool Plan::Reader::ReadNode() {
     case Code::FusedBatchNormV3:
     case Code::FusedBatchNormGradV3:
       return ReadBatchNorm(code);
+    case Code::GroupNorm:
+    case Code::GroupNormGrad:
+      return ReadGroupNorm(code);
     default:
       return ReadConvolution(code);
   }

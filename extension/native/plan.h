@@ -9,6 +9,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <vector>
 
 #include "special.h"
@@ -38,7 +39,7 @@ enum class Code : int32_t {
   UnsortedSegmentSum, UnsortedSegmentMax, TensorScatterUpdate, TensorScatterAdd, ArgMax, ArgMin, Cumsum, Cumprod, Softmax, LogSoftmax,
   SparseSoftmaxCrossEntropyWithLogits, TopKV2, MatMul, BatchMatMulV2,
   Conv2D, Conv2DBackpropInput, Conv2DBackpropFilter, Conv3D, Conv3DBackpropInputV2, Conv3DBackpropFilterV2, MaxPool,
-  MaxPoolGrad, FusedBatchNormV3, FusedBatchNormGradV3,
+  MaxPoolGrad, FusedBatchNormV3, FusedBatchNormGradV3, GroupNorm, GroupNormGrad,
   // Not TensorFlow's.
   AdamStep,
   // Not an op: a value that is part of the plan.
@@ -94,12 +95,21 @@ struct Kernels {
   Kernel matMul;
   Kernel convolve;
   Kernel filterGradient;
+  Kernel convolveGroups;
+  Kernel groupFilterGradient;
   Kernel maxPool;
   Kernel maxPoolGrad;
   Kernel batchNorm;
   Kernel batchNormGrad;
+  Kernel groupNorm;
+  Kernel groupNormGrad;
   Kernel adamStep;
+  // Floats in a register.
+  int64_t lanes;
 };
+
+// Taps of a filter whose gradients are added up at once.
+constexpr int64_t TAPS_TOGETHER = 8;
 
 // Walks through all positions of some dimensions, with the offsets of K tensors.
 template <int K>
@@ -307,7 +317,7 @@ class Plan {
     int64_t units, block;
   };
   static constexpr int MAX_OPERANDS = 12;
-  static constexpr int MAX_PARAMETERS = 128;
+  static constexpr int MAX_PARAMETERS = 256;
 
   bool RunPart(const Group &group, char *const *roots, int part) const {
     if (group.parts == 1 && group.block >= group.units) {

@@ -1,11 +1,12 @@
-// Convolutions, pooling and batch norm, part of kernels.h. Channels come last; images are volumes of depth 1.
+// Convolutions and pooling, part of kernels.h. Channels come last; images are volumes of depth 1.
 
 // How the positions of a convolution's result read its input: at each tap of the filter, a position further by an offset.
 struct Taps {
   int64_t images;
   // Positions in each dimension: of the result's part that is computed, and of the input.
   const int64_t *positions, *input;
-  int64_t channels;
+  // Channels that are read, and how many a position has: more where they are divided into groups.
+  int64_t channels, pitch;
   const int64_t *stride;
   int64_t count;
   // For each tap: an offset in each dimension, and which of the filter's matrices it has.
@@ -29,32 +30,119 @@ struct Taps {
         static_cast<uint64_t>(y) >= static_cast<uint64_t>(input[1]) ||
         static_cast<uint64_t>(w) >= static_cast<uint64_t>(input[2]))
       return nullptr;
-    return x + (((at[0] * input[0] + z) * input[1] + y) * input[2] + w) * channels;
+    return x + (((at[0] * input[0] + z) * input[1] + y) * input[2] + w) * pitch;
   }
+};
+
+// Images with few channels, with zeros around: taps are read without asking whether they are in the padding.
+class Padded {
+ public:
+  // Of the images that some positions are in.
+  Padded(const Taps &taps, const float *x, int64_t from, int64_t to) : taps_(taps) {
+    const int64_t each = taps.positions[0] * taps.positions[1] * taps.positions[2];
+    first_ = from / each;
+    const int64_t images = (to - 1) / each + 1 - first_, channels = taps.channels, *size = taps.input;
+    int64_t low[3], high[3];
+    for (int d = 0; d < 3; d++) {
+      low[d] = high[d] = taps.Tap(0)[d];
+      for (int64_t t = 1; t < taps.count; t++) {
+        low[d] = std::min(low[d], taps.Tap(t)[d]);
+        high[d] = std::max(high[d], taps.Tap(t)[d]);
+      }
+      sizes_[d] = (taps.positions[d] - 1) * taps.stride[d] + high[d] - low[d] + 1;
+    }
+    offsets_ = Kept(0, taps.count * channels);
+    for (int64_t t = 0; t < taps.count; t++) {
+      const int64_t *tap = taps.Tap(t);
+      const int64_t at = ((tap[0] - low[0]) * sizes_[1] + tap[1] - low[1]) * sizes_[2] + tap[2] - low[2];
+      for (int64_t c = 0; c < channels; c++) offsets_[t * channels + c] = at * channels + c;
+    }
+    const int64_t row = sizes_[2] * channels;
+    float *copy = reinterpret_cast<float *>(Kept(1, (images * sizes_[0] * sizes_[1] * row + 1) / 2));
+    values_ = copy;
+    const int64_t begin = std::clamp<int64_t>(-low[2], 0, sizes_[2]);
+    const int64_t end = std::clamp<int64_t>(size[2] - low[2], begin, sizes_[2]);
+    for (int64_t i = 0; i < images; i++)
+      for (int64_t z = low[0]; z < low[0] + sizes_[0]; z++)
+        for (int64_t y = low[1]; y < low[1] + sizes_[1]; y++, copy += row) {
+          std::fill_n(copy, row, 0.0f);
+          if (z < 0 || z >= size[0] || y < 0 || y >= size[1]) continue;
+          const float *source = x + ((((first_ + i) * size[0] + z) * size[1] + y) * size[2] + begin + low[2]) * taps.pitch;
+          float *to = copy + begin * channels;
+          if (taps.pitch == channels) std::copy_n(source, (end - begin) * channels, to);
+          else
+            for (int64_t p = begin; p < end; p++, source += taps.pitch, to += channels) std::copy_n(source, channels, to);
+        }
+  }
+
+  // Where positions begin to read, one after the other.
+  class Walk {
+   public:
+    Walk(const Padded &images, int64_t i) : images_(images) {
+      images.taps_.Locate(i, at_);
+      at_[0] -= images.first_;
+    }
+    const float *Next() {
+      const int64_t *size = images_.sizes_;
+      const float *here = images_.values_ + (((at_[0] * size[0] + at_[1]) * size[1] + at_[2]) * size[2] + at_[3]) * images_.taps_.channels;
+      for (int d = 3; d > 0; d--) {
+        if ((at_[d] += images_.taps_.stride[d - 1]) < images_.taps_.positions[d - 1] * images_.taps_.stride[d - 1]) break;
+        at_[d] = 0;
+        if (d == 1) at_[0]++;
+      }
+      return here;
+    }
+
+   private:
+    const Padded &images_;
+    int64_t at_[4];
+  };
+
+  // For each channel at each tap, where it lies from the beginning on.
+  const int64_t *offsets() const { return offsets_; }
+
+ private:
+  static int64_t *Kept(int which, int64_t count) {
+    thread_local std::vector<int64_t> pieces[2];
+    if (static_cast<int64_t>(pieces[which].size()) < count) pieces[which].resize(count);
+    return pieces[which].data();
+  }
+
+  const Taps &taps_;
+  int64_t first_, sizes_[3], *offsets_;
+  const float *values_;
 };
 
 // A matrix of a row for each position, and a column for each channel at each tap.
 struct Patches {
-  const Taps &taps;
-  const float *x;
+  const Padded &images;
 
   Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
-    const int64_t channels = taps.channels, end = from + terms;
-    for (int64_t r = 0; r < rows; r++) {
-      int64_t at[4];
-      taps.Locate(first + r, at);
-      float *put = to + r;
-      for (int64_t p = from; p < end;) {
-        const int64_t t = p / channels, c = p - t * channels, n = std::min(channels - c, end - p);
-        const float *source = taps.Read(x, at, taps.Tap(t));
-        if (source == nullptr) {
-          for (int64_t i = 0; i < n; i++) put[i * TILE_ROWS] = 0.0f;
-        } else {
-          for (int64_t i = 0; i < n; i++) put[i * TILE_ROWS] = source[c + i];
-        }
-        put += n * TILE_ROWS;
-        p += n;
-      }
+    Padded::Walk walk(images, first);
+    const float *begins[TILE_ROWS];
+    for (int64_t r = 0; r < TILE_ROWS; r++) begins[r] = r < rows ? walk.Next() : begins[0];
+    const int64_t *offsets = images.offsets() + from;
+    float *put = to;
+    for (int64_t p = 0; p < terms; p++, put += TILE_ROWS) {
+      const int64_t offset = offsets[p];
+      for (int r = 0; r < TILE_ROWS; r++) put[r] = begins[r][offset];
+    }
+    return {to, terms};
+  }
+};
+
+// The same transposed: a row for each channel at each tap.
+struct TurnedFew {
+  const Padded &images;
+
+  Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
+    Padded::Walk walk(images, from);
+    int64_t offsets[TILE_ROWS];
+    for (int64_t r = 0; r < TILE_ROWS; r++) offsets[r] = images.offsets()[first + (r < rows ? r : 0)];
+    float *put = to;
+    for (int64_t p = 0; p < terms; p++, put += TILE_ROWS) {
+      const float *begin = walk.Next();
+      for (int r = 0; r < TILE_ROWS; r++) put[r] = begin[offsets[r]];
     }
     return {to, terms};
   }
@@ -119,18 +207,18 @@ struct TurnedPatches {
   }
 };
 
-// The matrices of a filter for its taps, one above the other.
+// The matrices of a filter for its taps, one above the other: of so many numbers each, with rows of `columns`.
 struct Filters {
   const Taps &taps;
   const float *at;
-  int64_t columns;
+  int64_t size, columns;
   bool transposed;
 
   void Pack(int64_t from, int64_t terms, int64_t first, int64_t width, float *to) const {
     const int64_t channels = taps.channels, end = from + terms;
     for (int64_t p = from; p < end;) {
       const int64_t t = p / channels, c = p - t * channels, n = std::min(channels - c, end - p);
-      const Right own = {at + taps.Tap(t)[3] * channels * columns, channels, columns, transposed};
+      const Right own = {at + taps.Tap(t)[3] * size, columns, columns, transposed};
       own.Pack(c, n, first, width, to);
       to += n * TILE_COLUMNS;
       p += n;
@@ -157,23 +245,41 @@ struct Spread {
   }
 };
 
-// Parameters: the part's rows and columns; images, positions, input's sizes, its channels, strides; the result's channels, sizes,
-// steps and beginnings; whether the filter's matrices are transposed; taps.
+// Parameters: the part's rows and columns; images, positions, input's sizes, channels read, its channels, strides; the result's
+// channels, sizes, steps and beginnings; whether the filter's matrices are transposed, their numbers and columns; channels of a
+// group, written and read; for each dimension how many taps there are, then an offset and the filter's place of each.
 struct Convolution {
   Part part;
   Taps taps;
-  int64_t columns;
+  int64_t pitch;
   const int64_t *sizes, *step, *begin;
   bool transposed;
+  int64_t filterSize, filterColumns;
+  int64_t written, read;
 
   explicit Convolution(const int64_t *p)
       : part{p[0], p[1], p[2], p[3]},
-        taps{p[4], p + 5, p + 8, p[11], p + 12, p[26], p + 27},
-        columns(p[15]),
-        sizes(p + 16),
-        step(p + 19),
-        begin(p + 22),
-        transposed(p[25] != 0) {}
+        taps{p[4], p + 5, p + 8, p[11], p[12], p + 13, 0, nullptr},
+        pitch(p[16]),
+        sizes(p + 17),
+        step(p + 20),
+        begin(p + 23),
+        transposed(p[26] != 0),
+        filterSize(p[27]),
+        filterColumns(p[28]),
+        written(p[29]),
+        read(p[30]) {
+    thread_local std::vector<int64_t> all;
+    all.clear();
+    const int64_t *depth = p + 31, *rows = depth + 1 + 2 * *depth, *columns = rows + 1 + 2 * *rows;
+    for (int64_t i = 0; i < *depth; i++)
+      for (int64_t j = 0; j < *rows; j++)
+        for (int64_t k = 0; k < *columns; k++)
+          all.insert(all.end(), {depth[1 + 2 * i], rows[1 + 2 * j], columns[1 + 2 * k],
+                                 depth[2 + 2 * i] + rows[2 + 2 * j] + columns[2 + 2 * k]});
+    taps.count = *depth * *rows * *columns;
+    taps.taps = all.data();
+  }
 };
 
 template <class A>
@@ -181,16 +287,18 @@ void ConvolveWith(const Convolution &v, A &&patches, const Filters &filters, flo
   const int64_t depth = v.taps.count * v.taps.channels;
   bool dense = true;
   for (int d = 0; d < 3; d++) dense = dense && v.step[d] == 1 && v.begin[d] == 0 && v.sizes[d] == v.taps.positions[d];
-  if (dense) Multiply(v.part, depth, patches, filters, Dense{out, v.columns});
-  else Multiply(v.part, depth, patches, filters, Spread{out, v.columns, v.taps, v.sizes, v.step, v.begin});
+  if (dense) Multiply(v.part, depth, patches, filters, Dense{out, v.pitch});
+  else Multiply(v.part, depth, patches, filters, Spread{out, v.pitch, v.taps, v.sizes, v.step, v.begin});
 }
 
 bool Convolve(const Call &c) {
   const Convolution v(c.p);
-  const Filters filters = {v.taps, c.To<float>(2), v.columns, v.transposed};
+  const Filters filters = {v.taps, c.To<float>(2), v.filterSize, v.filterColumns, v.transposed};
   const float *x = c.To<float>(1);
-  if (v.taps.channels < MIN_RUN) ConvolveWith(v, Patches{v.taps, x}, filters, c.To<float>(0));
-  else ConvolveWith(v, PatchRuns{v.taps, x, {}}, filters, c.To<float>(0));
+  if (v.taps.channels < MIN_RUN)
+    ConvolveWith(v, Patches{Padded(v.taps, x, v.part.row, v.part.rowEnd)}, filters, c.To<float>(0));
+  else
+    ConvolveWith(v, PatchRuns{v.taps, x, {}}, filters, c.To<float>(0));
   return true;
 }
 
@@ -199,8 +307,11 @@ bool FilterGradient(const Call &c) {
   const Convolution v(c.p);
   const int64_t *n = v.taps.positions;
   const int64_t positions = v.taps.images * n[0] * n[1] * n[2];
-  const Right gradient = {c.To<float>(2), positions, v.columns, false};
-  Multiply(v.part, positions, TurnedPatches{v.taps, c.To<float>(1)}, gradient, Dense{c.To<float>(0), v.columns});
+  const Right gradient = {c.To<float>(2), positions, v.pitch, false};
+  const Dense out = {c.To<float>(0), v.pitch};
+  const float *x = c.To<float>(1);
+  if (v.taps.channels < MIN_RUN) Multiply(v.part, positions, TurnedFew{Padded(v.taps, x, 0, positions)}, gradient, out);
+  else Multiply(v.part, positions, TurnedPatches{v.taps, x}, gradient, out);
   return true;
 }
 
@@ -262,53 +373,5 @@ bool MaxPoolGrad(const Call &c) {
         float *to = c.To<float>(0) + place;
         for (int64_t q = 0; q < n; q++) to[where[q] * n + q] += gradient[q];
       }
-  return true;
-}
-
-// ---- Batch norm ----
-
-// From input, weight, bias, mean and variance. Parameters: rows, channels, epsilon.
-bool BatchNorm(const Call &c) {
-  float *out = c.To<float>(0);
-  const float *x = c.To<float>(1), *weight = c.To<float>(2), *bias = c.To<float>(3), *mean = c.To<float>(4);
-  const int64_t n = c.p[1];
-  float *scale = Scratch(n, 0);
-  const float epsilon = FromBits(static_cast<int32_t>(c.p[2]));
-  for (int64_t q = 0; q < n; q++) scale[q] = weight[q] / std::sqrt(c.To<float>(5)[q] + epsilon);
-  for (int64_t r = 0; r < c.p[0]; r++, x += n, out += n) {
-    SAME_INDEX
-    for (int64_t q = 0; q < n; q++) out[q] = (x[q] - mean[q]) * scale[q] + bias[q];
-  }
-  return true;
-}
-
-// Gradients of input, weight and bias, from those of the result, input, weight, mean and variance.
-bool BatchNormGrad(const Call &c) {
-  float *out = c.To<float>(0), *weightGrad = c.To<float>(1), *biasGrad = c.To<float>(2);
-  const float *g = c.To<float>(3), *x = c.To<float>(4), *weight = c.To<float>(5), *mean = c.To<float>(6);
-  const int64_t rows = c.p[0], n = c.p[1];
-  const float epsilon = FromBits(static_cast<int32_t>(c.p[2]));
-  double *sums = reinterpret_cast<double *>(Scratch(7 * n, 0));
-  double *products = sums + n;
-  float *scale = reinterpret_cast<float *>(products + n), *slope = scale + n, *average = slope + n;
-  std::fill_n(sums, 2 * n, 0.0);
-  for (int64_t r = 0; r < rows; r++)
-    for (int64_t q = 0; q < n; q++) {
-      const float gradient = g[r * n + q];
-      sums[q] += gradient;
-      products[q] += static_cast<double>(gradient * (x[r * n + q] - mean[q]));
-    }
-  for (int64_t q = 0; q < n; q++) {
-    const double root = 1 / std::sqrt(static_cast<double>(c.To<float>(7)[q] + epsilon));
-    scale[q] = static_cast<float>(weight[q] * root);
-    slope[q] = static_cast<float>(products[q] * root * root / rows);
-    average[q] = static_cast<float>(sums[q] / rows);
-    weightGrad[q] = static_cast<float>(products[q] * root);
-    biasGrad[q] = static_cast<float>(sums[q]);
-  }
-  for (int64_t r = 0; r < rows; r++, x += n, g += n, out += n) {
-    SAME_INDEX
-    for (int64_t q = 0; q < n; q++) out[q] = (g[q] - average[q] - (x[q] - mean[q]) * slope[q]) * scale[q];
-  }
   return true;
 }

@@ -5,14 +5,18 @@
 
 namespace layerwise {
 
-// Attributes: padding (0 for none, 1 for TensorFlow's "SAME", 2 for an explicit one), strides, explicit padding; each list with
-// its length before it.
+// Attributes: padding (0 for none, 1 for TensorFlow's "SAME", 2 for an explicit one), strides, explicit padding, dilations; each
+// list with its length before it, which is 0 for one that isn't given. Filters of fewer channels than the input has are of groups.
 inline bool Plan::Reader::ReadConvolution(Code code) {
   const int dims = code <= Code::Conv2DBackpropFilter ? 2 : 3;
   const bool toInput = code == Code::Conv2DBackpropInput || code == Code::Conv3DBackpropInputV2;
   const bool toFilter = code == Code::Conv2DBackpropFilter || code == Code::Conv3DBackpropFilterV2;
   const int sized = toInput ? 0 : toFilter ? 1 : -1;
-  if (attributeCount_ < dims + 4 || attributes_[1] != dims + 2) return false;
+  const int32_t *const strides = attributes_ + 1, *const around = strides + 1 + dims + 2;
+  if (attributeCount_ < dims + 4 || *strides != dims + 2) return false;
+  const int32_t *const dilations = around + 1 + *around;
+  if (attributeCount_ != dilations + 1 + *dilations - attributes_) return false;
+  if (*dilations != 0 && *dilations != dims + 2) return false;
   for (int i = 0; i < inputCount_; i++) {
     if (i == sized) {
       if (Known(i) == nullptr || In(i).shape.Count() != dims + 2) return false;
@@ -29,29 +33,34 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
   };
   // The input and the filter; the result, or its gradient, is given or follows from them.
   const Shape x = shapeOf(0), f = shapeOf(1);
-  const int32_t *strides = attributes_ + 2;
-  const int32_t *around = strides + dims + 2;
   const int32_t padding = attributes_[0];
   if (padding == 2 && *around != 2 * (dims + 2)) return false;
-  int64_t images = x.sizes[0], channels = x.sizes[dims + 1], columns = f.sizes[dims + 1];
-  if (f.sizes[dims] != channels) return false;
+  const int64_t images = x.sizes[0], channels = x.sizes[dims + 1], columns = f.sizes[dims + 1];
+  // Channels that a group reads, and those that it writes.
+  const int64_t each = f.sizes[dims];
+  if (each == 0 || channels % each != 0 || channels == 0) return false;
+  const int64_t groups = channels / each, wide = columns / groups;
+  if (columns % groups != 0) return false;
   int64_t input[3] = {1, 1, 1}, window[3] = {1, 1, 1}, output[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, before[3] = {0, 0, 0};
+  int64_t dilation[3] = {1, 1, 1};
   Shape y = x;
   for (int d = 0; d < dims; d++) {
     const int e = d + 3 - dims;
     input[e] = x.sizes[d + 1];
     window[e] = f.sizes[d];
-    stride[e] = strides[d + 1];
+    stride[e] = strides[d + 2];
+    if (*dilations != 0) dilation[e] = dilations[d + 2];
+    const int64_t length = (window[e] - 1) * dilation[e] + 1;
     int64_t after = 0;
     if (padding == 1) {
-      const int64_t all = std::max<int64_t>(((input[e] + stride[e] - 1) / stride[e] - 1) * stride[e] + window[e] - input[e], 0);
+      const int64_t all = std::max<int64_t>(((input[e] + stride[e] - 1) / stride[e] - 1) * stride[e] + length - input[e], 0);
       before[e] = all / 2;
       after = all - before[e];
     } else if (padding == 2) {
       before[e] = around[1 + 2 * (d + 1)];
       after = around[2 + 2 * (d + 1)];
     }
-    const int64_t room = input[e] + before[e] + after - window[e];
+    const int64_t room = input[e] + before[e] + after - length;
     if (room < 0) return false;
     output[e] = room / stride[e] + 1;
     y.sizes[d + 1] = output[e];
@@ -61,72 +70,107 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
   const int32_t out = New(Type::FLOAT, toInput ? x : toFilter ? f : y);
   if (x.Count() == 0 || f.Count() == 0 || y.Count() == 0) return false;
 
-  // Writes all parameters but the taps; returns where their number is to be.
-  const auto begin = [&](int64_t rows, int64_t width, const int64_t *positions, const int64_t *from, int64_t depth,
-                         const int64_t *advance, const int64_t *sizes, const int64_t *step, const int64_t *first) {
+  // What is read and written of a group, at how many positions; for each dimension, offsets of taps and their places in the filter.
+  const int64_t read = toInput ? wide : each, written = toInput ? each : wide;
+  const int64_t *const from = toInput ? output : input, *const to = toInput ? input : output;
+  using Taps = std::vector<std::pair<int64_t, int64_t>>;
+  const auto write = [&](int64_t rows, int64_t width, const int64_t *positions, const int64_t *advance, const int64_t *step,
+                         const int64_t *first, const Taps *taps) {
     auto &p = Parameters();
     p.insert(p.end(), {0, rows, 0, width, images});
     p.insert(p.end(), positions, positions + 3);
     p.insert(p.end(), from, from + 3);
-    p.push_back(depth);
+    p.insert(p.end(), {read, toInput ? columns : channels});
     p.insert(p.end(), advance, advance + 3);
-    p.push_back(width);
-    for (const int64_t *list : {sizes, step, first}) p.insert(p.end(), list, list + 3);
-    p.insert(p.end(), {toInput, 0});
-    return p.size() - 1;
+    p.push_back(toInput ? channels : columns);
+    for (const int64_t *list : {to, step, first}) p.insert(p.end(), list, list + 3);
+    p.insert(p.end(), {toInput, each * columns, columns, written, read});
+    for (int d = 0; d < 3; d++) {
+      p.push_back(static_cast<int64_t>(taps[d].size()));
+      for (const auto &[offset, place] : taps[d]) p.insert(p.end(), {offset, place});
+    }
+  };
+  // Registers hold channels of several groups where one group's would fill less than half of them.
+  const bool narrow = groups > 1 && (toInput ? each : wide) < 16;
+  const int64_t lanes = kernels_.lanes, blocks = ((toInput ? channels : columns) + lanes - 1) / lanes;
+  // Nanoseconds. Patches are found or copied before they are multiplied, and narrow results leave sums unused. Measured with
+  // shapes of dcgan, pixelcnn, resnet18 and style-transfer, with which also TensorFlow was.
+  const auto spend = [&](int64_t rows, int64_t depth, int64_t width) {
+    const double full = static_cast<double>(std::max<int64_t>(width, 16));
+    Spend(rows * depth, (toFilter ? 0.7 : 0.35) + 0.022 * full, 0.025 * static_cast<double>(width));
+  };
+  const auto spendNarrow = [&](int64_t rows, int64_t taps) {
+    const double all = static_cast<double>(rows * read * blocks * lanes);
+    Spend(1, all * (0.3 + 0.03 * static_cast<double>(taps)), all * 0.2 * static_cast<double>(taps));
   };
   constexpr int64_t ONES[] = {1, 1, 1}, ZEROS[] = {0, 0, 0};
-  const int64_t positions = images * output[0] * output[1] * output[2];
+  // Of the filter's places from one tap to the next.
+  const int64_t places[] = {window[1] * window[2], window[2], 1};
   const int64_t taps = window[0] * window[1] * window[2];
-  auto &p = plan_.parameters_;
-  const auto spend = [&](int64_t rows, int64_t depth, int64_t width) {
-    // Patches are found or copied before they are multiplied, and narrow results leave sums unused. Measured with shapes of
-    // dcgan, pixelcnn, resnet18 and style-transfer, with which also TensorFlow was.
-    const double few = !toFilter && channels < 8 && !toInput ? 6.0 / static_cast<double>(channels) : 0;
-    const double wide = static_cast<double>(std::max<int64_t>(width, 16));
-    Spend(rows * depth, (toFilter ? 0.7 : 0.35) + few + 0.022 * wide, 0.025 * static_cast<double>(width));
-  };
   if (!toInput) {
-    const int64_t rows = toFilter ? taps * channels : positions;
-    const size_t count = begin(rows, columns, output, input, channels, stride, output, ONES, ZEROS);
-    p[count] = taps;
-    int64_t index = 0;
-    for (int64_t i = 0; i < window[0]; i++)
-      for (int64_t j = 0; j < window[1]; j++)
-        for (int64_t k = 0; k < window[2]; k++)
-          p.insert(p.end(), {i - before[0], j - before[1], k - before[2], index++});
-    if (toFilter) Add(kernels_.filterGradient, {{out}, {inputs_[0]}, {inputs_[2]}}, 1);
-    else Add(kernels_.convolve, {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
-    spend(positions, taps * channels, columns);
-    if (rows < 24 && columns > 32) DivideRange(columns, 32, 2);
-    else DivideRange(rows, 12, 0);
+    Taps all[3];
+    for (int d = 0; d < 3; d++)
+      for (int64_t k = 0; k < window[d]; k++) all[d].push_back({k * dilation[d] - before[d], k * places[d]});
+    const int64_t positions = images * output[0] * output[1] * output[2];
+    if (narrow) {
+      const int64_t units = blocks * (toFilter ? each * ((taps + TAPS_TOGETHER - 1) / TAPS_TOGETHER) : images);
+      write(units, 0, output, stride, ONES, ZEROS, all);
+      if (toFilter) Add(kernels_.groupFilterGradient, {{out}, {inputs_[0]}, {inputs_[2]}}, 1);
+      else Add(kernels_.convolveGroups, {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
+      spendNarrow(positions, taps);
+      DivideRange(units, 1, 0);
+      return true;
+    }
+    const int64_t rows = toFilter ? taps * each : positions;
+    for (int64_t g = 0; g < groups; g++) {
+      write(rows, wide, output, stride, ONES, ZEROS, all);
+      const Arg source = {inputs_[0], g * each * 4}, target = {out, g * wide * 4};
+      if (toFilter) Add(kernels_.filterGradient, {target, source, {inputs_[2], g * wide * 4}}, 1);
+      else Add(kernels_.convolve, {target, source, {inputs_[1], g * wide * 4}}, 1);
+      spend(positions, taps * each, wide);
+      if (rows < 24 && wide > 32) DivideRange(wide, 32, 2);
+      else DivideRange(rows, 12, 0);
+    }
     return true;
   }
   // Each input position reads the taps that met it. These differ from position to position, with the strides as periods.
+  const auto meets = [&](int d, int64_t phase, int64_t k) { return (phase + before[d] - k * dilation[d]) % stride[d] == 0; };
   bool all = true;
-  for (int d = 0; d < 3; d++) all = all && window[d] >= std::min(stride[d], input[d]);
+  for (int d = 0; d < 3; d++)
+    for (int64_t phase = 0; phase < std::min(stride[d], input[d]); phase++) {
+      bool met = false;
+      for (int64_t k = 0; k < window[d]; k++) met = met || meets(d, phase, k);
+      all = all && met;
+    }
   if (!all) Fill(out, ZERO);
   int64_t phase[3];
   for (phase[0] = 0; phase[0] < std::min(stride[0], input[0]); phase[0]++)
     for (phase[1] = 0; phase[1] < std::min(stride[1], input[1]); phase[1]++)
       for (phase[2] = 0; phase[2] < std::min(stride[2], input[2]); phase[2]++) {
-        std::vector<std::pair<int64_t, int64_t>> met[3];
-        int64_t own[3];
+        Taps met[3];
+        int64_t own[3], rows = images, count = 1;
         for (int d = 0; d < 3; d++) {
           own[d] = (input[d] - phase[d] + stride[d] - 1) / stride[d];
           for (int64_t k = 0; k < window[d]; k++)
-            if ((phase[d] + before[d] - k) % stride[d] == 0) met[d].push_back({(phase[d] + before[d] - k) / stride[d], k});
+            if (meets(d, phase[d], k)) met[d].push_back({(phase[d] + before[d] - k * dilation[d]) / stride[d], k * places[d]});
+          rows *= own[d];
+          count *= static_cast<int64_t>(met[d].size());
         }
-        const int64_t count = static_cast<int64_t>(met[0].size() * met[1].size() * met[2].size());
         if (count == 0) continue;
-        const int64_t rows = images * own[0] * own[1] * own[2];
-        p[begin(rows, channels, own, output, columns, ONES, input, stride, phase)] = count;
-        for (const auto &[i, a] : met[0])
-          for (const auto &[j, b] : met[1])
-            for (const auto &[k, c] : met[2]) p.insert(p.end(), {i, j, k, (a * window[1] + b) * window[2] + c});
-        Add(kernels_.convolve, {{out}, {inputs_[2]}, {inputs_[1]}}, 1);
-        spend(rows, count * columns, channels);
-        DivideRange(rows, 12, 0);
+        if (narrow) {
+          write(blocks * images, 0, own, ONES, stride, phase, met);
+          Add(kernels_.convolveGroups, {{out}, {inputs_[2]}, {inputs_[1]}}, 1);
+          spendNarrow(rows, count);
+          DivideRange(blocks * images, 1, 0);
+          continue;
+        }
+        for (int64_t g = 0; g < groups; g++) {
+          write(rows, each, own, ONES, stride, phase, met);
+          const Arg source = {inputs_[2], g * wide * 4}, filter = {inputs_[1], g * wide * 4};
+          Add(kernels_.convolve, {{out, g * each * 4}, source, filter}, 1);
+          spend(rows, count * wide, each);
+          DivideRange(rows, 12, 0);
+        }
       }
   return true;
 }
@@ -170,15 +214,42 @@ inline bool Plan::Reader::ReadBatchNorm(Code code) {
   const int32_t out = New(Type::FLOAT, shape);
   const int32_t others[] = {New(Type::FLOAT, each), New(Type::FLOAT, each)};
   // Outputs that nothing reads.
-  for (int i = gradient ? 3 : 3; i < (gradient ? 5 : 6); i++) New(Type::FLOAT, each);
-  Parameters({shape.Count() / channels, channels, attributes_[0]});
+  for (int i = 3; i < (gradient ? 5 : 6); i++) New(Type::FLOAT, each);
+  Parameters({shape.Count() / channels, channels, attributes_[0], 0, channels});
   if (gradient)
     Add(kernels_.batchNormGrad,
         {{out}, {others[0]}, {others[1]}, {inputs_[0]}, {inputs_[1]}, {inputs_[2]}, {inputs_[3]}, {inputs_[4]}}, 3);
   else
     Add(kernels_.batchNorm, {{out}, {inputs_[0]}, {inputs_[1]}, {inputs_[2]}, {inputs_[3]}, {inputs_[4]}}, 1, 1);
   Spend(shape.Count(), gradient ? 2 : 0.5);
-  if (!gradient) Divide(shape.Count() / channels, 0, {channels * 4, channels * 4, 0, 0, 0, 0});
+  if (gradient) DivideRange(channels, 16, 3);
+  else Divide(shape.Count() / channels, 0, {channels * 4, channels * 4, 0, 0, 0, 0});
+  return true;
+}
+
+// Attributes: groups, epsilon. The gradients of weight and bias are those of each image.
+inline bool Plan::Reader::ReadGroupNorm(Code code) {
+  const bool gradient = code == Code::GroupNormGrad;
+  for (int i = 0; i < inputCount_; i++)
+    if (In(i).type != Type::FLOAT) return false;
+  const Shape shape = In(gradient ? 1 : 0).shape;
+  const int64_t groups = attributes_[0];
+  if (shape.rank < 2 || shape.Count() == 0 || groups <= 0) return false;
+  const int64_t images = shape.sizes[0], channels = shape.sizes[shape.rank - 1];
+  if (channels % groups != 0) return false;
+  Shape each;
+  each.rank = 2;
+  each.sizes[0] = images;
+  each.sizes[1] = gradient ? channels : groups;
+  const int32_t out = New(Type::FLOAT, shape), first = New(Type::FLOAT, each), second = New(Type::FLOAT, each);
+  Parameters({0, images, shape.Count() / images / channels, channels, groups, attributes_[1]});
+  if (gradient)
+    Add(kernels_.groupNormGrad,
+        {{out}, {first}, {second}, {inputs_[0]}, {inputs_[1]}, {inputs_[2]}, {inputs_[3]}, {inputs_[4]}}, 3);
+  else
+    Add(kernels_.groupNorm, {{out}, {first}, {second}, {inputs_[0]}, {inputs_[1]}, {inputs_[2]}}, 3);
+  Spend(shape.Count(), gradient ? 1.5 : 1, 4);
+  DivideRange(images, 1, 0);
   return true;
 }
 

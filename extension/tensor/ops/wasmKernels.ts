@@ -97,6 +97,53 @@ function patchesOf(
   return patches;
 }
 
+/** A convolution of each channel of padded NHWC images with its own filters [kH, kW, 1, out], as many for each channel. */
+export function depthwiseConvolution(
+  k: Tfjs,
+  x: tfjs.Tensor4D,
+  filter: tfjs.Tensor4D,
+  stride: Pair,
+): tfjs.Tensor {
+  const [h, w] = filter.shape;
+  const [c, o] = [x.shape[3], filter.size / (h * w)];
+  return k.depthwiseConv2d(x, k.reshape<tfjs.Rank.R4>(filter, [h, w, c, o / c]), [...stride], "valid");
+}
+
+/** {@link filterGradient} of such filters. */
+export function depthwiseFilterGradient(
+  k: Tfjs,
+  x: tfjs.Tensor4D,
+  g: tfjs.Tensor4D,
+  [kh, kw]: Pair,
+  [sh, sw]: Pair,
+  [top, , left]: Padding,
+): tfjs.Tensor {
+  const [n, h, w, c] = x.shape;
+  const [, gh, gw, o] = g.shape;
+  const [images, gradient] = [x.dataSync<"float32">(), g.dataSync<"float32">()];
+  const each = o / c;
+  const sums = new Float64Array(kh * kw * o);
+  for (let image = 0; image < n; image++)
+    for (let row = 0; row < gh; row++)
+      for (let i = 0; i < kh; i++) {
+        const y = row * sh + i - top;
+        if (y < 0 || y >= h) continue;
+        for (let column = 0; column < gw; column++)
+          for (let j = 0; j < kw; j++) {
+            const at = column * sw + j - left;
+            if (at < 0 || at >= w) continue;
+            const from = ((image * h + y) * w + at) * c;
+            let source = ((image * gh + row) * gw + column) * o;
+            let to = (i * kw + j) * o;
+            for (let channel = 0; channel < c; channel++) {
+              const value = images[from + channel]!;
+              for (let q = 0; q < each; q++) sums[to++]! += value * gradient[source++]!;
+            }
+          }
+      }
+  return k.tensor(Float32Array.from(sums), [kh, kw, 1, o], "float32");
+}
+
 /**
  * A tensor divided into equal parts along its first dimension: by hand, since the wasm backend's own splitting copies the
  * whole tensor for each part.

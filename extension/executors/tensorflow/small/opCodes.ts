@@ -119,17 +119,19 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["MatMul", "transpose_a", "transpose_b"],
   ["BatchMatMulV2", "adj_x", "adj_y"],
   // Convolutions, pooling, batch norm.
-  ["Conv2D", "padding", "strides", "explicit_paddings"],
-  ["Conv2DBackpropInput", "padding", "strides", "explicit_paddings"],
-  ["Conv2DBackpropFilter", "padding", "strides", "explicit_paddings"],
-  ["Conv3D", "padding", "strides"],
-  ["Conv3DBackpropInputV2", "padding", "strides"],
-  ["Conv3DBackpropFilterV2", "padding", "strides"],
+  ["Conv2D", "padding", "strides", "explicit_paddings", "dilations"],
+  ["Conv2DBackpropInput", "padding", "strides", "explicit_paddings", "dilations"],
+  ["Conv2DBackpropFilter", "padding", "strides", "explicit_paddings", "dilations"],
+  ["Conv3D", "padding", "strides", "explicit_paddings", "dilations"],
+  ["Conv3DBackpropInputV2", "padding", "strides", "explicit_paddings", "dilations"],
+  ["Conv3DBackpropFilterV2", "padding", "strides", "explicit_paddings", "dilations"],
   ["MaxPool", "ksize", "strides", "padding"],
   ["MaxPoolGrad", "ksize", "strides", "padding"],
   ["FusedBatchNormV3", "epsilon", "is_training"],
   ["FusedBatchNormGradV3", "epsilon", "is_training"],
   // Not TensorFlow's.
+  ["GroupNorm", "groups", "epsilon"],
+  ["GroupNormGrad", "groups", "epsilon"],
   ["AdamStep", "beta2", "rest", "eps"],
 ];
 

@@ -192,7 +192,5 @@ function number(attribute: TfAttribute): number {
 function implied(name: string, attribute: TfAttribute): boolean {
   if (IMPLIED.has(name)) return true;
   if (name === "data_format") return attribute.value === "NHWC" || attribute.value === "NDHWC";
-  // Filters come with the zeros of their dilation.
-  if (name === "dilations") return attribute.kind === "ints" && attribute.value.every((d) => d === 1);
   return name === "explicit_paddings" && attribute.kind === "ints" && attribute.value.length === 0;
 }

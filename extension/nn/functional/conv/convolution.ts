@@ -11,8 +11,7 @@ import {
   checkBias,
   checkSteps,
   checkWeight,
-  dilated,
-  grouped,
+  dilations,
   paddings,
   restored,
   sizes,
@@ -61,13 +60,16 @@ function convolution(
     checkSteps(stride, around, dilation, groups);
     checkWeight(x, weight, stride, groups);
     checkFit(x, weight, bias, groups, around, dilation);
-    const w = dilated(asImages(weight), withRow(dilation, 1));
-    const attributes = { stride: withRow(stride, 1), padding: withRow(around, [0, 0]).flat() };
-    const y = grouped(asImages(x), w, groups, (xs, ws) =>
+    const attributes = {
+      stride: withRow(stride, 1),
+      padding: withRow(around, [0, 0]).flat(),
+      ...dilations(withRow(dilation, 1)),
+    };
+    const inputs = [asImages(x), asImages(weight)];
+    const y =
       count === 3
-        ? apply(convolveVolumes, [xs, ws], attributes)
-        : apply(convolveImages, [xs, ws], attributes as unknown as Convolution),
-    );
+        ? apply(convolveVolumes, inputs, attributes)
+        : apply(convolveImages, inputs, attributes as unknown as Convolution);
     return named(restored(withBias(y, bias), count, x === input), "ConvolutionBackward0");
   });
 }

@@ -4,8 +4,7 @@ import { SCALAR_TYPE } from "../../../tensor/core/dtype.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { C_TYPE } from "../../../tensor/functions/pointwise/operands.ts";
 import { addChannelBias } from "../../../tensor/ops/spatial/convolution.ts";
-import { cat, reshape } from "../../../tensor/ops/movement/movement.ts";
-import { slice, unslice } from "../../../tensor/ops/movement/slicing.ts";
+import { reshape } from "../../../tensor/ops/movement/movement.ts";
 import { formatShape, type Shape } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 
@@ -165,31 +164,9 @@ export function restored(result: Tensor, count: number, batched: boolean): Tenso
   return apply(reshape, [result], { shape: batched ? own : own.slice(1) });
 }
 
-/** The filter with zeros between its cells. */
-export function dilated(w: Tensor, dilation: readonly number[]): Tensor {
-  if (dilation.every((d) => d === 1)) return w;
-  const [o, i, ...kernel] = w.shape as [number, number, ...number[]];
-  const shape = [o, i, ...kernel.map((k, d) => dilation[d]! * (k - 1) + 1)];
-  return apply(unslice, [w], { begin: shape.map(() => 0), end: shape, step: [1, 1, ...dilation], shape });
-}
-
-/** Runs every group on its channels of x and its rows of w. */
-export function grouped(x: Tensor, w: Tensor, groups: number, run: (x: Tensor, w: Tensor) => Tensor): Tensor {
-  if (groups === 1) return run(x, w);
-  const [channels, rows] = [x.shape[1]! / groups, w.shape[0]! / groups];
-  const parts = Array.from({ length: groups }, (_, g) =>
-    run(part(x, 1, g * channels, (g + 1) * channels), part(w, 0, g * rows, (g + 1) * rows)),
-  );
-  return apply(cat, parts, { dim: 1 });
-}
-
-function part(x: Tensor, dim: number, from: number, to: number): Tensor {
-  return apply(slice, [x], {
-    begin: x.shape.map((_, d) => (d === dim ? from : 0)),
-    end: x.shape.map((n, d) => (d === dim ? to : n)),
-    step: x.shape.map(() => 1),
-  });
-}
+/** The attribute of filters whose cells lie apart: none for others. */
+export const dilations = (dilation: readonly number[]): { dilation?: readonly number[] } =>
+  dilation.every((d) => d === 1) ? {} : { dilation };
 
 export const withBias = (y: Tensor, bias: Tensor | null): Tensor =>
   bias === null ? y : apply(addChannelBias, [y, bias], {});

@@ -2,6 +2,7 @@ import { apply } from "../../../tensor/recording/apply.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { composed, named } from "../../../tensor/functions/pointwise/operands.ts";
 import { conv2dInputGrad, type Convolution } from "../../../tensor/ops/spatial/convolution.ts";
+import { dilatedShape } from "../../../tensor/ops/spatial/groups.ts";
 import { conv3dInputGrad } from "../../../tensor/ops/spatial/volumes.ts";
 import { formatShape, type Shape } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
@@ -11,8 +12,7 @@ import {
   checkBias,
   checkSteps,
   checkWeight,
-  dilated,
-  grouped,
+  dilations,
   restored,
   sizes,
   withBatch,
@@ -94,18 +94,18 @@ function transposed(
       );
     }
     const x = asImages(batch);
-    const w = dilated(asImages(weight), dilation);
-    const lengths = outputLengths(x.shape, w.shape, stride, padding, extra);
+    const w = asImages(weight);
+    const lengths = outputLengths(x.shape, dilatedShape(w.shape, dilation), stride, padding, extra);
     const attributes = {
       stride,
       padding: padding.flatMap((p) => [p, p]),
-      shape: [x.shape[0]!, weight.shape[1]!, ...lengths],
+      ...dilations(dilation),
+      shape: [x.shape[0]!, weight.shape[1]! * groups, ...lengths],
     };
-    const y = grouped(x, w, groups, (xs, ws) =>
+    const y =
       count === 3
-        ? apply(conv3dInputGrad, [xs, ws], attributes)
-        : apply(conv2dInputGrad, [xs, ws], attributes as unknown as Convolution & { shape: Shape }),
-    );
+        ? apply(conv3dInputGrad, [x, w], attributes)
+        : apply(conv2dInputGrad, [x, w], attributes as unknown as Convolution & { shape: Shape });
     return named(restored(withBias(y, bias), count, batch === input), "ConvolutionBackward0");
   });
 }

@@ -6,6 +6,7 @@ import { apply } from "../../recording/apply.ts";
 import type { BatchContext, BatchRule } from "../../recording/op.ts";
 import { add } from "../elementwise/elementwise.ts";
 import { matmul } from "../matrix/matmul.ts";
+import { groupsOf } from "./groups.ts";
 import { cat, pad, reshape, sum } from "../movement/movement.ts";
 import { slice, sliceAlong, unslice } from "../movement/slicing.ts";
 import { call } from "../expressions.ts";
@@ -13,6 +14,7 @@ import { call } from "../expressions.ts";
 interface Attributes {
   readonly stride: readonly number[];
   readonly padding: readonly number[];
+  readonly dilation?: readonly number[];
   /** Of the output, for gradients. */
   readonly shape?: Shape;
 }
@@ -20,27 +22,81 @@ interface Attributes {
 /** The dimension that samples are merged into, and that of the output that they are parted along. */
 type Merge = readonly [input: number, output: number];
 
+interface Kind {
+  /** Which of the two inputs and the output, in this order, has the images, and which the filters. */
+  readonly images: number;
+  readonly filters: number;
+  /** For each input, where samples of it go if the other is shared and there are no groups. */
+  readonly merges: readonly [Merge, Merge];
+  /** Where samples of both inputs and of the output go to become groups. */
+  readonly grouped: readonly [number, number, number];
+}
+
+const KINDS = {
+  convolution: {
+    images: 0,
+    filters: 1,
+    merges: [
+      [0, 0],
+      [0, 1],
+    ],
+    grouped: [1, 0, 1],
+  },
+  imageGradient: {
+    images: 2,
+    filters: 1,
+    merges: [
+      [0, 0],
+      [1, 1],
+    ],
+    grouped: [1, 0, 1],
+  },
+  filterGradient: {
+    images: 1,
+    filters: 2,
+    merges: [
+      [1, 0],
+      [1, 1],
+    ],
+    grouped: [1, 1, 0],
+  },
+} satisfies Record<string, Kind>;
+
 /**
- * A convolution, or a gradient of one: samples of one input become more images or channels.
- * @param merges for each of the two inputs, where the other one is shared
- * @param both where both differ from sample to sample
+ * A convolution, or a gradient of one: samples of one input become more images or channels, those of both become groups.
+ * @param both where both differ from sample to sample, without groups or dilation
  */
 export const convolving =
   <A extends Attributes>(
-    merges: readonly [Merge, Merge],
+    kind: keyof typeof KINDS,
     both?: (c: BatchContext<A>) => Tensor | undefined,
   ): BatchRule<A> =>
   (c) => {
-    if (c.batched[0] && c.batched[1]) return both?.(c);
+    const { images, filters, merges, grouped }: Kind = KINDS[kind];
+    const { shape, dilation } = c.attributes;
+    const merged = (inputs: readonly Tensor[], out: number): Tensor => {
+      const larger = shape?.map((n, d) => (d === out ? n * c.size : n));
+      return c.parted(
+        c.apply(inputs, larger === undefined ? c.attributes : { ...c.attributes, shape: larger }),
+        out,
+      );
+    };
+    const metas = [...c.signature.inputs, ...c.signature.outputs];
+    const groups = groupsOf(metas[images]!.shape[1]!, metas[filters]!.shape);
+    if (c.batched[0] && c.batched[1]) {
+      const found = groups === 1 && dilation === undefined ? both?.(c) : undefined;
+      return (
+        found ?? merged([c.merged(c.inputs[0]!, grouped[0]), c.merged(c.inputs[1]!, grouped[1])], grouped[2])
+      );
+    }
     const own = c.batched[0] ? 0 : 1;
     const [dim, out] = merges[own];
-    const { shape } = c.attributes;
-    const inputs = c.inputs.map((x, i) => (i === own ? c.merged(x, dim) : x));
-    const attributes =
-      shape === undefined
-        ? c.attributes
-        : { ...c.attributes, shape: shape.map((n, d) => (d === out ? n * c.size : n)) };
-    return c.parted(c.apply(inputs, attributes), out);
+    // Channels of a group must stay together.
+    if (groups > 1 && (dim !== 0 || out !== 0)) return undefined;
+    return merged(
+      c.inputs.map((x, i) => (i === own ? c.merged(x, dim) : x)),
+      out,
+    );
   };
 
 type Images = readonly [n: number, channels: number, height: number, width: number];

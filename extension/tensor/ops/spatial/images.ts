@@ -1,8 +1,16 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
-import { vector, attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import {
+  vector,
+  attr,
+  scalar,
+  type TfAttribute,
+  type TfBuilder,
+  type TfRef,
+} from "../../lowering/lowering.ts";
 import { ints, number, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
 import type { Meta, Tfjs } from "../../recording/op.ts";
 import type { Shape } from "../../core/shape.ts";
+import { extent, groupsOf, type Geometry } from "./groups.ts";
 
 /** Rows before and after, columns before and after. */
 export type ImagePadding = readonly [top: number, bottom: number, left: number, right: number];
@@ -67,21 +75,27 @@ export function cropNode(b: TfBuilder, x: TfRef, padding: ImagePadding, shape: S
 const onnxPads = (padding: readonly number[]): number[] =>
   [0, 1].flatMap((side) => padding.filter((_, i) => i % 2 === side));
 
+/** Attributes of ONNX's convolutions, but for padding. */
+const onnxGeometry = (a: Geometry, groups: number): Record<string, TfAttribute> => ({
+  strides: attr.ints(a.stride),
+  ...(groups > 1 ? { group: attr.int(groups) } : {}),
+  ...(a.dilation === undefined ? {} : { dilations: attr.ints(a.dilation) }),
+});
+
 /** A convolution in ONNX, of images or volumes. */
 export function onnxConvolution(
   b: OnnxBuilder,
-  x: OnnxRef,
-  w: OnnxRef,
-  stride: readonly number[],
-  padding: readonly number[],
+  [x, w]: readonly [OnnxRef, OnnxRef],
+  a: Geometry,
+  [xMeta, wMeta]: readonly Meta[],
 ): OnnxRef {
-  const crops = padding.some((p) => p < 0);
-  const pads = onnxPads(padding);
+  const crops = a.padding.some((p) => p < 0);
+  const pads = onnxPads(a.padding);
   const half = pads.length / 2;
   const around = [0, 0, ...pads.slice(0, half), 0, 0, ...pads.slice(half)];
   const images = crops ? b.node("Pad", [x, ints(b, around), number(b, 0)]) : x;
   return b.node("Conv", [images, w], {
-    strides: attr.ints(stride),
+    ...onnxGeometry(a, groupsOf(xMeta!.shape[1]!, wMeta!.shape)),
     pads: attr.ints(crops ? pads.map(() => 0) : pads),
   });
 }
@@ -90,15 +104,16 @@ export function onnxConvolution(
 export function onnxTransposed(
   b: OnnxBuilder,
   [g, w]: readonly [OnnxRef, OnnxRef],
-  a: { readonly stride: readonly number[]; readonly padding: readonly number[]; readonly shape: Shape },
+  a: Geometry & { readonly shape: Shape },
   [gMeta, wMeta]: readonly Meta[],
 ): OnnxRef {
   const missing = a.shape.slice(2).map((length, d) => {
-    const covered = (gMeta!.shape[d + 2]! - 1) * a.stride[d]! + wMeta!.shape[d + 2]!;
+    const cells = extent(wMeta!.shape[d + 2]!, d, a.dilation);
+    const covered = (gMeta!.shape[d + 2]! - 1) * a.stride[d]! + cells;
     return length - covered + a.padding[2 * d]! + a.padding[2 * d + 1]!;
   });
   return b.node("ConvTranspose", [g, w], {
-    strides: attr.ints(a.stride),
+    ...onnxGeometry(a, groupsOf(a.shape[1]!, wMeta!.shape)),
     pads: attr.ints(onnxPads(a.padding)),
     output_padding: attr.ints(missing),
   });

@@ -14,18 +14,31 @@ import { TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type Op, type Tfjs } from "../../recording/op.ts";
 import { numel, type Shape } from "../../core/shape.ts";
 import { convolving } from "./batchedConvolution.ts";
+import {
+  cellsNode,
+  dilatedFilters,
+  dilatedNode,
+  dilatedShape,
+  eachGroup,
+  filterCells,
+  geometry,
+  groupsOf,
+  perGroup,
+  sizesOf,
+  type Geometry,
+} from "./groups.ts";
 import { onnxConvolution, onnxTransposed, outputSize } from "./images.ts";
 import { spread } from "../movement/slicing.ts";
 
 type Triple = [number, number, number];
 
-export interface VolumeConvolution {
-  readonly stride: readonly number[];
-  /** Zeros before and after depth, before and after height, before and after width. */
-  readonly padding: readonly number[];
-}
+/** Its padding is before and after depth, before and after height, before and after width. */
+export type VolumeConvolution = Geometry;
 
-type ToShape = VolumeConvolution & { readonly shape: Shape };
+type ToShape = Geometry & { readonly shape: Shape };
+
+const withoutShape = ({ stride, padding, dilation }: Geometry): Geometry =>
+  dilation === undefined ? { stride, padding } : { stride, padding, dilation };
 
 /** TensorFlow's filters are [depth, height, width, in, out], PyTorch's [out, in, depth, height, width]. */
 const DHWIO = [2, 3, 4, 1, 0];
@@ -69,17 +82,21 @@ const inner = ([n, c, ...spatial]: Shape, padding: readonly number[]): [number[]
   [n!, ...spatial, c!],
 ];
 
-/**
- * Cross-correlation of volumes [N, C, D, H, W] with filters [O, C, kD, kH, kW]. Dilated filters come with their zeros:
- * no CPU kernel has the gradients of dilation.
- */
-export const conv3d: Op<VolumeConvolution> = defineOp<VolumeConvolution>({
+/** Cross-correlation of volumes [N, C, D, H, W] with filters [O, C / groups, kD, kH, kW]. */
+export const conv3d: Op<Geometry> = defineOp<Geometry>({
   name: "conv3d",
   layout: { images: [0], output: true },
-  infer([x, w], { stride, padding }) {
+  infer([x, w], { stride, padding, dilation }) {
     const [n, , ...spatial] = x!.shape;
     const lengths = spatial.map((length, d) =>
-      outputSize(length, w!.shape[d + 2]!, padding[2 * d]!, padding[2 * d + 1]!, 1, stride[d]!),
+      outputSize(
+        length,
+        w!.shape[d + 2]!,
+        padding[2 * d]!,
+        padding[2 * d + 1]!,
+        dilation?.[d] ?? 1,
+        stride[d]!,
+      ),
     );
     return { shape: [n!, w!.shape[0]!, ...lengths], dtype: "float32" };
   },
@@ -87,20 +104,48 @@ export const conv3d: Op<VolumeConvolution> = defineOp<VolumeConvolution>({
     needs[0] ? apply(conv3dInputGrad, [grad, w!], { ...attributes, shape: x!.shape }) : null,
     needs[1] ? apply(conv3dWeightGrad, [grad, x!], { ...attributes, shape: w!.shape }) : null,
   ],
-  batch: convolving([
-    [0, 0],
-    [0, 1],
-  ]),
-  onnx: (b, [x, w], { stride, padding }) => onnxConvolution(b, x!, w!, stride, padding),
-  tensorflow: (b, [x, w], a) =>
-    b.node("Conv3D", [padNode(b, x!, a.padding), transposeNode(b, w!, DHWIO)], attributesOf(a)),
-  tfjs: (k, [x, w], { stride, padding }) =>
-    k.conv3d(
-      padded(k, x!, padding),
-      k.transpose<tfjs.Tensor5D>(w as tfjs.Tensor5D, DHWIO),
-      stride as Triple,
-      "valid",
-    ),
+  batch: convolving("convolution"),
+  onnx: (b, [x, w], a, { inputs }) => onnxConvolution(b, [x!, w!], a, inputs),
+  tensorflow(b, [x, w], a, { inputs: [volumes, filters] }) {
+    if (b.exact === true) return b.node("Conv3D", [x!, transposeNode(b, w!, DHWIO)], geometry(a));
+    const { shape } = filters!;
+    const groups = groupsOf(volumes!.shape[1]!, shape);
+    const filter = transposeNode(b, dilatedNode(b, w!, shape, a.dilation), DHWIO);
+    const run = (xs: TfRef, ws: TfRef): TfRef => b.node("Conv3D", [xs, ws], attributesOf(a));
+    const around = padNode(b, x!, a.padding);
+    return groups === 1
+      ? run(around, filter)
+      : perGroup(
+          b,
+          groups,
+          [
+            [around, 4],
+            [filter, 4],
+          ],
+          4,
+          run,
+        );
+  },
+  tfjs(k, [x, w], { stride, padding, dilation }, { inputs: [volumes, filters] }) {
+    const { shape } = filters!;
+    const groups = groupsOf(volumes!.shape[1]!, shape);
+    const filter = k.transpose(dilatedFilters(k, w!, shape, dilation), DHWIO);
+    const around = padded(k, x!, padding);
+    const run = (xs: tfjs.Tensor, ws: tfjs.Tensor): tfjs.Tensor =>
+      k.conv3d(xs as tfjs.Tensor5D, ws as tfjs.Tensor5D, stride as Triple, "valid");
+    return groups === 1
+      ? run(around, filter)
+      : eachGroup(
+          k,
+          groups,
+          [
+            [around, 4],
+            [filter, 4],
+          ],
+          4,
+          run,
+        );
+  },
   cost: ({ inputs, outputs }) => numel(outputs[0]!.shape) * numel(inputs[1]!.shape.slice(1)),
 });
 
@@ -109,37 +154,66 @@ export const conv3dInputGrad: Op<ToShape> = defineOp<ToShape>({
   name: "conv3dInputGrad",
   layout: { images: [0], output: true },
   infer: (_, { shape }) => ({ shape, dtype: "float32" }),
-  gradient: ({ grad, inputs: [g, w], attributes: { stride, padding }, needs }) => [
-    needs[0] ? apply(conv3d, [grad, w!], { stride, padding }) : null,
-    needs[1] ? apply(conv3dWeightGrad, [g!, grad], { stride, padding, shape: w!.shape }) : null,
+  gradient: ({ grad, inputs: [g, w], attributes, needs }) => [
+    needs[0] ? apply(conv3d, [grad, w!], withoutShape(attributes)) : null,
+    needs[1] ? apply(conv3dWeightGrad, [g!, grad], { ...attributes, shape: w!.shape }) : null,
   ],
-  batch: convolving([
-    [0, 0],
-    [1, 1],
-  ]),
-  onnx: (b, [g, w], { stride, padding, shape }, { inputs }) =>
-    onnxTransposed(b, [g!, w!], { stride, padding, shape }, inputs),
-  tensorflow(b, [g, w], a) {
-    const sizes = vector(b, paddedShape(a.shape, a.padding));
-    const grad = b.node("Conv3DBackpropInputV2", [sizes, transposeNode(b, w!, DHWIO), g!], {
-      ...attributesOf(a),
-      Tshape: INDEX,
-    });
+  batch: convolving("imageGradient"),
+  onnx: (b, [g, w], a, { inputs }) => onnxTransposed(b, [g!, w!], a, inputs),
+  tensorflow(b, [g, w], a, { inputs: [, filters] }) {
+    const name = "Conv3DBackpropInputV2";
+    if (b.exact === true)
+      return b.node(name, [sizesOf(b, a.shape), transposeNode(b, w!, DHWIO), g!], geometry(a));
+    const groups = groupsOf(a.shape[1]!, filters!.shape);
+    const filter = transposeNode(b, dilatedNode(b, w!, filters!.shape, a.dilation), DHWIO);
+    const [n, c, ...spatial] = a.shape as [number, number, ...number[]];
+    const sizes = vector(b, paddedShape([n, c / groups, ...spatial], a.padding));
+    const attributes = { ...attributesOf(a), Tshape: INDEX };
+    const run = (gs: TfRef, ws: TfRef): TfRef => b.node(name, [sizes, ws, gs], attributes);
+    const grad =
+      groups === 1
+        ? run(g!, filter)
+        : perGroup(
+            b,
+            groups,
+            [
+              [g!, 4],
+              [filter, 4],
+            ],
+            4,
+            run,
+          );
     if (unpadded(a.padding)) return grad;
     const [begin, size] = inner(a.shape, a.padding);
     return b.node("Slice", [grad, vector(b, begin), vector(b, size)], { T, Index: INDEX });
   },
-  tfjs(k, [g, w], { stride, padding, shape }) {
+  tfjs(k, [g, w], { stride, padding, dilation, shape }, { inputs: [, filters] }) {
     // A convolution of the gradient, its cells apart, with the flipped filter: wasm's own kernel leaves places out.
-    const [, , ...kernel] = w!.shape as [number, number, ...number[]];
-    const filter = k.reverse<tfjs.Tensor5D>(k.transpose(w as tfjs.Tensor5D, [2, 3, 4, 0, 1]), [0, 1, 2]);
+    const groups = groupsOf(shape[1]!, filters!.shape);
+    const whole = dilatedFilters(k, w!, filters!.shape, dilation);
+    const [, , ...kernel] = whole.shape as [number, number, ...number[]];
+    const filter = k.reverse(k.transpose(whole, [2, 3, 4, 0, 1]), [0, 1, 2]);
     const [n, ...lengths] = paddedShape(shape, padding);
     const apart = spread(k, g!, {
       begin: [0, ...kernel.map((length) => length - 1), 0],
       step: [1, ...stride, 1],
       shape: [n!, ...kernel.map((length, d) => lengths[d]! + length - 1), g!.shape[4]!],
     });
-    const grad = k.conv3d(apart as tfjs.Tensor5D, filter, 1, "valid");
+    const run = (gs: tfjs.Tensor, ws: tfjs.Tensor): tfjs.Tensor =>
+      k.conv3d(gs as tfjs.Tensor5D, ws as tfjs.Tensor5D, 1, "valid");
+    const grad =
+      groups === 1
+        ? run(apart, filter)
+        : eachGroup(
+            k,
+            groups,
+            [
+              [apart, 4],
+              [filter, 3],
+            ],
+            4,
+            run,
+          );
     return unpadded(padding) ? grad : k.slice(grad, ...inner(shape, padding));
   },
   cost: ({ inputs }) => numel(inputs[0]!.shape) * numel(inputs[1]!.shape.slice(1)),
@@ -150,34 +224,66 @@ export const conv3dWeightGrad: Op<ToShape> = defineOp<ToShape>({
   name: "conv3dWeightGrad",
   layout: { images: [0, 1], output: false },
   infer: (_, { shape }) => ({ shape, dtype: "float32" }),
-  gradient: ({ grad, inputs: [g, x], attributes: { stride, padding }, needs }) => [
-    needs[0] ? apply(conv3d, [x!, grad], { stride, padding }) : null,
-    needs[1] ? apply(conv3dInputGrad, [g!, grad], { stride, padding, shape: x!.shape }) : null,
+  gradient: ({ grad, inputs: [g, x], attributes, needs }) => [
+    needs[0] ? apply(conv3d, [x!, grad], withoutShape(attributes)) : null,
+    needs[1] ? apply(conv3dInputGrad, [g!, grad], { ...attributes, shape: x!.shape }) : null,
   ],
-  batch: convolving([
-    [1, 0],
-    [1, 1],
-  ]),
+  batch: convolving("filterGradient"),
   onnx: TRAINING_ONLY,
-  tensorflow(b, [g, x], a) {
-    const sizes = vector(
-      b,
-      DHWIO.map((d) => a.shape[d]!),
-    );
-    const volumes = padNode(b, x!, a.padding);
-    const filter = b.node("Conv3DBackpropFilterV2", [volumes, sizes, g!], attributesOf(a));
-    return transposeNode(b, filter, OIDHW);
+  tensorflow(b, [g, x], a, { inputs: [, volumes] }) {
+    const name = "Conv3DBackpropFilterV2";
+    const groups = groupsOf(volumes!.shape[1]!, a.shape);
+    const sizes = ([o, ...rest]: Shape, parts: number): TfRef =>
+      vector(
+        b,
+        DHWIO.map((d) => [o! / parts, ...rest][d]!),
+      );
+    if (b.exact === true)
+      return transposeNode(b, b.node(name, [x!, sizes(a.shape, 1), g!], geometry(a)), OIDHW);
+    const whole = sizes(dilatedShape(a.shape, a.dilation), groups);
+    const around = padNode(b, x!, a.padding);
+    const run = (xs: TfRef, gs: TfRef): TfRef => b.node(name, [xs, whole, gs], attributesOf(a));
+    const filter =
+      groups === 1
+        ? run(around, g!)
+        : perGroup(
+            b,
+            groups,
+            [
+              [around, 4],
+              [g!, 4],
+            ],
+            4,
+            run,
+          );
+    return cellsNode(b, transposeNode(b, filter, OIDHW), a.shape, a.dilation);
   },
-  tfjs(k, [g, x], { stride, padding, shape }) {
+  tfjs(k, [g, x], { stride, padding, dilation, shape }, { inputs: [, all] }) {
     // The filter's gradient is itself a convolution: volumes as filters, batch and channels swapped.
+    const groups = groupsOf(all!.shape[1]!, shape);
     const volumes = padded(k, x!, padding);
     const [n, ...rest] = volumes.shape;
-    const used = [0, 1, 2].map((d) => (g!.shape[d + 1]! - 1) * stride[d]! + shape[d + 2]!);
+    const kernel = dilatedShape(shape, dilation).slice(2);
+    const used = kernel.map((length, d) => (g!.shape[d + 1]! - 1) * stride[d]! + length) as Triple;
     const images = k.slice(volumes, [0, 0, 0, 0, 0], [n, ...used, rest[3]] as typeof volumes.shape);
     const filters = k.transpose<tfjs.Tensor5D>(g as tfjs.Tensor5D, [1, 2, 3, 0, 4]);
     const swapped = k.transpose<tfjs.Tensor5D>(images, [4, 1, 2, 3, 0]);
-    const result = k.conv3d(swapped, filters, 1, "valid", "NDHWC", stride as Triple);
-    return k.transpose(result, [4, 0, 1, 2, 3]);
+    const run = (xs: tfjs.Tensor, gs: tfjs.Tensor): tfjs.Tensor =>
+      k.conv3d(xs as tfjs.Tensor5D, gs as tfjs.Tensor5D, 1, "valid", "NDHWC", stride as Triple);
+    const result =
+      groups === 1
+        ? run(swapped, filters)
+        : eachGroup(
+            k,
+            groups,
+            [
+              [swapped, 0],
+              [filters, 4],
+            ],
+            4,
+            run,
+          );
+    return filterCells(k, k.transpose(result, [4, 0, 1, 2, 3]), shape, dilation);
   },
   cost: ({ inputs }, { shape }) => numel(inputs[0]!.shape) * numel(shape.slice(1)),
 });
