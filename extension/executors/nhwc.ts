@@ -1,28 +1,32 @@
 import type { DType } from "../tensor/core/dtype.ts";
 import type { Node, Value } from "../tensor/recording/graph.ts";
-import type { Signature } from "../tensor/recording/op.ts";
+import type { Along, Meta, Signature } from "../tensor/recording/op.ts";
 import { numel, type Shape } from "../tensor/core/shape.ts";
 
 /** A value on the backend's side, in one or both memory layouts. */
 interface Lowered<Ref> {
   plain: Ref | undefined;
-  /** Channels last, for images [N, C, H, W] and volumes [N, C, D, H, W]. */
+  /** Channels last, for images [N, C, H, W], volumes [N, C, D, H, W] and sequences [N, C, L]. */
   images: Ref | undefined;
 }
+
+/** A node as a backend sees it: its attributes and shapes may be those of images as they lie in memory. */
+export type Call = Pick<Node, "op" | "attributes" | "module" | "site"> & Signature;
 
 /** What a backend brings: how it gets leaves, runs or writes an op, and moves dimensions. */
 export interface Backend<Ref> {
   /** The ref of a value that no node of the plan makes. */
   leaf(value: Value): Ref;
-  lower(node: Node, inputs: readonly Ref[]): readonly Ref[];
+  lower(call: Call, inputs: readonly Ref[]): readonly Ref[];
   /** A tensor of a shape without elements. */
   empty(shape: Shape, dtype: DType): Ref;
   transpose(ref: Ref, order: readonly number[], dtype: DType): Ref;
   reshape(ref: Ref, shape: Shape, dtype: DType): Ref;
 }
 
-const TO_IMAGES: Readonly<Record<number, readonly number[]>> = { 4: [0, 2, 3, 1], 5: [0, 2, 3, 4, 1] };
-const TO_PLAIN: Readonly<Record<number, readonly number[]>> = { 4: [0, 3, 1, 2], 5: [0, 4, 1, 2, 3] };
+type Orders = Readonly<Record<number, readonly number[]>>;
+const TO_IMAGES: Orders = { 3: [0, 2, 1], 4: [0, 2, 3, 1], 5: [0, 2, 3, 4, 1] };
+const TO_PLAIN: Orders = { 3: [0, 2, 1], 4: [0, 3, 1, 2], 5: [0, 4, 1, 2, 3] };
 
 /**
  * Hands nodes to a backend one after the other. Images stay in the layout their kernels want and are converted
@@ -32,6 +36,8 @@ export class Lowering<Ref> {
   readonly #values = new Map<Value, Lowered<Ref>>();
   readonly #backend: Backend<Ref>;
   readonly #standIns: ReadonlyMap<Value, Value> | undefined;
+  /** Whether there was an op whose kernel wants images. */
+  #hasImages = false;
 
   /** @param standIns outputs by what stood for them when the plan was made, for a plan that is lowered after it was computed */
   constructor(backend: Backend<Ref>, standIns?: ReadonlyMap<Value, Value>) {
@@ -48,16 +54,32 @@ export class Lowering<Ref> {
       return;
     }
     const { layout } = node.op;
-    const elementwise = layout === "elementwise" && this.#keepsImages(inputs);
-    const refs: Ref[] = [];
-    for (let i = 0; i < inputs.length; i++) {
-      const v = inputs[i]!;
-      const image =
-        typeof layout === "object" ? layout.images.includes(i) : elementwise && v.shape.length > 0;
-      refs.push(image ? this.#images(v) : this.plain(v));
+    if (layout === undefined || layout === "elementwise") {
+      const rank = layout === undefined ? 0 : this.#rankAsImages(inputs);
+      if (rank === 0) return this.#lower(node, this.#plainRefs(inputs), false);
+      const refs = inputs.map((v) => (v.shape.length === 0 ? this.plain(v) : this.#broadcastImages(v, rank)));
+      return this.#lower(node, refs, true);
     }
-    const made = this.#backend.lower(node, refs);
-    const asImages = typeof layout === "object" ? layout.output : elementwise;
+    if ("images" in layout) {
+      this.#hasImages = true;
+      const refs = inputs.map((v, i) => (layout.images.includes(i) ? this.#images(v) : this.plain(v)));
+      return this.#lower(node, refs, layout.output);
+    }
+    const done =
+      "order" in layout ? this.#reorder(node, layout.order(node.attributes)) : this.#along(node, layout);
+    if (!done) this.#lower(node, this.#plainRefs(inputs), false);
+  }
+
+  #plainRefs(inputs: readonly Value[]): Ref[] {
+    const refs: Ref[] = [];
+    for (let i = 0; i < inputs.length; i++) refs.push(this.plain(inputs[i]!));
+    return refs;
+  }
+
+  /** @param asImages whether outputs that can be images are */
+  #lower(node: Node, refs: readonly Ref[], asImages: boolean, call: Call = node): void {
+    const made = this.#backend.lower(call, refs);
+    const { outputs } = node;
     for (let i = 0; i < outputs.length; i++) {
       const v = outputs[i]!;
       // An op on images may have other outputs as well, such as a value per channel.
@@ -90,6 +112,18 @@ export class Lowering<Ref> {
     return (lowered.images ??= this.#convert(value, lowered.plain!, TO_IMAGES));
   }
 
+  /** An operand of images, which may have fewer dimensions. */
+  #broadcastImages(value: Value, rank: number): Ref {
+    const { shape, dtype } = value;
+    if (shape.length === rank) return this.#images(value);
+    const padded = [...Array<number>(rank - shape.length).fill(1), ...shape];
+    return this.#convert(
+      { shape: padded, dtype },
+      this.#backend.reshape(this.plain(value), padded, dtype),
+      TO_IMAGES,
+    );
+  }
+
   #lowered(given: Value): Lowered<Ref> {
     const known = this.#values.get(given);
     if (known !== undefined) return known;
@@ -104,40 +138,99 @@ export class Lowering<Ref> {
     return this.#standIns?.get(value) ?? resolved(value);
   }
 
-  /** Whether an elementwise op can work on images as they lie: one of them is so, all others are as deep or scalars. */
-  #keepsImages(inputs: readonly Value[]): boolean {
-    let rank = 0;
-    let found = false;
-    for (const v of inputs) {
-      const own = v.shape.length;
-      if (own === 0) continue;
-      // Most tensors are neither images nor volumes.
-      if ((own !== 4 && own !== 5) || (rank !== 0 && own !== rank)) return false;
-      rank = own;
-      const output = this.#output(v);
-      found ||= this.#values.get(output)?.plain === undefined && this.#values.has(output);
-    }
-    return found;
+  /** Whether a value is there as images only. */
+  #liesAsImages(value: Value): boolean {
+    const lowered = this.#values.get(this.#output(value));
+    return lowered !== undefined && lowered.plain === undefined;
   }
 
-  #convert(value: Value, ref: Ref, orders: typeof TO_IMAGES): Ref {
-    const { shape, dtype } = value;
-    const [n, c, ...spatial] = shape as [number, number, ...number[]];
-    // One channel, or one pixel: the same bytes either way.
-    if (c === 1 || numel(spatial) === 1) {
-      const target = orders === TO_PLAIN ? shape : [n, ...spatial, c];
-      return this.#backend.reshape(ref, target, dtype);
+  /**
+   * The dimensions with which an elementwise op works on images as they lie; 0 where fewer elements have to be moved if
+   * it doesn't.
+   */
+  #rankAsImages(inputs: readonly Value[]): number {
+    let rank = 0;
+    for (let i = 0; i < inputs.length; i++) rank = Math.max(rank, inputs[i]!.shape.length);
+    if (!(rank in TO_IMAGES)) return 0;
+    let [images, plain] = [0, 0];
+    for (const v of inputs) {
+      if (v.shape.length === 0 || isSame(v)) continue;
+      if (this.#liesAsImages(v)) images += numel(v.shape);
+      else if (this.#values.get(this.#output(v))?.images === undefined) plain += numel(v.shape);
     }
+    return images > 0 && (images > plain || (images === plain && rank > 3)) ? rank : 0;
+  }
+
+  /** Lowers an op whose attributes name dimensions, on images as they lie. False where it can't be. */
+  #along(node: Node, layout: Along<object>): boolean {
+    const { op, module, site, inputs, outputs } = node;
+    const rank = inputs[0]!.shape.length;
+    const order = TO_IMAGES[rank];
+    if (order === undefined) return false;
+    const images = inputs.filter((v) => v.shape.length === rank);
+    // What is the same either way becomes images where there are any.
+    const grows = this.#hasImages && images.every(isSame) && !outputs.every(isSame);
+    if (!grows && !images.some((v) => this.#liesAsImages(v))) return false;
+    const changed = layout.along(node.attributes, order, node);
+    if (changed === undefined) return false;
+    const refs = inputs.map((v) => (v.shape.length === rank ? this.#images(v) : this.plain(v)));
+    const call = {
+      op,
+      module,
+      site,
+      attributes: changed.attributes,
+      inputs: inputs.map((v) => (v.shape.length === rank ? lying(v) : v)),
+      outputs: outputs.map((v) => (changed.images ? lying(v) : v)),
+    };
+    this.#lower(node, refs, changed.images, call);
+    return true;
+  }
+
+  /** Lowers an op that moves dimensions. False where that is the op's own matter. */
+  #reorder({ inputs: [x], outputs: [y] }: Node, order: readonly number[]): boolean {
+    const rank = order.length;
+    if (!(rank in TO_IMAGES)) return false;
+    const { shape, dtype } = y!;
+    if (this.#liesAsImages(x!)) {
+      const lies = this.#images(x!);
+      const own = order.map((d) => TO_IMAGES[rank]!.indexOf(d));
+      const moved = own.some((d, i) => d !== i);
+      this.define(
+        y!,
+        moved ? this.#backend.transpose(lies, own, dtype) : this.#backend.reshape(lies, shape, dtype),
+      );
+      return true;
+    }
+    if (!this.#hasImages || order.some((d, i) => d !== TO_PLAIN[rank]![i])) return false;
+    this.#values.set(y!, {
+      plain: undefined,
+      images: this.#backend.reshape(this.plain(x!), x!.shape, dtype),
+    });
+    return true;
+  }
+
+  #convert({ shape, dtype }: Meta, ref: Ref, orders: Orders): Ref {
+    if (isSame({ shape }))
+      return this.#backend.reshape(ref, orders === TO_PLAIN ? shape : moved(shape), dtype);
     return this.#backend.transpose(ref, orders[shape.length]!, dtype);
   }
 }
 
 const isEmpty = ({ shape }: Value): boolean => shape.includes(0);
 
+/** One channel, or one pixel: the same bytes in both layouts. */
+const isSame = ({ shape }: Pick<Meta, "shape">): boolean =>
+  shape.length < 3 || shape[1] === 1 || numel(shape.slice(2)) === 1;
+
+/** A shape with its channels last. */
+const moved = ([n, c, ...spatial]: Shape): number[] => [n!, ...spatial, c!];
+
+const lying = ({ shape, dtype }: Meta): Meta => ({ shape: shape.length < 3 ? shape : moved(shape), dtype });
+
 /** The output itself, for a value that has become one. */
 export const resolved = (value: Value): Value =>
   value.producer.kind === "node" ? (value.producer.outputs[value.index] ?? value) : value;
 
-export function signatureOf(node: Node): Signature {
+export function signatureOf(node: Signature): Signature {
   return { inputs: node.inputs, outputs: node.outputs };
 }

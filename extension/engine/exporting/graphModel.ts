@@ -1,13 +1,13 @@
 import { GraphBuilder } from "../../executors/tensorflow/graph/graphBuilder.ts";
 import { tensorflowBackend } from "../../executors/tensorflow/backend.ts";
 import type { GraphAttribute, GraphNode } from "../../executors/tensorflow/graph/graphDef.ts";
-import { Lowering } from "../../executors/nhwc.ts";
+import { Lowering, type Call } from "../../executors/nhwc.ts";
 import type { Module } from "../../nn/module/module.ts";
 import { described } from "../../nn/onnx/graph.ts";
 import { recordModel, type Recording } from "../../nn/onnx/recording.ts";
 import { allocate, toHostArray, type DType, type HostArray } from "../../tensor/core/dtype.ts";
 import { internal, TensorError } from "../../tensor/core/errors.ts";
-import type { Node, Value } from "../../tensor/recording/graph.ts";
+import type { Value } from "../../tensor/recording/graph.ts";
 import { attr, scalar, vector, type TfRef } from "../../tensor/lowering/lowering.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { strides, type Shape } from "../../tensor/core/shape.ts";
@@ -86,10 +86,10 @@ const DEFAULTS: Readonly<Record<string, Record<string, GraphAttribute>>> = {
 class WebBuilder extends GraphBuilder {
   readonly portable = true;
   readonly #known = new Map<TfRef, Constant & { readonly name: string }>();
-  #recorded: Node | undefined;
+  #recorded: Call | undefined;
 
   /** Writes what an op of the table becomes, under its module's name. */
-  at<T>(node: Node, body: () => T): T {
+  at<T>(node: Call, body: () => T): T {
     this.#recorded = node;
     try {
       return this.within(node.module === "" ? node.op.name : node.module.replaceAll(".", "/"), body);

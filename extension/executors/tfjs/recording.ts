@@ -1,11 +1,11 @@
 import { allocate, type DType } from "../../tensor/core/dtype.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
-import type { Node, Value } from "../../tensor/recording/graph.ts";
+import type { Value } from "../../tensor/recording/graph.ts";
 import { costOf, type Op, type Signature, type Tfjs } from "../../tensor/recording/op.ts";
 import { worthLoop, type PlainKernel } from "../../tensor/planning/plain.ts";
 import { formatShape, numel, sameShape, type Shape } from "../../tensor/core/shape.ts";
 import { naming } from "../errors.ts";
-import { Lowering, signatureOf, type Backend } from "../nhwc.ts";
+import { Lowering, signatureOf, type Backend, type Call } from "../nhwc.ts";
 import { Slot } from "./slots.ts";
 
 /** Beyond this tfjs's kernels give wrong numbers without an error. */
@@ -43,7 +43,7 @@ export class Recording implements Backend<Slot> {
     return slot;
   }
 
-  lower(node: Node, inputs: readonly Slot[]): readonly Slot[] {
+  lower(node: Call, inputs: readonly Slot[]): readonly Slot[] {
     const { op } = node;
     const loop = this.#loopOf(op, node, inputs);
     return loop === undefined ? this.#kernels(op, node, inputs) : this.#looped(loop, node, inputs);
@@ -79,7 +79,7 @@ export class Recording implements Backend<Slot> {
   }
 
   /** The loop that computes a node, where that is known to take less time than kernels. */
-  #loopOf(op: Op<object>, node: Node, inputs: readonly Slot[]): PlainKernel | undefined {
+  #loopOf(op: Op<object>, node: Call, inputs: readonly Slot[]): PlainKernel | undefined {
     if (!this.#loops || op.plain === undefined) return undefined;
     // Images that lie with their channels last are kernels' alone.
     if (!inputs.every((slot, i) => sameShape(slot.shape, node.inputs[i]!.shape))) return undefined;
@@ -90,7 +90,7 @@ export class Recording implements Backend<Slot> {
     return worthLoop(signature, worth) ? op.plain(signature, attributes) : undefined;
   }
 
-  #looped(loop: PlainKernel, node: Node, inputs: readonly Slot[]): Slot[] {
+  #looped(loop: PlainKernel, node: Call, inputs: readonly Slot[]): Slot[] {
     const k = this.#k;
     const outputs = node.outputs.map(({ shape, dtype }) => {
       const slot = new Slot(shape, dtype, true);
@@ -110,7 +110,7 @@ export class Recording implements Backend<Slot> {
     return outputs;
   }
 
-  #kernels(op: Op<object>, node: Node, inputs: readonly Slot[]): Slot[] {
+  #kernels(op: Op<object>, node: Call, inputs: readonly Slot[]): Slot[] {
     const k = this.#k;
     const deep = node.outputs.find((v) => v.shape.length > MAX_RANK);
     if (deep !== undefined) {

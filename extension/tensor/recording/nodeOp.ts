@@ -23,6 +23,18 @@ export type OnnxRule<A> = (
 export type NoOnnx = { readonly none: string };
 
 /**
+ * What an op's attributes are where its inputs with the first one's dimensions lie in another order, and whether its outputs
+ * then are images, too; undefined where they would be neither that nor plain.
+ */
+export interface Along<A> {
+  along(
+    attributes: A,
+    order: readonly number[],
+    signature: Signature,
+  ): { readonly attributes: object; readonly images: boolean } | undefined;
+}
+
+/**
  * What a recorded node needs of its op; {@link OpRecord} has its gradient, too. `A` are its attributes, plain JSON.
  */
 export interface Op<A extends object> {
@@ -56,9 +68,14 @@ export interface Op<A extends object> {
   /**
    * How images and volumes are laid out in memory (shapes are PyTorch's NCHW and NCDHW everywhere). "elementwise" kernels
    * keep whatever comes in; those with `images` take these inputs, and give their outputs that are such if `output`, with
-   * channels last; all others see them as the shape says.
+   * channels last; those of {@link Along} can have both, with other attributes; `order` only moves dimensions; all others see
+   * them as the shape says.
    */
-  readonly layout?: "elementwise" | { readonly images: readonly number[]; readonly output: boolean };
+  readonly layout?:
+    | "elementwise"
+    | { readonly images: readonly number[]; readonly output: boolean }
+    | Along<A>
+    | { order(attributes: A): readonly number[] };
   /** How it runs over parts of a batch, where it can: elementwise ops do anyway. */
   readonly parts?: PartRule<A>;
   /**

@@ -7,6 +7,7 @@ export type { Meta, Signature } from "../core/meta.ts";
 export {
   costOf,
   gradientFunction,
+  type Along,
   type AnyOp,
   type NoOnnx,
   type OnnxRule,

@@ -169,13 +169,13 @@ function verifyOutputs(
       const { outputs } = args[3] as Signature;
       const produced = (Array.isArray(result) ? result : [result]) as never[];
       expect(produced.length, `${op.name}: outputs`).toBe(outputs.length);
-      const images = typeof op.layout === "object" && op.layout.output;
+      const images = typeof op.layout === "object" && "images" in op.layout && op.layout.output;
       produced.forEach((output, i) => {
         const found = describeOutput(output);
         if (found === undefined) return;
         verified.add(op.name);
         const [n, ...rest] = outputs[i]!.shape;
-        const shape = images && rest.length >= 3 ? [n, ...rest.slice(1), rest[0]] : outputs[i]!.shape;
+        const shape = images && rest.length >= 2 ? [n, ...rest.slice(1), rest[0]] : outputs[i]!.shape;
         const dtype = { float32: "float32", int64: "int32", bool: "bool" }[outputs[i]!.dtype];
         expect(`${found.dtype}[${found.shape.join()}]`, `${op.name} output ${i}, produced and inferred`).toBe(
           `${dtype}[${shape.join()}]`,

@@ -2,6 +2,7 @@ import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
 import { attr, scalar } from "../../lowering/lowering.ts";
 import { gatherNode, INDEX, reshapeNode, transposeNode } from "../../lowering/nodes.ts";
+import { alongDim } from "../../lowering/layouts.ts";
 import { ints, number, type OnnxRef } from "../../lowering/onnx.ts";
 import { leading } from "../../recording/batchRules.ts";
 import { defineOp, type BatchContext, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
@@ -38,6 +39,7 @@ function bySharedIndex<A extends { readonly dim: number }>(c: BatchContext<A>): 
 /** Rows of dimension `dim` in the order of an index vector: x.shape with `dim` replaced by the index's length. */
 export const indexSelect: Op<{ dim: number }> = defineOp<{ dim: number }>({
   name: "indexSelect",
+  layout: { along: alongDim },
   infer: ([x, index], { dim }) => ({
     shape: x!.shape.map((n, d) => (d === dim ? index!.shape[0]! : n)),
     dtype: x!.dtype,
@@ -63,6 +65,7 @@ export const indexSelect: Op<{ dim: number }> = defineOp<{ dim: number }>({
 /** Zeros with `length` rows in dimension `dim`, to which each row of the input is added at its index. */
 export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: number; length: number }>({
   name: "indexAdd",
+  layout: { along: alongDim },
   infer: ([x], { dim, length }) => ({
     shape: x!.shape.map((n, d) => (d === dim ? length : n)),
     dtype: x!.dtype,

@@ -11,6 +11,7 @@ import {
   type TfRef,
 } from "../../lowering/lowering.ts";
 import { castNode, INDEX, reduceNode, reshapeNode, transposeNode } from "../../lowering/nodes.ts";
+import { alongDim, reducedAlong, reordered, reshapedAlong } from "../../lowering/layouts.ts";
 import { ints, number, type OnnxRef } from "../../lowering/onnx.ts";
 import { along, leading, reducing as reducingBatch } from "../../recording/batchRules.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
@@ -59,6 +60,7 @@ export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
   xla: true,
   moves: true,
   keepsElements: true,
+  layout: { along: reshapedAlong },
   gradName: "ViewBackward0",
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   gradient: ({ grad, inputs }) => [apply(reshape, [grad], { shape: inputs[0]!.shape })],
@@ -76,6 +78,7 @@ export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
 /** Dimensions in another order: `order[i]` is the input dimension that becomes dimension i. */
 export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: readonly number[] }>({
   name: "permute",
+  layout: { order: ({ order }) => order },
   xla: true,
   moves: true,
   keepsElements: true,
@@ -105,6 +108,12 @@ export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: reado
 /** Dimensions of length 1 (and new ones in front) repeated to a larger shape. */
 export const expand = defineOp<{ shape: Shape }>({
   name: "expand",
+  layout: {
+    along: ({ shape }, order) =>
+      shape.length === order.length
+        ? { attributes: { shape: reordered(shape, order) }, images: true }
+        : undefined,
+  },
   xla: true,
   keepsElements: true,
   infer([x], { shape }) {
@@ -138,6 +147,7 @@ export const expand = defineOp<{ shape: Shape }>({
 /** Sum over `dims`. */
 export const sum = defineOp<{ dims: readonly number[]; keepdim: boolean }>({
   name: "sum",
+  layout: { along: reducedAlong },
   xla: true,
   infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: x!.dtype }),
   gradient: ({ grad, inputs, attributes: { dims } }) => {
@@ -190,6 +200,12 @@ export function sumTo(x: Tensor, shape: Shape): Tensor {
 /** `value` before and after every dimension. */
 export const pad = defineOp<{ before: readonly number[]; after: readonly number[]; value: number }>({
   name: "pad",
+  layout: {
+    along: ({ before, after, value }, order) => ({
+      attributes: { before: reordered(before, order), after: reordered(after, order), value },
+      images: true,
+    }),
+  },
   xla: true,
   infer: ([x], { before, after }) => ({
     shape: x!.shape.map((n, i) => n + before[i]! + after[i]!),
@@ -225,6 +241,7 @@ export const pad = defineOp<{ before: readonly number[]; after: readonly number[
 /** Tensors joined along a dimension. */
 export const cat = defineOp<{ dim: number }>({
   name: "cat",
+  layout: { along: alongDim },
   xla: true,
   moves: true,
   infer(inputs, { dim }) {
@@ -334,6 +351,9 @@ export const unstack: Op<object> = defineOp({
 /** Elements in reverse order along `dims`. */
 export const flip: Op<{ dims: readonly number[] }> = defineOp<{ dims: readonly number[] }>({
   name: "flip",
+  layout: {
+    along: ({ dims }, order) => ({ attributes: { dims: dims.map((d) => order.indexOf(d)) }, images: true }),
+  },
   infer: ([x]) => x!,
   gradient: ({ grad, attributes }) => [apply(flip, [grad], attributes)],
   batch: reducingBatch,

@@ -10,6 +10,7 @@ import {
   type TfRef,
 } from "../../lowering/lowering.ts";
 import { INDEX, reshapeNode } from "../../lowering/nodes.ts";
+import { reordered } from "../../lowering/layouts.ts";
 import { ints, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Op, type Tfjs } from "../../recording/op.ts";
 import { partOf, type Cut } from "../../planning/parts.ts";
@@ -30,6 +31,13 @@ const ofEach = (size: number, { begin, end, step }: SliceAttributes): SliceAttri
   begin: [0, ...begin],
   end: [size, ...end],
   step: [1, ...step],
+});
+
+/** The slice of a tensor whose dimensions are in another order. */
+const turned = ({ begin, end, step }: SliceAttributes, order: readonly number[]): SliceAttributes => ({
+  begin: reordered(begin, order),
+  end: reordered(end, order),
+  step: reordered(step, order),
 });
 
 const sliceShape = ({ begin, end, step }: SliceAttributes): number[] =>
@@ -101,6 +109,7 @@ function onnxSlice(b: OnnxBuilder, x: OnnxRef, { begin, end, step }: SliceAttrib
 /** Every `step`-th element from `begin` to `end`, in every dimension. */
 export const slice: Op<SliceAttributes> = defineOp<SliceAttributes>({
   name: "slice",
+  layout: { along: (a, order) => ({ attributes: turned(a, order), images: true }) },
   xla: true,
   moves: true,
   infer: ([x], attributes) => ({ shape: sliceShape(attributes), dtype: x!.dtype }),
@@ -208,6 +217,12 @@ export function rangeOf({
 /** Zeros of `shape` with the input where {@link slice} would have read: its adjoint. */
 export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAttributes & { shape: Shape }>({
   name: "unslice",
+  layout: {
+    along: (a, order) => ({
+      attributes: { ...turned(a, order), shape: reordered(a.shape, order) },
+      images: true,
+    }),
+  },
   xla: true,
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   gradient: ({ grad, attributes: { begin, end, step } }) => [apply(slice, [grad], { begin, end, step })],
@@ -334,6 +349,7 @@ const unpadded = (): [number, number] => [0, 0];
 /** The first input with its {@link slice} replaced by the second. */
 export const sliceUpdate: Op<SliceAttributes> = defineOp<SliceAttributes>({
   name: "sliceUpdate",
+  layout: { along: (a, order) => ({ attributes: turned(a, order), images: true }) },
   gradName: "CopySlices",
   infer: ([x]) => x!,
   gradient: ({ grad, inputs: [, v], attributes, needs }) => [

@@ -3,6 +3,7 @@ import type { DType, HostArray } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { attr, scalar, vector, type TfRef } from "../../lowering/lowering.ts";
 import { castNode, equalNode, INDEX, reduceNode, reshapeNode, T } from "../../lowering/nodes.ts";
+import { reducedAlong } from "../../lowering/layouts.ts";
 import { TRAINING_ONLY, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
 import {
   along,
@@ -42,6 +43,7 @@ const onnxReduce = (
 function extreme(name: "amax" | "amin", tensorflow: "Max" | "Min"): Op<Reduction> {
   return defineOp<Reduction>({
     name,
+    layout: { along: reducedAlong },
     infer([x], { dims, keepdim }) {
       const empty = dims.find((d) => x!.shape[d] === 0);
       if (empty !== undefined) {
@@ -69,6 +71,7 @@ function extreme(name: "amax" | "amin", tensorflow: "Max" | "Min"): Op<Reduction
 /** Mean over `dims`. */
 export const mean: Op<Reduction> = defineOp<Reduction>({
   name: "mean",
+  layout: { along: reducedAlong },
   xla: true,
   infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: "float32" }),
   gradient({ grad, inputs: [x], attributes: { dims } }) {
