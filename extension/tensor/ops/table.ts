@@ -8,6 +8,7 @@ import "./spatial/convolution.ts";
 import "./spatial/volumes.ts";
 import "./norm/batchNorm.ts";
 import "./norm/layerNorm.ts";
+import "./norm/groupNorm.ts";
 import "./matrix/affine.ts";
 import "./spatial/pooling.ts";
 import "./reduction/reduction.ts";

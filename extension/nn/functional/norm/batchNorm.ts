@@ -12,7 +12,6 @@ import { select } from "../../../tensor/functions/shape/parts.ts";
 import { reshaped } from "../../../tensor/functions/shape/views.ts";
 import * as ops from "../../../tensor/ops/norm/batchNorm.ts";
 import { add, mul, sub } from "../../../tensor/ops/elementwise/elementwise.ts";
-import { layerNorm } from "../../../tensor/ops/norm/layerNorm.ts";
 import { mean as meanOp } from "../../../tensor/ops/reduction/reduction.ts";
 import { descend } from "../../../tensor/ops/update.ts";
 import { hidden, noGrad } from "../../../tensor/recording/scope.ts";
@@ -20,7 +19,7 @@ import { formatShape, numel, range } from "../../../tensor/core/shape.ts";
 import { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
 import { py } from "../../module/repr.ts";
-import { perChannel } from "../vision/affine.ts";
+import { byGroups } from "./normalization.ts";
 
 type Optional = Tensor | null;
 
@@ -271,12 +270,11 @@ export function instanceNorm(input: Tensor, ...rest: unknown[]): Tensor {
     return named(batchNorm(input, runningMean, runningVar, ...rest), "ViewBackward0");
   }
   return composed(() => {
-    const rows = reshaped(input, [samples * channels, numel(shape.slice(2))]);
-    const unit = reshaped(applyAll(layerNorm, [rows], { eps })[0]!, shape);
+    const y = byGroups(input, channels, weight, bias, eps);
     if (runningMean !== null && runningVar !== null) {
       follow(runningMean, runningVar, momentum, () => instanceStatistics(input));
     }
-    return named(perChannel(unit, weight, bias), "ViewBackward0");
+    return named(y, "ViewBackward0");
   });
 }
 

@@ -139,3 +139,60 @@ export function layerNormGradOnHost(
   const first = upload(k, xGrad, g!.shape);
   return weight === undefined ? [first] : [first, upload(k, weightGrad, [width])];
 }
+
+/** Groups of the channels of each image normalised, channels last, times a weight plus a bias; their means and roots. */
+export function groupNormOnHost(
+  k: Tfjs,
+  [x, weight, bias]: readonly [tfjs.Tensor, tfjs.Tensor, tfjs.Tensor],
+  groups: number,
+  eps: number,
+): [y: tfjs.Tensor, mean: tfjs.Tensor, root: tfjs.Tensor] {
+  const [values, factors, offsets] = [floats(x), floats(weight), floats(bias)];
+  const [n, c] = [x.shape[0], factors.length];
+  const [size, each] = [values.length / n, c / groups];
+  const count = size / groups;
+  const [means, roots] = [new Float64Array(n * groups), new Float64Array(n * groups)];
+  const y = new Float32Array(values.length);
+  for (let image = 0; image < n; image++) {
+    const [from, to, first] = [image * size, (image + 1) * size, image * groups];
+    const group = (at: number): number => first + Math.floor((at % c) / each);
+    for (let at = from; at < to; at++) means[group(at)]! += values[at]! / count;
+    for (let at = from; at < to; at++) roots[group(at)]! += (values[at]! - means[group(at)]!) ** 2 / count;
+    for (let g = first; g < first + groups; g++) roots[g] = 1 / Math.sqrt(roots[g]! + eps);
+    for (let at = from; at < to; at++)
+      y[at] = (values[at]! - means[group(at)]!) * roots[group(at)]! * factors[at % c]! + offsets[at % c]!;
+  }
+  return [upload(k, y, x.shape), upload(k, means, [n, groups]), upload(k, roots, [n, groups])];
+}
+
+/** Gradients of x, weight and bias, from those of y, x, weight, means and roots. */
+export function groupNormGradOnHost(k: Tfjs, inputs: readonly tfjs.Tensor[], groups: number): tfjs.Tensor[] {
+  const [g, x, weight, mean, root] = inputs.map(floats) as [Floats, Floats, Floats, Floats, Floats];
+  const { shape } = inputs[1]!;
+  const [n, c] = [shape[0], weight.length];
+  const [size, each] = [x.length / n, c / groups];
+  const count = size / groups;
+  const [weightGrad, biasGrad] = [new Float64Array(c), new Float64Array(c)];
+  const result = new Float32Array(x.length);
+  for (let image = 0; image < n; image++) {
+    const [from, to] = [image * size, (image + 1) * size];
+    const [total, along] = [new Float64Array(groups), new Float64Array(groups)];
+    for (let at = from; at < to; at++) {
+      const channel = at % c;
+      const group = Math.floor(channel / each);
+      const unit = (x[at]! - mean[image * groups + group]!) * root[image * groups + group]!;
+      weightGrad[channel]! += g[at]! * unit;
+      biasGrad[channel]! += g[at]!;
+      total[group]! += (g[at]! * weight[channel]!) / count;
+      along[group]! += (g[at]! * weight[channel]! * unit) / count;
+    }
+    for (let at = from; at < to; at++) {
+      const channel = at % c;
+      const group = Math.floor(channel / each);
+      const scale = root[image * groups + group]!;
+      const unit = (x[at]! - mean[image * groups + group]!) * scale;
+      result[at] = (g[at]! * weight[channel]! - total[group]! - unit * along[group]!) * scale;
+    }
+  }
+  return [upload(k, result, shape), upload(k, weightGrad, [c]), upload(k, biasGrad, [c])];
+}
