@@ -11,6 +11,7 @@ import "./norm/layerNorm.ts";
 import "./norm/groupNorm.ts";
 import "./matrix/affine.ts";
 import "./spatial/pooling.ts";
+import "./spatial/tiles.ts";
 import "./reduction/reduction.ts";
 import "./movement/indexing.ts";
 import "./movement/embedding.ts";

@@ -1,9 +1,14 @@
 import { apply } from "../../../tensor/recording/apply.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
-import { composed, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
+import { composed, constant, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import { reshape } from "../../../tensor/ops/movement/movement.ts";
 import { mean } from "../../../tensor/ops/reduction/reduction.ts";
-import type { Tensor } from "../../../tensor/core/tensor.ts";
+import { mul } from "../../../tensor/ops/elementwise/elementwise.ts";
+import { conv2d } from "../../../tensor/ops/spatial/convolution.ts";
+import { tileSum } from "../../../tensor/ops/spatial/tiles.ts";
+import { fillValue } from "../../../tensor/recording/graph.ts";
+import { numel } from "../../../tensor/core/shape.ts";
+import { fromHost, Tensor } from "../../../tensor/core/tensor.ts";
 import { bind, REQUIRED, type Call } from "../../arguments.ts";
 import type { Size } from "../conv/convolving.ts";
 import { adaptive, type OutputSize } from "./pooling.ts";
@@ -55,7 +60,15 @@ function average(name: string, count: number, input: Tensor, rest: readonly unkn
   return composed(() => {
     const [y] = batched(name, input, count, (x) => {
       const axes = slidingAxes(name, x.shape, count, { ...options, dilation: 1 });
-      if (divisorOverride === null && axes.every(tiles)) return [tileMeans(x, axes)];
+      if (divisorOverride === null && axes.every(tiles))
+        return [
+          tileMeans(
+            x,
+            axes.map((a) => a.kernel),
+          ),
+        ];
+      if (count < 3 && axes.every((a) => a.stride === axes[0]!.stride))
+        return [slidingMeans(x, axes, options.countIncludePad, divisorOverride)];
       return [
         mixed(
           x,
@@ -70,19 +83,64 @@ function average(name: string, count: number, input: Tensor, rest: readonly unkn
 /** Whether the windows lie side by side and cover the dimension. */
 const tiles = (a: Axis): boolean => a.padding === 0 && a.stride === a.kernel && a.out * a.kernel === a.length;
 
-function tileMeans(x: Tensor, axes: readonly Axis[]): Tensor {
-  const lead = x.shape.slice(0, 2);
-  const split = apply(reshape, [x], { shape: [...lead, ...axes.flatMap((a) => [a.out, a.kernel])] });
-  return apply(mean, [split], { dims: axes.map((_, d) => 3 + 2 * d), keepdim: false });
+function tileMeans(x: Tensor, tile: readonly number[]): Tensor {
+  const spatial = x.shape.slice(2);
+  if (tile.every((n, d) => n === spatial[d]))
+    return apply(mean, [x], { dims: tile.map((_, d) => d + 2), keepdim: true });
+  // Sequences are images of one row.
+  const images =
+    tile.length > 1 ? x : apply(reshape, [x], { shape: [...x.shape.slice(0, 2), 1, spatial[0]!] });
+  const sums = apply(tileSum, [images], { tile: tile.length > 1 ? tile : [1, ...tile] });
+  const means = apply(mul, [sums, constant(1 / numel(tile))], {});
+  const shape = [...x.shape.slice(0, 2), ...spatial.map((n, d) => n / tile[d]!)];
+  return tile.length > 1 ? means : apply(reshape, [means], { shape });
+}
+
+/** Means over windows that overlap, or leave something out: each channel convolved with equal weights. */
+function slidingMeans(
+  x: Tensor,
+  axes: readonly Axis[],
+  countPadding: boolean,
+  divisor: number | null,
+): Tensor {
+  const [n, c, ...spatial] = x.shape as [number, number, ...number[]];
+  const sequence = axes.length === 1;
+  const row: Axis = { length: 1, kernel: 1, stride: axes[0]!.stride, padding: 0, dilation: 1, out: 1 };
+  const all = sequence ? [row, axes[0]!] : axes;
+  const images = sequence ? apply(reshape, [x], { shape: [n, c, 1, spatial[0]!] }) : x;
+  // Elements of each window, dimension by dimension: fewer than the kernel's at the borders.
+  const counts = all.map((a) =>
+    slidingWindows(a).map((places, i) => elements(a, places.length, i, countPadding)),
+  );
+  const even = divisor !== null || counts.every((list, d) => list.every((count) => count === all[d]!.kernel));
+  const by = divisor ?? (even ? numel(all.map((a) => a.kernel)) : 1);
+  const weights = new Tensor(fillValue(1 / by, [c, 1, all[0]!.kernel, all[1]!.kernel], "float32"));
+  const after = (a: Axis): number => (a.out - 1) * a.stride + a.kernel - a.length - a.padding;
+  const sums = apply(conv2d, [images, weights], {
+    stride: [all[0]!.stride, all[1]!.stride],
+    padding: [all[0]!.padding, Math.max(after(all[0]!), 0), all[1]!.padding, Math.max(after(all[1]!), 0)],
+  });
+  const [rows, columns] = counts as [number[], number[]];
+  const shares = (): Tensor =>
+    fromHost(
+      Float32Array.from(rows.flatMap((high) => columns.map((wide) => 1 / (high * wide)))),
+      [1, 1, rows.length, columns.length],
+      "float32",
+    );
+  const means = even ? sums : apply(mul, [sums, shares()], {});
+  return sequence ? apply(reshape, [means], { shape: [n, c, axes[0]!.out] }) : means;
+}
+
+/** How many elements window i is divided by: those inside, or all before the padding's end. */
+function elements(a: Axis, inside: number, i: number, countPadding: boolean): number {
+  const begin = i * a.stride - a.padding;
+  return countPadding ? Math.min(begin + a.kernel, a.length + a.padding) - begin : inside;
 }
 
 /** One dimension of the mean over sliding windows. An overriding divisor is divided by once. */
 function weights(a: Axis, countPadding: boolean, d: number, divisor: number | null): Mixing {
   return slidingWindows(a).map((places, i) => {
-    const begin = i * a.stride - a.padding;
-    const padded = Math.min(begin + a.kernel, a.length + a.padding) - begin;
-    const elements = countPadding ? padded : places.length;
-    const by = divisor === null ? elements : d === 0 ? divisor : 1;
+    const by = divisor === null ? elements(a, places.length, i, countPadding) : d === 0 ? divisor : 1;
     return places.map((place) => [place, 1 / by] as const);
   });
 }
@@ -122,14 +180,19 @@ export function avgPool3d(input: Tensor, ...rest: unknown[]): Tensor {
 function adaptiveAverage(name: string, count: number, input: Tensor, outputSize: OutputSize): Tensor {
   if (input.dtype !== "float32") notImplemented(kernelName(name), input.dtype);
   return composed(() => {
-    const [y] = batched(name, input, count, (x) => [
-      mixed(
-        x,
-        adaptive(name, x, count, outputSize).map((windows) =>
-          windows.map((places) => places.map((place) => [place, 1 / places.length] as const)),
+    const [y] = batched(name, input, count, (x) => {
+      const all = adaptive(name, x, count, outputSize);
+      const tile = all.map((windows, d) => x.shape[d + 2]! / windows.length);
+      if (tile.every((n) => n >= 1 && Number.isInteger(n)) && x.numel() > 0) return [tileMeans(x, tile)];
+      return [
+        mixed(
+          x,
+          all.map((windows) =>
+            windows.map((places) => places.map((place) => [place, 1 / places.length] as const)),
+          ),
         ),
-      ),
-    ]);
+      ];
+    });
     return named(y!, count === 1 ? "SqueezeBackward1" : `AdaptiveAvgPool${count}DBackward0`);
   });
 }

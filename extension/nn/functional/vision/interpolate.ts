@@ -3,6 +3,7 @@ import { TensorError } from "../../../tensor/core/errors.ts";
 import { composed, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import { indexSelect } from "../../../tensor/ops/movement/indexing.ts";
 import { expand, reshape } from "../../../tensor/ops/movement/movement.ts";
+import { tileCopies } from "../../../tensor/ops/spatial/tiles.ts";
 import { formatShape, numel } from "../../../tensor/core/shape.ts";
 import { fromHost, type Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
@@ -213,6 +214,7 @@ function picked(x: Tensor, places: readonly (readonly number[])[]): Tensor {
 
 /** Every element of the last dimensions several times: copies, and sums as their gradients. */
 function repeated(x: Tensor, factors: readonly number[]): Tensor {
+  if (x.ndim > 3) return apply(tileCopies, [x], { tile: factors });
   return factors.reduce((y, factor, d) => {
     const length = y.shape[d + 2]!;
     const [before, after] = [numel(y.shape.slice(0, d + 2)), numel(y.shape.slice(d + 3))];
