@@ -33,6 +33,7 @@ interface TrainOptions extends CommonOptions, CheckOptions, SetOptions {
   resume?: string;
   progress: boolean;
   tensorboard?: true;
+  watch?: true;
   explain?: true;
   rollback?: true;
   forceUnlock?: true;
@@ -52,6 +53,10 @@ export function register(program: Command): void {
     .option("--force-unlock", "with --resume: also from a process on another host or in a container")
     .option("--outside", "with --resume: also a run whose file is outside of the folder that holds the run")
     .option("--tensorboard", "write the curves for TensorBoard too, into the run directory")
+    .option(
+      "--watch",
+      "look for probable mistakes in data, layers and losses, as the experiment's watch does",
+    )
     .option("--explain", "print what the engine chose for this model (compiled graphs, threads, …) and why")
     .option("--no-progress", "print lines only, also on a terminal");
   setOption(command);
@@ -82,6 +87,7 @@ async function train(argument: string | undefined, options: TrainOptions): Promi
       ? await newRun(argument, options)
       : await resumedRun(argument, options.resume, options);
   if (options.explain === true) request.explain = true;
+  if (options.watch === true) request.watch = true;
   const display = createDisplay({ json, bar: options.progress && !json && isTerminal("stderr") });
   const endCheck = options.check ? checkTypes(request.file) : undefined;
   try {

@@ -3,6 +3,7 @@ import fs from "node:fs";
 import type { LoadedExecutor } from "../executors/index.ts";
 import { startingRecord, type RunEngineEvents, type RunRequest } from "../protocol/engine.ts";
 import { EngineError, type UserError } from "../protocol/errors.ts";
+import { findingOf } from "../protocol/findings.ts";
 import { controlsBy, type ControlAnswers, type ControlName, type RunControls } from "../protocol/controls.ts";
 import type { HeldLock } from "../processes/lock.ts";
 import type { RunRecord, RunState } from "../protocol/run.ts";
@@ -148,6 +149,8 @@ export class Run {
     // Its weights are those of the last good step, and may be what many hours have made. Spoilt ones are no good.
     if (!this.#ended && state !== undefined && state.step > 0 && error.code !== "non-finite")
       this.#checkpoints?.trySave("last", savePoint(state));
+    if (error.code === "non-finite" && state !== undefined)
+      this.#directory.appendFinding(findingOf("nonFinite", error.message, { step: state.step }));
     this.fail(error);
   }
 
@@ -327,6 +330,7 @@ export class Run {
       resumption,
       note,
       frozen: () => this.#recount(prepared.model),
+      watch: this.#request.watch,
     });
     this.#trainer = trainer;
     const epoch = (): number => trainer.state.epoch;

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { RunControls } from "./controls.ts";
+import type { DataRequest, DataSummary } from "./dataSummary.ts";
 import { Device } from "./device.ts";
 import { UserError } from "./errors.ts";
 import type { Profile, ProfileRequest } from "./profile.ts";
@@ -44,6 +45,8 @@ export const RunRequest = v.object({
   rollback: v.optional(v.boolean()),
   /** Write the curves for TensorBoard too, also where the experiment doesn't say so. */
   tensorboard: v.optional(v.boolean()),
+  /** Look for probable mistakes, as the experiment's `watch` does. */
+  watch: v.optional(v.boolean()),
   /** Log the choices of the engine with their reasons. */
   explain: v.optional(v.boolean()),
   /** Continue when the host's channel closes. */
@@ -220,6 +223,7 @@ export interface ToolMethods {
   exportModel(request: ExportRequest): Promise<ExportResult>;
   /** Reports its progress as `log`. */
   profile(request: ProfileRequest): Promise<Profile>;
+  describeData(request: DataRequest): Promise<DataSummary>;
 }
 export type ToolEvents = Pick<RunEngineEvents, "hello" | "log" | "failed">;
 

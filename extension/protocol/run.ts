@@ -9,6 +9,7 @@ import { Objective, Settings, TrialOf } from "./sweep.ts";
  * - `run.json`: a {@link RunRecord}, replaced atomically at every change of state and at most once a second otherwise;
  * - `metrics.jsonl`: one {@link MetricRow} a line, append-only;
  * - `layers.jsonl`: one {@link LayerRow} a line, append-only, if the training watches its layers;
+ * - `findings.jsonl`: one Finding (protocol/findings.ts) a line, append-only, if the training is watched;
  * - `log.txt`: the output of the user's code and the engine's messages;
  * - `source.ts`: the trained version of the `.nn.ts` file;
  * - `sources.json`: what that file imports from its workspace, texts by path, relative to the file;

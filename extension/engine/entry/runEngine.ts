@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { DataRequest } from "../../protocol/dataSummary.ts";
 import { Device } from "../../protocol/device.ts";
 import {
   ExportRequest,
@@ -17,6 +18,7 @@ import { takeToken } from "../../processes/token.ts";
 import { endOwnFamily } from "../../processes/family.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { ProfileRequest } from "../../protocol/profile.ts";
+import { describeData } from "../findings/dataSummary.ts";
 import { exportModel } from "../exporting/exportModel.ts";
 import { SampleQuery, SessionRequest, Subject, type SessionMethods } from "../../protocol/evaluation.ts";
 import { waitForDebugger } from "../host/debugger.ts";
@@ -133,6 +135,8 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
         tell: (text) => parent.send("log", "warning", text),
       }),
     ),
+  describeData: (request) =>
+    untilUncaught(() => describeData(v.parse(DataRequest, request), watchdog, failed)),
   async openSession(request) {
     session = await untilUncaught(() =>
       ModelSession.open(v.parse(SessionRequest, request), watchdog, failed),

@@ -180,7 +180,7 @@ class Inspection {
       const run = (): unknown => observer.watch(() => step(experiment, model, optimizers, batch));
       let report: ModelReport;
       const error = await thrownBy(() =>
-        this.#typing ? lints.watch(optimizers, () => sites.watch(run)) : run(),
+        this.#typing ? lints.watch(optimizers, batch.at(-1), () => sites.watch(run)) : run(),
       );
       if (error !== undefined && !asksForValues(error)) {
         const { failed } = sites;

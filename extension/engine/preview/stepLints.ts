@@ -10,6 +10,7 @@ import { sigmoid } from "../../tensor/ops/elementwise/elementwise.ts";
 import { permute, reshape } from "../../tensor/ops/movement/movement.ts";
 import { logSoftmax, softmax, sparseCrossEntropy } from "../../tensor/ops/reduction/reduction.ts";
 import { SITE, scope } from "../../tensor/recording/scope.ts";
+import { formatShape, numel } from "../../tensor/core/shape.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { isOurs } from "./callSites.ts";
 import { positionOf } from "./modelSummary.ts";
@@ -46,6 +47,7 @@ export class StepLints {
   readonly #found: CodeWarning[] = [];
   readonly #called = new Set<object>();
   readonly #read = new Set<Storage>();
+  #target: Value | undefined;
 
   /**
    * @param text The file's, which tells what parts of it that weren't reached may do
@@ -60,7 +62,9 @@ export class StepLints {
     return this.#found;
   }
 
-  async watch(optimizers: Optimizers, body: () => unknown): Promise<void> {
+  /** @param target The batch's last tensor */
+  async watch(optimizers: Optimizers, target: Tensor | undefined, body: () => unknown): Promise<void> {
+    this.#target = target?.value;
     const { onNode, onCall } = scope;
     scope.onNode = (node) => {
       onNode?.(node);
@@ -96,9 +100,27 @@ export class StepLints {
 
   #look(node: Node): void {
     for (const { producer } of node.inputs) if (producer.kind === "state") this.#read.add(producer.storage);
+    this.#lookForOuterPairs(node);
     if (!LOGARITHMS.includes(node.op)) return;
     const before = sourceOf(node.inputs[0]!);
     if (before?.op === softmax) this.#add("softmaxBeforeLoss", DOUBLE_SOFTMAX, siteOf(before));
+  }
+
+  /** A loss written out that pairs every output with every target: [N, 1] and [N] broadcast to [N, N]. */
+  #lookForOuterPairs({ inputs, outputs: [result], site }: Node): void {
+    const [a, b, more] = inputs;
+    if (a === undefined || b === undefined || more !== undefined || result === undefined) return;
+    if (numel(result.shape) <= Math.max(numel(a.shape), numel(b.shape))) return;
+    const [x, y] = [arranged(a), arranged(b)];
+    const output = x === this.#target ? y : y === this.#target ? x : undefined;
+    if (output === undefined || output === this.#target || !isTrained(output)) return;
+    if (this.#found.some(({ code }) => code === "targetSize")) return;
+    const [from, to] = x === this.#target ? [b, a] : [a, b];
+    this.#add(
+      "targetSize",
+      `The output's shape ${formatShape(from.shape)} and the target's ${formatShape(to.shape)} broadcast to ${formatShape(result.shape)}: each output is compared with every target. Give both one shape.`,
+      site === undefined ? undefined : userFrames(site)[0],
+    );
   }
 
   #lookAtLoss(module: object, [input]: readonly unknown[]): void {
@@ -188,9 +210,28 @@ function optimizersOf(optimizers: Optimizers): Optimizer[] {
 
 /** The node that a value comes from, but for rearrangements. */
 function sourceOf(value: Value): Node | undefined {
-  let { producer } = value;
-  while (producer.kind === "node" && ARRANGING.includes(producer.op)) ({ producer } = producer.inputs[0]!);
+  const { producer } = arranged(value);
   return producer.kind === "node" ? producer : undefined;
+}
+
+/** The value that another one is a rearrangement of. */
+function arranged(value: Value): Value {
+  let one = value;
+  while (one.producer.kind === "node" && ARRANGING.includes(one.producer.op)) one = one.producer.inputs[0]!;
+  return one;
+}
+
+/** Whether parameters or other state have a part in a value. */
+function isTrained(value: Value): boolean {
+  const waiting = [value];
+  const met = new Set<Value>();
+  for (let one = waiting.pop(); one !== undefined; one = waiting.pop()) {
+    if (one.producer.kind === "state") return true;
+    if (one.producer.kind !== "node" || met.has(one)) continue;
+    met.add(one);
+    waiting.push(...one.producer.inputs);
+  }
+  return false;
 }
 
 function siteOf({ site }: Node): SourcePosition | undefined {

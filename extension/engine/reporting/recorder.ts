@@ -1,7 +1,8 @@
 import type { Progress } from "../../protocol/engine.ts";
+import type { Finding } from "../../protocol/findings.ts";
 import type { MetricRow } from "../../protocol/run.ts";
 import type { LoopControl } from "../training/control.ts";
-import type { LayerWatch } from "./layerWatch.ts";
+import type { RunFindings } from "../findings/runFindings.ts";
 import { stepsPerEpoch, type Limits } from "../training/limits.ts";
 import { Means } from "../training/means.ts";
 import { Measurement } from "../training/metrics.ts";
@@ -65,6 +66,8 @@ export class Recorder {
   #warnedOfNaN = false;
   /** The experiment's metrics over the epoch so far. */
   measurement: Measurement;
+  /** Told of each step's loss, where the step has one of that name. */
+  onLoss: ((loss: number | undefined) => void) | undefined;
 
   constructor(
     prepared: Prepared,
@@ -144,6 +147,7 @@ export class Recorder {
     )) {
       const values = read();
       this.#state.metrics = values;
+      this.onLoss?.(values["loss"]);
       this.#epochMeans.add(values, samples);
       this.#stepMeans.add(values, samples);
       // A row for each optimizer step, or one for the mean of several.
@@ -218,8 +222,8 @@ export class Recorder {
     this.#reporter.row({ kind: "event", step, epoch, time: this.time, values, text, ...back });
   }
 
-  /** Records the layers' figures of the last step: their sums as curves, warnings as events. */
-  watched({ layers, warnings }: ReturnType<LayerWatch["report"]>): void {
+  /** Records the layers' figures of the last step: their sums as curves, findings as events. */
+  watched({ layers, findings }: ReturnType<RunFindings["check"]>): void {
     const { step, epoch } = this.#state;
     this.#reporter.layers({ step, epoch, layers });
     const all = Object.values(layers);
@@ -228,7 +232,15 @@ export class Recorder {
       grad_norm: norm,
       update_ratio: Math.max(...all.map(({ updateRatio = 0 }) => updateRatio)),
     });
-    for (const { text } of warnings) this.event(text);
+    this.findings(findings);
+  }
+
+  /** Records findings as events, and for other views. */
+  findings(findings: readonly Finding[]): void {
+    for (const finding of findings) {
+      this.#reporter.finding({ ...finding, step: this.#state.step });
+      this.event(finding.text);
+    }
   }
 
   /** The run's end has moved. */

@@ -1,4 +1,5 @@
 import type { Progress, RunEngineEvents } from "../../protocol/engine.ts";
+import type { Finding } from "../../protocol/findings.ts";
 import type { LayerRow, MetricRow, RunRecord } from "../../protocol/run.ts";
 import { plainText } from "../../protocol/text/plain.ts";
 import type { LogLevel } from "../host/capturedConsole.ts";
@@ -47,6 +48,10 @@ export class Reporter {
 
   layers(row: LayerRow): void {
     this.#directory?.appendLayers(row);
+  }
+
+  finding(finding: Finding): void {
+    this.#directory?.appendFinding(finding);
   }
 
   progress(progress: Progress): void {

@@ -2,6 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import type { EvaluationResult } from "../../protocol/engine.ts";
 import type { EvaluationReport } from "../../protocol/evaluation.ts";
+import { FINDINGS_FILE, type Finding } from "../../protocol/findings.ts";
 import {
   CHECKPOINTS_FOLDER,
   EVALUATION_FILE,
@@ -35,6 +36,7 @@ export class RunDirectory {
   readonly path: string;
   readonly #metrics: AppendFile;
   readonly #layers: AppendFile;
+  readonly #findings: AppendFile;
   readonly #log: AppendFile;
   #events: EventFile | undefined;
   readonly #onProblem: (text: string) => void;
@@ -54,6 +56,7 @@ export class RunDirectory {
     this.#onProblem = onProblem;
     this.#metrics = new AppendFile(path.join(directory, METRICS_FILE));
     this.#layers = new AppendFile(path.join(directory, LAYERS_FILE));
+    this.#findings = new AppendFile(path.join(directory, FINDINGS_FILE));
     this.#log = new AppendFile(path.join(directory, LOG_FILE));
     try {
       const checkpoints = runPathSync(directory, CHECKPOINTS_FOLDER);
@@ -168,6 +171,10 @@ export class RunDirectory {
     this.#layers.push(`${JSON.stringify(row)}\n`);
   }
 
+  appendFinding(finding: Finding): void {
+    this.#findings.push(`${JSON.stringify(finding)}\n`);
+  }
+
   appendLog(text: string): void {
     this.#log.push(text);
   }
@@ -176,6 +183,7 @@ export class RunDirectory {
   flush(): void {
     this.#attempt(METRICS_FILE, () => this.#metrics.flush());
     this.#attempt(LAYERS_FILE, () => this.#layers.flush());
+    this.#attempt(FINDINGS_FILE, () => this.#findings.flush());
     this.#attempt(LOG_FILE, () => this.#log.flush());
     this.#attempt("TensorBoard's event file", () => this.#events?.flush());
     if (this.#dirty && Date.now() - this.#written >= RECORD_INTERVAL)
@@ -188,6 +196,7 @@ export class RunDirectory {
     if (this.#dirty) this.#attempt(RUN_FILE, () => this.#writeRecord());
     this.#metrics.close();
     this.#layers.close();
+    this.#findings.close();
     this.#log.close();
     this.#events?.close();
   }

@@ -2,6 +2,7 @@ import { defaultCollate } from "../../nn/data/collate.ts";
 import { Dataset, Subset } from "../../nn/data/dataset.ts";
 import { IterableDataset } from "../../nn/data/iterable.ts";
 import { DataLoader } from "../../nn/data/loader.ts";
+import { BatchSampler } from "../../nn/data/sampler.ts";
 import type { Batch, DataSource } from "../../nn/experiment/experiment.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { select } from "../../tensor/functions/shape/parts.ts";
@@ -53,6 +54,17 @@ export class Batches {
   /** Samples in a batch of the user's own loader, 0 where that isn't one number; undefined without one. */
   get loaderBatch(): number | undefined {
     return this.#loader === undefined ? undefined : (this.#loader.batchSize ?? 0);
+  }
+
+  /** What chooses the samples of the user's own loader. */
+  get sampler(): unknown {
+    return this.#loader?.sampler;
+  }
+
+  /** Whether the user's own loader makes its batches in a way of its own. */
+  get batchSampler(): boolean {
+    const sampler = this.#loader?.batchSampler ?? undefined;
+    return sampler !== undefined && sampler.constructor !== BatchSampler;
   }
 
   /** Batches of an epoch; Infinity for a stream that doesn't know its length. */

@@ -10,7 +10,7 @@ import type { LoopControl, StopReason } from "./control.ts";
 import { EarlyStopping } from "./earlyStopping.ts";
 import { Ending } from "../ending.ts";
 import { batchLength } from "../evaluation/evaluator.ts";
-import { LayerWatch } from "../reporting/layerWatch.ts";
+import { RunFindings } from "../findings/runFindings.ts";
 import { fastDevRun, type Limits } from "./limits.ts";
 import { isValidation } from "./monitor.ts";
 import type { Prepared } from "./prepare.ts";
@@ -35,6 +35,8 @@ export interface TrainerHooks {
   note: (state: TrainerState) => void;
   /** Called when callbacks may have frozen parameters: before the first epoch, and after each. */
   frozen?: (() => void) | undefined;
+  /** Whether to look for probable mistakes, also where the experiment doesn't say so. */
+  watch?: boolean | undefined;
 }
 
 /** Trains a prepared experiment: the loop of a PyTorch script, interruptible between any two steps. */
@@ -54,7 +56,7 @@ export class Trainer {
   readonly #keeper: StateKeeper;
   readonly #validation: Validation;
   readonly #recovery: Recovery;
-  readonly #watch: LayerWatch | undefined;
+  readonly #findings: RunFindings | undefined;
   /** Checkpoints that callbacks have not been told of. */
   readonly #saved: SavedCheckpoint[] = [];
 
@@ -88,7 +90,8 @@ export class Trainer {
       recorder: this.#recorder,
       restore: (from) => this.#restore(from),
     });
-    this.#watch = LayerWatch.of(prepared);
+    this.#findings = RunFindings.of(prepared, limits, hooks.watch === true);
+    this.#recorder.onLoss = (loss) => this.#findings?.loss(loss);
     if (hooks.checkpoints.policy.any) {
       this.#early = EarlyStopping.of(options, limits.validation > 0);
       this.state.earlyStopping = this.#early?.start();
@@ -120,7 +123,9 @@ export class Trainer {
         this.#restore(from);
         this.#recovery.resumed();
       }
+      if (from === undefined) this.#recorder.findings(this.#findings?.begin() ?? []);
       await withPolicy(this.#readers.policy, () => this.#train(from));
+      this.#recorder.findings(this.#findings?.end(state.step, state.validation) ?? []);
     } catch (error) {
       await callbacks.call("onException", error);
       throw error;
@@ -229,7 +234,7 @@ export class Trainer {
     if (callbacks.has("onBatchStart")) await callbacks.call("onBatchStart", batch);
     const { epoch, step, accumulated } = state;
     const steps = accumulated === limits.accumulate || state.batch === limits.train;
-    const watch = steps && this.#watch?.due(step + 1) === true ? this.#watch : undefined;
+    const watch = steps && this.#findings?.due(step + 1) === true ? this.#findings : undefined;
     const run = (): Promise<() => Values> =>
       this.#steps.run(batch, { epoch, step: step + 1, accumulated, steps }, this.#recorder.measurement);
     const read = await (watch === undefined ? run() : watch.during(run));
@@ -240,7 +245,7 @@ export class Trainer {
     this.#recorder.read(all ? 0 : stepsWaiting());
     if (steps) {
       this.#stepDone();
-      if (watch !== undefined) this.#recorder.watched(watch.report(batch));
+      if (watch !== undefined) this.#recorder.watched(watch.check(batch, state.metrics["loss"]));
       this.#readers.stepDone();
       schedules.afterStep(state.step, { ...state.metrics, ...state.validation });
       if (callbacks.has("onStepEnd")) await callbacks.call("onStepEnd");

@@ -313,8 +313,9 @@ export interface ExperimentOptions<
    */
   detectAnomaly?: boolean;
   /**
-   * Looks at each layer every few steps: norm of its gradient, how much of its weights a step changes, units that a ReLU
-   * never lets through. They go to the run's `layers.jsonl`; what is wrong with them is told. `true` for the defaults.
+   * Looks for probable mistakes: in the data, in the untrained model, and in each layer every few steps (norm of its gradient,
+   * how much of its weights a step changes, units that a ReLU never lets through). Figures go to the run's `layers.jsonl`, what
+   * is wrong to `findings.jsonl` and the log. `true` for the defaults.
    */
   watch?: boolean | WatchOptions;
   /** Clips the gradients before each step: to this norm of all together, or to ±this value. */

@@ -10,44 +10,30 @@ import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { withPolicy } from "../../tensor/recording/runtime.ts";
 import { hidden, noGrad, scope } from "../../tensor/recording/scope.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
-import { forward, inputsAndTarget } from "../evaluation/evaluator.ts";
+import { batchLength, forward, inputsAndTarget } from "../evaluation/evaluator.ts";
 import type { Prepared } from "../training/prepare.ts";
+import type { LayerCheck } from "./layerRules.ts";
 
-/** A gradient's norm above which it explodes. */
-const EXPLODING = 1e3;
-/** The part of the largest layer's gradient below which a layer's vanishes. */
-const VANISHING = 1e-6;
-/** Part of the weights that a step changes, above which it is too large: about 0.001 is usual. */
-const LARGE_UPDATE = 0.1;
-/** Part of a ReLU's units that are never let through. */
-const MANY_DEAD = 0.5;
-
-/** A problem of a layer, reported once. */
-export interface LayerWarning {
-  layer: string;
-  kind: "exploding" | "vanishing" | "update" | "dead";
-  text: string;
-}
+/** Samples for which a unit is 0 until it counts as silent: of fewer, it may just be rare. */
+const SILENT = 64;
+/** Checks in a row for which it is: at the end of a training, and before. Layers in front of it may still wake it up. */
+const CHECKS = { end: 2, before: 20 };
 
 /** Checks each layer of a model every few steps. */
 export class LayerWatch {
   readonly #prepared: Prepared;
   readonly #every: number;
-  readonly #told = new Set<string>();
-  /** Problems of the previous check: a warning takes two in a row, since one step proves little. */
-  #suspected = new Set<string>();
+  /** Parameters that a gradient has reached. */
+  readonly reached = new Set<Tensor>();
+  #checks = 0;
+  #last: LayerRow["layers"] = {};
   #before = new Map<Tensor, HostArray>();
+  /** For how many samples and checks each unit of a module's ReLUs has been 0. */
+  readonly #silence = new Map<string, { samples: number[]; checks: number[] }>();
 
   constructor(prepared: Prepared, every: number) {
     this.#prepared = prepared;
     this.#every = every;
-  }
-
-  /** An experiment's own, when it has one. */
-  static of(prepared: Prepared): LayerWatch | undefined {
-    const { watch = false } = prepared.experiment.options;
-    if (watch === false) return undefined;
-    return new LayerWatch(prepared, (watch === true ? undefined : watch.logFreq) ?? 100);
   }
 
   /** Whether to check this optimizer step. */
@@ -61,13 +47,14 @@ export class LayerWatch {
     return withPolicy({ keepGradients: true, deferSteps: false }, step);
   }
 
-  /** What each layer did in the step that {@link during} ran, and what seems wrong. */
-  report(batch: Batch): { layers: LayerRow["layers"]; warnings: LayerWarning[] } {
+  /** What each layer did in the step that {@link during} ran. */
+  report(batch: Batch): Omit<LayerCheck, "loss"> {
     const sums = new Map<string, { gradient: number; update: number; weight: number }>();
     for (const [name, parameter] of this.#trained()) {
       const before = this.#before.get(parameter);
       const { grad } = parameter;
       if (before === undefined || grad === null) continue;
+      this.reached.add(parameter);
       const layer = name.slice(0, Math.max(0, name.lastIndexOf(".")));
       let sum = sums.get(layer);
       if (sum === undefined) sums.set(layer, (sum = { gradient: 0, update: 0, weight: 0 }));
@@ -83,7 +70,15 @@ export class LayerWatch {
         updateRatio: weight > 0 ? Math.sqrt(update / weight) : 0,
       };
     for (const [layer, units] of this.#deadUnits(batch)) layers[layer] = { ...layers[layer], ...units };
-    return { layers, warnings: this.#judge(layers) };
+    const weights = new Map(Array.from(sums, ([layer, { weight }]) => [layer, Math.sqrt(weight)]));
+    this.#checks++;
+    this.#last = layers;
+    return { layers, silent: this.silent(CHECKS.before), weights };
+  }
+
+  /** The figures of the last check. */
+  get last(): LayerRow["layers"] {
+    return this.#last;
   }
 
   #trained(): [name: string, parameter: Tensor][] {
@@ -123,15 +118,17 @@ export class LayerWatch {
       );
       if (largest.length === 0) return found;
       const values = noGrad(() => hidden(() => cat(largest))).toTypedArray();
+      const samples = batchLength(batch);
       let at = 0;
+      const zeros = new Map<string, boolean[]>();
       for (const [i, { module }] of nodes.entries()) {
         const units = largest[i]!.numel();
-        const deadUnits = values.slice(at, (at += units)).filter((x) => x <= 0).length;
-        const same = found.get(module);
-        found.set(module, {
-          deadUnits: deadUnits + (same?.deadUnits ?? 0),
-          units: units + (same?.units ?? 0),
-        });
+        const dead = Array.from(values.slice(at, (at += units)), (x) => x <= 0);
+        zeros.set(module, [...(zeros.get(module) ?? []), ...dead]);
+      }
+      for (const [module, dead] of zeros) {
+        found.set(module, { deadUnits: dead.filter(Boolean).length, units: dead.length });
+        this.#listen(module, dead, samples);
       }
       return found;
     } finally {
@@ -141,43 +138,26 @@ export class LayerWatch {
     }
   }
 
-  #judge(layers: LayerRow["layers"]): LayerWarning[] {
-    const norms = Object.values(layers).flatMap(({ gradNorm }) => (gradNorm === undefined ? [] : [gradNorm]));
-    const largest = Math.max(0, ...norms);
-    const suspected = new Set<string>();
-    const warnings: LayerWarning[] = [];
-    for (const [layer, { gradNorm, updateRatio, deadUnits = 0, units = 0 }] of Object.entries(layers)) {
-      const name = layer === "" ? "the model" : layer;
-      const say = (kind: LayerWarning["kind"], text: string): void => {
-        const key = `${kind} ${layer}`;
-        suspected.add(key);
-        if (!this.#suspected.has(key) || this.#told.has(key)) return;
-        this.#told.add(key);
-        warnings.push({ layer, kind, text });
-      };
-      if (gradNorm !== undefined && gradNorm > EXPLODING)
-        say(
-          "exploding",
-          `Exploding gradient in ${name}: its norm is ${short(gradNorm)}. Clip it (gradientClipVal: 1), or try a smaller learning rate or normalised inputs.`,
-        );
-      else if (gradNorm !== undefined && largest > 0 && gradNorm < VANISHING * largest)
-        say(
-          "vanishing",
-          `Vanishing gradient in ${name}: its norm is ${short(gradNorm)}, the largest layer's ${short(largest)}. Normalisation (BatchNorm, LayerNorm), residual connections, ReLU in place of sigmoid or tanh, or nn.init.kaimingNormal_ help.`,
-        );
-      if (updateRatio !== undefined && updateRatio > LARGE_UPDATE)
-        say(
-          "update",
-          `Each step changes ${name} by ${(100 * updateRatio).toFixed(0)} % of its weights; 0.1 % is usual. Try a smaller learning rate.`,
-        );
-      if (units > 0 && deadUnits > MANY_DEAD * units)
-        say(
-          "dead",
-          `${deadUnits} of ${units} units of the ReLU in ${name} are 0 for every sample: they learn nothing any more. Try a smaller learning rate, LeakyReLU, or nn.init.kaimingNormal_.`,
-        );
-    }
-    this.#suspected = suspected;
-    return warnings;
+  #listen(module: string, zero: readonly boolean[], samples: number): void {
+    const before = this.#silence.get(module);
+    // A module that is called another number of times has other units.
+    const known = before?.samples.length === zero.length ? before : undefined;
+    this.#silence.set(module, {
+      samples: zero.map((is, unit) => (is ? (known?.samples[unit] ?? 0) + samples : 0)),
+      checks: zero.map((is, unit) => (is ? (known?.checks[unit] ?? 0) + 1 : 0)),
+    });
+  }
+
+  /** How many units of each module have been 0 in the last half of the checks, and in so many at least. */
+  silent(checks = CHECKS.end): Map<string, number> {
+    const long = Math.max(checks, this.#checks / 2);
+    const enough = Math.min(SILENT, this.#prepared.train.samples ?? SILENT);
+    return new Map(
+      Array.from(this.#silence, ([module, { samples, checks: ofUnits }]) => [
+        module,
+        samples.filter((count, unit) => count >= enough && ofUnits[unit]! >= long).length,
+      ]),
+    );
   }
 }
 
@@ -190,5 +170,3 @@ function squares(values: HostArray, others?: HostArray): number {
   }
   return sum;
 }
-
-const short = (x: number): string => String(Number(x.toPrecision(2)));

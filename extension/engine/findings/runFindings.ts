@@ -1,0 +1,147 @@
+import type { Batch, WatchOptions } from "../../nn/experiment/experiment.ts";
+import { MSELoss } from "../../nn/modules/loss/loss.ts";
+import type { Finding } from "../../protocol/findings.ts";
+import type { LayerRow } from "../../protocol/run.ts";
+import { isOptimizer } from "../reporting/settings.ts";
+import { stepsPerEpoch, type Limits } from "../training/limits.ts";
+import type { Prepared } from "../training/prepare.ts";
+import { classesOf, neighbourScore } from "./dataRules.ts";
+import { findingsInData } from "./dataSummary.ts";
+import { LayerRules } from "./layerRules.ts";
+import { LayerWatch } from "./layerWatch.ts";
+import { probe, type Probe } from "./probe.ts";
+import type { Split } from "./splits.ts";
+import { rangeOf } from "./statistics.ts";
+import {
+  frozenFindings,
+  guessedClass,
+  guessedNumber,
+  LossCurve,
+  Movement,
+  originsOf,
+  progressFindings,
+  unrelatedLabels,
+  type Guessing,
+} from "./trainingRules.ts";
+
+/** Steps between two checks, and how many checks a short training that is watched on request has. */
+const EVERY = 100;
+const CHECKS = 20;
+
+/** Looks for probable mistakes while a training runs. Draws no random numbers and changes no results. */
+export class RunFindings {
+  readonly #prepared: Prepared;
+  readonly #watch: LayerWatch;
+  readonly #rules = new LayerRules();
+  readonly #losses = new LossCurve();
+  readonly #movement = new Movement();
+  readonly #origins: ReturnType<typeof originsOf>;
+  readonly #all: Finding[] = [];
+  #probe: Probe | undefined;
+  #splits: readonly Split[] = [];
+
+  constructor(prepared: Prepared, every: number) {
+    this.#prepared = prepared;
+    this.#watch = new LayerWatch(prepared, every);
+    // Before anything is computed: then a value no longer tells how it came about.
+    this.#origins = originsOf(prepared.model);
+  }
+
+  /** Those of a training that is watched, by its own option or on request. */
+  static of(prepared: Prepared, limits: Limits, requested: boolean): RunFindings | undefined {
+    const { watch = false } = prepared.experiment.options;
+    if (watch === false && !requested) return undefined;
+    return new RunFindings(prepared, frequency(watch, limits));
+  }
+
+  /** Looks at the data and at the untrained model. */
+  begin(): Finding[] {
+    const { findings, splits } = findingsInData(this.#prepared);
+    this.#splits = splits;
+    const loaded = this.#origins.some(({ drawn }) => drawn === "loaded");
+    this.#probe = probe(this.#prepared, loaded);
+    this.#rules.scale = this.#probe;
+    return this.#tell([...findings, ...this.#probe.findings]);
+  }
+
+  /** Whether to check this optimizer step. */
+  due(step: number): boolean {
+    return this.#watch.due(step);
+  }
+
+  /** Runs a step that is checked. */
+  during<T>(step: () => Promise<T>): Promise<T> {
+    return this.#watch.during(step);
+  }
+
+  /** What each layer did in the step that {@link during} ran, and what seems wrong. */
+  check(batch: Batch, loss: number | undefined): { layers: LayerRow["layers"]; findings: Finding[] } {
+    const seen = this.#watch.report(batch);
+    this.#movement.add(seen.layers);
+    return { layers: seen.layers, findings: this.#tell(this.#rules.judge({ ...seen, loss })) };
+  }
+
+  /** Takes the loss of a step. */
+  loss(value: number | undefined): void {
+    if (value !== undefined && Number.isFinite(value)) this.#losses.push(value);
+  }
+
+  /** Looks at the whole training. */
+  end(steps: number, validation: Readonly<Record<string, number>>): Finding[] {
+    const movement = this.#movement;
+    const { experiment, optimizers } = this.#prepared;
+    // What a step of the experiment's own gives as its loss may grow on purpose.
+    const losses = experiment.options.trainStep === undefined ? this.#losses : new LossCurve();
+    const all = isOptimizer(optimizers) ? [optimizers] : Object.values(optimizers);
+    const optimized = new Set<unknown>(
+      all.flatMap(({ paramGroups }) => paramGroups.flatMap(({ params }) => params)),
+    );
+    const { reached } = this.#watch;
+    const found = this.#tell([
+      ...this.#rules.deadUnits(this.#watch.last, this.#watch.silent()),
+      ...progressFindings({ movement, losses, initial: this.#probe?.loss, steps }),
+      ...(this.#probe === undefined
+        ? []
+        : frozenFindings(this.#origins, movement, { called: this.#probe.called, optimized, reached })),
+    ]);
+    const guess = this.#guessing(validation);
+    if (guess === undefined) return found;
+    const unrelated = unrelatedLabels(guess, this.#neighbours(), { all: this.#all, movement, steps });
+    return [...found, ...this.#tell(unrelated)];
+  }
+
+  /** How the validation compares with guessing: of classes by accuracy, of one number by the squared error. */
+  #guessing(validation: Readonly<Record<string, number>>): Guessing | undefined {
+    const split = this.#splits.find(({ name }) => name === "validation");
+    if (split?.target?.size !== 1) return undefined;
+    const { loss } = this.#prepared;
+    const classes = classesOf(split, loss);
+    const { val_accuracy: accuracy, val_loss: error } = validation;
+    if (classes !== undefined)
+      return accuracy === undefined
+        ? undefined
+        : guessedClass(accuracy, Math.max(...classes.values()) / split.read, split.read);
+    if (!(loss instanceof MSELoss) || loss.reduction !== "mean" || error === undefined) return undefined;
+    return guessedNumber(1 - error / rangeOf(split.target.values).std ** 2, split.read);
+  }
+
+  #neighbours(): Guessing | undefined {
+    const train = this.#splits.find(({ name }) => name === "train");
+    return train === undefined ? undefined : neighbourScore(train, classesOf(train, this.#prepared.loss));
+  }
+
+  #tell(findings: Finding[]): Finding[] {
+    const fresh = findings.filter(
+      ({ kind, layer }) => !this.#all.some((one) => one.kind === kind && one.layer === layer),
+    );
+    this.#all.push(...fresh);
+    return fresh;
+  }
+}
+
+/** Optimizer steps between two checks: those of the experiment, else as many as make some checks of a short training. */
+function frequency(watch: boolean | WatchOptions, limits: Limits): number {
+  if (typeof watch === "object") return watch.logFreq ?? EVERY;
+  const steps = Math.min(limits.epochs * stepsPerEpoch(limits), limits.steps);
+  return watch || !Number.isFinite(steps) ? EVERY : Math.min(EVERY, Math.max(1, Math.floor(steps / CHECKS)));
+}
