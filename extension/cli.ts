@@ -9,6 +9,7 @@ import { onOutputError, writeStdout, printStderr, writeStderr } from "./cli/outp
 import * as exportCommand from "./cli/export.ts";
 import * as inspectCommand from "./cli/inspectTensors.ts";
 import * as lrFindCommand from "./cli/lrFind.ts";
+import * as mcpCommand from "./cli/mcp.ts";
 import * as predictCommand from "./cli/predict.ts";
 import * as printCommand from "./cli/print.ts";
 import * as profileCommand from "./cli/profile.ts";
@@ -32,6 +33,7 @@ const COMMANDS: readonly { register: (program: Command) => void }[] = [
   inspectCommand,
   runCommand,
   runsCommand,
+  mcpCommand,
   engineCommand,
 ];
 

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { Agents } from "./editor/agents.ts";
 import { registerCommands } from "./editor/commands.ts";
 import { ModelDiagnostics } from "./editor/language/diagnostics.ts";
 import { ModelLenses } from "./editor/language/lenses.ts";
@@ -110,6 +111,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new QuickFixes(),
     new ModelSnippets(extensionUri).register(),
     vscode.tasks.registerTaskProvider(TASK_TYPE, new ModelTasks(engine)),
+    new Agents(engine, panels),
     new TrainingDebug((target) => commands.debug(target)).register(),
     status,
     registerCommands(

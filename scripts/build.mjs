@@ -4,7 +4,7 @@
  *
  *   extension.cjs                     the extension host's part; vscode stays external
  *   tsPlugin.cjs                      the TypeScript server's plugin
- *   cli.js, runEngine.js, previewEngine.js, tensorFileEngine.js   Node programs, one file each; watchdogWorker.js and layoutThread.js are their threads
+ *   cli.js, mcp.js, runEngine.js, previewEngine.js, tensorFileEngine.js   Node programs, one file each; watchdogWorker.js and layoutThread.js are their threads
  *   webview/<view>.js, .css           one script for each folder of webview/ that has a main.ts
  *   webview/codicons/, wasm/, native/ files that are read from disk at run time
  *   node_modules/                     esbuild, with which the engine bundles users' files
@@ -35,6 +35,7 @@ const __dirname = __fileURLToPath(new URL(".", import.meta.url));`;
 
 const PROGRAMS = {
   cli: "extension/cli.ts",
+  mcp: "extension/mcp/serve.ts",
   runEngine: "extension/engine/entry/runEngine.ts",
   hubDownload: "extension/engine/files/hubDownload.ts",
   previewEngine: "extension/engine/entry/previewEngine.ts",

@@ -208,6 +208,10 @@ export const TREE_ITEMS = {
 export const MODEL_FILE_SUFFIX = ".nn.ts";
 export const MODEL_FILES = "**/*.nn.ts";
 
+/** Of `layerwise mcp`, and of the tool that tells agents what only the editor knows. */
+export const MCP_PROVIDER = "layerwise.mcp";
+export const EDITOR_STATE_TOOL = "layerwise_editorState";
+
 /** Task type, and the source in the names of tasks: "layerwise: train digits". */
 export const TASK_TYPE = "layerwise";
 export const TASK_COMMANDS = ["train", "sweep", "evaluate", "run"] as const;

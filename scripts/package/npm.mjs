@@ -15,6 +15,7 @@ const SHIPPED = [
   "LICENSE",
   "SECURITY.md",
   "docs",
+  "media/agents",
   "media/data",
   "media/examples",
   ...["THIRD_PARTY_NOTICES.txt", "native", "types", "wasm"].map((name) => `dist/${name}`),

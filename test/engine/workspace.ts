@@ -3,6 +3,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import * as v from "valibot";
+import { expect } from "vitest";
+import { CLI_JSON, problemOfLine, type JsonCommand } from "../../extension/protocol/cliJson.ts";
 import { RunRecord, RUNS_FOLDER, MetricRow } from "../../extension/protocol/run.ts";
 import { around, useFolder, type Scope } from "../folders.ts";
 
@@ -112,7 +114,9 @@ export class Workspace {
   ): Promise<Result> {
     const command = this.start(args, env);
     command.child.stdin?.end(input);
-    return command.ended;
+    const result = await command.ended;
+    if (args.includes("--json")) checkJson(args, result);
+    return result;
   }
 
   /** Directories of the runs, oldest first. */
@@ -148,6 +152,14 @@ export function readRows(directory: string): MetricRow[] {
     .trimEnd()
     .split("\n")
     .map((line) => v.parse(MetricRow, JSON.parse(line)));
+}
+
+/** Compares each line of a command's --json output with what is documented of it. */
+function checkJson([name = "", ...args]: readonly string[], { stdout, signal }: Result): void {
+  const command = name === "engine" ? `${name} ${args[0]}` : name;
+  if (!(command in CLI_JSON) || signal !== null) return;
+  for (const line of stdout.split("\n").filter((text) => text !== ""))
+    expect(problemOfLine(command as JsonCommand, JSON.parse(line)), line.slice(0, 500)).toBeUndefined();
 }
 
 /** Objects of a command's --json output. */

@@ -28,6 +28,14 @@ const ArchitectureState = v.object({
 /** The panel of a training, or of an evaluation. */
 export type RunPanel = TrainingPanel | EvaluationPanel;
 
+/** A panel as agents are told of it. */
+export interface OpenPanel {
+  kind: "training" | "evaluation" | "architecture";
+  run?: string;
+  file?: string;
+  active: boolean;
+}
+
 export interface PanelServices {
   extensionUri: vscode.Uri;
   engine: () => EngineOptions;
@@ -69,6 +77,21 @@ export class Panels extends DisposableOwner {
           this.#restore(panel, () => this.#restoreArchitecture(panel, state)),
       }),
     );
+  }
+
+  /** The open panels, for agents. */
+  get open(): OpenPanel[] {
+    const runs = [...this.#training, ...this.#evaluation].map(({ panel, session }) => ({
+      kind: session.record.kind === "train" ? ("training" as const) : ("evaluation" as const),
+      run: session.id,
+      active: panel.active,
+    }));
+    const models = [...this.#architecture].map(({ panel, file }) => ({
+      kind: "architecture" as const,
+      file: vscode.workspace.asRelativePath(file, false),
+      active: panel.active,
+    }));
+    return [...runs, ...models];
   }
 
   /** Shows a run: in its panel, in that of an earlier run of the same experiment which is over, or in a new one. */

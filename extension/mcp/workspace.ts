@@ -1,0 +1,92 @@
+import { realpath, stat } from "node:fs/promises";
+import { basename, isAbsolute, join, relative, sep } from "node:path";
+import * as v from "valibot";
+import { inside } from "../files/inside.ts";
+import { EngineError } from "../protocol/errors.ts";
+import { RUNS_FOLDER, RunRecord } from "../protocol/run.ts";
+import { exists, runsRoot } from "../supervisor/runs/runDirectory.ts";
+
+/** Characters of a path. */
+const LONGEST = 1024;
+const MODEL = /\.nn\.ts$/;
+
+/** The one folder that a client's names stand for files of. It may be reached through links; below it none is followed. */
+export class Workspace {
+  /** Without links. */
+  readonly root: string;
+  readonly #given: string;
+
+  private constructor(root: string, given: string) {
+    this.root = root;
+    this.#given = given;
+  }
+
+  /** @throws Error when it is no folder */
+  static async open(folder: string): Promise<Workspace> {
+    const root = await realpath(folder);
+    if (!(await stat(root)).isDirectory()) throw new Error(`${folder} is not a folder.`);
+    return new Workspace(root, folder);
+  }
+
+  /** A path below the folder, whether or not something is there. @throws EngineError "outside" */
+  async path(name: string): Promise<string> {
+    const refuse = (): never => {
+      throw new EngineError({
+        code: "outside",
+        message: `${JSON.stringify(name.slice(0, LONGEST))} is not a path in the workspace.`,
+        hint: "Paths are relative to the workspace folder, with / between names, without .. and links.",
+      });
+    };
+    if (name.length > LONGEST || name.includes("\0")) return refuse();
+    const within = isAbsolute(name) ? this.#below(name) : name;
+    if (within === undefined) return refuse();
+    const names = (sep === "/" ? within : within.replaceAll(sep, "/"))
+      .split("/")
+      .filter((part) => part !== ".");
+    if (names.length === 0) return refuse();
+    return inside(this.root, ...names).catch(refuse);
+  }
+
+  #below(path: string): string | undefined {
+    for (const root of [this.root, this.#given]) if (path.startsWith(root + sep)) return relative(root, path);
+    return undefined;
+  }
+
+  /** A file of models that is there, to be run. @throws EngineError */
+  async model(name: string): Promise<string> {
+    const path = await this.path(name);
+    const found = await stat(path).catch(() => undefined);
+    if (MODEL.test(path) && found?.isFile() === true) return path;
+    throw new EngineError({
+      code: "no-file",
+      message: MODEL.test(path)
+        ? `There is no file ${this.shown(path)}.`
+        : `${this.shown(path)} is no .nn.ts file, the only kind that is run.`,
+      hint: "list_models lists the files of models.",
+    });
+  }
+
+  /** The directory of a run by its id. @throws EngineError when there is none */
+  async run(id: string): Promise<string> {
+    const known = v.is(RunRecord.entries.id, id) && id.length <= 255;
+    const directory = known ? await inside(this.root, RUNS_FOLDER, id).catch(() => undefined) : undefined;
+    if (directory !== undefined && (await exists(join(directory)))) return directory;
+    throw new EngineError({
+      code: "no-run",
+      message: `There is no run ${JSON.stringify(id.slice(0, LONGEST))}.`,
+      hint: "list_runs lists the runs of the workspace.",
+    });
+  }
+
+  get runs(): string {
+    return runsRoot(this.root);
+  }
+
+  /** A path as answers have it: relative to the folder, or the name alone of what lies elsewhere. */
+  shown(path: string): string {
+    const way = relative(this.root, path);
+    if (way === "" || way === ".." || way.startsWith(`..${sep}`) || isAbsolute(way))
+      return `(outside of the workspace) ${basename(path)}`;
+    return way.replaceAll(sep, "/");
+  }
+}
