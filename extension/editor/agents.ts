@@ -33,6 +33,8 @@ interface McpApi {
 export class Agents extends DisposableOwner {
   constructor(engine: () => EngineOptions, panels: Pick<Panels, "open">) {
     super();
+    // Editors made of VS Code may lack language models.
+    if ((vscode as unknown as Partial<McpApi>).lm === undefined) return;
     this.#offerServers(engine);
     this.own(vscode.lm.registerTool(EDITOR_STATE_TOOL, new EditorState(panels)));
   }

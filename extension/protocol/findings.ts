@@ -62,7 +62,7 @@ export const FINDING_RULES = {
   },
   learningRateHigh: {
     title: "The learning rate is too high",
-    rule: "In two consecutive checks a step changed a layer by more than 10 % of its weights, or the mean loss of the last tenth of the training is above the untrained model's by more than two standard errors and by more than 10 %.",
+    rule: "In two consecutive checks a step changed a layer by more than 10 % of its weights, or the mean loss of the last tenth of the training is above the untrained model's by more than two standard errors and by more than 10 %, or ten times as large.",
     reason:
       "About 0.1 % of the weights a step is usual (Karpathy, CS231n); at 100 times that, a step leaves the region where its gradient is valid.",
     fix: "Try a smaller learning rate: `layerwise lr-find` suggests one.",

@@ -18,6 +18,8 @@ const FEWEST = { checks: 2, losses: 20, samples: 50 };
 const ERRORS = 2;
 /** Part by which a loss is higher than that of one batch beyond doubt. */
 const HIGHER = 0.1;
+/** How many times a first loss one is that rare large ones make up, whatever their spread. */
+const FAR = 10;
 /** Part of its weights by which a model moves that was trained in earnest. */
 const TRAINED = 0.1;
 
@@ -43,7 +45,7 @@ export class LossCurve {
   /** The mean of the last tenth and its standard error; undefined of a short training. */
   get end(): { mean: number; error: number } | undefined {
     if (this.#losses.length < FEWEST.losses) return undefined;
-    const last = this.#losses.slice(-Math.ceil(this.#losses.length / 10));
+    const last = this.#losses.slice(-Math.max(FEWEST.losses / 2, Math.ceil(this.#losses.length / 10)));
     const mean = last.reduce((sum, x) => sum + x, 0) / last.length;
     return { mean, error: Math.sqrt(last.reduce((sum, x) => sum + (x - mean) ** 2, 0)) / last.length };
   }
@@ -137,7 +139,7 @@ export function progressFindings({ movement, losses, initial, steps }: Progress)
 
 /** Whether a training ends above a first loss, which is that of one batch. */
 const isAbove = ({ mean, error }: { mean: number; error: number }, first: number): boolean =>
-  mean > first + Math.max(ERRORS * error, HIGHER * Math.abs(first));
+  mean > first + Math.max(ERRORS * error, HIGHER * Math.abs(first)) || (first > 0 && mean > FAR * first);
 
 /** A parameter as a training begins. */
 export interface Origin {
