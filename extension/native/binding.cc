@@ -342,6 +342,36 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// Draws numbers of a kind from a generator's words, of which so many are used, and returns how many are used then.
+napi_value DrawRandom(napi_env env, napi_callback_info info) {
+  napi_value args[6];
+  size_t count = 6;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, nullptr), nullptr);
+  int32_t kind, used, wanted;
+  void *words, *out, *parameters;
+  size_t state, room, given;
+  napi_typedarray_type type;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[0], &kind), nullptr);
+  if (!GetTyped(env, args[1], napi_int32_array, &words, &state)) return nullptr;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[2], &used), nullptr);
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_typedarray_info(env, args[3], &type, &room, &out, nullptr, nullptr), nullptr);
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[4], &wanted), nullptr);
+  if (!GetTyped(env, args[5], napi_float64_array, &parameters, &given)) return nullptr;
+  const auto how = static_cast<layerwise::DrawKind>(kind);
+  const bool skips = how == layerwise::DrawKind::Skip;
+  const auto expected = how == layerwise::DrawKind::Words ? napi_uint32_array : napi_float32_array;
+  if (kind < 0 || how > layerwise::DrawKind::Normal || state != 624 || used < 0 || used > 624 || wanted < 0 || given < 3 ||
+      (!skips && (type != expected || static_cast<size_t>(wanted) > room)) ||
+      (how == layerwise::DrawKind::Normal && wanted % 16 != 0)) {
+    NAPI_THROW_ERROR(env, "Random numbers can't be drawn so");
+    return nullptr;
+  }
+  used = layerwise::BestKernels().draw(how, static_cast<uint32_t *>(words), used, out, wanted, static_cast<double *>(parameters));
+  napi_value result;
+  ENSURE_NAPI_OK_RETVAL(env, napi_create_int32(env, used, &result), nullptr);
+  return result;
+}
+
 // Parses comma-separated "node:output" names. Returns false, with an exception, if the graph has no such node.
 bool FindOutputs(napi_env env, TF_Graph *graph, const std::string &names, std::vector<TF_Output> &found) {
   for (size_t from = 0; from < names.size();) {
@@ -561,6 +591,7 @@ napi_value Init(napi_env env, napi_value exports) {
       {"openPlan", nullptr, OpenPlan, nullptr, nullptr, nullptr, napi_default, state},
       {"runPlan", nullptr, RunPlan, nullptr, nullptr, nullptr, napi_default, state},
       {"closePlan", nullptr, ClosePlan, nullptr, nullptr, nullptr, napi_default, state},
+      {"drawRandom", nullptr, DrawRandom, nullptr, nullptr, nullptr, napi_default, state},
   };
   ENSURE_NAPI_OK_RETVAL(env, napi_define_properties(env, exports, ARRAY_SIZE(properties), properties), nullptr);
   return exports;

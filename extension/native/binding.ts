@@ -123,6 +123,23 @@ export interface NativeBinding {
   /** Added by binding.cc. */
   closePlan(plan: number): void;
 
+  /**
+   * Added by binding.cc: draws random numbers of MT19937.
+   * @param kind Position in plan.h's DrawKind
+   * @param words The generator's 624 words, which are replaced by the next ones as often as needed
+   * @param used How many of them are used
+   * @param parameters Three numbers, what they are depends on the kind
+   * @returns How many words are used then
+   */
+  drawRandom(
+    kind: number,
+    words: Int32Array,
+    used: number,
+    out: Float32Array | Uint32Array,
+    count: number,
+    parameters: Float64Array,
+  ): number;
+
   /** Ids not yet deleted. */
   getNumOfTensors(): number;
   /** Sessions not yet deleted. */

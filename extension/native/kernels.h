@@ -835,6 +835,7 @@ bool TopK(const Call &c) {
 #include "spatial.h"
 #include "spatialGroups.h"
 #include "spatialNorms.h"
+#include "draws.h"
 
 // ---- The table ----
 
@@ -958,4 +959,5 @@ constexpr Kernels KERNELS = {
     GroupNormGrad,
     AdamStep,
     LANES,
+    Draw,
 };

@@ -153,9 +153,16 @@ inline bool Plan::Reader::ReadSlices(Code code) {
 
 // Of matrices, or of many.
 inline bool Plan::Reader::ReadProduct() {
-  const Value a = In(0), b = In(1);
+  int32_t ids[] = {inputs_[0], inputs_[1]};
+  bool turned[] = {attributes_[0] != 0, attributes_[1] != 0};
+  for (int i = 0; i < 2; i++)
+    if (values_[ids[i]].turned >= 0) {
+      ids[i] = values_[ids[i]].turned;
+      turned[i] = !turned[i];
+    }
+  const Value a = values_[ids[0]], b = values_[ids[1]];
+  const bool turnedA = turned[0], turnedB = turned[1];
   if (a.type != Type::FLOAT || b.type != Type::FLOAT || a.shape.rank < 2 || b.shape.rank < 2) return false;
-  const bool turnedA = attributes_[0], turnedB = attributes_[1];
   const auto size = [](const Shape &s, bool last) { return s.sizes[s.rank - (last ? 1 : 2)]; };
   const int64_t m = size(a.shape, turnedA), depth = size(a.shape, !turnedA), n = size(b.shape, !turnedB);
   if (depth != size(b.shape, turnedB)) return false;
@@ -180,7 +187,7 @@ inline bool Plan::Reader::ReadProduct() {
   p.insert(p.end(), {0, m, 0, n, m, n, depth, turnedA, turnedB, s.rank});
   p.insert(p.end(), s.sizes, s.sizes + s.rank);
   for (int k = 0; k < 2; k++) p.insert(p.end(), s.strides[k], s.strides[k] + s.rank);
-  Add(kernels_.matMul, {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
+  Add(kernels_.matMul, {{out}, {ids[0]}, {ids[1]}}, 1);
   // A small matrix has to be read, or copied, for few products.
   Spend(batches * n * depth, 0.3);
   Spend(batches * m * n * depth, 0.025);
@@ -213,6 +220,8 @@ inline bool Plan::Reader::ReadNode() {
   attributes_ = next_;
   next_ += attributeCount_;
   plan_.costs_.library += NODE;
+  if (code != Code::MatMul && code != Code::BatchMatMulV2)
+    for (int32_t i = 0; i < inputCount_; i++) Settle(inputs_[i]);
   if (code <= Code::LeakyRelu) {
     const Value x = In(0);
     const Kernel kernel = kernels_.unary(code, x.type);
@@ -343,7 +352,13 @@ inline bool Plan::Reader::ReadNode() {
         View(inputs_[0], shape);
         return true;
       }
-      CopyInto(New(x.type, shape), 0, dense, inputs_[0], 0, strides, shape);
+      // Products read transposed matrices as they lie.
+      const int last = shape.rank - 1;
+      bool matrices = x.type == Type::FLOAT && order[last] == last - 1 && order[last - 1] == last;
+      for (int d = 0; d < last - 1; d++) matrices = matrices && order[d] == d;
+      const int32_t out = New(x.type, shape);
+      if (matrices) values_[out].turned = inputs_[0];
+      else CopyInto(out, 0, dense, inputs_[0], 0, strides, shape);
       return true;
     }
     case Code::BroadcastTo: {

@@ -64,6 +64,9 @@ struct Call {
   }
 };
 
+// What random numbers are drawn as, in the order of mt19937.ts's DRAWN.
+enum class DrawKind : int32_t { Skip, Words, Decisions, Uniform, Normal };
+
 // Returns false for what TensorFlow's kernel would refuse.
 using Kernel = bool (*)(const Call &);
 
@@ -106,6 +109,7 @@ struct Kernels {
   Kernel adamStep;
   // Floats in a register.
   int64_t lanes;
+  int32_t (*draw)(DrawKind kind, uint32_t *words, int32_t used, void *out, int64_t count, const double *parameters);
 };
 
 // Taps of a filter whose gradients are added up at once.
@@ -153,6 +157,14 @@ inline float *Scratch(int64_t floats, int which) {
 #define SAME_INDEX _Pragma("GCC ivdep")
 #else
 #define SAME_INDEX
+#endif
+// Loops of a constant few turns, whose arrays are to be registers.
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 16")
+#else
+#define UNROLL
 #endif
 
 namespace baseline {
@@ -382,6 +394,8 @@ class Plan {
     int32_t first = -1;
     int32_t last = -1;
     bool constant = false;
+    // The value whose matrices this one has transposed, while no step has been added that copies them; -1 otherwise.
+    int32_t turned = -1;
   };
   class Reader;
 

@@ -87,6 +87,51 @@ void AnyTile(int64_t rows, const Source &source, const float *b, float *out, int
   else source.template Compute<THIRD, VECTORS>(b, out, ldo, add);
 }
 
+// a[0] b[0] a[1] b[1] …, of the lower halves or of the upper ones.
+#if LANES == 16
+#define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif LANES == 8
+#define LOWER 0, 8, 1, 9, 2, 10, 3, 11
+#define UPPER 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define LOWER 0, 4, 1, 5
+#define UPPER 2, 6, 3, 7
+#endif
+#if defined(__clang__) || __GNUC__ >= 12
+inline Vector Lower(Vector a, Vector b) { return __builtin_shufflevector(a, b, LOWER); }
+inline Vector Upper(Vector a, Vector b) { return __builtin_shufflevector(a, b, UPPER); }
+#else
+typedef int32_t Places __attribute__((vector_size(LANES * 4)));
+inline Vector Lower(Vector a, Vector b) { return __builtin_shuffle(a, b, Places{LOWER}); }
+inline Vector Upper(Vector a, Vector b) { return __builtin_shuffle(a, b, Places{UPPER}); }
+#endif
+#undef LOWER
+#undef UPPER
+
+// Interleaves the first half of some rows with the second.
+inline void Interleave(const Vector *rows, Vector *next) {
+  UNROLL
+  for (int i = 0; i < LANES / 2; i++) {
+    next[2 * i] = Lower(rows[i], rows[i + LANES / 2]);
+    next[2 * i + 1] = Upper(rows[i], rows[i + LANES / 2]);
+  }
+}
+
+// Transposes a square of LANES rows, the last of which may be the same one again.
+inline void Turn(const float *from, int64_t stride, int64_t rows, float *to, int64_t width) {
+  Vector a[LANES], b[LANES];
+  UNROLL
+  for (int i = 0; i < LANES; i++) a[i] = Load(from + std::min<int64_t>(i, rows - 1) * stride);
+  Interleave(a, b);
+  Interleave(b, a);
+  if (LANES >= 8) Interleave(a, b);
+  if (LANES == 16) Interleave(b, a);
+  const Vector *turned = LANES == 8 ? b : a;
+  UNROLL
+  for (int i = 0; i < LANES; i++) Store(to + i * width, turned[i]);
+}
+
 // A left matrix by its strides: its transpose is the same numbers with both exchanged.
 struct Left {
   const float *at;
@@ -99,8 +144,12 @@ struct Left {
       for (int64_t p = 0; p < terms; p++)
         for (int64_t r = 0; r < rows; r++) to[p * TILE_ROWS + r] = source[p * column + r];
     } else {
+      int64_t begin = 0;
+      // What a square writes beyond its rows, the next term's numbers take the place of.
+      if (LANES >= TILE_ROWS && column == 1)
+        for (; begin + LANES <= terms; begin += LANES) Turn(source + begin, row, rows, to + begin * TILE_ROWS, TILE_ROWS);
       for (int64_t r = 0; r < rows; r++)
-        for (int64_t p = 0; p < terms; p++) to[p * TILE_ROWS + r] = source[r * row + p * column];
+        for (int64_t p = begin; p < terms; p++) to[p * TILE_ROWS + r] = source[r * row + p * column];
     }
     return {to, terms};
   }
@@ -130,11 +179,14 @@ struct Right {
 
   static void PackColumns(const float *source, int64_t stride, int64_t terms, int64_t width, float *to) {
     if (width < TILE_COLUMNS) std::fill_n(to, terms * TILE_COLUMNS, 0.0f);
-    constexpr int64_t LINE = 16;
-    for (int64_t p0 = 0; p0 < terms; p0 += LINE) {
-      const int64_t end = std::min(terms, p0 + LINE);
-      for (int64_t j = 0; j < width; j++)
-        for (int64_t p = p0; p < end; p++) to[p * TILE_COLUMNS + j] = source[j * stride + p];
+    const int64_t squares = width / LANES * LANES;
+    for (int64_t p = 0; p < terms; p += LANES) {
+      const int64_t end = std::min<int64_t>(terms, p + LANES);
+      int64_t j = 0;
+      if (end - p == LANES)
+        for (; j < squares; j += LANES) Turn(source + j * stride + p, stride, LANES, to + p * TILE_COLUMNS + j, TILE_COLUMNS);
+      for (; j < width; j++)
+        for (int64_t q = p; q < end; q++) to[q * TILE_COLUMNS + j] = source[j * stride + q];
     }
   }
 };
@@ -221,6 +273,9 @@ void Strips(int64_t m, int64_t depth, Left a, const float *b, int64_t ldb, float
 // out[m, n] = a[m, depth] · b[depth, n]
 void FewRows(int64_t m, int64_t n, int64_t depth, Left a, const float *b, int64_t ldb, float *out, int64_t ldo) {
   int64_t j = 0;
+  // A row alone needs more sums at a time than one of four: each addition waits for the one before.
+  if (m < 4)
+    for (; j + 8 * LANES <= n; j += 8 * LANES) Strips<8>(m, depth, a, b + j, ldb, out + j, ldo);
   for (; j + 3 * LANES <= n; j += 3 * LANES) Strips<3>(m, depth, a, b + j, ldb, out + j, ldo);
   for (; j + LANES <= n; j += LANES) Strips<1>(m, depth, a, b + j, ldb, out + j, ldo);
   const int64_t rest = n - j;
@@ -247,6 +302,23 @@ void FewRows(int64_t m, int64_t n, int64_t depth, Left a, const float *b, int64_
     }
 }
 
+// The sums of four registers.
+inline void SumFour(const Vector *v, float *sums) {
+  const Vector ab = Lower(v[0], v[1]) + Upper(v[0], v[1]), cd = Lower(v[2], v[3]) + Upper(v[2], v[3]);
+  // In the order a, c, b, d, as often as there is room.
+  float parts[LANES];
+  Store(parts, Lower(ab, cd) + Upper(ab, cd));
+  for (int width = LANES / 2; width >= 4; width /= 2)
+    for (int i = 0; i < width; i++) parts[i] += parts[i + width];
+  sums[0] = parts[0];
+  sums[1] = parts[2];
+  sums[2] = parts[1];
+  sums[3] = parts[3];
+}
+
+// Rows of the left matrix that are multiplied together: as many as there are registers for.
+constexpr int DOT_ROWS = LANES == 16 ? 4 : 3;
+
 // Products of rows with rows.
 template <int ROWS, int COLUMNS>
 void Dots(int64_t depth, const float *a, int64_t lda, const float *b, float *out, int64_t ldo) {
@@ -263,12 +335,15 @@ void Dots(int64_t depth, const float *a, int64_t lda, const float *b, float *out
         for (int r = 0; r < ROWS; r++) sums[r][q] += x[r] * y;
       }
     }
-    for (int r = 0; r < ROWS; r++)
+    for (int r = 0; r < ROWS; r++) {
+      float parts[COLUMNS];
+      if constexpr (COLUMNS == 4) SumFour(sums[r], parts);
+      else parts[0] = SumLanes(sums[r][0]);
       for (int q = 0; q < COLUMNS; q++) {
-        float sum = SumLanes(sums[r][q]);
-        for (int64_t rest = p; rest < end; rest++) sum += a[r * lda + rest] * b[q * depth + rest];
-        totals[r][q] += sum;
+        for (int64_t rest = p; rest < end; rest++) parts[q] += a[r * lda + rest] * b[q * depth + rest];
+        totals[r][q] += parts[q];
       }
+    }
   }
   for (int r = 0; r < ROWS; r++) std::copy_n(totals[r], COLUMNS, out + r * ldo);
 }
@@ -291,8 +366,12 @@ void Product(int64_t m, int64_t n, int64_t depth, Left a, const float *b, bool t
   if (!dots) return FewRows(rows, columns, depth, a, b + part.column, n, out, n);
   b += part.column * depth;
   int64_t i = 0;
-  for (; i + 3 <= rows; i += 3) DotRows<3>(columns, depth, a.at + i * a.row, a.row, b, out + i * n, n);
-  for (; i < rows; i++) DotRows<1>(columns, depth, a.at + i * a.row, a.row, b, out + i * n, n);
+  for (; i + DOT_ROWS <= rows; i += DOT_ROWS) DotRows<DOT_ROWS>(columns, depth, a.at + i * a.row, a.row, b, out + i * n, n);
+  const float *rest = a.at + i * a.row;
+  out += i * n;
+  if (rows - i == 3) DotRows<3>(columns, depth, rest, a.row, b, out, n);
+  else if (rows - i == 2) DotRows<2>(columns, depth, rest, a.row, b, out, n);
+  else if (rows - i == 1) DotRows<1>(columns, depth, rest, a.row, b, out, n);
 }
 
 // Parameters: the part's rows and columns; m, n, depth; whether a is [depth, m], b is [n, depth]; batch dimensions, their

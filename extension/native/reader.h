@@ -27,15 +27,16 @@ class Plan::Reader {
     for (int32_t i = 0; i < nodes; i++)
       if (!ReadNode() || beyond_) return false;
     const int32_t outputs = *next_++;
+    std::vector<int32_t> results(next_, next_ + outputs);
+    next_ += outputs;
+    for (const int32_t id : results) Settle(id);
     const int32_t end = static_cast<int32_t>(plan_.steps_.size());
-    std::vector<int32_t> results;
     for (int32_t i = 0; i < outputs; i++) {
-      results.push_back(*next_++);
-      Value &value = values_[Source(results.back())];
+      Value &value = values_[Source(results[i])];
       if (IsMissing(value)) return false;
       value.last = end;
       // It is written where it is wanted, if it isn't a part of another.
-      const Value &result = values_[results.back()];
+      const Value &result = values_[results[i]];
       if (value.root >= 0 || result.offset != 0 || !(result.shape.Count() == value.shape.Count())) continue;
       value.root = constantRoot_ + 2 + i;
       value.place = 0;
@@ -222,6 +223,7 @@ class Plan::Reader {
   void CopyInto(int32_t out, int64_t outOffset, const int64_t *outStrides, int32_t in, int64_t inOffset,
                 const int64_t *inStrides, const Shape &shape);
   void CopyWhole(int32_t out, int32_t in);
+  void Settle(int32_t id);
   void Fill(int32_t out, int32_t scalar);
   void Place();
   void Join();
@@ -246,6 +248,19 @@ inline void Plan::Reader::CopyInto(int32_t out, int64_t outOffset, const int64_t
   Add(kernels_.copy[Wide(type)], {{out, outOffset * size}, {in, inOffset * size}}, 1);
   Spend(count);
   Divide(s.sizes[0], 1, {s.strides[0][0] * size, s.strides[1][0] * size});
+}
+
+// Has transposed matrices copied, for a reader that is no product.
+inline void Plan::Reader::Settle(int32_t id) {
+  const Value value = values_[id];
+  if (value.turned < 0) return;
+  values_[id].turned = -1;
+  int64_t strides[MAX_RANK], dense[MAX_RANK];
+  for (int d = 0; d < value.shape.rank; d++) strides[d] = dense[d] = value.shape.Stride(d);
+  const int last = value.shape.rank - 1;
+  strides[last - 1] = 1;
+  strides[last] = value.shape.sizes[last - 1];
+  CopyInto(id, 0, dense, value.turned, 0, strides, value.shape);
 }
 
 // Copies a tensor that is then changed: in its own memory, where nothing else reads it.

@@ -37,8 +37,10 @@ export function uniform(size: number, from = 0, to = 1): Draw {
   return {
     kind: "uniform",
     size,
-    fill: (generator, out) =>
-      forEachChunk(generator, size, 1, (start, count) => spread(out, start, count, scale, low, high)),
+    fill: (generator, out) => {
+      if (generator.uniform(out, size, scale, low, high)) return;
+      forEachChunk(generator, size, 1, (start, count) => spread(out, start, count, scale, low, high));
+    },
     skip: (generator) => generator.skip(size),
   };
 }
@@ -108,9 +110,10 @@ export function normal(size: number, mean = 0, std = 1, contiguous = true): Draw
     fill: (generator, out) => {
       const mean32 = fround(mean);
       const std32 = fround(std);
-      forEachChunk(generator, size - rest, 1, (start, count) => {
-        for (let i = 0; i < count; i += BLOCK) boxMuller16(WORDS, i, out, start + i, mean32, std32);
-      });
+      if (!generator.normal(out, size - rest, mean32, std32))
+        forEachChunk(generator, size - rest, 1, (start, count) => {
+          for (let i = 0; i < count; i += BLOCK) boxMuller16(WORDS, i, out, start + i, mean32, std32);
+        });
       if (rest === 0) return;
       generator.skip(rest);
       generator.fillU32(WORDS, BLOCK);

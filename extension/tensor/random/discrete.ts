@@ -268,12 +268,23 @@ function fillByRace(
   const ratio = weights instanceof Float32Array ? new Float32Array(total) : new Float64Array(total);
   exponential(total).fill(generator, ratio);
   for (let i = 0; i < total; i++) ratio[i] = weights[i]! / ratio[i]!;
+  if (samples === 1) {
+    for (let row = 0; row < rows; row++) out[row] = firstLargest(ratio, row * categories, categories);
+    return;
+  }
   const order = Array.from({ length: categories }, (_, j) => j);
   for (let row = 0; row < rows; row++) {
     const at = row * categories;
     const ranked = order.toSorted((i, j) => ratio[at + j]! - ratio[at + i]!);
     for (let k = 0; k < samples; k++) out[row * samples + k] = ranked[k]!;
   }
+}
+
+/** Where the first of the largest numbers is. */
+function firstLargest(x: Weights, from: number, count: number): number {
+  let best = 0;
+  for (let i = 1; i < count; i++) if (x[from + i]! > x[from + best]!) best = i;
+  return best;
 }
 
 function refuse(reason: string): never {

@@ -1,5 +1,5 @@
 import { TensorError } from "../core/errors.ts";
-import { Mt19937, type Threshold } from "./mt19937.ts";
+import { DRAWN, Mt19937, type Threshold } from "./mt19937.ts";
 
 /** Seed of a generator that was never seeded: PyTorch's `default_rng_seed_val`. */
 export const DEFAULT_SEED = 67280421310721n;
@@ -147,6 +147,16 @@ export class Generator {
   /** Writes `count` decisions into `out`: see {@link Mt19937.decide}. */
   decide(out: Float32Array, count: number, threshold: Threshold): void {
     this.#engine.decide(out, count, threshold);
+  }
+
+  /** Writes uniform numbers if that is worth a call: see {@link Mt19937.drawn}. */
+  uniform(out: Float32Array, count: number, scale: number, low: number, high: number): boolean {
+    return this.#engine.drawn(DRAWN.uniform, out, count, scale, low, high);
+  }
+
+  /** Writes normal numbers likewise. */
+  normal(out: Float32Array, count: number, mean: number, std: number): boolean {
+    return this.#engine.drawn(DRAWN.normal, out, count, mean, std);
   }
 
   /** Passes over `count` 32-bit words. */

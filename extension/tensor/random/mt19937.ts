@@ -8,6 +8,35 @@ export interface Mt19937State {
   readonly fresh: boolean;
 }
 
+/** How words become numbers: the order is that of native/plan.h. */
+export const DRAWN = { nothing: 0, words: 1, decisions: 2, uniform: 3, normal: 4 } as const;
+
+/** What draws many numbers at once, equal to JavaScript's bit for bit. */
+export interface Drawer {
+  /** @returns how many of the words are used then */
+  drawRandom(
+    kind: number,
+    words: Int32Array,
+    used: number,
+    out: Float32Array | Uint32Array,
+    count: number,
+    parameters: Float64Array,
+  ): number;
+}
+
+let drawer: Drawer | undefined;
+
+/** Has another draw what is worth a call. */
+export function drawBy(other: Drawer | undefined): void {
+  drawer = other;
+}
+
+/** Numbers that are worth a call, which takes as long as drawing some 300 words in JavaScript. */
+const MIN_DRAWN = 512;
+
+const PARAMETERS = new Float64Array(3);
+const NOWHERE = new Uint32Array(0);
+
 /** Mersenne Twister MT19937, the engine of PyTorch's CPU generator: same words in the same order for the same seed. */
 export class Mt19937 {
   // Signed, so that every step stays in machine integers; a word's bits are what counts.
@@ -44,8 +73,30 @@ export class Mt19937 {
     return (BigInt(high) << 32n) | BigInt(this.nextU32());
   }
 
+  /**
+   * Writes `count` numbers to the start of `out`, if that is worth a call of the {@link Drawer}; else returns false. The
+   * parameters are of uniform numbers scale, least and excluded value; of normal ones, 16 at a time, mean and deviation.
+   */
+  drawn(
+    kind: (typeof DRAWN)[keyof typeof DRAWN],
+    out: Float32Array | Uint32Array,
+    count: number,
+    first = 0,
+    second = 0,
+    third = 0,
+  ): boolean {
+    if (drawer === undefined || count < MIN_DRAWN) return false;
+    PARAMETERS[0] = first;
+    PARAMETERS[1] = second;
+    PARAMETERS[2] = third;
+    this.#used = drawer.drawRandom(kind, this.#words, this.#used, out, count, PARAMETERS);
+    this.#fresh = false;
+    return true;
+  }
+
   /** Writes the next `count` words to the start of `out`; the quick way to draw many. */
   fillU32(out: Uint32Array, count: number): void {
+    if (this.drawn(DRAWN.words, out, count)) return;
     for (let done = 0; done < count;) {
       if (this.#used === N) this.#refill();
       const step = Math.min(count - done, N - this.#used);
@@ -60,6 +111,7 @@ export class Mt19937 {
    * else 0. The second word is worked out only where the first leaves the matter open, which it hardly ever does.
    */
   decide(out: Float32Array, count: number, threshold: Threshold): void {
+    if (this.drawn(DRAWN.decisions, out, count, threshold.high, threshold.low, threshold.one)) return;
     const words = this.#words;
     for (let done = 0; done < count;) {
       if (this.#used === N) this.#refill();
@@ -79,6 +131,7 @@ export class Mt19937 {
 
   /** Passes over `count` words: the state is then what drawing them would have left. */
   skip(count: number): void {
+    if (this.drawn(DRAWN.nothing, NOWHERE, count)) return;
     let left = count;
     while (left > 0) {
       if (this.#used === N) this.#refill();

@@ -135,8 +135,11 @@ export class Reached {
   ): [left: readonly GraphTensor[], loose: readonly GraphTensor[]] {
     const forward = forwardOf(computed);
     if (forward.size === 0) return [left, loose];
+    // Gradients of steps before this forward are made of nothing in it: a program that adds up those of many has long graphs.
+    let since = Infinity;
+    for (const node of forward) since = Math.min(since, madeAt(node));
     const shares = madeOf(({ ready, producer }) => {
-      if (ready || producer.kind !== "node") return false;
+      if (ready || producer.kind !== "node" || madeAt(producer) < since) return false;
       return forward.has(producer) || undefined;
     });
     for (const leaf of left) if (shares(leaf.ownGrad!.value)) this.#keep(leaf, leaf.ownGrad!);
@@ -281,6 +284,9 @@ const isPending = (gradient: GraphTensor | null): boolean => {
   const { value } = gradient;
   return !value.ready && value.producer.kind === "node";
 };
+
+/** When a node was recorded: after all that it is made of. */
+const madeAt = ({ outputs }: Node): number => outputs[0]?.made ?? Infinity;
 
 /** Nodes of the forward that values to be computed are made of, and which have gradients. */
 function forwardOf(values: Iterable<Value>): Set<Node> {

@@ -162,13 +162,26 @@ export function normalized(spec: IndexSpec): Place {
   }
   if (Array.isArray(spec) || ArrayBuffer.isView(spec)) return indicesOf(spec as readonly IndexList[]);
   if (typeof spec !== "string") return spec as number | boolean | Slice | null;
-  if (spec === "...") return spec;
-  const parts = spec.split(":").map((s) => s.trim());
+  return spec === "..." ? spec : sliceOf(spec);
+}
+
+/** Slices by their text, which loops write again and again. */
+const slices = new Map<string, Slice>();
+/** Slices remembered. Safe bound: some kilobytes. */
+const MOST_SLICES = 512;
+
+function sliceOf(text: string): Slice {
+  const known = slices.get(text);
+  if (known !== undefined) return known;
+  const parts = text.split(":").map((s) => s.trim());
   if (parts.length < 2 || parts.length > 3 || parts.some((s) => !/^([+-]?\d+)?$/.test(s))) {
-    throw new TensorError("index", `'${spec}' is no slice: expected 'start:stop:step', ':' or '...'`);
+    throw new TensorError("index", `'${text}' is no slice: expected 'start:stop:step', ':' or '...'`);
   }
   const [start, stop, step] = parts.map((s) => (s === "" ? null : Number(s)));
-  return new Slice(start, stop, step);
+  const slice = new Slice(start, stop, step);
+  if (slices.size === MOST_SLICES) slices.clear();
+  slices.set(text, slice);
+  return slice;
 }
 
 const flattened = (x: unknown): unknown[] =>
