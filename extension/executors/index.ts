@@ -9,6 +9,7 @@ import type { Device } from "../protocol/device.ts";
 import type { ExecutorInfo } from "../protocol/run.ts";
 import "../tensor/ops/table.ts";
 import { setExecutor, type Executor } from "../tensor/planning/barrier.ts";
+import { drawBy } from "../tensor/random/mt19937.ts";
 import type { Choice, Fallbacks } from "./choices.ts";
 import { TensorFlowExecutor } from "./tensorflow/executor.ts";
 import { TfjsExecutor } from "./tfjs/executor.ts";
@@ -39,6 +40,7 @@ export async function loadExecutor(device: Device): Promise<LoadedExecutor> {
   if (device === "native" || device === "auto") {
     try {
       const binding = loadNative();
+      drawBy(binding);
       return install(new TensorFlowExecutor(binding), {
         backend: "tensorflow",
         version: `TensorFlow ${binding.TF_Version}`,
@@ -48,6 +50,7 @@ export async function loadExecutor(device: Device): Promise<LoadedExecutor> {
       reason = error.message;
     }
   }
+  drawBy(undefined);
   const k = await import("@tensorflow/tfjs-core");
   // Without its own checks and advertisement: the op table has checked shapes already.
   k.enableProdMode();

@@ -4,7 +4,6 @@ import type { HostArray } from "../../tensor/core/dtype.ts";
 import type { Executor, Inspector, Plan } from "../../tensor/planning/barrier.ts";
 import type { Storage, Value } from "../../tensor/recording/graph.ts";
 import type { Choice, Fallbacks } from "../choices.ts";
-import { drawBy } from "../../tensor/random/mt19937.ts";
 import { runtime } from "../../tensor/recording/runtime.ts";
 import { isVague, translated } from "../errors.ts";
 import type { CompiledPlan } from "./compiledPlan.ts";
@@ -40,7 +39,6 @@ export class TensorFlowExecutor implements Executor {
   constructor(binding: NativeBinding, cores = availableParallelism(), gpu = false) {
     this.#binding = binding;
     this.#gpu = gpu;
-    drawBy(binding);
     this.#storages = new StorageMemory(binding, (program) => {
       if (this.#active?.writes(program) === true) this.flush();
     });

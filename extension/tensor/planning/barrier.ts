@@ -4,6 +4,7 @@ import type { GraphTensor, Node, Value } from "../recording/graph.ts";
 import { Tensor } from "../core/tensor.ts";
 import { Reached } from "../recording/gradients.ts";
 import { dataOfLeaf, requireExecutor } from "../recording/leaves.ts";
+import { movedWhenRead } from "../recording/onHost.ts";
 import { observe, runtime, withPolicy } from "../recording/runtime.ts";
 import { scope } from "../recording/scope.ts";
 import { released } from "../recording/trace.ts";
@@ -62,6 +63,7 @@ export function guard(value: Value, by: Guard): void {
 /** Computes a value of the graph now. */
 function computed(value: Value): HostArray {
   const by = guards.get(value);
+  if (by === undefined && value.read === undefined && movedWhenRead(value)) return value.data!;
   if (value.read === undefined) barrier(by === undefined ? [value] : [value, ...by.inputs]);
   // A barrier may leave it to be read: with the steps that wait.
   const data = value.data ?? value.read?.() ?? internal("a barrier left a value uncomputed");

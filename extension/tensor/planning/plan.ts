@@ -69,7 +69,8 @@ export function buildPlan(
   for (const v of lazy) visit(v);
   // A write is their last chance; before that, one output of a model is computed with the others, or with its gradients.
   const last = assigns.length > 0 || lazy.length > 0;
-  for (const v of held) if (last || shares(v, base)) visit(v);
+  const apart = new Set<Node>();
+  for (const v of held) if (last || shares(v, base, apart)) visit(v);
   for (const v of requested) fetches.add(v);
   code.word(fetches.size);
   for (const v of fetches) refer(v, base, given);
@@ -100,8 +101,18 @@ function refer(value: Value, base: number, given: ReadonlySet<Node>): void {
   } else code.word(base - value.planned);
 }
 
-/** Whether a value is made of what is computed anyway. */
-function shares({ producer }: Value, base: number): boolean {
-  if (producer.kind !== "node") return false;
-  return producer.inputs.some((v) => !v.ready && v.producer.kind === "node" && v.producer.planned > base);
+/**
+ * Whether a value is made of what is computed anyway.
+ * @param apart nodes that were found not to be, to which others are added
+ */
+function shares(value: Value, base: number, apart: Set<Node>): boolean {
+  const stack = [value];
+  for (let one = stack.pop(); one !== undefined; one = stack.pop()) {
+    const { ready, producer } = one;
+    if (ready || producer.kind !== "node" || apart.has(producer)) continue;
+    if (producer.planned > base) return true;
+    apart.add(producer);
+    stack.push(...producer.inputs);
+  }
+  return false;
 }

@@ -18,15 +18,54 @@ const MOST = 65_536;
  */
 export function movesOnHost<A extends object>(op: Op<A>, inputs: readonly Tensor[]): boolean {
   if (op.moves !== true || scope.depth > 0) return false;
-  const { executor, inspector, policy } = runtime;
-  if (executor === undefined || inspector !== undefined || policy.compileAtOnce) return false;
-  if (scope.onNode !== undefined) return false;
+  if (!isAllowed() || scope.onNode !== undefined) return false;
   for (const t of inputs) {
     if (t.edge !== undefined || t.storage !== undefined) return false;
-    const { value } = t;
-    const { data } = value;
-    if (data === undefined || data instanceof Float64Array || value.producer.kind === "state") return false;
+    if (t.value.producer.kind === "state") return false;
   }
+  for (const t of inputs) {
+    const data = dataAtHand(t.value);
+    if (data === undefined || data instanceof Float64Array) return false;
+  }
+  return true;
+}
+
+/**
+ * Values that are on the host, or can be there at once: those that only move others, and small draws. What is made of a random
+ * index then stays on the host, too. In a training, draws are inputs of its graph.
+ */
+export function dataAtHand(value: Value): HostArray | undefined {
+  const { data, producer } = value;
+  if (data !== undefined) return data;
+  if (producer.kind === "node") return movedWhenRead(value) ? value.data : undefined;
+  if (producer.kind !== "random" || numel(value.shape) > MOST || !isAllowed()) return undefined;
+  return (value.data = producer.draw.values());
+}
+
+/** Whether values may be computed on the host: not beside a training's graph, nor where an inspector is shown each op. */
+function isAllowed(): boolean {
+  const { executor, inspector, policy } = runtime;
+  return executor !== undefined && inspector === undefined && !policy.compileAtOnce;
+}
+
+/** Ops in a row at most that are computed when the last one's output is read. Safe bound. */
+const MOST_MOVES = 8;
+
+/** Computes a value on the host that is made of elements there, such as one row of a result: whether it could. */
+export function movedWhenRead(value: Value, most = MOST_MOVES): boolean {
+  const { producer, ready } = value;
+  if (ready || producer.kind !== "node" || producer.op.moves !== true || most === 0) return false;
+  if (producer.outputs.length !== 1 || !isAllowed()) return false;
+  const { inputs, op, attributes } = producer;
+  for (const input of inputs) {
+    if (input.data === undefined && (input.ready || !movedWhenRead(input, most - 1))) return false;
+    if (input.data instanceof Float64Array) return false;
+  }
+  const moved = movedOnHost(op, inputs, value, attributes);
+  if (moved === undefined) return false;
+  value.data = moved.data;
+  // Inside a forward, what is read there may still be exported as it was recorded.
+  if (scope.depth === 0) value.settle();
   return true;
 }
 

@@ -1,6 +1,7 @@
 // Which of the four ways a plan takes in a program's own loop, and when it changes.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/executor.ts";
+import type { NativeBinding } from "../../../extension/native/binding.ts";
 import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
@@ -63,6 +64,102 @@ describe.skipIf(!available)("plans of a program's own loop", () => {
     expect(counters.small - before.small).toBe(8);
     expect(counters.interpreted).toBe(before.interpreted);
     expect(counters.compiled).toBe(before.compiled);
+  });
+
+  /** How many plans `body` reads, and how many it runs. */
+  function plansOf(body: () => void): { read: number; run: number } {
+    const binding = loadNative();
+    let read = 0;
+    const openPlan: NativeBinding["openPlan"] = (...args) => {
+      read++;
+      return binding.openPlan(...args);
+    };
+    const watched = new TensorFlowExecutor(Object.create(binding, { openPlan: { value: openPlan } }), 2);
+    setExecutor(watched);
+    try {
+      body();
+    } finally {
+      setExecutor(executor);
+    }
+    expect(watched.counters.interpreted).toBe(0);
+    return { read, run: watched.counters.small };
+  }
+
+  test("a position that changes is an input of one plan", () => {
+    const w = new nn.Parameter(
+      torch
+        .tensor([...Array(12).keys()])
+        .float()
+        .view(3, 4),
+    );
+    const columns: unknown[] = [];
+    const plans = plansOf(() => {
+      for (let i = 0; i < 4; i++) columns.push(w.index(":", torch.tensor(i)).mul(2).tolist());
+    });
+    expect(columns).toEqual([0, 1, 2, 3].map((i) => [2 * i, 2 * i + 8, 2 * i + 16]));
+    // Two at most: the first may compute what the test before has left.
+    expect(plans.read).toBeLessThan(3);
+    expect(plans.run).toBe(4);
+  });
+
+  test("rows of a result that was read are taken from it on the host", () => {
+    const w = new nn.Parameter(
+      torch
+        .tensor([
+          [1, 2],
+          [3, 4],
+          [5, 6],
+        ])
+        .float(),
+    );
+    let rows: unknown[] = [];
+    const plans = plansOf(() => {
+      const doubled = [...w.detach().mul(2)];
+      rows = doubled.map((row) => row.tolist());
+    });
+    expect(rows).toEqual([
+      [2, 4],
+      [6, 8],
+      [10, 12],
+    ]);
+    expect(plans.run).toBeLessThanOrEqual(2);
+  });
+
+  test("outputs of one forward are computed together, however much lies between", () => {
+    class Heads extends nn.Module {
+      body = new nn.Linear(2, 3);
+      value = new nn.Linear(3, 1);
+
+      forward(x: Tensor): [Tensor, Tensor] {
+        const h = this.body(x).relu();
+        return [h.softmax(-1), this.value(h).tanh().squeeze(1)];
+      }
+    }
+    const model = new Heads();
+    const plans = plansOf(() =>
+      torch.noGrad(() => {
+        const [policy, value] = model(torch.ones(1, 2));
+        expect(policy.sum().item()).toBeCloseTo(1, 5);
+        expect(Math.abs(value.item())).toBeLessThan(1);
+      }),
+    );
+    expect(plans.run).toBe(1);
+  });
+
+  test("a sequence that grows by a drawn token stays on the host", () => {
+    torch.manualSeed(3);
+    const w = new nn.Parameter(torch.randn(5, 5));
+    let tokens = torch.tensor([[0, 1, 2]]);
+    const plans = plansOf(() =>
+      torch.noGrad(() => {
+        for (let i = 0; i < 6; i++) {
+          const probs = w.index(tokens.index(0, "-2:")).mean(0, true).softmax(-1);
+          tokens = torch.cat([tokens, torch.multinomial(probs, 1)], 1);
+        }
+      }),
+    );
+    expect(tokens.shape).toEqual(torch.Size([1, 9]));
+    expect(plans).toEqual({ read: 1, run: 6 });
   });
 
   test("a buffer that data takes the place of in each step leaves no tensors behind", () => {

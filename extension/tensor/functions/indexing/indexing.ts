@@ -1,5 +1,6 @@
 // Indexing: `x.index(0, "1:3", "...", null, mask)` is PyTorch's `x[0, 1:3, ..., None, mask]`.
 import { apply } from "../../recording/apply.ts";
+import { dataAtHand } from "../../recording/onHost.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as elementwise from "../../ops/elementwise/elementwise.ts";
 import { indexSelect as selectRows, rowsUpdate, indexAdd } from "../../ops/movement/indexing.ts";
@@ -175,8 +176,8 @@ function common(indices: readonly Tensor[]): Shape {
 
 /** An index with negative positions counted from the end; `dim` counts indices, as PyTorch does. Values that are there are checked now, others when computed. */
 function wrapped(t: Tensor, size: number, dim: number): Tensor {
-  const { data } = t.value;
-  if (data === undefined || t.storage !== undefined) {
+  const data = t.storage === undefined ? dataAtHand(t.value) : undefined;
+  if (data === undefined) {
     const negative = call(elementwise.lt, t, constant(0, "int64"));
     const above = call(elementwise.add, t, constant(size, "int64"));
     return call(elementwise.where, negative, above, t);

@@ -62,7 +62,8 @@ const NO_TENSORS: Parsed["tensors"] = new Map();
 export function parse(input: Tensor, given: readonly IndexSpec[]): Parsed {
   const simple = atNumbers(input.shape, given);
   if (simple !== undefined) return simple;
-  const specs = given.map(normalized);
+  const moves = input.value.data !== undefined && input.storage === undefined;
+  const specs = given.map((spec) => normalized(spec, moves));
   const used = specs.reduce<number>((n, s) => n + dimensionsOf(s), 0);
   if (used > input.ndim) {
     throw new TensorError("index", `too many indices for tensor of dimension ${input.ndim}`);
@@ -150,14 +151,19 @@ function condition(spec: Place): Tensor | undefined {
   return fromHost(new Int32Array(spec ? 1 : 0), [spec ? 1 : 0], "int64");
 }
 
-export function normalized(spec: IndexSpec): Place {
+/**
+ * What a place of an index stands for.
+ * @param moves whether the elements are on the host, where a number selects. Elsewhere it would be part of the graph, which
+ *   would then be another for each number.
+ */
+export function normalized(spec: IndexSpec, moves = true): Place {
   if (spec instanceof Tensor) {
     if (spec.dtype === "float32") {
       throw new TensorError("index", "tensors used as indices must be long, int, byte or bool tensors");
     }
     const { data } = spec.value;
     // As in PyTorch, an integer without dimensions selects.
-    const selects = spec.ndim === 0 && spec.dtype === "int64" && data !== undefined;
+    const selects = moves && spec.ndim === 0 && spec.dtype === "int64" && data !== undefined;
     return selects && spec.storage === undefined ? data[0]! : spec;
   }
   if (Array.isArray(spec) || ArrayBuffer.isView(spec)) return indicesOf(spec as readonly IndexList[]);
