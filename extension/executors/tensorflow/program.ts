@@ -196,14 +196,8 @@ export class Program {
   #start(ids: readonly number[], initial: readonly number[] = []): () => FinishedCall {
     this.#idle();
     const first = initial.length === 0 ? [] : [[initial, this.#initFeeds, this.#initFetch] as const];
-    const call = this.#binding.startGraph(
-      this.#session,
-      ids,
-      this.#feedNames,
-      this.#fetchNames,
-      this.#alone,
-      ...first,
-    );
+    const names = [this.#feedNames, this.#fetchNames] as const;
+    const call = this.#binding.startGraph(this.#session, ids, ...names, this.#alone, ...first);
     this.#running = true;
     return () => {
       this.#running = false;
@@ -219,8 +213,7 @@ export class Program {
     const zeros = ({ shape, dtype }: Pick<Value, "shape" | "dtype">): number =>
       upload(this.#binding, allocate(dtype, numel(shape)), shape, dtype);
     const initial = this.#variables.map(({ storage }) => zeros(storage));
-    const ids: number[] = [];
-    if (this.#room !== undefined) ids.push(this.#binding.createTensor([], DATA_TYPE.int64, Int32Array.of(0)));
+    const ids = this.#room === undefined ? [] : [zeros({ shape: [], dtype: "int64" })];
     for (const { leaf, stacked } of this.feeds) {
       const { shape, dtype } = plan.leaves[leaf]!;
       ids.push(zeros({ shape: stacked ? [this.#room!, ...shape] : shape, dtype }));

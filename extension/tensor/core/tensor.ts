@@ -14,35 +14,8 @@ import { runtime } from "../recording/runtime.ts";
 import { scope, withGradients } from "../recording/scope.ts";
 import { numel, sameShape, strides, type Shape } from "./shape.ts";
 import { isSize, sizeOf } from "./size.ts";
+import type { Memory, View } from "./view.ts";
 import { checkData, checkGradient, checkWrite, leafWritten, outOfRange } from "./writeChecks.ts";
-
-/** How a view is made from its base and written back to it, so that in-place writes reach all who share memory. */
-export interface View {
-  readonly base: Tensor;
-  /** Whether gradients were recorded where the view was made: then they are whenever it follows its base. */
-  readonly gradients: boolean;
-  /** A view through `detach()`: writes to it are no business of autograd's. */
-  readonly detached: boolean;
-  /** Whether the view is all of its base, in the base's shape. */
-  readonly whole?: boolean;
-  /** Whether the view has a gradient of its own, which doesn't change when it follows its base. */
-  readonly computed?: boolean;
-  forward(base: Tensor): Tensor;
-  /** The base's new value when the view's becomes `view`. */
-  scatter(base: Tensor, view: Tensor): Tensor;
-  /** Steps in PyTorch's memory, given those of the base: they decide what can be a view of this view. */
-  strides(base: readonly number[]): readonly number[];
-}
-
-/**
- * The memory that the views of a tensor share. Assigning `data` gives the tensor other memory: its views keep the old
- * one, which `owner` holds from then on.
- */
-interface Memory {
-  owner?: Tensor;
-  /** `writes` of the tensor when its memory was taken. */
-  writes?: number;
-}
 
 /**
  * A multi-dimensional array whose value is computed when it is needed: PyTorch's tensor, with the methods of `torch.Tensor` in
@@ -59,12 +32,12 @@ export class Tensor implements GraphTensor {
   moved: (() => void) | undefined;
   private gradient: Tensor | null = null;
   private current: Value;
-  private shared: View | undefined;
+  private shared: View<Tensor> | undefined;
   private steps: readonly number[] | undefined;
   /** Made with the first view of this tensor. */
-  private memory: Memory | undefined;
+  private memory: Memory<Tensor> | undefined;
   /** Memory of the base that this view is of. */
-  private viewed: Memory | undefined;
+  private viewed: Memory<Tensor> | undefined;
   private seen = 0;
   private wantsGrad = false;
 
@@ -192,7 +165,7 @@ export class Tensor implements GraphTensor {
    * tensor shares memory with that, or else it would hold on to the graph, and each step of a program to the one before.
    * @param alias describes a view of all of a tensor, without gradient
    */
-  memoryWithoutGraph(alias: (base: Tensor) => View): Tensor {
+  memoryWithoutGraph(alias: (base: Tensor) => View<Tensor>): Tensor {
     if (this.gradientEdge()?.node === undefined || this.storage !== undefined) return this;
     const view = this.shared && this.currentView();
     if (view?.detached === true) return view.base.memoryWithoutGraph(alias);
@@ -203,7 +176,7 @@ export class Tensor implements GraphTensor {
       return holder;
     }
     const base = view.base.memoryWithoutGraph(alias);
-    const same = Object.create(Object.getPrototypeOf(view) as object) as View;
+    const same = Object.create(Object.getPrototypeOf(view) as object) as View<Tensor>;
     return holder.share(Object.assign(same, view, { base, gradients: false }));
   }
 
@@ -220,7 +193,7 @@ export class Tensor implements GraphTensor {
   }
 
   /** @internal Makes this tensor share memory with `view.base`. */
-  share(view: View): this {
+  share(view: View<Tensor>): this {
     this.shared = view;
     this.viewed = view.base.memory ??= {};
     this.seen = view.base.currentWrites();
@@ -234,7 +207,7 @@ export class Tensor implements GraphTensor {
    * @param alias describes a view of all of a tensor, without gradient
    * @throws TensorError "data set to a tensor that requires gradients must be floating point or complex dtype"
    */
-  takeData(other: Tensor, former: (current: Value) => Tensor, alias: (base: Tensor) => View): void {
+  takeData(other: Tensor, former: (current: Value) => Tensor, alias: (base: Tensor) => View<Tensor>): void {
     let source = other;
     while (source.shared?.whole === true) source = source.currentView().base;
     if (source === this) return;
@@ -264,13 +237,13 @@ export class Tensor implements GraphTensor {
   }
 
   /** The view that this tensor is; its base is the tensor that has the memory now. */
-  private currentView(): View {
+  private currentView(): View<Tensor> {
     const view = this.shared!;
     const { owner: base, writes } = this.viewed!;
     if (base === undefined) return view;
     this.seen = this.seen === writes ? base.writes : -1;
     this.viewed = base.memory ??= {};
-    const moved = Object.create(Object.getPrototypeOf(view) as object) as View;
+    const moved = Object.create(Object.getPrototypeOf(view) as object) as View<Tensor>;
     return (this.shared = Object.assign(moved, view, { base }));
   }
 

@@ -8,11 +8,12 @@ import { slice, sliceUpdate } from "../../ops/movement/slicing.ts";
 import { observe } from "../../recording/runtime.ts";
 import { scope } from "../../recording/scope.ts";
 import { sameShape, strides, type Shape } from "../../core/shape.ts";
-import { Tensor, type View } from "../../core/tensor.ts";
+import { Tensor } from "../../core/tensor.ts";
+import type { View } from "../../core/view.ts";
 import { constant } from "../pointwise/operands.ts";
 import { call } from "../../ops/expressions.ts";
 
-abstract class BasicView implements View {
+abstract class BasicView implements View<Tensor> {
   readonly gradients = scope.gradients;
   readonly detached: boolean = false;
   readonly base: Tensor;

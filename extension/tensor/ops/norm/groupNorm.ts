@@ -2,7 +2,7 @@ import { apply, applyAll } from "../../recording/apply.ts";
 import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
 import { reduceNode, reshapeNode, T } from "../../lowering/nodes.ts";
 import { ints, TRAINING_ONLY } from "../../lowering/onnx.ts";
-import { defineOp, type Meta, type Op } from "../../recording/op.ts";
+import { defineOp, type BatchContext, type Meta, type Op } from "../../recording/op.ts";
 import type { PartRule } from "../../planning/parts.ts";
 import { numel, type Shape } from "../../core/shape.ts";
 import { scope } from "../../recording/scope.ts";
@@ -50,6 +50,17 @@ const imagewise =
     };
   };
 
+/** Samples become groups of channels: see {@link merging}. */
+const channelwise =
+  (inputs: readonly number[], outputs: readonly number[]) =>
+  (c: BatchContext<GroupNorm>): readonly Tensor[] =>
+    c
+      .applyAll(
+        c.inputs.map((_, i) => c.merged(c.whole(i), inputs[i]!)),
+        { ...c.attributes, groups: c.attributes.groups * c.size },
+      )
+      .map((y, i) => c.parted(y, outputs[i]!));
+
 /**
  * Groups of channels of each sample normalised by their mean and biased variance, then times `weight` plus `bias` of the
  * channels. Inputs x [N, C, *] of 3 to 5 dimensions, weight, bias; outputs y, and for the gradient the groups' means and
@@ -59,6 +70,11 @@ export const groupNorm: Op<GroupNorm> = defineOp<GroupNorm>({
   name: "groupNorm",
   gradName: "NativeGroupNormBackward0",
   layout: { images: [0], output: true },
+  batch(c) {
+    if (c.batched[1] || c.batched[2]) return channelwise([1, 0, 0], [1, 1, 1])(c);
+    const [x, weight, bias] = c.inputs;
+    return c.applyAll([c.merged(x!, 0), weight!, bias!]).map((y) => c.parted(y, 0));
+  },
   infer([x], { groups }) {
     const each: Meta = { shape: [x!.shape[0]!, groups], dtype: "float32" };
     return [x!, each, each];
@@ -122,6 +138,7 @@ export const groupNorm: Op<GroupNorm> = defineOp<GroupNorm>({
 export const groupNormGrad: Op<GroupNorm> = defineOp<GroupNorm>({
   name: "groupNormGrad",
   layout: { images: [0, 1], output: true },
+  batch: channelwise([1, 1, 0, 1, 1], [1, 0, 0]),
   infer: ([, x, weight]) => [x!, weight!, weight!],
   gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
   onnx: TRAINING_ONLY,

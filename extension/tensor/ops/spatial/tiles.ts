@@ -4,6 +4,7 @@ import { apply } from "../../recording/apply.ts";
 import { attr, vector, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
 import { INDEX, reshapeNode } from "../../lowering/nodes.ts";
 import { number } from "../../lowering/onnx.ts";
+import { merging } from "../../recording/batchRules.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
 import { imagewise } from "../../planning/parts.ts";
 import { numel, type Shape } from "../../core/shape.ts";
@@ -39,6 +40,7 @@ const withLength = (shape: Shape, d: number, length: number): number[] =>
 export const tileSum: Op<Tiles> = defineOp<Tiles>({
   name: "tileSum",
   layout: { images: [0], output: true },
+  batch: merging([0], [0]),
   infer: ([x], { tile }) => ({
     shape: x!.shape.map((n, d) => (d < 2 ? n : n / tile[d - 2]!)),
     dtype: "float32",
@@ -65,6 +67,7 @@ export const tileSum: Op<Tiles> = defineOp<Tiles>({
 export const tileCopies: Op<Tiles> = defineOp<Tiles>({
   name: "tileCopies",
   layout: { images: [0], output: true },
+  batch: merging([0], [0]),
   infer: ([x], { tile }) => ({
     shape: x!.shape.map((n, d) => (d < 2 ? n : n * tile[d - 2]!)),
     dtype: x!.dtype,

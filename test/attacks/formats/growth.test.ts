@@ -3,8 +3,8 @@
 import { crc32, deflateSync } from "node:zlib";
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
-import { craft } from "../fuzz/archive.ts";
-import { fuzz } from "../fuzz/fuzz.ts";
+import { craft } from "../../fuzz/archive.ts";
+import { fuzz } from "../../fuzz/fuzz.ts";
 import { useReaders, type Outcome, type Reader } from "./readers.ts";
 
 const { read, write } = useReaders();

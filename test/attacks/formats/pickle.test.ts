@@ -1,6 +1,6 @@
 // Files of torch.save whose structure is small and whose reading would not be. Each is read in a process of its own.
 import { describe, expect, it } from "vitest";
-import { craft } from "../fuzz/archive.ts";
+import { craft } from "../../fuzz/archive.ts";
 import { useReaders, type Reader } from "./readers.ts";
 
 const { read, accepted: readsWhole, write } = useReaders({ milliseconds: 4000, megabytes: 400 });

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { inRoot } from "../../scripts/project.mjs";
+import { inRoot } from "../../../scripts/project.mjs";
 import { useReaders, type Reader } from "./readers.ts";
 
 const { folder, write, refusal, accepted, read } = useReaders({ milliseconds: 4000, megabytes: 700 });

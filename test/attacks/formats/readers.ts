@@ -1,8 +1,8 @@
 import fs from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, expect } from "vitest";
-import { type Limits, type Outcome, type Reader, ReaderProcess } from "../fuzz/readerProcess.ts";
-import { useFolder } from "../folders.ts";
+import { type Limits, type Outcome, type Reader, ReaderProcess } from "../../fuzz/readerProcess.ts";
+import { useFolder } from "../../folders.ts";
 
 export type { Outcome, Reader };
 

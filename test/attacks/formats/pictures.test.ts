@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { crc32, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import * as v from "valibot";
-import { TensorView } from "../../extension/protocol/evaluation.ts";
-import { readPicture } from "../../extension/supervisor/runs/evaluationFiles.ts";
+import { TensorView } from "../../../extension/protocol/evaluation.ts";
+import { readPicture } from "../../../extension/supervisor/runs/evaluationFiles.ts";
 import { useReaders } from "./readers.ts";
 
 const { folder, write, refusal, accepted, read } = useReaders({ milliseconds: 4000, megabytes: 700 });
