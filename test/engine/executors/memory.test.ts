@@ -15,9 +15,12 @@ const MEGABYTE = 2 ** 20;
 /** More elements than an array that is kept to compare the next input with. */
 const [ROWS, COLUMNS] = [512, 256];
 
-/** Megabytes of arrays that are held after a step: the least of several, since the stack may still point to some. */
+/**
+ * Megabytes of arrays that are held after a step: the least of several, since the stack may still point to some, and up to
+ * eight losses wait to be computed.
+ */
 function held(step: () => void): number {
-  const found = Array.from({ length: 4 }, () => {
+  const found = Array.from({ length: 10 }, () => {
     step();
     collectGarbage();
     return process.memoryUsage().arrayBuffers / MEGABYTE;

@@ -83,16 +83,16 @@ export const convolving =
     };
     const metas = [...c.signature.inputs, ...c.signature.outputs];
     const groups = groupsOf(metas[images]!.shape[1]!, metas[filters]!.shape);
-    if (c.batched[0] && c.batched[1]) {
-      const found = groups === 1 && dilation === undefined ? both?.(c) : undefined;
-      return (
-        found ?? merged([c.merged(c.inputs[0]!, grouped[0]), c.merged(c.inputs[1]!, grouped[1])], grouped[2])
-      );
-    }
+    const apart = (): Tensor => {
+      const [a, b, out] = grouped;
+      return merged([c.merged(c.whole(0), a), c.merged(c.whole(1), b)], out);
+    };
+    if (c.batched[0] && c.batched[1])
+      return (groups === 1 && dilation === undefined ? both?.(c) : undefined) ?? apart();
     const own = c.batched[0] ? 0 : 1;
     const [dim, out] = merges[own];
     // Channels of a group must stay together.
-    if (groups > 1 && (dim !== 0 || out !== 0)) return undefined;
+    if (groups > 1 && (dim !== 0 || out !== 0)) return apart();
     return merged(
       c.inputs.map((x, i) => (i === own ? c.merged(x, dim) : x)),
       out,
