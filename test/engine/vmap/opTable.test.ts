@@ -155,13 +155,6 @@ function nodesOf(op: OpRecord<object>, sample: Sample, batched: readonly boolean
   return count;
 }
 
-/** Inputs that are batched where an op is applied sample by sample though it has a rule, and why. */
-const ONE_BY_ONE: Readonly<Record<string, string>> = {
-  conv3d: "volumes and filters",
-  conv3dInputGrad: "gradients and filters",
-  conv3dWeightGrad: "gradients and volumes",
-};
-
 onEachEngine((engine) => {
   describe("vmap of each op", () => {
     it.each(ops.map((op) => [op.name, op] as const))("%s", (name, op) => {
@@ -175,7 +168,7 @@ onEachEngine((engine) => {
 
     it.runIf(engine === "wasm")("records as many nodes for 3 samples as for 6", () => {
       for (const op of ops) {
-        if (typeof op.batch !== "function" || op.name in ONE_BY_ONE) continue;
+        if (typeof op.batch !== "function") continue;
         for (const sample of chosen(op.name))
           for (const batched of combinations(sample.inputs.length)) {
             const [few, many] = [3, 6].map((size) => nodesOf(op, sample, batched, size));
