@@ -2,7 +2,7 @@ import type { OnnxNode } from "../../tensor/lowering/onnx.ts";
 import { broadcastShapes, numel, range, sameShape, strides, type Shape } from "../../tensor/core/shape.ts";
 import { axisOf, epsilonOf, int, ints, known, type Rule } from "./typescriptNodes.ts";
 import { literal, type Numbers, type TypeScriptWriter } from "./typescriptWriter.ts";
-import { convolution, maxPool, padded, transposedConvolution } from "./typescriptWindows.ts";
+import { convolution, padded, pooling, repeated, transposedConvolution } from "./typescriptWindows.ts";
 import { gru, lstm, rnn } from "./typescriptSequences.ts";
 
 /** Element by element; inputs broadcast, and single numbers are written where they are used. */
@@ -236,6 +236,20 @@ const layerNorm: Rule = (w, [x, scale, bias], node) => {
   return bias === undefined ? scaled : infix("+")(w, [scaled[0], bias], node);
 };
 
+/** The scale is 1 and the bias 0: what is learned are nodes of their own. */
+const instanceNorm: Rule = (w, [x], node) => {
+  const unit = `(row) => ${w.helper("normalized")}(row, ${literal(epsilonOf(node))})`;
+  return [w.call("eachRow", x!.shape, x!, numel(x!.shape.slice(2)), unit)];
+};
+
+/** How the windows of a convolution or pooling lie. */
+const layoutOf = (node: OnnxNode) => ({
+  stride: ints(node, "strides")!,
+  pads: ints(node, "pads") ?? ints(node, "strides")!.flatMap(() => [0, 0]),
+  dilation: ints(node, "dilations"),
+  groups: int(node, "group", 1),
+});
+
 const batchNorm: Rule = (w, [x, scale, bias, mean, variance], node) => {
   const epsilon = epsilonOf(node);
   const [g, b, m, v] = [scale, bias, mean, variance].map(known);
@@ -318,7 +332,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
   Cast: cast,
   Identity: reshaped((x) => x.shape),
   Reshape: reshaped((x, [, to]) => {
-    const sizes = known(to)!;
+    // 0 stands for the size that is there.
+    const sizes = known(to)!.map((n, d) => (n === 0 ? x.shape[d]! : n));
     const rest = numel(x.shape) / sizes.filter((n) => n !== -1).reduce((n, size) => n * size, 1);
     return sizes.map((size) => (size === -1 ? rest : size));
   }),
@@ -347,17 +362,19 @@ export const RULES: Readonly<Record<string, Rule>> = {
   GatherElements: gatherElements,
   MatMul: (w, [x, y]) => [product(w, x!, y!)],
   Gemm: gemm,
-  Conv: (w, [x, weight], node) => [convolution(w, x!, weight!, ints(node, "strides")!, ints(node, "pads")!)],
+  Conv: (w, [x, weight], node) => [convolution(w, x!, weight!, layoutOf(node))],
   ConvTranspose: (w, [x, weight], node) => [
     transposedConvolution(w, x!, weight!, {
-      stride: ints(node, "strides")!,
-      pads: ints(node, "pads")!,
+      ...layoutOf(node),
       after: ints(node, "output_padding")!,
     }),
   ],
-  MaxPool: (w, [x], node) => [
-    maxPool(w, x!, ints(node, "kernel_shape")!, ints(node, "strides")!, ints(node, "pads")!),
+  MaxPool: (w, [x], node) => [pooling(w, x!, "max", ints(node, "kernel_shape")!, layoutOf(node))],
+  AveragePool: (w, [x], node) => [pooling(w, x!, "mean", ints(node, "kernel_shape")!, layoutOf(node))],
+  Resize: (w, [x, , scales]) => [
+    repeated(w, x!, known(scales) ?? w.refuse("its scales are computed on the way")),
   ],
+  InstanceNormalization: instanceNorm,
   ReduceSum: reduction("sum"),
   ReduceMean: reduction("mean"),
   ReduceMax: reduction("max"),

@@ -19,7 +19,7 @@ import { formatShape, numel, range } from "../../../tensor/core/shape.ts";
 import { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
 import { py } from "../../module/repr.ts";
-import { byGroups } from "./normalization.ts";
+import { byGroups } from "./byGroups.ts";
 
 type Optional = Tensor | null;
 

@@ -15,13 +15,11 @@ import { add, div, maximum, mul, rsqrt } from "../../../tensor/ops/elementwise/e
 import { layerNorm as layerNormOp } from "../../../tensor/ops/norm/layerNorm.ts";
 import { mean } from "../../../tensor/ops/reduction/reduction.ts";
 import { formatShape, numel, range, sameShape, type Shape } from "../../../tensor/core/shape.ts";
-import { fillValue } from "../../../tensor/recording/graph.ts";
-import { groupNorm as groupNormOp } from "../../../tensor/ops/norm/groupNorm.ts";
-import { Tensor } from "../../../tensor/core/tensor.ts";
+import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../../arguments.ts";
-import { perChannel } from "../vision/affine.ts";
 import { avgPool2d } from "../pooling/averagePooling.ts";
 import { pad } from "../vision/pad.ts";
+import { byGroups } from "./byGroups.ts";
 
 type Optional = Tensor | null;
 
@@ -178,23 +176,6 @@ export function groupNorm(input: Tensor, numGroups: number, ...rest: unknown[]):
     return named(byGroups(input, numGroups, weight, bias, eps), "NativeGroupNormBackward0");
   });
 }
-
-/** [N, C, *] with groups of the channels of each sample normalised, times a weight and plus a bias per channel. */
-export function byGroups(x: Tensor, groups: number, weight: Optional, bias: Optional, eps: number): Tensor {
-  const { shape, ndim } = x;
-  // Kernels are made for sequences, images and volumes.
-  if (ndim < 3 || ndim > 5) {
-    const count = shape[0]! * groups;
-    const rows = reshaped(x, [count, x.numel() / count]);
-    return perChannel(reshaped(applyAll(layerNormOp, [rows], { eps })[0]!, shape), weight, bias);
-  }
-  const factor = weight ?? filled(1, shape[1]!);
-  const offset = bias ?? filled(0, shape[1]!);
-  const learned = Number(weight !== null) + Number(bias !== null);
-  return applyAll(groupNormOp, [x, factor, offset], { groups, eps, learned })[0]!;
-}
-
-const filled = (value: number, length: number): Tensor => new Tensor(fillValue(value, [length], "float32"));
 
 function checkGroups({ shape, ndim }: Tensor, groups: number): void {
   if (ndim < 2) {
