@@ -17,6 +17,7 @@ import {
   type Optional,
   type SampleShape,
   type Validate,
+  readNow,
 } from "./helpers.ts";
 import { OfProbabilities, oneOf, PROBABILITIES, type ProbabilityArguments } from "./ofProbabilities.ts";
 
@@ -74,9 +75,9 @@ export class Bernoulli extends OfOneProbability {
     return noGrad(() =>
       this.guarded(() => {
         const probs = spread(this.probs, shape);
-        const sample = bernoulli(probs);
+        readNow(probs);
         this.validateParameters({ probs });
-        return sample;
+        return bernoulli(probs);
       }),
     );
   }

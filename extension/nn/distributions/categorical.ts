@@ -19,6 +19,7 @@ import {
   type Optional,
   type SampleShape,
   type Validate,
+  readNow,
 } from "./helpers.ts";
 import { OfProbabilities, oneOf, PROBABILITIES } from "./ofProbabilities.ts";
 
@@ -89,8 +90,9 @@ export class Categorical extends OfProbabilities {
     return noGrad(() =>
       composed(() => {
         const weights = this.probs.reshape([-1, this.numEvents]);
-        const samples = multinomial(weights, numel(sizes), { replacement: true });
+        readNow(weights);
         this.validateParameters({ probs: knownValues(weights) ?? null });
+        const samples = multinomial(weights, numel(sizes), { replacement: true });
         return samples.t().reshape([...sizes, ...this.batchShape]);
       }),
     );

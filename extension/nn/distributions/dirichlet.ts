@@ -9,7 +9,7 @@ import { bind, REQUIRED } from "../arguments.ts";
 import { oneHot } from "../functional/embedding/embedding.ts";
 import * as constraints from "./constraints.ts";
 import { Distribution } from "./distribution.ts";
-import { broadcastAll, knownValues, spread, type SampleShape, type Validate } from "./helpers.ts";
+import { broadcastAll, knownValues, spread, type SampleShape, type Validate, readNow } from "./helpers.ts";
 
 interface DirichletArguments {
   concentration: Tensor;
@@ -80,9 +80,9 @@ export class Dirichlet extends Distribution {
     const shape = this.extended(sampleShape);
     return this.guarded(() => {
       const concentration = spread(this.concentration, shape);
-      const sample = sampleDirichlet(concentration);
+      readNow(concentration);
       this.validateParameters({ concentration });
-      return sample;
+      return sampleDirichlet(concentration);
     });
   }
 

@@ -9,7 +9,7 @@ import { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import * as constraints from "./constraints.ts";
 import { Distribution } from "./distribution.ts";
-import { broadcastAll, spread, TINY, type SampleShape, type Validate } from "./helpers.ts";
+import { broadcastAll, spread, TINY, type SampleShape, type Validate, readNow } from "./helpers.ts";
 
 interface GammaArguments {
   concentration: number | Tensor;
@@ -73,8 +73,9 @@ export class Gamma extends Distribution {
     const shape = this.extended(sampleShape);
     return this.guarded(() => {
       const concentration = spread(this.concentration, shape);
-      const sample = standardGamma(concentration, options.generator);
+      readNow(concentration);
       this.validateParameters({ concentration });
+      const sample = standardGamma(concentration, options.generator);
       return sample.div(this.rate).clamp(TINY);
     });
   }
@@ -239,9 +240,9 @@ export class Poisson extends OfRate {
     return noGrad(() =>
       this.guarded(() => {
         const rate = spread(this.rate, shape);
-        const sample = poisson(rate);
+        readNow(rate);
         this.validateParameters({ rate });
-        return sample;
+        return poisson(rate);
       }),
     );
   }

@@ -6,6 +6,7 @@ import { scalarOf, type Operand } from "../../tensor/functions/pointwise/operand
 import { expand } from "../../tensor/functions/shape/shape.ts";
 import { broadcastShapes, sameShape, type Shape } from "../../tensor/core/shape.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
+import { hasExecutor, valuesOf } from "../../tensor/planning/barrier.ts";
 import { py, pyFloat } from "../module/repr.ts";
 
 /** The distance of 1 to the next float32. */
@@ -71,6 +72,11 @@ export function knownValues(x: Operand): HostArray | undefined {
   if (data !== undefined) return data;
   // One number everywhere: one look is enough.
   return producer.kind === "fill" || producer.kind === "scalar" ? Float32Array.of(producer.value) : undefined;
+}
+
+/** Reads what a draw depends on, so that what is invalid is refused before the draw has its place among the others. */
+export function readNow(x: Tensor): void {
+  if (hasExecutor()) valuesOf(x.value);
 }
 
 /** The argument of `enumerateSupport`, by position or by name. */

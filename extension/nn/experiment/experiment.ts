@@ -79,7 +79,6 @@ function bind(given: Swept, settings: Readonly<Record<string, Setting>>): Experi
  *
  * @throws TensorError naming the option that is missing or wrong
  */
-// oxlint-disable-next-line typescript/no-empty-object-type
 export function experiment<M extends Module, O extends Optimizers, S extends SearchSpace = {}>(
   options: ExperimentOptions<M, O, S>,
 ): Experiment {

@@ -232,7 +232,6 @@ export type Configuration<M extends Module, O extends Optimizers> = Partial<
 export interface ExperimentOptions<
   M extends Module = Module,
   O extends Optimizers = Optimizers,
-  // oxlint-disable-next-line typescript/no-empty-object-type
   S extends SearchSpace = {},
 > {
   /**

@@ -236,7 +236,7 @@ export default experiment({
       ["train", "missing.nn.ts"],
       ["train", file, "--epochs", "0"],
       ["train", file, "--epochs", "many"],
-      ["train", file, "--device", "gpu"],
+      ["train", file, "--device", "tpu"],
       ["train", file, "--nonsense"],
       ["print", `${file}#Nobody`],
       ["predict", file, "--input", "missing.csv"],
