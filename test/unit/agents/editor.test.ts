@@ -115,7 +115,7 @@ test("the tool tells the active model, the selection and the open panels, escape
     'import { nn, experiment } from "layerwise";\nexport class Net extends nn.Module {\n  forward() {}\n}\nexport default experiment({ model: () => new Net() });\n';
   state.editor = {
     document: {
-      fileName: "/work/net.nn.ts",
+      fileName: "/folder/net.nn.ts",
       uri: {},
       getText: (range?: unknown) => (range === undefined ? text : "\u001b]0;x\u0007"),
     },
@@ -130,7 +130,7 @@ test("the tool tells the active model, the selection and the open panels, escape
     panels: panels.open,
   });
   state.editor = {
-    document: { fileName: "/work/other.ts", uri: {}, getText: () => "secret" },
+    document: { fileName: "/folder/other.ts", uri: {}, getText: () => "secret" },
     selection: { active: { line: 0 } },
   };
   expect((state.tool as Tool).invoke().given[0][0]!.given[0]).not.toContain("secret");
