@@ -42,6 +42,9 @@ export class Agents extends DisposableOwner {
   #offerServers(engine: () => EngineOptions): void {
     const { lm, McpStdioServerDefinition: Definition } = vscode as unknown as McpApi;
     if (lm.registerMcpServerDefinitionProvider === undefined || Definition === undefined) return;
+    // Before 1.101 it was a proposal, with another contribution point, and refuses ours.
+    const [major = 0, minor = 0] = vscode.version.split(".").map(Number);
+    if (major === 1 && minor < 101) return;
     const changed = this.own(new vscode.EventEmitter<void>());
     this.own(vscode.workspace.onDidGrantWorkspaceTrust(() => changed.fire()));
     this.own(vscode.workspace.onDidChangeWorkspaceFolders(() => changed.fire()));

@@ -644,7 +644,7 @@ T ReduceRow(const T *x, int64_t n) {
 
 // Sums of columns. What is left out of the sum is walked by `part`. Sums of some floats each are added as doubles.
 inline void SumColumns(float *out, const float *x, int64_t inner, int64_t step, Odometer<1> part) {
-  constexpr int FEW = 32;
+  constexpr int FEW = 8;
   double *sums = reinterpret_cast<double *>(Scratch(3 * inner, 0));
   float *some = reinterpret_cast<float *>(sums + inner);
   std::fill_n(sums, inner, 0.0);

@@ -173,12 +173,12 @@ test("trials sort by the metric and by settings, and follow new snapshots", asyn
   const panel = await open();
   const { page, view } = panel;
   await page.locator(".trials-table th button", { hasText: "val_loss" }).click();
-  assert.equal((await rows(panel))[0], String(best));
+  await until("the best trial first", async () => (await rows(panel))[0] === String(best));
   await page.locator(".trials-table th button", { hasText: "lr" }).click();
   const lowest = trials.reduce((a, b) =>
     Number(b.settings["lr"]) < Number(a.settings["lr"]) ? b : a,
   ).number;
-  assert.equal((await rows(panel))[0], String(lowest));
+  await until("the lowest rate first", async () => (await rows(panel))[0] === String(lowest));
   await view.snapshot(snapshot({ trials: trials.slice(0, 3) }));
   await until("three rows", async () => (await rows(panel)).length === 3);
 });

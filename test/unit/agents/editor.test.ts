@@ -40,6 +40,7 @@ vi.mock("vscode", () => ({
   LanguageModelTextPart: Plain,
   LanguageModelToolResult: Plain,
   McpStdioServerDefinition: Plain,
+  version: "1.101.0",
   extensions: { getExtension: () => ({ packageJSON: { version: "1.2.3" } }) },
   lm: {
     registerTool: (name: string, tool: unknown) => {
