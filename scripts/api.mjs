@@ -37,10 +37,7 @@ export async function buildApi({ site = inRoot(SITE) } = {}) {
   await mustRun(process.execPath, [inRoot(TOOLS, "typedoc/bin/typedoc"), "--options", "typedoc.json"], {
     cwd: source,
   });
-  fs.writeFileSync(
-    path.join(site, "THIRD_PARTY_NOTICES.txt"),
-    thirdPartyNotices(shippedPackages(IN_SITE.map((file) => path.relative(root, inRoot(file))))),
-  );
+  fs.writeFileSync(path.join(site, "THIRD_PARTY_NOTICES.txt"), thirdPartyNotices(shippedPackages(IN_SITE)));
   return site;
 }
 

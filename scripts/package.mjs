@@ -71,7 +71,7 @@ export async function packageExtension({
       TZ: "UTC",
     },
   });
-  if (/\b(?:WARNING|ERROR)\b/.test(said)) throw new ScriptError(`vsce is not content:\n${said}`);
+  if (/\b(?:WARNING|ERROR)\b/.test(said)) throw new ScriptError(`vsce printed warnings:\n${said}`);
   checkContents(target, await readContents(out), fs.statSync(out).size, bindings.length > 0);
   return out;
 }
@@ -108,7 +108,7 @@ async function stage(target, esbuild, bindings) {
   fs.writeFileSync(path.join(folder, "package.json"), `${JSON.stringify(shipped, null, 2)}\n`);
   // vsce warns of a folder without one, which could be a mistake.
   fs.writeFileSync(path.join(folder, ".vscodeignore"), "");
-  // What a clone's umask gave is none of a package's business.
+  // Modes must not depend on the clone's umask.
   for (const entry of fs.readdirSync(folder, { recursive: true, withFileTypes: true }))
     if (entry.isFile()) {
       const file = path.join(entry.parentPath, entry.name);

@@ -37,7 +37,7 @@ export function register(program: Command): void {
       checkDevice();
       const { manifest: _, ...report } = nativeStatus();
       if (json) printJson(report);
-      else writeStdout(describeStatus(report) + describeEarlier(report.directory));
+      else writeStdout(describeStatus(report) + describeEarlier(builds()));
     });
   engine
     .command("doctor")
@@ -123,7 +123,10 @@ async function remove({ earlier, json }: { earlier?: true; json?: true }): Promi
   const signal = interruptSignal();
   let removed: boolean;
   try {
-    removed = earlier ? (await removeEarlier(nativeDirectory(), signal)) > 0 : await removeNative({ signal });
+    if (earlier) {
+      removed = false;
+      for (const directory of builds()) if ((await removeEarlier(directory, signal)) > 0) removed = true;
+    } else removed = await removeNative({ signal });
   } catch (error) {
     if (interruptSignal().aborted) throw new CliError("Cancelled.", EXIT.interrupted);
     throw error instanceof NativeError ? new CliError(error.message, EXIT.failure, { cause: error }) : error;
@@ -173,9 +176,12 @@ function describeGpu({ installed, problem, driver }: NonNullable<NativeStatus["g
   return `${build}, and ${found}; ${installed ? "--device gpu uses it" : "layerwise engine install --gpu"}`;
 }
 
-/** Describes what earlier versions have left, in a line; nothing if there is none. */
-export function describeEarlier(directory: string): string {
-  const earlier = earlierEngines(directory);
+/** The folders of this version's engines: for the CPU, and for GPUs. */
+const builds = (): string[] => (["cpu", "gpu"] as const).map((build) => nativeDirectory(thisHost(), build));
+
+/** Describes what earlier versions have left beside folders of engines, in a line; nothing if there is none. */
+export function describeEarlier(directories: readonly string[]): string {
+  const earlier = directories.flatMap(earlierEngines);
   if (earlier.length === 0) return "";
   const disk = gigabytes(bytesOf(earlier));
   return `${"Earlier:".padEnd(15)} ${earlier.length}, ${disk}; "layerwise engine remove --earlier" deletes them\n`;

@@ -74,6 +74,7 @@ export async function loadExecutor(device: Device): Promise<LoadedExecutor> {
 
 function loadGpu(): LoadedExecutor {
   const binding = loadNative(thisHost(), "gpu");
+  drawBy(binding);
   const gpu = binding.isUsingGpuDevice();
   return install(new TensorFlowExecutor(binding, undefined, gpu), {
     backend: "tensorflow",

@@ -5,7 +5,7 @@
 
 /** Nodes from which on a plan gets a session. Safe bound. */
 export const MIN_COMPILED_NODES = 4;
-/** Plans kept in compiled form; the least recently used is closed first. Safe bound. */
+/** Plans kept in compiled form, and as many prepared ones; the least recently used is closed first. Safe bound. */
 export const MAX_COMPILED_PLANS = 32;
 /** Plans that a training compiles at first sight: a model that makes more of them is dynamic. Safe bound. */
 export const MAX_PLANS_AT_FIRST_SIGHT = 24;

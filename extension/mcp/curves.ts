@@ -1,12 +1,13 @@
 // Curves in words and numbers. Each word has a rule with a source; none has a constant that was found on examples.
 import type { MetricRow } from "../protocol/run.ts";
+import { modeOf } from "../protocol/sweep.ts";
 
 export const CURVE_RULES = {
   trend:
     "Mann and Kendall's test on the second half of the points, the last five at least: rising or falling if its two-sided significance is 5 % (|z| > 1.96), else flat.",
   best: "The smallest value; the largest of accuracies, precision, recall, F1 and R².",
   noise:
-    "Standard deviation of the differences of neighbouring points by √2 (von Neumann, 1941): slow changes don't count.",
+    "Standard deviation of the differences of neighbouring points, divided by √2 (von Neumann, 1941): a linear trend adds nothing.",
   spikes:
     "Points whose modified z-score among the differences to the point before exceeds 3.5 (Iglewicz and Hoaglin, 1993), upward.",
   plateau:
@@ -38,7 +39,7 @@ export function summarize(metric: string, rows: readonly MetricRow[]): CurveSumm
   const finite = points.filter(({ value }) => Number.isFinite(value));
   const [first, last] = [points[0], points.at(-1)];
   if (first === undefined || last === undefined) return undefined;
-  const sign = isLargerBetter(metric) ? -1 : 1;
+  const sign = modeOf(metric) === "max" ? -1 : 1;
   const best = finite.reduce(
     (a, b) => (sign * b.value < sign * a.value ? b : a),
     finite[0] ?? { epoch: first.epoch, value: NaN },
@@ -60,9 +61,6 @@ export function summarize(metric: string, rows: readonly MetricRow[]): CurveSumm
     diverged: finite.length < points.length || (worse && trend === (sign > 0 ? "rising" : "falling")),
   };
 }
-
-const isLargerBetter = (metric: string): boolean =>
-  /(^|_)(accuracy|top\d+|precision|recall|f1|r2)$/.test(metric);
 
 /** Points of which a trend can be significant. */
 const FEWEST = 5;
@@ -106,20 +104,25 @@ function isPlateau(points: readonly { epoch: number; value: number }[], sign: nu
 /** Steps at which a curve jumped up. */
 export function spikesOf(points: readonly { step: number; value: number }[]): number[] {
   const differences = points.slice(1).map(({ value }, i) => value - points[i]!.value);
-  const median = medianOf(differences);
-  const spread = medianOf(differences.map((x) => Math.abs(x - median)));
+  const median = medianOf(differences) ?? NaN;
+  const spread = medianOf(differences.map((x) => Math.abs(x - median))) ?? NaN;
   if (!(spread > 0)) return [];
   return points
     .slice(1)
     .flatMap(({ step }, i) => ((0.6745 * (differences[i]! - median)) / spread > 3.5 ? [step] : []));
 }
 
-function medianOf(values: readonly number[]): number {
+/** The median of those that are finite; undefined if there is none. */
+export function medianOf(values: readonly number[]): number | undefined {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
+  return sorted[Math.floor(sorted.length / 2)];
 }
 
-/** Prechelt's generalisation loss in percent, where the training goes on to fit; undefined without a validation loss. */
+/**
+ * Prechelt's generalisation loss in percent: how far the last epoch's validation loss is above the best one. 0 if the training
+ * loss is not below its value at the best epoch, or if the best validation loss isn't positive. Undefined if no epoch has both
+ * losses.
+ */
 export function generalisationLoss(
   rows: readonly MetricRow[],
 ): { percent: number; bestEpoch: number } | undefined {
@@ -135,7 +138,7 @@ export function generalisationLoss(
 }
 
 /** Percent above which a validation loss says that the model overfits. */
-export const OVERFITTING = 5;
+const OVERFITTING = 5;
 
 /** Sentences about a run's curves, most important first. */
 export function describeCurves(
@@ -154,7 +157,10 @@ export function describeCurves(
     words.push(
       `${metric}: ${short(first)} to ${short(last)}, best ${short(best)} in epoch ${bestEpoch}, ${trend === "too few points" ? "too few points for a trend" : `${trend} at the end`}${plateau ? ", on a plateau" : ""}.`,
     );
-  if (spikes.length > 0) words.push(`loss has ${spikes.length} spikes, the first after step ${spikes[0]}.`);
+  if (spikes.length > 0)
+    words.push(
+      `loss has ${spikes.length} ${spikes.length === 1 ? "spike" : "spikes"}, the first at step ${spikes[0]}.`,
+    );
   return words;
 }
 

@@ -43,6 +43,8 @@ export class RunManager {
   resume(request: RunRequest): string {
     this.#demandPlace();
     const id = basename(request.directory);
+    if (this.isActive(id))
+      throw new EngineError({ code: "busy", message: `Run ${id} is running or waiting for its turn.` });
     const progress = { done: 0, total: 0, text: "starting" };
     const run = this.#queue.enqueue(request, {
       record: (record) => void (started.record = record),

@@ -16,7 +16,7 @@ const MOST_PROBLEMS = 50;
 const PROBLEM_LENGTH = 200;
 
 /** Opens what tools of a folder work with. */
-export async function openServices(folder: string, engine: EngineOptions): Promise<Services> {
+async function openServices(folder: string, engine: EngineOptions): Promise<Services> {
   return {
     workspace: await Workspace.open(folder),
     engine,
@@ -52,7 +52,16 @@ export async function serve(
     transport,
     onerror: tell,
   });
-  await ended;
+  // The transport closes itself after a message that is too long, and pauses standard input.
+  const { onclose } = transport;
+  const closed = new Promise<void>((resolve) => {
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- a transport has no events
+    transport.onclose = () => {
+      onclose?.();
+      resolve();
+    };
+  });
+  await Promise.race([ended, closed]);
   await handle.close();
   await Promise.all([services.runs.dispose(), services.preview.dispose()]);
 }

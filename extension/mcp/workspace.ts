@@ -1,10 +1,10 @@
 import { realpath, stat } from "node:fs/promises";
-import { basename, isAbsolute, join, relative, sep } from "node:path";
+import { basename, isAbsolute, relative, resolve, sep } from "node:path";
 import * as v from "valibot";
 import { inside } from "../files/inside.ts";
 import { EngineError } from "../protocol/errors.ts";
 import { RUNS_FOLDER, RunRecord } from "../protocol/run.ts";
-import { exists, runsRoot } from "../supervisor/runs/runDirectory.ts";
+import { exists } from "../supervisor/runs/runDirectory.ts";
 
 /** Characters of a path. */
 const LONGEST = 1024;
@@ -25,7 +25,7 @@ export class Workspace {
   static async open(folder: string): Promise<Workspace> {
     const root = await realpath(folder);
     if (!(await stat(root)).isDirectory()) throw new Error(`${folder} is not a folder.`);
-    return new Workspace(root, folder);
+    return new Workspace(root, resolve(folder));
   }
 
   /** A path below the folder, whether or not something is there. @throws EngineError "outside" */
@@ -70,16 +70,12 @@ export class Workspace {
   async run(id: string): Promise<string> {
     const known = v.is(RunRecord.entries.id, id) && id.length <= 255;
     const directory = known ? await inside(this.root, RUNS_FOLDER, id).catch(() => undefined) : undefined;
-    if (directory !== undefined && (await exists(join(directory)))) return directory;
+    if (directory !== undefined && (await exists(directory))) return directory;
     throw new EngineError({
       code: "no-run",
       message: `There is no run ${JSON.stringify(id.slice(0, LONGEST))}.`,
       hint: "list_runs lists the runs of the workspace.",
     });
-  }
-
-  get runs(): string {
-    return runsRoot(this.root);
   }
 
   /** A path as answers have it: relative to the folder, or the name alone of what lies elsewhere. */

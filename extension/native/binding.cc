@@ -106,8 +106,9 @@ struct Call {
     outputs.assign(fetches.size(), nullptr);
     if (before != nullptr) {
       before->Run();
-      const TF_Status *const result = before->status.status;
-      if (TF_GetCode(result) != TF_OK) return TF_SetStatus(status.status, TF_GetCode(result), TF_Message(result));
+      if (TF_GetCode(before->status.status) != TF_OK) return;
+      // Its inputs are as large as the variables.
+      before.reset();
     }
     const auto run = [this](const TF_Buffer *options) {
       TF_SessionRun(session, options, feeds.data(), inputs.data(), static_cast<int>(inputs.size()), fetches.data(),
@@ -476,8 +477,10 @@ std::unique_ptr<Call> NewCall(napi_env env, const State *state, const napi_value
 
 // Returns the ids of a finished call's outputs; null, with an exception, if it failed.
 napi_value Outputs(napi_env env, State *state, const Call &call) {
-  if (TF_GetCode(call.status.status) != TF_OK) {
-    NAPI_THROW_ERROR(env, "Session fail to run with error: %s", TF_Message(call.status.status));
+  // What runs before a call is still there if it has failed.
+  const TF_Status *const result = (call.before == nullptr ? call : *call.before).status.status;
+  if (TF_GetCode(result) != TF_OK) {
+    NAPI_THROW_ERROR(env, "Session fail to run with error: %s", TF_Message(result));
     return nullptr;
   }
   napi_value outputs;

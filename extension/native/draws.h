@@ -22,7 +22,7 @@ inline void NextBlock(uint32_t *words) {
   words[STATE_WORDS - 1] = words[STATE_SHIFT - 1] ^ Twist(words[STATE_WORDS - 1], words[0]);
 }
 
-// Calls `use(words, count, place)` for the words of each block, `each` at a time: untempered, as the state has them.
+// Calls `use(words, count, place)` for the words of each block: untempered, as the state has them.
 template <class Use>
 void ForWords(uint32_t *words, int32_t &used, int64_t count, const Use &use) {
   for (int64_t done = 0; done < count;) {

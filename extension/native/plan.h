@@ -30,18 +30,19 @@ enum class Code : int32_t {
   LogicalNot, LeakyRelu,
   // Of two, with broadcasting.
   AddV2, Sub, Mul, RealDiv, Maximum, Minimum, Pow, SquaredDifference, FloorDiv, FloorMod, ReluGrad, TanhGrad,
-  SigmoidGrad, BitwiseAnd, BitwiseOr, BitwiseXor, LeftShift, RightShift, Less, LessEqual, Greater, GreaterEqual, Equal, NotEqual, LogicalAnd, LogicalOr,
+  SigmoidGrad, BitwiseAnd, BitwiseOr, BitwiseXor, LeftShift, RightShift, Less, LessEqual, Greater, GreaterEqual, Equal,
+  NotEqual, LogicalAnd, LogicalOr,
   // Reductions.
   Sum, Mean, Prod, Max, Min, All, Any,
   // Others.
   Identity, Cast, LeakyReluGrad, BiasAdd, BiasAddGrad, SelectV2, Reshape, Transpose, BroadcastTo, ConcatV2,
   Split, SplitV, Unpack, Slice, StridedSlice, StridedSliceGrad, TensorStridedSliceUpdate, PadV2, ReverseV2, Fill, GatherV2,
-  UnsortedSegmentSum, UnsortedSegmentMax, TensorScatterUpdate, TensorScatterAdd, ArgMax, ArgMin, Cumsum, Cumprod, Softmax, LogSoftmax,
-  SparseSoftmaxCrossEntropyWithLogits, TopKV2, MatMul, BatchMatMulV2,
+  UnsortedSegmentSum, UnsortedSegmentMax, TensorScatterUpdate, TensorScatterAdd, ArgMax, ArgMin, Cumsum, Cumprod, Softmax,
+  LogSoftmax, SparseSoftmaxCrossEntropyWithLogits, TopKV2, MatMul, BatchMatMulV2,
   Conv2D, Conv2DBackpropInput, Conv2DBackpropFilter, Conv3D, Conv3DBackpropInputV2, Conv3DBackpropFilterV2, MaxPool,
-  MaxPoolGrad, FusedBatchNormV3, FusedBatchNormGradV3, GroupNorm, GroupNormGrad,
+  MaxPoolGrad, FusedBatchNormV3, FusedBatchNormGradV3,
   // Not TensorFlow's.
-  AdamStep,
+  GroupNorm, GroupNormGrad, AdamStep,
   // Not an op: a value that is part of the plan.
   Constant,
 };

@@ -104,7 +104,9 @@ class Padded {
  private:
   static int64_t *Kept(int which, int64_t count) {
     thread_local std::vector<int64_t> pieces[2];
-    if (static_cast<int64_t>(pieces[which].size()) < count) pieces[which].resize(count);
+    // Pieces beyond 8 MB aren't kept for smaller ones.
+    const int64_t size = static_cast<int64_t>(pieces[which].size());
+    if (size < count || size > std::max<int64_t>(count, 1 << 20)) pieces[which] = std::vector<int64_t>(count);
     return pieces[which].data();
   }
 

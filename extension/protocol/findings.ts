@@ -48,14 +48,14 @@ export const FINDING_RULES = {
   },
   unrelatedLabels: {
     title: "Labels seem unrelated to the inputs",
-    rule: "At the end, the validation's accuracy is within two standard errors of always predicting the most frequent class (of one number with a squared error: R² within 2 / √n of 0), and so is the nearest neighbour's among up to 500 training samples, though training moved the weights by at least 10 %. At least 50 validation samples; not with another finding that explains it.",
+    rule: "At the end, the validation's accuracy is at most two standard errors above that of always predicting the most frequent class (of one number with a squared error: R² at most 2 / √n), and so is the nearest neighbour's among up to 500 training samples, though training moved the weights by at least 10 %. At least 50 validation samples; not with another finding that explains it.",
     reason:
       "A permutation baseline: shuffled labels leave nothing but the class frequencies. The nearest neighbour's error is at most twice the best possible (Cover and Hart, 1967), so it finds most relations that exist.",
     fix: "Check that inputs and labels are shuffled, sorted and filtered together, and look at some samples with their labels.",
   },
   initialLoss: {
     title: "The loss begins far too high",
-    rule: "Before the first step, cross entropy is more than 2 above log(classes), or a squared error more than 100 times that of predicting 0. Not where weights were loaded, the inputs are not normalised, or the model has running statistics.",
+    rule: "Before the first step, cross entropy is more than 2 above log(classes), or a squared, absolute or Huber error more than 100 times that of predicting 0. Not where weights were loaded, the inputs are not normalised, or the model has running statistics.",
     reason:
       "Logits of standard deviation s raise the cross entropy of an untrained model by about s² / 2 over log(classes): 2 means s = 2, a confident wrong model.",
     fix: "Normalise the inputs, or initialise the last layers with smaller weights.",

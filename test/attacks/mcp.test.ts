@@ -299,8 +299,7 @@ describe("a client that doesn't keep to the protocol", () => {
   });
 
   test("sends a message without end: the server gives up", async () => {
-    const { text } = await send(Buffer.alloc(64 * 2 ** 20, "x"));
-    expect(text).not.toContain("xxxx");
+    expect(await send(Buffer.alloc(64 * 2 ** 20, "x"))).toMatchObject({ alive: false, code: 0 });
   });
 
   test("sends random messages: none is answered by a crash", async () => {

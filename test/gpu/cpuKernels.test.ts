@@ -109,6 +109,7 @@ describe.skipIf(why !== undefined)("the build for GPUs", () => {
         [...text.matchAll(/^Epoch .*, Loss: (\d+\.\d+)/gm)].map(([, loss]) => Number(loss));
       const expected = losses(train("native", { LAYERWISE_CACHE: cacheFolder() }));
       expect(expected).toHaveLength(20);
+      expect(losses(output)).toHaveLength(20);
       losses(output).forEach((loss, i) => expect(Math.abs(loss - expected[i]!)).toBeLessThan(3e-4));
     } finally {
       fs.rmSync(folder, { recursive: true });

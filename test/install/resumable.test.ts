@@ -20,6 +20,8 @@ const SIZE = 3_000_000;
 class Index {
   bytes = randomBytes(SIZE);
   halves = 0;
+  /** What it answers instead of the wheel. */
+  refusal: number | undefined;
   afterwards: "break" | "wait" = "break";
   /** The Range header of each request of the wheel; "" for all of it. */
   readonly ranges: string[] = [];
@@ -31,8 +33,16 @@ class Index {
     }
     const { range = "" } = request.headers;
     this.ranges.push(range);
+    if (this.refusal !== undefined) {
+      response.writeHead(this.refusal).end();
+      return;
+    }
     const tag = `"${createHash("md5").update(this.bytes).digest("hex")}"`;
     const from = request.headers["if-range"] === tag ? Number(/bytes=(\d+)-/.exec(range)?.[1] ?? 0) : 0;
+    if (from === SIZE) {
+      response.writeHead(416, { "Content-Range": `bytes */${SIZE}` }).end();
+      return;
+    }
     const rest = this.bytes.subarray(from);
     const range206 = { "Content-Range": `bytes ${from}-${SIZE - 1}/${SIZE}` };
     response.writeHead(from > 0 ? 206 : 200, {
@@ -113,6 +123,23 @@ describe.skipIf(!hasPip)("a download that was interrupted", () => {
     index.bytes = randomBytes(SIZE);
     await download();
     expect(fs.readFileSync(target()).equals(index.bytes)).toBe(true);
+  });
+
+  test("is complete if only its name was missing", async () => {
+    await interrupt();
+    fs.writeFileSync(path.join(`${target()}.partial`, `${NAME}.part`), index.bytes);
+    await download();
+    expect(index.ranges.at(-1)).toBe(`bytes=${SIZE}-`);
+    expect(fs.readFileSync(target()).equals(index.bytes)).toBe(true);
+  });
+
+  test("is kept, and the network to blame, if the index refuses to send more", async () => {
+    const arrived = await interrupt();
+    index.refusal = 403;
+    await expect(download()).rejects.toMatchObject({ code: "no-network" });
+    index.refusal = undefined;
+    await download();
+    expect(index.ranges.at(-1)).toBe(`bytes=${arrived}-`);
   });
 
   test("continues by itself after a broken connection", async () => {

@@ -84,7 +84,7 @@ function scaleOf(spec: DomainSpec): { place: (value: Setting) => number | undefi
 }
 
 /** Levels of colour by the metric, the best first. */
-export const LEVELS = 5;
+const LEVELS = 5;
 
 /** Each trial's level by the rank of its value, 0 for the best. Trials without a value have none. */
 export function levelsOf(trials: readonly ShownTrial[], mode: Mode): Map<number, number> {

@@ -104,7 +104,7 @@ function row(
   </tr>`;
 }
 
-export function settingText(value: Setting | undefined): string {
+function settingText(value: Setting | undefined): string {
   if (value === undefined) return "–";
   if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(4)));
   const shown = String(value);

@@ -66,10 +66,15 @@ export function register(program: Command): void {
     .option(
       "--reduction-factor <number>",
       "of asha and hyperband: one trial in so many trains on",
-      positive,
+      atMost(1000),
       4,
     )
-    .option("--grace-period <number>", "epochs that a trial trains before it can be pruned", positive, 1)
+    .option(
+      "--grace-period <number>",
+      "epochs that a trial trains before it can be pruned",
+      atMost(MOST_TRIALS),
+      1,
+    )
     .option("--name <export>", "the experiment, as after # in the file's name")
     .option("--resume <sweep>", "continue a sweep that was stopped or killed: its name, or its directory")
     .option("--force-unlock", "with --resume: also from a process on another host or in a container")
@@ -129,12 +134,14 @@ async function sweep(
     release = await takeSweep(directory, options.forceUnlock === true);
     // Another process may have continued it before the lock was ours.
     const now = stored === undefined ? trials : (await readSweep(directory)).trials;
+    const writer = await SweepWriter.open(directory);
+    // Optuna's installation can take minutes: the sweep can be found and resumed from now on.
+    if (stored === undefined) await writer.record(plan.record);
     if (needsOptuna(plan.record)) {
       const python = await installOptuna(json, interrupted);
       study = await OptunaStudy.open(python, directory, plan.record, now);
     }
     const search = new Search(plan.record, now, study);
-    const writer = await SweepWriter.open(directory);
     const running = new Sweep(plan.record, now, source, {
       writer,
       search,

@@ -127,7 +127,7 @@ function valueText(value: number): string {
 }
 
 /** Settings in one line: `lr=0.0123 width=64`. */
-export function settingsText(settings: Readonly<Record<string, Setting>>): string {
+function settingsText(settings: Readonly<Record<string, Setting>>): string {
   return Object.entries(settings)
     .map(([name, value]) => `${plainLine(name)}=${settingText(value)}`)
     .join(" ");

@@ -141,7 +141,12 @@ export async function oldSweep({
     directory,
     trials,
     source,
-    record: { ...record, parallel, trials: Math.max(count, trials.length), device },
+    record: {
+      ...record,
+      parallel,
+      trials: Math.max(count, ...trials.map(({ number }) => number + 1)),
+      device,
+    },
   };
 }
 

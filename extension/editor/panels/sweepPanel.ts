@@ -111,13 +111,14 @@ export class SweepPanel extends DisposableOwner {
 
   #schedule(): void {
     clearTimeout(this.#timer);
-    if (!this.panel.visible) return;
+    if (this.disposed || !this.panel.visible) return;
     this.#timer = setTimeout(() => void this.#refresh(), this.#snapshot?.live === true ? LIVE : IDLE);
   }
 
   async #refresh(): Promise<void> {
     try {
       const snapshot = await this.#look();
+      if (this.disposed) return;
       const text = JSON.stringify(snapshot);
       if (text !== this.#sent && this.panel.visible) void this.#view.snapshot.asEvent(snapshot);
       this.#sent = text;

@@ -71,7 +71,7 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
     const request = v.parse(RunRequest, sent);
     if (starting)
       throw new EngineError({ code: "internal", message: "internal: this process has a run already" });
-    if (!starting && state === undefined) listen();
+    if (state === undefined) listen();
     starting = true;
     outlives = request.outlive;
     if (request.reuse === true) state ??= new ProcessState();
@@ -141,6 +141,9 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
     session = await untilUncaught(() =>
       ModelSession.open(v.parse(SessionRequest, request), watchdog, failed),
     );
+    // A timer or promise of the file that fails later must not end the session.
+    process.on("uncaughtException", () => undefined);
+    process.on("unhandledRejection", () => undefined);
   },
   samples: async (query) => opened().samples(v.parse(SampleQuery, query)),
   ask: async (subject, explain) => opened().ask(v.parse(Subject, subject), v.parse(v.boolean(), explain)),

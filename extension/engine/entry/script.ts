@@ -36,11 +36,12 @@ export function untilUncaught<T>(body: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     process.on("uncaughtException", reject);
     process.on("unhandledRejection", reject);
+    // The listeners are gone before the caller continues.
     body()
-      .then(resolve, reject)
       .finally(() => {
         process.off("uncaughtException", reject);
         process.off("unhandledRejection", reject);
-      });
+      })
+      .then(resolve, reject);
   });
 }

@@ -31,10 +31,9 @@ export interface LossScale {
   baseline: number | undefined;
 }
 
-/** Judges checks of layers: a problem takes two in a row, since one step proves little, and is reported once. */
+/** Judges checks of layers: a problem takes two in a row, since one step proves little. */
 export class LayerRules {
   #scale: LossScale = { loss: undefined, baseline: undefined };
-  readonly #told = new Set<string>();
   #suspected = new Set<string>();
 
   set scale(scale: LossScale) {
@@ -52,9 +51,7 @@ export class LayerRules {
       const say = (kind: FindingKind, what: string): void => {
         const key = `${kind} ${layer}`;
         suspected.add(key);
-        if (!this.#suspected.has(key) || this.#told.has(key)) return;
-        this.#told.add(key);
-        findings.push(findingOf(kind, what, { layer }));
+        if (this.#suspected.has(key)) findings.push(findingOf(kind, what, { layer }));
       };
       if (gradNorm !== undefined && gradNorm > EXPLODING) {
         if (!this.#explained(layer, gradNorm, check))
@@ -78,9 +75,7 @@ export class LayerRules {
   deadUnits(layers: LayerRow["layers"], silent: LayerCheck["silent"]): Finding[] {
     return Object.entries(layers).flatMap(([layer, { units = 0 }]) => {
       const dead = silent.get(layer) ?? 0;
-      const key = `deadUnits ${layer}`;
-      if (dead <= MANY_DEAD * units || this.#told.has(key)) return [];
-      this.#told.add(key);
+      if (dead <= MANY_DEAD * units) return [];
       return [
         findingOf(
           "deadUnits",

@@ -16,7 +16,10 @@ import type { LayerCheck } from "./layerRules.ts";
 
 /** Samples for which a unit is 0 until it counts as silent: of fewer, it may just be rare. */
 const SILENT = 64;
-/** Checks in a row for which it is: at the end of a training, and before. Layers in front of it may still wake it up. */
+/**
+ * Consecutive checks after which a silent unit counts as dead: at the end of a training, and during it, when earlier layers may
+ * still revive it.
+ */
 const CHECKS = { end: 2, before: 20 };
 
 /** Checks each layer of a model every few steps. */

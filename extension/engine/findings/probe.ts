@@ -6,12 +6,10 @@ import * as nn from "../../nn/nn.ts";
 import { findingOf, type Finding } from "../../protocol/findings.ts";
 import { zerosLike } from "../../tensor/functions/creation/creation.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
-import { defaultStream } from "../../tensor/random/stream.ts";
 import type { Value } from "../../tensor/recording/graph.ts";
 import { hidden, noGrad, scope } from "../../tensor/recording/scope.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { forward, inputsAndTarget } from "../evaluation/evaluator.ts";
-import { take } from "../training/batches.ts";
 import type { Prepared } from "../training/prepare.ts";
 import { toNumber } from "../training/metrics.ts";
 import { scaleOf } from "./statistics.ts";
@@ -53,7 +51,6 @@ export function probe(prepared: Prepared, loaded: boolean): Probe {
   const paths = new Map<object, string>(model.namedModules().map(([path, module]) => [module, path]));
   const readers = new Map<string, Tensor>();
   const { onCall } = scope;
-  const generator = defaultStream.getState();
   const restoreModes = keepModes(model);
   model.eval();
   scope.onCall = (module, [input]) => {
@@ -82,10 +79,12 @@ export function probe(prepared: Prepared, loaded: boolean): Probe {
     if (!loaded && findings.length === 0 && first !== undefined)
       findings.push(...initialLoss(prepared, output, first, baseline));
     return { loss: first, baseline, called, findings };
+  } catch {
+    // Evaluation mode may fail where training doesn't; the first step reports what fails in both.
+    return nothing;
   } finally {
     scope.onCall = onCall;
     restoreModes();
-    defaultStream.setState(generator);
   }
 }
 
@@ -93,7 +92,7 @@ function firstBatch({ train }: Prepared): Batch | undefined {
   const { samples } = train;
   if (train.listed && samples !== undefined)
     return train.pick(Array.from({ length: Math.min(samples, TRIED) }, (_, i) => i));
-  for (const batch of take(train.inOrder(), 1)) return batch;
+  // Reading a stream may consume it.
   return undefined;
 }
 

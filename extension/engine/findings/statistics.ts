@@ -3,7 +3,7 @@ import type { Part } from "./splits.ts";
 
 /** Statistics of every `stride`-th number from `start` on. */
 export function rangeOf(values: ArrayLike<number>, start = 0, stride = 1): ValueRange {
-  let [minimum, maximum, sum, squares, count, missing] = [Infinity, -Infinity, 0, 0, 0, 0];
+  let [minimum, maximum, mean, squares, count, missing] = [Infinity, -Infinity, 0, 0, 0, 0];
   for (let i = start; i < values.length; i += stride) {
     const x = values[i]!;
     if (!Number.isFinite(x)) {
@@ -12,14 +12,14 @@ export function rangeOf(values: ArrayLike<number>, start = 0, stride = 1): Value
     }
     // Welford's update keeps the digits of large means.
     count++;
-    const delta = x - sum;
-    sum += delta / count;
-    squares += delta * (x - sum);
+    const delta = x - mean;
+    mean += delta / count;
+    squares += delta * (x - mean);
     if (x < minimum) minimum = x;
     if (x > maximum) maximum = x;
   }
   if (count === 0) return { minimum: NaN, maximum: NaN, mean: NaN, std: NaN, missing };
-  return { minimum, maximum, mean: sum, std: Math.sqrt(squares / count), missing };
+  return { minimum, maximum, mean, std: Math.sqrt(squares / count), missing };
 }
 
 /** Root mean square of the finite numbers that are not 0: the scale of one-hot and sparse values too. NaN without any. */

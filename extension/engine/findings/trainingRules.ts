@@ -12,15 +12,15 @@ const SAME_LOSS = 0.9;
 const WEAK = 1e-3;
 /** How many times as far another layer moves. */
 const OTHERS = 10;
-/** Checks, losses and samples below which nothing is said. */
+/** Fewest checks, losses and validation samples for a finding. */
 const FEWEST = { checks: 2, losses: 20, samples: 50 };
 /** Standard errors within which an accuracy is that of guessing, and a mean loss is that of another step. */
 const ERRORS = 2;
-/** Part by which a loss is higher than that of one batch beyond doubt. */
+/** Relative increase over the first batch's loss that chance doesn't explain. */
 const HIGHER = 0.1;
-/** How many times a first loss one is that rare large ones make up, whatever their spread. */
+/** Factor over the first loss above which a training ends too high, whatever its standard error. */
 const FAR = 10;
-/** Part of its weights by which a model moves that was trained in earnest. */
+/** Relative distance of the weights from which a model counts as trained. */
 const TRAINED = 0.1;
 
 /** Losses of a training's steps: all, or every second, fourth, … one of many. */

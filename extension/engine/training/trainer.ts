@@ -123,9 +123,11 @@ export class Trainer {
         this.#restore(from);
         this.#recovery.resumed();
       }
-      if (from === undefined) this.#recorder.findings(this.#findings?.begin() ?? []);
+      if (from === undefined) this.#probe();
       await withPolicy(this.#readers.policy, () => this.#train(from));
-      this.#recorder.findings(this.#findings?.end(state.step, state.validation) ?? []);
+      // A training that was stopped may be resumed: its end is still to come.
+      if (this.#hooks.control.stopping === undefined)
+        this.#recorder.findings(this.#findings?.end(state.step, state.validation) ?? []);
     } catch (error) {
       await callbacks.call("onException", error);
       throw error;
@@ -134,6 +136,15 @@ export class Trainer {
     }
     if (this.#ending.tell()) return "experiment";
     return state.completed >= limits.epochs ? undefined : this.#hooks.control.stopping;
+  }
+
+  /** Looks for mistakes before the first step. The program's generators are then as they were. */
+  #probe(): void {
+    if (this.#findings === undefined) return;
+    const { generators } = this.#hooks.resumption;
+    const states = generators.states();
+    this.#recorder.findings(this.#findings.begin());
+    generators.restore(states);
   }
 
   async #train(from: TrainingState | undefined): Promise<void> {

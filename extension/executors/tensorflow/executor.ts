@@ -152,5 +152,6 @@ export class TensorFlowExecutor implements Executor {
   close(): void {
     this.#leave();
     this.#plans.close();
+    this.#small.close();
   }
 }

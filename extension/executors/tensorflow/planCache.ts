@@ -66,10 +66,16 @@ export class PlanCache {
    * @param varied leaves whose numbers change from run to run
    */
   prepare(plan: Plan, varied: ReadonlySet<number>): void {
-    if (plan.nodes.length < MIN_COMPILED_NODES) return;
-    const compiled = this.#made(plan, varied);
-    compiled.prepare();
-    this.#prepared.set(plan.key, compiled);
+    if (plan.nodes.length < MIN_COMPILED_NODES || this.#prepared.has(plan.key)) return;
+    try {
+      const compiled = this.#made(plan, varied);
+      this.#prepared.set(plan.key, compiled);
+      compiled.prepare();
+    } catch {
+      // Its step is computed already. The error comes again when the plan is to run compiled.
+      this.#prepared.delete(plan.key);
+      return;
+    }
     if (this.#prepared.size > MAX_COMPILED_PLANS) this.#evict(this.#prepared);
   }
 

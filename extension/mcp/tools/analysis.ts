@@ -11,6 +11,7 @@ import {
   spikesOf,
   summarize,
   type CurveSummary,
+  medianOf,
 } from "../curves.ts";
 import { limit, Num, Offset, Rest, RunId, ShownFinding, shownFinding, State, Values } from "../schemas.ts";
 import type { Services } from "../services.ts";
@@ -68,7 +69,7 @@ export const summarizeCurves = ({ workspace }: Services): Tool =>
       const steps = rows.flatMap(({ kind, step, values }) =>
         kind === "step" && values["loss"] !== undefined ? [{ step, value: values["loss"] }] : [],
       );
-      const spikes = spikesOf(steps).slice(0, 50);
+      const spikes = spikesOf(steps);
       const epochs = epochsOf(rows);
       const stride = Math.max(1, Math.ceil(epochs.length / Math.max(1, points)));
       const sampled =
@@ -77,7 +78,7 @@ export const summarizeCurves = ({ workspace }: Services): Tool =>
       return {
         words: describeCurves(curves, rows, spikes),
         curves,
-        spikes,
+        spikes: spikes.slice(0, 50),
         generalisationLoss: generalisationLoss(epochs),
         points: sampled.map(({ epoch, values }) => ({
           epoch,
@@ -182,18 +183,14 @@ export const layerHealth = ({ workspace }: Services): Tool =>
         return {
           layer,
           ...newest,
-          medianGradNorm: median(seen("gradNorm")),
-          medianUpdateRatio: median(seen("updateRatio")),
+          medianGradNorm: medianOf(seen("gradNorm")),
+          medianUpdateRatio: medianOf(seen("updateRatio")),
         };
       });
       const { items, total, next } = pageOf(all, offset, most);
       return { checks: rows.length, lastStep: last?.step, layers: items, total, next };
     },
   });
-
-function median(values: readonly number[]): number | undefined {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
-}
 
 const MOST_FINDINGS = 100;
 

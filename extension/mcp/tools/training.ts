@@ -79,12 +79,27 @@ function detailsOf(
   };
 }
 
+async function recorded(
+  id: string,
+  { workspace, runs }: Services,
+): Promise<{ directory: string; record: RunRecord } | undefined> {
+  const directory = await workspace.run(id);
+  const record = await runs.record(directory);
+  return record && { directory, record };
+}
+
 /** What is known of a run, also before its engine has written anything. */
 export async function runDetails(id: string, services: Services): Promise<v.InferInput<typeof RunDetails>> {
   const failure = services.runs.failure(id);
-  const directory = failure === undefined ? await services.workspace.run(id) : "";
-  const record = failure === undefined ? await services.runs.record(directory) : undefined;
-  if (record !== undefined) return detailsOf(directory, record, services);
+  const record = await recorded(id, services).catch((error: unknown) => {
+    // A run that never began has no directory any more, unless it was to be resumed.
+    if (failure === undefined) throw error;
+    return undefined;
+  });
+  if (record !== undefined) {
+    const details = detailsOf(record.directory, record.record, services);
+    return failure === undefined ? details : { ...details, error: failure };
+  }
   return {
     run: id,
     kind: "",
@@ -193,7 +208,7 @@ export const resume = (services: Services): Tool =>
       // A record may come from a stranger: the files that it names are checked like a client's.
       await services.workspace.model(request.file);
       if (request.checkpoint !== undefined) await services.workspace.path(request.checkpoint);
-      const id = services.runs.resume(request);
+      const id = services.runs.resume({ ...request, watch: true });
       return { run: id, state: services.runs.firstState(id) };
     },
   });

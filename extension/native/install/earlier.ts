@@ -4,6 +4,7 @@ import { constants, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { readManifest, TENSORFLOW_VERSION, type Manifest } from "../cache.ts";
 import { findDamage } from "../integrity.ts";
+import { isOlder } from "../machine.ts";
 import type { Platform } from "../platforms.ts";
 import { NOTICES } from "./libraries.ts";
 import { withLock } from "./lock.ts";
@@ -15,7 +16,7 @@ export function earlierEngines(directory: string): string[] {
   const sameKind = new RegExp(`^${VERSIONS.source}${own.replace(VERSIONS, "")}$`);
   try {
     return readdirSync(parent)
-      .filter((name) => name !== own && sameKind.test(name))
+      .filter((name) => isOlder(name, own) && sameKind.test(name))
       .sort((a, b) => a.localeCompare(b, "en", { numeric: true }))
       .map((name) => path.join(parent, name));
   } catch {
@@ -75,7 +76,9 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
 /** The bytes that deleting folders frees: files that others link to stay on the disk. */
 export function bytesOf(directories: readonly string[]): number {
   const files = directories.flatMap((directory) =>
-    readdirSync(directory).map((name) => statSync(path.join(directory, name))),
+    readdirSync(directory, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => statSync(path.join(entry.parentPath, entry.name))),
   );
   return files.reduce((sum, { nlink, size }) => (nlink > 1 ? sum : sum + size), 0);
 }

@@ -100,6 +100,8 @@ export async function fetchLibraries(job: LibraryJob): Promise<Libraries> {
     Object.assign(hashes, await extract(step, one).catch(again));
     wheels.push(one.wheel);
   }
+  // uv has unpacked each while it was downloaded; before the last one, this would be too early.
+  job.report("unpack", 1, "The libraries are unpacked");
   return { wheels, hashes };
 }
 
@@ -151,7 +153,7 @@ function wantedWheels({ host, build, platform, headers }: LibraryJob): Wanted[] 
 /** Unpacks a wheel if its hash is allowed. */
 async function extract(
   { host, build, staging, signal, report }: LibraryJob,
-  { requirement, wheel, place, needed }: Wanted,
+  { requirement, wheel, title, place, needed }: Wanted,
 ): Promise<Record<string, string>> {
   const allowed = allowedWheels(host, build);
   const hashes = await extractWheel(wheel, {
@@ -161,7 +163,7 @@ async function extract(
     place,
     directory: staging,
     signal,
-    onProgress: (fraction) => report("unpack", fraction, "Unpacking TensorFlow"),
+    onProgress: (fraction) => report("unpack", fraction, title.replace("Downloading", "Unpacking")),
   });
   requireFiles(hashes, needed, path.basename(wheel));
   return hashes;
@@ -235,7 +237,6 @@ async function unpack(
     });
     const hashes = await takeFiles(folder, place, staging);
     requireFiles(hashes, needed, requirement);
-    report("unpack", 1, "Unpacking TensorFlow");
     return hashes;
   } finally {
     await fs.rm(folder, { recursive: true, force: true });

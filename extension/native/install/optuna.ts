@@ -17,6 +17,7 @@ const QUESTION = 60_000;
 const INSTALLATION = 600_000;
 
 const CHECK = "import optuna; print(optuna.__version__)";
+const PACKAGES = "import sysconfig; print(sysconfig.get_path('purelib'))";
 
 export interface OptunaOptions {
   signal?: AbortSignal | undefined;
@@ -26,16 +27,12 @@ export interface OptunaOptions {
 }
 
 /** The environment's folder. If it exists, it is complete. */
-export const optunaDirectory = (host: Host = thisHost()): string =>
+const optunaDirectory = (host: Host = thisHost()): string =>
   path.join(cacheDirectory(host), "python", `optuna-${OPTUNA_VERSION}`);
 
 /** The interpreter of a virtual environment. */
 const interpreter = (folder: string, { platform }: Host): string =>
   path.join(folder, ...(platform === "win32" ? ["Scripts", "python.exe"] : ["bin", "python"]));
-
-/** Whether Optuna is installed for this user. */
-export const hasOptuna = (host: Host = thisHost()): boolean =>
-  existsSync(interpreter(optunaDirectory(host), host));
 
 /**
  * Installs Optuna into a virtual environment in the user's cache, with uv or with any Python's pip, and the user's own
@@ -108,7 +105,10 @@ async function install(folder: string, host: Host, signal: AbortSignal | undefin
     if ((await ask("-m", "pip", "--version")).code !== 0) continue;
     // Without pip inside: Debian's Python has ensurepip in a package of its own.
     const made = await ask("-m", "venv", "--without-pip", folder);
-    const result = made.code === 0 ? await ask("-m", "pip", "--python", into, "install", ...pip) : made;
+    // pip's own `--python` needs pip 22.3; the environment has the same Python.
+    const place = made.code === 0 ? await run(host, signal, QUESTION, into, "-I", "-c", PACKAGES) : made;
+    const target = ["--target", place.stdout.trim()];
+    const result = place.code === 0 ? await ask("-m", "pip", "install", ...target, ...pip) : place;
     if (result.code === 0) return;
     failures.push(result);
     await fs.rm(folder, { recursive: true, force: true });
@@ -145,7 +145,7 @@ function explain(failures: readonly CommandResult[], host: Host): NativeError {
     return new NativeError(
       code as "no-python" | "no-pip",
       `This search needs Optuna, which needs Python 3 with pip, or uv: Python 3 ${found}. ` +
-        "Install one of both, or use --search random with --pruner asha, which need neither.",
+        "Install either, or use --search random with --pruner asha, which need neither.",
     );
   }
   const detail = failure.output;

@@ -14,7 +14,7 @@ try:
     from pip._internal.cli import cmdoptions
     from pip._internal.commands.download import DownloadCommand
     from pip._internal.req.constructors import install_req_from_line
-    from pip._vendor.requests.exceptions import ConnectionError, ChunkedEncodingError, Timeout
+    from pip._vendor.requests.exceptions import ConnectionError, ChunkedEncodingError, HTTPError, Timeout
 except ImportError:
     sys.exit(${OTHER_PIP})
 
@@ -30,8 +30,10 @@ def fetch(session, url, part, name):
     response = session.get(url, headers=headers, stream=True)
     if response.status_code == 416:
         # All of it was there already, or it is another file now.
+        if response.headers.get("Content-Range", "") == "bytes */%d" % have:
+            return True
         os.remove(tag)
-        return response.headers.get("Content-Range", "") == "bytes */%d" % have
+        return False
     response.raise_for_status()
     resumed = response.status_code == 206
     have = have if resumed else 0
@@ -60,13 +62,16 @@ class Resumable(DownloadCommand):
         except (AttributeError, TypeError):
             return ${OTHER_PIP}
         link = finder.find_requirement(requirement, False).link
-        place = os.path.join(options.download_dir, link.filename)
+        place = os.path.join(options.download_dir, os.path.basename(link.filename))
         for attempt in range(ATTEMPTS):
             try:
                 if fetch(session, link.url_without_fragment, place + ".part", link.filename):
                     os.replace(place + ".part", place)
                     os.remove(place + ".part.tag")
                     return 0
+            except HTTPError as error:
+                print("ERROR: HTTP error %d while getting %s" % (error.response.status_code, link.filename))
+                return 1
             except (ConnectionError, ChunkedEncodingError, Timeout) as error:
                 print("WARNING: connection broken by %r" % error)
             time.sleep(min(attempt, 5))

@@ -121,7 +121,8 @@ function onGrid({ kind, low, step }: Range, value: number): number {
   if (step === undefined) return value;
   const steps = Math.floor((value - low) / step + 1e-9);
   const there = low + steps * step;
-  return kind === "int" ? Math.round(there) : there;
+  // 3 × 0.1 is written as 0.3.
+  return kind === "int" ? Math.round(there) : Number(there.toPrecision(12));
 }
 
 function demandRange(name: string, low: number, high: number, step?: number): void {
@@ -189,11 +190,13 @@ function checkedSetting(name: string, spec: DomainSpec, value: Setting): Setting
 
 function includes(spec: DomainSpec, value: Setting): boolean {
   if (spec.kind === "choice") return spec.values.includes(value);
-  return typeof value === "number" && value >= spec.low && value <= spec.high;
+  if (typeof value !== "number" || value < spec.low || value > spec.high) return false;
+  const steps = spec.step === undefined ? 0 : (value - spec.low) / spec.step;
+  return Math.abs(steps - Math.round(steps)) < 1e-6;
 }
 
 /** A domain as it is written: `choice(32, 64)`, `logUniform(0.0001, 0.1)`. */
-export function describeDomain(spec: DomainSpec): string {
+function describeDomain(spec: DomainSpec): string {
   if (spec.kind === "choice") return `choice(${spec.values.map(show).join(", ")})`;
   const name = spec.kind === "int" ? "int" : spec.log ? "logUniform" : "uniform";
   return `${name}(${spec.low}, ${spec.high})`;

@@ -12,7 +12,7 @@ warnings.simplefilter("ignore")
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -33,7 +33,8 @@ def distribution(domain):
 class Study:
     def open(self, journal, name, space, search, pruner, seed, mode, parallel, grace, reduction, epochs, trials):
         self.space = {name: distribution(domain) for name, domain in space.items()}
-        storage = JournalStorage(JournalFileBackend(journal))
+        # A regular file: links need rights on Windows, and the sweep directory has none.
+        storage = JournalStorage(JournalFileBackend(journal, JournalFileOpenLock(journal)))
         known = len(trials)
         # With the seed of the sweep's start, the first draws would be repeated.
         numbers = (seed + known) % 2**32

@@ -1,6 +1,6 @@
 import { basename, join } from "node:path";
 import { rootOfRun } from "../../files/runFiles.ts";
-import type { Progress, RunRequest } from "../../protocol/engine.ts";
+import type { RunRequest } from "../../protocol/engine.ts";
 import type { UserError } from "../../protocol/errors.ts";
 import type { SweepRecord, TrialRow } from "../../protocol/sweep.ts";
 import type { EngineOptions } from "../engines/process.ts";
@@ -20,9 +20,6 @@ import type { Workers } from "./workers.ts";
 /** What happens in a sweep. */
 export interface SweepEvents {
   started?(trial: TrialRow): void;
-  progress?(trial: TrialRow, progress: Progress): void;
-  /** The metric of an epoch. */
-  observed?(trial: TrialRow, epoch: number, value: number): void;
   ended?(trial: TrialRow): void;
   log?(trial: TrialRow, level: "info" | "warning" | "error", text: string): void;
 }
@@ -63,7 +60,7 @@ export class Sweep {
   /** Trials of before that were interrupted, in order. */
   readonly #unfinished: TrialRow[];
   readonly #running = new Map<number, RunHandle>();
-  #next: number;
+  #next = 0;
   #stopping = false;
   /** Why the sweep ends: a mistake that every trial would repeat, or a disk that is full. */
   #failure: UserError | undefined;
@@ -79,21 +76,11 @@ export class Sweep {
     this.#folder = rootOfRun(parts.writer.directory);
     for (const trial of trials) this.#trials.set(trial.number, trial);
     this.#unfinished = trials.filter((trial) => !isOver(trial));
-    this.#next = Math.max(-1, ...this.#trials.keys()) + 1;
     this.#stepped = trials.some(({ state }) => state === "complete" || state === "pruned");
-  }
-
-  get record(): SweepRecord {
-    return this.#record;
   }
 
   get trials(): TrialRow[] {
     return [...this.#trials.values()].sort((a, b) => a.number - b.number);
-  }
-
-  /** The complete trial with the best value. */
-  get best(): TrialRow | undefined {
-    return bestTrial(this.#record, this.trials);
   }
 
   /** Runs to the end. Never rejects: a failure is in the record. */
@@ -109,7 +96,7 @@ export class Sweep {
     } finally {
       await workers.dispose();
     }
-    const whole = this.trials.every(isOver) && this.#next >= this.#parts.search.size;
+    const whole = this.trials.every(isOver) && this.#trials.size >= this.#parts.search.size;
     const error = this.#failure;
     this.#record = {
       ...this.#record,
@@ -153,6 +140,8 @@ export class Sweep {
   }
 
   async #ask(): Promise<TrialRow | undefined> {
+    // Numbers that were never written are free.
+    while (this.#trials.has(this.#next)) this.#next++;
     if (this.#next >= this.#parts.search.size) return undefined;
     const number = this.#next++;
     const settings = await this.#parts.search.ask(number);
@@ -180,7 +169,6 @@ export class Sweep {
     const trial: TrialRow = { ...begun, state: "running" };
     const follower = new TrialFollower(trial, this.#record, {
       report: (epoch, value) => search.report(trial.number, epoch, value),
-      observed: (epoch, value) => events.observed?.(trial, epoch, value),
       prune: () => void this.#running.get(trial.number)?.stop(),
     });
     // Its process said its last word after that of the sweep.
@@ -221,7 +209,6 @@ export class Sweep {
       {
         record: (record) => follower.record(record, request),
         metrics: (rows) => follower.metrics(rows),
-        progress: (progress) => events.progress?.(trial, progress),
         log: (level, text) => events.log?.(trial, level, text),
       },
       engine,

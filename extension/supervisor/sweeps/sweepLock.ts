@@ -1,6 +1,7 @@
 // One process runs a sweep at a time. Its lock says which; nothing is signalled by it, so it needs no proof, unlike a run's.
 import { randomBytes } from "node:crypto";
 import { open, readFile, rename, rm } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import * as v from "valibot";
 import { readRegular } from "../../files/regular.ts";
 import { runPath } from "../../files/runFiles.ts";
@@ -18,7 +19,10 @@ type SweepLock = v.InferOutput<typeof SweepLock>;
 
 /** Most bytes of a lock; ours have some 300. */
 const LIMIT = 4096;
-const ATTEMPTS = 10;
+/** Attempts, those of them that wait for a lock that is being written, and milliseconds between these. */
+const ATTEMPTS = 30;
+const WRITING = 20;
+const PAUSE = 50;
 
 /**
  * Makes this process the owner of a sweep.
@@ -42,6 +46,11 @@ export async function takeSweep(directory: string, force = false): Promise<() =>
     const found = await readText(file);
     const owner = found === undefined ? undefined : lockIn(found);
     if (owner !== undefined) await demandEnded(owner, directory, force);
+    else if (attempt < WRITING) {
+      // Another process may have created it just now.
+      await delay(PAUSE);
+      continue;
+    }
     await takeAway(file, found);
   }
   throw new EngineError({ code: "busy", message: `${file} can't be taken: it changes all the time.` });
@@ -66,7 +75,7 @@ async function create(file: string, text: string): Promise<boolean> {
     } finally {
       await handle.close();
     }
-    return true;
+    return (await readText(file)) === text;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;

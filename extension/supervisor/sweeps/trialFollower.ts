@@ -8,7 +8,6 @@ import { TrialValues } from "./trialValues.ts";
 export interface FollowerEvents {
   /** Takes a value of the metric. @returns whether the trial should end, and the rungs that it has reached */
   report(epoch: number, value: number): Promise<{ prune: boolean; reached: number[] }>;
-  observed(epoch: number, value: number): void;
   /** The trial should end. */
   prune(): void;
 }
@@ -84,7 +83,6 @@ export class TrialFollower {
     const value = this.#values.add(row);
     if (value === undefined || this.#pruned !== undefined) return;
     const { best } = this.#values;
-    this.#events.observed(row.epoch, value);
     this.#enqueue(async () => {
       if (this.#pruned !== undefined) return;
       const { prune, reached } = await this.#events.report(row.epoch, value);

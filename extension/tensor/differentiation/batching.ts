@@ -15,7 +15,7 @@ import { hidden, scope, withGradients } from "../recording/scope.ts";
 import { customGradient } from "./customGradients.ts";
 import { SampleGraph } from "./sampleGraph.ts";
 
-/** An argument: a dimension of it are the samples, or all share it. */
+/** An argument of the mapped function. `dim` is the dimension of the samples; null if all samples share the tensor. */
 export interface Argument {
   readonly tensor: Tensor;
   readonly dim: number | null;
@@ -312,7 +312,7 @@ export function overBatch(
   body: (samples: readonly Tensor[]) => readonly Tensor[],
   { keep = false, differentDraws = false }: BatchOptions = {},
 ): Tensor[] | undefined {
-  // Anomalies are looked for in values.
+  // Anomaly detection reads the values of each sample.
   if (runtime.checksGradients) return undefined;
   const graph = new SampleGraph();
   const samples = given.map(({ tensor, dim }) => {

@@ -4,7 +4,7 @@ import type { AnyOp } from "../recording/nodeOp.ts";
 import { scope } from "../recording/scope.ts";
 
 /** Thrown where a function of one sample does what can't be recorded once for all samples. */
-export class PerSample extends Error {
+class PerSample extends Error {
   override readonly name = "PerSample";
 
   constructor() {

@@ -278,7 +278,7 @@ export function jvp<A extends unknown[], R>(
 }
 
 /** Tensors [n, …shape] of n elements, with a single 1 at each place in turn. */
-export function units(shape: Shape): Tensor {
+function units(shape: Shape): Tensor {
   const n = numel(shape);
   const data = new Float32Array(n * n);
   for (let i = 0; i < n; i++) data[i * n + i] = 1;

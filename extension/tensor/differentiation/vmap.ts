@@ -69,7 +69,7 @@ export function vmap<A extends unknown[], R>(
       const own = leaves.map((x, k) => (dims[k] === null ? x : narrow(x as Tensor, dims[k]!, from, length)));
       return mapped(own, length);
     };
-    const first = randomness === "same" ? recordDraws(() => part(0)) : drawingAnew(() => part(0));
+    const first = randomness === "same" ? recordDraws(() => part(0)) : withoutTape(() => part(0));
     const rest = range(Math.ceil(count / size)).slice(1);
     const parts = [first.result, ...rest.map((i) => first.replay(() => part(i)))];
     return joined(parts, out, (columns, dim) => cat(columns, normalizeDim(dim, columns[0]!.ndim))) as R;
@@ -126,19 +126,19 @@ function mappedOver(c: MappedCall): unknown {
   return joined(calls(one, size, randomness, replay), out, stack);
 }
 
-/** Runs of a piece of program, as {@link recordDraws} answers them. */
+/** A result, and a function that runs another body with the same random numbers. */
 interface Drawn<T> {
   readonly result: T;
   readonly replay: <R>(again: () => R) => R;
 }
 
 /** {@link recordDraws}, but later runs draw numbers of their own. */
-const drawingAnew = <T>(body: () => T): Drawn<T> => ({ result: body(), replay: (again) => again() });
+const withoutTape = <T>(body: () => T): Drawn<T> => ({ result: body(), replay: (again) => again() });
 
 /** Runs `body` with draws as the mode has them. */
 function drawing<T>(randomness: Randomness, body: () => T): Drawn<T> {
-  if (randomness === "same") return recordDraws(body);
-  return drawingAnew(randomness === "error" ? () => refuseDraws(RANDOM_ERROR, body) : body);
+  if (randomness !== "error") return recordDraws(body);
+  return withoutTape(() => refuseDraws(RANDOM_ERROR, body));
 }
 
 /** @param replay has the first sample draw what is drawn already */
@@ -150,7 +150,7 @@ function calls(
 ): unknown[] {
   const all = range(size);
   if (randomness === "error") return refuseDraws(RANDOM_ERROR, () => all.map(call));
-  if (randomness === "different") return all.map(call);
+  if (randomness === "different") return replay(() => all.map(call));
   const first = replay(() => recordDraws(() => call(0)));
   return [first.result, ...all.slice(1).map((b) => first.replay(() => call(b)))];
 }

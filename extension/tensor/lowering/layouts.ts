@@ -9,7 +9,7 @@ type Changed = ReturnType<Along<object>["along"]>;
 export const reordered = <T>(values: readonly T[], order: readonly number[]): T[] =>
   order.map((d) => values[d]!);
 
-/** Attributes with a dimension `dim`, of which there is something else in the output. */
+/** Attributes of an op along a dimension `dim`, whose output has the same dimensions in the same order. */
 export const alongDim = (attributes: { readonly dim: number }, order: readonly number[]): Changed => ({
   attributes: { ...attributes, dim: order.indexOf(attributes.dim) },
   images: true,

@@ -75,7 +75,7 @@ export const rowwise =
 export const imagewise =
   <A extends object>(
     images: readonly number[],
-    output: "images" | "sum",
+    output: "images" | "sum" | readonly ("images" | "sum")[],
     part?: (attributes: A, cut: Cut, parts: number) => A,
   ): PartRule<A> =>
   (cuts, { inputs }, attributes, parts) => {
@@ -83,7 +83,7 @@ export const imagewise =
     if (cut.dim !== 0 || cuts.some((c, i) => c !== undefined && !images.includes(i))) return undefined;
     return {
       inputs: inputs.map((_, i) => (images.includes(i) ? cut : undefined)),
-      outputs: [output === "sum" ? "sum" : cut],
+      outputs: [output].flat().map((one) => (one === "sum" ? "sum" : cut)),
       ...(part === undefined ? {} : { attributes: part(attributes, cut, parts) }),
     };
   };

@@ -99,8 +99,8 @@ export function alphaDropoutConstants(p: number): { a: number; slope: number; sh
 }
 
 function fillBernoulli(generator: Generator, out: Float32Array, size: number, p: number, one: number): void {
-  // The 53 random bits against p * 2^53: whole numbers.
-  const limit = p * 2 ** 53;
+  // The 53 random bits are below p * 2^53 if they are below the next whole number.
+  const limit = Math.ceil(p * 2 ** 53);
   const high = Math.floor(limit / 2 ** 32);
   generator.decide(out, size, { high, low: limit - high * 2 ** 32, one });
 }

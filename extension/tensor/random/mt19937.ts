@@ -85,7 +85,7 @@ export class Mt19937 {
     second = 0,
     third = 0,
   ): boolean {
-    if (drawer === undefined || count < MIN_DRAWN) return false;
+    if (drawer === undefined || count < MIN_DRAWN || count >= 2 ** 31) return false;
     PARAMETERS[0] = first;
     PARAMETERS[1] = second;
     PARAMETERS[2] = third;
@@ -111,7 +111,10 @@ export class Mt19937 {
    * else 0. The second word is worked out only where the first leaves the matter open, which it hardly ever does.
    */
   decide(out: Float32Array, count: number, threshold: Threshold): void {
-    if (this.drawn(DRAWN.decisions, out, count, threshold.high, threshold.low, threshold.one)) return;
+    // `torch.bernoulli` also draws integers and truth values.
+    const floats = out instanceof Float32Array;
+    if (floats && this.drawn(DRAWN.decisions, out, count, threshold.high, threshold.low, threshold.one))
+      return;
     const words = this.#words;
     for (let done = 0; done < count;) {
       if (this.#used === N) this.#refill();

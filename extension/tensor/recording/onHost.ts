@@ -31,8 +31,8 @@ export function movesOnHost<A extends object>(op: Op<A>, inputs: readonly Tensor
 }
 
 /**
- * Values that are on the host, or can be there at once: those that only move others, and small draws. What is made of a random
- * index then stays on the host, too. In a training, draws are inputs of its graph.
+ * Returns the values if they are on the host, or can be brought there without the executor: outputs of ops that only move
+ * elements, and draws of up to 65,536 numbers. Undefined otherwise, and for draws of a training, which are inputs of its graph.
  */
 export function dataAtHand(value: Value): HostArray | undefined {
   const { data, producer } = value;

@@ -1,8 +1,10 @@
 // Random numbers that the binding draws, against those that JavaScript draws.
 import { afterEach, describe, expect, test } from "vitest";
+import { allocate, type DType } from "../../../extension/tensor/core/dtype.ts";
 import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import {
+  bernoulli,
   dropout,
   exponential,
   normal,
@@ -58,6 +60,20 @@ describe.skipIf(!available)("draws by the binding", () => {
     expect(calls).toBeGreaterThan(3);
     actual.values.forEach((values, i) => expect(values, `${SIZES[i]} numbers`).toEqual(expected.values[i]));
     expect(actual.state).toEqual(expected.state);
+  });
+
+  test("of integers and truth values are drawn in JavaScript: the same numbers", () => {
+    const wide = (dtype: DType): number[] => {
+      const generator = new Generator().manualSeed(7);
+      const out = allocate(dtype, 600);
+      bernoulli(600, 0.3).fill(generator, out as Float32Array);
+      return Array.from(out);
+    };
+    drawBy(loadNative());
+    const expected = wide("float32");
+    expect(expected.some((x) => x === 1)).toBe(true);
+    expect(wide("int64")).toEqual(expected);
+    expect(wide("bool")).toEqual(expected);
   });
 
   test("refuses a state, a size or an array that isn't one", () => {

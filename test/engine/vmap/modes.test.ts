@@ -116,6 +116,18 @@ function modes(): void {
     expectEqual(found, looped(f)(x()));
   });
 
+  it("draws once, where calls one by one turn out to be needed", () => {
+    const net = filled(new nn.Sequential(new nn.Linear(3, 3), new nn.Dropout(0.5)));
+    const f = (v: Tensor): Tensor =>
+      torch.utils.checkpoint.checkpoint((u: Tensor) => net(u), v, { useReentrant: false }).sum();
+    const run = (mapped: (v: Tensor) => Tensor): Tensor[] => {
+      torch.manualSeed(3);
+      return [mapped(x().requiresGrad_()).detach(), torch.rand(1)];
+    };
+    const expected = run(looped(f));
+    run(vmap(f, { randomness: "different" })).forEach((y, i) => expectEqual(y, expected[i]!));
+  });
+
   it("generators that are seeded inside are seeded for each sample", () => {
     const f = (v: Tensor): Tensor => {
       torch.manualSeed(1);

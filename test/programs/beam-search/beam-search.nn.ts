@@ -95,6 +95,7 @@ torch.noGrad(() => {
   for (let i = 0; i < SENTENCES; i++) {
     const [x, y] = batch(1);
     const [sequence, score] = beamSearch(x);
+    print("sequence:", sequence.join(" "));
     if (String(sequence.slice(0, LENGTH + 1)) === String(y.index(0).tolist())) right++;
     found.push(score);
   }

@@ -98,6 +98,7 @@ with torch.no_grad():
     for _ in range(SENTENCES):
         x, y = batch(1)
         sequence, score = beam_search(x)
+        print("sequence:", *sequence)
         right += sequence[: LENGTH + 1] == y[0].tolist()
         found.append(score)
 print("right:", right, "of", SENTENCES)

@@ -63,8 +63,9 @@ for (let step = 0; step < STEPS; step++) {
 }
 const scores: number[] = [];
 for (const x of sequences(SEQUENCES)) {
-  const [score] = model.viterbi(x);
+  const [score, path] = model.viterbi(x);
   scores.push(score);
+  print("path:", path.join(" "));
 }
 print("sequences:", SEQUENCES);
 checks["scores"] = scores;

@@ -60,5 +60,6 @@ scores = []
 for x in sequences(SEQUENCES):
     score, path = model.viterbi(x)
     scores.append(score)
+    print("path:", *path)
 print("sequences:", SEQUENCES)
 checks["scores"] = scores

@@ -146,13 +146,13 @@ describe.skipIf(process.platform === "win32")("an installation after an update o
     const whole = bytesOf([earlier]);
     await install(machine, folder);
     expect(bytesOf([earlier])).toBeLessThan(whole - 60_000);
-    expect(describeEarlier(directory)).toBe(
+    expect(describeEarlier([directory])).toBe(
       'Earlier:        1, 0.0 GB; "layerwise engine remove --earlier" deletes them\n',
     );
     expect(await removeEarlier(directory)).toBe(1);
     expect([fs.existsSync(earlier), fs.existsSync(other)]).toEqual([false, true]);
     expect(nativeStatus(machine.host).state).toBe("installed");
-    expect([await removeEarlier(directory), describeEarlier(directory)]).toEqual([0, ""]);
+    expect([await removeEarlier(directory), describeEarlier([directory])]).toEqual([0, ""]);
   });
 });
 

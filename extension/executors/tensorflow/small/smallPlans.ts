@@ -104,6 +104,12 @@ export class SmallPlans {
     return [...made.subarray(plan.assigns.length)];
   }
 
+  /** Frees all plans. */
+  close(): void {
+    for (const opened of this.#opened.values()) if (opened !== undefined) this.#binding.closePlan(opened.id);
+    this.#opened.clear();
+  }
+
   #count(plan: Plan, opened: Opened): void {
     const { numbers, varied } = opened;
     plan.leaves.forEach(({ producer }, i) => {

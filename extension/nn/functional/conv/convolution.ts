@@ -61,7 +61,8 @@ function convolution(
     checkWeight(x, weight, stride, groups);
     checkFit(x, weight, bias, groups, around, dilation);
     const attributes = {
-      stride: withRow(stride, 1),
+      // The row is one high, and kernels for single channels have one stride.
+      stride: withRow(stride, stride[0]!),
       padding: withRow(around, [0, 0]).flat(),
       ...dilations(withRow(dilation, 1)),
     };

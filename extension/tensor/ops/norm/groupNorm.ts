@@ -3,7 +3,7 @@ import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowerin
 import { reduceNode, reshapeNode, T } from "../../lowering/nodes.ts";
 import { ints, TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type BatchContext, type Meta, type Op } from "../../recording/op.ts";
-import type { PartRule } from "../../planning/parts.ts";
+import { imagewise } from "../../planning/parts.ts";
 import { numel, type Shape } from "../../core/shape.ts";
 import { scope } from "../../recording/scope.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -37,18 +37,6 @@ const lyingAs = ({ shape: [n, c, ...spatial] }: Meta): Shape => [n!, ...spatial,
 
 /** The dimensions that statistics are taken over, of such sizes. */
 const OVER = [1, 3];
-
-/** Image by image. */
-const imagewise =
-  (images: readonly boolean[], outputs: readonly ("images" | "sum")[]): PartRule<object> =>
-  (cuts) => {
-    const cut = cuts.find((c) => c !== undefined)!;
-    if (cut.dim !== 0 || cuts.some((c, i) => c !== undefined && images[i] !== true)) return undefined;
-    return {
-      inputs: images.map((image) => (image ? cut : undefined)),
-      outputs: outputs.map((o) => (o === "sum" ? o : cut)),
-    };
-  };
 
 /** Samples become groups of channels: see {@link merging}. */
 const channelwise =
@@ -128,7 +116,7 @@ export const groupNorm: Op<GroupNorm> = defineOp<GroupNorm>({
   },
   tfjs: (k, [x, weight, bias], { groups, eps }) => groupNormOnHost(k, [x!, weight!, bias!], groups, eps),
   cost: ({ inputs }, { learned }) => learned * numel(inputs[0]!.shape),
-  parts: imagewise([true, false, false], ["images", "images", "images"]),
+  parts: imagewise([0], ["images", "images", "images"]),
 });
 
 /**
@@ -162,5 +150,5 @@ export const groupNormGrad: Op<GroupNorm> = defineOp<GroupNorm>({
   },
   tfjs: (k, inputs, { groups }) => groupNormGradOnHost(k, inputs, groups),
   cost: ({ inputs }, { learned }) => learned * numel(inputs[0]!.shape),
-  parts: imagewise([true, true, false, true, true], ["images", "sum", "sum"]),
+  parts: imagewise([0, 1, 3, 4], ["images", "sum", "sum"]),
 });

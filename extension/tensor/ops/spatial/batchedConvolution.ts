@@ -67,10 +67,7 @@ const KINDS = {
  * @param both where both differ from sample to sample, without groups or dilation
  */
 export const convolving =
-  <A extends Attributes>(
-    kind: keyof typeof KINDS,
-    both?: (c: BatchContext<A>) => Tensor | undefined,
-  ): BatchRule<A> =>
+  <A extends Attributes>(kind: keyof typeof KINDS, both?: (c: BatchContext<A>) => Tensor): BatchRule<A> =>
   (c) => {
     const { images, filters, merges, grouped }: Kind = KINDS[kind];
     const { shape, dilation } = c.attributes;
@@ -157,16 +154,12 @@ function gathered(columns: Tensor, filters: Shape, output: Shape, to: Shape, a: 
   });
 }
 
-/** Negative padding crops, which no patch does. */
-const crops = ({ padding }: Attributes): boolean => padding.some((p) => p < 0);
-
 /** Filters of each sample as matrices: [size, 1, O, C · kH · kW]. */
 const matrices = (c: BatchContext<Attributes>, w: Tensor, { shape }: Meta): Tensor =>
   c.reshaped(w, [c.size, 1, shape[0]!, numel(shape.slice(1))]);
 
 /** Each sample's images with its own filters. */
-export function convolutions(c: BatchContext<Attributes>): Tensor | undefined {
-  if (crops(c.attributes)) return undefined;
+export function convolutions(c: BatchContext<Attributes>): Tensor {
   const [x, w] = c.signature.inputs as [Meta, Meta];
   const [{ shape }] = c.signature.outputs as [Meta];
   const columns = patches(c.merged(c.inputs[0]!, 0), w.shape, shape, c.attributes);
@@ -175,8 +168,7 @@ export function convolutions(c: BatchContext<Attributes>): Tensor | undefined {
 }
 
 /** Gradients of each sample's images, by its own filters. */
-export function imageGradients(c: BatchContext<Attributes>): Tensor | undefined {
-  if (crops(c.attributes)) return undefined;
+export function imageGradients(c: BatchContext<Attributes>): Tensor {
   const [g, w] = c.signature.inputs as [Meta, Meta];
   const [n, o, oh, ow] = g.shape as Images;
   const [{ shape }] = c.signature.outputs as [Meta];
@@ -188,8 +180,7 @@ export function imageGradients(c: BatchContext<Attributes>): Tensor | undefined 
 }
 
 /** Gradients of the filters for each sample. */
-export function filterGradients(c: BatchContext<Attributes>): Tensor | undefined {
-  if (crops(c.attributes)) return undefined;
+export function filterGradients(c: BatchContext<Attributes>): Tensor {
   const [g, x] = c.signature.inputs as [Meta, Meta];
   const [n, o, oh, ow] = g.shape as Images;
   const [{ shape }] = c.signature.outputs as [Meta];

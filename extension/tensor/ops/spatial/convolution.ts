@@ -120,7 +120,6 @@ export const conv2d: Op<Convolution> = defineOp<Convolution>({
       return b.node("DepthwiseConv2dNative", [x!, own], depthwise(a));
     }
     const run = (xs: TfRef, ws: TfRef): TfRef => b.node("Conv2D", [xs, ws], convolutionAttributes(a));
-    if (groups === 1) return run(x!, filter);
     return perGroup(
       b,
       groups,
@@ -140,18 +139,16 @@ export const conv2d: Op<Convolution> = defineOp<Convolution>({
     if (isDepthwise(groups, shape, stride)) return depthwiseConvolution(k, padded, filter, stride);
     const run = (xs: tfjs.Tensor, ws: tfjs.Tensor): tfjs.Tensor =>
       k.conv2d(xs as tfjs.Tensor4D, ws as tfjs.Tensor4D, [...stride], "valid");
-    return groups === 1
-      ? run(padded, filter)
-      : eachGroup(
-          k,
-          groups,
-          [
-            [padded, 3],
-            [filter, 3],
-          ],
-          3,
-          run,
-        );
+    return eachGroup(
+      k,
+      groups,
+      [
+        [padded, 3],
+        [filter, 3],
+      ],
+      3,
+      run,
+    );
   },
   cost: ({ inputs, outputs }) => numel(outputs[0]!.shape) * numel(inputs[1]!.shape.slice(1)),
   parts: imagewise([0], "images"),
@@ -183,18 +180,16 @@ export const conv2dInputGrad: Op<ToShape> = defineOp<ToShape>({
     const sizes = sizesOf(b, [n, channels / groups, ...spatial]);
     const attributes = convolutionAttributes(a, isSame(a, a.shape, shape));
     const run = (gs: TfRef, ws: TfRef): TfRef => b.node(name, [sizes, ws, gs], attributes);
-    return groups === 1
-      ? run(g!, filter)
-      : perGroup(
-          b,
-          groups,
-          [
-            [g!, 3],
-            [filter, 3],
-          ],
-          3,
-          run,
-        );
+    return perGroup(
+      b,
+      groups,
+      [
+        [g!, 3],
+        [filter, 3],
+      ],
+      3,
+      run,
+    );
   },
   tfjs(k, [g, w], { stride, padding: [top, , left], dilation, shape }, { inputs: [, filters] }) {
     const [, channels, h, width] = shape as [number, number, number, number];
@@ -233,18 +228,16 @@ export const conv2dInputGrad: Op<ToShape> = defineOp<ToShape>({
     }
     const run = (gs: tfjs.Tensor, ws: tfjs.Tensor): tfjs.Tensor =>
       k.conv2d(gs as tfjs.Tensor4D, ws as tfjs.Tensor4D, 1, "valid");
-    return groups === 1
-      ? run(padded, filter)
-      : eachGroup(
-          k,
-          groups,
-          [
-            [padded, 3],
-            [filter, 2],
-          ],
-          3,
-          run,
-        );
+    return eachGroup(
+      k,
+      groups,
+      [
+        [padded, 3],
+        [filter, 2],
+      ],
+      3,
+      run,
+    );
   },
   cost: ({ inputs }) => numel(inputs[0]!.shape) * numel(inputs[1]!.shape.slice(1)),
   parts: imagewise([0], "images", (a, cut, parts) => ({ ...a, shape: partOf(a.shape, cut, parts) })),
@@ -286,18 +279,16 @@ export const conv2dWeightGrad: Op<ToShape> = defineOp<ToShape>({
     const attributes = convolutionAttributes({ stride: a.stride, padding: [0, 0, 0, 0] }, same);
     const run = (xs: TfRef, gs: TfRef): TfRef => b.node(name, [xs, sizes, gs], attributes);
     return finished(
-      groups === 1
-        ? run(padded, g!)
-        : perGroup(
-            b,
-            groups,
-            [
-              [padded, 3],
-              [g!, 3],
-            ],
-            3,
-            run,
-          ),
+      perGroup(
+        b,
+        groups,
+        [
+          [padded, 3],
+          [g!, 3],
+        ],
+        3,
+        run,
+      ),
     );
   },
   tfjs(k, [g, x], { stride, padding, dilation, shape }, { inputs: [, images] }) {
@@ -311,18 +302,16 @@ export const conv2dWeightGrad: Op<ToShape> = defineOp<ToShape>({
     const run = (xs: tfjs.Tensor, gs: tfjs.Tensor): tfjs.Tensor =>
       filterGradient(k, xs as tfjs.Tensor4D, gs as tfjs.Tensor4D, [kh, kw], stride, padding);
     return finished(
-      groups === 1
-        ? run(values, grad)
-        : eachGroup(
-            k,
-            groups,
-            [
-              [values, 3],
-              [grad, 3],
-            ],
-            3,
-            run,
-          ),
+      eachGroup(
+        k,
+        groups,
+        [
+          [values, 3],
+          [grad, 3],
+        ],
+        3,
+        run,
+      ),
     );
   },
   cost: ({ inputs }, { shape }) => numel(inputs[0]!.shape) * numel(shape.slice(1)),

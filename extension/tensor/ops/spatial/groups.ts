@@ -89,7 +89,7 @@ export function geometry({ stride, padding, dilation }: Geometry): Record<string
   };
 }
 
-/** The binding's own kernel for a gradient with respect to images or volumes of `shape`. */
+/** The sizes of images or volumes [N, C, *], channels last: what TensorFlow's gradients for images take. */
 export const sizesOf = (b: TfBuilder, [n, c, ...spatial]: Shape): TfRef => vector(b, [n!, ...spatial, c!]);
 
 /** What each group makes of its parts of the inputs, which are cut along an axis each, joined along another. */
@@ -100,6 +100,7 @@ export function perGroup(
   axis: number,
   run: (...parts: TfRef[]) => TfRef,
 ): TfRef {
+  if (groups === 1) return run(...inputs.map(([x]) => x));
   const axisNode = (d: number): TfRef => scalar(b, d, "int64");
   const parts = inputs.map(([x, d]) =>
     b.nodes("Split", [axisNode(d), x], { T, num_split: attr.int(groups) }, groups),
@@ -116,6 +117,7 @@ export function eachGroup(
   axis: number,
   run: (...parts: tfjs.Tensor[]) => tfjs.Tensor,
 ): tfjs.Tensor {
+  if (groups === 1) return run(...inputs.map(([x]) => x));
   const part = (x: tfjs.Tensor, d: number, g: number): tfjs.Tensor => {
     const length = x.shape[d]! / groups;
     const begin = x.shape.map((_, i) => (i === d ? g * length : 0));

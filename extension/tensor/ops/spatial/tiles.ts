@@ -10,7 +10,7 @@ import { imagewise } from "../../planning/parts.ts";
 import { numel, type Shape } from "../../core/shape.ts";
 import { sumOver } from "../reduction/sums.ts";
 
-export interface Tiles {
+interface Tiles {
   /** Lengths of a tile. */
   readonly tile: readonly number[];
 }

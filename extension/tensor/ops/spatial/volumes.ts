@@ -32,9 +32,6 @@ import { spread } from "../movement/slicing.ts";
 
 type Triple = [number, number, number];
 
-/** Its padding is before and after depth, before and after height, before and after width. */
-export type VolumeConvolution = Geometry;
-
 type ToShape = Geometry & { readonly shape: Shape };
 
 const withoutShape = ({ stride, padding, dilation }: Geometry): Geometry =>
@@ -44,7 +41,7 @@ const withoutShape = ({ stride, padding, dilation }: Geometry): Geometry =>
 const DHWIO = [2, 3, 4, 1, 0];
 const OIDHW = [4, 3, 0, 1, 2];
 
-const attributesOf = ({ stride }: VolumeConvolution): Record<string, TfAttribute> => ({
+const attributesOf = ({ stride }: Geometry): Record<string, TfAttribute> => ({
   T,
   strides: attr.ints([1, ...stride, 1]),
   padding: attr.string("VALID"),
@@ -113,18 +110,16 @@ export const conv3d: Op<Geometry> = defineOp<Geometry>({
     const filter = transposeNode(b, dilatedNode(b, w!, shape, a.dilation), DHWIO);
     const run = (xs: TfRef, ws: TfRef): TfRef => b.node("Conv3D", [xs, ws], attributesOf(a));
     const around = padNode(b, x!, a.padding);
-    return groups === 1
-      ? run(around, filter)
-      : perGroup(
-          b,
-          groups,
-          [
-            [around, 4],
-            [filter, 4],
-          ],
-          4,
-          run,
-        );
+    return perGroup(
+      b,
+      groups,
+      [
+        [around, 4],
+        [filter, 4],
+      ],
+      4,
+      run,
+    );
   },
   tfjs(k, [x, w], { stride, padding, dilation }, { inputs: [volumes, filters] }) {
     const { shape } = filters!;
@@ -133,18 +128,16 @@ export const conv3d: Op<Geometry> = defineOp<Geometry>({
     const around = padded(k, x!, padding);
     const run = (xs: tfjs.Tensor, ws: tfjs.Tensor): tfjs.Tensor =>
       k.conv3d(xs as tfjs.Tensor5D, ws as tfjs.Tensor5D, stride as Triple, "valid");
-    return groups === 1
-      ? run(around, filter)
-      : eachGroup(
-          k,
-          groups,
-          [
-            [around, 4],
-            [filter, 4],
-          ],
-          4,
-          run,
-        );
+    return eachGroup(
+      k,
+      groups,
+      [
+        [around, 4],
+        [filter, 4],
+      ],
+      4,
+      run,
+    );
   },
   cost: ({ inputs, outputs }) => numel(outputs[0]!.shape) * numel(inputs[1]!.shape.slice(1)),
 });
@@ -170,19 +163,16 @@ export const conv3dInputGrad: Op<ToShape> = defineOp<ToShape>({
     const sizes = vector(b, paddedShape([n, c / groups, ...spatial], a.padding));
     const attributes = { ...attributesOf(a), Tshape: INDEX };
     const run = (gs: TfRef, ws: TfRef): TfRef => b.node(name, [sizes, ws, gs], attributes);
-    const grad =
-      groups === 1
-        ? run(g!, filter)
-        : perGroup(
-            b,
-            groups,
-            [
-              [g!, 4],
-              [filter, 4],
-            ],
-            4,
-            run,
-          );
+    const grad = perGroup(
+      b,
+      groups,
+      [
+        [g!, 4],
+        [filter, 4],
+      ],
+      4,
+      run,
+    );
     if (unpadded(a.padding)) return grad;
     const [begin, size] = inner(a.shape, a.padding);
     return b.node("Slice", [grad, vector(b, begin), vector(b, size)], { T, Index: INDEX });
@@ -201,19 +191,16 @@ export const conv3dInputGrad: Op<ToShape> = defineOp<ToShape>({
     });
     const run = (gs: tfjs.Tensor, ws: tfjs.Tensor): tfjs.Tensor =>
       k.conv3d(gs as tfjs.Tensor5D, ws as tfjs.Tensor5D, 1, "valid");
-    const grad =
-      groups === 1
-        ? run(apart, filter)
-        : eachGroup(
-            k,
-            groups,
-            [
-              [apart, 4],
-              [filter, 3],
-            ],
-            4,
-            run,
-          );
+    const grad = eachGroup(
+      k,
+      groups,
+      [
+        [apart, 4],
+        [filter, 3],
+      ],
+      4,
+      run,
+    );
     return unpadded(padding) ? grad : k.slice(grad, ...inner(shape, padding));
   },
   cost: ({ inputs }) => numel(inputs[0]!.shape) * numel(inputs[1]!.shape.slice(1)),
@@ -243,19 +230,16 @@ export const conv3dWeightGrad: Op<ToShape> = defineOp<ToShape>({
     const whole = sizes(dilatedShape(a.shape, a.dilation), groups);
     const around = padNode(b, x!, a.padding);
     const run = (xs: TfRef, gs: TfRef): TfRef => b.node(name, [xs, whole, gs], attributesOf(a));
-    const filter =
-      groups === 1
-        ? run(around, g!)
-        : perGroup(
-            b,
-            groups,
-            [
-              [around, 4],
-              [g!, 4],
-            ],
-            4,
-            run,
-          );
+    const filter = perGroup(
+      b,
+      groups,
+      [
+        [around, 4],
+        [g!, 4],
+      ],
+      4,
+      run,
+    );
     return cellsNode(b, transposeNode(b, filter, OIDHW), a.shape, a.dilation);
   },
   tfjs(k, [g, x], { stride, padding, dilation, shape }, { inputs: [, all] }) {
@@ -270,19 +254,16 @@ export const conv3dWeightGrad: Op<ToShape> = defineOp<ToShape>({
     const swapped = k.transpose<tfjs.Tensor5D>(images, [4, 1, 2, 3, 0]);
     const run = (xs: tfjs.Tensor, gs: tfjs.Tensor): tfjs.Tensor =>
       k.conv3d(xs as tfjs.Tensor5D, gs as tfjs.Tensor5D, 1, "valid", "NDHWC", stride as Triple);
-    const result =
-      groups === 1
-        ? run(swapped, filters)
-        : eachGroup(
-            k,
-            groups,
-            [
-              [swapped, 0],
-              [filters, 4],
-            ],
-            4,
-            run,
-          );
+    const result = eachGroup(
+      k,
+      groups,
+      [
+        [swapped, 0],
+        [filters, 4],
+      ],
+      4,
+      run,
+    );
     return filterCells(k, k.transpose(result, [4, 0, 1, 2, 3]), shape, dilation);
   },
   cost: ({ inputs }, { shape }) => numel(inputs[0]!.shape) * numel(shape.slice(1)),
