@@ -1,15 +1,13 @@
 // A run has one owner: the process that created its lock file, which only one can. Others may take the file away when
 // its owner has provably ended.
-import { randomBytes } from "node:crypto";
-import fs from "node:fs";
 import { join } from "node:path";
+import fs from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { readRegularSync } from "../files/regular.ts";
+import { createExclusive, removeWhole, Standing, takeAway } from "../files/exclusive.ts";
 import { runPath } from "../files/runFiles.ts";
 import { LOCK_FILE, type RunLock } from "../protocol/run.ts";
-import { temporaryName } from "../protocol/temporaryFiles.ts";
 import { startOfThisProcess } from "./identity.ts";
-import { isLockOf, prove, readLock, type FoundLock, type InvalidLock } from "./lockFile.ts";
+import { isLockOf, prove, readLock } from "./lockFile.ts";
 import { ownerOf, type Owner } from "./owner.ts";
 import { thisPlace } from "./place.ts";
 
@@ -36,11 +34,6 @@ export class LockedError extends Error {
 const ATTEMPTS = 50;
 const WRITING = 20;
 const PAUSE = 50;
-/** Milliseconds after which a process that was taking a lock away has been killed at it. */
-const CLAIM_LIMIT = 10_000;
-
-const { O_WRONLY, O_CREAT, O_EXCL } = fs.constants;
-const FLAGS = O_WRONLY | O_CREAT | O_EXCL | (fs.constants.O_NOFOLLOW ?? 0);
 
 export interface TakeOptions {
   /** Take it also from an owner that can't be seen from here, whether it gives signs of life or not. */
@@ -60,48 +53,33 @@ export async function takeLock(
   { force = false, onInvalid }: TakeOptions = {},
 ): Promise<HeldLock> {
   const file = join(await runPath(directory), LOCK_FILE);
+  const standing = new Standing();
   for (let attempt = 1; ; attempt++) {
-    const held = create(file, token);
-    if (held !== undefined) return held;
     const found = await readLock(directory);
-    if (found === undefined) continue;
-    if ("invalid" in found) {
-      // Another process may have created it just now.
-      if (attempt > WRITING && (await takeAway(directory, file, found))) onInvalid?.(found.invalid);
+    if (found === undefined) {
+      const held = await create(file, token);
+      if (held !== undefined) return held;
+    } else if ("invalid" in found) {
+      if (standing.found(found.id) > WRITING && (await removed(found.id))) onInvalid?.(found.invalid);
     } else {
       const owner = await ownerOf(found);
       const free = owner.kind === "ended" || (force && owner.kind !== "here");
       if (!free || attempt > ATTEMPTS) throw new LockedError(owner);
-      if (await takeAway(directory, file, found)) continue;
+      if (await removed(found.id)) continue;
     }
     if (attempt > ATTEMPTS) throw new Error(`${file} can't be taken: it changes all the time`);
     await delay(PAUSE);
   }
+
+  function removed(id: string): Promise<boolean> {
+    return takeAway(file, id, async () => (await readLock(directory))?.id);
+  }
 }
 
 /** @returns undefined when there is one already */
-function create(file: string, token: string): HeldLock | undefined {
-  let descriptor: number;
-  try {
-    descriptor = fs.openSync(file, FLAGS, 0o644);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return undefined;
-    throw error;
-  }
-  try {
-    const inode = String(fs.fstatSync(descriptor, { bigint: true }).ino);
-    const text = `${JSON.stringify(lockOf(token, inode))}\n`;
-    fs.writeFileSync(descriptor, text);
-    fs.fsyncSync(descriptor);
-    // A process that waited too long for the text may have treated it as no lock.
-    if (!holds(file, text)) return undefined;
-    return { file, inode, release: () => release(file, text) };
-  } catch (error) {
-    fs.rmSync(file, { force: true });
-    throw error;
-  } finally {
-    fs.closeSync(descriptor);
-  }
+async function create(file: string, token: string): Promise<HeldLock | undefined> {
+  const created = await createExclusive(file, (inode) => `${JSON.stringify(lockOf(token, inode))}\n`);
+  return created && { file, inode: created.inode, release: () => removeWhole(file, created.text) };
 }
 
 function lockOf(token: string, inode: string): RunLock {
@@ -113,46 +91,6 @@ function lockOf(token: string, inode: string): RunLock {
     since: new Date().toISOString(),
   };
   return { ...lock, proof: prove(token, inode, lock) };
-}
-
-function holds(file: string, text: string): boolean {
-  try {
-    return readRegularSync(file, { limit: text.length }).toString() === text;
-  } catch {
-    // The run was deleted, or another process took it.
-    return false;
-  }
-}
-
-function release(file: string, text: string): void {
-  if (holds(file, text)) fs.rmSync(file, { force: true });
-}
-
-/**
- * Removes a lock without an owner. Several processes may find the same one: the first to create a file of its name
- * removes it, after reading it again, since by then the lock of another taker may stand there.
- * @returns false when another process was at it
- */
-async function takeAway(directory: string, file: string, found: FoundLock | InvalidLock): Promise<boolean> {
-  const claim = join(directory, temporaryName(LOCK_FILE, found.id.slice(0, 12)));
-  try {
-    fs.closeSync(fs.openSync(claim, FLAGS, 0o644));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    const since = fs.lstatSync(claim, { throwIfNoEntry: false })?.mtimeMs;
-    if (since !== undefined && Math.abs(Date.now() - since) > CLAIM_LIMIT)
-      fs.rmSync(claim, { recursive: true, force: true });
-    return false;
-  }
-  try {
-    if ((await readLock(directory))?.id !== found.id) return false;
-    const aside = join(directory, temporaryName(LOCK_FILE, randomBytes(6).toString("hex")));
-    fs.renameSync(file, aside);
-    fs.rmSync(aside, { recursive: true, force: true });
-    return true;
-  } finally {
-    fs.rmSync(claim, { force: true });
-  }
 }
 
 /**

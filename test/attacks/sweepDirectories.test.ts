@@ -245,14 +245,12 @@ describe("continuing sweeps", () => {
     await expect(takeSweep(directory)).rejects.toThrow("may be running elsewhere");
     const release = await takeSweep(directory, true);
     await expect(takeSweep(directory, true)).rejects.toThrow("is running here");
-    await release();
+    release();
     expect(fs.existsSync(file)).toBe(false);
     // A process of that id, but another one.
     for (const lock of [{ ...own, start: own.start + 10_000_000 }, "not a lock", "x".repeat(1e5)]) {
       put(lock);
-      await (
-        await takeSweep(directory)
-      )();
+      (await takeSweep(directory))();
     }
     expect(fs.readdirSync(directory).sort()).toEqual(["sweep.json", "trials.jsonl"]);
   });

@@ -122,7 +122,7 @@ async function sweep(
   const device = stored !== undefined && options.device === "auto" ? stored.record.device : options.device;
   const workers = new Workers(engine, device);
   const interrupted = interruptSignal();
-  let release: (() => Promise<void>) | undefined;
+  let release: (() => void) | undefined;
   let study: OptunaStudy | undefined;
   try {
     workers.prepare(Math.min(options.parallel ?? stored?.record.parallel ?? 1, MOST_PREPARED));
@@ -161,7 +161,7 @@ async function sweep(
     display.end();
     study?.close();
     await workers.dispose();
-    await release?.();
+    release?.();
   }
 }
 

@@ -4,13 +4,15 @@ import { hostname } from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import * as v from "valibot";
+import { createExclusive, readFound, removeWhole, takeAway, type Found } from "../../files/exclusive.ts";
 import { isRunning } from "../../processes/signals.ts";
-import { systemErrorCode } from "../errors.ts";
 
 const HEARTBEAT = 2_000;
 /** Age in milliseconds of a stale lock: far above the heartbeat, for network file systems and sleeping machines. */
 const SILENCE = 30_000;
 const POLL = 300;
+/** Most bytes of a lock; ours have some 150. */
+const LIMIT = 4096;
 
 const Owner = v.object({ token: v.string(), pid: v.pipe(v.number(), v.integer()), host: v.string() });
 
@@ -36,7 +38,7 @@ export async function withLock<T>(file: string, options: LockOptions, body: () =
     return await body();
   } finally {
     clearInterval(heartbeat);
-    if ((await readText(file)) === JSON.stringify(owner)) await fs.rm(file, { force: true });
+    removeWhole(file, JSON.stringify(owner));
   }
 }
 
@@ -44,15 +46,13 @@ async function acquire(file: string, content: string, { signal, onWait }: LockOp
   await fs.mkdir(path.dirname(file), { recursive: true });
   for (let waited = false; ;) {
     signal?.throwIfAborted();
-    try {
-      await fs.writeFile(file, content, { flag: "wx" });
-      return;
-    } catch (error) {
-      if (systemErrorCode(error) !== "EEXIST") throw error;
+    const found = await readFound(file, LIMIT);
+    if (found === undefined) {
+      if ((await createExclusive(file, () => content)) !== undefined) return;
+      continue;
     }
-    const stale = await staleContent(file);
-    if (stale !== undefined) {
-      await takeAway(file, stale);
+    if (await isStale(file, found)) {
+      await takeAway(file, found.id, async () => (await readFound(file, LIMIT))?.id);
       continue;
     }
     if (!waited) onWait?.();
@@ -61,33 +61,15 @@ async function acquire(file: string, content: string, { signal, onWait }: LockOp
   }
 }
 
-/** The content of a stale lock; undefined if it is held or already released. */
-async function staleContent(file: string): Promise<string | undefined> {
-  const content = await readText(file);
+async function isStale(file: string, { text }: Found): Promise<boolean> {
   const stat = await fs.stat(file).catch(() => undefined);
-  if (content === undefined || stat === undefined) return undefined;
-  if (Date.now() - stat.mtimeMs > SILENCE) return content;
-  let owner: v.InferOutput<typeof Owner>;
+  if (stat === undefined) return false;
+  if (Date.now() - stat.mtimeMs > SILENCE) return true;
   try {
-    owner = v.parse(Owner, JSON.parse(content));
+    const owner = v.parse(Owner, JSON.parse(text ?? ""));
+    return owner.host === hostname() && !isRunning(owner.pid);
   } catch {
     // Being written, or truncated: its age decides.
-    return undefined;
+    return false;
   }
-  return owner.host === hostname() && !isRunning(owner.pid) ? content : undefined;
 }
-
-/** Removes a stale lock. Two processes may find it stale; the slower one must not remove the faster one's new lock. */
-async function takeAway(file: string, stale: string): Promise<void> {
-  const aside = `${file}.${randomUUID()}`;
-  try {
-    await fs.rename(file, aside);
-  } catch {
-    return;
-  }
-  if ((await readText(aside)) !== stale) await fs.link(aside, file).catch(() => undefined);
-  await fs.rm(aside, { force: true });
-}
-
-const readText = (file: string): Promise<string | undefined> =>
-  fs.readFile(file, "utf8").catch(() => undefined);

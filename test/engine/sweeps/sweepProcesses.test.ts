@@ -105,9 +105,10 @@ describe("a process that serves several trials", () => {
     const last = trials.at(-1)!;
     expect(new Set(trials.map(({ run }) => readRun(runOf(run)).pid)).size).toBe(1);
     await workspace.run(["train", "net.nn.ts", "--set", "lr=0.31", "--out", "alone"]);
-    expect(curve(workspace.file("alone")).slice(0, curve(runOf(last.run)).length)).toEqual(
-      curve(runOf(last.run)),
-    );
+    // It may have been ended too, so that its last row covers a part of an epoch, or lacks the validation.
+    const rows = curve(runOf(last.run)).slice(0, last.state === "complete" ? undefined : -1);
+    expect(rows.length).toBeGreaterThan(6);
+    expect(curve(workspace.file("alone")).slice(0, rows.length)).toEqual(rows);
   });
 
   test.each([
