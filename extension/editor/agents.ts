@@ -3,7 +3,7 @@ import { jsonText, plainText } from "../protocol/text/plain.ts";
 import { addedEnvironment, type EngineOptions } from "../supervisor/engines/process.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { EDITOR_STATE_TOOL, EXTENSION_ID, MCP_PROVIDER, MODEL_FILE_SUFFIX } from "./ids.ts";
-import { scanSource } from "./language/sourceScan.ts";
+import { scanSource } from "../source/sourceScan.ts";
 import type { OpenPanel, Panels } from "./panels/panels.ts";
 
 /** VS Code has these from 1.101 on; the types are those of the oldest that is supported. */

@@ -5,7 +5,7 @@ import { MODEL_FILES, MODEL_FILE_SUFFIX, type MenuTarget, type SourceTarget } fr
 import { experimentsOf } from "./language/lensModel.ts";
 import type { Previews } from "./previews.ts";
 import { pick } from "./show.ts";
-import { scanSource } from "./language/sourceScan.ts";
+import { scanSource } from "../source/sourceScan.ts";
 
 /** An experiment of a file, which a run trains or evaluates. */
 export interface Experiment {

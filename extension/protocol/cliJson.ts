@@ -7,6 +7,7 @@ import { EngineCheck, InstallLine, NativeReport } from "./native.ts";
 import { ModelReport } from "./preview.ts";
 import { Profile } from "./profile.ts";
 import { Metrics, RunRecord, RunState } from "./run.ts";
+import { SweepRecord, TrialRow } from "./sweep.ts";
 import { WeightStatistics } from "./weights.ts";
 
 const event = <const E extends string, T extends v.ObjectEntries>(name: E, entries: T) =>
@@ -15,7 +16,8 @@ const event = <const E extends string, T extends v.ObjectEntries>(name: E, entri
 const Start = event("start", { run: RunRecord });
 const Epoch = event("epoch", { epoch: v.number(), step: v.number(), time: v.number(), metrics: Metrics });
 const ProgressLine = event("progress", Progress.entries);
-const Log = event("log", { level: v.picklist(["info", "warning", "error"]), text: v.string() });
+const LogLevel = v.picklist(["info", "warning", "error"]);
+const Log = event("log", { level: LogLevel, text: v.string() });
 const ErrorLine = event("error", { error: UserError });
 
 const Owner = v.object({
@@ -74,6 +76,25 @@ export const CLI_JSON = {
         metrics: Metrics,
         directory: v.string(),
         checkpoint: v.string(),
+        error: v.optional(UserError),
+      }),
+    },
+  },
+  sweep: {
+    what: "Events: `install` while Optuna is installed, `start` first, then a `trial` whenever one starts or ends, and `log`; `end` last, after `error` if it failed to start.",
+    lines: {
+      SweepInstall: event("install", { text: v.string() }),
+      SweepStart: event("start", { sweep: SweepRecord, directory: v.string(), trials: v.array(TrialRow) }),
+      SweepTrial: event("trial", TrialRow.entries),
+      SweepLog: event("log", { trial: v.number(), level: LogLevel, text: v.string() }),
+      SweepError: ErrorLine,
+      SweepEnd: event("end", {
+        state: SweepRecord.entries.state,
+        directory: v.string(),
+        metric: SweepRecord.entries.metric,
+        mode: SweepRecord.entries.mode,
+        best: v.optional(TrialRow),
+        weights: v.optional(v.string()),
         error: v.optional(UserError),
       }),
     },

@@ -43,7 +43,16 @@ import { printJson, printStderr } from "../output.ts";
 import { shortPath } from "../render.ts";
 import { setOptions } from "../settings.ts";
 import { printSummary, summaryLines, SweepDisplay } from "./display.ts";
-import { newSweep, oldSweep, TRIALS, type SweepOptions } from "./plan.ts";
+import {
+  GRACE_PERIOD,
+  newSweep,
+  oldSweep,
+  PRUNER,
+  REDUCTION_FACTOR,
+  SEARCH,
+  TRIALS,
+  type SweepOptions,
+} from "./plan.ts";
 
 export function register(program: Command): void {
   const command = program
@@ -53,8 +62,12 @@ export function register(program: Command): void {
     .argument("[sweep]", `after "resume": the sweep's name, or its directory`)
     .option("--trials <number>", `trials to train (default: ${TRIALS}; all of a grid)`, atMost(MOST_TRIALS))
     .option("--parallel <number>", "trials at a time (default: 1)", atMost(MOST_PARALLEL))
-    .addOption(new Option("--search <name>", "how settings are chosen").choices(SEARCHES).default("random"))
-    .addOption(new Option("--pruner <name>", "what ends bad trials early").choices(PRUNERS).default("none"))
+    .addOption(
+      new Option("--search <name>", `how settings are chosen (default: ${SEARCH})`).choices(SEARCHES),
+    )
+    .addOption(
+      new Option("--pruner <name>", `what ends bad trials early (default: ${PRUNER})`).choices(PRUNERS),
+    )
     .option(
       "--metric <name>",
       "what to optimize (default: the experiment's objective, else val_loss or loss)",
@@ -65,15 +78,13 @@ export function register(program: Command): void {
     .option("--epochs <number>", "epochs of a trial (default: the experiment's)", positive)
     .option(
       "--reduction-factor <number>",
-      "of asha and hyperband: one trial in so many trains on",
+      `of asha and hyperband: one trial in so many trains on (default: ${REDUCTION_FACTOR})`,
       atMost(1000),
-      4,
     )
     .option(
       "--grace-period <number>",
-      "epochs that a trial trains before it can be pruned",
+      `epochs that a trial trains before it can be pruned (default: ${GRACE_PERIOD})`,
       atMost(MOST_TRIALS),
-      1,
     )
     .option("--name <export>", "the experiment, as after # in the file's name")
     .option("--resume <sweep>", "continue a sweep that was stopped or killed: its name, or its directory")
@@ -168,6 +179,22 @@ async function sweep(
 /** Processes that are started ahead of the first trials. */
 const MOST_PREPARED = 16;
 
+/** What a sweep keeps when it is resumed. */
+const FIXED = [
+  "search",
+  "pruner",
+  "metric",
+  "mode",
+  "epochs",
+  "reductionFactor",
+  "gracePeriod",
+  "name",
+  "seed",
+] as const;
+
+const flagOf = (option: string): string =>
+  `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
 /** The sweep that is to be resumed; undefined for a new one. */
 function resumedSweep(
   argument: string | undefined,
@@ -180,17 +207,14 @@ function resumedSweep(
     if (argument === "resume" && !hasFile(argument)) throw new UsageError("missing the sweep to resume");
     if (more !== undefined) throw new UsageError(`unexpected argument ${more}`);
     for (const flag of ["forceUnlock", "outside"] as const)
-      if (options[flag] !== undefined)
-        throw new UsageError(`--${flag === "outside" ? flag : "force-unlock"} needs a sweep to --resume.`);
+      if (options[flag] !== undefined) throw new UsageError(`${flagOf(flag)} needs a sweep to --resume.`);
     return undefined;
   }
-  const excluded = (["seed", "metric", "mode", "epochs", "name"] as const).find(
-    (one) => options[one] !== undefined,
-  );
+  const excluded = FIXED.find((one) => options[one] !== undefined);
   if (byWord === undefined && argument !== undefined)
     throw new UsageError(`--resume continues a sweep unchanged: leave out ${argument}.`);
   if (excluded !== undefined)
-    throw new UsageError(`--resume continues a sweep unchanged: leave out --${excluded}.`);
+    throw new UsageError(`--resume continues a sweep unchanged: leave out ${flagOf(excluded)}.`);
   return name;
 }
 

@@ -24,13 +24,13 @@ import { shortPath } from "../render.ts";
 export interface SweepOptions extends CommonOptions {
   trials?: number;
   parallel?: number;
-  search: SearchName;
-  pruner: PrunerName;
+  search?: SearchName;
+  pruner?: PrunerName;
   metric?: string;
   mode?: Mode;
   epochs?: number;
-  reductionFactor: number;
-  gracePeriod: number;
+  reductionFactor?: number;
+  gracePeriod?: number;
   name?: string;
   resume?: string;
   forceUnlock?: true;
@@ -40,6 +40,10 @@ export interface SweepOptions extends CommonOptions {
 
 /** Trials of a random search or TPE without `--trials`. */
 export const TRIALS = 20;
+export const SEARCH: SearchName = "random";
+export const PRUNER: PrunerName = "none";
+export const REDUCTION_FACTOR = 4;
+export const GRACE_PERIOD = 1;
 
 /** A sweep that is ready to run. */
 export interface Plan {
@@ -68,7 +72,8 @@ export async function newSweep(
       hint: "Add hyperparameters, such as sweep: { lr: sweep.logUniform(1e-4, 1e-1) }, and take them in its functions.",
     });
   const source = { file, exportName: description.exportName };
-  const { search, pruner, reductionFactor, gracePeriod, parallel = 1, epochs } = options;
+  const { search = SEARCH, pruner = PRUNER, parallel = 1, epochs } = options;
+  const { reductionFactor = REDUCTION_FACTOR, gracePeriod = GRACE_PERIOD } = options;
   if (reductionFactor < 2) throw new UsageError("--reduction-factor must be at least 2.");
   const trials = options.trials ?? (search === "grid" ? gridSize(space) : TRIALS);
   const { seed = randomInt(2 ** 32) } = options;

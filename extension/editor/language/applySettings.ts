@@ -1,9 +1,9 @@
 // Makes the settings of a trial the defaults of its experiment, in the text of the file.
 import { codeString } from "../../protocol/text/code.ts";
 import type { Setting, Settings } from "../../protocol/sweep.ts";
-import { endOfBrackets, maskSource } from "./sourceMask.ts";
-import { definitionOf } from "./sourceScan.ts";
-import type { Span } from "./textSpans.ts";
+import { endOfBrackets, maskSource } from "../../source/sourceMask.ts";
+import { definitionOf } from "../../source/sourceScan.ts";
+import type { Span } from "../../source/textSpans.ts";
 
 /** A replacement of a span of the text. */
 export interface SettingEdit extends Span {

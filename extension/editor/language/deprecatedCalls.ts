@@ -1,4 +1,4 @@
-import type { Span } from "./textSpans.ts";
+import type { Span } from "../../source/textSpans.ts";
 
 /** TypeScript's codes for a deprecated name, and for a deprecated signature. */
 const DEPRECATED: readonly unknown[] = [6385, 6387];

@@ -6,8 +6,8 @@ import { DisposableOwner } from "../disposable.ts";
 import type { Messages } from "../messages.ts";
 import type { Previews } from "../previews.ts";
 import { onSettingChange, setting } from "../settings.ts";
-import { maskSource } from "./sourceMask.ts";
-import { callSpan } from "./textSpans.ts";
+import { maskSource } from "../../source/sourceMask.ts";
+import { callSpan } from "../../source/textSpans.ts";
 
 export const SOURCE = "Layerwise";
 

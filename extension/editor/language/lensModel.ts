@@ -1,6 +1,6 @@
 import { modelTitle } from "../../protocol/modelForms.ts";
 import type { FileReport, ModelReport } from "../../protocol/preview.ts";
-import type { ScannedExperiment, SourceScan } from "./sourceScan.ts";
+import type { ScannedExperiment, SourceScan } from "../../source/sourceScan.ts";
 
 /** What a lens does, without VS Code's types. */
 export type LensAction =

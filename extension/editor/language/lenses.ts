@@ -6,7 +6,7 @@ import { MODEL_FILES, type SourceTarget } from "../ids.ts";
 import { lensesOf, type LensAction } from "./lensModel.ts";
 import type { Previews } from "../previews.ts";
 import { onSettingChange, setting } from "../settings.ts";
-import { scanSource, type SourceScan } from "./sourceScan.ts";
+import { scanSource, type SourceScan } from "../../source/sourceScan.ts";
 
 /** Lenses above models and experiments: found in the text at once, with counts from the newest preview. */
 export class ModelLenses extends DisposableOwner implements vscode.CodeLensProvider {

@@ -3,7 +3,7 @@ import { modelTitle } from "../../protocol/modelForms.ts";
 import type { ModelReport } from "../../protocol/preview.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { isModelFile, type Previews, type SourceVersion } from "../previews.ts";
-import { shifted, type TextChange } from "./textSpans.ts";
+import { shifted, type TextChange } from "../../source/textSpans.ts";
 import { factsOf, type Fact } from "./previewFacts.ts";
 
 interface Known {

@@ -8,8 +8,8 @@ import {
   type Markdown,
 } from "../../protocol/text/markdown.ts";
 import { formatCount } from "../format.ts";
-import { maskSource } from "./sourceMask.ts";
-import { callSpan, offsetFinder, type CallSpan } from "./textSpans.ts";
+import { maskSource } from "../../source/sourceMask.ts";
+import { callSpan, offsetFinder, type CallSpan } from "../../source/textSpans.ts";
 
 /** What a preview found at one place of the text. */
 export interface Fact extends CallSpan {

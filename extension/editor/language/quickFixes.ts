@@ -4,8 +4,8 @@ import { dataCalls } from "./deprecatedCalls.ts";
 import { LayerDiagnostic } from "./diagnostics.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { MODEL_FILES } from "../ids.ts";
-import { maskSource } from "./sourceMask.ts";
-import { argumentsOf, callSpan, isLiteral, type Span } from "./textSpans.ts";
+import { maskSource } from "../../source/sourceMask.ts";
+import { argumentsOf, callSpan, isLiteral, type Span } from "../../source/textSpans.ts";
 
 /**
  * Quick fixes for errors that state the correction: a layer's size if it is a literal in its constructor, a tensor's dtype.

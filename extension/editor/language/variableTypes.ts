@@ -1,5 +1,5 @@
 import type { ModelReport, TensorType } from "../../protocol/preview.ts";
-import { endOfBrackets, maskSource } from "./sourceMask.ts";
+import { endOfBrackets, maskSource } from "../../source/sourceMask.ts";
 import type { Fact } from "./previewFacts.ts";
 
 const NAME = /[\p{L}\p{N}_$]/u;

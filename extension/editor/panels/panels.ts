@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
@@ -30,8 +30,9 @@ export type RunPanel = TrainingPanel | EvaluationPanel;
 
 /** A panel as agents are told of it. */
 export interface OpenPanel {
-  kind: "training" | "evaluation" | "architecture";
+  kind: "training" | "evaluation" | "architecture" | "sweep";
   run?: string;
+  sweep?: string;
   file?: string;
   active: boolean;
 }
@@ -91,7 +92,12 @@ export class Panels extends DisposableOwner {
       file: vscode.workspace.asRelativePath(file, false),
       active: panel.active,
     }));
-    return [...runs, ...models];
+    const sweeps = [...this.#sweeps].map(({ panel, directory }) => ({
+      kind: "sweep" as const,
+      sweep: basename(directory),
+      active: panel.active,
+    }));
+    return [...runs, ...models, ...sweeps];
   }
 
   /** Shows a run: in its panel, in that of an earlier run of the same experiment which is over, or in a new one. */

@@ -5,7 +5,7 @@ import { labelText } from "../../protocol/text/label.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { addedEnvironment, type EngineOptions } from "../../supervisor/engines/process.ts";
 import { MODEL_FILES, MODEL_FILE_SUFFIX, PROBLEM_MATCHER, TASK_COMMANDS, TASK_TYPE } from "../ids.ts";
-import { scanSource } from "../language/sourceScan.ts";
+import { scanSource } from "../../source/sourceScan.ts";
 import { folderOf } from "../targets.ts";
 
 /** A task as tasks.json has it; the manifest describes the same. */

@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import { MODEL_FILES, TREE_ITEMS, VIEWS, type SourceTarget } from "../ids.ts";
 import { experimentsOf } from "../language/lensModel.ts";
 import { isModelFile } from "../previews.ts";
-import { scanSource, type SourceScan, type SourceSpot } from "../language/sourceScan.ts";
+import { scanSource, type SourceScan, type SourceSpot } from "../../source/sourceScan.ts";
 import { folderOf } from "../targets.ts";
 import { SidebarTree } from "./treeView.ts";
 

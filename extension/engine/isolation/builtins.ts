@@ -108,6 +108,9 @@ const MODULES: Readonly<Record<string, object>> = {
   zlib,
 };
 
+/** Globals of tfjs, which change as it works. */
+const TFJS: ReadonlySet<Key> = new Set(["_tfengine", "_tfGlobals"]);
+
 /** What all files of this process share, as it was when this was made. */
 export class Builtins {
   readonly #known: Known[] = [];
@@ -127,7 +130,8 @@ export class Builtins {
       defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
     for (const key of ownKeys(globalThis)) {
       const value = propertyOf(globalThis, key)?.value;
-      if (isObject(value) && value !== globalThis) this.#add(String(key), value, key === "process" ? 0 : 1);
+      if (isObject(value) && value !== globalThis && !TFJS.has(key))
+        this.#add(String(key), value, key === "process" ? 0 : 1);
     }
     this.#add("", globalThis, 0);
     for (const [name, object] of Object.entries(HIDDEN)) {

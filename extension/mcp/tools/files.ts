@@ -7,6 +7,7 @@ import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { WARNING_KINDS, type Finding } from "../../protocol/findings.ts";
 import { modelTitle } from "../../protocol/modelForms.ts";
 import type { CodeWarning, ModelReport } from "../../protocol/preview.ts";
+import { scanSource } from "../../source/sourceScan.ts";
 import { pageOf } from "../answers.ts";
 import {
   ExportName,
@@ -28,10 +29,9 @@ const SKIPPED = /^(?:node_modules|dist|out|\..*)$/;
 const MOST_ENTRIES = 20_000;
 /** Bytes of a source file that is read for its exports. */
 const MOST_SOURCE = 2 ** 20;
+const MOST_EXPERIMENTS = 50;
 /** Time limit of a file's own code in seconds. */
 const LIMIT = 30;
-
-const EXPORTED = /\bexport\s+(?:default\s+(experiment)\b|const\s+([A-Za-z_$][\w$]*)\s*=\s*experiment\b)/g;
 
 export const listModels = ({ workspace }: Services): Tool =>
   tool({
@@ -73,8 +73,8 @@ async function modelFiles(root: string): Promise<string[]> {
 
 async function experimentsIn(path: string): Promise<string[]> {
   const bytes = await readRegular(path, { limit: MOST_SOURCE }).catch(() => undefined);
-  const text = bytes?.toString("utf8") ?? "";
-  return [...text.matchAll(EXPORTED)].slice(0, 50).map(([, , name]) => name ?? "default");
+  const { experiments } = scanSource(bytes?.toString("utf8") ?? "");
+  return experiments.slice(0, MOST_EXPERIMENTS).map(({ exportName }) => exportName);
 }
 
 const Problem = v.object({

@@ -71,7 +71,6 @@ export async function installNative(options: InstallOptions = {}): Promise<Insta
   if (unfit !== undefined) throw new NativeError("unsupported-machine", `${unfit.text} ${unfit.fix}`);
   const report = reporter(options.onProgress);
   const binding = options.binding ?? findBindingSources(host);
-  requireTools(host, binding);
   try {
     return await withLock(
       `${directory}.lock`,
@@ -90,7 +89,7 @@ export async function installNative(options: InstallOptions = {}): Promise<Insta
   }
 }
 
-/** Throws if a tool is missing, before 274 MB are downloaded in vain. */
+/** Throws if a tool is missing, before 274 MB are downloaded in vain. An update that finds its libraries here needs none. */
 function requireTools(host: Host, binding: BindingSources): void {
   const missing = missingTools(host, binding);
   const [first] = missing;
@@ -121,6 +120,7 @@ async function install(job: Job): Promise<void> {
     // To compile, the headers are needed too, and no installation keeps them. CUDA's libraries aren't looked for.
     const reuses = !headers && build !== "gpu";
     const reused = reuses ? await reuseLibraries(directory, platform, own, staging) : undefined;
+    if (reused === undefined) requireTools(host, job.binding);
     const { wheels, hashes } =
       reused === undefined
         ? await fetchLibraries({ ...job, staging, headers })

@@ -23,12 +23,7 @@ export async function makeRunDirectory(folder: string, word: string, now = new D
   const name = newRunName(word, now);
   try {
     const runs = await inside(folder, RUNS_FOLDER);
-    await mkdir(runs, { recursive: true });
-    for (let n = 1; n <= MOST; n++) {
-      const directory = join(runs, n === 1 ? name : `${name}-${n}`);
-      if (await make(directory)) return directory;
-    }
-    throw new Error("every name is taken");
+    return await makeNumbered(runs, name);
   } catch (error) {
     throw unwritable(join(folder, RUNS_FOLDER, name), error);
   }
@@ -86,6 +81,16 @@ export async function dropRunDirectory(directory: string): Promise<void> {
 }
 
 /** @returns false when there is something of that name, whatever it is */
+/** Makes a directory of a name in a folder, with a number appended when that is taken. */
+export async function makeNumbered(folder: string, name: string): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  for (let n = 1; n <= MOST; n++) {
+    const directory = join(folder, n === 1 ? name : `${name}-${n}`);
+    if (await make(directory)) return directory;
+  }
+  throw new Error("every name is taken");
+}
+
 async function make(directory: string): Promise<boolean> {
   try {
     await mkdir(directory);

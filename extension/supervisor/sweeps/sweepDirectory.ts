@@ -1,4 +1,4 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import * as v from "valibot";
 import { AppendFile } from "../../files/append.ts";
@@ -8,11 +8,9 @@ import { checkedJson, firstIssue } from "../../files/json.ts";
 import { readRunFile, runPath, writeRunFile } from "../../files/runFiles.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { SWEEP_FILE, SweepRecord, SWEEPS_FOLDER, TrialRow, TRIALS_FILE } from "../../protocol/sweep.ts";
+import { makeNumbered } from "../runs/newRun.ts";
 import { newRunName } from "../runs/runDirectory.ts";
 import { demandTrust } from "../trust.ts";
-
-/** Most sweeps of a name that begin in one second. */
-const MOST = 1000;
 
 /** Where the sweeps of a folder are. */
 export function sweepsRoot(folder: string): string {
@@ -26,21 +24,10 @@ export function sweepsRoot(folder: string): string {
 export async function makeSweepDirectory(folder: string, word: string, now = new Date()): Promise<string> {
   demandTrust();
   const name = newRunName(word, now);
-  const root = sweepsRoot(folder);
   try {
-    await mkdir(await inside(folder, SWEEPS_FOLDER), { recursive: true });
-    for (let n = 1; n <= MOST; n++) {
-      const directory = join(root, n === 1 ? name : `${name}-${n}`);
-      try {
-        await mkdir(directory);
-        return directory;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      }
-    }
-    throw new Error("every name is taken");
+    return await makeNumbered(await inside(folder, SWEEPS_FOLDER), name);
   } catch (error) {
-    throw unwritable(join(root, name), error);
+    throw unwritable(join(sweepsRoot(folder), name), error);
   }
 }
 

@@ -116,6 +116,12 @@ describe("a process that serves several trials", () => {
     ["a global variable", "Object.assign(globalThis, { left: 1 });"],
     ["a listener", 'process.on("exit", () => undefined);'],
     ["an environment variable", 'process.env["LEFT"] = "1";'],
+    ["another Math.random", "{ const { random } = Math; Math.random = () => random() / 2; }"],
+    ["a method of all arrays", 'Reflect.set(Array.prototype, "last", () => undefined);'],
+    [
+      "a function of a module of Node",
+      'import os from "node:os";\nReflect.set(os, "hostname", () => "another");',
+    ],
   ])("is replaced when the file leaves %s", async (_, line) => {
     workspace.write(
       "net.nn.ts",

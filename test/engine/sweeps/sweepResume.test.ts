@@ -147,6 +147,17 @@ describe("a sweep that was interrupted", () => {
     expect(changed.stderr).toContain("The search space of net.nn.ts has changed since");
     const unknown = await workspace.run(["sweep", "resume", "nothing"]);
     expect(unknown.code).toBe(2);
+    for (const [flag, value] of [
+      ["--search", "grid"],
+      ["--pruner", "asha"],
+      ["--reduction-factor", "3"],
+      ["--grace-period", "2"],
+      ["--seed", "1"],
+    ] as const) {
+      const fixed = await workspace.run(["sweep", "resume", record.id, flag, value]);
+      expect(fixed.code).toBe(2);
+      expect(fixed.stderr).toContain(`leave out ${flag}.`);
+    }
   });
 });
 

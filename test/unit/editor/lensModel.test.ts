@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { FileReport, ModelReport } from "../../../extension/protocol/preview.ts";
 import { experimentsOf, lensesOf, type Lens } from "../../../extension/editor/language/lensModel.ts";
-import { scanSource } from "../../../extension/editor/language/sourceScan.ts";
+import { scanSource } from "../../../extension/source/sourceScan.ts";
 
 const SOURCE = `
 class Block extends nn.Module {}

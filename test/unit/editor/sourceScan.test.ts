@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { array, assert, constantFrom, property } from "fast-check";
-import { maskSource } from "../../../extension/editor/language/sourceMask.ts";
-import { scanSource } from "../../../extension/editor/language/sourceScan.ts";
+import { maskSource } from "../../../extension/source/sourceMask.ts";
+import { scanSource } from "../../../extension/source/sourceScan.ts";
 import { processorClock } from "../../bounds.ts";
 
 const names = (source: string): string[] => scanSource(source).models.map((model) => model.name);

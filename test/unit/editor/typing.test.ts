@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { dataCalls } from "../../../extension/editor/language/deprecatedCalls.ts";
-import { maskSource } from "../../../extension/editor/language/sourceMask.ts";
+import { maskSource } from "../../../extension/source/sourceMask.ts";
 import {
   argumentsOf,
   callSpan,
   isLiteral,
   offsetFinder,
   shifted,
-} from "../../../extension/editor/language/textSpans.ts";
+} from "../../../extension/source/textSpans.ts";
 import {
   describeFact,
   factsOf,

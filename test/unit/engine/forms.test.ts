@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { selectModels } from "../../../extension/cli/inspectModels.ts";
 import { experimentsOf, lensesOf } from "../../../extension/editor/language/lensModel.ts";
-import { scanSource } from "../../../extension/editor/language/sourceScan.ts";
+import { scanSource } from "../../../extension/source/sourceScan.ts";
 import { factsOf, outputLabel, parameterLabel } from "../../../extension/editor/language/previewFacts.ts";
 import { inspect } from "../../../extension/engine/preview/inspect.ts";
 import { findModel, modelTitle } from "../../../extension/protocol/modelForms.ts";

@@ -109,6 +109,13 @@ describe.skipIf(process.platform === "win32")("an installation after an update o
     expect(fs.readdirSync(directory).sort()).toEqual(fs.readdirSync(earlier).sort());
   });
 
+  test("needs no Python for the same TensorFlow", async () => {
+    const { machine, folder } = await updatedMachine();
+    fs.rmSync(path.join(machine.bin, "python3"));
+    await install(machine, folder);
+    expect(nativeStatus(machine.host).state).toBe("installed");
+  });
+
   test("downloads another TensorFlow", async () => {
     const { machine, folder } = await updatedMachine((manifest) => ({ ...manifest, tensorflow: "2.20.0" }));
     await install(machine, folder);
