@@ -24,6 +24,7 @@
 #define NAPI_MODULE(name, init)
 #include "tfjs_binding.cc"
 
+#include "arena.h"
 #include "plan.h"
 
 namespace tfnodejs {
@@ -155,9 +156,6 @@ struct Call {
   }
 };
 
-// Bytes of intermediate values that are kept from plan to plan: making room for more takes little of the time of such plans.
-constexpr size_t KEPT = size_t{1} << 26;
-
 // State of one environment (the main thread's, a worker's).
 struct State {
   TFJSBackend *backend;
@@ -165,9 +163,7 @@ struct State {
   int32_t next = 0;
   std::map<int32_t, layerwise::Plan> plans;
   int32_t nextPlan = 0;
-  // Intermediate values of the plan that is running; kept for the next one if it isn't too large.
-  std::unique_ptr<char[]> arena;
-  size_t room = 0;
+  layerwise::Arena arena;
 };
 
 bool GetTyped(napi_env env, napi_value array, napi_typedarray_type expected, void **data, size_t *length) {
@@ -213,6 +209,7 @@ napi_value ClosePlan(napi_env env, napi_callback_info info) {
   int32_t id;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[0], &id), nullptr);
   state->plans.erase(id);
+  if (state->plans.empty()) state->arena.Free();
   return nullptr;
 }
 
@@ -311,17 +308,11 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
     made.tensors.push_back(tensor);
     results[i] = static_cast<char *>(TF_TensorData(tensor));
   }
-  const size_t room = static_cast<size_t>(plan.bytes()) + 64;
-  if (state->room < room) {
-    state->arena.reset();
-    state->arena.reset(new (std::nothrow) char[room]);
-    state->room = state->arena == nullptr ? 0 : room;
-  }
-  const auto address = reinterpret_cast<uintptr_t>(state->arena.get());
-  bool done = state->arena != nullptr;
+  char *const arena = state->arena.Room(static_cast<size_t>(plan.bytes()));
+  bool done = arena != nullptr;
   if (done) {
     const layerwise::FlushDenormals flush;
-    done = plan.Run(roots, reinterpret_cast<char *>((address + 63) / 64 * 64));
+    done = plan.Run(roots, arena);
   }
   napi_value result;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_boolean(env, done, &result), nullptr);
@@ -335,10 +326,6 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
     TFE_TensorHandle *handle = TFE_NewTensorHandle(made.tensors[i], status.status);
     ENSURE_TF_OK_RETVAL(env, status, nullptr);
     static_cast<int32_t *>(ids)[i] = (state->backend->*MemberOf(NewHandle()))(handle);
-  }
-  if (state->room > KEPT) {
-    state->arena.reset();
-    state->room = 0;
   }
   return result;
 }
@@ -577,7 +564,7 @@ napi_value Init(napi_env env, napi_value exports) {
   if (InitTFNodeJSBinding(env, exports) == nullptr) return nullptr;
   void *backend;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_instance_data(env, &backend), nullptr);
-  auto *state = new State{static_cast<TFJSBackend *>(backend), {}, 0, {}, 0, nullptr, 0};
+  auto *state = new State{static_cast<TFJSBackend *>(backend)};
   // Waits for running calls before the backend, and with it the sessions, is destroyed.
   ENSURE_NAPI_OK_RETVAL(
       env, napi_add_env_cleanup_hook(env, [](void *data) { delete static_cast<State *>(data); }, state), nullptr);

@@ -1,4 +1,5 @@
 // Which of the four ways a plan takes in a program's own loop, and when it changes.
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/executor.ts";
 import type { NativeBinding } from "../../../extension/native/binding.ts";
@@ -174,4 +175,32 @@ describe.skipIf(!available)("plans of a program's own loop", () => {
     for (let i = 0; i < 20; i++) expect(step(i)).toBeCloseTo(-3.5 - i, 3);
     expect(executor.tensors).toBe(before);
   });
+
+  test.skipIf(process.platform === "win32")(
+    "a plan's memory is there for its next run, and is given back when plans no longer need as much",
+    async () => {
+      const MEGABYTE = 2 ** 20;
+      const layers = Array.from({ length: 6 }, () => [new nn.Linear(256, 256), new nn.GELU()]).flat();
+      const model = new nn.Sequential(...layers);
+      const optimizer = new optim.SGD(model.parameters(), { lr: 0.01 });
+      const [many, few] = [torch.randn(8192, 256), torch.randn(8, 256)];
+      const step = (x: Tensor): void => {
+        optimizer.zeroGrad();
+        model(x).square().mean().backward();
+        optimizer.step();
+      };
+      const pages = (): number => process.resourceUsage().minorPageFault;
+      const { small } = executor.counters;
+      for (let i = 0; i < 3; i++) step(many);
+      expect(executor.counters.small - small).toBe(3);
+      const [before, large] = [pages(), process.memoryUsage.rss() / MEGABYTE];
+      for (let i = 0; i < 5; i++) step(many);
+      // What 13 values of a forward fill; gradients and what they are made of take as much again.
+      const values = (13 * 4 * many.numel()) / 4096;
+      expect((pages() - before) / 5).toBeLessThan(values / 4);
+      for (const end = Date.now() + 6000; Date.now() < end; await delay(50)) step(few);
+      expect(large - process.memoryUsage.rss() / MEGABYTE).toBeGreaterThan(60);
+    },
+    60_000,
+  );
 });
