@@ -33,6 +33,7 @@ import {
 } from "./editor/targets.ts";
 import { ModelTasks } from "./editor/runs/tasks.ts";
 import { TrainingDebug } from "./editor/runs/debugging.ts";
+import { DebuggedTensors } from "./editor/runs/viewTensor.ts";
 import { WarmStart } from "./editor/runs/warmStart.ts";
 import { showWalkthrough } from "./editor/walkthrough.ts";
 import { PreviewEngine } from "./supervisor/engines/preview.ts";
@@ -92,8 +93,10 @@ export function activate(context: vscode.ExtensionContext): void {
     checkpointsTree.refresh();
   };
   const commands = new RunCommands(runs, previews, panels, editors, refreshTrees, attach);
+  const debugged = new DebuggedTensors(panels);
   context.subscriptions.push(
     messages,
+    debugged,
     previews,
     runs,
     panels,
@@ -126,6 +129,12 @@ export function activate(context: vscode.ExtensionContext): void {
           if (document !== undefined)
             await panels.showArchitecture(document, wanted.exportName ?? wanted.model);
         },
+        "layerwise.showData": async (target) => {
+          requireTrust();
+          const chosen = await chooseExperiment(sourceTarget(target), previews);
+          if (chosen === undefined || !(await saveSources(chosen.document))) return;
+          await panels.showData({ file: chosen.document.uri.fsPath, exportName: chosen.exportName });
+        },
         "layerwise.compareArchitecture": async (target) => {
           requireTrust();
           const wanted = sourceTarget(target);
@@ -154,6 +163,7 @@ export function activate(context: vscode.ExtensionContext): void {
         "layerwise.save": (run) => commands.save(run),
         "layerwise.newModel": async () => (await import("./editor/newModel.ts")).newModel(extensionUri),
         "layerwise.getStarted": () => showWalkthrough(),
+        "layerwise.viewTensor": (variable) => debugged.view(variable),
         "layerwise.showLog": () => messages.showLog(),
         "layerwise.installNativeEngine": () => native.install(),
         "layerwise.addTypes": async () => (await import("./editor/language/addTypes.ts")).addTypes(extension),

@@ -44,12 +44,19 @@ export interface EvaluationTarget extends RunTarget {
   checkpoint?: CheckpointRecord;
 }
 
+/** A variable of a paused program, as VS Code's menu of variables passes it. */
+export interface DebuggedVariable {
+  sessionId?: string;
+  variable?: { name: string; evaluateName?: string };
+}
+
 /** Commands and their arguments. The palette passes none, a menu passes a URI. */
 export interface CommandArguments {
   "layerwise.train": [target?: SourceTarget | MenuTarget];
   "layerwise.debug": [target?: SourceTarget | MenuTarget];
   "layerwise.evaluate": [target?: SourceTarget | MenuTarget];
   "layerwise.preview": [target?: SourceTarget | MenuTarget];
+  "layerwise.showData": [target?: SourceTarget | MenuTarget];
   "layerwise.compareArchitecture": [target?: SourceTarget | MenuTarget];
   "layerwise.profile": [target?: SourceTarget | MenuTarget];
   "layerwise.run": [target?: SourceTarget | MenuTarget];
@@ -60,6 +67,7 @@ export interface CommandArguments {
   "layerwise.save": [run?: RunTarget];
   "layerwise.newModel": [];
   "layerwise.getStarted": [];
+  "layerwise.viewTensor": [variable?: DebuggedVariable];
   "layerwise.showLog": [];
   "layerwise.installNativeEngine": [];
   "layerwise.addTypes": [];
@@ -92,6 +100,7 @@ const commands: Record<CommandId, true> = {
   "layerwise.debug": true,
   "layerwise.evaluate": true,
   "layerwise.preview": true,
+  "layerwise.showData": true,
   "layerwise.compareArchitecture": true,
   "layerwise.profile": true,
   "layerwise.run": true,
@@ -102,6 +111,7 @@ const commands: Record<CommandId, true> = {
   "layerwise.save": true,
   "layerwise.newModel": true,
   "layerwise.getStarted": true,
+  "layerwise.viewTensor": true,
   "layerwise.showLog": true,
   "layerwise.installNativeEngine": true,
   "layerwise.addTypes": true,
@@ -163,6 +173,8 @@ export type SettingName = keyof typeof SETTINGS;
 export const CONTEXT_KEYS = {
   /** The workspace has `.nn.ts` files. */
   hasModels: "layerwise.hasModels",
+  /** A debugger is attached to a training. */
+  debugging: "layerwise.debugging",
   /** A run of this window is training or evaluating. */
   running: "layerwise.running",
   /** The workspace has runs on disk. */
@@ -184,6 +196,8 @@ export const PANELS = {
   architecture: "layerwise.architecture",
   evaluation: "layerwise.evaluation",
   sweep: "layerwise.sweepPanel",
+  data: "layerwise.data",
+  tensor: "layerwise.tensor",
 } as const;
 export const STATUS_ITEM = "layerwise.status";
 

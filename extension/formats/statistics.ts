@@ -1,5 +1,5 @@
 import { DTYPE_BYTES, elements, hasNumbers, type Elements, type TensorEntry } from "./tensorData.ts";
-import type { SourceTensor } from "./tensorSource.ts";
+import type { TensorParts } from "./tensorSource.ts";
 
 /** What the values of a tensor are like. Infinities and NaN count by themselves, and in nothing else. */
 export interface Statistics {
@@ -23,12 +23,12 @@ const BINS = 20;
  * Undefined for types that are no real numbers.
  * @throws PthError for a damaged file
  */
-export function statisticsOf(tensor: SourceTensor): Statistics | undefined {
+export function statisticsOf(tensor: TensorParts): Statistics | undefined {
   return lastOf(statisticsSteps(tensor));
 }
 
 /** {@link statisticsOf} part by part: yields how many bytes it has read since. */
-export function* statisticsSteps(tensor: SourceTensor): Generator<number, Statistics | undefined> {
+export function* statisticsSteps(tensor: TensorParts): Generator<number, Statistics | undefined> {
   if (!hasNumbers(tensor.dtype)) {
     yield* tensor.finish();
     return undefined;
@@ -51,7 +51,7 @@ export function* statisticsSteps(tensor: SourceTensor): Generator<number, Statis
 }
 
 /** As doubles: loops over one type of array are several times as fast. */
-function numbersOf({ name, dtype, shape }: SourceTensor, data: Uint8Array): Float64Array {
+function numbersOf({ name, dtype, shape }: TensorParts, data: Uint8Array): Float64Array {
   const values = elements({ name, dtype, shape, data });
   return values instanceof BigInt64Array || values instanceof BigUint64Array
     ? Float64Array.from(values, Number)
@@ -137,12 +137,12 @@ export interface Difference {
 }
 
 /** Compares two tensors of one shape, part by part. @throws PthError for a damaged file */
-export function differenceOf(a: SourceTensor, b: SourceTensor): Difference {
+export function differenceOf(a: TensorParts, b: TensorParts): Difference {
   return lastOf(differenceSteps(a, b));
 }
 
 /** {@link differenceOf} part by part: yields how many bytes of the first it has read since. */
-export function* differenceSteps(a: SourceTensor, b: SourceTensor): Generator<number, Difference> {
+export function* differenceSteps(a: TensorParts, b: TensorParts): Generator<number, Difference> {
   const numbers = hasNumbers(a.dtype) && hasNumbers(b.dtype);
   const read: (entry: TensorEntry) => Elements | readonly string[] = numbers ? elements : wholes;
   let [largest, changed] = [0, 0];

@@ -18,12 +18,17 @@ export interface SourceTensor {
    * @param anyOrder allows the order of the file: a transposed matrix can be read in parts only in this order
    */
   readonly parts: (anyOrder?: boolean) => Iterable<Uint8Array>;
+  /** Bytes of its elements from one place to another, row-major. */
+  readonly read: (from: number, to: number) => Uint8Array;
   /**
    * Verifies the checksum of the record that holds the tensor, once, where the format has one; to be exhausted after the
    * parts. Yields the number of bytes that it reads for this.
    */
   readonly finish: () => Generator<number, void>;
 }
+
+/** What can be read of a tensor only part by part. */
+export type TensorParts = Omit<SourceTensor, "read">;
 
 /** An open file of tensors, of any format. */
 export interface TensorSource {
@@ -96,6 +101,7 @@ function openSafetensors(path: string): TensorSource {
     shape,
     byteLength: end - begin,
     parts: () => inParts(end - begin, (from, to) => file.readRange(name, begin + from, begin + to)),
+    read: (from, to) => file.readRange(name, begin + from, begin + to),
     // The format has no checksums.
     finish: function* () {},
   }));
@@ -195,7 +201,11 @@ class NamedTensors {
         ? inParts(byteLength, (from, to) => storage.read(begin + from, begin + to))
         : [tensor.data()];
     const name = path.join(".");
-    this.list.push({ name, dtype, shape, byteLength, parts, finish: () => storage.finish() });
+    // A transposed matrix is put in order as a whole, once.
+    let ordered: Uint8Array | undefined;
+    const read = (from: number, to: number): Uint8Array =>
+      contiguous ? storage.read(begin + from, begin + to) : (ordered ??= tensor.data()).subarray(from, to);
+    this.list.push({ name, dtype, shape, byteLength, parts, read, finish: () => storage.finish() });
   }
 }
 

@@ -8,7 +8,7 @@ import { ModelReport } from "./preview.ts";
 import { Profile } from "./profile.ts";
 import { Metrics, RunRecord, RunState } from "./run.ts";
 import { SweepRecord, TrialRow } from "./sweep.ts";
-import { WeightStatistics } from "./weights.ts";
+import { WeightStatistics } from "./tensorValues.ts";
 
 const event = <const E extends string, T extends v.ObjectEntries>(name: E, entries: T) =>
   v.object({ event: v.literal(name), ...entries });

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { RunControls } from "./controls.ts";
-import type { DataRequest, DataSummary } from "./dataSummary.ts";
+import type { DataRequest, DataSummary } from "./data.ts";
 import { Device } from "./device.ts";
 import { UserError } from "./errors.ts";
 import type { Profile, ProfileRequest } from "./profile.ts";

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { Hello } from "./engine.ts";
 import { MetricValue } from "./run.ts";
+import { TensorStatistics, TensorValues, TensorWindow } from "./tensorValues.ts";
 
 /** A tensor of a file, as a table shows it. */
 export const TensorRow = v.object({
@@ -23,19 +24,36 @@ export const TensorFile = v.object({
 });
 export type TensorFile = v.InferOutput<typeof TensorFile>;
 
-/** What a tensor's values are like, see formats/statistics.ts. */
-export const TensorStatistics = v.object({
-  count: v.number(),
-  min: MetricValue,
-  max: MetricValue,
-  mean: MetricValue,
-  std: MetricValue,
-  zeros: v.number(),
-  nans: v.number(),
-  infinities: v.number(),
-  histogram: v.array(v.number()),
-});
-export type TensorStatistics = v.InferOutput<typeof TensorStatistics>;
+/** What the viewer shows of one tensor. */
+export interface TensorSnapshot {
+  /** Its name, and where it is from. */
+  name: string;
+  from: string;
+  dtype: string;
+  shape: number[];
+  /** Of a tensor of a file, for the panel to be restored. */
+  file?: string;
+}
+
+export interface TensorViewMethods {
+  /** The tensor has changed: the view must request it again. */
+  changed(): void;
+}
+
+export interface TensorHostMethods {
+  ready(): Promise<TensorSnapshot>;
+  /** Null for types that are no real numbers. */
+  statistics(): Promise<TensorStatistics | null>;
+  window(window: TensorWindow): Promise<TensorValues>;
+  /** Copies a part as CSV; answers the number of values. */
+  copy(window: TensorWindow): Promise<number>;
+}
+
+export interface TensorViewState {
+  file?: string;
+  name?: string;
+  ui?: unknown;
+}
 
 /** How a tensor of one file differs from that of the same name in another. */
 export const TensorChange = v.variant("change", [
@@ -85,6 +103,8 @@ export interface TensorFileEngineMethods {
   open(file: string): Promise<TensorFile>;
   /** Of a tensor by its place in the file; undefined for types that are no real numbers. */
   statistics(file: string, index: number): Promise<TensorStatistics | undefined>;
+  /** A part of a tensor's values. */
+  window(file: string, index: number, window: TensorWindow): Promise<TensorValues>;
   compare(file: string, other: string): Promise<TensorComparison>;
   /** Cancels the current call, which fails with the code "cancelled". */
   cancel(): Promise<void>;

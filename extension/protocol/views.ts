@@ -2,12 +2,13 @@ import type { PanelControl, RunControls } from "./controls.ts";
 import type { UserError } from "./errors.ts";
 import type { EvaluationResult, Progress } from "./engine.ts";
 import type { Answer, EvaluationReport, SamplePage, SampleQuery, Subject } from "./evaluation.ts";
-import type { TensorComparison, TensorFile, TensorStatistics } from "./tensorFile.ts";
+import type { TensorComparison, TensorFile } from "./tensorFile.ts";
+import type { TensorStatistics } from "./tensorValues.ts";
 import type { DiagramLook, FlowLayout } from "./flow.ts";
 import type { FileReport, ModelReport } from "./preview.ts";
 import type { Profile } from "./profile.ts";
 import type { CheckpointRecord, MetricRow, RunLabels, RunRecord } from "./run.ts";
-import type { WeightStatistics } from "./weights.ts";
+import type { WeightStatistics } from "./tensorValues.ts";
 
 /**
  * Messages between the extension host and its webviews, as birpc interfaces over postMessage. A webview calls
@@ -162,6 +163,7 @@ export interface ArchitectureHostMethods {
   build(): Promise<void>;
   manageTrust(): Promise<void>;
   train(exportName: string): Promise<void>;
+  showData(exportName: string): Promise<void>;
   /** Shows one side's models as changes of another's: ids of {@link ModelSide}. */
   compare(base: string, of: string): Promise<void>;
   endComparison(): Promise<void>;
@@ -202,6 +204,8 @@ export interface TensorsHostMethods {
   compare(): Promise<TensorComparison>;
   /** The comparison is over. */
   forget(): Promise<void>;
+  /** Shows the values of a tensor, by its place in the file. */
+  view(index: number): Promise<void>;
   /** Evaluates the run's model with these weights. */
   evaluate(): Promise<void>;
   /** Trains on from them. */
@@ -277,4 +281,4 @@ export interface TensorsViewState {
 }
 
 /** A webview states which view it is in `<body data-view="…">`. */
-export type ViewKind = "training" | "architecture" | "evaluation" | "tensors" | "sweep";
+export type ViewKind = "training" | "architecture" | "evaluation" | "tensors" | "sweep" | "data" | "tensor";

@@ -3,7 +3,7 @@ import "./methods/functions.ts";
 import "./methods/overloads.ts";
 import "./methods/properties.ts";
 import "./methods/sparse.ts";
-import { describeTensor, propertiesOf } from "./core/debug.ts";
+import { describeTensor, openInViewer, propertiesOf, viewer } from "./core/debug.ts";
 import { TensorError } from "./core/errors.ts";
 import { item } from "./functions/creation/conversion.ts";
 import { unbind } from "./functions/shape/parts.ts";
@@ -28,6 +28,9 @@ installAs(Symbol.for("nodejs.util.inspect.custom"), formatTensor);
 // What VS Code's debugger shows of a tensor; when it is unfolded, editor/attachDebugger.ts asks for the second.
 installAs(Symbol.for("debug.description"), describeTensor);
 installAs(Symbol.for("layerwise.properties"), propertiesOf);
+// What "View Tensor" of a paused training asks for, see editor/panels/debuggedTensor.ts.
+installAs(Symbol.for("layerwise.view"), openInViewer);
+Reflect.set(globalThis, Symbol.for("layerwise.viewer"), viewer);
 installAs(Symbol.iterator, (x: Tensor): IterableIterator<Tensor> => {
   if (x.ndim === 0) throw new TensorError("value", "iteration over a 0-d tensor");
   return unbind(x)[Symbol.iterator]();

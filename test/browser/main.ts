@@ -7,6 +7,8 @@ import "./scenarios/survival.ts";
 import "./scenarios/train.ts";
 import "./scenarios/sweep.ts";
 import "./scenarios/evaluation.ts";
+import "./scenarios/data.ts";
+import "./scenarios/tensor.ts";
 import "./scenarios/architecture.ts";
 import "./scenarios/sidebar.ts";
 import "./scenarios/editing.ts";

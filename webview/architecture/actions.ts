@@ -14,6 +14,7 @@ export interface Actions {
   build(): void;
   manageTrust(): void;
   train(exportName: string): void;
+  showData(exportName: string): void;
   dismissNotice(): void;
   /** "" selects nothing. */
   selectBox(id: string): void;

@@ -275,6 +275,7 @@ const actions: Actions = {
   build: () => reportFailure(host.build()),
   manageTrust: () => reportFailure(host.manageTrust()),
   train: (exportName) => reportFailure(host.train(exportName)),
+  showData: (exportName) => reportFailure(host.showData(exportName)),
   dismissNotice: () => setNotice(undefined),
 };
 

@@ -87,6 +87,7 @@ function header(
   const { file, report, locked = false } = snapshot;
   const names = report?.models.map(modelTitle) ?? [];
   const experiments = model?.experiments ?? [];
+  const usable = stale || (snapshot.comparison?.of ?? "working") !== "working" ? [] : experiments;
   return html`<header class="header">
     <div class="title-row">
       <h1>${model?.name ?? baseName(file)}</h1>
@@ -103,7 +104,14 @@ function header(
         }
         ${model ? compareTool(snapshot, round, actions) : nothing}
         ${stale ? nothing : profileTool(snapshot, model, actions)}
-        ${(stale || (snapshot.comparison?.of ?? "working") !== "working" ? [] : experiments).map((name) =>
+        ${usable.map((name) =>
+          button({
+            label: experiments.length > 1 ? text.dataOf(name) : text.data,
+            icon: "database",
+            onClick: () => actions.showData(name),
+          }),
+        )}
+        ${usable.map((name) =>
           button({
             label: experiments.length > 1 ? text.trainExport(name) : text.train,
             icon: "play",

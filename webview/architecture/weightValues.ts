@@ -3,7 +3,7 @@ import { html, nothing, svg, type TemplateResult } from "lit";
 import { keyed } from "lit/directives/keyed.js";
 import type { SummaryRow } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
-import type { WeightStatistics } from "../../extension/protocol/weights.ts";
+import type { WeightStatistics } from "../../extension/protocol/tensorValues.ts";
 import { formatCount } from "../shared/format.ts";
 import { dropdown } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";

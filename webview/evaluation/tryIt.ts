@@ -7,7 +7,7 @@ import { button, checkbox, empty, section } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { styles } from "../shared/styles.ts";
 import type { Pad } from "./pad.ts";
-import { tensorView } from "./samples.ts";
+import { tensorView } from "../shared/tensorView.ts";
 import { classNames, nameOf, type Actions, type EvaluationState } from "./state.ts";
 
 const text = strings.evaluation.ask;

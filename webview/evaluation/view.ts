@@ -11,7 +11,8 @@ import { matrix } from "./matrix.ts";
 import type { Pad } from "./pad.ts";
 import { perClass } from "./perClass.ts";
 import { regressionSection } from "./plots.ts";
-import { samplesSection, tensorView } from "./samples.ts";
+import { tensorView } from "../shared/tensorView.ts";
+import { samplesSection } from "./samples.ts";
 import { classNames, type Actions, type EvaluationState } from "./state.ts";
 import { tryItSection } from "./tryIt.ts";
 

@@ -5,6 +5,8 @@ import type {
   TensorsViewState,
   TrainingViewState,
 } from "../../extension/protocol/views.ts";
+import type { DataViewState } from "../../extension/protocol/data.ts";
+import type { TensorViewState } from "../../extension/protocol/tensorFile.ts";
 import type { SweepViewState } from "../../extension/protocol/sweepViews.ts";
 import { strings } from "./strings.ts";
 
@@ -37,7 +39,13 @@ export function savedState<State extends object>(): Partial<State> | undefined {
 }
 
 export function saveState(
-  state: TrainingViewState | ArchitectureViewState | TensorsViewState | SweepViewState,
+  state:
+    | TrainingViewState
+    | ArchitectureViewState
+    | TensorsViewState
+    | SweepViewState
+    | DataViewState
+    | TensorViewState,
 ): void {
   setState(state);
 }

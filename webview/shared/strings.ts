@@ -1,7 +1,9 @@
 /** Every text of the views, in one typed place: a translation is another object of this type. */
+import { dataStrings } from "./dataStrings.ts";
 import { evaluationStrings } from "./evaluationStrings.ts";
 import { profileStrings } from "./profileStrings.ts";
 import { sweepStrings } from "./sweepStrings.ts";
+import { tensorStrings } from "./tensorStrings.ts";
 import { formatCount } from "./format.ts";
 
 const english = {
@@ -167,12 +169,16 @@ const english = {
   },
   evaluation: evaluationStrings,
   sweep: sweepStrings,
+  tensor: tensorStrings,
+  data: dataStrings,
   architecture: {
     loading: "Building the model…",
     title: (model: string) => `Architecture of ${model}`,
     model: "Model",
     train: "Train",
     trainExport: (exportName: string) => `Train ${exportName}`,
+    data: "Data",
+    dataOf: (exportName: string) => `Data of ${exportName}`,
     lock: (file: string) => `Keep ${file} in this panel`,
     unlock: "Follow the active file in this panel",
     empty: "This file defines no model. A model is a class that extends nn.Module.",
@@ -318,6 +324,8 @@ const english = {
       bytes: "Size",
       values: "Values",
     },
+    view: (name: string) => `View ${name} as a table`,
+    viewAll: "Open",
     look: (name: string) => `Show the values of ${name}`,
     fold: (name: string) => `Hide the values of ${name}`,
     lookAtAll: "Show All Values",

@@ -5,6 +5,8 @@ export interface Actions {
   setUi(change: Partial<TensorsUi>): void;
   /** Shows or hides a tensor's values. */
   toggle(index: number): void;
+  /** Shows a tensor as a table. */
+  view(index: number): void;
   lookAtAll(): void;
   compare(): void;
   closeComparison(): void;

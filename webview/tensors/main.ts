@@ -159,6 +159,7 @@ const actions: Actions = {
     change((now) => (now.comparison = now.other = undefined));
     void host.forget();
   },
+  view: (index) => reportFailure(host.view(index)),
   evaluate: () => reportFailure(host.evaluate()),
   trainOn: () => reportFailure(host.trainOn()),
   cancel: () => void host.cancel(),

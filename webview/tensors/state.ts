@@ -1,11 +1,7 @@
 /** The complete state of the tensor editor; its views are functions of it. */
 import type { UserError } from "../../extension/protocol/errors.ts";
-import type {
-  TensorComparison,
-  TensorFile,
-  TensorRow,
-  TensorStatistics,
-} from "../../extension/protocol/tensorFile.ts";
+import type { TensorComparison, TensorFile, TensorRow } from "../../extension/protocol/tensorFile.ts";
+import type { TensorStatistics } from "../../extension/protocol/tensorValues.ts";
 
 export type Column = "place" | "name" | "dtype" | "shape" | "elements" | "bytes";
 

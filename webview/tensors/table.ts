@@ -1,12 +1,12 @@
 /** The table of tensors, with the values of expanded ones below them. */
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
-import type { TensorStatistics } from "../../extension/protocol/tensorFile.ts";
+import type { TensorStatistics } from "../../extension/protocol/tensorValues.ts";
 import { formatBytes, formatCount, formatMetric } from "../shared/format.ts";
 import { button, empty, icon, scroller, section } from "../shared/widgets.ts";
 import { sortHead } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
-import { styles } from "../shared/styles.ts";
+import { statisticsView } from "../shared/statistics.ts";
 import { type Column, listed, type ListedTensor, shapeText, type TensorsState } from "./state.ts";
 import type { Actions } from "./actions.ts";
 
@@ -32,6 +32,7 @@ export function tensorTable(state: TensorsState, actions: Actions): TemplateResu
       <tr>
         ${COLUMNS.map(([id, label, className]) => heading(id, label, className, state, actions))}
         <th scope="col" class="values">${text.columns.values}</th>
+        <th scope="col"><span class="visually-hidden">${text.viewAll}</span></th>
       </tr>
     </thead>
     <tbody>
@@ -104,11 +105,21 @@ function row(tensor: ListedTensor, state: TensorsState, actions: Actions): Templ
       <td class="number optional">${formatCount(elements)}</td>
       <td class="number">${formatBytes(bytes)}</td>
       <td class="values">${statistics ? summary(statistics) : nothing}</td>
+      <td class="view">
+        ${button({
+          label: text.view(name),
+          icon: "table",
+          appearance: "icon",
+          onClick: () => actions.view(index),
+        })}
+      </td>
     </tr>
     ${
       open && statistics !== undefined
         ? html`<tr class="looked">
-            <td colspan="6">${statistics === null ? empty(text.noNumbers) : details(name, statistics)}</td>
+            <td colspan="7">
+              ${statistics === null ? empty(text.noNumbers) : statisticsView(name, statistics)}
+            </td>
           </tr>`
         : nothing
     }`;
@@ -119,51 +130,4 @@ function summary({ mean, std, nans, infinities }: TensorStatistics): TemplateRes
   const bad = text.suspicious(nans, infinities);
   return html`<span>${formatMetric(mean)} ± ${formatMetric(std)}</span>
     ${bad === "" ? nothing : html`<span class="suspicious">${icon("warning")}${bad}</span>`}`;
-}
-
-function details(name: string, statistics: TensorStatistics): TemplateResult {
-  const { min, max, mean, std, zeros, nans, infinities, count } = statistics;
-  const share = (part: number): string =>
-    part === 0 ? "0" : `${formatCount(part)} (${((100 * part) / (count + nans + infinities)).toFixed(1)} %)`;
-  const facts: [string, string][] = [
-    [text.statistics.min, formatMetric(min)],
-    [text.statistics.max, formatMetric(max)],
-    [text.statistics.mean, formatMetric(mean)],
-    [text.statistics.std, formatMetric(std)],
-    [text.statistics.zeros, share(zeros)],
-    [text.statistics.nans, share(nans)],
-    [text.statistics.infinities, share(infinities)],
-  ];
-  return html`<div class="details">
-    <dl class="pairs">
-      ${facts.map(
-        ([key, value]) =>
-          html`<div>
-            <dt>${key}</dt>
-            <dd>${value}</dd>
-          </div>`,
-      )}
-    </dl>
-    ${count > 0 ? histogram(name, statistics) : nothing}
-  </div>`;
-}
-
-function histogram(name: string, { min, max, histogram }: TensorStatistics): TemplateResult {
-  const highest = Math.max(...histogram, 1);
-  const width = (max - min) / histogram.length;
-  const label = text.histogram(name, formatMetric(min), formatMetric(max));
-  return html`<figure class="histogram">
-    <div class="bars" role="img" aria-label=${label}>
-      ${histogram.map((count, bin) => {
-        const [from, to] = [min + bin * width, min + (bin + 1) * width].map((value) => formatMetric(value));
-        return html`<div class="bar-place" title=${text.bin(from!, to!, count)}>
-          <div
-            class="bar"
-            ${styles({ height: `${count === 0 ? 0 : Math.max(2, (100 * count) / highest)}%` })}
-          ></div>
-        </div>`;
-      })}
-    </div>
-    <figcaption><span>${formatMetric(min)}</span><span>${formatMetric(max)}</span></figcaption>
-  </figure>`;
 }

@@ -11,7 +11,7 @@ export type LensAction =
       /** Whether the count is that of the largest form, if a class has several. */
       most?: number;
     }
-  | { kind: "train" | "evaluate" | "sweep"; model?: string; exportName?: string }
+  | { kind: "train" | "data" | "evaluate" | "sweep"; model?: string; exportName?: string }
   /** Runs the file, a program with its own training loop. */
   | { kind: "run"; model?: string }
   | { kind: "preview"; model?: string };
@@ -54,6 +54,7 @@ export function lensesOf(scan: SourceScan, options: LensOptions): Lens[] {
         const only = experiments.length === 1 ? experiments[0] : undefined;
         const target = { model: name, ...(only === undefined ? {} : { exportName: only }) };
         add({ kind: "train", ...target });
+        add({ kind: "data", ...target });
         const swept = scan.experiments.filter((one) => one.swept && experiments.includes(one.exportName));
         if (swept.length > 0) add({ kind: "sweep", model: name, exportName: swept[0]!.exportName });
         add({ kind: "evaluate", ...target });
@@ -71,6 +72,7 @@ export function lensesOf(scan: SourceScan, options: LensOptions): Lens[] {
           action: { kind: "parameters", model: modelTitle(form), count: form.parameters },
         });
       lenses.push({ line, action: { kind: "train", exportName } });
+      lenses.push({ line, action: { kind: "data", exportName } });
       if (experiment.swept === true) lenses.push({ line, action: { kind: "sweep", exportName } });
       lenses.push({ line, action: { kind: "evaluate", exportName } });
     }

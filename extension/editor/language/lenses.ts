@@ -59,6 +59,8 @@ function link(document: vscode.TextDocument, action: LensAction): vscode.Command
   if (action.exportName !== undefined) target.exportName = action.exportName;
   if (action.kind === "sweep")
     return commandLink("layerwise.sweep", vscode.l10n.t("$(list-tree) Sweep"), target);
+  if (action.kind === "data")
+    return commandLink("layerwise.showData", vscode.l10n.t("$(database) Data"), target);
   return action.kind === "train"
     ? commandLink("layerwise.train", vscode.l10n.t("$(play) Train"), target)
     : commandLink("layerwise.evaluate", vscode.l10n.t("$(beaker) Evaluate"), target);

@@ -27,6 +27,7 @@ const schemas: MethodSchemas<ArchitectureHostMethods> = {
   build: noArguments,
   manageTrust: noArguments,
   train: v.tuple([v.string()]),
+  showData: v.strictTuple([v.string()]),
   compare: v.strictTuple([v.string(), v.string()]),
   endComparison: noArguments,
   profile: v.strictTuple([v.string()]),
@@ -106,6 +107,7 @@ export class ArchitecturePanel extends DisposableOwner {
           await vscode.commands.executeCommand("workbench.trust.manage");
         },
         train: (exportName) => runCommand("layerwise.train", { file: this.file, exportName }),
+        showData: (exportName) => runCommand("layerwise.showData", { file: this.file, exportName }),
         compare: (base, of) => {
           for (const side of [base, of]) this.#subject.demandOffered("sides", side);
           return this.compare(base, of);

@@ -51,7 +51,12 @@ export class Editors extends DisposableOwner {
   async #openTensors(file: string, panel: vscode.WebviewPanel): Promise<void> {
     const { extensionUri, messages, engine } = this.#services;
     const { TensorEditor } = await import("./tensorEditor.ts");
-    const editor = new TensorEditor(panel, file, { extensionUri, log: messages.log, engine });
+    const editor = new TensorEditor(panel, file, {
+      extensionUri,
+      log: messages.log,
+      engine,
+      showTensor: (of, name) => this.#services.panels.showFileTensor(of, name),
+    });
     this.#tensors.add(editor);
     panel.onDidDispose(() => this.#tensors.delete(editor));
     const other = this.#comparisons.get(file);

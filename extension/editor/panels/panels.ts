@@ -11,9 +11,11 @@ import type { Messages } from "../messages.ts";
 import type { Previews } from "../previews.ts";
 import type { Runs } from "../runs/runs.ts";
 import { folderOf } from "../targets.ts";
+import type { DataPanel, DataTarget } from "./dataPanel.ts";
 import type { ArchitecturePanel, ArchitectureTarget } from "./architecturePanel.ts";
 import type { EvaluationPanel } from "./evaluationPanel.ts";
 import type { SweepPanel, SweepPanelOptions } from "./sweepPanel.ts";
+import type { TensorPanel, ViewedTensor } from "./tensorPanel.ts";
 import type { TrainingPanel } from "./trainingPanel.ts";
 
 /** What views keep of themselves (see protocol/views.ts); written by an older version, it may be anything. */
@@ -25,12 +27,15 @@ const ArchitectureState = v.object({
   locked: v.optional(v.boolean(), false),
 });
 
+const TensorState = v.object({ file: v.string(), name: v.string() });
+const DataState = v.object({ file: v.string(), exportName: v.string() });
+
 /** The panel of a training, or of an evaluation. */
 export type RunPanel = TrainingPanel | EvaluationPanel;
 
 /** A panel as agents are told of it. */
 export interface OpenPanel {
-  kind: "training" | "evaluation" | "architecture" | "sweep";
+  kind: "training" | "evaluation" | "architecture" | "sweep" | "data";
   run?: string;
   sweep?: string;
   file?: string;
@@ -55,6 +60,7 @@ export class Panels extends DisposableOwner {
   readonly #evaluation = new Set<EvaluationPanel>();
   readonly #architecture = new Set<ArchitecturePanel>();
   readonly #sweeps = new Set<SweepPanel>();
+  readonly #data = new Set<DataPanel>();
 
   constructor(services: PanelServices) {
     super();
@@ -70,6 +76,18 @@ export class Panels extends DisposableOwner {
       vscode.window.registerWebviewPanelSerializer(PANELS.sweep, {
         deserializeWebviewPanel: (panel, state) =>
           this.#restore(panel, () => this.#restoreSweep(panel, state)),
+      }),
+    );
+    this.own(
+      vscode.window.registerWebviewPanelSerializer(PANELS.data, {
+        deserializeWebviewPanel: (panel, state) =>
+          this.#restore(panel, () => this.#restoreData(panel, state)),
+      }),
+    );
+    this.own(
+      vscode.window.registerWebviewPanelSerializer(PANELS.tensor, {
+        deserializeWebviewPanel: (panel, state) =>
+          this.#restore(panel, () => this.#restoreTensor(panel, state)),
       }),
     );
     this.own(
@@ -97,7 +115,12 @@ export class Panels extends DisposableOwner {
       sweep: basename(directory),
       active: panel.active,
     }));
-    return [...runs, ...models, ...sweeps];
+    const data = [...this.#data].map(({ panel, target }) => ({
+      kind: "data" as const,
+      file: vscode.workspace.asRelativePath(target.file, false),
+      active: panel.active,
+    }));
+    return [...runs, ...models, ...sweeps, ...data];
   }
 
   /** Shows a run: in its panel, in that of an earlier run of the same experiment which is over, or in a new one. */
@@ -158,6 +181,63 @@ export class Panels extends DisposableOwner {
       return this.#addSweep(createPanel("sweep", "Layerwise", this.#services.extensionUri), directory);
     found.panel.reveal(undefined, true);
     return found;
+  }
+
+  /** Shows the data of an experiment: in its panel, or in a new one. */
+  async showData(target: DataTarget): Promise<DataPanel> {
+    const { createPanel } = await import("./webviewHost.ts");
+    const found = [...this.#data].find(
+      ({ target: { file, exportName } }) => file === target.file && exportName === target.exportName,
+    );
+    if (found === undefined)
+      return this.#addData(createPanel("data", "Layerwise", this.#services.extensionUri), target, true);
+    found.panel.reveal(undefined, true);
+    void found.read();
+    return found;
+  }
+
+  async #restoreData(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
+    const target = v.parse(DataState, state);
+    demandKnown(target.file);
+    await vscode.workspace.fs.stat(vscode.Uri.file(target.file));
+    await this.#addData(panel, target, false);
+  }
+
+  async #addData(panel: vscode.WebviewPanel, target: DataTarget, asked: boolean): Promise<DataPanel> {
+    const { DataPanel } = await import("./dataPanel.ts");
+    const { extensionUri, engine, messages } = this.#services;
+    const showTensor = (tensor: ViewedTensor): Promise<void> => this.showTensor(tensor);
+    return keep(
+      this.#data,
+      new DataPanel(panel, target, asked, { extensionUri, engine, messages, showTensor }),
+    );
+  }
+
+  /** Shows the values of a tensor, in a panel of its own. */
+  async showTensor(tensor: ViewedTensor): Promise<void> {
+    const { createPanel } = await import("./webviewHost.ts");
+    await this.#addTensor(createPanel("tensor", "Layerwise", this.#services.extensionUri), tensor);
+  }
+
+  /** Shows a tensor of a file. */
+  async showFileTensor(file: string, name: string): Promise<void> {
+    const { FileTensor } = await import("./fileTensor.ts");
+    await this.showTensor(new FileTensor(file, name, this.#services.engine));
+  }
+
+  /** Only that of a file can be shown again. */
+  async #restoreTensor(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
+    const { file, name } = v.parse(TensorState, state);
+    demandKnown(file);
+    await vscode.workspace.fs.stat(vscode.Uri.file(file));
+    const { FileTensor } = await import("./fileTensor.ts");
+    await this.#addTensor(panel, new FileTensor(file, name, this.#services.engine));
+  }
+
+  async #addTensor(panel: vscode.WebviewPanel, tensor: ViewedTensor): Promise<TensorPanel> {
+    const { TensorPanel } = await import("./tensorPanel.ts");
+    const { extensionUri, messages } = this.#services;
+    return new TensorPanel(panel, tensor, { extensionUri, log: messages.log });
   }
 
   async #restoreSweep(panel: vscode.WebviewPanel, state: unknown): Promise<void> {

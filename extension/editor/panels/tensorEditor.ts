@@ -20,6 +20,8 @@ export interface TensorEditorOptions {
   extensionUri: vscode.Uri;
   log: Log;
   engine: () => EngineOptions;
+  /** Shows the values of a tensor of a file. */
+  showTensor: (file: string, name: string) => Promise<void>;
 }
 
 /** A file of tensors in an editor, read-only. A process reads it, which lives while the editor is visible. */
@@ -48,6 +50,7 @@ export class TensorEditor extends DisposableOwner {
       schemas: {
         ready: noArguments,
         statistics: v.strictTuple([v.pipe(v.number(), v.integer(), v.minValue(0))]),
+        view: v.strictTuple([v.pipe(v.number(), v.integer(), v.minValue(0))]),
         choose: noArguments,
         compare: noArguments,
         forget: noArguments,
@@ -63,6 +66,11 @@ export class TensorEditor extends DisposableOwner {
         }),
         // JSON has no undefined.
         statistics: async (index) => (await this.#inspector.statistics(index)) ?? null,
+        view: async (index) => {
+          const { tensors } = await this.#inspector.open();
+          const name = tensors[index]?.name;
+          if (name !== undefined) await options.showTensor(file, name);
+        },
         choose: () => this.#choose(),
         compare: () => this.#inspector.compare(this.#chosen()),
         forget: () => {

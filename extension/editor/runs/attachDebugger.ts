@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import { labelText } from "../../protocol/text/label.ts";
 import { EngineError } from "../../protocol/errors.ts";
+import { OF_TRAINING } from "./viewTensor.ts";
 
 /**
  * Attaches VS Code's JavaScript debugger to a waiting run.
@@ -11,6 +12,7 @@ export async function attachDebugger(file: string, name: string, url: string, di
   const started = await vscode.debug.startDebugging(folder, {
     type: "node",
     request: "attach",
+    [OF_TRAINING]: true,
     // VS Code puts values in for `${…}`, and runs the command of `${command:…}`.
     name: labelText(name),
     websocketAddress: url,

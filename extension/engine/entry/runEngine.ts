@@ -1,5 +1,12 @@
 import * as v from "valibot";
-import { DataRequest } from "../../protocol/dataSummary.ts";
+import {
+  DataQuery,
+  DataRequest,
+  MAX_DATA_PAGE,
+  SamplePlace,
+  type DataSessionEvents,
+  type DataSessionMethods,
+} from "../../protocol/data.ts";
 import { Device } from "../../protocol/device.ts";
 import {
   ExportRequest,
@@ -18,9 +25,10 @@ import { takeToken } from "../../processes/token.ts";
 import { endOwnFamily } from "../../processes/family.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { ProfileRequest } from "../../protocol/profile.ts";
-import { describeData } from "../findings/dataSummary.ts";
+import { DataSession, describeData } from "../data/session.ts";
 import { exportModel } from "../exporting/exportModel.ts";
 import { SampleQuery, SessionRequest, Subject, type SessionMethods } from "../../protocol/evaluation.ts";
+import { TensorWindow } from "../../protocol/tensorValues.ts";
 import { waitForDebugger } from "../host/debugger.ts";
 import { ModelSession } from "../evaluation/session.ts";
 import { connectParent, hello } from "../host/ipc.ts";
@@ -52,6 +60,13 @@ let outlives = false;
 /** Of a process that serves several runs. */
 let state: ProcessState | undefined;
 let session: ModelSession | undefined;
+let dataSession: DataSession | undefined;
+
+function openedData(): DataSession {
+  if (dataSession === undefined)
+    throw new EngineError({ code: "not-running", message: "No data has been loaded." });
+  return dataSession;
+}
 
 function opened(): ModelSession {
   if (session === undefined)
@@ -64,7 +79,7 @@ function running(): Run {
   return run;
 }
 
-const methods: RunEngineMethods & ToolMethods & SessionMethods = {
+const methods: RunEngineMethods & ToolMethods & SessionMethods & DataSessionMethods = {
   ...forwardControls(() => running().controls),
   warmUp: (device) => warmUp(v.parse(Device, device)),
   async start(sent) {
@@ -136,18 +151,42 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods = {
       }),
     ),
   describeData: (request) =>
-    untilUncaught(() => describeData(v.parse(DataRequest, request), watchdog, failed)),
+    untilUncaught(() => describeData(v.parse(DataRequest, request), { watchdog, fail: failed })),
+  async openData(request) {
+    dataSession = await untilUncaught(() =>
+      DataSession.open(v.parse(DataRequest, request), {
+        watchdog,
+        fail: failed,
+        tell: (progress) => parent.send("reading", progress),
+      }),
+    );
+    outliveErrors();
+    return dataSession.summary;
+  },
+  dataSamples: async (query) => openedData().samples(v.parse(DataQuery, query)),
+  dataPlaces: async (places) =>
+    openedData().places(v.parse(v.pipe(v.array(SamplePlace), v.maxLength(MAX_DATA_PAGE)), places)),
+  drawSample: async (place) => openedData().draw(v.parse(SamplePlace, place)),
+  openTensor: async (place, name) =>
+    openedData().openTensor(v.parse(SamplePlace, place), v.parse(v.string(), name)),
+  tensorStatistics: async (id) => openedData().statistics(v.parse(v.number(), id)),
+  tensorWindow: async (id, window) =>
+    openedData().window(v.parse(v.number(), id), v.parse(TensorWindow, window)),
   async openSession(request) {
     session = await untilUncaught(() =>
       ModelSession.open(v.parse(SessionRequest, request), watchdog, failed),
     );
-    // A timer or promise of the file that fails later must not end the session.
-    process.on("uncaughtException", () => undefined);
-    process.on("unhandledRejection", () => undefined);
+    outliveErrors();
   },
   samples: async (query) => opened().samples(v.parse(SampleQuery, query)),
   ask: async (subject, explain) => opened().ask(v.parse(Subject, subject), v.parse(v.boolean(), explain)),
 };
+
+/** A timer or promise of the file that fails later must not end a session. */
+function outliveErrors(): void {
+  process.on("uncaughtException", () => undefined);
+  process.on("unhandledRejection", () => undefined);
+}
 
 /** Ends runs with what ends a process; listens once for all runs. */
 function listen(): void {
@@ -176,7 +215,7 @@ function becomeIdle(): boolean {
   return true;
 }
 
-const parent = connectParent<RunEngineEvents & ToolEvents>(methods);
+const parent = connectParent<RunEngineEvents & ToolEvents & DataSessionEvents>(methods);
 
 function failed(error: UserError): void {
   parent.send("failed", error);

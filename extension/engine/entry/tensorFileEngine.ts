@@ -2,13 +2,15 @@ import { setImmediate } from "node:timers/promises";
 import * as v from "valibot";
 import { comparisonBytes, comparisonSteps } from "../../formats/comparison.ts";
 import { statisticsSteps } from "../../formats/statistics.ts";
-import { openTensors, type TensorSource } from "../../formats/tensorSource.ts";
-import type {
-  TensorFileEngineEvents,
-  TensorFileEngineMethods,
-  TensorComparison,
-  TensorFile,
+import { windowOfSource } from "../../formats/tensorWindow.ts";
+import { openTensors, type SourceTensor, type TensorSource } from "../../formats/tensorSource.ts";
+import {
+  type TensorFileEngineEvents,
+  type TensorFileEngineMethods,
+  type TensorComparison,
+  type TensorFile,
 } from "../../protocol/tensorFile.ts";
+import { TensorWindow } from "../../protocol/tensorValues.ts";
 import { connectParent, hello } from "../host/ipc.ts";
 import { EngineError } from "../../protocol/errors.ts";
 
@@ -40,10 +42,16 @@ const methods: TensorFileEngineMethods = {
     };
   },
   statistics: async (path, index) => {
-    const tensor = source(v.parse(Path, path)).tensors[v.parse(Index, index)];
-    if (tensor === undefined) throw failure(`${path} has no tensor of number ${index}.`);
+    const tensor = tensorAt(path, index);
     // Read twice: for the range, then for the histogram.
     return inSteps(statisticsSteps(tensor), 2 * tensor.byteLength);
+  },
+  window: async (path, index, window) => {
+    try {
+      return windowOfSource(tensorAt(path, index), v.parse(TensorWindow, window));
+    } catch (error) {
+      throw failure(messageOf(error));
+    }
   },
   compare: async (path, otherPath): Promise<TensorComparison> => {
     const [a, b] = [source(v.parse(Path, path)), source(v.parse(Path, otherPath), true)];
@@ -57,6 +65,12 @@ const methods: TensorFileEngineMethods = {
     cancelled = calls;
   },
 };
+
+function tensorAt(path: unknown, index: unknown): SourceTensor {
+  const tensor = source(v.parse(Path, path)).tensors[v.parse(Index, index)];
+  if (tensor === undefined) throw failure(`${String(path)} has no tensor of number ${String(index)}.`);
+  return tensor;
+}
 
 /** An open file; with `reopen`, its current content. */
 function source(path: string, reopen = false): TensorSource {

@@ -1,8 +1,9 @@
 import type { Loss } from "../../nn/experiment/experiment.ts";
 import { BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, NLLLoss } from "../../nn/modules/loss/loss.ts";
+import { MAX_PAIRS, type SamplePlace } from "../../protocol/data.ts";
 import { findingOf, type Finding } from "../../protocol/findings.ts";
 import { columnOf, correlationRatio, squaredCorrelation } from "./statistics.ts";
-import { inputKeys, type Part, type Split } from "./splits.ts";
+import { inputKeys, type Part, type Split } from "../data/splits.ts";
 import { guessedClass, guessedNumber, type Guessing } from "./trainingRules.ts";
 
 /** Fewest samples of which a relation is claimed. */
@@ -40,24 +41,38 @@ export interface Duplicates {
   inTraining: Map<string, number>;
   /** The share of training samples that have a copy among the others. */
   usual: number;
+  /** The first copies, each with the sample that it equals: those across splits come first. */
+  pairs: [SamplePlace, SamplePlace][];
 }
 
 export function duplicatesOf(splits: readonly Split[]): Duplicates {
   const repeated = new Map<string, number>();
   const inTraining = new Map<string, number>();
-  let train: ReadonlyMap<string, number> | undefined;
+  const across: Duplicates["pairs"] = [];
+  const within: Duplicates["pairs"] = [];
+  let train: ReadonlyMap<string, SamplePlace> | undefined;
   let usual = 0;
   for (const split of splits) {
+    const { name, indices } = split;
     const keys = inputKeys(split);
     const counts = new Map<string, number>();
-    for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
-    repeated.set(split.name, keys.length - counts.size);
-    if (split.name === "train") {
-      train = counts;
+    const places = new Map<string, SamplePlace>();
+    let copied = 0;
+    for (const [i, key] of keys.entries()) {
+      const place = { split: name, index: indices[i]! };
+      const [own, trained] = [places.get(key), train?.get(key)];
+      if (own === undefined) places.set(key, place);
+      else if (within.length < MAX_PAIRS) within.push([own, place]);
+      if (trained !== undefined && ++copied <= MAX_PAIRS) across.push([trained, place]);
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    repeated.set(name, keys.length - counts.size);
+    if (name === "train") {
+      train = places;
       usual = keys.filter((key) => counts.get(key)! > 1).length / keys.length;
-    } else if (train !== undefined) inTraining.set(split.name, keys.filter((key) => train!.has(key)).length);
+    } else if (train !== undefined) inTraining.set(name, copied);
   }
-  return { repeated, inTraining, usual };
+  return { repeated, inTraining, usual, pairs: [...across, ...within].slice(0, MAX_PAIRS) };
 }
 
 /** What the data alone shows. @param weighted Whether a sampler draws the classes, or weights count them, differently */
@@ -88,6 +103,7 @@ export function dataFindings(
 function copies(splits: readonly Split[], { inTraining, usual }: Duplicates): Finding[] {
   return splits.flatMap(({ name, read, inputs }) => {
     const copied = inTraining.get(name) ?? 0;
+    if (copied === 0) return [];
     // Rows of whole numbers, such as words, repeat by nature: in the training set, too.
     const natural = inputs.every(({ values }) => values.every(Number.isInteger))
       ? usual + NATURAL_ERRORS * Math.sqrt((usual * (1 - usual)) / read)

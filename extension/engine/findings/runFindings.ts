@@ -6,11 +6,11 @@ import { isOptimizer } from "../reporting/settings.ts";
 import { stepsPerEpoch, type Limits } from "../training/limits.ts";
 import type { Prepared } from "../training/prepare.ts";
 import { classesOf, neighbourScore } from "./dataRules.ts";
-import { findingsInData } from "./dataSummary.ts";
+import { findingsInData } from "../data/summary.ts";
 import { LayerRules } from "./layerRules.ts";
 import { LayerWatch } from "./layerWatch.ts";
 import { probe, type Probe } from "./probe.ts";
-import type { Split } from "./splits.ts";
+import type { Split } from "../data/splits.ts";
 import { rangeOf } from "./statistics.ts";
 import {
   frozenFindings,

@@ -1,5 +1,5 @@
-import type { ValueRange } from "../../protocol/dataSummary.ts";
-import type { Part } from "./splits.ts";
+import type { ValueRange } from "../../protocol/data.ts";
+import type { Part } from "../data/splits.ts";
 
 /** Statistics of every `stride`-th number from `start` on. */
 export function rangeOf(values: ArrayLike<number>, start = 0, stride = 1): ValueRange {
@@ -20,6 +20,28 @@ export function rangeOf(values: ArrayLike<number>, start = 0, stride = 1): Value
   }
   if (count === 0) return { minimum: NaN, maximum: NaN, mean: NaN, std: NaN, missing };
   return { minimum, maximum, mean, std: Math.sqrt(squares / count), missing };
+}
+
+const BINS = 20;
+
+/** Counts every `stride`-th number from `start` on in bins of equal width; empty without a finite number. */
+export function histogramOf(
+  values: ArrayLike<number>,
+  { minimum, maximum }: Pick<ValueRange, "minimum" | "maximum">,
+  start = 0,
+  stride = 1,
+): number[] {
+  if (Number.isNaN(minimum)) return [];
+  const bins = Array.from({ length: BINS }, () => 0);
+  // Halves: the distance of the largest numbers is infinite.
+  const width = (maximum / 2 - minimum / 2) / BINS;
+  for (let i = start; i < values.length; i += stride) {
+    const x = values[i]!;
+    if (!Number.isFinite(x)) continue;
+    const bin = width > 0 ? Math.floor((x / 2 - minimum / 2) / width) : 0;
+    bins[Math.min(BINS - 1, bin)]!++;
+  }
+  return bins;
 }
 
 /** Root mean square of the finite numbers that are not 0: the scale of one-hot and sparse values too. NaN without any. */

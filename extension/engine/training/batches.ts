@@ -51,6 +51,16 @@ export class Batches {
     return this.#dataset.length;
   }
 
+  /** What makes its batches: the user's own loader, or one like it. Its batches may be no lists of tensors. */
+  get loader(): DataLoader<unknown, unknown> {
+    return (
+      this.#loader ??
+      new DataLoader<unknown, unknown>(this.#dataset, {
+        batchSize: this.#options.batchSize ?? this.samples ?? 1,
+      })
+    );
+  }
+
   /** Samples in a batch of the user's own loader, 0 where that isn't one number; undefined without one. */
   get loaderBatch(): number | undefined {
     return this.#loader === undefined ? undefined : (this.#loader.batchSize ?? 0);

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import * as v from "valibot";
-import { DataSummary, MAX_LISTED_CLASSES } from "../../protocol/dataSummary.ts";
+import { DataSummary, MAX_LISTED_CLASSES, type ValueRange } from "../../protocol/data.ts";
 import { ExportFormat, LrFindResult } from "../../protocol/engine.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { EXPORT_ENDINGS, exportModel, exportPath } from "../../supervisor/engines/export.ts";
@@ -14,7 +14,10 @@ import { Experiment } from "./files.ts";
 
 /** Seconds that a question to an experiment may take. */
 const LIMIT = 300;
+/** Tensors of a sample, and pairs of equal samples, in an answer. */
+const MOST_TENSORS = 8;
 
+const Place = v.object({ split: v.string(), index: v.number() });
 const Range = v.object({ minimum: Num, maximum: Num, mean: Num, std: Num, missing: v.number() });
 
 export const describeData = (services: Services): Tool =>
@@ -31,20 +34,33 @@ export const describeData = (services: Services): Tool =>
           name: v.string(),
           samples: v.optional(v.number()),
           read: v.number(),
+          timedOut: v.optional(v.boolean()),
+          failed: v.optional(v.object({ sample: v.number(), message: v.string() })),
           repeated: v.number(),
           inTraining: v.optional(v.number()),
+          missing: v.number(),
           classes: v.optional(v.array(v.number())),
         }),
       ),
       tensors: v.array(
         v.object({
+          name: v.string(),
           role: v.string(),
           dtype: v.string(),
           shape: v.array(v.number()),
+          largest: v.optional(v.array(v.number())),
           range: Range,
+          axis: v.optional(v.string()),
           columns: v.optional(v.array(v.object({ name: v.string(), range: Range }))),
         }),
       ),
+      batch: v.optional(
+        v.object({
+          tensors: v.array(v.object({ name: v.string(), dtype: v.string(), shape: v.array(v.number()) })),
+          error: v.optional(v.string()),
+        }),
+      ),
+      pairs: v.array(v.tuple([Place, Place])),
       classes: v.optional(v.array(v.string())),
       truncated: v.optional(v.string()),
       findings: v.array(ShownFinding),
@@ -59,13 +75,26 @@ export const describeData = (services: Services): Tool =>
       const answer = await callTool(toolOptions(services, call, LIMIT), (engine) =>
         engine.describeData(request),
       );
-      const { splits, tensors, classes, findings } = v.parse(DataSummary, answer);
-      const cut = tensors.some(
-        ({ columns, shape }) => columns !== undefined && columns.length < (shape[0] ?? 0),
-      );
+      const { splits, tensors, batch, classes, pairs, findings } = v.parse(DataSummary, answer);
+      const cut = tensors.some(({ allColumns }) => allColumns !== undefined);
       return {
-        splits,
-        tensors: tensors.slice(0, 8),
+        splits: splits.map(({ failed, ...split }) =>
+          failed === undefined
+            ? split
+            : { ...split, failed: { sample: failed.sample, message: failed.error.message } },
+        ),
+        tensors: tensors.slice(0, MOST_TENSORS).map((one) => ({
+          ...one,
+          range: plainRange(one.range),
+          columns: one.columns?.map(({ name, range }) => ({ name, range: plainRange(range) })),
+        })),
+        batch: batch && {
+          tensors: batch.tensors
+            .slice(0, MOST_TENSORS)
+            .map(({ name, dtype, shape }) => ({ name, dtype, shape })),
+          error: batch.error?.message,
+        },
+        pairs: pairs.slice(0, MOST_TENSORS),
         classes,
         truncated:
           cut || classes?.length === MAX_LISTED_CLASSES
@@ -75,6 +104,14 @@ export const describeData = (services: Services): Tool =>
       };
     },
   });
+
+const plainRange = ({ minimum, maximum, mean, std, missing }: ValueRange): Omit<ValueRange, "histogram"> => ({
+  minimum,
+  maximum,
+  mean,
+  std,
+  missing,
+});
 
 export const findLearningRate = (services: Services): Tool =>
   tool({

@@ -3,10 +3,10 @@ import { Hello } from "../../protocol/engine.ts";
 import {
   TensorComparison,
   TensorFile,
-  TensorStatistics,
   type TensorFileEngineEvents,
   type TensorFileEngineMethods,
 } from "../../protocol/tensorFile.ts";
+import { TensorStatistics, TensorValues, type TensorWindow } from "../../protocol/tensorValues.ts";
 import { handshake, openChannel, type Remote } from "./channel.ts";
 import { deferred } from "../deferred.ts";
 import { toUserError } from "../errors.ts";
@@ -41,6 +41,10 @@ export class TensorFileReader {
   async statistics(index: number): Promise<TensorStatistics | undefined> {
     const answer = await this.#call((remote) => remote.statistics(this.#file, index));
     return v.parse(v.optional(TensorStatistics), answer);
+  }
+
+  async window(index: number, window: TensorWindow): Promise<TensorValues> {
+    return v.parse(TensorValues, await this.#call((remote) => remote.window(this.#file, index, window)));
   }
 
   async compare(other: string): Promise<TensorComparison> {

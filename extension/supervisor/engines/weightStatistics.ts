@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline";
 import * as v from "valibot";
-import { WeightStatistics } from "../../protocol/weights.ts";
+import { WeightStatistics } from "../../protocol/tensorValues.ts";
 import { commandLine, ended } from "./commandLine.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { killTree } from "../../processes/signals.ts";

@@ -4,6 +4,7 @@ import { gradientName } from "./print.ts";
 import { peek } from "../planning/barrier.ts";
 import { numel, type Shape } from "./shape.ts";
 import { Parameter, type Tensor } from "./tensor.ts";
+import { windowOf, type Window, type WindowValues } from "./window.ts";
 
 /** Rows of the last dimension that are shown one by one; more are shown as one long array. */
 const MOST_ROWS = 4096;
@@ -89,4 +90,73 @@ function nested(values: HostArray, shape: Shape): unknown {
       rows.slice(i * size, (i + 1) * size),
     );
   return shape.length === 1 ? rows[0] : rows;
+}
+
+/** Tensors that the editor's viewer shows, as they were when it was opened, by their number. */
+const viewed = new Map<number, { shape: Shape; values: HostArray }>();
+/** More than anyone looks at; each may be large. */
+const MOST_VIEWED = 8;
+let views = 0;
+
+/** Keeps a tensor's values for the viewer. Returns JSON that says what it is; without `id` where nothing is to be seen. */
+export function openInViewer(x: Tensor): string {
+  const { dtype, shape } = x;
+  const values = valuesOf(x);
+  if (values === undefined) return JSON.stringify({ dtype, shape });
+  const id = ++views;
+  viewed.set(id, { shape: [...shape], values: values.slice() });
+  for (const old of viewed.keys()) if (viewed.size > MOST_VIEWED) viewed.delete(old);
+  return JSON.stringify({ id, dtype, shape });
+}
+
+/** What the editor asks of a paused program about tensors that {@link openInViewer} has kept. All answers are JSON. */
+export const viewer = {
+  window(id: number, window: Window): string {
+    const { shape, values } = kept(id);
+    const part: WindowValues = windowOf(shape, window, (from, count) => values.subarray(from, from + count));
+    return JSON.stringify(part);
+  },
+  statistics(id: number): string {
+    const { values } = kept(id);
+    const {
+      min = NaN,
+      max = NaN,
+      mean = NaN,
+      std = NaN,
+      zeros = 0,
+      nan = 0,
+      infinite = 0,
+    } = statistics(values);
+    return JSON.stringify({
+      count: values.length - nan - infinite,
+      min,
+      max,
+      mean,
+      std,
+      zeros,
+      nans: nan,
+      infinities: infinite,
+      histogram: bins(values, min, max),
+    });
+  },
+  close(id: number): string {
+    return JSON.stringify(viewed.delete(id));
+  },
+};
+
+function kept(id: number): { shape: Shape; values: HostArray } {
+  const found = viewed.get(id);
+  if (found === undefined) throw new RangeError("The values are no longer kept: view the tensor again.");
+  return found;
+}
+
+const BINS = 20;
+
+function bins(values: HostArray, min: number, max: number): number[] {
+  const counts = Array.from({ length: BINS }, () => 0);
+  const width = (max - min) / BINS;
+  for (const value of values)
+    if (Number.isFinite(value))
+      counts[width > 0 ? Math.min(BINS - 1, Math.floor((value - min) / width)) : 0]!++;
+  return counts;
 }

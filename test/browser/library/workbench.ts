@@ -240,8 +240,13 @@ export class Workbench {
   }
 
   /** Shows Layerwise's view container in the side bar. */
-  async showSideBar(): Promise<void> {
-    const tab = this.page.locator(".activitybar").getByRole("tab", { name: "Layerwise" }).first();
+  showSideBar(): Promise<void> {
+    return this.showView("Layerwise");
+  }
+
+  /** Shows a view container in the side bar; a click on the one that is shown would hide it. */
+  async showView(name: string): Promise<void> {
+    const tab = this.page.locator(".activitybar").getByRole("tab", { name }).first();
     if ((await tab.getAttribute("aria-selected")) !== "true") await tab.click();
   }
 

@@ -108,6 +108,8 @@ test("architecture: Train trains the experiment that builds the model", async ()
   const panel = await open(snapshotOf("ResidualNet"));
   await panel.page.locator('vscode-button[aria-label="Train"]').click();
   assert.deepEqual(await called(panel, "train"), ["residual"]);
+  await panel.page.locator('vscode-button[aria-label="Data"]').click();
+  assert.deepEqual(await called(panel, "showData"), ["residual"]);
 });
 
 test("architecture: the next file takes the panel, with nothing of the last one's; a locked panel says so", async () => {

@@ -6,7 +6,7 @@ import type {
   ArchitectureSnapshot,
   ArchitectureViewMethods,
 } from "../../../extension/protocol/views.ts";
-import type { WeightStatistics } from "../../../extension/protocol/weights.ts";
+import type { WeightStatistics } from "../../../extension/protocol/tensorValues.ts";
 import { test, until } from "../../harness.ts";
 import { inspect, looks } from "./looks.ts";
 import { called, openPanel, type Panel, type ThemeName } from "./page.ts";

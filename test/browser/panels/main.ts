@@ -3,12 +3,14 @@ import { closeBrowser, screenshotPage } from "./page.ts";
 import "./architecture.ts";
 import "./charts.ts";
 import "./comparison.ts";
+import "./data.ts";
 import "./diagram.ts";
 import "./evaluation.ts";
 import "./looks.ts";
 import "./profile.ts";
 import "./runs.ts";
 import "./sweep.ts";
+import "./tensor.ts";
 import "./tensors.ts";
 import "./training.ts";
 

@@ -1,10 +1,7 @@
 /** The editor of a file of tensors: its table, values on demand, comparison, errors. */
 import assert from "node:assert/strict";
-import type {
-  TensorComparison,
-  TensorFile,
-  TensorStatistics,
-} from "../../../extension/protocol/tensorFile.ts";
+import type { TensorComparison, TensorFile } from "../../../extension/protocol/tensorFile.ts";
+import type { TensorStatistics } from "../../../extension/protocol/tensorValues.ts";
 import type { TensorsHostMethods, TensorsViewMethods } from "../../../extension/protocol/views.ts";
 import { test, until } from "../../harness.ts";
 import { inspect, looks } from "./looks.ts";
@@ -119,6 +116,12 @@ test("tensors: the table is sorted both ways and back, and filtered by words", a
   await shows(["conv1.weight", "conv1.bias", "conv2.weight"]);
   await editor.page.getByLabel("Filter tensors").fill("nothing like it");
   await editor.page.getByText("No tensor matches.").waitFor();
+});
+
+test("tensors: a tensor opens as a table", async () => {
+  const editor = await open();
+  await press(editor, "View conv2.weight as a table");
+  assert.deepEqual(await called(editor, "view"), [3]);
 });
 
 test("tensors: values are read once, on demand, also from the keyboard", async () => {

@@ -1,6 +1,8 @@
 // Rules about data and trainings: what they find, and what they must not claim.
 import { describe, expect, test } from "vitest";
-import { summaryOf } from "../../../extension/engine/findings/dataSummary.ts";
+// Bundled data sets.
+import "../../../extension/engine/host/library.ts";
+import { summaryOf } from "../../../extension/engine/data/summary.ts";
 import { prepare } from "../../../extension/engine/training/prepare.ts";
 import {
   data,
@@ -11,7 +13,7 @@ import {
   type ExperimentOptions,
   type Tensor,
 } from "../../../extension/nn/index.ts";
-import type { DataSummary } from "../../../extension/protocol/dataSummary.ts";
+import type { DataSummary } from "../../../extension/protocol/data.ts";
 import { defaultStream } from "../../../extension/tensor/random/stream.ts";
 import { useEngine } from "../../engines.ts";
 import { useFolder } from "../../folders.ts";

@@ -6,13 +6,13 @@ import { encodePth, memoryStorage, PthTensor, wholeTensor } from "../../../exten
 import { encodeSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import { differenceOf, statisticsOf } from "../../../extension/formats/statistics.ts";
 import type { StoredDtype } from "../../../extension/formats/tensorData.ts";
-import { openTensors, type SourceTensor } from "../../../extension/formats/tensorSource.ts";
+import { openTensors, type TensorParts } from "../../../extension/formats/tensorSource.ts";
 import { useFolder } from "../../folders.ts";
 
 const folder = useFolder("all");
 
 /** The same values as the tensor "a.b" of both formats. */
-function written(values: Float32Array): SourceTensor[] {
+function written(values: Float32Array): TensorParts[] {
   const data = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   const shape = [values.length];
   const files: [string, Uint8Array][] = [
@@ -85,7 +85,7 @@ test("a transposed tensor is read in memory order, in chunks, and compared in it
     ),
   );
   const { tensors } = openTensors(join(folder, "turned.pth"));
-  const [plain, turned, third] = tensors as [SourceTensor, SourceTensor, SourceTensor];
+  const [plain, turned, third] = tensors as readonly TensorParts[] as [TensorParts, TensorParts, TensorParts];
   expect(statisticsOf(turned)).toEqual(statisticsOf(plain));
   expect([...turned.parts(true)].length).toBeGreaterThan(1);
   expect(statisticsOf(third)).toMatchObject({ count: columns, min: 0, max: 3 * (columns - 1) });
@@ -96,7 +96,7 @@ test("differences", () => {
   const stored = (
     dtype: StoredDtype,
     parts: (ArrayLike<number> & { buffer: ArrayBufferLike })[],
-  ): SourceTensor => ({
+  ): TensorParts => ({
     name: "x",
     dtype,
     shape: [],
@@ -105,7 +105,7 @@ test("differences", () => {
     finish: function* () {},
   });
   // In parts that are cut elsewhere than those of another.
-  const tensor = (...values: number[]): SourceTensor =>
+  const tensor = (...values: number[]): TensorParts =>
     stored(
       "F32",
       values.map((value) => Float32Array.of(value)),
@@ -117,13 +117,13 @@ test("differences", () => {
   const whole = stored("F64", [Float64Array.of(1, 2.5), Float64Array.of(nan)]);
   expect(differenceOf(tensor(1, 2, nan), whole)).toEqual({ largest: 0.5, changed: 1 });
   // Beyond what a double tells apart, and what has no distance.
-  const big = (...values: bigint[]): SourceTensor =>
+  const big = (...values: bigint[]): TensorParts =>
     stored("I64", [BigInt64Array.from(values) as unknown as Float64Array<ArrayBuffer>]);
   expect(differenceOf(big(1n, 2n ** 60n), big(1n, 2n ** 60n + 1n))).toMatchObject({ changed: 1 });
   expect(differenceOf(big(1n, 2n), tensor(1, 2))).toEqual({ largest: 0, changed: 0 });
-  const complex = (...values: number[]): SourceTensor => stored("C64", [Float32Array.from(values)]);
+  const complex = (...values: number[]): TensorParts => stored("C64", [Float32Array.from(values)]);
   expect(differenceOf(complex(1, 2, 3, 4), complex(1, 2, 4, 3))).toEqual({ changed: 1 });
-  const wide = (...values: number[]): SourceTensor => stored("C128", [Float64Array.from(values)]);
+  const wide = (...values: number[]): TensorParts => stored("C128", [Float64Array.from(values)]);
   expect(differenceOf(wide(1, 2, 3, 4), wide(2, 1, 3, 4))).toEqual({ changed: 1 });
 });
 
@@ -133,7 +133,7 @@ test("a damaged record is found while values are read, for any tensors in any or
   const view = (offset: number, length: number): PthTensor =>
     new PthTensor({ dtype: "F32", shape: [length], strides: [1], offset, storage, requiresGrad: false });
   const file = join(folder, "damaged.pth");
-  const open = (bytes: Uint8Array): readonly SourceTensor[] => {
+  const open = (bytes: Uint8Array): readonly TensorParts[] => {
     writeFileSync(file, bytes);
     return openTensors(file).tensors;
   };

@@ -1,0 +1,105 @@
+/** The data of an experiment in VS Code: from its lens to samples, pairs and draws, before any training. */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { row, until } from "../../harness.ts";
+import { sharedWorkbench } from "../library/tier.ts";
+import { accessibilityProblems } from "../library/trainingPanel.ts";
+import { THEMES } from "../library/workbench.ts";
+
+const FILE = "seen.nn.ts";
+
+/** Digits that are moved at random, of which the validation set has some of the training set's. */
+const SOURCE = `import { nn, optim, data, experiment, transforms } from "layerwise";
+
+const digits = data.digits();
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+
+export default experiment({
+  seed: 0,
+  model: () => new nn.Sequential(new nn.Flatten(), new nn.Linear(64, 10)),
+  data: () => ({
+    train: new data.Subset(digits, range(0, 1000)),
+    validation: new data.Subset(digits, range(900, 1200)),
+    test: new data.TransformDataset(digits, { transform: new transforms.RandomCrop(8, { padding: 2 }) }),
+  }),
+  loss: new nn.CrossEntropyLoss(),
+  optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.001 }),
+  batchSize: 32,
+  epochs: 1,
+});
+`;
+
+const test = row("examples");
+
+test("the Data lens, its panel in light, dark and high contrast, equal samples, and draws of one", async () => {
+  const workbench = await sharedWorkbench("examples");
+  const { page, folder } = workbench;
+  await workbench.activated();
+  fs.writeFileSync(path.join(folder, FILE), SOURCE);
+  await workbench.openFile(FILE);
+  const tab = page.locator(".tab", { hasText: `Data: ${FILE}` });
+  await workbench.clickLens("Data", () => tab.waitFor({ timeout: 5000 }));
+  const frame = await workbench.webview("data", 90_000);
+  await frame.locator(".cards > li").nth(23).waitFor({ timeout: 60_000 });
+  const splits = await frame.locator(".splits tbody tr").allInnerTexts();
+  assert.match(splits[0]!, /Training\s+1,000/);
+  assert.match(splits[1]!, /Validation\s+300.*100$/s);
+  assert.match(
+    await frame.locator(".finding").first().innerText(),
+    /100 of 300 validation samples \(33\.3 %\)/,
+  );
+  assert.match(await frame.locator(".batch").innerText(), /\[32, 1, 8, 8\]/);
+  await frame.getByText(/Show \d+ pairs/).click();
+  await frame.locator(".pairs-of-samples > li").first().waitFor({ timeout: 30_000 });
+  await workbench.inThemes(THEMES, async () => {
+    await workbench.screenshot("data");
+    assert.deepEqual(await accessibilityProblems(frame), [], workbench.theme);
+  });
+  await frame.locator(".section-samples .segmented label", { hasText: "Test" }).click();
+  await until("the test samples", async () =>
+    /of 1,797/.test(await frame.locator(".list-foot [role=status]").innerText()),
+  );
+  await frame.locator(".section-samples .card").nth(3).click();
+  await frame.locator(".draws li").nth(7).waitFor({ timeout: 30_000 });
+  const pictures = (): Promise<string[]> =>
+    frame.locator(".draws img").evaluateAll((all) => all.map((one) => (one as HTMLImageElement).src));
+  const before = await pictures();
+  assert.ok(new Set(before).size > 2, "all draws are equal");
+  await frame.locator(".looked .button", { hasText: "Draw Again" }).click();
+  await until("other draws", async () => (await pictures()).join() !== before.join());
+  await workbench.screenshot("data-draws");
+  assert.deepEqual(workbench.complaints, []);
+}, 150_000);
+
+test("View Tensor opens a sample's values as a table, in light, dark and high contrast", async () => {
+  const workbench = await sharedWorkbench("examples");
+  const { page } = workbench;
+  await workbench.activated();
+  await workbench.openFile("iris.nn.ts");
+  const tab = page.locator(".tab", { hasText: "Data: iris.nn.ts" });
+  await workbench.clickLens("Data", () => tab.waitFor({ timeout: 5000 }));
+  const data = await workbench.webview("data", 90_000);
+  await data.locator(".cards > li").nth(23).waitFor({ timeout: 60_000 });
+  await data.locator(".section-samples .card").first().click();
+  await data.locator('vscode-button[aria-label="View Tensor input"]').click({ timeout: 30_000 });
+  const frame = await workbench.webview("tensor", 30_000);
+  await frame.locator("h1", { hasText: "input" }).waitFor();
+  await until("four values", async () => {
+    const cells = await frame.locator(".cell").allInnerTexts();
+    return cells.length === 4 && cells.every((one) => /^-?\d+\.\d{4}$/.test(one));
+  });
+  await frame.locator(".grid").focus();
+  await page.keyboard.press("ArrowDown");
+  await until("the cell's place", async () =>
+    (await frame.locator(".readout").innerText()).startsWith("[1] = "),
+  );
+  await page.keyboard.press("Control+A");
+  await page.keyboard.press("Control+C");
+  await frame.getByText("Copied 4 values.").waitFor();
+  await workbench.inThemes(THEMES, async () => {
+    await workbench.screenshot("tensor");
+    assert.deepEqual(await accessibilityProblems(frame), [], workbench.theme);
+  });
+  assert.deepEqual(workbench.complaints, []);
+}, 150_000);

@@ -1,0 +1,141 @@
+/** The panel of an experiment's data: requests samples from the host, and shows what the data is like. */
+import { render } from "lit";
+import type {
+  DataHostMethods,
+  DataSnapshot,
+  DataViewMethods,
+  DataViewState,
+} from "../../extension/protocol/data.ts";
+import "../../media/styles/data.css";
+import { Announcer } from "../shared/announcer.ts";
+import { everyFrame } from "../shared/frame.ts";
+import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
+import { loading } from "../shared/widgets.ts";
+import { strings } from "../shared/strings.ts";
+import { defaultUi, fitting, PAGE, type Actions, type Asked, type DataState, type DataUi } from "./state.ts";
+import { panel } from "./view.ts";
+
+const text = strings.data;
+const root = document.createElement("main");
+const announcer = new Announcer(2000);
+document.body.append(root, announcer.element);
+
+let ui = restored(defaultUi, savedState<DataViewState>()?.ui);
+let state: DataState | undefined;
+
+const host = connect<DataHostMethods, DataViewMethods>({ snapshot: show });
+
+const redraw = everyFrame(() => {
+  render(state ? panel(state, actions) : loading(text.loading), root);
+  if (state) document.body.dataset["ready"] = "1";
+});
+
+function change(part: Partial<DataState>): void {
+  if (!state) return;
+  state = { ...state, ...part };
+  redraw();
+}
+
+/** What was read before is obsolete when the data is read again. */
+let read: string | undefined;
+
+function show(snapshot: DataSnapshot): void {
+  const { summary, reading } = snapshot;
+  const seen = summary === undefined ? undefined : JSON.stringify(summary);
+  const fresh = state === undefined || seen !== read;
+  read = seen;
+  if (summary !== undefined) ui = fitting(ui, summary);
+  const asked = { page: {}, pairs: {}, draws: {} };
+  state = { error: undefined, ...(fresh || !state ? asked : state), snapshot, ui };
+  save();
+  redraw();
+  if (reading?.progress !== undefined) {
+    const { split, read: done, of } = reading.progress;
+    announcer.say(text.progress(split, done, of));
+  }
+  if (!fresh || summary === undefined) return;
+  void loadPage();
+  if (ui.index >= 0) void draw();
+  if (ui.pairs) void loadPairs();
+}
+
+function save(): void {
+  if (!state) return;
+  const { file, exportName } = state.snapshot;
+  saveState({ file, exportName, ui });
+}
+
+type Question = "page" | "pairs" | "draws";
+const newest: Record<Question, number> = { page: 0, pairs: 0, draws: 0 };
+
+/** Asks the host; a newer question of the kind makes an older answer obsolete. */
+async function ask<T>(kind: Question, call: Promise<T | undefined>): Promise<void> {
+  const mine = ++newest[kind];
+  const settle = (asked: Asked<T>): void => {
+    if (mine === newest[kind]) change({ [kind]: asked });
+  };
+  const before = state?.[kind].answer as T | undefined;
+  change({ [kind]: { answer: before, loading: true } });
+  try {
+    settle({ answer: (await call) ?? before });
+  } catch (error) {
+    settle({ error: messageOf(error) });
+  }
+}
+
+const loadPage = (): Promise<void> => {
+  const { split, offset, actual } = ui;
+  return ask(
+    "page",
+    host.samples({ split, offset, count: PAGE, ...(actual < 0 ? {} : { actual: classAt(actual) }) }),
+  );
+};
+
+const classAt = (place: number): number => state?.snapshot.summary?.classIndices?.[place] ?? place;
+
+const draw = (): Promise<void> => ask("draws", host.draw({ split: ui.split, index: ui.index }));
+
+const loadPairs = (): Promise<void> => {
+  const pairs = state?.snapshot.summary?.pairs.slice(0, PAGE) ?? [];
+  return ask("pairs", host.places(pairs.flat()));
+};
+
+function setUi(part: Partial<DataUi>): void {
+  const before = ui;
+  ui = { ...ui, ...part };
+  change({ ui });
+  save();
+  if (ui.split !== before.split || ui.offset !== before.offset || ui.actual !== before.actual)
+    void loadPage();
+  if (ui.pairs && !before.pairs) void loadPairs();
+  if (ui.index >= 0 && (ui.index !== before.index || ui.split !== before.split)) {
+    change({ draws: {} });
+    void draw();
+  }
+  if (ui.actual !== before.actual)
+    document.querySelector(".section-samples")?.scrollIntoView({ block: "nearest" });
+}
+
+function attempt(call: Promise<void>): void {
+  call.catch((error: unknown) => {
+    change({ error: messageOf(error) });
+    announcer.sayNow(messageOf(error));
+  });
+}
+
+const actions: Actions = {
+  setUi,
+  look: (place) => setUi(place ?? { index: -1 }),
+  drawAgain: () => void draw(),
+  read: () => attempt(host.read()),
+  cancel: () => attempt(host.cancel()),
+  train: () => attempt(host.train()),
+  viewTensor: ({ split, index }, name) => attempt(host.viewTensor({ split, index }, name)),
+  dismiss: () => change({ error: undefined }),
+  openSource: (file, line, column) => attempt(host.openSource(file, line, column)),
+};
+
+render(loading(text.loading), root);
+host.ready().then(show, (error: unknown) => {
+  announcer.sayNow(messageOf(error));
+});

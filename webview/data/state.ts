@@ -1,0 +1,75 @@
+/** The complete state of the data panel; its views are functions of it. */
+import type {
+  DataDraws,
+  DataPage,
+  DataSample,
+  DataSnapshot,
+  DataSummary,
+  SamplePlace,
+  SplitName,
+} from "../../extension/protocol/data.ts";
+
+/** Samples on a page. */
+export const PAGE = 24;
+
+/** The user's settings; saved when the panel is hidden. */
+export interface DataUi {
+  split: SplitName;
+  /** Number of the first sample on the page. */
+  offset: number;
+  /** Class of the samples; -1 for all. */
+  actual: number;
+  /** The sample that is looked at: its number, -1 for none. */
+  index: number;
+  /** Whether equal samples are shown. */
+  pairs: boolean;
+}
+
+export const defaultUi: DataUi = { split: "train", offset: 0, actual: -1, index: -1, pairs: false };
+
+/** What the host was asked for: the answer, or why there is none. */
+export interface Asked<T> {
+  answer?: T | undefined;
+  loading?: boolean;
+  error?: string | undefined;
+}
+
+export interface DataState {
+  snapshot: DataSnapshot;
+  ui: DataUi;
+  page: Asked<DataPage>;
+  pairs: Asked<DataSample[]>;
+  draws: Asked<DataDraws>;
+  /** Why the last command failed. */
+  error: string | undefined;
+}
+
+/** What controls do. */
+export interface Actions {
+  setUi(change: Partial<DataUi>): void;
+  look(place: SamplePlace | undefined): void;
+  drawAgain(): void;
+  read(): void;
+  cancel(): void;
+  train(): void;
+  viewTensor(place: SamplePlace, name: string): void;
+  dismiss(): void;
+  openSource: (file: string, line?: number, column?: number) => void;
+}
+
+/** The settings that the summary allows: those of an older file may not. */
+export function fitting(ui: DataUi, { splits, classes }: DataSummary): DataUi {
+  const there = splits.some(({ name }) => name === ui.split);
+  const known = ui.actual < (classes?.length ?? 0);
+  return {
+    ...ui,
+    ...(there ? {} : { split: splits[0]?.name ?? "train", offset: 0, index: -1 }),
+    ...(known ? {} : { actual: -1, offset: 0 }),
+  };
+}
+
+/** Nothing for a scalar. */
+export const shapeText = (shape: readonly number[], largest?: readonly number[]): string =>
+  shape.length === 0
+    ? ""
+    : `[${shape.map((extent, i) => ((largest?.[i] ?? extent) === extent ? extent : `${extent}–${largest![i]}`)).join(", ")}]`;
