@@ -163,6 +163,10 @@ export function activate(context: vscode.ExtensionContext): void {
         "layerwise.save": (run) => commands.save(run),
         "layerwise.newModel": async () => (await import("./editor/newModel.ts")).newModel(extensionUri),
         "layerwise.getStarted": () => showWalkthrough(),
+        "layerwise.useData": async (file) => {
+          const path = file?.fsPath ?? (await (await import("./editor/useData.ts")).chooseDataFile());
+          if (path !== undefined) await panels.showDataFile(path);
+        },
         "layerwise.viewTensor": (variable) => debugged.view(variable),
         "layerwise.showLog": () => messages.showLog(),
         "layerwise.installNativeEngine": () => native.install(),

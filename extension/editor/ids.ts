@@ -67,6 +67,7 @@ export interface CommandArguments {
   "layerwise.save": [run?: RunTarget];
   "layerwise.newModel": [];
   "layerwise.getStarted": [];
+  "layerwise.useData": [file?: MenuTarget];
   "layerwise.viewTensor": [variable?: DebuggedVariable];
   "layerwise.showLog": [];
   "layerwise.installNativeEngine": [];
@@ -111,6 +112,7 @@ const commands: Record<CommandId, true> = {
   "layerwise.save": true,
   "layerwise.newModel": true,
   "layerwise.getStarted": true,
+  "layerwise.useData": true,
   "layerwise.viewTensor": true,
   "layerwise.showLog": true,
   "layerwise.installNativeEngine": true,
@@ -197,6 +199,7 @@ export const PANELS = {
   evaluation: "layerwise.evaluation",
   sweep: "layerwise.sweepPanel",
   data: "layerwise.data",
+  dataFile: "layerwise.dataFile",
   tensor: "layerwise.tensor",
 } as const;
 export const STATUS_ITEM = "layerwise.status";

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { RunControls } from "./controls.ts";
 import type { DataRequest, DataSummary } from "./data.ts";
+import type { DataFile } from "./dataFile.ts";
 import { Device } from "./device.ts";
 import { UserError } from "./errors.ts";
 import type { Profile, ProfileRequest } from "./profile.ts";
@@ -224,6 +225,8 @@ export interface ToolMethods {
   /** Reports its progress as `log`. */
   profile(request: ProfileRequest): Promise<Profile>;
   describeData(request: DataRequest): Promise<DataSummary>;
+  /** What a table or a folder of images holds; absolute path. Runs nothing of it. */
+  describeDataFile(path: string): Promise<DataFile>;
 }
 export type ToolEvents = Pick<RunEngineEvents, "hello" | "log" | "failed">;
 

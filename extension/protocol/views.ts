@@ -281,4 +281,12 @@ export interface TensorsViewState {
 }
 
 /** A webview states which view it is in `<body data-view="…">`. */
-export type ViewKind = "training" | "architecture" | "evaluation" | "tensors" | "sweep" | "data" | "tensor";
+export type ViewKind =
+  | "training"
+  | "architecture"
+  | "evaluation"
+  | "tensors"
+  | "sweep"
+  | "data"
+  | "dataFile"
+  | "tensor";

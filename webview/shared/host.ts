@@ -5,6 +5,7 @@ import type {
   TensorsViewState,
   TrainingViewState,
 } from "../../extension/protocol/views.ts";
+import type { DataFileViewState } from "../../extension/protocol/dataFile.ts";
 import type { DataViewState } from "../../extension/protocol/data.ts";
 import type { TensorViewState } from "../../extension/protocol/tensorFile.ts";
 import type { SweepViewState } from "../../extension/protocol/sweepViews.ts";
@@ -45,6 +46,7 @@ export function saveState(
     | TensorsViewState
     | SweepViewState
     | DataViewState
+    | DataFileViewState
     | TensorViewState,
 ): void {
   setState(state);

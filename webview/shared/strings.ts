@@ -1,4 +1,5 @@
 /** Every text of the views, in one typed place: a translation is another object of this type. */
+import { dataFileStrings } from "./dataFileStrings.ts";
 import { dataStrings } from "./dataStrings.ts";
 import { evaluationStrings } from "./evaluationStrings.ts";
 import { profileStrings } from "./profileStrings.ts";
@@ -171,6 +172,7 @@ const english = {
   sweep: sweepStrings,
   tensor: tensorStrings,
   data: dataStrings,
+  dataFile: dataFileStrings,
   architecture: {
     loading: "Building the model…",
     title: (model: string) => `Architecture of ${model}`,

@@ -11,6 +11,7 @@ import type { Messages } from "../messages.ts";
 import type { Previews } from "../previews.ts";
 import type { Runs } from "../runs/runs.ts";
 import { folderOf } from "../targets.ts";
+import type { DataFilePanel } from "./dataFilePanel.ts";
 import type { DataPanel, DataTarget } from "./dataPanel.ts";
 import type { ArchitecturePanel, ArchitectureTarget } from "./architecturePanel.ts";
 import type { EvaluationPanel } from "./evaluationPanel.ts";
@@ -28,6 +29,7 @@ const ArchitectureState = v.object({
 });
 
 const TensorState = v.object({ file: v.string(), name: v.string() });
+const DataFileState = v.object({ path: v.string() });
 const DataState = v.object({ file: v.string(), exportName: v.string() });
 
 /** The panel of a training, or of an evaluation. */
@@ -61,6 +63,7 @@ export class Panels extends DisposableOwner {
   readonly #architecture = new Set<ArchitecturePanel>();
   readonly #sweeps = new Set<SweepPanel>();
   readonly #data = new Set<DataPanel>();
+  readonly #dataFiles = new Set<DataFilePanel>();
 
   constructor(services: PanelServices) {
     super();
@@ -82,6 +85,12 @@ export class Panels extends DisposableOwner {
       vscode.window.registerWebviewPanelSerializer(PANELS.data, {
         deserializeWebviewPanel: (panel, state) =>
           this.#restore(panel, () => this.#restoreData(panel, state)),
+      }),
+    );
+    this.own(
+      vscode.window.registerWebviewPanelSerializer(PANELS.dataFile, {
+        deserializeWebviewPanel: (panel, state) =>
+          this.#restore(panel, () => this.#restoreDataFile(panel, state)),
       }),
     );
     this.own(
@@ -194,6 +203,27 @@ export class Panels extends DisposableOwner {
     found.panel.reveal(undefined, true);
     void found.read();
     return found;
+  }
+
+  /** Shows the form that puts a file of data into a model. */
+  async showDataFile(path: string): Promise<void> {
+    const { createPanel } = await import("./webviewHost.ts");
+    const found = [...this.#dataFiles].find((one) => one.path === path);
+    if (found === undefined)
+      await this.#addDataFile(createPanel("dataFile", "Layerwise", this.#services.extensionUri), path);
+    else found.panel.reveal();
+  }
+
+  async #restoreDataFile(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
+    const { path } = v.parse(DataFileState, state);
+    demandKnown(path);
+    await this.#addDataFile(panel, path);
+  }
+
+  async #addDataFile(panel: vscode.WebviewPanel, path: string): Promise<DataFilePanel> {
+    const { DataFilePanel } = await import("./dataFilePanel.ts");
+    const { extensionUri, engine, messages } = this.#services;
+    return keep(this.#dataFiles, new DataFilePanel(panel, path, { extensionUri, engine, messages }));
   }
 
   async #restoreData(panel: vscode.WebviewPanel, state: unknown): Promise<void> {

@@ -25,6 +25,7 @@ import { takeToken } from "../../processes/token.ts";
 import { endOwnFamily } from "../../processes/family.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { ProfileRequest } from "../../protocol/profile.ts";
+import { describeDataFile } from "../data/dataFile.ts";
 import { DataSession, describeData } from "../data/session.ts";
 import { exportModel } from "../exporting/exportModel.ts";
 import { SampleQuery, SessionRequest, Subject, type SessionMethods } from "../../protocol/evaluation.ts";
@@ -152,6 +153,7 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods & DataSessionMeth
     ),
   describeData: (request) =>
     untilUncaught(() => describeData(v.parse(DataRequest, request), { watchdog, fail: failed })),
+  describeDataFile: async (path) => describeDataFile(v.parse(v.string(), path)),
   async openData(request) {
     dataSession = await untilUncaught(() =>
       DataSession.open(v.parse(DataRequest, request), {

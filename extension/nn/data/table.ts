@@ -48,7 +48,8 @@ export interface CsvOptions {
   normalize?: Normalization;
 }
 
-const MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"];
+/** What a missing value looks like, unless the options say so. */
+export const MISSING_VALUES = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"];
 /** More categories than this, one for nearly every row, are no categories. */
 const MAX_CATEGORIES = 100;
 
@@ -250,7 +251,7 @@ export function csv(file: string, options: CsvOptions = {}): TableDataset {
         `data.csv(): there is no column "${name}"`,
         `columns are ${titles.join(", ")}`,
       );
-  const kept = cellsOf(path, rows, titles, new Set(options.missingValues ?? MISSING));
+  const kept = cellsOf(path, rows, titles, new Set(options.missingValues ?? MISSING_VALUES));
   const columns = titles.map((name, i) =>
     columnOf(
       name,
@@ -289,12 +290,16 @@ function columnOf(name: string, cells: readonly (Cell | undefined)[], { types }:
   return { name, cells, type: types?.[name] ?? (numeric ? "number" : "category") };
 }
 
+/** Whether so many different values in so many rows are categories. */
+export const isCategorical = (distinct: number, rows: number): boolean =>
+  distinct <= MAX_CATEGORIES || distinct < rows / 2;
+
 /** A column of which nearly every row has its own value is a name or a date, not a category. */
 function checkCategories(column: Column): void {
   const { name, cells, type } = column;
   if (type !== "category") return;
   const count = new Set(cells.map((cell) => cell?.text)).size;
-  if (count <= MAX_CATEGORIES || count < cells.length / 2) return;
+  if (isCategorical(count, cells.length)) return;
   throw new TensorError(
     "value",
     `data.csv(): column "${name}" has ${count} different values in ${cells.length} rows, which are no categories`,

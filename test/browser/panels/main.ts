@@ -4,6 +4,7 @@ import "./architecture.ts";
 import "./charts.ts";
 import "./comparison.ts";
 import "./data.ts";
+import "./dataFile.ts";
 import "./diagram.ts";
 import "./evaluation.ts";
 import "./looks.ts";

@@ -103,3 +103,29 @@ test("View Tensor opens a sample's values as a table, in light, dark and high co
   });
   assert.deepEqual(workbench.complaints, []);
 }, 150_000);
+
+test("Use in a Model shows the code of a table and puts it into a new file", async () => {
+  const workbench = await sharedWorkbench("examples");
+  const { page, folder } = workbench;
+  await workbench.activated();
+  const rows = Array.from(
+    { length: 120 },
+    (_, i) => `${(i % 3) + (i % 7) / 20},${i % 5},${["a", "b", "c"][i % 3]}`,
+  );
+  fs.writeFileSync(path.join(folder, "letters.csv"), `x,y,letter\n${rows.join("\n")}\n`);
+  await workbench.showView("Explorer");
+  const item = page.getByRole("treeitem", { name: "letters.csv" });
+  const tab = page.locator(".tab", { hasText: "Use letters.csv in a Model" });
+  await workbench.chooseFromMenu(item, "Use in a Model", () => tab.waitFor({ timeout: 5000 }));
+  const frame = await workbench.webview("dataFile", 60_000);
+  await frame.getByText('target: "letter"').waitFor({ timeout: 30_000 });
+  await workbench.inThemes(THEMES, async () => {
+    await workbench.screenshot("data-file");
+    assert.deepEqual(await accessibilityProblems(frame), [], workbench.theme);
+  });
+  await frame.locator('vscode-button[aria-label="Create File"]').click();
+  await page.locator('.tab.active[data-resource-name="letters.nn.ts"]').waitFor();
+  const text = fs.readFileSync(path.join(folder, "letters.nn.ts"), "utf8");
+  assert.match(text, /data\.csv\("letters\.csv"/);
+  assert.deepEqual(workbench.complaints, []);
+}, 150_000);

@@ -86,12 +86,8 @@ test("View Tensor in the variables of a paused training shows the values of that
     await workbench.showView("Run and Debug");
     const variable = page.locator(".debug-variables .monaco-list-row", { hasText: /^x:? / }).first();
     await variable.waitFor({ timeout: 60_000 });
-    const entry = page.locator(".monaco-menu .action-item", { hasText: "View Tensor" });
-    await until("the menu", async () => {
-      await variable.click({ button: "right" });
-      return entry.waitFor({ timeout: 3000 }).then(() => true);
-    });
-    await entry.click();
+    const tab = page.locator(".tab", { hasText: "Tensor: x" });
+    await workbench.chooseFromMenu(variable, "View Tensor", () => tab.waitFor({ timeout: 5000 }));
     const frame = await workbench.webview("tensor", 60_000);
     await frame.locator("h1", { hasText: "x" }).waitFor();
     await until("20 rows of ones", async () => {

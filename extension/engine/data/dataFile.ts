@@ -1,0 +1,151 @@
+import fs from "node:fs";
+import { join } from "node:path";
+import { constants, gunzipSync } from "node:zlib";
+import { openSource } from "../../formats/byteSource.ts";
+import { parseCsv } from "../../formats/csv.ts";
+import { isNumber } from "../../nn/data/columns.ts";
+import { isCategorical, MISSING_VALUES } from "../../nn/data/table.ts";
+import { EngineError } from "../../protocol/errors.ts";
+import type { DataFile, TableColumn } from "../../protocol/dataFile.ts";
+
+/** Bytes of a table, rows, and entries of folders that are read at most. */
+const MAX_BYTES = 2 ** 25;
+const MAX_EXPANDED = 2 ** 28;
+const MAX_ROWS = 100_000;
+const MAX_ENTRIES = 20_000;
+/** Columns, classes, examples and characters of an answer. */
+const MAX_COLUMNS = 500;
+const MAX_CLASSES = 1000;
+const EXAMPLES = 4;
+const MAX_TEXT = 60;
+const DELIMITERS = [",", ";", "\t"];
+const OTHER_IMAGES = /\.(?:jpe?g|gif|webp|bmp|tiff?)$/i;
+
+/** What a table or a folder of images holds. Runs nothing. @throws EngineError where it is neither */
+export function describeDataFile(path: string): DataFile {
+  const stats = fs.statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) throw failure(`There is no ${path}.`);
+  return stats.isDirectory() ? describeFolder(path) : describeTable(path);
+}
+
+function describeTable(path: string): DataFile {
+  const { text, cut } = textOf(path);
+  const delimiter = delimiterOf(text);
+  let rows: readonly (readonly string[])[];
+  try {
+    rows = parseCsv(path, text, { delimiter }).map(({ cells }) => cells);
+  } catch (error) {
+    throw failure(error instanceof Error ? error.message : String(error));
+  }
+  const [first] = rows;
+  if (first === undefined) throw failure(`${path} has no rows.`);
+  const header =
+    first.every((cell) => cell !== "" && !isNumber(cell)) && new Set(first).size === first.length;
+  const body = rows.slice(Number(header), MAX_ROWS + Number(header));
+  const names = first.map((cell, i) => (header ? cell : `column${i + 1}`));
+  const columns = names.slice(0, MAX_COLUMNS).map((name, i) =>
+    columnOf(
+      name,
+      body.map((row) => row[i] ?? ""),
+    ),
+  );
+  const more = cut || rows.length - Number(header) > MAX_ROWS;
+  return { kind: "table", path, rows: body.length, more, delimiter, header, columns };
+}
+
+/** The beginning of a text, to its last whole line. */
+function textOf(path: string): { text: string; cut: boolean } {
+  const source = openSource(path, path);
+  try {
+    const bytes = source.read(0, MAX_BYTES);
+    const all = path.endsWith(".gz") ? expanded(path, bytes) : bytes;
+    const text = new TextDecoder().decode(all);
+    const cut = source.fileBytes > bytes.length;
+    const end = text.lastIndexOf("\n");
+    return { text: cut && end > 0 ? text.slice(0, end) : text, cut };
+  } finally {
+    source.close();
+  }
+}
+
+function expanded(path: string, bytes: Uint8Array): Uint8Array {
+  try {
+    // The beginning of a file ends somewhere in it.
+    return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: MAX_EXPANDED });
+  } catch (error) {
+    throw failure(`${path} can't be unpacked: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function delimiterOf(text: string): string {
+  const line = text.slice(0, text.search(/\r|\n|$/)).replaceAll(/"[^"]*"/g, "");
+  const counts = DELIMITERS.map((one) => line.split(one).length);
+  return DELIMITERS[counts.indexOf(Math.max(...counts))]!;
+}
+
+function columnOf(name: string, cells: readonly string[]): TableColumn {
+  const known = cells.filter((cell) => !MISSING_VALUES.includes(cell));
+  const different = new Set(known);
+  const numeric = known.length > 0 && known.every(isNumber);
+  const category = isCategorical(different.size, cells.length);
+  return {
+    name,
+    type: numeric ? "number" : category ? "category" : "text",
+    distinct: different.size,
+    missing: cells.length - known.length,
+    whole: numeric && known.every((cell) => Number.isInteger(Number(cell))),
+    examples: [...different].slice(0, EXAMPLES).map((one) => one.slice(0, MAX_TEXT)),
+  };
+}
+
+function describeFolder(path: string): DataFile {
+  const classes = new Map<string, string[]>();
+  let [entries, others] = [0, 0];
+  const visit = (folder: string, name: string): void => {
+    for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
+      if (++entries > MAX_ENTRIES) return;
+      const inside = join(folder, entry.name);
+      if (entry.isDirectory()) visit(inside, name);
+      else if (/\.png$/i.test(entry.name)) classes.get(name)?.push(inside);
+      else if (OTHER_IMAGES.test(entry.name)) others++;
+    }
+  };
+  const folders = fs.readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  for (const { name } of folders.slice(0, MAX_CLASSES)) {
+    classes.set(name, []);
+    visit(join(path, name), name);
+  }
+  const first = [...classes.values()].flat()[0];
+  if (first === undefined)
+    throw failure(
+      others > 0
+        ? `${path} has images, but no PNG files in folders: data.ImageFolder reads root/class/image.png. Convert the images to PNG.`
+        : `${path} has no folders with PNG images: data.ImageFolder reads root/class/image.png.`,
+    );
+  return {
+    kind: "images",
+    path,
+    classes: [...classes]
+      .map(([name, images]) => ({ name, images: images.length }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    more: entries > MAX_ENTRIES,
+    ...sizeOf(first),
+    others,
+  };
+}
+
+/** Of a PNG file, by its header. */
+function sizeOf(file: string): { width: number; height: number } {
+  const source = openSource(file, file);
+  try {
+    const bytes = source.read(0, 24);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return bytes.length < 24
+      ? { width: 0, height: 0 }
+      : { width: view.getUint32(16), height: view.getUint32(20) };
+  } finally {
+    source.close();
+  }
+}
+
+const failure = (message: string): EngineError => new EngineError({ code: "file", message });

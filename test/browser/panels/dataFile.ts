@@ -1,0 +1,141 @@
+/** The form that puts a file of data into a model: its choices, and the code that they make. */
+import assert from "node:assert/strict";
+import type {
+  DataFile,
+  DataFileHostMethods,
+  DataFileSnapshot,
+  DataFileViewMethods,
+  DataUse,
+} from "../../../extension/protocol/dataFile.ts";
+import { firstUse, wholeFile } from "../../../extension/editor/dataCode.ts";
+import { test, until } from "../../harness.ts";
+import { looks } from "./looks.ts";
+import { called, openPanel, type Panel, type PanelOptions } from "./page.ts";
+
+type Form = Panel<DataFileViewMethods>;
+
+const TABLE: DataFile = {
+  kind: "table",
+  path: "/home/ada/models/flowers.csv",
+  rows: 300,
+  more: false,
+  delimiter: ",",
+  header: true,
+  columns: [
+    { name: "length", type: "number", distinct: 290, missing: 0, whole: false, examples: ["5.1", "4.9"] },
+    { name: "petals", type: "number", distinct: 5, missing: 43, whole: true, examples: ["3", "4", "5"] },
+    { name: "<b>id</b>", type: "text", distinct: 300, missing: 0, whole: false, examples: ["f0", "f1"] },
+    { name: "species", type: "category", distinct: 3, missing: 0, whole: false, examples: ["iris", "rose"] },
+  ],
+};
+const IMAGES: DataFile = {
+  kind: "images",
+  path: "/home/ada/models/pets",
+  classes: [
+    { name: "cat", images: 120 },
+    { name: "dog", images: 98 },
+  ],
+  more: false,
+  width: 64,
+  height: 48,
+  others: 3,
+};
+
+const snapshot = (data: DataFile): DataFileSnapshot => ({
+  data,
+  use: firstUse(data, "flowers.nn.ts"),
+  files: [{ file: "/home/ada/models/iris.nn.ts", label: "iris.nn.ts" }],
+});
+
+function open(options: Partial<PanelOptions<DataFileHostMethods>> = {}, data = TABLE): Promise<Form> {
+  return openPanel<DataFileHostMethods, DataFileViewMethods>({
+    view: "dataFile",
+    ...options,
+    host: {
+      ready: () => Promise.resolve(snapshot(data)),
+      code: (use) =>
+        Promise.resolve({
+          file: use.into.kind === "new" ? use.into.name : "iris.nn.ts",
+          code: wholeFile(data, use, "/home/ada/models"),
+          ...(use.task === "regression" && use.target === "species"
+            ? { problem: "A regression predicts numbers: choose a column of numbers, or classification." }
+            : {}),
+        }),
+      ...options.host,
+    },
+  });
+}
+
+const shows = (form: Form, text: string | RegExp): Promise<unknown> =>
+  until(`code with ${String(text)}`, async () => {
+    const code = await form.page.locator(".code").innerText();
+    return typeof text === "string" ? code.includes(text) : text.test(code);
+  });
+
+/** Chooses in a dropdown with the keyboard, as its user can. */
+async function choose(form: Form, label: string, option: string): Promise<void> {
+  await form.page.locator(`vscode-dropdown[aria-label="${label}"]`).click();
+  await form.page
+    .locator(`vscode-dropdown[aria-label="${label}"] vscode-option`, { hasText: option })
+    .click();
+}
+
+test("dataFile: choices change the code, which is written on request", async () => {
+  const form = await open();
+  const { page } = form;
+  await shows(form, 'target: "species"');
+  await choose(form, "Column to predict", "length");
+  await shows(form, /target: "length"[^]*MSELoss/);
+  await choose(form, "Column to predict", "petals");
+  await shows(form, /target: "petals"[^]*CrossEntropyLoss/);
+  await page.getByLabel("Batch size").fill("64");
+  await shows(form, "batchSize: 64");
+  await page.locator('vscode-button[aria-label="Create File"]').click();
+  const [use] = (await called(form, "save")) as [DataUse];
+  assert.deepEqual(
+    [use.target, use.task, use.batchSize, use.into],
+    ["petals", "classification", 64, { kind: "new", name: "flowers.nn.ts" }],
+  );
+  assert.match(await page.locator(".section-table").innerText(), /<b>id<\/b>/);
+  assert.deepEqual(await form.complaints(), []);
+});
+
+test("dataFile: what can't be is told and not written; another file takes lines", async () => {
+  const form = await open();
+  const { page } = form;
+  await shows(form, 'target: "species"');
+  await page.getByText("Regression", { exact: true }).click();
+  await page.getByText(/A regression predicts numbers/).waitFor();
+  const create = page.locator('vscode-button[aria-label="Create File"]');
+  assert.equal(await create.getAttribute("disabled"), "");
+  await page.getByText("Classification", { exact: true }).click();
+  await choose(form, "Write into", "iris.nn.ts");
+  await page.getByText("Lines for iris.nn.ts").waitFor();
+  await page.locator('vscode-button[aria-label="Insert Lines"]').click();
+  const [use] = (await called(form, "save")) as [DataUse];
+  assert.deepEqual(use.into, { kind: "existing", file: "/home/ada/models/iris.nn.ts" });
+});
+
+test("dataFile: a folder of images has its own choices; a file that can't be read says why", async () => {
+  const form = await open({}, IMAGES);
+  await shows(form, 'new data.ImageFolder("pets", {');
+  await form.page.getByText("3 images are no PNG files").waitFor();
+  const failed = await open({ host: { ready: () => Promise.reject(new Error("flowers.csv has no rows.")) } });
+  await failed.page.getByText("flowers.csv has no rows.").waitFor();
+});
+
+looks("dataFile looks right", "data-file", async (look) => {
+  const form = await open(look);
+  await shows(form, "species");
+  return form;
+});
+looks(
+  "dataFile looks right: images",
+  "data-file-images",
+  async (look) => {
+    const form = await open(look, IMAGES);
+    await shows(form, "pets");
+    return form;
+  },
+  ["dark"],
+);
