@@ -225,20 +225,6 @@ export class Workbench {
     );
   }
 
-  /** Chooses from the menu of an item until `effect` shows: a menu that has just opened ignores clicks. */
-  async chooseFromMenu(item: Locator, entry: string, effect: () => Promise<unknown>): Promise<void> {
-    const chosen = this.page.locator(".monaco-menu .action-item", { hasText: entry });
-    await until(
-      `effect of ${entry}`,
-      async () => {
-        if (!(await chosen.isVisible())) await item.click({ button: "right", timeout: 5000 });
-        await chosen.click({ timeout: 5000 });
-        return effect().then(() => true);
-      },
-      60_000,
-    );
-  }
-
   treeItem(name: string | RegExp): Locator {
     return this.page.getByRole("treeitem", { name }).first();
   }

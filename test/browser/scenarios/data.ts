@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { row, until } from "../../harness.ts";
+import { chooseFromMenu } from "../library/menu.ts";
 import { sharedWorkbench } from "../library/tier.ts";
 import { accessibilityProblems } from "../library/trainingPanel.ts";
 import { THEMES } from "../library/workbench.ts";
@@ -116,7 +117,7 @@ test("Use in a Model shows the code of a table and puts it into a new file", asy
   await workbench.showView("Explorer");
   const item = page.getByRole("treeitem", { name: "letters.csv" });
   const tab = page.locator(".tab", { hasText: "Use letters.csv in a Model" });
-  await workbench.chooseFromMenu(item, "Use in a Model", () => tab.waitFor({ timeout: 5000 }));
+  await chooseFromMenu(item, "Use in a Model", () => tab.waitFor({ timeout: 5000 }));
   const frame = await workbench.webview("dataFile", 60_000);
   await frame.getByText('target: "letter"').waitFor({ timeout: 30_000 });
   await workbench.inThemes(THEMES, async () => {

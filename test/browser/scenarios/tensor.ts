@@ -5,6 +5,7 @@ import path from "node:path";
 import { writeSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import { encodeElements } from "../../../extension/formats/tensorData.ts";
 import { row, until } from "../../harness.ts";
+import { chooseFromMenu } from "../library/menu.ts";
 import { sharedWorkbench } from "../library/tier.ts";
 import { accessibilityProblems } from "../library/trainingPanel.ts";
 import { THEMES } from "../library/workbench.ts";
@@ -87,7 +88,7 @@ test("View Tensor in the variables of a paused training shows the values of that
     const variable = page.locator(".debug-variables .monaco-list-row", { hasText: /^x:? / }).first();
     await variable.waitFor({ timeout: 60_000 });
     const tab = page.locator(".tab", { hasText: "Tensor: x" });
-    await workbench.chooseFromMenu(variable, "View Tensor", () => tab.waitFor({ timeout: 5000 }));
+    await chooseFromMenu(variable, "View Tensor", () => tab.waitFor({ timeout: 5000 }));
     const frame = await workbench.webview("tensor", 60_000);
     await frame.locator("h1", { hasText: "x" }).waitFor();
     await until("20 rows of ones", async () => {
