@@ -1,5 +1,6 @@
-// tfjs-node's binding with three additions: a session from a graph in memory with a configuration; session calls on the
-// calling thread; session calls on a separate thread while JavaScript continues. binding.ts documents the functions.
+// tfjs-node's binding with additions: a session from a graph in memory with a configuration, local or through a server of
+// TensorFlow's; session calls on the calling thread; session calls on a separate thread while JavaScript continues.
+// binding.ts documents the functions.
 #include <node_api.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <set>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -51,9 +53,23 @@ struct {
   std::mutex mutex;
   std::condition_variable ended;
   int count = 0;
+  // Sessions of those that may wait for other processes.
+  std::multiset<TF_Session *> remote;
 } running;
 
+// Ends calls that wait for other processes: closing their session makes them fail.
+void CancelRemote() {
+  std::multiset<TF_Session *> sessions;
+  {
+    std::lock_guard<std::mutex> lock(running.mutex);
+    sessions = running.remote;
+  }
+  TF_AutoStatus status;
+  for (TF_Session *session : sessions) TF_CloseSession(session, status.status);
+}
+
 void WaitForAll() {
+  CancelRemote();
   std::unique_lock<std::mutex> lock(running.mutex);
   running.ended.wait(lock, [] { return running.count == 0; });
 }
@@ -92,6 +108,7 @@ const unsigned char HERE[] = {0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x
 struct Call {
   TF_Session *session = nullptr;
   bool alone = false;
+  bool remote = false;
   std::vector<TF_Output> feeds;
   std::vector<TF_Output> fetches;
   std::vector<TF_Tensor *> inputs;
@@ -129,11 +146,13 @@ struct Call {
     {
       std::lock_guard<std::mutex> lock(running.mutex);
       running.count++;
+      if (remote) running.remote.insert(session);
     }
     const auto run = [this] {
       Run();
       std::lock_guard<std::mutex> lock(running.mutex);
       running.count--;
+      if (remote) running.remote.erase(running.remote.find(session));
       running.ended.notify_all();
     };
     try {
@@ -159,6 +178,8 @@ struct Call {
 // State of one environment (the main thread's, a worker's).
 struct State {
   TFJSBackend *backend;
+  // Ids of sessions that run through a server.
+  std::set<int32_t> remote;
   std::map<int32_t, std::unique_ptr<Call>> calls;
   int32_t next = 0;
   std::map<int32_t, layerwise::Plan> plans;
@@ -390,20 +411,40 @@ bool GetBytes(napi_env env, napi_value array, TF_Buffer &bytes) {
   return true;
 }
 
+// Starts a server from a ServerDef, and returns the target of its sessions. A server can't be deleted: it ends with the process.
+napi_value StartServer(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  size_t count = 1;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, nullptr), nullptr);
+  TF_Buffer definition;
+  if (!GetBytes(env, args[0], definition)) return nullptr;
+  TF_AutoStatus status;
+  TF_Server *server = TF_NewServer(definition.data, definition.length, status.status);
+  ENSURE_TF_OK_RETVAL(env, status, nullptr);
+  TF_ServerStart(server, status.status);
+  ENSURE_TF_OK_RETVAL(env, status, nullptr);
+  napi_value target;
+  ENSURE_NAPI_OK_RETVAL(env, napi_create_string_latin1(env, TF_ServerTarget(server), NAPI_AUTO_LENGTH, &target), nullptr);
+  return target;
+}
+
 napi_value OpenGraph(napi_env env, napi_callback_info info) {
-  napi_value args[2];
-  size_t count = 2;
+  napi_value args[3];
+  size_t count = 3;
   State *state;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)),
                         nullptr);
   TF_Buffer definition;
   TF_Buffer config;
   if (!GetBytes(env, args[0], definition) || !GetBytes(env, args[1], config)) return nullptr;
+  std::string target;
+  if (count > 2) ENSURE_NAPI_OK_RETVAL(env, GetStringParam(env, args[2], target), nullptr);
   TF_AutoStatus status;
   std::unique_ptr<TF_SessionOptions, decltype(&TF_DeleteSessionOptions)> options(TF_NewSessionOptions(),
                                                                                 TF_DeleteSessionOptions);
   TF_SetConfig(options.get(), config.data, config.length, status.status);
   ENSURE_TF_OK_RETVAL(env, status, nullptr);
+  if (!target.empty()) TF_SetTarget(options.get(), target.c_str());
   std::unique_ptr<TF_Graph, decltype(&TF_DeleteGraph)> graph(TF_NewGraph(), TF_DeleteGraph);
   std::unique_ptr<TF_ImportGraphDefOptions, decltype(&TF_DeleteImportGraphDefOptions)> importing(
       TF_NewImportGraphDefOptions(), TF_DeleteImportGraphDefOptions);
@@ -413,6 +454,7 @@ napi_value OpenGraph(napi_env env, napi_callback_info info) {
   ENSURE_TF_OK_RETVAL(env, status, nullptr);
   napi_value id;
   const int32_t inserted = (state->backend->*MemberOf(NewSession()))(session, graph.release());
+  if (!target.empty()) state->remote.insert(inserted);
   ENSURE_NAPI_OK_RETVAL(env, napi_create_int32(env, inserted, &id), nullptr);
   return id;
 }
@@ -429,6 +471,7 @@ std::unique_ptr<Call> NewCall(napi_env env, const State *state, const napi_value
   }
   auto call = std::make_unique<Call>();
   call->session = entry->second.first;
+  call->remote = state->remote.count(session) > 0;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_value_bool(env, args[4], &call->alone), nullptr);
   std::string feeds;
   std::string fetches;
@@ -567,13 +610,17 @@ napi_value Init(napi_env env, napi_value exports) {
   auto *state = new State{static_cast<TFJSBackend *>(backend)};
   // Waits for running calls before the backend, and with it the sessions, is destroyed.
   ENSURE_NAPI_OK_RETVAL(
-      env, napi_add_env_cleanup_hook(env, [](void *data) { delete static_cast<State *>(data); }, state), nullptr);
+      env, napi_add_env_cleanup_hook(env, [](void *data) {
+        CancelRemote();
+        delete static_cast<State *>(data);
+      }, state), nullptr);
 #if !defined(_WIN32)
   // Windows has ended the other threads when it runs these functions: waiting for them would never end.
   static const int registered = std::atexit(WaitForAll);
   static_cast<void>(registered);
 #endif
   const napi_property_descriptor properties[] = {
+      {"startServer", nullptr, StartServer, nullptr, nullptr, nullptr, napi_default, state},
       {"openGraph", nullptr, OpenGraph, nullptr, nullptr, nullptr, napi_default, state},
       {"runGraph", nullptr, RunGraph, nullptr, nullptr, nullptr, napi_default, state},
       {"startGraph", nullptr, StartGraph, nullptr, nullptr, nullptr, napi_default, state},

@@ -63,10 +63,18 @@ export interface NativeBinding {
   runSavedModel(session: number, inputs: readonly number[], feeds: string, fetches: string): TensorInfo[];
 
   /**
+   * Added by binding.cc: starts a gRPC server of TensorFlow's, which lives as long as the process, and returns the target of its
+   * sessions. The server listens on all network interfaces, without authentication.
+   * @param definition A ServerDef
+   */
+  startServer(definition: Uint8Array): string;
+
+  /**
    * Added by binding.cc: opens a session like {@link loadSavedModel}, from a GraphDef in memory.
    * @param config A ConfigProto
+   * @param target Of the server that runs it; a call of such a session may wait for other processes, and an exit ends it
    */
-  openGraph(graph: Uint8Array, config: Uint8Array): number;
+  openGraph(graph: Uint8Array, config: Uint8Array, target?: string): number;
 
   /**
    * Added by binding.cc: like {@link runSavedModel}, but returns only ids, and a failed call leaks nothing.

@@ -22,6 +22,7 @@
   X(TFE_OpSetAttrFloatList) X(TFE_OpSetAttrInt) X(TFE_OpSetAttrIntList) X(TFE_OpSetAttrShape) \
   X(TFE_OpSetAttrString) X(TFE_OpSetAttrType) X(TFE_TensorHandleCopyToDevice) X(TFE_TensorHandleDataType) \
   X(TFE_TensorHandleDim) X(TFE_TensorHandleNumDims) X(TFE_TensorHandleResolve) X(TF_AllocateTensor) \
+  X(TF_CloseSession) X(TF_NewServer) X(TF_ServerStart) X(TF_ServerTarget) X(TF_SetTarget) \
   X(TF_DataTypeSize) X(TF_DeleteBuffer) X(TF_DeleteDeviceList) X(TF_DeleteGraph) X(TF_DeleteImportGraphDefOptions) \
   X(TF_DeleteSession) X(TF_DeleteSessionOptions) X(TF_DeleteStatus) X(TF_DeleteTensor) X(TF_DeviceListCount) \
   X(TF_DeviceListName) X(TF_DeviceListType) X(TF_Dim) X(TF_GetCode) X(TF_GraphImportGraphDef) \
