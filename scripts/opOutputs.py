@@ -20,7 +20,7 @@ class Buffer(ctypes.Structure):
 # Nothing that the op table could ever become: other devices, input pipelines, queues, tables, strings, older versions.
 OTHERS = re.compile(
     r"^_|Mkl|Quant|Dataset|TPU|Tpu|Iterator|Table|Queue|(?<!List)Stack(Pop|Push|Close)?V?2?$|Barrier|Reader|Summary|Decode|Encode|"
-    r"Parse|Audio|Jpeg|Png|Image|Xla(?!DynamicUpdate)|Nccl|Collective|Tridiag|CSR|Sparse(?!Soft|Segment)|Ragged|Boosted|Record|File|Lookup|Unicode|"
+    r"Parse|Audio|Jpeg|Png|Image|Xla(?!DynamicUpdate)|Nccl|Collective(?!Gather|Reduce)|Tridiag|CSR|Sparse(?!Soft|Segment)|Ragged|Boosted|Record|File|Lookup|Unicode|"
     r"String|Regex|Debug|Experimental|Stage|Map(Stage|Peek|Clear|Size|Unstage|Incomplete)|Host|Infeed|Outfeed|Remote|"
     r"Send|Recv|Ref|Accumulator|FakeQ|Random(?!Uniform|StandardNormal|Shuffle)|Stateless(?!While|If)|Cudnn|Bucket|"
     r"Sdca|Candidate|Fact|Tf|Rpc|Ps|Embedding|TensorArray(V|R|S|W|G|C|U|P|Spl)|Array|DT|Restore|Save|Print|Assert|"

@@ -9,6 +9,7 @@ import type { Device } from "../protocol/device.ts";
 import type { ExecutorInfo } from "../protocol/run.ts";
 import "../tensor/ops/table.ts";
 import { setExecutor, type Executor } from "../tensor/planning/barrier.ts";
+import { joinBy } from "../tensor/distributed/communicator.ts";
 import { drawBy } from "../tensor/random/mt19937.ts";
 import type { Choice, Fallbacks } from "./choices.ts";
 import { TensorFlowExecutor } from "./tensorflow/executor.ts";
@@ -41,7 +42,9 @@ export async function loadExecutor(device: Device): Promise<LoadedExecutor> {
     try {
       const binding = loadNative();
       drawBy(binding);
-      return install(new TensorFlowExecutor(binding), {
+      const executor = new TensorFlowExecutor(binding, ownCores());
+      joinBy((cluster) => executor.join(cluster));
+      return install(executor, {
         backend: "tensorflow",
         version: `TensorFlow ${binding.TF_Version}`,
       });
@@ -51,6 +54,7 @@ export async function loadExecutor(device: Device): Promise<LoadedExecutor> {
     }
   }
   drawBy(undefined);
+  joinBy(undefined);
   const k = await import("@tensorflow/tfjs-core");
   // Without its own checks and advertisement: the op table has checked shapes already.
   k.enableProdMode();
@@ -70,6 +74,12 @@ export async function loadExecutor(device: Device): Promise<LoadedExecutor> {
   await import("@tensorflow/tfjs-backend-cpu");
   await k.setBackend("cpu");
   return install(new TfjsExecutor(k), { backend: "cpu", version: `tfjs ${k.version_core} cpu`, ...why });
+}
+
+/** Cores that this process is to use, where several share the machine. */
+function ownCores(): number | undefined {
+  const cores = Number(process.env["LAYERWISE_CORES"]);
+  return Number.isSafeInteger(cores) && cores > 0 ? cores : undefined;
 }
 
 function loadGpu(): LoadedExecutor {

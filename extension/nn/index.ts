@@ -19,6 +19,8 @@ export * as copy from "./module/copy.ts";
 export * as data from "./data/index.ts";
 /** Probability distributions: PyTorch's `torch.distributions`. */
 export * as distributions from "./distributions/index.ts";
+/** Exchanges between the processes that train a model together: PyTorch's `torch.distributed`. */
+export * as distributed from "./distributed/index.ts";
 /** Changes of images, for data sets: torchvision's `transforms`. */
 export * as transforms from "./transforms/index.ts";
 /** Measures of classification and regression. */

@@ -13,6 +13,7 @@ export type { LoadReport, StateDict } from "./module/stateDict.ts";
 export { Parameter } from "../tensor/core/tensor.ts";
 export * from "./modules/index.ts";
 export * from "./models/index.ts";
+export * as parallel from "./distributed/parallel.ts";
 export { functional } from "./functional/callable.ts";
 export * as init from "./init.ts";
 export * as utils from "./utils/utils.ts";

@@ -8,6 +8,7 @@ export { load, save, type Loaded, type LoadOptions } from "./files.ts";
 export * as onnx from "./onnx/index.ts";
 export * as optim from "./optim/index.ts";
 export * as utils from "./utils/torchUtils.ts";
+export * as distributed from "./distributed/index.ts";
 export * as distributions from "./distributions/index.ts";
 export * as func from "./func.ts";
 export { vmap } from "../tensor/differentiation/vmap.ts";

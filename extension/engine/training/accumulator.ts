@@ -34,7 +34,10 @@ export class GradientAccumulator {
 
   #store(p: Tensor, grad: Tensor): void {
     const stored = this.#stored.get(p);
-    if (stored === undefined) this.#stored.set(p, new Tensor(grad.value).persist());
-    else noGrad(() => hidden(() => stored.write(grad)));
+    if (stored === undefined) {
+      const made = new Tensor(grad.value).persist();
+      made.storage!.addsUp = true;
+      this.#stored.set(p, made);
+    } else noGrad(() => hidden(() => stored.write(grad)));
   }
 }

@@ -44,6 +44,7 @@ export class StepReaders {
       deferSteps: !this.everyBatch,
       compileAtOnce: true,
       smallPlans: true,
+      shareSteps: true,
       training: this.#state,
       lookahead: undefined,
     };

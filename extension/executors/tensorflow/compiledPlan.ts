@@ -8,6 +8,7 @@ import { withoutGpuKernel } from "./gpu.ts";
 import { Blueprint } from "./graph/blueprint.ts";
 import { writeStep, type Graph } from "./graph/graphWriter.ts";
 import type { Context } from "./context.ts";
+import { openSession } from "./group/session.ts";
 import { Program } from "./program.ts";
 import type { ShardedPlan } from "./sharding/shardedPlan.ts";
 import { CallLength } from "./steps/callLength.ts";
@@ -48,7 +49,13 @@ export class CompiledPlan {
     // Shards run side by side, and a large step uses the threads of its kernels.
     const alone =
       !gpu && sharded.batch.count === 1 && sharded.weights === 0 && blueprint.cost <= MAX_INLINE_MACS;
-    const program = (graph: Graph): Program => new Program(context, graph, alone, this.#threads ?? 0);
+    const exchanges = sharded.plan.nodes.some(({ op }) => op.collective === true);
+    const group = exchanges ? context.group : undefined;
+    if (group !== undefined)
+      this.#length.agree = (milliseconds) => group.sum(Float32Array.of(milliseconds))[0]! / group.size;
+    const threads = this.#threads ?? 0;
+    const program = (graph: Graph): Program =>
+      new Program(context, graph, alone && group === undefined, openSession(binding, graph, threads, group));
     const step = writeStep(blueprint, promoted);
     this.#offGpu = gpu ? withoutGpuKernel(step.nodes.map(({ op }) => op)) : undefined;
     this.#single = program(step);

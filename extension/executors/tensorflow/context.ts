@@ -1,6 +1,7 @@
 import type { NativeBinding } from "../../native/binding.ts";
 import type { Storage } from "../../tensor/recording/graph.ts";
 import type { Counters } from "./counters.ts";
+import type { ProcessGroup } from "./group/processGroup.ts";
 import type { LazyValues } from "./lazyValues.ts";
 
 /** Moves storages between programs; the executor's side of it. */
@@ -18,4 +19,6 @@ export interface Context {
   readonly lazy: LazyValues;
   readonly counters: Counters;
   readonly gpu: boolean;
+  /** The processes that share each step, if there are several. */
+  group?: ProcessGroup | undefined;
 }

@@ -6,8 +6,11 @@ import type { Storage, Value } from "../../tensor/recording/graph.ts";
 import type { Choice, Fallbacks } from "../choices.ts";
 import { runtime } from "../../tensor/recording/runtime.ts";
 import { isVague, translated } from "../errors.ts";
+import type { Cluster, Communicator } from "../../tensor/distributed/communicator.ts";
 import type { CompiledPlan } from "./compiledPlan.ts";
+import type { Context } from "./context.ts";
 import { newCounters } from "./counters.ts";
+import { ProcessGroup } from "./group/processGroup.ts";
 import { interpret } from "./interpreter.ts";
 import { LazyValues } from "./lazyValues.ts";
 import { PlanCache } from "./planCache.ts";
@@ -30,6 +33,7 @@ export class TensorFlowExecutor implements Executor {
   /** The pipeline of the last training step: steps of it may be pending, and its gradients may be asked for. */
   #active: StepPipeline | undefined;
   readonly #lazy: LazyValues;
+  readonly #context: Context;
 
   /**
    * @param cores what a large step is sharded for; all there are by default
@@ -43,7 +47,14 @@ export class TensorFlowExecutor implements Executor {
       if (this.#active?.writes(program) === true) this.flush();
     });
     this.#lazy = new LazyValues(binding);
-    const context = { binding, residences: this.#storages, lazy: this.#lazy, counters: this.counters, gpu };
+    const context: Context = {
+      binding,
+      residences: this.#storages,
+      lazy: this.#lazy,
+      counters: this.counters,
+      gpu,
+    };
+    this.#context = context;
     this.#plans = new PlanCache(context, cores, () => this.flush());
     this.#small = new SmallPlans(
       binding,
@@ -53,6 +64,12 @@ export class TensorFlowExecutor implements Executor {
       this.#plans,
     );
     this.fallbacks = this.#plans.fallbacks;
+  }
+
+  /** Makes this process a member of a group, whose processes share steps and exchange tensors. */
+  async join(cluster: Cluster): Promise<Communicator> {
+    if (this.#gpu) throw new Error("Several processes train together on processors only, not on GPUs.");
+    return (this.#context.group ??= await ProcessGroup.join(this.#binding, cluster));
   }
 
   run(plan: Plan, inspector?: Inspector): void {
@@ -94,6 +111,7 @@ export class TensorFlowExecutor implements Executor {
   /** Whether the binding's own kernels run a plan. They don't where a training compiles its step, to have many in a call. */
   #isSmall(plan: Plan): boolean {
     if (this.#gpu || !runtime.policy.smallPlans || this.#plans.has(plan.key)) return false;
+    if (this.#plans.exchanges(plan)) return false;
     return !this.#plans.compilesAtOnce(plan) && this.#small.takes(plan);
   }
 

@@ -12,6 +12,7 @@ import {
 import { CompiledPlan } from "./compiledPlan.ts";
 import type { Context } from "./context.ts";
 import { shardPlan, wholePlan } from "./sharding/shardedPlan.ts";
+import { sharedPlan } from "./sharding/sharing.ts";
 
 /** Decides which plans are compiled, and keeps them. */
 export class PlanCache {
@@ -23,6 +24,8 @@ export class PlanCache {
   readonly #seen = new Set<string>();
   /** By key, those that {@link prepare} has compiled and nothing has run. */
   readonly #prepared = new Map<string, CompiledPlan>();
+  /** By key, whether a group shares a plan; what this process computes of it, until it is compiled. */
+  readonly #shared = new Map<string, Plan | boolean>();
   readonly #context: Context;
   readonly #cores: number;
   readonly #flush: () => void;
@@ -44,6 +47,19 @@ export class PlanCache {
     return this.#context.counters.compiled < MAX_PLANS_AT_FIRST_SIGHT;
   }
 
+  /** Whether processes of a group compute a plan together: that is only possible in a session. */
+  exchanges(plan: Plan): boolean {
+    const { group } = this.#context;
+    if (group === undefined || group.size === 1) return false;
+    if (hasExchange(plan)) return true;
+    const known = this.#shared.get(plan.key);
+    if (known !== undefined) return known !== false;
+    const shared = runtime.policy.shareSteps ? (sharedPlan(plan, group) ?? false) : false;
+    if (this.#shared.size >= MAX_SEEN_KEYS) this.#shared.delete(first(this.#shared.keys())!);
+    this.#shared.set(plan.key, shared);
+    return shared !== false;
+  }
+
   /** A plan in compiled form; undefined for one to be interpreted. */
   get(plan: Plan): CompiledPlan | undefined {
     const { key } = plan;
@@ -54,6 +70,7 @@ export class PlanCache {
       this.#plans.set(key, current);
       return current;
     }
+    if (this.exchanges(plan)) return this.#compile(plan);
     if (plan.nodes.length < MIN_COMPILED_NODES) return undefined;
     if (this.#seen.delete(key) || this.compilesAtOnce(plan)) return this.#compile(plan);
     if (runtime.policy.compileAtOnce) this.#fellBack(plan);
@@ -110,10 +127,22 @@ export class PlanCache {
 
   #made(plan: Plan, varied?: ReadonlySet<number>): CompiledPlan {
     const { counters, gpu } = this.#context;
-    const sharded = gpu ? wholePlan(plan) : shardPlan(plan, this.#cores);
+    const own = this.#own(plan);
+    const sharded = gpu ? wholePlan(own) : shardPlan(own, this.#cores);
     if (sharded.batch.count > 1) counters.sharded++;
     counters.compiled++;
     return new CompiledPlan(this.#context, sharded, varied);
+  }
+
+  /** What this process computes of a plan. */
+  #own(plan: Plan): Plan {
+    const { group } = this.#context;
+    if (group === undefined || !this.exchanges(plan)) return plan;
+    const shared = this.#shared.get(plan.key) ?? false;
+    if (shared === false) return plan;
+    // What is kept for long must not hold the step's graph.
+    this.#shared.set(plan.key, true);
+    return (shared === true ? sharedPlan(plan, group) : shared) ?? plan;
   }
 
   #add(key: string, compiled: CompiledPlan): void {
@@ -162,6 +191,8 @@ export class PlanCache {
     });
   }
 }
+
+const hasExchange = ({ nodes }: Plan): boolean => nodes.some(({ op }) => op.collective === true);
 
 function first<T>(items: Iterable<T>): T | undefined {
   for (const item of items) return item;

@@ -8,10 +8,9 @@ import type { Context, Residences } from "./context.ts";
 import type { Feed } from "./graph/blueprint.ts";
 import { upload } from "./eagerBuilder.ts";
 import { remembered, sameInput, stacked, type Input, type Remembered } from "./feeding.ts";
-import { DATA_TYPE, encodeGraphDef } from "./graph/graphDef.ts";
+import { DATA_TYPE } from "./graph/graphDef.ts";
 import type { Graph, Variable } from "./graph/graphWriter.ts";
 import type { LazyValues } from "./lazyValues.ts";
-import { sessionConfig } from "./graph/sessionConfig.ts";
 
 /** Where a storage's value is: a tensor of the library, or a variable of a program. */
 export type Residence =
@@ -76,13 +75,13 @@ export class Program {
 
   /**
    * @param alone whether its ops run one after the other, on the thread that calls: where others would not help much
-   * @param threads inside an op; 0 for as many as the process has
+   * @param session the graph's, which is this program's from now on
    */
   constructor(
     { binding, residences, lazy }: Pick<Context, "binding" | "residences" | "lazy">,
     graph: Graph,
     alone: boolean,
-    threads: number,
+    session: number,
   ) {
     this.#binding = binding;
     this.#residences = residences;
@@ -98,7 +97,7 @@ export class Program {
     this.#feedNames = graph.feedNames.join();
     this.#fetchNames = graph.fetchNames.join();
     this.size = graph.nodes.length + graph.functions.reduce((sum, f) => sum + f.nodes.length, 0);
-    this.#session = binding.openGraph(encodeGraphDef(graph.nodes, graph.functions), sessionConfig(threads));
+    this.#session = session;
   }
 
   /** Leaves whose numbers are not the compiled ones; undefined when all are. */

@@ -25,6 +25,7 @@ export {
   type SampleSource,
   type Stacked,
 } from "./dataset.ts";
+export { DistributedSampler, type DistributedSamplerOptions } from "./distributedSampler.ts";
 export { fashionMnist, type FashionMnistOptions } from "./idx.ts";
 export { ImageFolder, type ImageFolderOptions } from "./imageFolder.ts";
 export { ChainDataset, IterableDataset } from "./iterable.ts";

@@ -32,6 +32,7 @@ export {
 } from "./loss/loss.ts";
 export * from "./loss/marginLoss.ts";
 export * from "./norm/normalization.ts";
+export { SyncBatchNorm } from "./norm/syncBatchNorm.ts";
 export * from "./vision/padding.ts";
 export { ParameterDict, ModuleDict } from "./containers/dictionaries.ts";
 export { ParameterList } from "./containers/parameterContainers.ts";

@@ -22,6 +22,7 @@ import "./loss/ctc.ts";
 import "./elementwise/special.ts";
 import "./matrix/matrices.ts";
 import "./update.ts";
+import "./distributed/collective.ts";
 import "./recurrent/rnn.ts";
 import "./recurrent/gru.ts";
 import "./recurrent/lstm.ts";

@@ -188,6 +188,7 @@ export function barrier(requested: readonly Value[]): void {
     refuse();
     throw error;
   }
+  if (writes) runtime.writings++;
   for (const t of written) {
     const storage = t.storage!;
     storage.version++;

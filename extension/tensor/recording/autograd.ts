@@ -4,7 +4,7 @@ import { anyCustomGradients } from "../differentiation/customGradients.ts";
 import { internal, TensorError } from "../core/errors.ts";
 import { fillValue, type GradientEdge, type Node } from "./graph.ts";
 import { gradientsOf } from "./gradientRules.ts";
-import { anyHooks, visitAccumulated, visitLeaf, visitNode } from "./gradientHooks.ts";
+import { anyHooks, visitAccumulated, visitEnd, visitLeaf, visitNode } from "./gradientHooks.ts";
 import { add } from "../ops/elementwise/elementwise.ts";
 import { sumTo } from "../ops/movement/movement.ts";
 import { observe, runtime } from "./runtime.ts";
@@ -95,6 +95,7 @@ function accumulateAll(gradients: Iterable<readonly [Tensor, Tensor]>, createGra
       }
     }),
   );
+  visitEnd(gradients);
 }
 
 /** What {@link backwardAll} takes by name. */

@@ -24,6 +24,33 @@ const retained = new WeakMap<Node, readonly Tensor[]>();
 const leaves = new WeakMap<Tensor, readonly TensorHook[]>();
 const accumulated = new WeakMap<Tensor, readonly ((leaf: Tensor) => void)[]>();
 
+/** What sees the leaves that a `backward()` has given gradients, while its owner lives. */
+const endings: { owner: WeakRef<object>; ended: (owner: never, leaves: Iterable<Tensor>) => void }[] = [];
+
+/** Has `ended` called after each `backward()`, as long as `owner` lives. */
+export function afterBackward<T extends object>(
+  owner: T,
+  ended: (owner: T, leaves: Iterable<Tensor>) => void,
+): void {
+  endings.push({ owner: new WeakRef(owner), ended });
+  registered++;
+}
+
+/** @internal A `backward()` has added its gradients to those of these leaves. */
+export function visitEnd(gradients: Iterable<readonly [leaf: Tensor, grad: Tensor]>): void {
+  if (endings.length === 0) return;
+  const leaves = Array.from(gradients, ([leaf]) => leaf);
+  for (let i = endings.length - 1; i >= 0; i--) {
+    const { owner, ended } = endings[i]!;
+    const alive = owner.deref();
+    if (alive !== undefined) ended(alive as never, leaves);
+    else {
+      endings.splice(i, 1);
+      registered--;
+    }
+  }
+}
+
 /** Hooks that were not removed. Those of nodes count for as long as the process runs. */
 let registered = 0;
 

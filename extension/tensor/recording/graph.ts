@@ -69,6 +69,8 @@ export class Storage {
   host: HostArray | undefined;
   /** The executor's own record of where the value is. */
   device: object | undefined;
+  /** Whether, in a group of processes, each may keep a part, all of which add up to the value: gradients that are accumulated. */
+  addsUp = false;
   /** The value as of `version`. */
   settled: Value | undefined;
   readonly shape: Shape;

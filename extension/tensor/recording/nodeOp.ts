@@ -4,7 +4,7 @@ import type { TensorError } from "../core/errors.ts";
 import type { Meta, Signature } from "../core/meta.ts";
 import type { TfBuilder, TfGraphBuilder, TfRef } from "../lowering/lowering.ts";
 import type { OnnxBuilder, OnnxRef } from "../lowering/onnx.ts";
-import type { PartRule } from "../planning/parts.ts";
+import type { Cut, PartRule } from "../planning/parts.ts";
 import type { PlainRule } from "../planning/plain.ts";
 
 export type Tfjs = typeof tfjs;
@@ -99,6 +99,10 @@ export interface Op<A extends object> {
    * values, which a compiled graph doesn't show, it says less.
    */
   readonly refusal?: (inputs?: readonly HostArray[], signature?: Signature) => TensorError | undefined;
+  /** Whether its value comes from several processes: then it runs in a session of their group. */
+  readonly collective?: boolean;
+  /** How it runs over shards of a batch that lie in several processes, where each needs sums over all of them. */
+  readonly acrossProcesses?: AcrossProcesses<A>;
   /** What PyTorch says of indices that turn out to be out of range, where it doesn't say which and of what. */
   readonly outOfRange?: string;
   /**
@@ -113,6 +117,41 @@ export interface Op<A extends object> {
     attributes: A,
     signature: Signature,
   ): readonly TfRef[];
+}
+
+/** Writes an op over one process's shard; `V` are values of a graph. */
+export interface ShardWriter<V extends Meta = Meta> {
+  /** How many processes there are. */
+  readonly size: number;
+  make<B extends object>(op: Op<B>, inputs: readonly V[], attributes: B): V;
+  makeAll<B extends object>(op: Op<B>, inputs: readonly V[], attributes: B): readonly V[];
+  /** Sums over the processes, as one exchange. */
+  sums(values: readonly V[]): readonly V[];
+  constant(value: number): V;
+}
+
+/**
+ * An output of {@link SummedRule}: this process's shard; the value, which is the same in all processes; or what adds up over
+ * the processes to the value.
+ */
+export type ShardOutput<V> =
+  | { readonly shard: V; readonly cut: Cut }
+  | { readonly whole: V }
+  | { readonly partial: V };
+
+/**
+ * @param cuts how the inputs come
+ * @returns what to write, given the shard's inputs; undefined where the inputs have to be whole
+ */
+export type AcrossProcesses<A> = (
+  cuts: readonly (Cut | undefined)[],
+  attributes: A,
+) => SummedRule | undefined;
+
+export interface SummedRule {
+  /** How each input is cut; undefined for those that every process sees whole. */
+  readonly inputs: readonly (Cut | undefined)[];
+  readonly write: <V extends Meta>(w: ShardWriter<V>, inputs: readonly V[]) => readonly ShardOutput<V>[];
 }
 
 /** PyTorch's name of the function that computes an op's gradient. */

@@ -33,6 +33,8 @@ export interface Policy {
   readonly compileAtOnce: boolean;
   /** Whether plans of small tensors are left to the executor's own kernels, if it has any. Off in tests of what is compiled. */
   readonly smallPlans: boolean;
+  /** Whether the processes of a group share the batch of each step, if there is a group. */
+  readonly shareSteps: boolean;
   /** The state of the training, in which an executor counts steps: it compiles frequent graphs differently. */
   readonly training: { steady: HotGraph } | undefined;
   /** The next batches, in a training whose code reads each step's values: steps are speculated from them. */
@@ -44,6 +46,7 @@ export const DEFAULT_POLICY: Policy = {
   deferSteps: false,
   compileAtOnce: false,
   smallPlans: true,
+  shareSteps: false,
   training: undefined,
   lookahead: undefined,
 };

@@ -30,6 +30,8 @@ export class Runtime {
   /** Whether optimizer steps are computed together, and how many have been made since the last barrier. */
   grouping = false;
   groupedSteps = 0;
+  /** Barriers that have written, such as optimizer steps: what was recorded before is over. */
+  writings = 0;
   /** Steps whose gradients code read after the step: a loop that never does needn't have them kept. */
   gradientReads = 0;
   /** Makes an inspector for each plan, which is then computed op by op: for anomaly detection and profiles. */

@@ -15,6 +15,8 @@ const NAMES: Readonly<Record<string, string>> = {
   crops: "CropAndResize",
   "cs_prev_grad dicfo wci_grad wcf_grad wco_grad": "LSTMBlockCellGrad",
   "d_x d_h_prev d_c_bar d_r_bar_u_bar": "GRUBlockCellGrad",
+  data: `CollectiveGather CollectiveGatherV2 CollectiveReduce CollectiveReduceScatterV2 CollectiveReduceV2
+    CollectiveReduceV3`,
   diagonal: "DiagPart MatrixDiagPart MatrixDiagPartV2 MatrixDiagPartV3",
   "e v": "Eig SelfAdjointEigV2",
   element_shape: "TensorListElementShape",

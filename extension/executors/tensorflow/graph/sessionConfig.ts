@@ -1,5 +1,6 @@
 // How TensorFlow prepares a graph for its first call.
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { groupConfig } from "../group/protos.ts";
 import { field } from "./graphDef.ts";
 
 /**
@@ -31,9 +32,11 @@ const [TOGGLE_OFF, NO_MEMORY_OPTIMIZATION, ONE_ITERATION] = [2, 1, 1];
 /**
  * A ConfigProto with these rewrite options.
  * @param threads inside an op; 0 for as many as the process has
+ * @param rank of this process in a group, for a session that runs through its server
  */
-export function sessionConfig(threads: number): Uint8Array {
+export function sessionConfig(threads: number, rank?: number): Uint8Array {
   const w = new BinaryWriter();
+  if (rank !== undefined) groupConfig(w, rank);
   if (threads > 0) w.tag(INTRA_OP_THREADS, WireType.Varint).int32(threads);
   field(w, 10, (graphOptions) =>
     field(graphOptions, 10, (rewriter) => {

@@ -78,7 +78,7 @@ const millions = (count: number): string => `${Number((count / 1e6).toPrecision(
 const percent = (share: number): string => `${Math.floor(100 * share)} %`;
 
 /** Whether a plan computes gradients, or a step with them. */
-const isOfTraining = ({ assigns, lazy }: Plan): boolean => assigns.length + lazy.length > 0;
+export const isOfTraining = ({ assigns, lazy }: Plan): boolean => assigns.length + lazy.length > 0;
 
 /** Dimensions that can be divided, those of the largest input first: batches come before or after the time. */
 function candidatesOf(inputs: readonly Value[], most: number): Candidate[] {
@@ -116,14 +116,14 @@ function attemptOf(plan: Plan, inputs: readonly Value[], { dim, size, count }: C
   return { count, rewriter, covered, gain, undivided };
 }
 
-function largestOf(inputs: readonly Value[]): Value | undefined {
+export function largestOf(inputs: readonly Value[]): Value | undefined {
   let largest: Value | undefined;
   for (const leaf of inputs)
     if (largest === undefined || numel(leaf.shape) > numel(largest.shape)) largest = leaf;
   return largest;
 }
 
-const isInput = ({ producer, shape }: Value): boolean =>
+export const isInput = ({ producer, shape }: Value): boolean =>
   (producer.kind === "data" || producer.kind === "random") && shape.length > 0;
 
 /** How a node runs in shards: undefined where no input is sharded, "whole" where an op needs one whole. */

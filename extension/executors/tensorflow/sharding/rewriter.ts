@@ -152,7 +152,7 @@ export class ShardRewriter {
 const keyOf = ({ dim, outer }: Cut, count: number): string => `${dim}/${outer}/${count}`;
 
 /** A dimension as blocks of it. */
-const inBlocks = (shape: readonly number[], dim: number, outer: number): number[] => [
+export const inBlocks = (shape: readonly number[], dim: number, outer: number): number[] => [
   ...shape.slice(0, dim),
   outer,
   shape[dim]! / outer,

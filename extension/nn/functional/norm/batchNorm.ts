@@ -1,25 +1,18 @@
 import { apply, applyAll } from "../../../tensor/recording/apply.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { fillValue } from "../../../tensor/recording/graph.ts";
-import {
-  composed,
-  constant,
-  named,
-  notImplemented,
-  scalarOf,
-} from "../../../tensor/functions/pointwise/operands.ts";
+import { composed, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import { select } from "../../../tensor/functions/shape/parts.ts";
 import { reshaped } from "../../../tensor/functions/shape/views.ts";
 import * as ops from "../../../tensor/ops/norm/batchNorm.ts";
 import { add, mul, sub } from "../../../tensor/ops/elementwise/elementwise.ts";
 import { mean as meanOp } from "../../../tensor/ops/reduction/reduction.ts";
-import { descend } from "../../../tensor/ops/update.ts";
-import { hidden, noGrad } from "../../../tensor/recording/scope.ts";
 import { formatShape, numel, range } from "../../../tensor/core/shape.ts";
 import { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
 import { py } from "../../module/repr.ts";
 import { byGroups } from "./byGroups.ts";
+import { followStatistics, unbiased } from "./statistics.ts";
 
 type Optional = Tensor | null;
 
@@ -130,35 +123,9 @@ function byBatch(
   ];
   if (runningMean !== null && runningVar !== null) {
     const count = images.numel() / mean.numel();
-    follow(runningMean, runningVar, momentum, () => [mean, unbiased(variance, count)]);
+    followStatistics(runningMean, runningVar, momentum, () => [mean, unbiased(variance, count)]);
   }
   return y;
-}
-
-/** The unbiased variance of `count` values whose biased one is given. */
-const unbiased = (variance: Tensor, count: number): Tensor =>
-  apply(mul, [variance, constant(count / (count - 1))], {});
-
-/** Moves running statistics towards those of a batch: writes that an optimizer's step computes with its own. */
-function follow(
-  runningMean: Tensor,
-  runningVar: Tensor,
-  momentum: number | Tensor,
-  statistics: () => [mean: Tensor, variance: Tensor],
-): void {
-  hidden(() =>
-    noGrad(() => {
-      const rate = momentum instanceof Tensor ? momentum : scalarOf(momentum, "float32");
-      const [mean, variance] = statistics();
-      for (const [running, batch] of [
-        [runningMean, mean],
-        [runningVar, variance],
-      ] as const) {
-        const before = running.persist();
-        before.write(apply(descend, [before, apply(sub, [before, batch], {}), rate], {}));
-      }
-    }),
-  );
 }
 
 /** PyTorch's answer for a batch without values: nothing is normalised, and gradients are zeros. */
@@ -272,7 +239,7 @@ export function instanceNorm(input: Tensor, ...rest: unknown[]): Tensor {
   return composed(() => {
     const y = byGroups(input, channels, weight, bias, eps);
     if (runningMean !== null && runningVar !== null) {
-      follow(runningMean, runningVar, momentum, () => instanceStatistics(input));
+      followStatistics(runningMean, runningVar, momentum, () => instanceStatistics(input));
     }
     return named(y, "ViewBackward0");
   });

@@ -123,9 +123,18 @@ export abstract class BatchNormBase extends NormBase {
   declare protected static readonly ranks: readonly number[];
 
   forward(input: Tensor): Tensor {
+    this.checkInput(input);
+    const { training, trackRunningStats } = this;
+    return this.normalize(input, training && trackRunningStats ? this.countBatch() : (this.momentum ?? 0));
+  }
+
+  protected checkInput(input: Tensor): void {
     checkDimensions(input, ...(this.constructor as typeof BatchNormBase).ranks);
+  }
+
+  /** @param momentum How far the running statistics move */
+  protected normalize(input: Tensor, momentum: number | Tensor): Tensor {
     const { training, trackRunningStats, runningMean, runningVar } = this;
-    const momentum = training && trackRunningStats ? this.countBatch() : (this.momentum ?? 0);
     const used = !training || trackRunningStats;
     return batchNorm(
       input,

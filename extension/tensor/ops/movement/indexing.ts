@@ -80,6 +80,19 @@ export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: num
     const places = amongAll(c, c.inputs[1]!, length);
     return c.parted(c.apply([c.merged(c.whole(0), dim), places], { dim, length: c.size * length }), dim);
   },
+  // Each process adds up its own rows.
+  acrossProcesses([rows, index], attributes) {
+    const { dim } = attributes;
+    if (rows !== undefined && rows.dim !== dim) return undefined;
+    const { outer } = (rows ?? index)!;
+    return {
+      inputs: [
+        { dim, outer },
+        { dim: 0, outer },
+      ],
+      write: (w, inputs) => [{ partial: w.make(indexAdd, inputs, attributes) }],
+    };
+  },
   onnx(b, [x, index], { dim }, { inputs, outputs }) {
     const turned = (t: OnnxRef): OnnxRef =>
       dim === 0 ? t : b.node("Transpose", [t], { perm: attr.ints(swapped(inputs[0]!.shape.length, dim)) });

@@ -3,7 +3,9 @@ import { attr, vector, type TfAttribute, type TfBuilder, type TfRef } from "../.
 import { INDEX, reshapeNode, T } from "../../lowering/nodes.ts";
 import { ints, number, TRAINING_ONLY, type OnnxRef } from "../../lowering/onnx.ts";
 import { merging } from "../../recording/batchRules.ts";
+import type { ShardWriter, SummedRule } from "../../recording/nodeOp.ts";
 import { defineOp, type Meta, type Op } from "../../recording/op.ts";
+import type { Cut } from "../../planning/parts.ts";
 import { numel, range } from "../../core/shape.ts";
 import { scope } from "../../recording/scope.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -13,6 +15,7 @@ import { add, mul, rsqrt, sub } from "../elementwise/elementwise.ts";
 import { reshape } from "../movement/movement.ts";
 import { batchNormGradOnHost, batchNormOnHost } from "./hostNorms.ts";
 import { centered, normalizedGradient } from "./standardized.ts";
+import { mean as meanOp } from "../reduction/reduction.ts";
 import { columnSum, meanOver } from "../reduction/sums.ts";
 
 export interface BatchNorm {
@@ -81,6 +84,62 @@ function spelledOut(
 /** One gradient kernel serves both ops; the last input is of the GPU alone. */
 const reserved = (b: TfBuilder): TfRef => b.constant([0], [1], "float32");
 
+/** The batch is cut, in the first inputs; weights and statistics are whole. */
+const alongBatch = (cuts: readonly (Cut | undefined)[], images: number): Cut | undefined => {
+  const cut = cuts.find((c) => c !== undefined);
+  const fits = cut?.dim === 0 && cut.outer === 1 && cuts.slice(images).every((c) => c === undefined);
+  return fits ? cut : undefined;
+};
+
+/** {@link batchNorm} of one process's images, with the statistics of all. */
+function normalizedAcross(cuts: readonly (Cut | undefined)[], { eps }: BatchNorm): SummedRule | undefined {
+  const cut = alongBatch(cuts, 1);
+  return (
+    cut && {
+      inputs: [cut, undefined, undefined],
+      write<V extends Meta>(w: ShardWriter<V>, [x, weight, bias]: readonly V[]) {
+        const { shape } = x!;
+        const dims = others(shape.length);
+        const mean = (of: V): V => {
+          const own = w.make(meanOp, [of], { dims, keepdim: false });
+          return w.sums([w.make(mul, [own, w.constant(1 / w.size)], {})])[0]!;
+        };
+        const average = mean(x!);
+        const wide = shape.map((_, d) => (d === 1 ? shape[1]! : 1));
+        const distance = w.make(sub, [x!, w.make(reshape, [average], { shape: wide })], {});
+        const variance = mean(w.make(mul, [distance, distance], {}));
+        const shard = w.make(fixedBatchNorm, [x!, weight!, bias!, average, variance], { eps });
+        return [{ shard, cut }, { whole: average }, { whole: variance }];
+      },
+    }
+  );
+}
+
+/** {@link batchNormGrad} of one process's images. */
+function gradientAcross(cuts: readonly (Cut | undefined)[], { eps }: BatchNorm): SummedRule | undefined {
+  const cut = alongBatch(cuts, 2);
+  return (
+    cut && {
+      inputs: [cut, cut, undefined, undefined, undefined],
+      write<V extends Meta>(w: ShardWriter<V>, [g, x, weight, mean, variance]: readonly V[]) {
+        const { shape } = x!;
+        const count = (w.size * numel(shape)) / shape[1]!;
+        const wide = (of: V): V =>
+          w.make(reshape, [of], { shape: shape.map((_, d) => (d === 1 ? shape[1]! : 1)) });
+        const root = w.make(rsqrt, [w.make(add, [variance!, w.constant(eps)], {})], {});
+        const unit = w.make(mul, [w.make(sub, [x!, wide(mean!)], {}), wide(root)], {});
+        const own = [w.make(mul, [g!, unit], {}), g!].map((of) => w.make(channelBiasGrad, [of], {}));
+        const [onWeight, onBias] = w.sums(own) as [V, V];
+        const share = (of: V): V => wide(w.make(mul, [of, w.constant(1 / count)], {}));
+        const rest = w.make(sub, [g!, share(onBias)], {});
+        const centred = w.make(sub, [rest, w.make(mul, [unit, share(onWeight)], {})], {});
+        const shard = w.make(mul, [centred, wide(w.make(mul, [weight!, root], {}))], {});
+        return [{ shard, cut }, { whole: onWeight }, { whole: onBias }];
+      },
+    }
+  );
+}
+
 /**
  * Images or volumes normalised by the mean and the biased variance of each channel, then times `weight` plus `bias`. Inputs x,
  * weight, bias; outputs y, mean and biased variance. The statistics are for running averages: no gradient passes them.
@@ -125,6 +184,7 @@ export const batchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
     return [asGiven(b, y, images!), mean, variance];
   },
   tfjs: (k, [x, weight, bias], { eps }) => batchNormOnHost(k, [x!, weight!, bias!], eps),
+  acrossProcesses: normalizedAcross,
   cost: ({ inputs }) => 2 * numel(inputs[0]!.shape),
 });
 
@@ -151,6 +211,7 @@ export const batchNormGrad: Op<BatchNorm> = defineOp<BatchNorm>({
     return [asGiven(b, xGrad!, images!), weightGrad!, total];
   },
   tfjs: (k, inputs, { eps }) => batchNormGradOnHost(k, inputs, eps),
+  acrossProcesses: gradientAcross,
   cost: ({ inputs }) => 2 * numel(inputs[0]!.shape),
 });
 

@@ -323,6 +323,15 @@ export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignore
   },
   batch: merging([0, 0], [0, 0]),
   onnx: TRAINING_ONLY,
+  acrossProcesses(cuts, attributes) {
+    const cut = cuts.find((c) => c !== undefined)!;
+    if (cut.dim !== 0) return undefined;
+    return {
+      inputs: [cut, cut],
+      write: (w, inputs) =>
+        w.makeAll(sparseCrossEntropy, inputs, attributes).map((shard) => ({ shard, cut })),
+    };
+  },
   tensorflow(b, [x, target], { ignoreIndex }, { inputs }) {
     const n = inputs[1]!.shape[0]!;
     const used = equalNode(b, [target!, scalar(b, ignoreIndex, "int64")], "int64", "NotEqual");
