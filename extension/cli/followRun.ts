@@ -1,4 +1,4 @@
-import { spawnRun, type RunHandle, type RunOutcome } from "../supervisor/runs/run.ts";
+import { spawnRun, type RunEvents, type RunHandle, type RunOutcome } from "../supervisor/runs/run.ts";
 import { dropRunDirectory } from "../supervisor/runs/newRun.ts";
 import type { EvaluationResult, RunRequest } from "../protocol/engine.ts";
 import { engineOptions } from "./command.ts";
@@ -9,27 +9,25 @@ import { forwardOutput } from "./output.ts";
 /**
  * Starts a run and displays it until it ends. The first Ctrl-C stops it after the current step and keeps the model; a second
  * one ends it at once.
+ * @param spawn Starts the run; by default in one process
  */
 export async function followRun(
   request: RunRequest,
   display: Display,
+  spawn = (events: RunEvents): RunHandle => spawnRun(request, events, engineOptions()),
 ): Promise<RunOutcome & { evaluation?: EvaluationResult }> {
   let evaluation: EvaluationResult | undefined;
-  const handle = spawnRun(
-    request,
-    {
-      record: (record) => display.record(record),
-      metrics: (rows) => display.rows(rows),
-      progress: (progress) => display.progress(progress),
-      log: (level, text) => display.log(level, text),
-      evaluated: (result) => {
-        evaluation = result;
-        display.evaluated(result);
-      },
-      output: forwardOutput,
+  const handle = spawn({
+    record: (record) => display.record(record),
+    metrics: (rows) => display.rows(rows),
+    progress: (progress) => display.progress(progress),
+    log: (level, text) => display.log(level, text),
+    evaluated: (result) => {
+      evaluation = result;
+      display.evaluated(result);
     },
-    engineOptions(),
-  );
+    output: forwardOutput,
+  });
   const release = endOnInterrupt(handle, display);
   try {
     const outcome = await handle.ended;

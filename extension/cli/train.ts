@@ -1,8 +1,11 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import type { Command } from "commander";
 import type { RunRequest } from "../protocol/engine.ts";
 import type { RunRecord } from "../protocol/run.ts";
 import { resumeRequest } from "../supervisor/runs/resume.ts";
-import { checkpointPath, lastCheckpoint } from "../supervisor/runs/runDirectory.ts";
+import { checkpointPath, lastCheckpoint, readRecord } from "../supervisor/runs/runDirectory.ts";
 import type { RunOutcome } from "../supervisor/runs/run.ts";
 import {
   action,
@@ -24,6 +27,7 @@ import { duration, shortPath } from "./render.ts";
 import { findRun, newDirectory } from "./findRun.ts";
 import { setOption, type SetOptions } from "./settings.ts";
 import { followRun } from "./followRun.ts";
+import { counted, workersOf, type Launch } from "./parallel/workers.ts";
 import { checkOption, checkTypes, type CheckOptions } from "./typeCheck.ts";
 
 interface TrainOptions extends CommonOptions, CheckOptions, SetOptions {
@@ -38,6 +42,9 @@ interface TrainOptions extends CommonOptions, CheckOptions, SetOptions {
   rollback?: true;
   forceUnlock?: true;
   outside?: true;
+  workers?: number;
+  maxRestarts: number;
+  openNetwork?: true;
 }
 
 export function register(program: Command): void {
@@ -57,6 +64,21 @@ export function register(program: Command): void {
       "--watch",
       "look for probable mistakes in data, layers and losses, as the experiment's watch does",
     )
+    .option(
+      "--workers <number>",
+      "processes that train one model together, each on its part of every batch",
+      positive,
+    )
+    .option(
+      "--max-restarts <number>",
+      "with --workers: how often all start again from the last saved state when one dies",
+      counted,
+      3,
+    )
+    .option(
+      "--open-network",
+      "let workers be reached from other machines: anyone who reaches them can run code here, without a password",
+    )
     .option("--explain", "print what the engine chose for this model (compiled graphs, threads, …) and why")
     .option("--no-progress", "print lines only, also on a terminal");
   setOption(command);
@@ -73,6 +95,7 @@ Examples:
   layerwise train --resume 20260131-142501-digits   go on after a stop or a crash, bit for bit
   layerwise train --resume .layerwise/runs/20260131-142501-digits --epochs 50
   layerwise train --resume 20260131-142501-digits --rollback   after a loss that was NaN: half the learning rate
+  layerwise train digits.nn.ts --workers 2         two processes, each on half of every batch
   layerwise train digits.nn.ts --json | jq 'select(.event == "epoch")'
 
 Ctrl-C ends the training after the current step and keeps the model; a second one ends it at once.
@@ -82,6 +105,9 @@ With --json every line is an object whose "event" is start, epoch, progress, log
 
 async function train(argument: string | undefined, options: TrainOptions): Promise<number> {
   const json = options.json === true;
+  const workers = await workersOf(options);
+  if (typeof workers === "number") return workers;
+  if (workers?.follows === true) return follow(workers, argument, options);
   const request =
     options.resume === undefined
       ? await newRun(argument, options)
@@ -91,9 +117,31 @@ async function train(argument: string | undefined, options: TrainOptions): Promi
   const display = createDisplay({ json, bar: options.progress && !json && isTerminal("stderr") });
   const endCheck = options.check ? checkTypes(request.file) : undefined;
   try {
-    return conclude(await followRun(request, display), request.directory, json);
+    return conclude(await followRun(request, display, workers?.spawn(request)), request.directory, json);
   } finally {
     endCheck?.();
+  }
+}
+
+/** Trains as a worker whose curves and weights the first worker writes: what this one writes is scratch. */
+async function follow(
+  { spawn }: Launch,
+  argument: string | undefined,
+  options: TrainOptions,
+): Promise<number> {
+  const scratch = await mkdtemp(path.join(tmpdir(), "layerwise-worker-"));
+  try {
+    const { resume, ...rest } = options;
+    const out = path.join(scratch, "run");
+    const record = resume === undefined ? undefined : await readRecord(await findRun(resume));
+    const file = record === undefined ? argument : `${record.file}#${record.exportName}`;
+    const request = await newRun(file, { ...rest, out, progress: false });
+    const quiet = createDisplay({ json: options.json === true, bar: false });
+    const { error } = await followRun(request, quiet, spawn(request));
+    if (error !== undefined) throw new CommandFailure([error]);
+    return 0;
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
   }
 }
 

@@ -11,6 +11,8 @@ import { modeOf, type Objective } from "../protocol/sweep.ts";
 import { captureConsole } from "./host/capturedConsole.ts";
 import { CheckpointPolicy } from "./resume/checkpointPolicy.ts";
 import { Checkpoints } from "./resume/checkpoints.ts";
+import { checkSources, endTogether, isLostWorker, joinTeam, LOST_WORKER } from "./parallel/join.ts";
+import type { Team } from "./parallel/team.ts";
 import { LoopControl, type StopReason } from "./training/control.ts";
 import { EventFile, hasEventFiles } from "./reporting/eventFile.ts";
 import { Outcomes, OUTCOMES_FILE } from "./evaluation/outcomes.ts";
@@ -38,7 +40,7 @@ import { listGenerators } from "../tensor/random/stream.ts";
 import type { Resumption } from "./resume/stateKeeper.ts";
 import type { SteeringControl } from "./training/steering.ts";
 import { Trainer } from "./training/trainer.ts";
-import { cutMetrics, loadTraining, recordToResume } from "./resume/trainingFile.ts";
+import { cutMetrics, loadTraining, recordToResume, shareTraining } from "./resume/trainingFile.ts";
 import { Generators, type TrainingState } from "./resume/trainingState.ts";
 import { savePoint, type TrainerState } from "./training/trainerState.ts";
 import { describeError } from "./host/userErrors.ts";
@@ -69,6 +71,7 @@ export class Run {
   readonly #reporter: Reporter;
   readonly #directory: RunDirectory;
   #executor: LoadedExecutor | undefined;
+  #team: Team | undefined;
   #checkpoints: Checkpoints | undefined;
   #trainer: Trainer | undefined;
   #explainer: Explainer | undefined;
@@ -147,6 +150,8 @@ export class Run {
     const state = this.#trainer?.state;
     const error = describeError(thrown);
     // Its weights are those of the last good step, and may be what many hours have made. Spoilt ones are no good.
+    const lost = this.#team !== undefined && isLostWorker(thrown);
+    if (lost) return this.fail({ code: LOST_WORKER, message: `Another worker has ended: ${error.message}` });
     if (!this.#ended && state !== undefined && state.step > 0 && error.code !== "non-finite")
       this.#checkpoints?.trySave("last", savePoint(state));
     if (error.code === "non-finite" && state !== undefined)
@@ -169,6 +174,12 @@ export class Run {
   /** Changes the training between two steps and reports the outcome at once: the run may be paused. */
   #steer(name: SteeringControl, args: unknown[]): Promise<unknown> {
     return this.control.atNextStep(() => {
+      if (this.#team !== undefined)
+        throw new EngineError({
+          code: "workers",
+          message: "A training by several workers can't be changed while it runs.",
+          hint: "Stop it, and resume it with other options.",
+        });
       if (this.#trainer === undefined)
         throw new EngineError({ code: "not-running", message: "The training has not begun." });
       const { limits } = this.#trainer;
@@ -196,7 +207,8 @@ export class Run {
     this.#executor.fallbacks?.listen((fallback) => this.#reporter.warnOnce(fallbackText(fallback)));
     if (request.explain === true)
       this.#explainer = new Explainer(this.#executor, (text) => this.#reporter.log("info", text));
-    const from = request.resume === true ? this.#savedState(bundle) : undefined;
+    if (request.worker !== undefined) this.#team = await joinTeam(request.worker, this.control);
+    const from = this.#startingState(bundle);
     const generators = listGenerators();
     const coders = listCoders();
     const module = await this.#evaluate(bundle);
@@ -204,7 +216,9 @@ export class Run {
     const { exportName, experiment: found } = findExperiment(module, request.exportName);
     // Of a resumed run, the record has those that it began with.
     const experiment = experimentOf(found, weights, this.#directory.record.hyperparameters);
-    const seed = from?.facts.seed ?? request.seed ?? weights?.seed ?? experiment.options.seed ?? randomSeed();
+    const seed = this.#agreedSeed(
+      from?.facts.seed ?? request.seed ?? weights?.seed ?? experiment.options.seed ?? randomSeed(),
+    );
     const prepared = await prepare(experiment, seed);
     generators.end();
     coders.end();
@@ -217,6 +231,22 @@ export class Run {
     const facts = this.#facts(seed, bundle);
     const { rollback = false } = request;
     return this.#train(prepared, { generators: new Generators(generators.made), facts, from, rollback });
+  }
+
+  /** Where the training begins; in a team, where the first worker's does. */
+  #startingState(bundle: Bundle): TrainingState | undefined {
+    const from = this.#request.resume === true ? this.#savedState(bundle) : undefined;
+    const team = this.#team;
+    if (team === undefined) return from;
+    checkSources(team, bundle);
+    const { epochs, hyperparameters } = this.#directory.record;
+    const record = JSON.parse(team.text(JSON.stringify({ epochs, hyperparameters }))) as Partial<RunRecord>;
+    if (team.rank > 0) this.#directory.update(record);
+    return shareTraining(this.#directory.path, from, team);
+  }
+
+  #agreedSeed(seed: number): number {
+    return this.#team === undefined ? seed : Number(this.#team.text(String(seed)));
   }
 
   #facts(seed: number, { code }: Bundle): Resumption["facts"] {
@@ -309,16 +339,22 @@ export class Run {
     const { options } = prepared.experiment;
     const limits = limitsOf(options, this.#directory.record.epochs, prepared);
     const policy = new CheckpointPolicy(options, limits.validation > 0);
-    const checkpoints = new Checkpoints(this.#directory, prepared.model, policy, {
-      onProblem: (text) => this.#reporter.warnOnce(text),
-      check: () => this.#trainer?.check(),
-      onSave: ({ kind, epoch, step, metrics, file: relative }, file) => {
-        // The newest weights are saved every few seconds.
-        if (kind !== "last") this.#directory.appendLog(savedText(relative, step, metrics, policy.monitor));
-        this.#reporter.recordChanged();
-        this.#trainer?.saved({ kind, file, epoch, step });
+    const checkpoints = new Checkpoints(
+      this.#directory,
+      prepared.model,
+      policy,
+      {
+        onProblem: (text) => this.#reporter.warnOnce(text),
+        check: () => this.#trainer?.check(),
+        onSave: ({ kind, epoch, step, metrics, file: relative }, file) => {
+          // The newest weights are saved every few seconds.
+          if (kind !== "last") this.#directory.appendLog(savedText(relative, step, metrics, policy.monitor));
+          this.#reporter.recordChanged();
+          this.#trainer?.saved({ kind, file, epoch, step });
+        },
       },
-    });
+      this.#team === undefined || this.#team.rank === 0,
+    );
     this.#checkpoints = checkpoints;
     this.#directory.appendLog(`${policy.describe()}\n`);
     const note = ({ completed: epoch, step, metrics }: TrainerState): void =>
@@ -340,6 +376,7 @@ export class Run {
     if (stopped === undefined || stopped === "experiment") checkpoints.saveFinal(savePoint(trainer.state));
     else checkpoints.save("last", savePoint(trainer.state));
     await trainer.tellOfCheckpoints();
+    if (this.#team !== undefined) await endTogether(this.#team);
     return stopped;
   }
 

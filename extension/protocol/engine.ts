@@ -20,6 +20,20 @@ export const Hello = v.object({
 });
 export type Hello = v.InferOutput<typeof Hello>;
 
+/** The place of a worker among those that train one model together. */
+export const WorkerPlace = v.object({
+  /** From 0. The first worker writes the run's directory. */
+  rank: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  size: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  /** "host:port" of each worker, by rank; undefined where the first one tells them. */
+  addresses: v.optional(v.array(v.string())),
+  /** "host:port" where the first worker tells the others their addresses. */
+  master: v.optional(v.string()),
+  /** Seconds that a worker waits for the others in a step; 0 where a launcher sees to it that all live. */
+  timeout: v.pipe(v.number(), v.minValue(0)),
+});
+export type WorkerPlace = v.InferOutput<typeof WorkerPlace>;
+
 /** What to train or evaluate, and where to write it. Paths are absolute. */
 export const RunRequest = v.object({
   kind: v.picklist(["train", "evaluate"]),
@@ -50,6 +64,8 @@ export const RunRequest = v.object({
   watch: v.optional(v.boolean()),
   /** Log the choices of the engine with their reasons. */
   explain: v.optional(v.boolean()),
+  /** Train as one of several workers. */
+  worker: v.optional(WorkerPlace),
   /** Continue when the host's channel closes. */
   outlive: v.boolean(),
   /** Wait for a debugger before any of the user's code runs. */

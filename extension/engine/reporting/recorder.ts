@@ -1,6 +1,7 @@
 import type { Progress } from "../../protocol/engine.ts";
 import type { Finding } from "../../protocol/findings.ts";
 import type { MetricRow } from "../../protocol/run.ts";
+import { now } from "../training/clock.ts";
 import type { LoopControl } from "../training/control.ts";
 import type { RunFindings } from "../findings/runFindings.ts";
 import { stepsPerEpoch, type Limits } from "../training/limits.ts";
@@ -54,6 +55,7 @@ export class Recorder {
   /** Steps of the whole run at its start; 0 if unknown. */
   readonly #total: number;
   readonly #started = performance.now();
+  readonly #began = now();
   /** Means of the epoch so far, and of the steps since the last row. */
   #epochMeans = new Means();
   readonly #stepMeans = new Means();
@@ -94,6 +96,12 @@ export class Recorder {
   get time(): number {
     const here = (performance.now() - this.#started) / 1000 - this.#control.pausedSeconds;
     return this.#state.seconds + here;
+  }
+
+  /** The same for decisions: in a team, by the first worker's clock. */
+  get agreedTime(): number {
+    if (this.#control.team === undefined) return this.time;
+    return this.#state.seconds + (now() - this.#began) / 1000;
   }
 
   /** The argument of {@link restore}; reads all unread values first. */

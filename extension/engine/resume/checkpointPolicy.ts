@@ -1,5 +1,6 @@
 import { secondsOf, type ExperimentOptions } from "../../nn/experiment/experiment.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
+import { now } from "../training/clock.ts";
 import { checkMonitor, isBetter, isValidation, monitored, type Mode } from "../training/monitor.ts";
 import { fastDevRun, type Limits } from "../training/limits.ts";
 import type { Kept } from "../training/trainerState.ts";
@@ -20,7 +21,7 @@ export class CheckpointPolicy {
   readonly #steps: number;
   /** Milliseconds between two decisions. */
   readonly #interval: number | undefined;
-  #looked = performance.now();
+  #looked = now();
 
   /** @throws TensorError when it watches a validation that there is none of, or has two intervals */
   constructor(options: ExperimentOptions, validated: boolean) {
@@ -72,10 +73,10 @@ export class CheckpointPolicy {
   }
 
   /** Whether to look now or, where {@link afterValidation}, as soon as there is one. */
-  dueAfterStep(step: number, now = performance.now()): boolean {
+  dueAfterStep(step: number, at = now()): boolean {
     if (this.#interval !== undefined && this.ranks) {
-      const due = now - this.#looked >= this.#interval;
-      if (due) this.#looked = now;
+      const due = at - this.#looked >= this.#interval;
+      if (due) this.#looked = at;
       return due;
     }
     return this.ranks && this.#steps > 0 && step % this.#steps === 0;

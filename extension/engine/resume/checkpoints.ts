@@ -5,6 +5,7 @@ import type { Module } from "../../nn/module/module.ts";
 import type { CheckpointPolicy } from "./checkpointPolicy.ts";
 import { describeFileError } from "../../files/fileError.ts";
 import type { RunDirectory } from "../reporting/runDirectory.ts";
+import { now } from "../training/clock.ts";
 import type { Kept, SavePoint } from "../training/trainerState.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { saveTensors } from "../files/tensorFiles.ts";
@@ -31,6 +32,7 @@ export class Checkpoints {
   readonly #directory: RunDirectory;
   readonly #model: Module;
   readonly #events: CheckpointEvents;
+  readonly #writes: boolean;
   /** Why the last save of weights failed: reported once, not for each file. */
   #problem: string | undefined;
   /** Likewise for the training's state. */
@@ -38,9 +40,17 @@ export class Checkpoints {
   /** Seconds of all saves so far. */
   seconds = 0;
   #lastSaved = -Infinity;
-  #stateSaved = performance.now();
+  #stateSaved = now();
 
-  constructor(directory: RunDirectory, model: Module, policy: CheckpointPolicy, events: CheckpointEvents) {
+  /** @param writes False in all but the first of the workers that train together: they decide alike, and write nothing */
+  constructor(
+    directory: RunDirectory,
+    model: Module,
+    policy: CheckpointPolicy,
+    events: CheckpointEvents,
+    writes = true,
+  ) {
+    this.#writes = writes;
     this.#directory = directory;
     this.#model = model;
     this.policy = policy;
@@ -61,6 +71,7 @@ export class Checkpoints {
     const { record } = this.#directory;
     const relative = relativePath(name);
     let file = path.join(this.#directory.path, relative);
+    if (!this.#writes) return file;
     let checkpoint: CheckpointRecord;
     try {
       file = this.#directory.file(relative);
@@ -106,27 +117,27 @@ export class Checkpoints {
   }
 
   /** The newest weights, after an epoch or, with `within`, in the middle of a long one. */
-  saveLast(at: () => SavePoint, within = false): void {
+  saveLast(point: () => SavePoint, within = false): void {
     if (!this.policy.newest) return;
-    const now = performance.now();
-    if (now - this.#lastSaved < (within ? LONG_EPOCH : LAST_INTERVAL)) return;
-    this.#lastSaved = now;
+    const at = now();
+    if (at - this.#lastSaved < (within ? LONG_EPOCH : LAST_INTERVAL)) return;
+    this.#lastSaved = at;
     this.#events.check?.();
-    this.trySave("last", at());
+    this.trySave("last", point());
   }
 
   /** Whether it is time to save the training's state: `between` two epochs, or in the middle of a long one. */
   stateDue(between: boolean): boolean {
-    return (
-      this.policy.newest && performance.now() - this.#stateSaved >= (between ? LAST_INTERVAL : LONG_EPOCH)
-    );
+    return this.policy.newest && now() - this.#stateSaved >= (between ? LAST_INTERVAL : LONG_EPOCH);
   }
 
   /** Saves all that resuming needs; a failure is reported and the training continues. */
   saveState(state: () => TrainingState): void {
     if (!this.policy.any) return;
-    const start = (this.#stateSaved = performance.now());
+    const start = performance.now();
+    this.#stateSaved = now();
     this.#events.check?.();
+    if (!this.#writes) return void state();
     const { path } = this.#directory;
     try {
       saveTraining(path, state());

@@ -124,6 +124,8 @@ export class Recovery {
     const again = found.step - this.#last.step <= LOOKED_AT;
     this.#last = { step: found.step, times: again ? this.#last.times + 1 : 0 };
     const { times } = this.#last;
+    // Only the first worker has saved states, and steps repeated by one worker would wait for the others.
+    if (this.#hooks.control.team !== undefined) throw await this.#explain(found, undefined);
     // A state on disk, else the training's start. A sound state may fail again: then the one before.
     const states = [
       ...this.#hooks.checkpoints.lastStates(),

@@ -71,8 +71,13 @@ export class StateKeeper {
     this.#asked = true;
   }
 
-  /** An occasion within an epoch: the state is saved when it is time, and when the run is stopped. */
-  afterBatch(): void {
+  /**
+   * An occasion within an epoch: the state is saved when it is time, and when the run is stopped.
+   * @param within Whether batches of the same step follow
+   */
+  afterBatch(within = false): void {
+    // Gradients that are being accumulated lie in all workers: the state is saved after their step.
+    if (within && this.#control.team !== undefined) return;
     const stopping = this.#control.stopping !== undefined;
     if (stopping || this.#asked || this.#checkpoints.stateDue(false)) this.#save(this.generators(), false);
   }

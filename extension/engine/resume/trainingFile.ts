@@ -7,6 +7,7 @@ import type { RunRequest } from "../../protocol/engine.ts";
 import { CHECKPOINTS_FOLDER, METRICS_FILE, MetricRow, RUN_FILE, RunRecord } from "../../protocol/run.ts";
 import { describeFileError } from "../../files/fileError.ts";
 import { loadFile, saveFile } from "../files/tensorFiles.ts";
+import type { Team } from "../parallel/team.ts";
 import type { TrainerState } from "../training/trainerState.ts";
 import { stateOf } from "./stateSchema.ts";
 import type { TrainingState } from "./trainingState.ts";
@@ -28,6 +29,22 @@ export function saveTraining(directory: string, state: TrainingState): void {
   saveFile(file(NEXT), state);
   if (fs.existsSync(file(NEWEST))) fs.renameSync(file(NEWEST), file(PREVIOUS));
   fs.renameSync(file(NEXT), file(NEWEST));
+}
+
+/** Gives a state to the other workers of a training, which keep it in directories of their own. */
+export function shareTraining(
+  directory: string,
+  state: TrainingState | undefined,
+  team: Team,
+): TrainingState | undefined {
+  const file = runPathSync(directory, CHECKPOINTS_FOLDER, NEWEST);
+  if (team.text(state === undefined ? "" : "saved") === "") return undefined;
+  // An older state may have taken the place of a damaged one.
+  if (state !== undefined) saveTraining(directory, state);
+  const bytes = team.file(team.rank === 0 ? fs.readFileSync(file) : new Uint8Array());
+  if (team.rank === 0) return state;
+  fs.writeFileSync(file, bytes);
+  return stateOf(file, loadFile(file));
 }
 
 /** The saved states of a training, the newest first; an Error for an unreadable one. */

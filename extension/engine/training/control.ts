@@ -1,3 +1,5 @@
+import type { Team } from "../parallel/team.ts";
+
 /** Milliseconds after which the loop handles its messages. */
 const YIELD_INTERVAL = 50;
 
@@ -17,6 +19,10 @@ export class LoopControl {
   #pausedBefore = 0;
   #pausedSince: number | undefined;
   #shownPaused = false;
+  /** The workers that train together: they stop and pause at the same step. */
+  team: Team | undefined;
+  /** A request to stop, until the team knows of it. */
+  #wanted: StopReason | undefined;
   /** Called when the run pauses and resumes. */
   onPause: ((paused: boolean) => void) | undefined;
 
@@ -32,8 +38,16 @@ export class LoopControl {
 
   /** Ends the run after the current step. The first reason counts. */
   stop(reason: StopReason): void {
-    this.#stop ??= reason;
+    if (this.team === undefined) this.#stop ??= reason;
+    else this.#wanted ??= reason;
     this.#wake?.();
+  }
+
+  /** Trains with others from now on. */
+  join(team: Team): void {
+    this.team = team;
+    this.#wanted = this.#stop;
+    this.#stop = undefined;
   }
 
   pause(): void {
@@ -74,12 +88,13 @@ export class LoopControl {
 
   /** True when the event loop should turn, where requests wait. */
   get due(): boolean {
+    if (this.team !== undefined) return this.team.due;
     return this.#holds || performance.now() - this.#yielded >= YIELD_INTERVAL;
   }
 
   /** Whether the run has to wait. */
   get #holds(): boolean {
-    return this.#paused && !this.#single && this.#stop === undefined;
+    return this.#paused && !this.#single && (this.#stop ?? this.#wanted) === undefined;
   }
 
   /**
@@ -88,10 +103,29 @@ export class LoopControl {
    */
   async yield(settle: () => void = () => {}): Promise<void> {
     await turn();
+    if (this.team !== undefined) return this.#yieldTogether(this.team, settle);
     if (this.#tasks.length > 0 || this.#holds) settle();
     this.#runTasks();
     if (this.#holds) await this.#wait();
     // Resumed during a single step: nothing waited since.
+    if (!this.#paused) this.#show(false);
+    this.#yielded = performance.now();
+  }
+
+  /** The first worker waits; the others wait for its next pulse. */
+  async #yieldTogether(team: Team, settle: () => void): Promise<void> {
+    for (;;) {
+      const { stopping, paused, asked } = team.pulse({
+        stopping: this.#wanted !== undefined,
+        paused: this.#holds,
+        asked: this.#tasks.length > 0,
+      });
+      if (stopping) this.#stop ??= this.#wanted ?? "request";
+      if (asked || paused) settle();
+      this.#runTasks();
+      if (stopping || !paused) break;
+      if (this.#holds) await this.#wait();
+    }
     if (!this.#paused) this.#show(false);
     this.#yielded = performance.now();
   }

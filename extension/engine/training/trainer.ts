@@ -220,8 +220,10 @@ export class Trainer {
         if (state.batch % limits.validationEvery === 0 && this.#validation.inEpoch)
           await this.#validateWithin();
       }
-      if (this.#hooks.control.due) await this.#yield();
-      this.#keeper.afterBatch();
+      // Between the batches of one step, a process of several has gradients of its own part alone.
+      const between = state.accumulated === 0 || this.#hooks.control.team === undefined;
+      if (between && this.#hooks.control.due) await this.#yield();
+      this.#keeper.afterBatch(state.accumulated > 0);
       const done = state.batch >= limits.train;
       if (!done && this.#ending.due) {
         if (this.#ending.atOnce) return false;
@@ -288,7 +290,8 @@ export class Trainer {
       this.#keeper.ask();
     }
     if (state.step >= limits.steps) this.#ending.end("its limit", `maxSteps = ${limits.steps}`);
-    if (this.#recorder.time >= limits.seconds) this.#ending.end("its limit", `maxTime = ${limits.seconds} s`);
+    if (this.#recorder.agreedTime >= limits.seconds)
+      this.#ending.end("its limit", `maxTime = ${limits.seconds} s`);
   }
 
   /** Validates, and closes the epoch; `whole`: all of its batches were done. */

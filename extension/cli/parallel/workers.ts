@@ -1,0 +1,74 @@
+// Trainings by several workers: on this machine, or as one of those that a launcher has started.
+import { InvalidArgumentError } from "commander";
+import type { RunRequest } from "../../protocol/engine.ts";
+import { launchedPlace } from "../../protocol/cluster.ts";
+import { outerAddresses } from "../../supervisor/parallel/addresses.ts";
+import { canIsolate, endWithParent, runIsolated } from "../../supervisor/parallel/isolation.ts";
+import { spawnWorkers } from "../../supervisor/parallel/workerGroup.ts";
+import { spawnRun, type RunEvents, type RunHandle } from "../../supervisor/runs/run.ts";
+import { engineOptions, integer, UsageError } from "../command.ts";
+
+interface WorkerOptions {
+  workers?: number;
+  maxRestarts: number;
+  openNetwork?: true;
+}
+
+/** Starts a run with its events. */
+type Spawn = (events: RunEvents) => RunHandle;
+
+/** Parses a whole number from 0, for an option. */
+export function counted(text: string): number {
+  const value = integer(text);
+  if (value < 0) throw new InvalidArgumentError("Must be at least 0.");
+  return value;
+}
+
+/** Seconds that workers of another launcher wait for each other: PyTorch's limit. */
+const TIMEOUT = 1800;
+
+/** How workers are started. */
+export interface Launch {
+  readonly spawn: (request: RunRequest) => Spawn;
+  /** Whether another process is the first worker, which writes the run's directory. */
+  readonly follows: boolean;
+}
+
+/**
+ * How a training by several workers is started; undefined for a training by one. The exit code of a command line that has
+ * done all, where workers have only a loopback.
+ * @throws UsageError where others could reach the workers, unless the user takes that risk
+ */
+export async function workersOf(options: WorkerOptions): Promise<Launch | number | undefined> {
+  const launched = launchedPlace(process.env);
+  const { workers = 1, maxRestarts, openNetwork } = options;
+  if (launched !== undefined && options.workers !== undefined)
+    throw new UsageError(
+      `${launched.launcher} has started this process as one of ${launched.size}: leave out --workers.`,
+    );
+  if (launched === undefined && workers === 1) return undefined;
+  endWithParent();
+  if (openNetwork !== true && outerAddresses().length > 0) {
+    if (launched === undefined && canIsolate()) return runIsolated();
+    throw new UsageError(
+      `TensorFlow's servers, by which workers exchange gradients, listen on all network interfaces (${outerAddresses().join(", ")}) without a password or encryption: anyone who reaches them can run code as you. If a firewall or a private network protects this machine, add --open-network.`,
+    );
+  }
+  const engine = engineOptions();
+  if (launched === undefined) {
+    const group = { workers, maxRestarts };
+    return { follows: false, spawn: (request) => (events) => spawnWorkers(request, events, engine, group) };
+  }
+  const { rank, size, addresses, master } = launched;
+  const worker = {
+    rank,
+    size,
+    timeout: TIMEOUT,
+    ...(addresses === undefined ? {} : { addresses: [...addresses] }),
+    ...(master === undefined ? {} : { master }),
+  };
+  return {
+    follows: rank > 0,
+    spawn: (request) => (events) => spawnRun({ ...request, worker }, events, engine),
+  };
+}
