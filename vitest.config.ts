@@ -86,6 +86,17 @@ export default defineConfig({
         extends: true,
         test: {
           ...shared,
+          name: "cluster",
+          include: ["test/cluster/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          maxWorkers: PROCESSES,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...shared,
           name: "attacks",
           include: ["test/attacks/**/*.test.ts"],
           testTimeout: 20_000,

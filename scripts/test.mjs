@@ -60,6 +60,7 @@ const TIERS = {
     return total;
   },
   attacks: () => vitest("attacks"),
+  cluster: () => vitest("cluster"),
   install: () => vitest("install", ["test/install/npmPackage.test.ts", "test/install/resumable.test.ts"]),
   release: () => vitest("install", ["test/install/api.test.ts", "test/install/vsix.test.ts"]),
   programs: () => program("scripts/programs.mjs", ...engines),

@@ -1,0 +1,73 @@
+// Trainings by several processes, as a user starts them: by the command line.
+import { spawn, type ChildProcess } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { nativeStatus } from "../../../extension/native/status.ts";
+import { canIsolate } from "../../../extension/supervisor/parallel/isolation.ts";
+import { outerAddresses } from "../../../extension/supervisor/parallel/addresses.ts";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const cli = path.join(root, "dist", "cli.js");
+const models = fileURLToPath(new URL("models.nn.ts", import.meta.url));
+
+/** Why trainings by several workers can't be tested here; undefined where they can. */
+export const unable: string | undefined =
+  nativeStatus().state !== "installed"
+    ? "the native engine is not installed"
+    : outerAddresses().length > 0 && !canIsolate()
+      ? "there is no network namespace with only a loopback (unshare -rn)"
+      : undefined;
+
+/** Weights by name. */
+export type Weights = readonly (readonly [name: string, values: readonly number[]])[];
+
+export interface Training {
+  readonly child: ChildProcess;
+  readonly folder: string;
+  readonly ended: Promise<{ code: number | null; text: string }>;
+}
+
+/** Starts `layerwise train`. */
+export function start(folder: string, model: string, ...options: string[]): Training {
+  fs.mkdirSync(path.join(folder, "weights"), { recursive: true });
+  const args = [
+    "train",
+    `${models}#${model}`,
+    "--out",
+    path.join(folder, "run"),
+    "--device",
+    "native",
+    "--no-check",
+  ];
+  const child = spawn(process.execPath, [cli, ...args, "--no-progress", ...options], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, WEIGHTS: path.join(folder, "weights"), NODE_OPTIONS: "" },
+  });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (bytes: Buffer) => (text += bytes.toString()));
+  const ended = new Promise<{ code: number | null; text: string }>((resolve) =>
+    child.once("close", (code) => resolve({ code, text })),
+  );
+  return { child, folder, ended };
+}
+
+/** The final weights of each process. */
+export function weightsOf({ folder }: Pick<Training, "folder">): Weights[] {
+  const weights = path.join(folder, "weights");
+  return fs
+    .readdirSync(weights)
+    .map((name) => JSON.parse(fs.readFileSync(path.join(weights, name), "utf8")) as Weights);
+}
+
+/** The largest difference between weights. */
+export function distance(a: Weights, b: Weights): number {
+  let largest = 0;
+  a.forEach(([name, values], i) => {
+    if (b[i]![0] !== name || b[i]![1].length !== values.length) largest = Infinity;
+    values.forEach((value, k) => (largest = Math.max(largest, Math.abs(value - b[i]![1][k]!))));
+  });
+  return largest;
+}
