@@ -13,7 +13,7 @@ for (const op of ["SUM", "AVG", "PRODUCT", "MIN", "MAX"] as const) {
 const flags = torch.tensor([rank === 0, rank === 1, false]);
 distributed.allReduce(flags, distributed.ReduceOp.MAX);
 const counts = torch.tensor([rank, 7]);
-distributed.broadcast(counts, 1);
+distributed.broadcast(counts, size - 1);
 const all = Array.from({ length: size }, () => torch.zeros(3));
 distributed.allGather(all, x);
 distributed.barrier();
