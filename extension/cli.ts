@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
+import * as attachCommand from "./cli/remote/attach.ts";
 import * as engineCommand from "./cli/engineCommand.ts";
 import * as evaluateCommand from "./cli/evaluate.ts";
 import { CliError, EXIT } from "./cli/exit.ts";
@@ -22,6 +23,7 @@ import * as trainCommand from "./cli/train.ts";
 /** The modules of cli/ with `register(program)`, in the order of --help. */
 const COMMANDS: readonly { register: (program: Command) => void }[] = [
   trainCommand,
+  attachCommand,
   sweepCommand,
   evaluateCommand,
   predictCommand,

@@ -4,6 +4,7 @@
  *
  *   extension.cjs                     the extension host's part; vscode stays external
  *   tsPlugin.cjs                      the TypeScript server's plugin
+ *   remoteAgent.cjs                   the program on machines that runs go to
  *   cli.js, mcp.js, runEngine.js, previewEngine.js, tensorFileEngine.js   Node programs, one file each; watchdogWorker.js and layoutThread.js are their threads
  *   webview/<view>.js, .css           one script for each folder of webview/ that has a main.ts
  *   webview/codicons/, wasm/, native/ files that are read from disk at run time
@@ -104,6 +105,16 @@ function bundles(release) {
       external: ["vscode"],
       banner: { js: 'const __importMetaUrl = require("node:url").pathToFileURL(__filename).href;' },
       define: { "import.meta.url": "__importMetaUrl" },
+    },
+    {
+      ...nodeOptions(release),
+      // It is sent to other machines and evaluated there, so it is one script.
+      entryPoints: { remoteAgent: "extension/supervisor/remote/main.ts" },
+      outdir: "dist",
+      outExtension: { ".js": ".cjs" },
+      format: "cjs",
+      minifyWhitespace: true,
+      sourcemap: false,
     },
     {
       ...nodeOptions(release),

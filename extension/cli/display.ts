@@ -78,10 +78,13 @@ class TextDisplay implements Display {
   }
 
   record(record: RunRecord): void {
-    const { executor } = record;
+    const { executor, on } = record;
     if (executor !== undefined && this.#record?.executor === undefined) {
       const why = executor.reason === undefined ? "" : ` (${executor.reason})`;
-      this.#print("stderr", plainLine(`Running on ${executor.version}${why}`));
+      this.#print(
+        "stderr",
+        plainLine(`Running on ${on === undefined ? "" : `${on.name}: `}${executor.version}${why}`),
+      );
     }
     this.#record = record;
   }

@@ -10,6 +10,7 @@ import { deviceOfEnvironment, nativeStatus, type NativeStatus } from "../native/
 import type { EngineCheck, InstallLine, InstallProgress } from "../protocol/native.ts";
 import { CliError, EXIT, interruptSignal } from "./exit.ts";
 import { isTerminal, newBar, print, printJson, writeStdout } from "./output.ts";
+import { engineThere } from "./remote/options.ts";
 
 export function register(program: Command): void {
   const engine = program
@@ -22,6 +23,7 @@ export function register(program: Command): void {
       "--gpu",
       "install the build for NVIDIA's GPUs beside it, with CUDA; --device gpu uses it (Linux x64)",
     )
+    .option("--on <machine>", "install it on another machine: ssh://[user@]host[:port], or a name")
     .option("--json", "print progress and result as JSON, one object a line")
     .option("--verbose", "after a failure, print what pip or the compiler said")
     .addHelpText(
@@ -32,8 +34,10 @@ export function register(program: Command): void {
   engine
     .command("status")
     .description("say which backend will run, and why")
+    .option("--on <machine>", "on another machine: ssh://[user@]host[:port], or a name")
     .option("--json", "print one JSON object")
-    .action(({ json }: { json?: true }) => {
+    .action(async ({ json, on }: { json?: true; on?: string }) => {
+      if (on !== undefined) return engineThere(on, "status");
       checkDevice();
       const { manifest: _, ...report } = nativeStatus();
       if (json) printJson(report);
@@ -56,9 +60,11 @@ interface InstallFlags {
   json?: true;
   verbose?: true;
   gpu?: true;
+  on?: string;
 }
 
-async function install({ json, verbose, gpu }: InstallFlags): Promise<void> {
+async function install({ json, verbose, gpu, on }: InstallFlags): Promise<void> {
+  if (on !== undefined) return engineThere(on, gpu ? "install --gpu" : "install");
   const signal = interruptSignal();
   const printLine = (line: InstallLine): void => printJson(line);
   const progress = json

@@ -6,19 +6,31 @@ import type { Display } from "./display.ts";
 import { interruptSignal } from "./exit.ts";
 import { forwardOutput } from "./output.ts";
 
+export interface FollowOptions {
+  /** Whether to leave a run on another machine to itself once it has begun. */
+  detach?: boolean;
+  /** Starts the run; by default in one process. */
+  spawn?: (events: RunEvents) => RunHandle;
+}
+
 /**
  * Starts a run and displays it until it ends. The first Ctrl-C stops it after the current step and keeps the model; a second
  * one ends it at once.
- * @param spawn Starts the run; by default in one process
  */
 export async function followRun(
   request: RunRequest,
   display: Display,
-  spawn = (events: RunEvents): RunHandle => spawnRun(request, events, engineOptions()),
+  {
+    detach = false,
+    spawn = (events: RunEvents): RunHandle => spawnRun(request, events, engineOptions()),
+  }: FollowOptions = {},
 ): Promise<RunOutcome & { evaluation?: EvaluationResult }> {
   let evaluation: EvaluationResult | undefined;
   const handle = spawn({
-    record: (record) => display.record(record),
+    record: (record) => {
+      display.record(record);
+      if (detach && record.state !== "starting") handle.detach();
+    },
     metrics: (rows) => display.rows(rows),
     progress: (progress) => display.progress(progress),
     log: (level, text) => display.log(level, text),
@@ -42,8 +54,10 @@ export async function followRun(
 /** Stops the run at the first interruption, and kills it when the second one ends this process. */
 function endOnInterrupt(handle: RunHandle, display: Display): () => void {
   const interrupted = interruptSignal();
+  const { on } = handle.request;
   const stop = (): void => {
-    display.log("warning", "Stopping after this step; the model is kept. Ctrl-C again ends it at once.");
+    const again = on === undefined ? "Ctrl-C again ends it at once." : "Ctrl-C again doesn't wait for it.";
+    display.log("warning", `Stopping after this step; the model is kept. ${again}`);
     void handle.stop();
   };
   const kill = (): void => handle.killNow();

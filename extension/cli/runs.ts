@@ -1,10 +1,10 @@
-import { runTitle } from "../protocol/run.ts";
+import { runTitle, type RunRecord } from "../protocol/run.ts";
 import type { Command } from "commander";
 import { openRun } from "../supervisor/runs/attach.ts";
 import { lifeText } from "../supervisor/runs/liveness.ts";
 import { listRuns, runsRoot, type StoredRun } from "../supervisor/runs/runDirectory.ts";
 import { plainLine } from "../protocol/text/plain.ts";
-import { action, commonOptions, examples } from "./command.ts";
+import { action, commonOptions, examples, UsageError } from "./command.ts";
 import { metricsText, shownMetrics } from "./display.ts";
 import { print, printJson, printStderr } from "./output.ts";
 import { shortPath, table } from "./render.ts";
@@ -51,7 +51,12 @@ async function stopRun(directory: string, json: boolean): Promise<number> {
   const attached = await openRun(directory);
   const { session } = attached;
   const { live } = session;
-  const silent = live ? undefined : lifeText(session.life);
+  const { life } = session;
+  if (life?.kind === "remote")
+    throw new UsageError(
+      `${session.id} is on ${life.name}, and nothing follows it from here. Stop it with layerwise attach ${session.id} and Ctrl-C.`,
+    );
+  const silent = live ? undefined : lifeText(life);
   try {
     if (live) await session.control?.stop();
   } catch (error) {
@@ -76,6 +81,9 @@ function ownerOf(life: StoredRun["life"]): object {
   return { owner: { host, pid, since, seen: life.kind === "elsewhere" } };
 }
 
+const stateText = ({ state, on }: RunRecord): string =>
+  on === undefined ? state : `${state} on ${plainLine(on.name)}`;
+
 /** The rows of the table of runs, with its header. */
 export function runRows(list: readonly StoredRun[]): string[][] {
   const header = ["run", "kind", "state", "model", "epochs", "metrics", "weights"];
@@ -84,7 +92,7 @@ export function runRows(list: readonly StoredRun[]): string[][] {
     ...list.map(({ record, life }) => [
       record.id,
       record.kind,
-      lifeText(life) ?? record.state,
+      lifeText(life) ?? stateText(record),
       runTitle(record),
       record.kind === "train" ? `${record.epoch}/${record.epochs}` : "",
       metricsText(shownMetrics(record.metrics, record)),

@@ -5,7 +5,8 @@ import type { Command } from "commander";
 import type { RunRequest } from "../protocol/engine.ts";
 import type { RunRecord } from "../protocol/run.ts";
 import { resumeRequest } from "../supervisor/runs/resume.ts";
-import { checkpointPath, lastCheckpoint, readRecord } from "../supervisor/runs/runDirectory.ts";
+import type { RunOn } from "../protocol/target.ts";
+import { checkpointPath, isLive, lastCheckpoint, readRecord } from "../supervisor/runs/runDirectory.ts";
 import type { RunOutcome } from "../supervisor/runs/run.ts";
 import {
   action,
@@ -26,11 +27,12 @@ import { isTerminal, printJson, printStderr } from "./output.ts";
 import { duration, shortPath } from "./render.ts";
 import { findRun, newDirectory } from "./findRun.ts";
 import { setOption, type SetOptions } from "./settings.ts";
+import { onOption, remoteOf, sendOptions, type RemoteOptions } from "./remote/options.ts";
 import { followRun } from "./followRun.ts";
 import { counted, workersOf, type Launch } from "./parallel/workers.ts";
 import { checkOption, checkTypes, type CheckOptions } from "./typeCheck.ts";
 
-interface TrainOptions extends CommonOptions, CheckOptions, SetOptions {
+interface TrainOptions extends CommonOptions, CheckOptions, SetOptions, RemoteOptions {
   epochs?: number;
   out?: string;
   checkpoint?: string;
@@ -81,6 +83,8 @@ export function register(program: Command): void {
     )
     .option("--explain", "print what the engine chose for this model (compiled graphs, threads, …) and why")
     .option("--no-progress", "print lines only, also on a terminal");
+  onOption(command);
+  sendOptions(command);
   setOption(command);
   commonOptions(command, ["seed", "device", "json"]);
   checkOption(command);
@@ -96,6 +100,7 @@ Examples:
   layerwise train --resume .layerwise/runs/20260131-142501-digits --epochs 50
   layerwise train --resume 20260131-142501-digits --rollback   after a loss that was NaN: half the learning rate
   layerwise train digits.nn.ts --workers 2         two processes, each on half of every batch
+  layerwise train digits.nn.ts --on ssh://me@gpu.example.org   on another machine; it may also be a name of ~/.ssh/config
   layerwise train digits.nn.ts --json | jq 'select(.event == "epoch")'
 
 Ctrl-C ends the training after the current step and keeps the model; a second one ends it at once.
@@ -105,19 +110,25 @@ With --json every line is an object whose "event" is start, epoch, progress, log
 
 async function train(argument: string | undefined, options: TrainOptions): Promise<number> {
   const json = options.json === true;
+  if (options.workers !== undefined && options.on !== undefined)
+    throw new UsageError("--workers trains on this machine: leave out --on.");
   const workers = await workersOf(options);
   if (typeof workers === "number") return workers;
   if (workers?.follows === true) return follow(workers, argument, options);
+  const on = await remoteOf(options);
   const request =
     options.resume === undefined
-      ? await newRun(argument, options)
-      : await resumedRun(argument, options.resume, options);
+      ? await newRun(argument, options, on)
+      : await resumedRun(argument, options.resume, options, on);
   if (options.explain === true) request.explain = true;
   if (options.watch === true) request.watch = true;
   const display = createDisplay({ json, bar: options.progress && !json && isTerminal("stderr") });
   const endCheck = options.check ? checkTypes(request.file) : undefined;
   try {
-    return conclude(await followRun(request, display, workers?.spawn(request)), request.directory, json);
+    const detach = options.detach === true;
+    const spawn = workers?.spawn(request);
+    const outcome = await followRun(request, display, { detach, ...(spawn === undefined ? {} : { spawn }) });
+    return conclude(outcome, request.directory, json);
   } finally {
     endCheck?.();
   }
@@ -135,9 +146,9 @@ async function follow(
     const out = path.join(scratch, "run");
     const record = resume === undefined ? undefined : await readRecord(await findRun(resume));
     const file = record === undefined ? argument : `${record.file}#${record.exportName}`;
-    const request = await newRun(file, { ...rest, out, progress: false });
+    const request = await newRun(file, { ...rest, out, progress: false }, undefined);
     const quiet = createDisplay({ json: options.json === true, bar: false });
-    const { error } = await followRun(request, quiet, spawn(request));
+    const { error } = await followRun(request, quiet, { spawn: spawn(request) });
     if (error !== undefined) throw new CommandFailure([error]);
     return 0;
   } finally {
@@ -145,7 +156,12 @@ async function follow(
   }
 }
 
-async function newRun(argument: string | undefined, options: TrainOptions): Promise<RunRequest> {
+async function newRun(
+  argument: string | undefined,
+  options: TrainOptions,
+  on: RunOn | undefined,
+): Promise<RunRequest> {
+  if (on === undefined && options.detach !== undefined) throw new UsageError("--detach needs --on.");
   if (options.rollback !== undefined) throw new UsageError("--rollback needs a run to --resume.");
   if (options.forceUnlock !== undefined) throw new UsageError("--force-unlock needs a run to --resume.");
   if (options.outside !== undefined) throw new UsageError("--outside needs a run to --resume.");
@@ -159,6 +175,7 @@ async function newRun(argument: string | undefined, options: TrainOptions): Prom
     directory: await newDirectory(file, options.out),
     device: options.device,
     outlive: false,
+    ...(on === undefined ? {} : { on }),
     ...(options.tensorboard === undefined ? {} : { tensorboard: true }),
     ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
@@ -172,6 +189,7 @@ async function resumedRun(
   argument: string | undefined,
   run: string,
   options: TrainOptions,
+  on: RunOn | undefined,
 ): Promise<RunRequest> {
   const excluded = (["seed", "out", "checkpoint", "set"] as const).find(
     (name) => options[name] !== undefined,
@@ -186,11 +204,12 @@ async function resumedRun(
     ...(rollback === undefined ? {} : { rollback }),
     ...(forceUnlock === undefined ? {} : { forceUnlock }),
     ...(outside === undefined ? {} : { outside }),
+    ...(on === undefined ? {} : { on }),
   });
 }
 
 /** Prints how a training ended and where its weights are; returns the exit code. */
-function conclude({ record, error }: RunOutcome, directory: string, json: boolean): number {
+export function conclude({ record, error }: RunOutcome, directory: string, json: boolean): number {
   if (record === undefined) throw new CommandFailure(error === undefined ? [] : [error]);
   const last = lastCheckpoint(record);
   const checkpoint = last === undefined ? undefined : checkpointPath(directory, last);
@@ -199,13 +218,18 @@ function conclude({ record, error }: RunOutcome, directory: string, json: boolea
     printJson({ event: "end", state, epoch, step, metrics, best, directory, checkpoint, error });
   } else {
     if (error !== undefined) printErrors([error], false);
+    else if (isLive(record)) printStderr(leftLine(record));
     else printStderr(outcomeLine(record));
     if (checkpoint !== undefined) printStderr(`Saved ${shortPath(checkpoint)}`);
   }
   if (error !== undefined) return EXIT.failure;
-  if (record.state === "finished") return 0;
+  if (record.state === "finished" || isLive(record)) return 0;
   return record.state === "stopped" ? EXIT.interrupted : EXIT.failure;
 }
+
+/** Of a run that continues on another machine. */
+const leftLine = ({ id, on }: RunRecord): string =>
+  `Running on ${on?.name ?? "another machine"}. Follow it with layerwise attach ${id}`;
 
 function outcomeLine({ state, epoch, epochs, createdAt, endedAt, executor }: RunRecord): string {
   const seconds = (Date.parse(endedAt ?? createdAt) - Date.parse(createdAt)) / 1000;

@@ -44,7 +44,8 @@ import { cutMetrics, loadTraining, recordToResume, shareTraining } from "./resum
 import { Generators, type TrainingState } from "./resume/trainingState.ts";
 import { savePoint, type TrainerState } from "./training/trainerState.ts";
 import { describeError } from "./host/userErrors.ts";
-import { bundleUserModule, evaluateUserModule, type Bundle, type UserModule } from "./host/userModule.ts";
+import { evaluateUserModule, type Bundle, type UserModule } from "./host/userModule.ts";
+import { bundleOf } from "./remote/bundle.ts";
 import { executorOf } from "./warmUp.ts";
 import { experimentOf, randomSeed, readWeights } from "./resume/startingWeights.ts";
 
@@ -194,7 +195,7 @@ export class Run {
   async #work(): Promise<StopReason | undefined> {
     const request = this.#request;
     // Mistakes of the file and a missing checkpoint are told before anything is loaded that takes time.
-    const bundle = await bundleUserModule(request.file, { library });
+    const bundle = await bundleOf(request);
     if (request.kind === "train")
       this.#directory.keepSource(request.file, fs.readFileSync(request.file, "utf8"), bundle.imported);
     const weights = request.checkpoint === undefined ? undefined : readWeights(request.checkpoint);

@@ -36,12 +36,15 @@ export function writeAtomic(path: string, chunks: Iterable<Uint8Array>): void {
 }
 
 /** Like {@link writeAtomic}, for code that must not block. */
-export async function writeAtomicAsync(path: string, chunks: Iterable<Uint8Array>): Promise<void> {
+export async function writeAtomicAsync(
+  path: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const temporary = temporaryFor(path);
   try {
     const file = await open(temporary, "wx");
     try {
-      for (const chunk of chunks) await file.writeFile(chunk);
+      for await (const chunk of chunks) await file.writeFile(chunk);
       await file.sync();
     } finally {
       await file.close();

@@ -42,26 +42,33 @@ interface CommandOutput {
   lines: Readonly<Record<string, v.GenericSchema>>;
 }
 
+/** What a training prints, also one on another machine that is followed again. */
+const TRAIN_LINES = {
+  TrainStart: Start,
+  TrainEpoch: Epoch,
+  TrainProgress: ProgressLine,
+  TrainLog: Log,
+  TrainError: ErrorLine,
+  TrainEnd: event("end", {
+    state: RunState,
+    epoch: v.number(),
+    step: v.number(),
+    metrics: Metrics,
+    best: RunRecord.entries.best,
+    directory: v.string(),
+    checkpoint: v.optional(v.string()),
+    error: v.optional(UserError),
+  }),
+};
+
 export const CLI_JSON = {
   train: {
     what: "Events while it trains: `start` first, then `epoch`, `progress` and `log`; `end` last, after `error` if it failed to start.",
-    lines: {
-      TrainStart: Start,
-      TrainEpoch: Epoch,
-      TrainProgress: ProgressLine,
-      TrainLog: Log,
-      TrainError: ErrorLine,
-      TrainEnd: event("end", {
-        state: RunState,
-        epoch: v.number(),
-        step: v.number(),
-        metrics: Metrics,
-        best: RunRecord.entries.best,
-        directory: v.string(),
-        checkpoint: v.optional(v.string()),
-        error: v.optional(UserError),
-      }),
-    },
+    lines: TRAIN_LINES,
+  },
+  attach: {
+    what: "The events of `train` from where the run is followed again.",
+    lines: TRAIN_LINES,
   },
   evaluate: {
     what: "Events: `start`, `progress`, `log`, then `evaluated` with the metrics and the confusion matrix, and `end`.",

@@ -7,6 +7,7 @@ import { UserError } from "./errors.ts";
 import type { Profile, ProfileRequest } from "./profile.ts";
 import { MetricRow, Metrics, MetricValue, RunRecord } from "./run.ts";
 import { Settings, TrialOf, type DescribeRequest, type ExperimentDescription } from "./sweep.ts";
+import { RunOn } from "./target.ts";
 
 /** Raised when a message changes incompatibly: a host refuses an engine of another protocol. */
 export const PROTOCOL_VERSION = 1;
@@ -70,6 +71,10 @@ export const RunRequest = v.object({
   outlive: v.boolean(),
   /** Wait for a debugger before any of the user's code runs. */
   inspect: v.optional(v.boolean()),
+  /** Run on another machine: this process follows it and keeps the run's directory here. */
+  on: v.optional(RunOn),
+  /** A file with the bundled program, made on another machine, in place of `file`. */
+  bundle: v.optional(v.string()),
 });
 export type RunRequest = v.InferOutput<typeof RunRequest>;
 

@@ -60,3 +60,15 @@ export class EngineError extends Error {
     this.cause = error;
   }
 }
+
+/** Converts what this process or a child threw to the error that views render. */
+export function toUserError(thrown: unknown): UserError {
+  if (thrown instanceof EngineError) return thrown.cause;
+  if (v.is(UserError, thrown)) return v.parse(UserError, thrown);
+  if (thrown instanceof Error) {
+    // An EngineError from a child arrives as a plain Error with a cause.
+    if (v.is(UserError, thrown.cause)) return v.parse(UserError, thrown.cause);
+    return { code: "internal", message: thrown.message };
+  }
+  return { code: "internal", message: String(thrown) };
+}

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { UserError } from "./errors.ts";
 import { FolderName, NAME } from "./names.ts";
 import { Objective, Settings, TrialOf } from "./sweep.ts";
+import { RunPlace } from "./target.ts";
 
 /**
  * The run directory, `.layerwise/runs/<id>/`, beside the workspace's models:
@@ -128,6 +129,8 @@ export const RunRecord = v.object({
   trial: v.optional(TrialOf),
   /** What a sweep of the experiment optimizes. */
   objective: v.optional(Objective),
+  /** The machine that the run is on, if it is not this one. Checkpoints that are still there are not listed. */
+  on: v.optional(RunPlace),
   /** Latest value of every metric ("loss", "val_loss", "accuracy", …). */
   metrics: Metrics,
   best: v.optional(v.object({ metric: v.string(), value: v.number(), epoch: v.number() })),

@@ -102,8 +102,13 @@ const RULES: Record<string, readonly Rule[]> = {
     {
       what: "a stream of the process",
       finds: processStream,
-      // The last two pass on a running program's own output, and write to the process that reads it.
-      allowed: [OUTPUT, "extension/supervisor/engines/process.ts", "extension/engine/files/hubDownload.ts"],
+      // They pass on a running program's own output, write to the process that reads it, and are one side of a line.
+      allowed: [
+        OUTPUT,
+        "extension/supervisor/engines/process.ts",
+        "extension/engine/files/hubDownload.ts",
+        "extension/supervisor/remote/agent.ts",
+      ],
     },
     {
       what: "the console",

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import * as vscode from "vscode";
 import { RunLabels, type MetricRow } from "../../protocol/run.ts";
 import type { ListedRun, RunTableMethods } from "../../protocol/views.ts";
+import { isUnseen } from "../../supervisor/runs/liveness.ts";
 import { readRows } from "../../supervisor/runs/metrics.ts";
 import { isLive, listRuns } from "../../supervisor/runs/runDirectory.ts";
 import { readLabels, writeLabels } from "../../supervisor/runs/runLabels.ts";
@@ -40,7 +41,7 @@ export function runTable(current: () => { directory: string; file: string }): Ru
           .map(async ({ directory, record, life }): Promise<ListedRun> => ({
             run: record,
             labels: await readLabels(directory),
-            live: isLive(record) && life?.kind !== "silent",
+            live: isLive(record) && !isUnseen(life),
           })),
       );
     },

@@ -1,5 +1,6 @@
 import { runTitle } from "../../protocol/run.ts";
 import * as vscode from "vscode";
+import { isUnseen } from "../../supervisor/runs/liveness.ts";
 import { isResumable } from "../../supervisor/runs/resume.ts";
 import { isLive, lastCheckpoint, listRuns, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
 import { CONTEXT_KEYS } from "../ids.ts";
@@ -36,7 +37,7 @@ export async function recoverRuns(
     // The newest; all of them are in the tree.
     for (const run of [...dead, ...orphaned].slice(0, 3)) void tellEnded(run, messages, commands);
     for (const { directory, record, life } of stored) {
-      if (!isLive(record) || life?.kind === "silent") continue;
+      if (!isLive(record) || isUnseen(life)) continue;
       const session = await runs.open(directory);
       // A run that a command line or another window has in its hands is none of the user's surprises.
       if (session.live && record.outlive) void tellAlive(session.directory, runTitle(record), commands);

@@ -38,6 +38,7 @@ import { LOST_RUN, own } from "../reporting/ownership.ts";
 import { predict } from "../evaluation/predict.ts";
 import { profile } from "../profiler/profile.ts";
 import { DescribeRequest } from "../../protocol/sweep.ts";
+import { RemoteRun } from "../remote/remoteRun.ts";
 import { Run } from "../run.ts";
 import { describe } from "../sweeps/describe.ts";
 import { ProcessState } from "../sweeps/processState.ts";
@@ -53,7 +54,7 @@ const LOST_GRACE = 60_000;
 const watchdog = new Watchdog();
 watchdog.followParent(ORPHAN_GRACE);
 const token = takeToken();
-let run: Run | undefined;
+let run: Run | RemoteRun | undefined;
 let starting = false;
 /** The lock of the run under way, and whether that may outlive its parent. */
 let held: HeldLock | undefined;
@@ -75,7 +76,7 @@ function opened(): ModelSession {
   return session;
 }
 
-function running(): Run {
+function running(): Run | RemoteRun {
   if (run === undefined) throw new EngineError({ code: "not-running", message: "No run has been started." });
   return run;
 }
@@ -117,7 +118,12 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods & DataSessionMeth
     }
     if (lost) return refuse(new EngineError(LOST_RUN));
     try {
-      run = new Run(request, { send: parent.send, watchdog, lock, onEnd });
+      if (request.on === undefined) run = new Run(request, { send: parent.send, watchdog, lock, onEnd });
+      else {
+        const remote = new RemoteRun(request, { send: parent.send, lock, onEnd });
+        run = remote;
+        await remote.open();
+      }
     } catch (error) {
       lock.release();
       return refuse(error);

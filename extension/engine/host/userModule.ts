@@ -25,6 +25,8 @@ export interface LoadOptions {
   imports?: Version | undefined;
   /** The library of this process: what `import … from "layerwise"` gives. */
   library: Readonly<Record<string, unknown>>;
+  /** The path that the file has where it will run, if that is another machine. */
+  place?: string | undefined;
 }
 
 /** A user's `.nn.ts` file, evaluated. */
@@ -71,7 +73,7 @@ export async function loadUserModule(file: string, options: LoadOptions): Promis
  */
 export async function bundleUserModule(
   file: string,
-  { text, imports, library }: LoadOptions,
+  { text, imports, library, place }: LoadOptions,
 ): Promise<Bundle> {
   const folder = path.dirname(file);
   let result: esbuild.BuildResult<{ write: false; metafile: true }>;
@@ -97,11 +99,10 @@ export async function bundleUserModule(
       sourcesContent: true,
       logLevel: "silent",
       logLimit: MAX_ERRORS,
-      define: {
-        "import.meta.url": JSON.stringify(pathToFileURL(file).href),
-        "import.meta.filename": codeString(file),
-        "import.meta.dirname": JSON.stringify(folder),
-      },
+      define:
+        place === undefined
+          ? ownPlace(pathToFileURL(file).href, file, folder)
+          : ownPlace(encodeURI(`file://${place}`), place, path.posix.dirname(place)),
       plugins: [
         provided(library),
         entry(file, text),
@@ -126,6 +127,13 @@ export async function bundleUserModule(
     .filter((one) => one !== file);
   return { file, code: output(".js"), imported, commonJs, map };
 }
+
+/** What code asks for its own place. */
+const ownPlace = (url: string, file: string, folder: string): Record<string, string> => ({
+  "import.meta.url": JSON.stringify(url),
+  "import.meta.filename": codeString(file),
+  "import.meta.dirname": JSON.stringify(folder),
+});
 
 /** Modules that this process provides: the library, and Node's own. They leave no import statement in the bundle. */
 function provided(library: Readonly<Record<string, unknown>>): esbuild.Plugin {

@@ -23,6 +23,7 @@ import { isTemporary } from "../../protocol/temporaryFiles.ts";
 import type { EventFile } from "./eventFile.ts";
 import { keepImports } from "../host/versions.ts";
 import { AppendFile } from "../../files/append.ts";
+import { writeAtomicAsync } from "../../files/writeAtomic.ts";
 import { describeFileError } from "../../files/fileError.ts";
 
 /** Milliseconds between two writes of a record whose state has not changed. */
@@ -175,8 +176,22 @@ export class RunDirectory {
     this.#findings.push(`${JSON.stringify(finding)}\n`);
   }
 
-  appendLog(text: string): void {
+  appendLog(text: string | Uint8Array): void {
     this.#log.push(text);
+  }
+
+  /** Empties a file that grows: what the run's machine has in it is different. */
+  clear(name: "metrics" | "layers" | "findings" | "log"): void {
+    const file = { metrics: this.#metrics, layers: this.#layers, findings: this.#findings, log: this.#log }[
+      name
+    ];
+    file.close();
+    writeRunFileSync(this.path, path.basename(file.path), "");
+  }
+
+  /** Writes a file of weights as it comes from the run's machine. */
+  async receive(relative: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    await writeAtomicAsync(this.file(relative), chunks);
   }
 
   /** Writes pending data to disk; the record at most once a second. */

@@ -5,7 +5,7 @@ import { RUN_FILE } from "../../protocol/run.ts";
 import { isRunning } from "../../processes/signals.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { MetricsReader } from "./metrics.ts";
-import { processOf } from "./liveness.ts";
+import { isUnseen, processOf } from "./liveness.ts";
 import { isLive, readRecord, readRun, type StoredRun } from "./runDirectory.ts";
 import { RunSession } from "./session.ts";
 import { demandTrust } from "../trust.ts";
@@ -13,7 +13,7 @@ import { demandTrust } from "../trust.ts";
 export interface AttachOptions {
   /** Milliseconds between two polls of the run directory. Default 500. */
   interval?: number;
-  /** Milliseconds a run has to end after `stop` before it is killed. Default 10,000. */
+  /** Milliseconds a run has to end after `stop` before it is killed. Default 10,000; of one elsewhere ten minutes. */
   stopTimeout?: number;
 }
 
@@ -36,13 +36,15 @@ export async function openRun(directory: string, options: AttachOptions = {}): P
   const reader = new MetricsReader(directory);
   await readAll(reader, session);
   if (!session.live) return { session, done: Promise.resolve(), detach: () => undefined };
-  session.control = signals(session, options.stopTimeout ?? 10_000);
+  // The weights of a run on another machine have to come here.
+  const patience = run.record.on === undefined ? 10_000 : 600_000;
+  session.control = signals(session, options.stopTimeout ?? patience);
   return follow(session, reader, options.interval ?? 500);
 }
 
 /** Whether to follow a run. */
 function goesOn({ record, life }: StoredRun): boolean {
-  return isLive(record) && life?.kind !== "silent";
+  return isLive(record) && !isUnseen(life);
 }
 
 /**

@@ -15,6 +15,8 @@ export type Life =
   | { readonly kind: "elsewhere"; readonly lock: RunLock }
   /** It ran on another machine or in a container, and may do so still. */
   | { readonly kind: "silent"; readonly lock: RunLock; readonly since: number }
+  /** It is on the machine of that name, and no process here follows it. */
+  | { readonly kind: "remote"; readonly name: string }
   /** It has ended; `since` is its last sign of life, or when the run began: ISO 8601. */
   | { readonly kind: "killed"; readonly since: string; readonly error: UserError };
 
@@ -26,8 +28,18 @@ const ENDED = "The run's process ended without a last word: it, the window or th
 /** Finds out how the owner of a run is. The record says that the run isn't over. */
 export async function lifeOf(
   directory: string,
-  { createdAt, pid }: Pick<RunRecord, "createdAt" | "pid">,
+  record: Pick<RunRecord, "createdAt" | "pid" | "on">,
   now = Date.now(),
+): Promise<Life> {
+  const life = await lifeHere(directory, record, now);
+  // Only what follows the run has ended.
+  return life.kind === "killed" && record.on !== undefined ? { kind: "remote", name: record.on.name } : life;
+}
+
+async function lifeHere(
+  directory: string,
+  { createdAt, pid }: Pick<RunRecord, "createdAt" | "pid">,
+  now: number,
 ): Promise<Life> {
   const found = await readLock(directory);
   if (found === undefined) {
@@ -66,14 +78,21 @@ export function obstacle(life: Life): string | undefined {
         `may be running elsewhere: ${describeOwner(life.lock)}. ` +
         `There was no sign of life since ${timeOf(life.since) ?? "an unknown time"}.`
       );
+    case "remote":
     case "killed":
       return undefined;
   }
 }
 
+/** Whether nothing here tells that a run continues: there is no sign of life, or no process follows it on its machine. */
+export function isUnseen(life: Life | undefined): boolean {
+  return life?.kind === "silent" || life?.kind === "remote";
+}
+
 /** For lists: the place of a run whose process is invisible from here. */
 export function lifeText(life: Life | undefined): string | undefined {
   if (life?.kind === "elsewhere") return `running elsewhere (host ${life.lock.host})`;
+  if (life?.kind === "remote") return `on ${life.name}, not followed`;
   if (life?.kind === "silent") return `no sign of life since ${timeOf(life.since) ?? "an unknown time"}`;
   return undefined;
 }

@@ -25,7 +25,7 @@ interface Entry extends QueuedRun {
   settle(outcome: RunOutcome): void;
 }
 
-/** Runs take turns, since one fills the machine's cores. An ended run never restarts. */
+/** Runs take turns, since one fills the machine's cores; those on other machines don't. An ended run never restarts. */
 export class RunQueue {
   readonly #spawn: (request: RunRequest, events: RunEvents) => RunHandle;
   readonly #onChange: () => void;
@@ -59,7 +59,9 @@ export class RunQueue {
     if (run.state !== "waiting") return [];
     const waiting = this.#entries.filter(({ state }) => state === "waiting");
     const last = waiting[waiting.findIndex((entry) => entry === run) - 1];
-    return last === undefined ? this.#entries.filter(({ state }) => state === "running") : [last];
+    return last === undefined
+      ? this.#entries.filter((entry) => entry.state === "running" && !isElsewhere(entry))
+      : [last];
   }
 
   enqueue(request: RunRequest, events: RunEvents): QueuedRun {
@@ -93,17 +95,17 @@ export class RunQueue {
     for (const entry of entries) if (entry.state === "waiting") this.#leave(entry, cancelled());
     await Promise.all(
       entries.map(async ({ request, handle }) => {
-        if (request.outlive) handle?.detach();
+        if (request.outlive || request.on !== undefined) handle?.detach();
         else await handle?.stop();
       }),
     );
   }
 
   #advance(): void {
-    let free = this.#limit - this.#entries.filter((entry) => entry.state === "running").length;
+    let free =
+      this.#limit - this.#entries.filter((entry) => entry.state === "running" && !isElsewhere(entry)).length;
     for (const entry of this.#entries.filter(({ state }) => state === "waiting")) {
-      if (free <= 0) return;
-      free--;
+      if (!isElsewhere(entry) && free-- <= 0) continue;
       entry.state = "running";
       entry.handle = this.#spawn(entry.request, entry.events);
       this.#onChange();
@@ -121,6 +123,9 @@ export class RunQueue {
     this.#advance();
   }
 }
+
+/** Whether a run takes no core of this machine. */
+const isElsewhere = ({ request }: QueuedRun): boolean => request.on !== undefined;
 
 function handleOf({ handle, request }: Entry): RunHandle {
   if (handle !== undefined) return handle;

@@ -1,6 +1,7 @@
 import type { Device } from "../../protocol/device.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
 import type { MetricRow, RunRecord } from "../../protocol/run.ts";
+import type { RunOn } from "../../protocol/target.ts";
 import { readLock } from "../../processes/lockFile.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { readSampled } from "./metrics.ts";
@@ -24,6 +25,8 @@ export interface ResumeOptions extends SourceOptions {
   tensorboard?: boolean;
   /** Keep the process for another run. */
   reuse?: boolean;
+  /** Of a run on another machine: which that is, or that it is only to be followed. */
+  on?: RunOn;
   /** With smaller learning rates, and rolling back again when values are not finite. */
   rollback?: boolean;
   /** Also from an owner on another machine or in a container, whether that gives signs of life or not. */
@@ -44,7 +47,8 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
   await demandFree(directory, record, forceUnlock);
   const { exportName, seed, settings } = record;
   const file = await sourceOfRun(directory, record, options);
-  const { device = deviceOf(record), epochs, outlive = false, tensorboard, rollback, reuse } = options;
+  const { device = deviceOf(record), epochs, outlive = false, tensorboard, rollback, reuse, on } = options;
+  if (on !== undefined && record.on === undefined) refuse("remote", "was not on another machine.");
   return {
     kind: "train",
     file,
@@ -58,6 +62,7 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
     ...(tensorboard === undefined ? {} : { tensorboard }),
     ...(rollback === undefined ? {} : { rollback }),
     ...(reuse === undefined ? {} : { reuse }),
+    ...(record.on === undefined ? {} : { on: on ?? {} }),
     ...(seed === undefined ? {} : { seed }),
     // Where nothing was saved yet, it begins again, with the weights that it began with.
     ...(typeof settings["checkpoint"] === "string" ? { checkpoint: settings["checkpoint"] } : {}),

@@ -79,6 +79,9 @@ export function spawnRun(
   return new SupervisedRun(request, events, options, spare);
 }
 
+/** Milliseconds that a run on another machine has to end after `stop`. */
+const REMOTE_STOP = 600_000;
+
 class SupervisedRun implements RunHandle {
   readonly id: string;
   readonly request: RunRequest;
@@ -117,7 +120,7 @@ class SupervisedRun implements RunHandle {
       const timer = setTimeout(() => {
         this.#ending = "force";
         void this.#engine?.kill();
-      }, this.#options.stopTimeout ?? 10_000);
+      }, this.#stopTimeout);
       void this.ended.then(() => clearTimeout(timer));
     }
     return this.ended;
@@ -137,6 +140,11 @@ class SupervisedRun implements RunHandle {
     const child = this.#engine?.child;
     if (child?.connected === true) child.disconnect();
     child?.unref();
+  }
+
+  /** A run on another machine is ended there, and its weights have to come here. */
+  get #stopTimeout(): number {
+    return this.request.on === undefined ? (this.#options.stopTimeout ?? 10_000) : REMOTE_STOP;
   }
 
   #running(): Remote<RunEngineMethods> {
@@ -213,6 +221,7 @@ class SupervisedRun implements RunHandle {
     // Another process owns the run, and its own window reports it.
     if (refusal !== undefined && heard === undefined && this.#ending === undefined)
       return this.#refused(refusal, stored, exit);
+    if (stored?.on !== undefined && isLive(stored)) return this.#left(stored, exit);
     if (stored === undefined) {
       const record = heard === undefined ? undefined : killedRecord(heard, error);
       if (record !== undefined) this.#setRecord(record);
@@ -229,6 +238,18 @@ class SupervisedRun implements RunHandle {
     return { record, error: unheard ? error : record.error, exit };
   }
 
+  /** A run on another machine continues without the process that followed it. */
+  #left(record: RunRecord, exit: ExitInfo): RunOutcome {
+    this.#setRecord(record);
+    const left = exit.code === 0 || this.#ending !== undefined;
+    const error = {
+      code: "detached",
+      message: `The process that followed the run has ended (${describeExit(exit)}); the run continues on ${record.on!.name}.`,
+      hint: `layerwise attach ${this.id}`,
+    };
+    return { record, error: left ? undefined : error, exit };
+  }
+
   /** A run that never began leaves the record on disk unchanged. A record in the way of a new run is another run's. */
   #refused(error: UserError, stored: RunRecord | undefined, exit: ExitInfo): RunOutcome {
     const own = this.request.resume === true && stored !== undefined && !isLive(stored);
@@ -240,7 +261,7 @@ class SupervisedRun implements RunHandle {
   #causeOfDeath(exit: ExitInfo): UserError {
     if (this.#ending === "kill") return { code: "killed", message: "The run was ended at once, on request." };
     if (this.#ending === "force") {
-      const seconds = (this.#options.stopTimeout ?? 10_000) / 1000;
+      const seconds = this.#stopTimeout / 1000;
       const message = `The run was ended by force: its current step did not end within ${seconds} s of the stop.`;
       return { code: "killed", message };
     }

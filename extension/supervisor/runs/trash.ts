@@ -7,7 +7,7 @@ import { rootOfRun, runPath } from "../../files/runFiles.ts";
 import { readLock } from "../../processes/lockFile.ts";
 import { RUNS_FOLDER, type CheckpointRecord, type RunRecord } from "../../protocol/run.ts";
 import { EngineError } from "../../protocol/errors.ts";
-import { lifeOf } from "./liveness.ts";
+import { isUnseen, lifeOf } from "./liveness.ts";
 import { checkpointPath, isLive, readRecord, writeRecord } from "./runDirectory.ts";
 import { demandTrust } from "../trust.ts";
 
@@ -67,9 +67,9 @@ export async function deleteRun(directory: string): Promise<Deleted> {
 /** @throws EngineError "busy" for a run that a process works at, here or elsewhere */
 async function demandOwnerless(directory: string, record: RunRecord): Promise<void> {
   if (!isLive(record) && (await readLock(directory)) === undefined) return;
-  const { kind } = await lifeOf(directory, record);
+  const life = await lifeOf(directory, record);
   // A run without a sign of life may be deleted: that can be undone.
-  if (kind === "killed" || kind === "silent") return;
+  if (life.kind === "killed" || isUnseen(life)) return;
   throw new EngineError({ code: "busy", message: `Run ${record.id} is running. Stop it first.` });
 }
 

@@ -1,0 +1,96 @@
+// Options and commands for other machines.
+import { InvalidArgumentError, type Command } from "commander";
+import { EngineError } from "../../protocol/errors.ts";
+import type { RunOn, Target } from "../../protocol/target.ts";
+import { Machine } from "../../remote/machine.ts";
+import { preparePackage } from "../../remote/send.ts";
+import { findTarget, readTargets } from "../../remote/targets.ts";
+import { engineOptions } from "../command.ts";
+import { CliError, EXIT, interruptSignal } from "../exit.ts";
+import { print, printStderr } from "../output.ts";
+
+export interface RemoteOptions {
+  on?: string;
+  send?: string[];
+  sendLimit?: number;
+  detach?: true;
+}
+
+export function onOption(command: Command): void {
+  command.option(
+    "--on <machine>",
+    "run on another machine, by ssh: ssh://[user@]host[:port], a name of ~/.ssh/config, or one of your targets",
+  );
+}
+
+export function sendOptions(command: Command): void {
+  command
+    .option(
+      "--send <path>",
+      "with --on: a file or folder to send that the program doesn't name; may be repeated",
+      (path: string, before: string[] | undefined) => [...(before ?? []), path],
+    )
+    .option(
+      "--send-limit <megabytes>",
+      "with --on: most that is sent of the project's files (default: 1074)",
+      megabytes,
+    )
+    .option("--detach", "with --on: start the run and leave it; layerwise attach follows it");
+}
+
+function megabytes(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError("Not a number of megabytes.");
+  return value * 1e6;
+}
+
+/** The machine that a command line names. @throws EngineError for what is none */
+export async function namedTarget(name: string): Promise<Target> {
+  return findTarget(name, await readTargets());
+}
+
+/** What a request needs for a run on another machine; undefined for one that is here. */
+export async function remoteOf({ on, send, sendLimit }: RemoteOptions): Promise<RunOn | undefined> {
+  if (on === undefined) return undefined;
+  return {
+    target: await namedTarget(on),
+    ...(send === undefined ? {} : { send }),
+    ...(sendLimit === undefined ? {} : { sendLimit }),
+  };
+}
+
+/** Runs a command of the native engine on another machine. */
+export async function engineThere(
+  name: string,
+  command: "install" | "install --gpu" | "status",
+): Promise<void> {
+  const signal = interruptSignal();
+  const target = await namedTarget(name).catch(fail);
+  const { dist } = engineOptions();
+  const machine = await Machine.connect(target, dist, signal).catch(fail);
+  signal.addEventListener("abort", () => machine.close(), { once: true });
+  try {
+    const { id } = await preparePackage(machine, dist, {
+      signal,
+      progress: () => undefined,
+      say: printStderr,
+    });
+    machine.listener = (heard) => {
+      if (heard.event === "line") print(heard.data);
+    };
+    const { value: code } = await machine.call("engine", { package: id, args: command });
+    if (code !== 0) throw new CliError("", EXIT.failure);
+  } catch (error) {
+    if (signal.aborted) throw new CliError("Cancelled.", EXIT.interrupted);
+    if (error instanceof CliError) throw error;
+    fail(error);
+  } finally {
+    machine.close();
+  }
+}
+
+function fail(error: unknown): never {
+  if (!(error instanceof EngineError)) throw error;
+  const { message, hint } = error.cause;
+  throw new CliError(hint === undefined ? message : `${message}\n${hint}`);
+}

@@ -1,0 +1,37 @@
+// A program goes to another machine as one bundle: nothing has to be installed or bundled there, and a syntax error is
+// found here.
+import path from "node:path";
+import * as v from "valibot";
+import { checkedJson } from "../../files/json.ts";
+import { readRegularSync } from "../../files/regular.ts";
+import type { RunRequest } from "../../protocol/engine.ts";
+import { library } from "../host/library.ts";
+import { bundleUserModule, type Bundle } from "../host/userModule.ts";
+
+/** Most bytes of a bundle with its source map. */
+const LIMIT = 256 * 2 ** 20;
+
+const SentBundle = v.object({ code: v.string(), map: v.string(), commonJs: v.boolean() });
+
+/** The program of a request: bundled here, or where it comes from. */
+export async function bundleOf({ file, bundle }: RunRequest): Promise<Bundle> {
+  if (bundle === undefined) return bundleUserModule(file, { library });
+  const sent = checkedJson(bundle, readRegularSync(bundle, { limit: LIMIT }), SentBundle);
+  return { file, imported: [], ...sent };
+}
+
+/** A file as a bundle for another machine, where it will have the path `place`. */
+export async function bundleFor(file: string, place: string): Promise<{ bundle: Bundle; text: string }> {
+  const bundle = await bundleUserModule(file, { library, place });
+  const { code, map, commonJs } = bundle;
+  return { bundle, text: JSON.stringify({ code, map, commonJs } satisfies v.InferOutput<typeof SentBundle>) };
+}
+
+/** The files of a bundle that are the workspace's own: the program, and what it imports from beside it. */
+export const ownSources = ({ file, imported }: Bundle, root: string): string[] => [
+  file,
+  ...imported.filter((one) => {
+    const way = path.relative(root, one);
+    return !way.startsWith("..") && !path.isAbsolute(way) && !way.split(path.sep).includes("node_modules");
+  }),
+];

@@ -1,0 +1,270 @@
+// Follows a run over a line, and over the next one when that is cut.
+import { setTimeout as delay } from "node:timers/promises";
+import path from "node:path";
+import type { ControlName } from "../../protocol/controls.ts";
+import type { RunEngineEvents } from "../../protocol/engine.ts";
+import { EngineError, toUserError } from "../../protocol/errors.ts";
+import { CHUNK } from "../../remote/messages.ts";
+import type { CheckpointRecord, MetricRow, RunRecord } from "../../protocol/run.ts";
+import { plainText } from "../../protocol/text/plain.ts";
+import { megabytes } from "../../remote/files.ts";
+import { Machine } from "../../remote/machine.ts";
+import type { Send } from "../host/ipc.ts";
+import type { Mirror } from "./mirror.ts";
+
+/** Milliseconds before the first and between later attempts to connect again. */
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 30_000;
+/** Milliseconds that a run may be told to stop in while there is no line. */
+const STOP_LIMIT = 30_000;
+/** More checkpoints than an experiment keeps. */
+const MOST_CHECKPOINTS = 100;
+/** Bytes of a checkpoint that is announced. */
+const LARGE = 20e6;
+
+interface Surroundings {
+  dist: string;
+  /** The run's name there. */
+  run: string;
+  send: Send<RunEngineEvents>;
+  say: (level: "info" | "warning", text: string) => void;
+  /** Whether views read what there is from the disk, once the record says how far that goes. */
+  resumed: boolean;
+}
+
+const isLive = ({ state }: RunRecord): boolean =>
+  state === "starting" || state === "running" || state === "paused";
+
+export class Line {
+  /** Whether this process leaves the run while it continues there. */
+  left = false;
+  #machine: Machine;
+  readonly #mirror: Mirror;
+  readonly #own: Surroundings;
+  #closed = false;
+  #stopping = false;
+  /** Undefined once views get rows as they come; before, how far those on the disk go. */
+  #onDisk: { step: number; epoch: number } | undefined;
+  #fetching: Promise<unknown> = Promise.resolve();
+  #told = false;
+  #wake: (() => void) | undefined;
+
+  constructor(machine: Machine, mirror: Mirror, surroundings: Surroundings) {
+    this.#machine = machine;
+    this.#mirror = mirror;
+    this.#own = surroundings;
+    if (surroundings.resumed) this.#onDisk = { step: 0, epoch: 0 };
+  }
+
+  /** Follows the run to its end; its checkpoints are here then. @throws EngineError when that is not possible */
+  async untilEnd(): Promise<void> {
+    for (;;) {
+      try {
+        const end = await this.#follow();
+        if (end === "ended") return await this.#fetchAll();
+        await delay(FIRST_WAIT);
+      } catch (error) {
+        if (this.#closed || !isCut(error)) throw error;
+        await this.#reconnect();
+      }
+    }
+  }
+
+  async #follow(): Promise<"ended" | "changed"> {
+    const machine = this.#machine;
+    const { id } = this.#mirror.directory.record;
+    const end = new Promise<"ended" | "changed">((resolve, reject) => {
+      machine.listener = (heard) => {
+        switch (heard.event) {
+          case "rows":
+            return this.#rows(this.#mirror.rows(heard.data.file, heard.data.rows));
+          case "log":
+            return this.#mirror.log(heard.body);
+          case "record":
+            return this.#record(heard.data);
+          case "said":
+            return this.#own.send("log", heard.data.level, plainText(heard.data.text));
+          case "progress":
+            return this.#own.send("progress", heard.data);
+          case "failed":
+            return reject(new EngineError(heard.data));
+          case "ended":
+          case "changed":
+            return resolve(heard.event);
+          case "line":
+            return undefined;
+        }
+      };
+      void machine.ended.then(reject);
+    });
+    end.catch(() => undefined);
+    const { value: kept } = await machine.call("follow", {
+      run: this.#own.run,
+      id,
+      have: await this.#mirror.have(),
+    });
+    this.#mirror.keep(kept);
+    await machine.call("go");
+    if (this.#stopping) void machine.call("control", { name: "stop", args: [] }).catch(() => undefined);
+    return end;
+  }
+
+  #rows(rows: MetricRow[]): void {
+    if (rows.length === 0) return;
+    if (this.#onDisk === undefined) return this.#own.send("metrics", rows);
+    for (const { kind, step, epoch } of rows) {
+      this.#onDisk.step = Math.max(this.#onDisk.step, step);
+      if (kind === "epoch") this.#onDisk.epoch = Math.max(this.#onDisk.epoch, epoch);
+    }
+  }
+
+  /** A record that says that the run is over waits for its checkpoints. */
+  #record(sent: RunRecord): void {
+    this.#mirror.latest = sent;
+    if (!isLive(sent)) return;
+    const record = this.#mirror.record(sent);
+    this.#mirror.directory.flush();
+    this.#tellOfEngine(record);
+    if (this.#onDisk === undefined || record.state === "starting") return this.#own.send("record", record);
+    const { step, epoch } = this.#onDisk;
+    this.#onDisk = undefined;
+    this.#own.send("record", {
+      ...record,
+      step: Math.max(step, record.step),
+      epoch: Math.max(epoch, record.epoch),
+    });
+  }
+
+  #tellOfEngine({ executor, on }: RunRecord): void {
+    if (this.#told || executor === undefined) return;
+    this.#told = true;
+    if (executor.backend !== "tensorflow" && executor.reason !== undefined)
+      this.#own.say(
+        "warning",
+        `TensorFlow's kernels are not used on ${on!.name}. "layerwise engine install --on ${on!.name}" installs them there.`,
+      );
+  }
+
+  control(name: ControlName, args: readonly unknown[]): Promise<unknown> {
+    return this.#machine.call("control", { name, args }).then(({ value }) => value);
+  }
+
+  /** Saves the weights there and brings them here. @returns the file here */
+  async checkpoint(): Promise<string> {
+    const { value } = await this.#machine.call("control", { name: "checkpoint", args: [] });
+    const file = `checkpoints/${path.posix.basename(String(value))}`;
+    const { value: record } = await this.#machine.call("record");
+    const saved = record.checkpoints.find((one) => one.file === file);
+    if (saved === undefined)
+      throw new EngineError({
+        code: "remote-protocol",
+        message: "The run's record doesn't name the file that it has saved.",
+      });
+    await this.#fetch(saved);
+    this.#own.send("record", this.#mirror.directory.record);
+    return this.#mirror.directory.file(file);
+  }
+
+  /** Ends the run there after its current step. */
+  stop(): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#wake?.();
+    void this.control("stop", []).catch(() => undefined);
+    setTimeout(() => {
+      if (!this.#machine.closed || this.#closed) return;
+      this.#own.say(
+        "warning",
+        `${this.#machine.target.name} could not be told to stop the run, which may continue there.`,
+      );
+      this.leave();
+    }, STOP_LIMIT).unref();
+  }
+
+  /** Ends this process's part. */
+  leave(): void {
+    this.left = true;
+    this.close();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#machine.close();
+    this.#wake?.();
+  }
+
+  async #reconnect(): Promise<void> {
+    const { target } = this.#machine;
+    this.#machine.close();
+    const reason = await this.#machine.ended;
+    if (!isCut(reason)) throw reason;
+    const { message } = reason;
+    this.#own.say("warning", `${message} The run continues on ${target.name}; connecting again …`);
+    for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
+      await Promise.race([delay(wait), new Promise<void>((resolve) => (this.#wake = resolve))]);
+      if (this.#closed) throw new EngineError({ code: "line", message });
+      try {
+        const machine = await Machine.connect(target, this.#own.dist);
+        if (this.#closed) machine.close();
+        this.#machine = machine;
+        await machine.call("open", target.folder === undefined ? {} : { folder: target.folder });
+        this.#own.say("info", `Connected to ${target.name} again.`);
+        return;
+      } catch (error) {
+        if (this.#closed || toUserError(error).code === "remote-protocol") throw error;
+      }
+    }
+  }
+
+  /** Brings all checkpoints of a run that is over. One that can't be had doesn't keep the others from coming. */
+  async #fetchAll(): Promise<void> {
+    for (const checkpoint of this.#mirror.missing().slice(0, MOST_CHECKPOINTS))
+      try {
+        await this.#fetch(checkpoint);
+      } catch (error) {
+        if (this.#closed || isCut(error)) throw error;
+        this.#own.say(
+          "warning",
+          `${checkpoint.file} stays on ${this.#machine.target.name}: ${toUserError(error).message}`,
+        );
+      }
+  }
+
+  #fetch(checkpoint: CheckpointRecord): Promise<void> {
+    // One file at a time is open there.
+    const fetched = this.#fetchAfter(this.#fetching, checkpoint);
+    this.#fetching = fetched.catch(() => undefined);
+    return fetched;
+  }
+
+  async #fetchAfter(others: Promise<unknown>, checkpoint: CheckpointRecord): Promise<void> {
+    await others;
+    const machine = this.#machine;
+    const { value } = await machine.call("openFile", { file: checkpoint.file });
+    if (value.size > LARGE) this.#own.say("info", `Fetching ${checkpoint.file}: ${megabytes(value.size)}.`);
+    await this.#mirror.receive(
+      { ...checkpoint, bytes: value.size },
+      value.hash,
+      chunksOf(machine, value.size),
+    );
+  }
+}
+
+/** A file there, in order; the next part is asked for while one is written. */
+async function* chunksOf(machine: Machine, size: number): AsyncGenerator<Buffer> {
+  const ask = (offset: number): Promise<{ body: Buffer }> => machine.call("readFile", { offset });
+  let next = size === 0 ? undefined : ask(0);
+  for (let offset = 0; next !== undefined;) {
+    const { body } = await next;
+    if (body.length === 0 || body.length > CHUNK)
+      throw new EngineError({ code: "remote-protocol", message: "A checkpoint ended before its end." });
+    offset += body.length;
+    next = offset < size ? ask(offset) : undefined;
+    // A failure is that of the next turn.
+    void next?.catch(() => undefined);
+    yield body;
+  }
+}
+
+/** Whether the line was cut, which another one makes good. */
+const isCut = (error: unknown): boolean => /^(?:line|ssh-unreachable)$/.test(toUserError(error).code);

@@ -1,0 +1,110 @@
+// Brings a program to another machine and starts it there.
+import fs from "node:fs";
+import path from "node:path";
+import type { RunRequest } from "../../protocol/engine.ts";
+import type { Machine } from "../../remote/machine.ts";
+import { megabytes, projectFiles, SEND_LIMIT, type LocalFile } from "../../remote/files.ts";
+import { preparePackage, sendFiles } from "../../remote/send.ts";
+import type { RunDirectory } from "../reporting/runDirectory.ts";
+import { bundleFor, ownSources } from "./bundle.ts";
+import type { Places } from "./mirror.ts";
+import { projectRoot } from "./projectRoot.ts";
+
+/** Bytes from which the progress of sending is told, and the shares at which. */
+const LARGE = 20e6;
+const TENTHS = 10;
+
+interface Surroundings {
+  dist: string;
+  signal: AbortSignal;
+  say: (text: string) => void;
+}
+
+/** Names of what is sent for a run, in its folder there. */
+const BUNDLE = "bundle.json";
+const WEIGHTS = "start.safetensors";
+
+/**
+ * Starts a run on a machine, unless it is at work there or is only to be followed.
+ * @returns where the project is, there and here
+ */
+export async function startThere(
+  machine: Machine,
+  request: RunRequest,
+  directory: RunDirectory,
+  { dist, signal, say }: Surroundings,
+): Promise<Places> {
+  const { target } = machine;
+  const { id, on } = directory.record;
+  const { run } = on!;
+  const here = projectRoot(request);
+  const { value } = await machine.call("open", target.folder === undefined ? {} : { folder: target.folder });
+  const folder = `${value.folder}/runs/${run}`;
+  const places: Places = { here, there: `${folder}/project` };
+  if (request.on?.attach === true) return places;
+  const file = `${places.there}/${path.relative(here, request.file).split(path.sep).join("/")}`;
+  const { bundle, text } = await bundleFor(request.file, file);
+  const source = fs.readFileSync(request.file, "utf8");
+  directory.keepSource(request.file, source, bundle.imported);
+  const options = { signal, progress: tenths(say, target.name) };
+  const prepared = await preparePackage(machine, dist, { ...options, say });
+  const { files, left } = await projectFiles({
+    root: here,
+    sources: ownSources(bundle, here),
+    send: request.on?.send ?? [],
+    limit: request.on?.sendLimit ?? SEND_LIMIT,
+  });
+  if (left.length > 0)
+    say(
+      `Not sent, since they are links or no files: ${left.slice(0, 5).join(", ")}${left.length > 5 ? ", …" : ""}.`,
+    );
+  const all: LocalFile[] = [
+    ...files.map((one) => ({ ...one, path: `project/${one.path}` })),
+    {
+      path: `project/${path.posix.relative(places.there, file)}`,
+      from: { text: source },
+      size: source.length,
+    },
+    { path: BUNDLE, from: { text }, size: text.length },
+  ];
+  if (request.checkpoint !== undefined)
+    all.push({
+      path: WEIGHTS,
+      from: { file: request.checkpoint },
+      size: fs.statSync(request.checkpoint).size,
+    });
+  const sent = await sendFiles(machine, all, options);
+  const what = files.length === 0 ? "the program" : `the program and ${files.length} of its files`;
+  const known = sent.known > 0 ? `; ${megabytes(sent.known)} were there already` : "";
+  say(`Sent ${what} to ${target.name}: ${megabytes(sent.bytes)}${known}.`);
+  await machine.call("layRun", { run, id, files: sent.files });
+  const { value: state } = await machine.call("start", {
+    package: prepared.id,
+    request: requestThere(request, file, folder),
+  });
+  if (state === "running") say(`Run ${id} is still at work on ${target.name}.`);
+  return places;
+}
+
+/** The request as the machine there gets it. */
+function requestThere(request: RunRequest, file: string, folder: string): RunRequest {
+  const { on: _, tensorboard: __, trial: ___, reuse: ____, forceUnlock: _____, ...rest } = request;
+  return {
+    ...rest,
+    file,
+    outlive: true,
+    bundle: `${folder}/${BUNDLE}`,
+    ...(request.checkpoint === undefined ? {} : { checkpoint: `${folder}/${WEIGHTS}` }),
+  };
+}
+
+/** Tells how far a large transfer is, ten times. */
+function tenths(say: (text: string) => void, name: string): (sent: number, total: number) => void {
+  let told = 0;
+  return (sent, total) => {
+    const tenth = Math.floor((TENTHS * sent) / total);
+    if (total < LARGE || tenth <= told || sent === total) return;
+    told = tenth;
+    say(`Sending to ${name}: ${megabytes(sent)} of ${megabytes(total)}.`);
+  };
+}

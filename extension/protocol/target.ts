@@ -1,0 +1,50 @@
+import * as v from "valibot";
+
+// Names of machines come from command lines, settings and files. Each has characters that neither ssh nor a shell
+// takes for anything else: no leading "-", which begins an option, no space, quote, "%" or "$".
+const HOST =
+  /^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:[A-Za-z0-9.]{0,20}))$/;
+const USER = /^[A-Za-z_][A-Za-z0-9._-]{0,62}\$?$/;
+const PATH = /^\/[A-Za-z0-9._/+@-]{0,1000}$/;
+
+/** A machine that the user's own ssh reaches. */
+export const Target = v.object({
+  /** Shown to the user. */
+  name: v.pipe(v.string(), v.minLength(1), v.maxLength(300)),
+  /** A name that ssh knows, or an address. */
+  host: v.pipe(v.string(), v.regex(HOST, "expected the name or the address of a machine")),
+  user: v.optional(v.pipe(v.string(), v.regex(USER, "expected a user's name"))),
+  port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535))),
+  /** Absolute path of Node there, where it isn't found by itself. */
+  node: v.optional(
+    v.pipe(v.string(), v.regex(PATH, "expected an absolute path of letters, digits and . _ / + @ -")),
+  ),
+  /** Absolute path of the folder there that files and runs go to. Default `~/.layerwise`. */
+  folder: v.optional(
+    v.pipe(v.string(), v.regex(PATH, "expected an absolute path of letters, digits and . _ / + @ -")),
+  ),
+});
+export type Target = v.InferOutput<typeof Target>;
+
+/** The id of a run on its machine: the local one's and random digits. */
+export const RemoteRunId = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,200}-[0-9a-f]{12}$/));
+
+/** Of a run elsewhere: where. */
+export const RunPlace = v.object({
+  name: v.pipe(v.string(), v.minLength(1), v.maxLength(300)),
+  run: RemoteRunId,
+});
+export type RunPlace = v.InferOutput<typeof RunPlace>;
+
+/** What a request for a run elsewhere needs of it. */
+export const RunOn = v.object({
+  /** By default, the machine that this user's earlier command has started the run on. */
+  target: v.optional(Target),
+  /** Follow it only; start nothing. */
+  attach: v.optional(v.boolean()),
+  /** Files and folders to send, beside those that the program names: paths relative to the project's folder. */
+  send: v.optional(v.array(v.string())),
+  /** Most bytes of the project's files. */
+  sendLimit: v.optional(v.number()),
+});
+export type RunOn = v.InferOutput<typeof RunOn>;

@@ -1,0 +1,181 @@
+// A machine that ssh reaches, with the agent at work there.
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as v from "valibot";
+import { EngineError } from "../protocol/errors.ts";
+import {
+  ANSWERS,
+  EVENTS,
+  MARK,
+  type AgentAnswer,
+  type AgentCall,
+  type AgentEvent,
+  type AgentEvents,
+} from "./messages.ts";
+import type { Target } from "../protocol/target.ts";
+import { agentCommand } from "./bootstrap.ts";
+import { startSsh, type Ssh } from "./ssh.ts";
+import { signalChild } from "../processes/signals.ts";
+import { Peer } from "./wire.ts";
+
+/** The agent's program, beside the other ones in dist/. */
+export const AGENT = "remoteAgent.cjs";
+
+/** Milliseconds that the agent has to answer after ssh was started: ssh's own limit ends what can't connect before. */
+const START_LIMIT = 60_000;
+/** Milliseconds between two signs of life; the agent ends after a few are missing. */
+const BEAT = 20_000;
+/** Most bytes that a login shell may print before the agent speaks. */
+const NOISE = 2 ** 16;
+
+/** An event of the agent, checked. */
+export type Heard = {
+  [K in AgentEvent]: { event: K; data: AgentEvents[K]; body: Buffer };
+}[AgentEvent];
+
+export class Machine {
+  readonly target: Target;
+  /** Settles when the line has ended, with the reason. */
+  readonly ended: Promise<EngineError>;
+  /** Takes events; set before a run is followed. */
+  listener: ((heard: Heard) => void) | undefined;
+  readonly #ssh: Ssh;
+  readonly #peer: Peer;
+  readonly #beat: NodeJS.Timeout;
+  #invalid: string | undefined;
+  #closed = false;
+
+  private constructor(target: Target, ssh: Ssh, first: Buffer) {
+    this.target = target;
+    this.#ssh = ssh;
+    this.#peer = new Peer(
+      ssh.child.stdout,
+      ssh.child.stdin,
+      {
+        event: (event, data, body) => this.#event(event, data, body),
+        closed: (problem) => {
+          this.#invalid ??= problem?.message;
+          this.close();
+        },
+      },
+      first,
+    );
+    this.#beat = setInterval(() => void this.#peer.tell("beat", null), BEAT);
+    this.#beat.unref();
+    this.ended = ssh.ended.then((error) => this.#reason(error));
+  }
+
+  /**
+   * Connects to a machine and starts the agent there.
+   * @param dist the folder of this version's programs
+   * @throws EngineError saying why that failed, and what to do
+   */
+  static async connect(target: Target, dist: string, signal?: AbortSignal): Promise<Machine> {
+    signal?.throwIfAborted();
+    const program = await readFile(join(dist, AGENT));
+    const ssh = startSsh(target, agentCommand(target));
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(program.length, 0);
+    ssh.child.stdin.write(length);
+    ssh.child.stdin.write(program);
+    const abort = (): void => void signalChild(ssh.child, "SIGKILL");
+    signal?.addEventListener("abort", abort, { once: true });
+    const timer = setTimeout(abort, START_LIMIT);
+    try {
+      const first = await Promise.race([
+        afterMark(ssh),
+        ssh.ended.then((error) => {
+          signal?.throwIfAborted();
+          throw error;
+        }),
+      ]);
+      return new Machine(target, ssh, first);
+    } catch (error) {
+      signalChild(ssh.child, "SIGKILL");
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Calls the agent. What it answers is checked. @throws EngineError */
+  async call<K extends AgentCall>(
+    method: K,
+    params: object = {},
+    body?: Buffer,
+  ): Promise<{ value: AgentAnswer<K>; body: Buffer }> {
+    const answer = await this.#peer.call(method, params, body);
+    const checked = v.safeParse(ANSWERS[method], answer.value, { abortEarly: true });
+    if (!checked.success) throw this.#refuse(`its answer to "${method}" is none`);
+    return { value: checked.output as AgentAnswer<K>, body: answer.body ?? Buffer.alloc(0) };
+  }
+
+  /** Ends the line; a run there continues. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#beat);
+    this.#peer.close();
+    this.#ssh.child.stdin.end();
+    signalChild(this.#ssh.child, "SIGTERM");
+  }
+
+  #event(event: string, data: unknown, body: Buffer): void {
+    if (!Object.hasOwn(EVENTS, event)) throw this.#refuse(`it sent an event that doesn't exist`);
+    const name = event as AgentEvent;
+    const checked = v.safeParse(EVENTS[name], data, { abortEarly: true });
+    if (!checked.success) throw this.#refuse(`it sent a malformed "${name}"`);
+    this.listener?.({ event: name, data: checked.output, body } as Heard);
+  }
+
+  /** What the other side says is checked as a stranger's: what doesn't fit ends the line. */
+  #refuse(problem: string): EngineError {
+    this.#invalid ??= problem;
+    this.close();
+    return this.#violation();
+  }
+
+  #violation(): EngineError {
+    return new EngineError({
+      code: "remote-protocol",
+      message: `${this.target.name} doesn't keep to the protocol: ${this.#invalid}. The line to it was ended.`,
+    });
+  }
+
+  #reason(error: EngineError): EngineError {
+    clearInterval(this.#beat);
+    this.#closed = true;
+    this.#peer.close();
+    return this.#invalid === undefined ? error : this.#violation();
+  }
+}
+
+/** Skips what a login shell prints. @returns what follows the mark */
+function afterMark({ child }: Ssh): Promise<Buffer> {
+  const mark = Buffer.from(`${MARK}\n`);
+  return new Promise((resolve, reject) => {
+    let seen = Buffer.alloc(0);
+    const read = (bytes: Buffer): void => {
+      seen = Buffer.concat([seen, bytes]);
+      const at = seen.indexOf(mark);
+      if (at < 0 && seen.length <= NOISE) return;
+      child.stdout.off("data", read);
+      child.stdout.pause();
+      if (at >= 0) resolve(seen.subarray(at + mark.length));
+      else
+        reject(
+          new EngineError({
+            code: "remote-protocol",
+            message: "The login shell there prints too much before the agent could answer.",
+            hint: "Let its start-up files print only for terminals.",
+          }),
+        );
+    };
+    child.stdout.on("data", read);
+  });
+}

@@ -1,0 +1,102 @@
+import * as v from "valibot";
+import { UserError } from "../protocol/errors.ts";
+import { Progress } from "../protocol/engine.ts";
+import { CHECKPOINTS_FOLDER, LayerRow, MetricRow, RunRecord } from "../protocol/run.ts";
+import { Finding } from "../protocol/findings.ts";
+import { NAME } from "../protocol/names.ts";
+
+// What a run's machine and this one say to each other over a line. Both sides validate what arrives: neither trusts the other.
+
+/** Version of the messages; the agent that answers them is always sent by this side, so the two are equal. */
+export const MARK = "layerwise-agent-1";
+
+/** Exit codes of the command that starts the agent. */
+export const NO_NODE = 41;
+export const NO_AGENT = 42;
+
+/** Most bytes of a file in one message. */
+export const CHUNK = 2 ** 20;
+
+/** Most bytes of a log that are sent. */
+export const LOG_LIMIT = 64 * 2 ** 20;
+
+export const Sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+
+/** A path below a folder, with "/" between names: never absolute, never upwards. */
+export const RelativePath = v.pipe(
+  v.string(),
+  v.maxLength(4096),
+  v.check(
+    (path) =>
+      !path.includes("\\") &&
+      !path.includes("\0") &&
+      path.split("/").every((name) => name !== "" && name !== "." && name !== ".."),
+    "expected a path inside of the folder",
+  ),
+);
+
+export const SentFile = v.object({ path: RelativePath, hash: Sha256 });
+export type SentFile = v.InferOutput<typeof SentFile>;
+
+/** A file of a run's checkpoints. */
+export const CheckpointFile = v.pipe(v.string(), v.regex(new RegExp(`^${CHECKPOINTS_FOLDER}/${NAME}$`)));
+
+/** Files of rows that are followed, with the schema of a row. */
+export const ROWS = { metrics: MetricRow, layers: LayerRow, findings: Finding } as const;
+export type RowsName = keyof typeof ROWS;
+export const ROW_NAMES = Object.keys(ROWS) as RowsName[];
+
+/** How much of a file is there already: so many rows, or bytes of the log, and their hash. */
+export const Have = v.object({ count: v.pipe(v.number(), v.integer(), v.minValue(0)), hash: Sha256 });
+export type Have = v.InferOutput<typeof Have>;
+
+const have = { metrics: Have, layers: Have, findings: Have, log: Have };
+const keep = { metrics: v.boolean(), layers: v.boolean(), findings: v.boolean(), log: v.boolean() };
+export const FollowRequest = v.object(have);
+export type FollowRequest = v.InferOutput<typeof FollowRequest>;
+/** Of which files what is there already is the beginning. */
+export const Kept = v.object(keep);
+export type Kept = v.InferOutput<typeof Kept>;
+
+/** What the agent answers to each call. */
+export const ANSWERS = {
+  open: v.object({
+    node: v.pipe(v.string(), v.maxLength(100)),
+    platform: v.pipe(v.string(), v.maxLength(100)),
+    /** Absolute path of the folder that everything goes to. */
+    folder: v.pipe(v.string(), v.maxLength(4096), v.regex(/^\/[^\0]*$/)),
+  }),
+  missing: v.array(Sha256),
+  put: v.null(),
+  layPackage: v.null(),
+  layRun: v.null(),
+  /** "running": it was at work already. */
+  start: v.picklist(["started", "running"]),
+  follow: Kept,
+  go: v.null(),
+  record: RunRecord,
+  control: v.unknown(),
+  openFile: v.object({ size: v.pipe(v.number(), v.integer(), v.minValue(0)), hash: Sha256 }),
+  readFile: v.null(),
+  engine: v.pipe(v.number(), v.integer()),
+  forget: v.null(),
+} as const;
+export type AgentCall = keyof typeof ANSWERS;
+export type AgentAnswer<K extends AgentCall> = v.InferOutput<(typeof ANSWERS)[K]>;
+
+/** What the agent says unasked while a run is followed. */
+export const EVENTS = {
+  rows: v.object({ file: v.picklist(ROW_NAMES), rows: v.pipe(v.array(v.unknown()), v.maxLength(10_000)) }),
+  log: v.null(),
+  record: RunRecord,
+  said: v.object({ level: v.picklist(["info", "warning", "error"]), text: v.string() }),
+  progress: Progress,
+  /** The files are others now: follow again. */
+  changed: v.null(),
+  ended: v.null(),
+  failed: UserError,
+  /** A line that a program there has printed. */
+  line: v.pipe(v.string(), v.maxLength(2 ** 16)),
+} as const;
+export type AgentEvent = keyof typeof EVENTS;
+export type AgentEvents = { [K in AgentEvent]: v.InferOutput<(typeof EVENTS)[K]> };

@@ -1,0 +1,160 @@
+// Starts the user's own ssh. Keys, passwords, jump hosts and known hosts are its business: it asks nothing here and is
+// told nothing that its own configuration decides.
+import { spawn, type ChildProcess } from "node:child_process";
+import { findExecutable } from "../processes/programs.ts";
+import { EngineError } from "../protocol/errors.ts";
+import { NO_AGENT, NO_NODE } from "./messages.ts";
+import type { Target } from "../protocol/target.ts";
+
+/** The oldest Node that runs Layerwise. */
+const NODE = 20;
+/** Most characters that are kept of what ssh says. */
+const TAIL = 4096;
+
+/** ssh gives up after this many seconds without a connection, and three times as many without an answer. */
+const CONNECT = 15;
+const ALIVE = 10;
+
+const OPTIONS = [
+  "BatchMode=yes",
+  `ConnectTimeout=${CONNECT}`,
+  `ServerAliveInterval=${ALIVE}`,
+  "ServerAliveCountMax=3",
+  "RequestTTY=no",
+  "RemoteCommand=none",
+  "ForwardAgent=no",
+  "ForwardX11=no",
+  "ClearAllForwardings=yes",
+  "Compression=yes",
+];
+
+/** Arguments of ssh: options, "--", the machine, a command. */
+export function sshArguments({ host, user, port }: Target, command: string): string[] {
+  return [
+    ...OPTIONS.flatMap((option) => ["-o", option]),
+    ...(port === undefined ? [] : ["-p", String(port)]),
+    ...(user === undefined ? [] : ["-l", user]),
+    "--",
+    host,
+    command,
+  ];
+}
+
+/** How users call ssh for a machine themselves. */
+export const sshText = ({ host, user, port }: Target): string =>
+  `ssh ${port === undefined ? "" : `-p ${port} `}${user === undefined ? "" : `${user}@`}${host}`;
+
+export interface Ssh {
+  readonly child: ChildProcess & {
+    stdin: NonNullable<ChildProcess["stdin"]>;
+    stdout: NonNullable<ChildProcess["stdout"]>;
+  };
+  /** Settles when it has ended, with the reason in the user's words. */
+  readonly ended: Promise<EngineError>;
+}
+
+/** The user's ssh, or the program that LAYERWISE_SSH names. @throws EngineError */
+function sshProgram(): string {
+  const named = process.env["LAYERWISE_SSH"];
+  const program = findExecutable([named ?? "ssh"]);
+  if (program !== undefined) return program;
+  throw new EngineError({
+    code: "no-ssh",
+    message:
+      named === undefined ? "There is no ssh on the PATH." : `LAYERWISE_SSH names no program: ${named}`,
+    hint: "Install OpenSSH's client; Windows has it under Optional features.",
+  });
+}
+
+/** Starts a command on a machine. */
+export function startSsh(target: Target, command: string): Ssh {
+  const child = spawn(sshProgram(), sshArguments(target, command), {
+    stdio: ["pipe", "pipe", "pipe"],
+    windowsHide: true,
+    // A terminal's Ctrl-C is for the run, not for the line to it.
+    detached: process.platform !== "win32",
+  });
+  let said = "";
+  child.stderr.on("data", (bytes: Buffer) => (said = (said + bytes.toString("utf8")).slice(-TAIL)));
+  child.stdin.on("error", () => undefined);
+  const ended = new Promise<EngineError>((resolve) => {
+    child.once("error", (error) => resolve(describeEnd(target, null, error.message)));
+    child.once("exit", (code) => {
+      const done = (): void => resolve(describeEnd(target, code, said));
+      // A shared connection that stays open keeps the streams.
+      const timer = setTimeout(done, 500);
+      child.once("close", () => {
+        clearTimeout(timer);
+        done();
+      });
+    });
+  });
+  return { child, ended };
+}
+
+/** What ssh says, and what it means: the first that fits. */
+const MEANINGS: readonly (readonly [pattern: RegExp, code: string, message: string, hint: string])[] = [
+  [
+    /REMOTE HOST IDENTIFICATION HAS CHANGED/,
+    "ssh-host-key",
+    "The host key of NAME is another than the one that ssh knows.",
+    "If the machine was installed again, remove the old key with ssh-keygen -R; else someone may be in between. Then connect once by hand: SSH",
+  ],
+  [
+    /Host key verification failed|No \S+ host key is known/,
+    "ssh-host-key",
+    "ssh doesn't know the host key of NAME yet.",
+    "Connect once by hand and compare the key: SSH",
+  ],
+  [
+    /Permission denied|Too many authentication failures|no mutual signature/,
+    "ssh-refused",
+    "NAME refused the login: ssh found no key that it accepts.",
+    "SSH has to work without a password: ssh-copy-id puts your key there, ssh-add unlocks one that has a passphrase.",
+  ],
+  [
+    /Could not resolve hostname/,
+    "ssh-unknown",
+    "ssh finds no machine of the name NAME.",
+    "Check the name, or give it a Host entry in ~/.ssh/config.",
+  ],
+  [
+    /Connection refused|timed out|No route to host|Network is unreachable|Host is down|Connection closed|Connection reset|kex_exchange|Timeout, server/,
+    "ssh-unreachable",
+    "There is no connection to NAME: SAID",
+    "Is the machine on, and does it take ssh from here? Try SSH",
+  ],
+  [
+    /Bad owner or permissions|bad permissions|Bad configuration option/,
+    "ssh-config",
+    "ssh refuses its own configuration: SAID",
+    "ssh needs files that only you can write in ~/.ssh.",
+  ],
+];
+
+function describeEnd(target: Target, code: number | null, said: string): EngineError {
+  const lines = said
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("@"));
+  const words = { NAME: target.name, SSH: sshText(target), SAID: lines.at(-1) ?? "" };
+  const fill = (text: string): string =>
+    text.replaceAll(/\b(?:NAME|SSH|SAID)\b/g, (word) => words[word as keyof typeof words]);
+  if (code === NO_NODE)
+    return new EngineError({
+      code: "remote-node",
+      message: `There is no Node ${NODE} or newer on ${target.name}.`,
+      hint: 'Install it there from nodejs.org or with nvm. If it is in an unusual folder, name it: "node" in the target\'s settings.',
+    });
+  if (code === NO_AGENT)
+    return new EngineError({ code: "line", message: `The line to ${target.name} was cut.` });
+  const meaning = MEANINGS.find(([pattern]) => pattern.test(said));
+  if (meaning !== undefined)
+    return new EngineError({ code: meaning[1], message: fill(meaning[2]), hint: fill(meaning[3]) });
+  const last = lines.slice(-3).join("\n");
+  return new EngineError({
+    code: "line",
+    message: `The line to ${target.name} has ended${code === null ? "" : ` (exit code ${code})`}.`,
+    ...(last === "" ? {} : { hint: last }),
+  });
+}

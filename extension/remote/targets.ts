@@ -1,0 +1,90 @@
+// Machines by what users call them: a URL, a name of their own settings, or a name that ssh knows.
+import { homedir } from "node:os";
+import path from "node:path";
+import * as v from "valibot";
+import { isMissing } from "../files/fileError.ts";
+import { checkedJson } from "../files/json.ts";
+import { readRegular } from "../files/regular.ts";
+import { EngineError } from "../protocol/errors.ts";
+import { Target } from "../protocol/target.ts";
+
+const LIMIT = 2 ** 20;
+
+/** A machine in the settings: a URL or a name of ssh, alone or with what can't be found by itself. */
+const Setting = v.union([
+  v.string(),
+  v.object({
+    host: v.string(),
+    node: Target.entries.node,
+    folder: Target.entries.folder,
+  }),
+]);
+
+/** Machines by name, as settings have them: `{ "gpu": "ssh://me@gpu.example.org", "big": { "host": "big", "node": "/opt/node" } }`. */
+export const TargetSettings = v.record(v.pipe(v.string(), v.minLength(1), v.maxLength(100)), Setting);
+export type TargetSettings = v.InferOutput<typeof TargetSettings>;
+
+/** The user's machines for the command line. A folder of a project has none: it may be a stranger's. */
+export function targetsFile({ platform, env }: Pick<NodeJS.Process, "platform" | "env"> = process): string {
+  if (platform === "win32")
+    return path.join(
+      env["APPDATA"] ?? path.join(homedir(), "AppData", "Roaming"),
+      "layerwise",
+      "targets.json",
+    );
+  const xdg = env["XDG_CONFIG_HOME"];
+  const folder =
+    xdg !== undefined && path.isAbsolute(xdg) ? xdg : path.join(env["HOME"] ?? homedir(), ".config");
+  return path.join(folder, "layerwise", "targets.json");
+}
+
+/** The machines of the user's file. @throws EngineError "target" if it isn't as it has to be */
+export async function readTargets(file = targetsFile()): Promise<TargetSettings> {
+  try {
+    return checkedJson(file, await readRegular(file, { limit: LIMIT, follow: true }), TargetSettings);
+  } catch (error) {
+    if (isMissing(error)) return {};
+    throw new EngineError({ code: "target", message: `${file} can't be read: ${(error as Error).message}` });
+  }
+}
+
+/**
+ * Finds a machine by what a user calls it.
+ * @throws EngineError "target" for what is no name or address of a machine
+ */
+export function findTarget(text: string, settings: TargetSettings = {}): Target {
+  const known = Object.hasOwn(settings, text) ? settings[text] : undefined;
+  if (known === undefined) return parseTarget(text, text.replace(/^ssh:\/\//, ""));
+  const { host, ...rest } = typeof known === "string" ? { host: known } : known;
+  return check(text, { ...parseTarget(host, text), ...rest, name: text });
+}
+
+/** `ssh://[user@]host[:port]`, `[user@]host`. */
+function parseTarget(text: string, name: string): Target {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
+  if (scheme !== undefined && scheme !== "ssh")
+    throw new EngineError({
+      code: "target",
+      message: `${JSON.stringify(text)}: runs go to ssh:// machines.`,
+    });
+  const rest = scheme === undefined ? text : text.slice(scheme.length + 3).replace(/\/$/, "");
+  const match = /^(?:([^@]*)@)?(?:\[([^\]]*)\]|([^:@[\]]*))(?::(\d{1,5}))?$/.exec(rest);
+  const [, user, address, host, port] = match ?? [];
+  return check(text, {
+    name,
+    host: address ?? host ?? "",
+    ...(user === undefined ? {} : { user }),
+    ...(port === undefined ? {} : { port: Number(port) }),
+  });
+}
+
+function check(text: string, target: Target): Target {
+  const checked = v.safeParse(Target, target);
+  if (checked.success) return checked.output;
+  const problem = checked.issues[0].message;
+  throw new EngineError({
+    code: "target",
+    message: `${JSON.stringify(text)} names no machine: ${problem}.`,
+    hint: "A machine is ssh://[user@]host[:port], a name of ~/.ssh/config, or one of your targets.",
+  });
+}

@@ -1,0 +1,169 @@
+// Calls and events over a pair of byte streams, such as those of an ssh: each message is JSON, with bytes behind it.
+import type { Readable, Writable } from "node:stream";
+import * as v from "valibot";
+import { EngineError, toUserError, UserError } from "../protocol/errors.ts";
+
+/** Most bytes of a message's JSON and of what follows it. A record has at most 16 MiB on the disk. */
+const MOST_HEAD = 32 * 2 ** 20;
+const MOST_BODY = 4 * 2 ** 20;
+const PREFIX = 8;
+
+const Head = v.union([
+  v.object({ call: v.pipe(v.number(), v.integer()), method: v.string(), params: v.unknown() }),
+  v.object({ answer: v.pipe(v.number(), v.integer()), result: v.unknown() }),
+  v.object({ answer: v.pipe(v.number(), v.integer()), error: UserError }),
+  v.object({ event: v.string(), data: v.unknown() }),
+]);
+type Head = v.InferOutput<typeof Head>;
+
+const NOTHING = Buffer.alloc(0);
+
+/** What a call or an event carries: a JSON value, and bytes. */
+export interface Parcel {
+  value: unknown;
+  body?: Buffer | undefined;
+}
+
+export interface PeerOptions {
+  /** Answers the other side's calls. */
+  answer?: (method: string, params: unknown, body: Buffer) => Promise<Parcel | undefined>;
+  /** Takes the other side's events, in order. What it throws closes the line. */
+  event?: (event: string, data: unknown, body: Buffer) => void;
+  /** Called once: the other side is gone, or has sent what is no message. */
+  closed?: (problem: Error | undefined) => void;
+}
+
+/** One side of a line. */
+export class Peer {
+  readonly #out: Writable;
+  readonly #options: PeerOptions;
+  readonly #waiting = new Map<
+    number,
+    { resolve: (parcel: Parcel) => void; reject: (error: unknown) => void }
+  >();
+  #calls = 0;
+  #pending: Buffer[] = [];
+  #bytes = 0;
+  #closed = false;
+
+  /** @param first Bytes that were read already */
+  constructor(input: Readable, out: Writable, options: PeerOptions, first: Buffer = NOTHING) {
+    this.#out = out;
+    this.#options = options;
+    input.on("data", (bytes: Buffer) => this.#take(bytes));
+    input.once("end", () => this.close());
+    input.once("close", () => this.close());
+    input.once("error", (error) => this.close(error));
+    out.once("error", (error) => this.close(error));
+    if (first.length > 0) this.#take(first);
+    input.resume();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Calls a method of the other side. @throws EngineError with its error; "line" when the line is closed */
+  async call(method: string, params: unknown, body: Buffer = NOTHING): Promise<Parcel> {
+    if (this.#closed) throw lineClosed();
+    const call = ++this.#calls;
+    const answer = new Promise<Parcel>((resolve, reject) => this.#waiting.set(call, { resolve, reject }));
+    // A failure is the answer's, which the caller waits for.
+    answer.catch(() => undefined);
+    await this.#send({ call, method, params: params ?? null }, body);
+    return answer;
+  }
+
+  /** Sends an event; resolves when the line takes more. */
+  async tell(event: string, data: unknown, body: Buffer = NOTHING): Promise<void> {
+    if (!this.#closed) await this.#send({ event, data: data ?? null }, body);
+  }
+
+  /** Fails all calls under way. */
+  close(problem?: Error): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#pending = [];
+    for (const { reject } of this.#waiting.values()) reject(lineClosed());
+    this.#waiting.clear();
+    this.#options.closed?.(problem);
+  }
+
+  #send(head: Head, body: Buffer): Promise<void> {
+    const json = Buffer.from(JSON.stringify(head));
+    const prefix = Buffer.alloc(PREFIX);
+    prefix.writeUInt32BE(json.length, 0);
+    prefix.writeUInt32BE(body.length, 4);
+    this.#out.cork();
+    this.#out.write(prefix);
+    this.#out.write(json);
+    const free = body.length === 0 ? !this.#out.writableNeedDrain : this.#out.write(body);
+    this.#out.uncork();
+    if (free || !this.#out.writableNeedDrain) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#out.off("drain", done);
+        this.#out.off("close", done);
+        resolve();
+      };
+      this.#out.on("drain", done);
+      this.#out.on("close", done);
+    });
+  }
+
+  #take(bytes: Buffer): void {
+    this.#pending.push(bytes);
+    this.#bytes += bytes.length;
+    try {
+      while (!this.#closed && this.#one());
+    } catch (error) {
+      this.close(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** Handles one whole message. @returns false when there is none */
+  #one(): boolean {
+    if (this.#bytes < PREFIX) return false;
+    const prefix = this.#peek(PREFIX);
+    const [head, body] = [prefix.readUInt32BE(0), prefix.readUInt32BE(4)];
+    if (head > MOST_HEAD || body > MOST_BODY) throw new Error("a message is longer than any may be");
+    if (this.#bytes < PREFIX + head + body) return false;
+    const message = this.#peek(PREFIX + head + body);
+    this.#pending = [this.#pending[0]!.subarray(message.length)];
+    this.#bytes -= message.length;
+    const parsed = v.safeParse(Head, JSON.parse(message.toString("utf8", PREFIX, PREFIX + head)));
+    if (!parsed.success) throw new Error("a message has not the form of one");
+    this.#handle(parsed.output, message.subarray(PREFIX + head));
+    return true;
+  }
+
+  /** The first bytes, in one piece. */
+  #peek(count: number): Buffer {
+    if (this.#pending[0]!.length < count) this.#pending = [Buffer.concat(this.#pending)];
+    return this.#pending[0]!.subarray(0, count);
+  }
+
+  #handle(head: Head, body: Buffer): void {
+    if ("call" in head) void this.#answer(head.call, head.method, head.params, body);
+    else if ("event" in head) this.#options.event?.(head.event, head.data, body);
+    else {
+      const waiting = this.#waiting.get(head.answer);
+      this.#waiting.delete(head.answer);
+      if ("error" in head) waiting?.reject(new EngineError(head.error));
+      else waiting?.resolve({ value: head.result, body });
+    }
+  }
+
+  async #answer(answer: number, method: string, params: unknown, body: Buffer): Promise<void> {
+    try {
+      const parcel = await this.#options.answer?.(method, params, body);
+      await this.#send({ answer, result: parcel?.value ?? null }, parcel?.body ?? NOTHING);
+    } catch (error) {
+      await this.#send({ answer, error: toUserError(error) }, NOTHING);
+    }
+  }
+}
+
+function lineClosed(): EngineError {
+  return new EngineError({ code: "line", message: "The line to the other machine is closed." });
+}

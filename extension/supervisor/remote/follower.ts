@@ -1,0 +1,174 @@
+// What a line says of a run while it lasts: the rows as they are written, the record, the end.
+import { lstat } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import * as v from "valibot";
+import { checkedJson } from "../../files/json.ts";
+import { readRegular } from "../../files/regular.ts";
+import { RECORD_LIMIT, runPath } from "../../files/runFiles.ts";
+import { EngineError, type UserError } from "../../protocol/errors.ts";
+import { EVENTS, ROW_NAMES, type FollowRequest, type Kept } from "../../remote/messages.ts";
+import { LOG_FILE, RUN_FILE } from "../../protocol/run.ts";
+import { Peer } from "../../remote/wire.ts";
+import { processOf } from "../runs/liveness.ts";
+import { isLive, readRun } from "../runs/runDirectory.ts";
+import { KEEPER_LOG, Outcome, OUTCOME_FILE, SOCKET_FILE } from "./keeper.ts";
+import { ChangedError, LogTail, RowTail } from "./tail.ts";
+
+/** Milliseconds between two looks at the files, and between two questions whether the run's process lives. */
+const INTERVAL = 100;
+const LIFE_INTERVAL = 1000;
+/** Milliseconds after which a run without a record and a keeper has none to come. */
+const LOST_LIMIT = 10_000;
+
+export class Follower {
+  readonly #folder: string;
+  readonly #directory: string;
+  readonly #line: Peer;
+  readonly #rows: RowTail[];
+  readonly #log: LogTail;
+  #keeper: Peer | undefined;
+  #socket: Socket | undefined;
+  #stopped = false;
+  readonly #began = performance.now();
+  /** The record's file as it was last. */
+  #seen = "";
+
+  /** @param folder of the run, which is the current one @param line where events go */
+  constructor(folder: string, directory: string, line: Peer) {
+    this.#folder = folder;
+    this.#directory = directory;
+    this.#line = line;
+    this.#rows = ROW_NAMES.map((name) => new RowTail(directory, name));
+    this.#log = new LogTail(directory, LOG_FILE);
+  }
+
+  /** Skips what is there already. */
+  async skip(have: FollowRequest): Promise<Kept> {
+    const kept: Kept = { metrics: true, layers: true, findings: true, log: await this.#log.skip(have.log) };
+    for (const tail of this.#rows) kept[tail.name] = await tail.skip(have[tail.name]);
+    return kept;
+  }
+
+  /** Tells what happens, to the end of the run or of the line. */
+  async follow(): Promise<void> {
+    try {
+      await this.#untilEnd();
+    } catch (error) {
+      if (!(error instanceof ChangedError)) throw error;
+      await this.#line.tell("changed", null);
+    } finally {
+      await this.stop();
+    }
+  }
+
+  async #untilEnd(): Promise<void> {
+    let asked = 0;
+    while (!this.#stopped && !this.#line.closed) {
+      const due = performance.now() - asked >= LIFE_INTERVAL;
+      if (due) asked = performance.now();
+      await this.#connect();
+      const over = due && (await this.#isOver());
+      await this.#tellRows();
+      await this.#tellRecord();
+      if (over) return this.#line.tell("ended", null);
+      await delay(INTERVAL);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#keeper?.close();
+    this.#socket?.destroy();
+    await Promise.all([...this.#rows, this.#log].map((tail) => tail.close()));
+  }
+
+  /** Calls a control of the run. */
+  async control(name: string, args: readonly unknown[]): Promise<unknown> {
+    await this.#connect();
+    if (this.#keeper !== undefined) return (await this.#keeper.call("control", { name, args })).value;
+    const { record } = await readRun(this.#directory);
+    if (name !== "stop" || !isLive(record))
+      throw new EngineError({
+        code: "detached",
+        message: `Run ${record.id} can't be controlled: it ${isLive(record) ? "has lost its keeper, and can only be stopped" : "has ended"}.`,
+      });
+    await (await processOf(this.#directory, record.id)).signal("SIGTERM");
+    return null;
+  }
+
+  async #tellRows(): Promise<void> {
+    for (let bytes = await this.#log.next(); bytes.length > 0; bytes = await this.#log.next())
+      await this.#line.tell("log", null, bytes);
+    for (const tail of this.#rows)
+      for (let rows = await tail.next(); rows.length > 0; rows = await tail.next())
+        await this.#line.tell("rows", { file: tail.name, rows });
+  }
+
+  async #tellRecord(): Promise<void> {
+    const stats = await runPath(this.#directory, RUN_FILE)
+      .then((path) => lstat(path, { bigint: true }))
+      .catch(() => undefined);
+    const seen = stats === undefined ? "" : `${stats.ino} ${stats.mtimeNs}`;
+    if (seen === this.#seen) return;
+    this.#seen = seen;
+    const { record } = await readRun(this.#directory);
+    await this.#line.tell("record", record);
+  }
+
+  /** Whether the run has ended; says of one without a record why it didn't begin. */
+  async #isOver(): Promise<boolean> {
+    const run = await readRun(this.#directory).catch(() => undefined);
+    if (run !== undefined) {
+      if (isLive(run.record)) return false;
+      // Of a process that was killed, no file has the last word.
+      if (run.life?.kind === "killed") await this.#line.tell("record", run.record);
+      return true;
+    }
+    const bytes = await readRegular(join(this.#folder, OUTCOME_FILE), { limit: RECORD_LIMIT }).catch(
+      () => undefined,
+    );
+    const outcome = bytes === undefined ? undefined : checkedJson(OUTCOME_FILE, bytes, Outcome);
+    // A keeper that is there may still be starting the engine.
+    if (outcome === undefined && (this.#keeper !== undefined || performance.now() - this.#began < LOST_LIMIT))
+      return false;
+    await this.#line.tell("failed", outcome?.error ?? (await this.#lost()));
+    return true;
+  }
+
+  /** Of a run whose keeper ended without a word. */
+  async #lost(): Promise<UserError> {
+    const said = await readRegular(join(this.#folder, KEEPER_LOG), { limit: RECORD_LIMIT }).catch(() =>
+      Buffer.alloc(0),
+    );
+    const hint = said.toString("utf8").trim().slice(-2000);
+    return {
+      code: "killed",
+      message: "The run ended there before it began.",
+      ...(hint === "" ? {} : { hint }),
+    };
+  }
+
+  /** Connects to the run's keeper, where there is one. */
+  async #connect(): Promise<void> {
+    if (this.#keeper !== undefined) return;
+    const socket = connect(SOCKET_FILE);
+    const connected = await new Promise<boolean>((resolve) => {
+      socket.once("connect", () => resolve(true));
+      socket.once("error", () => resolve(false));
+    });
+    if (!connected) return;
+    this.#socket = socket;
+    this.#keeper = new Peer(socket, socket, {
+      event: (event, data) => {
+        if (
+          (event === "said" && v.is(EVENTS.said, data)) ||
+          (event === "progress" && v.is(EVENTS.progress, data))
+        )
+          void this.#line.tell(event, data);
+      },
+      closed: () => (this.#keeper = undefined),
+    });
+  }
+}

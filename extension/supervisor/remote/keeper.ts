@@ -1,0 +1,81 @@
+// The process that a run's machine keeps for it: it starts the run engine, holds the channel to it, and passes controls
+// on from whatever line comes and goes.
+import { rmSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { createServer, type Socket } from "node:net";
+import { dirname } from "node:path";
+import * as v from "valibot";
+import { checkedJson } from "../../files/json.ts";
+import { readRegular } from "../../files/regular.ts";
+import { RECORD_LIMIT } from "../../files/runFiles.ts";
+import { writeAtomicAsync } from "../../files/writeAtomic.ts";
+import { RUN_CONTROLS, type ControlName } from "../../protocol/controls.ts";
+import { RunRequest } from "../../protocol/engine.ts";
+import { EngineError, UserError } from "../../protocol/errors.ts";
+import { Peer } from "../../remote/wire.ts";
+import { spawnRun } from "../runs/run.ts";
+
+/** Files of a run's folder there. The socket is named relative to it: its path may be longer than a socket's can be. */
+export const JOB_FILE = "job.json";
+export const OUTCOME_FILE = "outcome.json";
+export const SOCKET_FILE = "control.sock";
+export const KEEPER_LOG = "keeper.txt";
+/** The folder of the program's files. */
+export const PROJECT_FOLDER = "project";
+
+export const Job = v.object({ request: RunRequest, dist: v.string() });
+export type Job = v.InferOutput<typeof Job>;
+
+/** How a run ended that wrote no record. */
+export const Outcome = v.object({ error: v.optional(UserError) });
+
+export const ControlCall = v.object({ name: v.string(), args: v.array(v.unknown()) });
+
+/** Keeps the run whose folder is the current one, to its end. */
+export async function keep(): Promise<void> {
+  const { request, dist } = checkedJson(JOB_FILE, await readRegular(JOB_FILE, { limit: RECORD_LIMIT }), Job);
+  const lines = new Set<Peer>();
+  const tell = (event: string, data: unknown): void => {
+    for (const line of lines) void line.tell(event, data);
+  };
+  await mkdir(dirname(request.directory), { recursive: true });
+  // The program's working folder is the project's, as where it comes from.
+  const folder = process.cwd();
+  const server = createServer((socket) => serve(socket));
+  rmSync(SOCKET_FILE, { force: true });
+  server.listen(SOCKET_FILE);
+  process.chdir(PROJECT_FOLDER);
+  const handle = spawnRun(
+    request,
+    {
+      log: (level, text) => tell("said", { level, text }),
+      progress: (progress) => tell("progress", progress),
+      output: (stream, text) => tell("said", { level: stream === "stdout" ? "info" : "warning", text }),
+    },
+    { dist },
+  );
+  const serve = (socket: Socket): void => {
+    const line: Peer = new Peer(socket, socket, {
+      answer: async (_, params) => {
+        const { name, args } = v.parse(ControlCall, params);
+        if (!Object.hasOwn(RUN_CONTROLS, name))
+          throw new EngineError({ code: "internal", message: `internal: there is no control ${name}` });
+        const control = handle.control[name as ControlName] as (...args: unknown[]) => Promise<unknown>;
+        return { value: await control(...args) };
+      },
+      closed: () => {
+        lines.delete(line);
+        socket.destroy();
+      },
+    });
+    lines.add(line);
+  };
+  // A line that is cut ends nothing.
+  process.on("SIGHUP", () => undefined);
+  const { error } = await handle.ended;
+  process.chdir(folder);
+  await writeAtomicAsync(OUTCOME_FILE, [Buffer.from(JSON.stringify(error === undefined ? {} : { error }))]);
+  server.close();
+  rmSync(SOCKET_FILE, { force: true });
+  process.exit(0);
+}

@@ -1,0 +1,155 @@
+// Files that other machines have sent, by their content. A run's files are made of them.
+import { createHash, randomBytes } from "node:crypto";
+import { constants, createReadStream } from "node:fs";
+import {
+  access,
+  chmod,
+  copyFile,
+  link,
+  lstat,
+  mkdir,
+  open,
+  rename,
+  rm,
+  utimes,
+  type FileHandle,
+} from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { inside } from "../../files/inside.ts";
+import { EngineError } from "../../protocol/errors.ts";
+import type { SentFile } from "../../remote/messages.ts";
+
+/** The time of a whole file: a program that changes one changes its time too, and the file is sent again. */
+const WHOLE = 1;
+/** Files from this size on are linked into a run and read-only there; smaller ones are the run's own. */
+const LINKED = 2 ** 20;
+
+export const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/** A content under way. */
+interface Writing {
+  hash: string;
+  handle: FileHandle;
+  path: string;
+  at: number;
+}
+
+export class Store {
+  readonly #folder: string;
+  #writing: Writing | undefined;
+
+  /** @param folder exists */
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Which of these contents are not here. */
+  async missing(hashes: readonly string[]): Promise<string[]> {
+    const found = await Promise.all(hashes.map(async (hash) => ((await this.#has(hash)) ? [] : [hash])));
+    return found.flat();
+  }
+
+  /** Takes a part of a content, in order. The last part completes it, if it has that hash. */
+  async put(hash: string, offset: number, last: boolean, bytes: Uint8Array): Promise<void> {
+    if (offset === 0) {
+      await this.close();
+      await mkdir(join(this.#folder, "files"), { recursive: true, mode: 0o700 });
+      const path = join(this.#folder, "files", `.${randomBytes(8).toString("hex")}.tmp`);
+      this.#writing = { hash, handle: await open(path, "wx", 0o600), path, at: 0 };
+    }
+    const writing = this.#writing;
+    if (writing === undefined || writing.hash !== hash || writing.at !== offset)
+      throw new EngineError({ code: "remote-files", message: "Parts of a file arrived in the wrong order." });
+    for (let done = 0; done < bytes.length;)
+      done += (await writing.handle.write(bytes, done, bytes.length - done)).bytesWritten;
+    writing.at += bytes.length;
+    if (last) await this.#complete(writing);
+  }
+
+  async #complete({ hash, handle, path }: Writing): Promise<void> {
+    await handle.sync();
+    await handle.close();
+    this.#writing = undefined;
+    if ((await hashOfFile(path)) !== hash) {
+      await rm(path, { force: true });
+      throw new EngineError({
+        code: "remote-files",
+        message: "A file has changed while it was sent. Start again.",
+      });
+    }
+    const file = this.#path(hash);
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await chmod(path, 0o444);
+    await utimes(path, WHOLE, WHOLE);
+    await rename(path, file);
+  }
+
+  /** Drops what was begun. */
+  async close(): Promise<void> {
+    const writing = this.#writing;
+    this.#writing = undefined;
+    await writing?.handle.close().catch(() => undefined);
+    if (writing !== undefined) await rm(writing.path, { force: true });
+  }
+
+  /** Makes a version's programs, once. Their folder's name is its content's. */
+  async layPackage(id: string, files: readonly SentFile[]): Promise<void> {
+    const folder = join(this.#folder, "packages", id);
+    if (await isThere(folder)) return;
+    const temporary = join(this.#folder, "packages", `.${randomBytes(8).toString("hex")}.tmp`);
+    await mkdir(temporary, { recursive: true, mode: 0o700 });
+    try {
+      for (const { path, hash } of files) await this.#lay(temporary, path, hash, true);
+      await rename(temporary, folder);
+    } catch (error) {
+      await rm(temporary, { recursive: true, force: true });
+      // Another line was quicker.
+      if (!(await isThere(folder))) throw error;
+    }
+  }
+
+  /** Puts files into a run's folder. What is there by those names is replaced. */
+  async layRun(folder: string, files: readonly SentFile[]): Promise<void> {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    for (const { path, hash } of files) await this.#lay(folder, path, hash, false);
+  }
+
+  async #lay(folder: string, name: string, hash: string, whole: boolean): Promise<void> {
+    const target = await inside(folder, name);
+    const source = this.#path(hash);
+    await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+    await rm(target, { force: true });
+    const { size } = await lstat(source);
+    if (whole || size >= LINKED)
+      try {
+        return await link(source, target);
+      } catch {
+        // A file system without links.
+      }
+    await copyFile(source, target, constants.COPYFILE_FICLONE);
+    await chmod(target, 0o644);
+  }
+
+  async #has(hash: string): Promise<boolean> {
+    try {
+      const stats = await lstat(this.#path(hash));
+      return stats.isFile() && stats.mtimeMs === WHOLE * 1000;
+    } catch {
+      return false;
+    }
+  }
+
+  #path(hash: string): string {
+    return join(this.#folder, "files", hash.slice(0, 2), hash);
+  }
+}
+
+export async function hashOfFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const bytes of createReadStream(path)) hash.update(bytes as Buffer);
+  return hash.digest("hex");
+}

@@ -1,0 +1,178 @@
+// A machine that runs go to may be another's by now: what it says is a stranger's data.
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import * as esbuild from "esbuild";
+import { beforeAll, describe, expect, test } from "vitest";
+import { sshArguments } from "../../extension/remote/ssh.ts";
+import { findTarget, TargetSettings } from "../../extension/remote/targets.ts";
+import { agentCommand } from "../../extension/remote/bootstrap.ts";
+import { experimentFile, readRun, useWorkspace } from "../engine/workspace.ts";
+import { useFolder } from "../folders.ts";
+import * as v from "valibot";
+
+const workspace = useWorkspace();
+const tools = useFolder("all");
+
+beforeAll(async () => {
+  await esbuild.build({
+    entryPoints: [fileURLToPath(new URL("../cluster/remote/hostileAgent.ts", import.meta.url))],
+    outfile: path.join(tools, "agent.mjs"),
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    logLevel: "silent",
+  });
+  fs.writeFileSync(path.join(tools, "ssh"), `#!/bin/sh\nexec ${process.execPath} ${tools}/agent.mjs\n`, {
+    mode: 0o700,
+  });
+});
+
+/** Trains on a machine with that behaviour. */
+async function trained(behaviour: string): Promise<{ code: number | null; text: string; directory: string }> {
+  workspace.write("net.nn.ts", experimentFile({ epochs: "1" }));
+  const { code, stdout, stderr } = await workspace.run(["train", "net.nn.ts", "--on", "box"], {
+    env: {
+      LAYERWISE_SSH: path.join(tools, "ssh"),
+      LAYERWISE_TEST_HOSTILE: behaviour,
+      LAYERWISE_CACHE: tools,
+    },
+  });
+  return { code, text: stdout + stderr, directory: workspace.runs()[0] ?? "" };
+}
+
+/** Files of the workspace, without those that a run has. */
+const others = (): string[] =>
+  fs
+    .readdirSync(workspace.folder, { recursive: true, encoding: "utf8" })
+    .filter(
+      (name) =>
+        !/^(?:\.layerwise(?:\/runs(?:\/[^/]+(?:\/(?:run\.json|metrics\.jsonl|log\.txt|source\.ts|checkpoints(?:\/final\.safetensors)?))?)?)?|net\.nn\.ts)$/.test(
+          name,
+        ),
+    )
+    .filter((name) => !/^\.layerwise$/.test(name));
+
+describe.skipIf(process.platform === "win32")("a machine that answers what it likes", () => {
+  test("can say how its run went, and nothing of where it is here", async () => {
+    const { code, directory, text } = await trained("good");
+    expect(code, text).toBe(0);
+    expect(readRun(directory)).toMatchObject({
+      id: path.basename(directory),
+      file: workspace.file("net.nn.ts"),
+      on: { name: "box" },
+      state: "finished",
+    });
+    expect(fs.readFileSync(path.join(directory, "checkpoints/final.safetensors"), "utf8")).toBe("hello");
+    expect(text).not.toContain("\u001b");
+    expect(others()).toEqual([]);
+  });
+
+  test.each([
+    ["names a checkpoint outside of the run", "path"],
+    ["names a checkpoint by an absolute path", "absolute"],
+    ["sends a record that is none", "form"],
+    ["names its run by a path", "id"],
+    ["sends a row that is none", "rows"],
+    ["names another file for its rows", "file"],
+    ["sends an event that doesn't exist", "event"],
+    ["sends a message that is longer than any may be", "length"],
+    ["answers with a folder that is no absolute path", "folder"],
+    ["asks for contents by what is no hash", "hashes"],
+    ["sends a log without end", "flood"],
+    ["prints without end before it answers", "noise"],
+  ])("is left when it %s", async (_, behaviour) => {
+    const { code, text } = await trained(behaviour);
+    expect(code).toBe(1);
+    expect(text).toMatch(/doesn't keep to the protocol|prints too much|was refused/);
+    expect(others()).toEqual([]);
+    expect(fs.existsSync("/tmp/escape.safetensors")).toBe(false);
+  });
+
+  test.each([
+    ["is damaged", "hash", /arrived damaged/],
+    ["ends before its end", "short", /ended before its end/],
+    ["is larger than the disk", "huge", /more than the disk here has left/],
+  ])("whose checkpoint %s leaves none here", async (_, behaviour, reason) => {
+    const { text, directory } = await trained(behaviour);
+    expect(text).toMatch(reason);
+    expect(fs.readdirSync(path.join(directory, "checkpoints"))).toEqual([]);
+    expect(readRun(directory).checkpoints).toEqual([]);
+  });
+
+  test("prints text without control sequences", async () => {
+    const { text } = await trained("text");
+    expect(text).toContain("b");
+    expect(text).not.toContain("\u001b");
+  });
+});
+
+describe("the name of a machine", () => {
+  test.each([
+    "-oProxyCommand=touch /tmp/owned",
+    "ssh://-oProxyCommand=x",
+    "ssh://-l@host",
+    "me@-host",
+    "-user@host",
+    "host;touch x",
+    "host`id`",
+    "$(id)",
+    "host name",
+    "host\nname",
+    "ho'st",
+    'ho"st',
+    "%h",
+    "host:22:22",
+    "host:0",
+    "host:99999",
+    "ssh://",
+    "",
+    "ssh://host/path",
+    "http://host",
+    "user:password@host",
+    "ssh://[::1%eth0;x]",
+  ])("is refused when it is %j", (text) => {
+    expect(() => findTarget(text)).toThrow(/names no machine|runs go to ssh/);
+  });
+
+  test.each([
+    ["box", ["--", "box"]],
+    ["ssh://me@gpu.example.org:2222", ["-p", "2222", "-l", "me", "--", "gpu.example.org"]],
+    ["me@10.0.0.7", ["-l", "me", "--", "10.0.0.7"]],
+    ["ssh://[fe80::1]:22", ["-p", "22", "--", "fe80::1"]],
+  ])("%s is one word after the options", (text, words) => {
+    const args = sshArguments(findTarget(text), "command");
+    expect(args.slice(-words.length - 1)).toEqual([...words, "command"]);
+    expect(args).toContain("BatchMode=yes");
+  });
+
+  test("settings can't bring in an option or a command either", () => {
+    for (const one of [
+      { host: "-oProxyCommand=x" },
+      { host: "box", node: "/bin/node'; touch x; '" },
+      { host: "box", node: "node" },
+      { host: "box", folder: "$HOME" },
+    ])
+      expect(() => findTarget("gpu", v.parse(v.any(), { gpu: one }) as TargetSettings)).toThrow(
+        /names no machine/,
+      );
+  });
+
+  test("a file's own names of objects are no targets", () => {
+    expect(findTarget("constructor").host).toBe("constructor");
+    expect(() => findTarget("__proto__")).not.toThrow();
+  });
+
+  test.each(["sh", "dash", "bash", "zsh", "fish", "csh"])(
+    "the command is the same three words in %s",
+    (shell) => {
+      const command = agentCommand({ name: "x", host: "x" }).replace("exec /bin/sh -c", "printf %s,");
+      const said = spawnSync(shell, ["-c", command], { encoding: "utf8" });
+      if (said.error !== undefined) return;
+      const plain = spawnSync("sh", ["-c", command], { encoding: "utf8" });
+      expect(said.stdout).toBe(plain.stdout);
+      expect(said.stdout).toContain("layerwise,");
+    },
+  );
+});

@@ -1,0 +1,104 @@
+// Stands for an ssh to a machine that is another's by now: it speaks the protocol, and answers what it likes.
+// Its behaviour is in LAYERWISE_TEST_HOSTILE; it needs neither sshd nor ssh.
+import { createHash } from "node:crypto";
+import { readSync } from "node:fs";
+import { MARK } from "../../../extension/remote/messages.ts";
+import type { RunRecord } from "../../../extension/protocol/run.ts";
+import { Peer, type Parcel } from "../../../extension/remote/wire.ts";
+
+const behaviour = process.env["LAYERWISE_TEST_HOSTILE"] ?? "";
+
+function read(count: number): Buffer {
+  const bytes = Buffer.alloc(count);
+  for (let done = 0; done < count;) done += readSync(0, bytes, done, count - done, null);
+  return bytes;
+}
+
+if (behaviour === "noise") process.stdout.write("motd ".repeat(50_000));
+process.stdout.write(`welcome\n${MARK}\n`);
+read(read(4).readUInt32BE(0));
+
+const checkpoint = {
+  file: "checkpoints/final.safetensors",
+  kind: "final" as const,
+  epoch: 1,
+  step: 1,
+  savedAt: new Date().toISOString(),
+  bytes: 5,
+  metrics: {},
+};
+const record: RunRecord = {
+  version: 1,
+  id: "elsewhere",
+  kind: "train",
+  state: "finished",
+  file: "/etc/passwd",
+  exportName: "default",
+  model: "\u001b]0;owned\u0007Net",
+  createdAt: new Date().toISOString(),
+  epochs: 1,
+  epoch: 1,
+  step: 1,
+  settings: {},
+  metrics: {},
+  checkpoints: [checkpoint],
+  outlive: true,
+  on: { name: "elsewhere", run: "x-000000000000" },
+};
+const content = Buffer.from("hello");
+const hash = createHash("sha256").update(content).digest("hex");
+
+/** Records that differ from a good one. */
+const RECORDS: Record<string, object> = {
+  path: { ...record, checkpoints: [{ ...checkpoint, file: "checkpoints/../../../escape.safetensors" }] },
+  absolute: { ...record, checkpoints: [{ ...checkpoint, file: "/tmp/escape.safetensors" }] },
+  form: { ...record, checkpoints: "all" },
+  id: { ...record, id: "../../elsewhere" },
+};
+
+const answers: Record<string, (params: { hashes?: string[] }) => Parcel> = {
+  open: () => ({
+    value: { node: "v20.0.0", platform: "linux-x64", folder: behaviour === "folder" ? "there" : "/there" },
+  }),
+  missing: ({ hashes = [] }) => ({
+    value: behaviour === "hashes" ? ["x".repeat(64)] : hashes.slice(0, 1),
+  }),
+  start: () => ({ value: "started" }),
+  follow: () => ({ value: { metrics: true, layers: true, findings: true, log: true } }),
+  record: () => ({ value: record }),
+  openFile: () => ({
+    value: { size: behaviour === "huge" ? 2 ** 52 : 5, hash: behaviour === "hash" ? "0".repeat(64) : hash },
+  }),
+  readFile: () => ({ value: null, body: behaviour === "short" ? Buffer.alloc(0) : content }),
+};
+
+const row = { kind: "step", step: 1, epoch: 1, time: 0, values: { loss: 1 } };
+
+async function misbehave(): Promise<void> {
+  switch (behaviour) {
+    case "rows":
+      return line.tell("rows", { file: "metrics", rows: [row, { ...row, step: "many" }] });
+    case "file":
+      return line.tell("rows", { file: "../../../../.bashrc", rows: [row] });
+    case "event":
+      return line.tell("__proto__", {});
+    case "length": {
+      const prefix = Buffer.alloc(8, 0xff);
+      return void process.stdout.write(prefix);
+    }
+    case "flood":
+      for (;;) await line.tell("log", null, Buffer.alloc(2 ** 20, "x"));
+    case "text":
+      await line.tell("said", { level: "info", text: "a\u001b[2Jb" });
+  }
+  await line.tell("record", RECORDS[behaviour] ?? record);
+  await line.tell("ended", null);
+}
+
+const line: Peer = new Peer(process.stdin, process.stdout, {
+  answer: async (method, params) => {
+    if (method === "go") setTimeout(() => void misbehave(), 50);
+    return Promise.resolve(answers[method]?.(params as { hashes?: string[] }) ?? { value: null });
+  },
+  closed: () => process.exit(0),
+});

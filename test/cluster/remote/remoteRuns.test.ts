@@ -1,0 +1,275 @@
+// Runs on a machine that ssh reaches: an sshd of the test's own, on the loopback.
+import fs from "node:fs";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { experimentFile, readRows, readRun, useWorkspace } from "../../engine/workspace.ts";
+import { noSshd } from "./sshd.ts";
+import { useSshd } from "./useSshd.ts";
+
+const workspace = useWorkspace();
+const sshd = useSshd();
+
+const EPOCHS = 20;
+
+/** Dropout, shuffled samples, a validation set, a file of data: all that a resumed run has to have again. */
+function write(name: string, { epochs = EPOCHS, wait = 0 } = {}): void {
+  fs.writeFileSync(
+    workspace.file("points.csv"),
+    `a,b,c,d,y\n${Array.from({ length: 48 }, (_, i) => `${i % 5},${(i * 7) % 11},${i % 3},${i % 2},${"uvw"[i % 3]}`).join("\n")}\n`,
+  );
+  workspace.write("parts/net.ts", 'export const wide = 16;\nexport const file = "points.csv";\n');
+  workspace.write(
+    name,
+    experimentFile(
+      {
+        model:
+          "() => new nn.Sequential(new nn.Linear(4, wide), new nn.ReLU(), new nn.Dropout(0.2), new nn.Linear(wide, 3))",
+        data: "() => data.csv(file, { target: 'y', normalize: true })",
+        optimizer: "(parameters) => new optim.Adam(parameters, { lr: 0.01 })",
+        validation: "0.25",
+        epochs: String(epochs),
+        checkpoints: "{ everyNTrainSteps: 4 }",
+        callbacks: `{ onBatchEnd: () => new Promise((done) => { setTimeout(done, ${wait}); }), onEpochEnd: ({ epoch }) => console.log("seen", epoch) }`,
+      },
+      'import { file, wide } from "./parts/net.ts";',
+    ).replace(/export class Net[\s\S]*?\n}\n/, ""),
+  );
+}
+
+const env = (): Record<string, string> => sshd.env;
+const weightsOf = (directory: string): Buffer =>
+  fs.readFileSync(path.join(directory, "checkpoints", "final.safetensors"));
+/** The curves, without measured times. */
+const curves = (directory: string): object[] =>
+  readRows(directory).map((row) => ({ ...row, time: 0, spent: undefined }));
+
+async function here(file: string): Promise<string> {
+  const { code, stderr } = await workspace.run(["train", file, "--out", "here", "--no-progress"]);
+  expect(stderr).toContain("Trained");
+  expect(code).toBe(0);
+  return workspace.file("here");
+}
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  for (let tries = 0; !condition(); tries++) {
+    if (tries > 400) throw new Error(`not within 40 s: ${what}`);
+    await delay(100);
+  }
+}
+
+const rowsThere = (directory: string): number => {
+  try {
+    return readRows(directory).length;
+  } catch {
+    return 0;
+  }
+};
+
+describe.skipIf(noSshd !== undefined)(
+  `a run by ssh${noSshd === undefined ? "" : ` (skipped: ${noSshd})`}`,
+  () => {
+    test("has the weights, curves and log of one that runs here, and is followed live", async () => {
+      write("net.nn.ts", { wait: 5 });
+      const expected = await here("net.nn.ts");
+      const command = workspace.start(["train", "net.nn.ts", "--on", "box", "--no-progress"], env());
+      await command.printed("Epoch [4/20]");
+      const [directory = ""] = workspace.runs();
+      expect(readRun(directory)).toMatchObject({ state: "running", on: { name: "box" } });
+      const listed = await workspace.run(["runs"], { env: env() });
+      expect(listed.stdout).toContain("running on box");
+      const { code, stdout, stderr } = await command.ended;
+      expect(stderr).toContain("Running on box: ");
+      expect(stdout).toContain("seen 3");
+      expect(code, stderr).toBe(0);
+      expect(weightsOf(directory)).toEqual(weightsOf(expected));
+      expect(curves(directory)).toEqual(curves(expected));
+      const record = readRun(directory);
+      expect(record.state).toBe("finished");
+      expect(record.file).toBe(workspace.file("net.nn.ts"));
+      expect(fs.readFileSync(path.join(directory, "log.txt"), "utf8")).toContain("seen 3");
+      expect(JSON.parse(fs.readFileSync(path.join(directory, "sources.json"), "utf8"))).toHaveProperty(
+        "parts/net.ts",
+      );
+      // What was sent once is not sent again.
+      const again = await workspace.run(["train", "net.nn.ts", "--on", "box", "--epochs", "1"], {
+        env: env(),
+      });
+      expect(again.code, again.stderr).toBe(0);
+      expect(again.stdout).not.toContain("Sent Layerwise");
+      expect(again.stdout).toMatch(/were there already/);
+    });
+
+    test("continues when the line is cut, without a row lost or twice", async () => {
+      write("net.nn.ts", { wait: 20 });
+      const expected = await here("net.nn.ts");
+      const command = workspace.start(["train", "net.nn.ts", "--on", "box", "--no-progress"], env());
+      await command.printed("Epoch [2/20]");
+      expect(sshd.cut()).toBeGreaterThan(0);
+      await command.printed("Connected to box again");
+      await command.printed("Epoch [8/20]");
+      sshd.cut();
+      const { code, stderr } = await command.ended;
+      expect(code, stderr).toBe(0);
+      const [directory = ""] = workspace.runs();
+      expect(curves(directory)).toEqual(curves(expected));
+      expect(weightsOf(directory)).toEqual(weightsOf(expected));
+    });
+
+    test("survives the command that started it, and is attached to again", async () => {
+      write("net.nn.ts", { wait: 20 });
+      const expected = await here("net.nn.ts");
+      const started = await workspace.run(["train", "net.nn.ts", "--on", "box", "--detach"], { env: env() });
+      expect(started.code, started.stderr).toBe(0);
+      expect(started.stderr).toContain("layerwise attach");
+      const [directory = ""] = workspace.runs();
+      const listed = await workspace.run(["runs"], { env: env() });
+      expect(listed.stdout).toContain("on box, not followed");
+      const first = workspace.start(["attach", path.basename(directory), "--no-progress"], env());
+      await until(() => rowsThere(directory) > 20, "rows arrive");
+      // As when a window or a terminal is closed.
+      first.child.kill("SIGKILL");
+      await first.ended;
+      await delay(500);
+      const { code, stderr } = await workspace.run(["attach", path.basename(directory)], { env: env() });
+      expect(code, stderr).toBe(0);
+      expect(curves(directory)).toEqual(curves(expected));
+      expect(weightsOf(directory)).toEqual(weightsOf(expected));
+      expect(readRun(directory).state).toBe("finished");
+    });
+
+    test("that is killed there resumes to the identical weights", async () => {
+      write("net.nn.ts", { wait: 20 });
+      const expected = await here("net.nn.ts");
+      const command = workspace.start(["train", "net.nn.ts", "--on", "box", "--no-progress"], env());
+      await command.printed("Epoch [6/20]");
+      expect(sshd.killRuns()).toBeGreaterThanOrEqual(2);
+      const killed = await command.ended;
+      expect(killed.code).toBe(1);
+      const [directory = ""] = workspace.runs();
+      expect(readRun(directory)).toMatchObject({ state: "killed" });
+      const { code, stderr } = await workspace.run(["train", "--resume", path.basename(directory)], {
+        env: env(),
+      });
+      expect(code, stderr).toBe(0);
+      expect(curves(directory)).toEqual(curves(expected));
+      expect(weightsOf(directory)).toEqual(weightsOf(expected));
+    });
+
+    test("is stopped from another command, with its weights", async () => {
+      write("net.nn.ts", { wait: 20, epochs: 10_000 });
+      const command = workspace.start(["train", "net.nn.ts", "--on", "box", "--no-progress"], env());
+      await until(() => rowsThere(workspace.runs()[0] ?? "") > 5, "rows arrive");
+      const [directory = ""] = workspace.runs();
+      const stopped = await workspace.run(["runs", "--stop", path.basename(directory)], { env: env() });
+      expect(stopped.stdout, stopped.stderr).toContain("stopped after step");
+      expect((await command.ended).code).toBe(130);
+      const record = readRun(directory);
+      expect(record.state).toBe("stopped");
+      expect(record.checkpoints.map(({ kind }) => kind)).toContain("last");
+      for (const { file } of record.checkpoints) expect(fs.existsSync(path.join(directory, file))).toBe(true);
+      await until(() => sshd.runProcesses().length === 0, "no process is left there");
+    });
+
+    test("that is still at work is followed by a resume; one that is gone there is said to be", async () => {
+      write("net.nn.ts", { wait: 20, epochs: 10_000 });
+      const started = await workspace.run(["train", "net.nn.ts", "--on", "box", "--detach"], { env: env() });
+      expect(started.code, started.stderr).toBe(0);
+      const [directory = ""] = workspace.runs();
+      const before = sshd.runProcesses().map(({ pid }) => pid);
+      const resumed = workspace.start(
+        ["train", "--resume", path.basename(directory), "--no-progress"],
+        env(),
+      );
+      await resumed.printed("is still at work on box");
+      await until(() => rowsThere(directory) > 5, "rows arrive");
+      expect(sshd.runProcesses().map(({ pid }) => pid)).toEqual(before);
+      resumed.child.kill("SIGINT");
+      expect((await resumed.ended).code).toBe(130);
+      expect(readRun(directory).state).toBe("stopped");
+      fs.rmSync(path.join(sshd.there, "runs"), { recursive: true });
+      const { code, stderr } = await workspace.run(["attach", path.basename(directory)], { env: env() });
+      expect(code).toBe(1);
+      expect(stderr).toContain("There is no run");
+    });
+
+    test("of another user's record connects to no machine that the record names", async () => {
+      write("net.nn.ts", { epochs: 1 });
+      const { code } = await workspace.run(["train", "net.nn.ts", "--out", "strange"]);
+      expect(code).toBe(0);
+      const file = path.join(workspace.file("strange"), "run.json");
+      const record = readRun(workspace.file("strange"));
+      fs.writeFileSync(file, JSON.stringify({ ...record, on: { name: "box", run: "strange-0123456789ab" } }));
+      const attached = await workspace.run(["attach", "strange"], { env: env() });
+      expect(attached.code).toBe(1);
+      expect(attached.stderr).toMatch(/was not started from here[\s\S]*--on/);
+      expect(attached.stdout).not.toContain("Connecting");
+    });
+
+    test("computes with the engine that is installed there, which a command says", async () => {
+      const { code, stdout, stderr } = await workspace.run(["engine", "status", "--on", "box"], {
+        env: env(),
+      });
+      expect(code, stderr).toBe(0);
+      expect(stdout).toMatch(/^Backend: +\w+/m);
+      expect(stdout).toMatch(/^Native engine: /m);
+    });
+
+    test("whose program fails there names the user's line here", async () => {
+      write("net.nn.ts");
+      const file = workspace.file("net.nn.ts");
+      fs.writeFileSync(
+        file,
+        fs
+          .readFileSync(file, "utf8")
+          .replace('console.log("seen", epoch)', '{ if (epoch === 2) throw new Error("broken"); }'),
+      );
+      const { code, stderr } = await workspace.run(["train", "net.nn.ts", "--on", "box"], { env: env() });
+      expect(code).toBe(1);
+      expect(stderr).toContain("broken");
+      expect(stderr).toContain("net.nn.ts:");
+      expect(stderr).not.toContain(sshd.there);
+      expect(readRun(workspace.runs()[0]!).error?.position?.file).toBe(file);
+    });
+  },
+);
+
+describe.skipIf(noSshd !== undefined)("what is wrong with a machine is said with the remedy", () => {
+  const failed = async (name: string, more: NodeJS.ProcessEnv = {}): Promise<string> => {
+    write("net.nn.ts");
+    const { code, stderr } = await workspace.run(["train", "net.nn.ts", "--on", name], {
+      env: { ...env(), ...more },
+    });
+    expect(code).toBe(1);
+    expect(workspace.runs()).toEqual([]);
+    return stderr;
+  };
+
+  test("a key that is refused", async () => {
+    expect(await failed("refused")).toMatch(/refused refused the login[\s\S]*ssh-copy-id/);
+  });
+
+  test("a host key that isn't known", async () => {
+    expect(await failed("unknown")).toMatch(
+      /doesn't know the host key of unknown[\s\S]*Connect once by hand/,
+    );
+  });
+
+  test("a port where nothing listens", async () => {
+    expect(await failed("ssh://127.0.0.1:1")).toMatch(/no connection to 127\.0\.0\.1:1: .*refused/);
+  });
+
+  test("no ssh", async () => {
+    expect(await failed("box", { LAYERWISE_SSH: "/nowhere/ssh" })).toContain("names no program");
+  });
+
+  test("files that are too large, with the largest", async () => {
+    write("net.nn.ts");
+    fs.writeFileSync(workspace.file("points.csv"), "x".repeat(3_000_000));
+    const { code, stderr } = await workspace.run(["train", "net.nn.ts", "--on", "box", "--send-limit", "1"], {
+      env: env(),
+    });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/more than the limit of 1\.0 MB\. The largest: points\.csv \(3\.0 MB\)/);
+  });
+});

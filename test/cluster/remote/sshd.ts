@@ -1,0 +1,152 @@
+// An OpenSSH server on the loopback, with keys and settings of its own, and an ssh that knows it as "box".
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { findExecutable } from "../../../extension/processes/programs.ts";
+import { familyOf, processes } from "../../processes.ts";
+
+const SSHD = findExecutable(["sshd", "/usr/sbin/sshd", "/usr/local/sbin/sshd"]);
+
+/** Why the tests can't run here; undefined if they can. */
+export const noSshd: string | undefined =
+  SSHD === undefined
+    ? "no OpenSSH server (sshd) is installed"
+    : findExecutable(["ssh"]) === undefined
+      ? "no ssh is installed"
+      : undefined;
+
+export class Sshd {
+  readonly folder: string;
+  #server: ChildProcess | undefined;
+  #port = 0;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** The folder of the machine "box" that runs go to. */
+  get there(): string {
+    return path.join(this.folder, "there");
+  }
+
+  /** The environment of commands that use it. */
+  get env(): Record<string, string> {
+    return {
+      LAYERWISE_SSH: path.join(this.folder, "ssh"),
+      XDG_CONFIG_HOME: path.join(this.folder, "config"),
+      LAYERWISE_CACHE: path.join(this.folder, "cache"),
+    };
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  #file(name: string, text: string, mode = 0o600): string {
+    const file = path.join(this.folder, name);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, text, { mode });
+    return file;
+  }
+
+  async start(): Promise<void> {
+    const { folder } = this;
+    for (const name of ["host", "user", "stranger"])
+      spawnSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", path.join(folder, name)]);
+    this.#port = await freePort();
+    fs.copyFileSync(path.join(folder, "user.pub"), path.join(folder, "authorized"));
+    const config = this.#file(
+      "sshd_config",
+      [
+        `Port ${this.#port}`,
+        "ListenAddress 127.0.0.1",
+        `HostKey ${folder}/host`,
+        `AuthorizedKeysFile ${folder}/authorized`,
+        `PidFile ${folder}/sshd.pid`,
+        "StrictModes no",
+        "UsePAM no",
+        "PasswordAuthentication no",
+        "KbdInteractiveAuthentication no",
+        "PermitRootLogin prohibit-password",
+        "MaxStartups 100",
+      ].join("\n"),
+    );
+    const key = fs.readFileSync(path.join(folder, "host.pub"), "utf8").split(" ").slice(0, 2).join(" ");
+    this.#file("known", `[127.0.0.1]:${this.#port} ${key}\n`);
+    this.#file("unknown", "");
+    const host = (name: string, identity: string, known: string): string =>
+      `Host ${name}\n  HostName 127.0.0.1\n  Port ${this.#port}\n  User ${os.userInfo().username}\n  IdentityFile ${folder}/${identity}\n  UserKnownHostsFile ${folder}/${known}\n`;
+    this.#file(
+      "ssh_config",
+      host("box", "user", "known") +
+        host("refused", "stranger", "known") +
+        host("unknown", "user", "unknown") +
+        "Host *\n  IdentitiesOnly yes\n  IdentityAgent none\n  GlobalKnownHostsFile /dev/null\n",
+    );
+    this.#file("ssh", `#!/bin/sh\nexec ssh -F ${folder}/ssh_config "$@"\n`, 0o700);
+    const settings = (name: string): object => ({ host: name, folder: this.there });
+    this.#file(
+      "config/layerwise/targets.json",
+      JSON.stringify({ box: settings("box"), refused: settings("refused"), unknown: settings("unknown") }),
+    );
+    // Where it runs as root, it wants this folder.
+    if (process.getuid?.() === 0) fs.mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
+    this.#server = spawn(SSHD!, ["-D", "-e", "-f", config], { stdio: ["ignore", "ignore", "pipe"] });
+    let said = "";
+    this.#server.stderr?.on("data", (bytes: Buffer) => (said += bytes.toString()));
+    for (let tries = 0; !said.includes("Server listening"); tries++) {
+      if (tries > 100 || this.#server.exitCode !== null) throw new Error(`sshd did not start:\n${said}`);
+      await delay(50);
+    }
+  }
+
+  /** Cuts all lines, as when a network goes. */
+  cut(): number {
+    const pid = this.#server?.pid;
+    const lines =
+      pid === undefined
+        ? []
+        : familyOf(pid).filter((one) => one.pid !== pid && one.command.startsWith("sshd"));
+    for (const line of lines) process.kill(line.pid, "SIGKILL");
+    return lines.length;
+  }
+
+  /** The processes of runs on the machine. */
+  runProcesses(): { pid: number; command: string }[] {
+    return processes().filter(({ command }) => command.includes(this.there));
+  }
+
+  /** Kills all that works at runs there, as when the machine is switched off. */
+  killRuns(): number {
+    const found = this.runProcesses();
+    for (const { pid } of found)
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It ended by itself.
+      }
+    return found.length;
+  }
+
+  async stop(): Promise<void> {
+    this.cut();
+    this.killRuns();
+    const server = this.#server;
+    if (server === undefined || server.exitCode !== null) return;
+    server.kill("SIGTERM");
+    await once(server, "exit");
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}

@@ -1,0 +1,92 @@
+import { PassThrough } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import { EngineError } from "../../../extension/protocol/errors.ts";
+import { canonical, Counted, Lines } from "../../../extension/remote/rows.ts";
+import { Peer, type PeerOptions } from "../../../extension/remote/wire.ts";
+
+/** Two sides of a line that cuts what is sent into pieces. */
+function line(here: PeerOptions, there: PeerOptions, piece = 7): [Peer, Peer] {
+  const cut = (): PassThrough => {
+    const stream = new PassThrough();
+    const write = stream.push.bind(stream);
+    stream.push = (bytes: Buffer | null) => {
+      if (bytes === null) return write(bytes);
+      for (let at = 0; at < bytes.length; at += piece) write(bytes.subarray(at, at + piece));
+      return true;
+    };
+    return stream;
+  };
+  const [to, from] = [cut(), cut()];
+  return [new Peer(from, to, here), new Peer(to, from, there)];
+}
+
+test("carries calls with bytes both ways, in whatever pieces they arrive", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.jsonValue(),
+      fc.uint8Array({ maxLength: 200 }),
+      fc.integer({ min: 1, max: 50 }),
+      async (value, bytes, piece) => {
+        const [here] = line(
+          {},
+          { answer: (_, params, body) => Promise.resolve({ value: params, body }) },
+          piece,
+        );
+        const answer = await here.call("echo", value, Buffer.from(bytes));
+        expect(answer.value).toEqual(JSON.parse(JSON.stringify(value)));
+        expect([...answer.body!]).toEqual([...bytes]);
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+test("gives the other side's error with its hint", async () => {
+  const error = { code: "disk", message: "full", hint: "free some" };
+  const [here] = line({}, { answer: () => Promise.reject(new EngineError(error)) });
+  await expect(here.call("put", {})).rejects.toMatchObject({ cause: error });
+});
+
+test("fails the calls under way, and later ones, when the line is closed", async () => {
+  const [here, there] = line({}, { answer: () => new Promise(() => undefined) });
+  const call = here.call("wait", {});
+  here.close();
+  await expect(call).rejects.toMatchObject({ cause: { code: "line" } });
+  await expect(here.call("more", {})).rejects.toMatchObject({ cause: { code: "line" } });
+  expect(there.closed).toBe(false);
+});
+
+test.each([
+  ["a length beyond any", Buffer.alloc(8, 0xff)],
+  ["no JSON", Buffer.concat([Buffer.from([0, 0, 0, 3, 0, 0, 0, 0]), Buffer.from("abc")])],
+  ["another form", Buffer.concat([Buffer.from([0, 0, 0, 2, 0, 0, 0, 0]), Buffer.from("{}")])],
+])("is closed by a message of %s", async (_, bytes) => {
+  const input = new PassThrough();
+  let problem: Error | undefined;
+  const peer = new Peer(input, new PassThrough(), { closed: (why) => (problem = why) });
+  input.write(bytes);
+  await delay(10);
+  expect(peer.closed).toBe(true);
+  expect(problem).toBeDefined();
+});
+
+test("counts the same rows on both sides, whatever stands between them and however they are cut", () => {
+  const row = { kind: "step", step: 1, epoch: 1, time: 0.5, values: { loss: null, a: 1 }, more: "left out" };
+  const text = `${JSON.stringify(row)}\nno json\n{"kind":"step"}\n${"x".repeat(300_000)}\n${JSON.stringify({ ...row, step: 2 })}\n{"torn`;
+  const count = (piece: number): unknown => {
+    const lines = new Lines();
+    const counted = new Counted();
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length; at += piece)
+      for (const value of lines.push(bytes.subarray(at, at + piece))) {
+        const found = canonical("metrics", value);
+        if (found !== undefined) counted.line(found.line);
+      }
+    expect(lines.torn).toBe(true);
+    return counted.have;
+  };
+  expect(count(1000)).toEqual(count(1e6));
+  expect(count(1000)).toMatchObject({ count: 2 });
+});
