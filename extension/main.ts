@@ -120,6 +120,8 @@ export function activate(context: vscode.ExtensionContext): void {
     registerCommands(
       {
         "layerwise.train": (target) => commands.train(target),
+        "layerwise.runOn": (target) => commands.runOn(target),
+        "layerwise.attachRun": (run) => commands.attachRun(run),
         "layerwise.debug": (target) => commands.debug(target),
         "layerwise.evaluate": (target) => commands.evaluate(target),
         "layerwise.preview": async (target) => {

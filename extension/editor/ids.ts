@@ -53,6 +53,8 @@ export interface DebuggedVariable {
 /** Commands and their arguments. The palette passes none, a menu passes a URI. */
 export interface CommandArguments {
   "layerwise.train": [target?: SourceTarget | MenuTarget];
+  "layerwise.runOn": [target?: SourceTarget | MenuTarget];
+  "layerwise.attachRun": [run?: RunTarget];
   "layerwise.debug": [target?: SourceTarget | MenuTarget];
   "layerwise.evaluate": [target?: SourceTarget | MenuTarget];
   "layerwise.preview": [target?: SourceTarget | MenuTarget];
@@ -98,6 +100,8 @@ export type CommandId = keyof CommandArguments;
 /** A record of all commands: a missing or unknown one is a type error. */
 const commands: Record<CommandId, true> = {
   "layerwise.train": true,
+  "layerwise.runOn": true,
+  "layerwise.attachRun": true,
   "layerwise.debug": true,
   "layerwise.evaluate": true,
   "layerwise.preview": true,
@@ -147,6 +151,7 @@ export const SETTINGS = {
   device: "auto" as "auto" | "native" | "gpu" | "wasm" | "cpu",
   threads: 0,
   nodePath: "",
+  targets: {} as object,
   "runs.maxActive": 1,
   "runs.outlive": false,
   "runs.tensorboard": false,
@@ -214,6 +219,8 @@ export const TREE_ITEMS = {
   /** An experiment, or a model that has one. */
   trainable: "model.trainable",
   liveRun: "run.live",
+  /** A run on another machine that nothing here follows. */
+  remoteRun: "run.remote",
   /** A run that can be resumed. */
   interruptedRun: "run.interrupted",
   endedRun: "run.ended",

@@ -65,6 +65,8 @@ export interface TrainingHostMethods extends RunTableMethods, Pick<RunControls, 
   resumeRun(): Promise<void>;
   /** The same from its last sound state, with smaller learning rates. */
   rollBack(): Promise<void>;
+  /** Follows a run on another machine again. */
+  attachRun(): Promise<void>;
   showLog(): Promise<void>;
   openSource(file: string, line?: number, column?: number): Promise<void>;
   revealCheckpoint(checkpoint: CheckpointRecord): Promise<void>;

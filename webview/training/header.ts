@@ -6,7 +6,15 @@ import { button, icon, linkButton } from "../shared/widgets.ts";
 import { progressBar } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
-import { type ActionName, doneShare, resumable, stateBadge, type TrainingState, waits } from "./state.ts";
+import {
+  type ActionName,
+  doneShare,
+  resumable,
+  stateBadge,
+  type TrainingState,
+  unfollowed,
+  waits,
+} from "./state.ts";
 
 const text = strings.training;
 
@@ -33,10 +41,17 @@ export function header(state: TrainingState, actions: Actions): TemplateResult {
             </li>`
           : nothing
       }
+      ${run.on ? html`<li>${place(state)}</li>` : nothing}
       ${run.parameters ? html`<li>${text.parameters(run.parameters.total)}</li>` : nothing}
     </ul>
     ${waits(state) ? turn(state, actions) : progressView(state)}
   </header>`;
+}
+
+/** Of a run on another machine: which that is. */
+function place({ run, live }: TrainingState): string {
+  const name = run.on?.name ?? "";
+  return live || unfollowed({ run, live }) ? text.runningOn(name) : text.ranOn(name);
 }
 
 /** The runs that a waiting one depends on. */
@@ -58,6 +73,7 @@ const ICONS: Record<ActionName, string> = {
   evaluate: "beaker",
   resumeRun: "debug-continue",
   rollBack: "discard",
+  attachRun: "plug",
   trainAgain: "debug-rerun",
   showLog: "output",
 };
@@ -75,6 +91,7 @@ function available(state: TrainingState): {
     return { names: ["resume", "step", "stop", "checkpoint", "showLog"], primary: "resume" };
   if (live && (run.state === "running" || run.state === "starting"))
     return { names: training ? ["pause", "stop", "checkpoint", "showLog"] : ["stop", "showLog"] };
+  if (unfollowed(state)) return { names: ["attachRun", "showLog"], primary: "attachRun" };
   // The same steps would give the same values again.
   if (resumable(run) && run.error?.code === "non-finite")
     return { names: ["rollBack", "resumeRun", "trainAgain", "evaluate", "showLog"], primary: "rollBack" };

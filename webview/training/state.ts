@@ -106,6 +106,10 @@ export interface StateBadge {
 export const waits = ({ live, waitsFor }: Pick<TrainingState, "live" | "waitsFor">): boolean =>
   live && waitsFor.length > 0;
 
+/** Whether a run is at work on another machine, and nothing here follows it. */
+export const unfollowed = ({ run, live }: Pick<TrainingState, "run" | "live">): boolean =>
+  !live && run.on !== undefined && ["starting", "running", "paused"].includes(run.state);
+
 export function stateBadge(
   state: Pick<TrainingState, "run" | "live" | "waitsFor" | "disconnected">,
 ): StateBadge {
@@ -113,6 +117,7 @@ export function stateBadge(
   const text = strings.training;
   if (disconnected) return { text: text.disconnected, icon: "debug-disconnect", kind: "bad" };
   if (waits(state)) return { text: text.states.waiting, icon: "watch", kind: "paused" };
+  if (unfollowed(state)) return { text: text.notFollowed, icon: "debug-disconnect", kind: "neutral" };
   switch (run.state) {
     case "starting":
     case "running":

@@ -10,7 +10,7 @@ import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
 import { header } from "./header.ts";
 import { runsSection } from "./runTable.ts";
-import { latestMetrics, stateBadge, type TrainingState } from "./state.ts";
+import { latestMetrics, stateBadge, type TrainingState, unfollowed } from "./state.ts";
 import { steering } from "./steering.ts";
 import { checkpointsSection, metricsSection, settingsSection } from "./tables.ts";
 import { timingSection } from "./timing.ts";
@@ -54,6 +54,7 @@ function failure(state: TrainingState, actions: Actions): TemplateResult | typeo
       title: text.failed.disconnected,
       open: actions.openSource,
     });
+  if (unfollowed(state)) return nothing;
   // A record that still says "running" while no process runs is that of a process that died.
   const gone = !live && (run.state === "running" || run.state === "starting" || run.state === "paused");
   const killed = run.state === "killed" || gone;

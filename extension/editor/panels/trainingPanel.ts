@@ -33,6 +33,7 @@ const schemas: MethodSchemas<TrainingHostMethods> = {
   trainAgain: noArguments,
   resumeRun: noArguments,
   rollBack: noArguments,
+  attachRun: noArguments,
   showLog: noArguments,
   openSource: sourceArguments,
   revealCheckpoint: v.tuple([CheckpointRecord]),
@@ -144,6 +145,7 @@ export class TrainingPanel extends DisposableOwner {
       resumeRun: () => runCommand("layerwise.resumeRun", { directory: this.#session.directory }),
       rollBack: () =>
         runCommand("layerwise.resumeRun", { directory: this.#session.directory, rollback: true }),
+      attachRun: () => runCommand("layerwise.attachRun", { directory: this.#session.directory }),
       showLog: () => runCommand("layerwise.showLog"),
       openSource: (file, line = 1, column = 1) => this.#sources.open({ file, line, column }),
       revealCheckpoint: (checkpoint) =>

@@ -73,6 +73,27 @@ export class RunCommands {
     this.#panels = panels;
   }
 
+  /** Trains on another machine, which the user chooses. */
+  async runOn(target?: SourceTarget | MenuTarget): Promise<void> {
+    const experiment = await this.#choose(target);
+    if (experiment === undefined) return;
+    const machine = await (await import("../remote/targets.ts")).chooseTarget();
+    if (machine === undefined) return;
+    const file = experiment.document.uri.fsPath;
+    await this.#start({ kind: "train", file, exportName: experiment.exportName, on: { target: machine } });
+  }
+
+  /** Follows a run on another machine again. */
+  async attachRun(target?: RunTarget): Promise<void> {
+    requireTrust();
+    const none = vscode.l10n.t("No run on another machine is left to follow.");
+    const title = vscode.l10n.t("Follow which run?");
+    const run =
+      target ?? (await chooseRun(title, none, (record) => record.on !== undefined && isLive(record)));
+    if (run !== undefined)
+      await this.#panels.showRun(await this.#runs.resume(run.directory, { on: { attach: true } }));
+  }
+
   async train(target?: SourceTarget | MenuTarget): Promise<void> {
     const experiment = await this.#choose(target);
     if (experiment === undefined) return;

@@ -12,6 +12,7 @@ import { dropRunDirectory, makeRunDirectory } from "../../supervisor/runs/newRun
 import { readRecord, runsRoot } from "../../supervisor/runs/runDirectory.ts";
 import { RunSession } from "../../supervisor/runs/session.ts";
 import { SpareEngine } from "../../supervisor/engines/spare.ts";
+import type { RunOn } from "../../protocol/target.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { CONTEXT_KEYS } from "../ids.ts";
 import type { Messages } from "../messages.ts";
@@ -26,6 +27,8 @@ export interface StartOptions {
   exportName: string;
   /** Absolute path of the initial weights. */
   checkpoint?: string;
+  /** The machine to run on, if it is not this one. */
+  on?: RunOn;
   /** Makes the run wait for a debugger; called with its address. */
   inspecting?: (url: string) => void;
 }
@@ -52,7 +55,10 @@ export class Runs extends DisposableOwner {
     this.#messages = messages;
     this.spare = new SpareEngine(engine);
     this.#queue = new RunQueue(
-      (request, events) => spawnRun(request, events, this.#engine(), this.spare.take(request)),
+      (request, events) => {
+        const spare = request.on === undefined ? this.spare.take(request) : undefined;
+        return spawnRun(request, events, this.#engine(), spare);
+      },
       setting("runs.maxActive"),
       () => this.#tellTurns(),
     );
@@ -91,7 +97,7 @@ export class Runs extends DisposableOwner {
   /** Starts a run, or queues it behind active ones. */
   async start(options: StartOptions): Promise<RunSession> {
     requireTrust();
-    const { kind, file, exportName, checkpoint, inspecting } = options;
+    const { kind, file, exportName, checkpoint, on, inspecting } = options;
     const scope = vscode.Uri.file(file);
     const word = exportName === "default" ? basename(file).replace(/\.nn\.ts$/, "") : exportName;
     const request: RunRequest = {
@@ -101,6 +107,7 @@ export class Runs extends DisposableOwner {
       directory: await makeRunDirectory(folderOf(file), kind === "train" ? word : `${word}-evaluation`),
       device: setting("device", scope),
       outlive: kind === "train" && inspecting === undefined && setting("runs.outlive"),
+      ...(on === undefined ? {} : { on }),
       ...(inspecting === undefined ? {} : { inspect: true }),
       ...(kind === "train" && setting("runs.tensorboard", scope) ? { tensorboard: true } : {}),
       ...(checkpoint === undefined ? {} : { checkpoint }),
@@ -116,7 +123,7 @@ export class Runs extends DisposableOwner {
   /** Resumes an interrupted training in its own directory. */
   async resume(
     directory: string,
-    { rollback, forceUnlock }: Pick<ResumeOptions, "rollback" | "forceUnlock"> = {},
+    { rollback, forceUnlock, on }: Pick<ResumeOptions, "rollback" | "forceUnlock" | "on"> = {},
   ): Promise<RunSession> {
     requireTrust();
     const known = this.#sessions.get(directory);
@@ -126,6 +133,7 @@ export class Runs extends DisposableOwner {
       outlive: setting("runs.outlive"),
       ...(rollback === undefined ? {} : { rollback }),
       ...(forceUnlock === undefined ? {} : { forceUnlock }),
+      ...(on === undefined ? {} : { on }),
       ...(setting("runs.tensorboard", vscode.Uri.file(record.file)) ? { tensorboard: true } : {}),
     });
     const session = new RunSession(directory, { ...record, state: "starting" }, true);

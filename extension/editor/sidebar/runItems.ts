@@ -78,6 +78,7 @@ const AWAY = new vscode.ThemeIcon("remote");
 
 /** Describes a run whose process this host can't see. */
 function awayText({ life }: RunNode): string | undefined {
+  if (life?.kind === "remote") return vscode.l10n.t("on {0}, not followed", life.name);
   if (life?.kind === "elsewhere") return vscode.l10n.t("running elsewhere (host {0})", life.lock.host);
   if (life?.kind !== "silent") return undefined;
   return vscode.l10n.t(
@@ -87,9 +88,14 @@ function awayText({ life }: RunNode): string | undefined {
   );
 }
 
+/** The machine of a run that is at work elsewhere. */
+const onText = (record: RunNode["record"]): string =>
+  record.on !== undefined && isLive(record) ? vscode.l10n.t("running on {0}", record.on.name) : "";
+
 /** The `contextValue` of a run's item. */
 function contextOf({ record, labels: { archived }, life }: RunNode): string {
   if (life?.kind === "silent") return TREE_ITEMS.interruptedRun;
+  if (life?.kind === "remote") return TREE_ITEMS.remoteRun;
   if (isLive(record)) return TREE_ITEMS.liveRun;
   if (archived) return TREE_ITEMS.archivedRun;
   return isResumable(record) ? TREE_ITEMS.interruptedRun : TREE_ITEMS.endedRun;
@@ -133,7 +139,7 @@ export function runItem(node: RunNode, expandable: boolean): vscode.TreeItem {
   const how = isLive(record)
     ? standing(node)
     : joined(formatMetrics(record.metrics, 1), formatAge(record.endedAt ?? record.createdAt));
-  item.description = joined(awayText(node) ?? "", how, tags);
+  item.description = joined(awayText(node) ?? onText(record), how, tags);
   item.accessibilityInformation = {
     label: vscode.l10n.t("Run of {0}, {1}, {2}", runName(node), stateName(node), item.description),
   };

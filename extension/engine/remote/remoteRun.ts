@@ -44,6 +44,8 @@ export class RemoteRun {
   #mirror: Mirror | undefined;
   #line: Line | undefined;
   #ended = false;
+  /** The run there is to end, once there is a line to it. */
+  #stopping = false;
 
   constructor(request: RunRequest, { send, lock, onEnd }: RemoteSurroundings) {
     this.#request = request;
@@ -105,7 +107,7 @@ export class RemoteRun {
         say: (level, text) => this.#say(level, text),
         resumed: this.#request.resume === true,
       });
-      if (this.#aborted.signal.aborted) this.#line.stop();
+      if (this.#stopping || this.#aborted.signal.aborted) this.#line.stop();
       await this.#line.untilEnd();
       const { latest } = this.#mirror;
       if (latest === undefined)
@@ -155,7 +157,9 @@ export class RemoteRun {
       else this.#line.leave();
       return;
     }
-    this.#aborted.abort();
+    // A run that has begun there is to end there, also if it is only now followed again.
+    this.#stopping = true;
+    if (this.#request.on?.attach !== true) this.#aborted.abort();
     this.#line?.stop();
   }
 

@@ -245,7 +245,9 @@ describe("the manifest", () => {
     );
     expect(defaults).toEqual(SETTINGS);
     for (const [name, property] of Object.entries(properties)) {
-      expect(["window", "resource", "machine", "machine-overridable"], name).toContain(property["scope"]);
+      expect(["application", "window", "resource", "machine", "machine-overridable"], name).toContain(
+        property["scope"],
+      );
       expect(property["markdownDescription"], name).toMatch(/^%.*%$/);
     }
     // A workspace's own settings choose no executable, and switch nothing on that the user has switched off.

@@ -1,0 +1,77 @@
+// The machines that a run can go to: the user's own settings, and the names that ssh knows.
+import { readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import * as v from "valibot";
+import * as vscode from "vscode";
+import { EngineError } from "../../protocol/errors.ts";
+import type { Target } from "../../protocol/target.ts";
+import { hostsOf } from "../../remote/sshConfig.ts";
+import { findTarget, TargetSettings } from "../../remote/targets.ts";
+import { setting } from "../settings.ts";
+import { ask, pick, type PickItem } from "../show.ts";
+
+const address = (): string => vscode.l10n.t("ssh://[user@]host[:port]");
+
+/** Most bytes of a configuration of ssh. */
+const LIMIT = 2 ** 20;
+
+/** The machines of the setting. Only the user's own settings count: a workspace can't name a machine. */
+function settings(): TargetSettings {
+  const checked = v.safeParse(TargetSettings, setting("targets"));
+  if (checked.success) return checked.output;
+  throw new EngineError({
+    code: "target",
+    message: vscode.l10n.t(
+      "The setting layerwise.targets is not as it has to be: {0}",
+      checked.issues[0].message,
+    ),
+  });
+}
+
+/** The names of machines in the user's configuration of ssh; none where there is none. */
+async function sshHosts(): Promise<string[]> {
+  try {
+    const text = await readFile(join(homedir(), ".ssh", "config"), "utf8");
+    return text.length > LIMIT ? [] : hostsOf(text);
+  } catch {
+    return [];
+  }
+}
+
+/** Asks which machine to run on. Undefined if the user cancelled. */
+export async function chooseTarget(): Promise<Target | undefined> {
+  const known = settings();
+  const hosts = (await sshHosts()).filter((name) => !Object.hasOwn(known, name));
+  const named = (name: string, description: string): PickItem & { name?: string } => ({
+    icon: "remote",
+    label: name,
+    description,
+    name,
+  });
+  const items: (PickItem & { name?: string })[] = [
+    ...Object.keys(known).map((name) => named(name, vscode.l10n.t("target"))),
+    ...hosts.map((name) => named(name, "~/.ssh/config")),
+    { icon: "add", label: vscode.l10n.t("Another machine…"), description: address() },
+  ];
+  const chosen = await pick(items, { title: vscode.l10n.t("Run on which machine?") });
+  if (chosen === undefined) return undefined;
+  if (chosen.name !== undefined) return findTarget(chosen.name, known);
+  const text = await ask({
+    title: vscode.l10n.t("Run on which machine?"),
+    prompt: vscode.l10n.t("Your own ssh connects to it; it has to work without a password."),
+    placeHolder: address(),
+    validateInput: (value) => problemOf(value, known),
+  });
+  return text === undefined ? undefined : findTarget(text.trim(), known);
+}
+
+function problemOf(text: string, known: TargetSettings): string | undefined {
+  if (text.trim() === "") return undefined;
+  try {
+    findTarget(text.trim(), known);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,105 @@
+/** A run on another machine, from "Run on…" to its weights: an sshd of the test's own is the machine. */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { row, until } from "../../harness.ts";
+import { newestRun } from "../../runDirectories.ts";
+import { noSshd, Sshd } from "../../cluster/remote/sshd.ts";
+import { temporaryFolder } from "../library/browser.ts";
+import { closeWorkbench, openWorkbench } from "../library/tier.ts";
+import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
+import { THEMES } from "../library/workbench.ts";
+
+const FILE = "far.nn.ts";
+
+const SOURCE = `import { torch, nn, optim, data, experiment } from "layerwise";
+
+export default experiment({
+  seed: 0,
+  model: () => new nn.Sequential(new nn.Linear(10, 16), new nn.ReLU(), new nn.Linear(16, 2)),
+  data: () => new data.TensorDataset(torch.randn(100, 10), torch.randint(0, 2, [100])),
+  loss: new nn.CrossEntropyLoss(),
+  optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.01 }),
+  batchSize: 20,
+  validation: 0.2,
+  epochs: 100000,
+  callbacks: { onBatchEnd: () => new Promise((done) => setTimeout(done, 20)) },
+});
+`;
+
+const test = row("remote");
+
+test("Run on… another machine: followed in the panel, paused, saved, the window closed, attached and stopped", async () => {
+  if (noSshd !== undefined) return;
+  const sshd = new Sshd(temporaryFolder("sshd"));
+  await sshd.start();
+  const settings = {
+    "layerwise.device": "cpu",
+    "layerwise.targets": { box: { host: "box", folder: sshd.there } },
+  };
+  let workbench = await openWorkbench({ settings, env: sshd.env });
+  const { folder } = workbench;
+  try {
+    await workbench.activated();
+    fs.writeFileSync(path.join(folder, FILE), SOURCE);
+    await workbench.openFile(FILE);
+    const choice = workbench.page.locator(".quick-input-widget .monaco-list-row", { hasText: "box" });
+    await workbench.command("Layerwise: Run on…");
+    await choice.waitFor();
+    await workbench.screenshot("remote-targets");
+    await choice.click();
+    let panel = await TrainingPanel.of(workbench, 60_000);
+    await panel.reaches("running", 60_000);
+    await panel.frame.getByText("Running on box").waitFor();
+    await panel.hasPoints(20);
+    await workbench.showSideBar();
+    await workbench.treeItem(/running on box/).waitFor();
+    await workbench.inThemes(THEMES, async () => {
+      await workbench.screenshot("remote-running");
+      assert.deepEqual(await accessibilityProblems(panel.frame), [], workbench.theme);
+    });
+    const press = (name: string): Promise<void> =>
+      panel.frame.locator(".header .button", { hasText: name }).click({ timeout: 10_000 });
+    await press("Save Checkpoint");
+    await until("the saved weights here", () =>
+      newestRun(folder)?.checkpoints.some(({ kind }) => kind === "manual"),
+    );
+    await press("Pause");
+    await panel.reaches("paused");
+    await press("Resume");
+    await panel.reaches("running");
+    assert.ok(sshd.runProcesses().length >= 2);
+    assert.deepEqual(workbench.complaints, []);
+    await closeWorkbench(workbench);
+    assert.ok(sshd.runProcesses().length >= 2, "the run ended with the window");
+    workbench = await openWorkbench({ folder, settings, env: sshd.env });
+    await workbench.activated();
+    await workbench.showSideBar();
+    const item = workbench.treeItem(/on box, not followed/);
+    await until(
+      "the panel of the run",
+      async () => {
+        await item.click({ timeout: 10_000 });
+        return workbench.webviewFrame.waitFor({ timeout: 10_000 }).then(() => true);
+      },
+      60_000,
+    );
+    panel = await TrainingPanel.of(workbench);
+    await panel.frame.locator(".badge", { hasText: "Not followed" }).waitFor({ timeout: 60_000 });
+    await panel.hasPoints(20);
+    await workbench.screenshot("remote-not-followed");
+    const before = await panel.points();
+    await press("Attach");
+    await panel.frame.locator(".badge", { hasText: "Training" }).waitFor({ timeout: 60_000 });
+    await panel.hasPoints(before + 1);
+    await panel.frame.locator(".header .button", { hasText: "Stop" }).click();
+    await panel.reaches("stopped", 60_000);
+    await until("the last weights here", () =>
+      newestRun(folder)?.checkpoints.some(({ kind }) => kind === "last"),
+    );
+    await until("no process there", () => sshd.runProcesses().length === 0);
+    await closeWorkbench(workbench);
+  } finally {
+    await sshd.stop();
+  }
+}, 300_000);
