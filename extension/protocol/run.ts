@@ -192,6 +192,19 @@ export const MetricRow = v.object({
 });
 export type MetricRow = v.InferOutput<typeof MetricRow>;
 
+/** Most bins of a histogram in {@link LAYERS_FILE}. */
+export const MOST_BINS = 64;
+
+/** Values in bins of equal width from `low` to `high`; those beyond count in the outermost bins. */
+export const ValueHistogram = v.object({
+  low: v.number(),
+  high: v.number(),
+  mean: v.number(),
+  std: v.number(),
+  counts: v.pipe(v.array(v.number()), v.minLength(1), v.maxLength(MOST_BINS)),
+});
+export type ValueHistogram = v.InferOutput<typeof ValueHistogram>;
+
 /** What each layer did in an observed optimizer step, by its path in the model. */
 export const LayerRow = v.object({
   step: v.number(),
@@ -206,6 +219,12 @@ export const LayerRow = v.object({
       /** Units of its ReLUs that were 0 for the whole batch, and all that they have. */
       deadUnits: v.optional(v.number()),
       units: v.optional(v.number()),
+      /** Mean absolute value of its output in evaluation mode, for the batch of the step. */
+      meanActivation: v.optional(MetricValue),
+      /** A sample of its own parameters after the step, of their gradients, and of its output. */
+      weights: v.optional(ValueHistogram),
+      gradients: v.optional(ValueHistogram),
+      activations: v.optional(ValueHistogram),
     }),
   ),
 });

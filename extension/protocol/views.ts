@@ -4,6 +4,7 @@ import type { EvaluationResult, Progress } from "./engine.ts";
 import type { Answer, EvaluationReport, SamplePage, SampleQuery, Subject } from "./evaluation.ts";
 import type { TensorComparison, TensorFile } from "./tensorFile.ts";
 import type { TensorStatistics } from "./tensorValues.ts";
+import type { LayerHistoryMethods } from "./layers/history.ts";
 import type { DiagramLook, FlowLayout } from "./flow.ts";
 import type { FileReport, ModelReport } from "./preview.ts";
 import type { Profile } from "./profile.ts";
@@ -57,7 +58,8 @@ export interface RunTableMethods {
   saveFile(name: string, base64: string): Promise<void>;
 }
 
-export interface TrainingHostMethods extends RunTableMethods, Pick<RunControls, PanelControl> {
+export interface TrainingHostMethods
+  extends RunTableMethods, LayerHistoryMethods, Pick<RunControls, PanelControl> {
   ready(): Promise<TrainingSnapshot>;
   evaluate(checkpoint?: CheckpointRecord): Promise<void>;
   trainAgain(): Promise<void>;
@@ -103,6 +105,13 @@ export interface ChosenWeights {
   error?: string;
 }
 
+/** A training of the file whose layers were watched. */
+export interface WatchedTraining {
+  /** The run's id. */
+  id: string;
+  label: string;
+}
+
 /** A profile of a training step, or one under way. */
 export interface ShownProfile {
   exportName: string;
@@ -127,6 +136,9 @@ export interface ArchitectureSnapshot {
   weightFiles?: WeightFile[];
   weights?: ChosenWeights;
   profile?: ShownProfile;
+  /** Trainings whose figures the diagram can show, newest first, and the chosen one's id. */
+  trainings?: WatchedTraining[];
+  training?: string;
   /** Which model of the report is shown. */
   model?: string;
   report?: FileReport;
@@ -155,7 +167,7 @@ export interface ArchitectureViewMethods {
 
 export type ImageFormat = "svg" | "png";
 
-export interface ArchitectureHostMethods {
+export interface ArchitectureHostMethods extends LayerHistoryMethods {
   ready(look: DiagramLook): Promise<ArchitectureSnapshot>;
   select(model: string): Promise<void>;
   openSource(file: string, line?: number, column?: number): Promise<void>;
@@ -177,6 +189,8 @@ export interface ArchitectureHostMethods {
   lock(locked: boolean): Promise<void>;
   /** Shows the values in a checkpoint: the id of a {@link WeightFile}; none for "". */
   chooseWeights(id: string): Promise<void>;
+  /** Shows the figures of a training's layers: the id of a {@link WatchedTraining}; none for "". */
+  chooseTraining(id: string): Promise<void>;
   /** Saves a picture where the user says. @param content An SVG's text, a PNG's bytes as base64 */
   saveImage(name: string, format: ImageFormat, content: string): Promise<void>;
 }

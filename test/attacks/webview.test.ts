@@ -87,7 +87,14 @@ async function architecturePage(followed: string[] = [], update = vi.fn()): Prom
     request: () => undefined,
   };
   const memory = { get: () => undefined, update };
-  const options = { extensionUri: "", log, previews, engine: () => ({}), memory };
+  const options = {
+    extensionUri: "",
+    log,
+    previews,
+    engine: () => ({}),
+    memory,
+    runs: { onDidChange: subscription },
+  };
   const panel = new ArchitecturePanel(page as never, { file }, false, options as never);
   expect(panel.file).toBe(file);
   const widths = { title: {}, kind: {}, label: {} };

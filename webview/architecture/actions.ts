@@ -3,8 +3,9 @@ import type { SummaryRow } from "../../extension/protocol/preview.ts";
 import type { ImageFormat } from "../../extension/protocol/views.ts";
 import type { OpenSource } from "../shared/errorBox.ts";
 import type { ViewName } from "./state.ts";
+import type { TrainingActions } from "./training.ts";
 
-export interface Actions {
+export interface Actions extends TrainingActions {
   openSource: OpenSource;
   /** Does nothing if the layer's line isn't known. */
   openLayer(row: SummaryRow): void;

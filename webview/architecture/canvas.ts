@@ -9,14 +9,15 @@ import { strings } from "../shared/strings.ts";
 import type { Camera, Point, Rectangle } from "./camera.ts";
 import type { Drawn } from "./diagramState.ts";
 import type { ShownBox } from "../../extension/diagram/flow.ts";
-import { formatMeasure, type Heat, heatOf, measure } from "./heat.ts";
-import type { MeasuredLayers } from "./measuredLayers.ts";
+import { boxHeat, formatMeasure, type Heat, type HeatSources, isWatched, measure } from "./heat.ts";
 import { LABEL_HEIGHT, type PlacedEdge } from "../../extension/diagram/layout.ts";
 
 const text = strings.architecture;
 const CORNER = 6;
 /** Fill opacity of the hottest box; a higher one would make its text illegible in some theme. */
 const HOTTEST = 0.65;
+/** The same for numbers of a training, whose colour is opaque. See layers.css. */
+const STRONGEST = 0.5;
 /** Window width in pixels below which the minimap is hidden: it would cover the diagram. */
 const SMALLEST_WITH_MAP = 440;
 
@@ -28,16 +29,15 @@ export interface CanvasActions {
   unfoldBox(id: string): void;
 }
 
-export interface Marks {
+export interface Marks extends HeatSources {
   selected: string;
   matches: ReadonlySet<string>;
   searching: boolean;
   heat: Heat;
-  measured: MeasuredLayers | undefined;
 }
 
 export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: CanvasActions): TemplateResult {
-  const { selected, searching, matches, heat, measured } = marks;
+  const { selected, searching, matches, heat, measured, watched } = marks;
   return html`<svg class="picture" aria-hidden="true" focusable="false">
     <defs>
       <marker
@@ -54,7 +54,7 @@ export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: Canv
       </marker>
     </defs>
     <g class="world" transform="translate(${camera.x} ${camera.y}) scale(${camera.scale})">
-      ${guard([drawn, selected, searching && [...matches].join(), heat, measured], () => scene(drawn, marks, actions))}
+      ${guard([drawn, selected, searching && [...matches].join(), heat, measured, watched?.key], () => scene(drawn, marks, actions))}
     </g>
   </svg>`;
 }
@@ -66,7 +66,7 @@ function scene(drawn: Drawn, marks: Marks, actions: CanvasActions): SVGTemplateR
   const leaves = shown.filter((box) => box.node.kind === "module" && !box.open);
   const largest = Math.max(
     0,
-    ...leaves.map(({ node }) => measure(drawn.rows.get(node.path), marks.heat, marks.measured) ?? 0),
+    ...leaves.map(({ node }) => measure(drawn.rows.get(node.path), marks.heat, marks) ?? 0),
   );
   return svg`
       ${repeat(
@@ -144,8 +144,8 @@ function leaf(
   const on = handlers(box, actions);
   const isModule = box.node.kind === "module";
   const row = isModule ? drawn.rows.get(box.node.path) : undefined;
-  const value = measure(row, marks.heat, marks.measured);
-  const heat = heatOf(value, largest);
+  const value = measure(row, marks.heat, marks);
+  const heat = boxHeat(value, marks.heat, largest, marks.watched);
   const second =
     marks.heat === "none"
       ? row === undefined || row.parameters === 0
@@ -164,7 +164,7 @@ function leaf(
     <rect class="frame" width=${width} height=${height} rx=${isModule ? CORNER : height / 2}></rect>
     ${
       heat > 0
-        ? svg`<rect class="heat" width=${width} height=${height} rx=${CORNER} fill-opacity=${(heat * HOTTEST).toFixed(3)}></rect>`
+        ? svg`<rect class=${isWatched(marks.heat) ? "heat heat-training" : "heat"} width=${width} height=${height} rx=${CORNER} fill-opacity=${(heat * (isWatched(marks.heat) ? STRONGEST : HOTTEST)).toFixed(3)}></rect>`
         : nothing
     }
     ${head(box, drawn, isModule && second !== "" ? 18 : height / 2 + 4.5, actions)}

@@ -13,6 +13,7 @@ import { formulaOf, settingsOf } from "./formulas.ts";
 import { layerTree, visibleLayers } from "./layerTree.ts";
 import { mark, signed } from "./comparison.ts";
 import type { MeasuredLayers } from "./measuredLayers.ts";
+import type { ShownTraining } from "./training.ts";
 import { measuredRows } from "./profile.ts";
 import { values } from "./weightValues.ts";
 import type { Actions } from "./actions.ts";
@@ -26,7 +27,13 @@ export function details(
     snapshot,
     round,
     measured,
-  }: { snapshot: ArchitectureSnapshot; round: number; measured: MeasuredLayers | undefined },
+    training,
+  }: {
+    snapshot: ArchitectureSnapshot;
+    round: number;
+    measured: MeasuredLayers | undefined;
+    training: ShownTraining;
+  },
   actions: Actions,
 ): TemplateResult {
   const box = drawn.boxes.get(selected);
@@ -51,6 +58,7 @@ export function details(
     ${formula === undefined ? nothing : html`<p class="formula">${formula}</p>`}
     ${pairs([...(row === undefined ? [] : numbersOf(row)), ...shapesOf(drawn, selected, row)])}
     ${row === undefined || measured?.of(row.path) === undefined ? nothing : titled(text.profile.measured, pairs(measuredRows(measured, row.path)))}
+    ${row === undefined ? nothing : training.details(row)}
     ${row === undefined || row.detail === "" ? nothing : titled(text.settings, pairs(settingsOf(row.className, row.detail)))}
     ${
       row?.weights === undefined

@@ -11,9 +11,8 @@ import type { Camera } from "./camera.ts";
 import { canvas, minimap } from "./canvas.ts";
 import { details, outline } from "./details.ts";
 import type { DiagramState } from "./diagramState.ts";
-import { type Heat, HEATS, measure } from "./heat.ts";
+import { type Heat, HEATS, type HeatSources, isWatched, measure } from "./heat.ts";
 import { layerList } from "./layerList.ts";
-import type { MeasuredLayers } from "./measuredLayers.ts";
 import { measuredLayers } from "./profile.ts";
 import type { ArchitectureState, ArchitectureUi } from "./state.ts";
 
@@ -26,7 +25,7 @@ const STEP = 60;
 export function diagram(
   model: ModelReport,
   state: DiagramState,
-  { ui, snapshot, round }: Pick<ArchitectureState, "ui" | "snapshot" | "round">,
+  { ui, snapshot, round, training }: Pick<ArchitectureState, "ui" | "snapshot" | "round" | "training">,
   actions: Actions,
 ): TemplateResult {
   if (model.flow === undefined) return layerList(model, actions);
@@ -34,11 +33,13 @@ export function diagram(
   const matches = state.matches();
   const searching = state.search.trim() !== "";
   const measured = measuredLayers(snapshot, model);
+  const { watched } = training;
+  const heats = heatsOf(model, { measured, watched });
   const known = HEATS.find((one) => one === ui.heat) ?? "none";
-  // Without a profile, its heats are not available.
-  const heat = heatsOf(model, measured).includes(known) ? known : "none";
+  // Without a profile or a training, their heats are not available.
+  const heat = heats.includes(known) ? known : "none";
   return html`<div class="diagram-view">
-    ${tools(heatsOf(model, measured), state, heat, matches.size, actions)}
+    ${tools(heats, state, heat, matches.size, actions)} ${training.bar(snapshot, round, heat, actions)}
     <div class="diagram-body">
       <div
         class="viewport"
@@ -55,7 +56,7 @@ export function diagram(
         ${
           drawn === undefined
             ? html`<p class="secondary viewport-note">${state.error ?? text.layingOut}</p>`
-            : html`${canvas(drawn, camera ?? UNSEEN, { selected: ui.selected, matches, searching, heat, measured }, actions)}
+            : html`${canvas(drawn, camera ?? UNSEEN, { selected: ui.selected, matches, searching, heat, measured, watched }, actions)}
               ${minimap(drawn, camera ?? UNSEEN, state.window, (at) => state.centre(at))}`
         }
       </div>
@@ -64,7 +65,7 @@ export function diagram(
           drawn === undefined
             ? nothing
             : html`<div class="details">
-                  ${details(drawn, ui.selected, { snapshot, round, measured }, actions)}
+                  ${details(drawn, ui.selected, { snapshot, round, measured, training }, actions)}
                 </div>
                 <div class="outline-place" tabindex="0" role="region" aria-label=${text.layers}>
                   ${guard([drawn, ui.selected, ui.collapsed], () =>
@@ -78,8 +79,12 @@ export function diagram(
   </div>`;
 }
 
-const heatsOf = (model: ModelReport, measured: MeasuredLayers | undefined): readonly Heat[] =>
-  HEATS.filter((one) => one === "none" || model.rows.some((row) => (measure(row, one, measured) ?? 0) > 0));
+const heatsOf = (model: ModelReport, sources: HeatSources): readonly Heat[] =>
+  HEATS.filter((one) =>
+    isWatched(one)
+      ? sources.watched?.history.has(one) === true
+      : one === "none" || model.rows.some((row) => (measure(row, one, sources) ?? 0) > 0),
+  );
 
 function tools(
   heats: readonly Heat[],

@@ -15,12 +15,15 @@ import { connect, messageOf, restored, savedState, saveState } from "../shared/h
 import { loading } from "../shared/widgets.ts";
 import { baseName } from "../shared/format.ts";
 import { strings } from "../shared/strings.ts";
+import { onThemeChange } from "../shared/theme.ts";
 import type { Actions } from "./actions.ts";
 import { comparedModel } from "./comparison.ts";
 import { DiagramState } from "./diagramState.ts";
 import { pngOf, svgOf } from "./exportImage.ts";
 import { containersOf } from "../../extension/diagram/flow.ts";
 import { type ArchitectureState, type ArchitectureUi, defaultUi, drawnModel, shownModel } from "./state.ts";
+import { HEATS, isWatched } from "./heat.ts";
+import { ShownTraining } from "./training.ts";
 import { panel } from "./view.ts";
 
 /** Performance mark for a file's first diagram on the screen; tests measure it. */
@@ -70,6 +73,20 @@ function drawFirst(): void {
 }
 
 const diagram = new DiagramState(redraw);
+const training = new ShownTraining(host, redraw);
+
+/** How often a training's layers are read, in milliseconds. */
+const LAYERS_INTERVAL = 1000;
+
+function refreshTraining(): void {
+  training.refresh().catch((error: unknown) => setNotice(messageOf(error)));
+}
+
+setInterval(refreshTraining, LAYERS_INTERVAL);
+onThemeChange(() => {
+  training.themeChanged();
+  redraw();
+});
 /** Follows the viewport's size. */
 const sizes = new ResizeObserver(([entry]) => {
   if (entry) diagram.resize(entry.contentRect);
@@ -94,7 +111,12 @@ function show(snapshot: ArchitectureSnapshot): void {
   const fresh = snapshot.profile?.profile;
   if (fresh !== undefined && state?.snapshot.profile?.doing !== undefined)
     ui = { ...ui, view: "diagram", heat: "time" };
-  state = { snapshot, ui, diagram, round: state?.round ?? 0, notice: undefined };
+  if (training.show(snapshot)) {
+    // A training is chosen for its figures.
+    if (!HEATS.some((heat) => heat === ui.heat && isWatched(heat))) ui = { ...ui, heat: "gradNorm" };
+    refreshTraining();
+  }
+  state = { snapshot, ui, diagram, training, round: state?.round ?? 0, notice: undefined };
   save(snapshot);
   // A build that takes a moment needs no busy message.
   if (snapshot.report === undefined && snapshot.busy) {
@@ -257,6 +279,11 @@ const actions: Actions = {
   endProfile: () => reportFailure(host.endProfile()),
   lock: (locked) => reportFailure(host.lock(locked)),
   chooseWeights: (id) => choose(host.chooseWeights(id)),
+  chooseTraining: (id) => choose(host.chooseTraining(id)),
+  moveTo: (step) => {
+    training.step = step;
+    redraw();
+  },
   viewport: (element) => {
     viewport = element;
     sizes.disconnect();

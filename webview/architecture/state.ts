@@ -4,6 +4,7 @@ import type { ModelReport } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
 import type { strings } from "../shared/strings.ts";
 import type { DiagramState, DiagramUi } from "./diagramState.ts";
+import type { ShownTraining } from "./training.ts";
 
 export type ViewName = keyof typeof strings.architecture.views;
 
@@ -29,6 +30,8 @@ export interface ArchitectureState {
   snapshot: ArchitectureSnapshot;
   ui: ArchitectureUi;
   diagram: DiagramState;
+  /** The training whose figures are shown. */
+  training: ShownTraining;
   /** Number of choices that the host was asked for; recreates their dropdowns, so that a cancelled one isn't selected. */
   round: number;
   /** Why the last request failed. */

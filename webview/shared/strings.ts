@@ -1,6 +1,7 @@
 /** Every text of the views, in one typed place: a translation is another object of this type. */
 import { dataFileStrings } from "./dataFileStrings.ts";
 import { dataStrings } from "./dataStrings.ts";
+import { layerStrings } from "./layerStrings.ts";
 import { evaluationStrings } from "./evaluationStrings.ts";
 import { profileStrings } from "./profileStrings.ts";
 import { sweepStrings } from "./sweepStrings.ts";
@@ -260,6 +261,7 @@ const english = {
       multiplyAdds: "Heat: multiply-adds",
       memory: "Heat: memory",
       ...profileStrings.heats,
+      ...layerStrings.heats,
     },
     profile: profileStrings,
     expandAll: "Expand all",

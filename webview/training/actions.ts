@@ -24,5 +24,9 @@ export interface Actions {
   label(id: string, labels: RunLabels): void;
   deleteRun(id: string): void;
   exportAs(format: ExportFormat): void;
+  /** Looks at the layers at a step; undefined follows the end. */
+  moveTo(step: number | undefined): void;
+  /** Saves the selected layer's histograms as CSV. */
+  saveLayerValues(): void;
   dismissNotice(): void;
 }

@@ -14,6 +14,7 @@ import { everyFrame } from "../shared/frame.ts";
 import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
 import { loading } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
+import { valuesCsv } from "../shared/layers/valuesCsv.ts";
 import { onThemeChange } from "../shared/theme.ts";
 import type { Actions, ExportFormat } from "./actions.ts";
 import { ChartGrid, charted, models } from "./chartGrid.ts";
@@ -21,9 +22,10 @@ import { colourOf, readPalette } from "./chartStyle.ts";
 import type { Curves } from "./curves.ts";
 import { csvText, pgfplotsText, svgText } from "./exports.ts";
 import { onRunsDropped } from "./dropped.ts";
+import { LayersSection } from "./layers.ts";
 import { runName, toggleCompared } from "./runList.ts";
 import { type ActionName, curvesOf, defaultUi, fromSnapshot, type TrainingState } from "./state.ts";
-import { panel, summary } from "./view.ts";
+import { panel, type Sections, summary } from "./view.ts";
 
 /** A screen reader hears of a running training this often. */
 const SUMMARY_INTERVAL = 10_000;
@@ -49,15 +51,23 @@ const host = connect<TrainingHostMethods, TrainingViewMethods>({
   progress: (progress) => hear((now) => (now.progress = progress)),
 });
 
+const layers = new LayersSection(host, () => redraw());
 const charts = new ChartGrid({
   onZoom: (range) => change((now) => (now.zoom = range)),
   announce: (text) => readout.say(text),
 });
 
+/** The step of the layers that was drawn last. */
+let drawnStep: number | undefined;
+
 const redraw = everyFrame(() => {
   if (!state) return;
-  render(panel(state, charts.view(state, actions), actions), root);
-  charts.draw(state);
+  const sections: Sections = { charts: charts.view(state, actions), layers: layers.view(state, actions) };
+  render(panel(state, sections, actions), root);
+  // Moving through the layers leaves the curves as they are.
+  if (state.layerStep === drawnStep) charts.draw(state);
+  drawnStep = state.layerStep;
+  layers.draw(state);
   document.body.dataset["ready"] = "1";
 });
 
@@ -109,7 +119,10 @@ function show(snapshot: TrainingSnapshot): void {
     if (!ui.compare.includes(id)) ui = { ...ui, compare: toggleCompared(ui.compare, id) };
   const before = state;
   state = fromSnapshot(snapshot, ui);
-  if (before?.run.id === state.run.id) state.zoom = before.zoom;
+  if (before?.run.id === state.run.id) {
+    state.zoom = before.zoom;
+    state.layerStep = before.layerStep;
+  }
   if (before) {
     state.runs = before.runs;
     state.others = before.others;
@@ -117,6 +130,7 @@ function show(snapshot: TrainingSnapshot): void {
   save(state);
   redraw();
   refresh();
+  refreshLayers();
 }
 
 function setRecord(now: TrainingState, run: RunRecord, live: boolean, waitsFor: readonly string[]): void {
@@ -192,6 +206,23 @@ function refresh(): void {
 
 setInterval(refresh, RUNS_INTERVAL);
 
+/** How often a live run's layers are read, in milliseconds. */
+const LAYERS_INTERVAL = 1000;
+
+function refreshLayers(): void {
+  if (state === undefined || state.disconnected) return;
+  layers.refresh(state).catch((error: unknown) => change((now) => (now.notice = messageOf(error))));
+}
+
+setInterval(refreshLayers, LAYERS_INTERVAL);
+
+async function saveLayerValues(): Promise<void> {
+  const { values } = layers.source;
+  if (values === undefined || state === undefined) return;
+  const layer = values.path.replaceAll(/[^\w.-]/g, "_");
+  await host.saveFile(`${state.run.id}-${layer || "model"}.csv`, base64(valuesCsv(values)));
+}
+
 /** Calls the host, then refreshes the runs. */
 async function changeRuns(call: Promise<void>): Promise<void> {
   try {
@@ -261,6 +292,8 @@ const actions: Actions = {
   label: (id, labels) => tell(changeRuns(host.label(id, labels))),
   deleteRun: (id) => tell(changeRuns(host.deleteRun(id))),
   exportAs: (format) => tell(exportAs(format)),
+  moveTo: (layerStep) => change((now) => (now.layerStep = layerStep)),
+  saveLayerValues: () => tell(saveLayerValues()),
   evaluate: (checkpoint) =>
     void ask("evaluate", strings.training.actions.evaluate, () => host.evaluate(checkpoint)),
   reveal: (checkpoint) => tell(host.revealCheckpoint(checkpoint)),
@@ -287,6 +320,10 @@ onRunsDropped((ids) => {
       actions.setUi({ compare: toggleCompared(ui.compare, id) });
   refresh();
 });
-onThemeChange(() => charts.themeChanged());
+onThemeChange(() => {
+  charts.themeChanged();
+  layers.themeChanged();
+  redraw();
+});
 render(loading(strings.training.loading), root);
 host.ready().then(show, (error: unknown) => render(html`<p class="notice">${messageOf(error)}</p>`, root));

@@ -21,6 +21,10 @@ export interface TrainingUi {
   showArchived: boolean;
   sort: string;
   descending: boolean;
+  /** Of the layers: path of the selected one if any, a measure of all, and how values are drawn. */
+  layer: string[];
+  layerMeasure: string;
+  layerView: string;
 }
 
 export const defaultUi: TrainingUi = {
@@ -34,6 +38,9 @@ export const defaultUi: TrainingUi = {
   showArchived: false,
   sort: "created",
   descending: true,
+  layer: [],
+  layerMeasure: "gradNorm",
+  layerView: "heat",
 };
 
 export type ActionName = keyof typeof strings.training.actions;
@@ -62,6 +69,8 @@ export interface TrainingState {
   /** Curves of compared runs, by id. */
   others: ReadonlyMap<string, Curves>;
   editing: Editing | undefined;
+  /** The step at which layers are looked at; undefined to follow the end. */
+  layerStep: number | undefined;
   /** Why the last call failed. */
   notice: string | undefined;
 }
@@ -81,6 +90,7 @@ export function fromSnapshot(snapshot: TrainingSnapshot, ui: TrainingUi): Traini
     runs: [],
     others: new Map(),
     editing: undefined,
+    layerStep: undefined,
     notice: undefined,
   };
 }

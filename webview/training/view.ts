@@ -17,15 +17,17 @@ import { timingSection } from "./timing.ts";
 
 const text = strings.training;
 
-export function panel(
-  state: TrainingState,
-  charts: TemplateResult | typeof nothing,
-  actions: Actions,
-): TemplateResult {
+/** The sections that draw on canvases of their own. */
+export interface Sections {
+  charts: TemplateResult | typeof nothing;
+  layers: TemplateResult | typeof nothing;
+}
+
+export function panel(state: TrainingState, { charts, layers }: Sections, actions: Actions): TemplateResult {
   const training = state.run.kind === "train";
   return html`${header(state, actions)} ${steering(state, actions)}
     ${notice(state.notice, () => actions.dismissNotice())} ${failure(state, actions)} ${charts}
-    ${eventsList(state)} ${runsSection(state, actions)}
+    ${eventsList(state)} ${layers} ${runsSection(state, actions)}
     <div class="columns">
       ${training ? metricsSection(state, actions) : nothing}
       ${training ? checkpointsSection(state, actions) : nothing}

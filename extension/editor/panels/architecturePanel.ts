@@ -15,11 +15,13 @@ import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { setTitle } from "../show.ts";
 import { ArchitectureSubject, type SubjectServices } from "./architectureSubject.ts";
+import { layerHistory, layerSchemas } from "./layers.ts";
 import { OfferedSources } from "./offered.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
 
 const schemas: MethodSchemas<ArchitectureHostMethods> = {
+  ...layerSchemas,
   ready: v.strictTuple([DiagramLook]),
   select: v.tuple([v.string()]),
   openSource: sourceArguments,
@@ -34,6 +36,7 @@ const schemas: MethodSchemas<ArchitectureHostMethods> = {
   endProfile: noArguments,
   lock: v.strictTuple([v.boolean()]),
   chooseWeights: v.strictTuple([v.string()]),
+  chooseTraining: v.strictTuple([v.string()]),
   saveImage: v.tuple([v.string(), v.picklist(["svg", "png"]), v.string()]),
 };
 
@@ -90,6 +93,7 @@ export class ArchitecturePanel extends DisposableOwner {
       schemas,
       onError: (error) => this.#sources.note(error),
       methods: {
+        ...layerHistory(() => this.#subject.trainings.directory),
         ready: (look) => {
           this.#ready = true;
           this.#learn(look);
@@ -128,6 +132,12 @@ export class ArchitecturePanel extends DisposableOwner {
           if (id !== "") subject.demandOffered("weightFiles", id);
           await subject.weights.choose(id);
           await subject.lookForChoices();
+        },
+        chooseTraining: (id) => {
+          if (id !== "") this.#subject.demandOffered("trainings", id);
+          this.#subject.trainings.choose(id);
+          this.#changed();
+          return Promise.resolve();
         },
         lock: (locked) => {
           this.locked = locked;

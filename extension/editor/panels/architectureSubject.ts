@@ -6,17 +6,20 @@ import type { EngineOptions } from "../../supervisor/engines/process.ts";
 import { listRuns } from "../../supervisor/runs/runDirectory.ts";
 import { DisposableOwner } from "../disposable.ts";
 import type { Previews } from "../previews.ts";
+import type { Runs } from "../runs/runs.ts";
 import type { Log } from "../show.ts";
 import { folderOf } from "../targets.ts";
 import { Comparison } from "./comparison.ts";
 import { offered } from "./offered.ts";
 import { Profiles } from "./profiles.ts";
 import { CheckpointValues } from "./checkpointValues.ts";
+import { WatchedTrainings } from "./watchedTrainings.ts";
 
 export interface SubjectServices {
   log: Log;
   previews: Previews;
   engine: () => EngineOptions;
+  runs: Pick<Runs, "onDidChange">;
 }
 
 /** The models of one file with the comparison, weights and profile that the user chose. */
@@ -28,9 +31,10 @@ export class ArchitectureSubject extends DisposableOwner {
   readonly comparison: Comparison;
   readonly weights: CheckpointValues;
   readonly profiles: Profiles;
+  readonly trainings = new WatchedTrainings();
   readonly #previews: Previews;
   readonly #changed: () => void;
-  #choices: Pick<ArchitectureSnapshot, "sides" | "weightFiles"> = {};
+  #choices: Pick<ArchitectureSnapshot, "sides" | "weightFiles" | "trainings"> = {};
 
   /** @param changed Called when {@link snapshot} changes; not after this has been disposed */
   constructor(file: string, model: string | undefined, services: SubjectServices, changed: () => void) {
@@ -45,6 +49,14 @@ export class ArchitectureSubject extends DisposableOwner {
     this.comparison = this.own(new Comparison(file, previews, this.#changed));
     this.weights = this.own(new CheckpointValues(services.engine, this.#changed));
     this.profiles = this.own(new Profiles(file, services, this.#changed));
+    const states = new Map<string, string>();
+    this.own(
+      services.runs.onDidChange(({ id, record }) => {
+        if (record.kind !== "train" || record.file !== file || states.get(id) === record.state) return;
+        states.set(id, record.state);
+        void this.lookForChoices();
+      }),
+    );
     this.own(previews.hold(vscode.Uri.file(file)));
     this.own(
       previews.onDidChange((uri) => {
@@ -63,13 +75,17 @@ export class ArchitectureSubject extends DisposableOwner {
     const runs = (await listRuns(folderOf(this.file))).filter(
       ({ record }) => record.kind === "train" && record.file === this.file,
     );
-    const [sides, weightFiles] = await Promise.all([this.comparison.sides(runs), this.weights.files(runs)]);
-    this.#choices = { sides, weightFiles };
+    const [sides, weightFiles, trainings] = await Promise.all([
+      this.comparison.sides(runs),
+      this.weights.files(runs),
+      this.trainings.find(runs),
+    ]);
+    this.#choices = { sides, weightFiles, trainings };
     this.#changed();
   }
 
   /** Throws unless the panel offered the choice to the page: others would be arbitrary files. */
-  demandOffered(list: "sides" | "weightFiles", id: string): void {
+  demandOffered(list: "sides" | "weightFiles" | "trainings", id: string): void {
     offered<{ id: string }>(this.#choices[list] ?? [], (one) => one.id === id, id);
   }
 
@@ -91,6 +107,7 @@ export class ArchitectureSubject extends DisposableOwner {
     const good: ModelReport | undefined = wanted === undefined ? undefined : lastGood.get(wanted);
     const weights = this.weights.current;
     const profile = this.profiles.current;
+    const training = this.trainings.chosen;
     return {
       file: this.file,
       busy,
@@ -100,6 +117,7 @@ export class ArchitectureSubject extends DisposableOwner {
       ...(compared === undefined ? {} : { comparison: compared.comparison }),
       ...(weights === undefined ? {} : { weights }),
       ...(profile === undefined ? {} : { profile }),
+      ...(training === undefined ? {} : { training }),
       ...(wanted === undefined ? {} : { model: wanted }),
       ...(report === undefined ? {} : { report }),
       ...(good === undefined ? {} : { lastGood: good }),

@@ -320,9 +320,9 @@ export class Panels extends DisposableOwner {
     target: ArchitectureTarget,
     locked = false,
   ): Promise<ArchitecturePanel> {
-    const { extensionUri, messages, previews, engine, memory } = this.#services;
+    const { extensionUri, messages, previews, engine, memory, runs } = this.#services;
     const { ArchitecturePanel } = await import("./architecturePanel.ts");
-    const services = { extensionUri, log: messages.log, previews, engine, memory };
+    const services = { extensionUri, log: messages.log, previews, engine, memory, runs };
     const added = new ArchitecturePanel(panel, target, locked, services);
     this.#architecture.add(added);
     panel.onDidDispose(() => this.#architecture.delete(added));

@@ -17,6 +17,7 @@ import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { PANELS } from "../ids.ts";
 import { setTitle, type Log } from "../show.ts";
+import { layerHistory, layerSchemas } from "./layers.ts";
 import { offered, OfferedSources } from "./offered.ts";
 import { runTable, runTableSchemas } from "./runTable.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
@@ -24,6 +25,7 @@ import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "
 
 const schemas: MethodSchemas<TrainingHostMethods> = {
   ...runTableSchemas,
+  ...layerSchemas,
   ...controlSchemas(),
   ready: noArguments,
   evaluate: v.pipe(
@@ -124,6 +126,7 @@ export class TrainingPanel extends DisposableOwner {
   #methods(): TrainingHostMethods {
     return {
       ...forwardControls(() => this.#control()),
+      ...layerHistory(() => this.#session.directory),
       ...runTable(() => ({ directory: this.#session.directory, file: this.#session.record.file })),
       ready: () => {
         this.#ready = true;

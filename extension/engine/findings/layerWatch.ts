@@ -2,6 +2,7 @@ import type { Batch } from "../../nn/experiment/experiment.ts";
 import { keepModes } from "../../nn/module/modes.ts";
 import type { LayerRow } from "../../protocol/run.ts";
 import type { HostArray } from "../../tensor/core/dtype.ts";
+import { histogramOf, meanSize, sampleOf, sampleOfTensor } from "./layerValues.ts";
 import { amax } from "../../tensor/functions/reduction/reduction.ts";
 import { cat, reshape } from "../../tensor/functions/shape/shape.ts";
 import type { Node } from "../../tensor/recording/graph.ts";
@@ -22,9 +23,24 @@ const SILENT = 64;
  */
 const CHECKS = { end: 2, before: 20 };
 
+/** What is measured of one layer. */
+type Figures = LayerRow["layers"][string];
+
+/** Sums of squares over a layer's own parameters, and their arrays. */
+interface OwnParameters {
+  gradient: number;
+  update: number;
+  weight: number;
+  gradients: HostArray[];
+  weights: HostArray[];
+}
+
 /** Checks each layer of a model every few steps. */
 export class LayerWatch {
   readonly #prepared: Prepared;
+  /** Paths of all modules, and of those without children, whose outputs are looked at. */
+  readonly #paths: readonly string[];
+  readonly #leaves: ReadonlySet<string>;
   readonly #every: number;
   /** Parameters that a gradient has reached. */
   readonly reached = new Set<Tensor>();
@@ -37,6 +53,11 @@ export class LayerWatch {
   constructor(prepared: Prepared, every: number) {
     this.#prepared = prepared;
     this.#every = every;
+    const modules = prepared.model.namedModules();
+    this.#paths = modules.map(([path]) => path);
+    this.#leaves = new Set(
+      modules.flatMap(([path, module]) => (module.namedChildren().length === 0 ? [path] : [])),
+    );
   }
 
   /** Whether to check this optimizer step. */
@@ -50,9 +71,36 @@ export class LayerWatch {
     return withPolicy({ keepGradients: true, deferSteps: false }, step);
   }
 
-  /** What each layer did in the step that {@link during} ran. */
-  report(batch: Batch): Omit<LayerCheck, "loss"> {
-    const sums = new Map<string, { gradient: number; update: number; weight: number }>();
+  /**
+   * What each layer did in the step that {@link during} ran.
+   * @param detailed Whether to count weights, gradients and activations too
+   */
+  report(batch: Batch, detailed: boolean): Omit<LayerCheck, "loss"> {
+    const sums = this.#ownParameters();
+    const found = new Map<string, Figures>();
+    const add = (layer: string, figures: Figures): void =>
+      void found.set(layer, { ...found.get(layer), ...figures });
+    for (const [layer, { gradient, update, weight, gradients, weights }] of sums)
+      add(layer, {
+        gradNorm: Math.sqrt(gradient),
+        updateRatio: weight > 0 ? Math.sqrt(update / weight) : 0,
+        ...(detailed ? given({ weights: histogramOf(sampleOf(weights)) }) : {}),
+        ...(detailed ? given({ gradients: histogramOf(sampleOf(gradients)) }) : {}),
+      });
+    for (const [layer, figures] of this.#outputs(batch, detailed)) add(layer, figures);
+    // In the model's order: outputs of activations stand between those of the layers before and after them.
+    const order = [...new Set([...this.#paths, ...found.keys()])];
+    const layers = Object.fromEntries(
+      order.flatMap((path) => (found.has(path) ? [[path, found.get(path)!] as const] : [])),
+    );
+    const weights = new Map(Array.from(sums, ([layer, { weight }]) => [layer, Math.sqrt(weight)]));
+    this.#checks++;
+    this.#last = layers;
+    return { layers, silent: this.silent(CHECKS.before), weights };
+  }
+
+  #ownParameters(): Map<string, OwnParameters> {
+    const sums = new Map<string, OwnParameters>();
     for (const [name, parameter] of this.#trained()) {
       const before = this.#before.get(parameter);
       const { grad } = parameter;
@@ -60,23 +108,17 @@ export class LayerWatch {
       this.reached.add(parameter);
       const layer = name.slice(0, Math.max(0, name.lastIndexOf(".")));
       let sum = sums.get(layer);
-      if (sum === undefined) sums.set(layer, (sum = { gradient: 0, update: 0, weight: 0 }));
-      sum.gradient += squares(valuesOf(grad.value));
+      if (sum === undefined)
+        sums.set(layer, (sum = { gradient: 0, update: 0, weight: 0, gradients: [], weights: [] }));
+      const [gradient, after] = [valuesOf(grad.value), valuesOf(parameter.value)];
+      sum.gradient += squares(gradient);
       sum.weight += squares(before);
-      sum.update += squares(valuesOf(parameter.value), before);
+      sum.update += squares(after, before);
+      sum.gradients.push(gradient);
+      sum.weights.push(after);
     }
     this.#before = new Map();
-    const layers: LayerRow["layers"] = {};
-    for (const [layer, { gradient, update, weight }] of sums)
-      layers[layer] = {
-        gradNorm: Math.sqrt(gradient),
-        updateRatio: weight > 0 ? Math.sqrt(update / weight) : 0,
-      };
-    for (const [layer, units] of this.#deadUnits(batch)) layers[layer] = { ...layers[layer], ...units };
-    const weights = new Map(Array.from(sums, ([layer, { weight }]) => [layer, Math.sqrt(weight)]));
-    this.#checks++;
-    this.#last = layers;
-    return { layers, silent: this.silent(CHECKS.before), weights };
+    return sums;
   }
 
   /** The figures of the last check. */
@@ -88,50 +130,62 @@ export class LayerWatch {
     return [...this.#prepared.model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
   }
 
-  /** Units of each ReLU that are 0 for all of a batch: for images, channels. */
-  #deadUnits(batch: Batch): Map<string, { deadUnits: number; units: number }> {
-    const found = new Map<string, { deadUnits: number; units: number }>();
+  /**
+   * Figures of the modules' outputs for a batch: units of each ReLU that are 0 for all of it (for images, channels), and, if
+   * detailed, the values of each module without children.
+   */
+  #outputs(batch: Batch, detailed: boolean): Map<string, Figures> {
+    const found = new Map<string, Figures>();
     const { model, experiment } = this.#prepared;
     // A step of the experiment's own says itself what its models are given.
     if (experiment.options.trainStep !== undefined) return found;
-    const nodes: Node[] = [];
+    const relus: Node[] = [];
+    const last = new Map<string, Node>();
     const { onNode } = scope;
     const generator = defaultStream.getState();
     const restoreModes = keepModes(model);
     // Without dropout, and without a trace in running statistics.
     model.eval();
-    scope.onNode = (node) => void (node.op.name === "relu" && nodes.push(node));
+    scope.onNode = (node) => {
+      if (node.op.name === "relu") relus.push(node);
+      if (detailed && this.#leaves.has(node.module)) last.set(node.module, node);
+    };
     try {
       noGrad(() => forward(model, inputsAndTarget(batch).inputs));
       scope.onNode = onNode;
-      const largest = hidden(() =>
-        noGrad(() =>
-          nodes.map((node) => {
-            const y = new Tensor(node.outputs[0]!);
-            const unit = y.shape.length === 4 || y.shape.length === 5 ? 1 : y.shape.length - 1;
-            return reshape(
-              amax(
-                y,
-                y.shape.flatMap((_, i) => (i === unit ? [] : [i])),
-              ),
-              [-1],
-            );
-          }),
-        ),
+      const outputs = [...last].filter(
+        ([
+          ,
+          {
+            outputs: [y],
+          },
+        ]) => y!.dtype === "float32",
       );
-      if (largest.length === 0) return found;
-      const values = noGrad(() => hidden(() => cat(largest))).toTypedArray();
-      const samples = batchLength(batch);
+      const record = (make: (y: Tensor) => Tensor, nodes: readonly Node[]): Tensor[] =>
+        hidden(() => noGrad(() => nodes.map((node) => make(new Tensor(node.outputs[0]!)))));
+      const largest = record(unitMaxima, relus);
+      const sampled = record(
+        sampleOfTensor,
+        outputs.map(([, node]) => node),
+      );
+      if (largest.length + sampled.length === 0) return found;
+      // One tensor, so that one call computes all.
+      const values = noGrad(() => hidden(() => cat([...largest, ...sampled]))).toTypedArray() as Float32Array;
       let at = 0;
+      const next = (x: Tensor): Float32Array => values.subarray(at, (at += x.numel()));
       const zeros = new Map<string, boolean[]>();
-      for (const [i, { module }] of nodes.entries()) {
-        const units = largest[i]!.numel();
-        const dead = Array.from(values.slice(at, (at += units)), (x) => x <= 0);
+      for (const [i, { module }] of relus.entries()) {
+        const dead = Array.from(next(largest[i]!), (x) => x <= 0);
         zeros.set(module, [...(zeros.get(module) ?? []), ...dead]);
       }
       for (const [module, dead] of zeros) {
         found.set(module, { deadUnits: dead.filter(Boolean).length, units: dead.length });
-        this.#listen(module, dead, samples);
+        this.#listen(module, dead, batchLength(batch));
+      }
+      for (const [i, [module]] of outputs.entries()) {
+        const sample = next(sampled[i]!);
+        const figures = { meanActivation: meanSize(sample), ...given({ activations: histogramOf(sample) }) };
+        found.set(module, { ...found.get(module), ...figures });
       }
       return found;
     } finally {
@@ -162,6 +216,19 @@ export class LayerWatch {
       ]),
     );
   }
+}
+
+/** The largest output of each unit; of each channel, for images. */
+function unitMaxima(y: Tensor): Tensor {
+  const unit = y.shape.length === 4 || y.shape.length === 5 ? 1 : y.shape.length - 1;
+  const others = y.shape.flatMap((_, i) => (i === unit ? [] : [i]));
+  return reshape(amax(y, others), [-1]);
+}
+
+/** The entries that are defined. */
+function given<K extends string, T>(one: Record<K, T | undefined>): Partial<Record<K, T>> {
+  const known = Object.entries(one).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(known) as Partial<Record<K, T>>;
 }
 
 /** The sum of squares of values, or of their differences to others. */

@@ -27,10 +27,22 @@ import {
 /** Steps between two checks, and how many checks a short training that is watched on request has. */
 const EVERY = 100;
 const CHECKS = 20;
+/** Rows of layers.jsonl of a training of known length at most; longer ones write every few checks. */
+const MOST_ROWS = 1000;
+
+/** A check of the layers. */
+export interface LayerReport {
+  layers: LayerRow["layers"];
+  /** Whether it has a row in layers.jsonl. */
+  kept: boolean;
+  findings: Finding[];
+}
 
 /** Looks for probable mistakes while a training runs. Draws no random numbers and changes no results. */
 export class RunFindings {
   readonly #prepared: Prepared;
+  readonly #limits: Limits;
+  readonly #every: number;
   readonly #watch: LayerWatch;
   readonly #rules = new LayerRules();
   readonly #losses = new LossCurve();
@@ -40,8 +52,10 @@ export class RunFindings {
   #probe: Probe | undefined;
   #splits: readonly Split[] = [];
 
-  constructor(prepared: Prepared, every: number) {
+  constructor(prepared: Prepared, limits: Limits, every: number) {
     this.#prepared = prepared;
+    this.#limits = limits;
+    this.#every = every;
     this.#watch = new LayerWatch(prepared, every);
     // Before anything is computed: then a value no longer tells how it came about.
     this.#origins = originsOf(prepared.model);
@@ -51,7 +65,7 @@ export class RunFindings {
   static of(prepared: Prepared, limits: Limits, requested: boolean): RunFindings | undefined {
     const { watch = false } = prepared.experiment.options;
     if (watch === false && !requested) return undefined;
-    return new RunFindings(prepared, frequency(watch, limits));
+    return new RunFindings(prepared, limits, frequency(watch, limits));
   }
 
   /** Looks at the data and at the untrained model. */
@@ -75,10 +89,18 @@ export class RunFindings {
   }
 
   /** What each layer did in the step that {@link during} ran, and what seems wrong. */
-  check(batch: Batch, loss: number | undefined): { layers: LayerRow["layers"]; findings: Finding[] } {
-    const seen = this.#watch.report(batch);
+  check(batch: Batch, { step, loss }: { step: number; loss: number | undefined }): LayerReport {
+    const kept = this.#keeps(step);
+    const seen = this.#watch.report(batch, kept);
     this.#movement.add(seen.layers);
-    return { layers: seen.layers, findings: this.#tell(this.#rules.judge({ ...seen, loss })) };
+    return { layers: seen.layers, kept, findings: this.#tell(this.#rules.judge({ ...seen, loss })) };
+  }
+
+  /** Whether a check has a row in layers.jsonl: those of a long training are thinned out evenly. */
+  #keeps(step: number): boolean {
+    const checks = stepsOf(this.#limits) / this.#every;
+    const check = Math.floor(step / this.#every);
+    return check % Math.ceil(Math.max(check, Number.isFinite(checks) ? checks : 1) / MOST_ROWS) === 0;
   }
 
   /** Takes the loss of a step. */
@@ -142,6 +164,9 @@ export class RunFindings {
 /** Optimizer steps between two checks: those of the experiment, else as many as make some checks of a short training. */
 function frequency(watch: boolean | WatchOptions, limits: Limits): number {
   if (typeof watch === "object") return watch.logFreq ?? EVERY;
-  const steps = Math.min(limits.epochs * stepsPerEpoch(limits), limits.steps);
+  const steps = stepsOf(limits);
   return watch || !Number.isFinite(steps) ? EVERY : Math.min(EVERY, Math.max(1, Math.floor(steps / CHECKS)));
 }
+
+/** Optimizer steps of a whole training; Infinity if unknown. */
+const stepsOf = (limits: Limits): number => Math.min(limits.epochs * stepsPerEpoch(limits), limits.steps);

@@ -3,7 +3,7 @@ import type { Finding } from "../../protocol/findings.ts";
 import type { MetricRow } from "../../protocol/run.ts";
 import { now } from "../training/clock.ts";
 import type { LoopControl } from "../training/control.ts";
-import type { RunFindings } from "../findings/runFindings.ts";
+import type { LayerReport } from "../findings/runFindings.ts";
 import { stepsPerEpoch, type Limits } from "../training/limits.ts";
 import { Means } from "../training/means.ts";
 import { Measurement } from "../training/metrics.ts";
@@ -231,9 +231,9 @@ export class Recorder {
   }
 
   /** Records the layers' figures of the last step: their sums as curves, findings as events. */
-  watched({ layers, findings }: ReturnType<RunFindings["check"]>): void {
+  watched({ layers, kept, findings }: LayerReport): void {
     const { step, epoch } = this.#state;
-    this.#reporter.layers({ step, epoch, layers });
+    if (kept) this.#reporter.layers({ step, epoch, layers });
     const all = Object.values(layers);
     const norm = Math.hypot(...all.map(({ gradNorm = 0 }) => gradNorm));
     this.row("step", {

@@ -258,7 +258,8 @@ export class Trainer {
     this.#recorder.read(all ? 0 : stepsWaiting());
     if (steps) {
       this.#stepDone();
-      if (watch !== undefined) this.#recorder.watched(watch.check(batch, state.metrics["loss"]));
+      if (watch !== undefined)
+        this.#recorder.watched(watch.check(batch, { step: state.step, loss: state.metrics["loss"] }));
       this.#readers.stepDone();
       schedules.afterStep(state.step, { ...state.metrics, ...state.validation });
       if (callbacks.has("onStepEnd")) await callbacks.call("onStepEnd");

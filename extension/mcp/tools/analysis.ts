@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { Finding, FINDING_RULES, FINDINGS_FILE } from "../../protocol/findings.ts";
-import { LAYERS_FILE, LayerRow, type MetricRow } from "../../protocol/run.ts";
+import { LAYERS_FILE, LayerRow, type MetricRow, type ValueHistogram } from "../../protocol/run.ts";
 import { readRows } from "../../supervisor/runs/metrics.ts";
 import { readLastRecords } from "../../supervisor/runs/recordLines.ts";
 import { pageOf } from "../answers.ts";
@@ -150,12 +150,18 @@ export const compareRuns = (services: Services): Tool =>
 /** Checks of a training whose figures are summed up: the last ones. */
 const CHECKS = 20;
 
+/** Of a sample of values. */
+const Moments = v.optional(v.object({ mean: Num, std: Num }));
+
+const momentsOf = (values: ValueHistogram | undefined): { mean: number; std: number } | undefined =>
+  values && { mean: values.mean, std: values.std };
+
 export const layerHealth = ({ workspace }: Services): Tool =>
   tool({
     name: "get_layer_health",
     title: "Get Layer Health",
     description:
-      "What each layer did in the last checks of a watched training: gradient norm, relative size of an update (about 0.001 is usual), dead units of its ReLUs. Medians of the last checks and the newest value.",
+      "What each layer did in the last checks of a watched training: gradient norm, relative size of an update (about 0.001 is usual), dead units of its ReLUs, mean and spread of its weights, gradients and activations. Medians of the last checks and the newest values.",
     effect: "reads",
     input: v.strictObject({ run: RunId, offset: Offset, limit: limit(200, 50) }),
     output: v.object({
@@ -170,6 +176,10 @@ export const layerHealth = ({ workspace }: Services): Tool =>
           medianUpdateRatio: v.optional(Num),
           deadUnits: v.optional(v.number()),
           units: v.optional(v.number()),
+          meanActivation: v.optional(Num),
+          weights: Moments,
+          gradients: Moments,
+          activations: Moments,
         }),
       ),
       ...Rest,
@@ -183,6 +193,9 @@ export const layerHealth = ({ workspace }: Services): Tool =>
         return {
           layer,
           ...newest,
+          weights: momentsOf(newest.weights),
+          gradients: momentsOf(newest.gradients),
+          activations: momentsOf(newest.activations),
           medianGradNorm: medianOf(seen("gradNorm")),
           medianUpdateRatio: medianOf(seen("updateRatio")),
         };

@@ -5,15 +5,15 @@ import type { MetricRow } from "../../protocol/run.ts";
  * The newest row of each kind is always in it.
  */
 export class SampledRows {
-  readonly #steps: Sample;
-  readonly #epochs: Sample;
-  readonly #events: Sample;
+  readonly #steps: Sample<MetricRow>;
+  readonly #epochs: Sample<MetricRow>;
+  readonly #events: Sample<MetricRow>;
 
   /** @param limit Keeps between `limit` and twice as many rows of each kind */
   constructor(limit = 500) {
-    this.#steps = new Sample(limit);
-    this.#epochs = new Sample(limit);
-    this.#events = new Sample(limit);
+    this.#steps = new Sample<MetricRow>(limit);
+    this.#epochs = new Sample<MetricRow>(limit);
+    this.#events = new Sample<MetricRow>(limit);
   }
 
   push(rows: readonly MetricRow[]): void {
@@ -32,32 +32,41 @@ export class SampledRows {
 }
 
 /** Drops every second row when there are too many, and from then on takes only every second of the new ones. */
-class Sample {
+export class Sample<Row extends { readonly step: number }> {
   readonly #limit: number;
-  #kept: MetricRow[] = [];
+  #kept: Row[] = [];
   #stride = 1;
   #seen = 0;
-  #newest: MetricRow | undefined;
+  #newest: Row | undefined;
+  /** Changes when rows that were kept are dropped. */
+  generation = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  push(row: MetricRow): void {
+  push(row: Row): void {
     if (this.#seen++ % this.#stride === 0) this.#kept.push(row);
     this.#newest = row;
     // One place is for the newest row, which may not be among those kept.
     if (this.#kept.length < 2 * this.#limit) return;
     this.#kept = this.#kept.filter((_, index) => index % 2 === 0);
     this.#stride *= 2;
+    this.generation++;
   }
 
   cut(step: number): void {
+    this.generation++;
     this.#kept = this.#kept.filter((row) => row.step <= step);
     if (this.#newest !== undefined && this.#newest.step > step) this.#newest = this.#kept.at(-1);
   }
 
-  get rows(): MetricRow[] {
+  /** How many of {@link rows} stay: the newest may not. */
+  get kept(): number {
+    return this.#kept.length;
+  }
+
+  get rows(): Row[] {
     const newest = this.#newest;
     return newest === undefined || this.#kept.at(-1) === newest ? this.#kept : [...this.#kept, newest];
   }

@@ -132,6 +132,9 @@ test("training: a panel that was hidden comes back with the user's settings and 
       showArchived: false,
       sort: "created",
       descending: true,
+      layer: [],
+      layerMeasure: "gradNorm",
+      layerView: "heat",
     },
   });
   rows = 400;

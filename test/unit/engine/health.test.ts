@@ -12,7 +12,7 @@ import {
   type ExperimentOptions,
   type Tensor,
 } from "../../../extension/nn/index.ts";
-import type { MetricRow } from "../../../extension/protocol/run.ts";
+import type { LayerRow, MetricRow } from "../../../extension/protocol/run.ts";
 import { AnomalyError } from "../../../extension/tensor/recording/anomaly.ts";
 import { train, weightsOf, type Parameters, type Trained } from "./training.ts";
 import { useEngine } from "../../engines.ts";
@@ -151,6 +151,13 @@ const deep = (bias: number, activation: () => nn.Module): nn.Module => {
   return model;
 };
 
+const layerRows = (): LayerRow[] =>
+  fs
+    .readFileSync(path.join(folder, "layers.jsonl"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as LayerRow);
+
 describe("watch", () => {
   const watched = (changes: Partial<ExperimentOptions>): Promise<Trained> =>
     train(
@@ -171,21 +178,53 @@ describe("watch", () => {
 
   test("writes each layer's gradient, update and dead units, and draws their sums", async () => {
     const { rows } = await watched({ model: () => deep(0.1, () => new nn.Tanh()), metrics: {} });
-    const layers = fs
-      .readFileSync(path.join(folder, "layers.jsonl"), "utf8")
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line) as { step: number; layers: Record<string, Record<string, number>> });
+    const layers = layerRows();
     expect(layers.map(({ step }) => step)).toEqual([2, 4, 6, 8, 10, 12]);
     expect(Object.keys(layers[0]!.layers)).toContain("26");
     const { gradNorm, updateRatio } = layers[0]!.layers["26"]!;
     expect(gradNorm).toBeGreaterThan(0);
     expect(updateRatio).toBeGreaterThan(0);
     expect(layers[0]!.layers["1"]).toMatchObject({ units: 8 });
+    // In the model's order, with the values of each layer that has some.
+    expect(Object.keys(layers[0]!.layers)).toEqual(Array.from({ length: 27 }, (_, i) => String(i)));
+    const kinds = (path: string): string[] =>
+      ["weights", "gradients", "activations"].filter((kind) => kind in layers[0]!.layers[path]!);
+    expect([kinds("0"), kinds("1")]).toEqual([["weights", "gradients", "activations"], ["activations"]]);
     const drawn = rows.filter(({ values }) => "grad_norm" in values);
     expect(drawn.map(({ step }) => step)).toEqual([2, 4, 6, 8, 10, 12]);
     const sum = Object.values(layers[0]!.layers).reduce((all, { gradNorm: g = 0 }) => all + g * g, 0);
     expect(drawn[0]!.values["grad_norm"]).toBeCloseTo(Math.sqrt(sum), 9);
+  });
+
+  test("counts the values that there are", async () => {
+    const { prepared } = await watched({
+      model: () => new nn.Linear(3, 2),
+      epochs: 2,
+      watch: { logFreq: 6 },
+    });
+    const [{ layers }] = layerRows() as [LayerRow];
+    const figures = Object.values(layers)[0]!;
+    const weights = weightsOf(prepared);
+    const mean = weights.reduce((sum, x) => sum + x, 0) / weights.length;
+    expect(figures.weights!.mean).toBeCloseTo(mean, 4);
+    expect(figures.weights!.low).toBeCloseTo(Math.min(...weights), 4);
+    expect(figures.weights!.high).toBeCloseTo(Math.max(...weights), 4);
+    for (const kind of ["weights", "gradients"] as const)
+      expect(figures[kind]!.counts.reduce((sum, count) => sum + count, 0)).toBe(8);
+    // Outputs of a batch.
+    expect(figures.activations!.counts.reduce((sum, count) => sum + count, 0)).toBe(16);
+    expect(figures.meanActivation).toBeGreaterThan(0);
+  });
+
+  test("writes a thousand rows of a long training at most, and checks it as often", async () => {
+    const { rows } = await watched({
+      model: () => new nn.Linear(3, 2),
+      data: () => new data.TensorDataset(torch.randn(8, 3), torch.randint(0, 2, [8])),
+      epochs: 2500,
+      watch: { logFreq: 1 },
+    });
+    expect(layerRows().map(({ step }) => step)).toEqual(Array.from({ length: 833 }, (_, i) => 3 * (i + 1)));
+    expect(rows.filter(({ values }) => "grad_norm" in values)).toHaveLength(2500);
   });
 
   test("the norms are those of the gradients, and looking changes nothing", async () => {

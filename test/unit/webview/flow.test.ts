@@ -212,10 +212,10 @@ test("measured times are those of a module and all in it", () => {
   }));
   const measured = new MeasuredLayers({ layers } as unknown as Profile);
   const row = (path: string) => model("residual").rows.find((one) => one.path === path);
-  expect(measure(row("blocks.0"), "time", measured)).toBe(2.5);
-  expect(measure(row("blocks.0"), "forwardTime", measured)).toBe(0.5);
-  expect(measure(row("blocks.0.conv1"), "backwardTime", measured)).toBe(1);
-  expect(measure(row("blocks.1"), "time", measured)).toBeUndefined();
+  expect(measure(row("blocks.0"), "time", { measured })).toBe(2.5);
+  expect(measure(row("blocks.0"), "forwardTime", { measured })).toBe(0.5);
+  expect(measure(row("blocks.0.conv1"), "backwardTime", { measured })).toBe(1);
+  expect(measure(row("blocks.1"), "time", { measured })).toBeUndefined();
   expect(measure(row("blocks.0"), "time")).toBeUndefined();
 });
 

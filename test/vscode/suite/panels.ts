@@ -279,6 +279,7 @@ test("the architecture panel shows a layer's line without taking the focus, and 
       previews,
       engine: engineOptions(extension().extensionUri),
       memory,
+      runs: { onDidChange: new vscode.EventEmitter<RunSession>().event },
     };
     const sent: ArchitectureSnapshot[] = [];
     const { panel, host } = fakePanel<ArchitectureHostMethods>(PANELS.architecture, {

@@ -1,0 +1,41 @@
+import { join } from "node:path";
+import { LAYERS_FILE } from "../../protocol/run.ts";
+import type { WatchedTraining } from "../../protocol/views.ts";
+import { exists, isLive, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
+import { readLabels } from "../../supervisor/runs/runLabels.ts";
+
+/** Offered trainings at most, the newest. */
+const MOST_TRAININGS = 20;
+
+/** The trainings whose layers were watched, and the chosen one. */
+export class WatchedTrainings {
+  readonly #directories = new Map<string, string>();
+  #chosen: string | undefined;
+
+  /** Those of a file's runs, the newest first. A live one may not have its first figures yet. */
+  async find(runs: readonly StoredRun[]): Promise<WatchedTraining[]> {
+    const found = await Promise.all(
+      runs.map(async ({ directory, record }): Promise<WatchedTraining[]> => {
+        if (!isLive(record) && !(await exists(join(directory, LAYERS_FILE)))) return [];
+        const { name } = await readLabels(directory);
+        this.#directories.set(record.id, directory);
+        return [{ id: record.id, label: name || record.id }];
+      }),
+    );
+    return found.flat().slice(0, MOST_TRAININGS);
+  }
+
+  /** @param id One of those that were found; "" for none */
+  choose(id: string): void {
+    this.#chosen = id === "" ? undefined : id;
+  }
+
+  get chosen(): string | undefined {
+    return this.#chosen;
+  }
+
+  /** The chosen one's run directory. */
+  get directory(): string | undefined {
+    return this.#chosen === undefined ? undefined : this.#directories.get(this.#chosen);
+  }
+}

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { row, until } from "../../harness.ts";
+import { writeModel } from "../../models.ts";
+import { sharedWorkbench } from "../library/tier.ts";
+import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
+import { THEMES } from "../library/workbench.ts";
+
+const test = row("examples");
+
+const MODEL = "watched.nn.ts";
+const SOURCE = `import { data, experiment, nn, optim, torch, type Tensor } from "layerwise";
+
+export class Watched extends nn.Module {
+  fc1 = new nn.Linear(2, 32);
+  relu = new nn.ReLU();
+  fc2 = new nn.Linear(32, 2);
+
+  forward(x: Tensor): Tensor {
+    return this.fc2(this.relu(this.fc1(x)));
+  }
+}
+
+export default experiment({
+  seed: 0,
+  model: () => new Watched(),
+  data: () => data.twoMoons({ samples: 400, noise: 0.1, seed: 0 }),
+  loss: new nn.CrossEntropyLoss(),
+  optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.01 }),
+  batchSize: 20,
+  epochs: 100000,
+  watch: { logFreq: 20 },
+});
+`;
+
+test("layers are followed in the training panel, and scrubbed there and on the diagram", async () => {
+  const workbench = await sharedWorkbench("examples");
+  await workbench.activated();
+  const { page, folder } = workbench;
+  writeModel(folder, MODEL, SOURCE);
+  await workbench.openFile(MODEL);
+  await workbench.clickLens("Train", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  const panel = await TrainingPanel.of(workbench);
+  await panel.reaches("running");
+  const section = panel.frame.locator(".section-layers");
+  await section.locator(".values-figure canvas").first().waitFor({ timeout: 30_000 });
+  assert.deepEqual(await section.locator(".layers-table tbody th").allInnerTexts(), ["fc1", "relu", "fc2"]);
+  const position = panel.frame.getByRole("slider", { name: "Position in the training" });
+  const at = async (): Promise<number> =>
+    Number(
+      /Step ([\d,]+)/.exec((await position.getAttribute("aria-valuetext")) ?? "")?.[1]?.replaceAll(",", ""),
+    );
+  const first = await at();
+  await until("a later check", async () => (await at()) > first);
+  await position.focus();
+  await page.keyboard.press("Home");
+  await until("the first check", async () => (await at()) === 20);
+  await panel.press("Stop");
+  await panel.reaches("stopped");
+  assert.equal(await at(), 20, "it stays where it was moved");
+  const [, norm = ""] = await section.locator("tbody tr").first().locator("td").allInnerTexts();
+  assert.match(norm.trim(), /^\d/);
+  await section.scrollIntoViewIfNeeded();
+  await workbench.inThemes(THEMES, async () => {
+    await workbench.screenshot("layers");
+    assert.deepEqual(await accessibilityProblems(panel.frame), [], workbench.theme);
+  });
+  await workbench.closePanel("Training");
+
+  await workbench.openFile(MODEL);
+  await workbench.clickLens("Preview", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  const frame = await workbench.webview("architecture");
+  await frame.locator(".picture .box").first().waitFor({ timeout: 20_000 });
+  await frame.locator('vscode-dropdown[aria-label="Layers of a training"]').click();
+  await frame.locator('vscode-option:has-text("watched")').first().click();
+  await frame.locator(".box .heat").first().waitFor({ timeout: 10_000 });
+  await frame.locator('.box[data-id="fc1"]').click();
+  await frame.locator(".details .values-figure canvas").first().waitFor();
+  const detail = (): Promise<string | null> => frame.locator('.box[data-id="fc1"] .detail').textContent();
+  const last = await detail();
+  await frame.getByRole("slider", { name: "Position in the training" }).focus();
+  await page.keyboard.press("Home");
+  await until("the first check on the diagram", async () => (await detail()) !== last);
+  assert.match(await frame.locator(".details").innerText(), /In training: Step 20, epoch 1/);
+  await workbench.inThemes(THEMES, async () => {
+    await workbench.screenshot("layers-diagram");
+    assert.deepEqual(await accessibilityProblems(frame), [], workbench.theme);
+  });
+  await workbench.closePanel("Architecture");
+  assert.deepEqual(workbench.complaints, []);
+}, 180_000);
