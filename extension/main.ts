@@ -5,7 +5,7 @@ import { ModelDiagnostics } from "./editor/language/diagnostics.ts";
 import { ModelLenses } from "./editor/language/lenses.ts";
 import { ModelHovers } from "./editor/language/hovers.ts";
 import { ModelHints } from "./editor/language/inlayHints.ts";
-import { TASK_TYPE } from "./editor/ids.ts";
+import { RUN_VERSION_SCHEME, TASK_TYPE } from "./editor/ids.ts";
 import { LiveFacts } from "./editor/language/liveFacts.ts";
 import { Messages } from "./editor/messages.ts";
 import { ModelFiles } from "./editor/modelFiles.ts";
@@ -106,6 +106,10 @@ export function activate(context: vscode.ExtensionContext): void {
     checkpointsTree,
     native,
     new WarmStart(previews, runs),
+    vscode.workspace.registerTextDocumentContentProvider(RUN_VERSION_SCHEME, {
+      provideTextDocumentContent: async (uri) =>
+        (await import("./editor/runs/runVersions.ts")).versionText(uri),
+    }),
     new ModelLenses(previews),
     facts,
     new ModelHints(facts),
@@ -177,6 +181,14 @@ export function activate(context: vscode.ExtensionContext): void {
         "layerwise.openRun": (run) => commands.openRun(run),
         "layerwise.resumeRun": (run) => commands.resumeRun(run),
         "layerwise.compareRuns": (run, selected) => commands.compareRuns(run, selected),
+        "layerwise.runAgain": async (run) => {
+          if (run === undefined) return;
+          const { runAgain } = await import("./editor/runs/runVersions.ts");
+          await panels.showRun(await runAgain(run, runs));
+        },
+        "layerwise.openRunVersion": async (run) => {
+          if (run !== undefined) await (await import("./editor/runs/runVersions.ts")).openRunVersion(run);
+        },
         "layerwise.renameRun": (run) => commands.renameRun(run),
         "layerwise.tagRun": (run) => commands.tagRun(run),
         "layerwise.archiveRun": (run, selected) => commands.archiveRuns(true, run, selected),

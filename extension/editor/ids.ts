@@ -78,6 +78,8 @@ export interface CommandArguments {
   "layerwise.openRun": [run?: RunTarget];
   "layerwise.resumeRun": [run?: ResumeTarget];
   "layerwise.compareRuns": [run?: RunTarget, selected?: RunTarget[]];
+  "layerwise.runAgain": [run?: RunTarget];
+  "layerwise.openRunVersion": [run?: RunTarget];
   "layerwise.renameRun": [run?: RunTarget];
   "layerwise.tagRun": [run?: RunTarget];
   "layerwise.archiveRun": [run?: RunTarget, selected?: RunTarget[]];
@@ -125,6 +127,8 @@ const commands: Record<CommandId, true> = {
   "layerwise.openRun": true,
   "layerwise.resumeRun": true,
   "layerwise.compareRuns": true,
+  "layerwise.runAgain": true,
+  "layerwise.openRunVersion": true,
   "layerwise.renameRun": true,
   "layerwise.tagRun": true,
   "layerwise.archiveRun": true,
@@ -207,6 +211,8 @@ export const PANELS = {
   dataFile: "layerwise.dataFile",
   tensor: "layerwise.tensor",
 } as const;
+/** Of documents that show the version of a file that a run has kept. */
+export const RUN_VERSION_SCHEME = "layerwise-run";
 export const STATUS_ITEM = "layerwise.status";
 
 /** `contextValue` of the side bar's items. */

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import fs from "node:fs";
 import type { LoadedExecutor } from "../executors/index.ts";
 import { startingRecord, type RunEngineEvents, type RunRequest } from "../protocol/engine.ts";
 import { EngineError, type UserError } from "../protocol/errors.ts";
@@ -23,12 +22,14 @@ import { evaluate } from "./evaluation/evaluator.ts";
 import { Explainer, fallbackText } from "./reporting/explain.ts";
 import { findExperiment } from "./host/exports.ts";
 import type { Send } from "./host/ipc.ts";
+import { keptVersionOf, sourcesOf } from "./host/runSources.ts";
 import { library } from "./host/library.ts";
 import { limitsOf, stepsPerEpoch } from "./training/limits.ts";
 import { loadLimit } from "./host/loadLimit.ts";
 import { LOST_RUN } from "./reporting/ownership.ts";
 import { keepPictures } from "./reporting/pictures.ts";
 import { prepare, type Prepared } from "./training/prepare.ts";
+import { gitFacts } from "./reporting/provenance.ts";
 import { Reporter } from "./reporting/reporter.ts";
 import { RunDirectory } from "./reporting/runDirectory.ts";
 import { describeSettings } from "./reporting/settings.ts";
@@ -195,9 +196,18 @@ export class Run {
   async #work(): Promise<StopReason | undefined> {
     const request = this.#request;
     // Mistakes of the file and a missing checkpoint are told before anything is loaded that takes time.
-    const bundle = await bundleOf(request);
+    const version = await keptVersionOf(request);
+    const bundle = await bundleOf(request, version);
+    const sources =
+      request.kind === "train" ? await sourcesOf(request.file, bundle, version) : new Map<string, string>();
     if (request.kind === "train")
-      this.#directory.keepSource(request.file, fs.readFileSync(request.file, "utf8"), bundle.imported);
+      this.#directory.keepSource(request.file, {
+        text: sources.get(request.file) ?? "",
+        imported: bundle.imported,
+        textOf: (source) => sources.get(source) ?? "",
+      });
+    // Git answers while the backend loads.
+    const git = request.kind === "train" ? gitFacts(request.file, sources) : undefined;
     const weights = request.checkpoint === undefined ? undefined : readWeights(request.checkpoint);
     this.#executor = await executorOf(request.device);
     const { info } = this.#executor;
@@ -226,6 +236,8 @@ export class Run {
     if (weights !== undefined) prepared.model.loadStateDict(weights.tensors);
     const unchanged = from !== undefined && from.facts.source === this.#facts(seed, bundle).source;
     this.#describe(exportName, prepared, unchanged);
+    if (request.kind === "train")
+      this.#directory.keepProvenance({ request, git: await git, model: String(prepared.model) });
     if (this.control.stopping !== undefined) return this.control.stopping;
     if (request.kind !== "train") return this.#measure(prepared, coders.made);
     this.#writeEvents(experiment.options.tensorboard, from);

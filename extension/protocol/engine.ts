@@ -53,6 +53,8 @@ export const RunRequest = v.object({
   reuse: v.optional(v.boolean()),
   /** Weights to load before the first step: a `.safetensors` file. */
   checkpoint: v.optional(v.string()),
+  /** Absolute path of a run whose kept version of the file is run, instead of the file's text. */
+  version: v.optional(v.string()),
   /** Resume the training of that directory from its last saved state. */
   resume: v.optional(v.boolean()),
   /** Resume also from an owner on another machine or in a container. */

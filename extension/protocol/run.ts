@@ -14,6 +14,7 @@ import { RunPlace } from "./target.ts";
  * - `log.txt`: the output of the user's code and the engine's messages;
  * - `source.ts`: the trained version of the `.nn.ts` file;
  * - `sources.json`: what that file imports from its workspace, texts by path, relative to the file;
+ * - `provenance.json`: how the run came about, a Provenance (protocol/history/provenance.ts);
  * - `labels.json`: the user's name and tags, {@link RunLabels};
  * - `lock.json`: the owner while the run has one, {@link RunLock}; its modification time is the last sign of life;
  * - `evaluation.json`: of an evaluation, its EvaluationResult (protocol/engine.ts);

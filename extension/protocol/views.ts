@@ -4,6 +4,7 @@ import type { EvaluationResult, Progress } from "./engine.ts";
 import type { Answer, EvaluationReport, SamplePage, SampleQuery, Subject } from "./evaluation.ts";
 import type { TensorComparison, TensorFile } from "./tensorFile.ts";
 import type { TensorStatistics } from "./tensorValues.ts";
+import type { HistoryOf } from "./history/views.ts";
 import type { LayerHistoryMethods } from "./layers/history.ts";
 import type { DiagramLook, FlowLayout } from "./flow.ts";
 import type { FileReport, ModelReport } from "./preview.ts";
@@ -44,12 +45,16 @@ export interface ListedRun {
   live: boolean;
 }
 
+/** A run with what its directory holds of its origin. */
+export type RunHistory = HistoryOf<RunRecord>;
+
 /** The runs of the same folder, by their ids. */
 export interface RunTableMethods {
   /** Trainings, newest first. */
   runs(): Promise<ListedRun[]>;
   /** A run's curves, as many rows as a screen can show. */
   rowsOf(id: string): Promise<MetricRow[]>;
+  historyOf(id: string): Promise<RunHistory>;
   label(id: string, labels: RunLabels): Promise<void>;
   openRun(id: string): Promise<void>;
   /** Can be undone for a while. */
@@ -63,6 +68,10 @@ export interface TrainingHostMethods
   ready(): Promise<TrainingSnapshot>;
   evaluate(checkpoint?: CheckpointRecord): Promise<void>;
   trainAgain(): Promise<void>;
+  /** Trains the version that the run has kept, with its seed and settings. */
+  runAgain(): Promise<void>;
+  /** Shows that version. */
+  openVersion(): Promise<void>;
   /** Resumes an interrupted training. */
   resumeRun(): Promise<void>;
   /** The same from its last sound state, with smaller learning rates. */

@@ -11,6 +11,7 @@ import "./scenarios/evaluation.ts";
 import "./scenarios/data.ts";
 import "./scenarios/tensor.ts";
 import "./scenarios/architecture.ts";
+import "./scenarios/history.ts";
 import "./scenarios/layers.ts";
 import "./scenarios/sidebar.ts";
 import "./scenarios/editing.ts";

@@ -100,7 +100,7 @@ export class ShownTraining {
           ? nothing
           : watched === undefined
             ? html`<span class="secondary" role="status">${text.notYet}</span>`
-            : html`${scrubber(watched.history, this.step, actions.moveTo)}
+            : html`${scrubber(watched.history, this.step, (step) => actions.moveTo(step))}
               ${isWatched(heat) ? legend(watched.history, heat) : nothing}`
       }
     </div>`;

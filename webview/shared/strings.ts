@@ -1,6 +1,7 @@
 /** Every text of the views, in one typed place: a translation is another object of this type. */
 import { dataFileStrings } from "./dataFileStrings.ts";
 import { dataStrings } from "./dataStrings.ts";
+import { historyStrings } from "./historyStrings.ts";
 import { layerStrings } from "./layerStrings.ts";
 import { evaluationStrings } from "./evaluationStrings.ts";
 import { profileStrings } from "./profileStrings.ts";
@@ -173,6 +174,7 @@ const english = {
       state: (state: string, metrics: string) => `${state}. ${metrics}`,
     },
   },
+  history: historyStrings,
   evaluation: evaluationStrings,
   sweep: sweepStrings,
   tensor: tensorStrings,

@@ -24,6 +24,12 @@ export interface Actions {
   label(id: string, labels: RunLabels): void;
   deleteRun(id: string): void;
   exportAs(format: ExportFormat): void;
+  /** Shows how another run differs from this one; undefined closes that. */
+  diffWith(id: string | undefined): void;
+  openVersion(): void;
+  runAgain(): void;
+  /** Saves the run as one HTML file. */
+  saveReport(): void;
   /** Looks at the layers at a step; undefined follows the end. */
   moveTo(step: number | undefined): void;
   /** Saves the selected layer's histograms as CSV. */

@@ -4,7 +4,13 @@ import { repeat } from "lit/directives/repeat.js";
 import { VALUE_KINDS, type LayerHistoryMethods } from "../../extension/protocol/layers/history.ts";
 import { formatValue, MEASURES, type LayerHistory, type Measure } from "../shared/layers/layerColumns.ts";
 import { legend } from "../shared/layers/legend.ts";
-import { drawOverview, readLayerColours, type LayerColours } from "../shared/layers/drawing.ts";
+import {
+  checksOverTime,
+  drawOverview,
+  placeOf,
+  readLayerColours,
+  type LayerColours,
+} from "../shared/layers/drawing.ts";
 import { LayerSource } from "../shared/layers/layerSource.ts";
 import { columnText, scrubber } from "../shared/layers/scrubber.ts";
 import { layerStrings as text } from "../shared/layerStrings.ts";
@@ -14,6 +20,8 @@ import { empty, icon, linkButton, section, segmented } from "../shared/widgets.t
 import type { Actions } from "./actions.ts";
 import type { TrainingState } from "./state.ts";
 
+/** Places that a click can choose. */
+const PICKS = 1000;
 /** Pixels of a row of the table: see layers.css. */
 const ROW = 22;
 const VIEWS: readonly ValuesView[] = ["heat", "ridge"];
@@ -67,7 +75,7 @@ export class LayersSection {
     return section(
       "layers",
       text.title,
-      html`${scrubber(history, state.layerStep, actions.moveTo)} ${advice(history, actions)}
+      html`${scrubber(history, state.layerStep, (step) => actions.moveTo(step))} ${advice(history, actions)}
       ${this.#table(history, measure, layer, state, actions)} ${this.#values(layer, state, actions)}`,
       tools,
     );
@@ -119,9 +127,10 @@ export class LayersSection {
       const place = (event.currentTarget as Element).getBoundingClientRect();
       const part = (event.clientX - place.left) / place.width;
       const row = Math.floor(((event.clientY - place.top) / place.height) * paths.length);
-      const step = Math.floor(part * history.steps.length);
+      const { steps } = history;
+      const [at = 0] = checksOverTime(steps, PICKS).slice(Math.floor(part * (PICKS - 1)));
       actions.setUi({ layer: [paths[row] ?? layer] });
-      actions.moveTo(step >= history.steps.length - 1 ? undefined : history.steps[step]);
+      actions.moveTo(at >= steps.length - 1 ? undefined : steps[at]);
     };
     return html`<div class="layers-overview" role="region" tabindex="0" aria-label=${text.title}>
         <table class="table layers-table">
@@ -172,7 +181,7 @@ export class LayersSection {
             ${this.#overview}
             <i
               class="layers-mark"
-              ${styles({ left: `${(100 * (column + 0.5)) / Math.max(1, history.steps.length)}%` })}
+              ${styles({ left: `${100 * placeOf(history.steps, history.steps[column])}%` })}
             ></i>
           </div>
         </div>

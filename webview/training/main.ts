@@ -24,6 +24,7 @@ import { csvText, pgfplotsText, svgText } from "./exports.ts";
 import { onRunsDropped } from "./dropped.ts";
 import { LayersSection } from "./layers.ts";
 import { runName, toggleCompared } from "./runList.ts";
+import { reportHtml } from "./history/report.ts";
 import { type ActionName, curvesOf, defaultUi, fromSnapshot, type TrainingState } from "./state.ts";
 import { panel, type Sections, summary } from "./view.ts";
 
@@ -122,6 +123,9 @@ function show(snapshot: TrainingSnapshot): void {
   if (before?.run.id === state.run.id) {
     state.zoom = before.zoom;
     state.layerStep = before.layerStep;
+    state.history = before.history;
+    state.diffWith = before.diffWith;
+    state.diff = before.diff;
   }
   if (before) {
     state.runs = before.runs;
@@ -131,6 +135,7 @@ function show(snapshot: TrainingSnapshot): void {
   redraw();
   refresh();
   refreshLayers();
+  tell(readHistory());
 }
 
 function setRecord(now: TrainingState, run: RunRecord, live: boolean, waitsFor: readonly string[]): void {
@@ -140,6 +145,7 @@ function setRecord(now: TrainingState, run: RunRecord, live: boolean, waitsFor: 
   now.live = live;
   now.waitsFor = waitsFor;
   now.curves.stepsPerEpoch = run.stepsPerEpoch;
+  if (changed) tell(readHistory());
   if (changed) announcer.sayNow(summary(now));
   else if (epochDone) announcer.say(summary(now));
 }
@@ -196,6 +202,8 @@ async function refreshRuns(): Promise<void> {
     now.runs = runs;
     now.others = others;
   });
+  // It is written a moment after a run begins.
+  if (state?.live === true && state.history?.provenance === undefined) await readHistory();
 }
 
 const knownEnd = new Map<string, string>();
@@ -216,6 +224,51 @@ function refreshLayers(): void {
 
 setInterval(refreshLayers, LAYERS_INTERVAL);
 
+/** Reads where the shown run comes from; its commit is known a moment after its start. */
+async function readHistory(): Promise<void> {
+  const id = state?.run.id;
+  // A run that starts has no record yet.
+  if (id === undefined || state?.run.kind !== "train" || state.run.state === "starting" || state.disconnected)
+    return;
+  const history = (await host.historyOf(id)) ?? undefined;
+  change((now) => {
+    if (now.run.id === id) now.history = history;
+  });
+}
+
+async function readDiff(id: string): Promise<void> {
+  const own = state?.run.id;
+  if (own === undefined) return;
+  const [before, now] = await Promise.all([host.historyOf(id), host.historyOf(own)]);
+  change((current) => {
+    if (current.diffWith !== id) return;
+    current.diff = [
+      { name: nameOfRun(id), history: before },
+      { name: nameOfRun(own), history: now },
+    ];
+  });
+}
+
+function nameOfRun(id: string): string {
+  const found = state?.runs.find((one) => one.run.id === id);
+  return found ? runName(found) : id;
+}
+
+async function saveReport(): Promise<void> {
+  if (state === undefined) return;
+  const { run, curves } = state;
+  const text = reportHtml({
+    name: nameOfRun(run.id),
+    history: { ...(await host.historyOf(run.id)), run },
+    charts: models(state),
+    axis: strings.training.charts.axes[ui.axis],
+    metrics: curves.metrics(),
+    events: curves.events,
+    advice: layers.source.history?.advice ?? [],
+  });
+  await host.saveFile(`${run.id}.html`, base64(text));
+}
+
 async function saveLayerValues(): Promise<void> {
   const { values } = layers.source;
   if (values === undefined || state === undefined) return;
@@ -234,23 +287,19 @@ async function changeRuns(call: Promise<void>): Promise<void> {
 
 async function exportAs(format: ExportFormat): Promise<void> {
   if (!state) return;
-  const { run, ui, curves, runs, others } = state;
+  const { run, ui, curves, others } = state;
   const axis = strings.training.charts.axes[ui.axis];
   const name = `${run.id}.${format === "pgfplots" ? "tex" : format}`;
   if (format === "png") {
     const url = charts.picture().toDataURL("image/png");
     return host.saveFile(name, url.slice(url.indexOf(",") + 1));
   }
-  const nameOf = (id: string): string => {
-    const found = runs.find((one) => one.run.id === id);
-    return found ? runName(found) : id;
-  };
   const palette = readPalette();
   const text = {
     csv: () =>
       csvText(
         [[run.id, curves] as const, ...others].map(([id, of]) => ({
-          name: nameOf(id),
+          name: nameOfRun(id),
           metrics: charted(of),
         })),
       ),
@@ -292,6 +341,16 @@ const actions: Actions = {
   label: (id, labels) => tell(changeRuns(host.label(id, labels))),
   deleteRun: (id) => tell(changeRuns(host.deleteRun(id))),
   exportAs: (format) => tell(exportAs(format)),
+  diffWith: (diffWith) => {
+    change((now) => {
+      now.diffWith = diffWith;
+      now.diff = undefined;
+    });
+    if (diffWith !== undefined) tell(readDiff(diffWith));
+  },
+  openVersion: () => tell(host.openVersion()),
+  runAgain: () => tell(host.runAgain()),
+  saveReport: () => tell(saveReport()),
   moveTo: (layerStep) => change((now) => (now.layerStep = layerStep)),
   saveLayerValues: () => tell(saveLayerValues()),
   evaluate: (checkpoint) =>

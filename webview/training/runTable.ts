@@ -96,6 +96,7 @@ function row(one: ListedRun, metrics: string[], state: TrainingState, actions: A
     <td class="number optional">${run.epoch} / ${run.epochs}</td>
     ${metrics.map((metric) => html`<td class="number">${formatMetric(run.metrics[metric])}</td>`)}
     <td class="row-actions">
+      ${icon(strings.history.diff, "diff", () => actions.diffWith(run.id), current)}
       ${icon(text.rename, "edit", () => actions.edit({ id: run.id, field: "name" }))}
       ${icon(text.tag, "tag", () => actions.edit({ id: run.id, field: "tags" }))}
       ${

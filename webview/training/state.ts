@@ -2,7 +2,7 @@
 import type { PanelControl } from "../../extension/protocol/controls.ts";
 import type { Progress } from "../../extension/protocol/engine.ts";
 import type { MetricRow, RunRecord } from "../../extension/protocol/run.ts";
-import type { ListedRun, TrainingSnapshot } from "../../extension/protocol/views.ts";
+import type { ListedRun, RunHistory, TrainingSnapshot } from "../../extension/protocol/views.ts";
 import { strings } from "../shared/strings.ts";
 import { type Axis, Curves } from "./curves.ts";
 import type { Range } from "./decimate.ts";
@@ -43,6 +43,12 @@ export const defaultUi: TrainingUi = {
   layerView: "heat",
 };
 
+/** A run with what its directory holds of its origin. */
+export interface DiffSide {
+  name: string;
+  history: RunHistory;
+}
+
 export type ActionName = keyof typeof strings.training.actions;
 
 /** Which cell of the table of runs is written in. */
@@ -69,6 +75,11 @@ export interface TrainingState {
   /** Curves of compared runs, by id. */
   others: ReadonlyMap<string, Curves>;
   editing: Editing | undefined;
+  /** Where the run comes from, once that was read. */
+  history: RunHistory | undefined;
+  /** Id of the run that this one is compared with, and both once they were read. */
+  diffWith: string | undefined;
+  diff: readonly [DiffSide, DiffSide] | undefined;
   /** The step at which layers are looked at; undefined to follow the end. */
   layerStep: number | undefined;
   /** Why the last call failed. */
@@ -90,6 +101,9 @@ export function fromSnapshot(snapshot: TrainingSnapshot, ui: TrainingUi): Traini
     runs: [],
     others: new Map(),
     editing: undefined,
+    history: undefined,
+    diffWith: undefined,
+    diff: undefined,
     layerStep: undefined,
     notice: undefined,
   };

@@ -9,6 +9,8 @@ import { notice } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
 import { header } from "./header.ts";
+import { originSection } from "./history/origin.ts";
+import { diffSection } from "./history/runDiff.ts";
 import { runsSection } from "./runTable.ts";
 import { latestMetrics, stateBadge, type TrainingState, unfollowed } from "./state.ts";
 import { steering } from "./steering.ts";
@@ -28,11 +30,12 @@ export function panel(state: TrainingState, { charts, layers }: Sections, action
   return html`${header(state, actions)} ${steering(state, actions)}
     ${notice(state.notice, () => actions.dismissNotice())} ${failure(state, actions)} ${charts}
     ${eventsList(state)} ${layers} ${runsSection(state, actions)}
+    ${state.diffWith === undefined ? nothing : diffSection(state.diff, actions)}
     <div class="columns">
       ${training ? metricsSection(state, actions) : nothing}
       ${training ? checkpointsSection(state, actions) : nothing}
     </div>
-    ${timingSection(state, actions)} ${settingsSection(state)}`;
+    ${timingSection(state, actions)} ${settingsSection(state)} ${originSection(state, actions)}`;
 }
 
 /** The marks on the curves in words. */

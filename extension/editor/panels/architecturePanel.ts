@@ -94,11 +94,13 @@ export class ArchitecturePanel extends DisposableOwner {
       onError: (error) => this.#sources.note(error),
       methods: {
         ...layerHistory(() => this.#subject.trainings.directory),
-        ready: (look) => {
+        ready: async (look) => {
           this.#ready = true;
           this.#learn(look);
           void this.#subject.lookForChoices();
-          return this.#first();
+          const first = await this.#first();
+          // They may have been sent while the first picture was laid out.
+          return { ...first, ...this.#subject.choices };
         },
         select: (name) => {
           this.#select(name);

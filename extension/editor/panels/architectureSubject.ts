@@ -84,6 +84,11 @@ export class ArchitectureSubject extends DisposableOwner {
     this.#changed();
   }
 
+  /** What the page lets the user choose from, as far as it is known. */
+  get choices(): Pick<ArchitectureSnapshot, "sides" | "weightFiles" | "trainings"> {
+    return this.#choices;
+  }
+
   /** Throws unless the panel offered the choice to the page: others would be arbitrary files. */
   demandOffered(list: "sides" | "weightFiles" | "trainings", id: string): void {
     offered<{ id: string }>(this.#choices[list] ?? [], (one) => one.id === id, id);

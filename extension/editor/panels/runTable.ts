@@ -5,6 +5,7 @@ import { RunLabels, type MetricRow } from "../../protocol/run.ts";
 import type { ListedRun, RunTableMethods } from "../../protocol/views.ts";
 import { isUnseen } from "../../supervisor/runs/liveness.ts";
 import { readRows } from "../../supervisor/runs/metrics.ts";
+import { readHistory } from "../../supervisor/runs/runHistory.ts";
 import { isLive, listRuns } from "../../supervisor/runs/runDirectory.ts";
 import { readLabels, writeLabels } from "../../supervisor/runs/runLabels.ts";
 import { runCommand } from "../commands.ts";
@@ -20,11 +21,12 @@ const RunId = v.pipe(v.string(), v.regex(/^\w[\w.-]*$/));
 export const runTableSchemas: MethodSchemas<RunTableMethods> = {
   runs: noArguments,
   rowsOf: v.strictTuple([RunId]),
+  historyOf: v.strictTuple([RunId]),
   label: v.strictTuple([RunId, RunLabels]),
   openRun: v.strictTuple([RunId]),
   deleteRun: v.strictTuple([RunId]),
   saveFile: v.strictTuple([
-    v.pipe(v.string(), v.regex(/^\w[\w.-]*\.(?:csv|png|svg|tex)$/)),
+    v.pipe(v.string(), v.regex(/^\w[\w.-]*\.(?:csv|html|png|svg|tex)$/)),
     v.pipe(v.string(), v.base64()),
   ]),
 };
@@ -46,6 +48,7 @@ export function runTable(current: () => { directory: string; file: string }): Ru
       );
     },
     rowsOf: (id): Promise<MetricRow[]> => readRows(directoryOf(id), ROWS_PER_RUN),
+    historyOf: (id) => readHistory(directoryOf(id)),
     label: (id, labels) => writeLabels(directoryOf(id), labels),
     openRun: (id) => runCommand("layerwise.openRun", { directory: directoryOf(id) }),
     deleteRun: (id) => runCommand("layerwise.deleteRun", { directory: directoryOf(id) }),

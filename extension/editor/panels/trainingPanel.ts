@@ -33,6 +33,8 @@ const schemas: MethodSchemas<TrainingHostMethods> = {
     v.transform((args): [checkpoint?: CheckpointRecord] => (args[0] === undefined ? [] : [args[0]])),
   ),
   trainAgain: noArguments,
+  runAgain: noArguments,
+  openVersion: noArguments,
   resumeRun: noArguments,
   rollBack: noArguments,
   attachRun: noArguments,
@@ -145,6 +147,8 @@ export class TrainingPanel extends DisposableOwner {
         const { file, exportName } = this.#session.record;
         return runCommand("layerwise.train", { file, exportName });
       },
+      runAgain: () => runCommand("layerwise.runAgain", { directory: this.#session.directory }),
+      openVersion: () => runCommand("layerwise.openRunVersion", { directory: this.#session.directory }),
       resumeRun: () => runCommand("layerwise.resumeRun", { directory: this.#session.directory }),
       rollBack: () =>
         runCommand("layerwise.resumeRun", { directory: this.#session.directory, rollback: true }),

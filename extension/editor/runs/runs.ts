@@ -29,6 +29,8 @@ export interface StartOptions {
   checkpoint?: string;
   /** The machine to run on, if it is not this one. */
   on?: RunOn;
+  /** What another run began with, to be repeated. */
+  again?: Pick<RunRequest, "version" | "seed" | "hyperparameters" | "epochs">;
   /** Makes the run wait for a debugger; called with its address. */
   inspecting?: (url: string) => void;
 }
@@ -97,7 +99,7 @@ export class Runs extends DisposableOwner {
   /** Starts a run, or queues it behind active ones. */
   async start(options: StartOptions): Promise<RunSession> {
     requireTrust();
-    const { kind, file, exportName, checkpoint, on, inspecting } = options;
+    const { kind, file, exportName, checkpoint, on, again, inspecting } = options;
     const scope = vscode.Uri.file(file);
     const word = exportName === "default" ? basename(file).replace(/\.nn\.ts$/, "") : exportName;
     const request: RunRequest = {
@@ -111,6 +113,7 @@ export class Runs extends DisposableOwner {
       ...(inspecting === undefined ? {} : { inspect: true }),
       ...(kind === "train" && setting("runs.tensorboard", scope) ? { tensorboard: true } : {}),
       ...(checkpoint === undefined ? {} : { checkpoint }),
+      ...again,
     };
     const session = new RunSession(request.directory, startingRecord(request), true);
     this.#enqueue(session, request, {

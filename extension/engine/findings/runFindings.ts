@@ -29,6 +29,8 @@ const EVERY = 100;
 const CHECKS = 20;
 /** Rows of layers.jsonl of a training of known length at most; longer ones write every few checks. */
 const MOST_ROWS = 1000;
+/** Rows of each doubling of a long training's beginning, which is watched live. */
+const FIRST_ROWS = 20;
 
 /** A check of the layers. */
 export interface LayerReport {
@@ -100,7 +102,9 @@ export class RunFindings {
   #keeps(step: number): boolean {
     const checks = stepsOf(this.#limits) / this.#every;
     const check = Math.floor(step / this.#every);
-    return check % Math.ceil(Math.max(check, Number.isFinite(checks) ? checks : 1) / MOST_ROWS) === 0;
+    const usual = Math.ceil(Math.max(check, Number.isFinite(checks) ? checks : 1) / MOST_ROWS);
+    const early = 2 ** Math.floor(Math.log2(Math.max(1, check / FIRST_ROWS)));
+    return check % Math.min(usual, early) === 0;
   }
 
   /** Takes the loss of a step. */

@@ -1,5 +1,6 @@
 // A file's imports as they were: at a commit, or when a run began. Nothing is checked out, and git runs no hook and no filter.
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import type * as esbuild from "esbuild";
@@ -83,7 +84,7 @@ function candidates(wanted: string): string[] {
   ];
 }
 
-const isPackage = (file: string): boolean => file.split(path.sep).includes("node_modules");
+export const isPackage = (file: string): boolean => file.split(path.sep).includes("node_modules");
 
 /** Runs git where it reads objects alone: hooks, filters and a partial clone's remote stay untouched. */
 function git(command: string, folder: string, args: readonly string[]): Promise<string> {
@@ -100,6 +101,71 @@ function git(command: string, folder: string, args: readonly string[]): Promise<
       },
     );
   });
+}
+
+/** A commit and what it has of some files. */
+export interface Committed {
+  commit: string;
+  /** Whether a file's text is the committed one, but for the ends of its lines. */
+  same(file: string, text: string): boolean;
+  /** "" of a file that the commit doesn't have. */
+  text(file: string): Promise<string>;
+}
+
+/** The commit that is checked out around a file. @throws EngineError "git" outside of a repository, or without a commit */
+export async function headOf(command: string, file: string, sources: readonly string[]): Promise<Committed> {
+  const folder = path.dirname(file);
+  const [commit = "", prefix = ""] = (
+    await git(command, folder, ["rev-parse", "HEAD", "--show-prefix"])
+  ).split("\n");
+  // By names from the repository's root: none that leads out of it.
+  const names = new Map(
+    sources.flatMap((source) => {
+      const name = path.posix.join(prefix, path.relative(folder, source).replaceAll(path.sep, "/"));
+      return name.startsWith("../") || path.isAbsolute(name) ? [] : [[name, source] as const];
+    }),
+  );
+  const listing =
+    names.size === 0
+      ? ""
+      : await git(command, folder, [
+          "--literal-pathspecs",
+          "ls-tree",
+          "-z",
+          "--full-tree",
+          commit,
+          "--",
+          ...names.keys(),
+        ]);
+  const blobs = new Map<string, string>();
+  for (const line of listing.split("\0")) {
+    const match = /^100\d{3} blob ([\da-f]+)\t(.*)$/s.exec(line);
+    const source = match === null ? undefined : names.get(match[2]!);
+    if (source !== undefined) blobs.set(source, match![1]!);
+  }
+  return {
+    commit,
+    same: (one, text) => {
+      const blob = blobs.get(one);
+      return (
+        blob !== undefined &&
+        [text, text.replaceAll("\r\n", "\n")].some((each) => blobHash(each, blob.length) === blob)
+      );
+    },
+    text: async (one) => {
+      const blob = blobs.get(one);
+      return blob === undefined ? "" : git(command, folder, ["cat-file", "blob", blob]);
+    },
+  };
+}
+
+/** The name of a text as a git object. */
+function blobHash(text: string, digits: number): string {
+  const bytes = Buffer.from(text);
+  return createHash(digits === 64 ? "sha256" : "sha1")
+    .update(`blob ${bytes.length}\0`)
+    .update(bytes)
+    .digest("hex");
 }
 
 async function gitVersion(
@@ -149,13 +215,14 @@ export function keepImports(
   file: string,
   sources: readonly string[],
   workspace: string,
+  textOf: (source: string) => string = (source) => fs.readFileSync(source, "utf8"),
 ): void {
   const kept = runPathSync(directory, SOURCES_FILE);
   const texts: Record<string, string> = {};
   let size = 0;
   for (const source of sources.slice(0, MOST_FILES)) {
     if (isPackage(source) || path.relative(workspace, source).startsWith("..")) continue;
-    const text = fs.readFileSync(source, "utf8");
+    const text = textOf(source);
     if (text.length > LARGEST_FILE || size + text.length > LARGEST_ALL) continue;
     size += text.length;
     texts[path.relative(path.dirname(file), source).replaceAll(path.sep, "/")] = text;

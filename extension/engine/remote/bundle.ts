@@ -6,6 +6,7 @@ import { checkedJson } from "../../files/json.ts";
 import { readRegularSync } from "../../files/regular.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
 import { library } from "../host/library.ts";
+import type { KeptVersion } from "../host/runSources.ts";
 import { bundleUserModule, type Bundle } from "../host/userModule.ts";
 
 /** Most bytes of a bundle with its source map. */
@@ -14,8 +15,8 @@ const LIMIT = 256 * 2 ** 20;
 const SentBundle = v.object({ code: v.string(), map: v.string(), commonJs: v.boolean() });
 
 /** The program of a request: bundled here, or where it comes from. */
-export async function bundleOf({ file, bundle }: RunRequest): Promise<Bundle> {
-  if (bundle === undefined) return bundleUserModule(file, { library });
+export async function bundleOf({ file, bundle }: RunRequest, version?: KeptVersion): Promise<Bundle> {
+  if (bundle === undefined) return bundleUserModule(file, { library, ...version });
   const sent = checkedJson(bundle, readRegularSync(bundle, { limit: LIMIT }), SentBundle);
   return { file, imported: [], ...sent };
 }

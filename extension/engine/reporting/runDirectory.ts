@@ -21,10 +21,20 @@ import {
 import { isRefused, rootOfRun, runPathSync, unwritable, writeRunFileSync } from "../../files/runFiles.ts";
 import { isTemporary } from "../../protocol/temporaryFiles.ts";
 import type { EventFile } from "./eventFile.ts";
+import { PROVENANCE_FILE } from "../../protocol/history/provenance.ts";
+import { keepProvenance, type Beginning } from "./provenance.ts";
 import { keepImports } from "../host/versions.ts";
 import { AppendFile } from "../../files/append.ts";
 import { writeAtomicAsync } from "../../files/writeAtomic.ts";
 import { describeFileError } from "../../files/fileError.ts";
+
+/** The trained text of a file, and of what it imports. */
+export interface KeptSource {
+  text: string;
+  /** Absolute paths. */
+  imported: readonly string[];
+  textOf: (source: string) => string;
+}
 
 /** Milliseconds between two writes of a record whose state has not changed. */
 const RECORD_INTERVAL = 1000;
@@ -90,11 +100,11 @@ export class RunDirectory {
   }
 
   /** Keeps the trained source and its imports; a resumed run keeps its first ones. */
-  keepSource(file: string, text: string, imported: readonly string[]): void {
+  keepSource(file: string, { text, imported, textOf }: KeptSource): void {
     let kept = false;
     this.#attempt(SOURCE_FILE, () => (kept = fs.existsSync(this.file(SOURCE_FILE))));
     if (kept) return;
-    this.#attempt(SOURCES_FILE, () => keepImports(this.path, file, imported, this.#workspace(file)));
+    this.#attempt(SOURCES_FILE, () => keepImports(this.path, file, imported, this.#workspace(file), textOf));
     this.#attempt(SOURCE_FILE, () => writeRunFileSync(this.path, SOURCE_FILE, text));
   }
 
@@ -145,6 +155,14 @@ export class RunDirectory {
       if (!isRefused(error)) throw error;
       this.#onProblem(`${error.message}. It was not deleted.`);
     }
+  }
+
+  /** Writes how the run came about, once. */
+  keepProvenance(beginning: Omit<Beginning, "record">): void {
+    this.#attempt(PROVENANCE_FILE, () => {
+      if (!fs.existsSync(this.file(PROVENANCE_FILE)))
+        keepProvenance(this.path, { ...beginning, record: this.#record });
+    });
   }
 
   /** Writes the result of an evaluation. */

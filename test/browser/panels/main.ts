@@ -7,6 +7,7 @@ import "./data.ts";
 import "./dataFile.ts";
 import "./diagram.ts";
 import "./evaluation.ts";
+import "./history.ts";
 import "./layers.ts";
 import "./looks.ts";
 import "./profile.ts";

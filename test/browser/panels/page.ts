@@ -23,7 +23,7 @@ interface Theme {
   variables: Record<string, string>;
 }
 
-const LOOK_UPS = new Set(["ready", "runs", "rowsOf", "layers", "layerValues"]);
+const LOOK_UPS = new Set(["ready", "runs", "rowsOf", "historyOf", "layers", "layerValues"]);
 const NONCE = "b3BlbiBzZXNhbWU";
 const require = createRequire(import.meta.url);
 

@@ -59,7 +59,7 @@ test("layers are followed in the training panel, and scrubbed there and on the d
   assert.equal(await at(), 20, "it stays where it was moved");
   const [, norm = ""] = await section.locator("tbody tr").first().locator("td").allInnerTexts();
   assert.match(norm.trim(), /^\d/);
-  await section.scrollIntoViewIfNeeded();
+  await section.locator("h2").scrollIntoViewIfNeeded();
   await workbench.inThemes(THEMES, async () => {
     await workbench.screenshot("layers");
     assert.deepEqual(await accessibilityProblems(panel.frame), [], workbench.theme);
@@ -71,7 +71,9 @@ test("layers are followed in the training panel, and scrubbed there and on the d
   const frame = await workbench.webview("architecture");
   await frame.locator(".picture .box").first().waitFor({ timeout: 20_000 });
   await frame.locator('vscode-dropdown[aria-label="Layers of a training"]').click();
-  await frame.locator('vscode-option:has-text("watched")').first().click();
+  await frame
+    .locator('vscode-dropdown[aria-label="Layers of a training"] vscode-option:has-text("watched")')
+    .click();
   await frame.locator(".box .heat").first().waitFor({ timeout: 10_000 });
   await frame.locator('.box[data-id="fc1"]').click();
   await frame.locator(".details .values-figure canvas").first().waitFor();

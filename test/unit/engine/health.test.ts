@@ -216,15 +216,18 @@ describe("watch", () => {
     expect(figures.meanActivation).toBeGreaterThan(0);
   });
 
-  test("writes a thousand rows of a long training at most, and checks it as often", async () => {
+  test("writes about a thousand rows of a long training, more of its beginning", async () => {
     const { rows } = await watched({
       model: () => new nn.Linear(3, 2),
       data: () => new data.TensorDataset(torch.randn(8, 3), torch.randint(0, 2, [8])),
-      epochs: 2500,
+      epochs: 1200,
+      checkpoints: false,
+      metrics: {},
       watch: { logFreq: 1 },
     });
-    expect(layerRows().map(({ step }) => step)).toEqual(Array.from({ length: 833 }, (_, i) => 3 * (i + 1)));
-    expect(rows.filter(({ values }) => "grad_norm" in values)).toHaveLength(2500);
+    const all = Array.from({ length: 1200 }, (_, i) => i + 1);
+    expect(layerRows().map(({ step }) => step)).toEqual(all.filter((step) => step < 40 || step % 2 === 0));
+    expect(rows.filter(({ values }) => "grad_norm" in values)).toHaveLength(1200);
   });
 
   test("the norms are those of the gradients, and looking changes nothing", async () => {

@@ -1,7 +1,13 @@
 // What a page makes of a training's layers: numbers, colours, what a picture shows.
 import { describe, expect, test } from "vitest";
 import type { LayerColumns, ShownHistogram } from "../../../extension/protocol/layers/history.ts";
-import { density, rangeOf, ridgeColumns } from "../../../webview/shared/layers/drawing.ts";
+import {
+  checksOverTime,
+  density,
+  placeOf,
+  rangeOf,
+  ridgeColumns,
+} from "../../../webview/shared/layers/drawing.ts";
 import { formatValue, LayerHistory, shareOf } from "../../../webview/shared/layers/layerColumns.ts";
 import { valuesCsv } from "../../../webview/shared/layers/valuesCsv.ts";
 
@@ -131,11 +137,20 @@ describe("a picture of histograms", () => {
   });
 
   test("has ridges from the first check to the last, and always the chosen one", () => {
-    expect(ridgeColumns(5, 20, 4)).toEqual([0, 1, 2, 3, 4]);
-    expect(ridgeColumns(101, 5, 100)).toEqual([0, 25, 50, 75, 100]);
-    expect(ridgeColumns(101, 5, 31)).toEqual([0, 31, 50, 75, 100]);
-    expect(ridgeColumns(1, 5, 0)).toEqual([0]);
-    expect(ridgeColumns(0, 5, -1)).toEqual([]);
+    const even = (length: number): number[] => Array.from({ length }, (_, i) => 10 * i);
+    expect(ridgeColumns(even(5), 20, 4)).toEqual([0, 1, 2, 3, 4]);
+    expect(ridgeColumns(even(101), 5, 100)).toEqual([0, 25, 50, 75, 100]);
+    expect(ridgeColumns(even(101), 5, 31)).toEqual([0, 31, 50, 75, 100]);
+    expect(ridgeColumns([7], 5, 0)).toEqual([0]);
+    expect(ridgeColumns([], 5, -1)).toEqual([]);
+  });
+
+  test("has time to the right, whichever steps were checked", () => {
+    const steps = [10, 20, 30, 40, 80, 160];
+    expect(checksOverTime(steps, 6)).toEqual([0, 3, 4, 4, 5, 5]);
+    expect(checksOverTime([5], 3)).toEqual([0, 0, 0]);
+    expect([10, 85, 160, undefined].map((step) => placeOf(steps, step))).toEqual([0, 0.5, 1, 1]);
+    expect(placeOf([5], 5)).toBe(1);
   });
 });
 

@@ -81,7 +81,28 @@ function coloured(
 const FAINT = 0.06;
 const visible = (share: number): number => FAINT + (1 - FAINT) * share;
 
-/** Draws a row of one pixel for each layer, and a column for each check: style sheets enlarge it. */
+/** Places of a picture from the first step to the last. */
+const PLACES = 240;
+
+/** The checks at evenly spaced steps: those of a file are not evenly spaced where a long training is thinned out. */
+export function checksOverTime(steps: readonly number[], places: number): number[] {
+  const [first = 0, last = 0] = [steps[0], steps.at(-1)];
+  let check = 0;
+  return Array.from({ length: places }, (_, place) => {
+    const step = places === 1 ? last : first + ((last - first) * place) / (places - 1);
+    // The nearest one: a check stands for the steps around it.
+    while (check + 1 < steps.length && steps[check + 1]! - step <= step - steps[check]!) check++;
+    return check;
+  });
+}
+
+/** Where a step is from the first to the last, 0 to 1. */
+export function placeOf(steps: readonly number[], step: number | undefined): number {
+  const [first = 0, last = 0] = [steps[0], steps.at(-1)];
+  return last > first ? ((step ?? last) - first) / (last - first) : 1;
+}
+
+/** Draws a row of one pixel for each layer over the steps: style sheets enlarge it. */
 export function drawOverview(
   canvas: HTMLCanvasElement,
   history: LayerHistory,
@@ -89,12 +110,12 @@ export function drawOverview(
   { tint }: LayerColours,
 ): void {
   const layers = [...history.layers.keys()];
-  const { length } = history.steps;
-  [canvas.width, canvas.height] = [Math.max(1, length), Math.max(1, layers.length)];
-  if (length === 0 || layers.length === 0) return;
+  const checks = checksOverTime(history.steps, PLACES);
+  [canvas.width, canvas.height] = [PLACES, Math.max(1, layers.length)];
+  if (history.steps.length === 0 || layers.length === 0) return;
   const scale = history.scale(measure);
-  const image = coloured(length, layers.length, tint, (column, row) => {
-    const share = shareOf(history.value(layers[row]!, measure, column), scale);
+  const image = coloured(PLACES, layers.length, tint, (place, row) => {
+    const share = shareOf(history.value(layers[row]!, measure, checks[place]!), scale);
     return share === undefined ? undefined : visible(share);
   });
   canvas.getContext("2d")?.putImageData(image, 0, 0);
@@ -153,14 +174,15 @@ export function density({ low, high, bins }: ShownHistogram, from: number, to: n
 
 /** All histograms as colours: time to the right, values upwards. It stays the same while the position moves. */
 export function heatImage(
-  histograms: ValuesPicture["histograms"],
+  { steps, histograms }: Pick<ValuesPicture, "steps" | "histograms">,
   { tint }: LayerColours,
 ): OffscreenCanvas | undefined {
   const range = rangeOf(histograms);
   if (range === undefined) return undefined;
   const part = (range.high - range.low) / HEAT_ROWS;
-  const image = coloured(histograms.length, HEAT_ROWS, tint, (at, row) => {
-    const histogram = histograms[at];
+  const checks = checksOverTime(steps, PLACES);
+  const image = coloured(PLACES, HEAT_ROWS, tint, (place, row) => {
+    const histogram = histograms[checks[place]!];
     if (histogram === null || histogram === undefined) return undefined;
     const top = range.high - row * part;
     const share = density(histogram, top - part, top);
@@ -197,7 +219,7 @@ export function drawHeat(
     context.fillRect(inner.left, Math.round(zero), inner.width, 1);
   }
   stepLabels(context, steps, inner, colours);
-  const x = inner.left + ((column + 0.5) / steps.length) * inner.width;
+  const x = inner.left + placeOf(steps, steps[column]) * inner.width;
   context.fillStyle = colours.mark;
   context.fillRect(Math.round(x) - 1, inner.top - 3, 2, inner.height + 6);
 }
@@ -209,7 +231,7 @@ export function drawRidges(canvas: HTMLCanvasElement, shown: ValuesPicture): voi
   const range = rangeOf(histograms);
   if (context === undefined || range === undefined) return;
   const inner = innerOf(width, height, RIDGE_HEIGHT * RIDGE_GAP);
-  const columns = ridgeColumns(histograms.length, Math.floor(inner.height / RIDGE_GAP), column);
+  const columns = ridgeColumns(shown.steps, Math.floor(inner.height / RIDGE_GAP), column);
   const gap = columns.length > 1 ? inner.height / (columns.length - 1) : 0;
   columns.forEach((at, row) => {
     const histogram = histograms[at];
@@ -246,14 +268,12 @@ export function drawRidges(canvas: HTMLCanvasElement, shown: ValuesPicture): voi
     context.fillText(last.toLocaleString("en-US"), inner.left - 6, inner.top + inner.height - 4);
 }
 
-/** Some of the columns, evenly spaced, the first and the last among them; `looked` takes the place of its nearest. */
-export function ridgeColumns(count: number, most: number, looked: number): number[] {
-  if (count === 0) return [];
-  const shown = Math.max(1, Math.min(count, most));
-  const columns = Array.from({ length: shown }, (_, i) =>
-    shown === 1 ? count - 1 : Math.round((i * (count - 1)) / (shown - 1)),
-  );
-  if (looked < 0 || looked >= count || columns.includes(looked)) return columns;
+/** Some of the checks, evenly spaced, the first and the last among them; `looked` takes the place of its nearest. */
+export function ridgeColumns(steps: readonly number[], most: number, looked: number): number[] {
+  if (steps.length === 0) return [];
+  const columns =
+    steps.length <= most ? [...steps.keys()] : [...new Set(checksOverTime(steps, Math.max(1, most)))];
+  if (looked < 0 || looked >= steps.length || columns.includes(looked)) return columns;
   let nearest = 0;
   columns.forEach((one, i) => {
     if (Math.abs(one - looked) < Math.abs(columns[nearest]! - looked)) nearest = i;

@@ -2,7 +2,15 @@
 import { html, render } from "lit";
 import type { ShownHistogram, ValueKind } from "../../../extension/protocol/layers/history.ts";
 import { formatShort } from "./layerColumns.ts";
-import { drawBars, drawHeat, drawRidges, heatImage, rangeOf, type LayerColours } from "./drawing.ts";
+import {
+  drawBars,
+  drawHeat,
+  drawRidges,
+  heatImage,
+  rangeOf,
+  type LayerColours,
+  type ValuesPicture,
+} from "./drawing.ts";
 import { layerStrings } from "../layerStrings.ts";
 
 export type ValuesView = "heat" | "ridge";
@@ -86,14 +94,14 @@ export class ValuesFigure {
     if (drawn.every((one, i) => one === this.#drawn[i])) return;
     this.#drawn = drawn;
     const shown = { steps, histograms, column, width, height: this.#height, colours, format: formatShort };
-    if (view === "heat") drawHeat(this.#canvas, this.#heat(histograms, colours), shown);
+    if (view === "heat") drawHeat(this.#canvas, this.#heat(shown), shown);
     else drawRidges(this.#canvas, shown);
     drawBars(this.#bars, histograms[column], rangeOf(histograms), { width, height: BARS, colours });
   }
 
-  #heat(histograms: ValuesModel["histograms"], colours: LayerColours): OffscreenCanvas | undefined {
+  #heat({ steps, histograms, colours }: ValuesPicture): OffscreenCanvas | undefined {
     if (this.#image?.histograms !== histograms || this.#image.colours !== colours)
-      this.#image = { histograms, colours, drawn: heatImage(histograms, colours) };
+      this.#image = { histograms, colours, drawn: heatImage({ steps, histograms }, colours) };
     return this.#image.drawn;
   }
 }

@@ -1,0 +1,59 @@
+// The version of its file that a run has kept: trained again, and shown as a read-only document.
+import { basename, dirname } from "node:path";
+import * as vscode from "vscode";
+import { EngineError } from "../../protocol/errors.ts";
+import { readRecord, runsRoot } from "../../supervisor/runs/runDirectory.ts";
+import { readSource } from "../../supervisor/runs/runHistory.ts";
+import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
+import { RUN_VERSION_SCHEME, type RunTarget } from "../ids.ts";
+import { requireTrust, runFolders } from "../targets.ts";
+import type { RunSession } from "../../supervisor/runs/session.ts";
+import type { Runs } from "./runs.ts";
+
+/** Trains the version that a run has kept, with its seed, hyperparameters and epochs. */
+export async function runAgain({ directory }: RunTarget, runs: Runs): Promise<RunSession> {
+  requireTrust();
+  const record = await readRecord(directory);
+  const file = await sourceOfRun(directory, record);
+  if ((await readSource(directory)) === undefined) throw noSource(record.id);
+  const { exportName, seed, hyperparameters, epochs, settings } = record;
+  return runs.start({
+    kind: "train",
+    file,
+    exportName,
+    ...(typeof settings["checkpoint"] === "string" ? { checkpoint: settings["checkpoint"] } : {}),
+    again: {
+      version: directory,
+      ...(seed === undefined ? {} : { seed }),
+      ...(hyperparameters === undefined ? {} : { hyperparameters }),
+      ...(epochs > 0 ? { epochs } : {}),
+    },
+  });
+}
+
+/** Shows the version that a run has kept. */
+export async function openRunVersion({ directory }: RunTarget): Promise<void> {
+  const { id, file } = await readRecord(directory);
+  if ((await readSource(directory)) === undefined) throw noSource(id);
+  const document = await vscode.workspace.openTextDocument(versionUri(directory, id, file));
+  // Beside the panel that asks for it.
+  await vscode.window.showTextDocument(document, { preview: true, viewColumn: vscode.ViewColumn.One });
+}
+
+/** A document that names its run in the tab; the run directory is in its query. */
+const versionUri = (directory: string, id: string, file: string): vscode.Uri =>
+  vscode.Uri.from({
+    scheme: RUN_VERSION_SCHEME,
+    path: `/${id}/${basename(file.replaceAll("\\", "/")).replace(/\.nn\.ts$/, ".ts")}`,
+    query: directory,
+  });
+
+/** The text of a document of {@link openRunVersion}: of a run of this window's folders, which anything may ask for. */
+export async function versionText({ query: directory }: vscode.Uri): Promise<string> {
+  const known = runFolders().some((folder) => dirname(directory) === runsRoot(folder));
+  // An editor that VS Code restores may be of a run that was deleted since.
+  return (known ? await readSource(directory) : undefined) ?? "";
+}
+
+const noSource = (id: string): EngineError =>
+  new EngineError({ code: "run-record", message: `Run ${id} has not kept the version of its file.` });

@@ -1,0 +1,124 @@
+// How a run came about: commit and changes, versions, machine, and the command line that trains the same again.
+import { readFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { createTwoFilesPatch } from "diff";
+import { writeRunFileSync } from "../../files/runFiles.ts";
+import { distFolder } from "../../files/shipped.ts";
+import { findExecutable } from "../../processes/programs.ts";
+import type { RunRequest } from "../../protocol/engine.ts";
+import {
+  MODEL_LIMIT,
+  PATCH_LIMIT,
+  PROVENANCE_FILE,
+  type Provenance,
+} from "../../protocol/history/provenance.ts";
+import type { RunRecord } from "../../protocol/run.ts";
+import { headOf, isPackage } from "../host/versions.ts";
+
+/** Characters of a file of which changes are kept, and files at most. */
+const LARGEST_FILE = 256 * 1024;
+const MOST_FILES = 200;
+
+/** A run's sources: texts by absolute path. */
+export type Sources = ReadonlyMap<string, string>;
+
+/** The commit that a run's sources are of, and their changes since. Undefined without git, outside of a repository. */
+export async function gitFacts(file: string, sources: Sources): Promise<Provenance["git"]> {
+  const git = findExecutable(["git"]);
+  if (git === undefined) return undefined;
+  const own = [...sources].filter(([source]) => !isPackage(source)).slice(0, MOST_FILES);
+  const head = await headOf(
+    git,
+    file,
+    own.map(([source]) => source),
+  ).catch(() => undefined);
+  if (head === undefined) return undefined;
+  const folder = path.dirname(file);
+  const omitted: string[] = [];
+  let patch = "";
+  for (const [source, text] of own) {
+    if (head.same(source, text)) continue;
+    const before = await head.text(source);
+    const name = path.relative(folder, source).replaceAll(path.sep, "/");
+    const one =
+      Math.max(before.length, text.length) > LARGEST_FILE
+        ? undefined
+        : createTwoFilesPatch(`a/${name}`, `b/${name}`, before, text, undefined, undefined, {
+            timeout: TIMEOUT,
+          });
+    if (one === undefined || patch.length + one.length > PATCH_LIMIT) omitted.push(name.slice(0, 1000));
+    else patch += one;
+  }
+  return { commit: head.commit, patch, ...(omitted.length === 0 ? {} : { omitted }) };
+}
+
+/** Milliseconds for the comparison of two texts: those without a common line take quadratic time. */
+const TIMEOUT = 500;
+
+/** What a run began with, for {@link keepProvenance}. */
+export interface Beginning {
+  request: RunRequest;
+  record: RunRecord;
+  git: Provenance["git"];
+  /** The printed model. */
+  model: string;
+}
+
+/** Writes how a run came about into its directory. */
+export function keepProvenance(directory: string, { request, record, git, model }: Beginning): void {
+  const [cpu] = os.cpus();
+  const provenance: Provenance = {
+    version: 1,
+    command: commandOf(request, record),
+    ...(git === undefined ? {} : { git }),
+    versions: {
+      Layerwise: ownVersion(),
+      Node: process.version,
+      ...(record.executor === undefined ? {} : { Backend: record.executor.version }),
+    },
+    machine: {
+      system: `${os.type()} ${os.release()} ${os.arch()}`,
+      processor: cpu?.model.trim() ?? "",
+      cores: os.availableParallelism(),
+      memory: os.totalmem(),
+    },
+    ...(model.length > MODEL_LIMIT ? {} : { model }),
+  };
+  writeRunFileSync(directory, PROVENANCE_FILE, `${JSON.stringify(provenance, null, 1)}\n`);
+}
+
+/** The command line for the same training. */
+export function commandOf(request: RunRequest, record: Pick<RunRecord, "seed" | "hyperparameters">): string {
+  const { file, exportName, device, epochs, checkpoint, watch } = request;
+  const target = exportName === "default" ? file : `${file}#${exportName}`;
+  const options: (string | number)[] = [
+    ...(device === "auto" ? [] : ["--device", device]),
+    ...(record.seed === undefined ? [] : ["--seed", record.seed]),
+    ...(epochs === undefined ? [] : ["--epochs", epochs]),
+    ...(checkpoint === undefined ? [] : ["--checkpoint", checkpoint]),
+    ...(watch === true ? ["--watch"] : []),
+    ...Object.entries(record.hyperparameters ?? {}).flatMap(([name, value]) => [
+      "--set",
+      `${name}=${String(value)}`,
+    ]),
+  ];
+  return ["layerwise", "train", target, ...options].map((word) => quoted(String(word))).join(" ");
+}
+
+/** A word of a POSIX shell. */
+const quoted = (word: string): string =>
+  /^[\w./:=#@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+
+function ownVersion(): string {
+  const dist = distFolder();
+  const manifest =
+    dist === undefined
+      ? new URL("../../../package.json", import.meta.url)
+      : path.join(dist, "..", "package.json");
+  try {
+    return (JSON.parse(readFileSync(manifest, "utf8")) as { version: string }).version;
+  } catch {
+    return "";
+  }
+}

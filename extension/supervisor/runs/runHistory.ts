@@ -1,0 +1,51 @@
+import { basename } from "node:path";
+import * as v from "valibot";
+import { checkedJson } from "../../files/json.ts";
+import { readRunFile } from "../../files/runFiles.ts";
+import { PROVENANCE_FILE, PROVENANCE_LIMIT, Provenance } from "../../protocol/history/provenance.ts";
+import { SOURCE_FILE, SOURCES_FILE, type RunRecord } from "../../protocol/run.ts";
+import type { HistoryOf } from "../../protocol/history/views.ts";
+import { readRecord } from "./runDirectory.ts";
+
+/** Most bytes of a kept source, and of its imports together. */
+const SOURCE_LIMIT = 2 * 2 ** 20;
+const SOURCES_LIMIT = 8 * 2 ** 20;
+const Sources = v.record(v.string(), v.string());
+
+/** Reads what a run's directory holds of its origin. What is missing, damaged or too large is left out. */
+export async function readHistory(directory: string): Promise<HistoryOf<RunRecord>> {
+  const run = await readRecord(directory);
+  const [provenance, source, imports] = await Promise.all([
+    readJson(directory, PROVENANCE_FILE, Provenance, PROVENANCE_LIMIT),
+    readSource(directory),
+    readJson(directory, SOURCES_FILE, Sources, SOURCES_LIMIT),
+  ]);
+  return {
+    run,
+    file: basename(run.file.replaceAll("\\", "/")),
+    imports: imports ?? {},
+    ...(provenance === undefined ? {} : { provenance }),
+    ...(source === undefined ? {} : { source }),
+  };
+}
+
+/** The version of its file that a run has kept; undefined if there is none. */
+export async function readSource(directory: string): Promise<string | undefined> {
+  return readRunFile(directory, SOURCE_FILE, SOURCE_LIMIT).then(
+    (bytes) => bytes.toString("utf8"),
+    () => undefined,
+  );
+}
+
+async function readJson<T>(
+  directory: string,
+  name: string,
+  schema: v.GenericSchema<unknown, T>,
+  limit: number,
+): Promise<T | undefined> {
+  try {
+    return checkedJson(name, await readRunFile(directory, name, limit), schema);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,168 @@
+/** How a run came about, as its directory keeps it, and the same run again. */
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { commandOf, gitFacts } from "../../../extension/engine/reporting/provenance.ts";
+import { PROVENANCE_FILE } from "../../../extension/protocol/history/provenance.ts";
+import type { RunRequest } from "../../../extension/protocol/engine.ts";
+import { RUNS_FOLDER } from "../../../extension/protocol/run.ts";
+import { readHistory } from "../../../extension/supervisor/runs/runHistory.ts";
+import { spawnRun } from "../../../extension/supervisor/runs/run.ts";
+import { dist, useWorkspace } from "../workspace.ts";
+
+const workspace = useWorkspace();
+
+const git = (...args: string[]): string =>
+  execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", ...args], {
+    cwd: workspace.folder,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+
+const NET = `import { data, experiment, nn, optim, torch } from "layerwise";
+import { size } from "../shared/size.js";
+export default experiment({
+  seed: 3,
+  model: () => new nn.Linear(size, 1),
+  data: () => new data.TensorDataset(torch.randn(8, size), torch.randn(8, 1)),
+  loss: new nn.MSELoss(),
+  optimizer: (parameters) => new optim.SGD(parameters, { lr: 0.1 }),
+  epochs: 2,
+});
+`;
+
+async function train(more: Partial<RunRequest> = {}): Promise<string> {
+  const directory = path.join(workspace.file(RUNS_FOLDER), more.directory ?? "20260101-000000-first");
+  fs.mkdirSync(directory, { recursive: true });
+  const request: RunRequest = {
+    kind: "train",
+    file: workspace.file("nets/net.nn.ts"),
+    exportName: "default",
+    device: "cpu",
+    outlive: false,
+    ...more,
+    directory,
+  };
+  const { error, record } = await spawnRun(request, {}, { dist }).ended;
+  expect(error).toBeUndefined();
+  expect(record?.state).toBe("finished");
+  return directory;
+}
+
+test("a run keeps commit, changes, imports, versions, machine, model and command, and no environment", async () => {
+  process.env["SECRET_TOKEN"] = "s3cr3t-value";
+  const file = workspace.write("nets/net.nn.ts", NET);
+  workspace.write("shared/size.ts", "export const size = 2;\n");
+  git("init");
+  git("add", ".");
+  git("commit", "-m", "one");
+  workspace.write("shared/size.ts", "export const size = 3;\n");
+  const directory = await train();
+  const { provenance, source, imports, run } = await readHistory(directory);
+  expect(source).toBe(NET);
+  expect(imports).toEqual({ "../shared/size.ts": "export const size = 3;\n" });
+  expect(provenance?.git?.commit).toBe(git("rev-parse", "HEAD").trim());
+  expect(provenance?.git?.patch).toContain("-export const size = 2;\n+export const size = 3;");
+  expect(provenance?.git?.patch).not.toContain("net.nn.ts");
+  expect(provenance?.model).toBe("Linear(in_features=3, out_features=1, bias=True)");
+  expect(provenance?.versions["Node"]).toMatch(/^v\d+/);
+  expect(provenance?.versions["Layerwise"]).toMatch(/^\d+\.\d+\.\d+/);
+  expect(provenance?.machine.cores).toBeGreaterThan(0);
+  expect(provenance?.command).toBe(`layerwise train ${file} --device cpu --seed 3`);
+  expect(run.state).toBe("finished");
+  expect(fs.readFileSync(path.join(directory, PROVENANCE_FILE), "utf8")).not.toContain("s3cr3t-value");
+  delete process.env["SECRET_TOKEN"];
+});
+
+test("a run again trains the version that was kept, though file and imports have changed", async () => {
+  workspace.write("nets/net.nn.ts", NET);
+  workspace.write("shared/size.ts", "export const size = 3;\n");
+  const first = await train();
+  workspace.write("nets/net.nn.ts", NET.replace("lr: 0.1", "lr: 0.5"));
+  fs.rmSync(workspace.file("shared/size.ts"));
+  const again = await train({ directory: "20260101-000001-again", version: first, seed: 3 });
+  const of = async (directory: string) => (await readHistory(directory)).run.metrics;
+  expect(await of(again)).toEqual(await of(first));
+  const { source, imports } = await readHistory(again);
+  expect(source).toBe(NET);
+  expect(imports).toEqual({ "../shared/size.ts": "export const size = 3;\n" });
+});
+
+describe("the changes since a commit", () => {
+  test("are undefined outside of a repository and before its first commit", async () => {
+    const file = workspace.write("net.nn.ts", "1");
+    expect(await gitFacts(file, new Map([[file, "1"]]))).toBeUndefined();
+    git("init");
+    expect(await gitFacts(file, new Map([[file, "1"]]))).toBeUndefined();
+  });
+
+  test("are none where only the ends of lines differ, whole files that are new, and never a filter's", async () => {
+    const marker = workspace.file("marker");
+    const file = workspace.write("net.nn.ts", "a\nb\n");
+    git("init");
+    git("add", ".");
+    git("commit", "-m", "one");
+    workspace.write(".gitattributes", "*.ts filter=evil diff=evil\n");
+    for (const key of ["filter.evil.clean", "diff.evil.textconv", "diff.external", "core.fsmonitor"])
+      git("config", key, `touch ${marker}; cat`);
+    expect(await gitFacts(file, new Map([[file, "a\r\nb\r\n"]]))).toMatchObject({ patch: "" });
+    const other = workspace.file("sub/[odd] name.ts");
+    const facts = await gitFacts(
+      file,
+      new Map([
+        [file, "a\nc\n"],
+        [other, "new\n"],
+      ]),
+    );
+    expect(facts?.patch).toContain("-b\n+c");
+    expect(facts?.patch).toContain("+++ b/sub/[odd] name.ts");
+    expect(facts?.patch).toContain("+new");
+    expect(fs.existsSync(marker)).toBe(false);
+  });
+
+  test("are left out of files that are too large", async () => {
+    const file = workspace.write("net.nn.ts", "a\n");
+    git("init");
+    git("add", ".");
+    git("commit", "-m", "one");
+    const facts = await gitFacts(file, new Map([[file, "x".repeat(300_000)]]));
+    expect(facts).toMatchObject({ patch: "", omitted: ["net.nn.ts"] });
+  });
+});
+
+test("a command is quoted for the shell", () => {
+  const request = {
+    kind: "train",
+    exportName: "small",
+    directory: "",
+    device: "auto",
+    outlive: false,
+  } as const;
+  expect(
+    commandOf(
+      { ...request, file: "/my nets/it's.nn.ts", epochs: 5 },
+      { seed: 1, hyperparameters: { lr: 0.1, "a b": "$(id)" } },
+    ),
+  ).toBe(
+    String.raw`layerwise train '/my nets/it'\''s.nn.ts#small' --seed 1 --epochs 5 --set lr=0.1 --set 'a b=$(id)'`,
+  );
+});
+
+test("a stranger's origin is left out where it is none, is too large, or is a link", async () => {
+  workspace.write("nets/net.nn.ts", NET);
+  workspace.write("shared/size.ts", "export const size = 3;\n");
+  const directory = await train();
+  const kept = path.join(directory, PROVENANCE_FILE);
+  const good = fs.readFileSync(kept, "utf8");
+  const secret = workspace.write("secret.json", good);
+  for (const bad of ["", "[]", '{"version":1}', good.replace('"version": 1', '"version": 2')]) {
+    fs.writeFileSync(kept, bad);
+    expect((await readHistory(directory)).provenance).toBeUndefined();
+  }
+  fs.writeFileSync(kept, good + " ".repeat(3 * 2 ** 20));
+  expect((await readHistory(directory)).provenance).toBeUndefined();
+  fs.rmSync(kept);
+  fs.symlinkSync(secret, kept);
+  expect((await readHistory(directory)).provenance).toBeUndefined();
+});
