@@ -198,16 +198,13 @@ export class Run {
     // Mistakes of the file and a missing checkpoint are told before anything is loaded that takes time.
     const version = await keptVersionOf(request);
     const bundle = await bundleOf(request, version);
-    const sources =
-      request.kind === "train" ? await sourcesOf(request.file, bundle, version) : new Map<string, string>();
-    if (request.kind === "train")
-      this.#directory.keepSource(request.file, {
-        text: sources.get(request.file) ?? "",
-        imported: bundle.imported,
-        textOf: (source) => sources.get(source) ?? "",
-      });
-    // Git answers while the backend loads.
-    const git = request.kind === "train" ? gitFacts(request.file, sources) : undefined;
+    let git: ReturnType<typeof gitFacts> | undefined;
+    if (request.kind === "train") {
+      const sources = await sourcesOf(request.file, bundle, version);
+      this.#directory.keepSource(request.file, sources);
+      // Git answers while the backend loads.
+      git = gitFacts(request.file, sources);
+    }
     const weights = request.checkpoint === undefined ? undefined : readWeights(request.checkpoint);
     this.#executor = await executorOf(request.device);
     const { info } = this.#executor;

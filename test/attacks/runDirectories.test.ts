@@ -246,7 +246,8 @@ describe("writing into a run", () => {
     engine.appendMetrics([{ kind: "step", step: 1, epoch: 1, time: 1, values: {} }]);
     engine.appendLayers({ step: 1, epoch: 1, layers: {} });
     engine.appendLog("hostile");
-    engine.keepSource(join(workspace, "model.nn.ts"), { text: "text", imported: [], textOf: () => "" });
+    const file = join(workspace, "model.nn.ts");
+    engine.keepSource(file, new Map([[file, "text"]]));
     engine.writeEvaluation({ metrics: {} } as never);
     engine.writeReport({} as never);
     engine.close();

@@ -208,21 +208,19 @@ function keptVersion(file: string, directory: string): Version {
 
 /**
  * Keeps the sources that a file imports in its run's directory: those of its workspace, as far as they are small.
- * @param sources absolute paths
+ * @param sources texts by absolute path; that of the file itself is left out
  */
 export function keepImports(
   directory: string,
   file: string,
-  sources: readonly string[],
+  sources: ReadonlyMap<string, string>,
   workspace: string,
-  textOf: (source: string) => string = (source) => fs.readFileSync(source, "utf8"),
 ): void {
   const kept = runPathSync(directory, SOURCES_FILE);
   const texts: Record<string, string> = {};
   let size = 0;
-  for (const source of sources.slice(0, MOST_FILES)) {
-    if (isPackage(source) || path.relative(workspace, source).startsWith("..")) continue;
-    const text = textOf(source);
+  for (const [source, text] of [...sources].slice(0, MOST_FILES)) {
+    if (source === file || isPackage(source) || path.relative(workspace, source).startsWith("..")) continue;
     if (text.length > LARGEST_FILE || size + text.length > LARGEST_ALL) continue;
     size += text.length;
     texts[path.relative(path.dirname(file), source).replaceAll(path.sep, "/")] = text;

@@ -6,6 +6,7 @@ import type { Machine } from "../../remote/machine.ts";
 import { megabytes, projectFiles, SEND_LIMIT, type LocalFile } from "../../remote/files.ts";
 import { preparePackage, sendFiles } from "../../remote/send.ts";
 import type { RunDirectory } from "../reporting/runDirectory.ts";
+import { sourcesOf } from "../host/runSources.ts";
 import { bundleFor, ownSources } from "./bundle.ts";
 import type { Places } from "./mirror.ts";
 import { projectRoot } from "./projectRoot.ts";
@@ -44,8 +45,9 @@ export async function startThere(
   if (request.on?.attach === true) return places;
   const file = `${places.there}/${path.relative(here, request.file).split(path.sep).join("/")}`;
   const { bundle, text } = await bundleFor(request.file, file);
-  const source = fs.readFileSync(request.file, "utf8");
-  directory.keepSource(request.file, source, bundle.imported);
+  const sources = await sourcesOf(request.file, bundle, undefined);
+  directory.keepSource(request.file, sources);
+  const source = sources.get(request.file) ?? "";
   const options = { signal, progress: tenths(say, target.name) };
   const prepared = await preparePackage(machine, dist, { ...options, say });
   const { files, left } = await projectFiles({
@@ -63,9 +65,9 @@ export async function startThere(
     {
       path: `project/${path.posix.relative(places.there, file)}`,
       from: { text: source },
-      size: source.length,
+      size: Buffer.byteLength(source),
     },
-    { path: BUNDLE, from: { text }, size: text.length },
+    { path: BUNDLE, from: { text }, size: Buffer.byteLength(text) },
   ];
   if (request.checkpoint !== undefined)
     all.push({

@@ -28,14 +28,6 @@ import { AppendFile } from "../../files/append.ts";
 import { writeAtomicAsync } from "../../files/writeAtomic.ts";
 import { describeFileError } from "../../files/fileError.ts";
 
-/** The trained text of a file, and of what it imports. */
-export interface KeptSource {
-  text: string;
-  /** Absolute paths. */
-  imported: readonly string[];
-  textOf: (source: string) => string;
-}
-
 /** Milliseconds between two writes of a record whose state has not changed. */
 const RECORD_INTERVAL = 1000;
 
@@ -100,12 +92,12 @@ export class RunDirectory {
   }
 
   /** Keeps the trained source and its imports; a resumed run keeps its first ones. */
-  keepSource(file: string, { text, imported, textOf }: KeptSource): void {
+  keepSource(file: string, sources: ReadonlyMap<string, string>): void {
     let kept = false;
     this.#attempt(SOURCE_FILE, () => (kept = fs.existsSync(this.file(SOURCE_FILE))));
     if (kept) return;
-    this.#attempt(SOURCES_FILE, () => keepImports(this.path, file, imported, this.#workspace(file), textOf));
-    this.#attempt(SOURCE_FILE, () => writeRunFileSync(this.path, SOURCE_FILE, text));
+    this.#attempt(SOURCES_FILE, () => keepImports(this.path, file, sources, this.#workspace(file)));
+    this.#attempt(SOURCE_FILE, () => writeRunFileSync(this.path, SOURCE_FILE, sources.get(file) ?? ""));
   }
 
   /** The folder whose runs these are; of a directory elsewhere, the file's own. */

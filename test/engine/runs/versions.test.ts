@@ -174,7 +174,8 @@ test("what a run keeps of its imports is of the workspace and small", () => {
   const source = (name: string, text: string): string => workspace.write(name, text);
   const kept = (sources: string[]): string[] => {
     fs.rmSync(workspace.file(SOURCES_FILE), { force: true });
-    keepImports(workspace.folder, file, sources, workspace.folder);
+    const texts = sources.map((name) => [name, fs.readFileSync(name, "utf8")] as const);
+    keepImports(workspace.folder, file, new Map(texts), workspace.folder);
     const made = workspace.file(SOURCES_FILE);
     return fs.existsSync(made) ? Object.keys(JSON.parse(fs.readFileSync(made, "utf8")) as object) : [];
   };
