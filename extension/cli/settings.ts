@@ -1,7 +1,7 @@
 // Values of hyperparameters on a command line: --set name=value.
 import { InvalidArgumentError, type Command } from "commander";
 import * as v from "valibot";
-import { Settings, type Setting } from "../protocol/sweep.ts";
+import { Settings, type Setting } from "../protocol/sweeps/sweep.ts";
 
 export interface SetOptions {
   set?: Settings;

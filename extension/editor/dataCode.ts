@@ -1,5 +1,5 @@
 import { posix, relative, sep } from "node:path";
-import { taskOf, type DataFile, type DataUse, type TableColumn } from "../protocol/dataFile.ts";
+import { taskOf, type DataFile, type DataUse, type TableColumn } from "../protocol/data/dataFile.ts";
 import { codeComment, codeKey, codeString } from "../protocol/text/code.ts";
 
 type Table = DataFile & { kind: "table" };

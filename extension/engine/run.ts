@@ -6,7 +6,7 @@ import { findingOf } from "../protocol/findings.ts";
 import { controlsBy, type ControlAnswers, type ControlName, type RunControls } from "../protocol/controls.ts";
 import type { HeldLock } from "../processes/lock.ts";
 import type { RunRecord, RunState } from "../protocol/run.ts";
-import { modeOf, type Objective } from "../protocol/sweep.ts";
+import { modeOf, type Objective } from "../protocol/sweeps/sweep.ts";
 import { captureConsole } from "./host/capturedConsole.ts";
 import { CheckpointPolicy } from "./resume/checkpointPolicy.ts";
 import { Checkpoints } from "./resume/checkpoints.ts";

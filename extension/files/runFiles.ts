@@ -2,7 +2,7 @@
 import { dirname, join, resolve, sep } from "node:path";
 import { EngineError } from "../protocol/errors.ts";
 import { RUNS_FOLDER } from "../protocol/run.ts";
-import { SWEEPS_FOLDER } from "../protocol/sweep.ts";
+import { SWEEPS_FOLDER } from "../protocol/sweeps/sweep.ts";
 import { describeFileError, FileError } from "./fileError.ts";
 import { inside, insideSync } from "./inside.ts";
 import { readRegular, readRegularSync } from "./regular.ts";

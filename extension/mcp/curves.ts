@@ -1,6 +1,6 @@
 // Curves in words and numbers. Each word has a rule with a source; none has a constant that was found on examples.
 import type { MetricRow } from "../protocol/run.ts";
-import { modeOf } from "../protocol/sweep.ts";
+import { modeOf } from "../protocol/sweeps/sweep.ts";
 
 export const CURVE_RULES = {
   trend:

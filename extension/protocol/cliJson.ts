@@ -7,7 +7,7 @@ import { EngineCheck, InstallLine, NativeReport } from "./native.ts";
 import { ModelReport } from "./preview.ts";
 import { Profile } from "./profile.ts";
 import { Metrics, RunRecord, RunState } from "./run.ts";
-import { SweepRecord, TrialRow } from "./sweep.ts";
+import { SweepRecord, TrialRow } from "./sweeps/sweep.ts";
 import { WeightStatistics } from "./tensorValues.ts";
 
 const event = <const E extends string, T extends v.ObjectEntries>(name: E, entries: T) =>

@@ -1,12 +1,12 @@
 import * as v from "valibot";
 import type { RunControls } from "./controls.ts";
-import type { DataRequest, DataSummary } from "./data.ts";
-import type { DataFile } from "./dataFile.ts";
+import type { DataRequest, DataSummary } from "./data/data.ts";
+import type { DataFile } from "./data/dataFile.ts";
 import { Device } from "./device.ts";
 import { UserError } from "./errors.ts";
 import type { Profile, ProfileRequest } from "./profile.ts";
 import { MetricRow, Metrics, MetricValue, RunRecord } from "./run.ts";
-import { Settings, TrialOf, type DescribeRequest, type ExperimentDescription } from "./sweep.ts";
+import { Settings, TrialOf, type DescribeRequest, type ExperimentDescription } from "./sweeps/sweep.ts";
 import { RunOn } from "./target.ts";
 
 /** Raised when a message changes incompatibly: a host refuses an engine of another protocol. */

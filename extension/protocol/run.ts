@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { UserError } from "./errors.ts";
 import { FolderName, NAME } from "./names.ts";
-import { Objective, Settings, TrialOf } from "./sweep.ts";
+import { Objective, Settings, TrialOf } from "./sweeps/sweep.ts";
 import { RunPlace } from "./target.ts";
 
 /**

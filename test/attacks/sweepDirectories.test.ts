@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startingRecord } from "../../extension/protocol/engine.ts";
-import type { SweepRecord, TrialRow } from "../../extension/protocol/sweep.ts";
+import type { SweepRecord, TrialRow } from "../../extension/protocol/sweeps/sweep.ts";
 import { sourceOfRun } from "../../extension/supervisor/runs/sourceFile.ts";
 import { continuation } from "../../extension/supervisor/sweeps/interrupted.ts";
 import { OptunaStudy } from "../../extension/supervisor/sweeps/optuna.ts";

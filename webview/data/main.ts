@@ -5,7 +5,7 @@ import type {
   DataSnapshot,
   DataViewMethods,
   DataViewState,
-} from "../../extension/protocol/data.ts";
+} from "../../extension/protocol/data/data.ts";
 import "../../media/styles/data.css";
 import { Announcer } from "../shared/announcer.ts";
 import { everyFrame } from "../shared/frame.ts";

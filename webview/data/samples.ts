@@ -2,7 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { classMap } from "lit/directives/class-map.js";
 import { repeat } from "lit/directives/repeat.js";
-import type { DataSample } from "../../extension/protocol/data.ts";
+import type { DataSample } from "../../extension/protocol/data/data.ts";
 import { foldable, notice } from "../shared/components.ts";
 import { button, dropdown, empty, section, segmented } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";

@@ -7,7 +7,7 @@ import type {
   DataSummary,
   SamplePlace,
   SplitName,
-} from "../../extension/protocol/data.ts";
+} from "../../extension/protocol/data/data.ts";
 
 /** Samples on a page. */
 export const PAGE = 24;

@@ -1,6 +1,6 @@
 /** Splits, classes, the batch and the values of columns. */
 import { html, nothing, type TemplateResult } from "lit";
-import type { DataSplit, DataSummary, DataTensor, ValueRange } from "../../extension/protocol/data.ts";
+import type { DataSplit, DataSummary, DataTensor, ValueRange } from "../../extension/protocol/data/data.ts";
 import { FINDING_RULES, type Finding } from "../../extension/protocol/findings.ts";
 import { errorBox } from "../shared/errorBox.ts";
 import { formatCount, formatMetric, formatShare } from "../shared/format.ts";

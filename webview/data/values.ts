@@ -1,6 +1,6 @@
 /** Values of samples: pictures, texts, series, classes, numbers. */
 import { html, nothing, svg, type TemplateResult } from "lit";
-import type { DataField, DataSample, DataView } from "../../extension/protocol/data.ts";
+import type { DataField, DataSample, DataView } from "../../extension/protocol/data/data.ts";
 import { icon } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { tensorView } from "../shared/tensorView.ts";

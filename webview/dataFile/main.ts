@@ -6,7 +6,7 @@ import type {
   DataFileViewMethods,
   DataFileViewState,
   DataUse,
-} from "../../extension/protocol/dataFile.ts";
+} from "../../extension/protocol/data/dataFile.ts";
 import "../../media/styles/dataFile.css";
 import { Announcer } from "../shared/announcer.ts";
 import { everyFrame } from "../shared/frame.ts";

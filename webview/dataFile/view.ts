@@ -6,7 +6,7 @@ import {
   type DataFileSnapshot,
   type DataUse,
   type WrittenCode,
-} from "../../extension/protocol/dataFile.ts";
+} from "../../extension/protocol/data/dataFile.ts";
 import { errorBox } from "../shared/errorBox.ts";
 import { baseName, formatCount } from "../shared/format.ts";
 import { button, checkbox, dropdown, icon, scroller, section, segmented, slider } from "../shared/widgets.ts";

@@ -5,10 +5,10 @@ import type {
   TensorsViewState,
   TrainingViewState,
 } from "../../extension/protocol/views.ts";
-import type { DataFileViewState } from "../../extension/protocol/dataFile.ts";
-import type { DataViewState } from "../../extension/protocol/data.ts";
+import type { DataFileViewState } from "../../extension/protocol/data/dataFile.ts";
+import type { DataViewState } from "../../extension/protocol/data/data.ts";
 import type { TensorViewState } from "../../extension/protocol/tensorFile.ts";
-import type { SweepViewState } from "../../extension/protocol/sweepViews.ts";
+import type { SweepViewState } from "../../extension/protocol/sweeps/views.ts";
 import { strings } from "./strings.ts";
 
 interface VSCodeApi {

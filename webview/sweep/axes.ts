@@ -1,6 +1,6 @@
 /** Axes of a sweep's charts: where values lie, from 0 (bottom) to 1 (top). */
-import type { DomainSpec, Mode, Setting } from "../../extension/protocol/sweep.ts";
-import type { ShownTrial, SweepSnapshot } from "../../extension/protocol/sweepViews.ts";
+import type { DomainSpec, Mode, Setting } from "../../extension/protocol/sweeps/sweep.ts";
+import type { ShownTrial, SweepSnapshot } from "../../extension/protocol/sweeps/views.ts";
 import { formatTick } from "../shared/format.ts";
 
 export interface Axis {

@@ -5,7 +5,7 @@ import type {
   SweepSnapshot,
   SweepViewMethods,
   SweepViewState,
-} from "../../extension/protocol/sweepViews.ts";
+} from "../../extension/protocol/sweeps/views.ts";
 import "../../media/styles/sweep.css";
 import { Announcer } from "../shared/announcer.ts";
 import { everyFrame } from "../shared/frame.ts";

@@ -1,6 +1,6 @@
 /** Parallel coordinates: a line for each trial through its values on all axes. Ranges of axes select trials. */
 import { html, nothing, svg, type TemplateResult } from "lit";
-import type { ShownTrial } from "../../extension/protocol/sweepViews.ts";
+import type { ShownTrial } from "../../extension/protocol/sweeps/views.ts";
 import { button, empty, scroller, section } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";

@@ -1,6 +1,6 @@
 /** The state of a sweep's panel; its views are functions of it. */
-import type { Setting } from "../../extension/protocol/sweep.ts";
-import type { ShownTrial, SweepSnapshot } from "../../extension/protocol/sweepViews.ts";
+import type { Setting } from "../../extension/protocol/sweeps/sweep.ts";
+import type { ShownTrial, SweepSnapshot } from "../../extension/protocol/sweeps/views.ts";
 import { strings } from "../shared/strings.ts";
 import { axesOf, isSelected, levelsOf, valueOf, type Axis, type Brushes } from "./axes.ts";
 

@@ -1,8 +1,8 @@
 /** The table of trials: sorted by any column, filtered by the selection. */
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
-import type { Setting } from "../../extension/protocol/sweep.ts";
-import type { ShownTrial } from "../../extension/protocol/sweepViews.ts";
+import type { Setting } from "../../extension/protocol/sweeps/sweep.ts";
+import type { ShownTrial } from "../../extension/protocol/sweeps/views.ts";
 import { formatDuration, formatMetric } from "../shared/format.ts";
 import { button, empty, icon, linkButton, scroller, section } from "../shared/widgets.ts";
 import { sortHead } from "../shared/components.ts";

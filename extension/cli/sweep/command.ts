@@ -12,7 +12,7 @@ import {
   SWEEP_FILE,
   type SweepRecord,
   type TrialRow,
-} from "../../protocol/sweep.ts";
+} from "../../protocol/sweeps/sweep.ts";
 import {
   bestFirst,
   checkpointPath,

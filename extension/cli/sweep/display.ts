@@ -1,5 +1,5 @@
 import type { SingleBar } from "cli-progress";
-import type { SearchSpace, Setting, SweepRecord, TrialRow } from "../../protocol/sweep.ts";
+import type { SearchSpace, Setting, SweepRecord, TrialRow } from "../../protocol/sweeps/sweep.ts";
 import { plainLine } from "../../protocol/text/plain.ts";
 import { importances } from "../../supervisor/sweeps/importance.ts";
 import { bestTrial, type SweepEvents } from "../../supervisor/sweeps/sweep.ts";

@@ -12,7 +12,7 @@ import {
   type SearchSpace,
   type SweepRecord,
   type TrialRow,
-} from "../../protocol/sweep.ts";
+} from "../../protocol/sweeps/sweep.ts";
 import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
 import { gridSize } from "../../supervisor/sweeps/samplers.ts";
 import type { SweepSource } from "../../supervisor/sweeps/sweep.ts";

@@ -1,6 +1,6 @@
 // Makes the settings of a trial the defaults of its experiment, in the text of the file.
 import { codeString } from "../../protocol/text/code.ts";
-import type { Setting, Settings } from "../../protocol/sweep.ts";
+import type { Setting, Settings } from "../../protocol/sweeps/sweep.ts";
 import { endOfBrackets, maskSource } from "../../source/sourceMask.ts";
 import { definitionOf } from "../../source/sourceScan.ts";
 import type { Span } from "../../source/textSpans.ts";

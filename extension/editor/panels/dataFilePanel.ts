@@ -8,7 +8,7 @@ import {
   type DataFileSnapshot,
   type DataFileViewMethods,
   type WrittenCode,
-} from "../../protocol/dataFile.ts";
+} from "../../protocol/data/dataFile.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
 import { callTool } from "../../supervisor/engines/tool.ts";

@@ -10,7 +10,7 @@ import {
   type DataSnapshot,
   type DataSummary,
   type DataViewMethods,
-} from "../../protocol/data.ts";
+} from "../../protocol/data/data.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { DataSession } from "../../supervisor/engines/dataSession.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";

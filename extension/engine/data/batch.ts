@@ -1,4 +1,4 @@
-import type { DataBatch } from "../../protocol/data.ts";
+import type { DataBatch } from "../../protocol/data/data.ts";
 import { RandomStream } from "../../tensor/random/stream.ts";
 import { describeError } from "../host/userErrors.ts";
 import { asBatch } from "../training/batches.ts";

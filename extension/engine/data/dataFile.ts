@@ -6,7 +6,7 @@ import { parseCsv } from "../../formats/csv.ts";
 import { isNumber } from "../../nn/data/columns.ts";
 import { isCategorical, MISSING_VALUES } from "../../nn/data/table.ts";
 import { EngineError } from "../../protocol/errors.ts";
-import type { DataFile, TableColumn } from "../../protocol/dataFile.ts";
+import type { DataFile, TableColumn } from "../../protocol/data/dataFile.ts";
 
 /** Bytes of a table, rows, and entries of folders that are read at most. */
 const MAX_BYTES = 2 ** 25;

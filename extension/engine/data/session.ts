@@ -17,7 +17,7 @@ import type {
   OpenTensor,
   SamplePlace,
   SplitName,
-} from "../../protocol/data.ts";
+} from "../../protocol/data/data.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
 import type { TensorStatistics, TensorValues, TensorWindow } from "../../protocol/tensorValues.ts";
 import { windowOf } from "../../tensor/core/window.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { lastOf } from "../../formats/statistics.ts";
 import type { DataLoader } from "../../nn/data/loader.ts";
-import type { SplitName } from "../../protocol/data.ts";
+import type { SplitName } from "../../protocol/data/data.ts";
 import type { UserError } from "../../protocol/errors.ts";
 import { defaultStream, RandomStream } from "../../tensor/random/stream.ts";
 import { describeError } from "../host/userErrors.ts";

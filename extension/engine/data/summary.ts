@@ -8,7 +8,7 @@ import {
   type DataSummary,
   type DataTensor,
   type ValueRange,
-} from "../../protocol/data.ts";
+} from "../../protocol/data/data.ts";
 import type { Finding } from "../../protocol/findings.ts";
 import type { Prepared } from "../training/prepare.ts";
 import { classesOf, dataFindings, duplicatesOf, type Duplicates } from "../findings/dataRules.ts";

@@ -1,7 +1,7 @@
 import type { Codes } from "../../nn/data/tokenizers.ts";
 import { Vocabulary } from "../../nn/data/text.ts";
 import { WindowDataset } from "../../nn/data/series.ts";
-import type { DataField, DataSample, DataView, SamplePlace } from "../../protocol/data.ts";
+import type { DataField, DataSample, DataView, SamplePlace } from "../../protocol/data/data.ts";
 import { toHostArray } from "../../tensor/core/dtype.ts";
 import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import { formOf, LOOKED_AT, type Form } from "../evaluation/inputForm.ts";

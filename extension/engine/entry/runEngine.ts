@@ -6,7 +6,7 @@ import {
   SamplePlace,
   type DataSessionEvents,
   type DataSessionMethods,
-} from "../../protocol/data.ts";
+} from "../../protocol/data/data.ts";
 import { Device } from "../../protocol/device.ts";
 import {
   ExportRequest,
@@ -37,7 +37,7 @@ import { findLearningRate } from "../training/lrFinder.ts";
 import { LOST_RUN, own } from "../reporting/ownership.ts";
 import { predict } from "../evaluation/predict.ts";
 import { profile } from "../profiler/profile.ts";
-import { DescribeRequest } from "../../protocol/sweep.ts";
+import { DescribeRequest } from "../../protocol/sweeps/sweep.ts";
 import { RemoteRun } from "../remote/remoteRun.ts";
 import { Run } from "../run.ts";
 import { describe } from "../sweeps/describe.ts";

@@ -1,6 +1,6 @@
 import type { Loss } from "../../nn/experiment/experiment.ts";
 import { BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, NLLLoss } from "../../nn/modules/loss/loss.ts";
-import { MAX_PAIRS, type SamplePlace } from "../../protocol/data.ts";
+import { MAX_PAIRS, type SamplePlace } from "../../protocol/data/data.ts";
 import { findingOf, type Finding } from "../../protocol/findings.ts";
 import { columnOf, correlationRatio, squaredCorrelation } from "./statistics.ts";
 import { inputKeys, type Part, type Split } from "../data/splits.ts";

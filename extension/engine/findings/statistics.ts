@@ -1,4 +1,4 @@
-import type { ValueRange } from "../../protocol/data.ts";
+import type { ValueRange } from "../../protocol/data/data.ts";
 import type { Part } from "../data/splits.ts";
 
 /** Statistics of every `stride`-th number from `start` on. */

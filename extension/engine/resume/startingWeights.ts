@@ -4,7 +4,7 @@ import type { Experiment } from "../../nn/experiment/experiment.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { loadTensors } from "../files/tensorFiles.ts";
 import { EngineError } from "../../protocol/errors.ts";
-import { Settings } from "../../protocol/sweep.ts";
+import { Settings } from "../../protocol/sweeps/sweep.ts";
 
 /** A checkpoint: its tensors, and the seed and hyperparameters of the training that made it, when it is one of ours. */
 export interface Weights {

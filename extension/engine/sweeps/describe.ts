@@ -1,7 +1,7 @@
 import type { Experiment } from "../../nn/experiment/experiment.ts";
 import { describeSpace } from "../../nn/experiment/searchSpace.ts";
 import type { UserError } from "../../protocol/errors.ts";
-import type { DescribeRequest, ExperimentDescription } from "../../protocol/sweep.ts";
+import type { DescribeRequest, ExperimentDescription } from "../../protocol/sweeps/sweep.ts";
 import { findExperiment } from "../host/exports.ts";
 import { library } from "../host/library.ts";
 import { loadLimit } from "../host/loadLimit.ts";

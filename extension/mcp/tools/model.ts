@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import * as v from "valibot";
-import { DataSummary, MAX_LISTED_CLASSES, type ValueRange } from "../../protocol/data.ts";
+import { DataSummary, MAX_LISTED_CLASSES, type ValueRange } from "../../protocol/data/data.ts";
 import { ExportFormat, LrFindResult } from "../../protocol/engine.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { EXPORT_ENDINGS, exportModel, exportPath } from "../../supervisor/engines/export.ts";

@@ -49,9 +49,7 @@ async function acquire(file: string, content: string, { signal, onWait }: LockOp
     const found = await readFound(file, LIMIT);
     if (found === undefined) {
       if ((await createExclusive(file, () => content)) !== undefined) return;
-      continue;
-    }
-    if (await isStale(file, found)) {
+    } else if (await isStale(file, found)) {
       await takeAway(file, found.id, async () => (await readFound(file, LIMIT))?.id);
       continue;
     }

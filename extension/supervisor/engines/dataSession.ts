@@ -11,7 +11,7 @@ import {
   type DataSessionEvents,
   type DataSessionMethods,
   type SamplePlace,
-} from "../../protocol/data.ts";
+} from "../../protocol/data/data.ts";
 import { TensorStatistics, TensorValues, type TensorWindow } from "../../protocol/tensorValues.ts";
 import { EngineSession, type SessionOptions } from "./engineSession.ts";
 import type { EngineOptions } from "./process.ts";

@@ -2,6 +2,7 @@
 // loopback: in a network namespace of their own.
 import { spawn, spawnSync } from "node:child_process";
 import { constants } from "node:os";
+import { signalChild } from "../../processes/signals.ts";
 
 const UNSHARE = "unshare";
 const OPTIONS = ["-rn", "--", "sh", "-c"];
@@ -26,7 +27,7 @@ export function runIsolated(): Promise<number> {
   });
   // A terminal's Ctrl-C reaches the child as well, which ends the training.
   const ignore = (): void => undefined;
-  const pass = (): void => void child.kill("SIGTERM");
+  const pass = (): void => void signalChild(child, "SIGTERM");
   process.on("SIGINT", ignore);
   process.on("SIGTERM", pass);
   return new Promise((resolve, reject) => {

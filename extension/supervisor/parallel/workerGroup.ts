@@ -14,6 +14,7 @@ import { toUserError } from "../errors.ts";
 import type { EngineOptions } from "../engines/process.ts";
 import { exists } from "../runs/runDirectory.ts";
 import { spawnRun, type RunEvents, type RunHandle, type RunOutcome } from "../runs/run.ts";
+import { demandTrust } from "../trust.ts";
 import { freeAddresses } from "./addresses.ts";
 
 /** Milliseconds without a sign of life after which a worker is frozen. It gives one every two seconds, from a thread of its own. */
@@ -40,6 +41,7 @@ export function spawnWorkers(
   engine: EngineOptions,
   group: GroupOptions,
 ): RunHandle {
+  demandTrust();
   return new WorkerGroup(request, events, engine, group);
 }
 

@@ -1,4 +1,4 @@
-import type { Mode } from "../../protocol/sweep.ts";
+import type { Mode } from "../../protocol/sweeps/sweep.ts";
 
 export interface AshaOptions {
   mode: Mode;

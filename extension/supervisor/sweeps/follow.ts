@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { rootOfRun, runPath } from "../../files/runFiles.ts";
-import { SWEEP_FILE, TRIALS_FILE, type TrialRow } from "../../protocol/sweep.ts";
-import type { ShownTrial, SweepSnapshot } from "../../protocol/sweepViews.ts";
+import { SWEEP_FILE, TRIALS_FILE, type TrialRow } from "../../protocol/sweeps/sweep.ts";
+import type { ShownTrial, SweepSnapshot } from "../../protocol/sweeps/views.ts";
 import { readRecord, runsRoot } from "../runs/runDirectory.ts";
 import { importances } from "./importance.ts";
 import { bestTrial } from "./sweep.ts";

@@ -1,4 +1,4 @@
-import type { SearchSpace, Setting, TrialRow } from "../../protocol/sweep.ts";
+import type { SearchSpace, Setting, TrialRow } from "../../protocol/sweeps/sweep.ts";
 
 /** How much a parameter says of the metric: 0 nothing, 1 all. */
 export interface Importance {

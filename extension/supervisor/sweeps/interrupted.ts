@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { RunRequest } from "../../protocol/engine.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import type { RunRecord } from "../../protocol/run.ts";
-import type { SweepRecord, TrialRow } from "../../protocol/sweep.ts";
+import type { SweepRecord, TrialRow } from "../../protocol/sweeps/sweep.ts";
 import { toUserError } from "../errors.ts";
 import { resumeRequest } from "../runs/resume.ts";
 import { readRun, type StoredRun } from "../runs/runDirectory.ts";

@@ -6,7 +6,7 @@ import { openAppend } from "../../files/append.ts";
 import { runPath } from "../../files/runFiles.ts";
 import { signalChild } from "../../processes/signals.ts";
 import { EngineError } from "../../protocol/errors.ts";
-import { OPTUNA_FILE, Settings, type SweepRecord, type TrialRow } from "../../protocol/sweep.ts";
+import { OPTUNA_FILE, Settings, type SweepRecord, type TrialRow } from "../../protocol/sweeps/sweep.ts";
 import { engineEnvironment } from "../engines/process.ts";
 import { demandTrust } from "../trust.ts";
 import { OPTUNA_SCRIPT } from "./optunaScript.ts";

@@ -8,7 +8,7 @@ import {
   type SearchSpace,
   type Setting,
   type Settings,
-} from "../../protocol/sweep.ts";
+} from "../../protocol/sweeps/sweep.ts";
 
 type Range = Extract<DomainSpec, { low: number }>;
 

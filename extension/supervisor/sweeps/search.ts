@@ -1,4 +1,4 @@
-import type { Settings, SweepRecord, TrialRow } from "../../protocol/sweep.ts";
+import type { Settings, SweepRecord, TrialRow } from "../../protocol/sweeps/sweep.ts";
 import { Asha } from "./asha.ts";
 import type { OptunaStudy } from "./optuna.ts";
 import { gridSettings, gridSize, randomSettings } from "./samplers.ts";

@@ -2,7 +2,7 @@ import { basename, join } from "node:path";
 import { rootOfRun } from "../../files/runFiles.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
 import type { UserError } from "../../protocol/errors.ts";
-import type { SweepRecord, TrialRow } from "../../protocol/sweep.ts";
+import type { SweepRecord, TrialRow } from "../../protocol/sweeps/sweep.ts";
 import type { EngineOptions } from "../engines/process.ts";
 import type { RunProcess } from "../engines/runProcess.ts";
 import { toUserError } from "../errors.ts";

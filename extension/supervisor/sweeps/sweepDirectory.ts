@@ -7,7 +7,13 @@ import { inside } from "../../files/inside.ts";
 import { checkedJson, firstIssue } from "../../files/json.ts";
 import { readRunFile, runPath, writeRunFile } from "../../files/runFiles.ts";
 import { EngineError } from "../../protocol/errors.ts";
-import { SWEEP_FILE, SweepRecord, SWEEPS_FOLDER, TrialRow, TRIALS_FILE } from "../../protocol/sweep.ts";
+import {
+  SWEEP_FILE,
+  SweepRecord,
+  SWEEPS_FOLDER,
+  TrialRow,
+  TRIALS_FILE,
+} from "../../protocol/sweeps/sweep.ts";
 import { makeNumbered } from "../runs/newRun.ts";
 import { newRunName } from "../runs/runDirectory.ts";
 import { demandTrust } from "../trust.ts";

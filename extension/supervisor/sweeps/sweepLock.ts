@@ -14,7 +14,7 @@ import { factsOf, isSameStart, startOfThisProcess } from "../../processes/identi
 import { relation, thisPlace } from "../../processes/place.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { RunLock } from "../../protocol/run.ts";
-import { SWEEP_LOCK_FILE } from "../../protocol/sweep.ts";
+import { SWEEP_LOCK_FILE } from "../../protocol/sweeps/sweep.ts";
 import { demandTrust } from "../trust.ts";
 
 const { proof: _, ...entries } = RunLock.entries;

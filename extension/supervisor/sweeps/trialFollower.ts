@@ -1,7 +1,7 @@
 import type { RunRequest } from "../../protocol/engine.ts";
 import type { UserError } from "../../protocol/errors.ts";
 import type { MetricRow, RunRecord } from "../../protocol/run.ts";
-import type { SweepRecord, TrialRow } from "../../protocol/sweep.ts";
+import type { SweepRecord, TrialRow } from "../../protocol/sweeps/sweep.ts";
 import { MetricsReader } from "../runs/metrics.ts";
 import { TrialValues } from "./trialValues.ts";
 

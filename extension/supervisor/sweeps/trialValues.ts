@@ -1,5 +1,5 @@
 import type { MetricRow } from "../../protocol/run.ts";
-import type { Mode } from "../../protocol/sweep.ts";
+import type { Mode } from "../../protocol/sweeps/sweep.ts";
 
 /** Follows the metric of one trial. */
 export class TrialValues {

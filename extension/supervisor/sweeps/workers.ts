@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Device } from "../../protocol/device.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
-import { ExperimentDescription, type DescribeRequest } from "../../protocol/sweep.ts";
+import { ExperimentDescription, type DescribeRequest } from "../../protocol/sweeps/sweep.ts";
 import { describeExit, type EngineOptions } from "../engines/process.ts";
 import { forkRunProcess, type RunProcess } from "../engines/runProcess.ts";
 import { deferred } from "../deferred.ts";

@@ -10,7 +10,7 @@ import type {
   DataView,
   DataViewMethods,
   SamplePlace,
-} from "../../../extension/protocol/data.ts";
+} from "../../../extension/protocol/data/data.ts";
 import { encodePng } from "../../../extension/formats/images/png.ts";
 import { test, until } from "../../harness.ts";
 import { looks } from "./looks.ts";

@@ -6,7 +6,7 @@ import type {
   DataFileSnapshot,
   DataFileViewMethods,
   DataUse,
-} from "../../../extension/protocol/dataFile.ts";
+} from "../../../extension/protocol/data/dataFile.ts";
 import { firstUse, wholeFile } from "../../../extension/editor/dataCode.ts";
 import { test, until } from "../../harness.ts";
 import { looks } from "./looks.ts";

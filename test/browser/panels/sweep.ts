@@ -1,12 +1,12 @@
 /** The panel of a sweep: charts, selection, table, what its buttons do. */
 import assert from "node:assert/strict";
-import type { SweepRecord } from "../../../extension/protocol/sweep.ts";
+import type { SweepRecord } from "../../../extension/protocol/sweeps/sweep.ts";
 import type {
   ShownTrial,
   SweepHostMethods,
   SweepSnapshot,
   SweepViewMethods,
-} from "../../../extension/protocol/sweepViews.ts";
+} from "../../../extension/protocol/sweeps/views.ts";
 import { test, until } from "../../harness.ts";
 import { looks } from "./looks.ts";
 import { called, openPanel, type Panel, type PanelOptions } from "./page.ts";

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import type { DataReading } from "../../../extension/protocol/data.ts";
+import type { DataReading } from "../../../extension/protocol/data/data.ts";
 import { DataSession, type DataSessionOptions } from "../../../extension/supervisor/engines/dataSession.ts";
 import { dist, useWorkspace } from "../workspace.ts";
 

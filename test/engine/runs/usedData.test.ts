@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { firstUse, insertion, wholeFile } from "../../../extension/editor/dataCode.ts";
 import { describeDataFile } from "../../../extension/engine/data/dataFile.ts";
 import { encodePng } from "../../../extension/formats/images/png.ts";
-import type { DataUse } from "../../../extension/protocol/dataFile.ts";
+import type { DataUse } from "../../../extension/protocol/data/dataFile.ts";
 import { useWorkspace } from "../workspace.ts";
 
 const workspace = useWorkspace();

@@ -2,7 +2,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import * as v from "valibot";
-import { SweepRecord, SWEEPS_FOLDER, TrialRow } from "../../../extension/protocol/sweep.ts";
+import { SweepRecord, SWEEPS_FOLDER, TrialRow } from "../../../extension/protocol/sweeps/sweep.ts";
 import { experimentFile, type Workspace } from "../workspace.ts";
 
 /** A small experiment with a sweep of four hyperparameters; options replace its own. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { defaultEdits } from "../../../extension/editor/language/applySettings.ts";
-import type { Settings } from "../../../extension/protocol/sweep.ts";
+import type { Settings } from "../../../extension/protocol/sweeps/sweep.ts";
 
 /** The text after the edits; what is missing, where there are none. */
 function applied(source: string, settings: Settings, exportName = "default"): string {

@@ -12,7 +12,7 @@ import {
 } from "../../../extension/editor/dataCode.ts";
 import { describeDataFile } from "../../../extension/engine/data/dataFile.ts";
 import { encodePng } from "../../../extension/formats/images/png.ts";
-import { taskOf, type DataFile } from "../../../extension/protocol/dataFile.ts";
+import { taskOf, type DataFile } from "../../../extension/protocol/data/dataFile.ts";
 import { useFolder } from "../../folders.ts";
 
 const folder = useFolder();

@@ -13,7 +13,7 @@ import {
   type ExperimentOptions,
   type Tensor,
 } from "../../../extension/nn/index.ts";
-import type { DataSummary } from "../../../extension/protocol/data.ts";
+import type { DataSummary } from "../../../extension/protocol/data/data.ts";
 import { defaultStream } from "../../../extension/tensor/random/stream.ts";
 import { useEngine } from "../../engines.ts";
 import { useFolder } from "../../folders.ts";

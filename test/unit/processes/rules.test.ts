@@ -36,12 +36,24 @@ test("a bare name of a program is run by no code that may stand in a stranger's 
 const WRITERS =
   /import \{[^}]*\b(?:rename|rm|rmdir|mkdir|writeFile|appendFile|unlink|open|link|symlink|copyFile|cp|utimes|truncate|writeAtomic\w*|writeRunFile|AppendFile|openAppend)\b[^}]*\} from "(?:node:fs|[./]+files\/)|workspace\.fs\.(?:writeFile|delete|rename|copy|createDirectory)\(/;
 
+/** A process of its own on another machine, with a folder of its own there. */
+const ELSEWHERE = /^supervisor\/remote\//;
+
 /** Writes where the user has just named the place, in a dialog. */
 const BY_DIALOG = ["editor/panels/architecturePanel.ts", "editor/panels/runTable.ts"];
 
 test("whatever the extension host writes, it first asks whether the workspace is trusted", () => {
   const writers = sources("supervisor", "editor").filter(([, text]) => WRITERS.test(text));
   expect(writers.length).toBeGreaterThan(5);
-  const unasked = writers.filter(([, text]) => !/\b(?:demandTrust)\(\)/.test(text));
+  const unasked = writers.filter(
+    ([name, text]) => !ELSEWHERE.test(name) && !/\b(?:demandTrust)\(\)/.test(text),
+  );
   expect(unasked.map(([name]) => name).toSorted()).toEqual(BY_DIALOG);
+});
+
+test("what runs on other machines is loaded by no other process", () => {
+  const loading = sources(".").filter(
+    ([name, text]) => !ELSEWHERE.test(name) && /from "[^"]*supervisor\/remote\//.test(text),
+  );
+  expect(loading.map(([name]) => name)).toEqual([]);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { SweepRecord } from "../../../extension/protocol/sweep.ts";
-import type { ShownTrial } from "../../../extension/protocol/sweepViews.ts";
+import type { SweepRecord } from "../../../extension/protocol/sweeps/sweep.ts";
+import type { ShownTrial } from "../../../extension/protocol/sweeps/views.ts";
 import { axesOf, isSelected, levelsOf } from "../../../webview/sweep/axes.ts";
 import { checkedUi, defaultUi, sortedTrials } from "../../../webview/sweep/state.ts";
 

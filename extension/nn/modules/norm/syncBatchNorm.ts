@@ -11,8 +11,11 @@ import { apply, applyAll } from "../../../tensor/recording/apply.ts";
 import { defaultGroup, isInitialized } from "../../distributed/processGroup.ts";
 import { ExchangeKeys } from "../../distributed/exchangeKeys.ts";
 import { followStatistics } from "../../functional/norm/statistics.ts";
+import { bind, REQUIRED } from "../../arguments.ts";
 import type { Module } from "../../module/module.ts";
-import { BatchNormBase } from "./batchNorm.ts";
+import { BatchNormBase, type NormOptions } from "./batchNorm.ts";
+
+type SyncArguments = { numFeatures: number; processGroup: null } & NormOptions;
 
 /**
  * {@link BatchNorm1d} of inputs of any rank from 2, whose statistics in training are those of the samples of all processes of
@@ -31,6 +34,32 @@ import { BatchNormBase } from "./batchNorm.ts";
  */
 export class SyncBatchNorm extends BatchNormBase {
   #keys: ExchangeKeys | undefined;
+
+  /** @param options `processGroup`: null for the group of all processes, the only one there is */
+  constructor(numFeatures: number, options?: NormOptions & { processGroup?: null });
+  constructor(
+    numFeatures: number,
+    eps?: number,
+    momentum?: number | null,
+    affine?: boolean,
+    trackRunningStats?: boolean,
+    processGroup?: null,
+    options?: Pick<NormOptions, "bias">,
+  );
+  constructor(...args: unknown[]) {
+    const { processGroup, numFeatures, ...options } = bind<SyncArguments>("SyncBatchNorm", args, {
+      numFeatures: REQUIRED,
+      eps: 1e-5,
+      momentum: 0.1,
+      affine: true,
+      trackRunningStats: true,
+      processGroup: null,
+      bias: true,
+    });
+    super(numFeatures, options);
+    if (processGroup !== null)
+      throw new TypeError("SyncBatchNorm: processGroup must be null, the group of all processes");
+  }
 
   /**
    * Replaces all batch norm layers of a module, which keep their parameters and statistics.

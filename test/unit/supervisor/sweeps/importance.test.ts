@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { sweep } from "../../../../extension/nn/experiment/searchSpace.ts";
 import { importances, ranks } from "../../../../extension/supervisor/sweeps/importance.ts";
-import type { Settings, TrialRow } from "../../../../extension/protocol/sweep.ts";
+import type { Settings, TrialRow } from "../../../../extension/protocol/sweeps/sweep.ts";
 
 const trial = (number: number, settings: Settings, value?: number): TrialRow => ({
   number,

@@ -7,7 +7,7 @@ import {
   trialSeed,
   valueAt,
 } from "../../../../extension/supervisor/sweeps/samplers.ts";
-import type { SearchSpace } from "../../../../extension/protocol/sweep.ts";
+import type { SearchSpace } from "../../../../extension/protocol/sweeps/sweep.ts";
 
 const specs = (space: Readonly<Record<string, Domain>>): SearchSpace =>
   Object.fromEntries(Object.entries(space).map(([name, { spec }]) => [name, spec]));

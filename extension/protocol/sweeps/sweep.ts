@@ -1,7 +1,7 @@
 import * as v from "valibot";
-import { Device } from "./device.ts";
-import { UserError } from "./errors.ts";
-import { FolderName } from "./names.ts";
+import { Device } from "../device.ts";
+import { UserError } from "../errors.ts";
+import { FolderName } from "../names.ts";
 
 /**
  * The sweep directory, `.layerwise/sweeps/<id>/`, beside the runs of its trials:

@@ -1,10 +1,10 @@
 import * as v from "valibot";
-import { Device } from "./device.ts";
-import { UserError } from "./errors.ts";
-import { TensorView } from "./evaluation.ts";
-import { Finding } from "./findings.ts";
-import { MetricValue } from "./run.ts";
-import type { TensorStatistics, TensorValues, TensorWindow } from "./tensorValues.ts";
+import { Device } from "../device.ts";
+import { UserError } from "../errors.ts";
+import { TensorView } from "../evaluation.ts";
+import { Finding } from "../findings.ts";
+import { MetricValue } from "../run.ts";
+import type { TensorStatistics, TensorValues, TensorWindow } from "../tensorValues.ts";
 
 /** Columns of a table, classes and names in an answer. */
 export const MAX_LISTED_COLUMNS = 64;
