@@ -184,7 +184,8 @@ export function activate(context: vscode.ExtensionContext): void {
         "layerwise.runAgain": async (run) => {
           if (run === undefined) return;
           const { runAgain } = await import("./editor/runs/runVersions.ts");
-          await panels.showRun(await runAgain(run, runs));
+          const session = await runAgain(run, runs);
+          if (session !== undefined) await panels.showRun(session);
         },
         "layerwise.openRunVersion": async (run) => {
           if (run !== undefined) await (await import("./editor/runs/runVersions.ts")).openRunVersion(run);

@@ -233,7 +233,8 @@ export class Run {
     if (weights !== undefined) prepared.model.loadStateDict(weights.tensors);
     const unchanged = from !== undefined && from.facts.source === this.#facts(seed, bundle).source;
     this.#describe(exportName, prepared, unchanged);
-    if (request.kind === "train")
+    // A resumed run has that of its beginning.
+    if (request.kind === "train" && from === undefined)
       this.#directory.keepProvenance({ request, git: await git, model: String(prepared.model) });
     if (this.control.stopping !== undefined) return this.control.stopping;
     if (request.kind !== "train") return this.#measure(prepared, coders.made);
@@ -358,7 +359,7 @@ export class Run {
         check: () => this.#trainer?.check(),
         onSave: ({ kind, epoch, step, metrics, file: relative }, file) => {
           // The newest weights are saved every few seconds.
-          if (kind !== "last") this.#directory.appendLog(savedText(relative, step, metrics, policy.monitor));
+          if (kind !== "last") this.#reporter.note(savedText(relative, step, metrics, policy.monitor));
           this.#reporter.recordChanged();
           this.#trainer?.saved({ kind, file, epoch, step });
         },
@@ -366,7 +367,7 @@ export class Run {
       this.#team === undefined || this.#team.rank === 0,
     );
     this.#checkpoints = checkpoints;
-    this.#directory.appendLog(`${policy.describe()}\n`);
+    this.#reporter.note(`${policy.describe()}\n`);
     const note = ({ completed: epoch, step, metrics }: TrainerState): void =>
       void this.#directory.update({ epoch, step, metrics: { ...metrics } });
     const trainer = new Trainer(prepared, limits, {

@@ -24,11 +24,11 @@ class Arena {
  public:
   // At least so many bytes, which begin with a cache line; null if there is no memory.
   char *Room(size_t bytes) {
-    Note(bytes);
-    if (size_ >= bytes && size_ / 2 <= std::max(before_, most_)) return memory_.get();
-    if (size_ >= bytes && size_ <= SMALL) return memory_.get();
-    Free();
+    // Kernels of one vector may read past the end.
     const size_t wanted = bytes + 64;
+    Note(wanted);
+    if (size_ >= wanted && (size_ <= SMALL || size_ / 2 <= std::max(before_, most_))) return memory_.get();
+    Free();
     const size_t rounded = wanted < HUGE_PAGE ? wanted : (wanted + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     const auto alignment = std::align_val_t{rounded < HUGE_PAGE ? 64 : HUGE_PAGE};
     memory_ = {static_cast<char *>(::operator new(rounded, alignment, std::nothrow)), AlignedDelete{alignment}};

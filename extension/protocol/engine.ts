@@ -94,6 +94,7 @@ export function startingRecord(request: RunRequest): RunRecord {
     ...(request.seed === undefined ? {} : { seed: request.seed }),
     ...(request.hyperparameters === undefined ? {} : { hyperparameters: request.hyperparameters }),
     ...(request.trial === undefined ? {} : { trial: request.trial }),
+    ...(request.version === undefined ? {} : { keptVersion: true }),
     epochs: request.epochs ?? 0,
     epoch: 0,
     step: 0,

@@ -126,6 +126,8 @@ export const RunRecord = v.object({
   settings: v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])),
   /** Values of the experiment's hyperparameters, if it has a sweep. */
   hyperparameters: v.optional(Settings),
+  /** It began with the version of its file that another run had kept, not with the file as it was. */
+  keptVersion: v.optional(v.literal(true)),
   /** The trial of a sweep that this run is. */
   trial: v.optional(TrialOf),
   /** What a sweep of the experiment optimizes. */

@@ -1,5 +1,6 @@
 /** The panel as a function of its state. */
 import { html, nothing, type TemplateResult } from "lit";
+import { guard } from "lit/directives/guard.js";
 import type { UserError } from "../../extension/protocol/errors.ts";
 import type { CheckpointRecord } from "../../extension/protocol/run.ts";
 import { errorBox } from "../shared/errorBox.ts";
@@ -30,7 +31,7 @@ export function panel(state: TrainingState, { charts, layers }: Sections, action
   return html`${header(state, actions)} ${steering(state, actions)}
     ${notice(state.notice, () => actions.dismissNotice())} ${failure(state, actions)} ${charts}
     ${eventsList(state)} ${layers} ${runsSection(state, actions)}
-    ${state.diffWith === undefined ? nothing : diffSection(state.diff, actions)}
+    ${state.diffWith === undefined ? nothing : guard([state.diff], () => diffSection(state.diff, actions))}
     <div class="columns">
       ${training ? metricsSection(state, actions) : nothing}
       ${training ? checkpointsSection(state, actions) : nothing}

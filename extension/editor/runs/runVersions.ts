@@ -2,20 +2,28 @@
 import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import { EngineError } from "../../protocol/errors.ts";
+import type { RunRecord } from "../../protocol/run.ts";
 import { readRecord, runsRoot } from "../../supervisor/runs/runDirectory.ts";
-import { readSource } from "../../supervisor/runs/runHistory.ts";
+import { isOnDisk, readSource } from "../../supervisor/runs/runHistory.ts";
 import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
 import { RUN_VERSION_SCHEME, type RunTarget } from "../ids.ts";
 import { requireTrust, runFolders } from "../targets.ts";
 import type { RunSession } from "../../supervisor/runs/session.ts";
 import type { Runs } from "./runs.ts";
 
-/** Trains the version that a run has kept, with its seed, hyperparameters and epochs. */
-export async function runAgain({ directory }: RunTarget, runs: Runs): Promise<RunSession> {
+/**
+ * Trains the version that a run has kept, with its seed, hyperparameters and epochs. Asks before it runs code that only the
+ * run's folder has: that may be anyone's.
+ * @returns undefined if the user would rather not
+ */
+export async function runAgain({ directory }: RunTarget, runs: Runs): Promise<RunSession | undefined> {
   requireTrust();
   const record = await readRecord(directory);
+  if (record.kind !== "train")
+    throw new EngineError({ code: "run-record", message: `Run ${record.id} is no training.` });
   const file = await sourceOfRun(directory, record);
   if ((await readSource(directory)) === undefined) throw noSource(record.id);
+  if (!(await isOnDisk(directory, file)) && !(await confirmed(directory, record))) return undefined;
   const { exportName, seed, hyperparameters, epochs, settings } = record;
   return runs.start({
     kind: "train",
@@ -29,6 +37,21 @@ export async function runAgain({ directory }: RunTarget, runs: Runs): Promise<Ru
       ...(epochs > 0 ? { epochs } : {}),
     },
   });
+}
+
+async function confirmed(directory: string, { id, file }: RunRecord): Promise<boolean> {
+  const [run, open] = [vscode.l10n.t("Run That Version"), vscode.l10n.t("Open This Version")];
+  const message = vscode.l10n.t(
+    "Run {0} trained another version of {1}, or of what it imports, than is there now. Run that version?",
+    id,
+    basename(file.replaceAll("\\", "/")),
+  );
+  const detail = vscode.l10n.t(
+    "Its code is in the run's folder. Look at it first if that folder comes from someone else.",
+  );
+  const answer = await vscode.window.showWarningMessage(message, { modal: true, detail }, run, open);
+  if (answer === open) await openRunVersion({ directory });
+  return answer === run;
 }
 
 /** Shows the version that a run has kept. */

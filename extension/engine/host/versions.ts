@@ -86,6 +86,9 @@ function candidates(wanted: string): string[] {
 
 export const isPackage = (file: string): boolean => file.split(path.sep).includes("node_modules");
 
+/** Milliseconds for an answer of git's, which may wait for a file system. */
+const TIMEOUT = 10_000;
+
 /** Runs git where it reads objects alone: hooks, filters and a partial clone's remote stay untouched. */
 function git(command: string, folder: string, args: readonly string[]): Promise<string> {
   const env = { ...process.env, GIT_NO_LAZY_FETCH: "1", GIT_OPTIONAL_LOCKS: "0" };
@@ -93,7 +96,7 @@ function git(command: string, folder: string, args: readonly string[]): Promise<
     execFile(
       command,
       ["--no-pager", "-c", "core.fsmonitor=false", "-C", folder, ...args],
-      { env, maxBuffer: LARGEST_ANSWER, windowsHide: true },
+      { env, maxBuffer: LARGEST_ANSWER, timeout: TIMEOUT, windowsHide: true },
       (error, stdout, stderr) => {
         if (error === null) return resolve(stdout);
         const [said = error.message] = stderr.trim().split("\n");
@@ -108,6 +111,7 @@ export interface Committed {
   commit: string;
   /** Whether a file's text is the committed one, but for the ends of its lines. */
   same(file: string, text: string): boolean;
+  has(file: string): boolean;
   /** "" of a file that the commit doesn't have. */
   text(file: string): Promise<string>;
 }
@@ -145,6 +149,7 @@ export async function headOf(command: string, file: string, sources: readonly st
   }
   return {
     commit,
+    has: (one) => blobs.has(one),
     same: (one, text) => {
       const blob = blobs.get(one);
       return (

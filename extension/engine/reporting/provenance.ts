@@ -8,6 +8,7 @@ import { distFolder } from "../../files/shipped.ts";
 import { findExecutable } from "../../processes/programs.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
 import {
+  COMMAND_LIMIT,
   MODEL_LIMIT,
   PATCH_LIMIT,
   PROVENANCE_FILE,
@@ -23,8 +24,15 @@ const MOST_FILES = 200;
 /** A run's sources: texts by absolute path. */
 export type Sources = ReadonlyMap<string, string>;
 
-/** The commit that a run's sources are of, and their changes since. Undefined without git, outside of a repository. */
-export async function gitFacts(file: string, sources: Sources): Promise<Provenance["git"]> {
+/**
+ * The commit that a run's sources are of, and their changes since: in the file, and in imports that the commit has. Others
+ * may be secret, or lie outside of the repository. Undefined where git doesn't answer.
+ */
+export function gitFacts(file: string, sources: Sources): Promise<Provenance["git"]> {
+  return changesSince(file, sources).catch(() => undefined);
+}
+
+async function changesSince(file: string, sources: Sources): Promise<Provenance["git"]> {
   const git = findExecutable(["git"]);
   if (git === undefined) return undefined;
   const own = [...sources].filter(([source]) => !isPackage(source)).slice(0, MOST_FILES);
@@ -32,17 +40,17 @@ export async function gitFacts(file: string, sources: Sources): Promise<Provenan
     git,
     file,
     own.map(([source]) => source),
-  ).catch(() => undefined);
-  if (head === undefined) return undefined;
+  );
   const folder = path.dirname(file);
   const omitted: string[] = [];
   let patch = "";
   for (const [source, text] of own) {
     if (head.same(source, text)) continue;
-    const before = await head.text(source);
     const name = path.relative(folder, source).replaceAll(path.sep, "/");
+    const known = source === file || head.has(source);
+    const before = await head.text(source);
     const one =
-      Math.max(before.length, text.length) > LARGEST_FILE
+      !known || Math.max(before.length, text.length) > LARGEST_FILE
         ? undefined
         : createTwoFilesPatch(`a/${name}`, `b/${name}`, before, text, undefined, undefined, {
             timeout: TIMEOUT,
@@ -103,7 +111,13 @@ export function commandOf(request: RunRequest, record: Pick<RunRecord, "seed" | 
       `${name}=${String(value)}`,
     ]),
   ];
-  return ["layerwise", "train", target, ...options].map((word) => quoted(String(word))).join(" ");
+  const command = ["layerwise", "train", target, ...options].map((word) => quoted(String(word))).join(" ");
+  const of =
+    request.version === undefined
+      ? ""
+      : `  # with the version that run ${path.basename(request.version)} has kept`;
+  const whole = command + of;
+  return whole.length > COMMAND_LIMIT ? `${whole.slice(0, COMMAND_LIMIT - 1)}…` : whole;
 }
 
 /** A word of a POSIX shell. */

@@ -71,6 +71,12 @@ export class Reporter {
     this.#log(level, `${plainText(text)}\n`);
   }
 
+  /** Lines that only the run's log has, after what was printed before them. */
+  note(text: string): void {
+    this.flush();
+    this.#directory?.appendLog(text);
+  }
+
   #log(level: LogLevel, text: string): void {
     const inPlace = this.#queue.length < ORDER_LIMIT;
     const last = inPlace

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { Device } from "../../protocol/device.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
 import type { MetricRow, RunRecord } from "../../protocol/run.ts";
@@ -7,6 +8,7 @@ import { EngineError } from "../../protocol/errors.ts";
 import { readSampled } from "./metrics.ts";
 import { lifeOf, obstacle } from "./liveness.ts";
 import { isLive, readRecord } from "./runDirectory.ts";
+import { isOnDisk } from "./runHistory.ts";
 import { SampledRows } from "./sampledRows.ts";
 import type { RunSession } from "./session.ts";
 import { sourceOfRun, type SourceOptions } from "./sourceFile.ts";
@@ -47,6 +49,12 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
   await demandFree(directory, record, forceUnlock);
   const { exportName, seed, settings } = record;
   const file = await sourceOfRun(directory, record, options);
+  // Code that only the run's folder has isn't run without a look at it.
+  if (record.keptVersion === true && !(await isOnDisk(directory, file)))
+    refuse(
+      "version",
+      `began with a version of ${basename(file)}, or of what it imports, that is no longer there. Restore that version, then resume.`,
+    );
   const { device = deviceOf(record), epochs, outlive = false, tensorboard, rollback, reuse, on } = options;
   if (on !== undefined && record.on === undefined) refuse("remote", "was not on another machine.");
   return {

@@ -1,6 +1,7 @@
-import { basename } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import * as v from "valibot";
 import { checkedJson } from "../../files/json.ts";
+import { readRegular } from "../../files/regular.ts";
 import { readRunFile } from "../../files/runFiles.ts";
 import { PROVENANCE_FILE, PROVENANCE_LIMIT, Provenance } from "../../protocol/history/provenance.ts";
 import { SOURCE_FILE, SOURCES_FILE, type RunRecord } from "../../protocol/run.ts";
@@ -35,6 +36,23 @@ export async function readSource(directory: string): Promise<string | undefined>
     (bytes) => bytes.toString("utf8"),
     () => undefined,
   );
+}
+
+/** Whether the version of its file that a run has kept, and its imports, are what the files have now. */
+export async function isOnDisk(directory: string, file: string): Promise<boolean> {
+  const { source, imports } = await readHistory(directory);
+  const kept = [
+    [file, source],
+    ...Object.entries(imports).map(([name, text]) => [resolve(dirname(file), name), text]),
+  ];
+  for (const [path, text] of kept as [string, string | undefined][]) {
+    const now = await readRegular(path, { limit: SOURCE_LIMIT }).then(
+      (bytes) => bytes.toString("utf8"),
+      () => undefined,
+    );
+    if (now === undefined || now !== text) return false;
+  }
+  return true;
 }
 
 async function readJson<T>(

@@ -169,7 +169,7 @@ describe("a training", () => {
       checks: 20,
       lastStep: 80,
       layers: expect.arrayContaining([
-        { layer: "body.1", deadUnits: expect.any(Number), units: 32 },
+        expect.objectContaining({ layer: "body.1", deadUnits: expect.any(Number), units: 32 }),
         expect.objectContaining({ layer: "body.0", updateRatio: expect.any(Number) }),
       ]),
     });

@@ -7,6 +7,7 @@ import { commandOf, gitFacts } from "../../../extension/engine/reporting/provena
 import { PROVENANCE_FILE } from "../../../extension/protocol/history/provenance.ts";
 import type { RunRequest } from "../../../extension/protocol/engine.ts";
 import { RUNS_FOLDER } from "../../../extension/protocol/run.ts";
+import { resumeRequest } from "../../../extension/supervisor/runs/resume.ts";
 import { readHistory } from "../../../extension/supervisor/runs/runHistory.ts";
 import { spawnRun } from "../../../extension/supervisor/runs/run.ts";
 import { dist, useWorkspace } from "../workspace.ts";
@@ -84,9 +85,19 @@ test("a run again trains the version that was kept, though file and imports have
   const again = await train({ directory: "20260101-000001-again", version: first, seed: 3 });
   const of = async (directory: string) => (await readHistory(directory)).run.metrics;
   expect(await of(again)).toEqual(await of(first));
-  const { source, imports } = await readHistory(again);
+  const { source, imports, provenance, run } = await readHistory(again);
   expect(source).toBe(NET);
   expect(imports).toEqual({ "../shared/size.ts": "export const size = 3;\n" });
+  expect(provenance?.command).toMatch(/ # with the version that run 20260101-000000-first has kept$/);
+  expect(run.keptVersion).toBe(true);
+  // Resuming runs what is on the disk, and nothing that only the run's folder has.
+  await expect(resumeRequest(again)).rejects.toThrow(
+    "is no longer there. Restore that version, then resume.",
+  );
+  workspace.write("shared/size.ts", "export const size = 3;\n");
+  await expect(resumeRequest(again)).rejects.toThrow("is no longer there");
+  workspace.write("nets/net.nn.ts", NET);
+  expect(await resumeRequest(again)).toMatchObject({ resume: true });
 });
 
 describe("the changes since a commit", () => {
@@ -97,7 +108,7 @@ describe("the changes since a commit", () => {
     expect(await gitFacts(file, new Map([[file, "1"]]))).toBeUndefined();
   });
 
-  test("are none where only the ends of lines differ, whole files that are new, and never a filter's", async () => {
+  test("are none where only the ends of lines differ, leave out imports that the commit doesn't have, and are never a filter's", async () => {
     const marker = workspace.file("marker");
     const file = workspace.write("net.nn.ts", "a\nb\n");
     git("init");
@@ -116,8 +127,9 @@ describe("the changes since a commit", () => {
       ]),
     );
     expect(facts?.patch).toContain("-b\n+c");
-    expect(facts?.patch).toContain("+++ b/sub/[odd] name.ts");
-    expect(facts?.patch).toContain("+new");
+    // It may be secret: what is ignored, or outside of the repository.
+    expect(facts?.patch).not.toContain("new");
+    expect(facts?.omitted).toEqual(["sub/[odd] name.ts"]);
     expect(fs.existsSync(marker)).toBe(false);
   });
 

@@ -21,8 +21,8 @@ test("lenses stand above the model and the experiment, with the parameter count"
   const document = await openModel("lenses.nn.ts", simpleNN(100));
   await until("the parameter count", async () => (await lenses(document))[3]?.[0] === "67 parameters");
   assert.deepEqual(await lenses(document), {
-    3: ["67 parameters", "Train", "Evaluate", "Preview"],
-    22: ["Train", "Evaluate", "Preview"],
+    3: ["67 parameters", "Train", "Data", "Evaluate", "Preview"],
+    22: ["Train", "Data", "Evaluate", "Preview"],
   });
 });
 

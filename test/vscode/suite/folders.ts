@@ -41,7 +41,7 @@ test("folders: lenses, models, runs, checkpoints and settings are each folder's 
     const { token } = new vscode.CancellationTokenSource();
     return ((await lensProvider().provideCodeLenses(document, token)) ?? []).length;
   };
-  assert.deepEqual([await lenses(documents[0]!), await lenses(documents[1]!)], [7, 0]);
+  assert.deepEqual([await lenses(documents[0]!), await lenses(documents[1]!)], [9, 0]);
 
   for (const { uri } of documents)
     await vscode.commands.executeCommand("layerwise.train", { file: uri.fsPath, exportName: "default" });
