@@ -1,6 +1,7 @@
-import { posix, relative, sep } from "node:path";
+import { dirname, isAbsolute, posix, relative, sep } from "node:path";
 import { taskOf, type DataFile, type DataUse, type TableColumn } from "../protocol/data/dataFile.ts";
 import { codeComment, codeKey, codeString } from "../protocol/text/code.ts";
+import { maskSource } from "../source/sourceMask.ts";
 
 type Table = DataFile & { kind: "table" };
 type Images = DataFile & { kind: "images" };
@@ -32,6 +33,18 @@ export function problemOf(
   const column = data.columns.find(({ name }) => name === target);
   if (column === undefined || column.type === "text") return "target";
   return task === "regression" && column.type !== "number" ? "numbers" : undefined;
+}
+
+/** Where a new file goes: beside the data, or into a folder of the workspace where that place is outside of them. */
+export function newFileFolder(path: string, folders: readonly string[]): string {
+  const beside = dirname(path);
+  if (folders.some((folder) => isInside(beside, folder))) return beside;
+  return folders.find((folder) => isInside(path, folder)) ?? folders[0] ?? beside;
+}
+
+function isInside(path: string, folder: string): boolean {
+  const from = relative(folder, path);
+  return from !== ".." && !from.startsWith(`..${sep}`) && !isAbsolute(from);
 }
 
 /** A name for a data set, from its file's. */
@@ -92,16 +105,21 @@ const RESERVED = new Set([
   "interface",
 ]);
 
+/** What a file calls exports of the library. */
+type Names = Readonly<Record<"data" | "transforms", string>>;
+
 /** The lines that read the data, as a function. @param folder Of the `.nn.ts` file */
-export function dataLines(
+function dataLines(
   data: DataFile,
   use: DataUse,
   folder: string,
   name = variableName(data.path),
+  names: Names = { data: "data", transforms: "transforms" },
 ): string {
   const path = codeString(shownPath(data.path, folder));
-  const options = data.kind === "table" ? tableOptions(data, use) : imageOptions(use);
-  const call = data.kind === "table" ? `data.csv(${path}, ` : `new data.ImageFolder(${path}, `;
+  const options = data.kind === "table" ? tableOptions(data, use) : imageOptions(use, names);
+  const call =
+    data.kind === "table" ? `${names.data}.csv(${path}, ` : `new ${names.data}.ImageFolder(${path}, `;
   return `/** ${summaryOf(data, use)} */\nconst ${name} = () =>\n  ${call}{\n${options.map((line) => `    ${line},\n`).join("")}  });\n`;
 }
 
@@ -138,9 +156,9 @@ function tableOptions(data: Table, { target, task, missing, normalize }: DataUse
   ];
 }
 
-const imageOptions = ({ side }: DataUse): string[] => [
+const imageOptions = ({ side }: DataUse, { transforms }: Names): string[] => [
   'mode: "RGB"',
-  `transform: new transforms.Resize([${side}, ${side}])`,
+  `transform: new ${transforms}.Resize([${side}, ${side}])`,
 ];
 
 /** A whole file: the data, a small network, and an experiment. */
@@ -211,6 +229,27 @@ function freeName(text: string, name: string): string {
   }
 }
 
+/** Whether code may declare a name: it has the name in other places than those of properties. */
+function mayDeclare(masked: string, name: string): boolean {
+  const property = String.raw`(?<!\.\.)\.\s{0,99}`;
+  const key = String.raw`\??:`;
+  return new RegExp(
+    String.raw`\b(?:const|let|var)\s{1,99}${name}\b|(?<![\w$]|${property})${name}(?![\w$]|${key})`,
+  ).test(masked);
+}
+
+/** What a file calls an export of the library, and what it has to import for that. */
+function nameOf(text: string, masked: string, name: string): { local: string; lacks?: string } {
+  const imported = [
+    ...text.matchAll(/^import\s{1,99}\{([^}]{0,9999})\}\s{0,99}from\s{0,99}["']layerwise["']/gm),
+  ].flatMap((match) => (match[1] ?? "").split(",").map((one) => one.trim().split(/\s{1,99}as\s{1,99}/)));
+  const found = imported.find(([original]) => original === name);
+  if (found !== undefined) return { local: found[1] ?? name };
+  if (!mayDeclare(masked, name)) return { local: name, lacks: name };
+  const local = freeName(text, name);
+  return { local, lacks: `${name} as ${local}` };
+}
+
 /** Where lines go into an existing file: after its imports, with those that it lacks. */
 export function insertion(
   text: string,
@@ -218,11 +257,13 @@ export function insertion(
   use: DataUse,
   folder: string,
 ): { offset: number; code: string } {
-  const names = data.kind === "table" ? ["data"] : ["data", "transforms"];
-  const imported = [
-    ...text.matchAll(/^import\s{1,99}\{([^}]{0,9999})\}\s{0,99}from\s{0,99}["']layerwise["']/gm),
-  ].flatMap((match) => (match[1] ?? "").split(",").map((one) => one.trim()));
-  const lacking = names.filter((name) => !imported.includes(name));
+  const masked = maskSource(text);
+  const found = { data: nameOf(text, masked, "data"), transforms: nameOf(text, masked, "transforms") };
+  const used = data.kind === "table" ? [found.data] : [found.data, found.transforms];
+  const lacking = used.flatMap(({ lacks }) => lacks ?? []);
+  const names = { data: found.data.local, transforms: found.transforms.local };
+  // The new imports are names of the file too.
+  const variable = freeName(`${text}\n${Object.values(names).join(" ")}`, variableName(data.path));
   const all = [...text.matchAll(IMPORT)];
   const last = all.at(-1);
   const offset = last === undefined ? 0 : last.index + last[0].length;
@@ -230,6 +271,6 @@ export function insertion(
   const needed = lacking.length === 0 ? "" : `import { ${lacking.join(", ")} } from "layerwise";\n`;
   return {
     offset,
-    code: `${before}${needed}\n${dataLines(data, use, folder, freeName(text, variableName(data.path)))}`,
+    code: `${before}${needed}\n${dataLines(data, use, folder, variable, names)}`,
   };
 }

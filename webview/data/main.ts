@@ -6,14 +6,24 @@ import type {
   DataViewMethods,
   DataViewState,
 } from "../../extension/protocol/data/data.ts";
+import type { UserError } from "../../extension/protocol/errors.ts";
 import "../../media/styles/data.css";
 import { Announcer } from "../shared/announcer.ts";
 import { everyFrame } from "../shared/frame.ts";
-import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
+import { connect, errorOf, restored, savedState, saveState } from "../shared/host.ts";
 import { loading } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
-import { defaultUi, fitting, PAGE, type Actions, type Asked, type DataState, type DataUi } from "./state.ts";
-import { panel } from "./view.ts";
+import {
+  defaultUi,
+  fitting,
+  PAGE,
+  type Actions,
+  type Asked,
+  type DataState,
+  type DataUi,
+  type Question,
+} from "./state.ts";
+import { panel, unusable } from "./view.ts";
 
 const text = strings.data;
 const root = document.createElement("main");
@@ -22,12 +32,14 @@ document.body.append(root, announcer.element);
 
 let ui = restored(defaultUi, savedState<DataViewState>()?.ui);
 let state: DataState | undefined;
+let fatal: UserError | undefined;
 
 const host = connect<DataHostMethods, DataViewMethods>({ snapshot: show });
 
 const redraw = everyFrame(() => {
-  render(state ? panel(state, actions) : loading(text.loading), root);
-  if (state) document.body.dataset["ready"] = "1";
+  if (fatal !== undefined) render(unusable(fatal, actions), root);
+  else render(state ? panel(state, actions) : loading(text.loading), root);
+  if (fatal ?? state) document.body.dataset["ready"] = "1";
 });
 
 function change(part: Partial<DataState>): void {
@@ -40,6 +52,7 @@ function change(part: Partial<DataState>): void {
 let read: string | undefined;
 
 function show(snapshot: DataSnapshot): void {
+  fatal = undefined;
   const { summary, reading } = snapshot;
   const seen = summary === undefined ? undefined : JSON.stringify(summary);
   const fresh = state === undefined || seen !== read;
@@ -65,7 +78,6 @@ function save(): void {
   saveState({ file, exportName, ui });
 }
 
-type Question = "page" | "pairs" | "draws";
 const newest: Record<Question, number> = { page: 0, pairs: 0, draws: 0 };
 
 /** Asks the host; a newer question of the kind makes an older answer obsolete. */
@@ -79,7 +91,7 @@ async function ask<T>(kind: Question, call: Promise<T | undefined>): Promise<voi
   try {
     settle({ answer: (await call) ?? before });
   } catch (error) {
-    settle({ error: messageOf(error) });
+    settle({ error: errorOf(error) });
   }
 }
 
@@ -118,8 +130,9 @@ function setUi(part: Partial<DataUi>): void {
 
 function attempt(call: Promise<void>): void {
   call.catch((error: unknown) => {
-    change({ error: messageOf(error) });
-    announcer.sayNow(messageOf(error));
+    const told = errorOf(error);
+    change({ error: told });
+    announcer.sayNow(told.message);
   });
 }
 
@@ -131,11 +144,28 @@ const actions: Actions = {
   cancel: () => attempt(host.cancel()),
   train: () => attempt(host.train()),
   viewTensor: ({ split, index }, name) => attempt(host.viewTensor({ split, index }, name)),
-  dismiss: () => change({ error: undefined }),
+  dismiss: (question) => {
+    if (state === undefined) return;
+    change(
+      question === undefined
+        ? { error: undefined }
+        : { [question]: { ...state[question], error: undefined } },
+    );
+  },
+  retry: () => {
+    fatal = undefined;
+    redraw();
+    load();
+  },
   openSource: (file, line, column) => attempt(host.openSource(file, line, column)),
 };
 
+function load(): void {
+  host.ready().then(show, (error: unknown) => {
+    fatal = errorOf(error);
+    redraw();
+  });
+}
+
 render(loading(text.loading), root);
-host.ready().then(show, (error: unknown) => {
-  announcer.sayNow(messageOf(error));
-});
+load();

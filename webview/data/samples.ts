@@ -3,9 +3,10 @@ import { html, nothing, type TemplateResult } from "lit";
 import { classMap } from "lit/directives/class-map.js";
 import { repeat } from "lit/directives/repeat.js";
 import type { DataSample } from "../../extension/protocol/data/data.ts";
-import { foldable, notice } from "../shared/components.ts";
+import { foldable } from "../shared/components.ts";
 import { button, dropdown, empty, section, segmented } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
+import { failure } from "./failure.ts";
 import { PAGE, shapeText, type Actions, type DataState } from "./state.ts";
 import { sampleView } from "./values.ts";
 
@@ -42,7 +43,11 @@ export function samplesSection(state: DataState, actions: Actions): TemplateResu
   return section(
     "samples",
     text.samples.title,
-    html`${looked(state, actions)} ${notice(page.error, () => actions.setUi({}))}
+    html`${looked(state, actions)}
+      ${failure(page.error, text.samples.failed, {
+        openSource: actions.openSource,
+        dismiss: () => actions.dismiss("page"),
+      })}
       <ul class="cards" aria-busy=${page.loading === true}>
         ${repeat(
           samples,
@@ -50,7 +55,7 @@ export function samplesSection(state: DataState, actions: Actions): TemplateResu
           (sample) => html`<li>${card(state, sample, actions)}</li>`,
         )}
       </ul>
-      ${samples.length === 0 && page.loading !== true && page.error === undefined ? empty(text.samples.none) : nothing}
+      ${page.answer !== undefined && samples.length === 0 && page.loading !== true ? empty(text.samples.none) : nothing}
       ${paging(state, actions)}`,
     tools,
   );
@@ -125,7 +130,10 @@ function looked({ ui, draws }: DataState, actions: Actions): TemplateResult | ty
         })}</span
       >
     </div>
-    ${notice(error, () => actions.look(undefined))}
+    ${failure(error, text.look.failed, {
+      openSource: actions.openSource,
+      dismiss: () => actions.look(undefined),
+    })}
     ${loading === true && answer === undefined ? html`<p class="secondary" role="status">${text.look.loading}</p>` : nothing}
     ${first === undefined ? nothing : facts(first, actions)}
     ${
@@ -178,7 +186,10 @@ export function pairsSection(state: DataState, actions: Actions): TemplateResult
   if (all.length === 0) return nothing;
   const samples = pairs.answer ?? [];
   const content = (): TemplateResult =>
-    html`${notice(pairs.error, () => actions.setUi({ pairs: false }))}
+    html`${failure(pairs.error, text.samples.failed, {
+        openSource: actions.openSource,
+        dismiss: () => actions.setUi({ pairs: false }),
+      })}
       ${pairs.loading === true ? html`<p class="secondary" role="status">${text.pairs.loading}</p>` : nothing}
       <ul class="pairs-of-samples">
         ${Array.from({ length: samples.length >> 1 }, (_, i) => samples.slice(2 * i, 2 * i + 2)).map(

@@ -8,6 +8,7 @@ import type {
   SamplePlace,
   SplitName,
 } from "../../extension/protocol/data/data.ts";
+import type { UserError } from "../../extension/protocol/errors.ts";
 
 /** Samples on a page. */
 export const PAGE = 24;
@@ -31,8 +32,10 @@ export const defaultUi: DataUi = { split: "train", offset: 0, actual: -1, index:
 export interface Asked<T> {
   answer?: T | undefined;
   loading?: boolean;
-  error?: string | undefined;
+  error?: UserError | undefined;
 }
+
+export type Question = "page" | "pairs" | "draws";
 
 export interface DataState {
   snapshot: DataSnapshot;
@@ -41,7 +44,7 @@ export interface DataState {
   pairs: Asked<DataSample[]>;
   draws: Asked<DataDraws>;
   /** Why the last command failed. */
-  error: string | undefined;
+  error: UserError | undefined;
 }
 
 /** What controls do. */
@@ -53,7 +56,10 @@ export interface Actions {
   cancel(): void;
   train(): void;
   viewTensor(place: SamplePlace, name: string): void;
-  dismiss(): void;
+  /** Hides why a question failed; by default, why the last command did. */
+  dismiss(question?: Question): void;
+  /** Connects again, after it failed. */
+  retry(): void;
   openSource: (file: string, line?: number, column?: number) => void;
 }
 

@@ -3,8 +3,10 @@ import { html, nothing, type TemplateResult } from "lit";
 import { errorBox } from "../shared/errorBox.ts";
 import { baseName, formatCount } from "../shared/format.ts";
 import { button, icon } from "../shared/widgets.ts";
-import { notice, progressBar } from "../shared/components.ts";
+import { progressBar } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
+import type { UserError } from "../../extension/protocol/errors.ts";
+import { failure } from "./failure.ts";
 import { pairsSection, samplesSection } from "./samples.ts";
 import { shapeText, type Actions, type DataState } from "./state.ts";
 import { batchSection, classesSection, columnsSection, findingsSection, splitsSection } from "./tables.ts";
@@ -13,7 +15,11 @@ const text = strings.data;
 
 export function panel(state: DataState, actions: Actions): TemplateResult {
   const { snapshot } = state;
-  return html`${header(state, actions)} ${notice(state.error, () => actions.dismiss())}
+  return html`${header(state, actions)}
+  ${failure(state.error, text.commandFailed, {
+    openSource: actions.openSource,
+    dismiss: () => actions.dismiss(),
+  })}
   ${progress(state, actions)}
   ${
     snapshot.outdated === true
@@ -54,6 +60,15 @@ function body(state: DataState, actions: Actions): TemplateResult | typeof nothi
     ${samplesSection(state, actions)} ${classesSection(summary, actions)} ${pairsSection(state, actions)}
     ${columnsSection(summary)}`;
 }
+
+/** In place of a panel whose host doesn't answer. */
+export const unusable = (error: UserError, actions: Actions): TemplateResult =>
+  errorBox({
+    error,
+    title: text.failed,
+    open: actions.openSource,
+    extra: button({ label: text.retry, icon: "refresh", onClick: () => actions.retry() }),
+  });
 
 function header({ snapshot }: DataState, actions: Actions): TemplateResult {
   const { file, exportName, summary, reading } = snapshot;

@@ -63,6 +63,17 @@ async function preview(): Promise<void> {
   }
 }
 
+async function save({ use, written }: FormState): Promise<void> {
+  await host.save(use);
+  if (use.into.kind === "new") {
+    announcer.sayNow(text.created(written?.path ?? use.into.name));
+    // The name is taken now: the form offers the next free one, and the new file among the others.
+    const snapshot = await host.ready();
+    if (state) change({ snapshot, use: { ...state.use, into: snapshot.use.into } });
+  }
+  await preview();
+}
+
 function change(part: Partial<FormState>): void {
   if (!state) return;
   state = { ...state, ...part };
@@ -77,7 +88,7 @@ const actions: Actions = {
   },
   save: () => {
     if (!state) return;
-    host.save(state.use).then(preview, (error: unknown) => {
+    save(state).catch((error: unknown) => {
       change({ error: messageOf(error) });
       announcer.sayNow(messageOf(error));
     });

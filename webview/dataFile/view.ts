@@ -1,6 +1,7 @@
 /** Renders the form from its state. */
 import { html, nothing, type TemplateResult } from "lit";
 import {
+  LISTED_COLUMNS,
   taskOf,
   type DataFile,
   type DataFileSnapshot,
@@ -14,8 +15,8 @@ import { notice } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 
 const text = strings.dataFile;
-/** Columns that the table lists. */
-const MOST_COLUMNS = 200;
+/** Columns at each end of a wide table that can be chosen: the target is mostly the first or the last one. */
+const END_COLUMNS = 500;
 
 export interface FormState {
   snapshot: DataFileSnapshot;
@@ -68,7 +69,7 @@ const field = (label: string, control: TemplateResult, hint?: string): TemplateR
     ${hint === undefined ? nothing : html`<p class="secondary">${hint}</p>`}
   </div>`;
 
-function fields({ snapshot, use }: FormState, actions: Actions): TemplateResult {
+function fields({ snapshot, use, written }: FormState, actions: Actions): TemplateResult {
   const { data, files } = snapshot;
   const { into } = use;
   const places = [
@@ -110,15 +111,18 @@ function fields({ snapshot, use }: FormState, actions: Actions): TemplateResult 
           />`
         : nothing
     }`,
+    written?.path,
   )}`;
 }
 
 const newFile = ({ use }: DataFileSnapshot): DataUse["into"] => use.into;
 
 function tableFields(data: DataFile & { kind: "table" }, use: DataUse, actions: Actions): TemplateResult {
-  const targets = data.columns
-    .filter(({ type }) => type !== "text")
-    .map(({ name }) => ({ value: name, label: name }));
+  const usable = data.columns.filter(({ type }) => type !== "text");
+  const wide = usable.length > 2 * END_COLUMNS;
+  const targets = (wide ? [...usable.slice(0, END_COLUMNS), ...usable.slice(-END_COLUMNS)] : usable).map(
+    ({ name }) => ({ value: name, label: name }),
+  );
   const tasks = (["classification", "regression"] as const).map((value) => ({
     value,
     label: text.tasks[value],
@@ -139,6 +143,7 @@ function tableFields(data: DataFile & { kind: "table" }, use: DataUse, actions: 
           ),
         }),
       ),
+      wide ? text.ends(END_COLUMNS) : undefined,
     )}
     ${field(
       text.task,
@@ -218,7 +223,7 @@ function columnsTable({ columns }: DataFile & { kind: "table" }): TemplateResult
       </tr>
     </thead>
     <tbody>
-      ${columns.slice(0, MOST_COLUMNS).map(
+      ${columns.slice(0, LISTED_COLUMNS).map(
         ({ name, type, distinct, missing, examples }) =>
           html`<tr>
             <th scope="row">${name}</th>
@@ -230,7 +235,11 @@ function columnsTable({ columns }: DataFile & { kind: "table" }): TemplateResult
       )}
     </tbody>
   </table>`;
-  return section("table", text.table, scroller(text.table, table));
+  const rest =
+    columns.length > LISTED_COLUMNS
+      ? html`<p class="secondary">${text.rest(LISTED_COLUMNS, columns.length)}</p>`
+      : nothing;
+  return section("table", text.table, html`${scroller(text.table, table)} ${rest}`);
 }
 
 export function unusable(message: string, actions: Actions): TemplateResult {

@@ -1,6 +1,5 @@
 /** The evaluation panel: shows an evaluation's results, and requests samples and predictions from the host. */
 import { html, render } from "lit";
-import type { UserError } from "../../extension/protocol/errors.ts";
 import type { Subject } from "../../extension/protocol/evaluation.ts";
 import type {
   EvaluationHostMethods,
@@ -12,7 +11,7 @@ import "../../media/styles/evaluation.css";
 import { Announcer } from "../shared/announcer.ts";
 import { formatShare } from "../shared/format.ts";
 import { everyFrame } from "../shared/frame.ts";
-import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
+import { connect, errorOf, messageOf, restored, savedState, saveState } from "../shared/host.ts";
 import { loading } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { onThemeChange } from "../shared/theme.ts";
@@ -93,11 +92,6 @@ function save(): void {
   if (state) saveState({ runId: state.run.id, file: state.run.file, ui });
 }
 
-const toError = (error: unknown): UserError =>
-  typeof error === "object" && error !== null && "code" in error && "message" in error
-    ? (error as UserError)
-    : { code: "failed", message: messageOf(error) };
-
 /** Loads samples from `offset` on; a newer call supersedes an older one. */
 let listed = 0;
 function loadSamples(offset: number): void {
@@ -118,7 +112,7 @@ function loadSamples(offset: number): void {
       }),
     (error: unknown) =>
       change((now) => {
-        if (call === listed) now.listing = { ...now.listing, loading: false, error: toError(error) };
+        if (call === listed) now.listing = { ...now.listing, loading: false, error: errorOf(error) };
       }),
   );
 }
@@ -160,7 +154,7 @@ async function predictNext(): Promise<void> {
       }
     } catch (error) {
       change(
-        (now) => (now.asked = { ...now.asked, subject, asking: next !== undefined, error: toError(error) }),
+        (now) => (now.asked = { ...now.asked, subject, asking: next !== undefined, error: errorOf(error) }),
       );
     }
   }

@@ -13,8 +13,10 @@ export const dataFileStrings = {
   size: (width: number, height: number) => `first image ${width} × ${height}`,
   others: (n: number) =>
     `${formatCount(n)} images are no PNG files and will not be read: convert them to use them.`,
-  form: "How it is used",
+  form: "Options",
   target: "Column to predict",
+  ends: (n: number) =>
+    `The first and the last ${formatCount(n)} columns. For another one, change the target in the code.`,
   task: "Task",
   tasks: { classification: "Classification", regression: "Regression" },
   guessed: "Guessed from the column; change it if it is wrong.",
@@ -33,11 +35,13 @@ export const dataFileStrings = {
   linesHint: "Use it as `data` of an experiment; `validation` there holds a part out.",
   create: "Create File",
   insert: "Insert Lines",
+  created: (path: string) => `Created ${path}.`,
   table: "Columns",
   column: "Column",
   type: "Type",
   distinct: "Values",
   missingCells: "Missing",
   examples: "Examples",
+  rest: (shown: number, all: number) => `The first ${formatCount(shown)} of ${formatCount(all)}.`,
   types: { number: "number", category: "category", text: "text (left out)" },
 };

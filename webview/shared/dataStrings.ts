@@ -8,6 +8,7 @@ const count = (n: number, one: string, many: string): string => `${formatCount(n
 export const dataStrings = {
   loading: "Loading the data…",
   title: (file: string) => `Data of ${file}`,
+  commandFailed: "The command failed",
   exportName: "Export",
   failed: "The data can't be shown",
   retry: "Try Again",
@@ -19,7 +20,7 @@ export const dataStrings = {
   train: "Train",
   cancel: "Cancel",
   reading: "Reading the data",
-  starting: "Starting, and loading what the experiment calls its data…",
+  starting: "Starting, and loading the data…",
   progress: (split: SplitName, read: number, of: number | undefined) =>
     `Reading ${SPLITS[split].toLowerCase()} data: ${formatCount(read)}${
       of === undefined ? "" : ` of ${formatCount(of)}`
@@ -103,19 +104,21 @@ export const dataStrings = {
     first: "First page",
     last: "Last page",
     sample: (index: number) => `Sample ${formatCount(index)}`,
-    look: (index: number) => `Look at sample ${formatCount(index)}`,
+    look: (index: number) => `Show sample ${formatCount(index)}`,
     series: (name: string, points: number) => `${name}, ${formatCount(points)} points`,
     rest: (n: number) => `… ${formatCount(n)} characters`,
     unreadable: "can't be read",
+    failed: "The samples can't be read",
   },
   look: {
     title: (split: SplitName, index: number) => `${SPLITS[split]} Sample ${formatCount(index)}`,
     close: "Close",
     original: "Before the transforms",
-    draws: "What the transforms make of it",
+    draws: "Transformed samples",
     again: "Draw Again",
     fixed: "Each time the sample is read, it has the same values: nothing is drawn at random.",
     loading: "Reading the sample…",
+    failed: "The sample can't be read",
     draw: (n: number) => `Draw ${n}`,
     view: (name: string) => `View Tensor ${name}`,
   },

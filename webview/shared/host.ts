@@ -9,6 +9,7 @@ import type { DataFileViewState } from "../../extension/protocol/data/dataFile.t
 import type { DataViewState } from "../../extension/protocol/data/data.ts";
 import type { TensorViewState } from "../../extension/protocol/tensorFile.ts";
 import type { SweepViewState } from "../../extension/protocol/sweeps/views.ts";
+import type { UserError } from "../../extension/protocol/errors.ts";
 import { strings } from "./strings.ts";
 
 interface VSCodeApi {
@@ -63,6 +64,12 @@ export function restored<Ui extends object>(defaults: Ui, saved: unknown): Ui {
   );
   return { ...defaults, ...Object.fromEntries(known) };
 }
+
+/** The error of a failed call. */
+export const errorOf = (error: unknown): UserError =>
+  typeof error === "object" && error !== null && "code" in error && "message" in error
+    ? (error as UserError)
+    : { code: "failed", message: messageOf(error) };
 
 /** The message of a failed call. An Error that crossed postMessage is a plain object. */
 export function messageOf(error: unknown): string {

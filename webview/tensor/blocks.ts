@@ -13,7 +13,7 @@ export class Blocks {
   readonly #load: Load;
   readonly #changed: () => void;
   readonly #failed: (error: unknown) => void;
-  readonly #known = new Map<string, TensorValues | "loading">();
+  readonly #known = new Map<string, TensorValues | "loading" | "failed">();
   #slice: Slice = { rowAxis: -1, columnAxis: -1, at: [] };
   #prefix = "";
 
@@ -35,13 +35,18 @@ export class Blocks {
     this.#known.clear();
   }
 
+  /** Blocks that failed are loaded when they are next seen. */
+  retry(): void {
+    for (const [key, block] of this.#known) if (block === "failed") this.#known.delete(key);
+  }
+
   /** A value; undefined until it is loaded, which this begins. */
   value(row: number, column: number): number | string | undefined {
     const [i, j] = [Math.floor(row / BLOCK_ROWS), Math.floor(column / BLOCK_COLUMNS)];
     const key = `${this.#prefix} ${i} ${j}`;
     const block = this.#known.get(key);
     if (block === undefined) void this.#fetch(key, i, j);
-    if (block === undefined || block === "loading") return undefined;
+    if (typeof block !== "object") return undefined;
     return block.values[(row - i * BLOCK_ROWS) * block.columns + column - j * BLOCK_COLUMNS];
   }
 
@@ -62,6 +67,8 @@ export class Blocks {
       this.#known.set(key, values);
       this.#changed();
     } catch (error) {
+      // Loading it at once again would fail without end.
+      this.#known.set(key, "failed");
       this.#failed(error);
     }
   }

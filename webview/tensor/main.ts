@@ -37,7 +37,10 @@ let fatal: string | undefined;
 const host = connect<TensorHostMethods, TensorViewMethods>({ changed: () => void load() });
 const blocks = new Blocks(
   (window) => host.window(window),
-  () => redraw(),
+  () => {
+    redraw();
+    announceAwaited();
+  },
   (error) => change({ error: messageOf(error) }),
 );
 
@@ -139,8 +142,22 @@ function focus(cell: Cell, extend: boolean): void {
   const { top, left } = revealing(state, cell);
   if (grid) Object.assign(grid, { scrollTop: top, scrollLeft: left });
   measure();
-  const value = blocks.value(cell.row, cell.column);
-  if (value !== undefined) announcer.say(text.cell(cell.row, cell.column, valueText(value, false)));
+  awaited = cell;
+  announceAwaited();
+}
+
+/** The cell with the focus, until its value is loaded and announced. */
+let awaited: Cell | undefined;
+
+function announceAwaited(): void {
+  // A click or another slice has moved the focus.
+  if (state?.ui.cell !== awaited) awaited = undefined;
+  if (awaited === undefined) return;
+  const { row, column } = awaited;
+  const value = blocks.value(row, column);
+  if (value === undefined) return;
+  awaited = undefined;
+  announcer.say(text.cell(row, column, valueText(value, false)));
 }
 
 function key(event: KeyboardEvent): void {
@@ -199,7 +216,10 @@ const actions: Actions = {
   key,
   point,
   copy: () => void copy(true),
-  dismiss: () => change({ error: undefined }),
+  dismiss: () => {
+    blocks.retry();
+    change({ error: undefined });
+  },
   retry: () => {
     fatal = undefined;
     state = undefined;

@@ -13,7 +13,7 @@ import { EngineError } from "../../protocol/errors.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
 import { callTool } from "../../supervisor/engines/tool.ts";
 import { demandTrust } from "../../supervisor/trust.ts";
-import { firstUse, insertion, problemOf, variableName, wholeFile } from "../dataCode.ts";
+import { firstUse, insertion, newFileFolder, problemOf, variableName, wholeFile } from "../dataCode.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { MODEL_FILES } from "../ids.ts";
 import type { Messages } from "../messages.ts";
@@ -88,8 +88,13 @@ export class DataFilePanel extends DisposableOwner {
     return this.#data;
   }
 
+  /** Of a new file. */
   get #folder(): string {
-    return dirname(this.path);
+    const folders = vscode.workspace.workspaceFolders ?? [];
+    return newFileFolder(
+      this.path,
+      folders.map(({ uri }) => uri.fsPath),
+    );
   }
 
   async #taken(): Promise<string[]> {
@@ -102,11 +107,15 @@ export class DataFilePanel extends DisposableOwner {
     const problem = problemText(problemOf(data, use)) ?? (await this.#nameProblem(use));
     const { into } = use;
     const written = problem === undefined ? {} : { problem };
-    if (into.kind === "new")
-      return { file: modelFileName(into.name), code: wholeFile(data, use, this.#folder), ...written };
+    if (into.kind === "new") {
+      const name = modelFileName(into.name);
+      const code = wholeFile(data, use, this.#folder);
+      return { file: name, path: join(this.#folder, name), code, ...written };
+    }
     const { file, label } = this.#known(into.file);
     const document = await vscode.workspace.openTextDocument(file);
-    return { file: label, code: insertion(document.getText(), data, use, dirname(file)).code, ...written };
+    const { code } = insertion(document.getText(), data, use, dirname(file));
+    return { file: label, path: file, code, ...written };
   }
 
   async #nameProblem({ into }: DataUse): Promise<string | undefined> {
@@ -121,13 +130,11 @@ export class DataFilePanel extends DisposableOwner {
 
   async #save(use: DataUse): Promise<void> {
     demandTrust();
-    const { code, problem } = await this.#code(use);
+    const { code, path, problem } = await this.#code(use);
     if (problem !== undefined) throw new EngineError({ code: "usage", message: problem });
     const { into } = use;
     const edit = new vscode.WorkspaceEdit();
-    const target = vscode.Uri.file(
-      into.kind === "new" ? join(this.#folder, modelFileName(into.name)) : this.#known(into.file).file,
-    );
+    const target = vscode.Uri.file(path);
     let line = 0;
     if (into.kind === "new") edit.createFile(target, { contents: Buffer.from(code), overwrite: false });
     else {

@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import * as v from "valibot";
 import { basename } from "node:path";
 import * as vscode from "vscode";
@@ -71,6 +72,8 @@ export class DataPanel extends DisposableOwner {
   #error: UserError | undefined;
   #outdated = false;
   #ready = false;
+  /** Seeds an experiment that sets no seed: a process restarted after idle time draws the same data. */
+  readonly #seed = randomInt(2 ** 32);
 
   /** @param asked Whether the user asked for it: else its code runs on request only, if the settings say so */
   constructor(panel: vscode.WebviewPanel, target: DataTarget, asked: boolean, options: DataPanelOptions) {
@@ -139,7 +142,7 @@ export class DataPanel extends DisposableOwner {
     const { file, exportName } = this.target;
     const { engine, messages } = this.#options;
     const session: DataSession = new DataSession(
-      { file, exportName, device: setting("device", vscode.Uri.file(file)) },
+      { file, exportName, device: setting("device", vscode.Uri.file(file)), defaultSeed: this.#seed },
       engine,
       {
         limit: LIMIT,
@@ -196,7 +199,7 @@ export class DataPanel extends DisposableOwner {
           dtype,
           shape,
         }),
-      statistics: async () => (await session.statistics(id)) ?? null,
+      statistics: async () => answered(await session.statistics(id)),
       window: async (window) => answered(await session.window(id, window)),
     });
   }
@@ -223,7 +226,13 @@ export class DataPanel extends DisposableOwner {
   }
 }
 
+/** Of a tensor: there is no answer after the data is read again, or its panel is closed. */
 function answered<T>(answer: T | undefined): T {
   if (answer !== undefined) return answer;
-  throw new EngineError({ code: "cancelled", message: "It was cancelled." });
+  throw new EngineError({
+    code: "cancelled",
+    message: vscode.l10n.t(
+      "The sample that this tensor is from is no longer loaded. View the tensor again from its sample.",
+    ),
+  });
 }

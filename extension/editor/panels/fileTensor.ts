@@ -40,14 +40,24 @@ export class FileTensor implements ViewedTensor {
 
   /** Its place in the file as it is now. */
   #find(): Promise<{ row: TensorRow; index: number }> {
-    return (this.#found ??= this.#reader.open().then(({ tensors }) => {
-      const index = tensors.findIndex(({ name }) => name === this.#name);
-      const row = tensors[index];
-      if (row !== undefined) return { row, index };
-      throw new EngineError({
-        code: "file",
-        message: `${basename(this.#file)} has no tensor ${JSON.stringify(this.#name)}.`,
-      });
-    }));
+    if (this.#found !== undefined) return this.#found;
+    const found = this.#search();
+    this.#found = found;
+    // Tried again with the next call: the file may be complete by then.
+    found.catch(() => {
+      if (this.#found === found) this.#found = undefined;
+    });
+    return found;
+  }
+
+  async #search(): Promise<{ row: TensorRow; index: number }> {
+    const { tensors } = await this.#reader.open();
+    const index = tensors.findIndex(({ name }) => name === this.#name);
+    const row = tensors[index];
+    if (row !== undefined) return { row, index };
+    throw new EngineError({
+      code: "file",
+      message: `${basename(this.#file)} has no tensor ${JSON.stringify(this.#name)}.`,
+    });
   }
 }

@@ -6,15 +6,17 @@ import { parseCsv } from "../../formats/csv.ts";
 import { isNumber } from "../../nn/data/columns.ts";
 import { isCategorical, MISSING_VALUES } from "../../nn/data/table.ts";
 import { EngineError } from "../../protocol/errors.ts";
-import type { DataFile, TableColumn } from "../../protocol/data/dataFile.ts";
+import { LISTED_COLUMNS, type DataFile, type TableColumn } from "../../protocol/data/dataFile.ts";
 
 /** Bytes of a table, rows, and entries of folders that are read at most. */
 const MAX_BYTES = 2 ** 25;
 const MAX_EXPANDED = 2 ** 28;
 const MAX_ROWS = 100_000;
 const MAX_ENTRIES = 20_000;
-/** Columns, classes, examples and characters of an answer. */
-const MAX_COLUMNS = 500;
+/** Columns, and characters of their names: gene expression tables, the widest in use, have 60,000 columns. */
+const MAX_COLUMNS = 100_000;
+const MAX_NAMES = 2 ** 22;
+/** Classes, examples and characters of an answer. */
 const MAX_CLASSES = 1000;
 const EXAMPLES = 4;
 const MAX_TEXT = 60;
@@ -43,14 +45,25 @@ function describeTable(path: string): DataFile {
     first.every((cell) => cell !== "" && !isNumber(cell)) && new Set(first).size === first.length;
   const body = rows.slice(Number(header), MAX_ROWS + Number(header));
   const names = first.map((cell, i) => (header ? cell : `column${i + 1}`));
-  const columns = names.slice(0, MAX_COLUMNS).map((name, i) =>
+  checkWidth(path, names);
+  const columns = names.map((name, i) =>
     columnOf(
       name,
       body.map((row) => row[i] ?? ""),
+      i < LISTED_COLUMNS ? EXAMPLES : 0,
     ),
   );
   const more = cut || rows.length - Number(header) > MAX_ROWS;
   return { kind: "table", path, rows: body.length, more, delimiter, header, columns };
+}
+
+/** @throws EngineError where the columns are too many for an answer */
+function checkWidth(path: string, names: readonly string[]): void {
+  const limit = MAX_COLUMNS.toLocaleString("en-US");
+  if (names.length > MAX_COLUMNS)
+    throw failure(`${path} has ${names.length.toLocaleString("en-US")} columns, and the limit is ${limit}.`);
+  if (names.reduce((sum, name) => sum + name.length, 0) > MAX_NAMES)
+    throw failure(`${path}: the names of the columns have more than ${MAX_NAMES >> 20} million characters.`);
 }
 
 /** The beginning of a text, to its last whole line. */
@@ -83,7 +96,7 @@ function delimiterOf(text: string): string {
   return DELIMITERS[counts.indexOf(Math.max(...counts))]!;
 }
 
-function columnOf(name: string, cells: readonly string[]): TableColumn {
+function columnOf(name: string, cells: readonly string[], examples: number): TableColumn {
   const known = cells.filter((cell) => !MISSING_VALUES.includes(cell));
   const different = new Set(known);
   const numeric = known.length > 0 && known.every(isNumber);
@@ -94,7 +107,7 @@ function columnOf(name: string, cells: readonly string[]): TableColumn {
     distinct: different.size,
     missing: cells.length - known.length,
     whole: numeric && known.every((cell) => Number.isInteger(Number(cell))),
-    examples: [...different].slice(0, EXAMPLES).map((one) => one.slice(0, MAX_TEXT)),
+    examples: [...different].slice(0, examples).map((one) => one.slice(0, MAX_TEXT)),
   };
 }
 

@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { basename } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { loadExecutor } from "../../executors/index.ts";
@@ -32,7 +33,7 @@ import type { Batches } from "../training/batches.ts";
 import { prepare, type Prepared } from "../training/prepare.ts";
 import { allEqual, untransformed } from "./draws.ts";
 import { Rows, type Row, valueAt } from "./rows.ts";
-import { addSamples, readSplits, readSteps, splitsOf, type Split } from "./splits.ts";
+import { addSamples, readSplits, readSteps, SampleError, splitsOf, type Split } from "./splits.ts";
 import { samplesOf, summaryOf } from "./summary.ts";
 import { SampleViewer } from "./views.ts";
 
@@ -45,6 +46,8 @@ const INTERVAL = 100;
 const MOST_OPEN = 8;
 /** Times that a sample is drawn. */
 const DRAWS = 8;
+/** Ids of tensors are below this, the most that randomInt takes: a process that starts later repeats none. */
+const ID_LIMIT = 2 ** 48 - 1;
 
 export interface DataSurroundings {
   watchdog: Watchdog;
@@ -60,7 +63,6 @@ export class DataSession {
   readonly #splits: readonly Split[];
   readonly #viewer: SampleViewer;
   readonly #tensors = new Map<number, Row>();
-  #opened = 0;
 
   private constructor(
     prepared: Prepared,
@@ -75,7 +77,7 @@ export class DataSession {
   }
 
   static async open(request: DataRequest, surroundings: DataSurroundings): Promise<DataSession> {
-    const { file, exportName, device, seed } = request;
+    const { file, exportName, device, seed, defaultSeed } = request;
     const { watchdog, fail } = surroundings;
     await loadExecutor(device);
     const coders = listCoders();
@@ -83,7 +85,7 @@ export class DataSession {
     const { experiment } = findExperiment(module, exportName);
     const limit = (seconds: number, what: string): Limit => limitOf(seconds, what, file, fail);
     const { prepared, problem } = await watchdog.guard(limit(LOAD_SECONDS, "Loading the data"), () =>
-      prepareData(experiment, seed ?? experiment.options.seed ?? randomSeed()),
+      prepareData(experiment, seed ?? experiment.options.seed ?? defaultSeed ?? randomSeed()),
     );
     coders.end();
     const splits: Split[] = [];
@@ -129,12 +131,15 @@ export class DataSession {
     const batches = this.#prepared[place.split];
     if (batches?.listed !== true) return { draws: [this.#view(place)], fixed: true };
     const rows = new Rows();
-    for (let i = 0; i < DRAWS; i++) addSamples(batches.loader, [place.index], rows);
+    const { loader } = batches;
+    withCause(() => {
+      for (let i = 0; i < DRAWS; i++) addSamples(loader, [place.index], rows);
+    });
     const fixed = allEqual(rows);
     const { fields } = rows.fields();
     const count = fixed ? 1 : DRAWS;
     const draws = Array.from({ length: count }, (_, i) => this.#viewer.sample(place, fields, i));
-    const before = untransformed(batches.loader.samples, place.index);
+    const before = untransformed(loader.samples, place.index);
     if (before === undefined) return { draws, fixed };
     const one = new Rows();
     one.addSample(before.sample, place.index);
@@ -151,7 +156,7 @@ export class DataSession {
         code: "index",
         message: `Sample ${place.index} has no tensor ${JSON.stringify(name)}.`,
       });
-    const id = ++this.#opened;
+    const id = randomInt(ID_LIMIT);
     this.#tensors.set(id, row);
     for (const old of this.#tensors.keys()) if (this.#tensors.size > MOST_OPEN) this.#tensors.delete(old);
     return { id, dtype: field.dtype, shape: [...row.shape] };
@@ -190,8 +195,7 @@ export class DataSession {
       const { fields, at } = this.#read(place);
       return this.#viewer.sample(place, fields, at);
     } catch (error) {
-      const cause = error instanceof EngineError ? error : ((error as Error).cause ?? error);
-      return { ...place, fields: [], error: describeError(cause) };
+      return { ...place, fields: [], error: describeError(error) };
     }
   }
 
@@ -207,8 +211,17 @@ export class DataSession {
     if (index >= (batches.samples ?? Infinity))
       throw new EngineError({ code: "index", message: `There is no sample ${index}.` });
     const rows = new Rows();
-    addSamples(batches.loader, [index], rows);
+    withCause(() => addSamples(batches.loader, [index], rows));
     return { fields: rows.fields().fields, at: 0 };
+  }
+}
+
+/** Reads a sample. @throws What the user's code threw, which has its line */
+function withCause<T>(body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    throw error instanceof SampleError ? error.cause : error;
   }
 }
 

@@ -69,7 +69,7 @@ export function untraced<T>(body: () => T): T {
 }
 
 /** A sample that can't be read. */
-class SampleError extends Error {
+export class SampleError extends Error {
   readonly sample: number;
 
   constructor(sample: number, cause: unknown) {

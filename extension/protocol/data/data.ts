@@ -18,6 +18,8 @@ export const DataRequest = v.object({
   exportName: v.string(),
   device: Device,
   seed: v.optional(v.number()),
+  /** Seeds an experiment that sets no seed: each process that reads the data draws the same splits. */
+  defaultSeed: v.optional(v.number()),
 });
 export type DataRequest = v.InferOutput<typeof DataRequest>;
 

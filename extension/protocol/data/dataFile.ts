@@ -1,5 +1,8 @@
 import * as v from "valibot";
 
+/** The first columns of a table, which the form lists with examples of their values. */
+export const LISTED_COLUMNS = 200;
+
 /** A column of a table, by the rows that were read. */
 export const TableColumn = v.object({
   name: v.string(),
@@ -10,6 +13,7 @@ export const TableColumn = v.object({
   missing: v.number(),
   /** Whether all numbers are whole. */
   whole: v.boolean(),
+  /** Values of a listed column. */
   examples: v.array(v.string()),
 });
 export type TableColumn = v.InferOutput<typeof TableColumn>;
@@ -71,7 +75,7 @@ export const DataUse = v.object({
   normalize: v.boolean(),
   /** Side to which images are resized. */
   side: v.pipe(v.number(), v.integer(), v.minValue(4), v.maxValue(1024)),
-  /** The name of a new `.nn.ts` file beside the data, or the path of an existing one. */
+  /** The name of a new `.nn.ts` file, or the path of an existing one. */
   into: v.variant("kind", [
     v.object({ kind: v.literal("new"), name: Name }),
     v.object({ kind: v.literal("existing"), file: Name }),
@@ -89,8 +93,9 @@ export interface DataFileSnapshot {
 
 /** Lines that are written, and where. */
 export interface WrittenCode {
-  /** The name of the file. */
+  /** The name of the file, and its absolute path. */
   file: string;
+  path: string;
   code: string;
   /** Why it can't be written. */
   problem?: string;

@@ -11,6 +11,7 @@ import type {
   DataViewMethods,
   SamplePlace,
 } from "../../../extension/protocol/data/data.ts";
+import { EngineError } from "../../../extension/protocol/errors.ts";
 import { encodePng } from "../../../extension/formats/images/png.ts";
 import { test, until } from "../../harness.ts";
 import { looks } from "./looks.ts";
@@ -307,6 +308,48 @@ test("data: reading tells its progress, can be cancelled, and begins again on re
   await called(panel, "read");
   await view.snapshot(snapshot({ outdated: true }));
   await page.getByText("The file has changed since the data was read.").waitFor();
+});
+
+test("data: a host that fails says why, and is asked again on request", async () => {
+  let broken = true;
+  const panel = await open({
+    host: {
+      ready: () => (broken ? Promise.reject(new Error("The file is gone.")) : Promise.resolve(snapshot())),
+    },
+  });
+  await panel.page.locator(".error-box", { hasText: "The file is gone." }).waitFor();
+  broken = false;
+  await press(panel, "Try Again");
+  await panel.page.locator(".cards > li").nth(23).waitFor();
+});
+
+test("data: samples that can't be read say why, at the user's line, until the message is dismissed", async () => {
+  const error = {
+    code: "exception",
+    message: "broken file",
+    position: { file: FILE, line: 12, column: 9 },
+  };
+  const panel = await open({
+    host: {
+      samples: ({ split }) =>
+        split === "train"
+          ? Promise.resolve(pageOf({ split, offset: 0, count: 24 }))
+          : Promise.reject(new Error("The process ended.")),
+      draw: () => Promise.reject(new EngineError(error)),
+    },
+  });
+  const { page } = panel;
+  await page.locator(".card").nth(2).click();
+  const box = page.locator(".looked .error-box", { hasText: "broken file" });
+  await box.locator(".link", { hasText: "digits.nn.ts:12:9" }).click();
+  assert.deepEqual(await called(panel, "openSource"), [FILE, 12, 9]);
+  await box.locator('vscode-button[aria-label="Dismiss"]').click();
+  await until("closed", async () => (await page.locator(".looked").count()) === 0);
+  await page.locator(".section-samples .segmented label", { hasText: "Validation" }).click();
+  const notice = page.locator(".section-samples .notice", { hasText: "The process ended." });
+  await notice.locator('vscode-button[aria-label="Dismiss"]').click();
+  await until("dismissed", async () => (await notice.count()) === 0);
+  assert.doesNotMatch(await page.locator(".section-samples").innerText(), /There is no sample/);
 });
 
 const STATES: Record<string, DataSnapshot> = {

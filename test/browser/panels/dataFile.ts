@@ -14,7 +14,7 @@ import { called, openPanel, type Panel, type PanelOptions } from "./page.ts";
 
 type Form = Panel<DataFileViewMethods>;
 
-const TABLE: DataFile = {
+const TABLE: DataFile & { kind: "table" } = {
   kind: "table",
   path: "/home/ada/models/flowers.csv",
   rows: 300,
@@ -47,7 +47,10 @@ const snapshot = (data: DataFile): DataFileSnapshot => ({
   files: [{ file: "/home/ada/models/iris.nn.ts", label: "iris.nn.ts" }],
 });
 
-function open(options: Partial<PanelOptions<DataFileHostMethods>> = {}, data = TABLE): Promise<Form> {
+function open(
+  options: Partial<PanelOptions<DataFileHostMethods>> = {},
+  data: DataFile = TABLE,
+): Promise<Form> {
   return openPanel<DataFileHostMethods, DataFileViewMethods>({
     view: "dataFile",
     ...options,
@@ -56,6 +59,7 @@ function open(options: Partial<PanelOptions<DataFileHostMethods>> = {}, data = T
       code: (use) =>
         Promise.resolve({
           file: use.into.kind === "new" ? use.into.name : "iris.nn.ts",
+          path: `/home/ada/models/${use.into.kind === "new" ? use.into.name : "iris.nn.ts"}`,
           code: wholeFile(data, use, "/home/ada/models"),
           ...(use.task === "regression" && use.target === "species"
             ? { problem: "A regression predicts numbers: choose a column of numbers, or classification." }
@@ -98,6 +102,57 @@ test("dataFile: choices change the code, which is written on request", async () 
   );
   assert.match(await page.locator(".section-table").innerText(), /<b>id<\/b>/);
   assert.deepEqual(await form.complaints(), []);
+});
+
+test("dataFile: after a file is created, the form offers the next free name", async () => {
+  let names = 1;
+  const code = (use: DataUse) => {
+    const name = use.into.kind === "new" ? use.into.name : "iris.nn.ts";
+    const taken = name === "flowers.nn.ts" && names > 1;
+    return {
+      file: name,
+      path: `/home/ada/models/${name}`,
+      code: wholeFile(TABLE, use, "/home/ada/models"),
+      ...(taken ? { problem: "A file with this name exists already." } : {}),
+    };
+  };
+  const form = await open({
+    host: {
+      ready: () =>
+        Promise.resolve({
+          ...snapshot(TABLE),
+          use: firstUse(TABLE, names === 1 ? "flowers.nn.ts" : `flowers${names}.nn.ts`),
+        }),
+      code: (use) => Promise.resolve(code(use)),
+      save: () => {
+        names++;
+        return Promise.resolve();
+      },
+    },
+  });
+  const { page } = form;
+  await page.getByText("/home/ada/models/flowers.nn.ts", { exact: true }).waitFor();
+  await page.getByLabel("Batch size").fill("64");
+  await shows(form, "batchSize: 64");
+  await page.locator('vscode-button[aria-label="Create File"]').click();
+  await page.getByText("Code for flowers2.nn.ts").waitFor();
+  await shows(form, "batchSize: 64");
+  assert.equal(await page.locator(".problem").count(), 0);
+  assert.match(await page.locator(".visually-hidden[role=status]").innerText(), /^Created .*flowers\.nn\.ts/);
+});
+
+test("dataFile: of a wide table, the columns at its ends can be chosen", async () => {
+  const columns = Array.from({ length: 2000 }, (_, i) => ({
+    ...TABLE.columns[0]!,
+    name: `gene${i}`,
+    examples: [],
+  }));
+  const form = await open({}, { ...TABLE, columns });
+  await shows(form, 'target: "gene1999"');
+  const options = form.page.locator('vscode-dropdown[aria-label="Column to predict"] vscode-option');
+  assert.equal(await options.count(), 1000);
+  assert.match(await form.page.locator(".section-form").innerText(), /The first and the last 500 columns/);
+  assert.match(await form.page.locator(".section-table").innerText(), /The first 200 of 2,000\./);
 });
 
 test("dataFile: what can't be is told and not written; another file takes lines", async () => {

@@ -8,6 +8,7 @@ import path from "node:path";
 import { createBirpc } from "birpc";
 import type { Browser, Page } from "playwright-core";
 import { pageHtml } from "../../../extension/editor/panels/page.ts";
+import { toUserError } from "../../../extension/protocol/errors.ts";
 import type { ViewKind } from "../../../extension/protocol/views.ts";
 import { codiconFont, codiconStyles } from "../../../scripts/codicons.mjs";
 import { inRoot } from "../../../scripts/project.mjs";
@@ -161,9 +162,9 @@ export async function openPanel<Host extends object, View extends object>(
     {
       post,
       on: (listener) => (receive = listener),
-      // An Error is `{}` in JSON.
+      // As the host does: an Error is `{}` in JSON.
       serialize: (message: { e?: unknown }) =>
-        message.e instanceof Error ? { ...message, e: { message: message.e.message } } : message,
+        message.e === undefined ? message : { ...message, e: toUserError(message.e) },
       timeout: 20_000,
       resolver:
         (method) =>

@@ -145,6 +145,38 @@ test("tensor: keys move the focus, select and copy", async () => {
   assert.deepEqual([whole.row, whole.column, whole.rows, whole.columns], [0, 0, 12, 20]);
 });
 
+test("tensor: a cell that is loaded later is announced then, and one that failed after the message is dismissed", async () => {
+  let answer = (): void => undefined;
+  const loaded = new Promise<void>((resolve) => (answer = resolve));
+  let broken = false;
+  const viewer = await open({
+    host: {
+      window: async (window) => {
+        if (broken) throw new Error("The process ended.");
+        await loaded;
+        return windowOf(CONV)(window);
+      },
+    },
+  });
+  const { page } = viewer;
+  const spoken = (): Promise<string> => page.locator(".visually-hidden[role=status]").last().innerText();
+  await page.locator(".grid").focus();
+  await page.keyboard.press("ArrowDown");
+  await reads(viewer, "[0, 0, 1, 0] = …");
+  assert.equal(await spoken(), "");
+  answer();
+  await until("the value", async () => (await spoken()) === "Row 1, column 0: 0.2474");
+  broken = true;
+  await page.getByRole("slider", { name: /Dimension 1/ }).fill("3");
+  const notice = page.locator(".notice", { hasText: "The process ended." });
+  await notice.waitFor();
+  broken = false;
+  await notice.locator('vscode-button[aria-label="Dismiss"]').click();
+  await cell(viewer, 1, 1)
+    .getByText(Math.sin(0.75 + 3).toFixed(4))
+    .waitFor();
+});
+
 test("tensor: a million rows scroll to their end, and only those that are seen are elements", async () => {
   const viewer = await open({}, TALL);
   const { page } = viewer;

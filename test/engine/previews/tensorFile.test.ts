@@ -1,6 +1,7 @@
 // Files of tensors as the editor looks into them: in a process of its own, which is asked and cancelled.
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   ftruncateSync,
   openSync,
@@ -19,6 +20,7 @@ import type {
 import { openChannel, type Remote } from "../../../extension/supervisor/engines/channel.ts";
 import { toUserError } from "../../../extension/supervisor/errors.ts";
 import { forkEngine, type EngineProcess } from "../../../extension/supervisor/engines/process.ts";
+import { FileTensor } from "../../../extension/editor/panels/fileTensor.ts";
 import { TensorFileReader } from "../../../extension/supervisor/engines/tensorFile.ts";
 import { useFolder } from "../../folders.ts";
 
@@ -98,6 +100,19 @@ function sparse(gigabytes: number): string {
 }
 
 describe("a file of tensors", () => {
+  test("that was not there is read once it is, by a viewer that asked too early", async () => {
+    const { tensors } = await inspect(golden("simple.safetensors")).open();
+    const file = path.join(folder, "late.safetensors");
+    const tensor = new FileTensor(file, tensors[0]!.name, () => ({ dist }));
+    try {
+      await expect(tensor.snapshot()).rejects.toThrow();
+      copyFileSync(golden("simple.safetensors"), file);
+      expect(await tensor.snapshot()).toMatchObject({ shape: tensors[0]!.shape, from: "late.safetensors" });
+    } finally {
+      tensor.release();
+    }
+  });
+
   test("lists tensors, reads their values, and compares two files", async () => {
     const file = await inspect(golden("checkpoint.pth")).open();
     expect(file).toMatchObject({ format: "pth", file: golden("checkpoint.pth") });

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import type { DataReading } from "../../../extension/protocol/data/data.ts";
+import type { DataReading, DataRequest } from "../../../extension/protocol/data/data.ts";
 import { DataSession, type DataSessionOptions } from "../../../extension/supervisor/engines/dataSession.ts";
 import { dist, useWorkspace } from "../workspace.ts";
 
@@ -11,7 +11,7 @@ afterEach(async () => {
 });
 
 /** An experiment whose samples are what `get` gives. */
-function write(name: string, get: string, length = "100"): string {
+function write(name: string, get: string, length = "100", rest = ""): string {
   return workspace.write(
     `${name}.nn.ts`,
     `import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
@@ -28,13 +28,18 @@ export default experiment({
   optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.01 }),
   batchSize: 20,
   epochs: 1,
+  ${rest}
 });
 `,
   );
 }
 
-function open(file: string, options: DataSessionOptions = {}): DataSession {
-  const request = { file, exportName: "default", device: "cpu" as const, seed: 0 };
+function open(
+  file: string,
+  options: DataSessionOptions = {},
+  seeds: Pick<DataRequest, "seed" | "defaultSeed"> = { seed: 0 },
+): DataSession {
+  const request = { file, exportName: "default", device: "cpu" as const, ...seeds };
   const engine = () => ({ dist, env: { LAYERWISE_READ_LIMIT: "1" } });
   const session = new DataSession(request, engine, options);
   sessions.push(session);
@@ -59,6 +64,34 @@ test("a process reads the data, shows samples and tensors, and ends with its ses
   const pid = session.pid!;
   await session.dispose();
   expect(() => process.kill(pid, 0)).toThrow();
+});
+
+test("a process that starts again splits the data as before, and has no tensor of the one before", async () => {
+  const session = open(write("unseeded", SAMPLE, "100", "validation: 0.5,"), {}, { defaultSeed: 11 });
+  const values = async (): Promise<string> =>
+    JSON.stringify(await session.samples({ split: "train", offset: 0, count: 24 }));
+  const before = await values();
+  const place = { split: "train" as const, index: 1 };
+  const { id } = (await session.openTensor(place, "input"))!;
+  await session.cancel();
+  expect(session.state).toBe("closed");
+  expect(await values()).toBe(before);
+  const again = (await session.openTensor(place, "input"))!;
+  expect(again.id).not.toBe(id);
+  await expect(session.statistics(id)).rejects.toThrow("no longer kept");
+  const other = open(write("unseeded", SAMPLE, "100", "validation: 0.5,"), {}, { defaultSeed: 12 });
+  expect(JSON.stringify(await other.samples({ split: "train", offset: 0, count: 24 }))).not.toBe(before);
+  const seeded = write("seeded", SAMPLE, "100", "validation: 0.5, seed: 11,");
+  const own = open(seeded, {}, { defaultSeed: 12 });
+  expect(JSON.stringify(await own.samples({ split: "train", offset: 0, count: 24 }))).toBe(before);
+});
+
+test("a sample that fails names its line when it is drawn, or a tensor of it is viewed", async () => {
+  const session = open(write("failing", `if (i === 7) throw new Error("broken file");\n    ${SAMPLE}`));
+  const place = { split: "train" as const, index: 7 };
+  const failed = { cause: { message: "broken file", position: { line: 5 } } };
+  await expect(session.draw(place)).rejects.toMatchObject(failed);
+  await expect(session.openTensor(place, "input")).rejects.toMatchObject(failed);
 });
 
 test("a slow set tells how far it is, ends in time, and has samples from all of it", async () => {

@@ -176,6 +176,7 @@ describe("the manifest", () => {
       "evaluateCheckpoint",
       "loadCheckpoint",
       "resumeRun",
+      "useData",
     ].map((name) => `layerwise.${name}`);
     for (const [menu, items] of Object.entries(contributes.menus))
       for (const { command, when } of items)

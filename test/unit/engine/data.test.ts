@@ -300,6 +300,19 @@ describe("hostile data", () => {
     ]);
   });
 
+  test("a sample that throws says why when it is drawn, or a tensor of it is viewed", async () => {
+    const session = await open({
+      data: () =>
+        new Own(40, (i) => {
+          if (i === 7) throw new RangeError("broken file");
+          return [torch.ones(4).mul(i), i % 3];
+        }),
+    });
+    const place = { split: "train" as const, index: 7 };
+    expect(() => session.draw(place)).toThrow(new RangeError("broken file"));
+    expect(() => session.openTensor(place, "input")).toThrow(new RangeError("broken file"));
+  });
+
   test("a stream without end is read as far as the limit, and shows what was read", async () => {
     class Endless extends data.IterableDataset<[Tensor, number]> {
       *[Symbol.iterator](): Generator<[Tensor, number]> {

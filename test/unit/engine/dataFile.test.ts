@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import {
   firstUse,
   insertion,
+  newFileFolder,
   problemOf,
   variableName,
   wholeFile,
@@ -64,6 +65,27 @@ describe("a table", () => {
     const rows = "12345.678,abcdefgh,3\n".repeat(250_000);
     const found = table(write("large.csv", `a,b,c\n${rows}`));
     expect(found).toMatchObject({ rows: 100_000, more: true });
+  });
+
+  test("of many columns has all of them, and a model of as many inputs", () => {
+    const names = [...Array.from({ length: 784 }, (_, i) => `pixel${i}`), "label"];
+    const rows = Array.from({ length: 20 }, (_, i) => names.map((_name, j) => (i + j) % 10).join(","));
+    const data = table(write("mnist.csv", `${names.join(",")}\n${rows.join("\n")}\n`));
+    expect(data.columns).toHaveLength(785);
+    const use = firstUse(data, "mnist.nn.ts");
+    expect(use.target).toBe("label");
+    expect(wholeFile(data, use, folder)).toContain("new nn.Linear(784, ");
+    expect([data.columns[0], data.columns.at(-1)]).toMatchObject([
+      { examples: { length: 4 } },
+      { type: "number", distinct: 10, examples: [] },
+    ]);
+  });
+
+  test("of more columns, or longer names, than an answer takes is refused", () => {
+    const wide = write("wide.csv", Array.from({ length: 100_001 }, (_, i) => i).join(","));
+    expect(() => describeDataFile(wide)).toThrow("100,001 columns, and the limit is 100,000");
+    const long = write("long.csv", `${"a".repeat(2 ** 22)},b\n1,2\n`);
+    expect(() => describeDataFile(long)).toThrow("names of the columns");
   });
 
   test("that is none is refused in words", () => {
@@ -171,6 +193,62 @@ export default experiment({
     insertion("import ".repeat(150_000), data, use, folder);
     insertion("import\n".repeat(150_000), data, use, folder);
     expect(performance.now() - began).toBeLessThan(10_000);
+  });
+
+  test("imports under a free name what the file calls something else", () => {
+    const data = table(write("flowers.csv", FLOWERS));
+    const use = firstUse(data, "");
+    const codeFor = (text: string, of: DataFile = data): string => insertion(text, of, use, folder).code;
+    for (const text of [
+      "const data = [1, 2];\n",
+      "const data: number[] = [1, 2];\n",
+      "const { data } = load();\n",
+      "const [{ x: data }] = load();\n",
+      "let other = 1, data = 2;\n",
+      "function data() {}\n",
+      "export class data {}\n",
+      'import data from "./own.ts";\n',
+      'import * as data from "./own.ts";\n',
+      'import { own as data } from "./own.ts";\n',
+      'import type { data } from "layerwise";\n',
+    ]) {
+      expect(codeFor(text), text).toContain('import { data as data2 } from "layerwise";\n');
+      expect(codeFor(text), text).toContain('data2.csv("flowers.csv", {');
+    }
+    for (const text of [
+      "// data of flowers\n",
+      'const x = "data";\n',
+      "experiment({ model, data: flowers });\n",
+      "const x = batch.data;\n",
+      "interface Options { data?: string }\n",
+    ])
+      expect(codeFor(text), text).toContain('import { data } from "layerwise";\n');
+    expect(codeFor('import { nn, data as sets } from "layerwise";\n')).toMatch(
+      /^\n\/\*\* A table[^]*sets\.csv\(/,
+    );
+    const images: DataFile = {
+      kind: "images",
+      path: path.join(folder, "data2"),
+      classes: [{ name: "cat", images: 3 }],
+      more: false,
+      width: 8,
+      height: 8,
+      others: 0,
+    };
+    const code = codeFor("const data = 1;\nconst transforms = 2;\n", images);
+    expect(code).toContain('import { data as data2, transforms as transforms2 } from "layerwise";');
+    expect(code).toMatch(/const data22 = \(\) =>\n {2}new data2\.ImageFolder\([^]*new transforms2\.Resize\(/);
+  });
+
+  test("goes beside the data, or into the workspace where that is outside of it", () => {
+    const at = (...names: string[]): string => path.resolve(folder, ...names);
+    const folders = [at("work"), at("other")];
+    expect(newFileFolder(at("work", "data", "x.csv"), folders)).toBe(at("work", "data"));
+    expect(newFileFolder(at("other", "x.csv"), folders)).toBe(at("other"));
+    expect(newFileFolder(at("other"), folders)).toBe(at("other"));
+    expect(newFileFolder(at("Downloads", "x.csv"), folders)).toBe(at("work"));
+    expect(newFileFolder(at("workshop", "x.csv"), folders)).toBe(at("work"));
+    expect(newFileFolder(at("Downloads", "x.csv"), [])).toBe(at("Downloads"));
   });
 
   test("of hostile names is code and comments of one statement", () => {

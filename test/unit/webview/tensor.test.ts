@@ -1,6 +1,7 @@
 // The viewer of one tensor: slices, scrolling of any number of rows, keys.
 import * as fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { Blocks } from "../../../webview/tensor/blocks.ts";
 import { contentSize, firstAt, revealed, scrollTo } from "../../../webview/tensor/scroll.ts";
 import {
   columnsOf,
@@ -79,4 +80,23 @@ test("keys move the focus within the slice", () => {
     rows: 3,
     columns: 5,
   });
+});
+
+test("a block that failed is loaded again on request, and not before", async () => {
+  let broken = true;
+  const load = vi.fn(() =>
+    broken ? Promise.reject(new Error("gone")) : Promise.resolve({ rows: 1, columns: 1, values: [7] }),
+  );
+  const [changed, failed] = [vi.fn(), vi.fn()];
+  const blocks = new Blocks(load, changed, failed);
+  blocks.show(firstSlice([1]));
+  expect(blocks.value(0, 0)).toBeUndefined();
+  await vi.waitFor(() => expect(failed).toHaveBeenCalledOnce());
+  expect(blocks.value(0, 0)).toBeUndefined();
+  expect(load).toHaveBeenCalledOnce();
+  broken = false;
+  blocks.retry();
+  expect(blocks.value(0, 0)).toBeUndefined();
+  await vi.waitFor(() => expect(changed).toHaveBeenCalledOnce());
+  expect(blocks.value(0, 0)).toBe(7);
 });
