@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
-import { EngineError } from "../protocol/errors.ts";
+import { EngineError, toUserError } from "../protocol/errors.ts";
 import {
   ANSWERS,
   EVENTS,
@@ -28,9 +28,9 @@ const BEAT = 20_000;
 /** Most bytes that a login shell may print before the agent speaks. */
 const NOISE = 2 ** 16;
 
-/** An event of the agent, checked. */
+/** An event of the agent, checked, with the bytes of its message. */
 export type Heard = {
-  [K in AgentEvent]: { event: K; data: AgentEvents[K]; body: Buffer };
+  [K in AgentEvent]: { event: K; data: AgentEvents[K]; body: Buffer; length: number };
 }[AgentEvent];
 
 export class Machine {
@@ -52,7 +52,7 @@ export class Machine {
       ssh.child.stdout,
       ssh.child.stdin,
       {
-        event: (event, data, body) => this.#event(event, data, body),
+        event: (event, data, body, length) => this.#event(event, data, body, length),
         closed: (problem) => {
           this.#invalid ??= problem?.message;
           this.close();
@@ -109,7 +109,11 @@ export class Machine {
     params: object = {},
     body?: Buffer,
   ): Promise<{ value: AgentAnswer<K>; body: Buffer }> {
-    const answer = await this.#peer.call(method, params, body);
+    const answer = await this.#peer.call(method, params, body).catch((error: unknown) => {
+      const { code, message, hint } = toUserError(error);
+      // A place in a file would be one of this machine.
+      throw new EngineError({ code, message, ...(hint === undefined ? {} : { hint }) });
+    });
     const checked = v.safeParse(ANSWERS[method], answer.value, { abortEarly: true });
     if (!checked.success) throw this.#refuse(`its answer to "${method}" is none`);
     return { value: checked.output as AgentAnswer<K>, body: answer.body ?? Buffer.alloc(0) };
@@ -125,12 +129,12 @@ export class Machine {
     signalChild(this.#ssh.child, "SIGTERM");
   }
 
-  #event(event: string, data: unknown, body: Buffer): void {
+  #event(event: string, data: unknown, body: Buffer, length: number): void {
     if (!Object.hasOwn(EVENTS, event)) throw this.#refuse(`it sent an event that doesn't exist`);
     const name = event as AgentEvent;
     const checked = v.safeParse(EVENTS[name], data, { abortEarly: true });
     if (!checked.success) throw this.#refuse(`it sent a malformed "${name}"`);
-    this.listener?.({ event: name, data: checked.output, body } as Heard);
+    this.listener?.({ event: name, data: checked.output, body, length } as Heard);
   }
 
   /** What the other side says is checked as a stranger's: what doesn't fit ends the line. */

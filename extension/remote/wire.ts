@@ -25,10 +25,10 @@ export interface Parcel {
 }
 
 export interface PeerOptions {
-  /** Answers the other side's calls. */
+  /** Answers the other side's calls. Without it, a call closes the line. */
   answer?: (method: string, params: unknown, body: Buffer) => Promise<Parcel | undefined>;
-  /** Takes the other side's events, in order. What it throws closes the line. */
-  event?: (event: string, data: unknown, body: Buffer) => void;
+  /** Takes the other side's events, in order, with the bytes of the whole message. What it throws closes the line. */
+  event?: (event: string, data: unknown, body: Buffer, length: number) => void;
   /** Called once: the other side is gone, or has sent what is no message. */
   closed?: (problem: Error | undefined) => void;
 }
@@ -133,7 +133,7 @@ export class Peer {
     this.#bytes -= message.length;
     const parsed = v.safeParse(Head, JSON.parse(message.toString("utf8", PREFIX, PREFIX + head)));
     if (!parsed.success) throw new Error("a message has not the form of one");
-    this.#handle(parsed.output, message.subarray(PREFIX + head));
+    this.#handle(parsed.output, message.subarray(PREFIX + head), message.length);
     return true;
   }
 
@@ -143,9 +143,13 @@ export class Peer {
     return this.#pending[0]!.subarray(0, count);
   }
 
-  #handle(head: Head, body: Buffer): void {
-    if ("call" in head) void this.#answer(head.call, head.method, head.params, body);
-    else if ("event" in head) this.#options.event?.(head.event, head.data, body);
+  /** @param length Bytes of the whole message */
+  #handle(head: Head, body: Buffer, length: number): void {
+    if ("call" in head) {
+      // Answers to a side that reads none would pile up.
+      if (this.#options.answer === undefined) throw new Error("it calls the side that answers no calls");
+      void this.#answer(head.call, this.#options.answer(head.method, head.params, body));
+    } else if ("event" in head) this.#options.event?.(head.event, head.data, body, length);
     else {
       const waiting = this.#waiting.get(head.answer);
       this.#waiting.delete(head.answer);
@@ -154,9 +158,9 @@ export class Peer {
     }
   }
 
-  async #answer(answer: number, method: string, params: unknown, body: Buffer): Promise<void> {
+  async #answer(answer: number, given: Promise<Parcel | undefined>): Promise<void> {
     try {
-      const parcel = await this.#options.answer?.(method, params, body);
+      const parcel = await given;
       await this.#send({ answer, result: parcel?.value ?? null }, parcel?.body ?? NOTHING);
     } catch (error) {
       await this.#send({ answer, error: toUserError(error) }, NOTHING);

@@ -29,15 +29,21 @@ beforeAll(async () => {
   });
 });
 
+/** The environment of a command whose machine has that behaviour. */
+const hostile = (behaviour: string): Record<string, string> => ({
+  LAYERWISE_SSH: path.join(tools, "ssh"),
+  LAYERWISE_TEST_HOSTILE: behaviour,
+  LAYERWISE_CACHE: tools,
+});
+
 /** Trains on a machine with that behaviour. */
-async function trained(behaviour: string): Promise<{ code: number | null; text: string; directory: string }> {
+async function trained(
+  behaviour: string,
+  ...more: string[]
+): Promise<{ code: number | null; text: string; directory: string }> {
   workspace.write("net.nn.ts", experimentFile({ epochs: "1" }));
-  const { code, stdout, stderr } = await workspace.run(["train", "net.nn.ts", "--on", "box"], {
-    env: {
-      LAYERWISE_SSH: path.join(tools, "ssh"),
-      LAYERWISE_TEST_HOSTILE: behaviour,
-      LAYERWISE_CACHE: tools,
-    },
+  const { code, stdout, stderr } = await workspace.run(["train", "net.nn.ts", "--on", "box", ...more], {
+    env: hostile(behaviour),
   });
   return { code, text: stdout + stderr, directory: workspace.runs()[0] ?? "" };
 }
@@ -69,6 +75,22 @@ describe.skipIf(process.platform === "win32")("a machine that answers what it li
     expect(others()).toEqual([]);
   });
 
+  test.each([[[]], [["--checkpoint", "weights.safetensors"]]])(
+    "names no file of this machine that a later command reads or sends, with %j",
+    async (more) => {
+      workspace.write("weights.safetensors", "weights");
+      const { code, text, directory } = await trained("names", ...more);
+      expect(code).toBe(1);
+      expect(text).toContain("failed there");
+      const { kind, settings, trial, error } = readRun(directory);
+      expect({ kind, trial }).toEqual({ kind: "train", trial: undefined });
+      const own = more.length === 0 ? {} : { checkpoint: workspace.file("weights.safetensors") };
+      expect(settings).toEqual({ optimizer: "SGD", ...own });
+      expect(error).toMatchObject({ code: "shape", stack: [], layer: { className: "Linear" } });
+      expect(JSON.stringify(error)).not.toMatch(/passwd|share/);
+    },
+  );
+
   test.each([
     ["names a checkpoint outside of the run", "path"],
     ["names a checkpoint by an absolute path", "absolute"],
@@ -81,6 +103,9 @@ describe.skipIf(process.platform === "win32")("a machine that answers what it li
     ["answers with a folder that is no absolute path", "folder"],
     ["asks for contents by what is no hash", "hashes"],
     ["sends a log without end", "flood"],
+    ["sends records without end", "records"],
+    ["sends progress without end", "progress"],
+    ["calls this side", "calls"],
     ["prints without end before it answers", "noise"],
   ])("is left when it %s", async (_, behaviour) => {
     const { code, text } = await trained(behaviour);
@@ -99,6 +124,23 @@ describe.skipIf(process.platform === "win32")("a machine that answers what it li
     expect(text).toMatch(reason);
     expect(fs.readdirSync(path.join(directory, "checkpoints"))).toEqual([]);
     expect(readRun(directory).checkpoints).toEqual([]);
+  });
+
+  test("doesn't keep a command that is interrupted before the run begins", async () => {
+    workspace.write("net.nn.ts", experimentFile({ epochs: "1" }));
+    const command = workspace.start(["train", "net.nn.ts", "--on", "box"], hostile("silent"));
+    await command.printed("Sent the program");
+    command.child.kill("SIGINT");
+    expect((await command.ended).code).toBe(130);
+    expect(readRun(workspace.runs()[0]!).state).toBe("stopped");
+  });
+
+  test("shows a bounded part of what it prints", async () => {
+    const { code, text } = await trained("prints");
+    expect(code).toBe(0);
+    expect(text).toContain("more than can be shown");
+    expect(text.length).toBeLessThan(70 * 2 ** 20);
+    expect(text.length).toBeGreaterThan(16 * 2 ** 20);
   });
 
   test("prints text without control sequences", async () => {

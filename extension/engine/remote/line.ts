@@ -10,7 +10,8 @@ import { plainText } from "../../protocol/text/plain.ts";
 import { megabytes } from "../../remote/files.ts";
 import { Machine } from "../../remote/machine.ts";
 import type { Send } from "../host/ipc.ts";
-import type { Mirror } from "./mirror.ts";
+import { Allowance } from "./allowance.ts";
+import { violation, type Mirror } from "./mirror.ts";
 
 /** Milliseconds before the first and between later attempts to connect again. */
 const FIRST_WAIT = 500;
@@ -47,6 +48,9 @@ export class Line {
   #onDisk: { step: number; epoch: number } | undefined;
   #fetching: Promise<unknown> = Promise.resolve();
   #told = false;
+  readonly #states = new Allowance();
+  readonly #texts = new Allowance();
+  #silenced = false;
   #wake: (() => void) | undefined;
 
   constructor(machine: Machine, mirror: Mirror, surroundings: Surroundings) {
@@ -81,13 +85,15 @@ export class Line {
           case "log":
             return this.#mirror.log(heard.body);
           case "record":
+            this.#demand("records", heard.length);
             return this.#record(heard.data);
           case "said":
-            return this.#own.send("log", heard.data.level, plainText(heard.data.text));
+            return this.#say(heard.data.level, heard.data.text, heard.length);
           case "progress":
+            this.#demand("progress", heard.length);
             return this.#own.send("progress", heard.data);
           case "failed":
-            return reject(new EngineError(heard.data));
+            return reject(new EngineError(this.#mirror.here(heard.data)));
           case "ended":
           case "changed":
             return resolve(heard.event);
@@ -107,6 +113,19 @@ export class Line {
     await machine.call("go");
     if (this.#stopping) void machine.call("control", { name: "stop", args: [] }).catch(() => undefined);
     return end;
+  }
+
+  /** @throws EngineError when a machine says more of its run than any does */
+  #demand(what: string, bytes: number): void {
+    if (!this.#states.take(bytes)) throw violation(`it sent ${what} without end`);
+  }
+
+  /** Shows what the program prints. It may print a lot, which is left out here; its log has more. */
+  #say(level: "info" | "warning" | "error", text: string, bytes: number): void {
+    if (this.#texts.take(bytes)) return this.#own.send("log", level, plainText(text));
+    if (this.#silenced) return;
+    this.#silenced = true;
+    this.#own.say("warning", "The run prints more than can be shown: parts are left out.");
   }
 
   #rows(rows: MetricRow[]): void {

@@ -3,16 +3,17 @@
 import { createHash } from "node:crypto";
 import { statfs } from "node:fs/promises";
 import path from "node:path";
+import * as v from "valibot";
 import { isMissing } from "../../files/fileError.ts";
 import { readRunFile } from "../../files/runFiles.ts";
-import { EngineError, type UserError } from "../../protocol/errors.ts";
+import { EngineError, type FailedLayer, type SourcePosition, type UserError } from "../../protocol/errors.ts";
 import { LOG_LIMIT, ROW_NAMES, type FollowRequest, type Kept, type RowsName } from "../../remote/messages.ts";
 import {
   LOG_FILE,
+  RunRecord,
   type CheckpointRecord,
   type LayerRow,
   type MetricRow,
-  type RunRecord,
 } from "../../protocol/run.ts";
 import type { Finding } from "../../protocol/findings.ts";
 import { canonical, Counted, Lines } from "../../remote/rows.ts";
@@ -26,6 +27,31 @@ const LIMITS: Record<RowsName | "log", number> = {
   log: LOG_LIMIT,
 };
 
+/**
+ * What a machine may say of its run. All other fields stay as they are here: they name files, processes and other runs of
+ * this machine, which later commands read, send or run.
+ */
+const Told = v.pick(RunRecord, [
+  "state",
+  "exportName",
+  "model",
+  "endedAt",
+  "seed",
+  "epochs",
+  "epoch",
+  "step",
+  "stepsPerEpoch",
+  "executor",
+  "parameters",
+  "settings",
+  "hyperparameters",
+  "objective",
+  "metrics",
+  "best",
+  "error",
+  "orphaned",
+]);
+
 /** What a path there is called here. */
 export interface Places {
   /** Folders of the project there and here. */
@@ -36,16 +62,13 @@ export interface Places {
 export class Mirror {
   readonly directory: RunDirectory;
   readonly #places: Places;
-  readonly #own: Pick<RunRecord, "id" | "file" | "createdAt" | "outlive" | "on">;
   readonly #bytes = { metrics: 0, layers: 0, findings: 0, log: 0 };
   /** The run's record as its machine has it. */
   latest: RunRecord | undefined;
 
   constructor(directory: RunDirectory, places: Places) {
-    const { id, file, createdAt, outlive, on } = directory.record;
     this.directory = directory;
     this.#places = places;
-    this.#own = { id, file, createdAt, outlive, ...(on === undefined ? {} : { on }) };
   }
 
   /** What is here already, so that it is not sent again. */
@@ -99,41 +122,50 @@ export class Mirror {
     this.directory.flush();
   }
 
-  /** Takes over what the machine says of the run. Where it is here, and which checkpoints are here, it doesn't say. */
+  /** Takes over what the machine says of the run. */
   record(sent: RunRecord): RunRecord {
     this.latest = sent;
-    const { checkpoints } = this.directory.record;
-    const { checkpoint } = this.directory.record.settings;
-    const settings = { ...sent.settings };
-    if (typeof settings["checkpoint"] === "string")
-      settings["checkpoint"] = checkpoint ?? this.path(settings["checkpoint"]);
-    const { error, endedAt } = sent;
+    const told = v.parse(Told, sent);
+    const { settings, hyperparameters } = this.directory.record;
+    const { checkpoint } = settings;
+    // Resuming sends the file of this name: it is what the user has named, never what a machine says.
+    const { checkpoint: _, ...others } = told.settings;
     return this.directory.update({
-      ...sent,
-      ...this.#own,
-      settings,
-      checkpoints,
-      pid: process.pid,
-      ...(endedAt === undefined ? {} : { endedAt }),
-      ...(error === undefined ? {} : { error: this.#here(error) }),
+      ...told,
+      settings: { ...others, ...(checkpoint === undefined ? {} : { checkpoint }) },
+      ...(hyperparameters === undefined
+        ? {}
+        : { hyperparameters: { ...told.hyperparameters, ...hyperparameters } }),
+      ...(told.error === undefined ? {} : { error: this.here(told.error) }),
     });
   }
 
-  /** The path here of a file of the project there; others stay as they are. */
-  path(there: string): string {
+  /** The path here of a file of the project there; undefined for others. */
+  #path(there: string): string | undefined {
     const way = path.posix.relative(this.#places.there, there);
-    if (way === "" || way.startsWith("..") || path.posix.isAbsolute(way)) return there;
+    if (way === "" || /[\\\0]/.test(way) || way === ".." || way.startsWith("../")) return undefined;
     return path.join(this.#places.here, ...way.split("/"));
   }
 
-  /** An error with the places of the user's code as they are here. */
-  #here(error: UserError): UserError {
-    const { position, stack } = error;
+  #position(there: SourcePosition | undefined): SourcePosition[] {
+    const file = there === undefined ? undefined : this.#path(there.file);
+    return there === undefined || file === undefined ? [] : [{ ...there, file }];
+  }
+
+  /** An error with the places of the user's code as they are here. Places outside of the project are left out. */
+  here({ position, stack, layer, ...rest }: UserError): UserError {
+    const [at] = this.#position(position);
     return {
-      ...error,
-      ...(position === undefined ? {} : { position: { ...position, file: this.path(position.file) } }),
-      ...(stack === undefined ? {} : { stack: stack.map((one) => ({ ...one, file: this.path(one.file) })) }),
+      ...rest,
+      ...(at === undefined ? {} : { position: at }),
+      ...(stack === undefined ? {} : { stack: stack.flatMap((one) => this.#position(one)) }),
+      ...(layer === undefined ? {} : { layer: this.#layer(layer) }),
     };
+  }
+
+  #layer({ position, ...rest }: FailedLayer): FailedLayer {
+    const [at] = this.#position(position);
+    return { ...rest, ...(at === undefined ? {} : { position: at }) };
   }
 
   /** Checkpoints that the machine has and that are not here as they are there. */
@@ -181,7 +213,7 @@ export class Mirror {
 /** Matches no file, so that the whole one is sent. */
 const TORN = { count: Number.MAX_SAFE_INTEGER, hash: "0".repeat(64) };
 
-const violation = (problem: string): EngineError =>
+export const violation = (problem: string): EngineError =>
   new EngineError({
     code: "remote-protocol",
     message: `What the run's machine sent was refused: ${problem}.`,

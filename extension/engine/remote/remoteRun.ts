@@ -67,7 +67,7 @@ export class RemoteRun {
         code: "remote",
         message: "A run on another machine can't be debugged from here.",
       });
-    const record = resume ? recordToResume(this.#request) : startingRecord(this.#request);
+    const record = resume ? recordToResume(this.#request) : recordOf(this.#request);
     if (resume && record.on === undefined)
       throw new EngineError({ code: "remote", message: `Run ${record.id} was not on another machine.` });
     const target = on?.target ?? (record.on === undefined ? undefined : await machineOfRun(record.on));
@@ -200,6 +200,12 @@ export class RemoteRun {
     this.#send("ended", record);
     setImmediate(() => this.#onEnd(record.state === "failed"));
   }
+}
+
+/** The first record of a new run. The weights that it begins with are a file of this machine. */
+function recordOf(request: RunRequest): RunRecord {
+  const { checkpoint } = request;
+  return { ...startingRecord(request), settings: checkpoint === undefined ? {} : { checkpoint } };
 }
 
 const CANCELLED: UserError = { code: "cancelled", message: "Cancelled before the run began." };

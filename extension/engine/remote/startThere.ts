@@ -35,6 +35,10 @@ export async function startThere(
   directory: RunDirectory,
   { dist, signal, say }: Surroundings,
 ): Promise<Places> {
+  // Cancelling ends whatever is under way, until the run may have begun there: then it has to be stopped there.
+  const cancel = (): void => machine.close();
+  signal.throwIfAborted();
+  signal.addEventListener("abort", cancel, { once: true });
   const { target } = machine;
   const { id, on } = directory.record;
   const { run } = on!;
@@ -80,6 +84,8 @@ export async function startThere(
   const known = sent.known > 0 ? `; ${megabytes(sent.known)} were there already` : "";
   say(`Sent ${what} to ${target.name}: ${megabytes(sent.bytes)}${known}.`);
   await machine.call("layRun", { run, id, files: sent.files });
+  signal.removeEventListener("abort", cancel);
+  signal.throwIfAborted();
   const { value: state } = await machine.call("start", {
     package: prepared.id,
     request: requestThere(request, file, folder),

@@ -2,6 +2,7 @@
 // Its behaviour is in LAYERWISE_TEST_HOSTILE; it needs neither sshd nor ssh.
 import { createHash } from "node:crypto";
 import { readSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import { MARK } from "../../../extension/remote/messages.ts";
 import type { RunRecord } from "../../../extension/protocol/run.ts";
 import { Peer, type Parcel } from "../../../extension/remote/wire.ts";
@@ -54,6 +55,30 @@ const RECORDS: Record<string, object> = {
   absolute: { ...record, checkpoints: [{ ...checkpoint, file: "/tmp/escape.safetensors" }] },
   form: { ...record, checkpoints: "all" },
   id: { ...record, id: "../../elsewhere" },
+  names: {
+    ...record,
+    kind: "evaluate",
+    state: "failed",
+    settings: { checkpoint: "/etc/passwd", optimizer: "SGD" },
+    trial: { sweep: "../elsewhere", number: 1 },
+    error: {
+      code: "shape",
+      message: "failed there",
+      position: { file: "/etc/passwd", line: 1, column: 1 },
+      stack: [
+        { file: "/etc/passwd", line: 1, column: 1 },
+        { file: "/there/runs/../../etc/passwd", line: 1, column: 1 },
+        { file: "\\\\elsewhere\\share", line: 1, column: 1 },
+      ],
+      layer: {
+        className: "Linear",
+        detail: "",
+        inputs: [],
+        position: { file: "/etc/passwd", line: 1, column: 1 },
+        fix: { option: "in_features", argument: 0, value: 1 },
+      },
+    },
+  },
 };
 
 const answers: Record<string, (params: { hashes?: string[] }) => Parcel> = {
@@ -72,6 +97,7 @@ const answers: Record<string, (params: { hashes?: string[] }) => Parcel> = {
   readFile: () => ({ value: null, body: behaviour === "short" ? Buffer.alloc(0) : content }),
 };
 
+const progress = { epoch: 1, epochs: 1, stepInEpoch: 1, stepsPerEpoch: 1, samplesPerSecond: 1, eta: 1 };
 const row = { kind: "step", step: 1, epoch: 1, time: 0, values: { loss: 1 } };
 
 async function misbehave(): Promise<void> {
@@ -88,6 +114,16 @@ async function misbehave(): Promise<void> {
     }
     case "flood":
       for (;;) await line.tell("log", null, Buffer.alloc(2 ** 20, "x"));
+    case "calls":
+      for (; ; await delay(1)) line.call("open", null, Buffer.alloc(2 ** 20, "x")).catch(() => undefined);
+    case "records":
+      for (;;) await line.tell("record", { ...record, state: "running", model: "x".repeat(2 ** 20) });
+    case "progress":
+      for (;;) await line.tell("progress", { ...progress, metrics: { ["x".repeat(2 ** 20)]: 1 } });
+    case "prints":
+      for (let i = 0; i < 80; i++)
+        await line.tell("said", { level: "info", text: `${"x".repeat(2 ** 20)}\n` });
+      break;
     case "text":
       await line.tell("said", { level: "info", text: "a\u001b[2Jb" });
   }
@@ -97,6 +133,7 @@ async function misbehave(): Promise<void> {
 
 const line: Peer = new Peer(process.stdin, process.stdout, {
   answer: async (method, params) => {
+    if (behaviour === "silent" && method === "layRun") return new Promise(() => undefined);
     if (method === "go") setTimeout(() => void misbehave(), 50);
     return Promise.resolve(answers[method]?.(params as { hashes?: string[] }) ?? { value: null });
   },
