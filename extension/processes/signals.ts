@@ -3,6 +3,12 @@
 import { execFile, type ChildProcess } from "node:child_process";
 import { windowsProgram } from "./windows.ts";
 
+/**
+ * Asks the process that follows a run on another machine to stop that run. SIGTERM ends only the process, as when this
+ * machine is shut down; Windows has no other signal.
+ */
+export const STOP_THERE: NodeJS.Signals = process.platform === "win32" ? "SIGTERM" : "SIGUSR2";
+
 /** The highest id that any system gives. */
 const MOST = 2 ** 31 - 1;
 

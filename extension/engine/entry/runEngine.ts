@@ -23,6 +23,7 @@ import { forwardControls } from "../../protocol/controls.ts";
 import type { HeldLock } from "../../processes/lock.ts";
 import { takeToken } from "../../processes/token.ts";
 import { endOwnFamily } from "../../processes/family.ts";
+import { STOP_THERE } from "../../processes/signals.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { ProfileRequest } from "../../protocol/profile.ts";
 import { describeDataFile } from "../data/dataFile.ts";
@@ -201,6 +202,7 @@ function listen(): void {
   // Frees the run at every normal exit.
   process.once("exit", () => held?.release());
   process.on("SIGTERM", () => run?.control.stop("signal"));
+  process.on(STOP_THERE, () => run?.control.stop("request"));
   // A terminal's Ctrl-C reaches the whole foreground group; the parent decides what to do.
   process.on("SIGINT", () => undefined);
   process.on("disconnect", () => {

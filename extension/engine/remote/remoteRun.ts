@@ -46,6 +46,8 @@ export class RemoteRun {
   #ended = false;
   /** The run there is to end, once there is a line to it. */
   #stopping = false;
+  /** This process is to end, and the run there to continue. */
+  #leaving = false;
 
   constructor(request: RunRequest, { send, lock, onEnd }: RemoteSurroundings) {
     this.#request = request;
@@ -107,7 +109,8 @@ export class RemoteRun {
         say: (level, text) => this.#say(level, text),
         resumed: this.#request.resume === true,
       });
-      if (this.#stopping || this.#aborted.signal.aborted) this.#line.stop();
+      if (this.#leaving) this.#line.leave();
+      else if (this.#stopping) this.#line.stop();
       await this.#line.untilEnd();
       const { latest } = this.#mirror;
       if (latest === undefined)
@@ -115,7 +118,8 @@ export class RemoteRun {
       this.#end(this.#mirror.record(latest));
     } catch (error) {
       if (this.#ended) return;
-      if (this.#line?.left === true) return this.#leave();
+      const attaching = this.#leaving && this.#request.on?.attach === true;
+      if (this.#line?.left === true || attaching) return this.#leave();
       this.#machine?.close();
       this.#line?.close();
       const cancelled = this.#line === undefined && this.#aborted.signal.aborted;
@@ -152,15 +156,14 @@ export class RemoteRun {
   }
 
   #stop(reason: StopReason): void {
-    if (reason === "channel") {
-      if (this.#line === undefined) this.#aborted.abort();
-      else this.#line.leave();
-      return;
-    }
+    // The window is closed, or this machine is shut down: what has begun there continues.
+    const leaves = reason === "channel" || reason === "signal";
+    if (leaves) this.#leaving = true;
+    else this.#stopping = true;
+    if (this.#line !== undefined) return leaves ? this.#line.leave() : this.#line.stop();
     // A run that has begun there is to end there, also if it is only now followed again.
-    this.#stopping = true;
     if (this.#request.on?.attach !== true) this.#aborted.abort();
-    this.#line?.stop();
+    else if (leaves) this.#machine?.close();
   }
 
   async #control(name: ControlName, args: unknown[]): Promise<unknown> {

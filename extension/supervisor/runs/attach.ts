@@ -2,7 +2,7 @@ import { lstat } from "node:fs/promises";
 import { runPath } from "../../files/runFiles.ts";
 import { controlsBy, RUN_CONTROLS, type RunControls } from "../../protocol/controls.ts";
 import { RUN_FILE } from "../../protocol/run.ts";
-import { isRunning } from "../../processes/signals.ts";
+import { isRunning, STOP_THERE } from "../../processes/signals.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { MetricsReader } from "./metrics.ts";
 import { isUnseen, processOf } from "./liveness.ts";
@@ -125,7 +125,7 @@ function signals(session: RunSession, stopTimeout: number): RunControls {
     async stop() {
       demandTrust();
       const engine = await processOf(session.directory, session.id);
-      if (!(await engine.signal("SIGTERM"))) return;
+      if (!(await engine.signal(session.record.on === undefined ? "SIGTERM" : STOP_THERE))) return;
       const until = Date.now() + stopTimeout;
       while (session.live && Date.now() < until)
         await new Promise((resolve) => {

@@ -90,6 +90,19 @@ describe.skipIf(noSshd !== undefined)(
       expect(sshd.runProcesses().length).toBeGreaterThanOrEqual(2);
     });
 
+    test("continues when the process that follows it is asked to end, as at a shutdown", async () => {
+      let steps = 0;
+      const run = spawnRun(request(), { metrics: (rows) => (steps = rows.at(-1)?.step ?? steps) }, { dist });
+      await until(() => steps > 5, "steps");
+      process.kill(run.pid!, "SIGTERM");
+      const { record, error } = await run.ended;
+      expect(error).toBeUndefined();
+      expect(record?.state).toBe("running");
+      const stored = await readStored(run.request.directory);
+      expect(stored.life).toEqual({ kind: "remote", name: "box" });
+      expect(sshd.runProcesses().length).toBeGreaterThanOrEqual(2);
+    });
+
     test("whose follower is killed is not reported as killed", async () => {
       let steps = 0;
       const run = spawnRun(request(), { metrics: (rows) => (steps = rows.at(-1)?.step ?? steps) }, { dist });
