@@ -3,8 +3,10 @@ import { createHash, type Hash } from "node:crypto";
 import * as v from "valibot";
 import { ROWS, type Have, type RowsName } from "./messages.ts";
 
-/** Most characters of a line. */
-const LINE_LIMIT = 2 ** 16;
+/** Most characters of a line: as many as the views of layers read. */
+const LINE_LIMIT = 2 ** 20;
+/** A character has at most three bytes of UTF-8. */
+const MOST_BYTES = 3 * LINE_LIMIT;
 
 /** A row in its canonical form, as it is written on both sides; undefined for what is no row. */
 export function canonical(name: RowsName, value: unknown): { row: unknown; line: string } | undefined {
@@ -30,12 +32,12 @@ export class Lines {
       lines.shift();
       this.#junk = false;
     }
-    if (this.#rest.length > 2 * LINE_LIMIT) {
+    if (this.#rest.length > MOST_BYTES) {
       this.#rest = Buffer.alloc(0);
       this.#junk = true;
     }
     return lines.flatMap((line) => {
-      if (line === "") return [];
+      if (line === "" || line.length > LINE_LIMIT) return [];
       try {
         return [JSON.parse(line) as unknown];
       } catch {

@@ -19,6 +19,8 @@ import { ChangedError, LogTail, RowTail } from "./tail.ts";
 /** Milliseconds between two looks at the files, and between two questions whether the run's process lives. */
 const INTERVAL = 100;
 const LIFE_INTERVAL = 1000;
+/** Times that files are read again which change while they are read: a resume replaces them once. */
+const MOST_TRIES = 10;
 /** Milliseconds after which a run without a record and a keeper has none to come. */
 const LOST_LIMIT = 10_000;
 
@@ -26,8 +28,8 @@ export class Follower {
   readonly #folder: string;
   readonly #directory: string;
   readonly #line: Peer;
-  readonly #rows: RowTail[];
-  readonly #log: LogTail;
+  #rows: RowTail[];
+  #log: LogTail;
   #keeper: Peer | undefined;
   #socket: Socket | undefined;
   #stopped = false;
@@ -44,8 +46,21 @@ export class Follower {
     this.#log = new LogTail(directory, LOG_FILE);
   }
 
-  /** Skips what is there already. */
+  /** Skips what is there already. A run that is resumed meanwhile replaces its files: then it begins again. */
   async skip(have: FollowRequest): Promise<Kept> {
+    for (let tries = 1; ; tries++)
+      try {
+        return await this.#skip(have);
+      } catch (error) {
+        if (!(error instanceof ChangedError) || tries === MOST_TRIES) throw error;
+        await this.#close();
+        this.#rows = ROW_NAMES.map((name) => new RowTail(this.#directory, name));
+        this.#log = new LogTail(this.#directory, LOG_FILE);
+        await delay(INTERVAL);
+      }
+  }
+
+  async #skip(have: FollowRequest): Promise<Kept> {
     const kept: Kept = { metrics: true, layers: true, findings: true, log: await this.#log.skip(have.log) };
     for (const tail of this.#rows) kept[tail.name] = await tail.skip(have[tail.name]);
     return kept;
@@ -81,6 +96,10 @@ export class Follower {
     this.#stopped = true;
     this.#keeper?.close();
     this.#socket?.destroy();
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
     await Promise.all([...this.#rows, this.#log].map((tail) => tail.close()));
   }
 

@@ -6,8 +6,16 @@ import { runPath } from "../../files/runFiles.ts";
 import { LOG_LIMIT, type Have, type RowsName } from "../../remote/messages.ts";
 import { canonical, Counted, Lines } from "../../remote/rows.ts";
 
-/** Bytes of one read, and rows of one message. */
+/** Bytes of one read. */
 const READ = 2 ** 18;
+/** Most rows of one message, and characters from which on another one begins: a row has at most a megabyte. */
+const MOST_ROWS = 1000;
+const BATCH = 2 ** 20;
+
+interface Row {
+  row: unknown;
+  line: string;
+}
 
 /** The bytes of a file as they come. */
 class Growing {
@@ -67,7 +75,7 @@ export class RowTail {
   readonly #file: Growing;
   readonly #lines = new Lines();
   /** Rows that were read with those that are there already. */
-  #read: unknown[] = [];
+  #read: Row[] = [];
 
   constructor(directory: string, name: RowsName) {
     this.name = name;
@@ -77,32 +85,34 @@ export class RowTail {
   /** Skips the rows that are there already. @returns false if these are others: then none is skipped */
   async skip(have: Have): Promise<boolean> {
     const counted = new Counted();
-    const rows: unknown[] = [];
-    let same = have.count === 0;
-    for (let bytes = await this.#file.next(); bytes.length > 0; bytes = await this.#file.next())
+    const rows: Row[] = [];
+    while (counted.count < have.count) {
+      const bytes = await this.#file.next();
+      if (bytes.length === 0) break;
       for (const row of this.#rows(bytes)) {
-        if (counted.count < have.count) {
-          counted.line(row.line);
-          if (counted.count === have.count) same = counted.have.hash === have.hash;
-        }
-        rows.push(row.row);
+        if (counted.count < have.count) counted.line(row.line);
+        rows.push(row);
       }
+    }
+    const same = have.count === 0 || (counted.count === have.count && counted.have.hash === have.hash);
     this.#read = same ? rows.slice(have.count) : rows;
     return same;
   }
 
   /** The next rows; empty when there are none now. */
   async next(): Promise<unknown[]> {
-    if (this.#read.length > 0) return this.#read.splice(0, 1000);
-    for (;;) {
+    while (this.#read.length === 0) {
       const bytes = await this.#file.next();
       if (bytes.length === 0) return [];
-      const rows = this.#rows(bytes).map(({ row }) => row);
-      if (rows.length > 0) return rows;
+      this.#read = this.#rows(bytes);
     }
+    let characters = 0;
+    const end = this.#read.findIndex(({ line }) => (characters += line.length) >= BATCH);
+    const batch = this.#read.splice(0, Math.min(end < 0 ? MOST_ROWS : end + 1, MOST_ROWS));
+    return batch.map(({ row }) => row);
   }
 
-  #rows(bytes: Buffer): { row: unknown; line: string }[] {
+  #rows(bytes: Buffer): Row[] {
     return this.#lines.push(bytes).flatMap((value) => canonical(this.name, value) ?? []);
   }
 
