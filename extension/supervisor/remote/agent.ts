@@ -45,11 +45,17 @@ export class Agent {
     this.#line = new Peer(process.stdin, process.stdout, {
       answer: (method, params, body) => this.#answer(method, params, body),
       event: () => (this.#heard = performance.now()),
-      closed: () => process.exit(0),
+      closed: () => void this.#exit(0),
     });
     setInterval(() => {
-      if (performance.now() - this.#heard > SILENCE) process.exit(0);
+      if (performance.now() - this.#heard > SILENCE) void this.#exit(0);
     }, 10_000).unref();
+  }
+
+  /** Ends this process, and removes what has arrived in part. */
+  async #exit(code: number): Promise<void> {
+    await this.#store?.close().catch(() => undefined);
+    process.exit(code);
   }
 
   async #answer(method: string, params: unknown, body: Buffer): Promise<Parcel | undefined> {
@@ -85,6 +91,7 @@ export class Agent {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       this.#folder = folder;
       this.#store = new Store(folder);
+      await this.#store.sweep();
       return { value: { node: process.version, platform: `${process.platform}-${process.arch}`, folder } };
     },
     missing: async (params) => {
@@ -130,7 +137,7 @@ export class Agent {
     go: async () => {
       void this.#follower?.follow().catch((error: unknown) => {
         process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-        process.exit(1);
+        void this.#exit(1);
       });
       return Promise.resolve(undefined);
     },

@@ -9,6 +9,7 @@ import {
   lstat,
   mkdir,
   open,
+  readdir,
   rename,
   rm,
   utimes,
@@ -23,6 +24,10 @@ import type { SentFile } from "../../remote/messages.ts";
 const WHOLE = 1;
 /** Files from this size on are linked into a run and read-only there; smaller ones are the run's own. */
 const LINKED = 2 ** 20;
+
+/** Names of what is under way, and milliseconds since its last change after which its agent is gone. */
+const TEMPORARY = /^\.[0-9a-f]{16}\.tmp$/;
+const ABANDONED = 3_600_000;
 
 export const isThere = (path: string): Promise<boolean> =>
   access(path).then(
@@ -45,6 +50,21 @@ export class Store {
   /** @param folder exists */
   constructor(folder: string) {
     this.#folder = folder;
+  }
+
+  /** Removes what agents that were killed have left. Other lines may be writing: theirs are younger. */
+  async sweep(): Promise<void> {
+    for (const name of ["files", "packages"]) {
+      const folder = join(this.#folder, name);
+      for (const entry of await readdir(folder).catch(() => []))
+        if (TEMPORARY.test(entry)) await this.#removeOld(join(folder, entry)).catch(() => undefined);
+    }
+  }
+
+  async #removeOld(path: string): Promise<void> {
+    // A whole file has another time of modification.
+    const { ctimeMs } = await lstat(path);
+    if (Date.now() - ctimeMs > ABANDONED) await rm(path, { recursive: true, force: true });
   }
 
   /** Which of these contents are not here. */
