@@ -89,6 +89,7 @@ export class Machine {
           throw error;
         }),
       ]);
+      ssh.forget();
       return new Machine(target, ssh, first);
     } catch (error) {
       signalChild(ssh.child, "SIGKILL");

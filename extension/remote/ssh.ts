@@ -51,6 +51,8 @@ export interface Ssh {
   };
   /** Settles when it has ended, with the reason in the user's words. */
   readonly ended: Promise<EngineError>;
+  /** Forgets what was printed so far: banners and shells' start-up files say nothing of a later end. */
+  forget(): void;
 }
 
 /** The user's ssh, or the program that LAYERWISE_SSH names. @throws EngineError */
@@ -89,7 +91,12 @@ export function startSsh(target: Target, command: string): Ssh {
       });
     });
   });
-  return { child, ended };
+  const forget = (): void => {
+    said = "";
+    // What was printed before may be read only now.
+    setImmediate(() => (said = ""));
+  };
+  return { child, ended, forget };
 }
 
 /** What ssh says, and what it means: the first that fits. */

@@ -40,7 +40,8 @@ async function attach(run: string, options: AttachOptions): Promise<number> {
   const record = await readRecord(directory);
   if (record.on === undefined) throw new UsageError(`${plainLine(record.id)} is not on another machine.`);
   const target = options.on === undefined ? {} : { target: await namedTarget(options.on) };
-  const request = await resumeRequest(directory, { on: { ...target, attach: true } });
+  // Nothing of the file is run here, so it may be outside of the run's folder.
+  const request = await resumeRequest(directory, { on: { ...target, attach: true }, outside: true });
   const json = options.json === true;
   const display = createDisplay({ json, bar: options.progress && !json && isTerminal("stderr") });
   return conclude(await followRun(request, display), directory, json);

@@ -218,19 +218,26 @@ export class Line {
     const reason = await this.#machine.ended;
     if (!isCut(reason)) throw reason;
     const { message } = reason;
+    let said = reason.cause.code;
     this.#own.say("warning", `${message} The run continues on ${target.name}; connecting again …`);
     for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
       await Promise.race([delay(wait), new Promise<void>((resolve) => (this.#wake = resolve))]);
       if (this.#closed) throw new EngineError({ code: "line", message });
+      let machine: Machine | undefined;
       try {
-        const machine = await Machine.connect(target, this.#own.dist);
-        if (this.#closed) machine.close();
+        machine = await Machine.connect(target, this.#own.dist);
         this.#machine = machine;
+        if (this.#closed) machine.close();
         await machine.call("open", target.folder === undefined ? {} : { folder: target.folder });
         this.#own.say("info", `Connected to ${target.name} again.`);
         return;
       } catch (error) {
-        if (this.#closed || toUserError(error).code === "remote-protocol") throw error;
+        machine?.close();
+        const { code, message: problem, hint } = toUserError(error);
+        if (this.#closed || code === "remote-protocol") throw error;
+        // A key that is refused or has changed may need the user; the same problem is said once.
+        if (code !== said) this.#own.say("warning", hint === undefined ? problem : `${problem} ${hint}`);
+        said = code;
       }
     }
   }

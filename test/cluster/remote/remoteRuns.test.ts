@@ -116,6 +116,39 @@ describe.skipIf(noSshd !== undefined)(
       expect(weightsOf(directory)).toEqual(weightsOf(expected));
     });
 
+    test("says why it can't connect again, and continues once it can", async () => {
+      write("net.nn.ts", { wait: 20 });
+      const command = workspace.start(["train", "net.nn.ts", "--on", "box", "--no-progress"], env());
+      await command.printed("Epoch [2/20]");
+      const keys = path.join(sshd.folder, "authorized");
+      const authorized = fs.readFileSync(keys);
+      fs.writeFileSync(keys, "");
+      try {
+        expect(sshd.cut()).toBeGreaterThan(0);
+        await command.printed("box refused the login");
+      } finally {
+        fs.writeFileSync(keys, authorized);
+      }
+      const { code, stderr } = await command.ended;
+      expect(code, stderr).toBe(0);
+      expect(stderr.split("refused the login")).toHaveLength(2);
+    });
+
+    test("of a file outside of the folder is attached to", async () => {
+      write("net.nn.ts", { epochs: 2 });
+      const below = workspace.file("below");
+      fs.mkdirSync(path.join(below, ".layerwise"), { recursive: true });
+      const target = workspace.file("net.nn.ts");
+      const started = await workspace.run(
+        ["train", target, "--on", "box", "--detach", "--out", "below/.layerwise/runs/one"],
+        { env: env() },
+      );
+      expect(started.code, started.stderr).toBe(0);
+      const { code, stderr } = await workspace.run(["attach", "below/.layerwise/runs/one"], { env: env() });
+      expect(code, stderr).toBe(0);
+      expect(readRun(path.join(below, ".layerwise/runs/one")).state).toBe("finished");
+    });
+
     test("survives the command that started it, and is attached to again", async () => {
       write("net.nn.ts", { wait: 20 });
       const expected = await here("net.nn.ts");
