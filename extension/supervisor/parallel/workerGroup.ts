@@ -16,11 +16,8 @@ import { exists } from "../runs/runDirectory.ts";
 import { spawnRun, type RunEvents, type RunHandle, type RunOutcome } from "../runs/run.ts";
 import { demandTrust } from "../trust.ts";
 import { freeAddresses } from "./addresses.ts";
+import { SignsOfLife } from "./signsOfLife.ts";
 
-/** Milliseconds without a sign of life after which a worker is frozen. It gives one every two seconds, from a thread of its own. */
-const FROZEN = 12_000;
-/** Milliseconds that a worker has until its first sign of life. */
-const START = 60_000;
 /** Milliseconds between two looks at the signs of life. */
 const WATCH = 500;
 /** Milliseconds in which the cause is looked for when workers say that another one has ended. */
@@ -144,13 +141,14 @@ class WorkerGroup implements RunHandle {
     const scratch = await mkdtemp(join(tmpdir(), "layerwise-workers-"));
     try {
       const addresses = await freeAddresses(this.#group.workers);
-      const started = Date.now();
+      const before = await mark(request.directory);
+      const signs = new SignsOfLife(addresses.map((_, rank) => (rank === 0 ? before : undefined)));
       const workers = addresses.map((_, rank) =>
         this.#start(request, { rank, size: addresses.length, addresses, timeout: 0 }, scratch),
       );
       this.#workers = workers;
       if (this.#ending === "stop") void workers[0]!.stop();
-      const end = await this.#watch(workers, started);
+      const end = await this.#watch(workers, signs);
       await this.#killAll();
       return end;
     } finally {
@@ -178,14 +176,14 @@ class WorkerGroup implements RunHandle {
   }
 
   /** Waits until the training has ended, or a worker has died or is frozen. */
-  async #watch(workers: readonly RunHandle[], started: number): Promise<End> {
+  async #watch(workers: readonly RunHandle[], signs: SignsOfLife): Promise<End> {
     const ends: (RunOutcome | undefined)[] = workers.map(() => undefined);
     const endings = workers.map(async (worker, rank) => {
       ends[rank] = await worker.ended;
       return rank;
     });
     const stop = new AbortController();
-    const frozen = this.#frozen(workers, ends, started, stop.signal);
+    const frozen = this.#frozen(workers, ends, signs, stop.signal);
     try {
       for (;;) {
         const left = endings.filter((_, rank) => ends[rank] === undefined);
@@ -228,25 +226,23 @@ class WorkerGroup implements RunHandle {
   async #frozen(
     workers: readonly RunHandle[],
     ends: readonly unknown[],
-    started: number,
+    signs: SignsOfLife,
     signal: AbortSignal,
   ): Promise<End> {
-    const seen = new Set<number>();
     for (;;) {
       await delay(WATCH);
       if (signal.aborted) return new Promise(() => undefined);
-      for (const [rank, { request }] of workers.entries()) {
-        const found = await readLock(request.directory).catch(() => undefined);
-        const beat = found !== undefined && "beat" in found ? found.beat : 0;
-        const alive = beat > started;
-        if (alive) seen.add(rank);
-        // A worker that has ended, or is about to, has released its lock.
-        if (ends[rank] !== undefined || (seen.has(rank) && !alive)) continue;
-        const [last, limit] = alive ? [beat, FROZEN] : [started, START];
-        if (Date.now() - last < limit) continue;
-        const message = `it gave no sign of life for ${limit / 1000} s.`;
-        return { kind: "died", rank, error: { code: "killed", message } };
-      }
+      const marks = await Promise.all(workers.map(({ request }) => mark(request.directory)));
+      const frozen = signs.look(marks).find(({ rank }) => ends[rank] === undefined);
+      if (frozen === undefined) continue;
+      const message = `it gave no sign of life for ${frozen.limit / 1000} s.`;
+      return { kind: "died", rank: frozen.rank, error: { code: "killed", message } };
     }
   }
+}
+
+/** Another text for each sign of life of a run; undefined without a lock. */
+async function mark(directory: string): Promise<string | undefined> {
+  const found = await readLock(directory).catch(() => undefined);
+  return found !== undefined && "beat" in found ? `${found.id} ${found.beat}` : undefined;
 }
