@@ -45,6 +45,8 @@ async function receive(
         if (!(rank > 0 && rank < size) || found.has(rank)) return void socket.destroy();
         const from = (socket.remoteAddress ?? "").replace(/^::ffff:/, "");
         found.set(rank, { address: joined(from, theirs), socket });
+        // It ended before all had come: the one that starts in its place may come.
+        socket.once("close", () => found.delete(rank));
         if (found.size < size - 1) return undefined;
         const addresses = Array.from({ length: size }, (_, i) => found.get(i)?.address ?? joined(host, own));
         for (const one of found.values()) one.socket.end(`${JSON.stringify(addresses)}\n`);
@@ -97,6 +99,8 @@ function firstLine(socket: Socket): Promise<string> {
     });
     const lines = createInterface({ input: socket });
     lines.once("line", resolve);
+    // It hands on the socket's errors: a reset says no more than a close.
+    lines.on("error", () => resolve(""));
     lines.once("close", () => resolve(""));
   });
 }
