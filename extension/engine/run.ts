@@ -155,7 +155,7 @@ export class Run {
     const lost = this.#team !== undefined && isLostWorker(thrown);
     if (lost) return this.fail({ code: LOST_WORKER, message: `Another worker has ended: ${error.message}` });
     if (!this.#ended && state !== undefined && state.step > 0 && error.code !== "non-finite")
-      this.#checkpoints?.trySave("last", savePoint(state));
+      this.#checkpoints?.trySave("last", savePoint(state), { alone: true });
     if (error.code === "non-finite" && state !== undefined)
       this.#directory.appendFinding(findingOf("nonFinite", error.message, { step: state.step }));
     this.fail(error);
@@ -166,7 +166,7 @@ export class Run {
     return this.control.atNextStep(() => {
       if (this.#checkpoints === undefined || this.#trainer === undefined)
         throw new EngineError({ code: "not-running", message: "There are no weights to save yet." });
-      const file = this.#checkpoints.save("manual", savePoint(this.#trainer.state));
+      const file = this.#checkpoints.save("manual", savePoint(this.#trainer.state), { alone: true });
       // It may be paused.
       this.#reporter.flush();
       return file;
@@ -357,16 +357,17 @@ export class Run {
       {
         onProblem: (text) => this.#reporter.warnOnce(text),
         check: () => this.#trainer?.check(),
-        onSave: ({ kind, epoch, step, metrics, file: relative }, file) => {
+        onWrite: ({ kind, step, metrics, file }) => {
           // The newest weights are saved every few seconds.
-          if (kind !== "last") this.#reporter.note(savedText(relative, step, metrics, policy.monitor));
+          if (kind !== "last") this.#reporter.note(savedText(file, step, metrics, policy.monitor));
           this.#reporter.recordChanged();
-          this.#trainer?.saved({ kind, file, epoch, step });
         },
+        onSave: (saved, file) => this.#trainer?.saved({ ...saved, file }),
       },
-      this.#team === undefined || this.#team.rank === 0,
+      this.#team,
     );
     this.#checkpoints = checkpoints;
+    this.control.onServed = (team) => checkpoints.share(team);
     this.#reporter.note(`${policy.describe()}\n`);
     const note = ({ completed: epoch, step, metrics }: TrainerState): void =>
       void this.#directory.update({ epoch, step, metrics: { ...metrics } });

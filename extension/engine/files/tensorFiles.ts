@@ -88,6 +88,11 @@ function savePth(file: string, value: unknown): void {
   }
 }
 
+/** Computes all that {@link saveFile} would write to a `.pth` file, in the same order, and writes nothing. */
+export function computeSaved(value: unknown): void {
+  new PthMaker().value(value);
+}
+
 /** Levels of nesting: an object that contains itself has no end. */
 const MAX_DEPTH = 64;
 

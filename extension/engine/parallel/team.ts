@@ -10,7 +10,7 @@ const MOST_STEPS = 1000;
 export interface Pulse {
   stopping: boolean;
   paused: boolean;
-  /** Requests are waiting: what they read must have been computed by all. */
+  /** Requests are waiting, or were served in a pause: what they read must have been computed by all. */
   asked: boolean;
 }
 
@@ -58,6 +58,11 @@ export class Team {
   /** The first worker's numbers, exactly. */
   #told(values: readonly number[]): number[] {
     return [...new Float64Array(this.#bytes(new Uint8Array(Float64Array.from(values).buffer)).buffer)];
+  }
+
+  /** The first worker's answer to a question that each would answer for itself. */
+  agreed(own: boolean): boolean {
+    return this.#told([Number(own)])[0] === 1;
   }
 
   /** The first worker's text. */

@@ -2,13 +2,17 @@ import fs from "node:fs";
 import path from "node:path";
 import { CHECKPOINTS_FOLDER, type CheckpointRecord } from "../../protocol/run.ts";
 import type { Module } from "../../nn/module/module.ts";
+import type { Tensor } from "../../tensor/core/tensor.ts";
+import type { SavedCheckpoint } from "../../nn/experiment/experiment.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
+import type { Team } from "../parallel/team.ts";
 import type { CheckpointPolicy } from "./checkpointPolicy.ts";
 import { describeFileError } from "../../files/fileError.ts";
 import type { RunDirectory } from "../reporting/runDirectory.ts";
 import { now } from "../training/clock.ts";
 import type { Kept, SavePoint } from "../training/trainerState.ts";
 import { EngineError } from "../../protocol/errors.ts";
-import { saveTensors } from "../files/tensorFiles.ts";
+import { computeSaved, saveTensors } from "../files/tensorFiles.ts";
 import { HYPERPARAMETERS } from "./startingWeights.ts";
 import { readStates, saveTraining } from "./trainingFile.ts";
 import type { TrainingState } from "./trainingState.ts";
@@ -21,18 +25,36 @@ const LONG_EPOCH = 30_000;
 /** Callbacks of {@link Checkpoints}. */
 export interface CheckpointEvents {
   onProblem(text: string): void;
-  onSave?: ((checkpoint: CheckpointRecord, file: string) => void) | undefined;
+  /** Called where a file of weights was written: in a team, by the first worker. */
+  onWrite?: ((checkpoint: CheckpointRecord) => void) | undefined;
+  /** Called after each save, in all workers of a team at the same place of the program. */
+  onSave?: ((checkpoint: Omit<SavedCheckpoint, "file">, file: string) => void) | undefined;
   /** Called before a training's own saves: throws when the weights are bad. */
   check?: (() => void) | undefined;
 }
 
-/** Saves a run's weights into its directory. */
+interface SaveOptions {
+  name?: string;
+  first?: boolean;
+  /** Whether this worker saves beside the program, so that the others learn of it later: see {@link Checkpoints.share}. */
+  alone?: boolean;
+}
+
+/** What callbacks are told of a save, and the file's path. */
+type Told = readonly [saved: Omit<SavedCheckpoint, "file">, file: string];
+
+/** Outcome of a save: the file's path, or why it can't be written. */
+type Outcome = { readonly file: string } | { readonly problem: string };
+
+/** Saves a run's weights into its directory. In a team the first worker writes them, and all decide alike. */
 export class Checkpoints {
   readonly policy: CheckpointPolicy;
   readonly #directory: RunDirectory;
   readonly #model: Module;
   readonly #events: CheckpointEvents;
-  readonly #writes: boolean;
+  readonly #team: Team | undefined;
+  /** Saved by this worker alone, with their paths: the others don't know of them yet. */
+  readonly #untold: Told[] = [];
   /** Why the last save of weights failed: reported once, not for each file. */
   #problem: string | undefined;
   /** Likewise for the training's state. */
@@ -42,15 +64,14 @@ export class Checkpoints {
   #lastSaved = -Infinity;
   #stateSaved = now();
 
-  /** @param writes False in all but the first of the workers that train together: they decide alike, and write nothing */
   constructor(
     directory: RunDirectory,
     model: Module,
     policy: CheckpointPolicy,
     events: CheckpointEvents,
-    writes = true,
+    team?: Team,
   ) {
-    this.#writes = writes;
+    this.#team = team;
     this.#directory = directory;
     this.#model = model;
     this.policy = policy;
@@ -64,18 +85,65 @@ export class Checkpoints {
    */
   save(
     kind: CheckpointRecord["kind"],
-    { epoch, step, metrics }: SavePoint,
-    { name = nameOf(kind, step), first = false }: { name?: string; first?: boolean } = {},
+    at: SavePoint,
+    { name = nameOf(kind, at.step), first = false, alone = false }: SaveOptions = {},
   ): string {
+    const team = this.#team;
+    const relative = relativePath(name);
+    if (alone && !this.#writes) return path.join(this.#directory.path, relative);
+    const outcome = this.#agreed(() => this.#write(kind, at, relative, first), alone);
+    if ("problem" in outcome) throw new EngineError({ code: "checkpoint", message: outcome.problem });
+    const saved = { kind, epoch: at.epoch, step: at.step };
+    if (alone && team !== undefined) this.#untold.push([saved, outcome.file]);
+    else this.#events.onSave?.(saved, outcome.file);
+    return outcome.file;
+  }
+
+  /** Tells all workers of what the first one has saved alone. All call this at the same place of the program. */
+  share(team: Team): void {
+    const told = JSON.parse(team.text(JSON.stringify(this.#untold.splice(0)))) as Told[];
+    for (const [saved, file] of told) this.#events.onSave?.(saved, file);
+  }
+
+  /** Whether this worker writes files. */
+  get #writes(): boolean {
+    return this.#team === undefined || this.#team.rank === 0;
+  }
+
+  /** The first worker's outcome: what follows a save depends on it. */
+  #agreed(write: () => Outcome, alone: boolean): Outcome {
+    const team = this.#team;
+    if (team === undefined || alone) return write();
+    if (team.rank === 0) return JSON.parse(team.text(JSON.stringify(write()))) as Outcome;
+    try {
+      this.#weights();
+    } catch {
+      // The first worker reports it.
+    }
+    return JSON.parse(team.text("")) as Outcome;
+  }
+
+  /** The weights, computed: in all workers, since what one of them left would be a part of its next step's graph alone. */
+  #weights(): ReadonlyMap<string, Tensor> {
+    const weights = this.#model.stateDict();
+    for (const tensor of weights.values()) valuesOf(tensor.value);
+    return weights;
+  }
+
+  #write(
+    kind: CheckpointRecord["kind"],
+    { epoch, step, metrics }: SavePoint,
+    relative: string,
+    first: boolean,
+  ): Outcome {
     const start = performance.now();
     const { record } = this.#directory;
-    const relative = relativePath(name);
     let file = path.join(this.#directory.path, relative);
-    if (!this.#writes) return file;
     let checkpoint: CheckpointRecord;
     try {
+      const weights = this.#weights();
       file = this.#directory.file(relative);
-      saveTensors(file, this.#model.stateDict(), {
+      saveTensors(file, weights, {
         model: record.model,
         experiment: record.exportName,
         epoch: String(epoch),
@@ -91,15 +159,12 @@ export class Checkpoints {
       this.#directory.addCheckpoint(checkpoint, first);
       this.#problem = undefined;
     } catch (error) {
-      throw new EngineError({
-        code: "checkpoint",
-        message: `The weights can't be saved to ${file}: ${describeFileError(error)}.`,
-      });
+      return { problem: `The weights can't be saved to ${file}: ${describeFileError(error)}.` };
     } finally {
       this.#savedSince(start);
     }
-    this.#events.onSave?.(checkpoint, file);
-    return file;
+    this.#events.onWrite?.(checkpoint);
+    return { file };
   }
 
   /** Saves during training: a failure is reported and the training continues. */
@@ -137,10 +202,10 @@ export class Checkpoints {
     const start = performance.now();
     this.#stateSaved = now();
     this.#events.check?.();
-    if (!this.#writes) return void state();
     const { path } = this.#directory;
     try {
-      saveTraining(path, state());
+      if (this.#writes) saveTraining(path, state());
+      else computeSaved(state());
       this.#stateProblem = undefined;
     } catch (error) {
       const problem = describeFileError(error);

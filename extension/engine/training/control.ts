@@ -23,6 +23,10 @@ export class LoopControl {
   team: Team | undefined;
   /** A request to stop, until the team knows of it. */
   #wanted: StopReason | undefined;
+  /** Whether tasks were run that the team doesn't know of. */
+  #served = false;
+  /** Called in all workers of a team after tasks were run in one: what they have changed can be told. */
+  onServed: ((team: Team) => void) | undefined;
   /** Called when the run pauses and resumes. */
   onPause: ((paused: boolean) => void) | undefined;
 
@@ -118,11 +122,14 @@ export class LoopControl {
       const { stopping, paused, asked } = team.pulse({
         stopping: this.#wanted !== undefined,
         paused: this.#holds,
-        asked: this.#tasks.length > 0,
+        // In a pause, tasks were run while the others waited for this.
+        asked: this.#tasks.length > 0 || this.#served,
       });
       if (stopping) this.#stop ??= this.#wanted ?? "request";
       if (asked || paused) settle();
       this.#runTasks();
+      this.#served = false;
+      if (asked) this.onServed?.(team);
       if (stopping || !paused) break;
       if (this.#holds) await this.#wait();
     }
@@ -153,7 +160,10 @@ export class LoopControl {
   }
 
   #runTasks(): void {
-    for (const task of this.#tasks.splice(0)) task();
+    for (const task of this.#tasks.splice(0)) {
+      this.#served = true;
+      task();
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { isDebugged } from "../host/debugger.ts";
+import type { Team } from "../parallel/team.ts";
 import type { Lookahead, Policy } from "../../tensor/recording/policy.ts";
 import { changePolicy, runtime } from "../../tensor/recording/runtime.ts";
 import type { CallbackList } from "./callbacks.ts";
@@ -25,12 +26,18 @@ export class StepReaders {
   readonly #predictable: boolean;
   readonly #reads = runtime.gradientReads;
 
-  constructor({ experiment, schedules }: Prepared, callbacks: CallbackList, state: TrainerState) {
+  /** @param team decides together: its calls must have the same steps */
+  constructor(
+    { experiment, schedules }: Prepared,
+    callbacks: CallbackList,
+    state: TrainerState,
+    team?: Team,
+  ) {
     this.#state = state;
     const { trainStep, accumulateGradBatches = 1 } = experiment.options;
     this.#predictable = !schedules.withinEpochs && accumulateGradBatches === 1;
-    this.everyBatch =
-      schedules.watchSteps || isDebugged() || BATCH_CALLBACKS.some((name) => callbacks.has(name));
+    const debugged = team === undefined ? isDebugged() : team.agreed(isDebugged());
+    this.everyBatch = schedules.watchSteps || debugged || BATCH_CALLBACKS.some((name) => callbacks.has(name));
     // Only the user's own code can read gradients after a step.
     if (GRADIENT_CALLBACKS.some((name) => callbacks.has(name)))
       state.gradients = { kept: true, probation: 0 };

@@ -67,7 +67,7 @@ export class Trainer {
     this.limits = limits;
     this.callbacks = new CallbackList(options, (name) => this.#context(name));
     this.#steps = new TrainingStep(prepared, this.callbacks);
-    this.#readers = new StepReaders(prepared, this.callbacks, this.state);
+    this.#readers = new StepReaders(prepared, this.callbacks, this.state, hooks.control.team);
     this.#ending = new Ending(limits, this.state, hooks);
     this.#recorder = new Recorder(prepared, limits, this.state, hooks);
     this.steering = new Steering(prepared, limits, this.#recorder);

@@ -117,6 +117,40 @@ export const transformer = experiment({
   optimizer: (p) => new optim.SGD(p, { lr: 0.05 }),
 });
 
+/** Draws numbers and evaluates the model, as much as pays in several processes, for each checkpoint. */
+export const saving = experiment({
+  ...options,
+  model: mlp,
+  data: rows,
+  checkpoints: { everyNTrainSteps: 2, saveLast: false },
+  callbacks: [
+    {
+      onSaveCheckpoint({ model }) {
+        torch.noGrad(() => (model as nn.Sequential)(torch.randn(40_000, 10)).mean().item());
+      },
+    },
+    report,
+  ],
+  optimizer: (p) => new optim.SGD(p, { lr: 0.1 }),
+});
+
+/** The newest weights are saved at times that depend on the clock: each time, the shuffling and dropout change. */
+export const timed = experiment({
+  ...options,
+  epochs: 120,
+  model: mlp,
+  data: rows,
+  callbacks: [
+    {
+      onSaveCheckpoint({ metrics }) {
+        torch.rand(1 + (Math.trunc(1e6 * metrics["loss"]!) % 7));
+      },
+    },
+    report,
+  ],
+  optimizer: (p) => new optim.Adam(p, { lr: 0.003 }),
+});
+
 /** Long enough to be disturbed: its state is saved every few steps. */
 export const long = experiment({
   ...options,

@@ -14,7 +14,7 @@ async function trained(model: string, workers: number): Promise<Weights[]> {
 }
 
 describe.skipIf(unable !== undefined)(`several workers${unable === undefined ? "" : ` (${unable})`}`, () => {
-  for (const model of ["sgd", "adam", "clipped", "ignoring", "cnn", "lstm", "transformer"])
+  for (const model of ["sgd", "adam", "clipped", "ignoring", "cnn", "lstm", "transformer", "saving"])
     it(`train ${model} as one process trains it`, { timeout: 300_000 }, async () => {
       const [alone] = await trained(model, 1);
       for (const workers of [2, 4]) {
@@ -24,6 +24,11 @@ describe.skipIf(unable !== undefined)(`several workers${unable === undefined ? "
         expect(distance(replicas[0]!, alone!)).toBeLessThan(1e-6);
       }
     });
+
+  it("stay equal when callbacks draw at saves that the time decides", { timeout: 300_000 }, async () => {
+    const [first, second] = await trained("timed", 2);
+    expect(second, "bit for bit").toEqual(first);
+  });
 
   it("end with the user's error, and are not started again", { timeout: 60_000 }, async () => {
     const { code, text } = await start(path.join(folder, "faulty"), "faulty", "--workers", "2").ended;
