@@ -26,6 +26,12 @@ export async function showWarning(text: string, ...actions: string[]): Promise<s
   return vscode.window.showWarningMessage(firstLine(text), ...actions);
 }
 
+/** Asks in a dialog that has to be answered. Returns the action that the user chose, undefined for none. */
+export async function confirm(text: string, detail: string, ...actions: string[]): Promise<string | undefined> {
+  const options = { modal: true, detail: firstLine(detail) };
+  return vscode.window.showWarningMessage(firstLine(text), options, ...actions);
+}
+
 export async function showError(text: string, ...actions: string[]): Promise<string | undefined> {
   return vscode.window.showErrorMessage(firstLine(text), ...actions);
 }

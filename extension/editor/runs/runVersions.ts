@@ -7,6 +7,7 @@ import { readRecord, runsRoot } from "../../supervisor/runs/runDirectory.ts";
 import { isOnDisk, readSource } from "../../supervisor/runs/runHistory.ts";
 import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
 import { RUN_VERSION_SCHEME, type RunTarget } from "../ids.ts";
+import { confirm } from "../show.ts";
 import { requireTrust, runFolders } from "../targets.ts";
 import type { RunSession } from "../../supervisor/runs/session.ts";
 import type { Runs } from "./runs.ts";
@@ -49,7 +50,7 @@ async function confirmed(directory: string, { id, file }: RunRecord): Promise<bo
   const detail = vscode.l10n.t(
     "Its code is in the run's folder. Look at it first if that folder comes from someone else.",
   );
-  const answer = await vscode.window.showWarningMessage(message, { modal: true, detail }, run, open);
+  const answer = await confirm(message, detail, run, open);
   if (answer === open) await openRunVersion({ directory });
   return answer === run;
 }
