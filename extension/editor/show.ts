@@ -27,7 +27,11 @@ export async function showWarning(text: string, ...actions: string[]): Promise<s
 }
 
 /** Asks in a dialog that has to be answered. Returns the action that the user chose, undefined for none. */
-export async function confirm(text: string, detail: string, ...actions: string[]): Promise<string | undefined> {
+export async function confirm(
+  text: string,
+  detail: string,
+  ...actions: string[]
+): Promise<string | undefined> {
   const options = { modal: true, detail: firstLine(detail) };
   return vscode.window.showWarningMessage(firstLine(text), options, ...actions);
 }

@@ -26,6 +26,8 @@ export interface Training {
   readonly child: ChildProcess;
   readonly folder: string;
   readonly ended: Promise<{ code: number | null; text: string }>;
+  /** Resolves when the line of this epoch or of a later one is printed, or when the training has ended. */
+  epoch(count: number): Promise<void>;
 }
 
 /** Starts `layerwise train`. */
@@ -51,7 +53,17 @@ export function start(folder: string, model: string, ...options: string[]): Trai
   const ended = new Promise<{ code: number | null; text: string }>((resolve) =>
     child.once("close", (code) => resolve({ code, text })),
   );
-  return { child, folder, ended };
+  const epoch = (count: number): Promise<void> =>
+    new Promise((resolve) => {
+      const look = (): void => {
+        const lines = [...text.matchAll(/^Epoch \[(\d+)\//gm)];
+        if (Number(lines.at(-1)?.[1]) >= count) resolve();
+      };
+      child.stdout.on("data", look);
+      void ended.then(() => resolve());
+      look();
+    });
+  return { child, folder, ended, epoch };
 }
 
 /** The final weights of each process. */
