@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { constants, rmSync } from "node:fs";
 import { link, lstat, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { temporaryName } from "../protocol/temporaryFiles.ts";
 import { FileError, isMissing } from "./fileError.ts";
 import { readRegular, readRegularSync } from "./regular.ts";
@@ -162,6 +163,65 @@ export async function takeAway(
   } finally {
     await rm(claim, { force: true });
   }
+}
+
+/** Attempts of {@link takeExclusive} unless it is given others, and milliseconds between two. */
+const ATTEMPTS = 50;
+const PAUSE = 50;
+/** Attempts after which an unreadable file that hasn't changed isn't being written any more. */
+const WRITING = 20;
+
+/** How {@link takeExclusive} deals with a file that is there already. */
+export interface Taking<Known extends { readonly id: string }> {
+  /** The content, for the inode of the file. */
+  readonly textOf: (inode: string) => string;
+  /** Reads the file; undefined when there is none. The id is another one for each file that ever was. */
+  readonly read: () => Promise<Known | undefined>;
+  /**
+   * Judges a file: "free" may be removed, "unreadable" only if it stays unchanged for a second. Throws if waiting for
+   * its owner makes no sense.
+   */
+  readonly judge: (found: Known) => Verdict | Promise<Verdict>;
+  readonly onRemoved?: (found: Known) => void;
+  /** Called once, before the first pause. */
+  readonly onWait?: (() => void) | undefined;
+  readonly attempts?: number;
+  /** Milliseconds between two attempts. */
+  readonly pause?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type Verdict = "free" | "held" | "unreadable";
+
+/**
+ * Creates a file as {@link createExclusive} does, and first removes one whose owner has ended.
+ * @returns undefined if the file kept changing, or was held, in all attempts
+ * @throws what `judge` throws; the signal's reason; the file system's error
+ */
+export async function takeExclusive<Known extends { readonly id: string }>(
+  file: string,
+  { textOf, read, judge, onRemoved, onWait, attempts = ATTEMPTS, pause = PAUSE, signal }: Taking<Known>,
+): Promise<Created | undefined> {
+  const unchanged = new Standing();
+  const isFree = async (found: Known): Promise<boolean> => {
+    const verdict = await judge(found);
+    return verdict === "free" || (verdict === "unreadable" && unchanged.found(found.id) > WRITING);
+  };
+  for (let attempt = 1, waited = false; attempt <= attempts; attempt++) {
+    signal?.throwIfAborted();
+    const found = await read();
+    if (found === undefined) {
+      const created = await createExclusive(file, textOf);
+      if (created !== undefined) return created;
+    } else if ((await isFree(found)) && (await takeAway(file, found.id, async () => (await read())?.id))) {
+      onRemoved?.(found);
+      continue;
+    }
+    if (!waited) onWait?.();
+    waited = true;
+    await delay(pause, undefined, signal === undefined ? {} : { signal });
+  }
+  return undefined;
 }
 
 /** Says how long something has been found unchanged: a file without its text may be written just now. */

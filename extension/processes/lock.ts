@@ -2,8 +2,7 @@
 // its owner has provably ended.
 import { join } from "node:path";
 import fs from "node:fs";
-import { setTimeout as delay } from "node:timers/promises";
-import { createExclusive, removeWhole, Standing, takeAway } from "../files/exclusive.ts";
+import { removeWhole, takeExclusive } from "../files/exclusive.ts";
 import { runPath } from "../files/runFiles.ts";
 import { LOCK_FILE, type RunLock } from "../protocol/run.ts";
 import { startOfThisProcess } from "./identity.ts";
@@ -30,11 +29,6 @@ export class LockedError extends Error {
   }
 }
 
-/** Attempts while the lock keeps changing, attempts while it may be half written, and milliseconds between two. */
-const ATTEMPTS = 50;
-const WRITING = 20;
-const PAUSE = 50;
-
 export interface TakeOptions {
   /** Take it also from an owner that can't be seen from here, whether it gives signs of life or not. */
   force?: boolean;
@@ -53,33 +47,21 @@ export async function takeLock(
   { force = false, onInvalid }: TakeOptions = {},
 ): Promise<HeldLock> {
   const file = join(await runPath(directory), LOCK_FILE);
-  const standing = new Standing();
-  for (let attempt = 1; ; attempt++) {
-    const found = await readLock(directory);
-    if (found === undefined) {
-      const held = await create(file, token);
-      if (held !== undefined) return held;
-    } else if ("invalid" in found) {
-      if (standing.found(found.id) > WRITING && (await removed(found.id))) onInvalid?.(found.invalid);
-    } else {
+  const taken = await takeExclusive(file, {
+    textOf: (inode) => `${JSON.stringify(lockOf(token, inode))}\n`,
+    read: () => readLock(directory),
+    judge: async (found) => {
+      if ("invalid" in found) return "unreadable";
       const owner = await ownerOf(found);
-      const free = owner.kind === "ended" || (force && owner.kind !== "here");
-      if (!free || attempt > ATTEMPTS) throw new LockedError(owner);
-      if (await removed(found.id)) continue;
-    }
-    if (attempt > ATTEMPTS) throw new Error(`${file} can't be taken: it changes all the time`);
-    await delay(PAUSE);
-  }
-
-  function removed(id: string): Promise<boolean> {
-    return takeAway(file, id, async () => (await readLock(directory))?.id);
-  }
-}
-
-/** @returns undefined when there is one already */
-async function create(file: string, token: string): Promise<HeldLock | undefined> {
-  const created = await createExclusive(file, (inode) => `${JSON.stringify(lockOf(token, inode))}\n`);
-  return created && { file, inode: created.inode, release: () => removeWhole(file, created.text) };
+      if (owner.kind === "ended" || (force && owner.kind !== "here")) return "free";
+      throw new LockedError(owner);
+    },
+    onRemoved: (found) => {
+      if ("invalid" in found) onInvalid?.(found.invalid);
+    },
+  });
+  if (taken === undefined) throw new Error(`${file} can't be taken: it changes all the time`);
+  return { file, inode: taken.inode, release: () => removeWhole(file, taken.text) };
 }
 
 function lockOf(token: string, inode: string): RunLock {

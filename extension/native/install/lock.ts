@@ -2,9 +2,8 @@ import { randomUUID } from "node:crypto";
 import fs from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import * as v from "valibot";
-import { createExclusive, readFound, removeWhole, takeAway, type Found } from "../../files/exclusive.ts";
+import { readFound, removeWhole, takeExclusive, type Found } from "../../files/exclusive.ts";
 import { isRunning } from "../../processes/signals.ts";
 
 const HEARTBEAT = 2_000;
@@ -44,19 +43,15 @@ export async function withLock<T>(file: string, options: LockOptions, body: () =
 
 async function acquire(file: string, content: string, { signal, onWait }: LockOptions): Promise<void> {
   await fs.mkdir(path.dirname(file), { recursive: true });
-  for (let waited = false; ;) {
-    signal?.throwIfAborted();
-    const found = await readFound(file, LIMIT);
-    if (found === undefined) {
-      if ((await createExclusive(file, () => content)) !== undefined) return;
-    } else if (await isStale(file, found)) {
-      await takeAway(file, found.id, async () => (await readFound(file, LIMIT))?.id);
-      continue;
-    }
-    if (!waited) onWait?.();
-    waited = true;
-    await delay(POLL, undefined, signal === undefined ? {} : { signal });
-  }
+  await takeExclusive(file, {
+    textOf: () => content,
+    read: () => readFound(file, LIMIT),
+    judge: async (found) => ((await isStale(file, found)) ? "free" : "held"),
+    attempts: Infinity,
+    pause: POLL,
+    signal,
+    onWait,
+  });
 }
 
 async function isStale(file: string, { text }: Found): Promise<boolean> {

@@ -1,14 +1,6 @@
 // One process runs a sweep at a time. Its lock says which; nothing is signalled by it, so it needs no proof, unlike a run's.
-import { setTimeout as delay } from "node:timers/promises";
 import * as v from "valibot";
-import {
-  createExclusive,
-  readFound,
-  removeWhole,
-  Standing,
-  takeAway,
-  type Found,
-} from "../../files/exclusive.ts";
+import { readFound, removeWhole, takeExclusive, type Found } from "../../files/exclusive.ts";
 import { runPath } from "../../files/runFiles.ts";
 import { factsOf, isSameStart, startOfThisProcess } from "../../processes/identity.ts";
 import { relation, thisPlace } from "../../processes/place.ts";
@@ -23,10 +15,6 @@ type SweepLock = v.InferOutput<typeof SweepLock>;
 
 /** Most bytes of a lock; ours have some 300. */
 const LIMIT = 4096;
-/** Attempts while the lock keeps changing, attempts while it may be half written, and milliseconds between two. */
-const ATTEMPTS = 50;
-const WRITING = 20;
-const PAUSE = 50;
 
 /**
  * Makes this process the owner of a sweep.
@@ -45,19 +33,17 @@ export async function takeSweep(directory: string, force = false): Promise<() =>
     since: new Date().toISOString(),
   };
   const text = `${JSON.stringify(lock)}\n`;
-  const standing = new Standing();
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const found = await readFound(file, LIMIT);
-    if (found === undefined) {
-      if ((await createExclusive(file, () => text)) !== undefined) return () => removeWhole(file, text);
-    } else {
+  const taken = await takeExclusive(file, {
+    textOf: () => text,
+    read: () => readFound(file, LIMIT),
+    judge: async (found) => {
       const owner = lockIn(found);
-      if (owner !== undefined) await demandEnded(owner, directory, force);
-      const free = owner !== undefined || standing.found(found.id) > WRITING;
-      if (free && (await takeAway(file, found.id, async () => (await readFound(file, LIMIT))?.id))) continue;
-    }
-    await delay(PAUSE);
-  }
+      if (owner === undefined) return "unreadable";
+      await demandEnded(owner, directory, force);
+      return "free";
+    },
+  });
+  if (taken !== undefined) return () => removeWhole(file, text);
   throw new EngineError({ code: "busy", message: `${file} can't be taken: it changes all the time.` });
 }
 

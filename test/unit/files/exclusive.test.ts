@@ -2,7 +2,13 @@ import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
-import { createExclusive, readFound, Standing, takeAway } from "../../../extension/files/exclusive.ts";
+import {
+  createExclusive,
+  readFound,
+  Standing,
+  takeAway,
+  takeExclusive,
+} from "../../../extension/files/exclusive.ts";
 import { useFolder } from "../../folders.ts";
 
 const LIMIT = 4096;
@@ -85,6 +91,33 @@ describe("what is taken away", () => {
     fs.rmSync(file);
     fs.writeFileSync(file, "new");
     expect(await takeAway(file, id, async () => (await readFound(file, LIMIT))?.id)).toBe(false);
+    expect(fs.readdirSync(folder)).toEqual(["lock.json"]);
+  });
+});
+
+describe("a file that is taken", () => {
+  const take = (file: string, verdict: "free" | "held" | "unreadable", calls: string[]) =>
+    takeExclusive(file, {
+      textOf: () => "new",
+      read: () => readFound(file, LIMIT),
+      judge: () => verdict,
+      onRemoved: () => calls.push("removed"),
+      onWait: () => calls.push("waits"),
+      attempts: 5,
+      pause: 1,
+    });
+
+  test.each([
+    ["free", "new", ["removed"]],
+    ["held", "old", ["waits"]],
+    ["unreadable", "old", ["waits"]],
+  ] as const)("when there is one that is %s", async (verdict, text, expected) => {
+    const file = join(folder, "lock.json");
+    fs.writeFileSync(file, "old");
+    const calls: string[] = [];
+    expect((await take(file, verdict, calls))?.text).toBe(text === "new" ? text : undefined);
+    expect(fs.readFileSync(file, "utf8")).toBe(text);
+    expect(calls).toEqual(expected);
     expect(fs.readdirSync(folder)).toEqual(["lock.json"]);
   });
 });
