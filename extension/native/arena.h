@@ -24,8 +24,7 @@ class Arena {
  public:
   // At least so many bytes, which begin with a cache line; null if there is no memory.
   char *Room(size_t bytes) {
-    // Kernels of one vector may read past the end.
-    const size_t wanted = bytes + 64;
+    const size_t wanted = std::max(bytes, size_t{1});
     Note(wanted);
     if (size_ >= wanted && (size_ <= SMALL || size_ / 2 <= std::max(before_, most_))) return memory_.get();
     Free();
