@@ -39,7 +39,7 @@ export class ProcessState {
   }
 
   #isAtWork(): boolean {
-    return working().some(([name, count]) => count > (new Map(this.#working).get(name) ?? 0));
+    return [...working()].some(([name, count]) => count > (this.#working.get(name) ?? 0));
   }
 }
 
@@ -50,9 +50,9 @@ const OURS =
   /^(?:PipeWrap|TTYWrap|MessagePort|WriteWrap|ShutdownWrap|PROMISE|TickObject|Immediate|CheckImmediate)$/;
 
 /** What keeps this process at work, by kind. */
-function working(): [string, number][] {
+function working(): Map<string, number> {
   const resources = new Map<string, number>();
   for (const name of process.getActiveResourcesInfo())
     if (!OURS.test(name)) resources.set(name, (resources.get(name) ?? 0) + 1);
-  return [...resources];
+  return resources;
 }
