@@ -23,7 +23,7 @@ import type { Curves } from "./curves.ts";
 import { csvText, pgfplotsText, svgText } from "./exports.ts";
 import { onRunsDropped } from "./dropped.ts";
 import { LayersSection } from "./layers.ts";
-import { runName, toggleCompared } from "./runList.ts";
+import { runName, toggleCompared, withRecord } from "./runList.ts";
 import { reportHtml } from "./history/report.ts";
 import { type ActionName, curvesOf, defaultUi, fromSnapshot, type TrainingState } from "./state.ts";
 import { panel, type Sections, summary } from "./view.ts";
@@ -128,7 +128,7 @@ function show(snapshot: TrainingSnapshot): void {
     state.diff = before.diff;
   }
   if (before) {
-    state.runs = before.runs;
+    state.runs = withRecord(before.runs, state.run, state.live);
     state.others = before.others;
   }
   save(state);
@@ -143,6 +143,7 @@ function setRecord(now: TrainingState, run: RunRecord, live: boolean, waitsFor: 
   const epochDone = run.epoch !== now.run.epoch;
   now.run = run;
   now.live = live;
+  now.runs = withRecord(now.runs, run, live);
   now.waitsFor = waitsFor;
   now.curves.stepsPerEpoch = run.stepsPerEpoch;
   if (changed) tell(readHistory());
@@ -199,7 +200,8 @@ async function refreshRuns(): Promise<void> {
     if (one.run.endedAt !== undefined) knownEnd.set(id, one.run.endedAt);
   }
   change((now) => {
-    now.runs = runs;
+    // The host reads the table from files, which the messages of this run are ahead of.
+    now.runs = withRecord(runs, now.run, now.live);
     now.others = others;
   });
   // It is written a moment after a run begins.

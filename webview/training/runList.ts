@@ -1,4 +1,5 @@
 /** Which of the runs a table shows, and in which order. */
+import type { RunRecord } from "../../extension/protocol/run.ts";
 import type { ListedRun } from "../../extension/protocol/views.ts";
 import { OTHER_COLOURS } from "./chartStyle.ts";
 import { direction, isRate } from "./curves.ts";
@@ -13,6 +14,10 @@ export interface ListOptions {
 }
 
 export const runName = ({ run, labels }: ListedRun): string => labels.name || run.id;
+
+/** Replaces a run's record by a newer one; other runs stay as they are read. */
+export const withRecord = (runs: readonly ListedRun[], run: RunRecord, live: boolean): ListedRun[] =>
+  runs.map((one) => (one.run.id === run.id ? { ...one, run, live } : one));
 
 export function listed(runs: readonly ListedRun[], options: ListOptions): ListedRun[] {
   const words = options.filter.toLowerCase().split(/\s+/).filter(Boolean);

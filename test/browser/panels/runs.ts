@@ -286,6 +286,21 @@ test("runs: the table is sorted and filtered, and says by what", async () => {
   await shows([snapshot.run.id]);
 });
 
+test("runs: the row of the panel's own run follows its messages", async () => {
+  const snapshot = runningAt(100);
+  const folder = new Folder(snapshot, 1);
+  const panel = await open(snapshot, folder);
+  const rows = panel.page.locator(".runs-table tbody tr");
+  await until("the runs", async () => (await rows.count()) === 2);
+  const shows = (value: string): Promise<unknown> => rows.first().getByText(value).waitFor({ timeout: 5000 });
+  const run = { ...snapshot.run, epoch: 7, metrics: { ...snapshot.run.metrics, val_loss: 0.1234 } };
+  // Before the table is read again, after ten seconds.
+  await panel.view.record(run, true);
+  await shows("0.1234");
+  await panel.view.record({ ...run, state: "finished" }, false);
+  await shows("Finished");
+});
+
 test("runs: they are renamed, tagged, archived, opened and deleted", async () => {
   const snapshot = ended("finished");
   const folder = new Folder(snapshot, 2);

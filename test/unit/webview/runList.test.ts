@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { RunLabels, RunRecord } from "../../../extension/protocol/run.ts";
 import type { ListedRun } from "../../../extension/protocol/views.ts";
-import { columnMetrics, listed, toggleCompared } from "../../../webview/training/runList.ts";
+import { columnMetrics, listed, toggleCompared, withRecord } from "../../../webview/training/runList.ts";
 import { OTHER_COLOURS } from "../../../webview/training/chartStyle.ts";
 
 const options = { filter: "", showArchived: false, sort: "created", descending: true };
@@ -32,6 +32,13 @@ function run(id: string, record: Partial<RunRecord> = {}, labels: Partial<RunLab
 }
 
 const ids = (runs: readonly ListedRun[]): string[] => runs.map(({ run: { id } }) => id);
+
+test("a newer record replaces that of its run alone", () => {
+  const runs = [run("run-01", {}, { name: "wide" }), run("run-02")];
+  const newer = run("run-01", { epoch: 3, state: "running" }).run;
+  expect(withRecord(runs, newer, true)).toEqual([{ ...runs[0], run: newer, live: true }, runs[1]]);
+  expect(withRecord(runs, run("run-03").run, true)).toEqual(runs);
+});
 
 describe("the table of runs", () => {
   const runs = [
