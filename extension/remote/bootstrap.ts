@@ -1,9 +1,9 @@
-// The command that starts the agent. The login shell there may be any; it gets three quoted words and "exec". What is
-// quoted has no quote, no line end, no backslash and no "!" in it, which all shells leave alone then.
+// The command that starts the agent. The login shell there is unknown; it gets "exec" and quoted words. All shells leave
+// these alone, since they have no quote, no line end, no backslash and no "!".
 import { MARK, NO_AGENT, NO_NODE } from "./messages.ts";
 import type { Target } from "../protocol/target.ts";
 
-/** Reads the agent's program, which comes before everything else, and runs it. It must not read a byte too many. */
+/** Reads the agent's program from stdin and runs it. It must not read beyond: the agent's messages follow. */
 const LOADER =
   `const fs=require("fs");` +
   `const read=(n)=>{const b=Buffer.alloc(n);let d=0;while(d<n){let k=0;` +
@@ -12,7 +12,7 @@ const LOADER =
   `process.stdout.write("${MARK}"+String.fromCharCode(10));` +
   `const m={exports:{}};new Function("require","module","exports",read(read(4).readUInt32BE(0)).toString())(require,m,m.exports)`;
 
-/** Node's usual places: a shell without a terminal often doesn't have them on its PATH. */
+/** Node's usual folders: a shell without a terminal often doesn't have them on its PATH. */
 const PLACES = [
   `"$2"`,
   `"$(command -v node)"`,

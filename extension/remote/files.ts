@@ -1,4 +1,4 @@
-// What goes to another machine: Layerwise's own programs, and a program's data.
+// Finds the files to send to another machine: Layerwise's own programs, and a program's data.
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { lstat, readdir, readFile } from "node:fs/promises";
@@ -9,7 +9,7 @@ import { EngineError } from "../protocol/errors.ts";
 export interface LocalFile {
   /** Relative, with "/". */
   path: string;
-  /** What it has: a file here, or a text. */
+  /** Its content: a file here, or a text. */
   from: { file: string } | { text: string };
   size: number;
 }
@@ -19,7 +19,7 @@ const MOST_FILES = 100_000;
 /** Most bytes of a project's files, unless the user allows more. */
 export const SEND_LIMIT = 2 ** 30;
 
-/** The programs and files that a run there needs: no view, no preview, and no esbuild of this platform. */
+/** Files that a run on another machine needs: no views, no previews, and no esbuild binary of this platform. */
 const PACKAGE = [
   "package.json",
   "dist/cli.js",
@@ -68,7 +68,7 @@ async function collect(file: string, name: string, files: LocalFile[], left: str
 /** Hidden files hold settings and secrets, and packages are in the bundle. */
 const isPrivate = (name: string): boolean => name.startsWith(".") || name === "node_modules";
 
-/** Texts in a source that may name a file: in quotes, on one line. */
+/** String literals in a source that may name a file: on one line. */
 const TEXTS = /"([^"\\\n]{1,500})"|'([^'\\\n]{1,500})'|`([^`\\$\n]{1,500})`/g;
 
 export interface Project {
@@ -83,13 +83,13 @@ export interface Project {
 
 export interface ProjectFiles {
   files: LocalFile[];
-  /** What was left out because it is no regular file: links, devices. */
+  /** Paths that were left out because they are no regular files: links, devices. */
   left: string[];
 }
 
 /**
  * Finds the files that a program reads: those whose names its sources contain, relative to the `.nn.ts` file or to the
- * project's folder, and those that the user has named. Code itself travels as one bundle.
+ * project's folder, and those that the user has named. Code is sent as a bundle.
  * @throws EngineError "remote-files" if they are too large
  */
 export async function projectFiles({ root, sources, send, limit }: Project): Promise<ProjectFiles> {
@@ -100,7 +100,7 @@ export async function projectFiles({ root, sources, send, limit }: Project): Pro
       const text = (match[1] ?? match[2] ?? match[3] ?? "").trim();
       for (const base of new Set([folder, root])) {
         const name = below(root, path.resolve(base, text));
-        // "." or the name of the folder that the program is in stands for no data.
+        // "." and the folder of the program itself are no data.
         const around =
           below(path.join(root, name ?? ""), folder) !== undefined || path.join(root, name ?? "") === folder;
         if (name !== undefined && !around && !name.split("/").some(isPrivate)) named.add(name);
@@ -121,7 +121,7 @@ export async function projectFiles({ root, sources, send, limit }: Project): Pro
   for (const name of [...named].sort()) {
     const file = path.join(root, name);
     if (code.has(file) || files.some((one) => one.path === name || one.path.startsWith(`${name}/`))) continue;
-    // A link on the way may lead out of the project.
+    // A linked folder may lead out of the project.
     if (await isReached(root, name)) await collect(file, name, files, left);
     else if (send.includes(name))
       throw new EngineError({ code: "remote-files", message: `There is no ${name} to send.` });
@@ -131,7 +131,7 @@ export async function projectFiles({ root, sources, send, limit }: Project): Pro
   return { files: unique, left };
 }
 
-/** The path from a folder, with "/"; undefined for what is not below it. */
+/** The path from a folder, with "/"; undefined for a file that is not below it. */
 function below(root: string, file: string): string | undefined {
   const way = path.relative(root, file);
   if (way === "" || way === ".." || way.startsWith(`..${path.sep}`) || path.isAbsolute(way)) return undefined;
@@ -171,7 +171,7 @@ export const megabytes = (bytes: number): string =>
       ? `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
       : `${(bytes / 1e9).toFixed(1)} GB`;
 
-/** The SHA-256 of what a file has. */
+/** The SHA-256 of a file's content. */
 export async function hashOf({ from }: LocalFile): Promise<string> {
   const hash = createHash("sha256");
   if ("text" in from) return hash.update(from.text).digest("hex");

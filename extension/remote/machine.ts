@@ -1,4 +1,4 @@
-// A machine that ssh reaches, with the agent at work there.
+// A connection to the agent on a machine that ssh reaches.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
@@ -18,24 +18,24 @@ import { startSsh, type Ssh } from "./ssh.ts";
 import { signalChild } from "../processes/signals.ts";
 import { Peer } from "./wire.ts";
 
-/** The agent's program, beside the other ones in dist/. */
+/** The agent's program in dist/. */
 export const AGENT = "remoteAgent.cjs";
 
-/** Milliseconds that the agent has to answer after ssh was started: ssh's own limit ends what can't connect before. */
+/** Time limit in milliseconds of the agent's first answer. ssh itself gives up earlier if it can't connect. */
 const START_LIMIT = 60_000;
-/** Milliseconds between two signs of life; the agent ends after a few are missing. */
+/** Milliseconds between two heartbeats; the agent ends after a few are missing. */
 const BEAT = 20_000;
 /** Most bytes that a login shell may print before the agent speaks. */
 const NOISE = 2 ** 16;
 
-/** An event of the agent, checked, with the bytes of its message. */
+/** A checked event of the agent, with the size of its message. */
 export type Heard = {
   [K in AgentEvent]: { event: K; data: AgentEvents[K]; body: Buffer; length: number };
 }[AgentEvent];
 
 export class Machine {
   readonly target: Target;
-  /** Settles when the line has ended, with the reason. */
+  /** Settles when the connection has ended, with the reason. */
   readonly ended: Promise<EngineError>;
   /** Takes events; set before a run is followed. */
   listener: ((heard: Heard) => void) | undefined;
@@ -104,7 +104,7 @@ export class Machine {
     return this.#closed;
   }
 
-  /** Calls the agent. What it answers is checked. @throws EngineError */
+  /** Calls the agent, and checks its answer. @throws EngineError */
   async call<K extends AgentCall>(
     method: K,
     params: object = {},
@@ -112,15 +112,15 @@ export class Machine {
   ): Promise<{ value: AgentAnswer<K>; body: Buffer }> {
     const answer = await this.#peer.call(method, params, body).catch((error: unknown) => {
       const { code, message, hint } = toUserError(error);
-      // A place in a file would be one of this machine.
+      // Positions in files are dropped: they would be taken for files here.
       throw new EngineError({ code, message, ...(hint === undefined ? {} : { hint }) });
     });
     const checked = v.safeParse(ANSWERS[method], answer.value, { abortEarly: true });
-    if (!checked.success) throw this.#refuse(`its answer to "${method}" is none`);
+    if (!checked.success) throw this.#refuse(`its answer to "${method}" is malformed`);
     return { value: checked.output as AgentAnswer<K>, body: answer.body ?? Buffer.alloc(0) };
   }
 
-  /** Ends the line; a run there continues. */
+  /** Closes the connection; a run there continues. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -138,7 +138,7 @@ export class Machine {
     this.listener?.({ event: name, data: checked.output, body, length } as Heard);
   }
 
-  /** What the other side says is checked as a stranger's: what doesn't fit ends the line. */
+  /** Closes the connection after a message that breaks the protocol: the other side is not trusted. */
   #refuse(problem: string): EngineError {
     this.#invalid ??= problem;
     this.close();
@@ -148,7 +148,7 @@ export class Machine {
   #violation(): EngineError {
     return new EngineError({
       code: "remote-protocol",
-      message: `${this.target.name} doesn't keep to the protocol: ${this.#invalid}. The line to it was ended.`,
+      message: `${this.target.name} doesn't keep to the protocol: ${this.#invalid}. The connection was closed.`,
     });
   }
 
@@ -160,7 +160,7 @@ export class Machine {
   }
 }
 
-/** Skips what a login shell prints. @returns what follows the mark */
+/** Skips the output of the login shell. @returns the bytes after the mark */
 function afterMark({ child }: Ssh): Promise<Buffer> {
   const mark = Buffer.from(`${MARK}\n`);
   return new Promise((resolve, reject) => {
@@ -176,7 +176,7 @@ function afterMark({ child }: Ssh): Promise<Buffer> {
         reject(
           new EngineError({
             code: "remote-protocol",
-            message: "The login shell there prints too much before the agent could answer.",
+            message: "The login shell there printed too much before the agent could answer.",
             hint: "Let its start-up files print only for terminals.",
           }),
         );

@@ -5,9 +5,9 @@ import { CHECKPOINTS_FOLDER, LayerRow, MetricRow, RunRecord } from "../protocol/
 import { Finding } from "../protocol/findings.ts";
 import { NAME } from "../protocol/names.ts";
 
-// What a run's machine and this one say to each other over a line. Both sides validate what arrives: neither trusts the other.
+// Messages between this machine and that of a run. Both sides validate what they receive: neither trusts the other.
 
-/** Version of the messages; the agent that answers them is always sent by this side, so the two are equal. */
+/** Version of the messages. Both sides have the same, since this side sends the agent. */
 export const MARK = "layerwise-agent-1";
 
 /** Exit codes of the command that starts the agent. */
@@ -46,7 +46,7 @@ export const ROWS = { metrics: MetricRow, layers: LayerRow, findings: Finding } 
 export type RowsName = keyof typeof ROWS;
 export const ROW_NAMES = Object.keys(ROWS) as RowsName[];
 
-/** How much of a file is there already: so many rows, or bytes of the log, and their hash. */
+/** How much of a file is there already: its rows, or the bytes of the log, and their hash. */
 export const Have = v.object({ count: v.pipe(v.number(), v.integer(), v.minValue(0)), hash: Sha256 });
 export type Have = v.InferOutput<typeof Have>;
 
@@ -54,7 +54,7 @@ const have = { metrics: Have, layers: Have, findings: Have, log: Have };
 const keep = { metrics: v.boolean(), layers: v.boolean(), findings: v.boolean(), log: v.boolean() };
 export const FollowRequest = v.object(have);
 export type FollowRequest = v.InferOutput<typeof FollowRequest>;
-/** Of which files what is there already is the beginning. */
+/** By file: whether the part that is there already is the file's beginning. */
 export const Kept = v.object(keep);
 export type Kept = v.InferOutput<typeof Kept>;
 
@@ -63,14 +63,14 @@ export const ANSWERS = {
   open: v.object({
     node: v.pipe(v.string(), v.maxLength(100)),
     platform: v.pipe(v.string(), v.maxLength(100)),
-    /** Absolute path of the folder that everything goes to. */
+    /** Absolute path of the folder for all files. */
     folder: v.pipe(v.string(), v.maxLength(4096), v.regex(/^\/[^\0]*$/)),
   }),
   missing: v.array(Sha256),
   put: v.null(),
   layPackage: v.null(),
   layRun: v.null(),
-  /** "running": it was at work already. */
+  /** "running": it was running already. */
   start: v.picklist(["started", "running"]),
   follow: Kept,
   go: v.null(),
@@ -84,14 +84,14 @@ export const ANSWERS = {
 export type AgentCall = keyof typeof ANSWERS;
 export type AgentAnswer<K extends AgentCall> = v.InferOutput<(typeof ANSWERS)[K]>;
 
-/** What the agent says unasked while a run is followed. */
+/** Events that the agent sends while a run is followed. */
 export const EVENTS = {
   rows: v.object({ file: v.picklist(ROW_NAMES), rows: v.pipe(v.array(v.unknown()), v.maxLength(10_000)) }),
   log: v.null(),
   record: RunRecord,
   said: v.object({ level: v.picklist(["info", "warning", "error"]), text: v.string() }),
   progress: Progress,
-  /** The files are others now: follow again. */
+  /** The files were replaced: follow again. */
   changed: v.null(),
   ended: v.null(),
   failed: UserError,

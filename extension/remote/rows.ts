@@ -1,4 +1,4 @@
-// Lines of a run's files, as both sides of a line count them: whole lines that are rows, each in its canonical form.
+// Rows of a run's files, as both machines count them: valid whole lines, each in its canonical form.
 import { createHash, type Hash } from "node:crypto";
 import * as v from "valibot";
 import { ROWS, type Have, type RowsName } from "./messages.ts";
@@ -8,7 +8,7 @@ const LINE_LIMIT = 2 ** 20;
 /** A character has at most three bytes of UTF-8. */
 const MOST_BYTES = 3 * LINE_LIMIT;
 
-/** A row in its canonical form, as it is written on both sides; undefined for what is no row. */
+/** A row in its canonical form, as both sides write it; undefined for an invalid one. */
 export function canonical(name: RowsName, value: unknown): { row: unknown; line: string } | undefined {
   const parsed = v.safeParse(ROWS[name], value, { abortEarly: true });
   if (!parsed.success) return undefined;
@@ -16,13 +16,13 @@ export function canonical(name: RowsName, value: unknown): { row: unknown; line:
   return line.length > LINE_LIMIT ? undefined : { row: parsed.output, line };
 }
 
-/** Takes the whole lines out of bytes that grow. */
+/** Splits a growing file into lines of JSON. */
 export class Lines {
   #rest = Buffer.alloc(0);
   /** Whether a line that is too long is being skipped. */
   #junk = false;
 
-  /** The values of the lines that end in these bytes. What is no JSON is left out. */
+  /** Returns the values of the lines that end in these bytes. Invalid JSON is left out. */
   push(bytes: Uint8Array): unknown[] {
     const all = this.#rest.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.#rest, bytes]);
     const end = all.lastIndexOf(0x0a) + 1;
@@ -46,7 +46,7 @@ export class Lines {
     });
   }
 
-  /** Whether a line has begun that has no end. */
+  /** Whether the last line is incomplete. */
   get torn(): boolean {
     return this.#rest.length > 0 || this.#junk;
   }

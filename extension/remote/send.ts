@@ -5,24 +5,24 @@ import { CHUNK, type SentFile } from "./messages.ts";
 import { hashOf, megabytes, packageFiles, type LocalFile } from "./files.ts";
 import type { Machine } from "./machine.ts";
 
-/** Hashes of one question: a message stays small. */
+/** Most hashes of one call: messages stay small. */
 const ASKED = 10_000;
 
 export interface SendOptions {
   signal: AbortSignal;
-  /** Bytes sent, of all that are to be sent. */
+  /** Called with the bytes sent so far, and the bytes of all. */
   progress: (sent: number, total: number) => void;
 }
 
-/** What was sent. */
+/** The result of {@link sendFiles}. */
 export interface Sent {
   files: SentFile[];
-  /** Bytes that went over, and bytes that were there already. */
+  /** Bytes that were sent, and bytes that were there already. */
   bytes: number;
   known: number;
 }
 
-/** Sends files by their content: what the machine has is not sent again. */
+/** Sends files by their content: contents that the machine has are not sent again. */
 export async function sendFiles(
   machine: Machine,
   files: readonly LocalFile[],
@@ -81,7 +81,7 @@ async function* chunksOf({
 
 /** A machine with this version's programs on it. */
 export interface Prepared {
-  /** The folder there that everything goes to. */
+  /** The folder there for all files. */
   folder: string;
   /** The folder there of this version's programs. */
   dist: string;
@@ -89,7 +89,7 @@ export interface Prepared {
   id: string;
 }
 
-/** Brings this version's programs to a machine; nothing to do where they are. */
+/** Sends this version's programs to a machine, unless they are there. */
 export async function preparePackage(
   machine: Machine,
   dist: string,

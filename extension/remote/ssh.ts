@@ -1,5 +1,4 @@
-// Starts the user's own ssh. Keys, passwords, jump hosts and known hosts are its business: it asks nothing here and is
-// told nothing that its own configuration decides.
+// Starts the user's own ssh, in batch mode. Keys, passwords, jump hosts and known hosts are left to its configuration.
 import { spawn, type ChildProcess } from "node:child_process";
 import { findExecutable } from "../processes/programs.ts";
 import { EngineError } from "../protocol/errors.ts";
@@ -8,7 +7,7 @@ import type { Target } from "../protocol/target.ts";
 
 /** The oldest Node that runs Layerwise. */
 const NODE = 20;
-/** Most characters that are kept of what ssh says. */
+/** Most characters of ssh's messages that are kept. */
 const TAIL = 4096;
 
 /** ssh gives up after this many seconds without a connection, and three times as many without an answer. */
@@ -40,7 +39,7 @@ export function sshArguments({ host, user, port }: Target, command: string): str
   ];
 }
 
-/** How users call ssh for a machine themselves. */
+/** The command with which users connect themselves. */
 export const sshText = ({ host, user, port }: Target): string =>
   `ssh ${port === undefined ? "" : `-p ${port} `}${user === undefined ? "" : `${user}@`}${host}`;
 
@@ -49,9 +48,9 @@ export interface Ssh {
     stdin: NonNullable<ChildProcess["stdin"]>;
     stdout: NonNullable<ChildProcess["stdout"]>;
   };
-  /** Settles when it has ended, with the reason in the user's words. */
+  /** Settles when ssh has ended, with the reason. */
   readonly ended: Promise<EngineError>;
-  /** Forgets what was printed so far: banners and shells' start-up files say nothing of a later end. */
+  /** Drops what was printed so far: banners and shells' start-up files don't explain a later end. */
   forget(): void;
 }
 
@@ -73,7 +72,7 @@ export function startSsh(target: Target, command: string): Ssh {
   const child = spawn(sshProgram(), sshArguments(target, command), {
     stdio: ["pipe", "pipe", "pipe"],
     windowsHide: true,
-    // A terminal's Ctrl-C is for the run, not for the line to it.
+    // A terminal's Ctrl-C stops the run; it must not end the connection.
     detached: process.platform !== "win32",
   });
   let said = "";
@@ -93,19 +92,19 @@ export function startSsh(target: Target, command: string): Ssh {
   });
   const forget = (): void => {
     said = "";
-    // What was printed before may be read only now.
+    // Earlier output may arrive only now.
     setImmediate(() => (said = ""));
   };
   return { child, ended, forget };
 }
 
-/** What ssh says, and what it means: the first that fits. */
+/** Messages of ssh with their meanings; the first that matches counts. */
 const MEANINGS: readonly (readonly [pattern: RegExp, code: string, message: string, hint: string])[] = [
   [
     /REMOTE HOST IDENTIFICATION HAS CHANGED/,
     "ssh-host-key",
-    "The host key of NAME is another than the one that ssh knows.",
-    "If the machine was installed again, remove the old key with ssh-keygen -R; else someone may be in between. Then connect once by hand: SSH",
+    "The host key of NAME differs from the one that ssh knows.",
+    "If the machine was installed again, remove the old key with ssh-keygen -R; otherwise someone may be intercepting the connection. Then connect once by hand: SSH",
   ],
   [
     /Host key verification failed|No \S+ host key is known/,
@@ -122,14 +121,14 @@ const MEANINGS: readonly (readonly [pattern: RegExp, code: string, message: stri
   [
     /Could not resolve hostname/,
     "ssh-unknown",
-    "ssh finds no machine of the name NAME.",
+    "ssh finds no machine named NAME.",
     "Check the name, or give it a Host entry in ~/.ssh/config.",
   ],
   [
     /Connection refused|timed out|No route to host|Network is unreachable|Host is down|Connection closed|Connection reset|kex_exchange|Timeout, server/,
     "ssh-unreachable",
-    "There is no connection to NAME: SAID",
-    "Is the machine on, and does it take ssh from here? Try SSH",
+    "NAME can't be reached: SAID",
+    "Check that the machine is on and accepts ssh from here: SSH",
   ],
   [
     /Bad owner or permissions|bad permissions|Bad configuration option/,
@@ -154,14 +153,14 @@ function describeEnd(target: Target, code: number | null, said: string): EngineE
       hint: 'Install it there from nodejs.org or with nvm. If it is in an unusual folder, name it: "node" in the target\'s settings.',
     });
   if (code === NO_AGENT)
-    return new EngineError({ code: "line", message: `The line to ${target.name} was cut.` });
+    return new EngineError({ code: "line", message: `The connection to ${target.name} was lost.` });
   const meaning = MEANINGS.find(([pattern]) => pattern.test(said));
   if (meaning !== undefined)
     return new EngineError({ code: meaning[1], message: fill(meaning[2]), hint: fill(meaning[3]) });
   const last = lines.slice(-3).join("\n");
   return new EngineError({
     code: "line",
-    message: `The line to ${target.name} has ended${code === null ? "" : ` (exit code ${code})`}.`,
+    message: `The connection to ${target.name} has ended${code === null ? "" : ` (exit code ${code})`}.`,
     ...(last === "" ? {} : { hint: last }),
   });
 }

@@ -1,4 +1,4 @@
-// Machines by what users call them: a URL, a name of their own settings, or a name that ssh knows.
+// Finds machines by a URL, a name in the user's settings, or a name that ssh knows.
 import { homedir } from "node:os";
 import path from "node:path";
 import * as v from "valibot";
@@ -10,7 +10,7 @@ import { Target } from "../protocol/target.ts";
 
 const LIMIT = 2 ** 20;
 
-/** A machine in the settings: a URL or a name of ssh, alone or with what can't be found by itself. */
+/** A machine in the settings: a URL or a name of ssh, alone or with its Node and folder. */
 const Setting = v.union([
   v.string(),
   v.object({
@@ -24,7 +24,7 @@ const Setting = v.union([
 export const TargetSettings = v.record(v.pipe(v.string(), v.minLength(1), v.maxLength(100)), Setting);
 export type TargetSettings = v.InferOutput<typeof TargetSettings>;
 
-/** The user's machines for the command line. A folder of a project has none: it may be a stranger's. */
+/** The file of the user's machines for the command line. Projects have none: they may come from strangers. */
 export function targetsFile({ platform, env }: Pick<NodeJS.Process, "platform" | "env"> = process): string {
   if (platform === "win32")
     return path.join(
@@ -38,7 +38,7 @@ export function targetsFile({ platform, env }: Pick<NodeJS.Process, "platform" |
   return path.join(folder, "layerwise", "targets.json");
 }
 
-/** The machines of the user's file. @throws EngineError "target" if it isn't as it has to be */
+/** The machines of the user's file. @throws EngineError "target" if it is invalid */
 export async function readTargets(file = targetsFile()): Promise<TargetSettings> {
   try {
     return checkedJson(file, await readRegular(file, { limit: LIMIT, follow: true }), TargetSettings);
@@ -49,8 +49,8 @@ export async function readTargets(file = targetsFile()): Promise<TargetSettings>
 }
 
 /**
- * Finds a machine by what a user calls it.
- * @throws EngineError "target" for what is no name or address of a machine
+ * Finds a machine by its name or address.
+ * @throws EngineError "target" for an invalid one
  */
 export function findTarget(text: string, settings: TargetSettings = {}): Target {
   const known = Object.hasOwn(settings, text) ? settings[text] : undefined;

@@ -1,9 +1,9 @@
-// Calls and events over a pair of byte streams, such as those of an ssh: each message is JSON, with bytes behind it.
+// Calls and events over a pair of byte streams, such as ssh's: each message is JSON, followed by bytes.
 import type { Readable, Writable } from "node:stream";
 import * as v from "valibot";
 import { EngineError, toUserError, UserError } from "../protocol/errors.ts";
 
-/** Most bytes of a message's JSON and of what follows it. A record has at most 16 MiB on the disk. */
+/** Most bytes of a message's JSON, and of its body. A record has at most 16 MiB on the disk. */
 const MOST_HEAD = 32 * 2 ** 20;
 const MOST_BODY = 4 * 2 ** 20;
 const PREFIX = 8;
@@ -25,15 +25,15 @@ export interface Parcel {
 }
 
 export interface PeerOptions {
-  /** Answers the other side's calls. Without it, a call closes the line. */
+  /** Answers the other side's calls. Without it, a call closes the connection. */
   answer?: (method: string, params: unknown, body: Buffer) => Promise<Parcel | undefined>;
-  /** Takes the other side's events, in order, with the bytes of the whole message. What it throws closes the line. */
+  /** Takes the other side's events, in order, with the size of the whole message. An error closes the connection. */
   event?: (event: string, data: unknown, body: Buffer, length: number) => void;
-  /** Called once: the other side is gone, or has sent what is no message. */
+  /** Called once: the other side has ended, or has sent an invalid message. */
   closed?: (problem: Error | undefined) => void;
 }
 
-/** One side of a line. */
+/** One side of a connection. */
 export class Peer {
   readonly #out: Writable;
   readonly #options: PeerOptions;
@@ -46,7 +46,7 @@ export class Peer {
   #bytes = 0;
   #closed = false;
 
-  /** @param first Bytes that were read already */
+  /** @param first Bytes that were read before */
   constructor(input: Readable, out: Writable, options: PeerOptions, first: Buffer = NOTHING) {
     this.#out = out;
     this.#options = options;
@@ -63,18 +63,18 @@ export class Peer {
     return this.#closed;
   }
 
-  /** Calls a method of the other side. @throws EngineError with its error; "line" when the line is closed */
+  /** Calls a method of the other side. @throws EngineError with its error; "line" when the connection is closed */
   async call(method: string, params: unknown, body: Buffer = NOTHING): Promise<Parcel> {
     if (this.#closed) throw lineClosed();
     const call = ++this.#calls;
     const answer = new Promise<Parcel>((resolve, reject) => this.#waiting.set(call, { resolve, reject }));
-    // A failure is the answer's, which the caller waits for.
+    // The caller gets a failure by the returned promise, after the message was sent.
     answer.catch(() => undefined);
     await this.#send({ call, method, params: params ?? null }, body);
     return answer;
   }
 
-  /** Sends an event; resolves when the line takes more. */
+  /** Sends an event; resolves when the stream takes more. */
   async tell(event: string, data: unknown, body: Buffer = NOTHING): Promise<void> {
     if (!this.#closed) await this.#send({ event, data: data ?? null }, body);
   }
@@ -132,7 +132,7 @@ export class Peer {
     this.#pending = [this.#pending[0]!.subarray(message.length)];
     this.#bytes -= message.length;
     const parsed = v.safeParse(Head, JSON.parse(message.toString("utf8", PREFIX, PREFIX + head)));
-    if (!parsed.success) throw new Error("a message has not the form of one");
+    if (!parsed.success) throw new Error("a message is malformed");
     this.#handle(parsed.output, message.subarray(PREFIX + head), message.length);
     return true;
   }
@@ -146,8 +146,8 @@ export class Peer {
   /** @param length Bytes of the whole message */
   #handle(head: Head, body: Buffer, length: number): void {
     if ("call" in head) {
-      // Answers to a side that reads none would pile up.
-      if (this.#options.answer === undefined) throw new Error("it calls the side that answers no calls");
+      // Answers that the other side doesn't read would fill the memory.
+      if (this.#options.answer === undefined) throw new Error("it made a call, which only this side may do");
       void this.#answer(head.call, this.#options.answer(head.method, head.params, body));
     } else if ("event" in head) this.#options.event?.(head.event, head.data, body, length);
     else {
@@ -169,5 +169,5 @@ export class Peer {
 }
 
 function lineClosed(): EngineError {
-  return new EngineError({ code: "line", message: "The line to the other machine is closed." });
+  return new EngineError({ code: "line", message: "The connection to the other machine is closed." });
 }

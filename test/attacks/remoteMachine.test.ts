@@ -1,4 +1,4 @@
-// A machine that runs go to may be another's by now: what it says is a stranger's data.
+// A run's machine may have been taken over: everything that it sends is untrusted.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
@@ -60,8 +60,8 @@ const others = (): string[] =>
     )
     .filter((name) => !/^\.layerwise$/.test(name));
 
-describe.skipIf(process.platform === "win32")("a machine that answers what it likes", () => {
-  test("can say how its run went, and nothing of where it is here", async () => {
+describe.skipIf(process.platform === "win32")("a hostile machine", () => {
+  test("can report its run's progress, but can't change local paths", async () => {
     const { code, directory, text } = await trained("good");
     expect(code, text).toBe(0);
     expect(readRun(directory)).toMatchObject({
@@ -110,7 +110,7 @@ describe.skipIf(process.platform === "win32")("a machine that answers what it li
   ])("is left when it %s", async (_, behaviour) => {
     const { code, text } = await trained(behaviour);
     expect(code).toBe(1);
-    expect(text).toMatch(/doesn't keep to the protocol|prints too much|was refused/);
+    expect(text).toMatch(/doesn't keep to the protocol|printed too much|was refused/);
     expect(others()).toEqual([]);
     expect(fs.existsSync("/tmp/escape.safetensors")).toBe(false);
   });

@@ -34,7 +34,7 @@ const FIGURE = 84;
 
 export class ShownTraining {
   readonly source: LayerSource;
-  /** The step that is looked at; undefined to follow the end. */
+  /** The selected step; undefined to follow the end. */
   step: number | undefined;
   #id: string | undefined;
   #colours: LayerColours | undefined;

@@ -1,4 +1,4 @@
-/** The panel of an experiment's data: requests samples from the host, and shows what the data is like. */
+/** The panel of an experiment's data: requests statistics and samples from the host, and shows them. */
 import { render } from "lit";
 import type {
   DataHostMethods,
@@ -48,7 +48,7 @@ function change(part: Partial<DataState>): void {
   redraw();
 }
 
-/** What was read before is obsolete when the data is read again. */
+/** Drops earlier answers when the data is read again. */
 let read: string | undefined;
 
 function show(snapshot: DataSnapshot): void {
@@ -80,7 +80,7 @@ function save(): void {
 
 const newest: Record<Question, number> = { page: 0, pairs: 0, draws: 0 };
 
-/** Asks the host; a newer question of the kind makes an older answer obsolete. */
+/** Sends a request to the host. A newer request of the same kind makes an older answer obsolete. */
 async function ask<T>(kind: Question, call: Promise<T | undefined>): Promise<void> {
   const mine = ++newest[kind];
   const settle = (asked: Asked<T>): void => {

@@ -1,4 +1,4 @@
-/** Samples in pages, one of them as the experiment's transforms draw it, and pairs of equal ones. */
+/** Pages of samples, the selected one under the experiment's random transforms, and pairs of equal samples. */
 import { html, nothing, type TemplateResult } from "lit";
 import { classMap } from "lit/directives/class-map.js";
 import { repeat } from "lit/directives/repeat.js";
@@ -11,7 +11,7 @@ import { PAGE, shapeText, type Actions, type DataState } from "./state.ts";
 import { sampleView } from "./values.ts";
 
 const text = strings.data;
-/** Numbers of the sample that is looked at. */
+/** Numbers of the selected sample. */
 const MOST_NUMBERS = 64;
 
 export function samplesSection(state: DataState, actions: Actions): TemplateResult | typeof nothing {
@@ -104,7 +104,7 @@ function paging({ ui, page }: DataState, actions: Actions): TemplateResult {
   </div>`;
 }
 
-/** The sample that is looked at, with what is drawn of it. */
+/** The selected sample, with examples of its random transforms. */
 function looked({ ui, draws }: DataState, actions: Actions): TemplateResult | typeof nothing {
   if (ui.index < 0) return nothing;
   const { answer, loading, error } = draws;

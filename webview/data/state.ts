@@ -20,7 +20,7 @@ export interface DataUi {
   offset: number;
   /** Class of the samples; -1 for all. */
   actual: number;
-  /** The sample that is looked at: its number, -1 for none. */
+  /** Number of the selected sample; -1 for none. */
   index: number;
   /** Whether equal samples are shown. */
   pairs: boolean;
@@ -28,7 +28,7 @@ export interface DataUi {
 
 export const defaultUi: DataUi = { split: "train", offset: 0, actual: -1, index: -1, pairs: false };
 
-/** What the host was asked for: the answer, or why there is none. */
+/** The host's answers to requests, or why there are none. */
 export interface Asked<T> {
   answer?: T | undefined;
   loading?: boolean;

@@ -89,7 +89,7 @@ export function splitsSection(splits: readonly DataSplit[], actions: Actions): T
   );
 }
 
-/** A count that is a problem unless it is 0. */
+/** A count, highlighted as a problem unless it is 0. */
 const counted = (count: number): TemplateResult =>
   count === 0 ? html`0` : html`<span class="suspicious">${icon("warning")}${formatCount(count)}</span>`;
 

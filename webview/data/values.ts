@@ -6,7 +6,7 @@ import { strings } from "../shared/strings.ts";
 import { tensorView } from "../shared/tensorView.ts";
 
 const text = strings.data.samples;
-/** Numbers of a row that a card has room for. */
+/** Most numbers of a row on a card. */
 const CARD_NUMBERS = 6;
 const WIDTH = 160;
 const HEIGHT = 56;

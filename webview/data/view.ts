@@ -61,7 +61,7 @@ function body(state: DataState, actions: Actions): TemplateResult | typeof nothi
     ${columnsSection(summary)}`;
 }
 
-/** In place of a panel whose host doesn't answer. */
+/** Shown instead of the panel when the host doesn't answer. */
 export const unusable = (error: UserError, actions: Actions): TemplateResult =>
   errorBox({
     error,

@@ -48,7 +48,7 @@ function show(snapshot: DataFileSnapshot): void {
   void preview();
 }
 
-/** Of choices made meanwhile, the newest counts. */
+/** Number of the newest preview: answers to older ones are dropped. */
 let newest = 0;
 
 async function preview(): Promise<void> {
@@ -67,7 +67,7 @@ async function save({ use, written }: FormState): Promise<void> {
   await host.save(use);
   if (use.into.kind === "new") {
     announcer.sayNow(text.created(written?.path ?? use.into.name));
-    // The name is taken now: the form offers the next free one, and the new file among the others.
+    // The name is taken now: the form suggests the next free one, and lists the new file.
     const snapshot = await host.ready();
     if (state) change({ snapshot, use: { ...state.use, into: snapshot.use.into } });
   }

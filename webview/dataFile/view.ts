@@ -15,7 +15,7 @@ import { notice } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 
 const text = strings.dataFile;
-/** Columns at each end of a wide table that can be chosen: the target is mostly the first or the last one. */
+/** Columns offered from each end of a wide table: the target is mostly the first or the last one. */
 const END_COLUMNS = 500;
 
 export interface FormState {

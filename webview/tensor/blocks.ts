@@ -1,10 +1,10 @@
-/** Loads the values of a slice in blocks, those that are seen. */
+/** Loads the visible values of a slice, in blocks. */
 import type { TensorValues, TensorWindow } from "../../extension/protocol/tensorValues.ts";
 import type { Slice } from "./slice.ts";
 
 export const BLOCK_ROWS = 64;
 export const BLOCK_COLUMNS = 32;
-/** Blocks that are kept: 200,000 values. */
+/** Most blocks in the cache: 200,000 values. */
 const MOST_BLOCKS = 100;
 
 type Load = (window: TensorWindow) => Promise<TensorValues>;
@@ -35,12 +35,12 @@ export class Blocks {
     this.#known.clear();
   }
 
-  /** Blocks that failed are loaded when they are next seen. */
+  /** Failed blocks are loaded again when they are visible again. */
   retry(): void {
     for (const [key, block] of this.#known) if (block === "failed") this.#known.delete(key);
   }
 
-  /** A value; undefined until it is loaded, which this begins. */
+  /** Returns a value, or undefined and starts loading it. */
   value(row: number, column: number): number | string | undefined {
     const [i, j] = [Math.floor(row / BLOCK_ROWS), Math.floor(column / BLOCK_COLUMNS)];
     const key = `${this.#prefix} ${i} ${j}`;
@@ -67,7 +67,7 @@ export class Blocks {
       this.#known.set(key, values);
       this.#changed();
     } catch (error) {
-      // Loading it at once again would fail without end.
+      // Retrying at once could fail forever.
       this.#known.set(key, "failed");
       this.#failed(error);
     }

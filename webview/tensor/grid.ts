@@ -1,4 +1,4 @@
-/** The table of values: only cells that are seen are elements. */
+/** The table of values. It is virtual: only visible cells are elements. */
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { formatMetric } from "../shared/format.ts";
@@ -14,7 +14,7 @@ export const COLUMN = 92;
 const HEAD = 76;
 /** Room for a scrollbar and the borders. */
 const SCROLLBAR = 18;
-/** Most of a cell's colour: text on it stays readable. */
+/** The strongest colour of a cell, on which text stays readable. */
 const STRONGEST = 38;
 
 const px = (value: number): string => `${Math.round(value)}px`;
@@ -136,7 +136,7 @@ function classOf(value: number | string | undefined): string {
   return value < 0 ? "negative" : value > 0 ? "positive" : "zero";
 }
 
-/** How far a value is from 0, among all. */
+/** The distance of a value from 0, relative to the largest one. */
 function share(value: number | string | undefined, largest: number): number {
   return typeof value === "number" && largest > 0 ? Math.round((STRONGEST * Math.abs(value)) / largest) : 0;
 }
@@ -145,7 +145,7 @@ export function valueText(value: number | string, whole: boolean): string {
   return typeof value === "string" ? value : whole ? String(value) : formatMetric(value);
 }
 
-/** The scroll positions at which a cell is seen. */
+/** The scroll positions at which a cell is visible. */
 export function revealing(
   { tensor, ui, viewport }: TensorState,
   { row, column }: Cell,

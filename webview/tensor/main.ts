@@ -1,4 +1,4 @@
-/** The viewer of one tensor: requests the values that are seen from the host. */
+/** The viewer of one tensor: requests its visible values from the host. */
 import { render } from "lit";
 import type {
   TensorHostMethods,
@@ -103,7 +103,7 @@ function save(): void {
 
 const gridElement = (): HTMLElement | null => document.querySelector(".grid");
 
-/** The grid's size is known when it is there, and changes with the panel's. */
+/** The grid's size is known once it is rendered, and changes with the panel's. */
 function measure(): void {
   const grid = gridElement();
   if (!grid || !state) return;
@@ -188,7 +188,7 @@ function point(event: PointerEvent, begins: boolean): void {
   setUi({ cell, ...(begins && !event.shiftKey ? { anchor: cell } : {}) });
 }
 
-/** @param whole The whole slice, where nothing but a cell is selected */
+/** @param whole The whole slice, if only one cell is selected */
 async function copy(whole: boolean): Promise<void> {
   if (!state) return;
   const { tensor, ui } = state;

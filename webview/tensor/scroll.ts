@@ -1,11 +1,11 @@
-/** Scrolling of more rows than an element can be high: browsers end at about 33 million pixels. */
+/** Scrolls more rows than fit into the largest element: browsers allow about 33 million pixels. */
 
 const MAX_PIXELS = 8_000_000;
 
 /** Pixels of the content along one axis. */
 export const contentSize = (count: number, size: number): number => Math.min(count * size, MAX_PIXELS);
 
-/** The first item that is seen at a scroll position, perhaps in part. */
+/** The first item at a scroll position, perhaps partly visible. */
 export function firstAt(scroll: number, count: number, size: number, viewport: number): number {
   if (count * size <= MAX_PIXELS) return Math.min(count - 1, Math.max(0, scroll / size));
   const share = scroll / (MAX_PIXELS - viewport);
@@ -18,7 +18,7 @@ export function scrollTo(first: number, count: number, size: number, viewport: n
   return (first / Math.max(1, count - viewport / size)) * (MAX_PIXELS - viewport);
 }
 
-/** Where the first item has to stand so that `item` is seen whole. */
+/** The position of the first item at which `item` is fully visible. */
 export function revealed(item: number, first: number, count: number, size: number, viewport: number): number {
   const seen = Math.max(1, viewport / size);
   if (item < first) return item;

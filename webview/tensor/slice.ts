@@ -39,7 +39,7 @@ export function placeOf({ rowAxis, columnAxis, at }: Slice, row: number, column:
   return at.map((index, i) => (i === rowAxis ? row : i === columnAxis ? column : index));
 }
 
-/** Makes a dimension that of the rows or columns; the one that was there takes its place if need be. */
+/** Makes a dimension that of the rows or columns. If it was the other's, the two are swapped. */
 export function withAxis(slice: Slice, which: "rowAxis" | "columnAxis", axis: number): Slice {
   const other = which === "rowAxis" ? "columnAxis" : "rowAxis";
   return slice[other] === axis

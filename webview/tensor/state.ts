@@ -33,7 +33,7 @@ export interface TensorState {
   viewport: Viewport;
   /** Undefined until they are known; null for types that are no real numbers. */
   statistics: TensorStatistics | null | undefined;
-  /** What was done last, or why it failed. */
+  /** The last result, or why it failed. */
   note: string | undefined;
   error: string | undefined;
 }
@@ -65,7 +65,7 @@ export function selectionOf({ cell, anchor }: Pick<TensorUi, "cell" | "anchor">)
   };
 }
 
-/** Where a key moves the focus; undefined for one that doesn't. */
+/** Where a key moves the focus; undefined for other keys. */
 export function moved(
   { key, ctrlKey, metaKey }: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey">,
   { row, column }: Cell,
@@ -95,7 +95,7 @@ export function moved(
   }
 }
 
-/** A cell that the slice has. */
+/** The nearest cell within the slice. */
 export function fittingCell(cell: Cell | undefined, shape: readonly number[], slice: Slice): Cell {
   const within = (index: unknown, extent: number): number =>
     Number.isInteger(index) ? Math.max(0, Math.min(extent - 1, index as number)) : 0;

@@ -63,7 +63,7 @@ function header({ tensor, ui, note }: TensorState, count: number, actions: Actio
   </header>`;
 }
 
-/** Which dimensions are rows and columns, and where the others stand. */
+/** Controls of the dimensions: rows, columns, and the index of each other one. */
 function slices({ tensor: { shape }, ui }: TensorState, actions: Actions): TemplateResult | typeof nothing {
   if (shape.length < 2) return nothing;
   const { slice } = ui;

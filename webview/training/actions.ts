@@ -30,7 +30,7 @@ export interface Actions {
   runAgain(): void;
   /** Saves the run as one HTML file. */
   saveReport(): void;
-  /** Looks at the layers at a step; undefined follows the end. */
+  /** Shows the layers at a step; undefined follows the end. */
   moveTo(step: number | undefined): void;
   /** Saves the selected layer's histograms as CSV. */
   saveLayerValues(): void;

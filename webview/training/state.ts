@@ -80,7 +80,7 @@ export interface TrainingState {
   /** Id of the run that this one is compared with, and both once they were read. */
   diffWith: string | undefined;
   diff: readonly [DiffSide, DiffSide] | undefined;
-  /** The step at which layers are looked at; undefined to follow the end. */
+  /** The selected step of the layers; undefined to follow the end. */
   layerStep: number | undefined;
   /** Why the last call failed. */
   notice: string | undefined;

@@ -1,4 +1,4 @@
-// Trainings by several workers: on this machine, or as one of those that a launcher has started.
+// Trainings by several workers: all on this machine, or this process as one worker of a launcher.
 import { InvalidArgumentError } from "commander";
 import type { RunRequest } from "../../protocol/engine.ts";
 import { launchedPlace } from "../../protocol/cluster.ts";
@@ -35,9 +35,9 @@ export interface Launch {
 }
 
 /**
- * How a training by several workers is started; undefined for a training by one. The exit code of a command line that has
- * done all, where workers have only a loopback.
- * @throws UsageError where others could reach the workers, unless the user takes that risk
+ * Decides how the workers of a training are started; undefined for a single one. Returns an exit code if the command line
+ * was run again in a namespace with only a loopback.
+ * @throws UsageError if the workers can be reached from other machines and the user has not allowed that
  */
 export async function workersOf(options: WorkerOptions): Promise<Launch | number | undefined> {
   const launched = launchedPlace(process.env);
@@ -51,7 +51,7 @@ export async function workersOf(options: WorkerOptions): Promise<Launch | number
   if (openNetwork !== true && outerAddresses().length > 0) {
     if (launched === undefined && canIsolate()) return runIsolated();
     throw new UsageError(
-      `TensorFlow's servers, by which workers exchange gradients, listen on all network interfaces (${outerAddresses().join(", ")}) without a password or encryption: anyone who reaches them can run code as you. If a firewall or a private network protects this machine, add --open-network.`,
+      `Workers exchange gradients through TensorFlow's servers, which listen on all network interfaces (${outerAddresses().join(", ")}) without a password or encryption: anyone who reaches them can run code as you. If a firewall or a private network protects this machine, add --open-network.`,
     );
   }
   const engine = engineOptions();

@@ -40,7 +40,7 @@ async function attach(run: string, options: AttachOptions): Promise<number> {
   const record = await readRecord(directory);
   if (record.on === undefined) throw new UsageError(`${plainLine(record.id)} is not on another machine.`);
   const target = options.on === undefined ? {} : { target: await namedTarget(options.on) };
-  // Nothing of the file is run here, so it may be outside of the run's folder.
+  // Attaching runs no code of the file here, so it may be outside of the run's folder.
   const request = await resumeRequest(directory, { on: { ...target, attach: true }, outside: true });
   const json = options.json === true;
   const display = createDisplay({ json, bar: options.progress && !json && isTerminal("stderr") });

@@ -44,12 +44,12 @@ function megabytes(text: string): number {
   return value * 1e6;
 }
 
-/** The machine that a command line names. @throws EngineError for what is none */
+/** The machine that a command line names. @throws EngineError for an unknown one */
 export async function namedTarget(name: string): Promise<Target> {
   return findTarget(name, await readTargets());
 }
 
-/** What a request needs for a run on another machine; undefined for one that is here. */
+/** The fields of a request for a run on another machine; undefined for a local run. */
 export async function remoteOf({ on, send, sendLimit }: RemoteOptions): Promise<RunOn | undefined> {
   if (on === undefined) return undefined;
   return {

@@ -143,7 +143,7 @@ async function sweep(
         : await oldSweep({ ...stored, options, device, workers });
     const { directory, trials, source } = plan;
     release = await takeSweep(directory, options.forceUnlock === true);
-    // Another process may have continued it before the lock was ours.
+    // Another process may have resumed the sweep before this one got the lock.
     const now = stored === undefined ? trials : (await readSweep(directory)).trials;
     const writer = await SweepWriter.open(directory);
     // Optuna's installation can take minutes: the sweep can be found and resumed from now on.
@@ -176,10 +176,10 @@ async function sweep(
   }
 }
 
-/** Processes that are started ahead of the first trials. */
+/** Most processes that are started before the first trials. */
 const MOST_PREPARED = 16;
 
-/** What a sweep keeps when it is resumed. */
+/** Options that a resumed sweep keeps. */
 const FIXED = [
   "search",
   "pruner",

@@ -121,7 +121,7 @@ export class SweepDisplay {
 const searchText = ({ search, pruner }: SweepRecord): string =>
   `${search} search${pruner === "none" ? "" : `, ${pruner} pruning`}`;
 
-/** A metric's value, in as many digits as tell trials apart. */
+/** Formats a metric's value, with enough digits to compare trials. */
 function valueText(value: number): string {
   return Math.abs(value) >= 1e-3 && Math.abs(value) < 1e6 ? value.toFixed(4) : value.toExponential(3);
 }
@@ -139,7 +139,7 @@ function settingText(value: Setting): string {
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
 
-/** Describes a sweep that has ended: its best trials, and what the metric depends on. */
+/** Describes a sweep that has ended: its best trials, and the importance of its parameters. */
 export function summaryLines(
   record: Pick<SweepRecord, "mode"> & { space: SearchSpace },
   trials: readonly TrialRow[],

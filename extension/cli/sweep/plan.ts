@@ -103,7 +103,7 @@ export async function newSweep(
   return { directory, record, trials: [], source };
 }
 
-/** What is optimized: by the command line, else by the experiment. */
+/** The objective: that of the command line, else of the experiment. */
 function objectiveOf(
   { objective = {} }: ExperimentDescription,
   options: SweepOptions,
@@ -123,7 +123,7 @@ interface OldSweep {
   workers: Workers;
 }
 
-/** Plans the rest of a sweep. @throws EngineError if its file is elsewhere, or has another search space by now */
+/** Plans the rest of a sweep. @throws EngineError if its file was moved, or its search space has changed */
 export async function oldSweep({
   directory,
   record,
@@ -155,6 +155,6 @@ export async function oldSweep({
   };
 }
 
-/** Defaults may change, such as to the best trial's settings. */
+/** Compares without defaults, which may become the best trial's settings meanwhile. */
 const withoutDefaults = (space: SearchSpace): object =>
   Object.fromEntries(Object.entries(space).map(([name, domain]) => [name, { ...domain, default: 0 }]));

@@ -37,26 +37,26 @@ import { addSamples, readSplits, readSteps, SampleError, splitsOf, type Split } 
 import { samplesOf, summaryOf } from "./summary.ts";
 import { SampleViewer } from "./views.ts";
 
-/** Seconds that the data may take to load, and that a split is read for; the last sample may take as long again. */
+/** Time limits in seconds: of loading the data, and of reading a split. The last sample may take as long again. */
 const LOAD_SECONDS = 240;
 const READ_SECONDS = Number(process.env["LAYERWISE_READ_LIMIT"]) || 20;
 /** Milliseconds between two reports of progress. */
 const INTERVAL = 100;
 /** Tensors that are kept for the viewer. */
 const MOST_OPEN = 8;
-/** Times that a sample is drawn. */
+/** How often the transforms of a sample are drawn. */
 const DRAWS = 8;
 /** Ids of tensors are below this, the most that randomInt takes: a process that starts later repeats none. */
 const ID_LIMIT = 2 ** 48 - 1;
 
 export interface DataSurroundings {
   watchdog: Watchdog;
-  /** Called when the file's code hangs, as the last word. */
+  /** Called when the file's code hangs; nothing follows. */
   fail: (error: UserError) => void;
   tell?: (progress: DataReading) => void;
 }
 
-/** The data of an experiment, which is prepared but not trained, at hand to be looked at. */
+/** Prepares an experiment without training it, keeps its data in memory, and answers questions about it. */
 export class DataSession {
   readonly summary: DataSummary;
   readonly #prepared: Prepared;
@@ -243,7 +243,7 @@ async function read(
   }
 }
 
-/** An experiment with its data; where its model can't be made, with one in its place. */
+/** An experiment with its data. If its model can't be made, a placeholder takes its place. */
 export async function prepareData(
   experiment: Experiment,
   seed: number,

@@ -38,7 +38,7 @@ interface OwnParameters {
 /** Checks each layer of a model every few steps. */
 export class LayerWatch {
   readonly #prepared: Prepared;
-  /** Paths of all modules, and of those without children, whose outputs are looked at. */
+  /** Paths of all modules, and of those without children, whose outputs are measured. */
   readonly #paths: readonly string[];
   readonly #leaves: ReadonlySet<string>;
   readonly #every: number;
@@ -137,7 +137,7 @@ export class LayerWatch {
   #outputs(batch: Batch, detailed: boolean): Map<string, Figures> {
     const found = new Map<string, Figures>();
     const { model, experiment } = this.#prepared;
-    // A step of the experiment's own says itself what its models are given.
+    // With a `trainStep` of the experiment's own, the inputs of its models are unknown.
     if (experiment.options.trainStep !== undefined) return found;
     const relus: Node[] = [];
     const last = new Map<string, Node>();

@@ -1,4 +1,4 @@
-// How a run becomes one of several workers, and how these end together.
+// A run joins the other workers at its start, and waits for them at its end.
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { WorkerPlace } from "../../protocol/engine.ts";
@@ -11,10 +11,10 @@ import { Team } from "./team.ts";
 
 export { LOST_WORKER };
 
-/** Milliseconds that a worker stays after the last exchange: the others may still be reading from it. */
+/** Milliseconds that a worker waits after the last exchange: the others may still be reading from it. */
 const LINGER = 300;
 
-/** @throws EngineError "workers" where the backend can't, or a worker doesn't answer */
+/** @throws EngineError "workers" if the backend has no groups, or a worker doesn't answer */
 export async function joinTeam(place: WorkerPlace, control: LoopControl): Promise<Team> {
   if (!canJoin())
     throw new EngineError({
@@ -40,21 +40,21 @@ export function checkSources(team: Team, { code }: { code: string }): void {
   if (team.text(own) === own) return;
   throw new EngineError({
     code: "workers",
-    message: `The file of worker ${team.rank} is another one than that of worker 0.`,
+    message: `The file of worker ${team.rank} differs from that of worker 0.`,
   });
 }
 
-/** Waits for all workers at the end, so that none leaves while another still needs it. */
+/** Waits for all workers, so that none ends while another still needs it. */
 export async function endTogether(team: Team): Promise<void> {
   try {
     team.together();
   } catch {
-    // Another one has left already, and this one has all that it needs.
+    // Another worker has ended already; this one needs nothing more.
   }
   await delay(team.rank === 0 ? LINGER : 3 * LINGER);
 }
 
-/** What TensorFlow says in the other processes when one of a group is gone. */
+/** Errors of TensorFlow in the other processes when one of a group has ended. */
 const LOST =
   /Collective ops is aborted|Collective .* abort|failed to connect|Connection (?:reset|refused)|Socket closed|Broken pipe|Deadline ?Exceeded|RPC|Timed out waiting|collective .*time ?out/i;
 

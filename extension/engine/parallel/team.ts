@@ -1,23 +1,23 @@
 import type { Communicator } from "../../tensor/distributed/communicator.ts";
 import { followClock } from "../training/clock.ts";
 
-/** Milliseconds between two pulses, about: each takes an exchange, so a millisecond or two. */
+/** Milliseconds between two pulses, roughly. Each is an exchange and takes a millisecond or two. */
 const PULSE = 100;
 /** Steps between two pulses at most. */
 const MOST_STEPS = 1000;
 
-/** What the first worker tells the others in a pulse. */
+/** What the first worker sends to the others in a pulse. */
 export interface Pulse {
   stopping: boolean;
   paused: boolean;
-  /** Requests are waiting, or were served in a pause: what they read must have been computed by all. */
+  /** Requests are waiting, or were served in a pause: all workers must compute the values that these read. */
   asked: boolean;
 }
 
 /**
- * The workers that train one model. Each runs the whole program, with the same numbers; only the compiled steps know that each
- * computes its part. So what depends on a clock, or on requests, is decided by the first worker, and told to the others at the
- * same place of the program.
+ * The workers that train one model. Each runs the whole program, with the same numbers; only compiled steps are split. So the
+ * first worker decides whatever depends on a clock or on requests, and sends its decision to the others at the same place of
+ * the program.
  */
 export class Team {
   readonly rank: number;
@@ -60,7 +60,7 @@ export class Team {
     return [...new Float64Array(this.#bytes(new Uint8Array(Float64Array.from(values).buffer)).buffer)];
   }
 
-  /** The first worker's answer to a question that each would answer for itself. */
+  /** The first worker's answer, where the workers' own answers may differ. */
   agreed(own: boolean): boolean {
     return this.#told([Number(own)])[0] === 1;
   }
@@ -70,7 +70,7 @@ export class Team {
     return new TextDecoder().decode(this.file(new TextEncoder().encode(own)));
   }
 
-  /** The first worker's bytes, of any number. */
+  /** The first worker's bytes, in any number. */
   file(own: Uint8Array): Uint8Array {
     const [length] = this.#told([own.length]) as [number];
     const padded = new Uint8Array(4 * Math.ceil(length / 4));
@@ -83,7 +83,7 @@ export class Team {
     this.#told([0]);
   }
 
-  /** As 32-bit integers, which are 0 in all other workers: their sum is exact. */
+  /** Sends bytes as 32-bit integers, which are 0 in all other workers: their sum is exact. */
   #bytes(bytes: Uint8Array): Uint8Array {
     const words = new Int32Array(bytes.length / 4);
     if (this.rank === 0) words.set(new Int32Array(bytes.buffer, bytes.byteOffset, words.length));

@@ -1,14 +1,14 @@
-/** The longest message that there is, and some more: one record has at most 16 MiB. */
+/** Bytes at once: more than the longest message, since a record has at most 16 MiB. */
 const AT_ONCE = 32 * 2 ** 20;
-/** A record is sent at most ten times a second, and has some kilobytes. */
+/** Bytes per second: a record has some kilobytes, and is sent at most ten times a second. */
 const PER_SECOND = 2 ** 20;
 
-/** Limits the bytes of messages that are passed on and kept nowhere: so many at once, and so many a second. */
+/** Limits the rate of messages that are forwarded without being stored: a token bucket of bytes. */
 export class Allowance {
   #left = AT_ONCE;
   #since = performance.now();
 
-  /** Takes a message's bytes off. @returns false when there are not as many left: then none is taken off */
+  /** Takes the bytes of a message. @returns false, taking none, if fewer are left */
   take(bytes: number): boolean {
     const now = performance.now();
     this.#left = Math.min(AT_ONCE, this.#left + ((now - this.#since) / 1000) * PER_SECOND);

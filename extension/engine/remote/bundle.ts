@@ -1,4 +1,4 @@
-// A program goes to another machine as one bundle: nothing has to be installed or bundled there, and a syntax error is
+// A program is sent to another machine as one bundle: nothing has to be installed or bundled there, and syntax errors are
 // found here.
 import path from "node:path";
 import * as v from "valibot";
@@ -14,7 +14,7 @@ const LIMIT = 256 * 2 ** 20;
 
 const SentBundle = v.object({ code: v.string(), map: v.string(), commonJs: v.boolean() });
 
-/** The program of a request: bundled here, or where it comes from. */
+/** The program of a request: bundled here, or by the machine that has sent it. */
 export async function bundleOf({ file, bundle }: RunRequest, version?: KeptVersion): Promise<Bundle> {
   if (bundle === undefined) return bundleUserModule(file, { library, ...version });
   const sent = checkedJson(bundle, readRegularSync(bundle, { limit: LIMIT }), SentBundle);
@@ -28,7 +28,7 @@ export async function bundleFor(file: string, place: string): Promise<{ bundle: 
   return { bundle, text: JSON.stringify({ code, map, commonJs } satisfies v.InferOutput<typeof SentBundle>) };
 }
 
-/** The files of a bundle that are the workspace's own: the program, and what it imports from beside it. */
+/** The files of a bundle that belong to the workspace: the program and its own imports, without packages. */
 export const ownSources = ({ file, imported }: Bundle, root: string): string[] => [
   file,
   ...imported.filter((one) => {

@@ -1,5 +1,5 @@
-// Which machine a run of this user is on. It is kept in the user's own folder: a record in a workspace may be a
-// stranger's, and must not choose the machine that ssh connects to.
+// Keeps the machine of each run in the user's own folder: a record in a workspace may come from a stranger, and must not
+// choose the machine that ssh connects to.
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { isMissing } from "../../files/fileError.ts";

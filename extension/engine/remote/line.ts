@@ -1,4 +1,4 @@
-// Follows a run over a line, and over the next one when that is cut.
+// Follows a run over a connection, and reconnects when that is lost.
 import { setTimeout as delay } from "node:timers/promises";
 import path from "node:path";
 import type { ControlName } from "../../protocol/controls.ts";
@@ -13,10 +13,10 @@ import type { Send } from "../host/ipc.ts";
 import { Allowance } from "./allowance.ts";
 import { violation, type Mirror } from "./mirror.ts";
 
-/** Milliseconds before the first and between later attempts to connect again. */
+/** Milliseconds before the first attempt to reconnect, and at most between later ones. */
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
-/** Milliseconds that a run may be told to stop in while there is no line. */
+/** Time limit in milliseconds of a stop while there is no connection. */
 const STOP_LIMIT = 30_000;
 /** More checkpoints than an experiment keeps. */
 const MOST_CHECKPOINTS = 100;
@@ -29,7 +29,7 @@ interface Surroundings {
   run: string;
   send: Send<RunEngineEvents>;
   say: (level: "info" | "warning", text: string) => void;
-  /** Whether views read what there is from the disk, once the record says how far that goes. */
+  /** Whether views read earlier rows from the disk, once the record says how many there are. */
   resumed: boolean;
 }
 
@@ -44,7 +44,7 @@ export class Line {
   readonly #own: Surroundings;
   #closed = false;
   #stopping = false;
-  /** Undefined once views get rows as they come; before, how far those on the disk go. */
+  /** The last rows on the disk, until views get rows as they arrive; then undefined. */
   #onDisk: { step: number; epoch: number } | undefined;
   #fetching: Promise<unknown> = Promise.resolve();
   #told = false;
@@ -60,7 +60,7 @@ export class Line {
     if (surroundings.resumed) this.#onDisk = { step: 0, epoch: 0 };
   }
 
-  /** Follows the run to its end; its checkpoints are here then. @throws EngineError when that is not possible */
+  /** Follows the run to its end, and fetches its checkpoints. @throws EngineError when that is not possible */
   async untilEnd(): Promise<void> {
     for (;;) {
       try {
@@ -115,12 +115,12 @@ export class Line {
     return end;
   }
 
-  /** @throws EngineError when a machine says more of its run than any does */
+  /** @throws EngineError when a machine sends more than any run does */
   #demand(what: string, bytes: number): void {
     if (!this.#states.take(bytes)) throw violation(`it sent ${what} without end`);
   }
 
-  /** Shows what the program prints. It may print a lot, which is left out here; its log has more. */
+  /** Shows what the program prints, up to a limit; its log has more. */
   #say(level: "info" | "warning" | "error", text: string, bytes: number): void {
     if (this.#texts.take(bytes)) return this.#own.send("log", level, plainText(text));
     if (this.#silenced) return;
@@ -137,7 +137,7 @@ export class Line {
     }
   }
 
-  /** A record that says that the run is over waits for its checkpoints. */
+  /** Passes on a record. The final one waits for the checkpoints. */
   #record(sent: RunRecord): void {
     this.#mirror.latest = sent;
     if (!isLive(sent)) return;
@@ -168,7 +168,7 @@ export class Line {
     return this.#machine.call("control", { name, args }).then(({ value }) => value);
   }
 
-  /** Saves the weights there and brings them here. @returns the file here */
+  /** Saves the weights there and fetches them. @returns the file here */
   async checkpoint(): Promise<string> {
     const { value } = await this.#machine.call("control", { name: "checkpoint", args: [] });
     const file = `checkpoints/${path.posix.basename(String(value))}`;
@@ -194,13 +194,13 @@ export class Line {
       if (!this.#machine.closed || this.#closed) return;
       this.#own.say(
         "warning",
-        `${this.#machine.target.name} could not be told to stop the run, which may continue there.`,
+        `${this.#machine.target.name} didn't receive the request to stop the run, which may continue there.`,
       );
       this.leave();
     }, STOP_LIMIT).unref();
   }
 
-  /** Ends this process's part. */
+  /** Ends the connection; the run continues there. */
   leave(): void {
     this.left = true;
     this.close();
@@ -219,7 +219,7 @@ export class Line {
     if (!isCut(reason)) throw reason;
     const { message } = reason;
     let said = reason.cause.code;
-    this.#own.say("warning", `${message} The run continues on ${target.name}; connecting again …`);
+    this.#own.say("warning", `${message} The run continues on ${target.name}; reconnecting …`);
     for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
       await Promise.race([delay(wait), new Promise<void>((resolve) => (this.#wake = resolve))]);
       if (this.#closed) throw new EngineError({ code: "line", message });
@@ -235,14 +235,14 @@ export class Line {
         machine?.close();
         const { code, message: problem, hint } = toUserError(error);
         if (this.#closed || code === "remote-protocol") throw error;
-        // A key that is refused or has changed may need the user; the same problem is said once.
+        // A refused or changed key may need the user. The same problem is reported once.
         if (code !== said) this.#own.say("warning", hint === undefined ? problem : `${problem} ${hint}`);
         said = code;
       }
     }
   }
 
-  /** Brings all checkpoints of a run that is over. One that can't be had doesn't keep the others from coming. */
+  /** Fetches all checkpoints of a run that has ended. A failure doesn't prevent the others. */
   async #fetchAll(): Promise<void> {
     for (const checkpoint of this.#mirror.missing().slice(0, MOST_CHECKPOINTS))
       try {
@@ -276,7 +276,7 @@ export class Line {
   }
 }
 
-/** A file there, in order; the next part is asked for while one is written. */
+/** Reads a file there in order, and prefetches one part while another is written. */
 async function* chunksOf(machine: Machine, size: number): AsyncGenerator<Buffer> {
   const ask = (offset: number): Promise<{ body: Buffer }> => machine.call("readFile", { offset });
   let next = size === 0 ? undefined : ask(0);
@@ -286,11 +286,11 @@ async function* chunksOf(machine: Machine, size: number): AsyncGenerator<Buffer>
       throw new EngineError({ code: "remote-protocol", message: "A checkpoint ended before its end." });
     offset += body.length;
     next = offset < size ? ask(offset) : undefined;
-    // A failure is that of the next turn.
+    // The next turn throws a failure.
     void next?.catch(() => undefined);
     yield body;
   }
 }
 
-/** Whether the line was cut, which another one makes good. */
+/** Whether the connection was lost, so that reconnecting helps. */
 const isCut = (error: unknown): boolean => /^(?:line|ssh-unreachable)$/.test(toUserError(error).code);

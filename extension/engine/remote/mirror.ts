@@ -1,4 +1,4 @@
-// The run directory here of a run elsewhere. All that arrives is a stranger's data: checked, bounded, and written by the
+// The local run directory of a run on another machine. All that arrives is untrusted: checked, bounded, and written by the
 // one class that writes run directories.
 import { createHash } from "node:crypto";
 import { statfs } from "node:fs/promises";
@@ -19,7 +19,7 @@ import type { Finding } from "../../protocol/findings.ts";
 import { canonical, Counted, Lines } from "../../remote/rows.ts";
 import type { RunDirectory } from "../reporting/runDirectory.ts";
 
-/** Most bytes of each file that grows: real runs stay far below, and a machine can't fill the disk here. */
+/** Most bytes of each file that grows, so that a machine can't fill the disk here. Real runs stay far below. */
 const LIMITS: Record<RowsName | "log", number> = {
   metrics: 64 * 2 ** 20,
   layers: 256 * 2 ** 20,
@@ -28,8 +28,8 @@ const LIMITS: Record<RowsName | "log", number> = {
 };
 
 /**
- * What a machine may say of its run. All other fields stay as they are here: they name files, processes and other runs of
- * this machine, which later commands read, send or run.
+ * Fields of the record that a run's machine may set. All others keep their local values: they name files, processes and other
+ * runs of this machine, which later commands read, send or run.
  */
 const Told = v.pick(RunRecord, [
   "state",
@@ -52,7 +52,7 @@ const Told = v.pick(RunRecord, [
   "orphaned",
 ]);
 
-/** What a path there is called here. */
+/** Maps paths there to paths here. */
 export interface Places {
   /** Folders of the project there and here. */
   there: string;
@@ -71,7 +71,7 @@ export class Mirror {
     this.#places = places;
   }
 
-  /** What is here already, so that it is not sent again. */
+  /** How much of each file is here already, so that it is not sent again. */
   async have(): Promise<FollowRequest> {
     this.directory.flush();
     const log = new Counted();
@@ -122,13 +122,13 @@ export class Mirror {
     this.directory.flush();
   }
 
-  /** Takes over what the machine says of the run. */
+  /** Updates the local record. */
   record(sent: RunRecord): RunRecord {
     this.latest = sent;
     const told = v.parse(Told, sent);
     const { settings, hyperparameters } = this.directory.record;
     const { checkpoint } = settings;
-    // Resuming sends the file of this name: it is what the user has named, never what a machine says.
+    // Resuming sends the file of this name, so only the user may choose it, never the machine.
     const { checkpoint: _, ...others } = told.settings;
     return this.directory.update({
       ...told,
@@ -152,7 +152,7 @@ export class Mirror {
     return there === undefined || file === undefined ? [] : [{ ...there, file }];
   }
 
-  /** An error with the places of the user's code as they are here. Places outside of the project are left out. */
+  /** Maps the positions of an error to the files here. Positions outside of the project are left out. */
   here({ position, stack, layer, ...rest }: UserError): UserError {
     const [at] = this.#position(position);
     return {
@@ -168,7 +168,7 @@ export class Mirror {
     return { ...rest, ...(at === undefined ? {} : { position: at }) };
   }
 
-  /** Checkpoints that the machine has and that are not here as they are there. */
+  /** Checkpoints of the machine that are missing here, or older. */
   missing(): CheckpointRecord[] {
     const here = this.directory.record.checkpoints;
     const there = this.latest?.checkpoints ?? [];
@@ -177,7 +177,7 @@ export class Mirror {
     );
   }
 
-  /** Keeps a file of weights. @param chunks its content, which has to have that hash */
+  /** Stores a file of weights. @param chunks its content, whose hash is checked */
   async receive(
     checkpoint: CheckpointRecord,
     hash: string,
@@ -219,7 +219,7 @@ export const violation = (problem: string): EngineError =>
     message: `What the run's machine sent was refused: ${problem}.`,
   });
 
-/** Passes a content on, and fails at its end if it is another one: then no file is made of it. */
+/** Passes chunks on, and throws at the end if their hash differs, so that no file is made of them. */
 async function* checked(chunks: AsyncIterable<Uint8Array>, hash: string): AsyncGenerator<Uint8Array> {
   const sum = createHash("sha256");
   for await (const chunk of chunks) {

@@ -19,15 +19,15 @@ import { startThere } from "./startThere.ts";
 
 export interface RemoteSurroundings {
   send: Send<RunEngineEvents>;
-  /** Of the run's directory here. */
+  /** Of the local run directory. */
   lock: HeldLock;
-  /** Called after the last word. */
+  /** Called after the last event. */
   onEnd: (failed: boolean) => void;
 }
 
 /**
- * A run on another machine, as its supervisor sees one that runs here: the same events, controls and files. The run does
- * not depend on this process: when that ends, it continues there.
+ * Presents a run on another machine to its supervisor like a local run: with the same events, controls and files. The run
+ * doesn't depend on this process and outlives it.
  */
 export class RemoteRun {
   readonly controls: RunControls;
@@ -44,9 +44,9 @@ export class RemoteRun {
   #mirror: Mirror | undefined;
   #line: Line | undefined;
   #ended = false;
-  /** The run there is to end, once there is a line to it. */
+  /** The run is to be stopped as soon as there is a connection. */
   #stopping = false;
-  /** This process is to end, and the run there to continue. */
+  /** This process is to end while the run continues. */
   #leaving = false;
 
   constructor(request: RunRequest, { send, lock, onEnd }: RemoteSurroundings) {
@@ -61,7 +61,7 @@ export class RemoteRun {
     this.controls = controlsBy((name, args) => this.#control(name, args));
   }
 
-  /** Connects to the machine. Nothing is written before: a machine that can't be reached leaves no run behind. */
+  /** Connects to the machine before anything is written: a failed connection leaves no run directory behind. */
   async open(): Promise<void> {
     const { resume = false, on, inspect } = this.#request;
     if (inspect === true)
@@ -91,7 +91,7 @@ export class RemoteRun {
     );
   }
 
-  /** Runs to the end, or until this process leaves it. Never rejects. */
+  /** Follows the run until it ends or this process leaves it. Never rejects. */
   async live(): Promise<void> {
     const [target, machine, directory] = [this.#target!, this.#machine!, this.#directory!];
     this.#send("record", directory.record);
@@ -127,7 +127,7 @@ export class RemoteRun {
     }
   }
 
-  /** Another process follows the run from here on. */
+  /** Called when another process has taken over the run. */
   lose(): void {
     this.#directory?.leave();
     this.#line?.close();
@@ -143,25 +143,25 @@ export class RemoteRun {
     this.#line?.close();
   }
 
-  /** What a failed line means for the run. */
+  /** Explains what a failed connection means for the run. */
   #explain(thrown: unknown): UserError {
     const error = toUserError(thrown);
-    // It may have been cut after the run was told to begin.
+    // The connection may have been lost after the request to start.
     const begun = this.#line !== undefined ? error.code === "remote-protocol" : error.code === "line";
     if (!begun) return error;
     return {
       ...error,
-      hint: `The run may still be at work there. "layerwise attach ${this.#directory!.record.id}" tries again.`,
+      hint: `The run may still be running there. "layerwise attach ${this.#directory!.record.id}" tries again.`,
     };
   }
 
   #stop(reason: StopReason): void {
-    // The window is closed, or this machine is shut down: what has begun there continues.
+    // The window was closed, or this machine is shutting down: a run that has started continues.
     const leaves = reason === "channel" || reason === "signal";
     if (leaves) this.#leaving = true;
     else this.#stopping = true;
     if (this.#line !== undefined) return leaves ? this.#line.leave() : this.#line.stop();
-    // A run that has begun there is to end there, also if it is only now followed again.
+    // Stopping while attaching stops the run there, once the connection is up.
     if (this.#request.on?.attach !== true) this.#aborted.abort();
     else if (leaves) this.#machine?.close();
   }
@@ -169,7 +169,7 @@ export class RemoteRun {
   async #control(name: ControlName, args: unknown[]): Promise<unknown> {
     if (name === "stop") return this.#stop("request");
     if (this.#line === undefined)
-      throw new EngineError({ code: "not-running", message: "The run has not begun there." });
+      throw new EngineError({ code: "not-running", message: "The run has not started there yet." });
     return name === "checkpoint" ? this.#line.checkpoint() : this.#line.control(name, args);
   }
 
@@ -189,7 +189,7 @@ export class RemoteRun {
     );
   }
 
-  /** Ends this process's part; the run continues there. */
+  /** Ends this process; the run continues there. */
   #leave(): void {
     if (!this.#ended) this.#end(this.#directory!.record);
   }
@@ -205,7 +205,7 @@ export class RemoteRun {
   }
 }
 
-/** The first record of a new run. The weights that it begins with are a file of this machine. */
+/** The first record of a new run. Its initial weights are a file of this machine. */
 function recordOf(request: RunRequest): RunRecord {
   const { checkpoint } = request;
   return { ...startingRecord(request), settings: checkpoint === undefined ? {} : { checkpoint } };
@@ -213,7 +213,7 @@ function recordOf(request: RunRequest): RunRecord {
 
 const CANCELLED: UserError = { code: "cancelled", message: "Cancelled before the run began." };
 
-/** The run's name there: the one here and random digits, since several folders and users may have the same. */
+/** The run's name there: the local one with random digits, since several folders and users may have the same. */
 function newName(id: string): string {
   const word = id
     .toLowerCase()

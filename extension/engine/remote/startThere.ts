@@ -1,4 +1,4 @@
-// Brings a program to another machine and starts it there.
+// Sends a program to another machine and starts it.
 import fs from "node:fs";
 import path from "node:path";
 import type { RunRequest } from "../../protocol/engine.ts";
@@ -11,7 +11,7 @@ import { bundleFor, ownSources } from "./bundle.ts";
 import type { Places } from "./mirror.ts";
 import { projectRoot } from "./projectRoot.ts";
 
-/** Bytes from which the progress of sending is told, and the shares at which. */
+/** Bytes from which sending reports progress, and the number of reports. */
 const LARGE = 20e6;
 const TENTHS = 10;
 
@@ -26,8 +26,8 @@ const BUNDLE = "bundle.json";
 const WEIGHTS = "start.safetensors";
 
 /**
- * Starts a run on a machine, unless it is at work there or is only to be followed.
- * @returns where the project is, there and here
+ * Starts a run on a machine, unless it is running already or is only to be followed.
+ * @returns the project's folders, there and here
  */
 export async function startThere(
   machine: Machine,
@@ -35,7 +35,7 @@ export async function startThere(
   directory: RunDirectory,
   { dist, signal, say }: Surroundings,
 ): Promise<Places> {
-  // Cancelling ends whatever is under way, until the run may have begun there: then it has to be stopped there.
+  // Cancelling closes the connection until the run may have started; from then on, the run itself has to be stopped.
   const cancel = (): void => machine.close();
   signal.throwIfAborted();
   signal.addEventListener("abort", cancel, { once: true });
@@ -90,11 +90,11 @@ export async function startThere(
     package: prepared.id,
     request: requestThere(request, file, folder),
   });
-  if (state === "running") say(`Run ${id} is still at work on ${target.name}.`);
+  if (state === "running") say(`Run ${id} is still running on ${target.name}.`);
   return places;
 }
 
-/** The request as the machine there gets it. */
+/** The request with the paths of the other machine. */
 function requestThere(request: RunRequest, file: string, folder: string): RunRequest {
   const { on: _, tensorboard: __, trial: ___, reuse: ____, forceUnlock: _____, ...rest } = request;
   return {
@@ -106,7 +106,7 @@ function requestThere(request: RunRequest, file: string, folder: string): RunReq
   };
 }
 
-/** Tells how far a large transfer is, ten times. */
+/** Reports the progress of a large transfer, ten times. */
 function tenths(say: (text: string) => void, name: string): (sent: number, total: number) => void {
   let told = 0;
   return (sent, total) => {

@@ -17,7 +17,7 @@ import { executorOf } from "../warmUp.ts";
 /**
  * Describes an experiment of a file, as a sweep needs it. With `check`, it also trains one step with the default settings,
  * so that a mistake which every trial would repeat is found.
- * @param fail Told when the file's code hangs, as the last word
+ * @param fail Called when the file's code hangs; nothing follows
  */
 export async function describe(
   { file, exportName, device, check }: DescribeRequest,
@@ -38,7 +38,7 @@ export async function describe(
       ...(options.objective === undefined ? {} : { objective: options.objective }),
     };
   } catch (error) {
-    // The stack is formatted when it is read, which needs the source map.
+    // Reading the stack formats it, which needs the source map.
     if (error instanceof Error) void error.stack;
     throw error;
   } finally {

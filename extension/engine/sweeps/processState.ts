@@ -1,7 +1,7 @@
 /**
- * Serving several runs from one process, one after the other. A trial of a sweep may take less time than TensorFlow takes to
- * load. Each run computes the same numbers as in a new process: what the library remembers is reset. A process
- * whose user code has left something running or changed is not used again.
+ * Runs several trials in one process, one after another: a trial may take less time than loading TensorFlow. Each computes the
+ * same numbers as in a new process, since the library's state is reset. A process is not reused if user code has left
+ * something running or changed.
  */
 import { setPrintOptions } from "../../tensor/core/print.ts";
 import { setWarningSink } from "../../tensor/core/warnings.ts";
@@ -22,15 +22,15 @@ export class ProcessState {
   #size: number | undefined;
 
   /**
-   * Makes the process as it was before the run.
-   * @returns false when that isn't possible, so that the process should end
+   * Restores the state before the run.
+   * @returns false if that isn't possible and the process should end
    */
   restore(): boolean {
     runtime.reset();
     dropExecutor();
     setRngState(this.#generator);
     setPrintOptions({ profile: "default" });
-    // A change of the sink forgets which warnings were shown.
+    // Setting the sink also resets which warnings were shown.
     setWarningSink(setWarningSink(() => undefined));
     const { rss } = process.memoryUsage();
     this.#size ??= rss;
@@ -45,11 +45,11 @@ export class ProcessState {
 
 /** Replaced for every run. */
 const OWN = /^console\b/;
-/** What this program's own channels and threads have; all else that keeps a process at work is user code's. */
+/** Resources of Layerwise's own channels and threads; all others are user code's. */
 const OURS =
   /^(?:PipeWrap|TTYWrap|MessagePort|WriteWrap|ShutdownWrap|PROMISE|TickObject|Immediate|CheckImmediate)$/;
 
-/** What keeps this process at work, by kind. */
+/** Counts the resources that keep this process running, by kind. */
 function working(): Map<string, number> {
   const resources = new Map<string, number>();
   for (const name of process.getActiveResourcesInfo())

@@ -1,4 +1,4 @@
-// Exchanges of tensors: each computes its tensor, waits for the other processes, and writes the result in place.
+// Exchanges of tensors: each function computes its tensor, waits for the other processes, and writes the result in place.
 import { TensorError } from "../../tensor/core/errors.ts";
 import type { HostArray } from "../../tensor/core/dtype.ts";
 import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
@@ -107,7 +107,7 @@ export function allGather(tensorList: readonly Tensor[], tensor: Tensor): void {
 }
 
 /**
- * Waits until all processes have come here.
+ * Waits until all processes have called this function.
  * @see https://docs.pytorch.org/docs/stable/distributed.html#torch.distributed.barrier
  */
 export function barrier(): void {

@@ -2,7 +2,7 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import type { Communicator } from "../../tensor/distributed/communicator.ts";
 import { runtime } from "../../tensor/recording/runtime.ts";
 
-/** Exchanges of one kind at most between two steps. Safe bound: a graph that grows without a step is a mistake. */
+/** Most exchanges of one kind between two steps: a graph that grows without a step is a mistake. */
 const MOST = 64;
 
 /** Names of the exchanges of one module, the same in each step, so that all steps are one graph. */

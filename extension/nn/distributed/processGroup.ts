@@ -19,7 +19,7 @@ const TIMEOUT = 1800;
 
 let group: Communicator | undefined;
 
-/** The process group, for what exchanges tensors. @throws TensorError before {@link initProcessGroup} */
+/** Returns the process group. @throws TensorError before {@link initProcessGroup} */
 export function defaultGroup(): Communicator {
   if (group !== undefined) return group;
   throw new TensorError(
@@ -65,7 +65,7 @@ export async function initProcessGroup(
   group = await joinGroup({ ...place, timeout });
 }
 
-/** A place in a group, and how its processes meet. */
+/** A rank in a group, and the address at which its processes meet. */
 interface Place {
   readonly rank: number;
   readonly size: number;
@@ -118,7 +118,7 @@ function checked(place: Place): Place {
   );
 }
 
-/** A group of one, which any backend can have. */
+/** A group of one process, which works on any backend. */
 function alone(): Communicator {
   let key = 0;
   return { rank: 0, size: 1, timeout: 0, nextKey: () => ++key, sum: (data) => data, gather: (data) => data };

@@ -1,5 +1,5 @@
-// TensorFlow's servers listen on all network interfaces, and run what anyone sends them. So workers run where there is only a
-// loopback: in a network namespace of their own.
+// TensorFlow's servers listen on all network interfaces and run any graph that they receive. So workers run in a network
+// namespace of their own, which has only a loopback.
 import { spawn, spawnSync } from "node:child_process";
 import { constants } from "node:os";
 import { signalChild } from "../../processes/signals.ts";
@@ -8,20 +8,20 @@ const UNSHARE = "unshare";
 const OPTIONS = ["-rn", "--", "sh", "-c"];
 const UP = "ip link set lo up";
 
-/** Whether processes can be started here that have only a loopback: on Linux, where users may make namespaces. */
+/** Whether processes can be started that have only a loopback: on Linux, if users may create namespaces. */
 export function canIsolate(): boolean {
   if (process.platform !== "linux") return false;
   return spawnSync(UNSHARE, [...OPTIONS, UP], { stdio: "ignore", timeout: 10_000 }).status === 0;
 }
 
-/** Set in a process that was started by {@link runIsolated}: it ends with its parent. */
+/** Environment variable of a process that {@link runIsolated} has started: it ends with its parent. */
 const ISOLATED = "LAYERWISE_ISOLATED";
 
-/** Runs this very command line again where there is only a loopback. @returns its exit code */
+/** Runs this command line again in a namespace with only a loopback. @returns its exit code */
 export function runIsolated(): Promise<number> {
   const command = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const child = spawn(UNSHARE, [...OPTIONS, `${UP} && exec "$@"`, "sh", ...command], {
-    // The channel tells the child when this process has ended, however it did.
+    // The channel closes when this process ends, even by a kill.
     stdio: ["inherit", "inherit", "inherit", "ipc"],
     env: { ...process.env, [ISOLATED]: "1" },
   });
@@ -40,10 +40,10 @@ export function runIsolated(): Promise<number> {
   });
 }
 
-/** Ends this process when the one that has started it by {@link runIsolated} has ended. */
+/** Ends this process when the parent that called {@link runIsolated} ends. */
 export function endWithParent(): void {
   if (process.env[ISOLATED] === undefined || !process.connected) return;
   process.once("disconnect", () => process.exit(constants.signals.SIGHUP + 128));
-  // It is no reason to stay.
+  // The channel alone must not keep this process running.
   process.channel?.unref();
 }

@@ -1,13 +1,13 @@
-// Tells frozen workers by this process's clock alone: clocks of workers, and of the disks that their locks lie on, may differ.
+// Detects frozen workers by this process's clock alone: clocks of workers, and of the disks with their locks, may differ.
 
-/** Milliseconds without a sign of life after which a worker is frozen. It gives one every two seconds, from a thread of its own. */
+/** Milliseconds without a heartbeat after which a worker is frozen. A thread of its own gives one every two seconds. */
 const FROZEN = 12_000;
-/** Milliseconds that a worker has until its first sign of life. */
+/** Time limit in milliseconds of the first heartbeat. */
 const START = 60_000;
-/** Milliseconds between two looks after which the machine, or this process, was asleep. Shorter than the limits. */
+/** Milliseconds between two checks that show that the machine, or this process, was asleep. Shorter than the limits. */
 const ASLEEP = 5000;
 
-/** A worker that gives no signs of life. */
+/** A worker without heartbeats. */
 export interface Frozen {
   readonly rank: number;
   /** Milliseconds for which it has given none. */
@@ -15,29 +15,29 @@ export interface Frozen {
 }
 
 interface Signs {
-  /** The last one found. */
+  /** The last heartbeat. */
   mark: string | undefined;
-  /** Whether any was given since the start. */
+  /** Whether there was a heartbeat since the start. */
   alive: boolean;
   /** When the mark last changed, or the count began. */
   since: number;
 }
 
-/** The workers' signs of life, as changes of their locks. */
+/** The workers' heartbeats, as changes of their locks. */
 export class SignsOfLife {
   readonly #workers: Signs[];
   #looked: number;
 
-  /** @param marks Found before the start: a lock that a process has left */
+  /** @param marks Those before the start, of locks that earlier processes have left */
   constructor(marks: readonly (string | undefined)[], now = performance.now()) {
     this.#workers = marks.map((mark) => ({ mark, alive: false, since: now }));
     this.#looked = now;
   }
 
   /**
-   * Notes what was found.
-   * @param marks Another one for each sign of life, by rank; undefined where there is no lock
-   * @returns the workers that have given none for too long
+   * Takes the workers' marks.
+   * @param marks By rank, changed by each heartbeat; undefined without a lock
+   * @returns the workers whose last heartbeat is too old
    */
   look(marks: readonly (string | undefined)[], now = performance.now()): Frozen[] {
     const asleep = now - this.#looked > ASLEEP;

@@ -1,5 +1,5 @@
-// Starts the workers of a training, watches them, and starts all again from the last saved state when one dies: an exchange
-// that has lost a worker can't be taken up again.
+// Starts the workers of a training and watches them. When one dies, all are restarted from the last saved state: an exchange
+// that has lost a worker can't be continued.
 import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -18,20 +18,20 @@ import { demandTrust } from "../trust.ts";
 import { freeAddresses } from "./addresses.ts";
 import { SignsOfLife } from "./signsOfLife.ts";
 
-/** Milliseconds between two looks at the signs of life. */
+/** Milliseconds between two checks of the heartbeats. */
 const WATCH = 500;
-/** Milliseconds in which the cause is looked for when workers say that another one has ended. */
+/** Milliseconds to wait for the error of the worker that failed first, after others have reported its loss. */
 const CAUSE = 2000;
 /** Milliseconds that workers get to end after the first one has. */
 const FAREWELL = 5000;
 
 export interface GroupOptions {
   readonly workers: number;
-  /** How often all may be started again. */
+  /** How often all may be restarted. */
   readonly maxRestarts: number;
 }
 
-/** Starts a training by several workers. The handle is as that of one run, and its events are those of the first worker. */
+/** Starts a training by several workers. The handle is like that of one run; its events are those of the first worker. */
 export function spawnWorkers(
   request: RunRequest,
   events: RunEvents,
@@ -81,7 +81,7 @@ class WorkerGroup implements RunHandle {
 
   async stop(): Promise<RunOutcome> {
     this.#ending ??= "stop";
-    // The others learn of it from the first one, at the same step.
+    // The first worker stops the others at the same step.
     void this.#workers[0]?.stop();
     return this.ended;
   }
@@ -131,7 +131,7 @@ class WorkerGroup implements RunHandle {
         "warning",
         `Worker ${end.rank} has ended: ${end.error.message} All workers start again from the last saved state (${left}).`,
       );
-      // Where nothing was written yet, it begins again.
+      // Without a saved state, the training starts from the beginning.
       const resume = await exists(join(request.directory, RUN_FILE));
       request = { ...this.request, resume };
     }
@@ -171,7 +171,7 @@ class WorkerGroup implements RunHandle {
     if (worker.rank === 0) return spawnRun({ ...request, worker, outlive: false }, this.#events, engine);
     const { resume: _, forceUnlock: __, ...rest } = request;
     const directory = join(scratch, String(worker.rank));
-    // What the others print and write is what the first one does.
+    // The others print and write the same as the first one.
     return spawnRun({ ...rest, directory, worker, outlive: false, tensorboard: false }, {}, engine);
   }
 
@@ -197,7 +197,7 @@ class WorkerGroup implements RunHandle {
     }
   }
 
-  /** What the ends so far come to; undefined while the training goes on. */
+  /** Derives the end of the training from the workers that have ended; undefined while it continues. */
   async #endOf(
     ends: readonly (RunOutcome | undefined)[],
     endings: readonly Promise<number>[],
@@ -210,7 +210,7 @@ class WorkerGroup implements RunHandle {
       return { kind: "done", outcome: first };
     }
     if (ends.every((end) => end === undefined || end.error === undefined)) return undefined;
-    // Others may tell of the cause; and of an error that all have, the first one tells.
+    // Another worker may still report the cause. An error that all have is reported from the first worker.
     await Promise.race([Promise.all(endings), delay(CAUSE)]);
     const rank = Math.max(failed(), 0);
     const error = ends[rank]?.error ?? ends.find((end) => end?.error !== undefined)!.error!;
@@ -222,7 +222,7 @@ class WorkerGroup implements RunHandle {
         };
   }
 
-  /** Resolves when a worker gives no sign of life. */
+  /** Resolves when a worker gives no heartbeat. */
   async #frozen(
     workers: readonly RunHandle[],
     ends: readonly unknown[],
@@ -241,7 +241,7 @@ class WorkerGroup implements RunHandle {
   }
 }
 
-/** Another text for each sign of life of a run; undefined without a lock. */
+/** A text that changes with each heartbeat of a run; undefined without a lock. */
 async function mark(directory: string): Promise<string | undefined> {
   const found = await readLock(directory).catch(() => undefined);
   return found !== undefined && "beat" in found ? `${found.id} ${found.beat}` : undefined;

@@ -1,4 +1,4 @@
-// Answers the calls of one line, on the machine that runs go to.
+// Answers the calls of one connection, on the machine of the runs.
 import { spawn } from "node:child_process";
 import { openSync } from "node:fs";
 import { mkdir, rm, writeFile, type FileHandle } from "node:fs/promises";
@@ -20,10 +20,10 @@ import { Follower } from "./follower.ts";
 import { ControlCall, JOB_FILE, KEEPER_LOG, OUTCOME_FILE, PROJECT_FOLDER, type Job } from "./keeper.ts";
 import { hashOfFile, isThere, Store } from "./store.ts";
 
-/** Milliseconds without a sign of life after which the other side is gone: it gives one every 20 seconds. */
+/** Milliseconds without a heartbeat after which the other side has ended: it gives one every 20 seconds. */
 const SILENCE = 90_000;
 
-/** Milliseconds that a run has to write its first record. */
+/** Time limit in milliseconds of a run's first record. */
 const BEGIN_LIMIT = 30_000;
 
 const Run = v.object({ run: RemoteRunId, id: FolderName });
@@ -36,7 +36,7 @@ export class Agent {
   #store: Store | undefined;
   #follower: Follower | undefined;
   #file: FileHandle | undefined;
-  /** The run that this line is about, once it is named. */
+  /** The run of this connection, once the other side has named it. */
   #run: { folder: string; directory: string } | undefined;
   readonly #line: Peer;
   #heard = performance.now();
@@ -52,7 +52,7 @@ export class Agent {
     }, 10_000).unref();
   }
 
-  /** Ends this process, and removes what has arrived in part. */
+  /** Ends this process, and removes incomplete files. */
   async #exit(code: number): Promise<void> {
     await this.#store?.close().catch(() => undefined);
     process.exit(code);
@@ -205,13 +205,13 @@ export class Agent {
     this.#run = { folder, directory: join(folder, PROJECT_FOLDER, ...RUNS_FOLDER.split("/"), id) };
   }
 
-  /** Starts the run in a process of its own, which outlives this line, unless it is at work. */
+  /** Starts the run, unless it is running, in a process that outlives this connection. */
   async #start(name: string, request: RunRequest): Promise<"started" | "running"> {
     const { folder, directory } = this.#chosen();
     const there = await readRun(directory).catch(() => undefined);
     if (there !== undefined && isLive(there.record)) return "running";
     const dist = join(this.#folder, "packages", name, "dist");
-    // A run that never had a record begins again.
+    // A run without a record starts from the beginning.
     const resume = request.resume === true && there !== undefined;
     const job: Job = { request: { ...request, directory, resume, outlive: true }, dist };
     await rm(OUTCOME_FILE, { force: true });
@@ -231,7 +231,7 @@ export class Agent {
     return "started";
   }
 
-  /** Waits until the run has a record of its own, or has failed to begin. */
+  /** Waits until the run has written a record, or has failed to start. */
   async #begun(directory: string, before: RunRecord | undefined): Promise<void> {
     const until = performance.now() + BEGIN_LIMIT;
     while (performance.now() < until && !(await isThere(OUTCOME_FILE))) {
@@ -241,7 +241,7 @@ export class Agent {
     }
   }
 
-  /** Runs a command of the native engine, and passes its lines on. @returns its exit code */
+  /** Runs a command of the native engine, and forwards its output. @returns its exit code */
   async #engine(name: string, args: readonly string[]): Promise<number> {
     const cli = join(this.#folder, "packages", name, "dist", "cli.js");
     const child = spawn(process.execPath, [cli, "engine", ...args], { stdio: ["ignore", "pipe", "pipe"] });
@@ -261,4 +261,4 @@ export class Agent {
 }
 
 const notFollowed = (): EngineError =>
-  new EngineError({ code: "internal", message: "internal: no run has been named on this line" });
+  new EngineError({ code: "internal", message: "internal: no run has been named" });

@@ -1,4 +1,4 @@
-// What a line says of a run while it lasts: the rows as they are written, the record, the end.
+// Sends the progress of a run over a connection: new rows, the record, the end.
 import { lstat } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
@@ -16,12 +16,12 @@ import { isLive, readRun } from "../runs/runDirectory.ts";
 import { KEEPER_LOG, Outcome, OUTCOME_FILE, SOCKET_FILE } from "./keeper.ts";
 import { ChangedError, LogTail, RowTail } from "./tail.ts";
 
-/** Milliseconds between two looks at the files, and between two questions whether the run's process lives. */
+/** Milliseconds between two reads of the files, and between two checks whether the run's process lives. */
 const INTERVAL = 100;
 const LIFE_INTERVAL = 1000;
-/** Times that files are read again which change while they are read: a resume replaces them once. */
+/** Most attempts to read files that change meanwhile: a resume replaces them once. */
 const MOST_TRIES = 10;
-/** Milliseconds after which a run without a record and a keeper has none to come. */
+/** Milliseconds after which a run without a record and a keeper has failed. */
 const LOST_LIMIT = 10_000;
 
 export class Follower {
@@ -34,10 +34,10 @@ export class Follower {
   #socket: Socket | undefined;
   #stopped = false;
   readonly #began = performance.now();
-  /** The record's file as it was last. */
+  /** Inode and time of the record's file at the last read. */
   #seen = "";
 
-  /** @param folder of the run, which is the current one @param line where events go */
+  /** @param folder of the run, which is the current one @param line gets the events */
   constructor(folder: string, directory: string, line: Peer) {
     this.#folder = folder;
     this.#directory = directory;
@@ -46,7 +46,7 @@ export class Follower {
     this.#log = new LogTail(directory, LOG_FILE);
   }
 
-  /** Skips what is there already. A run that is resumed meanwhile replaces its files: then it begins again. */
+  /** Skips the rows that the other side has. Starts again if a resume replaces the files meanwhile. */
   async skip(have: FollowRequest): Promise<Kept> {
     for (let tries = 1; ; tries++)
       try {
@@ -66,7 +66,7 @@ export class Follower {
     return kept;
   }
 
-  /** Tells what happens, to the end of the run or of the line. */
+  /** Sends events until the run or the connection ends. */
   async follow(): Promise<void> {
     try {
       await this.#untilEnd();
@@ -136,12 +136,12 @@ export class Follower {
     await this.#line.tell("record", record);
   }
 
-  /** Whether the run has ended; says of one without a record why it didn't begin. */
+  /** Whether the run has ended. Sends the error of one without a record. */
   async #isOver(): Promise<boolean> {
     const run = await readRun(this.#directory).catch(() => undefined);
     if (run !== undefined) {
       if (isLive(run.record)) return false;
-      // Of a process that was killed, no file has the last word.
+      // A killed process has not written its end: the record says it.
       if (run.life?.kind === "killed") await this.#line.tell("record", run.record);
       return true;
     }
@@ -149,14 +149,14 @@ export class Follower {
       () => undefined,
     );
     const outcome = bytes === undefined ? undefined : checkedJson(OUTCOME_FILE, bytes, Outcome);
-    // A keeper that is there may still be starting the engine.
+    // While there is a keeper, it may still be starting the engine.
     if (outcome === undefined && (this.#keeper !== undefined || performance.now() - this.#began < LOST_LIMIT))
       return false;
     await this.#line.tell("failed", outcome?.error ?? (await this.#lost()));
     return true;
   }
 
-  /** Of a run whose keeper ended without a word. */
+  /** The error of a run whose keeper has ended without writing one. */
   async #lost(): Promise<UserError> {
     const said = await readRegular(join(this.#folder, KEEPER_LOG), { limit: RECORD_LIMIT }).catch(() =>
       Buffer.alloc(0),
@@ -164,12 +164,12 @@ export class Follower {
     const hint = said.toString("utf8").trim().slice(-2000);
     return {
       code: "killed",
-      message: "The run ended there before it began.",
+      message: "The run's process ended before the run started.",
       ...(hint === "" ? {} : { hint }),
     };
   }
 
-  /** Connects to the run's keeper, where there is one. */
+  /** Connects to the run's keeper, if there is one. */
   async #connect(): Promise<void> {
     if (this.#keeper !== undefined) return;
     const socket = connect(SOCKET_FILE);

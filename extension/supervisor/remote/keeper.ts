@@ -1,5 +1,5 @@
-// The process that a run's machine keeps for it: it starts the run engine, holds the channel to it, and passes controls
-// on from whatever line comes and goes.
+// The process that keeps a run on its machine: it starts the run engine, holds the channel to it, and forwards the controls
+// of each connection.
 import { rmSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
@@ -26,12 +26,12 @@ export const PROJECT_FOLDER = "project";
 export const Job = v.object({ request: RunRequest, dist: v.string() });
 export type Job = v.InferOutput<typeof Job>;
 
-/** How a run ended that wrote no record. */
+/** How a run has ended, for runs without a record. */
 export const Outcome = v.object({ error: v.optional(UserError) });
 
 export const ControlCall = v.object({ name: v.string(), args: v.array(v.unknown()) });
 
-/** Keeps the run whose folder is the current one, to its end. */
+/** Keeps the run of the current folder until it ends. */
 export async function keep(): Promise<void> {
   const { request, dist } = checkedJson(JOB_FILE, await readRegular(JOB_FILE, { limit: RECORD_LIMIT }), Job);
   const lines = new Set<Peer>();
@@ -39,7 +39,7 @@ export async function keep(): Promise<void> {
     for (const line of lines) void line.tell(event, data);
   };
   await mkdir(dirname(request.directory), { recursive: true });
-  // The program's working folder is the project's, as where it comes from.
+  // As on the user's machine, the program's working folder is the project's.
   const folder = process.cwd();
   const server = createServer((socket) => serve(socket));
   rmSync(SOCKET_FILE, { force: true });
@@ -70,7 +70,7 @@ export async function keep(): Promise<void> {
     });
     lines.add(line);
   };
-  // A line that is cut ends nothing.
+  // A lost connection must not end the run.
   process.on("SIGHUP", () => undefined);
   const { error } = await handle.ended;
   process.chdir(folder);

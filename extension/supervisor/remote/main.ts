@@ -1,4 +1,4 @@
-// The program on the machine that runs go to: it answers a line, or with "keep" it keeps a run.
+// The program on the machine of the runs: it serves a connection, or with "keep" it keeps a run.
 import { Agent } from "./agent.ts";
 import { keep } from "./keeper.ts";
 

@@ -1,4 +1,4 @@
-// Files that other machines have sent, by their content. A run's files are made of them.
+// Stores the files that other machines send, by their content, and assembles the files of runs from them.
 import { createHash, randomBytes } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
 import {
@@ -20,12 +20,12 @@ import { inside } from "../../files/inside.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import type { SentFile } from "../../remote/messages.ts";
 
-/** The time of a whole file: a program that changes one changes its time too, and the file is sent again. */
+/** Modification time of complete files. A program that changes one changes its time, and the file is sent again. */
 const WHOLE = 1;
-/** Files from this size on are linked into a run and read-only there; smaller ones are the run's own. */
+/** Files from this size on are linked into a run, read-only; smaller ones are copied. */
 const LINKED = 2 ** 20;
 
-/** Names of what is under way, and milliseconds since its last change after which its agent is gone. */
+/** Names of incomplete files, and milliseconds after whose last change their agent has ended. */
 const TEMPORARY = /^\.[0-9a-f]{16}\.tmp$/;
 const ABANDONED = 3_600_000;
 
@@ -35,7 +35,7 @@ export const isThere = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** A content under way. */
+/** A file that is being received. */
 interface Writing {
   hash: string;
   handle: FileHandle;
@@ -52,7 +52,7 @@ export class Store {
     this.#folder = folder;
   }
 
-  /** Removes what agents that were killed have left. Other lines may be writing: theirs are younger. */
+  /** Removes incomplete files of killed agents. Those of other connections are younger. */
   async sweep(): Promise<void> {
     for (const name of ["files", "packages"]) {
       const folder = join(this.#folder, name);
@@ -62,7 +62,7 @@ export class Store {
   }
 
   async #removeOld(path: string): Promise<void> {
-    // A whole file has another time of modification.
+    // The modification time of a complete file means something else.
     const { ctimeMs } = await lstat(path);
     if (Date.now() - ctimeMs > ABANDONED) await rm(path, { recursive: true, force: true });
   }
@@ -73,7 +73,7 @@ export class Store {
     return found.flat();
   }
 
-  /** Takes a part of a content, in order. The last part completes it, if it has that hash. */
+  /** Appends a part of a file. After the last one, the hash is checked. */
   async put(hash: string, offset: number, last: boolean, bytes: Uint8Array): Promise<void> {
     if (offset === 0) {
       await this.close();
@@ -108,7 +108,7 @@ export class Store {
     await rename(path, file);
   }
 
-  /** Drops what was begun. */
+  /** Drops an incomplete file. */
   async close(): Promise<void> {
     const writing = this.#writing;
     this.#writing = undefined;
@@ -116,7 +116,7 @@ export class Store {
     if (writing !== undefined) await rm(writing.path, { force: true });
   }
 
-  /** Makes a version's programs, once. Their folder's name is its content's. */
+  /** Creates the folder of a version's programs, once. Its name is the hash of its content. */
   async layPackage(id: string, files: readonly SentFile[]): Promise<void> {
     const folder = join(this.#folder, "packages", id);
     if (await isThere(folder)) return;
@@ -127,12 +127,12 @@ export class Store {
       await rename(temporary, folder);
     } catch (error) {
       await rm(temporary, { recursive: true, force: true });
-      // Another line was quicker.
+      // Another connection was faster.
       if (!(await isThere(folder))) throw error;
     }
   }
 
-  /** Puts files into a run's folder. What is there by those names is replaced. */
+  /** Puts files into a run's folder. Those that exist are replaced. */
   async layRun(folder: string, files: readonly SentFile[]): Promise<void> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     for (const { path, hash } of files) await this.#lay(folder, path, hash, false);

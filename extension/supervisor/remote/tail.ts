@@ -1,4 +1,4 @@
-// Follows files of a run directory that grow, from where another machine has them already.
+// Follows the growing files of a run directory, from the part that another machine has already.
 import type { FileHandle } from "node:fs/promises";
 import { isMissing } from "../../files/fileError.ts";
 import { openRegular } from "../../files/regular.ts";
@@ -8,7 +8,7 @@ import { canonical, Counted, Lines } from "../../remote/rows.ts";
 
 /** Bytes of one read. */
 const READ = 2 ** 18;
-/** Most rows of one message, and characters from which on another one begins: a row has at most a megabyte. */
+/** Most rows of one message, and characters after which the next one starts: a row has at most a megabyte. */
 const MOST_ROWS = 1000;
 const BATCH = 2 ** 20;
 
@@ -17,7 +17,7 @@ interface Row {
   line: string;
 }
 
-/** The bytes of a file as they come. */
+/** Reads a file while it grows. */
 class Growing {
   readonly #directory: string;
   readonly #name: string;
@@ -30,7 +30,7 @@ class Growing {
     this.#name = name;
   }
 
-  /** The next bytes; empty when there are none now. @throws ChangedError when it is another file by now */
+  /** The next bytes; empty when there are none yet. @throws ChangedError when the file was replaced */
   async next(): Promise<Buffer> {
     const handle = await this.#open();
     if (handle === undefined) return Buffer.alloc(0);
@@ -66,7 +66,7 @@ class Growing {
   }
 }
 
-/** A file was replaced or cut: a training was resumed. */
+/** Thrown when a file was replaced or truncated: a training was resumed. */
 export class ChangedError extends Error {}
 
 /** Follows a file of rows. */
@@ -74,7 +74,7 @@ export class RowTail {
   readonly name: RowsName;
   readonly #file: Growing;
   readonly #lines = new Lines();
-  /** Rows that were read with those that are there already. */
+  /** Rows that were read ahead. */
   #read: Row[] = [];
 
   constructor(directory: string, name: RowsName) {
@@ -82,7 +82,7 @@ export class RowTail {
     this.#file = new Growing(directory, `${name}.jsonl`);
   }
 
-  /** Skips the rows that are there already. @returns false if these are others: then none is skipped */
+  /** Skips the rows that are there already. @returns false, skipping none, if the file's beginning differs */
   async skip(have: Have): Promise<boolean> {
     const counted = new Counted();
     const rows: Row[] = [];
@@ -99,7 +99,7 @@ export class RowTail {
     return same;
   }
 
-  /** The next rows; empty when there are none now. */
+  /** The next rows; empty when there are none yet. */
   async next(): Promise<unknown[]> {
     while (this.#read.length === 0) {
       const bytes = await this.#file.next();
@@ -125,14 +125,14 @@ export class RowTail {
 export class LogTail {
   readonly #file: Growing;
   #read = Buffer.alloc(0);
-  /** Bytes that are there by now. */
+  /** Bytes that the other machine has. */
   #sent = 0;
 
   constructor(directory: string, name: string) {
     this.#file = new Growing(directory, name);
   }
 
-  /** Skips the bytes that are there already. @returns false if these are others: then none is skipped */
+  /** Skips the bytes that are there already. @returns false, skipping none, if the log's beginning differs */
   async skip(have: Have): Promise<boolean> {
     const counted = new Counted();
     const parts: Buffer[] = [];

@@ -1,4 +1,4 @@
-// The group of processes that this one belongs to, as far as tensors know it. What runs exchanges lies in an executor.
+// The interface between tensors and the group of processes that this one belongs to. Executors implement the exchanges.
 import type { HostArray } from "../core/dtype.ts";
 
 /** Where the processes of a group are. */
@@ -7,11 +7,11 @@ export interface Cluster {
   readonly rank: number;
   /** How many processes there are. */
   readonly size: number;
-  /** "host:port" of each process, by rank; undefined where they are told by the first one. */
+  /** "host:port" of each process, by rank; undefined if they are learned from the first one. */
   readonly addresses?: readonly string[] | undefined;
-  /** "host:port" where the first process tells the others their addresses. */
+  /** "host:port" of the first process, from which the others learn all addresses. */
   readonly master?: string | undefined;
-  /** Seconds that an exchange waits for the other processes; 0 for ever. */
+  /** Seconds that an exchange waits for the other processes; 0 for no limit. */
   readonly timeout: number;
 }
 
@@ -30,7 +30,7 @@ export interface Communicator {
 
 let join: ((cluster: Cluster) => Promise<Communicator>) | undefined;
 
-/** Says what makes this process a member of a group; undefined for a backend that can't. */
+/** Sets the function that joins a group; undefined for a backend without groups. */
 export function joinBy(open: typeof join): void {
   join = open;
 }
@@ -39,7 +39,7 @@ export function joinBy(open: typeof join): void {
 export const canJoin = (): boolean => join !== undefined;
 
 /**
- * Makes this process a member of a group, once all its processes answer.
+ * Joins a group, once all its processes answer.
  * @throws Error when one of them doesn't, or the backend has no groups
  */
 export async function joinGroup(cluster: Cluster): Promise<Communicator> {

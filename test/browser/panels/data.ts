@@ -280,7 +280,7 @@ test("data: pairs of equal samples are shown side by side", async () => {
   assert.match(first, /Training Sample 0[^]*Validation Sample 0/);
 });
 
-test("data: rows, texts with HTML and series are shown as what they are", async () => {
+test("data: rows, texts with HTML and series have views of their own", async () => {
   const panel = await open({}, snapshot({ summary: TABLE }));
   const { page } = panel;
   await page.getByText('<img src=x onerror="alert(1)"> is a text').waitFor();
@@ -291,7 +291,7 @@ test("data: rows, texts with HTML and series are shown as what they are", async 
   assert.match(await page.locator(".section-batch .error-box").innerText(), /lists of tensors/);
 });
 
-test("data: reading tells its progress, can be cancelled, and begins again on request", async () => {
+test("data: reading shows its progress, can be cancelled, and starts again on request", async () => {
   const panel = await open({}, { file: FILE, exportName: "small", reading: {} });
   const { page, view } = panel;
   await page.getByText(/Starting/).waitFor();
@@ -310,7 +310,7 @@ test("data: reading tells its progress, can be cancelled, and begins again on re
   await page.getByText("The file has changed since the data was read.").waitFor();
 });
 
-test("data: a host that fails says why, and is asked again on request", async () => {
+test("data: a failure of the host is shown, and the request is repeated on demand", async () => {
   let broken = true;
   const panel = await open({
     host: {

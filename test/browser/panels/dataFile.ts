@@ -155,7 +155,7 @@ test("dataFile: of a wide table, the columns at its ends can be chosen", async (
   assert.match(await form.page.locator(".section-table").innerText(), /The first 200 of 2,000\./);
 });
 
-test("dataFile: what can't be is told and not written; another file takes lines", async () => {
+test("dataFile: an invalid choice is explained and not written; an existing file can be chosen", async () => {
   const form = await open();
   const { page } = form;
   await shows(form, 'target: "species"');

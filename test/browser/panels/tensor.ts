@@ -177,7 +177,7 @@ test("tensor: a cell that is loaded later is announced then, and one that failed
     .waitFor();
 });
 
-test("tensor: a million rows scroll to their end, and only those that are seen are elements", async () => {
+test("tensor: a million rows scroll to their end, and only visible ones are elements", async () => {
   const viewer = await open({}, TALL);
   const { page } = viewer;
   await cell(viewer, 0, 0).waitFor();

@@ -25,7 +25,7 @@ describe.skipIf(unable !== undefined)(`several workers${unable === undefined ? "
       }
     });
 
-  it("stay equal when callbacks draw at saves that the time decides", { timeout: 300_000 }, async () => {
+  it("stay equal when callbacks draw random numbers at saves by time", { timeout: 300_000 }, async () => {
     const [first, second] = await trained("timed", 2);
     expect(second, "bit for bit").toEqual(first);
   });

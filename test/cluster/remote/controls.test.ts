@@ -44,7 +44,7 @@ async function until(condition: () => boolean, what: string): Promise<void> {
 describe.skipIf(noSshd !== undefined)(
   `a run by ssh${noSshd === undefined ? "" : ` (skipped: ${noSshd})`}`,
   () => {
-    test("is paused, saved, made longer and stopped, like one that runs here", async () => {
+    test("is paused, saved, extended and stopped like a local one", async () => {
       let record: RunRecord | undefined;
       let steps = 0;
       const run = spawnRun(
@@ -90,7 +90,7 @@ describe.skipIf(noSshd !== undefined)(
       expect(sshd.runProcesses().length).toBeGreaterThanOrEqual(2);
     });
 
-    test("continues when the process that follows it is asked to end, as at a shutdown", async () => {
+    test("continues when its follower is terminated, as at a shutdown", async () => {
       let steps = 0;
       const run = spawnRun(request(), { metrics: (rows) => (steps = rows.at(-1)?.step ?? steps) }, { dist });
       await until(() => steps > 5, "steps");

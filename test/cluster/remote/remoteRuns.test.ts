@@ -69,7 +69,7 @@ const rowsThere = (directory: string): number => {
 describe.skipIf(noSshd !== undefined)(
   `a run by ssh${noSshd === undefined ? "" : ` (skipped: ${noSshd})`}`,
   () => {
-    test("has the weights, curves and log of one that runs here, and is followed live", async () => {
+    test("has the weights, curves and log of a local run, and is followed live", async () => {
       write("net.nn.ts", { wait: 5 });
       const expected = await here("net.nn.ts");
       const command = workspace.start(["train", "net.nn.ts", "--on", "box", "--no-progress"], env());
@@ -100,7 +100,7 @@ describe.skipIf(noSshd !== undefined)(
       expect(again.stdout).toMatch(/were there already/);
     });
 
-    test("continues when the line is cut, without a row lost or twice", async () => {
+    test("continues after a lost connection, with each row once", async () => {
       write("net.nn.ts", { wait: 20 });
       const expected = await here("net.nn.ts");
       const command = workspace.start(["train", "net.nn.ts", "--on", "box", "--no-progress"], env());
@@ -116,7 +116,7 @@ describe.skipIf(noSshd !== undefined)(
       expect(weightsOf(directory)).toEqual(weightsOf(expected));
     });
 
-    test("says why it can't connect again, and continues once it can", async () => {
+    test("says why reconnecting fails, and continues once it works", async () => {
       write("net.nn.ts", { wait: 20 });
       const command = workspace.start(["train", "net.nn.ts", "--on", "box", "--no-progress"], env());
       await command.printed("Epoch [2/20]");
@@ -204,7 +204,7 @@ describe.skipIf(noSshd !== undefined)(
       await until(() => sshd.runProcesses().length === 0, "no process is left there");
     });
 
-    test("that is still at work is followed by a resume; one that is gone there is said to be", async () => {
+    test("that still runs is followed by a resume; one whose files are gone is reported", async () => {
       write("net.nn.ts", { wait: 20, epochs: 10_000 });
       const started = await workspace.run(["train", "net.nn.ts", "--on", "box", "--detach"], { env: env() });
       expect(started.code, started.stderr).toBe(0);
@@ -214,7 +214,7 @@ describe.skipIf(noSshd !== undefined)(
         ["train", "--resume", path.basename(directory), "--no-progress"],
         env(),
       );
-      await resumed.printed("is still at work on box");
+      await resumed.printed("is still running on box");
       await until(() => rowsThere(directory) > 5, "rows arrive");
       expect(sshd.runProcesses().map(({ pid }) => pid)).toEqual(before);
       resumed.child.kill("SIGINT");
@@ -239,7 +239,7 @@ describe.skipIf(noSshd !== undefined)(
       expect(attached.stdout).not.toContain("Connecting");
     });
 
-    test("computes with the engine that is installed there, which a command says", async () => {
+    test("uses the machine's engine, which a command describes", async () => {
       const { code, stdout, stderr } = await workspace.run(["engine", "status", "--on", "box"], {
         env: env(),
       });
@@ -267,7 +267,7 @@ describe.skipIf(noSshd !== undefined)(
   },
 );
 
-describe.skipIf(noSshd !== undefined)("what is wrong with a machine is said with the remedy", () => {
+describe.skipIf(noSshd !== undefined)("errors of a machine name the remedy", () => {
   const failed = async (name: string, more: NodeJS.ProcessEnv = {}): Promise<string> => {
     write("net.nn.ts");
     const { code, stderr } = await workspace.run(["train", "net.nn.ts", "--on", name], {
@@ -289,7 +289,7 @@ describe.skipIf(noSshd !== undefined)("what is wrong with a machine is said with
   });
 
   test("a port where nothing listens", async () => {
-    expect(await failed("ssh://127.0.0.1:1")).toMatch(/no connection to 127\.0\.0\.1:1: .*refused/);
+    expect(await failed("ssh://127.0.0.1:1")).toMatch(/127\.0\.0\.1:1 can't be reached: .*refused/);
   });
 
   test("no ssh", async () => {

@@ -66,7 +66,7 @@ test("a process reads the data, shows samples and tensors, and ends with its ses
   expect(() => process.kill(pid, 0)).toThrow();
 });
 
-test("a process that starts again splits the data as before, and has no tensor of the one before", async () => {
+test("a restarted process splits the data as before, and has no tensor of its predecessor", async () => {
   const session = open(write("unseeded", SAMPLE, "100", "validation: 0.5,"), {}, { defaultSeed: 11 });
   const values = async (): Promise<string> =>
     JSON.stringify(await session.samples({ split: "train", offset: 0, count: 24 }));
@@ -94,7 +94,7 @@ test("a sample that fails names its line when it is drawn, or a tensor of it is 
   await expect(session.openTensor(place, "input")).rejects.toMatchObject(failed);
 });
 
-test("a slow set tells how far it is, ends in time, and has samples from all of it", async () => {
+test("a slow set reports progress, ends in time, and has samples from all of it", async () => {
   const told: DataReading[] = [];
   const wait = `for (const end = performance.now() + 5; performance.now() < end; ); ${SAMPLE}`;
   const session = open(write("slow", wait, "10_000_000"), { onReading: (progress) => told.push(progress) });
@@ -105,14 +105,14 @@ test("a slow set tells how far it is, ends in time, and has samples from all of 
   expect(told.at(-1)).toMatchObject({ split: "train", of: 10_000_000 });
 });
 
-test("a sample that never comes ends the reading with its line", async () => {
+test("a sample that blocks ends the reading with its line", async () => {
   const session = open(write("endless", `if (i === 50) for (;;);\n    ${SAMPLE}`));
   await expect(session.summary()).rejects.toMatchObject({
     cause: { code: "timeout", position: { line: 5 } },
   });
 });
 
-test("reading is cancelled, and begins again with the next question", async () => {
+test("reading is cancelled, and starts again with the next request", async () => {
   const wait = `for (const end = performance.now() + 5; performance.now() < end; ); ${SAMPLE}`;
   let cancelled: Promise<void> | undefined;
   const session: DataSession = open(write("cancelled", wait, "1000"), {

@@ -76,7 +76,7 @@ test("a run keeps commit, changes, imports, versions, machine, model and command
   delete process.env["SECRET_TOKEN"];
 });
 
-test("a run again trains the version that was kept, though file and imports have changed", async () => {
+test("Run Again trains the kept version, although file and imports have changed", async () => {
   workspace.write("nets/net.nn.ts", NET);
   workspace.write("shared/size.ts", "export const size = 3;\n");
   const first = await train();
@@ -108,7 +108,7 @@ describe("the changes since a commit", () => {
     expect(await gitFacts(file, new Map([[file, "1"]]))).toBeUndefined();
   });
 
-  test("are none where only the ends of lines differ, leave out imports that the commit doesn't have, and are never a filter's", async () => {
+  test("ignore line ends, imports that the commit doesn't have, and git's filters", async () => {
     const marker = workspace.file("marker");
     const file = workspace.write("net.nn.ts", "a\nb\n");
     git("init");
@@ -161,7 +161,7 @@ test("a command is quoted for the shell", () => {
   );
 });
 
-test("a stranger's origin is left out where it is none, is too large, or is a link", async () => {
+test("a stranger's origin is left out if it is invalid, too large, or a link", async () => {
   workspace.write("nets/net.nn.ts", NET);
   workspace.write("shared/size.ts", "export const size = 3;\n");
   const directory = await train();

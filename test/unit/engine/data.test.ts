@@ -172,7 +172,7 @@ describe("samples of any form", () => {
     expect(summary.batch?.error?.message).toMatch(/equal size/);
   });
 
-  test("strings, also with HTML, stay what they are", async () => {
+  test("strings, even with HTML, are unchanged", async () => {
     const session = await open({ data: () => mapped((i) => [`<img src=x onerror="alert(1)">${i}`, i]) });
     expect(session.summary.tensors[0]).toMatchObject({ dtype: "text", range: { minimum: 31, maximum: 32 } });
     const { samples } = session.samples({ split: "train", offset: 0, count: 1 });
@@ -213,7 +213,7 @@ describe("a model that can't be built", () => {
 });
 
 describe("equal samples", () => {
-  test("are told as pairs, across splits first", async () => {
+  test("are listed as pairs, those across splits first", async () => {
     const x = torch.arange(0, 40).view(10, 4).to("float32");
     const part = (...rows: number[]): data.TensorDataset =>
       new data.TensorDataset(x.indexSelect(0, torch.tensor(rows)), torch.zeros(rows.length).to("int64"));
@@ -233,8 +233,8 @@ describe("equal samples", () => {
   });
 });
 
-describe("what transforms make of a sample", () => {
-  test("is drawn several times, beside the sample before them", async () => {
+describe("a sample's random transforms", () => {
+  test("are drawn several times, beside the original sample", async () => {
     const session = await open({
       data: () =>
         new data.TransformDataset(data.digits(), { transform: new transforms.RandomCrop(8, { padding: 2 }) }),
@@ -251,7 +251,7 @@ describe("what transforms make of a sample", () => {
     expect(original?.fields[0]?.view).toEqual(plain.samples[0]?.fields[0]?.view);
   });
 
-  test("of a set without any, one draw says so", async () => {
+  test("are absent: one draw shows that", async () => {
     const session = await open({});
     expect(session.draw({ split: "train", index: 0 })).toMatchObject({ fixed: true, draws: [{ index: 0 }] });
   });
@@ -300,7 +300,7 @@ describe("hostile data", () => {
     ]);
   });
 
-  test("a sample that throws says why when it is drawn, or a tensor of it is viewed", async () => {
+  test("a sample that throws shows its error when it is drawn, or a tensor of it is viewed", async () => {
     const session = await open({
       data: () =>
         new Own(40, (i) => {
@@ -313,7 +313,7 @@ describe("hostile data", () => {
     expect(() => session.openTensor(place, "input")).toThrow(new RangeError("broken file"));
   });
 
-  test("a stream without end is read as far as the limit, and shows what was read", async () => {
+  test("an endless stream is read up to the limit", async () => {
     class Endless extends data.IterableDataset<[Tensor, number]> {
       *[Symbol.iterator](): Generator<[Tensor, number]> {
         for (let i = 0; ; i++) yield [torch.ones(4).mul(i), i % 3];
@@ -329,7 +329,7 @@ describe("hostile data", () => {
     expect(session.draw({ split: "train", index: 3 })).toMatchObject({ fixed: true, draws: [{ index: 3 }] });
   });
 
-  test("a slow set ends when the time is over, with samples from all of it", async () => {
+  test("a slow set ends at the time limit, with samples from all of it", async () => {
     let clock = 0;
     const set = new Own(10_000, (i) => {
       for (const end = performance.now() + 2; performance.now() < end;) clock++;
@@ -346,7 +346,7 @@ describe("hostile data", () => {
     expect(clock).toBeGreaterThan(0);
   });
 
-  test("NaN everywhere counts as missing, and no range is made up", async () => {
+  test("columns of NaN count as missing and have no range", async () => {
     const session = await open({
       data: () => new data.TensorDataset(torch.full([60, 4], Number.NaN), torch.zeros(60).to("int64")),
     });

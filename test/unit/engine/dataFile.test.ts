@@ -36,7 +36,7 @@ ${Array.from({ length: 300 }, (_, i) => `${i / 10},${i % 7 === 0 ? "" : i % 5},$
 `;
 
 describe("a table", () => {
-  test("has columns of numbers, categories and texts, with what is missing", () => {
+  test("has columns of numbers, categories and texts, with counts of missing values", () => {
     const { columns, rows, header, delimiter, more } = table(write("flowers.csv", FLOWERS));
     expect({ rows, header, delimiter, more }).toEqual({
       rows: 300,
@@ -81,14 +81,14 @@ describe("a table", () => {
     ]);
   });
 
-  test("of more columns, or longer names, than an answer takes is refused", () => {
+  test("of too many columns, or with too long names, is refused", () => {
     const wide = write("wide.csv", Array.from({ length: 100_001 }, (_, i) => i).join(","));
     expect(() => describeDataFile(wide)).toThrow("100,001 columns, and the limit is 100,000");
     const long = write("long.csv", `${"a".repeat(2 ** 22)},b\n1,2\n`);
     expect(() => describeDataFile(long)).toThrow("names of the columns");
   });
 
-  test("that is none is refused in words", () => {
+  test("that is invalid is refused with the reason", () => {
     expect(() => describeDataFile(path.join(folder, "none.csv"))).toThrow("There is no");
     expect(() => describeDataFile(write("empty.csv", ""))).toThrow("has no rows");
     expect(() => describeDataFile(write("broken.csv", 'a,b\n"x,1\n'))).toThrow(/broken\.csv:/);
@@ -115,7 +115,7 @@ describe("a folder", () => {
     });
   });
 
-  test("without images is refused with what is needed", () => {
+  test("without images is refused with the expected layout", () => {
     fs.mkdirSync(path.join(folder, "nothing/here"), { recursive: true });
     expect(() => describeDataFile(path.join(folder, "nothing"))).toThrow("root/class/image.png");
     write("photos/cat/1.jpg", "x");
@@ -176,7 +176,7 @@ export default experiment({
     expect(taskOf({ ...column, distinct: 40 }, 1000)).toBe("regression");
   });
 
-  test("goes into an existing file after its imports, with those that it lacks", () => {
+  test("is inserted into an existing file after its imports, with the missing ones", () => {
     const data = table(write("flowers.csv", FLOWERS));
     const use = firstUse(data, "");
     const text = 'import { nn } from "layerwise";\nimport fs from "node:fs";\n\nexport class Net {}\n';
@@ -195,7 +195,7 @@ export default experiment({
     expect(performance.now() - began).toBeLessThan(10_000);
   });
 
-  test("imports under a free name what the file calls something else", () => {
+  test("imports under a free name if the file uses the name for something else", () => {
     const data = table(write("flowers.csv", FLOWERS));
     const use = firstUse(data, "");
     const codeFor = (text: string, of: DataFile = data): string => insertion(text, of, use, folder).code;
@@ -240,7 +240,7 @@ export default experiment({
     expect(code).toMatch(/const data22 = \(\) =>\n {2}new data2\.ImageFolder\([^]*new transforms2\.Resize\(/);
   });
 
-  test("goes beside the data, or into the workspace where that is outside of it", () => {
+  test("is written beside the data, or into the workspace if the data is outside of it", () => {
     const at = (...names: string[]): string => path.resolve(folder, ...names);
     const folders = [at("work"), at("other")];
     expect(newFileFolder(at("work", "data", "x.csv"), folders)).toBe(at("work", "data"));

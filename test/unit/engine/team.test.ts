@@ -69,7 +69,7 @@ const at = (step: number): { epoch: number; step: number; metrics: Record<string
   metrics: { loss: NaN },
 });
 
-it("a save is told in all workers, with the first one's file, or fails in all", () => {
+it("a save is reported in all workers with the first one's file, or fails in all", () => {
   const { groups, left } = pair();
   const outcomes = groups.map((group) => {
     const { checkpoints, directory, told } = checkpointsOf(new Team(group));
@@ -84,7 +84,7 @@ it("a save is told in all workers, with the first one's file, or fails in all", 
   expect(left()).toBe(0);
 });
 
-it("a save that the first worker makes in a pause is told in all workers", async () => {
+it("a save that the first worker makes in a pause is reported in all workers", async () => {
   const { groups, left } = pair();
   const told: string[][] = [];
   for (const group of groups) {

@@ -42,7 +42,7 @@ it("workers meet although a port probe resets its connection", async () => {
   expect(await first).toEqual(addresses);
 });
 
-it("a worker meets a first one that starts again", async () => {
+it("a worker meets a first one that is restarted", async () => {
   const port = await freePort();
   const server = createServer((socket) => {
     socket.once("data", () => {
@@ -57,7 +57,7 @@ it("a worker meets a first one that starts again", async () => {
   expect(await second).toEqual(first);
 });
 
-it("a worker that ended before all came may come again", async () => {
+it("a worker that ended before all had connected may connect again", async () => {
   const port = await freePort();
   const master = `127.0.0.1:${port}`;
   const first = meet(0, 3, master, PATIENCE);

@@ -68,8 +68,8 @@ describe("a file that only one process can create", () => {
   );
 });
 
-describe("what is taken away", () => {
-  test("is what was found, whatever it is", async () => {
+describe("a file that is taken away", () => {
+  test("may be anything that was found", async () => {
     const file = join(folder, "lock.json");
     const id = async (): Promise<string | undefined> => (await readFound(file, LIMIT))?.id;
     for (const make of [
@@ -84,7 +84,7 @@ describe("what is taken away", () => {
     }
   });
 
-  test("isn't what another process has put in its place meanwhile", async () => {
+  test("isn't the one with which another process has replaced it", async () => {
     const file = join(folder, "lock.json");
     fs.writeFileSync(file, "old");
     const { id } = (await readFound(file, LIMIT))!;
@@ -122,7 +122,7 @@ describe("a file that is taken", () => {
   });
 });
 
-test("how long something stands there is counted from its last change", () => {
+test("the age of a file is counted from its last change", () => {
   const standing = new Standing();
   expect(["a", "a", "b", "b", "b", "a"].map((id) => standing.found(id))).toEqual([1, 2, 1, 2, 3, 1]);
 });

@@ -61,7 +61,7 @@ test("sends neither hidden files, nor links, nor packages, nor the folder around
   expect(left).toEqual(["data/link"]);
 });
 
-test("refuses what is too large with the largest files, and what is not below the project", async () => {
+test("refuses too much data, naming the largest files, and paths outside of the project", async () => {
   write("data/a.csv", "x".repeat(2000));
   const net = write("net.nn.ts", `"data"`);
   await expect(sent([net], [], 1000)).rejects.toThrow(
@@ -71,7 +71,7 @@ test("refuses what is too large with the largest files, and what is not below th
   await expect(sent([net], ["missing"])).rejects.toThrow("There is no missing to send.");
 });
 
-test("offers the names in a configuration of ssh that stand for one machine", () => {
+test("lists the names of single machines in an ssh configuration", () => {
   const text = `
 Host gpu  login.example.org
   HostName 10.0.0.1

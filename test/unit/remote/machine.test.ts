@@ -7,7 +7,7 @@ import { useFolder } from "../../folders.ts";
 
 const folder = useFolder();
 
-/** Connects by a program in place of ssh. @returns why the line has ended */
+/** Connects by a program in place of ssh. @returns why the connection has ended */
 async function endOf(script: string): Promise<{ code: string; hint?: string | undefined }> {
   fs.writeFileSync(path.join(folder, AGENT), "");
   const ssh = path.join(folder, "ssh");

@@ -12,7 +12,7 @@ const content = Buffer.from("hello");
 const hash = createHash("sha256").update(content).digest("hex");
 const files = (): string[] => fs.readdirSync(path.join(folder, "files"));
 
-test("removes the half of a content when its line ends", async () => {
+test("removes an incomplete file when its connection ends", async () => {
   const store = new Store(folder);
   await store.put(hash, 0, false, content);
   expect(files()).toHaveLength(1);
@@ -20,7 +20,7 @@ test("removes the half of a content when its line ends", async () => {
   expect(files()).toEqual([]);
 });
 
-test("removes what killed agents have left, and nothing that is being written or whole", async () => {
+test("removes files of killed agents only, neither complete ones nor those being written", async () => {
   const [killed, whole] = [new Store(folder), new Store(folder)];
   await whole.put(hash, 0, true, content);
   await killed.put(hash, 0, false, content);

@@ -18,7 +18,7 @@ const row = (step: number): object => ({
   layers: { ["x".repeat(800_000)]: { gradNorm: 1 } },
 });
 
-test("sends long rows in messages that the line takes, however many there are", async () => {
+test("sends any number of long rows in messages within the size limit", async () => {
   const lines = Array.from({ length: 50 }, (_, step) => `${JSON.stringify(row(step))}\n`);
   fs.writeFileSync(path.join(folder, "layers.jsonl"), lines.join(""));
   const tail = new RowTail(folder, "layers");
@@ -53,7 +53,7 @@ test("sends many short rows in messages of at most a thousand", async () => {
   expect(counts).toEqual([1000, 1000, 500]);
 });
 
-test("begins again with files that are replaced while they are compared", async () => {
+test("starts over if files are replaced while they are compared", async () => {
   const lines = [1, 2, 3].map((step) => ({ kind: "step", step, epoch: 1, time: 0, values: {} }));
   fs.writeFileSync(
     path.join(folder, "metrics.jsonl"),

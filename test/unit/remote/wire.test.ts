@@ -6,7 +6,7 @@ import { EngineError } from "../../../extension/protocol/errors.ts";
 import { canonical, Counted, Lines } from "../../../extension/remote/rows.ts";
 import { Peer, type PeerOptions } from "../../../extension/remote/wire.ts";
 
-/** Two sides of a line that cuts what is sent into pieces. */
+/** Two sides of a connection that splits messages into pieces. */
 function line(here: PeerOptions, there: PeerOptions, piece = 7): [Peer, Peer] {
   const cut = (): PassThrough => {
     const stream = new PassThrough();
@@ -49,7 +49,7 @@ test("gives the other side's error with its hint", async () => {
   await expect(here.call("put", {})).rejects.toMatchObject({ cause: error });
 });
 
-test("fails the calls under way, and later ones, when the line is closed", async () => {
+test("fails the calls under way, and later ones, when the connection is closed", async () => {
   const [here, there] = line({}, { answer: () => new Promise(() => undefined) });
   const call = here.call("wait", {});
   here.close();
@@ -79,7 +79,7 @@ test.each([
   expect(problem).toBeDefined();
 });
 
-test("counts the same rows on both sides, whatever stands between them and however they are cut", () => {
+test("counts the same rows on both sides, with invalid lines between them and in pieces of any size", () => {
   const row = { kind: "step", step: 1, epoch: 1, time: 0.5, values: { loss: null, a: 1 }, more: "left out" };
   const text = `${JSON.stringify(row)}\nno json\n{"kind":"step"}\n${"x".repeat(4_000_000)}\n${JSON.stringify({ ...row, step: 2 })}\n{"torn`;
   const count = (piece: number): unknown => {

@@ -101,7 +101,7 @@ describe("a file that grows", () => {
     expect(after.generation).not.toBe(before.generation);
   });
 
-  test("begins again where the file was replaced by a shorter one", async () => {
+  test("starts over when the file was replaced by a shorter one", async () => {
     write(row(10), row(20), row(30));
     const history = new LayerHistory(folder);
     const before = (await history.columns(NONE))!;
@@ -149,7 +149,7 @@ test("samples a long run evenly, without reading all of it", async () => {
 });
 
 describe("a stranger's file", () => {
-  test("has rows that are none left out", async () => {
+  test("has its invalid rows left out", async () => {
     const broken = [
       "",
       "not JSON",
@@ -165,7 +165,7 @@ describe("a stranger's file", () => {
     expect(await stepsOf(new LayerHistory(folder))).toEqual([6, 7]);
   });
 
-  test("has histograms that can't be drawn left out", async () => {
+  test("has its invalid histograms left out", async () => {
     const bad = [
       { low: 2, high: 1, mean: 0, std: 1, counts: [1] },
       { low: -1e308, high: 1e308, mean: 0, std: 1, counts: [1] },
@@ -177,7 +177,7 @@ describe("a stranger's file", () => {
     expect(values?.histograms.weights).toEqual([null, null, null, null]);
   });
 
-  test("may name layers as it likes: names are text, and only so many are shown", async () => {
+  test("may name layers freely: names are text, and their number is limited", async () => {
     const html = '<img src=x onerror="alert(1)">';
     fs.writeFileSync(
       file(),
@@ -199,7 +199,7 @@ describe("a stranger's file", () => {
     expect(Object.prototype).not.toHaveProperty("gradNorm");
   });
 
-  test("may have lines without an end: what is around them is read", async () => {
+  test("may have endless lines: the others are read", async () => {
     write(row(1), "x".repeat(3 * 2 ** 20), row(2), row(3));
     fs.appendFileSync(file(), "y".repeat(2 * 2 ** 20));
     const started = performance.now();
@@ -210,7 +210,7 @@ describe("a stranger's file", () => {
     expect(await stepsOf(new LayerHistory(folder))).toEqual([]);
   });
 
-  test("may have findings that are none: those of layers that can be read are advice, once each", async () => {
+  test("may have invalid findings: the valid ones of layers are advice, once each", async () => {
     write(row(1));
     const finding = { kind: "deadUnits", layer: "fc1", step: 100, text: "8 of 8 units are 0." };
     fs.writeFileSync(

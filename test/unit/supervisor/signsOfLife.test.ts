@@ -15,7 +15,7 @@ function watch(
 /** A lock's sign of life every two seconds, by a clock that is far behind. */
 const beating = (now: number): string => `lock ${Math.floor(now / 2000) * 2000 - 1e9}`;
 
-it("finds the worker whose signs of life stop, whatever the clock of its disk says", () => {
+it("finds the worker whose heartbeats stop, with any clock of its disk", () => {
   const signs = new SignsOfLife([undefined, undefined], 0);
   expect(watch(signs, [500, 100_000], (now) => [beating(now), beating(now)])).toEqual([]);
   const frozen = (now: number): string[] => [beating(now), beating(100_000)];
@@ -23,14 +23,14 @@ it("finds the worker whose signs of life stop, whatever the clock of its disk sa
   expect(watch(signs, [112_000, 112_500], frozen)).toEqual([{ rank: 1, limit: 12_000 }]);
 });
 
-it("begins again after the machine was asleep", () => {
+it("restarts the count after the machine was asleep", () => {
   const signs = new SignsOfLife([undefined], 0);
   expect(watch(signs, [500, 10_000], (now) => [beating(now)])).toEqual([]);
   expect(watch(signs, [70_000, 80_000], () => [beating(10_000)])).toEqual([]);
   expect(watch(signs, [80_500, 82_500], () => [beating(10_000)])).toEqual([{ rank: 0, limit: 12_000 }]);
 });
 
-it("takes a lock that was left there for no sign of life", () => {
+it("doesn't take an old lock for a heartbeat", () => {
   const signs = new SignsOfLife(["old"], 0);
   expect(watch(signs, [500, 59_500], () => ["old"])).toEqual([]);
   expect(signs.look(["old"], 60_000)).toEqual([{ rank: 0, limit: 60_000 }]);

@@ -59,7 +59,7 @@ describe("two runs", () => {
     ]);
   });
 
-  test("are better or worse by a metric whose name tells", () => {
+  test("are better or worse by a metric whose name implies a direction", () => {
     const now = history({}, { metrics: { loss: 0.6, val_accuracy: 0.9, other: 2, fresh: 1 } });
     expect(metricPairs(history().run, now.run).map(({ name, better }) => [name, better])).toEqual([
       ["loss", false],
@@ -119,7 +119,7 @@ describe("a report", () => {
     expect(html).not.toMatch(/<script|<link|<iframe|\bsrc=|href=|url\(|@import/);
   });
 
-  test("escapes all that a run's files say", () => {
+  test("escapes all text of a run's files", () => {
     const html = reportHtml({
       name: attack,
       history: history(

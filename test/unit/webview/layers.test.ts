@@ -66,7 +66,7 @@ describe("a layer history", () => {
     ]);
   });
 
-  test("adds up a module's layers as each measure has it", () => {
+  test("combines a module's layers by the rule of each measure", () => {
     const history = new LayerHistory();
     history.add(columns([100]));
     const of = (path: string) =>
@@ -80,7 +80,7 @@ describe("a layer history", () => {
     expect(history.has("deadUnits")).toBe(true);
   });
 
-  test("colours by a scale of all steps, logarithmic but for shares", () => {
+  test("colours by a scale of all steps, logarithmic except for shares", () => {
     const history = new LayerHistory();
     const [first, second] = columns([1, 2]).layers;
     history.add(

@@ -25,13 +25,13 @@ describe("a slice", () => {
     expect(placeOf({ ...firstSlice([4, 5, 6]), at: [2, 0, 0] }, 1, 3)).toEqual([2, 1, 3]);
   });
 
-  test("has other rows and columns on request; the same dimension twice changes both", () => {
+  test("takes other rows and columns; choosing one's dimension for the other swaps them", () => {
     const slice = firstSlice([2, 3, 4]);
     expect(withAxis(slice, "rowAxis", 0)).toMatchObject({ rowAxis: 0, columnAxis: 2 });
     expect(withAxis(slice, "rowAxis", 2)).toMatchObject({ rowAxis: 2, columnAxis: 1 });
   });
 
-  test("is kept only where the tensor still has it", () => {
+  test("is restored only if the tensor still has it", () => {
     const slice = { rowAxis: 0, columnAxis: 2, at: [0, 1, 0] };
     expect(fittingSlice(slice, [2, 3, 4])).toEqual(slice);
     for (const other of [

@@ -125,15 +125,15 @@ export function drawOverview(
 const MARGIN = { left: 52, right: 8, top: 8, bottom: 18 };
 /** Rows of a heat picture. */
 const HEAT_ROWS = 64;
-/** Ridges that can be told apart at {@link RIDGE_GAP} pixels. */
+/** Pixels between two ridges. */
 const RIDGE_GAP = 7;
-/** A ridge's height by the distance of two. */
+/** A ridge's height, relative to the distance of two. */
 const RIDGE_HEIGHT = 4;
 
 export interface ValuesPicture {
   steps: readonly number[];
   histograms: readonly (ShownHistogram | null)[];
-  /** The column that is looked at. */
+  /** The selected column. */
   column: number;
   width: number;
   height: number;
@@ -160,7 +160,7 @@ export function rangeOf(histograms: readonly (ShownHistogram | null)[]): Range |
   return { low: low - pad, high: high + pad };
 }
 
-/** How frequent values of one histogram are between two values, by its most frequent ones: 0 to 1. */
+/** The frequency of values between two bounds, relative to the histogram's largest bin: 0 to 1. */
 export function density({ low, high, bins }: ShownHistogram, from: number, to: number): number {
   if (!(high > low)) return low >= from && low <= to ? 1 : 0;
   if (to < low || from > high) return 0;
@@ -268,7 +268,7 @@ export function drawRidges(canvas: HTMLCanvasElement, shown: ValuesPicture): voi
     context.fillText(last.toLocaleString("en-US"), inner.left - 6, inner.top + inner.height - 4);
 }
 
-/** Some of the checks, evenly spaced, the first and the last among them; `looked` takes the place of its nearest. */
+/** Some of the checks, evenly spaced, the first and the last among them; `looked`, the selected one, replaces its nearest. */
 export function ridgeColumns(steps: readonly number[], most: number, looked: number): number[] {
   if (steps.length === 0) return [];
   const columns =

@@ -1,4 +1,4 @@
-/** What each layer did over a training, as far as the host has sent it. */
+/** The figures of each layer over a training that the host has sent so far. */
 import type {
   KnownColumns,
   LayerAdvice,

@@ -1,4 +1,4 @@
-/** What the host knows of a run's layers, kept up to date. */
+/** The host's data on a run's layers, kept up to date. */
 import type { LayerHistoryMethods, LayerValues } from "../../../extension/protocol/layers/history.ts";
 import { LayerHistory } from "./layerColumns.ts";
 
@@ -20,7 +20,7 @@ export class LayerSource {
     this.#changed = changed;
   }
 
-  /** Forgets everything: another run is shown. */
+  /** Drops everything when another run is shown. */
   reset(): void {
     this.#turn++;
     this.#asking = false;
@@ -29,7 +29,7 @@ export class LayerSource {
     this.#selected = undefined;
   }
 
-  /** Asks for what is new. */
+  /** Requests new columns. */
   async refresh(): Promise<void> {
     if (this.#asking) return;
     this.#asking = true;
@@ -48,7 +48,7 @@ export class LayerSource {
     }
   }
 
-  /** Asks for the values of a layer. */
+  /** Requests the values of a layer. */
   async select(path: string | undefined): Promise<void> {
     if (path === this.#selected) return;
     this.#selected = path;

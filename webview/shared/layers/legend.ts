@@ -1,4 +1,4 @@
-/** What the colours of a measure mean. */
+/** The legend of a measure's colours. */
 import { html, type TemplateResult } from "lit";
 import { formatShort, formatValue, type LayerHistory, type Measure } from "./layerColumns.ts";
 import { layerStrings } from "../layerStrings.ts";

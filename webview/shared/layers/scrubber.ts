@@ -5,7 +5,7 @@ import { styles } from "../styles.ts";
 import type { LayerHistory } from "./layerColumns.ts";
 import { layerStrings } from "../layerStrings.ts";
 
-/** @param at The step that is looked at; undefined to follow the end */
+/** @param at The selected step; undefined to follow the end */
 export function scrubber(
   history: LayerHistory,
   at: number | undefined,

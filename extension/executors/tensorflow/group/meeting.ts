@@ -1,11 +1,11 @@
-// How processes that know only where the first of them is learn the addresses of all.
+// Rendezvous: processes that know only the address of the first one learn the addresses of all.
 import { createServer, connect, type Server, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 
 /** Milliseconds between two attempts to reach the first process. */
 const PAUSE = 100;
-/** Most characters of what a process says. */
+/** Most characters of a message. */
 const LIMIT = 4096;
 
 /** Splits "host:port", where an IPv6 address has brackets. */
@@ -18,8 +18,8 @@ const joined = (host: string, port: number): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 
 /**
- * Exchanges addresses through the first process, which listens at `master` until all have come.
- * @param patience Milliseconds that the others get to come
+ * Exchanges addresses through the first process, which listens at `master` until all have connected.
+ * @param patience Time limit in milliseconds for the others to connect
  * @returns "host:port" of each process, by rank; this one's port is free
  */
 export async function meet(rank: number, size: number, master: string, patience: number): Promise<string[]> {
@@ -45,7 +45,7 @@ async function receive(
         if (!(rank > 0 && rank < size) || found.has(rank)) return void socket.destroy();
         const from = (socket.remoteAddress ?? "").replace(/^::ffff:/, "");
         found.set(rank, { address: joined(from, theirs), socket });
-        // It ended before all had come: the one that starts in its place may come.
+        // It ended before all had connected: its replacement may still connect.
         socket.once("close", () => found.delete(rank));
         if (found.size < size - 1) return undefined;
         const addresses = Array.from({ length: size }, (_, i) => found.get(i)?.address ?? joined(host, own));
@@ -60,7 +60,9 @@ async function receive(
       server.close();
       const missing = Array.from({ length: size - 1 }, (_, i) => i + 1).filter((rank) => !found.has(rank));
       reject(
-        new Error(`Workers ${missing.join(", ")} of ${size} didn't come to ${joined(host, port)} in time.`),
+        new Error(
+          `Workers ${missing.join(", ")} of ${size} didn't connect to ${joined(host, port)} in time.`,
+        ),
       );
     });
     server.listen(port, host);
@@ -99,7 +101,7 @@ function firstLine(socket: Socket): Promise<string> {
     });
     const lines = createInterface({ input: socket });
     lines.once("line", resolve);
-    // It hands on the socket's errors: a reset says no more than a close.
+    // It also emits the socket's errors: a reset means the same as a close.
     lines.on("error", () => resolve(""));
     lines.once("close", () => resolve(""));
   });

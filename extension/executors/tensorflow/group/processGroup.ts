@@ -14,8 +14,8 @@ import { hostAndPort, meet } from "./meeting.ts";
 import { serverDef } from "./protos.ts";
 import { openSession } from "./session.ts";
 
-/** Where a group is met whose place nobody has said. */
-const NOWHERE = "127.0.0.1:29500";
+/** Where the processes of a group meet by default. */
+const DEFAULT_ADDRESS = "127.0.0.1:29500";
 
 /** Milliseconds between two attempts to reach another process. */
 const PAUSE = 50;
@@ -29,7 +29,7 @@ interface Exchange {
   readonly fetch: string;
 }
 
-/** Arrays that are exchanged in pieces, since each size needs a session: the sizes are powers of 2 up to this. */
+/** Largest piece of an exchange. Each size needs a session, so arrays are cut into pieces of powers of 2. */
 const LARGEST = 2 ** 22;
 
 /** The processes that train one model together, by TensorFlow's collective ops over gRPC. */
@@ -52,13 +52,13 @@ export class ProcessGroup implements Communicator {
   }
 
   /**
-   * Starts this process's server, and waits until those of all others answer: an exchange with a leader that isn't there
-   * could only be ended by ending the process.
+   * Starts this process's server, and waits until all other servers answer: an exchange with a missing leader blocks until the
+   * process ends.
    */
   static async join(binding: NativeBinding, cluster: Cluster): Promise<ProcessGroup> {
     const threads = chosenThreads();
     const { rank: own, size, master } = cluster;
-    const addresses = cluster.addresses ?? (await meet(own, size, master ?? NOWHERE, PATIENCE));
+    const addresses = cluster.addresses ?? (await meet(own, size, master ?? DEFAULT_ADDRESS, PATIENCE));
     const target = binding.startServer(
       serverDef(own, addresses, {
         intraOp: Number(threads?.intraOp ?? 0),

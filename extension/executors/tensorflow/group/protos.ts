@@ -6,7 +6,7 @@ import { field } from "../graph/graphDef.ts";
 const JOB = "worker";
 
 /**
- * Writes what a ConfigProto says of a group. The leader hands out the numbers of steps. A process that is filtered to its own
+ * Writes what a ConfigProto says of a group. The leader assigns the numbers of steps. A process that is filtered to its own
  * devices places its graphs there, and needs no other process to open a session.
  */
 export function groupConfig(w: BinaryWriter, rank: number): void {
@@ -38,7 +38,7 @@ export function serverDef(
   );
   w.tag(2, WireType.LengthDelimited).string(JOB);
   w.tag(3, WireType.Varint).int32(rank);
-  // The leader has to be known here: in a session's configuration alone, its first exchange waits for ever.
+  // The leader has to be known here: in a session's configuration alone, its first exchange never ends.
   field(w, 4, (config) => {
     if (threads.intraOp > 0) config.tag(2, WireType.Varint).int32(threads.intraOp);
     if (threads.interOp > 0) config.tag(5, WireType.Varint).int32(threads.interOp);

@@ -1,6 +1,6 @@
 // Splits the batch of a plan over the processes of a group. Each process writes its own shard of each op, as the op's record
-// says; what adds up over the shards is added up by one exchange, when something needs it. A plan means the same in one
-// process and in several, so nothing outside has to know of them.
+// says. Partial sums of the shards are added up by one exchange, when an op needs the total. A plan computes the same in one
+// process and in several, so its callers don't depend on the number.
 import { fillValue, Node, type Value } from "../../../tensor/recording/graph.ts";
 import type { AnyOp, Op } from "../../../tensor/recording/op.ts";
 import type { ShardWriter, SummedRule } from "../../../tensor/recording/nodeOp.ts";
@@ -15,14 +15,14 @@ import type { Communicator } from "../../../tensor/distributed/communicator.ts";
 import { resolved } from "../../nhwc.ts";
 import { inBlocks } from "./rewriter.ts";
 
-/** What the rewriting of a plan needs of the group. */
+/** The group, as far as rewriting a plan depends on it. */
 export type ReplicaGroup = Pick<Communicator, "rank" | "size" | "timeout" | "nextKey">;
 
-/** A value, in one or more of the forms that it can have. */
+/** A value in one or more of its forms. */
 interface Forms {
   /** The same in all processes. */
   whole: Value | undefined;
-  /** What adds up over the processes to the value. */
+  /** This process's partial sum: those of all processes add up to the value. */
   partial: Value | undefined;
   /** How it is cut, where it comes in shards. */
   cut: Cut | undefined;
@@ -30,7 +30,7 @@ interface Forms {
   readonly shards: Map<string, Value>;
 }
 
-/** How a node is written: as the record says of shards, as what adds up, or with sums in between. */
+/** How a node is written: for shards as its record says, as a partial sum, or with sums in between. */
 export type Way =
   | { readonly kind: "parts"; readonly parts: Parts }
   | { readonly kind: "partial"; readonly inputs: readonly ("partial" | "whole")[] }
@@ -44,13 +44,13 @@ export class ReplicaRewriter implements ShardWriter<Value> {
   exchanged = 0;
   readonly #group: ReplicaGroup;
   readonly #forms = new Map<Value, Forms>();
-  /** Values that are to be added up by the next exchange. */
+  /** Values for the next exchange to add up. */
   #pending: Value[] = [];
-  /** Values whose sum something needs. */
+  /** Values whose sum an op needs. */
   readonly #needed = new Set<Value>();
   readonly #wanted: ReadonlySet<Value> | undefined;
 
-  /** @param before Has written the same plan: an exchange adds up what was needed there, and nothing else */
+  /** @param before An earlier rewriter of the same plan: exchanges add up only the values that it needed */
   constructor(group: ReplicaGroup, before?: ReplicaRewriter) {
     this.#group = group;
     this.size = group.size;
@@ -67,12 +67,12 @@ export class ReplicaRewriter implements ShardWriter<Value> {
     return partial !== undefined && whole === undefined;
   }
 
-  /** Says that a leaf is to be split. */
+  /** Splits a leaf. */
   split(leaf: Value, cut: Cut): void {
     this.#forms.set(leaf, { whole: leaf, partial: undefined, cut, shards: new Map() });
   }
 
-  /** Says that a value of each process adds up to the value that is meant. */
+  /** Declares a leaf as a partial sum: the values of all processes add up to the leaf's. */
   addsUp(leaf: Value): void {
     this.#definePartial(leaf, leaf);
   }
@@ -134,11 +134,11 @@ export class ReplicaRewriter implements ShardWriter<Value> {
     return (forms.whole ??= this.#join(forms, value.shape));
   }
 
-  /** What adds up over the processes to a value. */
+  /** This process's partial sum of a value. */
   partial(value: Value): Value {
     const { partial } = this.#of(value);
     if (partial !== undefined) return partial;
-    // All of it is in the first process's part.
+    // The first process's partial sum is the whole value.
     const share = this.constant(this.#group.rank === 0 ? 1 : 0);
     return this.make(mul, [this.whole(value), share], {});
   }
@@ -156,7 +156,7 @@ export class ReplicaRewriter implements ShardWriter<Value> {
     return true;
   }
 
-  /** Adds up all that is to be added up so far and that something needs: one exchange costs less than several. */
+  /** Adds up, in one exchange, all partial sums so far whose total an op needs: several exchanges cost more. */
   addUp(): void {
     const [pending, left]: [Value[], Value[]] = [[], []];
     for (const value of this.#pending)
@@ -282,7 +282,7 @@ export function wayOf(
   return parts !== undefined && fits(parts.inputs) ? { kind: "parts", parts } : undefined;
 }
 
-/** Ops that give of what adds up what adds up: so gradients of several uses of a weight are one exchange. */
+/** Linear ops: partial sums in, partial sums out. So gradients of several uses of a weight are one exchange. */
 function linear({ op, inputs, outputs }: Node, partial: readonly boolean[]): Way | undefined {
   const shape = outputs[0]!.shape;
   const number = (i: number): boolean => !partial[i] && inputs[i]!.shape.length === 0;

@@ -15,8 +15,8 @@ interface Candidate {
 }
 
 /**
- * What one process computes of a plan that all processes of a group have. A step is shared whenever its batch has a part for
- * each; other plans, where that saves much.
+ * One process's part of a plan that all processes of a group have. A step is shared if its batch splits into a part for
+ * each; other plans only if that saves much.
  * @returns undefined for a plan that each process computes in full
  */
 export function sharedPlan(plan: Plan, group: ReplicaGroup): Plan | undefined {
@@ -47,7 +47,7 @@ export function sharedPlan(plan: Plan, group: ReplicaGroup): Plan | undefined {
   return replicated(plan, rewriter);
 }
 
-/** A group in which nothing is exchanged: to try how a plan would be written. */
+/** A group without exchanges, for a trial rewrite of a plan. */
 const withoutKeys = ({ rank, size, timeout }: ReplicaGroup): ReplicaGroup => ({
   rank,
   size,
@@ -69,7 +69,7 @@ function rewrite(
   for (const leaf of plan.leaves)
     if (leaf.producer.kind === "state" && leaf.producer.storage.addsUp) rewriter.addsUp(leaf);
   let covered = 0;
-  // What needs sums comes after all that doesn't, so that one exchange has them all.
+  // Ops that need sums come last, so that one exchange has all sums.
   for (let nodes = plan.nodes; nodes.length > 0; rewriter.addUp()) {
     const later: Node[] = [];
     const unknown = new Set<Value>();
@@ -98,7 +98,7 @@ function partRule(node: Node, cuts: readonly (Cut | undefined)[], count: number)
   return own?.(cuts, signatureOf(node), node.attributes, count);
 }
 
-/** Whether a plan reads or writes what each process has a part of. */
+/** Whether a plan reads or writes values that are split over the processes. */
 const hasParts = ({ leaves, assigns }: Plan): boolean =>
   assigns.some(({ storage }) => storage.addsUp) ||
   leaves.some(({ producer }) => producer.kind === "state" && producer.storage.addsUp);

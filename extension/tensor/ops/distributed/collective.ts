@@ -16,11 +16,11 @@ import { numel } from "../../core/shape.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
 import { zeros } from "../expressions.ts";
 
-/** Where a collective op belongs. */
+/** The exchange that a collective op takes part in. */
 export interface Collective {
   /** Processes of the group; 1 for the process alone. */
   readonly size: number;
-  /** Names the exchange in all processes. TensorFlow refuses a key that comes again with another size. */
+  /** Names the exchange in all processes. TensorFlow refuses to reuse a key for another size. */
   readonly key: number;
   /** Seconds after which a process stops waiting for the others; 0 for never. */
   readonly timeout: number;

@@ -38,7 +38,7 @@ describe("a process group", () => {
     if (distributed.isInitialized()) distributed.destroyProcessGroup();
   });
 
-  it("is missed in PyTorch's words", async () => {
+  it("that is missing is an error in PyTorch's words", async () => {
     const missing =
       "Default process group has not been initialized, please make sure to call init_process_group.";
     for (const use of [
@@ -58,7 +58,7 @@ describe("a process group", () => {
     );
   });
 
-  it("of one process leaves tensors as they are", async () => {
+  it("of one process leaves tensors unchanged", async () => {
     await distributed.initProcessGroup({ initMethod: "tcp://127.0.0.1:1", rank: 0, worldSize: 1 });
     expect([distributed.getRank(), distributed.getWorldSize()]).toEqual([0, 1]);
     await expect(distributed.initProcessGroup()).rejects.toThrow(
@@ -71,7 +71,7 @@ describe("a process group", () => {
 });
 
 describe("SyncBatchNorm", () => {
-  it("takes the place of batch norm layers, with their tensors", () => {
+  it("replaces batch norm layers and takes their tensors", () => {
     const inner = new nn.BatchNorm2d(3, { eps: 1e-3 });
     const model = new nn.Sequential(new nn.BatchNorm1d(2), new nn.Linear(2, 2), new nn.Sequential(inner));
     const keys = [...model.stateDict().keys()];
