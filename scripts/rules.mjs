@@ -29,13 +29,7 @@ const NOT_SOURCE = /^test\/(?:fixtures|results)\/|\/(?:node_modules|dist)\/|\.ts
 /** Paths of files and folders, by rule and reason. @type {Record<string, Record<string, readonly string[]>>} */
 const EXCEPTIONS = {
   "file length": {
-    "not yet split": [
-      "extension/editor/runs/runCommands.ts",
-      "extension/engine/run.ts",
-      "extension/nn/module/module.ts",
-      "test/engine/executors/compiledStep.test.ts",
-      "test/engine/executors/repeatedSteps.test.ts",
-    ],
+    "not yet split": ["extension/engine/run.ts"],
     "as long as PyTorch's program": ["test/programs/masked-lm/masked-lm.nn.ts"],
   },
   "private members": {

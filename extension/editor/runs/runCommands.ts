@@ -1,8 +1,7 @@
 import { basename, dirname, join } from "node:path";
 import * as vscode from "vscode";
 import type { RunControls } from "../../protocol/controls.ts";
-import type { RunRequest } from "../../protocol/engine.ts";
-import { RUN_FILE, runTitle, type CheckpointRecord, type RunRecord } from "../../protocol/run.ts";
+import { RUN_FILE, runTitle, type CheckpointRecord } from "../../protocol/run.ts";
 import { toUserError } from "../../supervisor/errors.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { isResumable } from "../../supervisor/runs/resume.ts";
@@ -19,7 +18,6 @@ import type { RunSession } from "../../supervisor/runs/session.ts";
 import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
 import { deleteCheckpoint, deleteRun, type Deleted } from "../../supervisor/runs/trash.ts";
 import { runCommand } from "../commands.ts";
-import { formatAge, formatMetrics } from "../format.ts";
 import type {
   CheckpointTarget,
   EvaluationTarget,
@@ -32,13 +30,13 @@ import type { Editors } from "../panels/editors.ts";
 import type { Panels } from "../panels/panels.ts";
 import type { Previews } from "../previews.ts";
 import { offerReveal, revealFile } from "../reveal.ts";
+import { chooseOthers, chooseRun, chooseSecond, runItem, several } from "./chooseRuns.ts";
 import type { Runs, StartOptions } from "./runs.ts";
-import { pick, pickSeveral, showInformation, showWarning, showProgress, type PickItem } from "../show.ts";
+import { pick, showInformation, showWarning, showProgress } from "../show.ts";
 import {
   chooseExperiment,
   folderOf,
   requireTrust,
-  runFolders,
   saveSources,
   sourceTarget,
   type Experiment,
@@ -360,59 +358,6 @@ export class RunCommands {
   }
 }
 
-/** The targets of a view's command: its item first, then the other selected ones if it is among them. */
-function several<T extends RunTarget>(target: T, selected: readonly T[] = []): T[] {
-  const among = selected.includes(target);
-  return among ? [target, ...selected.filter((one) => one !== target)] : [target];
-}
-
-/** Asks for runs to draw beside one, of its folder. */
-async function chooseOthers({ directory }: RunTarget): Promise<RunTarget[] | undefined> {
-  const stored = await listRuns(dirname(dirname(dirname(directory))));
-  const items = stored
-    .filter((run) => run.record.kind === "train" && run.directory !== directory)
-    .map((run) => ({ ...runItem(run), directory: run.directory }));
-  if (items.length === 0) void showInformation(vscode.l10n.t("There is no other run."));
-  if (items.length === 0) return undefined;
-  const title = vscode.l10n.t("Compare with which runs?");
-  return pickSeveral(items, { title, matchOnDetail: true });
-}
-
-/** Asks for the checkpoint to compare one with, of all runs of its folder. */
-async function chooseSecond(first: CheckpointTarget): Promise<CheckpointTarget[] | undefined> {
-  const stored = await listRuns(dirname(dirname(dirname(first.directory))));
-  const items = stored.flatMap(({ directory, record }) =>
-    record.checkpoints
-      .filter(({ file }) => directory !== first.directory || file !== first.checkpoint.file)
-      .map((checkpoint) => ({
-        label: basename(checkpoint.file),
-        description: formatMetrics(checkpoint.metrics),
-        detail: `${record.id} · ${formatAge(checkpoint.savedAt)}`,
-        directory,
-        checkpoint,
-      })),
-  );
-  const title = vscode.l10n.t("Compare with which checkpoint?");
-  const second = await pick(items, { title, matchOnDetail: true });
-  return second && [first, second];
-}
-
-/** Lets the user pick one of the workspace's runs; shows `none` when there is none. */
-async function chooseRun(
-  title: string,
-  none: string,
-  wanted: (record: RunRecord) => boolean = () => true,
-): Promise<RunTarget | undefined> {
-  const lists = await Promise.all(runFolders().map((folder) => listRuns(folder)));
-  const items = lists
-    .flat()
-    .filter(({ record }) => wanted(record))
-    .map((run) => ({ ...runItem(run), directory: run.directory }));
-  if (items.length > 0) return pick(items, { title, matchOnDescription: true, matchOnDetail: true });
-  void showInformation(none);
-  return undefined;
-}
-
 /** Path of the weights to evaluate; a live run without any saves them now. */
 async function weights(session: RunSession, wanted: CheckpointRecord | undefined): Promise<string> {
   const { checkpoints } = session.record;
@@ -428,19 +373,6 @@ function controlOf(session: RunSession): RunControls {
     code: "no-checkpoint",
     message: vscode.l10n.t("Run {0} is over and has no checkpoint.", session.id),
   });
-}
-
-function runItem({ record, waitsFor = [] }: { record: RunRecord; waitsFor?: readonly string[] }): PickItem {
-  const what: Record<RunRequest["kind"], string> = { train: "graph-line", evaluate: "beaker" };
-  const waits = waitsFor.length > 0;
-  return {
-    icon: waits ? "watch" : isLive(record) ? "sync~spin" : what[record.kind],
-    label: runTitle(record),
-    description: [waits ? vscode.l10n.t("waiting") : record.state, formatMetrics(record.metrics)]
-      .filter((part) => part !== "")
-      .join(" · "),
-    detail: `${vscode.workspace.asRelativePath(record.file)} · ${record.id} · ${formatAge(record.createdAt)}`,
-  };
 }
 
 /** Action of the status bar: shows the foremost live run, else the log. */

@@ -1,7 +1,8 @@
 import type { SourcePosition } from "../../protocol/errors.ts";
 import type { ModelReport, SummaryRow } from "../../protocol/preview.ts";
 import type { TableOptions } from "../../protocol/summary.ts";
-import { siteOf, type Module } from "../../nn/module/module.ts";
+import type { Module } from "../../nn/module/module.ts";
+import { siteOf } from "../../nn/module/moduleCall.ts";
 import { bytesOf, sum, type LayerInfo } from "../../nn/summary/layerInfo.ts";
 import { CallRecorder } from "../../nn/summary/recorder.ts";
 import { ModelStatistics } from "../../nn/summary/statistics.ts";

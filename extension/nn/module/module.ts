@@ -385,11 +385,6 @@ export abstract class Module {
   }
 }
 
-/** The stack of the call that made a module, where stacks are kept. */
-export function siteOf(module: Module): Error | undefined {
-  return module[STATE].site;
-}
-
 /** A module of one tensor to one tensor: what Sequential chains. */
 export interface Layer extends Module {
   forward(input: Tensor): Tensor;

@@ -51,6 +51,11 @@ export class ModuleState {
   }
 }
 
+/** The stack of the call that made a module, where stacks are kept. */
+export function siteOf(module: Module): Error | undefined {
+  return module[STATE].site;
+}
+
 /** The model whose call is running. */
 let root: Module | undefined;
 
