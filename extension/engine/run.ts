@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { LoadedExecutor } from "../executors/index.ts";
 import { startingRecord, type RunEngineEvents, type RunRequest } from "../protocol/engine.ts";
 import { EngineError, type UserError } from "../protocol/errors.ts";
@@ -6,7 +5,6 @@ import { findingOf } from "../protocol/findings.ts";
 import { controlsBy, type ControlAnswers, type ControlName, type RunControls } from "../protocol/controls.ts";
 import type { HeldLock } from "../processes/lock.ts";
 import type { RunRecord, RunState } from "../protocol/run.ts";
-import { modeOf, type Objective } from "../protocol/sweeps/sweep.ts";
 import { captureConsole } from "./host/capturedConsole.ts";
 import { CheckpointPolicy } from "./resume/checkpointPolicy.ts";
 import { Checkpoints } from "./resume/checkpoints.ts";
@@ -14,17 +12,14 @@ import { checkSources, endTogether, isLostWorker, joinTeam, LOST_WORKER } from "
 import type { Team } from "./parallel/team.ts";
 import { LoopControl, type StopReason } from "./training/control.ts";
 import { EventFile, hasEventFiles } from "./reporting/eventFile.ts";
-import { Outcomes, OUTCOMES_FILE } from "./evaluation/outcomes.ts";
-import { EvaluationProgress } from "./evaluation/progress.ts";
-import { reportOf } from "./evaluation/report.ts";
-import { evaluated, heldOut, type Evaluated } from "./evaluation/subject.ts";
-import { evaluate } from "./evaluation/evaluator.ts";
+import { evaluateRun } from "./evaluation/evaluateRun.ts";
+import { countParameters, describePrepared } from "./reporting/description.ts";
 import { Explainer, fallbackText } from "./reporting/explain.ts";
 import { findExperiment } from "./host/exports.ts";
 import type { Send } from "./host/ipc.ts";
 import { keptVersionOf, sourcesOf } from "./host/runSources.ts";
 import { library } from "./host/library.ts";
-import { limitsOf, stepsPerEpoch } from "./training/limits.ts";
+import { limitsOf } from "./training/limits.ts";
 import { loadLimit } from "./host/loadLimit.ts";
 import { LOST_RUN } from "./reporting/ownership.ts";
 import { keepPictures } from "./reporting/pictures.ts";
@@ -32,9 +27,7 @@ import { prepare, type Prepared } from "./training/prepare.ts";
 import { gitFacts } from "./reporting/provenance.ts";
 import { Reporter } from "./reporting/reporter.ts";
 import { RunDirectory } from "./reporting/runDirectory.ts";
-import { describeSettings } from "./reporting/settings.ts";
 import type { Watchdog } from "./host/watchdog.ts";
-import type { Experiment } from "../nn/experiment/experiment.ts";
 import type { Module } from "../nn/module/module.ts";
 import { listCoders, type Codes } from "../nn/data/tokenizers.ts";
 import { listGenerators } from "../tensor/random/stream.ts";
@@ -44,8 +37,8 @@ import { Trainer } from "./training/trainer.ts";
 import { cutMetrics, loadTraining, recordToResume, shareTraining } from "./resume/trainingFile.ts";
 import { Generators, type TrainingState } from "./resume/trainingState.ts";
 import { savePoint, type TrainerState } from "./training/trainerState.ts";
-import { describeError } from "./host/userErrors.ts";
-import { evaluateUserModule, type Bundle, type UserModule } from "./host/userModule.ts";
+import { describeError, errorText } from "./host/userErrors.ts";
+import { evaluateUserModule, hashOfCode, type Bundle, type UserModule } from "./host/userModule.ts";
 import { bundleOf } from "./remote/bundle.ts";
 import { executorOf } from "./warmUp.ts";
 import { experimentOf, randomSeed, readWeights } from "./resume/startingWeights.ts";
@@ -195,7 +188,7 @@ export class Run {
 
   async #work(): Promise<StopReason | undefined> {
     const request = this.#request;
-    // Mistakes of the file and a missing checkpoint are told before anything is loaded that takes time.
+    // Mistakes of the file and a missing checkpoint are reported before anything slow is loaded.
     const version = await keptVersionOf(request);
     const bundle = await bundleOf(request, version);
     let git: ReturnType<typeof gitFacts> | undefined;
@@ -237,7 +230,7 @@ export class Run {
     if (request.kind === "train" && from === undefined)
       this.#directory.keepProvenance({ request, git: await git, model: String(prepared.model) });
     if (this.control.stopping !== undefined) return this.control.stopping;
-    if (request.kind !== "train") return this.#measure(prepared, coders.made);
+    if (request.kind !== "train") return this.#evaluateModel(prepared, coders.made);
     this.#writeEvents(experiment.options.tensorboard, from);
     const facts = this.#facts(seed, bundle);
     const { rollback = false } = request;
@@ -260,14 +253,14 @@ export class Run {
     return this.#team === undefined ? seed : Number(this.#team.text(String(seed)));
   }
 
-  #facts(seed: number, { code }: Bundle): Resumption["facts"] {
+  #facts(seed: number, bundle: Bundle): Resumption["facts"] {
     const { model, exportName, epochs, executor } = this.#directory.record;
-    const source = createHash("sha256").update(code).digest("hex");
+    const source = hashOfCode(bundle);
     const backend = `${executor?.backend}: ${executor?.version}`;
     return { seed, epochs, model, experiment: exportName, source, executor: backend, node: process.version };
   }
 
-  /** Where a training is to go on; undefined when it ended before anything was saved, so that it begins again. */
+  /** The state that a resumed training continues from; undefined when none was saved, so that it starts from the beginning. */
   #savedState(bundle: Bundle): TrainingState | undefined {
     const { path } = this.#directory;
     const tell = (text: string): void => this.#reporter.log("warning", text);
@@ -308,35 +301,12 @@ export class Run {
     );
   }
 
-  /** @param resumed Whether it goes on with the same file, and so with the epochs that were added by hand */
+  /** @param resumed Whether the file is unchanged, so that epochs added during the run count */
   #describe(exportName: string, prepared: Prepared, resumed: boolean): void {
-    const { experiment, model, train, seed } = prepared;
     const known = resumed && this.#request.kind === "train" ? this.#directory.record.epochs : 0;
-    const epochs = this.#request.epochs ?? (known > 0 ? known : experiment.options.epochs);
-    const limits = limitsOf(experiment.options, epochs, prepared);
-    const steps = stepsPerEpoch(limits);
-    const swept = Object.keys(experiment.space).length > 0;
-    const hyperparameters = swept ? { hyperparameters: { ...experiment.settings } } : {};
     this.#update({
-      ...hyperparameters,
-      ...(swept ? { objective: objectiveOf(experiment, limits.validation > 0) } : {}),
       state: "running",
-      exportName,
-      model: model.constructor.name,
-      seed,
-      epochs: this.#request.kind === "train" ? limits.epochs : 0,
-      ...(Number.isFinite(steps) ? { stepsPerEpoch: steps } : {}),
-      parameters: countParameters(model),
-      settings: {
-        ...hyperparameters.hyperparameters,
-        ...describeSettings(experiment, prepared.optimizers, {
-          train: train.samples,
-          loaderBatch: train.loaderBatch,
-          validation: prepared.validation?.samples,
-          test: prepared.test?.samples,
-        }),
-        ...(this.#request.checkpoint === undefined ? {} : { checkpoint: this.#request.checkpoint }),
-      },
+      ...describePrepared(prepared, { ...this.#request, exportName, known }),
     });
   }
 
@@ -359,7 +329,7 @@ export class Run {
         check: () => this.#trainer?.check(),
         onWrite: ({ kind, step, metrics, file }) => {
           // The newest weights are saved every few seconds.
-          if (kind !== "last") this.#reporter.note(savedText(file, step, metrics, policy.monitor));
+          if (kind !== "last") this.#reporter.note(policy.describeSave(file, step, metrics));
           this.#reporter.recordChanged();
         },
         onSave: (saved, file) => this.#trainer?.saved({ ...saved, file }),
@@ -392,47 +362,17 @@ export class Run {
     return stopped;
   }
 
-  async #measure(prepared: Prepared, codes: readonly Codes[]): Promise<StopReason | undefined> {
-    const { held, split } = heldOut(prepared);
-    if (split === "train")
-      this.#reporter.log(
-        "warning",
-        "There is no test or validation set: this is the data it was trained on.",
-      );
-    const outcomes = new Outcomes(prepared.loss);
-    const progress = new EvaluationProgress(held);
-    const result = await evaluate(prepared, {
-      batches: held.inOrder(),
-      data: { set: split, train: prepared.train },
-      tick: async () => {
-        progress.done++;
-        if (this.control.due) {
-          this.#reporter.progress(progress.now());
-          this.#reporter.flushIfDue();
-          await this.control.yield();
-        }
-        return this.control.stopping === undefined;
-      },
-      observe: (batch, output, target) => outcomes.add(batch, output, target),
+  async #evaluateModel(prepared: Prepared, codes: readonly Codes[]): Promise<StopReason | undefined> {
+    const result = await evaluateRun(prepared, codes, {
+      directory: this.#directory,
+      reporter: this.#reporter,
+      control: this.control,
     });
     if (result === undefined) return this.control.stopping;
-    this.#directory.writeEvaluation(result);
-    // What a step of the user's own measures belongs to no sample.
-    if (prepared.validationStep === undefined) this.#report(evaluated(prepared, codes), outcomes);
     this.#update({ metrics: result.metrics });
     this.#reporter.flush();
     this.#send("evaluated", result);
     return undefined;
-  }
-
-  /** What views show besides the metrics, which are there whether or not this can be made. */
-  #report(subject: Evaluated, outcomes: Outcomes): void {
-    try {
-      this.#directory.writeReport(reportOf(subject, outcomes));
-      outcomes.save(this.#directory.file(OUTCOMES_FILE));
-    } catch (error) {
-      this.#reporter.log("warning", `The samples can't be shown one by one: ${describeError(error).message}`);
-    }
   }
 
   #update(change: Partial<RunRecord>): void {
@@ -457,36 +397,4 @@ export class Run {
     this.#send("ended", record);
     setImmediate(() => this.#onEnd(state === "failed"));
   }
-}
-
-/** What a sweep of an experiment optimizes, by its metric's name in the curves. */
-function objectiveOf({ options }: Experiment, validates: boolean): Objective {
-  const metric = options.objective?.metric ?? (validates ? "val_loss" : "loss");
-  return { metric, mode: options.objective?.mode ?? modeOf(metric) };
-}
-
-function savedText(
-  file: string,
-  step: number,
-  metrics: Readonly<Record<string, number>>,
-  monitor: string | undefined,
-): string {
-  const value = monitor === undefined ? undefined : metrics[monitor];
-  return `Saved ${file} at step ${step}${value === undefined ? "" : ` (${monitor}: ${value.toPrecision(6)})`}.\n`;
-}
-
-function countParameters(model: Module): NonNullable<RunRecord["parameters"]> {
-  let total = 0;
-  let trainable = 0;
-  for (const parameter of model.parameters()) {
-    const count = parameter.numel();
-    total += count;
-    if (parameter.requiresGrad) trainable += count;
-  }
-  return { total, trainable };
-}
-
-function errorText({ message, position, hint }: UserError): string {
-  const at = position === undefined ? "" : `${position.file}:${position.line}:${position.column} `;
-  return `${at}${message}\n${hint === undefined ? "" : `${hint}\n`}`;
 }

@@ -57,3 +57,9 @@ function causesOf(error: Error): string[] {
   }
   return causes;
 }
+
+/** An error as lines of a log: position, message and hint. */
+export function errorText({ message, position, hint }: UserError): string {
+  const at = position === undefined ? "" : `${position.file}:${position.line}:${position.column} `;
+  return `${at}${message}\n${hint === undefined ? "" : `${hint}\n`}`;
+}

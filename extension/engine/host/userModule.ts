@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { createRequire, isBuiltin } from "node:module";
 import path from "node:path";
 import vm from "node:vm";
@@ -58,6 +59,10 @@ export interface Bundle {
   /** Of the code with one line above it. */
   map: string;
 }
+
+/** The SHA-256 of a bundle's code. */
+export const hashOfCode = ({ code }: Pick<Bundle, "code">): string =>
+  createHash("sha256").update(code).digest("hex");
 
 /**
  * Bundles and evaluates a file.

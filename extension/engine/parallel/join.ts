@@ -1,11 +1,11 @@
 // A run joins the other workers at its start, and waits for them at its end.
-import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { WorkerPlace } from "../../protocol/engine.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { LOST_WORKER } from "../../protocol/exit.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { canJoin, joinGroup } from "../../tensor/distributed/communicator.ts";
+import { hashOfCode, type Bundle } from "../host/userModule.ts";
 import type { LoopControl } from "../training/control.ts";
 import { Team } from "./team.ts";
 
@@ -35,8 +35,8 @@ export async function joinTeam(place: WorkerPlace, control: LoopControl): Promis
 }
 
 /** @throws EngineError in a worker whose file differs from the first one's */
-export function checkSources(team: Team, { code }: { code: string }): void {
-  const own = createHash("sha256").update(code).digest("hex");
+export function checkSources(team: Team, bundle: Bundle): void {
+  const own = hashOfCode(bundle);
   if (team.text(own) === own) return;
   throw new EngineError({
     code: "workers",

@@ -97,6 +97,12 @@ export class CheckpointPolicy {
     return `Checkpoints: ${[...kept, "the final ones"].join("; ")}.`;
   }
 
+  /** Describes a saved file in a line for the log. */
+  describeSave(file: string, step: number, metrics: Readonly<Record<string, number>>): string {
+    const value = this.monitor === undefined ? undefined : metrics[this.monitor];
+    return `Saved ${file} at step ${step}${value === undefined ? "" : ` (${this.monitor}: ${value.toPrecision(6)})`}.\n`;
+  }
+
   #when(): string {
     const due =
       this.#interval !== undefined
@@ -104,10 +110,10 @@ export class CheckpointPolicy {
         : this.#steps > 0
           ? `every ${this.#steps} steps`
           : `every ${this.#epochs === 1 ? "epoch" : `${this.#epochs} epochs`}`;
-    if (!this.afterValidation) return `, looked for ${due}`;
+    if (!this.afterValidation) return `, checked ${due}`;
     return this.#epochs > 0
-      ? `, looked for at the validation of ${due}`
-      : `, looked for at the first validation after ${due}`;
+      ? `, checked at the validation of ${due}`
+      : `, checked at the first validation after ${due}`;
   }
 
   /** Why nothing will be kept for the requested metric; undefined when something may be. */

@@ -151,7 +151,7 @@ export const train = (services: Services): Tool =>
     name: "train",
     title: "Train",
     description:
-      "Starts the training of an experiment and answers its run id at once; wait_for_run waits for it. Runs the file's code. Runs take turns; they end with this session and can be resumed. Probable mistakes are looked for while it runs: see get_findings.",
+      "Starts the training of an experiment and answers its run id at once; wait_for_run waits for it. Runs the file's code. Runs take turns; they end with this session and can be resumed. It is checked for probable mistakes while it runs: see get_findings.",
     effect: "runs",
     input: v.strictObject({
       ...Experiment,

@@ -230,22 +230,22 @@ describe("checkpoints", () => {
     [
       true,
       true,
-      "the best by val_loss (min), looked for at the validation of every epoch; the last while it trains; the final ones",
+      "the best by val_loss (min), checked at the validation of every epoch; the last while it trains; the final ones",
     ],
     [
       { everyNTrainSteps: 100, saveTopK: 3 },
       true,
-      "the 3 best by val_loss (min), looked for at the first validation after every 100 steps; the last while it trains; the final ones",
+      "the 3 best by val_loss (min), checked at the first validation after every 100 steps; the last while it trains; the final ones",
     ],
     [
       { monitor: "accuracy", mode: "max", everyNEpochs: 2, saveLast: false },
       true,
-      "the best by accuracy (max), looked for every 2 epochs; the final ones",
+      "the best by accuracy (max), checked every 2 epochs; the final ones",
     ],
     [
       { trainTimeInterval: { minutes: 1 }, saveTopK: -1 },
       false,
-      "all weights, looked for every 60 s of training; the last while it trains; the final ones",
+      "all weights, checked every 60 s of training; the last while it trains; the final ones",
     ],
     [false, true, "the final ones"],
   ])("%j says what is kept when", (checkpoints, validated, text) => {
