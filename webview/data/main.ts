@@ -1,17 +1,13 @@
 /** The panel of an experiment's data: requests statistics and samples from the host, and shows them. */
-import { render } from "lit";
 import type {
   DataHostMethods,
   DataSnapshot,
   DataViewMethods,
   DataViewState,
 } from "../../extension/protocol/data/data.ts";
-import type { UserError } from "../../extension/protocol/errors.ts";
 import "../../media/styles/data.css";
-import { Announcer } from "../shared/announcer.ts";
-import { everyFrame } from "../shared/frame.ts";
 import { connect, errorOf, restored, savedState, saveState } from "../shared/host.ts";
-import { loading } from "../shared/widgets.ts";
+import { Page } from "../shared/page.ts";
 import { strings } from "../shared/strings.ts";
 import {
   defaultUi,
@@ -26,45 +22,33 @@ import {
 import { panel, unusable } from "./view.ts";
 
 const text = strings.data;
-const root = document.createElement("main");
-const announcer = new Announcer(2000);
-document.body.append(root, announcer.element);
-
 let ui = restored(defaultUi, savedState<DataViewState>()?.ui);
-let state: DataState | undefined;
-let fatal: UserError | undefined;
 
 const host = connect<DataHostMethods, DataViewMethods>({ snapshot: show });
 
-const redraw = everyFrame(() => {
-  if (fatal !== undefined) render(unusable(fatal, actions), root);
-  else render(state ? panel(state, actions) : loading(text.loading), root);
-  if (fatal ?? state) document.body.dataset["ready"] = "1";
+const page = new Page<DataState>({
+  announceEvery: 2000,
+  loading: text.loading,
+  load: async () => show(await host.ready()),
+  view: (state) => panel(state, actions),
+  failed: (error) => unusable(errorOf(error), actions),
 });
-
-function change(part: Partial<DataState>): void {
-  if (!state) return;
-  state = { ...state, ...part };
-  redraw();
-}
 
 /** Drops earlier answers when the data is read again. */
 let read: string | undefined;
 
 function show(snapshot: DataSnapshot): void {
-  fatal = undefined;
   const { summary, reading } = snapshot;
   const seen = summary === undefined ? undefined : JSON.stringify(summary);
-  const fresh = state === undefined || seen !== read;
+  const fresh = page.state === undefined || seen !== read;
   read = seen;
   if (summary !== undefined) ui = fitting(ui, summary);
   const asked = { page: {}, pairs: {}, draws: {} };
-  state = { error: undefined, ...(fresh || !state ? asked : state), snapshot, ui };
+  page.show({ error: undefined, ...(fresh || !page.state ? asked : page.state), snapshot, ui });
   save();
-  redraw();
   if (reading?.progress !== undefined) {
     const { split, read: done, of } = reading.progress;
-    announcer.say(text.progress(split, done, of));
+    page.announcer.say(text.progress(split, done, of));
   }
   if (!fresh || summary === undefined) return;
   void loadPage();
@@ -73,8 +57,8 @@ function show(snapshot: DataSnapshot): void {
 }
 
 function save(): void {
-  if (!state) return;
-  const { file, exportName } = state.snapshot;
+  if (!page.state) return;
+  const { file, exportName } = page.state.snapshot;
   saveState({ file, exportName, ui });
 }
 
@@ -84,10 +68,10 @@ const newest: Record<Question, number> = { page: 0, pairs: 0, draws: 0 };
 async function ask<T>(kind: Question, call: Promise<T | undefined>): Promise<void> {
   const mine = ++newest[kind];
   const settle = (asked: Asked<T>): void => {
-    if (mine === newest[kind]) change({ [kind]: asked });
+    if (mine === newest[kind]) page.change({ [kind]: asked });
   };
-  const before = state?.[kind].answer as T | undefined;
-  change({ [kind]: { answer: before, loading: true } });
+  const before = page.state?.[kind].answer as T | undefined;
+  page.change({ [kind]: { answer: before, loading: true } });
   try {
     settle({ answer: (await call) ?? before });
   } catch (error) {
@@ -103,25 +87,25 @@ const loadPage = (): Promise<void> => {
   );
 };
 
-const classAt = (place: number): number => state?.snapshot.summary?.classIndices?.[place] ?? place;
+const classAt = (place: number): number => page.state?.snapshot.summary?.classIndices?.[place] ?? place;
 
 const draw = (): Promise<void> => ask("draws", host.draw({ split: ui.split, index: ui.index }));
 
 const loadPairs = (): Promise<void> => {
-  const pairs = state?.snapshot.summary?.pairs.slice(0, PAGE) ?? [];
+  const pairs = page.state?.snapshot.summary?.pairs.slice(0, PAGE) ?? [];
   return ask("pairs", host.places(pairs.flat()));
 };
 
 function setUi(part: Partial<DataUi>): void {
   const before = ui;
   ui = { ...ui, ...part };
-  change({ ui });
+  page.change({ ui });
   save();
   if (ui.split !== before.split || ui.offset !== before.offset || ui.actual !== before.actual)
     void loadPage();
   if (ui.pairs && !before.pairs) void loadPairs();
   if (ui.index >= 0 && (ui.index !== before.index || ui.split !== before.split)) {
-    change({ draws: {} });
+    page.change({ draws: {} });
     void draw();
   }
   if (ui.actual !== before.actual)
@@ -131,8 +115,8 @@ function setUi(part: Partial<DataUi>): void {
 function attempt(call: Promise<void>): void {
   call.catch((error: unknown) => {
     const told = errorOf(error);
-    change({ error: told });
-    announcer.sayNow(told.message);
+    page.change({ error: told });
+    page.announcer.sayNow(told.message);
   });
 }
 
@@ -145,27 +129,15 @@ const actions: Actions = {
   train: () => attempt(host.train()),
   viewTensor: ({ split, index }, name) => attempt(host.viewTensor({ split, index }, name)),
   dismiss: (question) => {
-    if (state === undefined) return;
-    change(
+    if (page.state === undefined) return;
+    page.change(
       question === undefined
         ? { error: undefined }
-        : { [question]: { ...state[question], error: undefined } },
+        : { [question]: { ...page.state[question], error: undefined } },
     );
   },
-  retry: () => {
-    fatal = undefined;
-    redraw();
-    load();
-  },
+  retry: () => void page.retry(),
   openSource: (file, line, column) => attempt(host.openSource(file, line, column)),
 };
 
-function load(): void {
-  host.ready().then(show, (error: unknown) => {
-    fatal = errorOf(error);
-    redraw();
-  });
-}
-
-render(loading(text.loading), root);
-load();
+void page.load();

@@ -1,5 +1,4 @@
 /** The viewer of one tensor: requests its visible values from the host. */
-import { render } from "lit";
 import type {
   TensorHostMethods,
   TensorSnapshot,
@@ -7,10 +6,8 @@ import type {
   TensorViewState,
 } from "../../extension/protocol/tensorFile.ts";
 import "../../media/styles/tensor.css";
-import { Announcer } from "../shared/announcer.ts";
-import { everyFrame } from "../shared/frame.ts";
 import { connect, messageOf, savedState, saveState } from "../shared/host.ts";
-import { loading } from "../shared/widgets.ts";
+import { Page } from "../shared/page.ts";
 import { strings } from "../shared/strings.ts";
 import { Blocks } from "./blocks.ts";
 import { revealing, ROW, valueText } from "./grid.ts";
@@ -27,47 +24,30 @@ import {
 import { unreadable, viewer } from "./view.ts";
 
 const text = strings.tensor;
-const root = document.createElement("main");
-const announcer = new Announcer(300);
-document.body.append(root, announcer.element);
-
-let state: TensorState | undefined;
-let fatal: string | undefined;
-
-const host = connect<TensorHostMethods, TensorViewMethods>({ changed: () => void load() });
+const host = connect<TensorHostMethods, TensorViewMethods>({ changed: () => void page.load() });
 const blocks = new Blocks(
   (window) => host.window(window),
   () => {
-    redraw();
+    page.redraw();
     announceAwaited();
   },
-  (error) => change({ error: messageOf(error) }),
+  (error) => page.change({ error: messageOf(error) }),
 );
 
-const redraw = everyFrame(() => {
-  if (fatal !== undefined) render(unreadable(fatal, actions), root);
-  else render(state ? viewer(state, actions) : loading(text.loading), root);
-  if (fatal ?? state) document.body.dataset["ready"] = "1";
-  measure();
+const page = new Page<TensorState>({
+  announceEvery: 300,
+  loading: text.loading,
+  load,
+  view: (state) => viewer(state, actions),
+  failed: (error) => unreadable(messageOf(error), actions),
+  drawn: () => measure(),
 });
 
-function change(part: Partial<TensorState>): void {
-  if (!state) return;
-  state = { ...state, ...part };
-  redraw();
-}
-
 async function load(): Promise<void> {
-  try {
-    const tensor = await host.ready();
-    fatal = undefined;
-    blocks.clear();
-    show(tensor);
-    change({ statistics: await host.statistics() });
-  } catch (error) {
-    fatal = messageOf(error);
-    redraw();
-  }
+  const tensor = await host.ready();
+  blocks.clear();
+  show(tensor);
+  page.change({ statistics: await host.statistics() });
 }
 
 function show(tensor: TensorSnapshot): void {
@@ -82,7 +62,7 @@ function show(tensor: TensorSnapshot): void {
     details: saved.details !== false,
   };
   blocks.show(slice);
-  state = {
+  page.show({
     tensor,
     ui,
     blocks,
@@ -90,14 +70,13 @@ function show(tensor: TensorSnapshot): void {
     statistics: undefined,
     note: undefined,
     error: undefined,
-  };
+  });
   save();
-  redraw();
 }
 
 function save(): void {
-  if (!state) return;
-  const { tensor, ui } = state;
+  if (!page.state) return;
+  const { tensor, ui } = page.state;
   saveState({ ...(tensor.file === undefined ? {} : { file: tensor.file, name: tensor.name }), ui });
 }
 
@@ -106,8 +85,8 @@ const gridElement = (): HTMLElement | null => document.querySelector(".grid");
 /** The grid's size is known once it is rendered, and changes with the panel's. */
 function measure(): void {
   const grid = gridElement();
-  if (!grid || !state) return;
-  const { viewport } = state;
+  if (!grid || !page.state) return;
+  const { viewport } = page.state;
   const { clientWidth: width, clientHeight: height, scrollTop: top, scrollLeft: left } = grid;
   if (
     viewport.width === width &&
@@ -116,30 +95,30 @@ function measure(): void {
     viewport.left === left
   )
     return;
-  change({ viewport: { width, height, top, left } });
+  page.change({ viewport: { width, height, top, left } });
 }
 addEventListener("resize", measure);
 
 function setUi(part: Partial<TensorUi>): void {
-  if (!state) return;
-  change({ ui: { ...state.ui, ...part } });
+  if (!page.state) return;
+  page.change({ ui: { ...page.state.ui, ...part } });
   save();
 }
 
 function setSlice(slice: Slice): void {
-  if (!state) return;
-  const { cell } = state.ui;
+  if (!page.state) return;
+  const { cell } = page.state.ui;
   blocks.show(slice);
-  const kept = fittingCell(cell, state.tensor.shape, slice);
+  const kept = fittingCell(cell, page.state.tensor.shape, slice);
   setUi({ slice, cell: kept, anchor: kept });
 }
 
 /** Moves the focus, and the selection's end with it; without `extend`, the selection is the cell. */
 function focus(cell: Cell, extend: boolean): void {
-  if (!state) return;
+  if (!page.state) return;
   setUi({ cell, ...(extend ? {} : { anchor: cell }) });
   const grid = gridElement();
-  const { top, left } = revealing(state, cell);
+  const { top, left } = revealing(page.state, cell);
   if (grid) Object.assign(grid, { scrollTop: top, scrollLeft: left });
   measure();
   awaited = cell;
@@ -151,23 +130,23 @@ let awaited: Cell | undefined;
 
 function announceAwaited(): void {
   // A click or another slice has moved the focus.
-  if (state?.ui.cell !== awaited) awaited = undefined;
+  if (page.state?.ui.cell !== awaited) awaited = undefined;
   if (awaited === undefined) return;
   const { row, column } = awaited;
   const value = blocks.value(row, column);
   if (value === undefined) return;
   awaited = undefined;
-  announcer.say(text.cell(row, column, valueText(value, false)));
+  page.announcer.say(text.cell(row, column, valueText(value, false)));
 }
 
 function key(event: KeyboardEvent): void {
-  if (!state) return;
-  const { tensor, ui, viewport } = state;
+  if (!page.state) return;
+  const { tensor, ui, viewport } = page.state;
   const [rows, columns] = [rowsOf(tensor.shape, ui.slice), columnsOf(tensor.shape, ui.slice)];
   const command = event.ctrlKey || event.metaKey;
   const letter = event.key.toLowerCase();
-  const page = Math.max(1, Math.floor(viewport.height / ROW) - 2);
-  const to = moved(event, ui.cell, { rows, columns, page });
+  const pageRows = Math.max(1, Math.floor(viewport.height / ROW) - 2);
+  const to = moved(event, ui.cell, { rows, columns, page: pageRows });
   if (to !== undefined) focus(to, event.shiftKey);
   else if (command && letter === "a")
     setUi({ anchor: { row: 0, column: 0 }, cell: { row: rows - 1, column: columns - 1 } });
@@ -181,20 +160,20 @@ function key(event: KeyboardEvent): void {
 function point(event: PointerEvent, begins: boolean): void {
   if (event.buttons !== 1) return;
   const target = (event.target as Element).closest<HTMLElement>(".cell");
-  if (!target || !state) return;
+  if (!target || !page.state) return;
   const cell = { row: Number(target.dataset["row"]), column: Number(target.dataset["column"]) };
-  const { cell: now } = state.ui;
+  const { cell: now } = page.state.ui;
   if (!begins && now.row === cell.row && now.column === cell.column) return;
   setUi({ cell, ...(begins && !event.shiftKey ? { anchor: cell } : {}) });
 }
 
 /** @param whole The whole slice, if only one cell is selected */
 async function copy(whole: boolean): Promise<void> {
-  if (!state) return;
-  const { tensor, ui } = state;
+  if (!page.state) return;
+  const { tensor, ui } = page.state;
   const { top, left, rows, columns } = selectionOf(ui);
   const all = whole && rows * columns === 1;
-  change({ note: text.copying });
+  page.change({ note: text.copying });
   try {
     const copied = await host.copy({
       ...ui.slice,
@@ -203,9 +182,9 @@ async function copy(whole: boolean): Promise<void> {
       rows: all ? rowsOf(tensor.shape, ui.slice) : rows,
       columns: all ? columnsOf(tensor.shape, ui.slice) : columns,
     });
-    change({ note: text.copied(copied) });
+    page.change({ note: text.copied(copied) });
   } catch (error) {
-    change({ note: undefined, error: messageOf(error) });
+    page.change({ note: undefined, error: messageOf(error) });
   }
 }
 
@@ -218,15 +197,9 @@ const actions: Actions = {
   copy: () => void copy(true),
   dismiss: () => {
     blocks.retry();
-    change({ error: undefined });
+    page.change({ error: undefined });
   },
-  retry: () => {
-    fatal = undefined;
-    state = undefined;
-    redraw();
-    void load();
-  },
+  retry: () => void page.retry(),
 };
 
-render(loading(text.loading), root);
-void load();
+void page.load();

@@ -1,5 +1,4 @@
 /** The editor of tensor files: requests a file's tensors from the host, and values when they are shown. */
-import { render } from "lit";
 import type { UserError } from "../../extension/protocol/errors.ts";
 import type {
   TensorsHostMethods,
@@ -8,43 +7,36 @@ import type {
   TensorsViewState,
 } from "../../extension/protocol/views.ts";
 import "../../media/styles/tensors.css";
-import { Announcer } from "../shared/announcer.ts";
-import { everyFrame } from "../shared/frame.ts";
 import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
-import { loading } from "../shared/widgets.ts";
+import { Page } from "../shared/page.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
 import { defaultUi, type TensorsState, type TensorsUi } from "./state.ts";
 import { editor, unreadable } from "./view.ts";
 
 const text = strings.tensors;
-const root = document.createElement("main");
-const announcer = new Announcer(1000);
-document.body.append(root, announcer.element);
-
 let ui = restored(defaultUi, savedState<TensorsViewState>()?.ui);
-let state: TensorsState | undefined;
-/** Why the file can't be shown. */
-let fatal: UserError | undefined;
 
 const host = connect<TensorsHostMethods, TensorsViewMethods>({
   progress: (share) =>
     change((now) => {
       if (now.work) now.work = { ...now.work, share };
     }),
-  changed: () => void load(),
+  changed: () => void page.load(),
 });
 
-const redraw = everyFrame(() => {
-  if (fatal) render(unreadable(fatal, actions), root);
-  else render(state ? editor(state, actions) : loading(text.loading), root);
-  if (fatal ?? state) document.body.dataset["ready"] = "1";
+const page = new Page<TensorsState>({
+  announceEvery: 1000,
+  loading: text.loading,
+  load,
+  view: (state) => editor(state, actions),
+  failed: (error) => unreadable(userError(error), actions),
 });
 
 function change(apply: (now: TensorsState) => void): void {
-  if (!state) return;
-  apply(state);
-  redraw();
+  if (!page.state) return;
+  apply(page.state);
+  page.redraw();
 }
 
 function setUi(part: Partial<TensorsUi>): void {
@@ -58,15 +50,12 @@ async function load(): Promise<void> {
   try {
     show(await host.ready());
   } catch (error) {
-    if (isCancelled(error)) return;
-    fatal = userError(error);
-    redraw();
+    if (!isCancelled(error)) throw error;
   }
 }
 
 function show({ tensors, checkpoint, other }: TensorsSnapshot): void {
-  fatal = undefined;
-  state = {
+  const state: TensorsState = {
     tensors,
     checkpoint,
     ui,
@@ -76,7 +65,7 @@ function show({ tensors, checkpoint, other }: TensorsSnapshot): void {
     work: undefined,
     error: undefined,
   };
-  redraw();
+  page.show(state);
   void restoreValues(state);
 }
 
@@ -89,7 +78,7 @@ async function restoreValues({ tensors, other, ui }: TensorsState): Promise<void
 
 /** Runs one request at a time, since the host reads files one by one. Returns whether it completed. */
 async function work(what: string, run: () => Promise<void>): Promise<boolean> {
-  const mine = state;
+  const mine = page.state;
   if (!mine || mine.work) return false;
   change((now) => {
     now.work = { text: what, share: undefined };
@@ -104,24 +93,25 @@ async function work(what: string, run: () => Promise<void>): Promise<boolean> {
     if (!isCancelled(thrown)) error = userError(thrown);
   }
   // The file may have changed meanwhile.
-  if (state === mine)
+  if (page.state === mine)
     change((now) => {
       now.work = undefined;
       now.error = error;
     });
-  if (error) announcer.sayNow(error.message);
-  return done && state === mine;
+  if (error) page.announcer.sayNow(error.message);
+  return done && page.state === mine;
 }
 
 /** Requests the values of tensors that were not shown yet. */
 async function loadValues(indices: readonly number[]): Promise<void> {
   for (const index of indices) {
-    const name = state?.tensors.tensors[index]?.name;
-    if (name === undefined || state?.statistics.has(index)) continue;
+    const name = page.state?.tensors.tensors[index]?.name;
+    if (name === undefined || page.state?.statistics.has(index)) continue;
     const looked = await work(text.looking(name), async () => {
-      const mine = state;
+      const mine = page.state;
       const found = await host.statistics(index);
-      if (state === mine) change((now) => (now.statistics = new Map([...now.statistics, [index, found]])));
+      if (page.state === mine)
+        change((now) => (now.statistics = new Map([...now.statistics, [index, found]])));
     });
     if (!looked) return;
   }
@@ -129,22 +119,22 @@ async function loadValues(indices: readonly number[]): Promise<void> {
 
 function compare(): Promise<boolean> {
   return work(text.comparing, async () => {
-    const mine = state;
+    const mine = page.state;
     const comparison = await host.compare();
-    if (state === mine) change((now) => (now.comparison = comparison));
+    if (page.state === mine) change((now) => (now.comparison = comparison));
   });
 }
 
 const actions: Actions = {
   setUi,
   toggle: (index) => {
-    const name = state?.tensors.tensors[index]?.name;
+    const name = page.state?.tensors.tensors[index]?.name;
     if (name === undefined) return;
     const open = ui.open.includes(name);
     setUi({ open: open ? ui.open.filter((one) => one !== name) : [...ui.open, name] });
     if (!open) void loadValues([index]);
   },
-  lookAtAll: () => void loadValues(state?.tensors.tensors.map((_tensor, index) => index) ?? []),
+  lookAtAll: () => void loadValues(page.state?.tensors.tensors.map((_tensor, index) => index) ?? []),
   compare: () =>
     void (async () => {
       const other = await host.choose();
@@ -164,12 +154,7 @@ const actions: Actions = {
   trainOn: () => reportFailure(host.trainOn()),
   cancel: () => void host.cancel(),
   dismiss: () => change((now) => (now.error = undefined)),
-  retry: () => {
-    fatal = undefined;
-    state = undefined;
-    redraw();
-    void load();
-  },
+  retry: () => void page.retry(),
 };
 
 function reportFailure(call: Promise<void>): void {
@@ -181,5 +166,4 @@ const isCancelled = (error: unknown): boolean =>
 
 const userError = (error: unknown): UserError => ({ code: "file", message: messageOf(error) });
 
-render(loading(text.loading), root);
-void load();
+void page.load();
