@@ -17,7 +17,7 @@ import { LayerSource } from "../shared/layers/layerSource.ts";
 import { columnText, scrubber } from "../shared/layers/scrubber.ts";
 import { layerStrings as text } from "../shared/layerStrings.ts";
 import { ValuesFigure } from "../shared/layers/valuesFigure.ts";
-import { dropdown } from "../shared/widgets.ts";
+import { dropdown, pairs } from "../shared/widgets.ts";
 import { isWatched, type Heat } from "./heat.ts";
 
 export interface TrainingActions {
@@ -134,15 +134,7 @@ export class ShownTraining {
           at,
         });
     return html`<h4>${text.during(at)}</h4>
-      <dl class="pairs">
-        ${rows.map(
-          ([name, value]) =>
-            html`<div>
-              <dt>${name}</dt>
-              <dd>${value}</dd>
-            </div>`,
-        )}
-      </dl>
+      ${pairs("pairs", rows)}
       ${
         values?.path === path
           ? html`<div class="values-figures">

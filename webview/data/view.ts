@@ -1,6 +1,6 @@
 /** Renders the panel from its state. */
 import { html, nothing, type TemplateResult } from "lit";
-import { errorBox } from "../shared/errorBox.ts";
+import { errorBox, retryBox } from "../shared/errorBox.ts";
 import { baseName, formatCount } from "../shared/format.ts";
 import { button, icon } from "../shared/widgets.ts";
 import { progressBar } from "../shared/components.ts";
@@ -63,12 +63,7 @@ function body(state: DataState, actions: Actions): TemplateResult | typeof nothi
 
 /** Shown instead of the panel when the host doesn't answer. */
 export const unusable = (error: UserError, actions: Actions): TemplateResult =>
-  errorBox({
-    error,
-    title: text.failed,
-    open: actions.openSource,
-    extra: button({ label: text.retry, icon: "refresh", onClick: () => actions.retry() }),
-  });
+  retryBox({ error, title: text.failed, open: actions.openSource }, text.retry, () => actions.retry());
 
 function header({ snapshot }: DataState, actions: Actions): TemplateResult {
   const { file, exportName, summary, reading } = snapshot;

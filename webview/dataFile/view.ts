@@ -8,7 +8,7 @@ import {
   type DataUse,
   type WrittenCode,
 } from "../../extension/protocol/data/dataFile.ts";
-import { errorBox } from "../shared/errorBox.ts";
+import { retryBox } from "../shared/errorBox.ts";
 import { baseName, formatCount } from "../shared/format.ts";
 import { button, checkbox, dropdown, icon, scroller, section, segmented, slider } from "../shared/widgets.ts";
 import { notice } from "../shared/components.ts";
@@ -243,10 +243,7 @@ function columnsTable({ columns }: DataFile & { kind: "table" }): TemplateResult
 }
 
 export function unusable(message: string, actions: Actions): TemplateResult {
-  return errorBox({
-    error: { code: "file", message },
-    title: text.failed,
-    open: () => undefined,
-    extra: button({ label: text.retry, icon: "refresh", onClick: () => actions.retry() }),
-  });
+  return retryBox({ error: { code: "file", message }, title: text.failed }, text.retry, () =>
+    actions.retry(),
+  );
 }

@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import type { Task } from "../../extension/protocol/evaluation.ts";
 import { errorBox } from "../shared/errorBox.ts";
 import { baseName, formatCount, formatDuration, formatMetric, formatShare } from "../shared/format.ts";
-import { button, empty, icon, linkButton, section, slider } from "../shared/widgets.ts";
+import { button, empty, icon, linkButton, section, slider, pairs } from "../shared/widgets.ts";
 import { notice, progressBar } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 import { boundarySection } from "./boundary.ts";
@@ -119,17 +119,7 @@ function figures({ result }: EvaluationState): TemplateResult {
     ...(correct === undefined ? [] : [[text.correctFigure, formatCount(correct)] as [string, string]]),
     [text.samplesFigure, formatCount(samples)],
   ];
-  return html`<section class="section" aria-label=${text.figures}>
-    <dl class="figures">
-      ${all.map(
-        ([name, value]) =>
-          html`<div>
-            <dt>${name}</dt>
-            <dd>${value}</dd>
-          </div>`,
-      )}
-    </dl>
-  </section>`;
+  return html`<section class="section" aria-label=${text.figures}>${pairs("figures", all)}</section>`;
 }
 
 const EXAMPLES: Partial<Record<Task, string>> = text.examples;

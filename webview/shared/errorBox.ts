@@ -2,7 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import type { SourcePosition, UserError } from "../../extension/protocol/errors.ts";
 import { baseName } from "./format.ts";
-import { icon, linkButton } from "./widgets.ts";
+import { button, icon, linkButton } from "./widgets.ts";
 import { strings } from "./strings.ts";
 
 export type OpenSource = (file: string, line?: number, column?: number) => void;
@@ -43,6 +43,14 @@ export function errorBox({ error, title, open, extra = nothing }: ErrorBoxOption
     ${hint ? html`<p class="error-hint">${icon("lightbulb")}<span>${hint}</span></p>` : nothing} ${extra}
   </div>`;
 }
+
+/** Shown instead of a page that can't be loaded. */
+export const retryBox = (
+  { error, title, open = () => undefined }: Omit<ErrorBoxOptions, "open" | "extra"> & { open?: OpenSource },
+  label: string,
+  retry: () => void,
+): TemplateResult =>
+  errorBox({ error, title, open, extra: button({ label, icon: "refresh", onClick: retry }) });
 
 const label = ({ file, line, column }: SourcePosition): string => `${baseName(file)}:${line}:${column}`;
 

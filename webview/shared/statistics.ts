@@ -4,6 +4,7 @@ import type { TensorStatistics } from "../../extension/protocol/tensorValues.ts"
 import { formatCount, formatMetric } from "./format.ts";
 import { strings } from "./strings.ts";
 import { styles } from "./styles.ts";
+import { pairs } from "./widgets.ts";
 
 const text = strings.tensors;
 
@@ -21,16 +22,7 @@ export function statisticsView(name: string, statistics: TensorStatistics): Temp
     [text.statistics.infinities, share(infinities)],
   ];
   return html`<div class="details">
-    <dl class="pairs">
-      ${facts.map(
-        ([key, value]) =>
-          html`<div>
-            <dt>${key}</dt>
-            <dd>${value}</dd>
-          </div>`,
-      )}
-    </dl>
-    ${count > 0 ? histogram(name, statistics) : nothing}
+    ${pairs("pairs", facts)} ${count > 0 ? histogram(name, statistics) : nothing}
   </div>`;
 }
 

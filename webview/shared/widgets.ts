@@ -176,3 +176,18 @@ export const section = (
     </div>
     ${content}
   </section>`;
+
+/** A list of names with values. @param className "pairs" for lines, "figures" for tiles */
+export const pairs = (
+  className: string,
+  rows: readonly (readonly [name: string, value: unknown])[],
+): TemplateResult =>
+  html`<dl class=${className}>
+    ${rows.map(
+      ([name, value]) =>
+        html`<div>
+          <dt>${name}</dt>
+          <dd>${value}</dd>
+        </div>`,
+    )}
+  </dl>`;

@@ -1,6 +1,6 @@
 /** Renders the panel from its state. */
 import { html, nothing, type TemplateResult } from "lit";
-import { errorBox } from "../shared/errorBox.ts";
+import { errorBox, retryBox } from "../shared/errorBox.ts";
 import { baseName, formatMetric } from "../shared/format.ts";
 import { button, icon } from "../shared/widgets.ts";
 import { notice, progressBar } from "../shared/components.ts";
@@ -95,10 +95,7 @@ function failure({ snapshot }: SweepState): TemplateResult | typeof nothing {
 
 /** Shown for a sweep that can't be read. */
 export function unreadable(message: string, actions: Actions): TemplateResult {
-  return errorBox({
-    error: { code: "sweep", message },
-    title: text.failed,
-    open: () => undefined,
-    extra: button({ label: text.retry, icon: "refresh", onClick: () => actions.retry() }),
-  });
+  return retryBox({ error: { code: "sweep", message }, title: text.failed }, text.retry, () =>
+    actions.retry(),
+  );
 }

@@ -1,6 +1,6 @@
 /** Renders the viewer from its state. */
 import { html, nothing, type TemplateResult } from "lit";
-import { errorBox } from "../shared/errorBox.ts";
+import { retryBox } from "../shared/errorBox.ts";
 import { button, checkbox, dropdown, empty, slider } from "../shared/widgets.ts";
 import { foldable, notice } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
@@ -114,10 +114,7 @@ function digits(value: number | string, dtype: string): string {
 }
 
 export function unreadable(message: string, actions: Actions): TemplateResult {
-  return errorBox({
-    error: { code: "tensor", message },
-    title: text.failed,
-    open: () => undefined,
-    extra: button({ label: text.retry, icon: "refresh", onClick: () => actions.retry() }),
-  });
+  return retryBox({ error: { code: "tensor", message }, title: text.failed }, text.retry, () =>
+    actions.retry(),
+  );
 }

@@ -1,6 +1,6 @@
 /** Renders the editor from its state. */
 import { html, nothing, type TemplateResult } from "lit";
-import { errorBox } from "../shared/errorBox.ts";
+import { retryBox } from "../shared/errorBox.ts";
 import { baseName, formatBytes } from "../shared/format.ts";
 import { button, section } from "../shared/widgets.ts";
 import { notice, progressBar } from "../shared/components.ts";
@@ -87,11 +87,6 @@ function metadata({ tensors }: TensorsState): TemplateResult | typeof nothing {
 /** Shown for a file that can't be read. */
 export function unreadable(error: { code: string; message: string }, actions: Actions): TemplateResult {
   return html`<div class="unreadable">
-    ${errorBox({
-      error,
-      title: text.failed,
-      open: () => undefined,
-      extra: button({ label: text.retry, icon: "refresh", onClick: () => actions.retry() }),
-    })}
+    ${retryBox({ error, title: text.failed }, text.retry, () => actions.retry())}
   </div>`;
 }

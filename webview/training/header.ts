@@ -2,7 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 
 import { baseName, formatBytes, formatCompact, formatDuration } from "../shared/format.ts";
-import { button, icon, linkButton } from "../shared/widgets.ts";
+import { button, icon, linkButton, pairs } from "../shared/widgets.ts";
 import { progressBar } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
@@ -149,14 +149,6 @@ function progressView(state: TrainingState): TemplateResult {
       moves: live && run.state === "starting",
       done: `progress-${run.state}`,
     })}
-    <dl class="progress-facts">
-      ${facts.map(
-        ([name, value]) =>
-          html`<div>
-            <dt>${name}</dt>
-            <dd>${value}</dd>
-          </div>`,
-      )}
-    </dl>
+    ${pairs("progress-facts", facts)}
   </div>`;
 }

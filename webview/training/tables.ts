@@ -10,7 +10,7 @@ import {
   formatMoment,
 } from "../shared/format.ts";
 import { foldable } from "../shared/components.ts";
-import { button, empty, icon, scroller, section } from "../shared/widgets.ts";
+import { button, empty, icon, scroller, section, pairs } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
 import { bestIndex, type Curve, type MetricCurves, metricName, VALIDATION_PREFIX } from "./curves.ts";
@@ -129,19 +129,7 @@ export function settingsSection({ run }: TrainingState): TemplateResult | typeof
     if (trainable !== total) rows.push([text.settings.trainable, formatCount(trainable)]);
   }
   if (rows.length === 0) return nothing;
-  return section(
-    "settings",
-    text.settings.title,
-    html`<dl class="pairs">
-      ${rows.map(
-        ([name, value]) =>
-          html`<div>
-            <dt>${name}</dt>
-            <dd>${value}</dd>
-          </div>`,
-      )}
-    </dl>`,
-  );
+  return section("settings", text.settings.title, pairs("pairs", rows));
 }
 
 const CHECKPOINT_ICONS: Record<CheckpointRecord["kind"], string> = {

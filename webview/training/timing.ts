@@ -3,6 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { foldable } from "../shared/components.ts";
 import { formatCompact, formatDuration, formatMs, formatShare } from "../shared/format.ts";
 import { strings } from "../shared/strings.ts";
+import { pairs } from "../shared/widgets.ts";
 import type { Actions } from "./actions.ts";
 import type { TrainingState } from "./state.ts";
 
@@ -30,15 +31,7 @@ export function timingSection(
       open: ui.timingOpen,
       onToggle: (timingOpen) => actions.setUi({ timingOpen }),
       content: () =>
-        html`<dl class="figures">
-            ${figures.map(
-              ([name, value]) =>
-                html`<div>
-                  <dt>${name}</dt>
-                  <dd>${value}</dd>
-                </div>`,
-            )}
-          </dl>
+        html`${pairs("figures", figures)}
           <p class="secondary">${text.mean(epochs)} ${shares ? text.training : nothing}</p>`,
     })}
   </section>`;

@@ -86,7 +86,7 @@ export class DistributedSampler implements Sampler {
     const order = new Float64Array(count);
     const generator = new Generator();
     generator.manualSeed(this.seed + this.epoch);
-    // oxlint-disable-next-line unicorn/no-array-fill-with-reference-type -- a draw, not an array
+    // oxlint-disable-next-line unicorn/no-array-fill-with-reference-type -- a Draw's fill: it writes random numbers into `order`
     permutation.fill(generator, order);
     return order;
   }

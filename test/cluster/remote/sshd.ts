@@ -2,12 +2,12 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { findExecutable } from "../../../extension/processes/programs.ts";
 import { familyOf, processes } from "../../processes.ts";
+import { freePort } from "../../freePort.ts";
 
 const SSHD = findExecutable(["sshd", "/usr/sbin/sshd", "/usr/local/sbin/sshd"]);
 
@@ -140,13 +140,4 @@ export class Sshd {
     server.kill("SIGTERM");
     await once(server, "exit");
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

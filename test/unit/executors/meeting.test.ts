@@ -1,19 +1,11 @@
 import { once } from "node:events";
-import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { meet } from "../../../extension/executors/tensorflow/group/meeting.ts";
+import { freePort } from "../../freePort.ts";
 
 const PATIENCE = 8000;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** Connects as soon as somebody listens. */
 async function reach(port: number): Promise<Socket> {

@@ -1,7 +1,7 @@
 /** How a run came about: command, commit, versions, machine; and what can be done with its version. */
 import { html, nothing, type TemplateResult } from "lit";
 import { historyStrings as text } from "../../shared/historyStrings.ts";
-import { button, empty, section } from "../../shared/widgets.ts";
+import { button, empty, section, pairs } from "../../shared/widgets.ts";
 import type { Actions } from "../actions.ts";
 import { originRows } from "./changes.ts";
 import type { TrainingState } from "../state.ts";
@@ -31,17 +31,7 @@ export function originSection(state: TrainingState, actions: Actions): TemplateR
   return section(
     "origin",
     text.origin,
-    rows.length === 0
-      ? empty(text.noOrigin)
-      : html`<dl class="pairs origin">
-          ${rows.map(
-            ([name, value]) =>
-              html`<div>
-                <dt>${name}</dt>
-                <dd>${value}</dd>
-              </div>`,
-          )}
-        </dl>`,
+    rows.length === 0 ? empty(text.noOrigin) : pairs("pairs origin", rows),
     tools,
   );
 }

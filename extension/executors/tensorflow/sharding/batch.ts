@@ -25,9 +25,13 @@ export interface BatchShards {
 }
 
 /** A dimension of the inputs that may be the batch. */
-interface Candidate {
+export interface BatchDimension {
   readonly dim: number;
   readonly size: number;
+}
+
+/** A batch that can be divided. */
+interface Candidate extends BatchDimension {
   readonly count: number;
 }
 
@@ -80,19 +84,28 @@ const percent = (share: number): string => `${Math.floor(100 * share)} %`;
 /** Whether a plan computes gradients, or a step with them. */
 export const isOfTraining = ({ assigns, lazy }: Plan): boolean => assigns.length + lazy.length > 0;
 
-/** Dimensions that can be divided, those of the largest input first: batches come before or after the time. */
-function candidatesOf(inputs: readonly Value[], most: number): Candidate[] {
+/** Dimensions that may be the batch, those of the largest input first: batches come before or after the time. */
+export function batchDimensions(inputs: readonly Value[]): BatchDimension[] {
   const largest = largestOf(inputs);
   const data = inputs.filter((leaf) => leaf.producer.kind === "data");
-  const found = new Map<string, Candidate>();
+  const found = new Map<string, BatchDimension>();
   for (const leaf of largest === undefined ? [] : [largest, ...data])
     for (const dim of [0, 1]) {
       const size = leaf.shape[dim] ?? 0;
+      if (size > 0) found.set(`${dim}/${size}`, { dim, size });
+    }
+  return [...found.values()];
+}
+
+/** Batch dimensions that can be divided. */
+function candidatesOf(inputs: readonly Value[], most: number): Candidate[] {
+  return batchDimensions(inputs)
+    .flatMap(({ dim, size }) => {
       let count = Math.min(most, Math.floor(size / MIN_SHARD_SAMPLES));
       while (count > 1 && size % count !== 0) count--;
-      if (count > 1) found.set(`${dim}/${size}`, { dim, size, count });
-    }
-  return [...found.values()].slice(0, MAX_SHARD_CANDIDATES);
+      return count > 1 ? [{ dim, size, count }] : [];
+    })
+    .slice(0, MAX_SHARD_CANDIDATES);
 }
 
 function attemptOf(plan: Plan, inputs: readonly Value[], { dim, size, count }: Candidate): Attempt {
@@ -116,7 +129,7 @@ function attemptOf(plan: Plan, inputs: readonly Value[], { dim, size, count }: C
   return { count, rewriter, covered, gain, undivided };
 }
 
-export function largestOf(inputs: readonly Value[]): Value | undefined {
+function largestOf(inputs: readonly Value[]): Value | undefined {
   let largest: Value | undefined;
   for (const leaf of inputs)
     if (largest === undefined || numel(leaf.shape) > numel(largest.shape)) largest = leaf;

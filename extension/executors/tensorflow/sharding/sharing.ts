@@ -5,14 +5,8 @@ import type { Node, Value } from "../../../tensor/recording/graph.ts";
 import { costOf } from "../../../tensor/recording/op.ts";
 import { resolved, signatureOf } from "../../nhwc.ts";
 import { MAX_SHARD_CANDIDATES, MIN_MACS_PER_EXCHANGED_ELEMENT, MIN_SHARDED_MACS } from "../../tuning.ts";
-import { isInput, isOfTraining, largestOf } from "./batch.ts";
+import { batchDimensions, isInput, isOfTraining, type BatchDimension } from "./batch.ts";
 import { ReplicaRewriter, replicated, wayOf, type ReplicaGroup } from "./replicas.ts";
-
-/** A dimension of the inputs that may be the batch. */
-interface Candidate {
-  readonly dim: number;
-  readonly size: number;
-}
 
 /**
  * One process's part of a plan that all processes of a group have. A step is shared if its batch splits into a part for
@@ -25,8 +19,11 @@ export function sharedPlan(plan: Plan, group: ReplicaGroup): Plan | undefined {
   if (!trains && cost < MIN_SHARDED_MACS) return undefined;
   const inputs = plan.leaves.filter(isInput);
   const dry = withoutKeys(group);
-  let best: { rewriter: ReplicaRewriter; candidate: Candidate; covered: number; gain: number } | undefined;
-  for (const candidate of candidatesOf(inputs, group.size)) {
+  let best:
+    | { rewriter: ReplicaRewriter; candidate: BatchDimension; covered: number; gain: number }
+    | undefined;
+  const candidates = batchDimensions(inputs).filter(({ size }) => size % group.size === 0);
+  for (const candidate of candidates.slice(0, MAX_SHARD_CANDIDATES)) {
     const rewriter = new ReplicaRewriter(dry);
     const covered = rewrite(plan, inputs, candidate, rewriter);
     replicated(plan, rewriter);
@@ -59,7 +56,7 @@ const withoutKeys = ({ rank, size, timeout }: ReplicaGroup): ReplicaGroup => ({
 function rewrite(
   plan: Plan,
   inputs: readonly Value[],
-  candidate: Candidate | undefined,
+  candidate: BatchDimension | undefined,
   rewriter: ReplicaRewriter,
 ): number {
   if (candidate !== undefined) {
@@ -102,16 +99,3 @@ function partRule(node: Node, cuts: readonly (Cut | undefined)[], count: number)
 const hasParts = ({ leaves, assigns }: Plan): boolean =>
   assigns.some(({ storage }) => storage.addsUp) ||
   leaves.some(({ producer }) => producer.kind === "state" && producer.storage.addsUp);
-
-/** Dimensions that have a part for each process, those of the largest input first: batches come before or after the time. */
-function candidatesOf(inputs: readonly Value[], count: number): Candidate[] {
-  const largest = largestOf(inputs);
-  const data = inputs.filter((leaf) => leaf.producer.kind === "data");
-  const found = new Map<string, Candidate>();
-  for (const leaf of largest === undefined ? [] : [largest, ...data])
-    for (const dim of [0, 1]) {
-      const size = leaf.shape[dim] ?? 0;
-      if (size > 0 && size % count === 0) found.set(`${dim}/${size}`, { dim, size });
-    }
-  return [...found.values()].slice(0, MAX_SHARD_CANDIDATES);
-}
