@@ -30,6 +30,12 @@ import { describeDataFile } from "../data/dataFile.ts";
 import { DataSession, describeData } from "../data/session.ts";
 import { exportModel } from "../exporting/exportModel.ts";
 import { SampleQuery, SessionRequest, Subject, type SessionMethods } from "../../protocol/evaluation.ts";
+import {
+  AblationQuery,
+  InterventionQuery,
+  type InterventionEvents,
+  type InterventionMethods,
+} from "../../protocol/interventions.ts";
 import { TensorWindow } from "../../protocol/tensorValues.ts";
 import { waitForDebugger } from "../host/debugger.ts";
 import { ModelSession } from "../evaluation/session.ts";
@@ -82,7 +88,7 @@ function running(): Run | RemoteRun {
   return run;
 }
 
-const methods: RunEngineMethods & ToolMethods & SessionMethods & DataSessionMethods = {
+const methods: RunEngineMethods & ToolMethods & SessionMethods & InterventionMethods & DataSessionMethods = {
   ...forwardControls(() => running().controls),
   warmUp: (device) => warmUp(v.parse(Device, device)),
   async start(sent) {
@@ -189,6 +195,10 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods & DataSessionMeth
   },
   samples: async (query) => opened().samples(v.parse(SampleQuery, query)),
   ask: async (subject, explain) => opened().ask(v.parse(Subject, subject), v.parse(v.boolean(), explain)),
+  intervene: async (query) => opened().intervene(v.parse(InterventionQuery, query)),
+  rankUnits: (query) =>
+    opened().rankUnits(v.parse(AblationQuery, query), (progress) => parent.send("ranking", progress)),
+  stopRanking: async () => opened().stopRanking(),
 };
 
 /** A timer or promise of the file that fails later must not end a session. */
@@ -225,7 +235,7 @@ function becomeIdle(): boolean {
   return true;
 }
 
-const parent = connectParent<RunEngineEvents & ToolEvents & DataSessionEvents>(methods);
+const parent = connectParent<RunEngineEvents & ToolEvents & DataSessionEvents & InterventionEvents>(methods);
 
 function failed(error: UserError): void {
   parent.send("failed", error);

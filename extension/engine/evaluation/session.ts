@@ -9,8 +9,14 @@ import type {
   Subject,
   Task,
 } from "../../protocol/evaluation.ts";
-import { EngineError, type UserError } from "../../protocol/errors.ts";
-import { valuesOf } from "../../tensor/planning/barrier.ts";
+import type { UserError } from "../../protocol/errors.ts";
+import type {
+  AblationProgress,
+  AblationQuery,
+  InterventionAnswer,
+  InterventionQuery,
+  Ranking,
+} from "../../protocol/interventions.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { forward, inputsAndTarget } from "./evaluator.ts";
@@ -21,10 +27,12 @@ import { prepare } from "../training/prepare.ts";
 import { loadUserModule } from "../host/userModule.ts";
 import type { Watchdog } from "../host/watchdog.ts";
 import { experimentOf, randomSeed, readWeights } from "../resume/startingWeights.ts";
-import { probabilities, taskOf } from "./decisions.ts";
+import { taskOf } from "./decisions.ts";
 import { featureMaps, inputGradient, saliencyOf } from "./explain.ts";
+import { ModelInterventions } from "./modelInterventions.ts";
 import { Outcomes, OUTCOMES_FILE } from "./outcomes.ts";
-import { indexOfLargest, inputsOf, madeOf, sampleViews, textLength } from "./samples.ts";
+import { answerOf, askedSample, type Read } from "./reading.ts";
+import { madeOf, textLength } from "./samples.ts";
 import { evaluated, lookAt, type Evaluated } from "./subject.ts";
 
 /** A model with its data, at hand to be asked. */
@@ -32,11 +40,14 @@ export class ModelSession {
   readonly #subject: Evaluated;
   readonly #outcomes: Outcomes;
   readonly #task: Task;
+  readonly #interventions: ModelInterventions;
+  #stop: AbortController | undefined;
 
   private constructor(subject: Evaluated, outcomes: Outcomes) {
     this.#subject = subject;
     this.#outcomes = outcomes;
     this.#task = taskOfSubject(subject);
+    this.#interventions = new ModelInterventions({ subject, task: this.#task, outcomes });
   }
 
   /** @param fail Told when the file's code hangs, as the last word */
@@ -69,55 +80,38 @@ export class ModelSession {
   }
 
   ask(subject: Subject, explain: boolean): Answer {
-    const { prepared, held, form } = this.#subject;
-    const { model, loss } = prepared;
-    model.eval();
-    if (subject.kind === "sample" && !(held.listed && subject.index < (held.samples ?? 0)))
-      throw new EngineError({ code: "index", message: `There is no sample ${subject.index}.` });
-    const known = subject.kind === "sample" ? held.pick([subject.index]) : undefined;
-    const inputs =
-      subject.kind === "sample"
-        ? inputsAndTarget(known!).inputs
-        : inputsOf(subject, form, prepared.train.sample()[0]!);
-    const output = noGrad(() => forward(model, inputs));
-    const context = { form, task: this.#task, loss };
-    const answer: Answer =
-      known !== undefined && subject.kind === "sample"
-        ? { sample: sampleViews(known, output, [subject.index], context)[0]! }
-        : { sample: { ...unknownSample(inputs, output, context) } };
+    const { prepared, form } = this.#subject;
+    prepared.model.eval();
+    const asked = askedSample(this.#subject, subject);
+    const { inputs } = asked;
+    const output = noGrad(() => forward(prepared.model, inputs));
+    const { sample, read } = answerOf(asked, output, { subject: this.#subject, task: this.#task });
+    const answer: Answer = { sample };
     const made = subject.kind === "sample" ? madeOf(inputs, form) : undefined;
     if (made !== undefined) answer.made = made;
-    const read = this.#read(output, inputs[0]!);
     if (read !== undefined) {
-      const { chances, labels } = read;
-      answer.probabilities = chances;
-      if (labels !== undefined) answer.labels = labels;
-      const predicted = indexOfLargest(chances);
-      answer.sample = { ...answer.sample, predicted, confidence: chances[predicted]! };
+      answer.probabilities = read.chances;
+      if (read.labels !== undefined) answer.labels = read.labels;
     }
     if (explain) this.#explain(answer, inputs, read);
     return answer;
   }
 
-  /** Probabilities of classes, or of what follows a text, and where in the output they stand. */
-  #read(output: Tensor, input: Tensor): Read | undefined {
-    const { prepared, form } = this.#subject;
-    const scores = valuesOf(output.value);
-    if (this.#task === "classification")
-      return {
-        chances: probabilities(scores, prepared.loss),
-        choose: (out, best) => (out.numel() === 1 ? out.sum() : out.select(1, best).sum()),
-      };
-    if (form.kind !== "text" || output.ndim !== 3 || output.shape[2] !== input.shape[1]) return undefined;
-    const [, classes, length] = output.shape as [number, number, number];
-    const last = textLength(input, form) - 1;
-    const column = Float32Array.from({ length: classes }, (_, c) => scores[c * length + last]!);
-    const { size } = form.coder;
-    return {
-      chances: probabilities(column, prepared.loss),
-      choose: (out, best) => out.select(2, last).select(1, best).sum(),
-      ...(size === classes ? { labels: Array.from({ length: size }, (_, id) => form.coder.token(id)) } : {}),
-    };
+  /** What the model says when units of its layers give other values. */
+  intervene(query: InterventionQuery): InterventionAnswer {
+    this.#subject.prepared.model.eval();
+    return this.#interventions.intervene(query);
+  }
+
+  /** Null when `stopRanking` ended it. @param tell Told the forward passes so far */
+  async rankUnits(query: AblationQuery, tell: (progress: AblationProgress) => void): Promise<Ranking | null> {
+    this.#subject.prepared.model.eval();
+    const stop = (this.#stop = new AbortController());
+    return this.#interventions.rank(query, { tell, signal: stop.signal });
+  }
+
+  stopRanking(): void {
+    this.#stop?.abort();
   }
 
   #explain(answer: Answer, inputs: readonly Tensor[], read: Read | undefined): void {
@@ -132,31 +126,6 @@ export class ModelSession {
     const features = featureMaps(prepared.model, inputs);
     if (features !== undefined) answer.features = features;
   }
-}
-
-interface Read {
-  chances: number[];
-  /** The score of a class, from the output. */
-  choose: (output: Tensor, best: number) => Tensor;
-  labels?: string[];
-}
-
-/** A user's own input, without a known target. */
-function unknownSample(
-  inputs: readonly Tensor[],
-  output: Tensor,
-  context: Parameters<typeof sampleViews>[3],
-): Answer["sample"] {
-  // Where it has no use, the output stands for a target of its own shape.
-  const {
-    target: _,
-    loss: _none,
-    ...view
-  } = sampleViews([...inputs, output], output, [0], {
-    ...context,
-    task: context.task === "classification" ? "other" : context.task,
-  })[0]!;
-  return view;
 }
 
 /** By the first sample, as by the first batch of an evaluation. */

@@ -89,11 +89,13 @@ export class EngineSession<Methods extends object, Events extends object, Opened
 
   /**
    * Asks a question of some kind. Undefined when a newer one of this kind took its place, or it was cancelled.
+   * @param options.limit Milliseconds that it may take; by default the session's
    */
   protected question<T>(
     kind: string,
     schema: v.GenericSchema<unknown, T>,
     call: (remote: Remote<Methods>, opened: Opened) => Promise<unknown>,
+    { limit = this.#options.limit ?? 60_000 }: { limit?: number } = {},
   ): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
       if (this.#disposed) return resolve(undefined);
@@ -101,7 +103,7 @@ export class EngineSession<Methods extends object, Events extends object, Opened
       const job = async (): Promise<void> => {
         // An answer may have been on its way when the question was cancelled.
         const over = (): boolean => this.#cancelled || this.#disposed;
-        await this.#call(call)
+        await this.#call(call, limit)
           .then((answer) => v.parse(schema, answer))
           .then(
             (answer) => resolve(over() ? undefined : answer),
@@ -115,6 +117,20 @@ export class EngineSession<Methods extends object, Events extends object, Opened
       void this.#work();
       return undefined;
     });
+  }
+
+  /** Drops a waiting question of some kind; one that is being answered stays. */
+  protected drop(kind: string): void {
+    this.#waiting.get(kind)?.drop();
+    this.#waiting.delete(kind);
+  }
+
+  /** Calls the process while it answers a question, if it has been opened. */
+  protected async urgent(call: (remote: Remote<Methods>) => Promise<unknown>): Promise<void> {
+    if (this.#state !== "ready") return;
+    const running = await this.#running;
+    // An answer that doesn't come is the question's matter.
+    if (running !== undefined) void call(running.remote).catch(() => undefined);
   }
 
   async #work(): Promise<void> {
@@ -132,10 +148,12 @@ export class EngineSession<Methods extends object, Events extends object, Opened
     this.#idle.unref();
   }
 
-  async #call(call: (remote: Remote<Methods>, opened: Opened) => Promise<unknown>): Promise<unknown> {
+  async #call(
+    call: (remote: Remote<Methods>, opened: Opened) => Promise<unknown>,
+    limit: number,
+  ): Promise<unknown> {
     const { process, remote, failed, opened } = await (this.#running ??= this.#start());
     let timer: NodeJS.Timeout | undefined;
-    const limit = this.#options.limit ?? 60_000;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         const message = `The ${this.#kind.name} did not answer within ${Math.round(limit / 1000)} s, so its process was ended.`;

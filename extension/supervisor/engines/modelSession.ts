@@ -1,3 +1,5 @@
+import { setTimeout } from "node:timers/promises";
+import * as v from "valibot";
 import {
   Answer,
   SamplePage,
@@ -6,16 +8,47 @@ import {
   type SessionRequest,
   type Subject,
 } from "../../protocol/evaluation.ts";
+import {
+  AblationProgress,
+  InterventionAnswer,
+  Ranking,
+  type AblationQuery,
+  type InterventionEvents,
+  type InterventionMethods,
+  type InterventionQuery,
+} from "../../protocol/interventions.ts";
 import { EngineSession, type SessionOptions } from "./engineSession.ts";
 import type { EngineOptions } from "./process.ts";
 
-export type ModelSessionOptions = SessionOptions;
+/** Milliseconds that a ranking may take. */
+const RANKING_LIMIT = 600_000;
+/** Milliseconds that a forward pass has to end after a stop; then the process is ended. */
+const STOP_GRACE = 2000;
+
+export interface ModelSessionOptions extends SessionOptions {
+  /** Called while units are ranked, at most ten times a second. */
+  onRanking?(progress: AblationProgress): void;
+}
 
 /** A process that holds a model with its weights and answers questions about it. */
-export class ModelSession extends EngineSession<SessionMethods, object, void> {
+export class ModelSession extends EngineSession<
+  SessionMethods & InterventionMethods,
+  InterventionEvents,
+  void
+> {
+  #rankings: Promise<unknown> | undefined;
+
   constructor(request: SessionRequest, engine: () => EngineOptions, options: ModelSessionOptions = {}) {
-    const open = { name: "model", schemas: {}, handlers: {} };
-    super({ ...open, open: (remote) => remote.openSession(request) }, engine, options);
+    super(
+      {
+        name: "model",
+        open: (remote) => remote.openSession(request),
+        schemas: { ranking: v.strictTuple([AblationProgress]) },
+        handlers: { ranking: (progress) => options.onRanking?.(progress) },
+      },
+      engine,
+      options,
+    );
   }
 
   /** Undefined when a newer question took its place, or it was cancelled. */
@@ -26,5 +59,30 @@ export class ModelSession extends EngineSession<SessionMethods, object, void> {
   /** Undefined as with {@link samples}. */
   ask(subject: Subject, explain: boolean): Promise<Answer | undefined> {
     return this.question("ask", Answer, (remote) => remote.ask(subject, explain));
+  }
+
+  /** Undefined as with {@link samples}. */
+  intervene(query: InterventionQuery): Promise<InterventionAnswer | undefined> {
+    return this.question("intervene", InterventionAnswer, (remote) => remote.intervene(query));
+  }
+
+  /** Undefined as with {@link samples}, or when {@link stopRanking} stopped it. */
+  async rankUnits(query: AblationQuery): Promise<Ranking | undefined> {
+    const ranking = this.question("rank", v.nullable(Ranking), (remote) => remote.rankUnits(query), {
+      limit: RANKING_LIMIT,
+    });
+    this.#rankings = Promise.allSettled([this.#rankings, ranking]);
+    return (await ranking) ?? undefined;
+  }
+
+  /** Stops rankings; the model stays loaded, unless a forward pass doesn't end. */
+  async stopRanking(): Promise<void> {
+    this.drop("rank");
+    await this.urgent((remote) => remote.stopRanking());
+    const grace = new AbortController();
+    const late = setTimeout(STOP_GRACE, true, { signal: grace.signal }).catch(() => false);
+    const ended = Promise.resolve(this.#rankings).then(() => grace.abort());
+    if (await late) await this.cancel();
+    await ended;
   }
 }

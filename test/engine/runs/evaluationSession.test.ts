@@ -2,6 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { SampleView } from "../../../extension/protocol/evaluation.ts";
+import type { AblationProgress } from "../../../extension/protocol/interventions.ts";
 import { runsRoot } from "../../../extension/supervisor/runs/runDirectory.ts";
 import {
   listPictures,
@@ -101,6 +102,85 @@ test("what the session says of a drawing is what the model's own forward and aut
   alpha.forEach((value, i) => expect(Math.abs(value - expected[i]!)).toBeLessThan(1.01));
   expect(answer!.features).toMatchObject({ layer: "conv", channels: 4, width: 8, height: 8 });
   expect(answer!.features!.maps).toHaveLength(4);
+}, 60_000);
+
+/** The same model, with one channel of its convolution zeroed by a hook. */
+const HOOKED = (weights: string): string => `import { torch, type Tensor } from "layerwise";
+import { Net } from "./net.nn.ts";
+const model = new Net();
+model.loadStateDict(torch.load(${JSON.stringify(weights)}));
+model.eval();
+const pixels = torch.arange(64).div(63).view(1, 1, 8, 8);
+const all = [-1, 0, 1, 2, 3].map((off) => {
+  const hook = model.conv.registerForwardHook((_module, _input, output: Tensor) =>
+    output.mul(torch.arange(4).ne(off).float().view(1, 4, 1, 1)),
+  );
+  const chances = torch.softmax(model(pixels), 1).flatten().tolist();
+  hook.remove();
+  return chances;
+});
+console.log(JSON.stringify(all));
+`;
+
+test("a channel switched off changes what a hook of one's own changes, and the ranking sorts by it", async () => {
+  const told: AblationProgress[] = [];
+  const session = open({ onRanking: (progress) => told.push(progress) });
+  const pixels = Array.from({ length: 64 }, (_, i) => i / 63);
+  const subject = { kind: "image" as const, pixels };
+  workspace.write("hooked.ts", HOOKED(checkpoint()));
+  const own = await workspace.run(["run", "hooked.ts"]);
+  expect(own.stderr).toBe("");
+  const [whole, ...without] = JSON.parse(own.stdout) as number[][];
+  const conv = { layer: "conv", part: "output" as const };
+  for (const [unit, chances] of without.entries()) {
+    const answer = await session.intervene({
+      subject,
+      interventions: [{ ...conv, unit, by: { mode: "zero" } }],
+      of: conv,
+    });
+    expect(answer!.layers.map(({ layer, kind }) => [layer, kind])).toEqual([
+      ["conv", "channel"],
+      ["dropout", "unit"],
+      ["fc", "unit"],
+    ]);
+    expect(answer!.units!.maps).toHaveLength(4);
+    answer!.before.probabilities!.forEach((chance, i) => expect(chance).toBeCloseTo(whole![i]!, 5));
+    answer!.after.probabilities!.forEach((chance, i) => expect(chance).toBeCloseTo(chances[i]!, 5));
+  }
+  const best = whole!.indexOf(Math.max(...whole!));
+  const ranking = await session.rankUnits({ ...conv, scope: { kind: "subject", subject }, mode: "zero" });
+  expect(ranking).toMatchObject({ kind: "channel", ablated: 4, samples: 1, alone: false });
+  expect(ranking!.loss).toBeUndefined();
+  for (const { unit, probability } of ranking!.ranked)
+    expect(probability).toBeCloseTo(without[unit]![best]! - whole![best]!, 5);
+  const wide = await session.rankUnits({
+    layer: "dropout",
+    part: "output",
+    scope: { kind: "class", actual: 3 },
+    mode: "mean",
+  });
+  expect(wide).toMatchObject({ units: 256, ablated: 256, samples: wide!.of });
+  expect(wide!.ranked).toHaveLength(128);
+  expect(told.length).toBeGreaterThan(0);
+  for (const { done, of } of told) expect(done).toBeLessThanOrEqual(of);
+}, 60_000);
+
+test("a ranking that is stopped has no answer, and the model stays loaded", async () => {
+  const stop: { run?: () => Promise<void> } = {};
+  const session = open({ onRanking: () => void stop.run?.() });
+  expect((await session.ask({ kind: "sample", index: 0 }, false))?.sample.index).toBe(0);
+  const { pid } = session;
+  stop.run = () => session.stopRanking();
+  const query = {
+    layer: "dropout",
+    part: "output" as const,
+    scope: { kind: "set" as const },
+    mode: "zero" as const,
+  };
+  expect(await session.rankUnits(query)).toBeUndefined();
+  expect((await session.ask({ kind: "sample", index: 1 }, false))?.sample.index).toBe(1);
+  expect(session.pid).toBe(pid);
+  await expect(session.rankUnits({ ...query, layer: "relu" })).rejects.toThrow('Net has no module "relu".');
 }, 60_000);
 
 async function opacity(saliency: { kind: string; png?: string }): Promise<number[]> {

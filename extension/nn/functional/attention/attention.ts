@@ -7,7 +7,8 @@ import { add, eq, mul, ne, where } from "../../../tensor/ops/elementwise/element
 import { matmul } from "../../../tensor/ops/matrix/matmul.ts";
 import { cast } from "../../../tensor/ops/movement/movement.ts";
 import { amax, softmax } from "../../../tensor/ops/reduction/reduction.ts";
-import { noGrad } from "../../../tensor/recording/scope.ts";
+import { shown } from "../../../tensor/recording/gradientHooks.ts";
+import { noGrad, scope } from "../../../tensor/recording/scope.ts";
 import { formatDims, numel, range } from "../../../tensor/core/shape.ts";
 import { fromHost, type Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
@@ -106,7 +107,30 @@ export function attend(
   let weights = apply(softmax, [scores], {});
   if (dropoutP > 0) weights = dropout(weights, dropoutP);
   const output = apply(matmul, [weights, value], { transposeA: false, transposeB: false });
-  return { output: alive === undefined ? output : apply(mul, [output, alive], {}), weights };
+  const heads = alive === undefined ? output : apply(mul, [output, alive], {});
+  return { output: onHeads === undefined ? heads : watched(heads, onHeads), weights };
+}
+
+/** Sees what the heads of an attention give, [*, heads, L, V], and may replace it. @param path The module's that attends */
+export type HeadHook = (heads: Tensor, path: string) => Tensor | undefined;
+
+let onHeads: HeadHook | undefined;
+
+/** Runs `body`, whose attentions call `hook` before their heads are joined and projected. */
+export function withHeadHook<T>(hook: HeadHook, body: () => T): T {
+  const before = onHeads;
+  onHeads = hook;
+  try {
+    return body();
+  } finally {
+    onHeads = before;
+  }
+}
+
+function watched(heads: Tensor, hook: HeadHook): Tensor {
+  // The hook may keep what it sees and makes.
+  heads.value.visible = true;
+  return shown(() => hook(heads, scope.path)) ?? heads;
 }
 
 /**

@@ -1,0 +1,171 @@
+import * as v from "valibot";
+import { Subject, TensorView } from "./evaluation.ts";
+import { PngText } from "./pictures.ts";
+import { MetricValue } from "./run.ts";
+
+/**
+ * Changing what a layer gives, unit by unit: what a session with an evaluated model is asked, and what it answers. The
+ * answers are bounded, whatever the size of the model.
+ */
+
+const Index = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+/** A layer's own output, or what the heads of its attention give before they are joined and projected. */
+export const LayerPart = v.picklist(["output", "heads"]);
+export type LayerPart = v.InferOutput<typeof LayerPart>;
+
+export const LayerOf = {
+  /** Dotted path of the module; "" for heads of the model's own forward. */
+  layer: v.pipe(v.string(), v.maxLength(1000)),
+  part: LayerPart,
+};
+
+/** What a unit gives instead of its own value. */
+export const Replacement = v.variant("mode", [
+  v.object({ mode: v.literal("zero") }),
+  /** Its mean over samples of the evaluated set and over positions. */
+  v.object({ mode: v.literal("mean") }),
+  /** What it gives for another sample of the set. */
+  v.object({ mode: v.literal("sample"), sample: Index }),
+]);
+export type Replacement = v.InferOutput<typeof Replacement>;
+
+export const Intervention = v.object({ ...LayerOf, unit: Index, by: Replacement });
+export type Intervention = v.InferOutput<typeof Intervention>;
+
+/** Units that are changed at once. */
+export const MAX_INTERVENTIONS = 256;
+/** Units of a layer in an answer, the first of more. */
+export const MAX_UNITS = 512;
+
+/** What is changed of a model that sees one input. */
+export const InterventionQuery = v.object({
+  subject: Subject,
+  interventions: v.pipe(v.array(Intervention), v.maxLength(MAX_INTERVENTIONS)),
+  /** The layer whose units the answer lists; the first one when left out. */
+  of: v.optional(v.object(LayerOf)),
+});
+export type InterventionQuery = v.InferOutput<typeof InterventionQuery>;
+
+/** What is counted: numbers of the last dimension, channels of a convolution, heads of an attention. */
+export const UnitKind = v.picklist(["unit", "channel", "head"]);
+export type UnitKind = v.InferOutput<typeof UnitKind>;
+
+/** A layer whose units can be changed. */
+export const UnitLayer = v.object({
+  ...LayerOf,
+  /** Class of the module. */
+  type: v.string(),
+  kind: UnitKind,
+  units: v.number(),
+});
+export type UnitLayer = v.InferOutput<typeof UnitLayer>;
+
+/** A layer whose units can't be changed. */
+export const RefusedLayer = v.object({ layer: v.string(), reason: v.string() });
+export type RefusedLayer = v.InferOutput<typeof RefusedLayer>;
+
+/** What the model says of an input. */
+export const Outcome = v.object({
+  /** Of a classification, or of the next token. */
+  predicted: v.optional(v.number()),
+  probabilities: v.optional(v.array(MetricValue)),
+  /** Of samples of the set. */
+  loss: v.optional(MetricValue),
+  output: v.optional(TensorView),
+});
+export type Outcome = v.InferOutput<typeof Outcome>;
+
+export const InterventionAnswer = v.object({
+  /** In the order of their calls. */
+  layers: v.array(UnitLayer),
+  refused: v.array(RefusedLayer),
+  /** The units of one of the layers, for this input and without interventions; absent where there is no such layer. */
+  units: v.optional(
+    v.object({
+      ...LayerOf,
+      /** Means over positions; of a head the root of its mean square. */
+      values: v.array(MetricValue),
+      /** Of channels with height and width: a PNG in base64 for each. */
+      maps: v.optional(v.array(PngText)),
+    }),
+  ),
+  before: Outcome,
+  after: Outcome,
+  /** Names of what is predicted where it isn't the classes, such as characters. */
+  labels: v.optional(v.array(v.string())),
+});
+export type InterventionAnswer = v.InferOutput<typeof InterventionAnswer>;
+
+/** The inputs that units are switched off for. */
+export const AblationScope = v.variant("kind", [
+  v.object({ kind: v.literal("subject"), subject: Subject }),
+  /** Samples of a class, by the data. */
+  v.object({ kind: v.literal("class"), actual: Index }),
+  /** Samples of the whole set. */
+  v.object({ kind: v.literal("set") }),
+]);
+export type AblationScope = v.InferOutput<typeof AblationScope>;
+
+/** Samples of a class or a set that are computed, taken evenly. */
+export const MAX_ABLATION_SAMPLES = 64;
+/** Units that are switched off, one after the other: of more, those with the largest activations. */
+export const MAX_ABLATED_UNITS = 1024;
+/** Units in an answer, those that matter most. */
+export const MAX_RANKED = 128;
+
+export const AblationQuery = v.object({
+  ...LayerOf,
+  scope: AblationScope,
+  /** What a switched-off unit gives. */
+  mode: v.picklist(["zero", "mean"]),
+});
+export type AblationQuery = v.InferOutput<typeof AblationQuery>;
+
+/** What switching one unit off changes, as means over the samples. */
+export const RankedUnit = v.object({
+  unit: v.number(),
+  /** Loss without the unit minus loss with it. */
+  loss: v.optional(MetricValue),
+  /** The same of the probability of the class that the whole model predicts. */
+  probability: v.optional(MetricValue),
+  /** Mean absolute change of the outputs. */
+  output: MetricValue,
+  /** Samples of which another class is predicted. */
+  changed: v.optional(v.number()),
+});
+export type RankedUnit = v.InferOutput<typeof RankedUnit>;
+
+export const Ranking = v.object({
+  ...UnitLayer.entries,
+  /** Units that were switched off, and samples that they were switched off for. */
+  ablated: v.number(),
+  samples: v.number(),
+  /** Samples that there are in the scope. */
+  of: v.number(),
+  /** With all units. */
+  loss: v.optional(MetricValue),
+  probability: v.optional(MetricValue),
+  /** The largest change first: of the loss, else of the probability, else of the output. */
+  ranked: v.array(RankedUnit),
+  /** The model's samples influence each other, so each was computed alone. */
+  alone: v.boolean(),
+});
+export type Ranking = v.InferOutput<typeof Ranking>;
+
+export const AblationProgress = v.object({ done: v.number(), of: v.number() });
+export type AblationProgress = v.InferOutput<typeof AblationProgress>;
+
+/** Methods of a model's session for interventions. */
+export interface InterventionMethods {
+  intervene(query: InterventionQuery): Promise<InterventionAnswer>;
+  /** Null when it was stopped. */
+  rankUnits(query: AblationQuery): Promise<Ranking | null>;
+  /** Stops a ranking after the forward pass under way; the model stays loaded. */
+  stopRanking(): Promise<void>;
+}
+
+export interface InterventionEvents {
+  /** Forward passes of a ranking so far, at most ten times a second. */
+  ranking(progress: AblationProgress): void;
+}

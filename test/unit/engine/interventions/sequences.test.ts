@@ -1,0 +1,107 @@
+// Heads of attentions, regressions, and layers whose units can't be changed.
+import { expect, test } from "vitest";
+import type { ModelInterventions } from "../../../../extension/engine/evaluation/modelInterventions.ts";
+import { F, nn, torch, type Tensor } from "../../../../extension/nn/index.ts";
+import type { Intervention } from "../../../../extension/protocol/interventions.ts";
+import { useEngine } from "../../../engines.ts";
+import { interventionsOf, off, rank, sample } from "./intervening.ts";
+
+useEngine("cpu");
+
+/** Attention of two heads, and a recurrent layer, which gives a pair. */
+class Sequence extends nn.Module {
+  attention = new nn.MultiheadAttention(4, 2, { batchFirst: true });
+  lstm = new nn.LSTM(4, 4, { batchFirst: true });
+  fold = new Fold();
+  fc = new nn.Linear(4, 1);
+
+  forward(x: Tensor): Tensor {
+    const [attended] = this.attention(x, x, x);
+    const [hidden] = this.lstm(attended);
+    this.fold(hidden);
+    return this.fc(hidden.add(x).mean(1));
+  }
+}
+
+/** Joins batch and positions. */
+class Fold extends nn.Module {
+  forward(x: Tensor): Tensor {
+    return x.reshape(-1, 4);
+  }
+}
+
+const sequences = async (): Promise<{ model: Sequence; asked: ModelInterventions; x: Tensor; y: Tensor }> => {
+  torch.manualSeed(2);
+  const model = new Sequence();
+  const [x, y] = [torch.randn(4, 5, 4), torch.randn(4, 1)];
+  return { model, x, y, asked: await interventionsOf(model, [x, y], new nn.MSELoss()) };
+};
+
+test("a head of an attention switched off is an output projection without the head's columns", async () => {
+  const { model, asked, x, y } = await sequences();
+  const head: Intervention = { layer: "attention", part: "heads", unit: 1, by: { mode: "zero" } };
+  const { layers, units, before, after } = asked.intervene({
+    subject: sample(2),
+    interventions: [head],
+    of: { layer: "attention", part: "heads" },
+  });
+  expect(layers[0]).toEqual({
+    layer: "attention",
+    part: "heads",
+    type: "MultiheadAttention",
+    kind: "head",
+    units: 2,
+  });
+  expect(units!.values).toHaveLength(2);
+  // A regression: the output before and after, and no classes.
+  expect(before.probabilities).toBeUndefined();
+  expect(before.output).toMatchObject({ kind: "numbers", shape: [1] });
+  const one = x.narrow(0, 2, 1);
+  expect(before.loss).toBeCloseTo(torch.noGrad(() => F.mseLoss(model(one), y.narrow(0, 2, 1))).item(), 5);
+  torch.noGrad(() => model.attention.outProj.weight.narrow(1, 2, 2).zero_());
+  expect(after.loss).toBeCloseTo(torch.noGrad(() => F.mseLoss(model(one), y.narrow(0, 2, 1))).item(), 5);
+  expect(after.loss).not.toBeCloseTo(before.loss!, 4);
+});
+
+test("a regression's units are ranked by its loss, heads too", async () => {
+  const { asked } = await sequences();
+  const { ranked, probability } = await rank(asked, {
+    layer: "attention",
+    part: "heads",
+    scope: { kind: "set" },
+    mode: "zero",
+  });
+  expect(probability).toBeUndefined();
+  for (const { unit, loss, output: moved, changed } of ranked) {
+    const all = [0, 1, 2, 3].map((index) =>
+      asked.intervene({
+        subject: sample(index),
+        interventions: [{ layer: "attention", part: "heads", unit, by: { mode: "zero" } }],
+      }),
+    );
+    const mean = (values: number[]): number => values.reduce((a, b) => a + b, 0) / 4;
+    expect(loss).toBeCloseTo(mean(all.map(({ before, after }) => after.loss! - before.loss!)), 5);
+    expect(moved).toBeGreaterThan(0);
+    expect(changed).toBeUndefined();
+  }
+});
+
+test("layers whose units can't be told apart say why", async () => {
+  const { asked } = await sequences();
+  const { refused } = asked.intervene({ subject: sample(0), interventions: [] });
+  expect(refused).toEqual([
+    { layer: "lstm", reason: "lstm (LSTM) gives 2 values in place of one tensor" },
+    {
+      layer: "fold",
+      reason: "fold (Fold) gives [10, 4] for 2 samples and [15, 4] for 3: no dimension is the batch",
+    },
+  ]);
+  const change = (one: Intervention) => () => asked.intervene({ subject: sample(0), interventions: [one] });
+  expect(change(off("lstm", 0))).toThrow("lstm (LSTM) gives 2 values in place of one tensor.");
+  expect(change(off("nothing", 0))).toThrow('Sequence has no module "nothing".');
+  expect(change(off("", 0))).toThrow("The model's own output is no layer: choose one of its modules.");
+  expect(change({ ...off("fc", 0), part: "heads" })).toThrow(
+    "fc computes no attention of several heads for this input.",
+  );
+  expect(change(off("fc", 1))).toThrow("fc has 1 unit, so there is no unit 1.");
+});
