@@ -4,6 +4,7 @@ import { ANSWER_LIMIT, NOTICE, TEXT_LIMIT } from "./answers.ts";
 import { registerGuides } from "./guides.ts";
 import type { Services } from "./services.ts";
 import { register, type Tool } from "./tool.ts";
+import { ablateUnits } from "./tools/ablation.ts";
 import { compareRuns, getFindings, layerHealth, summarizeCurves } from "./tools/analysis.ts";
 import { evaluate, getEvaluation } from "./tools/evaluation.ts";
 import { checkFile, listModels } from "./tools/files.ts";
@@ -28,6 +29,7 @@ const TOOLS: readonly ((services: Services) => Tool)[] = [
   compareRuns,
   evaluate,
   getEvaluation,
+  ablateUnits,
   readLog,
   exportTrained,
 ];

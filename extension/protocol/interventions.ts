@@ -18,6 +18,8 @@ export const LayerOf = {
   /** Dotted path of the module; "" for heads of the model's own forward. */
   layer: v.pipe(v.string(), v.maxLength(1000)),
   part: LayerPart,
+  /** From 1, of a module whose calls give different shapes; left out: all calls. */
+  call: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
 };
 
 /** What a unit gives instead of its own value. */

@@ -2,6 +2,13 @@ import type { PanelControl, RunControls } from "./controls.ts";
 import type { UserError } from "./errors.ts";
 import type { EvaluationResult, Progress } from "./engine.ts";
 import type { Answer, EvaluationReport, SamplePage, SampleQuery, Subject } from "./evaluation.ts";
+import type {
+  AblationProgress,
+  AblationQuery,
+  InterventionAnswer,
+  InterventionQuery,
+  Ranking,
+} from "./interventions.ts";
 import type { TensorComparison, TensorFile } from "./tensorFile.ts";
 import type { TensorStatistics } from "./tensorValues.ts";
 import type { HistoryOf } from "./history/views.ts";
@@ -266,6 +273,8 @@ export interface EvaluationViewMethods {
   snapshot(snapshot: EvaluationSnapshot): void;
   progress(progress: Progress): void;
   model(state: ModelState): void;
+  /** Of a ranking of units. */
+  ranking(progress: AblationProgress): void;
 }
 
 /** A question returns undefined when a newer one replaced it, or it was cancelled. */
@@ -273,6 +282,11 @@ export interface EvaluationHostMethods {
   ready(): Promise<EvaluationSnapshot>;
   samples(query: SampleQuery): Promise<SamplePage | undefined>;
   ask(subject: Subject, explain: boolean): Promise<Answer | undefined>;
+  /** The model's answer with and without changes of its units. */
+  intervene(query: InterventionQuery): Promise<InterventionAnswer | undefined>;
+  rankUnits(query: AblationQuery): Promise<Ranking | undefined>;
+  /** Stops a ranking; the model stays loaded. */
+  stopRanking(): Promise<void>;
   /** Cancels the evaluation, or the question. */
   cancel(): Promise<void>;
   /** In base64. */

@@ -90,7 +90,7 @@ describe("a client that names files outside of the workspace", () => {
     const run = name === "long" ? name.repeat(100) : name;
     for (const tool of ["get_run", "read_log", "get_findings", "summarize_curves", "get_layer_health"])
       await expect(agent.refusal(tool, { run })).resolves.toBeTruthy();
-    for (const tool of ["stop_run", "resume_run", "evaluate", "get_evaluation"])
+    for (const tool of ["stop_run", "resume_run", "evaluate", "get_evaluation", "ablate_units"])
       await expect(agent.refusal(tool, { run })).resolves.toBeTruthy();
   });
 
@@ -174,6 +174,21 @@ describe("a run of a stranger", () => {
     fs.writeFileSync(inside("net.nn.ts"), "export {};");
     write({ file: inside("net.nn.ts"), settings: { checkpoint: outside("secret.txt") } });
     expect(await agent.refusal("resume_run", { run })).toContain("not a path in the workspace");
+  });
+
+  test("is an evaluation of a file, or with weights, outside of the workspace: its units aren't ablated", async () => {
+    fs.writeFileSync(inside("net.nn.ts"), "export {};");
+    const evaluation = { samples: 1, metrics: {} };
+    const weights = inside(".layerwise", "runs", run, "checkpoints", "best.safetensors");
+    for (const changes of [
+      { kind: "evaluate", settings: { checkpoint: weights } },
+      { kind: "evaluate", file: inside("net.nn.ts"), settings: { checkpoint: outside("secret.txt") } },
+    ]) {
+      write(changes);
+      fs.writeFileSync(inside(".layerwise", "runs", run, "evaluation.json"), JSON.stringify(evaluation));
+      expect(await agent.refusal("ablate_units", { run })).toMatch(/outside|not a path in the workspace/);
+    }
+    expect(ran()).toBe(false);
   });
 
   test("has instructions and escape sequences in its texts: they are marked as data, and escaped", async () => {

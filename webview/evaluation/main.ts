@@ -15,6 +15,7 @@ import { connect, errorOf, messageOf, restored, savedState, saveState } from "..
 import { loading } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { onThemeChange } from "../shared/theme.ts";
+import { InterventionRequests } from "./intervening.ts";
 import { Pad } from "./pad.ts";
 import {
   classNames,
@@ -50,6 +51,7 @@ const host = connect<EvaluationHostMethods, EvaluationViewMethods>({
   snapshot: show,
   progress: (progress) => change((now) => (now.progress = progress)),
   model: (model) => change((now) => (now.model = model)),
+  ranking: (progress) => requests.progressed(progress),
 });
 
 const redraw = everyFrame(() => {
@@ -74,8 +76,8 @@ function show(snapshot: EvaluationSnapshot): void {
   if (!same && snapshot.manual === true) ui = { ...ui, order: "hardest", actual: -1, predicted: -1 };
   state = fromSnapshot(snapshot, ui);
   if (before && same && before.report) {
-    const { listing, asked, row, text, picture, fetched } = before;
-    Object.assign(state, { listing, asked, row, text, picture, fetched });
+    const { listing, asked, intervening, row, text, picture, fetched } = before;
+    Object.assign(state, { listing, asked, intervening, row, text, picture, fetched });
   }
   const input = state.report?.input;
   if (input?.kind === "image") {
@@ -146,6 +148,7 @@ async function predictNext(): Promise<void> {
       change(
         (now) => (now.asked = { subject, answer: answer ?? now.asked.answer, asking: next !== undefined }),
       );
+      if (answer && next === undefined) requests.refresh({ input: true });
       if (answer?.made && next === undefined) fillForm(answer.made);
       if (answer?.probabilities && state) {
         const { predicted = 0, confidence = 0 } = answer.sample;
@@ -189,6 +192,14 @@ function setUi(part: Partial<EvaluationUi>): void {
   change((now) => (now.ui = ui));
   save();
 }
+
+const requests = new InterventionRequests({
+  host,
+  state: () => state,
+  change,
+  setUi,
+  say: (said) => announcer.say(said),
+});
 
 const actions: Actions = {
   cancel: () => reportFailure(host.cancel()),
@@ -236,6 +247,7 @@ const actions: Actions = {
     change((now) => (now.picture = picture));
     fetchPicture();
   },
+  intervene: requests,
   dismissNotice: () => change((now) => (now.notice = undefined)),
 };
 

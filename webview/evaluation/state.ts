@@ -1,6 +1,15 @@
 /** The complete state of the evaluation panel; its views are functions of it. */
 import type { Answer, SampleQuery, SampleView, Subject } from "../../extension/protocol/evaluation.ts";
 import type { EvaluationResult } from "../../extension/protocol/engine.ts";
+import type {
+  AblationProgress,
+  AblationScope,
+  Intervention,
+  InterventionAnswer,
+  LayerPart,
+  Ranking,
+  Replacement,
+} from "../../extension/protocol/interventions.ts";
 import type { EvaluationSnapshot } from "../../extension/protocol/views.ts";
 import type { UserError } from "../../extension/protocol/errors.ts";
 
@@ -20,6 +29,15 @@ export interface EvaluationUi {
   explain: boolean;
   /** Index of the predicted value that is plotted. */
   output: number;
+  /** Whether the section of interventions is open. */
+  intervene: boolean;
+  /** Key of the layer whose units are shown; "" for the first. */
+  layer: string;
+  /** What a click sets a unit to. */
+  replacement: Replacement["mode"];
+  /** The sample whose values units are set to. */
+  donor: number;
+  rankFor: AblationScope["kind"];
 }
 
 export const defaultUi: EvaluationUi = {
@@ -31,6 +49,11 @@ export const defaultUi: EvaluationUi = {
   predicted: -1,
   explain: true,
   output: 0,
+  intervene: false,
+  layer: "",
+  replacement: "zero",
+  donor: 0,
+  rankFor: "subject",
 };
 
 /** The listed samples. */
@@ -49,10 +72,51 @@ export interface Asked {
   error?: UserError;
 }
 
+/** A layer, or the heads of its attention; of a module whose calls give different shapes, one call. */
+export interface LayerAt {
+  layer: string;
+  part: LayerPart;
+  call?: number | undefined;
+}
+
+export const layerKey = ({ layer, part, call }: LayerAt): string => `${part}:${call ?? ""}:${layer}`;
+
+/** The place alone, for messages. */
+export const placeOf = ({ layer, part, call }: LayerAt): LayerAt =>
+  call === undefined ? { layer, part } : { layer, part, call };
+
+/** Changed units, what they change, and which units matter. */
+export interface Intervening {
+  interventions: readonly Intervention[];
+  answer: InterventionAnswer | undefined;
+  asking: boolean;
+  error: UserError | undefined;
+  /** Whether all units of a large layer are shown. */
+  all: boolean;
+  ranking: {
+    running: boolean;
+    progress?: AblationProgress;
+    result?: Ranking;
+    error?: UserError;
+    /** Whether all ranked units are shown. */
+    all: boolean;
+  };
+}
+
+export const noInterventions = (): Intervening => ({
+  interventions: [],
+  answer: undefined,
+  asking: false,
+  error: undefined,
+  all: false,
+  ranking: { running: false, all: false },
+});
+
 export interface EvaluationState extends EvaluationSnapshot {
   ui: EvaluationUi;
   listing: Listing;
   asked: Asked;
+  intervening: Intervening;
   /** The values and the text in the form. */
   row: number[];
   text: string;
@@ -71,6 +135,7 @@ export function fromSnapshot(snapshot: EvaluationSnapshot, ui: EvaluationUi): Ev
     ui,
     listing: firstPage(snapshot, ui) ?? { samples: [], total: 0, loading: false },
     asked: { subject: undefined, answer: undefined, asking: false },
+    intervening: noInterventions(),
     row: input?.kind === "row" ? input.columns.map(({ start }) => start) : [],
     text: "",
     picture: Math.max(0, pictures.length - 1),
@@ -117,6 +182,23 @@ export function classNames({ result }: EvaluationSnapshot): string[] {
 
 export const nameOf = (names: readonly string[], index: number): string => names[index] ?? String(index);
 
+export interface InterveneActions {
+  /** Opens or closes the section. */
+  open(open: boolean): void;
+  show(layer: LayerAt): void;
+  /** Changes a unit of a layer as chosen, or restores it. */
+  toggle(layer: LayerAt, unit: number): void;
+  restore(intervention: Intervention): void;
+  /** What the next click sets a unit to. */
+  set(part: Partial<Pick<EvaluationUi, "replacement" | "donor">>): void;
+  reset(): void;
+  showAll(): void;
+  rankFor(kind: AblationScope["kind"]): void;
+  rank(): void;
+  stop(): void;
+  showAllRanked(): void;
+}
+
 export interface Actions {
   cancel(): void;
   again(): void;
@@ -132,5 +214,6 @@ export interface Actions {
   setRow(index: number, value: number): void;
   setText(text: string): void;
   showPicture(index: number): void;
+  intervene: InterveneActions;
   dismissNotice(): void;
 }

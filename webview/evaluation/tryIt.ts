@@ -12,7 +12,7 @@ import { classNames, nameOf, type Actions, type EvaluationState } from "./state.
 
 const text = strings.evaluation.ask;
 /** Most classes whose probabilities are shown. */
-const MAX_BARS = 10;
+export const MAX_BARS = 10;
 
 export function tryItSection(
   state: EvaluationState,
@@ -182,13 +182,13 @@ function bars(
   const [best = 0] = shown;
   return html`<div>
     <p class="prediction">
-      <span class="secondary">${text.prediction}</span> <b>${label(names, best)}</b>
+      <span class="secondary">${text.prediction}</span> <b>${classLabel(names, best)}</b>
       <span>${formatShare(probabilities[best] ?? 0)}</span>
       ${
         actual === undefined
           ? nothing
           : html`<span class="secondary"
-              >${strings.evaluation.confusion.actual.toLowerCase()} ${label(names, actual)}</span
+              >${strings.evaluation.confusion.actual.toLowerCase()} ${classLabel(names, actual)}</span
             >`
       }
     </p>
@@ -200,7 +200,7 @@ function bars(
         ${order.map((index) => {
           const share = probabilities[index] ?? 0;
           return html`<tr class=${index === best ? "best" : ""}>
-            <th scope="row">${label(names, index)}</th>
+            <th scope="row">${classLabel(names, index)}</th>
             <td class="bar-cell"><span ${styles({ width: `${share * 100}%` })}></span></td>
             <td class="number">${formatShare(share)}</td>
           </tr>`;
@@ -215,7 +215,8 @@ function bars(
   </div>`;
 }
 
-const label = (names: readonly string[], index: number): string =>
+/** A class's name, or a token with its spaces shown. */
+export const classLabel = (names: readonly string[], index: number): string =>
   nameOf(names, index).replaceAll("\n", "↵").replaceAll(" ", "␣");
 
 function numbersView({ sample: { output, target, loss } }: Answer): TemplateResult {

@@ -7,6 +7,7 @@ import { button, empty, icon, linkButton, section, slider, pairs } from "../shar
 import { notice, progressBar } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 import { boundarySection } from "./boundary.ts";
+import { interveneSection } from "./interveneView.ts";
 import { matrix } from "./matrix.ts";
 import type { Pad } from "./pad.ts";
 import { perClass } from "./perClass.ts";
@@ -34,7 +35,8 @@ export function panel(state: EvaluationState, pad: Pad, theme: number, actions: 
   }
   ${report && report.regression.length > 0 ? regressionSection(state, actions) : nothing}
   ${report?.boundary ? boundarySection(report.boundary, names, theme) : nothing} ${examplesSection(state)}
-  ${picturesSection(state, actions)} ${tryItSection(state, pad, actions)} ${samplesSection(state, actions)}`;
+  ${picturesSection(state, actions)} ${tryItSection(state, pad, actions)}
+  ${interveneSection(state, actions.intervene, actions.openSource)} ${samplesSection(state, actions)}`;
 }
 
 const BADGES: Record<EvaluationState["run"]["state"], [kind: string, icon: string]> = {

@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
 import { SampleQuery, Subject } from "../../protocol/evaluation.ts";
+import { AblationQuery, InterventionQuery } from "../../protocol/interventions.ts";
 import type { RunRecord } from "../../protocol/run.ts";
 import type {
   EvaluationHostMethods,
@@ -36,6 +37,9 @@ const schemas: MethodSchemas<EvaluationHostMethods> = {
   ready: noArguments,
   samples: v.strictTuple([SampleQuery]),
   ask: v.strictTuple([Subject, v.boolean()]),
+  intervene: v.strictTuple([InterventionQuery]),
+  rankUnits: v.strictTuple([AblationQuery]),
+  stopRanking: noArguments,
   cancel: noArguments,
   picture: v.strictTuple([v.string()]),
   evaluateAgain: noArguments,
@@ -121,6 +125,9 @@ export class EvaluationPanel extends DisposableOwner {
       },
       samples: async (query) => (await this.#asked()).samples(query),
       ask: async (subject, explain) => (await this.#asked()).ask(subject, explain),
+      intervene: async (query) => (await this.#asked()).intervene(query),
+      rankUnits: async (query) => (await this.#asked()).rankUnits(query),
+      stopRanking: async () => this.#model?.stopRanking(),
       cancel: async () => {
         await (this.#session.live ? this.#session.control?.stop() : this.#model?.cancel());
       },
@@ -155,6 +162,9 @@ export class EvaluationPanel extends DisposableOwner {
       },
       engine,
       {
+        onRanking: (progress) => {
+          if (this.#ready) void this.#view.ranking.asEvent(progress);
+        },
         onLog: (text) => messages.log.info(`[${this.#session.id}] ${text}`),
         onChange: () => {
           if (this.#ready) void this.#view.model.asEvent(this.#model?.state ?? "closed");

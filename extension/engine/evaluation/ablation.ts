@@ -15,7 +15,7 @@ import { forward } from "./evaluator.ts";
 import { activationsOf, unitValues, withChanges } from "./interventions.ts";
 import { readOutput, repeated, type AskedSample, type ReadingContext } from "./reading.ts";
 import { indexOfLargest } from "./samples.ts";
-import { keyOf, type Units } from "./unitLayers.ts";
+import { keyOf, placeOf, type Units } from "./unitLayers.ts";
 
 /** Samples in a forward pass at most, and numbers of its largest tensor. */
 const MAX_ROWS = 64;
@@ -80,11 +80,10 @@ export async function rankUnits(ablation: Ablation): Promise<Ranking | null> {
       if (signal.aborted) return null;
     }
   }
-  const { layer, part, type, kind, units } = first;
+  const { type, kind, units } = first;
   const ranked = [...sums].map(([unit, sum]) => sum.ranked(unit));
   return {
-    layer,
-    part,
+    ...placeOf(first),
     type,
     kind,
     units,

@@ -6,7 +6,7 @@ import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { formatShape, numel, sameShape, type Shape } from "../../tensor/core/shape.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
-import { keyOf, withOutputs, type Units } from "./unitLayers.ts";
+import { foundAt, keyOf, withOutputs, type Units } from "./unitLayers.ts";
 
 /** Units of one layer that give other values. */
 export interface Change {
@@ -22,8 +22,7 @@ export function withChanges<T>(model: Module, changes: readonly Change[], body: 
   const made = new Map(changes.map((change) => [keyOf(change.units), new Changed(change)]));
   return withOutputs(
     model,
-    (output, layer, part) =>
-      output instanceof Tensor ? made.get(keyOf({ layer, part }))?.next(output) : undefined,
+    (output, at) => (output instanceof Tensor ? foundAt(made, at)?.next(output) : undefined),
     body,
   );
 }
@@ -70,8 +69,8 @@ export function activationsOf(
   noGrad(() => {
     const output = withOutputs(
       model,
-      (given, layer, part) => {
-        if (given instanceof Tensor) wanted.get(keyOf({ layer, part }))?.push(given);
+      (given, at) => {
+        if (given instanceof Tensor) foundAt(wanted, at)?.push(given);
         return undefined;
       },
       run,

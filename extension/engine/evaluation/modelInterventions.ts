@@ -24,7 +24,16 @@ import { activationsOf, copyUnit, UnitMeans, unitValues, withChanges, type Chang
 import type { Outcomes } from "./outcomes.ts";
 import { picture } from "./pictures.ts";
 import { answerOf, askedSample, repeated, type AskedSample, type ReadingContext } from "./reading.ts";
-import { keyOf, unitLayers, unitsAt, withOutputs, type LayerList, type Units } from "./unitLayers.ts";
+import {
+  foundAt,
+  keyOf,
+  placeOf,
+  unitLayers,
+  unitsAt,
+  withOutputs,
+  type LayerList,
+  type Units,
+} from "./unitLayers.ts";
 
 /** Samples that a unit's mean is taken over, and samples of a batch for it. */
 const MEAN_SAMPLES = 256;
@@ -213,8 +222,8 @@ export class ModelInterventions {
       noGrad(() => {
         const output = withOutputs(
           model,
-          (one, layer, part) => {
-            if (keyOf({ layer, part }) === key && one instanceof Tensor) given.push(one);
+          (one, at) => {
+            if (one instanceof Tensor && foundAt(new Map([[key, true]]), at)) given.push(one);
             return undefined;
           },
           () => forward(model, inputs),
@@ -279,19 +288,12 @@ export class ModelInterventions {
   }
 }
 
-const layerOf = ({ layer, part, type, kind, units }: Units): UnitLayer => ({
-  layer,
-  part,
-  type,
-  kind,
-  units,
-});
+const layerOf = ({ type, kind, units, ...at }: Units): UnitLayer => ({ ...placeOf(at), type, kind, units });
 
 function shown(units: Units, calls: readonly Float32Array[]): NonNullable<InterventionAnswer["units"]> {
-  const { layer, part } = units;
   const values = unitValues(units, calls).slice(0, MAX_UNITS);
   const maps = mapsOf(units, calls);
-  return { layer, part, values, ...(maps === undefined ? {} : { maps }) };
+  return { ...placeOf(units), values, ...(maps === undefined ? {} : { maps }) };
 }
 
 /** Pictures of channels with height and width. */

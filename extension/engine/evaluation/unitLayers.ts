@@ -36,33 +36,51 @@ export interface LayerList {
   refused: RefusedLayer[];
 }
 
+/** A place in a forward pass: a layer, and which of its calls, from 1; left out: all of them. */
+export interface LayerAt {
+  layer: string;
+  part: LayerPart;
+  call?: number | undefined;
+}
+
+interface Called extends LayerAt {
+  call: number;
+  module: Module;
+}
+
 /** Sees every output, and may replace it. */
-type OutputHook = (output: unknown, layer: string, part: LayerPart, module: Module) => Tensor | undefined;
+type OutputHook = (output: unknown, at: Called) => Tensor | undefined;
 
 /** Runs `body`; `hook` sees what all modules below `model` and all heads give in it, in the order of the calls' ends. */
 export function withOutputs<T>(model: Module, hook: OutputHook, body: () => T): T {
   const modules = new Map(model.namedModules());
+  const counts = new Map<string, number>();
+  const pass = (output: unknown, layer: string, part: LayerPart, module: Module): Tensor | undefined => {
+    const key = keyOf({ layer, part });
+    const call = (counts.get(key) ?? 0) + 1;
+    counts.set(key, call);
+    return hook(output, { layer, part, call, module });
+  };
   const handles = [...modules].flatMap(([path, module]) =>
     path === ""
       ? []
       : [
           module.registerForwardHook((_module, _input, output: unknown) =>
-            hook(output, path, "output", module),
+            pass(output, path, "output", module),
           ),
         ],
   );
   try {
-    return withHeadHook((heads, path) => hook(heads, path, "heads", modules.get(path) ?? model), body);
+    return withHeadHook((heads, path) => pass(heads, path, "heads", modules.get(path) ?? model), body);
   } finally {
     for (const handle of handles) handle.remove();
   }
 }
 
-interface Call {
-  layer: string;
-  part: LayerPart;
-  module: Module;
+interface Call extends Called {
   output: unknown;
+  /** Its place among all calls. */
+  order: number;
 }
 
 /** Two batch sizes: the dimension that follows them is the batch. */
@@ -78,54 +96,81 @@ export function unitLayers(model: Module, run: (rows: number) => unknown): Layer
   const list: LayerList = { layers: [], refused: [] };
   /** Where the units are in outputs of a shape, by the last layer that told. */
   const known: { shape: Shape; channels: boolean }[] = [];
-  for (const [key, calls] of few) {
-    const [{ layer, part, module }] = calls as [Call];
-    const found = unitsOf(calls, more.get(key) ?? [], known);
+  const groups = [...few].flatMap(([key, calls]) => split(calls, more.get(key) ?? []));
+  for (const { few: calls, more: others, ...call } of groups.sort(
+    (a, b) => a.few[0].order - b.few[0].order,
+  )) {
+    const [{ layer, part, module }] = calls;
+    const found = unitsOf(calls, others, known);
     if (typeof found === "string") {
       // The output of an attention is a pair, whose heads are listed.
       if (!few.has(keyOf({ layer, part: "heads" })))
         list.refused.push({ layer, reason: `${layer} (${module.constructor.name}) ${found}` });
-    } else list.layers.push({ layer, part, type: module.constructor.name, ...found });
+    } else list.layers.push({ layer, part, ...call, type: module.constructor.name, ...found });
   }
   return list;
 }
 
+interface Group {
+  few: [Call, ...Call[]];
+  more: Call[];
+  call?: number;
+}
+
+/** The calls of a layer, or each alone where they give different shapes. */
+function split(few: Call[], more: Call[]): Group[] {
+  const [first] = few as [Call];
+  const same = few.every(
+    ({ output }) =>
+      !(output instanceof Tensor && first.output instanceof Tensor) ||
+      sameShape(output.shape, first.output.shape),
+  );
+  if (same || more.length !== few.length) return [{ few: few as Group["few"], more }];
+  return few.map((one, i) => ({ few: [one], more: [more[i]!], call: one.call }));
+}
+
 /** @throws EngineError that says why its units can't be changed */
-export function unitsAt(
-  { layers, refused }: LayerList,
-  at: { layer: string; part: LayerPart },
-  model: Module,
-): Units {
+export function unitsAt({ layers, refused }: LayerList, at: LayerAt, model: Module): Units {
   const found = layers.find((one) => keyOf(one) === keyOf(at));
   if (found !== undefined) return found;
   const { layer, part } = at;
   const name = model.constructor.name;
   const reason = part === "output" ? refused.find((one) => one.layer === layer)?.reason : undefined;
+  const calls = layers.filter((one) => one.layer === layer && one.part === part);
   const exists = model.namedModules().some(([path]) => path === layer);
   throw new EngineError({
     code: "layer",
     message:
       reason !== undefined
         ? `${reason}.`
-        : !exists
-          ? `${name} has no module ${JSON.stringify(layer)}.`
-          : part === "heads"
-            ? `${layer === "" ? name : layer} computes no attention of several heads for this input.`
-            : layer === ""
-              ? "The model's own output is no layer: choose one of its modules."
-              : `${name}.forward() doesn't call ${layer} for this input.`,
+        : calls.length > 0
+          ? `${layer} has no such call: ${calls[0]!.call === undefined ? "leave it out" : `choose one from 1 to ${calls.length}`}.`
+          : !exists
+            ? `${name} has no module ${JSON.stringify(layer)}.`
+            : part === "heads"
+              ? `${layer === "" ? name : layer} computes no attention of several heads for this input.`
+              : layer === ""
+                ? "The model's own output is no layer: choose one of its modules."
+                : `${name}.forward() doesn't call ${layer} for this input.`,
   });
 }
 
-export const keyOf = ({ layer, part }: { layer: string; part: LayerPart }): string => `${part} ${layer}`;
+/** The place alone. */
+export const placeOf = ({ layer, part, call }: LayerAt): LayerAt =>
+  call === undefined ? { layer, part } : { layer, part, call };
+
+export const keyOf = ({ layer, part, call }: LayerAt): string => `${part}:${call ?? ""}:${layer}`;
+
+/** What is known of a layer, or of one of its calls. */
+export const foundAt = <T>(known: ReadonlyMap<string, T>, { layer, part, call }: LayerAt): T | undefined =>
+  known.get(keyOf({ layer, part })) ?? known.get(keyOf({ layer, part, call }));
 
 function callsOf(model: Module, body: () => unknown): Map<string, Call[]> {
   const calls = new Map<string, Call[]>();
-  const note = (output: unknown, layer: string, part: LayerPart, module: Module): undefined => {
-    const one = { layer, part, module, output };
-    const before = calls.get(keyOf(one));
-    if (before === undefined) calls.set(keyOf(one), [one]);
-    else before.push(one);
+  let order = 0;
+  const note = (output: unknown, at: Called): undefined => {
+    const key = keyOf({ layer: at.layer, part: at.part });
+    calls.set(key, [...(calls.get(key) ?? []), { ...at, output, order: order++ }]);
   };
   noGrad(() => withOutputs(model, note, body));
   return calls;
@@ -143,10 +188,7 @@ function unitsOf(
   for (const { output: one } of [...few, ...more])
     if (!(one instanceof Tensor)) return `gives ${described(one)} in place of one tensor`;
     else if (one.dtype !== "float32") return `gives ${one.dtype} values, which aren't changed`;
-  const [first, ...rest] = few.map((call) => (call.output as Tensor).shape) as [Shape, ...Shape[]];
-  const other = rest.find((shape) => !sameShape(shape, first));
-  if (other !== undefined)
-    return `is called with results of different shapes: ${formatShape(first)} and ${formatShape(other)}`;
+  const first = (few[0]!.output as Tensor).shape;
   if (more.length !== few.length)
     return `is called ${few.length} times for ${FEW} samples and ${more.length} for ${MORE}`;
   const second = (more[0]!.output as Tensor).shape;

@@ -19,7 +19,7 @@ interface Recorded extends Required<Pick<EvaluationSnapshot, "run" | "result" | 
   pictures: { file: string; png: string }[];
 }
 
-const recorded = (name: string): Recorded => readFixture("evaluations", `${name}.json`) as Recorded;
+export const recorded = (name: string): Recorded => readFixture("evaluations", `${name}.json`) as Recorded;
 
 function snapshotOf({ run, result, report, pictures }: Recorded): EvaluationSnapshot {
   const drawn = pictures.map(({ file }) => {
@@ -29,7 +29,7 @@ function snapshotOf({ run, result, report, pictures }: Recorded): EvaluationSnap
   return { run, live: false, result, report, pictures: drawn, model: "closed" };
 }
 
-function open(
+export function openEvaluation(
   given: Recorded,
   options: Partial<PanelOptions<EvaluationHostMethods>> = {},
 ): Promise<EvaluationPanel> {
@@ -73,7 +73,7 @@ function large(classes: number): Recorded {
 }
 
 /** As after a person opened the first sample. */
-async function lookAtOne(panel: EvaluationPanel): Promise<void> {
+export async function lookAtOne(panel: EvaluationPanel): Promise<void> {
   await panel.page.locator(".card").first().click();
   await panel.page.locator(".answer figure, .answer .bars").first().waitFor();
 }
@@ -89,7 +89,7 @@ const recordings: Record<string, () => Recorded> = {
 };
 for (const [name, given] of Object.entries(recordings)) {
   const shown = async (look: Look): Promise<EvaluationPanel> => {
-    const panel = await open(given(), { ...look, scale: 1 });
+    const panel = await openEvaluation(given(), { ...look, scale: 1 });
     if (name !== "gan") await lookAtOne(panel);
     return panel;
   };
@@ -107,7 +107,7 @@ test("evaluation: while it runs there is progress to be seen and cancelled; a fa
     pictures: [],
     model: "closed" as const,
   };
-  const panel = await open(given, { host: { ready: () => Promise.resolve(live) } });
+  const panel = await openEvaluation(given, { host: { ready: () => Promise.resolve(live) } });
   await panel.view.progress({
     epoch: 1,
     epochs: 1,
@@ -130,7 +130,7 @@ test("evaluation: while it runs there is progress to be seen and cancelled; a fa
 });
 
 test("evaluation: a cell of the matrix leads to its samples, by mouse and by keyboard, and survives hiding", async () => {
-  const panel = await open(recorded("digits"));
+  const panel = await openEvaluation(recorded("digits"));
   const { page } = panel;
   const queries = (): SampleQuery[] =>
     panel.calls.filter(({ method }) => method === "samples").map(({ args }) => args[0] as SampleQuery);
@@ -163,7 +163,7 @@ test("evaluation: a cell of the matrix leads to its samples, by mouse and by key
 });
 
 test("evaluation: shares of rows, and classes by their recall", async () => {
-  const { page } = await open(recorded("digits"));
+  const { page } = await openEvaluation(recorded("digits"));
   await page.getByRole("radio", { name: "Row %" }).check({ force: true });
   const diagonal = page.locator('.cell[data-actual="0"][data-predicted="0"]');
   await until("a share", async () => (await diagonal.innerText()).trim() === "100");
@@ -179,7 +179,7 @@ test("evaluation: shares of rows, and classes by their recall", async () => {
 
 test("evaluation: what is drawn is asked as an image like the data's, the newest stroke last", async () => {
   const given = recorded("digits");
-  const panel = await open(given);
+  const panel = await openEvaluation(given);
   const { page } = panel;
   const pad = page.locator("canvas.pad");
   await pad.scrollIntoViewIfNeeded();
@@ -214,14 +214,14 @@ test("evaluation: what is drawn is asked as an image like the data's, the newest
 });
 
 test("evaluation: a row is edited and a text typed, and the model is asked", async () => {
-  const rows = await open(recorded("spirals"));
+  const rows = await openEvaluation(recorded("spirals"));
   const input = rows.page.getByRole("spinbutton").first();
   await input.fill("0.5");
   await input.press("Tab");
   const [subject] = (await called(rows, "ask")) as [Subject];
   assert.deepEqual([subject.kind, subject.kind === "row" && subject.values[0]], ["row", 0.5]);
   await rows.page.locator(".prediction").waitFor();
-  const texts = await open(recorded("transformer"));
+  const texts = await openEvaluation(recorded("transformer"));
   await texts.page.locator("textarea").fill("the internet");
   assert.deepEqual(await called(texts, "ask"), [{ kind: "text", text: "the internet" }, true]);
   await texts.page.locator(".prediction").waitFor();
@@ -231,7 +231,7 @@ test("evaluation: a row is edited and a text typed, and the model is asked", asy
 test("evaluation: a sample that is chosen stands in the form, to be changed from there", async () => {
   const drawn = recorded("digits");
   const pixels = Array.from({ length: 64 }, (_, i) => (i % 8 === 3 ? 1 : 0));
-  const image = await open(drawn, {
+  const image = await openEvaluation(drawn, {
     host: { ask: () => Promise.resolve({ ...drawn.answers[0]!, made: { kind: "image", pixels } }) },
   });
   await image.page.locator(".card").first().click();
@@ -244,7 +244,7 @@ test("evaluation: a sample that is chosen stands in the form, to be changed from
 
   const given = recorded("spirals");
   const values = [0.25, -0.5];
-  const rows = await open(given, {
+  const rows = await openEvaluation(given, {
     host: { ask: () => Promise.resolve({ ...given.answers[0]!, made: { kind: "row", values } }) },
   });
   await rows.page.locator(".card").first().click();
@@ -259,7 +259,7 @@ test("evaluation: a sample that is chosen stands in the form, to be changed from
 test("evaluation: an answer that fails shows its error in place, and the next one works", async () => {
   const given = recorded("digits");
   let fails = true;
-  const { page } = await open(given, {
+  const { page } = await openEvaluation(given, {
     host: {
       ask: () =>
         fails ? Promise.reject(new Error("the model's process ended")) : Promise.resolve(given.answers[0]),
@@ -274,7 +274,7 @@ test("evaluation: an answer that fails shows its error in place, and the next on
 });
 
 test("evaluation: 60,000 samples of 100 classes are drawn in a moment and stay fluid", async (note) => {
-  const { page } = await open(large(100));
+  const { page } = await openEvaluation(large(100));
   assert.equal(await page.locator(".cell").count(), 10_000);
   const milliseconds = await page.evaluate(async () => {
     const frame = (): Promise<number> => new Promise((resolve) => requestAnimationFrame(resolve));
@@ -296,7 +296,7 @@ test("evaluation: 60,000 samples of 100 classes are drawn in a moment and stay f
 
 test("evaluation: the epochs of a generator's pictures", async () => {
   const given = recorded("gan");
-  const { page } = await open(given);
+  const { page } = await openEvaluation(given);
   await page.getByText("gan-samples after epoch 100").waitFor();
   await page.locator(".drawn img").waitFor();
   await page.getByRole("slider").fill("0");

@@ -8,6 +8,7 @@ import "./dataFile.ts";
 import "./diagram.ts";
 import "./evaluation.ts";
 import "./history.ts";
+import "./intervene.ts";
 import "./layers.ts";
 import "./looks.ts";
 import "./profile.ts";

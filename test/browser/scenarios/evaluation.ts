@@ -49,5 +49,34 @@ test("digits: Evaluate, down to a cell's samples, and a digit drawn by hand", as
   await frame.locator(".section-ask").evaluate((section) => section.scrollIntoView());
   await workbench.screenshot("evaluation");
   assert.deepEqual(await accessibilityProblems(frame), []);
+
+  // The channels that the class depends on, and the prediction without the most important one.
+  await cell.click();
+  await until("the class's samples again", async () => (await cards.count()) === Math.min(count, 24));
+  await cards.first().click();
+  await frame.locator(".prediction b", { hasText: "3" }).waitFor();
+  await frame.locator(".intervene-fold summary").first().click();
+  const units = frame.locator("[data-unit]");
+  await until("the channels of the first convolution", async () => (await units.count()) === 16, 30_000);
+  assert.equal(await units.locator("img").count(), 16);
+  await frame.getByRole("radio", { name: "Class 3" }).check({ force: true });
+  await frame.locator("vscode-button", { hasText: "Rank Units" }).click();
+  const ranked = frame.locator(".ranked tbody tr");
+  await until("the ranking", async () => (await ranked.count()) === 16, 30_000);
+  const changes = (await ranked.locator("td.number:nth-of-type(2)").allInnerTexts()).map((change) =>
+    Math.abs(Number(change.replace("−", "-"))),
+  );
+  assert.ok(changes[0]! > 0, String(changes));
+  assert.deepEqual(
+    changes,
+    changes.toSorted((a, b) => b - a),
+  );
+  await ranked.first().getByRole("button").click();
+  await frame.locator('[data-unit][aria-selected="true"]').waitFor();
+  const loss = frame.locator(".intervene-outcome .pairs div", { hasText: "Loss" });
+  await loss.getByText("→").waitFor();
+  await frame.locator(".section-intervene").evaluate((section) => section.scrollIntoView());
+  await workbench.screenshot("intervene");
+  assert.deepEqual(await accessibilityProblems(frame), []);
   assert.deepEqual(workbench.complaints, []);
-}, 120_000);
+}, 180_000);

@@ -21,6 +21,12 @@ interface Details {
   error?: { message: string };
 }
 
+interface Ablated {
+  layers?: { layer: string; units: number }[];
+  ranking?: { ranked: { unit: number; loss: number }[] };
+  total: number;
+}
+
 async function trained(file: string, options: object = {}): Promise<string> {
   const { run } = await agent.call<Details>("train", { file, ...options });
   expect(await agent.call<Details>("wait_for_run", { run, seconds: 100 })).toMatchObject({ ended: true });
@@ -38,6 +44,7 @@ describe("what a client is told of tools", () => {
       "train",
       "resume_run",
       "evaluate",
+      "ablate_units",
     ])
       expect(hints[name], name).toMatchObject({ readOnlyHint: false, openWorldHint: true });
     expect(hints["export_model"]).toMatchObject({ readOnlyHint: false, destructiveHint: true });
@@ -196,6 +203,32 @@ describe("a training", () => {
       hardest: [{ loss: expect.any(Number), inputs: [expect.stringContaining("[8]: ")] }, {}],
     });
     expect(await agent.refusal("get_evaluation", { run })).toContain("has no evaluation");
+
+    const { layers = [], total } = await agent.call<Ablated>("ablate_units", { run: evaluation });
+    expect(total).toBe(layers.length);
+    const [{ layer, units }] = layers as [{ layer: string; units: number }];
+    const all = await agent.call<Ablated>("ablate_units", { run: evaluation, layer, class: "1", limit: 3 });
+    expect(all).toMatchObject({
+      total: units,
+      next: 3,
+      ranking: { layer, kind: "unit", units, ablated: units },
+    });
+    const changes = all.ranking!.ranked.map(({ loss }) => Math.abs(loss));
+    expect(changes).toEqual(changes.toSorted((a, b) => b - a));
+    expect(changes[0]).toBeGreaterThan(0);
+    expect(
+      await agent.call<Ablated>("ablate_units", { run: evaluation, layer, sample: 0, mode: "mean" }),
+    ).toMatchObject({ ranking: { samples: 1, loss: expect.any(Number), probability: expect.any(Number) } });
+    expect(await agent.refusal("ablate_units", { run })).toContain("has no evaluation");
+    expect(await agent.refusal("ablate_units", { run: evaluation, layer: "none" })).toContain(
+      'no module "none"',
+    );
+    expect(await agent.refusal("ablate_units", { run: evaluation, layer, class: "9" })).toContain(
+      "Classes: 0, 1, 2.",
+    );
+    expect(await agent.refusal("ablate_units", { run: evaluation, layer, sample: 0, class: "1" })).toContain(
+      "not both",
+    );
 
     expect(
       await agent.call("export_model", { run, format: "typescript", out: "out.model.ts" }),

@@ -196,6 +196,53 @@ test("a module that is called twice is changed in both calls", async () => {
   expect(after.loss).toBeCloseTo(loss, 5);
 });
 
+/** One ReLU for results of two shapes. */
+class Shared extends nn.Module {
+  fc1 = new nn.Linear(3, 5);
+  relu = new nn.ReLU();
+  fc2 = new nn.Linear(5, 4);
+  fc3 = new nn.Linear(4, 2);
+
+  forward(x: Tensor): Tensor {
+    return this.fc3(this.relu(this.fc2(this.relu(this.fc1(x)))));
+  }
+}
+
+test("of a module whose calls give different shapes, each call is a layer", async () => {
+  torch.manualSeed(3);
+  const model = new Shared();
+  const asked = await interventionsOf(model, [inputs, torch.tensor([1, 0, 1])], new nn.CrossEntropyLoss());
+  const second = { ...off("relu", 3), call: 2 };
+  const { layers, units, after } = asked.intervene({
+    subject: sample(0),
+    interventions: [second],
+    of: { ...output("relu"), call: 2 },
+  });
+  expect(layers.map(({ layer, call, units: n }) => [layer, call, n])).toEqual([
+    ["fc1", undefined, 5],
+    ["relu", 1, 5],
+    ["fc2", undefined, 4],
+    ["relu", 2, 4],
+    ["fc3", undefined, 2],
+  ]);
+  expect(units).toMatchObject({ layer: "relu", call: 2 });
+  expect(units!.values).toHaveLength(4);
+  const hidden = torch.noGrad(() => F.relu(model.fc2(F.relu(model.fc1(inputs.narrow(0, 0, 1))))));
+  hidden.select(1, 3).zero_();
+  const loss = torch.noGrad(() => F.crossEntropy(model.fc3(hidden), torch.tensor([1])));
+  expect(after.loss).toBeCloseTo(loss.item(), 5);
+  const { ranked, call } = await rank(asked, {
+    ...output("relu"),
+    call: 1,
+    scope: { kind: "set" },
+    mode: "mean",
+  });
+  expect([call, ranked.length]).toEqual([1, 5]);
+  const change = (one: Intervention) => () => asked.intervene({ subject: sample(0), interventions: [one] });
+  expect(change(off("relu", 0))).toThrow("relu has no such call: choose one from 1 to 2.");
+  expect(change({ ...off("fc1", 0), call: 1 })).toThrow("fc1 has no such call: leave it out.");
+});
+
 test("ranked together, units change as much as one by one", async () => {
   const { asked } = await images();
   const { ranked } = await rank(asked, {
