@@ -167,8 +167,8 @@ function cells(
   const range = high - low || 1;
   return values.map((value, unit) => {
     const one = changed.get(unit);
-    const name = text.unit(layer.kind, unit);
-    const label = text.activation(name, formatTick(Number(value.toPrecision(4))), one ? replacedBy(one) : "");
+    const shown = formatTick(Number(value.toPrecision(4)));
+    const title = text.activation(text.unit(layer.kind, unit), shown, one ? replacedBy(one) : "");
     const map = maps?.[unit];
     const bar = {
       top: `${(100 * (high - Math.max(value, 0))) / range}%`,
@@ -180,15 +180,16 @@ function cells(
       tabindex=${unit === 0 ? 0 : -1}
       data-unit=${unit}
       aria-selected=${one !== undefined}
-      aria-label=${label}
-      title=${label}
+      title=${title}
     >
       ${
         map === undefined
           ? html`<span class="unit-bar"><span ${styles(bar)}></span></span>`
           : html`<img class="picture" src="data:image/png;base64,${map}" alt="" />`
       }
-      <span class="unit-name">${one ? replacedBy(one, true) : unit}</span>
+      <span class="unit-name"><span class="visually-hidden">${layer.kind} </span>${unit}</span>
+      <span class="visually-hidden">${text.value(shown)}</span>
+      ${one ? html`<span class="unit-value">${replacedBy(one, true)}</span>` : nothing}
     </div>`;
   });
 }

@@ -87,7 +87,7 @@ function ranked(state: EvaluationState, result: Ranking, actions: InterveneActio
           <tr>
             <th scope="col">${text.unit}</th>
             <th scope="col" colspan="2">${text[measure]}</th>
-            ${measure === "loss" && first?.probability !== undefined ? html`<th scope="col" class="number">${text.probability}</th>` : nothing}
+            ${measure === "loss" && first?.probability !== undefined ? html`<th scope="col" class="number probability">${text.probability}</th>` : nothing}
             ${others ? html`<th scope="col" class="number">${text.changed}</th>` : nothing}
           </tr>
         </thead>
@@ -116,7 +116,7 @@ function ranked(state: EvaluationState, result: Ranking, actions: InterveneActio
               <td class="number">
                 ${measure === "probability" ? signedShare(value) : measure === "output" ? formatMetric(value) : signed(value)}
               </td>
-              ${measure === "loss" && probability !== undefined ? html`<td class="number">${signedShare(probability)}</td>` : nothing}
+              ${measure === "loss" && probability !== undefined ? html`<td class="number probability">${signedShare(probability)}</td>` : nothing}
               ${others ? html`<td class="number">${text.shares(one.changed ?? 0, result.samples)}</td>` : nothing}
             </tr>`;
           })}

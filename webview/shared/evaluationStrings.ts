@@ -177,6 +177,7 @@ export const evaluationStrings = {
     units: (layer: string) => `Units of ${layer}`,
     activation: (unit: string, value: string, changed: string) =>
       `${unit}, activation ${value}${changed === "" ? "" : `, set to ${changed}`}`,
+    value: (value: string) => `activation ${value}`,
     noLayers: "No layer of this model has units that can be changed.",
     refused: (count: number) => `${formatCount(count)} ${count === 1 ? "layer" : "layers"} can't be changed`,
     showAll: (count: number) => `Show all ${formatCount(count)}`,

@@ -8,7 +8,7 @@ import { data, experiment, type nn, optim, torch, type Tensor } from "../../../.
 import type { Loss } from "../../../../extension/nn/experiment/experiment.ts";
 import type { AblationQuery, Intervention, Ranking } from "../../../../extension/protocol/interventions.ts";
 
-type Net = nn.Module & ((...inputs: Tensor[]) => Tensor);
+export type Net = nn.Module & ((...inputs: Tensor[]) => Tensor);
 
 /** @param tensors Inputs and, last, targets: the set that is evaluated */
 export async function interventionsOf(
