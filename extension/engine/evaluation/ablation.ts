@@ -7,6 +7,7 @@ import {
   type RankedUnit,
   type Ranking,
 } from "../../protocol/interventions.ts";
+import { EngineError } from "../../protocol/errors.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
@@ -61,6 +62,11 @@ export async function rankUnits(ablation: Ablation): Promise<Ranking | null> {
   for (let i = 0; i < count; i++) {
     const one = sample(i);
     const units = unitsFor(one);
+    if (units.units !== first.units)
+      throw new EngineError({
+        code: "layer",
+        message: `${units.layer} has ${first.units} units for one sample and ${units.units} for another: rank them for one input.`,
+      });
     const fills = Array.from({ length: units.calls }, () => ablation.fill(units));
     for (let at = 0; at < chosen.length;) {
       const share = chosen.slice(at, at + passes.size(one));

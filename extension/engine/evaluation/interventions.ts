@@ -114,18 +114,24 @@ export function unitValues(units: Units, calls: readonly Float32Array[]): number
 
 /** Means of a layer's numbers over samples and positions. */
 export class UnitMeans {
-  readonly #place: Pick<Units, "unitDim" | "kept">;
+  readonly #units: Units;
   readonly #sums: Float64Array;
   #count = 0;
 
   constructor(units: Units) {
-    this.#place = units;
+    this.#units = units;
     this.#sums = new Float64Array(units.units * units.kept);
   }
 
   /** @param shape Of a batch; its positions may be others than the sample's */
   add(values: ArrayLike<number>, shape: Shape): void {
-    visit({ ...this.#place, shape }, (at, _, mean) => (this.#sums[mean]! += values[at]!));
+    const { layer, unitDim, kept, units } = this.#units;
+    if (shape[unitDim] !== units || shape.length !== this.#units.shape.length)
+      throw new EngineError({
+        code: "layer",
+        message: `${layer} gives ${formatShape(shape)} for other samples, so its ${units} units have no mean.`,
+      });
+    visit({ shape, unitDim, kept }, (at, _, mean) => (this.#sums[mean]! += values[at]!));
     this.#count += values.length / this.#sums.length;
   }
 

@@ -12,6 +12,7 @@ import {
   type Ranking,
   type UnitLayer,
 } from "../../protocol/interventions.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { formatShape, numel } from "../../tensor/core/shape.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
@@ -122,9 +123,17 @@ export class ModelInterventions {
     const known = this.#lists.get(key);
     if (known !== undefined) return known;
     const { model } = this.#context.subject.prepared;
-    const list = unitLayers(model, (rows) => forward(model, repeated(inputs, rows)));
-    this.#lists.set(key, list);
-    return list;
+    try {
+      const list = unitLayers(model, (rows) => forward(model, repeated(inputs, rows)));
+      this.#lists.set(key, list);
+      return list;
+    } catch (error) {
+      if (!(error instanceof TensorError)) throw error;
+      throw new EngineError({
+        code: "layer",
+        message: `${model.constructor.name} can't compute several copies of the sample at once, which tells the batch dimension of its layers: ${error.message}`,
+      });
+    }
   }
 
   /** The samples of a scope, evenly taken where there are too many. */

@@ -86,6 +86,23 @@ test("a regression's units are ranked by its loss, heads too", async () => {
   }
 });
 
+/** Takes one sample only. */
+class Single extends nn.Module {
+  fc = new nn.Linear(20, 2);
+
+  forward(x: Tensor): Tensor {
+    return this.fc(x.reshape(1, 20));
+  }
+}
+
+test("a model that takes one sample only says so", async () => {
+  const [x, y] = [torch.randn(1, 5, 4), torch.randn(1, 2)];
+  const asked = await interventionsOf(new Single(), [x, y], new nn.MSELoss());
+  expect(() => asked.intervene({ subject: sample(0), interventions: [] })).toThrow(
+    "Single can't compute several copies of the sample at once, which tells the batch dimension of its layers: shape '[1, 20]' is invalid for input of size 40",
+  );
+});
+
 test("layers whose units can't be told apart say why", async () => {
   const { asked } = await sequences();
   const { refused } = asked.intervene({ subject: sample(0), interventions: [] });
