@@ -4,7 +4,7 @@ import type { ModelInterventions } from "../../../../extension/engine/evaluation
 import { F, nn, torch, type Tensor } from "../../../../extension/nn/index.ts";
 import type { Intervention } from "../../../../extension/protocol/interventions.ts";
 import { useEngine } from "../../../engines.ts";
-import { interventionsOf, off, rank, sample } from "./intervening.ts";
+import { interventionsOf, off, output, rank, sample } from "./intervening.ts";
 
 useEngine("cpu");
 
@@ -83,6 +83,61 @@ test("a regression's units are ranked by its loss, heads too", async () => {
     expect(loss).toBeCloseTo(mean(all.map(({ before, after }) => after.loss! - before.loss!)), 5);
     expect(moved).toBeGreaterThan(0);
     expect(changed).toBeUndefined();
+  }
+});
+
+/** Attention of BERT, and one that is written with the function. */
+class Attentions extends nn.Module {
+  bert = new nn.BertModel({
+    vocabSize: 12,
+    hiddenSize: 8,
+    numHiddenLayers: 1,
+    numAttentionHeads: 4,
+    intermediateSize: 8,
+    maxPositionEmbeddings: 6,
+  });
+  own = new OwnAttention();
+  fc = new nn.Linear(8, 2);
+
+  forward(ids: Tensor): Tensor {
+    return this.fc(this.own(this.bert(ids).lastHiddenState).mean(1));
+  }
+}
+
+class OwnAttention extends nn.Module {
+  projection = new nn.Linear(8, 24);
+
+  forward(x: Tensor): Tensor {
+    const [q, k, v] = this.projection(x)
+      .chunk(3, 2)
+      .map((one) => one.unflatten(2, [2, 4]).transpose(1, 2)) as [Tensor, Tensor, Tensor];
+    return F.scaledDotProductAttention(q, k, v).transpose(1, 2).flatten(2);
+  }
+}
+
+test("heads of BERT and of attentions by F.scaledDotProductAttention are the slices of their joined outputs", async () => {
+  torch.manualSeed(4);
+  const [x, y] = [torch.randint(0, 12, [3, 5]), torch.tensor([0, 1, 0])];
+  const model = new Attentions();
+  const asked = await interventionsOf(model, [x, y], new nn.CrossEntropyLoss());
+  const { layers } = asked.intervene({ subject: sample(0), interventions: [] });
+  const heads = layers.filter(({ part }) => part === "heads");
+  expect(heads.map(({ layer, units }) => [layer, units])).toEqual([
+    ["bert.encoder.layer.0.attention.self", 4],
+    ["own", 2],
+  ]);
+  for (const { layer, units } of heads) {
+    const by: Intervention["by"] = { mode: "zero" };
+    const width = 8 / units;
+    const joined = Array.from({ length: width }, (_, i): Intervention => ({
+      ...output(layer),
+      unit: width + i,
+      by,
+    }));
+    const change = (interventions: Intervention[]) => asked.intervene({ subject: sample(1), interventions });
+    const { before, after } = change([{ layer, part: "heads", unit: 1, by }]);
+    expect(after.loss).toBeCloseTo(change(joined).after.loss!, 5);
+    expect(after.loss).not.toBeCloseTo(before.loss!, 5);
   }
 });
 
