@@ -1,4 +1,4 @@
-import type { RollbackOptions } from "../../nn/experiment/experiment.ts";
+import type { Batch, RollbackOptions } from "../../nn/experiment/experiment.ts";
 import { AnomalyError, detectAnomaly } from "../../tensor/recording/anomaly.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
@@ -8,10 +8,11 @@ import type { CallbackList } from "../training/callbacks.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import type { LoopControl } from "../training/control.ts";
 import type { Limits } from "../training/limits.ts";
-import { NonFinite, spoiltParameters } from "../training/nonFinite.ts";
+import { NonFinite, some, spoiltParameters } from "../training/nonFinite.ts";
 import type { Prepared } from "../training/prepare.ts";
 import type { Recorder } from "../reporting/recorder.ts";
 import type { Reporter } from "../reporting/reporter.ts";
+import { badSamples } from "./badSamples.ts";
 import type { Resumption } from "./stateKeeper.ts";
 import type { TrainerState } from "../training/trainerState.ts";
 import { restoreTraining, type TrainingState } from "./trainingState.ts";
@@ -49,6 +50,8 @@ export class Recovery {
   /** Where the training began, unless that is too much to keep. */
   #start: TrainingState | undefined;
   #attempts = 0;
+  /** The batch that was trained on last when a step was repeated. */
+  #batch: Batch | undefined;
   /** Where it went wrong last, and how often in a row it did about there. */
   #last = { step: -Infinity, times: 0 };
 
@@ -150,12 +153,13 @@ export class Recovery {
 
   async #explain(found: NonFinite, from: TrainingState | undefined): Promise<TensorError> {
     const { reporter, control } = this.#hooks;
+    const until = performance.now() + PATIENCE;
     let cause = found.cause instanceof AnomalyError ? found.cause : undefined;
     const spoilt = cause === undefined ? spoiltParameters(this.#prepared.model) : [];
     if (cause === undefined && from !== undefined && control.stopping === undefined) {
       reporter.log("warning", `${found.what}. Looking for where it comes from …`);
       reporter.flush();
-      const replay = withPolicy({ deferSteps: false }, () => this.#replay(found, from));
+      const replay = withPolicy({ deferSteps: false }, () => this.#replay(found, from, until));
       cause = await replay.catch(() => undefined);
     }
     if (cause === undefined) {
@@ -166,19 +170,26 @@ export class Recovery {
     const name =
       storage && [...this.#prepared.model.namedParameters()].find(([, p]) => p.storage === storage)?.[0];
     const text = name === undefined ? message : message.replace("a parameter or buffer", `parameter ${name}`);
-    const error = new AnomalyError(`${found.what}. ${upper(text)}.`, {
-      hint: hint ?? HINT,
-      ...(module === undefined ? {} : { module }),
-      sites,
-    });
+    const samples = this.#batch && badSamples(this.#batch, cause.rows, this.#prepared.train, until);
+    const error = new AnomalyError(
+      `${found.what}. ${upper(text)}.${samples === undefined ? "" : ` ${samples}.`}`,
+      {
+        hint: hint ?? HINT,
+        ...(module === undefined ? {} : { module }),
+        sites,
+      },
+    );
     return error;
   }
 
   /** Trains again from a state up to the failed step, which is checked op by op. */
-  async #replay({ step: bad }: NonFinite, from: TrainingState): Promise<AnomalyError | undefined> {
+  async #replay(
+    { step: bad }: NonFinite,
+    from: TrainingState,
+    until: number,
+  ): Promise<AnomalyError | undefined> {
     const { train, schedules } = this.#prepared;
     const { control, resumption } = this.#hooks;
-    const until = performance.now() + PATIENCE;
     const steps = new TrainingStep(this.#prepared, this.#training.callbacks);
     const state = { ...from.state };
     let within = state.completed !== state.epoch;
@@ -195,6 +206,7 @@ export class Recovery {
           }
           state.batch++;
           state.accumulated++;
+          this.#batch = batch;
           const { epoch, step, accumulated } = state;
           const full = state.batch >= this.#limits.train;
           const place = {
@@ -228,9 +240,3 @@ const HINT =
   "try a smaller learning rate, gradientClipVal: 1, or normalised inputs; detectAnomaly: true looks at every step";
 
 const upper = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
-
-/** The first few of some names, and how many more there are. */
-export function some(names: readonly string[]): string {
-  const shown = names.slice(0, 4).join(", ");
-  return names.length > 4 ? `${shown} and ${names.length - 4} more` : shown;
-}

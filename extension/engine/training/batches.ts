@@ -104,6 +104,13 @@ export class Batches {
     return dataset;
   }
 
+  /** The number that a sample has in {@link source}. */
+  numberInSource(index: number): number {
+    let [dataset, number] = [this.#dataset, index];
+    for (; dataset instanceof Subset; dataset = dataset.dataset) number = dataset.indices[number]!;
+    return number;
+  }
+
   /** A row of numbers as the input of a sample: scaled, where the set's own are. */
   encodeRow(row: readonly number[]): readonly number[] {
     const { source } = this;

@@ -28,3 +28,9 @@ export function spoiltParameters(model: Module): string[] {
 function isSpoilt(tensor: Tensor): boolean {
   return flawOf(valuesOf(tensor.value)) !== undefined;
 }
+
+/** The first few of some names, and how many more there are. */
+export function some(names: readonly string[]): string {
+  const shown = names.slice(0, 4).join(", ");
+  return names.length > 4 ? `${shown} and ${names.length - 4} more` : shown;
+}

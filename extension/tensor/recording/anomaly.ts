@@ -19,6 +19,8 @@ export class AnomalyError extends TensorError {
   readonly sites: readonly Error[];
   /** The parameter or buffer that had such a value before the step already. */
   readonly storage: Storage | undefined;
+  /** Which rows of the first bad tensor have such values; of a batch, its samples. Undefined for a number. */
+  readonly rows: FlawedRows | undefined;
 
   constructor(
     message: string,
@@ -27,13 +29,22 @@ export class AnomalyError extends TensorError {
       sites = [],
       module,
       storage,
-    }: { hint: string; sites?: readonly Error[]; module?: string; storage?: Storage },
+      rows,
+    }: { hint: string; sites?: readonly Error[]; module?: string; storage?: Storage; rows?: FlawedRows },
   ) {
     super("non-finite", message, hint);
     this.sites = sites;
     this.storage = storage;
+    this.rows = rows;
     if (module !== undefined && module !== "") this.module = module;
   }
+}
+
+/** Rows along the first dimension that have values which are not finite. */
+export interface FlawedRows {
+  /** Size of that dimension. */
+  readonly of: number;
+  readonly numbers: readonly number[];
 }
 
 /** Whether every value is checked when it is computed. */
@@ -73,6 +84,17 @@ export function flawOf(data: HostArray): Flaw | undefined {
     infinite = true;
   }
   return infinite ? "inf" : undefined;
+}
+
+/** The rows of a tensor that have such values. */
+export function flawedRows(data: HostArray, shape: readonly number[]): FlawedRows | undefined {
+  const [of = 0] = shape;
+  if (of === 0) return undefined;
+  const width = data.length / of;
+  const numbers = Array.from({ length: of }, (_, row) => row).filter(
+    (row) => flawOf(data.subarray(row * width, (row + 1) * width)) !== undefined,
+  );
+  return { of, numbers };
 }
 
 /** Flaws of values computed so far: a step may be computed in parts. */
@@ -196,7 +218,9 @@ function explained(value: Value, read: (value: Value) => HostArray): AnomalyErro
         storage: producer.storage,
       },
     );
+  const rows = flawedRows(leafData(value), value.shape);
   return new AnomalyError(`an input of ${formatShape(value.shape)} has ${what}`, {
+    ...(rows && { rows }),
     hint: "look for missing values in the data, and for divisions by a standard deviation of 0 where it is normalised",
   });
 }
@@ -209,12 +233,24 @@ function explainedNode(node: Node, flaw: Flaw, read: (value: Value) => HostArray
     return range === undefined ? [] : [`${formatShape(input.shape)} from ${range}`];
   });
   const of = given.length === 0 ? "" : `, given values of ${given.slice(0, 3).join(" and ")}`;
+  const rows = flawedRowsOf(node, read);
   const own = HINTS.find(([ops]) => ops.has((forward ?? node).op.name) || ops.has(node.op.name));
   return new AnomalyError(`Function '${name}' returned ${flaw} values${of}`, {
     hint: own?.[1] ?? GROWN,
+    ...(rows && { rows }),
     module: (forward ?? node).module,
     sites: sitesOf(forward ?? node),
   });
+}
+
+function flawedRowsOf(node: Node, read: (value: Value) => HostArray): FlawedRows | undefined {
+  const value = node.outputs.find((output) => flaws.has(output));
+  try {
+    return value && flawedRows(read(value), value.shape);
+  } catch {
+    // Computed in an earlier part of the step, and not kept.
+    return undefined;
+  }
 }
 
 /** How far back to look for a call of the user's: a loss has several functions, none of which is. */

@@ -52,3 +52,67 @@ test.skipIf(!native)(
     expect(sites[0]?.stack).toContain("health.test.ts:26");
   },
 );
+
+const [ROWS, BAD] = [40, 29];
+
+/** Rows of three numbers, one of which is 0. */
+function withZero(): data.TensorDataset {
+  const x = torch.rand(ROWS, 3).add(0.5);
+  const values = Float32Array.from(x.toTypedArray() as Float32Array);
+  values[3 * BAD + 1] = 0;
+  return new data.TensorDataset(torch.tensor(values).view(ROWS, 3), torch.zeros(ROWS, 1));
+}
+
+/** Takes a logarithm of its input, or divides by it. */
+class Logarithms extends nn.Module {
+  head = new nn.Linear(3, 1);
+  forward(x: Tensor): Tensor {
+    return this.head(x.log());
+  }
+}
+
+test.skipIf(!native).each([
+  ["in a shuffled batch", { data: withZero }, `sample ${BAD} of the training set`],
+  // Without the validation's samples it has another number, but not for the user.
+  [
+    "in a part of the set",
+    { data: withZero, validation: 0.25, seed: 1 },
+    `sample ${BAD} of the training set`,
+  ],
+  [
+    "in a set whose samples are code",
+    {
+      data: () => {
+        const all = withZero();
+        return Object.assign(new Computed(), { all });
+      },
+      shuffle: false,
+    },
+    `sample ${BAD % 8} of its batch`,
+  ],
+])("the sample is named that a NaN comes from: %s", async (_, options, name) => {
+  const logarithms = experiment({
+    seed: 0,
+    model: () => new Logarithms(),
+    loss: new nn.MSELoss(),
+    optimizer: (parameters) => new optim.SGD(parameters, { lr: 1e-3 }),
+    batchSize: 8,
+    epochs: 2,
+    ...options,
+  });
+  const error = await train(logarithms, 0, { folder }).then(
+    () => undefined,
+    (thrown: unknown) => thrown as Error,
+  );
+  expect(error?.message).toContain("Function 'log' returned inf values");
+  expect(error?.message).toContain(`They come from ${name} (counted from 0).`);
+});
+
+/** A set that is no tensor: its samples may be others each time. */
+class Computed extends data.Dataset<[Tensor, Tensor]> {
+  length = ROWS;
+  all!: data.TensorDataset;
+  get(index: number): [Tensor, Tensor] {
+    return this.all.get(index) as unknown as [Tensor, Tensor];
+  }
+}
