@@ -91,13 +91,15 @@ export class Run {
     const own: ControlAnswers<Exclude<ControlName, SteeringControl>> = {
       pause: () => this.control.pause(),
       resume: () => this.control.resume(),
-      step: () => this.control.step(),
+      step: (count) => this.control.step(count),
       stop: () => this.control.stop("request"),
       checkpoint: () => this.#checkpoint(),
       counters: () => ({ ...this.#executor?.counters() }),
     };
     this.controls = controlsBy((name, args) =>
-      name in own ? own[name as keyof typeof own]() : this.#steer(name as SteeringControl, args),
+      name in own
+        ? (own[name as keyof typeof own] as (...args: unknown[]) => unknown)(...args)
+        : this.#steer(name as SteeringControl, args),
     );
     this.control.onPause = (paused) => {
       this.#update({ state: paused ? "paused" : "running" });

@@ -25,8 +25,16 @@ const nothing = v.pipe(
 export const RUN_CONTROLS = {
   pause: { arguments: none, result: nothing, refused: "paused", panel: true },
   resume: { arguments: none, result: nothing, refused: "resumed", panel: true },
-  /** Does one optimizer step and pauses after it. */
-  step: { arguments: none, result: nothing, refused: "stepped", panel: true },
+  /** Does one optimizer step, or as many as given, and pauses after them. */
+  step: {
+    arguments: v.pipe(
+      v.tuple([v.nullish(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000_000_000)))]),
+      v.transform(([count]): [count?: number] => (typeof count === "number" ? [count] : [])),
+    ),
+    result: nothing,
+    refused: "stepped",
+    panel: true,
+  },
   /** Ends the run after the current step; saves the weights first. */
   stop: { arguments: none, result: nothing, refused: "stopped", panel: true },
   /** Saves the weights after the current step; answers the file's path. */

@@ -67,6 +67,7 @@ const english = {
     steering: {
       title: "Live controls",
       epochs: "More epochs",
+      steps: "Steps, then pause",
       run: "Run",
       rate: (optimizer?: string) => (optimizer ? `Learning rate (${optimizer})` : "Learning rate"),
       set: "Set",

@@ -25,6 +25,17 @@ export function steering(state: TrainingState, actions: Actions): TemplateResult
       valid: (count) => Number.isInteger(count) && count >= 1,
       onSubmit: (count) => actions.steer("addEpochs", text.epochs, count),
     })}
+    ${field({
+      name: "steps",
+      label: text.steps,
+      action: text.run,
+      icon: "debug-step-over",
+      placeholder: "100",
+      fallback: 100,
+      pending: state.pending.has("step"),
+      valid: (count) => Number.isInteger(count) && count >= 1,
+      onSubmit: (count) => actions.steer("step", text.steps, count),
+    })}
     ${(rates.length > 0 ? rates : ["lr"]).map((name) => {
       const optimizer = name === "lr" ? undefined : name.slice("lr_".length);
       return field({

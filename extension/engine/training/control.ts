@@ -10,8 +10,8 @@ export type StopReason = "request" | "channel" | "signal" | "experiment";
 export class LoopControl {
   #stop: StopReason | undefined;
   #paused = false;
-  /** One step more is allowed while paused. */
-  #single = false;
+  /** Steps that are still to be done before the next pause. */
+  #allowed = 0;
   #wake: (() => void) | undefined;
   #yielded = performance.now();
   readonly #tasks: (() => void)[] = [];
@@ -60,20 +60,20 @@ export class LoopControl {
 
   resume(): void {
     this.#paused = false;
-    this.#single = false;
+    this.#allowed = 0;
     this.#wake?.();
   }
 
-  /** Allows one step, and pauses after it. */
-  step(): void {
+  /** Does some optimizer steps, and pauses after them. */
+  step(count = 1): void {
     this.#paused = true;
-    this.#single = true;
+    this.#allowed = count;
     this.#wake?.();
   }
 
   /** Called after every optimizer step. */
   stepDone(): void {
-    this.#single = false;
+    if (this.#allowed > 0) this.#allowed--;
   }
 
   /** Runs `task` between two steps, also while paused. */
@@ -98,7 +98,7 @@ export class LoopControl {
 
   /** Whether the run has to wait. */
   get #holds(): boolean {
-    return this.#paused && !this.#single && (this.#stop ?? this.#wanted) === undefined;
+    return this.#paused && this.#allowed === 0 && (this.#stop ?? this.#wanted) === undefined;
   }
 
   /**
@@ -150,7 +150,7 @@ export class LoopControl {
     this.#pausedBefore = this.pausedSeconds;
     this.#pausedSince = undefined;
     // Between single steps it stays paused for views.
-    if (!this.#single || this.#stop !== undefined) this.#show(false);
+    if (this.#allowed !== 1 || this.#stop !== undefined) this.#show(false);
   }
 
   /** Each pause is shown, also between single steps, with what they did; its end once. */

@@ -12,11 +12,14 @@ export class Steering {
   readonly #prepared: Prepared;
   readonly #limits: Limits;
   readonly #recorder: Recorder;
+  readonly #save: () => void;
 
-  constructor(prepared: Prepared, limits: Limits, recorder: Recorder) {
+  /** @param save saves the weights, for a change that turns out badly */
+  constructor(prepared: Prepared, limits: Limits, recorder: Recorder, save: () => void) {
     this.#prepared = prepared;
     this.#limits = limits;
     this.#recorder = recorder;
+    this.#save = save;
   }
 
   /** Adds epochs. Returns how many there are now. */
@@ -32,11 +35,12 @@ export class Steering {
     return this.#limits.epochs;
   }
 
-  /** Sets the learning rate from the next step on. */
+  /** Sets the learning rate from the next step on, and saves the weights that were trained with the old one. */
   setLearningRate(lr: number, optimizer?: string): void {
     const { schedules } = this.#prepared;
     const before = schedules.rates();
     schedules.setRate(lr, optimizer);
+    this.#save();
     const changed = Object.entries(schedules.rates()).filter(([name, rate]) => rate !== before[name]);
     for (const [name, rate] of changed)
       this.#recorder.event(`${name} changed by hand from ${before[name]} to ${rate}.`, { [name]: rate });

@@ -71,7 +71,9 @@ export class Trainer {
     this.#readers = new StepReaders(prepared, this.callbacks, this.state, hooks.control.team);
     this.#ending = new Ending(limits, this.state, hooks);
     this.#recorder = new Recorder(prepared, limits, this.state, hooks);
-    this.steering = new Steering(prepared, limits, this.#recorder);
+    this.steering = new Steering(prepared, limits, this.#recorder, () => {
+      if (this.state.step > 0) hooks.checkpoints.trySave("manual", savePoint(this.state), { alone: true });
+    });
     this.#keeper = new StateKeeper(prepared, hooks.resumption, hooks, () => ({
       // Reading them first makes the state's own metrics those of the last batch.
       numbers: this.#recorder.numbers(),

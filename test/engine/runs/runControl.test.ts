@@ -105,6 +105,23 @@ describe("a run that is steered", () => {
     await handle.stop();
   });
 
+  test("does as many steps as asked, then pauses", async () => {
+    const handle = await paused();
+    const { step } = now();
+    await handle.control.step(70);
+    await vi.waitFor(() => expect(now()).toMatchObject({ state: "paused", step: step + 70 }), {
+      timeout: 5000,
+    });
+    await handle.control.resume();
+    await vi.waitFor(() => expect(now().state).toBe("running"), { timeout: 5000 });
+    // While it runs, too.
+    await handle.control.step(5);
+    await vi.waitFor(() => expect(now().state).toBe("paused"), { timeout: 5000 });
+    await expect(handle.control.step(0)).rejects.toThrow();
+    await expect(handle.control.step(1.5)).rejects.toThrow();
+    await handle.stop();
+  });
+
   test("trains at another rate from the next step on, and tells of it", async () => {
     const handle = await paused({
       optimizer: "(parameters) => new optim.SGD(parameters, { lr: 0.5 })",
@@ -118,6 +135,8 @@ describe("a run that is steered", () => {
     expect(fs.readFileSync(path.join(directory(), "log.txt"), "utf8")).toContain(
       `lr changed by hand from 0.5 to 0.25. After step ${step}, in epoch `,
     );
+    const saved = now().checkpoints.filter(({ kind }) => kind === "manual");
+    expect(saved, "weights of the old rate").toMatchObject([{ step, kind: "manual" }]);
     await handle.control.resume();
     await vi.waitFor(() => expect(now().epoch).toBeGreaterThan(epoch + 2), { timeout: 5000 });
     await handle.stop();
