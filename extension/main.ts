@@ -10,6 +10,7 @@ import { LiveFacts } from "./editor/language/liveFacts.ts";
 import { Messages } from "./editor/messages.ts";
 import { ModelFiles } from "./editor/modelFiles.ts";
 import { NativeEngine } from "./editor/runs/nativeEngine.ts";
+import { EndNotices } from "./editor/runs/endNotices.ts";
 import { Editors } from "./editor/panels/editors.ts";
 import { Panels } from "./editor/panels/panels.ts";
 import { Previews } from "./editor/previews.ts";
@@ -106,6 +107,7 @@ export function activate(context: vscode.ExtensionContext): void {
     checkpointsTree,
     native,
     new WarmStart(previews, runs),
+    new EndNotices(runs, messages, commands),
     vscode.workspace.registerTextDocumentContentProvider(RUN_VERSION_SCHEME, {
       provideTextDocumentContent: async (uri) =>
         (await import("./editor/runs/runVersions.ts")).versionText(uri),

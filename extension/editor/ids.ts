@@ -158,6 +158,7 @@ export const SETTINGS = {
   targets: {} as object,
   "runs.maxActive": 1,
   "runs.outlive": false,
+  "runs.notifyAfter": 60,
   "runs.tensorboard": false,
   "runs.warmStart": true,
   "lenses.enabled": true,

@@ -118,6 +118,8 @@ export const Progress = v.object({
   eta: v.number(),
   /** Bytes of memory that the run's process holds. */
   memory: v.optional(v.number()),
+  /** Processor cores that the run's process has used in the last second. */
+  processor: v.optional(v.number()),
   metrics: Metrics,
 });
 export type Progress = v.InferOutput<typeof Progress>;

@@ -63,6 +63,8 @@ const english = {
       elapsed: "Elapsed",
       eta: "Remaining",
       memory: "Memory",
+      processor: "Processor",
+      cores: (count: number) => `${count.toFixed(1)} cores`,
     },
     steering: {
       title: "Live controls",
@@ -83,6 +85,8 @@ const english = {
       actions: "Actions",
       filter: "Filter runs",
       showArchived: "Archived",
+      columns: "Columns",
+      resetColumns: "Reset",
       empty: "No run matches.",
       rename: "Rename",
       tag: "Edit Tags",

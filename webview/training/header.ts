@@ -142,6 +142,8 @@ function progressView(state: TrainingState): TemplateResult {
   if (live && progress && run.state === "running")
     facts.push([text.progress.eta, formatDuration(progress.eta)]);
   if (live && progress?.memory) facts.push([text.progress.memory, formatBytes(progress.memory)]);
+  if (live && progress?.processor !== undefined && run.state === "running")
+    facts.push([text.progress.processor, text.progress.cores(progress.processor)]);
   return html`<div class="progress">
     ${progressBar({
       label: text.progress.label,

@@ -8,7 +8,7 @@ export interface ListOptions {
   /** Words that all have to be in the run's name, id, tags or state. */
   filter: string;
   showArchived: boolean;
-  /** "name", "state", "created", "epoch" or a metric. */
+  /** "name", another id of a {@link Column}. */
   sort: string;
   descending: boolean;
 }
@@ -38,7 +38,9 @@ function valueOf(one: ListedRun, column: string): string | number | undefined {
   if (column === "state") return run.state;
   if (column === "created") return run.createdAt;
   if (column === "epoch") return run.epoch;
-  return run.metrics[column];
+  if (!column.startsWith(SETTING)) return run.metrics[column];
+  const value = run.hyperparameters?.[column.slice(SETTING.length)];
+  return typeof value === "boolean" ? String(value) : value;
 }
 
 /** What has no value comes last, whatever the direction. */
@@ -59,6 +61,40 @@ export function columnMetrics(runs: readonly ListedRun[], most = 4): string[] {
   const rank = (name: string): number =>
     (name.startsWith("val_") ? 0 : 2) + (direction(name) === "lower" ? 0 : direction(name) ? 1 : 4);
   return names.sort((a, b) => rank(a) - rank(b)).slice(0, most);
+}
+
+/** A column of the table after the run's name. */
+export interface Column {
+  /** "state", "created", "epoch", a metric, or a hyperparameter after {@link SETTING}. */
+  id: string;
+  label: string;
+  kind: "state" | "created" | "epoch" | "metric" | "setting";
+}
+
+/** Before the name of a hyperparameter: a metric may be called the same. */
+export const SETTING = "set ";
+
+const FIELDS = ["state", "created", "epoch"] as const;
+
+/** All columns that the table can have. */
+export function allColumns(
+  runs: readonly ListedRun[],
+  labels: Readonly<Record<(typeof FIELDS)[number], string>>,
+): Column[] {
+  const metrics = [...new Set(runs.flatMap(({ run }) => Object.keys(run.metrics)))];
+  const settings = [...new Set(runs.flatMap(({ run }) => Object.keys(run.hyperparameters ?? {})))];
+  const best = columnMetrics(runs, metrics.length);
+  const rates = metrics.filter((name) => !best.includes(name)).sort();
+  return [
+    ...FIELDS.map((id): Column => ({ id, label: labels[id], kind: id })),
+    ...[...best, ...rates].map((id): Column => ({ id, label: id, kind: "metric" })),
+    ...settings.sort().map((name): Column => ({ id: SETTING + name, label: name, kind: "setting" })),
+  ];
+}
+
+/** The ids of the columns that the table has: those that were chosen, else the ones that tell runs apart. */
+export function shownColumns(runs: readonly ListedRun[], chosen: readonly string[] | undefined): string[] {
+  return [...(chosen ?? [...FIELDS, ...columnMetrics(runs)])];
 }
 
 /** Adds a run to the comparison or removes it: each keeps its place, and so its colour. */

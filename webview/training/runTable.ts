@@ -5,13 +5,13 @@ import type { RunLabels } from "../../extension/protocol/run.ts";
 import type { ListedRun } from "../../extension/protocol/views.ts";
 import { formatMetric, formatMoment } from "../shared/format.ts";
 import { button, checkbox, empty, linkButton, scroller, section } from "../shared/widgets.ts";
-import { sortHead } from "../shared/components.ts";
+import { foldable, sortHead } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 import { styles } from "../shared/styles.ts";
 import type { Actions } from "./actions.ts";
 import { OTHER_COLOURS } from "./chartStyle.ts";
-import { columnMetrics, listed, runName } from "./runList.ts";
-import { stateBadge, type TrainingState } from "./state.ts";
+import { allColumns, type Column, listed, runName, SETTING, shownColumns } from "./runList.ts";
+import { stateBadge, type TrainingState, type TrainingUi } from "./state.ts";
 
 const text = strings.training.runs;
 
@@ -20,19 +20,15 @@ export function runsSection(state: TrainingState, actions: Actions): TemplateRes
   // A run alone has nothing to be compared with.
   if (current.kind !== "train" || runs.length === 0) return nothing;
   const rows = listed(runs, ui);
-  const metrics = columnMetrics(runs);
-  const columns: [id: string, label: string, className: string][] = [
-    ["name", text.name, ""],
-    ["state", text.state, "optional"],
-    ["created", text.created, "optional"],
-    ["epoch", text.epoch, "number optional"],
-    ...metrics.map((name): [string, string, string] => [name, name, "number"]),
-  ];
+  const all = allColumns(runs, text);
+  const ids = shownColumns(runs, ui.columns);
+  const columns = all.filter(({ id }) => ids.includes(id));
   const table = html`<table class="table runs-table">
     <thead>
       <tr>
         <th scope="col"><span class="visually-hidden">${text.compare}</span></th>
-        ${columns.map(([id, label, className]) => heading(id, label, className, state, actions))}
+        ${heading({ id: "name", label: text.name }, "", state, actions)}
+        ${columns.map((column) => heading(column, classOf(column), state, actions))}
         <th scope="col"><span class="visually-hidden">${text.actions}</span></th>
       </tr>
     </thead>
@@ -40,7 +36,7 @@ export function runsSection(state: TrainingState, actions: Actions): TemplateRes
       ${repeat(
         rows,
         ({ run }) => run.id,
-        (one) => row(one, metrics, state, actions),
+        (one) => row(one, columns, state, actions),
       )}
     </tbody>
   </table>`;
@@ -58,13 +54,55 @@ export function runsSection(state: TrainingState, actions: Actions): TemplateRes
         @input=${(event: Event) => actions.setUi({ filter: (event.target as HTMLInputElement).value })}
       />
       ${checkbox(text.showArchived, ui.showArchived, (showArchived) => actions.setUi({ showArchived }))}
+      ${foldable({
+        summary: text.columns,
+        open: ui.columnsOpen,
+        onToggle: (columnsOpen) => actions.setUi({ columnsOpen }),
+        content: () => columnChoice(all, ids, ui, actions),
+        className: "columns",
+      })}
     </div>`,
   );
 }
 
+function columnChoice(
+  all: readonly Column[],
+  ids: readonly string[],
+  { columns }: TrainingUi,
+  actions: Actions,
+): TemplateResult {
+  return html`<div class="column-choice" role="group" aria-label=${text.columns}>
+    ${all.map(({ id, label }) =>
+      checkbox(label, ids.includes(id), (checked) =>
+        actions.setUi({ columns: checked ? [...ids, id] : ids.filter((one) => one !== id) }),
+      ),
+    )}
+    ${
+      columns === undefined
+        ? nothing
+        : button({
+            label: text.resetColumns,
+            icon: "discard",
+            appearance: "secondary",
+            onClick: () => actions.setUi({ columns: undefined }),
+          })
+    }
+  </div>`;
+}
+
+const classOf = ({ kind }: Column): string =>
+  kind === "metric" || kind === "setting" ? "number" : kind === "epoch" ? "number optional" : "optional";
+
+function cell({ id, kind }: Column, { run, live }: ListedRun): string {
+  if (kind === "state") return stateBadge({ run, live, waitsFor: [], disconnected: false }).text;
+  if (kind === "created") return formatMoment(run.createdAt);
+  if (kind === "epoch") return `${run.epoch} / ${run.epochs}`;
+  if (kind === "metric") return formatMetric(run.metrics[id]);
+  return String(run.hyperparameters?.[id.slice(SETTING.length)] ?? "");
+}
+
 function heading(
-  id: string,
-  label: string,
+  { id, label }: Pick<Column, "id" | "label">,
   className: string,
   { ui }: TrainingState,
   actions: Actions,
@@ -75,7 +113,12 @@ function heading(
   return sortHead({ label, className, descending: sorted ? ui.descending : undefined, onClick: sort });
 }
 
-function row(one: ListedRun, metrics: string[], state: TrainingState, actions: Actions): TemplateResult {
+function row(
+  one: ListedRun,
+  columns: readonly Column[],
+  state: TrainingState,
+  actions: Actions,
+): TemplateResult {
   const { run, labels, live } = one;
   const current = run.id === state.run.id;
   const name = runName(one);
@@ -91,10 +134,7 @@ function row(one: ListedRun, metrics: string[], state: TrainingState, actions: A
             ${labels.tags.map((tag) => html`<span class="tag">${tag}</span>`)}`
       }
     </th>
-    <td class="optional">${stateBadge({ run, live, waitsFor: [], disconnected: false }).text}</td>
-    <td class="optional">${formatMoment(run.createdAt)}</td>
-    <td class="number optional">${run.epoch} / ${run.epochs}</td>
-    ${metrics.map((metric) => html`<td class="number">${formatMetric(run.metrics[metric])}</td>`)}
+    ${columns.map((column) => html`<td class=${classOf(column)}>${cell(column, one)}</td>`)}
     <td class="row-actions">
       ${icon(strings.history.diff, "diff", () => actions.diffWith(run.id), current)}
       ${icon(text.rename, "edit", () => actions.edit({ id: run.id, field: "name" }))}

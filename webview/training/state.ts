@@ -21,6 +21,9 @@ export interface TrainingUi {
   showArchived: boolean;
   sort: string;
   descending: boolean;
+  /** Ids of the table's columns that were chosen. Undefined: those that tell runs apart. */
+  columns: string[] | undefined;
+  columnsOpen: boolean;
   /** Of the layers: path of the selected one if any, a measure of all, and how values are drawn. */
   layer: string[];
   layerMeasure: string;
@@ -38,6 +41,8 @@ export const defaultUi: TrainingUi = {
   showArchived: false,
   sort: "created",
   descending: true,
+  columns: undefined,
+  columnsOpen: false,
   layer: [],
   layerMeasure: "gradNorm",
   layerView: "heat",

@@ -5,6 +5,7 @@ import { now } from "../training/clock.ts";
 import type { LoopControl } from "../training/control.ts";
 import type { LayerReport } from "../findings/runFindings.ts";
 import { stepsPerEpoch, type Limits } from "../training/limits.ts";
+import { ProcessorUse } from "./processorUse.ts";
 import { Means } from "../training/means.ts";
 import { Measurement } from "../training/metrics.ts";
 import { described, NonFinite, spoiltParameters } from "../training/nonFinite.ts";
@@ -52,6 +53,7 @@ export class Recorder {
   readonly #control: LoopControl;
   readonly #checkpoints: { readonly seconds: number };
   readonly #speed: Speed;
+  readonly #processor = new ProcessorUse();
   /** Steps of the whole run at its start; 0 if unknown. */
   readonly #total: number;
   readonly #started = performance.now();
@@ -260,6 +262,7 @@ export class Recorder {
     const { epoch, completed, batch, samples, step, metrics } = this.#state;
     const { epochs, train, accumulate } = this.#limits;
     const done = Math.ceil(batch / accumulate);
+    const { cores } = this.#processor;
     const progress: Progress = {
       epoch,
       epochs,
@@ -267,6 +270,7 @@ export class Recorder {
       stepsPerEpoch: train === Infinity ? done : stepsPerEpoch(this.#limits),
       ...this.#speed.measure(this.time, samples, step),
       memory: process.memoryUsage.rss(),
+      ...(cores === undefined ? {} : { processor: cores }),
       metrics: completed === epoch ? { ...metrics } : this.#epochMeans.get(),
     };
     this.#reporter.progress(progress);

@@ -123,7 +123,7 @@ function steered(): TrainingSnapshot {
     ...rest,
     run: { ...rest.run, metrics: { ...rest.run.metrics, lr: 0.0005 } },
     rows: [...rated, event].sort((a, b) => a.step - b.step),
-    ...(progress ? { progress: { ...progress, memory: 412_000_000 } } : {}),
+    ...(progress ? { progress: { ...progress, memory: 412_000_000, processor: 1.84 } } : {}),
   };
 }
 
@@ -138,6 +138,9 @@ test("runs: epochs and the learning rate can be changed while a run trains", asy
   await epochs.fill("25");
   await epochs.press("Enter");
   assert.deepEqual(await called(panel, "addEpochs"), [25]);
+  await panel.page.getByLabel("Steps, then pause", { exact: true }).fill("500");
+  await press(panel, "Run: Steps, then pause");
+  assert.deepEqual(await called(panel, "step"), [500]);
   const rate = panel.page.getByLabel("Learning rate", { exact: true });
   assert.equal(await rate.getAttribute("placeholder"), "0.0005");
   await rate.fill("1e-4");
@@ -147,7 +150,10 @@ test("runs: epochs and the learning rate can be changed while a run trains", asy
   assert.equal(await rate.inputValue(), "1e-4");
   await press(panel, "Set: Learning rate");
   assert.deepEqual(await called(panel, "setLearningRate"), [0.0001]);
-  assert.match(await panel.page.locator(".progress-facts").innerText(), /Memory\s+412 MB/);
+  assert.match(
+    await panel.page.locator(".progress-facts").innerText(),
+    /Memory\s+412 MB\s+Processor\s+1\.8 cores/,
+  );
 });
 
 test("runs: with several optimizers, each has its rate", async () => {
@@ -299,6 +305,33 @@ test("runs: the row of the panel's own run follows its messages", async () => {
   await shows("0.1234");
   await panel.view.record({ ...run, state: "finished" }, false);
   await shows("Finished");
+test("runs: the table has the columns that were chosen", async () => {
+  const snapshot = ended("finished");
+  const folder = new Folder(snapshot, 2);
+  folder.runs[1]!.run.hyperparameters = { width: 64, loss: "mse" };
+  const panel = await open(snapshot, folder);
+  const heads = async (): Promise<string[]> => {
+    const texts = await panel.page.locator(".runs-table thead th").allInnerTexts();
+    return texts.map((text) => text.trim()).filter((text) => !["Draw", "Actions", ""].includes(text));
+  };
+  await until("the runs", async () => (await names(panel)).length === 3);
+  assert.deepEqual((await heads()).slice(0, 4), ["Run", "State", "Started", "Epoch"]);
+  await panel.page.getByText("Columns", { exact: true }).click();
+  for (const name of ["Started", "accuracy"])
+    await panel.page
+      .getByRole("group", { name: "Columns" })
+      .getByRole("checkbox", { name, exact: true })
+      .click();
+  await panel.page.getByRole("group", { name: "Columns" }).getByRole("checkbox", { name: "width" }).click();
+  await until("the chosen columns", async () => {
+    const now = await heads();
+    return now.includes("width") && !now.includes("Started") && !now.includes("accuracy");
+  });
+  const row = panel.page.locator(".runs-table tbody tr").nth(1);
+  assert.match((await row.innerText()).replaceAll(/\s+/g, " "), / 64( |$)/);
+  await screenshotPage("training-run-columns");
+  await press(panel, "Reset");
+  await until("the columns of before", async () => (await heads()).includes("Started"));
 });
 
 test("runs: they are renamed, tagged, archived, opened and deleted", async () => {

@@ -132,6 +132,7 @@ test("training: a panel that was hidden comes back with the user's settings and 
       showArchived: false,
       sort: "created",
       descending: true,
+      columnsOpen: false,
       layer: [],
       layerMeasure: "gradNorm",
       layerView: "heat",

@@ -28,6 +28,27 @@ test("Train runs to the end and leaves its weights", async () => {
   assert.ok(checkpointFiles(folder(), run).length > 0, "no checkpoint");
 }, 40_000);
 
+test("the end of a long training is told, with a way to its curves", async () => {
+  const settings = vscode.workspace.getConfiguration("layerwise");
+  await settings.update("runs.notifyAfter", 0.001, vscode.ConfigurationTarget.Workspace);
+  try {
+    const told = deferred<string[]>();
+    await answering(
+      "showInformationMessage",
+      async (...texts: string[]) => told.resolve(texts),
+      async () => {
+        await train("told.nn.ts", 5);
+        await told.promise;
+      },
+    );
+    const [text, ...actions] = await told.promise;
+    assert.match(text ?? "", /^The training of SimpleNN has finished after \d+ s: loss [\d.]+/);
+    assert.deepEqual(actions, ["Show Curves", "Evaluate"]);
+  } finally {
+    await settings.update("runs.notifyAfter", undefined, vscode.ConfigurationTarget.Workspace);
+  }
+}, 40_000);
+
 test("a checkpoint is exported where the user says, or not at all when it is cancelled", async () => {
   await train("exported.nn.ts", 2);
   const run = await until(
