@@ -3,6 +3,7 @@
 //   --only NAME,…    these workloads; the small mlp-sgd is measured only by name
 //   --json FILE      compares with the figures in FILE, then overwrites them
 //   --scaling        instead measures the cost of a step by its sizes, and writes docs/performance.md
+//   --cluster        instead measures exchanges of several processes and starts of trials; --page writes docs/scaling.md
 //   --runs           instead measures runs from outside: cold and warm start, memory, response times
 //   --memory         instead measures the peak memory of fine-tuning BERT-base (installs transformers)
 //   --programs [NAME …]  instead measures programs of test/programs at realistic sizes, in plain loops
@@ -30,6 +31,7 @@ const { values: options, positionals } = parseArgs({
     json: { type: "string" },
     rivals: { type: "boolean", default: false },
     scaling: { type: "boolean", default: false },
+    cluster: { type: "boolean", default: false },
     runs: { type: "boolean", default: false },
     memory: { type: "boolean", default: false },
   },
@@ -60,6 +62,11 @@ const names = options.only?.split(",") ?? NAMES;
 if (options.scaling) {
   const { scaling } = await import("./bench/scaling.mjs");
   await scaling(names);
+  process.exit();
+}
+if (options.cluster) {
+  const { cluster } = await import("./bench/cluster/measure.mjs");
+  await cluster(options);
   process.exit();
 }
 if (options.runs) {

@@ -1,9 +1,9 @@
 // Processes that another launcher has started, as torchrun, Slurm and TF_CONFIG do.
-import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { launch as launchProcesses, torchrun } from "../../../scripts/bench/cluster/launch.mjs";
 import { useFolder } from "../../folders.ts";
 import { distance, unable, weightsOf, type Weights } from "./training.ts";
 
@@ -11,36 +11,8 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 const here = fileURLToPath(new URL(".", import.meta.url));
 const folder = useFolder("all");
 
-/** Starts processes side by side, and writes what each prints to a file: there is one network for all of them. */
-const LAUNCHER = `
-const { spawn } = require("node:child_process"), { openSync } = require("node:fs");
-const [environments, folder, ...command] = process.argv.slice(1);
-JSON.parse(environments).forEach((env, i) => {
-  const out = openSync(folder + "/" + i + ".txt", "w");
-  spawn(command[0], command.slice(1), { env: { ...process.env, ...env }, stdio: ["ignore", out, out] });
-});`;
-
-/** Runs a command line of Layerwise in each of several processes that have only a loopback. @returns what each printed */
-async function launch(environments: readonly Record<string, string>[], ...args: string[]): Promise<string[]> {
-  const launcher = [process.execPath, "-e", LAUNCHER, JSON.stringify(environments), folder];
-  const command = [process.execPath, path.join(root, "dist", "cli.js"), ...args];
-  const isolated = ["-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", ...launcher, ...command];
-  const child = spawn("unshare", isolated, {
-    env: { ...process.env, NODE_OPTIONS: "" },
-    cwd: folder,
-    stdio: "inherit",
-  });
-  await new Promise((resolve) => child.once("exit", resolve));
-  return environments.map((_, i) => fs.readFileSync(`${folder}/${i}.txt`, "utf8"));
-}
-
-const torchrun = (size: number): Record<string, string>[] =>
-  Array.from({ length: size }, (_, rank) => ({
-    RANK: String(rank),
-    WORLD_SIZE: String(size),
-    MASTER_ADDR: "127.0.0.1",
-    MASTER_PORT: "29517",
-  }));
+const launch = (environments: readonly Record<string, string>[], ...args: string[]): Promise<string[]> =>
+  launchProcesses(environments, folder, [process.execPath, path.join(root, "dist", "cli.js"), ...args]);
 
 const weightsIn = (text: string): number[][] => JSON.parse(/^weights (.*)$/m.exec(text)![1]!) as number[][];
 
