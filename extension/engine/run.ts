@@ -88,18 +88,16 @@ export class Run {
     );
     this.#reporter.attach(this.#directory);
     captureConsole((level, text) => this.#reporter.printed(level, text));
-    const own: ControlAnswers<Exclude<ControlName, SteeringControl>> = {
+    const own: Record<string, (...args: never[]) => unknown> = {
       pause: () => this.control.pause(),
       resume: () => this.control.resume(),
       step: (count) => this.control.step(count),
       stop: () => this.control.stop("request"),
       checkpoint: () => this.#checkpoint(),
       counters: () => ({ ...this.#executor?.counters() }),
-    };
+    } satisfies ControlAnswers<Exclude<ControlName, SteeringControl>>;
     this.controls = controlsBy((name, args) =>
-      name in own
-        ? (own[name as keyof typeof own] as (...args: unknown[]) => unknown)(...args)
-        : this.#steer(name as SteeringControl, args),
+      name in own ? own[name]!(...(args as never[])) : this.#steer(name as SteeringControl, args),
     );
     this.control.onPause = (paused) => {
       this.#update({ state: paused ? "paused" : "running" });

@@ -1,6 +1,8 @@
 import type { ControlName } from "../../protocol/controls.ts";
 import { fastDevRun, type Limits } from "./limits.ts";
 import type { Prepared } from "./prepare.ts";
+import type { Checkpoints } from "../resume/checkpoints.ts";
+import { savePoint, type TrainerState } from "./trainerState.ts";
 import type { Recorder } from "../reporting/recorder.ts";
 import { EngineError } from "../../protocol/errors.ts";
 
@@ -11,15 +13,22 @@ export type SteeringControl = Extract<ControlName, keyof Steering>;
 export class Steering {
   readonly #prepared: Prepared;
   readonly #limits: Limits;
+  readonly #state: TrainerState;
   readonly #recorder: Recorder;
-  readonly #save: () => void;
+  readonly #checkpoints: Checkpoints;
 
-  /** @param save saves the weights, for a change that turns out badly */
-  constructor(prepared: Prepared, limits: Limits, recorder: Recorder, save: () => void) {
+  constructor(
+    prepared: Prepared,
+    limits: Limits,
+    state: TrainerState,
+    recorder: Recorder,
+    checkpoints: Checkpoints,
+  ) {
     this.#prepared = prepared;
     this.#limits = limits;
+    this.#state = state;
     this.#recorder = recorder;
-    this.#save = save;
+    this.#checkpoints = checkpoints;
   }
 
   /** Adds epochs. Returns how many there are now. */
@@ -40,7 +49,7 @@ export class Steering {
     const { schedules } = this.#prepared;
     const before = schedules.rates();
     schedules.setRate(lr, optimizer);
-    this.#save();
+    if (this.#state.step > 0) this.#checkpoints.trySave("manual", savePoint(this.#state), { alone: true });
     const changed = Object.entries(schedules.rates()).filter(([name, rate]) => rate !== before[name]);
     for (const [name, rate] of changed)
       this.#recorder.event(`${name} changed by hand from ${before[name]} to ${rate}.`, { [name]: rate });

@@ -71,9 +71,7 @@ export class Trainer {
     this.#readers = new StepReaders(prepared, this.callbacks, this.state, hooks.control.team);
     this.#ending = new Ending(limits, this.state, hooks);
     this.#recorder = new Recorder(prepared, limits, this.state, hooks);
-    this.steering = new Steering(prepared, limits, this.#recorder, () => {
-      if (this.state.step > 0) hooks.checkpoints.trySave("manual", savePoint(this.state), { alone: true });
-    });
+    this.steering = new Steering(prepared, limits, this.state, this.#recorder, hooks.checkpoints);
     this.#keeper = new StateKeeper(prepared, hooks.resumption, hooks, () => ({
       // Reading them first makes the state's own metrics those of the last batch.
       numbers: this.#recorder.numbers(),
@@ -105,28 +103,27 @@ export class Trainer {
   async run(): Promise<StopReason | undefined> {
     const { state, limits, callbacks } = this;
     const { experiment, model } = this.#prepared;
+    const { reporter } = this.#hooks;
     const frozen = beginTraining(model);
     if (frozen.length > 0)
-      this.#hooks.reporter.log("info", `Kept in evaluation mode while the model trains: ${some(frozen)}.`);
+      reporter.log("info", `Kept in evaluation mode while the model trains: ${some(frozen)}.`);
     const dev = fastDevRun(experiment.options);
     if (dev !== undefined)
-      this.#hooks.reporter.log(
-        "info",
-        `fastDevRun: one epoch of ${dev} batches at most; no weights are kept.`,
-      );
+      reporter.log("info", `fastDevRun: one epoch of ${dev} batches at most; no weights are kept.`);
     const problem = this.#hooks.checkpoints.policy.problem(limits);
-    if (problem !== undefined) this.#hooks.reporter.log("warning", `Checkpoints: ${problem}.`);
+    if (problem !== undefined) reporter.log("warning", `Checkpoints: ${problem}.`);
     const { from } = this.#hooks.resumption;
     try {
       if (from === undefined) await this.#validation.sanityCheck();
       await callbacks.call("onTrainStart");
       this.#hooks.frozen?.();
-      if (from === undefined) this.#recovery.begins(() => this.#keeper.start());
-      else {
+      if (from === undefined) {
+        this.#recovery.begins(() => this.#keeper.start());
+        this.#probe();
+      } else {
         this.#restore(from);
         this.#recovery.resumed();
       }
-      if (from === undefined) this.#probe();
       await withPolicy(this.#readers.policy, () => this.#train(from));
       // A training that was stopped may be resumed: its end is still to come.
       if (this.#hooks.control.stopping === undefined)

@@ -98,7 +98,7 @@ export function fittedLine(measured) {
   return { latency: (a * bb - b * ab) / determinant, secondsPerByte: (aa * b - ab * a) / determinant };
 }
 
-/** Acklam's approximation, within 1.2e-9. @param {number} p */
+/** Acklam's approximation, within 1.2e-9. @param {number} p @returns {number} */
 function normalQuantile(p) {
   const a = [
     -39.69683028665376, 220.9460984245205, -275.9285104469687, 138.357751867269, -30.66479806614716,

@@ -1,23 +1,14 @@
-/** The training panel with several runs: live controls, comparison, the table of runs, exports. */
+/** The training panel with several runs: live controls, comparison, exports. */
 import assert from "node:assert/strict";
-import type { MetricRow, RunLabels } from "../../../extension/protocol/run.ts";
-import type {
-  ListedRun,
-  TrainingHostMethods,
-  TrainingSnapshot,
-  TrainingViewMethods,
-} from "../../../extension/protocol/views.ts";
-import { BOUNDS } from "../../bounds.ts";
-import { test, until } from "../../harness.ts";
-import { looks } from "./looks.ts";
-import { frameTime } from "./frames.ts";
-import { called, openPanel, type Panel, type PanelOptions, screenshotPage } from "./page.ts";
-import { ended, recording, runningAt } from "./recordings.ts";
-
-type TrainingPanel = Panel<TrainingViewMethods>;
-
-const press = (panel: TrainingPanel, name: string): Promise<void> =>
-  panel.page.locator(`vscode-button[aria-label="${name}"]`).first().click();
+import type { MetricRow } from "../../../../extension/protocol/run.ts";
+import type { ListedRun, TrainingSnapshot } from "../../../../extension/protocol/views.ts";
+import { BOUNDS } from "../../../bounds.ts";
+import { test, until } from "../../../harness.ts";
+import { looks } from "../looks.ts";
+import { frameTime } from "../frames.ts";
+import { called, screenshotPage } from "../page.ts";
+import { ended, recording, runningAt } from "../recordings.ts";
+import { Folder, names, open, press, type TrainingPanel } from "./folder.ts";
 
 const chart = (panel: TrainingPanel, name: string) =>
   panel.page.locator("figure.chart", { has: panel.page.getByRole("heading", { name, exact: true }) });
@@ -26,83 +17,6 @@ const legend = async (panel: TrainingPanel, name: string): Promise<string[]> =>
   (await chart(panel, name).locator(".legend li").allInnerTexts()).map((text) =>
     text.replaceAll(/\s+/g, " "),
   );
-
-const names = (panel: TrainingPanel): Promise<string[]> =>
-  panel.page.locator(".runs-table tbody th :is(b, .link)").allInnerTexts();
-
-/** A folder of runs: the recorded one, and others that are worse the older they are. */
-class Folder {
-  readonly runs: ListedRun[];
-  readonly lookedAt: string[] = [];
-
-  constructor(current: TrainingSnapshot, others: number) {
-    const labels = { name: "", tags: [], archived: false };
-    const make = (index: number): ListedRun => {
-      const { run } = ended("finished", {
-        id: `20260130-1${index}0000-digits`,
-        createdAt: `2026-01-30T1${index}:00:00.000Z`,
-        metrics: { loss: 0.5 - index / 20, val_loss: 0.6 - index / 20, accuracy: 0.8 + index / 100 },
-      });
-      return { run, labels, live: false };
-    };
-    this.runs = [
-      { run: current.run, labels, live: current.live },
-      ...Array.from({ length: others }, (_none, i) => make(others - 1 - i)),
-    ];
-  }
-
-  /** The methods of the table of runs. */
-  get host(): Partial<TrainingHostMethods> {
-    return {
-      runs: () => Promise.resolve(this.runs),
-      rowsOf: (id) => {
-        this.lookedAt.push(id);
-        return Promise.resolve(this.rows(id));
-      },
-      label: (id, labels) => {
-        this.label(id, labels);
-        return Promise.resolve();
-      },
-      deleteRun: (id) => {
-        this.runs.splice(
-          this.runs.findIndex(({ run }) => run.id === id),
-          1,
-        );
-        return Promise.resolve();
-      },
-    };
-  }
-
-  label(id: string, labels: RunLabels): void {
-    const at = this.runs.findIndex(({ run }) => run.id === id);
-    this.runs[at] = { ...this.runs[at]!, labels };
-  }
-
-  rows(id: string): MetricRow[] {
-    const worse = 1 + this.runs.findIndex(({ run }) => run.id === id) / 8;
-    return recording().rows.map((row) => ({
-      ...row,
-      values: Object.fromEntries(
-        Object.entries(row.values).map(([name, value]) => [
-          name,
-          name.includes("loss") ? value * worse : value / worse,
-        ]),
-      ),
-    }));
-  }
-}
-
-function open(
-  snapshot: TrainingSnapshot,
-  folder: Folder,
-  options: Partial<PanelOptions<TrainingHostMethods>> = {},
-): Promise<TrainingPanel> {
-  return openPanel<TrainingHostMethods, TrainingViewMethods>({
-    view: "training",
-    ...options,
-    host: { ready: () => Promise.resolve(snapshot), ...folder.host, ...options.host },
-  });
-}
 
 const event: MetricRow = {
   kind: "event",
@@ -266,108 +180,6 @@ test("runs: a training that was interrupted is resumed, one that is finished can
   await panel.view.record(run, false);
   await panel.page.locator('vscode-button[aria-label="Train Again"]').waitFor();
   assert.equal(await panel.page.locator('vscode-button[aria-label="Resume"]').count(), 0);
-});
-
-test("runs: the table is sorted and filtered, and says by what", async () => {
-  const snapshot = ended("finished");
-  const folder = new Folder(snapshot, 3);
-  const panel = await open(snapshot, folder);
-  const ids = folder.runs.map(({ run }) => run.id);
-  await until("the runs", async () => (await names(panel)).length === 4);
-  assert.deepEqual(await names(panel), ids);
-  await panel.page.getByRole("button", { name: "val_loss" }).click();
-  const sorted = [...folder.runs].sort((a, b) => a.run.metrics["val_loss"]! - b.run.metrics["val_loss"]!);
-  const shows = (ids: readonly string[]): Promise<unknown> =>
-    until(ids.join(), async () => (await names(panel)).join() === ids.join());
-  // Newest first may be the same order: only the heading tells when the table is sorted.
-  await until(
-    "sorted by val_loss",
-    async () =>
-      (await panel.page.locator(".runs-table th[aria-sort]").getAttribute("aria-sort")) === "ascending",
-  );
-  await shows(sorted.map(({ run }) => run.id));
-  await panel.page.getByRole("button", { name: "val_loss" }).click();
-  await shows(sorted.map(({ run }) => run.id).reverse());
-  await panel.page.getByLabel("Filter runs").fill("20260131");
-  await shows([snapshot.run.id]);
-});
-
-test("runs: the row of the panel's own run follows its messages", async () => {
-  const snapshot = runningAt(100);
-  const folder = new Folder(snapshot, 1);
-  const panel = await open(snapshot, folder);
-  const rows = panel.page.locator(".runs-table tbody tr");
-  await until("the runs", async () => (await rows.count()) === 2);
-  const shows = (value: string): Promise<unknown> => rows.first().getByText(value).waitFor({ timeout: 5000 });
-  const run = { ...snapshot.run, epoch: 7, metrics: { ...snapshot.run.metrics, val_loss: 0.1234 } };
-  // Before the table is read again, after ten seconds.
-  await panel.view.record(run, true);
-  await shows("0.1234");
-  await panel.view.record({ ...run, state: "finished" }, false);
-  await shows("Finished");
-test("runs: the table has the columns that were chosen", async () => {
-  const snapshot = ended("finished");
-  const folder = new Folder(snapshot, 2);
-  folder.runs[1]!.run.hyperparameters = { width: 64, loss: "mse" };
-  const panel = await open(snapshot, folder);
-  const heads = async (): Promise<string[]> => {
-    const texts = await panel.page.locator(".runs-table thead th").allInnerTexts();
-    return texts.map((text) => text.trim()).filter((text) => !["Draw", "Actions", ""].includes(text));
-  };
-  await until("the runs", async () => (await names(panel)).length === 3);
-  assert.deepEqual((await heads()).slice(0, 4), ["Run", "State", "Started", "Epoch"]);
-  await panel.page.getByText("Columns", { exact: true }).click();
-  for (const name of ["Started", "accuracy"])
-    await panel.page
-      .getByRole("group", { name: "Columns" })
-      .getByRole("checkbox", { name, exact: true })
-      .click();
-  await panel.page.getByRole("group", { name: "Columns" }).getByRole("checkbox", { name: "width" }).click();
-  await until("the chosen columns", async () => {
-    const now = await heads();
-    return now.includes("width") && !now.includes("Started") && !now.includes("accuracy");
-  });
-  const row = panel.page.locator(".runs-table tbody tr").nth(1);
-  assert.match((await row.innerText()).replaceAll(/\s+/g, " "), / 64( |$)/);
-  await screenshotPage("training-run-columns");
-  await press(panel, "Reset");
-  await until("the columns of before", async () => (await heads()).includes("Started"));
-});
-
-test("runs: they are renamed, tagged, archived, opened and deleted", async () => {
-  const snapshot = ended("finished");
-  const folder = new Folder(snapshot, 2);
-  const panel = await open(snapshot, folder);
-  const [, { run: first }, { run: last }] = folder.runs as [ListedRun, ListedRun, ListedRun];
-  const editor = panel.page.locator(".run-editor");
-  await press(panel, `Rename ${first.id}`);
-  await editor.fill("wide net");
-  await editor.press("Escape");
-  assert.deepEqual(panel.calls, []);
-  await press(panel, `Rename ${first.id}`);
-  await editor.fill("wide net");
-  await editor.press("Enter");
-  await panel.page.getByRole("button", { name: "wide net", exact: true }).waitFor();
-  assert.equal(panel.calls.length, 1);
-  await press(panel, "Edit Tags wide net");
-  await editor.fill("dropout, , best");
-  await editor.press("Enter");
-  await panel.page.locator(".tag", { hasText: "dropout" }).waitFor();
-  assert.deepEqual(folder.runs[1]!.labels, { name: "wide net", tags: ["dropout", "best"], archived: false });
-  await press(panel, "Archive wide net");
-  await until("it is out of sight", async () => (await names(panel)).length === 2);
-  await panel.page.getByRole("checkbox", { name: "Archived" }).click();
-  await press(panel, "Unarchive wide net");
-  await until("it is back", () => !folder.runs[1]!.labels.archived);
-  await panel.page.getByRole("button", { name: "wide net", exact: true }).click();
-  assert.deepEqual(await called(panel, "openRun"), [first.id]);
-  await press(panel, `Delete ${last.id}`);
-  await until("it is gone", async () => (await names(panel)).length === 2);
-  assert.equal(
-    await panel.page.locator(`vscode-button[aria-label="Delete ${snapshot.run.id}"][disabled]`).count(),
-    1,
-    "the run that is shown stays",
-  );
 });
 
 test("runs: curves are exported as data and as pictures", async () => {
