@@ -117,8 +117,9 @@ export default experiment({
  */
 function tables(exchanges, trials) {
   const line = fittedLine(exchanges);
+  const digits = (/** @type {number} */ value) => String(Number(value.toPrecision(2)));
   const ms = (/** @type {number} */ seconds) =>
-    `${(1000 * seconds).toPrecision(2)} ms`.replace("e+3", ",000");
+    seconds < 1 ? `${digits(1000 * seconds)} ms` : `${digits(seconds)} s`;
   const size = (/** @type {number} */ bytes) =>
     bytes < 1e6 ? `${bytes / 1024} KB` : `${bytes / 2 ** 20} MB`;
   const measured = exchanges.map(
