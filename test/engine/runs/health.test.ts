@@ -9,7 +9,7 @@ import { train } from "../../unit/engine/training.ts";
 import { useFolder } from "../../folders.ts";
 
 const native = nativeStatus().state === "installed";
-const folder = useFolder("all");
+const folder = useFolder();
 beforeAll(async () => {
   if (native) await loadExecutor("native");
 });
