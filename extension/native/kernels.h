@@ -571,9 +571,11 @@ bool SegmentMax(const Call &c) {
   return true;
 }
 
-// Writes, or adds, rows at places of several indices. Parameters: places, indices of each, numbers in a row, then size and
+enum class Scattering { UPDATE, ADD, MAX, MIN };
+
+// Writes rows at places of several indices, or combines them with what is there. Parameters: places, indices of each, numbers in a row, then size and
 // stride of each index.
-template <class T, bool ADD>
+template <class T, Scattering MODE>
 bool Scatter(const Call &c) {
   T *out = c.To<T>(0);
   const int32_t *indices = c.To<int32_t>(1);
@@ -588,7 +590,14 @@ bool Scatter(const Call &c) {
       offset += indices[d] * strides[d];
     }
     T *to = out + offset;
-    for (int64_t j = 0; j < width; j++) to[j] = ADD ? to[j] + rows[j] : rows[j];
+    for (int64_t j = 0; j < width; j++) {
+      const T a = to[j], b = rows[j];
+      if constexpr (MODE == Scattering::UPDATE) to[j] = b;
+      if constexpr (MODE == Scattering::ADD) to[j] = a + b;
+      // NaN stays, and comes in.
+      if constexpr (MODE == Scattering::MAX) to[j] = a != a || a > b ? a : b;
+      if constexpr (MODE == Scattering::MIN) to[j] = a != a || a < b ? a : b;
+    }
   }
   return true;
 }
@@ -938,7 +947,9 @@ constexpr Kernels KERNELS = {
     {Gather<uint8_t>, Gather<int32_t>},
     {SegmentSum<float>, SegmentSum<int32_t>},
     {SegmentMax<float>, SegmentMax<int32_t>},
-    {Scatter<int32_t, false>, Scatter<float, true>, Scatter<int32_t, true>, Scatter<uint8_t, false>},
+    {Scatter<int32_t, Scattering::UPDATE>, Scatter<float, Scattering::ADD>, Scatter<int32_t, Scattering::ADD>,
+     Scatter<uint8_t, Scattering::UPDATE>, Scatter<float, Scattering::MAX>, Scatter<int32_t, Scattering::MAX>,
+     Scatter<float, Scattering::MIN>, Scatter<int32_t, Scattering::MIN>},
     {ArgExtreme<float, false>, ArgExtreme<float, true>, ArgExtreme<int32_t, false>, ArgExtreme<int32_t, true>},
     {Cumulate<SumF, float, false>, Cumulate<ProdF, float, true>, Cumulate<SumI, int32_t, false>, Cumulate<ProdI, int32_t, true>},
     LeakyReluGrad,

@@ -540,11 +540,13 @@ inline bool Plan::Reader::ReadNode() {
       return true;
     }
     case Code::TensorScatterUpdate:
-    case Code::TensorScatterAdd: {
+    case Code::TensorScatterAdd:
+    case Code::TensorScatterMax:
+    case Code::TensorScatterMin: {
       const Value x = In(0), indices = In(1), rows = In(2);
-      const bool add = code == Code::TensorScatterAdd;
+      const bool update = code == Code::TensorScatterUpdate;
       if (indices.type != Type::INT32 || indices.shape.rank == 0 || rows.type != x.type) return false;
-      if (x.type == Type::BOOL && add) return false;
+      if (x.type == Type::BOOL && !update) return false;
       const int64_t depth = indices.shape.sizes[indices.shape.rank - 1];
       if (depth > x.shape.rank || depth == 0) return false;
       int64_t width = 1, strides[MAX_RANK];
@@ -556,7 +558,9 @@ inline bool Plan::Reader::ReadNode() {
       p.insert(p.end(), {indices.shape.Count() / depth, depth, width});
       for (int d = 0; d < depth; d++) p.push_back(x.shape.sizes[d]);
       for (int d = 0; d < depth; d++) p.push_back(strides[d]);
-      Add(kernels_.scatter[x.type == Type::BOOL ? 3 : !add ? 0 : x.type == Type::FLOAT ? 1 : 2], {{out}, {inputs_[1]}, {inputs_[2]}}, 1);
+      const int combining = code == Code::TensorScatterAdd ? 1 : code == Code::TensorScatterMax ? 4 : 6;
+      const int kernel = x.type == Type::BOOL ? 3 : update ? 0 : combining + (x.type == Type::FLOAT ? 0 : 1);
+      Add(kernels_.scatter[kernel], {{out}, {inputs_[1]}, {inputs_[2]}}, 1);
       Spend(rows.shape.Count() + indices.shape.Count(), 2);
       return true;
     }

@@ -41,6 +41,7 @@ enum class Code : int32_t {
   LogSoftmax, SparseSoftmaxCrossEntropyWithLogits, TopKV2, MatMul, BatchMatMulV2,
   Conv2D, Conv2DBackpropInput, Conv2DBackpropFilter, Conv3D, Conv3DBackpropInputV2, Conv3DBackpropFilterV2, MaxPool,
   MaxPoolGrad, FusedBatchNormV3, FusedBatchNormGradV3,
+  TensorScatterMax, TensorScatterMin,
   // Not TensorFlow's.
   GroupNorm, GroupNormGrad, AdamStep,
   // Not an op: a value that is part of the plan.
@@ -85,7 +86,7 @@ struct Kernels {
   Kernel segmentSum[2];
   Kernel segmentMax[2];
   // Update, add floats, add integers, update truth values.
-  Kernel scatter[4];
+  Kernel scatter[8];
   // ArgMax and ArgMin of floats, then of integers.
   Kernel argExtreme[4];
   // Sum and product of floats, then of integers.

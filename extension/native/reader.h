@@ -346,11 +346,23 @@ inline void Plan::Reader::Join() {
   constexpr int64_t CACHE = 1 << 18;
   // Units that are enough to be divided well.
   constexpr int64_t ENOUGH = 64;
-  // Memory that a group reads or writes, and how far it advances from one of its units to the next.
+  // Bytes in a row that are worth reading, where a unit's memory is strewn: four lines of the cache.
+  constexpr int64_t ROW = 256;
+  // Memory that a group reads or writes, how far it advances from one of its units to the next, and the bytes of a unit. These
+  // are more than the advance where units are columns of a matrix that is read row by row.
   struct Use {
     int32_t root;
-    int64_t begin, end, at, advance;
+    int64_t begin, end, at, advance, bytes;
     bool writes;
+  };
+  // Units whose memory fits into the cache; 0 where so few would read less than a row of some memory.
+  const auto blockOf = [](const std::vector<Use> &uses) {
+    int64_t bytes = 0;
+    for (const Use &use : uses) bytes += use.bytes;
+    const int64_t block = std::max<int64_t>(1, CACHE / std::max<int64_t>(1, bytes));
+    for (const Use &use : uses)
+      if (use.bytes > use.advance && block * use.advance < ROW) return int64_t{0};
+    return block;
   };
   std::vector<Use> uses;
   plan_.advances_.resize(places_.size());
@@ -361,11 +373,7 @@ inline void Plan::Reader::Join() {
     const int64_t most = static_cast<int64_t>(std::min<double>(threads_, cost / WORTH));
     group.parts = static_cast<int32_t>(std::max<int64_t>(1, std::min(most, group.units)));
     group.block = group.units;
-    if (group.end - group.first > 1) {
-      int64_t bytes = 0;
-      for (const Use &use : uses) bytes += use.advance;
-      group.block = std::max<int64_t>(1, CACHE / std::max<int64_t>(1, bytes));
-    }
+    if (group.end - group.first > 1) group.block = blockOf(uses);
     plan_.groups_.push_back(group);
     plan_.costs_.own += cost / group.parts;
     group.first = group.end;
@@ -381,34 +389,42 @@ inline void Plan::Reader::Join() {
     const bool joins = step.units > 0 && !step.range && step.costs.own >= WORTH;
     const bool begun = group.first < group.end;
     const int64_t units = begun ? std::min(group.units, step.units) : step.units;
-    std::vector<Use> own;
-    if (joins)
+    const auto usesOf = [&](int64_t units) {
+      std::vector<Use> own;
       for (int k = 0; k < step.count; k++) {
         const auto &[id, offset] = places_[step.operands + k];
         if (id == ZERO) continue;
-        const Value &source = values_[Source(id)];
-        const int64_t bytes = (source.shape.Count() * SizeOf(source.type) + 63) / 64 * 64;
-        own.push_back({source.root, source.place, source.place + bytes, plan_.operands_[step.operands + k].offset,
-                       plan_.advances_[step.operands + k] * (step.units / units), k < step.outputs});
+        const Value &value = values_[id], &source = values_[Source(id)];
+        const int64_t end = source.place + (source.shape.Count() * SizeOf(source.type) + 63) / 64 * 64;
+        const int64_t advance = plan_.advances_[step.operands + k] * (step.units / units);
+        const int64_t bytes = advance == 0 ? 0 : std::max(advance, value.shape.Count() * SizeOf(value.type) / units);
+        own.push_back({source.root, source.place, end, plan_.operands_[step.operands + k].offset, advance, bytes,
+                       k < step.outputs});
       }
+      return own;
+    };
     bool fits = joins && begun && group.units > 0 && group.units % units == 0 && step.units % units == 0 &&
                 (units >= ENOUGH || units == group.units);
     if (fits) {
       const int64_t scale = group.units / units;
+      const std::vector<Use> own = usesOf(units);
       for (const Use &use : uses)
         for (const Use &next : own) {
           const bool apart = use.root != next.root || use.end <= next.begin || next.end <= use.begin;
           if (apart || !(use.writes || next.writes)) continue;
           if (use.at != next.at || use.advance * scale != next.advance) fits = false;
         }
-      if (fits)
-        for (Use &use : uses) use.advance *= scale;
+      std::vector<Use> all = uses;
+      for (Use &use : all) use.advance *= scale, use.bytes *= scale;
+      all.insert(all.end(), own.begin(), own.end());
+      if (blockOf(all) == 0) fits = false;
+      if (fits) uses = std::move(all);
     }
     if (!fits) finish();
     group.units = fits ? units : step.units;
     group.end = i + 1;
     cost += step.costs.own;
-    if (joins) uses.insert(uses.end(), own.begin(), own.end());
+    if (joins && !fits) uses = usesOf(step.units);
     if (!joins) {
       if (step.units == 0) group.units = 1;
       finish();

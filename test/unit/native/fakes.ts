@@ -97,7 +97,7 @@ export async function failure(promise: Promise<unknown>): Promise<NativeError> {
   return error;
 }
 
-const KEY = "native/tensorflow-2.21.0-tfjs-4.22.0-binding-7-linux-x64";
+const KEY = "native/tensorflow-2.21.0-tfjs-4.22.0-binding-8-linux-x64";
 /** Files of an installation. */
 export const INSTALLED = [
   "THIRD_PARTY_NOTICES.txt",

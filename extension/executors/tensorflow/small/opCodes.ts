@@ -129,6 +129,8 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["MaxPoolGrad", "ksize", "strides", "padding"],
   ["FusedBatchNormV3", "epsilon", "is_training"],
   ["FusedBatchNormGradV3", "epsilon", "is_training"],
+  ["TensorScatterMax"],
+  ["TensorScatterMin"],
   // Not TensorFlow's.
   ["GroupNorm", "groups", "epsilon"],
   ["GroupNormGrad", "groups", "epsilon"],

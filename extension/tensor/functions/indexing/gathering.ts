@@ -1,6 +1,7 @@
 // Functions that pick, place and order elements by index tensors.
 import { apply, applyAll } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
+import * as elementwise from "../../ops/elementwise/elementwise.ts";
 import * as ops from "../../ops/movement/indexing.ts";
 import { slice, sliceAlong, sliceUpdate } from "../../ops/movement/slicing.ts";
 import { topk as ordered } from "../../ops/reduction/scan.ts";
@@ -82,6 +83,20 @@ function corner(x: Tensor, end: Shape): Tensor {
   return apply(slice, [x], { begin: end.map(() => 0), end, step: end.map(() => 1) });
 }
 
+/**
+ * The index of whole rows: of one that was expanded to the other dimensions, as pooling over the nodes of graphs does it.
+ * Undefined for any other.
+ */
+function sharedIndex(indices: Tensor, dim: number): Tensor | undefined {
+  const { producer } = indices.value;
+  if (indices.ndim < 2 || producer.kind !== "node" || producer.op.name !== "expand") return undefined;
+  const from = producer.inputs[0]!;
+  const lead = indices.ndim - from.shape.length;
+  const varies = from.shape.flatMap((n, d) => (n === 1 ? [] : [d + lead]));
+  if (varies.length !== 1 || varies[0] !== dim) return undefined;
+  return reshaped(new Tensor(from), [indices.shape[dim]!]);
+}
+
 /** The size of an index in all dimensions but `dim`, where it is the input's. */
 function reach(input: Tensor, dim: number, indices: Tensor): number[] {
   return input.shape.map((n, d) => (d === dim ? n : indices.shape[d]!));
@@ -120,13 +135,19 @@ export function scatterAdd(input: Tensor, dim: number, indices: Tensor, source: 
   return scattered("scatter_add", input, dim, indices, source, "add");
 }
 
-function scattered(
+/**
+ * A copy in which the places that {@link gather} would read are combined with the values of `source`.
+ * @param name of the function, for errors
+ * @param before what the input was, where it counts for the gradient of an extreme
+ */
+export function scattered(
   name: string,
   input: Tensor,
   dim: number,
   indices: Tensor,
   source: Tensor | number | boolean,
-  mode: "add" | "update",
+  mode: ops.ScatterMode,
+  before?: Tensor,
 ): Tensor {
   const at = normalizeDim(dim, input.ndim);
   checkIndex(name, input.shape, at, indices, "self");
@@ -134,12 +155,20 @@ function scattered(
     throw new TensorError("dtype", `${name}(): Expected self.dtype to be equal to src.dtype`);
   }
   return composed(() => {
+    const shared = mode === "add" && source instanceof Tensor ? sharedIndex(indices, at) : undefined;
+    if (shared !== undefined && sameShape(reach(input, at, indices), input.shape)) {
+      const values = corner(source as Tensor, indices.shape);
+      const rows = apply(ops.indexAdd, [values, shared], { dim: at, length: input.shape[at]! });
+      return named(call(elementwise.add, input, rows), "ScatterAddBackward0");
+    }
     const values =
       source instanceof Tensor ? source : expand(scalarOf(Number(source), input.dtype), indices.shape);
     const region = reach(input, at, indices);
     const rows = turned(corner(input, region), at);
     const added = turned(corner(values, indices.shape), at);
-    const result = turned(apply(ops.scatterLast, [rows, turned(indices, at), added], { mode }), at, true);
+    const given = [rows, turned(indices, at), added];
+    if (before !== undefined) given.push(turned(corner(before, region), at));
+    const result = turned(apply(ops.scatterLast, given, { mode }), at, true);
     const whole = sameShape(region, input.shape)
       ? result
       : apply(sliceUpdate, [input, result], {

@@ -10,11 +10,11 @@ import { fromHost, Tensor } from "../../core/tensor.ts";
 import { add, mul, sub } from "../pointwise/arithmetic.ts";
 import { turned } from "./along.ts";
 import { eq, logicalNot, where } from "../pointwise/elementwise.ts";
-import { gather } from "../indexing/gathering.ts";
+import { gather, scattered } from "../indexing/gathering.ts";
 import { castTo, composed, constant, named, requireType, scalarOf } from "../pointwise/operands.ts";
 import { narrow, select } from "./parts.ts";
 import { diagonal } from "./orientation.ts";
-import { amax, amin, any, cumsum, prod, sum } from "../reduction/reduction.ts";
+import { any, cumsum, prod } from "../reduction/reduction.ts";
 import { cat, expand, reshape, unsqueeze } from "./shape.ts";
 import { copied } from "./views.ts";
 import { call } from "../../ops/expressions.ts";
@@ -132,7 +132,7 @@ export type ScatterReduction = "sum" | "prod" | "mean" | "amax" | "amin";
 
 /**
  * A copy in which the values of `source` at the places that `gather` would read are combined with what is there
- * (`includeSelf`), or replace it. Costs memory of the size of a dimension for every value, except for sums.
+ * (`includeSelf`), or replace it. A product costs memory of the size of a dimension for every value.
  */
 export function scatterReduce(
   input: Tensor,
@@ -151,47 +151,57 @@ export function scatterReduce(
     );
   }
   const { includeSelf = true } = options;
+  const name = "scatter_reduce";
   return composed(() => {
-    const n = input.shape[at]!;
-    const corner = (x: Tensor): Tensor =>
-      x.shape.reduce((y, _, d) => (d === at ? y : narrow(y, d, 0, index.shape[d]!)), x);
-    const own = unsqueeze(turned(corner(input), at), -1);
-    const values = unsqueeze(turned(narrow(corner(source), at, 0, index.shape[at]!), at), -2);
-    const places = unsqueeze(turned(index, at), -2);
-    const rows = reshape(fromHost(Int32Array.from(range(n)), [n], "int64"), [n, 1]);
-    const hits = eq(places, rows);
-    const untouched = logicalNot(any(hits, -1, true));
-    const counted = includeSelf ? expand(constant(1, "bool"), own.shape) : untouched;
-    const masks = cat([counted, hits], -1);
-    const together = cat([own, expand(values, hits.shape)], -1);
-    const reduced = combine(reduce, together, masks, input.dtype === "float32");
-    const result = turned(reduced, at, true);
-    const whole = copied(input);
-    if (result.shape.every((m, d) => m === input.shape[d])) return named(result, "ScatterReduceBackward0");
-    const part = result.shape.reduce((y, m, d) => narrow(y, d, 0, m), whole);
-    part.write(result);
-    return whole;
+    if (reduce === "prod") return named(product(input, at, index, source, includeSelf), BACKWARD);
+    const neutral = NEUTRAL[input.dtype === "float32" ? "float" : "whole"][reduce];
+    const own = includeSelf ? input : scattered(name, input, at, index, neutral, "update");
+    if (reduce === "amax" || reduce === "amin") {
+      const mode = reduce === "amax" ? "max" : "min";
+      const extremes = scattered(name, own, at, index, source, mode, includeSelf ? undefined : input);
+      return named(extremes, BACKWARD);
+    }
+    const total = scattered(name, own, at, index, source, "add");
+    if (reduce === "sum") return named(total, BACKWARD);
+    const before = expand(scalarOf(1, input.dtype), input.shape);
+    const others = includeSelf ? before : scattered(name, before, at, index, 0, "update");
+    const ones = expand(scalarOf(1, input.dtype), index.shape);
+    const count = scattered(name, others, at, index, ones, "add");
+    return named(
+      call(input.dtype === "float32" ? elementwise.div : elementwise.floorDiv, total, count),
+      BACKWARD,
+    );
   });
 }
 
-function combine(reduce: ScatterReduction, values: Tensor, masks: Tensor, floats: boolean): Tensor {
-  const filled = (value: number): Tensor => where(masks, values, scalarOf(value, values.dtype));
-  const limit = floats ? Infinity : 2 ** 31 - 1;
-  switch (reduce) {
-    case "sum":
-      return sum(filled(0), -1);
-    case "prod":
-      return prod(filled(1), -1);
-    case "amax":
-      return amax(filled(-limit), -1);
-    case "amin":
-      return amin(filled(limit), -1);
-    case "mean": {
-      const count = sum(castTo(masks, values.dtype), -1);
-      const total = sum(filled(0), -1);
-      return floats ? call(elementwise.div, total, count) : call(elementwise.floorDiv, total, count);
-    }
-  }
+const BACKWARD = "ScatterReduceBackward0";
+
+/** What changes no sum, and no extreme. */
+const NEUTRAL = {
+  float: { sum: 0, mean: 0, amax: -Infinity, amin: Infinity },
+  whole: { sum: 0, mean: 0, amax: -(2 ** 31), amin: 2 ** 31 - 1 },
+};
+
+/** Products of all values that fall on a place: each place looks at all of them. */
+function product(input: Tensor, at: number, index: Tensor, source: Tensor, includeSelf: boolean): Tensor {
+  const n = input.shape[at]!;
+  const corner = (x: Tensor): Tensor =>
+    x.shape.reduce((y, _, d) => (d === at ? y : narrow(y, d, 0, index.shape[d]!)), x);
+  const own = unsqueeze(turned(corner(input), at), -1);
+  const values = unsqueeze(turned(narrow(corner(source), at, 0, index.shape[at]!), at), -2);
+  const places = unsqueeze(turned(index, at), -2);
+  const rows = reshape(fromHost(Int32Array.from(range(n)), [n], "int64"), [n, 1]);
+  const hits = eq(places, rows);
+  const untouched = logicalNot(any(hits, -1, true));
+  const counted = includeSelf ? expand(constant(1, "bool"), own.shape) : untouched;
+  const masks = cat([counted, hits], -1);
+  const together = cat([own, expand(values, hits.shape)], -1);
+  const result = turned(prod(where(masks, together, scalarOf(1, input.dtype)), -1), at, true);
+  if (result.shape.every((m, d) => m === input.shape[d])) return result;
+  const whole = copied(input);
+  const part = result.shape.reduce((y, m, d) => narrow(y, d, 0, m), whole);
+  part.write(result);
+  return whole;
 }
 
 function written(input: Tensor, part: (x: Tensor) => Tensor, source: Tensor): Tensor {

@@ -7,8 +7,8 @@ import { numel } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { call, constant, filled } from "../expressions.ts";
 import { div, eq, mul, ne } from "../elementwise/elementwise.ts";
-import { amongAll, indexAdd, indexSelect } from "./indexing.ts";
-import { cast, reshape } from "./movement.ts";
+import { amongAll, asFloat, indexAdd, indexSelect } from "./indexing.ts";
+import { reshape } from "./movement.ts";
 
 const MAX_FLOAT = 2 ** 128 - 2 ** 104;
 
@@ -18,8 +18,6 @@ export interface Embedding {
   /** Whether a row's gradient is divided by the number of times it is looked up. */
   readonly scaleGradByFreq: boolean;
 }
-
-const asFloat = (x: Tensor): Tensor => apply(cast, [x], { dtype: "float32" });
 
 /** Rows of a matrix [V, D] at indices [*]: [*, D]. */
 export const embedding: Op<Embedding> = defineOp<Embedding>({

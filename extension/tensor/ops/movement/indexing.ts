@@ -1,16 +1,20 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
+import { TensorError } from "../../core/errors.ts";
 import { attr, scalar } from "../../lowering/lowering.ts";
 import { gatherNode, INDEX, reshapeNode, transposeNode } from "../../lowering/nodes.ts";
 import { alongDim } from "../../lowering/layouts.ts";
 import { ints, number, type OnnxRef } from "../../lowering/onnx.ts";
 import { leading } from "../../recording/batchRules.ts";
 import { defineOp, type BatchContext, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
-import { reshape } from "./movement.ts";
+import { cast, reshape } from "./movement.ts";
 import { numel, range, type Shape } from "../../core/shape.ts";
 import { fromHost, type Tensor } from "../../core/tensor.ts";
-import { add, ge, logicalAnd, lt, mul, where } from "../elementwise/elementwise.ts";
+import { add, div, eq, ge, logicalAnd, lt, mul, where } from "../elementwise/elementwise.ts";
 import { call, constant, zeros } from "../expressions.ts";
+
+/** Truths as 0 and 1. */
+export const asFloat = (x: Tensor): Tensor => apply(cast, [x], { dtype: "float32" });
 
 /**
  * Places in the rows of all samples, `length` of each, from places in those of one: [size, n] to [size · n]. What is out of
@@ -162,30 +166,55 @@ export const gatherLast: Op<object> = defineOp({
   },
 });
 
-/** Per row of the first input, its elements at the index replaced by the third input, or with it added to them. */
-export const scatterLast: Op<{ mode: "add" | "update" }> = defineOp<{ mode: "add" | "update" }>({
+/** What becomes of an element that a value falls on. */
+export type ScatterMode = "add" | "update" | "max" | "min";
+
+const SCATTERS: Readonly<Record<ScatterMode, string>> = {
+  add: "TensorScatterAdd",
+  update: "TensorScatterUpdate",
+  max: "TensorScatterMax",
+  min: "TensorScatterMin",
+};
+
+/**
+ * Per row of the first input, its elements at the index replaced by the third input, or added up with it, or the larger or
+ * smaller of both. Of a fourth input, elements that equal an extreme count among those that share its gradient: in PyTorch,
+ * `scatter_reduce` counts the elements that it leaves out.
+ */
+export const scatterLast: Op<{ mode: ScatterMode }> = defineOp<{ mode: ScatterMode }>({
   name: "scatterLast",
   gradName: "ScatterBackward0",
   infer: ([x]) => x!,
-  gradient({ grad, inputs: [, index, source], attributes: { mode }, needs }) {
+  gradient({ grad, inputs: [x, index, source, before], outputs: [y], attributes: { mode }, needs }) {
+    if (mode === "max" || mode === "min") {
+      // Values that share an extreme share its gradient.
+      const given = asFloat(call(eq, source!, call(gatherLast, y!, index!)));
+      const others = asFloat(call(eq, before ?? x!, y!));
+      const each = call(div, grad, apply(scatterLast, [others, index!, given], { mode: "add" }));
+      const own = before === undefined ? others : asFloat(call(eq, x!, y!));
+      const gradients = [call(mul, own, each), null, call(mul, given, call(gatherLast, each, index!))];
+      return before === undefined ? gradients : [...gradients, null];
+    }
     const none = zeros(source!.shape);
     const kept =
       mode === "add" || !needs[0] ? grad : apply(scatterLast, [grad, index!, none], { mode: "update" });
     return [needs[0] ? kept : null, null, needs[2] ? call(gatherLast, grad, index!) : null];
   },
   batch: leading,
-  onnx: (b, inputs, { mode }) =>
-    b.node("ScatterElements", inputs, {
-      axis: attr.int(-1),
-      reduction: attr.string(mode === "add" ? "add" : "none"),
-    }),
+  onnx(b, inputs, { mode }) {
+    // Since opset 18 there.
+    if (mode === "max" || mode === "min")
+      throw new TensorError("unsupported", `scatterReduce's ${mode} can't be exported to ONNX`);
+    const reduction = attr.string(mode === "add" ? "add" : "none");
+    return b.node("ScatterElements", inputs, { axis: attr.int(-1), reduction });
+  },
   tensorflow(b, [x, index, source], { mode }, { inputs }) {
     const [{ shape, dtype }, { shape: indexed }] = inputs as [Meta, Meta];
     const T = attr.type(dtype);
     const starts = b.constant(rowStarts(shape, indexed), [...indexed.slice(0, -1), 1], "int64");
     const positions = b.node("AddV2", [index!, starts], { T: INDEX });
     const flat = b.node(
-      mode === "add" ? "TensorScatterAdd" : "TensorScatterUpdate",
+      SCATTERS[mode],
       [
         reshapeNode(b, x!, [numel(shape)], T),
         reshapeNode(b, positions, [numel(indexed), 1], INDEX),
@@ -197,6 +226,7 @@ export const scatterLast: Op<{ mode: "add" | "update" }> = defineOp<{ mode: "add
   },
   tfjs(k, [x, index, source], { mode }, { inputs }) {
     const { shape } = inputs[0]!;
+    if (mode === "max" || mode === "min") return extremes(k, x!, index!, source!, mode);
     const positions = flatPositions(k, index!, shape);
     const [flat, values] = [k.reshape(x!, [-1]), k.reshape(source!, [-1])];
     const result =
@@ -206,6 +236,24 @@ export const scatterLast: Op<{ mode: "add" | "update" }> = defineOp<{ mode: "add
     return k.reshape(result, [...shape]);
   },
 });
+
+/** No backend has a kernel for this. */
+function extremes(
+  k: Tfjs,
+  x: tfjs.Tensor,
+  index: tfjs.Tensor,
+  source: tfjs.Tensor,
+  mode: "max" | "min",
+): tfjs.Tensor {
+  const [places, values, result] = [index.dataSync(), source.dataSync(), x.dataSync().slice()];
+  const extreme = Math[mode];
+  const [given, length] = [index.shape.at(-1)!, x.shape.at(-1)!];
+  places.forEach((place, i) => {
+    const at = Math.floor(i / given) * length + place;
+    result[at] = extreme(result[at]!, values[i]!);
+  });
+  return k.tensor(result, [...x.shape], x.dtype as "float32" | "int32");
+}
 
 /** Position in the flattened tensor of the first element of each row of an index over its last dimension. */
 function rowStarts(shape: Shape, indexed: Shape): Int32Array {
