@@ -5,7 +5,7 @@
  *   extension.cjs                     the extension host's part; vscode stays external
  *   tsPlugin.cjs                      the TypeScript server's plugin
  *   remoteAgent.cjs                   the program on machines that runs go to
- *   cli.js, mcp.js, runEngine.js, previewEngine.js, tensorFileEngine.js   Node programs, one file each; watchdogWorker.js and layoutThread.js are their threads
+ *   cli.js, mcp.js, runEngine.js, previewEngine.js, tensorFileEngine.js   Node programs, one file each; watchdogWorker.js, layoutThread.js and readingThread.js are their threads
  *   webview/<view>.js, .css           one script for each folder of webview/ that has a main.ts
  *   webview/codicons/, wasm/, native/ files that are read from disk at run time
  *   node_modules/                     esbuild, with which the engine bundles users' files
@@ -45,7 +45,10 @@ const PROGRAMS = {
 };
 
 /** Their threads that contain only libraries. */
-const THREADS = { layoutThread: "extension/engine/entry/layoutThread.ts" };
+const THREADS = {
+  layoutThread: "extension/engine/entry/layoutThread.ts",
+  readingThread: "extension/engine/entry/readingThread.ts",
+};
 
 export const NODE_PROGRAMS = { ...PROGRAMS, ...THREADS };
 

@@ -50,7 +50,9 @@ function isInside(path: string, folder: string): boolean {
 /** A name for a data set, from its file's. */
 export function variableName(path: string): string {
   const base = path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
-  const words = base.replace(/\.(?:csv|tsv|txt)?(?:\.gz)?$/i, "").match(/[A-Za-z0-9]+/g) ?? ["samples"];
+  const words = base.replace(/\.(?:csv|tsv|txt|parquet)?(?:\.gz)?$/i, "").match(/[A-Za-z0-9]+/g) ?? [
+    "samples",
+  ];
   const name = words
     .map((word, i) => (i === 0 ? word.toLowerCase() : word[0]!.toUpperCase() + word.slice(1)))
     .join("");
@@ -119,7 +121,9 @@ function dataLines(
   const path = codeString(shownPath(data.path, folder));
   const options = data.kind === "table" ? tableOptions(data, use) : imageOptions(use, names);
   const call =
-    data.kind === "table" ? `${names.data}.csv(${path}, ` : `new ${names.data}.ImageFolder(${path}, `;
+    data.kind === "table"
+      ? `${names.data}.${data.format ?? "csv"}(${path}, `
+      : `new ${names.data}.ImageFolder(${path}, `;
   return `/** ${summaryOf(data, use)} */\nconst ${name} = () =>\n  ${call}{\n${options.map((line) => `    ${line},\n`).join("")}  });\n`;
 }
 

@@ -6,7 +6,7 @@ export async function chooseDataFile(): Promise<string | undefined> {
     (await vscode.window.showOpenDialog({
       title: vscode.l10n.t("Data to use in a model"),
       canSelectFolders: true,
-      filters: { [vscode.l10n.t("Tables")]: ["csv", "tsv", "gz"] },
+      filters: { [vscode.l10n.t("Tables")]: ["csv", "tsv", "gz", "parquet"] },
     })) ?? [];
   return chosen?.fsPath;
 }

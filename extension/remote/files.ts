@@ -25,6 +25,7 @@ const PACKAGE = [
   "dist/cli.js",
   "dist/runEngine.js",
   "dist/watchdogWorker.js",
+  "dist/readingThread.js",
   "dist/hubDownload.js",
   "dist/remoteAgent.cjs",
   "dist/wasm",

@@ -3,15 +3,19 @@ import { join } from "node:path";
 import { constants, gunzipSync } from "node:zlib";
 import { openSource } from "../../formats/byteSource.ts";
 import { parseCsv } from "../../formats/csv.ts";
+import type { ParquetFile } from "../../nn/data/access.ts";
 import { isNumber } from "../../nn/data/columns.ts";
+import { isFlat } from "../../nn/data/parquetColumns.ts";
 import { isCategorical, MISSING_VALUES } from "../../nn/data/table.ts";
 import { EngineError } from "../../protocol/errors.ts";
+import { openParquet } from "../reading/parquetFiles.ts";
 import { LISTED_COLUMNS, type DataFile, type TableColumn } from "../../protocol/data/dataFile.ts";
 
 /** Bytes of a table, rows, and entries of folders that are read at most. */
 const MAX_BYTES = 2 ** 25;
 const MAX_EXPANDED = 2 ** 28;
 const MAX_ROWS = 100_000;
+const MAX_CELLS = 2 ** 24;
 const MAX_ENTRIES = 20_000;
 /** Columns, and characters of their names: gene expression tables, the widest in use, have 60,000 columns. */
 const MAX_COLUMNS = 100_000;
@@ -27,7 +31,53 @@ const OTHER_IMAGES = /\.(?:jpe?g|gif|webp|bmp|tiff?)$/i;
 export function describeDataFile(path: string): DataFile {
   const stats = fs.statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) throw failure(`There is no ${path}.`);
-  return stats.isDirectory() ? describeFolder(path) : describeTable(path);
+  if (stats.isDirectory()) return describeFolder(path);
+  return /\.parquet$/i.test(path) ? describeParquet(path) : describeTable(path);
+}
+
+/** The first rows of a Parquet file. */
+function describeParquet(path: string): DataFile {
+  try {
+    const file = openParquet(path);
+    checkWidth(
+      path,
+      file.columns.map(({ name }) => name),
+    );
+    const { rows, cells } = firstCells(file);
+    const columns = file.columns.map(({ name, kind }, i): TableColumn => {
+      const described = columnOf(name, cells.get(name) ?? [], i < LISTED_COLUMNS ? EXAMPLES : 0);
+      if (kind === "number") return { ...described, type: "number" };
+      return kind === "text" || kind === "boolean" ? described : { ...described, type: "text" };
+    });
+    const more = rows < file.rows;
+    return { kind: "table", path, format: "parquet", rows, more, delimiter: ",", header: true, columns };
+  } catch (error) {
+    throw error instanceof EngineError
+      ? error
+      : failure(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Texts of the first rows, by column. */
+function firstCells(file: ParquetFile): { rows: number; cells: ReadonlyMap<string, readonly string[]> } {
+  const flat = file.columns.flatMap(({ name, kind }) =>
+    isFlat(kind) ? [{ name, as: "text" as const }] : [],
+  );
+  const limit = Math.min(MAX_ROWS, Math.floor(MAX_CELLS / Math.max(1, flat.length)));
+  const cells = new Map(flat.map(({ name }) => [name, [] as string[]]));
+  let rows = 0;
+  for (const [i, group] of file.groups.entries()) {
+    if (rows >= limit) break;
+    const count = Math.min(limit - rows, group.rows);
+    const read = file.read(i, flat, count).take();
+    read.forEach((column, at) => {
+      if (!("texts" in column)) return;
+      const all = cells.get(flat[at]!.name)!;
+      for (const index of column.indices) all.push(column.texts[index] ?? "");
+    });
+    rows += count;
+  }
+  return { rows, cells };
 }
 
 function describeTable(path: string): DataFile {

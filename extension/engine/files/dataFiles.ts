@@ -8,6 +8,7 @@ import type { CsvFormat, CsvRow, DataFiles } from "../../nn/data/access.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { describeFileError, FileError } from "../../files/fileError.ts";
 import { readRegularSync } from "../../files/regular.ts";
+import { openParquet } from "../reading/parquetFiles.ts";
 
 /** The folder of the user's file that runs: where the names of its data files begin. */
 export const userFolder: { path: string | undefined } = { path: undefined };
@@ -19,6 +20,7 @@ export const diskFiles: DataFiles = {
   text: (file) => decode(file, read(file)),
   bytes: read,
   image: (file) => readPng(file, read(file)),
+  parquet: (name) => found(name, openParquet),
   folder: (name) => {
     const folder = resolve(name);
     if (!fs.existsSync(folder)) return undefined;
@@ -59,10 +61,17 @@ function resolve(name: string): string {
 }
 
 function read(name: string): Uint8Array {
-  const file = resolve(name);
-  try {
+  return found(name, (file) => {
     const bytes = readRegularSync(file, { limit: MAX_BYTES, follow: true });
     return file.endsWith(".gz") ? expand(file, bytes) : bytes;
+  });
+}
+
+/** Opens the file that a name stands for. @throws TensorError where there is none, or it can't be read */
+function found<T>(name: string, open: (file: string) => T): T {
+  const file = resolve(name);
+  try {
+    return open(file);
   } catch (error) {
     if (error instanceof FileError || error instanceof TensorError) throw error;
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";

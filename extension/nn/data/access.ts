@@ -23,6 +23,53 @@ export interface RgbaImage {
   readonly data: Uint8Array;
 }
 
+/** What a column of a Parquet file holds: "time" is a date or a time, "nested" a list, map or struct. */
+export type ParquetKind = "number" | "boolean" | "text" | "time" | "binary" | "nested";
+
+export interface ParquetColumn {
+  readonly name: string;
+  readonly kind: ParquetKind;
+}
+
+/** What a Parquet file says of itself. */
+export interface ParquetFacts {
+  readonly rows: number;
+  readonly columns: readonly ParquetColumn[];
+  /** Its row groups: their rows, and the missing cells of each column where the file counts them. */
+  readonly groups: readonly { readonly rows: number; readonly nulls: readonly (number | undefined)[] }[];
+}
+
+/** Cells of one column: numbers, NaN where one is missing, or the number of each text, -1 where one is missing. */
+export type ParquetCells =
+  | { readonly numbers: Float64Array }
+  | { readonly texts: readonly string[]; readonly indices: Int32Array };
+
+/** A Parquet file, whose row groups a thread reads. */
+export interface ParquetFile extends ParquetFacts {
+  /** Absolute. */
+  readonly path: string;
+  /**
+   * Starts reading columns of a row group.
+   * @param limit Rows at most; all by default
+   * @returns what waits for the cells, by column; it throws a TensorError for damaged data
+   */
+  read(
+    group: number,
+    columns: readonly { name: string; as: "number" | "text" }[],
+    limit?: number,
+  ): Pending<ParquetCells[]>;
+}
+
+/** What another thread reads. */
+export interface Pending<T> {
+  /** Whether it is there, or has failed. */
+  readonly ready: boolean;
+  /** Waits for it. @throws what went wrong */
+  take(): T;
+  /** Does without it. */
+  drop(): void;
+}
+
 /** What data sets are made of. Names of files are relative to the `.nn.ts` file, else to the working directory. */
 export interface DataFiles {
   /** The absolute path that a name stands for. */
@@ -33,6 +80,8 @@ export interface DataFiles {
   /** Bytes of a file; what a `.gz` file holds. */
   bytes(file: string): Uint8Array;
   image(file: string): RgbaImage;
+  /** @throws TensorError for what is no Parquet file */
+  parquet(file: string): ParquetFile;
   /** Names in a folder; undefined when there is no such folder. */
   folder(path: string): { name: string; folder: boolean }[] | undefined;
   /** The path without links, which is the same for all names of a folder. */

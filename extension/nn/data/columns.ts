@@ -34,7 +34,12 @@ export function numbersOf({ name, cells }: Column): Float64Array {
 
 /** Different values of a column, sorted: numbers by size, all else by its characters. */
 export function categoriesOf({ cells }: Column): string[] {
-  const values = [...new Set(cells.flatMap((cell) => (cell === undefined ? [] : [cell.text])))];
+  return sortedCategories(cells.flatMap((cell) => (cell === undefined ? [] : [cell.text])));
+}
+
+/** Different values, sorted: numbers by size, all else by its characters. */
+export function sortedCategories(all: Iterable<string>): string[] {
+  const values = [...new Set(all)];
   if (values.every(isNumber)) return values.sort((a, b) => Number(a) - Number(b));
   return values.sort((a, b) => (a < b ? -1 : 1));
 }
@@ -47,6 +52,39 @@ export interface Encoder {
   write(row: number, out: Float32Array, at: number): void;
   /** The same of a number that isn't in the table; undefined for columns of something else. */
   readonly scale?: (value: number) => number;
+}
+
+/** Turns one cell into features. */
+export interface Feature {
+  /** Names of its features. */
+  readonly names: readonly string[];
+  /** Writes a number, NaN where it is missing, or the number of a category, -1 where it is missing. */
+  write(value: number, out: Float32Array, at: number): void;
+  readonly scale?: (value: number) => number;
+}
+
+/** A column of numbers. @param fill What takes the place of a missing one */
+export function numberFeature(name: string, { shift, scale }: Scaling, fill: number): Feature {
+  const encode = (value: number): number => ((Number.isNaN(value) ? fill : value) - shift) / scale;
+  return { names: [name], write: (value, out, at) => void (out[at] = encode(value)), scale: encode };
+}
+
+/** A column of categories. @param fill The category that takes the place of a missing one, -1 for none */
+export function categoryFeature(
+  name: string,
+  categories: readonly string[],
+  fill: number,
+  encoding: "onehot" | "index",
+): Feature {
+  if (encoding === "index")
+    return { names: [name], write: (value, out, at) => void (out[at] = value < 0 ? fill : value) };
+  return {
+    names: categories.map((category) => `${name}=${category}`),
+    write: (value, out, at) => {
+      const index = value < 0 ? fill : value;
+      if (index >= 0) out[at + index] = 1;
+    },
+  };
 }
 
 /** How numbers are scaled: by mean and standard deviation, into [0, 1], or not. */
@@ -68,23 +106,25 @@ export function numberEncoder(
   const values = numbersOf(column);
   const known = Float64Array.from(rows, (row) => values[row]!).filter((x) => !Number.isNaN(x));
   const fill = typeof missing === "number" ? missing : filling(known, missing);
-  const { shift, scale } = scaling(known, normalize);
-  const encode = (value: number): number => ((Number.isNaN(value) ? fill : value) - shift) / scale;
-  return {
-    names: [column.name],
-    write: (row, out, at) => void (out[at] = encode(values[row]!)),
-    scale: encode,
-  };
+  const feature = numberFeature(column.name, scaling(known, normalize), fill);
+  return { ...feature, write: (row, out, at) => feature.write(values[row]!, out, at) };
 }
 
-function filling(known: Float64Array, policy: string): number {
+/** What takes the place of a missing number, by those that are known. NaN: nothing does. */
+export function filling(known: Float64Array, policy: string): number {
   if (policy === "mean") return mean(known);
   if (policy === "median") return median(known);
   return policy === "mode" ? mostFrequent([...known].sort((a, b) => a - b)) : Number.NaN;
 }
 
-/** What scales numbers: x becomes (x − shift) / scale. Numbers that are all equal are only moved. */
-export function scaling(known: Float64Array, normalize: Normalization): { shift: number; scale: number } {
+/** What scales numbers: x becomes (x − shift) / scale. */
+export interface Scaling {
+  readonly shift: number;
+  readonly scale: number;
+}
+
+/** How numbers are to be scaled, by those that are known. Numbers that are all equal are only moved. */
+export function scaling(known: Float64Array, normalize: Normalization): Scaling {
   if (normalize === "none" || known.length === 0) return { shift: 0, scale: 1 };
   if (normalize === "standard") {
     const middle = mean(known);
@@ -109,14 +149,10 @@ export function categoryEncoder(
   const known = rows.flatMap((row) => numbers.get(cells[row]?.text ?? "") ?? []).sort((a, b) => a - b);
   // There is no mean of categories: the most frequent one is the nearest to it.
   const fill = typeof missing === "number" || known.length === 0 ? -1 : mostFrequent(known);
-  const indexOf = (row: number): number => numbers.get(cells[row]?.text ?? "") ?? fill;
-  if (encoding === "index") return { names: [name], write: (row, out, at) => void (out[at] = indexOf(row)) };
+  const feature = categoryFeature(name, categories, fill, encoding);
   return {
-    names: categories.map((category) => `${name}=${category}`),
-    write: (row, out, at) => {
-      const index = indexOf(row);
-      if (index >= 0) out[at + index] = 1;
-    },
+    names: feature.names,
+    write: (row, out, at) => feature.write(numbers.get(cells[row]?.text ?? "") ?? -1, out, at),
   };
 }
 

@@ -6,6 +6,7 @@ import { numel } from "../../tensor/core/shape.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { IterableDataset } from "./iterable.ts";
 import { warnOnce } from "../warnings.ts";
+import type { Blocks } from "./blocks.ts";
 
 /**
  * Samples by number. Subclasses say how many there are and what each one is:
@@ -32,6 +33,11 @@ export abstract class Dataset<Sample = unknown> {
    */
   get fixed(): boolean {
     return false;
+  }
+
+  /** @internal How a set is read that is larger than the memory; undefined for sets whose samples are equally near. */
+  get blocks(): Blocks | undefined {
+    return undefined;
   }
 
   /** Takes what it needs to know of the data, such as the scaling of numbers, from these samples alone. */
@@ -212,6 +218,11 @@ export class Subset<Sample = unknown> extends Dataset<Sample> {
   override get fixed(): boolean {
     return this.getBatch === Subset.prototype.getBatch && this.dataset.fixed;
   }
+
+  override get blocks(): Blocks | undefined {
+    const { blocks } = this.dataset;
+    return blocks && { ...blocks, of: (index) => blocks.of(this.indices[index]!) };
+  }
 }
 
 /**
@@ -299,7 +310,8 @@ export class StackDataset<P extends Parts = Parts> extends Dataset<Stacked<P>> {
 }
 
 /**
- * Splits a data set at random, as PyTorch does for the same seed.
+ * Splits a data set at random, as PyTorch does for the same seed. The parts of a set that is read in blocks, such as a large Parquet
+ * file, have its order.
  * @param lengths how many samples each part gets, or fractions that add up to 1
  * @throws TensorError "Sum of input lengths does not equal the length of the input dataset!"
  */
@@ -314,5 +326,6 @@ export function randomSplit<Sample>(
       warnOnce(`Length of split at index ${i} is 0. This might result in an empty dataset.`);
     }
   });
-  return parts.map((indices) => new Subset(dataset, indices));
+  const inBlocks = dataset instanceof Dataset && dataset.blocks !== undefined;
+  return parts.map((indices) => new Subset(dataset, inBlocks ? indices.sort((a, b) => a - b) : indices));
 }

@@ -31,6 +31,7 @@ export { ImageFolder, type ImageFolderOptions } from "./imageFolder.ts";
 export { ChainDataset, IterableDataset } from "./iterable.ts";
 export { makeGrid, saveImage, type GridOptions } from "./images.ts";
 export { DataLoader, type DataLoaderOptions, type LoaderSource } from "./loader.ts";
+export { parquet, ParquetDataset, type ParquetOptions } from "./parquet.ts";
 export {
   BatchSampler,
   RandomSampler,

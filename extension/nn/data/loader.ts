@@ -2,6 +2,7 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import * as sampling from "../../tensor/random/dataSamplers.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 import { bind } from "../arguments.ts";
+import { BlockSampler } from "./blocks.ts";
 import { defaultCollate, type Collated } from "./collate.ts";
 import { asDataset, type Dataset, type SampleSource } from "./dataset.ts";
 import { IterableDataset } from "./iterable.ts";
@@ -110,7 +111,8 @@ export class DataLoader<
       return;
     }
     this.sampler = options.sampler ?? defaultSampler(dataset, shuffle, generator);
-    if (options.sampler === null && options.batchSampler === null && batchSize !== null) {
+    const inBlocks = this.sampler instanceof BlockSampler;
+    if (options.sampler === null && options.batchSampler === null && batchSize !== null && !inBlocks) {
       const source = generator ?? undefined;
       this.plain = { length: dataset.length, batchSize, shuffle, dropLast, source };
     }
@@ -147,8 +149,10 @@ export class DataLoader<
 
   /** @internal Whether batches may be read before it is their turn: nothing but the set is asked, and it is fixed. */
   get fixed(): boolean {
-    const { samples: dataset, collateFn, plain } = this;
-    if (plain === null || collateFn !== null || dataset instanceof IterableDataset) return false;
+    const { samples: dataset, collateFn, plain, sampler, batchSampler } = this;
+    if (collateFn !== null || dataset instanceof IterableDataset) return false;
+    if (plain === null && !(sampler instanceof BlockSampler && batchSampler instanceof BatchSampler))
+      return false;
     return dataset.fixed && this[Symbol.iterator] === DataLoader.prototype[Symbol.iterator];
   }
 
@@ -209,6 +213,8 @@ export class DataLoader<
 
 function defaultSampler(dataset: Dataset, shuffle: boolean, generator: RandomStream | null): Sampler {
   if (!shuffle) return new SequentialSampler(dataset);
+  const { blocks } = dataset;
+  if (blocks !== undefined) return new BlockSampler(dataset, blocks, generator);
   return new RandomSampler(dataset, generator === null ? {} : { generator });
 }
 

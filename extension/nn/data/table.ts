@@ -181,18 +181,7 @@ export class TableDataset extends Dataset<[features: Tensor, target: Tensor] | [
    * @throws TensorError when features are categories, or the row has another length
    */
   override encodeRow(row: readonly number[]): number[] {
-    const scales = this.#encoders.map(({ scale }) => scale);
-    if (!scales.every((scale) => scale !== undefined))
-      throw new TensorError(
-        "value",
-        "a row of numbers can't be encoded: the table has features that are categories",
-      );
-    if (row.length !== scales.length)
-      throw new TensorError(
-        "shape",
-        `expected ${scales.length} numbers (${this.featureNames.join(", ")}), got ${row.length}`,
-      );
-    return row.map((value, i) => scales[i]!(value));
+    return encodeNumbers(row, this.#encoders, this.featureNames);
   }
 
   get(index: number): [Tensor, Tensor] {
@@ -288,6 +277,29 @@ function cellsOf(
 function columnOf(name: string, cells: readonly (Cell | undefined)[], { types }: CsvOptions): Column {
   const numeric = cells.every((cell) => cell === undefined || isNumber(cell.text));
   return { name, cells, type: types?.[name] ?? (numeric ? "number" : "category") };
+}
+
+/**
+ * Numbers as in a file, one of each feature, as a model sees them.
+ * @throws TensorError when features are categories, or the row has another length
+ */
+export function encodeNumbers(
+  row: readonly number[],
+  encoders: readonly Pick<Encoder, "scale">[],
+  names: readonly string[],
+): number[] {
+  const scales = encoders.map(({ scale }) => scale);
+  if (!scales.every((scale) => scale !== undefined))
+    throw new TensorError(
+      "value",
+      "a row of numbers can't be encoded: the table has features that are categories",
+    );
+  if (row.length !== scales.length)
+    throw new TensorError(
+      "shape",
+      `expected ${scales.length} numbers (${names.join(", ")}), got ${row.length}`,
+    );
+  return row.map((value, i) => scales[i]!(value));
 }
 
 /** Whether so many different values in so many rows are categories. */

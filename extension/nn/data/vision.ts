@@ -1,4 +1,5 @@
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
+import type { Blocks } from "./blocks.ts";
 import { checkIndex, Dataset } from "./dataset.ts";
 
 /** Transforms of the image and the class of each sample, applied whenever the sample is read. */
@@ -124,6 +125,10 @@ export class TransformDataset extends Dataset<unknown[]> {
 
   override fit(indices: readonly number[]): void {
     this.dataset.fit?.(indices);
+  }
+
+  override get blocks(): Blocks | undefined {
+    return this.dataset.blocks;
   }
 }
 

@@ -24,6 +24,8 @@ export const DataFile = v.variant("kind", [
     kind: v.literal("table"),
     /** Absolute path. */
     path: v.string(),
+    /** Absent: comma-separated values. */
+    format: v.optional(v.literal("parquet")),
     rows: v.number(),
     /** Whether there are more rows than were read. */
     more: v.boolean(),

@@ -79,7 +79,7 @@ export function* randomSampler(
 ): IterableIterator<number> {
   const { length, replacement = false, samples = length } = options;
   checkSampleCount(length === 0 ? 0 : samples);
-  const source = options.source ?? { generator: new Generator().manualSeed(drawSeed(global)) };
+  const source = options.source ?? seededSource(global);
   if (replacement) {
     for (let left = samples; left > 0; left -= 32) {
       const numbers = new Float64Array(Math.min(32, left));
@@ -164,10 +164,16 @@ export function randomSplit(length: number, lengths: readonly number[], source: 
   return counts.map((count) => order.splice(0, count));
 }
 
-function permutation(length: number, source: RandomSource): Int32Array {
+/** The numbers below `length` in random order. */
+export function permutation(length: number, source: RandomSource): Int32Array {
   const order = new Int32Array(length);
   randperm(length).fill(source.generator, order);
   return order;
+}
+
+/** A source of its own, with a seed from another one. */
+export function seededSource(source: RandomSource): RandomSource {
+  return { generator: new Generator().manualSeed(drawSeed(source)) };
 }
 
 /** A 63-bit seed, as `torch.empty((), dtype=torch.int64).random_()` gives. */

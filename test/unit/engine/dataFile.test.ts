@@ -1,6 +1,7 @@
 // "Use in a Model": what a file of data holds, and the code that is written for it, which runs.
 import fs from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import {
@@ -17,6 +18,7 @@ import { taskOf, type DataFile } from "../../../extension/protocol/data/dataFile
 import { useFolder } from "../../folders.ts";
 
 const folder = useFolder();
+const fixture = fileURLToPath(new URL("../../fixtures/parquet/snappy.parquet", import.meta.url));
 
 function write(name: string, content: string | Uint8Array): string {
   const file = path.join(folder, name);
@@ -86,6 +88,32 @@ describe("a table", () => {
     expect(() => describeDataFile(wide)).toThrow("100,001 columns, and the limit is 100,000");
     const long = write("long.csv", `${"a".repeat(2 ** 22)},b\n1,2\n`);
     expect(() => describeDataFile(long)).toThrow("names of the columns");
+  });
+
+  test("of a Parquet file has its types", () => {
+    const file = path.join(folder, "trees.parquet");
+    fs.copyFileSync(fixture, file);
+    const data = table(file);
+    expect([data.rows, data.more, data.format]).toEqual([60, false, "parquet"]);
+    expect(
+      data.columns.slice(6).map(({ name, type, distinct, missing }) => [name, type, distinct, missing]),
+    ).toEqual([
+      ["price", "number", 60, 0],
+      ["flag", "category", 2, 0],
+      ["gaps", "number", 51, 9],
+      ["colour", "category", 2, 5],
+      ["day", "text", 60, 0],
+      ["time", "text", 60, 0],
+      ["nanos", "text", 60, 0],
+      ["kind", "category", 3, 0],
+    ]);
+    const use = firstUse(data, "trees.nn.ts");
+    expect(use).toMatchObject({ target: "kind", task: "classification", missing: "median" });
+    const code = wholeFile(data, use, folder);
+    expect(code).toContain('const trees = () =>\n  data.parquet("trees.parquet", {\n    target: "kind",');
+    expect(code).toContain("new nn.Linear(12, 32)");
+    fs.writeFileSync(file, "PAR1");
+    expect(() => describeDataFile(file)).toThrow(`${file}: no Parquet file`);
   });
 
   test("that is invalid is refused with the reason", () => {

@@ -1,0 +1,24 @@
+import fs from "node:fs";
+import type { ParquetFacts, ParquetFile } from "../../nn/data/access.ts";
+import { reading } from "./threads.ts";
+
+/** What files say of themselves, with what says that they are still the same: a preview opens its data at every key. */
+const known = new Map<string, { stamp: string; facts: ParquetFacts }>();
+const MAX_KNOWN = 16;
+
+/** A Parquet file, whose row groups threads read. @throws the file system's error; TensorError for what is no such file */
+export function openParquet(path: string): ParquetFile {
+  const { mtimeMs, size } = fs.statSync(path);
+  const stamp = `${mtimeMs} ${size}`;
+  const before = known.get(path);
+  const facts = before?.stamp === stamp ? before.facts : reading("parquet", { file: path }, path).take();
+  known.delete(path);
+  known.set(path, { stamp, facts });
+  for (const [oldest] of known) if (known.size > MAX_KNOWN) known.delete(oldest);
+  return {
+    ...facts,
+    path,
+    read: (group, columns, limit = facts.groups[group]?.rows ?? 0) =>
+      reading("rowGroup", { file: path, group, columns, limit }, path),
+  };
+}

@@ -1,0 +1,152 @@
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from "node:worker_threads";
+import { distFolder } from "../../files/shipped.ts";
+import type { Pending } from "../../nn/data/access.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { ours } from "../isolation/leftovers.ts";
+import { ANSWERS, READS, type ReadingAnswer, type ReadingKind, type Readings } from "./messages.ts";
+
+/** Milliseconds of one wait: between two, a debugger can pause this thread, and the watchdog too. */
+const SLICE = 100;
+/** Milliseconds without any sign of life after which a thread counts as lost: one that runs out of memory gives none. */
+const LOST = 60_000;
+/** Megabytes of objects that a thread may have. What it reads lies outside of them. */
+const HEAP = 2048;
+const MOST_THREADS = 16;
+
+/** A thread that reads data. Its answers are waited for without the event loop: data sets are synchronous. */
+class ReadingThread {
+  readonly #worker: Worker;
+  readonly #port: MessagePort;
+  readonly #signal = new Int32Array(new SharedArrayBuffer(8));
+  readonly #answers = new Map<number, ReadingAnswer>();
+  /** Requests under way. */
+  readonly #asked = new Set<number>();
+  #lost = false;
+  #next = 0;
+
+  constructor() {
+    const program = pathToFileURL(join(distFolder() ?? "dist", "readingThread.js"));
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    this.#worker = new Worker(program, {
+      workerData: { signal: this.#signal, port: port2 },
+      transferList: [port2],
+      // Flags such as --input-type are for the main thread's program.
+      execArgv: [],
+      resourceLimits: { maxOldGenerationSizeMb: HEAP },
+    });
+    this.#worker.unref();
+    this.#worker.on("error", () => (this.#lost = true));
+    this.#worker.on("exit", () => (this.#lost = true));
+  }
+
+  get usable(): boolean {
+    return !this.#lost;
+  }
+
+  get load(): number {
+    return this.#asked.size;
+  }
+
+  ask<K extends ReadingKind>(kind: K, request: Readings[K]["request"]): number {
+    const id = this.#next++;
+    this.#asked.add(id);
+    this.#port.postMessage({ id, kind, ...request });
+    return id;
+  }
+
+  has(id: number): boolean {
+    this.#receive();
+    return this.#lost || this.#answers.has(id);
+  }
+
+  /** Waits for an answer. */
+  take(id: number): ReadingAnswer {
+    let heard = performance.now();
+    let [answers, reads] = [-1, -1];
+    while (!this.has(id)) {
+      const now = [Atomics.load(this.#signal, ANSWERS), Atomics.load(this.#signal, READS)] as const;
+      if (now[0] !== answers || now[1] !== reads) heard = performance.now();
+      else if (performance.now() - heard > LOST) this.#end();
+      [answers, reads] = now;
+      // An answer that was sent since the count was read ends the wait at once.
+      if (!this.#lost) Atomics.wait(this.#signal, ANSWERS, answers, SLICE);
+    }
+    const answer = this.#answers.get(id) ?? {
+      id,
+      error: "the thread that reads it ended: the file needs more memory than there is, or is damaged",
+    };
+    this.drop(id);
+    return answer;
+  }
+
+  /** An answer that is not needed any more. */
+  drop(id: number): void {
+    this.#asked.delete(id);
+    this.#answers.delete(id);
+  }
+
+  #receive(): void {
+    for (
+      let one = receiveMessageOnPort(this.#port);
+      one !== undefined;
+      one = receiveMessageOnPort(this.#port)
+    ) {
+      const answer = one.message as ReadingAnswer;
+      if (this.#asked.has(answer.id)) this.#answers.set(answer.id, answer);
+    }
+  }
+
+  #end(): void {
+    this.#lost = true;
+    void this.#worker.terminate();
+  }
+}
+
+const threads: ReadingThread[] = [];
+let wanted = 1;
+
+/** Has at least so many threads read: a loader's `numWorkers`. */
+export function wantThreads(count: number): void {
+  wanted = Math.min(MOST_THREADS, Math.max(wanted, count));
+}
+
+/** The least busy thread; another one as long as there are fewer than wanted. */
+function freeThread(): ReadingThread {
+  for (let i = threads.length - 1; i >= 0; i--) if (!threads[i]!.usable) threads.splice(i, 1);
+  const least = threads.reduce<ReadingThread | undefined>(
+    (best, one) => (best === undefined || one.load < best.load ? one : best),
+    undefined,
+  );
+  if (least !== undefined && (least.load === 0 || threads.length >= wanted)) return least;
+  // A preview's process must not count it among what a file leaves behind.
+  const thread = ours(() => new ReadingThread());
+  threads.push(thread);
+  return thread;
+}
+
+/**
+ * Has a thread read something.
+ * @param subject Named in errors: a file
+ */
+export function reading<K extends ReadingKind>(
+  kind: K,
+  request: Readings[K]["request"],
+  subject: string,
+): Pending<Readings[K]["answer"]> {
+  const thread = freeThread();
+  const id = thread.ask(kind, request);
+  return {
+    get ready() {
+      return thread.has(id);
+    },
+    take() {
+      const answer = thread.take(id);
+      if ("error" in answer) throw new TensorError("file", `${subject}: ${answer.error}`);
+      return answer.value as Readings[K]["answer"];
+    },
+    drop: () => thread.drop(id),
+  };
+}
