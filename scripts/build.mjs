@@ -204,6 +204,9 @@ export const bindingSources = () =>
 /** @param {string} name */
 const packageFolder = (name) => path.dirname(require.resolve(`${name}/package.json`));
 
+/** The JPEG decoder's program, in dist/wasm. */
+export const JPEG_DECODER = "mozjpeg_dec.wasm";
+
 /** Packages of which {@link copyFiles} copies files, for the notices. */
 const COPIED = ["@tensorflow/tfjs-node", "@vscode/codicons", "elkjs", "esbuild", "node-api-headers"].map(
   (name) => `node_modules/${name}`,
@@ -214,6 +217,10 @@ function copyFiles() {
   const wasm = path.join(packageFolder("@tensorflow/tfjs-backend-wasm"), "dist");
   for (const name of fs.readdirSync(wasm).filter((file) => file.endsWith(".wasm")))
     copy(path.join(wasm, name), path.join(dist, "wasm", name));
+  copy(
+    path.join(packageFolder("@jsquash/jpeg"), "codec", "dec", JPEG_DECODER),
+    path.join(dist, "wasm", JPEG_DECODER),
+  );
   copy(
     path.join(packageFolder("elkjs"), "lib", "elk-worker.min.js"),
     path.join(dist, "webview", "elk-worker.min.js"),

@@ -259,7 +259,7 @@ class Texts implements Collector {
       }
       let number = this.#numbers.get(value);
       if (number === undefined) {
-        number = this.#texts.push(String(value as string | number | bigint | boolean)) - 1;
+        number = this.#texts.push(`${value as string | number | bigint | boolean}`) - 1;
         this.#numbers.set(value, number);
       }
       this.#indices[start + i] = number;

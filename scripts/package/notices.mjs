@@ -24,6 +24,15 @@ const COPYRIGHTS = /** @type {Readonly<Record<string, string>>} */ ({
   seedrandom: "Copyright 2019 David Bau.",
 });
 
+/** What is compiled into a package and has a licence of its own: copyright lines, and the licence by its SPDX name. */
+const INSIDE = /** @type {Readonly<Record<string, { copyright: string, license: string }>>} */ ({
+  "@jsquash/jpeg": {
+    copyright:
+      "mozjpeg and libjpeg-turbo. This software is based in part on the work of the Independent JPEG Group.\nCopyright (C) 2009-2024 D. R. Commander. All rights reserved.\nCopyright (C) 2014-2016 Mozilla Corporation. All rights reserved.",
+    license: "BSD-3-Clause",
+  },
+});
+
 /**
  * The packages that files belong to, by name and version, each once.
  * @param {Iterable<string>} files Files that are bundled or copied, relative to the repository.
@@ -50,7 +59,16 @@ function readPackage(folder) {
     .readdirSync(folder)
     .filter((file) => /^(licen[cs]e|copying|notice)/i.test(file))
     .map((file) => fs.readFileSync(path.join(folder, file), "utf8").trim());
-  return { name, version, license, texts: texts.length > 0 ? texts : standardTexts(name, license) };
+  const inside = INSIDE[name];
+  return {
+    name,
+    version,
+    license,
+    texts: [
+      ...(texts.length > 0 ? texts : standardTexts(name, license)),
+      ...(inside === undefined ? [] : [inside.copyright, licenceText(inside.license)]),
+    ],
+  };
 }
 
 /**
@@ -66,8 +84,11 @@ export function standardTexts(name, license) {
     throw new ScriptError(
       `${name} (${license}) has no licence file: ${unknown === undefined ? "say whose it is in scripts/package/notices.mjs" : `put the text of ${unknown} into scripts/licences`}.`,
     );
-  return [copyright, ...ids.map((id) => fs.readFileSync(textFile(id), "utf8").replace(/^\n+|\s+$/g, ""))];
+  return [copyright, ...ids.map(licenceText)];
 }
+
+/** @param {string} id Of SPDX. */
+const licenceText = (id) => fs.readFileSync(textFile(id), "utf8").replace(/^\n+|\s+$/g, "");
 
 /** @param {string} id Of SPDX. */
 const textFile = (id) => inRoot("scripts", "licences", `${id}.txt`);

@@ -12,7 +12,7 @@ export const dataFileStrings = {
   classes: (n: number) => `${formatCount(n)} classes`,
   size: (width: number, height: number) => `first image ${width} × ${height}`,
   others: (n: number) =>
-    `${formatCount(n)} images are no PNG files and will not be read: convert them to use them.`,
+    `${formatCount(n)} images are neither PNG nor JPEG files and will not be read: convert them to use them.`,
   form: "Options",
   target: "Column to predict",
   ends: (n: number) =>

@@ -163,7 +163,7 @@ function problemText(problem: ReturnType<typeof problemOf>): string | undefined 
   return {
     target: vscode.l10n.t("Choose the column to predict."),
     numbers: vscode.l10n.t("A regression predicts numbers: choose a column of numbers, or classification."),
-    classes: vscode.l10n.t("Each folder needs a PNG image: remove the empty ones."),
+    classes: vscode.l10n.t("Each folder needs a PNG or JPEG image: remove the empty ones."),
   }[problem];
 }
 

@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { constants, gunzipSync } from "node:zlib";
 import { openSource } from "../../formats/byteSource.ts";
 import { parseCsv } from "../../formats/csv.ts";
+import { isJpeg, jpegSize } from "../../formats/images/jpegMarkers.ts";
 import type { ParquetFile } from "../../nn/data/access.ts";
 import { isNumber } from "../../nn/data/columns.ts";
+import { IMAGE_NAME } from "../../nn/data/imageFolder.ts";
 import { isFlat } from "../../nn/data/parquetColumns.ts";
 import { isCategorical, MISSING_VALUES } from "../../nn/data/table.ts";
 import { EngineError } from "../../protocol/errors.ts";
@@ -24,8 +26,10 @@ const MAX_NAMES = 2 ** 22;
 const MAX_CLASSES = 1000;
 const EXAMPLES = 4;
 const MAX_TEXT = 60;
+/** Bytes in which an image has its size: in a JPEG file, a small picture and a colour profile may come before it. */
+const MAX_HEADER = 2 ** 20;
 const DELIMITERS = [",", ";", "\t"];
-const OTHER_IMAGES = /\.(?:jpe?g|gif|webp|bmp|tiff?)$/i;
+const OTHER_IMAGES = /\.(?:gif|webp|bmp|tiff?)$/i;
 
 /** What a table or a folder of images holds. Runs nothing. @throws EngineError where it is neither */
 export function describeDataFile(path: string): DataFile {
@@ -169,7 +173,7 @@ function describeFolder(path: string): DataFile {
       if (++entries > MAX_ENTRIES) return;
       const inside = join(folder, entry.name);
       if (entry.isDirectory()) visit(inside, name);
-      else if (/\.png$/i.test(entry.name)) classes.get(name)?.push(inside);
+      else if (IMAGE_NAME.test(entry.name)) classes.get(name)?.push(inside);
       else if (OTHER_IMAGES.test(entry.name)) others++;
     }
   };
@@ -182,8 +186,8 @@ function describeFolder(path: string): DataFile {
   if (first === undefined)
     throw failure(
       others > 0
-        ? `${path} has images, but no PNG files in folders: data.ImageFolder reads root/class/image.png. Convert the images to PNG.`
-        : `${path} has no folders with PNG images: data.ImageFolder reads root/class/image.png.`,
+        ? `${path} has images, but no PNG or JPEG files in folders: data.ImageFolder reads root/class/image.png. Convert the images to PNG.`
+        : `${path} has no folders with PNG or JPEG images: data.ImageFolder reads root/class/image.png.`,
     );
   return {
     kind: "images",
@@ -197,11 +201,12 @@ function describeFolder(path: string): DataFile {
   };
 }
 
-/** Of a PNG file, by its header. */
+/** Of an image, by its header. */
 function sizeOf(file: string): { width: number; height: number } {
   const source = openSource(file, file);
   try {
-    const bytes = source.read(0, 24);
+    const bytes = source.read(0, Math.min(MAX_HEADER, source.fileBytes));
+    if (isJpeg(bytes)) return jpegSize(bytes) ?? { width: 0, height: 0 };
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return bytes.length < 24
       ? { width: 0, height: 0 }

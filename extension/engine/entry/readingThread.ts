@@ -9,7 +9,9 @@ const alive = (): void => void Atomics.add(signal, READS, 1);
 /** One request after the other: each may take as much memory as it is allowed. */
 let last: Promise<void> = Promise.resolve();
 
-port.on("message", (request: ReadingRequest) => (last = serve(last, request)));
+port.on("message", (request: ReadingRequest) => {
+  last = serve(last, request);
+});
 
 async function serve(before: Promise<void>, request: ReadingRequest): Promise<void> {
   await before;

@@ -3,7 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { gunzipSync } from "node:zlib";
 import { parseCsv } from "../../formats/csv.ts";
-import { readPng } from "../../formats/images/png.ts";
+import { readImage } from "../../formats/images/image.ts";
 import type { CsvFormat, CsvRow, DataFiles } from "../../nn/data/access.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { describeFileError, FileError } from "../../files/fileError.ts";
@@ -19,7 +19,7 @@ export const diskFiles: DataFiles = {
   csv: table,
   text: (file) => decode(file, read(file)),
   bytes: read,
-  image: (file) => readPng(file, read(file)),
+  image: (file) => readImage(resolve(file), read(file)),
   parquet: (name) => found(name, openParquet),
   folder: (name) => {
     const folder = resolve(name);

@@ -53,7 +53,7 @@ class ReadingThread {
   ask<K extends ReadingKind>(kind: K, request: Readings[K]["request"]): number {
     const id = this.#next++;
     this.#asked.add(id);
-    this.#port.postMessage({ id, kind, ...request });
+    this.#port.postMessage({ id, kind, ...request }, []);
     return id;
   }
 

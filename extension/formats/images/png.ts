@@ -4,8 +4,7 @@ import { PNG } from "pngjs";
 import type { RgbaImage } from "../../nn/data/access.ts";
 import type { RgbImage } from "../../nn/files.ts";
 import { writeAtomic } from "../../files/writeAtomic.ts";
-import { checkPng, PngLimit } from "./pngChunks.ts";
-import { TensorError } from "../../tensor/core/errors.ts";
+import { checkPng } from "./pngChunks.ts";
 
 /**
  * Writes an image as a PNG file, whole or not at all. Makes the folder that it goes into.
@@ -28,20 +27,18 @@ export function encodePng({ width, height, data }: RgbaImage): Buffer {
   return PNG.sync.write(png);
 }
 
+/** Channels of the file itself, by its type of colour. */
+const CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 3, 4: 2, 6: 4 };
+const TYPE_OF_COLOUR = 25;
+
 /**
  * Decodes a PNG file of any kind to 8 bits a channel.
- * @param file Named in errors
- * @throws TensorError saying what is wrong with the file
+ * @throws ImageLimit for an image that is too large; Error for a damaged one
  */
-export function readPng(file: string, bytes: Uint8Array): RgbaImage {
-  try {
-    checkPng(bytes);
-    const { width, height, data } = PNG.sync.read(
-      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-    );
-    return { width, height, data };
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new TensorError("file", `${file}: ${error instanceof PngLimit ? "" : "no PNG image: "}${reason}`);
-  }
+export function decodePng(bytes: Uint8Array): RgbaImage {
+  checkPng(bytes);
+  const { width, height, data } = PNG.sync.read(
+    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+  );
+  return { width, height, data, channels: CHANNELS[bytes[TYPE_OF_COLOUR]!] ?? 4 };
 }

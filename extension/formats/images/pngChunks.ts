@@ -1,9 +1,7 @@
 // The chunks of a PNG file, before it is decoded: https://www.w3.org/TR/png-3/
 import { inflateSync } from "node:zlib";
 import { MAX_PICTURE_PIXELS } from "../../protocol/pictures.ts";
-
-/** An image that is too large. */
-export class PngLimit extends Error {}
+import { ImageLimit } from "./imageLimit.ts";
 
 /** What a byte can expand to at most, by the way deflate works. */
 const MAX_EXPANSION = 1032;
@@ -29,7 +27,7 @@ const PASSES = [
 /**
  * Checks what the decoder takes as given: that the chunks are inside the file, that the image is not too large, and that
  * its data expand to no more than its pixels.
- * @throws PngLimit for an image that is too large; Error for a damaged one
+ * @throws ImageLimit for an image that is too large; Error for a damaged one
  */
 export function checkPng(bytes: Uint8Array): void {
   if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) throw new Error("its first bytes are others");
@@ -78,10 +76,7 @@ function headerAt(view: DataView, at: number): Header {
   const samples = SAMPLES[view.getUint8(at + 9)];
   if (samples === undefined) throw new Error("its type of colour is unknown");
   if (width === 0 || height === 0) throw new Error("it has no pixels");
-  if (width * height > MAX_PICTURE_PIXELS)
-    throw new PngLimit(
-      `the image has ${count(width)} × ${count(height)} pixels; the limit is ${count(MAX_PICTURE_PIXELS)} in all`,
-    );
+  if (width * height > MAX_PICTURE_PIXELS) throw ImageLimit.of(width, height);
   return { width, height, bits: samples * view.getUint8(at + 8), interlaced: view.getUint8(at + 12) !== 0 };
 }
 

@@ -21,6 +21,8 @@ export interface RgbaImage {
   readonly width: number;
   readonly height: number;
   readonly data: Uint8Array;
+  /** Channels of the file: grey, grey and opacity, colours, or all four. */
+  readonly channels?: number;
 }
 
 /** What a column of a Parquet file holds: "time" is a date or a time, "nested" a list, map or struct. */

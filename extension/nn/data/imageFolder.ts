@@ -6,9 +6,12 @@ import { toPlanes, unitTensor, VisionDataset, type VisionOptions } from "./visio
 export interface ImageFolderOptions extends VisionOptions {
   /** Colours: "RGB" (default), "L" (grey), or "RGBA" with opacity. */
   mode?: "RGB" | "L" | "RGBA";
-  /** Which files are images; those whose name ends in `.png` by default. */
+  /** Which files are images; those whose name ends in `.png`, `.jpg` or `.jpeg` by default. */
   isValidFile?: ((path: string) => boolean) | null;
 }
+
+/** Names of the images that can be read. */
+export const IMAGE_NAME = /\.(?:png|jpe?g)$/i;
 
 const CHANNELS = { L: 1, RGB: 3, RGBA: 4 } as const;
 /** Most bytes of decoded images that are kept: more are decoded in each epoch. */
@@ -20,7 +23,7 @@ interface Decoded {
 }
 
 /**
- * PNG images in folders, one folder a class, as torchvision's ImageFolder: `root/cat/1.png`, `root/dog/a/7.png`.
+ * PNG and JPEG images in folders, one folder a class, as torchvision's ImageFolder: `root/cat/1.png`, `root/dog/a/7.jpg`.
  * Classes are numbered in the order of their names, and so are the files of each. Images are decoded when they are asked
  * for, and then kept.
  *
@@ -58,13 +61,13 @@ export class ImageFolder extends VisionDataset {
     if (this.classes.length === 0)
       throw new TensorError("file", `Couldn't find any class folder in ${this.root}.`);
     this.classToIdx = Object.fromEntries(this.classes.map((name, i) => [name, i]));
-    const isValid = options.isValidFile ?? ((path: string) => /\.png$/i.test(path));
+    const isValid = options.isValidFile ?? ((path: string) => IMAGE_NAME.test(path));
     const found = this.classes.map((name) => this.#images(`${this.root}/${name}`, new Set()).filter(isValid));
     const empty = this.classes.filter((_, i) => found[i]!.length === 0);
     if (empty.length > 0)
       throw new TensorError(
         "file",
-        `Found no valid file for the classes ${empty.join(", ")}. Supported extensions are: .png`,
+        `Found no valid file for the classes ${empty.join(", ")}. Supported extensions are: .png,.jpg,.jpeg`,
       );
     this.samples = found.flatMap((paths, target) => paths.map((path) => [path, target] as const));
   }

@@ -3,6 +3,8 @@ import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { numel, sameShape, type Shape } from "../../tensor/core/shape.ts";
 import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import { writeImage } from "../files.ts";
+import { dataFiles } from "./access.ts";
+import { toPlanes, unitTensor } from "./vision.ts";
 
 /** How {@link makeGrid} lays out images. */
 export interface GridOptions {
@@ -17,6 +19,34 @@ export interface GridOptions {
   scaleEach?: boolean;
   /** Value of the padding; 0 by default. */
   padValue?: number;
+}
+
+/** The channels of an image that is read: those of its file, or grey, grey and opacity, colours, or colours and opacity. */
+export type ImageReadMode = "UNCHANGED" | "GRAY" | "GRAY_ALPHA" | "RGB" | "RGB_ALPHA";
+
+const READ_CHANNELS = { GRAY: 1, GRAY_ALPHA: 2, RGB: 3, RGB_ALPHA: 4 } as const;
+
+/**
+ * Reads a PNG or JPEG file as [C, H, W] (torchvision.io.read_image): float32 from 0 to 1, where torchvision has bytes. An orientation
+ * in EXIF data has no effect.
+ *
+ * ```ts
+ * const image = data.readImage("cat.jpg", "RGB"); // [3, height, width]
+ * ```
+ * @param path relative to the `.nn.ts` file or to the working directory, or absolute
+ * @throws TensorError for a file that is no image, is damaged or has more than 67 million pixels
+ */
+export function readImage(path: string, mode: ImageReadMode = "UNCHANGED"): Tensor {
+  if (mode !== "UNCHANGED" && !(mode in READ_CHANNELS))
+    throw new TensorError(
+      "value",
+      `data.readImage(): expected mode "UNCHANGED", ${Object.keys(READ_CHANNELS)
+        .map((one) => `"${one}"`)
+        .join(", ")}, got ${JSON.stringify(mode)}`,
+    );
+  const image = dataFiles("readImage").image(path);
+  const channels = mode === "UNCHANGED" ? (image.channels ?? 4) : READ_CHANNELS[mode];
+  return unitTensor(toPlanes(image, channels), [channels, image.height, image.width]);
 }
 
 /** Images in one size: values of each, channel by channel. */

@@ -29,7 +29,7 @@ export { DistributedSampler, type DistributedSamplerOptions } from "./distribute
 export { fashionMnist, type FashionMnistOptions } from "./idx.ts";
 export { ImageFolder, type ImageFolderOptions } from "./imageFolder.ts";
 export { ChainDataset, IterableDataset } from "./iterable.ts";
-export { makeGrid, saveImage, type GridOptions } from "./images.ts";
+export { makeGrid, readImage, saveImage, type GridOptions, type ImageReadMode } from "./images.ts";
 export { DataLoader, type DataLoaderOptions, type LoaderSource } from "./loader.ts";
 export { parquet, ParquetDataset, type ParquetOptions } from "./parquet.ts";
 export {

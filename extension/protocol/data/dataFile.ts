@@ -37,7 +37,7 @@ export const DataFile = v.variant("kind", [
   v.object({
     kind: v.literal("images"),
     path: v.string(),
-    /** Folders with images, which are the classes, and how many PNG files each has. */
+    /** Folders with images, which are the classes, and how many images each has. */
     classes: v.array(v.object({ name: v.string(), images: v.number() })),
     more: v.boolean(),
     /** Of the first image. */

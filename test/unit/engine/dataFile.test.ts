@@ -18,6 +18,7 @@ import { taskOf, type DataFile } from "../../../extension/protocol/data/dataFile
 import { useFolder } from "../../folders.ts";
 
 const folder = useFolder();
+const photo = fileURLToPath(new URL("../../fixtures/images/progressive.jpg", import.meta.url));
 const fixture = fileURLToPath(new URL("../../fixtures/parquet/snappy.parquet", import.meta.url));
 
 function write(name: string, content: string | Uint8Array): string {
@@ -128,7 +129,7 @@ describe("a folder", () => {
   const png = encodePng({ width: 12, height: 9, data: new Uint8Array(4 * 12 * 9) });
 
   test("of images has classes, and says which images are not read", () => {
-    for (const name of ["cat/1.png", "cat/more/2.png", "dog/1.png", "dog/2.jpg"]) write(`pets/${name}`, png);
+    for (const name of ["cat/1.png", "cat/more/2.png", "dog/1.png", "dog/2.gif"]) write(`pets/${name}`, png);
     expect(describeDataFile(path.join(folder, "pets"))).toEqual({
       kind: "images",
       path: path.join(folder, "pets"),
@@ -146,8 +147,10 @@ describe("a folder", () => {
   test("without images is refused with the expected layout", () => {
     fs.mkdirSync(path.join(folder, "nothing/here"), { recursive: true });
     expect(() => describeDataFile(path.join(folder, "nothing"))).toThrow("root/class/image.png");
-    write("photos/cat/1.jpg", "x");
+    write("photos/cat/1.webp", "x");
     expect(() => describeDataFile(path.join(folder, "photos"))).toThrow("Convert the images to PNG");
+    write("photos/cat/0.jpg", fs.readFileSync(photo));
+    expect(describeDataFile(path.join(folder, "photos"))).toMatchObject({ width: 50, height: 37, others: 1 });
   });
 });
 

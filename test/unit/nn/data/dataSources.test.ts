@@ -1,6 +1,7 @@
 // Image folders, idx files, text and made-up sets.
 import fs from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { PNG } from "pngjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -22,6 +23,9 @@ afterAll(() => {
   setDataFiles(undefined);
   userFolder.path = undefined;
 });
+
+const photo = (name: string): string =>
+  fileURLToPath(new URL(`../../../fixtures/images/${name}`, import.meta.url));
 
 /** A picture of one line. */
 function picture(name: string, pixels: readonly (readonly number[])[]): void {
@@ -104,6 +108,33 @@ describe("ImageFolder", () => {
     setDataFiles(diskFiles);
   });
 
+  test("of JPEG files, and single images with the channels that are wanted", () => {
+    fs.mkdirSync(path.join(folder, "photos/a"), { recursive: true });
+    for (const name of ["420.jpg", "grey.jpg"])
+      fs.copyFileSync(photo(name), path.join(folder, "photos/a", name.replace("jpg", "JPEG")));
+    const set = new data.ImageFolder("photos");
+    expect([set.length, set.get(0)[0].shape]).toEqual([2, [3, 37, 50]]);
+    picture("one.png", [
+      [255, 0, 0, 128],
+      [10, 20, 30, 255],
+    ]);
+    const shapes = (mode?: data.ImageReadMode) => data.readImage("one.png", mode).shape;
+    expect([shapes(), shapes("GRAY"), shapes("GRAY_ALPHA"), shapes("RGB")]).toEqual([
+      [4, 1, 2],
+      [1, 1, 2],
+      [2, 1, 2],
+      [3, 1, 2],
+    ]);
+    expect(values(data.readImage("one.png", "GRAY_ALPHA")).map((x) => Math.round(x * 255))).toEqual([
+      76, 18, 128, 255,
+    ]);
+    expect(data.readImage("photos/a/grey.JPEG").shape).toEqual([1, 37, 50]);
+    expect(values(data.readImage(photo("444.jpg")))).toEqual(values(data.readImage(photo("444.png"))));
+    expect(() => data.readImage("one.png", "CMYK" as "RGB")).toThrow(
+      'data.readImage(): expected mode "UNCHANGED"',
+    );
+  });
+
   test("what is wrong is told", () => {
     fs.mkdirSync(path.join(folder, "empty/a"), { recursive: true });
     fs.mkdirSync(path.join(folder, "broken/a"), { recursive: true });
@@ -111,7 +142,7 @@ describe("ImageFolder", () => {
     expect(() => new data.ImageFolder("nowhere")).toThrow("There is no folder nowhere.");
     expect(() => new data.ImageFolder("empty/a")).toThrow("Couldn't find any class folder in");
     expect(() => new data.ImageFolder("empty")).toThrow(
-      "Found no valid file for the classes a. Supported extensions are: .png",
+      "Found no valid file for the classes a. Supported extensions are: .png,.jpg,.jpeg",
     );
     expect(() => new data.ImageFolder("broken").get(0)).toThrow(/broken\/a\/x\.png: no PNG image: /);
   });
