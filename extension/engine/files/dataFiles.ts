@@ -9,6 +9,7 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import { describeFileError, FileError } from "../../files/fileError.ts";
 import { readRegularSync } from "../../files/regular.ts";
 import { openParquet } from "../reading/parquetFiles.ts";
+import { decode, expandBraces, openShard } from "../reading/shards.ts";
 
 /** The folder of the user's file that runs: where the names of its data files begin. */
 export const userFolder: { path: string | undefined } = { path: undefined };
@@ -17,10 +18,17 @@ export const userFolder: { path: string | undefined } = { path: undefined };
 export const diskFiles: DataFiles = {
   resolve,
   csv: table,
-  text: (file) => decode(file, read(file)),
+  text: (file) => textOf(file, read(file)),
   bytes: read,
   image: (file) => readImage(resolve(file), read(file)),
   parquet: (name) => found(name, openParquet),
+  expand: expandBraces,
+  shard: (name) =>
+    found(name, (file) => {
+      fs.statSync(file);
+      return openShard(file);
+    }),
+  decode,
   folder: (name) => {
     const folder = resolve(name);
     if (!fs.existsSync(folder)) return undefined;
@@ -48,7 +56,7 @@ function table(name: string, format: CsvFormat): CsvRow[] {
   const stats = fs.statSync(file, { throwIfNoEntry: false });
   const stamp = JSON.stringify([stats?.mtimeMs, stats?.size, format]);
   const known = tables.get(file);
-  const rows = known?.stamp === stamp ? known.rows : parseCsv(file, decode(name, read(name)), format);
+  const rows = known?.stamp === stamp ? known.rows : parseCsv(file, textOf(name, read(name)), format);
   tables.delete(file);
   tables.set(file, { stamp, rows });
   for (const [oldest] of tables) if (tables.size > MAX_TABLES) tables.delete(oldest);
@@ -102,7 +110,7 @@ function expand(file: string, bytes: Uint8Array): Uint8Array {
 /** Longest text that the language has. */
 const MAX_TEXT = constants.MAX_STRING_LENGTH;
 
-function decode(file: string, bytes: Uint8Array): string {
+function textOf(file: string, bytes: Uint8Array): string {
   if (bytes.length > MAX_TEXT)
     throw new TensorError(
       "file",

@@ -1,13 +1,15 @@
 import { statSync } from "node:fs";
 import { ParquetReader } from "../../formats/parquet.ts";
-import type { ParquetCells } from "../../nn/data/access.ts";
-import type { ReadingAnswer, ReadingRequest } from "./messages.ts";
+import { decodeSample } from "../../formats/sampleFiles.ts";
+import { tarSamples } from "../../formats/tarSamples.ts";
+import type { DecodedFile, ParquetCells, RawSample } from "../../nn/data/access.ts";
+import type { ReadingAnswer, ReadingKind, ReadingRequest, Readings } from "./messages.ts";
 
-/** Most files that a thread keeps open. */
+/** Most Parquet files that a thread keeps open. */
 const MOST_OPEN = 16;
-
-/** Files in use, the newest last, with what says that they are still the same. */
-const open = new Map<string, { stamp: string; reader: ParquetReader }>();
+/** Bytes and samples of a tar file that are sent together. */
+const CHUNK_BYTES = 2 ** 22;
+const CHUNK_SAMPLES = 256;
 
 /** An answer, and the memory in it that is handed over. */
 export interface Reply {
@@ -15,35 +17,94 @@ export interface Reply {
   transfer: ArrayBuffer[];
 }
 
+type Result<K extends ReadingKind> = {
+  value: Readings[K]["answer"];
+  transfer?: readonly Uint8Array["buffer"][];
+};
+
 /** Reads what is asked for. @param alive Called whenever it gets on */
 export async function answerTo(request: ReadingRequest, alive: () => void): Promise<Reply> {
   const { id } = request;
   try {
-    if (request.kind === "parquet")
-      return { answer: { id, value: readerOf(request.file).facts }, transfer: [] };
-    const value = await readerOf(request.file).read(request.group, request.columns, request.limit, alive);
-    return { answer: { id, value }, transfer: value.map(memoryOf) };
+    const { value, transfer = [] } = await resultOf(request, alive);
+    return { answer: { id, value }, transfer: [...new Set(transfer)] as ArrayBuffer[] };
   } catch (error) {
-    return { answer: { id, error: error instanceof Error ? error.message : String(error) }, transfer: [] };
+    return { answer: { id, error: messageOf(error) }, transfer: [] };
   }
 }
 
-function memoryOf(cells: ParquetCells): ArrayBuffer {
-  return ("numbers" in cells ? cells.numbers : cells.indices).buffer as ArrayBuffer;
+async function resultOf(request: ReadingRequest, alive: () => void): Promise<Result<ReadingKind>> {
+  switch (request.kind) {
+    case "parquet":
+      return { value: readerOf(request.file).facts };
+    case "rowGroup": {
+      const { file, group, columns, limit } = request;
+      const value = await readerOf(file).read(group, columns, limit, alive);
+      return { value, transfer: value.map(cellsMemory) };
+    }
+    case "samples":
+      return nextSamples(request.stream, request.file, alive);
+    case "closed": {
+      const samples = streams.get(request.stream);
+      streams.delete(request.stream);
+      await samples?.return(undefined);
+      return { value: undefined };
+    }
+    case "decoded": {
+      const value = decodeSample(request.shard, request.sample, request.wanted, request.channels);
+      return { value, transfer: value.flatMap(fileMemory) };
+    }
+  }
 }
+
+const cellsMemory = (cells: ParquetCells): Uint8Array["buffer"] =>
+  ("numbers" in cells ? cells.numbers : cells.indices).buffer;
+
+function fileMemory(file: DecodedFile): Uint8Array["buffer"][] {
+  if ("planes" in file) return [file.planes.buffer];
+  if ("array" in file) return [file.array.values.buffer];
+  return file.value instanceof Uint8Array ? [file.value.buffer] : [];
+}
+
+const sampleMemory = ({ bytes }: RawSample): Uint8Array["buffer"] => bytes.buffer;
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Tar files that are being read, by the number of their stream. */
+const streams = new Map<number, AsyncGenerator<RawSample>>();
+
+async function nextSamples(stream: number, file: string, alive: () => void): Promise<Result<"samples">> {
+  let open = streams.get(stream);
+  if (open === undefined) streams.set(stream, (open = tarSamples(file, alive)));
+  const samples: RawSample[] = [];
+  for (let bytes = 0; bytes < CHUNK_BYTES && samples.length < CHUNK_SAMPLES;) {
+    const next = await open.next().catch((error: unknown) => messageOf(error));
+    if (typeof next === "string" || next.done === true) {
+      streams.delete(stream);
+      const failure = typeof next === "string" ? { failure: next } : {};
+      return { value: { samples, done: true, ...failure }, transfer: samples.map(sampleMemory) };
+    }
+    samples.push(next.value);
+    bytes += next.value.bytes.length;
+  }
+  return { value: { samples, done: false }, transfer: samples.map(sampleMemory) };
+}
+
+/** Parquet files in use, the newest last, with what says that they are still the same. */
+const files = new Map<string, { stamp: string; reader: ParquetReader }>();
 
 function readerOf(file: string): ParquetReader {
   const { mtimeMs, size, ino } = statSync(file);
   const stamp = [mtimeMs, size, ino].join(" ");
-  const known = open.get(file);
-  open.delete(file);
+  const known = files.get(file);
+  files.delete(file);
   if (known !== undefined && known.stamp !== stamp) known.reader.close();
   const reader = known?.stamp === stamp ? known.reader : new ParquetReader(file);
-  open.set(file, { stamp, reader });
-  for (const [oldest, { reader: old }] of open) {
-    if (open.size <= MOST_OPEN) break;
+  files.set(file, { stamp, reader });
+  for (const [oldest, { reader: old }] of files) {
+    if (files.size <= MOST_OPEN) break;
     old.close();
-    open.delete(oldest);
+    files.delete(oldest);
   }
   return reader;
 }

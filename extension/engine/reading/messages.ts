@@ -1,5 +1,5 @@
 import type { ParquetChoice } from "../../formats/parquet.ts";
-import type { ParquetCells, ParquetFacts } from "../../nn/data/access.ts";
+import type { DecodedFile, ParquetCells, ParquetFacts, RawSample } from "../../nn/data/access.ts";
 
 /** What a thread reads: each kind with the answer to it. */
 export interface Readings {
@@ -7,6 +7,16 @@ export interface Readings {
   rowGroup: {
     request: { file: string; group: number; columns: readonly ParquetChoice[]; limit: number };
     answer: ParquetCells[];
+  };
+  /** The next samples of a tar file, which the first request of a stream opens, and what is wrong after them. */
+  samples: {
+    request: { stream: number; file: string };
+    answer: { samples: RawSample[]; done: boolean; failure?: string };
+  };
+  closed: { request: { stream: number }; answer: undefined };
+  decoded: {
+    request: { shard: string; sample: RawSample; wanted: readonly string[] | undefined; channels: number };
+    answer: DecodedFile[];
   };
 }
 

@@ -11,7 +11,8 @@ export function openParquet(path: string): ParquetFile {
   const { mtimeMs, size } = fs.statSync(path);
   const stamp = `${mtimeMs} ${size}`;
   const before = known.get(path);
-  const facts = before?.stamp === stamp ? before.facts : reading("parquet", { file: path }, path).take();
+  const facts =
+    before?.stamp === stamp ? before.facts : reading("parquet", { file: path }, { subject: path }).take();
   known.delete(path);
   known.set(path, { stamp, facts });
   for (const [oldest] of known) if (known.size > MAX_KNOWN) known.delete(oldest);
@@ -19,6 +20,6 @@ export function openParquet(path: string): ParquetFile {
     ...facts,
     path,
     read: (group, columns, limit = facts.groups[group]?.rows ?? 0) =>
-      reading("rowGroup", { file: path, group, columns, limit }, path),
+      reading("rowGroup", { file: path, group, columns, limit }, { subject: path }),
   };
 }

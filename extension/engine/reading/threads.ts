@@ -3,7 +3,7 @@ import { pathToFileURL } from "node:url";
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from "node:worker_threads";
 import { distFolder } from "../../files/shipped.ts";
 import type { Pending } from "../../nn/data/access.ts";
-import { TensorError } from "../../tensor/core/errors.ts";
+import { internal, TensorError } from "../../tensor/core/errors.ts";
 import { ours } from "../isolation/leftovers.ts";
 import { ANSWERS, READS, type ReadingAnswer, type ReadingKind, type Readings } from "./messages.ts";
 
@@ -16,7 +16,7 @@ const HEAP = 2048;
 const MOST_THREADS = 16;
 
 /** A thread that reads data. Its answers are waited for without the event loop: data sets are synchronous. */
-class ReadingThread {
+export class ReadingThread {
   readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #signal = new Int32Array(new SharedArrayBuffer(8));
@@ -50,10 +50,15 @@ class ReadingThread {
     return this.#asked.size;
   }
 
-  ask<K extends ReadingKind>(kind: K, request: Readings[K]["request"]): number {
+  /** @param transfer Memory that is handed over */
+  ask<K extends ReadingKind>(
+    kind: K,
+    request: Readings[K]["request"],
+    transfer: readonly ArrayBuffer[],
+  ): number {
     const id = this.#next++;
     this.#asked.add(id);
-    this.#port.postMessage({ id, kind, ...request }, []);
+    this.#port.postMessage({ id, kind, ...request }, transfer);
     return id;
   }
 
@@ -64,6 +69,7 @@ class ReadingThread {
 
   /** Waits for an answer. */
   take(id: number): ReadingAnswer {
+    if (!this.#asked.has(id)) internal("an answer is taken twice");
     let heard = performance.now();
     let [answers, reads] = [-1, -1];
     while (!this.has(id)) {
@@ -114,7 +120,7 @@ export function wantThreads(count: number): void {
 }
 
 /** The least busy thread; another one as long as there are fewer than wanted. */
-function freeThread(): ReadingThread {
+export function freeThread(): ReadingThread {
   for (let i = threads.length - 1; i >= 0; i--) if (!threads[i]!.usable) threads.splice(i, 1);
   const least = threads.reduce<ReadingThread | undefined>(
     (best, one) => (best === undefined || one.load < best.load ? one : best),
@@ -127,24 +133,31 @@ function freeThread(): ReadingThread {
   return thread;
 }
 
-/**
- * Has a thread read something.
- * @param subject Named in errors: a file
- */
+/** How a thread is asked. */
+export interface Asking {
+  /** Named in errors: a file. Without it, the thread's own errors name what is wrong. */
+  readonly subject?: string;
+  /** The least busy one by default. */
+  readonly thread?: ReadingThread;
+  /** Memory that is handed over. */
+  readonly transfer?: readonly ArrayBuffer[];
+}
+
+/** Has a thread read something. */
 export function reading<K extends ReadingKind>(
   kind: K,
   request: Readings[K]["request"],
-  subject: string,
+  { subject, thread = freeThread(), transfer = [] }: Asking,
 ): Pending<Readings[K]["answer"]> {
-  const thread = freeThread();
-  const id = thread.ask(kind, request);
+  const id = thread.ask(kind, request, transfer);
   return {
     get ready() {
       return thread.has(id);
     },
     take() {
       const answer = thread.take(id);
-      if ("error" in answer) throw new TensorError("file", `${subject}: ${answer.error}`);
+      if ("error" in answer)
+        throw new TensorError("file", subject === undefined ? answer.error : `${subject}: ${answer.error}`);
       return answer.value as Readings[K]["answer"];
     },
     drop: () => thread.drop(id),

@@ -62,6 +62,39 @@ export interface ParquetFile extends ParquetFacts {
   ): Pending<ParquetCells[]>;
 }
 
+/** A sample of a tar file: its files one after the other in `bytes`. */
+export interface RawSample {
+  /** Its files' path up to the first dot of the name. */
+  readonly key: string;
+  /** Their names after that dot. */
+  readonly files: readonly { readonly name: string; readonly start: number; readonly length: number }[];
+  readonly bytes: Uint8Array;
+}
+
+/** A decoded file of a sample: an image's channels, an array, or a number, text, plain data or bytes. */
+export type DecodedFile =
+  | { readonly name: string; readonly planes: Uint8Array; readonly shape: readonly number[] }
+  | {
+      readonly name: string;
+      readonly array: {
+        readonly shape: readonly number[];
+        readonly dtype: "float32" | "int64" | "bool";
+        readonly values: Float32Array | Int32Array | Uint8Array;
+      };
+    }
+  | { readonly name: string; readonly value: unknown };
+
+/** A tar file that a thread reads ahead. */
+export interface Shard {
+  /** Absolute. */
+  readonly path: string;
+  /** Whether the next sample is there. */
+  readonly ready: boolean;
+  /** The next sample; undefined at the end. @throws TensorError for a damaged file */
+  next(): RawSample | undefined;
+  close(): void;
+}
+
 /** What another thread reads. */
 export interface Pending<T> {
   /** Whether it is there, or has failed. */
@@ -85,6 +118,17 @@ export interface DataFiles {
   /** @throws TensorError for what is no Parquet file */
   parquet(file: string): ParquetFile;
   /** Names in a folder; undefined when there is no such folder. */
+  /** The names that braces in a name stand for: `{00..09}`, `{a,b}`. */
+  expand(pattern: string): string[];
+  /** Opens a tar file. */
+  shard(file: string): Shard;
+  /** Has a thread decode a sample, whose bytes it takes over. @param shard Named in errors */
+  decode(
+    shard: string,
+    sample: RawSample,
+    wanted: readonly string[] | undefined,
+    channels: number,
+  ): Pending<DecodedFile[]>;
   folder(path: string): { name: string; folder: boolean }[] | undefined;
   /** The path without links, which is the same for all names of a folder. */
   real(path: string): string;

@@ -1,7 +1,8 @@
 import { TensorError } from "../../tensor/core/errors.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { dataFiles, type DataFiles } from "./access.ts";
-import { toPlanes, unitTensor, VisionDataset, type VisionOptions } from "./vision.ts";
+import { toPlanes } from "./planes.ts";
+import { unitTensor, VisionDataset, type VisionOptions } from "./vision.ts";
 
 export interface ImageFolderOptions extends VisionOptions {
   /** Colours: "RGB" (default), "L" (grey), or "RGBA" with opacity. */

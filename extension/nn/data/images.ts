@@ -4,7 +4,8 @@ import { numel, sameShape, type Shape } from "../../tensor/core/shape.ts";
 import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import { writeImage } from "../files.ts";
 import { dataFiles } from "./access.ts";
-import { toPlanes, unitTensor } from "./vision.ts";
+import { toPlanes } from "./planes.ts";
+import { unitTensor } from "./vision.ts";
 
 /** How {@link makeGrid} lays out images. */
 export interface GridOptions {

@@ -43,6 +43,7 @@ export {
 export { Series, WindowDataset, type WindowOptions } from "./series.ts";
 export { circles, sine, spirals, twoMoons, type SyntheticOptions } from "./synthetic.ts";
 export { csv, TableDataset, type CsvOptions } from "./table.ts";
+export { TarDataset, tarShards, type TarSample, type TarShardsOptions } from "./tarShards.ts";
 export {
   characters,
   NextCharacterDataset,

@@ -49,3 +49,12 @@ export class ChainDataset<Sample = unknown> extends IterableDataset<Sample> {
     return total;
   }
 }
+
+/** A stream that can begin in its middle. */
+export interface Resumable<Sample> {
+  /**
+   * The samples after the first `count` of a loop, without making those; undefined where they must be made. Draws what a whole loop
+   * draws before its first sample.
+   */
+  after(count: number): Iterator<Sample> | undefined;
+}
