@@ -10,6 +10,7 @@ import { describeFileError, FileError } from "../../files/fileError.ts";
 import { readRegularSync } from "../../files/regular.ts";
 import { openParquet } from "../reading/parquetFiles.ts";
 import { decode, expandBraces, openShard } from "../reading/shards.ts";
+import { reading, wantThreads } from "../reading/threads.ts";
 
 /** The folder of the user's file that runs: where the names of its data files begin. */
 export const userFolder: { path: string | undefined } = { path: undefined };
@@ -20,6 +21,8 @@ export const diskFiles: DataFiles = {
   csv: table,
   text: (file) => textOf(file, read(file)),
   bytes: read,
+  planes: (name, channels) => reading("image", { file: resolve(name), channels }, {}),
+  threads: wantThreads,
   image: (file) => readImage(resolve(file), read(file)),
   parquet: (name) => found(name, openParquet),
   expand: expandBraces,

@@ -1,8 +1,11 @@
 import { statSync } from "node:fs";
+import { readRegularSync } from "../../files/regular.ts";
+import { readImage } from "../../formats/images/image.ts";
 import { ParquetReader } from "../../formats/parquet.ts";
 import { decodeSample } from "../../formats/sampleFiles.ts";
 import { tarSamples } from "../../formats/tarSamples.ts";
 import type { DecodedFile, ParquetCells, RawSample } from "../../nn/data/access.ts";
+import { toPlanes } from "../../nn/data/planes.ts";
 import type { ReadingAnswer, ReadingKind, ReadingRequest, Readings } from "./messages.ts";
 
 /** Most Parquet files that a thread keeps open. */
@@ -10,6 +13,9 @@ const MOST_OPEN = 16;
 /** Bytes and samples of a tar file that are sent together. */
 const CHUNK_BYTES = 2 ** 22;
 const CHUNK_SAMPLES = 256;
+
+/** Bytes of an image's file. */
+const MAX_IMAGE = 2 ** 30;
 
 /** An answer, and the memory in it that is handed over. */
 export interface Reply {
@@ -49,6 +55,13 @@ async function resultOf(request: ReadingRequest, alive: () => void): Promise<Res
       streams.delete(request.stream);
       await samples?.return(undefined);
       return { value: undefined };
+    }
+    case "image": {
+      const bytes = readRegularSync(request.file, { limit: MAX_IMAGE, follow: true });
+      const image = readImage(request.file, bytes);
+      const planes = toPlanes(image, request.channels);
+      const value = { planes, shape: [request.channels, image.height, image.width] as const };
+      return { value, transfer: [planes.buffer] };
     }
     case "decoded": {
       const value = decodeSample(request.shard, request.sample, request.wanted, request.channels);

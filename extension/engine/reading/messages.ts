@@ -1,5 +1,11 @@
 import type { ParquetChoice } from "../../formats/parquet.ts";
-import type { DecodedFile, ParquetCells, ParquetFacts, RawSample } from "../../nn/data/access.ts";
+import type {
+  DecodedFile,
+  ImagePlanes,
+  ParquetCells,
+  ParquetFacts,
+  RawSample,
+} from "../../nn/data/access.ts";
 
 /** What a thread reads: each kind with the answer to it. */
 export interface Readings {
@@ -13,6 +19,7 @@ export interface Readings {
     request: { stream: number; file: string };
     answer: { samples: RawSample[]; done: boolean; failure?: string };
   };
+  image: { request: { file: string; channels: number }; answer: ImagePlanes };
   closed: { request: { stream: number }; answer: undefined };
   decoded: {
     request: { shard: string; sample: RawSample; wanted: readonly string[] | undefined; channels: number };

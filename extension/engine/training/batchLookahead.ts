@@ -11,18 +11,28 @@ export class BatchLookahead implements Lookahead {
   readonly #batches: Batches;
   readonly #most: number;
   readonly #ahead: Batch[] = [];
-  #taken = 0;
+  #taken: number;
+  /** Batches at the epoch's start that are not made: a resumed training has done them. */
+  readonly passed: number;
+  readonly #rest: Iterable<Batch> | undefined;
   #source: Iterator<Batch> | undefined;
 
-  /** @param most Batches of the epoch that are trained on */
-  constructor(batches: Batches, most: number) {
+  /**
+   * @param most Batches of the epoch that are trained on
+   * @param done Batches that a resumed epoch has done. They are passed over without being made where the data allows that, but for
+   * the last: generators are restored after it
+   */
+  constructor(batches: Batches, most: number, done = 0) {
+    const pass = done - 1;
     this.#batches = batches;
     this.#most = Math.min(most, batches.length);
+    this.#rest = pass > 0 ? batches.epochAfter(pass) : undefined;
+    this.#taken = this.passed = this.#rest === undefined ? 0 : pass;
   }
 
   /** The batches one after the other, read when it is their turn unless they were read ahead. */
   *[Symbol.iterator](): Iterator<Batch> {
-    const source = (this.#source = this.#batches.epoch()[Symbol.iterator]());
+    const source = (this.#source = (this.#rest ?? this.#batches.epoch())[Symbol.iterator]());
     try {
       for (;;) {
         const batch = this.#ahead.shift() ?? this.#read();
@@ -30,7 +40,8 @@ export class BatchLookahead implements Lookahead {
         this.#taken++;
         const before = this.current;
         this.current = batch.map(({ value }) => value);
-        this.predictable = this.#batches.fixed || this.#taken === 1 || same(this.current, before);
+        this.predictable =
+          this.#batches.fixed || this.#taken === this.passed + 1 || same(this.current, before);
         this.since = Value.made;
         yield batch;
       }

@@ -138,6 +138,19 @@ export class Batches {
     return map(new DataLoader(this.#dataset, { batchSize: batchSize ?? this.samples ?? 1, shuffle }));
   }
 
+  /**
+   * The batches of a new epoch after the first `count`, which are not made; undefined where they must be. Draws what {@link epoch}
+   * draws before its first batch.
+   */
+  epochAfter(count: number): Iterable<Batch> | undefined {
+    const { batchSize, shuffle } = this.#options;
+    if (this.#loader === undefined && batchSize === undefined) return undefined;
+    const loader =
+      this.#loader ?? new DataLoader<unknown, unknown>(this.#dataset, { batchSize: batchSize!, shuffle });
+    const batches = loader.after(count);
+    return batches && map(batches);
+  }
+
   /** The batches in the set's own order, without a random number. */
   inOrder(): Iterable<Batch> {
     const generator = new RandomStream();

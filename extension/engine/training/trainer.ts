@@ -199,13 +199,13 @@ export class Trainer {
       await callbacks.call("onEpochStart");
     }
     this.#keeper.epochStarts();
-    const batches = new BatchLookahead(this.#prepared.train, this.limits.train);
+    const batches = new BatchLookahead(this.#prepared.train, this.limits.train, from && state.batch);
     return withPolicy(this.#readers.epochPolicy(batches), () => this.#runBatches(batches, from));
   }
 
   async #runBatches(batches: BatchLookahead, from: TrainingState | undefined): Promise<boolean> {
     const { state, limits } = this;
-    let passed = from === undefined ? 0 : state.batch;
+    let passed = from === undefined ? 0 : state.batch - batches.passed;
     for (const batch of batches) {
       if (passed > 1) {
         passed--;

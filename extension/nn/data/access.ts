@@ -25,6 +25,12 @@ export interface RgbaImage {
   readonly channels?: number;
 }
 
+/** A decoded image of 8 bits, channel by channel. */
+export interface ImagePlanes {
+  readonly planes: Uint8Array;
+  readonly shape: readonly [channels: number, height: number, width: number];
+}
+
 /** What a column of a Parquet file holds: "time" is a date or a time, "nested" a list, map or struct. */
 export type ParquetKind = "number" | "boolean" | "text" | "time" | "binary" | "nested";
 
@@ -115,6 +121,10 @@ export interface DataFiles {
   /** Bytes of a file; what a `.gz` file holds. */
   bytes(file: string): Uint8Array;
   image(file: string): RgbaImage;
+  /** Has a thread decode an image: its channels one after the other. @param channels 1, 3 or 4 */
+  planes(file: string, channels: number): Pending<ImagePlanes>;
+  /** Has at least so many threads read. */
+  threads(count: number): void;
   /** @throws TensorError for what is no Parquet file */
   parquet(file: string): ParquetFile;
   /** Names in a folder; undefined when there is no such folder. */
@@ -139,6 +149,11 @@ let files: DataFiles | undefined;
 /** Says how files are read: the engine knows the formats. */
 export function setDataFiles(access: DataFiles | undefined): void {
   files = access;
+}
+
+/** A loader's `numWorkers`: at least so many threads read, where there are any. */
+export function wantThreads(count: number): void {
+  files?.threads(count);
 }
 
 /** @throws TensorError where there are no files */

@@ -35,6 +35,12 @@ export abstract class Dataset<Sample = unknown> {
     return false;
   }
 
+  /** @internal Has threads read the parts of samples that user code doesn't make: they are asked for soon, in this order. */
+  readAhead?(indices: readonly number[]): void;
+
+  /** @internal Does without what was read ahead and not asked for. */
+  endReadAhead?(): void;
+
   /** @internal How a set is read that is larger than the memory; undefined for sets whose samples are equally near. */
   get blocks(): Blocks | undefined {
     return undefined;
@@ -217,6 +223,14 @@ export class Subset<Sample = unknown> extends Dataset<Sample> {
 
   override get fixed(): boolean {
     return this.getBatch === Subset.prototype.getBatch && this.dataset.fixed;
+  }
+
+  override readAhead(indices: readonly number[]): void {
+    this.dataset.readAhead?.(indices.map((i) => this.indices[i]!));
+  }
+
+  override endReadAhead(): void {
+    this.dataset.endReadAhead?.();
   }
 
   override get blocks(): Blocks | undefined {

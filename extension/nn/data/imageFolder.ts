@@ -1,6 +1,6 @@
 import { TensorError } from "../../tensor/core/errors.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
-import { dataFiles, type DataFiles } from "./access.ts";
+import { dataFiles, type DataFiles, type ImagePlanes, type Pending } from "./access.ts";
 import { toPlanes } from "./planes.ts";
 import { unitTensor, VisionDataset, type VisionOptions } from "./vision.ts";
 
@@ -17,11 +17,6 @@ export const IMAGE_NAME = /\.(?:png|jpe?g)$/i;
 const CHANNELS = { L: 1, RGB: 3, RGBA: 4 } as const;
 /** Most bytes of decoded images that are kept: more are decoded in each epoch. */
 const MAX_CACHED = 512 * 2 ** 20;
-
-interface Decoded {
-  readonly planes: Uint8Array;
-  readonly shape: readonly [channels: number, height: number, width: number];
-}
 
 /**
  * PNG and JPEG images in folders, one folder a class, as torchvision's ImageFolder: `root/cat/1.png`, `root/dog/a/7.jpg`.
@@ -42,7 +37,9 @@ export class ImageFolder extends VisionDataset {
   readonly samples: readonly (readonly [path: string, target: number])[];
   readonly #files: DataFiles;
   readonly #mode: keyof typeof CHANNELS;
-  readonly #decoded = new Map<number, Decoded>();
+  readonly #decoded = new Map<number, ImagePlanes>();
+  /** Images that threads decode. */
+  readonly #ahead = new Map<number, Pending<ImagePlanes>>();
   #bytes = 0;
 
   /** @param root relative to the `.nn.ts` file or to the working directory, or absolute */
@@ -101,13 +98,28 @@ export class ImageFolder extends VisionDataset {
     return [unitTensor(planes, shape), this.samples[index]![1]];
   }
 
-  #decode(index: number): Decoded {
+  override readAhead(indices: readonly number[]): void {
+    for (const index of indices)
+      if (!this.#decoded.has(index) && !this.#ahead.has(index))
+        this.#ahead.set(index, this.#files.planes(this.samples[index]![0], CHANNELS[this.#mode]));
+  }
+
+  override endReadAhead(): void {
+    for (const image of this.#ahead.values()) image.drop();
+    this.#ahead.clear();
+  }
+
+  #read(index: number): ImagePlanes {
+    const ahead = this.#ahead.get(index);
+    this.#ahead.delete(index);
+    if (ahead !== undefined) return ahead.take();
     const image = this.#files.image(this.samples[index]![0]);
     const channels = CHANNELS[this.#mode];
-    const decoded: Decoded = {
-      planes: toPlanes(image, channels),
-      shape: [channels, image.height, image.width],
-    };
+    return { planes: toPlanes(image, channels), shape: [channels, image.height, image.width] };
+  }
+
+  #decode(index: number): ImagePlanes {
+    const decoded = this.#read(index);
     if (this.#bytes + decoded.planes.length <= MAX_CACHED) {
       this.#bytes += decoded.planes.length;
       this.#decoded.set(index, decoded);

@@ -4,8 +4,9 @@ import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts"
 import { bind } from "../arguments.ts";
 import { BlockSampler } from "./blocks.ts";
 import { defaultCollate, type Collated } from "./collate.ts";
+import { wantThreads } from "./access.ts";
 import { asDataset, type Dataset, type SampleSource } from "./dataset.ts";
-import { IterableDataset } from "./iterable.ts";
+import { IterableDataset, type Resumable } from "./iterable.ts";
 import { BatchSampler, RandomSampler, SequentialSampler, type Sampler } from "./sampler.ts";
 
 export interface DataLoaderOptions<Sample, Batch> {
@@ -23,7 +24,10 @@ export interface DataLoaderOptions<Sample, Batch> {
   dropLast?: boolean;
   /** Where the order is drawn from; the global generator by default. */
   generator?: RandomStream | null;
-  /** Accepted, without effect: this process reads all samples. */
+  /**
+   * Threads that read ahead: image files, tar shards, Parquet's row groups. Transforms and data sets of your own run in this thread.
+   * The order and all random numbers are those of 0 (default). At most 16.
+   */
   numWorkers?: number;
   /** Accepted, without effect: memory is pinned for GPUs. */
   pinMemory?: boolean;
@@ -33,7 +37,7 @@ export interface DataLoaderOptions<Sample, Batch> {
   timeout?: number;
   /** Accepted, never called: there are no workers. */
   workerInitFn?: ((worker: number) => void) | null;
-  /** Accepted, without effect. */
+  /** Batches that are read ahead for each worker; 2 by default. */
   prefetchFactor?: number | null;
   /** Accepted, without effect. */
   persistentWorkers?: boolean;
@@ -71,6 +75,8 @@ export class DataLoader<
   /** The order of a loader that was given neither sampler. */
   private readonly plain: sampling.LoaderOptions | null = null;
   private readonly collateFn: ((samples: Sample[]) => Batch) | null;
+  /** Batches whose samples threads read ahead. */
+  private readonly readAhead: number;
 
   constructor(dataset: Source & LoaderSource<Sample>, options?: DataLoaderOptions<Sample, Batch>);
   constructor(
@@ -97,6 +103,8 @@ export class DataLoader<
     });
     const { batchSize, dropLast, generator, shuffle } = options;
     checkWorkers(options);
+    if (options.numWorkers > 0) wantThreads(options.numWorkers);
+    this.readAhead = options.numWorkers * (options.prefetchFactor ?? 2);
     const dataset = source instanceof IterableDataset ? source : asDataset(source);
     checkOptions(dataset, options);
     this.dataset = source;
@@ -143,8 +151,27 @@ export class DataLoader<
       return this.read(dataset, sampling.loaderBatches(plain, defaultStream));
     // The base seed that PyTorch's iterators draw for their workers.
     (this.generator ?? defaultStream).generator.nextU64();
-    if (dataset instanceof IterableDataset) return this.stream(dataset);
+    if (dataset instanceof IterableDataset) return this.stream(dataset[Symbol.iterator]());
     return batchSampler === null ? this.unbatched(dataset) : this.read(dataset, batchSampler);
+  }
+
+  /**
+   * @internal An epoch from its middle on: its batches after the first `count`, which are not made. Undefined where they must be, since
+   * user code makes them. Draws what the epoch draws before its first batch.
+   */
+  after(count: number): IterableIterator<Batch> | undefined {
+    const { samples: dataset, plain, batchSampler, batchSize } = this;
+    const own = this[Symbol.iterator] === DataLoader.prototype[Symbol.iterator];
+    if (dataset instanceof IterableDataset) {
+      const stream = dataset as IterableDataset<Sample> & Partial<Resumable<Sample>>;
+      const rest = own ? stream.after?.(count * (batchSize ?? 1)) : undefined;
+      if (rest !== undefined) (this.generator ?? defaultStream).generator.nextU64();
+      return rest && this.stream(rest);
+    }
+    if (!this.fixed || batchSampler === null) return undefined;
+    if (plain === null) (this.generator ?? defaultStream).generator.nextU64();
+    const batches = plain === null ? batchSampler : sampling.loaderBatches(plain, defaultStream);
+    return this.read(dataset, passing(batches, count));
   }
 
   /** @internal Whether batches may be read before it is their turn: nothing but the set is asked, and it is fixed. */
@@ -178,16 +205,43 @@ export class DataLoader<
 
   private *read(dataset: Dataset<Sample>, batches: Iterable<number[]>): IterableIterator<Batch> {
     const { collateFn } = this;
-    for (const indices of batches) {
+    for (const indices of this.announced(dataset, batches)) {
       const whole = collateFn === null ? dataset.getBatch?.(indices) : undefined;
       yield whole === undefined ? this.collate(indices.map((i) => dataset.get(i))) : (whole as Batch);
     }
   }
 
-  private *stream(dataset: IterableDataset<Sample>): IterableIterator<Batch> {
+  /** The batches' sample numbers, of which threads know in advance. */
+  private *announced(dataset: Dataset<Sample>, batches: Iterable<number[]>): Iterable<number[]> {
+    const { readAhead: most, plain, sampler } = this;
+    if (most === 0 || dataset.readAhead === undefined) return yield* batches;
+    // Other samplers draw when it is their turn.
+    const ahead = plain === null && !(sampler instanceof BlockSampler) ? 1 : most;
+    const queue: number[][] = [];
+    const source = batches[Symbol.iterator]();
+    try {
+      for (let over = false; ;) {
+        while (!over && queue.length < ahead) {
+          const { done, value } = source.next();
+          over = done === true;
+          if (done === true) break;
+          dataset.readAhead(value);
+          queue.push(value);
+        }
+        const next = queue.shift();
+        if (next === undefined) return;
+        yield next;
+      }
+    } finally {
+      source.return?.();
+      dataset.endReadAhead?.();
+    }
+  }
+
+  private *stream(source: Iterator<Sample>): IterableIterator<Batch> {
     const { batchSize, dropLast } = this;
     let samples: Sample[] = [];
-    for (const sample of dataset) {
+    for (const sample of { [Symbol.iterator]: () => source }) {
       if (batchSize === null) {
         yield this.single(sample);
         continue;
@@ -209,6 +263,12 @@ export class DataLoader<
     const collateFn = this.collateFn as ((sample: Sample) => Batch) | null;
     return collateFn === null ? (sample as unknown as Batch) : collateFn(sample);
   }
+}
+
+/** All but the first. */
+function* passing<T>(all: Iterable<T>, count: number): Iterable<T> {
+  let passed = 0;
+  for (const one of all) if (++passed > count) yield one;
 }
 
 function defaultSampler(dataset: Dataset, shuffle: boolean, generator: RandomStream | null): Sampler {

@@ -127,6 +127,14 @@ export class TransformDataset extends Dataset<unknown[]> {
     this.dataset.fit?.(indices);
   }
 
+  override readAhead(indices: readonly number[]): void {
+    this.dataset.readAhead?.(indices);
+  }
+
+  override endReadAhead(): void {
+    this.dataset.endReadAhead?.();
+  }
+
   override get blocks(): Blocks | undefined {
     return this.dataset.blocks;
   }

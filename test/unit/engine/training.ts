@@ -100,12 +100,20 @@ export async function train(
       note: () => undefined,
     });
     let batches = 0;
-    const run = prepared.train.epoch.bind(prepared.train);
-    prepared.train.epoch = function* (): Iterable<Batch> {
-      for (const batch of run()) {
+    const counted = function* (epoch: Iterable<Batch>): Iterable<Batch> {
+      for (const batch of epoch) {
         yield batch;
         if (++batches === stopAfter) control.stop("request");
       }
+    };
+    const { train } = prepared;
+    const [run, rest] = [train.epoch.bind(train), train.epochAfter.bind(train)];
+    train.epoch = () => counted(run());
+    train.epochAfter = (count) => {
+      const epoch = rest(count);
+      // Those that were passed over count, as they do where they are made.
+      if (epoch !== undefined) batches += count;
+      return epoch && counted(epoch);
     };
     await trainer.run();
     reporter.flush();
