@@ -7,7 +7,7 @@ import { isJpeg, jpegSize } from "../../formats/images/jpegMarkers.ts";
 import type { ParquetFile } from "../../nn/data/access.ts";
 import { isNumber } from "../../nn/data/columns.ts";
 import { IMAGE_NAME } from "../../nn/data/imageFolder.ts";
-import { isFlat } from "../../nn/data/parquetColumns.ts";
+import { isFlat } from "../../nn/data/parquet/parquetColumns.ts";
 import { isCategorical, MISSING_VALUES } from "../../nn/data/table.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { openParquet } from "../reading/parquetFiles.ts";

@@ -71,13 +71,15 @@ export class ReadingThread {
   take(id: number): ReadingAnswer {
     if (!this.#asked.has(id)) internal("an answer is taken twice");
     let heard = performance.now();
-    let [answers, reads] = [-1, -1];
-    while (!this.has(id)) {
-      const now = [Atomics.load(this.#signal, ANSWERS), Atomics.load(this.#signal, READS)] as const;
-      if (now[0] !== answers || now[1] !== reads) heard = performance.now();
+    let before = "";
+    for (;;) {
+      // Counted before the answers are received: one that comes in between ends the wait at once.
+      const answers = Atomics.load(this.#signal, ANSWERS);
+      if (this.has(id)) break;
+      const now = `${answers} ${Atomics.load(this.#signal, READS)}`;
+      if (now !== before) heard = performance.now();
       else if (performance.now() - heard > LOST) this.#end();
-      [answers, reads] = now;
-      // An answer that was sent since the count was read ends the wait at once.
+      before = now;
       if (!this.#lost) Atomics.wait(this.#signal, ANSWERS, answers, SLICE);
     }
     const answer = this.#answers.get(id) ?? {

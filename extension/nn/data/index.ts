@@ -31,7 +31,8 @@ export { ImageFolder, type ImageFolderOptions } from "./imageFolder.ts";
 export { ChainDataset, IterableDataset } from "./iterable.ts";
 export { makeGrid, readImage, saveImage, type GridOptions, type ImageReadMode } from "./images.ts";
 export { DataLoader, type DataLoaderOptions, type LoaderSource } from "./loader.ts";
-export { parquet, ParquetDataset, type ParquetOptions } from "./parquet.ts";
+export { parquet, ParquetDataset } from "./parquet/parquet.ts";
+export type { ParquetOptions } from "./parquet/parquetOptions.ts";
 export {
   BatchSampler,
   RandomSampler,

@@ -1,5 +1,5 @@
-import { TensorError } from "../../tensor/core/errors.ts";
-import type { ParquetFile, ParquetKind } from "./access.ts";
+import { TensorError } from "../../../tensor/core/errors.ts";
+import type { ParquetFile, ParquetKind } from "../access.ts";
 import {
   categoryFeature,
   filling,
@@ -10,9 +10,9 @@ import {
   type MissingPolicy,
   type Normalization,
   type Scaling,
-} from "./columns.ts";
+} from "../columns.ts";
 import { scan, type ColumnChoice } from "./groups.ts";
-import { isCategorical } from "./table.ts";
+import { isCategorical } from "../table.ts";
 
 /** A column of a Parquet file that is used, or may be. */
 export interface ParquetUse extends ColumnChoice {
@@ -205,21 +205,25 @@ class Moments {
   #most = -Infinity;
 
   add(numbers: Float64Array, start: number, rows: ((row: number) => boolean) | undefined): void {
-    let [count, sum] = [0, 0];
-    const used = (i: number): boolean =>
-      !Number.isNaN(numbers[i]!) && (rows === undefined || rows(start + i));
-    for (let i = 0; i < numbers.length; i++) {
-      if (!used(i)) continue;
-      const x = numbers[i]!;
+    const known = rows === undefined ? numbers : numbers.filter((_, i) => rows(start + i));
+    let [count, sum, least, most] = [0, 0, this.#least, this.#most];
+    for (let i = 0; i < known.length; i++) {
+      const x = known[i]!;
+      // NaN is missing.
+      if (x !== x) continue;
       count++;
       sum += x;
-      if (x < this.#least) this.#least = x;
-      if (x > this.#most) this.#most = x;
+      if (x < least) least = x;
+      if (x > most) most = x;
     }
     if (count === 0) return;
+    [this.#least, this.#most] = [least, most];
     const mean = sum / count;
     let squares = 0;
-    for (let i = 0; i < numbers.length; i++) if (used(i)) squares += (numbers[i]! - mean) ** 2;
+    for (let i = 0; i < known.length; i++) {
+      const difference = known[i]! - mean;
+      if (difference === difference) squares += difference * difference;
+    }
     const total = this.count + count;
     const difference = mean - this.mean;
     this.#squares += squares + (difference * difference * this.count * count) / total;

@@ -1,12 +1,13 @@
-import { TensorError } from "../../tensor/core/errors.ts";
-import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
-import { splitLengths } from "../../tensor/random/dataSamplers.ts";
-import type { RandomStream } from "../../tensor/random/stream.ts";
-import { dataFiles, type ParquetCells, type ParquetFile } from "./access.ts";
-import type { Blocks } from "./blocks.ts";
-import type { ColumnType, Feature, MissingPolicy, Normalization } from "./columns.ts";
-import { checkIndex, Dataset, randomSplit, type Subset } from "./dataset.ts";
-import { GroupCache, isMissing, lengthOf, membership, scan, startsOf } from "./groups.ts";
+import { TensorError } from "../../../tensor/core/errors.ts";
+import { fromHost, type Tensor } from "../../../tensor/core/tensor.ts";
+import { splitLengths } from "../../../tensor/random/dataSamplers.ts";
+import type { RandomStream } from "../../../tensor/random/stream.ts";
+import { dataFiles, type ParquetCells, type ParquetFile } from "../access.ts";
+import type { Blocks } from "../blocks.ts";
+import type { Feature } from "../columns.ts";
+import type { ParquetOptions } from "./parquetOptions.ts";
+import { checkIndex, Dataset, randomSplit, type Subset } from "../dataset.ts";
+import { copyRow, GroupCache, isMissing, lengthOf, membership, scan, startsOf } from "./groups.ts";
 import {
   categoriesIn,
   featuresOf,
@@ -15,33 +16,7 @@ import {
   usesOf,
   type ParquetUse,
 } from "./parquetColumns.ts";
-import { encodeNumbers } from "./table.ts";
-
-/** How {@link parquet} reads a table. */
-export interface ParquetOptions {
-  /** The columns to read; all by default. Only the bytes of features and targets are read from the disk. */
-  columns?: readonly string[];
-  /** The column to predict, or several of numbers; by default the last one. `null`: there is none. */
-  target?: string | readonly string[] | null;
-  /** The columns to predict it from; by default all others but those of text. */
-  features?: readonly string[];
-  /**
-   * What columns are, where that is not what the file says: numbers and decimals are numbers, texts and booleans categories. Dates
-   * and times are left out unless they are a "number": milliseconds since 1970. A target that is a category is a class.
-   */
-  types?: Readonly<Record<string, ColumnType>>;
-  /**
-   * What to do about null and NaN: "error" (default; at the first one that is read), "drop" the row, or put the "mean", "median",
-   * "mode" (most frequent value) of the training part, or a number, in their place. Categories take the most frequent one.
-   */
-  missing?: MissingPolicy;
-  /** How categories become features: one feature each, 1 where it is ("onehot", default), or their number ("index"). */
-  encoding?: "onehot" | "index";
-  /** How numbers are scaled, by what the training part says: "standard", "minmax", or "none" (default). */
-  normalize?: Normalization;
-  /** Bytes of row groups that stay in memory as features; 128 MiB by default. Half of that is shuffled together. */
-  cacheBytes?: number;
-}
+import { encodeNumbers } from "../table.ts";
 
 const CACHE_BYTES = 2 ** 27;
 
@@ -251,9 +226,11 @@ export class ParquetDataset extends Dataset<[features: Tensor, target: Tensor] |
     const cache = this.#groups();
     for (const [group, places] of this.#byGroup(indices)) {
       const encoded = cache.get(group);
-      for (const [place, row] of places) {
-        inputs.set(encoded.inputs.subarray(row * width, (row + 1) * width), place * width);
-        for (let t = 0; t < wide; t++) targets[place * wide + t] = encoded.targets![row * wide + t]!;
+      const start = this.#starts[group]!;
+      for (const place of places) {
+        const row = this.#row(indices[place]!) - start;
+        copyRow(encoded.inputs, row, inputs, place, width);
+        if (encoded.targets !== undefined) copyRow(encoded.targets, row, targets, place, wide);
       }
     }
     cache.advance((group) => this.#bytes(group));
@@ -267,18 +244,24 @@ export class ParquetDataset extends Dataset<[features: Tensor, target: Tensor] |
     ];
   }
 
-  /** Places in a batch and rows in their group, by group: a group is read once for a batch. */
-  #byGroup(indices: readonly number[]): Map<number, [place: number, row: number][]> {
-    const groups = new Map<number, [number, number][]>();
-    let group = 0;
-    indices.forEach((index, place) => {
-      const row = this.#kept?.[index] ?? index;
-      if (row < this.#starts[group]! || row >= this.#starts[group + 1]!) group = this.#groupOf(row);
-      const places = groups.get(group);
-      const one: [number, number] = [place, row - this.#starts[group]!];
-      if (places === undefined) groups.set(group, [one]);
-      else places.push(one);
-    });
+  /** The row of the file that a sample is. */
+  #row(index: number): number {
+    return this.#kept === undefined ? index : this.#kept[index]!;
+  }
+
+  /** Places in a batch by row group: a group is read once for a batch. */
+  #byGroup(indices: readonly number[]): Map<number, number[]> {
+    const groups = new Map<number, number[]>();
+    let [group, places] = [-1, [] as number[]];
+    for (let place = 0; place < indices.length; place++) {
+      const row = this.#row(indices[place]!);
+      if (group < 0 || row < this.#starts[group]! || row >= this.#starts[group + 1]!) {
+        group = this.#groupOf(row);
+        places = groups.get(group) ?? [];
+        groups.set(group, places);
+      }
+      places.push(place);
+    }
     return groups;
   }
 
@@ -305,7 +288,7 @@ export class ParquetDataset extends Dataset<[features: Tensor, target: Tensor] |
     if (groups.length < 2 || bytes.reduce((sum, one) => sum + one, 0) <= window) return undefined;
     return {
       count: groups.length,
-      of: (index) => this.#groupOf(this.#kept?.[index] ?? index),
+      of: (index) => this.#groupOf(this.#row(index)),
       bytes: (group) => bytes[group]!,
       window,
       announce: (next, first) => this.#groups().announce(next, first),
@@ -319,7 +302,7 @@ export class ParquetDataset extends Dataset<[features: Tensor, target: Tensor] |
 
   #encoders(): readonly Feature[] {
     const { missing } = this.#options;
-    const fitted = this.#fitted?.map((index) => this.#kept?.[index] ?? index) ?? this.#kept;
+    const fitted = this.#fitted?.map((index) => this.#row(index)) ?? this.#kept;
     const counts = fitted && membership(fitted, this.#file.rows);
     this.#features ??= featuresOf(this.#file, this.#columns, this.#categories, counts, {
       ...this.#options,

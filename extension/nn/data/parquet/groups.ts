@@ -1,4 +1,4 @@
-import type { ParquetCells, ParquetFile, Pending } from "./access.ts";
+import type { ParquetCells, ParquetFile, Pending } from "../access.ts";
 
 /** A column, and what its cells are read as. */
 export interface ColumnChoice {
@@ -148,4 +148,20 @@ export function membership(rows: ArrayLike<number>, count: number): (row: number
   const bits = new Uint8Array(count);
   for (let i = 0; i < rows.length; i++) bits[rows[i]!] = 1;
   return (row) => bits[row] === 1;
+}
+
+/** Above this many numbers, the language's own copy is faster than a loop. */
+const LONG_ROW = 64;
+
+/** Copies a row of one table into another of the same width. */
+export function copyRow(
+  from: Float32Array | Int32Array,
+  row: number,
+  to: Float32Array | Int32Array,
+  place: number,
+  width: number,
+): void {
+  if (width > LONG_ROW) return to.set(from.subarray(row * width, (row + 1) * width), place * width);
+  const [source, target] = [row * width, place * width];
+  for (let i = 0; i < width; i++) to[target + i] = from[source + i]!;
 }
