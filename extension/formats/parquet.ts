@@ -1,6 +1,14 @@
 // Parquet files, read a row group at a time: https://parquet.apache.org/docs/file-format/
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
-import { parquetMetadata, parquetRead, parquetSchema, type FileMetaData, type SchemaTree } from "hyparquet";
+import {
+  parquetMetadata,
+  parquetRead,
+  parquetSchema,
+  type ColumnMetaData,
+  type FileMetaData,
+  type SchemaTree,
+} from "hyparquet";
+import { parquetHeader } from "hyparquet/src/column.js";
 import { compressors } from "hyparquet-compressors";
 import type { ParquetCells, ParquetColumn, ParquetFacts, ParquetKind } from "../nn/data/access.ts";
 import { openSource, type ByteSource } from "./byteSource.ts";
@@ -90,11 +98,10 @@ export class ParquetReader {
     if (rowGroup === undefined) throw new Error(`there is no row group ${group}`);
     const rows = Math.min(limit, this.facts.groups[group]!.rows);
     const names = new Set(columns.map(({ name }) => name));
-    const bytes = rowGroup.columns.reduce(
-      (sum, { meta_data: data }) =>
-        names.has(data?.path_in_schema[0] ?? "") ? sum + Number(data!.total_uncompressed_size) : sum,
-      0,
+    const chunks = rowGroup.columns.flatMap(({ meta_data: data }) =>
+      data !== undefined && names.has(data.path_in_schema[0] ?? "") ? [data] : [],
     );
+    const bytes = chunks.reduce((sum, data) => sum + Number(data.total_uncompressed_size), 0);
     if (!(bytes <= MAX_GROUP_BYTES))
       throw new Error(
         `row group ${group} has ${count(bytes)} bytes; the limit is ${count(MAX_GROUP_BYTES)}: write the file with smaller row groups, or read fewer columns`,
@@ -102,10 +109,14 @@ export class ParquetReader {
     const collectors = new Map(
       columns.map(({ name, as }) => [name, as === "number" ? new Numbers(rows) : new Texts(rows)] as const),
     );
+    const loaded = new Map(chunks.map((data) => this.#chunk(data, this.facts.groups[group]!.rows)));
     await parquetRead({
       file: {
         byteLength: this.#source.fileBytes,
-        slice: (start, end = this.#source.fileBytes) => this.#slice(start, end),
+        slice: (start, end = this.#source.fileBytes) => {
+          const known = loaded.get(start);
+          return known?.byteLength === end - start ? known : this.#slice(start, end);
+        },
       },
       // The library looks for rows in all groups that it is given.
       metadata: { ...this.#metadata, row_groups: [rowGroup], num_rows: rowGroup.num_rows },
@@ -125,6 +136,31 @@ export class ParquetReader {
         );
       return collected.cells;
     });
+  }
+
+  /**
+   * The bytes of a column in a row group, by where they begin. Their pages are checked: the decoder allots what they claim.
+   * @throws Error for pages of more values than there are rows
+   */
+  #chunk(data: ColumnMetaData, rows: number): [start: number, bytes: ArrayBuffer] {
+    const { dictionary_page_offset: dictionary, data_page_offset: first } = data;
+    const start = Number(
+      dictionary === undefined || dictionary === 0n || first < dictionary ? first : dictionary,
+    );
+    const bytes = this.#slice(start, start + Number(data.total_compressed_size));
+    const reader = { view: new DataView(bytes), offset: 0 };
+    for (let values = 0; values < rows && reader.offset < bytes.byteLength - 1;) {
+      const header = parquetHeader(reader);
+      const count = header.data_page_header?.num_values ?? header.data_page_header_v2?.num_values;
+      const claimed = count ?? header.dictionary_page_header?.num_values ?? 0;
+      if (!(claimed >= 0 && claimed <= rows) || !(header.compressed_page_size >= 0))
+        throw new Error(
+          `column "${data.path_in_schema[0]}" has a page of ${claimed} values among ${rows} rows`,
+        );
+      values += count ?? 0;
+      reader.offset += header.compressed_page_size;
+    }
+    return [start, bytes];
   }
 
   #slice(start: number, end: number): ArrayBuffer {

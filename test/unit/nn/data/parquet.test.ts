@@ -7,6 +7,7 @@ import { diskFiles, userFolder } from "../../../../extension/engine/files/dataFi
 import { prepare } from "../../../../extension/engine/training/prepare.ts";
 import { setDataFiles } from "../../../../extension/nn/data/access.ts";
 import { data, experiment, nn, optim, torch, type Tensor } from "../../../../extension/nn/index.ts";
+import { TensorError } from "../../../../extension/tensor/core/errors.ts";
 import { useEngine } from "../../../engines.ts";
 import { useFolder } from "../../../folders.ts";
 
@@ -315,5 +316,42 @@ describe("errors", () => {
     expect(() => set.get(8)).toThrow(
       `${path.join(folder, parquet)}: row 9: a value is missing in column "x"`,
     );
+  });
+
+  test("a page can't claim more values than there are rows", () => {
+    const bytes = fs.readFileSync(fixture("none"));
+    // The number of values, 25 in zigzag order, in the header of the first column's page.
+    const place = bytes.indexOf(Buffer.from([0x2c, 0x15, 0x32])) + 2;
+    bytes[place] = 0x7e;
+    fs.writeFileSync(path.join(folder, "page.parquet"), bytes);
+    expect(() => data.parquet("page.parquet", { columns: ["whole", "small"] }).get(0)).toThrow(
+      'page.parquet: column "whole" has a page of 63 values among 25 rows',
+    );
+  });
+
+  test("damaged files are refused, or read", () => {
+    let seed = 7;
+    const draw = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
+    const types = { day: "number", time: "number", nanos: "number" } as const;
+    let refused = 0;
+    for (const name of ["snappy", "zstd", "pages2"]) {
+      const whole = fs.readFileSync(fixture(name));
+      for (let i = 0; i < 60; i++) {
+        const bytes = Buffer.from(whole);
+        // Half of the changes are in the metadata at the end.
+        for (let change = 0; change <= i % 3; change++)
+          bytes[i % 2 === 0 ? draw(bytes.length) : bytes.length - 1 - draw(3000)] = draw(256);
+        const file = `damaged-${name}-${i}.parquet`;
+        fs.writeFileSync(path.join(folder, file), bytes);
+        try {
+          data.parquet(file, { types, missing: -1, encoding: "index" }).getBatch([0, 30, 59]);
+        } catch (error) {
+          refused++;
+          expect(error).toBeInstanceOf(TensorError);
+        }
+        fs.rmSync(path.join(folder, file));
+      }
+    }
+    expect(refused).toBeGreaterThan(20);
   });
 });
