@@ -1,7 +1,7 @@
 import { expand } from "brace-expansion";
 import type { DecodedFile, Pending, RawSample, Shard } from "../../nn/data/access.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
-import { freeThread, reading } from "./threads.ts";
+import { freeThread, naming, reading } from "./threads.ts";
 
 /** Most names that braces stand for. */
 const MAX_SHARDS = 100_000;
@@ -36,7 +36,7 @@ export function openShard(file: string): Shard {
     },
     next() {
       while (at === samples.length) {
-        if (failure !== undefined) throw new TensorError("file", `${file}: ${failure}`);
+        if (failure !== undefined) throw new TensorError("file", naming(file, failure));
         if (pending === undefined) return undefined;
         const asked = pending;
         // After an error, the file is at its end.

@@ -145,6 +145,10 @@ export interface Asking {
   readonly transfer?: readonly ArrayBuffer[];
 }
 
+/** A message that names its subject once: errors of the file system do already. */
+export const naming = (subject: string | undefined, message: string): string =>
+  subject === undefined || message.startsWith(subject) ? message : `${subject}: ${message}`;
+
 /** Has a thread read something. */
 export function reading<K extends ReadingKind>(
   kind: K,
@@ -158,8 +162,7 @@ export function reading<K extends ReadingKind>(
     },
     take() {
       const answer = thread.take(id);
-      if ("error" in answer)
-        throw new TensorError("file", subject === undefined ? answer.error : `${subject}: ${answer.error}`);
+      if ("error" in answer) throw new TensorError("file", naming(subject, answer.error));
       return answer.value as Readings[K]["answer"];
     },
     drop: () => thread.drop(id),

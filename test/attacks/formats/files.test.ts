@@ -128,6 +128,7 @@ describe("a pipe or a device", () => {
     "table.csv": ["csv", "text"],
     "table.csv.gz": ["csv", "text"],
     "image.png": ["png"],
+    "image.jpg": ["png"],
     "labels.idx": ["idx"],
     "config.json": ["bert", "distilbert"],
     "vocab.txt": ["tokenizer"],

@@ -59,6 +59,20 @@ describe("a picture", () => {
     expect(await refusal("png", file)).toMatch(/8,000 × 8,000 pixels can't be in \d+ bytes/);
   });
 
+  it("is a JPEG file of few bytes with 4 billion pixels, or of a thousand scans", async () => {
+    const whole = fs.readFileSync(new URL("../../fixtures/images/420.jpg", import.meta.url));
+    const [frame, scan] = [0xc0, 0xda].map((marker) => whole.indexOf(Buffer.from([0xff, marker])));
+    const bomb = Buffer.from(whole);
+    bomb.writeUInt16BE(65_535, frame! + 5);
+    bomb.writeUInt16BE(65_535, frame! + 7);
+    expect(await refusal("png", write("a.jpg", bomb))).toMatch(
+      /a\.jpg: the image has 65,535 × 65,535 pixels; the limit is 67,108,864/,
+    );
+    const scans = Array.from({ length: 1000 }, () => whole.subarray(scan, -2));
+    const slow = Buffer.concat([whole.subarray(0, scan), ...scans, whole.subarray(-2)]);
+    expect(await refusal("png", write("b.jpg", slow))).toMatch(/b\.jpg: the image has more than 100 scans/);
+  });
+
   it("expands to a hundred times its pixels", async () => {
     const data = deflateSync(Buffer.alloc(200_000_000), { level: 1 });
     const file = write("a.png", png(1000, 1000, data, { interlaced: 1 }));

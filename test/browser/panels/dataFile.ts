@@ -174,7 +174,7 @@ test("dataFile: an invalid choice is explained and not written; an existing file
 test("dataFile: a folder of images has its own choices; a file that can't be read says why", async () => {
   const form = await open({}, IMAGES);
   await shows(form, 'new data.ImageFolder("pets", {');
-  await form.page.getByText("3 images are no PNG files").waitFor();
+  await form.page.getByText("3 images are neither PNG nor JPEG files").waitFor();
   const failed = await open({ host: { ready: () => Promise.reject(new Error("flowers.csv has no rows.")) } });
   await failed.page.getByText("flowers.csv has no rows.").waitFor();
 });

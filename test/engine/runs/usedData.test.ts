@@ -40,6 +40,13 @@ test("of a table without a header, with semicolons, and of whole numbers", async
   expect(await trained("plain.csv")).toMatch(/accuracy/i);
 }, 60_000);
 
+test("of a Parquet file, as classes and as numbers", async () => {
+  const fixture = new URL("../../fixtures/parquet/zstd.parquet", import.meta.url);
+  fs.copyFileSync(fixture, workspace.file("trees.parquet"));
+  expect(await trained("trees.parquet")).toMatch(/accuracy/i);
+  expect(await trained("trees.parquet", { target: "gaps", task: "regression" })).toMatch(/mae/i);
+}, 60_000);
+
 test("of a folder of images of several sizes", async () => {
   for (let i = 0; i < 24; i++) {
     const [width, height] = [9 + (i % 4), 12];

@@ -304,6 +304,22 @@ describe("hostile files", () => {
       await refuses(tarOf({ [name]: content }), message);
   });
 
+  test.skipIf(process.platform === "win32")("that are pipes, which would block", () => {
+    const pipe = path.join(folder, "pipe.tar");
+    execFileSync("mkfifo", [pipe]);
+    const refusal = `${pipe}: expected a regular file, found a named pipe`;
+    const messageOf = (read: () => unknown): string => {
+      try {
+        read();
+        return "";
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    expect(messageOf(() => [...data.tarShards("pipe.tar")])).toBe(refusal);
+    expect(messageOf(() => data.parquet("pipe.tar"))).toBe(refusal);
+  });
+
   test("after the shards before them", async () => {
     const good = await tarOf({ "1.cls": "1", "2.cls": "2", "3.txt": "c".repeat(3000) });
     fs.writeFileSync(file(), good.subarray(0, 4000));
