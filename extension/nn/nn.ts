@@ -1,15 +1,17 @@
 // PyTorch's torch.nn: the `nn` that users import.
 export { Module } from "./module/module.ts";
 export type { Layer, StateDictNames } from "./module/module.ts";
+export type { HookOptions, RemovableHandle } from "./module/hookList.ts";
+export type { BackwardHook, BackwardPreHook, ForwardHook, ForwardPreHook } from "./module/hooks.ts";
+export type { StateDict } from "./module/stateDict.ts";
 export type {
-  BackwardHook,
-  BackwardPreHook,
-  ForwardHook,
-  ForwardPreHook,
-  HookOptions,
-  RemovableHandle,
-} from "./module/hooks.ts";
-export type { LoadReport, StateDict } from "./module/stateDict.ts";
+  LoadReport,
+  LoadStateDictPostHook,
+  LoadStateDictPreHook,
+  StateDictHooks,
+  StateDictPostHook,
+  StateDictPreHook,
+} from "./module/stateHooks.ts";
 export { Parameter } from "../tensor/core/tensor.ts";
 export * from "./modules/index.ts";
 export * from "./models/index.ts";

@@ -11,6 +11,7 @@ export { getPrintOptions, setPrintOptions } from "./core/print.ts";
 export { defaultStream as defaultGenerator, RandomStream as Generator } from "./random/stream.ts";
 export { BoolTensor, FloatTensor, LongTensor, Tensor } from "./functions/creation/legacy.ts";
 export * from "./functions/creation/creation.ts";
+export * from "./functions/creation/windows.ts";
 export * from "./functions/reduction/distance.ts";
 export * from "./functions/linalg/einsum.ts";
 export * from "./functions/shape/joining.ts";

@@ -1,5 +1,5 @@
 // What a tensor is to its user beside numbers: laziness, memory, generators, conversions. Numbers: test/engine.
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, expectTypeOf, test } from "vitest";
 import "../../extension/tensor/methods.ts";
 import { TensorError } from "../../extension/tensor/core/errors.ts";
 import { setExecutor, step, type Executor, type Plan } from "../../extension/tensor/planning/barrier.ts";
@@ -303,4 +303,16 @@ describe("with values", () => {
     const data = Float32Array.of(1, 2);
     expect(fromHost(data, [2], "float32").value.data).toBe(data);
   });
+});
+
+test("results of several values: by name and by position they are tensors, and no more", () => {
+  const x = torch.tensor([3, 9, 4]);
+  // An array's method of the same name would be part of the type, and refuse `values = values.add(1)`.
+  expectTypeOf(x.topk(2).values).toEqualTypeOf<Tensor>();
+  expectTypeOf(torch.sort(x).indices).toEqualTypeOf<Tensor>();
+  let { values } = x.max(0);
+  values = values.add(1);
+  const [best, at] = x.max(0);
+  expectTypeOf([best, at]).toEqualTypeOf<Tensor[]>();
+  expect([values, best, at].map(({ ndim }) => ndim)).toEqual([0, 0, 0]);
 });

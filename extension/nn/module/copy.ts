@@ -6,6 +6,7 @@ import { hidden, noGrad } from "../../tensor/recording/scope.ts";
 import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
 import { Module } from "./module.ts";
 import { STATE } from "./moduleCall.ts";
+import { copyStateHooks } from "./stateHooks.ts";
 
 /**
  * A copy of a module with everything in it: parameters, buffers, other modules, arrays, maps and plain objects. What
@@ -47,6 +48,7 @@ function copyOf(source: unknown, copies: Map<unknown, unknown>, deep = true): un
   if (source instanceof Module) {
     const twin = made(Reflect.construct(Module, [], source.constructor) as Module);
     twin[STATE].take(source[STATE]);
+    copyStateHooks(source, twin);
     for (const key of Reflect.ownKeys(source)) {
       const property = Object.getOwnPropertyDescriptor(source, key)!;
       if (key === STATE) continue;

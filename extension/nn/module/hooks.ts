@@ -6,11 +6,9 @@ import { hookGradients, shown } from "../../tensor/recording/gradientHooks.ts";
 import { identities } from "../../tensor/ops/movement/movement.ts";
 import { observe } from "../../tensor/recording/runtime.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
+import type { Hooks, Narrowing } from "./hookList.ts";
 import type { Module } from "./module.ts";
 import { warnOnce } from "../warnings.ts";
-
-/** The user's function, whose parameters may have narrower types than what it is called with. */
-type Narrowing<A extends unknown[], R> = { hook(...args: A): R }["hook"];
 
 /** What a module takes and gives is up to its `forward`. */
 // oxlint-disable-next-line typescript/no-explicit-any -- the hook knows its module
@@ -29,42 +27,6 @@ export type BackwardHook = Narrowing<
   [module: Module, gradInput: Gradients, gradOutput: Gradients],
   Gradients | Tensor | void
 >;
-
-/** Takes back what made it. */
-export interface RemovableHandle {
-  remove(): void;
-}
-
-export interface HookOptions {
-  /** Runs before those that are there already. Default false. */
-  prepend?: boolean;
-}
-
-/** Hooks of one kind in the order in which they run. */
-export class Hooks<T> {
-  private entries: readonly { readonly hook: T }[] = [];
-  private list: readonly T[] = [];
-
-  get size(): number {
-    return this.entries.length;
-  }
-
-  add(hook: T, { prepend = false }: HookOptions = {}): RemovableHandle {
-    const entry = { hook };
-    this.become(prepend ? [entry, ...this.entries] : [...this.entries, entry]);
-    return { remove: () => this.become(this.entries.filter((e) => e !== entry)) };
-  }
-
-  private become(entries: readonly { readonly hook: T }[]): void {
-    this.entries = entries;
-    this.list = entries.map(({ hook }) => hook);
-  }
-
-  /** Every call of a module asks for it: an array's own is the cheapest. */
-  [Symbol.iterator](): IterableIterator<T> {
-    return this.list[Symbol.iterator]();
-  }
-}
 
 /** The gradients of one call on their way through the module. */
 export class BackwardPass {

@@ -2,14 +2,8 @@ import { target, type ToArguments } from "../../tensor/functions/creation/conver
 import { TensorError } from "../../tensor/core/errors.ts";
 import { zeroGradients } from "../../tensor/recording/gradientHooks.ts";
 import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
-import type {
-  BackwardHook,
-  BackwardPreHook,
-  ForwardHook,
-  ForwardPreHook,
-  HookOptions,
-  RemovableHandle,
-} from "./hooks.ts";
+import type { HookOptions, RemovableHandle } from "./hookList.ts";
+import type { BackwardHook, BackwardPreHook, ForwardHook, ForwardPreHook } from "./hooks.ts";
 import { call, ModuleState, STATE } from "./moduleCall.ts";
 import {
   bufferAt,
@@ -27,7 +21,8 @@ import {
   type MemberOptions,
 } from "./moduleMembers.ts";
 import { treeText } from "./repr.ts";
-import { loadInto, stateOf, type LoadReport, type StateDict } from "./stateDict.ts";
+import { loadInto, stateOf, type StateDict } from "./stateDict.ts";
+import { StateDictHooks, type LoadReport } from "./stateHooks.ts";
 
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 
@@ -61,7 +56,7 @@ export interface Module {
  * }
  * ```
  */
-export abstract class Module {
+export abstract class Module extends StateDictHooks {
   /**
    * Names of fields in paths and state dicts, where they differ: `"snake_case"` for PyTorch's spelling of all (`tokEmb` is
    * `tok_emb`), or the names of some. Subclasses inherit them. Everything that names a field uses them: `stateDict()`,
@@ -79,6 +74,7 @@ export abstract class Module {
   declare readonly [STATE]: ModuleState;
 
   constructor() {
+    super();
     const self = ((...args: unknown[]) => call(self, args)) as unknown as this;
     // A function's own properties: a field of a model may have these names.
     Reflect.deleteProperty(self, "name");
@@ -376,7 +372,7 @@ export abstract class Module {
   }
 
   /** The text of PyTorch's `print(model)`. */
-  toString(): string {
+  override toString(): string {
     return treeText(this.constructor.name, this.extraRepr(), this.childTexts());
   }
 

@@ -3,9 +3,9 @@ import { shown } from "../../tensor/recording/gradientHooks.ts";
 import { SITE, scope } from "../../tensor/recording/scope.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { interrupted } from "../../tensor/planning/barrier.ts";
+import { Hooks } from "./hookList.ts";
 import {
   BackwardPass,
-  Hooks,
   type BackwardHook,
   type BackwardPreHook,
   type ForwardHook,

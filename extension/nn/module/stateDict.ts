@@ -8,27 +8,10 @@ import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
 
 import { OrderedDict } from "./orderedDict.ts";
 import { snakeCase } from "./repr.ts";
+import { LoadReport, stateHooksOf } from "./stateHooks.ts";
 
 /** Tensors by name, as `stateDict()` gives them and checkpoint readers make them. */
 export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
-
-/** What `loadStateDict` did not use or did not find. */
-export class LoadReport {
-  readonly missingKeys: readonly string[];
-  readonly unexpectedKeys: readonly string[];
-
-  constructor(missingKeys: readonly string[], unexpectedKeys: readonly string[]) {
-    this.missingKeys = missingKeys;
-    this.unexpectedKeys = unexpectedKeys;
-  }
-
-  toString(): string {
-    if (this.missingKeys.length === 0 && this.unexpectedKeys.length === 0)
-      return "<All keys matched successfully>";
-    const list = (keys: readonly string[]): string => `[${keys.map((key) => `'${key}'`).join(", ")}]`;
-    return `_IncompatibleKeys(missing_keys=${list(this.missingKeys)}, unexpected_keys=${list(this.unexpectedKeys)})`;
-  }
-}
 
 /** What the loader asks of a module. */
 export interface StateOwner {
@@ -39,8 +22,12 @@ export interface StateOwner {
   mayLack(key: string): boolean;
 }
 
+/** PyTorch's version numbers of a module's entries, which files here don't have. */
+const METADATA = {};
+
 /**
- * Copies a state dict into a module and its children, or nothing at all.
+ * Copies a state dict into a module and its children, or nothing at all; hooks that run after loading see what fits loaded,
+ * before missing and unexpected entries are an error.
  * @throws TensorError listing every missing, unexpected and misshapen entry
  */
 export function loadInto(
@@ -51,19 +38,40 @@ export function loadInto(
   if (typeof state !== "object" || state === null) {
     throw new TensorError("value", `Expected state_dict to be dict-like, got ${typeof state}.`);
   }
-  const entries: ReadonlyMap<string, Tensor> =
+  const given: ReadonlyMap<string, Tensor> =
     state instanceof Map ? (state as ReadonlyMap<string, Tensor>) : new Map(Object.entries(state));
-  const missing: string[] = [];
-  const unexpected: string[] = [];
+  let [missing, unexpected]: [string[], string[]] = [[], []];
   const misfits: string[] = [];
-  const loads: (() => void)[] = [];
-  const visit = (module: StateOwner, prefix: string): void => {
+  const loads: (() => unknown)[] = [];
+  // Filled while loading: a hook sees what didn't match up to its module.
+  const report = new LoadReport([], []);
+  let hooked = false;
+  const lacks = (name: string): void => {
+    missing.push(name);
+    loads.push(() => report.missingKeys.push(name));
+  };
+  const exceeds = (name: string): void => {
+    unexpected.push(name);
+    loads.push(() => report.unexpectedKeys.push(name));
+  };
+  const visit = (module: StateOwner, prefix: string, outer: ReadonlyMap<string, Tensor>): void => {
+    const hooks = stateHooksOf(module);
+    let entries = outer;
+    if (hooks !== undefined && hooks.beforeLoad.size > 0) {
+      // As in PyTorch, a module sees the entries below it, and its siblings don't see what it changes.
+      const below = new Map([...outer].filter(([name]) => name.startsWith(prefix)));
+      const [more, less]: [string[], string[]] = [[], []];
+      for (const hook of hooks.beforeLoad) hook(module, below, prefix, METADATA, strict, more, less, misfits);
+      more.forEach(lacks);
+      less.forEach(exceeds);
+      entries = below;
+    }
     const own = module.ownState();
     for (const [key, tensor] of own) {
       const name = prefix + key;
       const source: unknown = entries.get(name);
       if (source === undefined) {
-        if (!module.mayLack(key)) missing.push(name);
+        if (!module.mayLack(key)) lacks(name);
       } else if (!(source instanceof Tensor)) misfits.push(notATensor(name, source));
       else if (fits(source, tensor)) {
         loads.push(() => {
@@ -77,11 +85,24 @@ export function loadInto(
       if (!name.startsWith(prefix)) continue;
       const [head, ...rest] = name.slice(prefix.length).split(".");
       const known = rest.length > 0 ? children : own;
-      if (!known.some(([key]) => key === head)) unexpected.push(name);
+      if (!known.some(([key]) => key === head)) exceeds(name);
     }
-    for (const [key, child] of children) if (child !== null) visit(child, `${prefix}${key}.`);
+    for (const [key, child] of children) if (child !== null) visit(child, `${prefix}${key}.`, entries);
+    if (hooks === undefined || hooks.afterLoad.size === 0) return;
+    hooked = true;
+    loads.push(() => {
+      for (const hook of hooks.afterLoad) hook(module, report);
+    });
   };
-  visit(model, "");
+  visit(model, "", given);
+  const load = (): void =>
+    noGrad(() => {
+      for (const one of loads) one();
+    });
+  if (hooked && misfits.length === 0) {
+    load();
+    [missing, unexpected] = [report.missingKeys, report.unexpectedKeys];
+  }
   const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(", ");
   const errors = [...misfits];
   if (strict && unexpected.length > 0)
@@ -96,10 +117,8 @@ export function loadInto(
         : undefined,
     );
   }
-  noGrad(() => {
-    for (const load of loads) load();
-  });
-  return new LoadReport(missing, unexpected);
+  if (!hooked) load();
+  return report;
 }
 
 /**
@@ -108,17 +127,20 @@ export function loadInto(
  */
 export function stateOf(owner: StateOwner, prefix: string): OrderedDict<Tensor> {
   const out = new OrderedDict<Tensor>();
-  for (const [key, tensor] of entries(owner, prefix)) {
-    if (out.has(key)) throw new TensorError("value", `two fields have the name "${key}" in the state dict`);
-    out.set(key, detach(tensor));
-  }
+  collect(owner, prefix, out);
   return out;
 }
 
-function* entries(owner: StateOwner, prefix: string): Generator<[key: string, tensor: Tensor]> {
-  for (const [key, tensor] of owner.ownState()) yield [prefix + key, tensor];
-  for (const [key, child] of owner.ownChildren())
-    if (child !== null) yield* entries(child, `${prefix}${key}.`);
+function collect(owner: StateOwner, prefix: string, out: OrderedDict<Tensor>): void {
+  const hooks = stateHooksOf(owner);
+  for (const hook of hooks?.beforeSave ?? []) hook(owner, prefix, false);
+  for (const [name, tensor] of owner.ownState()) {
+    const key = prefix + name;
+    if (out.has(key)) throw new TensorError("value", `two fields have the name "${key}" in the state dict`);
+    out.set(key, detach(tensor));
+  }
+  for (const [key, child] of owner.ownChildren()) if (child !== null) collect(child, `${prefix}${key}.`, out);
+  for (const hook of hooks?.afterSave ?? []) hook(owner, out, prefix, METADATA);
 }
 
 /** Shapes are equal, or one of them is a number saved by an old version as a list of one. */

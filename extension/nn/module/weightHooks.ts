@@ -11,7 +11,7 @@ import { hidden, noGrad } from "../../tensor/recording/scope.ts";
 import { numel } from "../../tensor/core/shape.ts";
 import { Parameter, type Tensor } from "../../tensor/core/tensor.ts";
 import { bind } from "../arguments.ts";
-import type { RemovableHandle } from "./hooks.ts";
+import type { RemovableHandle } from "./hookList.ts";
 import type { Module } from "./module.ts";
 import { setProperty } from "./moduleMembers.ts";
 import { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "../modules/conv/transposedConvolution.ts";

@@ -8,7 +8,7 @@ import { fillValue } from "../../tensor/recording/graph.ts";
 import { hidden, noGrad, withGradients } from "../../tensor/recording/scope.ts";
 import { givenIn } from "../arguments.ts";
 import { deepcopy } from "../module/copy.ts";
-import type { RemovableHandle } from "../module/hooks.ts";
+import type { RemovableHandle } from "../module/hookList.ts";
 import { py, pyFloat, snakeCase, type PyValue } from "../module/repr.ts";
 import {
   alias,

@@ -1,5 +1,5 @@
 // Functions of the program's that run before and after an optimizer's steps.
-import { Hooks } from "../module/hooks.ts";
+import { Hooks } from "../module/hookList.ts";
 
 /** What an optimizer has that hooks run around. */
 interface Steps {

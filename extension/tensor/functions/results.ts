@@ -5,7 +5,11 @@ import type { Tensor } from "../core/tensor.ts";
 export type Results<T extends Record<string, Tensor>> = Tensor[] & T;
 
 /** What `max` and `min` along a dimension answer: also `const [values, indices] = x.max(1)`. */
-export type ValuesAndIndices = [values: Tensor, indices: Tensor] & { values: Tensor; indices: Tensor };
+// Not an array by its type: an array's own `values`, a method, would be part of the tensor's type.
+export interface ValuesAndIndices extends Omit<[values: Tensor, indices: Tensor], "values"> {
+  values: Tensor;
+  indices: Tensor;
+}
 
 /** By the name of the function: made once, since functions are called in every step. */
 const texts = new Map<string, PropertyDescriptor>();

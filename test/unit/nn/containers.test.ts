@@ -43,6 +43,48 @@ describe("containers", () => {
     expect(() => list()).toThrow('Module [ModuleList] is missing the required "forward" function');
   });
 
+  test("layers are inserted and taken out, and named by their positions", () => {
+    const [linear, relu, tanh, gelu] = [new nn.Linear(1, 1), new nn.ReLU(), new nn.Tanh(), new nn.GELU()];
+    const names = (net: nn.Module): [string, nn.Module][] => net.namedChildren();
+    const net: nn.Sequential = new nn.Sequential({ first: linear, last: tanh });
+    net.insert(-1, relu);
+    const three = [linear, relu, tanh].map((layer, i) => [String(i), layer]);
+    expect(names(net)).toEqual(three);
+    expect(net.pop(0)).toBe(linear);
+    expect(names(net.extend([gelu]))).toEqual([relu, tanh, gelu].map((layer, i) => [String(i), layer]));
+    expect(() => net.insert(4, relu)).toThrow("Index out of range: 4");
+    expect(() => net.insert(0, {} as nn.Module)).toThrow("not a Module subclass");
+    const list = new nn.ModuleList<nn.Layer>([linear, tanh]);
+    list.insert(1, relu);
+    expect(names(list)).toEqual(three);
+    expect([list.pop(), [...list], list.pop(-2), list.length]).toEqual([tanh, [linear, relu], linear, 1]);
+    expect(() => list.pop(1)).toThrow("index 1 is out of range");
+    expect(() => new nn.ModuleList().pop()).toThrow("out of range");
+  });
+
+  test("entries of dictionaries are replaced and taken out", () => {
+    const [relu, tanh, gelu] = [new nn.ReLU(), new nn.Tanh(), new nn.GELU()];
+    const dict = new nn.ModuleDict<nn.Layer>({ a: relu }).update({ b: tanh, a: gelu });
+    expect(dict.items()).toEqual([
+      ["a", gelu],
+      ["b", tanh],
+    ]);
+    expect([dict.pop("a"), dict.keys(), "a" in dict]).toEqual([gelu, ["b"], false]);
+    dict.clear();
+    expect([dict.size, dict.children()]).toEqual([0, []]);
+    expect(() => dict.pop("a")).toThrow("no module is named 'a'");
+    const values = new nn.ParameterDict({ x: torch.ones(1), y: torch.zeros(1) });
+    expect(values.setdefault("x", torch.zeros(1)).item()).toBe(1);
+    const twin = values.copy();
+    expect(values.popitem()[0]).toBe("y");
+    expect([values.keys(), twin.keys(), twin.get("x") === values.get("x")]).toEqual([
+      ["x"],
+      ["x", "y"],
+      true,
+    ]);
+    expect(() => new nn.ParameterDict().popitem()).toThrow("dictionary is empty");
+  });
+
   test("ModuleDict keeps the order in which names came", () => {
     const dict = new nn.ModuleDict(
       new Map([

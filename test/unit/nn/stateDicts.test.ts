@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { copy, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { TensorError } from "../../../extension/tensor/core/errors.ts";
 import { useEngine } from "../../engines.ts";
 import { modulesOf, Net } from "./nets.ts";
@@ -172,5 +172,58 @@ describe("state dicts", () => {
     const net = start();
     net.loadStateDict({ weight: torch.zeros(5, 5), bias: torch.zeros(5) });
     expect(torch.rand(1).item()).toBe(expected);
+  });
+});
+
+describe("hooks of state dicts", () => {
+  class Pair extends nn.Module {
+    a = new nn.Linear(2, 1, { bias: false });
+    b = new nn.Linear(1, 2);
+    forward(x: Tensor): Tensor {
+      return this.b(this.a(x));
+    }
+  }
+
+  test("before loading, a module may rename its entries; the caller's state dict isn't changed", () => {
+    const net = new Pair();
+    net.b.registerLoadStateDictPreHook((_, state, prefix, _metadata, strict) => {
+      expect([[...state.keys()], prefix, strict]).toEqual([["b.old", "b.bias"], "b.", true]);
+      state.set(`${prefix}weight`, state.get(`${prefix}old`)!);
+      state.delete(`${prefix}old`);
+    });
+    const state = { "a.weight": torch.ones(1, 2), "b.old": torch.full([2, 1], 3.5), "b.bias": torch.ones(2) };
+    expect(net.loadStateDict(state).toString()).toBe("<All keys matched successfully>");
+    expect(net.b.weight.tolist()).toEqual([[3.5], [3.5]]);
+    expect(Object.keys(state)).toEqual(["a.weight", "b.old", "b.bias"]);
+  });
+
+  test("after loading, a module sees its new values and decides what may be missing", () => {
+    const net = new Pair();
+    const seen: unknown[] = [];
+    net.a.registerLoadStateDictPostHook((_, { missingKeys }) => void seen.push([...missingKeys]));
+    const handle = net.registerLoadStateDictPostHook((module, { missingKeys }) => {
+      seen.push([...missingKeys], (module as Pair).a.weight.tolist());
+      missingKeys.length = 0;
+    });
+    const state = { "a.weight": torch.full([1, 2], 1.5), "b.bias": torch.ones(2) };
+    expect(net.loadStateDict(state).missingKeys).toEqual([]);
+    expect(seen).toEqual([[], ["b.weight"], [[1.5, 1.5]]]);
+    expect(() => net.loadStateDict({ ...state, c: torch.ones(1) })).toThrow(
+      'Unexpected key(s) in state_dict: "c"',
+    );
+    handle.remove();
+    expect(() => net.loadStateDict(state)).toThrow('Missing key(s) in state_dict: "b.weight"');
+    const misfit = { ...state, "a.weight": torch.ones(3), "b.bias": torch.zeros(2) };
+    expect(() => net.loadStateDict(misfit, { strict: false })).toThrow("size mismatch for a.weight");
+    expect(net.b.bias!.tolist()).toEqual([1, 1]);
+  });
+
+  test("around collecting, in copies too", () => {
+    const net = new Pair();
+    const seen: string[] = [];
+    net.b.registerStateDictPreHook((_, prefix) => void seen.push(prefix));
+    net.registerStateDictPostHook((_, state, prefix) => void state.delete(`${prefix}a.weight`));
+    expect([...new nn.Sequential(copy.deepcopy(net)).stateDict().keys()]).toEqual(["0.b.weight", "0.b.bias"]);
+    expect(seen).toEqual(["0.b."]);
   });
 });

@@ -31,6 +31,33 @@ function position(index: number, length: number): number {
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- only a merged type has the layers at their positions
 export interface Sequential<L extends readonly Module[] = readonly Layer[]> extends Positions<L> {}
 
+/** Gives a container other layers, named by their positions. */
+function relist(container: Module, layers: readonly Module[]): void {
+  for (const [name, member] of properties(container))
+    if (member instanceof Module) Reflect.deleteProperty(container, name);
+  for (const [i, layer] of layers.entries()) container.registerModule(String(i), layer);
+}
+
+/** Puts a layer in front of a position; negative ones count from the end. */
+function insertInto(container: Module & Iterable<Module>, index: number, layer: Module): void {
+  if (!(layer instanceof Module)) {
+    throw new TensorError("value", `module should be of type: ${describe(layer)} is not a Module subclass`);
+  }
+  const layers = [...container];
+  if (!Number.isInteger(index) || Math.abs(index) > layers.length) {
+    throw new TensorError("index", `Index out of range: ${index}`);
+  }
+  relist(container, layers.toSpliced(index, 0, layer));
+}
+
+/** Takes a layer out of a container, whose other layers are then named by their positions. */
+function popFrom<M extends Module>(container: Module & Iterable<M>, index: number): M {
+  const layers = [...container];
+  const at = position(index, layers.length);
+  relist(container, layers.toSpliced(at, 1));
+  return layers[at]!;
+}
+
 /**
  * Modules called one after the other.
  *
@@ -76,6 +103,29 @@ export class Sequential<L extends readonly Module[] = readonly Layer[]> extends 
   append(layer: Module): this {
     this.registerModule(String(this.length), layer);
     return this;
+  }
+
+  /** Adds layers at the end. */
+  extend(layers: Iterable<Module>): this {
+    for (const layer of layers) this.append(layer);
+    return this;
+  }
+
+  /**
+   * Puts a layer in front of a position; all layers are then named by their positions.
+   * @throws TensorError "Index out of range: 5"
+   */
+  insert(index: number, layer: Module): this {
+    insertInto(this, index, layer);
+    return this;
+  }
+
+  /**
+   * Removes and returns the layer at a position; the others are then named by their positions.
+   * @throws TensorError "index 5 is out of range"
+   */
+  pop(index = -1): L[number] {
+    return popFrom<L[number]>(this, index);
   }
 
   [Symbol.iterator](): IterableIterator<L[number]> {
@@ -161,6 +211,22 @@ export class ModuleList<M extends Module = Layer> extends Module {
   extend(modules: Iterable<M>): this {
     for (const module of modules) this.append(module);
     return this;
+  }
+
+  /**
+   * Puts a module in front of a position.
+   * @throws TensorError "Index out of range: 5"
+   */
+  insert(index: number, module: M): void {
+    insertInto(this, index, module);
+  }
+
+  /**
+   * Removes and returns the module at a position; later ones move up.
+   * @throws TensorError "index 5 is out of range"
+   */
+  pop(index = -1): M {
+    return popFrom<M>(this, index);
   }
 
   *[Symbol.iterator](): IterableIterator<M> {

@@ -26,9 +26,7 @@ export class ModuleDict<X extends Module | NamedModules = Layer> extends Module 
 
   constructor(modules: Readonly<Record<string, Member<X>>> | ReadonlyMap<string, Member<X>> = {}) {
     super();
-    const entries =
-      modules instanceof Map ? (modules as ReadonlyMap<string, Member<X>>) : Object.entries(modules);
-    for (const [name, module] of entries) this.set(name, module);
+    this.update(modules);
   }
 
   get size(): number {
@@ -62,6 +60,28 @@ export class ModuleDict<X extends Module | NamedModules = Layer> extends Module 
   delete(name: string): boolean {
     hideEntry(this, name);
     return this[MODULES].delete(name);
+  }
+
+  clear(): void {
+    for (const name of this.keys()) this.delete(name);
+  }
+
+  /**
+   * Removes and returns the module of a name.
+   * @throws TensorError when there is no module of that name
+   */
+  pop(name: string): Member<X> {
+    const module = this.get(name) as Member<X>;
+    this.delete(name);
+    return module;
+  }
+
+  /** Adds modules by name, in place of those that have these names. */
+  update(modules: Readonly<Record<string, Member<X>>> | ReadonlyMap<string, Member<X>>): this {
+    const entries =
+      modules instanceof Map ? (modules as ReadonlyMap<string, Member<X>>) : Object.entries(modules);
+    for (const [name, module] of entries) this.set(name, module);
+    return this;
   }
 
   keys(): string[] {

@@ -160,6 +160,24 @@ export class ParameterDict extends Module {
     return found;
   }
 
+  /** The newest name and its parameter, which the dictionary doesn't have any more. */
+  popitem(): [name: string, parameter: Parameter] {
+    const name = this.keys().at(-1);
+    if (name === undefined) throw new TensorError("index", "dictionary is empty");
+    return [name, this.pop(name)];
+  }
+
+  /** The parameter of a name, which becomes `value` where there is none. */
+  setdefault(name: string, value: Tensor): Parameter {
+    if (!this.has(name)) this.set(name, value);
+    return this.get(name);
+  }
+
+  /** Another dictionary of the same parameters. */
+  copy(): ParameterDict {
+    return new ParameterDict(this);
+  }
+
   update(values: ParameterEntries): this {
     for (const [name, value] of entriesOf(values)) this.set(name, value);
     return this;

@@ -1,0 +1,40 @@
+// Functions that users register: their order, and handles that remove them.
+
+/** The user's function, whose parameters may have narrower types than what it is called with. */
+export type Narrowing<A extends unknown[], R> = { hook(...args: A): R }["hook"];
+
+/** Takes back what made it. */
+export interface RemovableHandle {
+  remove(): void;
+}
+
+export interface HookOptions {
+  /** Runs before those that are there already. Default false. */
+  prepend?: boolean;
+}
+
+/** Hooks of one kind in the order in which they run. */
+export class Hooks<T> {
+  private entries: readonly { readonly hook: T }[] = [];
+  private list: readonly T[] = [];
+
+  get size(): number {
+    return this.entries.length;
+  }
+
+  add(hook: T, { prepend = false }: HookOptions = {}): RemovableHandle {
+    const entry = { hook };
+    this.become(prepend ? [entry, ...this.entries] : [...this.entries, entry]);
+    return { remove: () => this.become(this.entries.filter((e) => e !== entry)) };
+  }
+
+  private become(entries: readonly { readonly hook: T }[]): void {
+    this.entries = entries;
+    this.list = entries.map(({ hook }) => hook);
+  }
+
+  /** Every call of a module asks for it: an array's own is the cheapest. */
+  [Symbol.iterator](): IterableIterator<T> {
+    return this.list[Symbol.iterator]();
+  }
+}
