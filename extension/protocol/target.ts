@@ -7,10 +7,14 @@ const HOST =
 const USER = /^[A-Za-z_][A-Za-z0-9._-]{0,62}\$?$/;
 const PATH = /^\/[A-Za-z0-9._/+@-]{0,1000}$/;
 
-/** A machine that the user's own ssh reaches. */
+const Reserved = v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(100_000)));
+
+/** A machine that the user's own ssh reaches, or a Ray cluster. */
 export const Target = v.object({
   /** Shown to the user. */
   name: v.pipe(v.string(), v.minLength(1), v.maxLength(300)),
+  /** "ray": a cluster, by the address of its dashboard. By default, a machine for ssh. */
+  kind: v.optional(v.literal("ray")),
   /** A name that ssh knows, or an address. */
   host: v.pipe(v.string(), v.regex(HOST, "expected the name or the address of a machine")),
   user: v.optional(v.pipe(v.string(), v.regex(USER, "expected a user's name"))),
@@ -19,12 +23,21 @@ export const Target = v.object({
   node: v.optional(
     v.pipe(v.string(), v.regex(PATH, "expected an absolute path of letters, digits and . _ / + @ -")),
   ),
-  /** Absolute path of the folder there that files and runs go to. Default `~/.layerwise`. */
+  /** Absolute path of the folder there that files and runs go to. Default `~/.layerwise`; on a cluster, {@link RAY_FOLDER}. */
   folder: v.optional(
     v.pipe(v.string(), v.regex(PATH, "expected an absolute path of letters, digits and . _ / + @ -")),
   ),
+  /** CPUs and GPUs that Ray reserves for a run. By default none: the run is on the head node. */
+  cpus: Reserved,
+  gpus: Reserved,
 });
 export type Target = v.InferOutput<typeof Target>;
+
+/** The folder of runs on a Ray cluster's nodes. It is the same for all users: each home would be known only there. */
+export const RAY_FOLDER = "/tmp/layerwise";
+
+/** The port of a Ray dashboard. */
+export const RAY_PORT = 8265;
 
 /** The id of a run on its machine: the local one's and random digits. */
 export const RemoteRunId = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,200}-[0-9a-f]{12}$/));
@@ -36,6 +49,13 @@ export const RunPlace = v.object({
 });
 export type RunPlace = v.InferOutput<typeof RunPlace>;
 
+/** A token of a Ray cluster: what a header can carry. */
+export const AuthToken = v.pipe(
+  v.string(),
+  v.maxLength(4096),
+  v.regex(/^[\x21-\x7e]+$/, "expected a token of letters, digits and signs, without spaces"),
+);
+
 /** What a request for a run elsewhere needs of it. */
 export const RunOn = v.object({
   /** By default, the machine that this user's earlier command has started the run on. */
@@ -46,5 +66,7 @@ export const RunOn = v.object({
   send: v.optional(v.array(v.string())),
   /** Most bytes of the project's files. */
   sendLimit: v.optional(v.number()),
+  /** Tokens of Ray clusters by the addresses of their dashboards, `host:port`. Requests are kept nowhere. */
+  tokens: v.optional(v.record(v.string(), AuthToken)),
 });
 export type RunOn = v.InferOutput<typeof RunOn>;

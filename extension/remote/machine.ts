@@ -1,186 +1,48 @@
-// A connection to the agent on a machine that ssh reaches.
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+// The other side of a connection: a machine that ssh reaches, or a job of a Ray cluster.
 import * as v from "valibot";
-import { EngineError, toUserError } from "../protocol/errors.ts";
-import {
-  ANSWERS,
-  EVENTS,
-  MARK,
-  type AgentAnswer,
-  type AgentCall,
-  type AgentEvent,
-  type AgentEvents,
-} from "./messages.ts";
+import { EngineError } from "../protocol/errors.ts";
 import type { Target } from "../protocol/target.ts";
-import { agentCommand } from "./bootstrap.ts";
-import { startSsh, type Ssh } from "./ssh.ts";
-import { signalChild } from "../processes/signals.ts";
-import { Peer } from "./wire.ts";
-
-/** The agent's program in dist/. */
-export const AGENT = "remoteAgent.cjs";
-
-/** Time limit in milliseconds of the agent's first answer. ssh itself gives up earlier if it can't connect. */
-const START_LIMIT = 60_000;
-/** Milliseconds between two heartbeats; the agent ends after a few are missing. */
-const BEAT = 20_000;
-/** Most bytes that a login shell may print before the agent speaks. */
-const NOISE = 2 ** 16;
+import { EVENTS, type AgentAnswer, type AgentCall, type AgentEvent, type AgentEvents } from "./messages.ts";
 
 /** A checked event of the agent, with the size of its message. */
 export type Heard = {
   [K in AgentEvent]: { event: K; data: AgentEvents[K]; body: Buffer; length: number };
 }[AgentEvent];
 
-export class Machine {
+export interface Answered<K extends AgentCall> {
+  value: AgentAnswer<K>;
+  body: Buffer;
+}
+
+/** Starts, follows and controls runs elsewhere, by any transport. */
+export interface Machine {
   readonly target: Target;
   /** Settles when the connection has ended, with the reason. */
   readonly ended: Promise<EngineError>;
+  readonly closed: boolean;
   /** Takes events; set before a run is followed. */
   listener: ((heard: Heard) => void) | undefined;
-  readonly #ssh: Ssh;
-  readonly #peer: Peer;
-  readonly #beat: NodeJS.Timeout;
-  #invalid: string | undefined;
-  #closed = false;
-
-  private constructor(target: Target, ssh: Ssh, first: Buffer) {
-    this.target = target;
-    this.#ssh = ssh;
-    this.#peer = new Peer(
-      ssh.child.stdout,
-      ssh.child.stdin,
-      {
-        event: (event, data, body, length) => this.#event(event, data, body, length),
-        closed: (problem) => {
-          this.#invalid ??= problem?.message;
-          this.close();
-        },
-      },
-      first,
-    );
-    this.#beat = setInterval(() => void this.#peer.tell("beat", null), BEAT);
-    this.#beat.unref();
-    this.ended = ssh.ended.then((error) => this.#reason(error));
-  }
-
-  /**
-   * Connects to a machine and starts the agent there.
-   * @param dist the folder of this version's programs
-   * @throws EngineError saying why that failed, and what to do
-   */
-  static async connect(target: Target, dist: string, signal?: AbortSignal): Promise<Machine> {
-    signal?.throwIfAborted();
-    const program = await readFile(join(dist, AGENT));
-    const ssh = startSsh(target, agentCommand(target));
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(program.length, 0);
-    ssh.child.stdin.write(length);
-    ssh.child.stdin.write(program);
-    const abort = (): void => void signalChild(ssh.child, "SIGKILL");
-    signal?.addEventListener("abort", abort, { once: true });
-    const timer = setTimeout(abort, START_LIMIT);
-    try {
-      const first = await Promise.race([
-        afterMark(ssh),
-        ssh.ended.then((error) => {
-          signal?.throwIfAborted();
-          throw error;
-        }),
-      ]);
-      ssh.forget();
-      return new Machine(target, ssh, first);
-    } catch (error) {
-      signalChild(ssh.child, "SIGKILL");
-      throw error;
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
-    }
-  }
-
-  get closed(): boolean {
-    return this.#closed;
-  }
-
   /** Calls the agent, and checks its answer. @throws EngineError */
-  async call<K extends AgentCall>(
-    method: K,
-    params: object = {},
-    body?: Buffer,
-  ): Promise<{ value: AgentAnswer<K>; body: Buffer }> {
-    const answer = await this.#peer.call(method, params, body).catch((error: unknown) => {
-      const { code, message, hint } = toUserError(error);
-      // Positions in files are dropped: they would be taken for files here.
-      throw new EngineError({ code, message, ...(hint === undefined ? {} : { hint }) });
-    });
-    const checked = v.safeParse(ANSWERS[method], answer.value, { abortEarly: true });
-    if (!checked.success) throw this.#refuse(`its answer to "${method}" is malformed`);
-    return { value: checked.output as AgentAnswer<K>, body: answer.body ?? Buffer.alloc(0) };
-  }
-
+  call<K extends AgentCall>(method: K, params?: object, body?: Buffer): Promise<Answered<K>>;
   /** Closes the connection; a run there continues. */
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    clearInterval(this.#beat);
-    this.#peer.close();
-    this.#ssh.child.stdin.end();
-    signalChild(this.#ssh.child, "SIGTERM");
-  }
-
-  #event(event: string, data: unknown, body: Buffer, length: number): void {
-    if (!Object.hasOwn(EVENTS, event)) throw this.#refuse(`it sent an event that doesn't exist`);
-    const name = event as AgentEvent;
-    const checked = v.safeParse(EVENTS[name], data, { abortEarly: true });
-    if (!checked.success) throw this.#refuse(`it sent a malformed "${name}"`);
-    this.listener?.({ event: name, data: checked.output, body, length } as Heard);
-  }
-
-  /** Closes the connection after a message that breaks the protocol: the other side is not trusted. */
-  #refuse(problem: string): EngineError {
-    this.#invalid ??= problem;
-    this.close();
-    return this.#violation();
-  }
-
-  #violation(): EngineError {
-    return new EngineError({
-      code: "remote-protocol",
-      message: `${this.target.name} doesn't keep to the protocol: ${this.#invalid}. The connection was closed.`,
-    });
-  }
-
-  #reason(error: EngineError): EngineError {
-    clearInterval(this.#beat);
-    this.#closed = true;
-    this.#peer.close();
-    return this.#invalid === undefined ? error : this.#violation();
-  }
+  close(): void;
 }
 
-/** Skips the output of the login shell. @returns the bytes after the mark */
-function afterMark({ child }: Ssh): Promise<Buffer> {
-  const mark = Buffer.from(`${MARK}\n`);
-  return new Promise((resolve, reject) => {
-    let seen = Buffer.alloc(0);
-    const read = (bytes: Buffer): void => {
-      seen = Buffer.concat([seen, bytes]);
-      const at = seen.indexOf(mark);
-      if (at < 0 && seen.length <= NOISE) return;
-      child.stdout.off("data", read);
-      child.stdout.pause();
-      if (at >= 0) resolve(seen.subarray(at + mark.length));
-      else
-        reject(
-          new EngineError({
-            code: "remote-protocol",
-            message: "The login shell there printed too much before the agent could answer.",
-            hint: "Let its start-up files print only for terminals.",
-          }),
-        );
-    };
-    child.stdout.on("data", read);
+/** Checks an event that arrived. @returns what is wrong with it, if it is invalid */
+export function heard(event: string, data: unknown, body: Buffer, length: number): Heard | string {
+  if (!Object.hasOwn(EVENTS, event)) return "it sent an event that doesn't exist";
+  const name = event as AgentEvent;
+  const checked = v.safeParse(EVENTS[name], data, { abortEarly: true });
+  if (!checked.success) return `it sent a malformed "${name}"`;
+  return { event: name, data: checked.output, body, length } as Heard;
+}
+
+/** The error of a connection that a message has closed: the other side is not trusted. */
+export const brokenProtocol = ({ name }: Target, problem: string): EngineError =>
+  new EngineError({
+    code: "remote-protocol",
+    message: `${name} doesn't keep to the protocol: ${problem}. The connection was closed.`,
   });
-}
+
+/** Whether the connection was lost, so that reconnecting helps. */
+export const isCut = (code: string): boolean => /^(?:line|ssh-unreachable|ray-unreachable)$/.test(code);

@@ -1,9 +1,10 @@
 import * as v from "valibot";
 import { UserError } from "../protocol/errors.ts";
-import { Progress } from "../protocol/engine.ts";
+import { Progress, RunRequest } from "../protocol/engine.ts";
 import { CHECKPOINTS_FOLDER, LayerRow, MetricRow, RunRecord } from "../protocol/run.ts";
 import { Finding } from "../protocol/findings.ts";
-import { NAME } from "../protocol/names.ts";
+import { FolderName, NAME } from "../protocol/names.ts";
+import { RemoteRunId } from "../protocol/target.ts";
 
 // Messages between this machine and that of a run. Both sides validate what they receive: neither trusts the other.
 
@@ -37,6 +38,8 @@ export const RelativePath = v.pipe(
 
 export const SentFile = v.object({ path: RelativePath, hash: Sha256 });
 export type SentFile = v.InferOutput<typeof SentFile>;
+
+const Size = v.pipe(v.number(), v.integer(), v.minValue(0));
 
 /** A file of a run's checkpoints. */
 export const CheckpointFile = v.pipe(v.string(), v.regex(new RegExp(`^${CHECKPOINTS_FOLDER}/${NAME}$`)));
@@ -76,7 +79,7 @@ export const ANSWERS = {
   go: v.null(),
   record: RunRecord,
   control: v.unknown(),
-  openFile: v.object({ size: v.pipe(v.number(), v.integer(), v.minValue(0)), hash: Sha256 }),
+  openFile: v.object({ size: Size, hash: Sha256 }),
   readFile: v.null(),
   engine: v.pipe(v.number(), v.integer()),
   forget: v.null(),
@@ -95,8 +98,30 @@ export const EVENTS = {
   changed: v.null(),
   ended: v.null(),
   failed: UserError,
+  /** Of a job, whose files can't be asked for: a part of a checkpoint, in order. */
+  file: v.object({ file: CheckpointFile, size: Size, hash: Sha256, offset: Size }),
   /** A line that a program there has printed. */
   line: v.pipe(v.string(), v.maxLength(2 ** 16)),
 } as const;
 export type AgentEvent = keyof typeof EVENTS;
 export type AgentEvents = { [K in AgentEvent]: v.InferOutput<(typeof EVENTS)[K]> };
+
+/** The environment variable with what a Ray job is to do. */
+export const JOB_VARIABLE = "LAYERWISE_JOB";
+
+/** The zip of a package in a Ray cluster's store: Ray's prefix, and the hash of its content. */
+export const PackageName = v.pipe(v.string(), v.regex(/^_ray_pkg_[0-9a-f]{40}\.zip$/));
+
+/** What a Ray job is to do. */
+export const RayJob = v.object({
+  run: RemoteRunId,
+  id: FolderName,
+  /** Absolute path of the folder there that runs are in. */
+  folder: v.pipe(v.string(), v.regex(/^\/[^\0]*$/)),
+  /** Packages with the run's files, which Ray has unpacked. */
+  packages: v.array(PackageName),
+  request: RunRequest,
+  /** Whether the run has trained already, so that its state has to be there. */
+  begun: v.boolean(),
+});
+export type RayJob = v.InferOutput<typeof RayJob>;

@@ -17,6 +17,8 @@ const Setting = v.union([
     host: v.string(),
     node: Target.entries.node,
     folder: Target.entries.folder,
+    cpus: Target.entries.cpus,
+    gpus: Target.entries.gpus,
   }),
 ]);
 
@@ -54,24 +56,31 @@ export async function readTargets(file = targetsFile()): Promise<TargetSettings>
  */
 export function findTarget(text: string, settings: TargetSettings = {}): Target {
   const known = Object.hasOwn(settings, text) ? settings[text] : undefined;
-  if (known === undefined) return parseTarget(text, text.replace(/^ssh:\/\//, ""));
+  if (known === undefined) return parseTarget(text, text.replace(/^(?:ssh|ray):\/\//, ""));
   const { host, ...rest } = typeof known === "string" ? { host: known } : known;
   return check(text, { ...parseTarget(host, text), ...rest, name: text });
 }
 
-/** `ssh://[user@]host[:port]`, `[user@]host`. */
+/** `ssh://[user@]host[:port]`, `[user@]host`, `ray://host[:port]`. */
 function parseTarget(text: string, name: string): Target {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
-  if (scheme !== undefined && scheme !== "ssh")
+  const ray = scheme === "ray";
+  if (scheme !== undefined && scheme !== "ssh" && !ray)
     throw new EngineError({
       code: "target",
-      message: `${JSON.stringify(text)}: runs go to ssh:// machines.`,
+      message: `${JSON.stringify(text)}: runs go to ssh:// machines and ray:// clusters.`,
     });
   const rest = scheme === undefined ? text : text.slice(scheme.length + 3).replace(/\/$/, "");
   const match = /^(?:([^@]*)@)?(?:\[([^\]]*)\]|([^:@[\]]*))(?::(\d{1,5}))?$/.exec(rest);
   const [, user, address, host, port] = match ?? [];
+  if (ray && user !== undefined)
+    throw new EngineError({
+      code: "target",
+      message: `${JSON.stringify(text)} names no cluster: Ray knows no users, only a token (RAY_AUTH_TOKEN).`,
+    });
   return check(text, {
     name,
+    ...(ray ? { kind: "ray" } : {}),
     host: address ?? host ?? "",
     ...(user === undefined ? {} : { user }),
     ...(port === undefined ? {} : { port: Number(port) }),
@@ -85,6 +94,6 @@ function check(text: string, target: Target): Target {
   throw new EngineError({
     code: "target",
     message: `${JSON.stringify(text)} names no machine: ${problem}.`,
-    hint: "A machine is ssh://[user@]host[:port], a name of ~/.ssh/config, or one of your targets.",
+    hint: "A machine is ssh://[user@]host[:port], a name of ~/.ssh/config, ray://host[:port], or one of your targets.",
   });
 }

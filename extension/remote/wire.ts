@@ -24,6 +24,22 @@ export interface Parcel {
   body?: Buffer | undefined;
 }
 
+/** A message as bytes. */
+export function frame(head: object, body: Buffer): Buffer[] {
+  const json = Buffer.from(JSON.stringify(head));
+  const prefix = Buffer.alloc(PREFIX);
+  prefix.writeUInt32BE(json.length, 0);
+  prefix.writeUInt32BE(body.length, 4);
+  return [prefix, json, body];
+}
+
+/** What is told of a run. */
+export interface Teller {
+  readonly closed: boolean;
+  /** Sends an event; resolves when the other side takes more. */
+  tell(event: string, data: unknown, body?: Buffer): Promise<void>;
+}
+
 export interface PeerOptions {
   /** Answers the other side's calls. Without it, a call closes the connection. */
   answer?: (method: string, params: unknown, body: Buffer) => Promise<Parcel | undefined>;
@@ -34,7 +50,7 @@ export interface PeerOptions {
 }
 
 /** One side of a connection. */
-export class Peer {
+export class Peer implements Teller {
   readonly #out: Writable;
   readonly #options: PeerOptions;
   readonly #waiting = new Map<
@@ -74,7 +90,6 @@ export class Peer {
     return answer;
   }
 
-  /** Sends an event; resolves when the stream takes more. */
   async tell(event: string, data: unknown, body: Buffer = NOTHING): Promise<void> {
     if (!this.#closed) await this.#send({ event, data: data ?? null }, body);
   }
@@ -90,16 +105,10 @@ export class Peer {
   }
 
   #send(head: Head, body: Buffer): Promise<void> {
-    const json = Buffer.from(JSON.stringify(head));
-    const prefix = Buffer.alloc(PREFIX);
-    prefix.writeUInt32BE(json.length, 0);
-    prefix.writeUInt32BE(body.length, 4);
     this.#out.cork();
-    this.#out.write(prefix);
-    this.#out.write(json);
-    const free = body.length === 0 ? !this.#out.writableNeedDrain : this.#out.write(body);
+    for (const bytes of frame(head, body)) if (bytes.length > 0) this.#out.write(bytes);
     this.#out.uncork();
-    if (free || !this.#out.writableNeedDrain) return Promise.resolve();
+    if (!this.#out.writableNeedDrain) return Promise.resolve();
     return new Promise((resolve) => {
       const done = (): void => {
         this.#out.off("drain", done);

@@ -2,7 +2,7 @@
 import { InvalidArgumentError, type Command } from "commander";
 import { EngineError } from "../../protocol/errors.ts";
 import type { RunOn, Target } from "../../protocol/target.ts";
-import { Machine } from "../../remote/machine.ts";
+import { SshMachine } from "../../remote/sshMachine.ts";
 import { preparePackage } from "../../remote/send.ts";
 import { findTarget, readTargets } from "../../remote/targets.ts";
 import { engineOptions } from "../command.ts";
@@ -19,7 +19,7 @@ export interface RemoteOptions {
 export function onOption(command: Command): void {
   command.option(
     "--on <machine>",
-    "run on another machine, by ssh: ssh://[user@]host[:port], a name of ~/.ssh/config, or one of your targets",
+    "run on another machine: ssh://[user@]host[:port], a name of ~/.ssh/config, ray://host[:port], or one of your targets",
   );
 }
 
@@ -66,8 +66,13 @@ export async function engineThere(
 ): Promise<void> {
   const signal = interruptSignal();
   const target = await namedTarget(name).catch(fail);
+  if (target.kind === "ray")
+    throw new CliError(
+      `${target.name} is a Ray cluster: each run installs the native engine on its node, unless it is there.`,
+      EXIT.usage,
+    );
   const { dist } = engineOptions();
-  const machine = await Machine.connect(target, dist, signal).catch(fail);
+  const machine = await SshMachine.connect(target, dist, signal).catch(fail);
   signal.addEventListener("abort", () => machine.close(), { once: true });
   try {
     const { id } = await preparePackage(machine, dist, {

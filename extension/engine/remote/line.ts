@@ -6,9 +6,9 @@ import type { RunEngineEvents } from "../../protocol/engine.ts";
 import { EngineError, toUserError } from "../../protocol/errors.ts";
 import { CHUNK } from "../../remote/messages.ts";
 import type { CheckpointRecord, MetricRow, RunRecord } from "../../protocol/run.ts";
-import { plainText } from "../../protocol/text/plain.ts";
+import { plainLine, plainText } from "../../protocol/text/plain.ts";
 import { megabytes } from "../../remote/files.ts";
-import { Machine } from "../../remote/machine.ts";
+import { isCut, type Machine } from "../../remote/machine.ts";
 import type { Send } from "../host/ipc.ts";
 import { Allowance } from "./allowance.ts";
 import { violation, type Mirror } from "./mirror.ts";
@@ -24,7 +24,8 @@ const MOST_CHECKPOINTS = 100;
 const LARGE = 20e6;
 
 interface Surroundings {
-  dist: string;
+  /** Connects to the machine again. */
+  connect: () => Promise<Machine>;
   /** The run's name there. */
   run: string;
   send: Send<RunEngineEvents>;
@@ -68,7 +69,7 @@ export class Line {
         if (end === "ended") return await this.#fetchAll();
         await delay(FIRST_WAIT);
       } catch (error) {
-        if (this.#closed || !isCut(error)) throw error;
+        if (this.#closed || !wasCut(error)) throw error;
         await this.#reconnect();
       }
     }
@@ -98,6 +99,7 @@ export class Line {
           case "changed":
             return resolve(heard.event);
           case "line":
+          case "file":
             return undefined;
         }
       };
@@ -157,11 +159,12 @@ export class Line {
   #tellOfEngine({ executor, on }: RunRecord): void {
     if (this.#told || executor === undefined) return;
     this.#told = true;
-    if (executor.backend !== "tensorflow" && executor.reason !== undefined)
-      this.#own.say(
-        "warning",
-        `TensorFlow's kernels are not used on ${on!.name}. "layerwise engine install --on ${on!.name}" installs them there.`,
-      );
+    if (executor.backend === "tensorflow" || executor.reason === undefined) return;
+    const ray = this.#machine.target.kind === "ray";
+    this.#own.say(
+      "warning",
+      `TensorFlow's kernels are not used on ${on!.name}${ray ? `: ${plainLine(executor.reason)}` : `. "layerwise engine install --on ${on!.name}" installs them there.`}`,
+    );
   }
 
   control(name: ControlName, args: readonly unknown[]): Promise<unknown> {
@@ -216,7 +219,7 @@ export class Line {
     const { target } = this.#machine;
     this.#machine.close();
     const reason = await this.#machine.ended;
-    if (!isCut(reason)) throw reason;
+    if (!wasCut(reason)) throw reason;
     const { message } = reason;
     let said = reason.cause.code;
     this.#own.say("warning", `${message} The run continues on ${target.name}; reconnecting …`);
@@ -225,7 +228,7 @@ export class Line {
       if (this.#closed) throw new EngineError({ code: "line", message });
       let machine: Machine | undefined;
       try {
-        machine = await Machine.connect(target, this.#own.dist);
+        machine = await this.#own.connect();
         this.#machine = machine;
         if (this.#closed) machine.close();
         await machine.call("open", target.folder === undefined ? {} : { folder: target.folder });
@@ -248,7 +251,7 @@ export class Line {
       try {
         await this.#fetch(checkpoint);
       } catch (error) {
-        if (this.#closed || isCut(error)) throw error;
+        if (this.#closed || wasCut(error)) throw error;
         this.#own.say(
           "warning",
           `${checkpoint.file} stays on ${this.#machine.target.name}: ${toUserError(error).message}`,
@@ -293,4 +296,4 @@ async function* chunksOf(machine: Machine, size: number): AsyncGenerator<Buffer>
 }
 
 /** Whether the connection was lost, so that reconnecting helps. */
-const isCut = (error: unknown): boolean => /^(?:line|ssh-unreachable)$/.test(toUserError(error).code);
+const wasCut = (error: unknown): boolean => isCut(toUserError(error).code);

@@ -6,7 +6,8 @@ import { startingRecord, type RunEngineEvents, type RunRequest } from "../../pro
 import { EngineError, toUserError, type UserError } from "../../protocol/errors.ts";
 import type { RunRecord, RunState } from "../../protocol/run.ts";
 import type { RunPlace, Target } from "../../protocol/target.ts";
-import { Machine } from "../../remote/machine.ts";
+import { connect } from "../../remote/connect.ts";
+import type { Machine } from "../../remote/machine.ts";
 import type { Send } from "../host/ipc.ts";
 import { LOST_RUN } from "../reporting/ownership.ts";
 import { RunDirectory } from "../reporting/runDirectory.ts";
@@ -77,11 +78,9 @@ export class RemoteRun {
       throw new EngineError({ code: "internal", message: "internal: no machine was named" });
     this.#target = target;
     this.#say("info", `Connecting to ${target.name} …`);
-    this.#machine = await Machine.connect(target, this.#dist, this.#aborted.signal).catch(
-      (error: unknown) => {
-        throw this.#aborted.signal.aborted ? new EngineError(CANCELLED) : error;
-      },
-    );
+    this.#machine = await this.#connect(this.#aborted.signal).catch((error: unknown) => {
+      throw this.#aborted.signal.aborted ? new EngineError(CANCELLED) : error;
+    });
     const place: RunPlace = { name: target.name, run: record.on?.run ?? newName(record.id) };
     await rememberRun(place.run, target);
     this.#directory = new RunDirectory(
@@ -103,7 +102,7 @@ export class RemoteRun {
       });
       this.#mirror = new Mirror(directory, there);
       this.#line = new Line(machine, this.#mirror, {
-        dist: this.#dist,
+        connect: () => this.#connect(),
         run: directory.record.on!.run,
         send: this.#send,
         say: (level, text) => this.#say(level, text),
@@ -122,7 +121,9 @@ export class RemoteRun {
       if (this.#line?.left === true || attaching) return this.#leave();
       this.#machine?.close();
       this.#line?.close();
-      const cancelled = this.#line === undefined && this.#aborted.signal.aborted;
+      const cancelled =
+        (this.#line === undefined && this.#aborted.signal.aborted) ||
+        (this.#stopping && toUserError(error).code === "job-stopped");
       this.#finish(cancelled ? "stopped" : "failed", cancelled ? undefined : this.#explain(error));
     }
   }
@@ -141,6 +142,10 @@ export class RemoteRun {
 
   dispose(): void {
     this.#line?.close();
+  }
+
+  #connect(signal?: AbortSignal): Promise<Machine> {
+    return connect(this.#target!, { dist: this.#dist, tokens: this.#request.on?.tokens, signal });
   }
 
   /** Explains what a failed connection means for the run. */

@@ -4,12 +4,15 @@ import path from "node:path";
 import type { RunRequest } from "../../protocol/engine.ts";
 import type { Machine } from "../../remote/machine.ts";
 import { megabytes, projectFiles, SEND_LIMIT, type LocalFile } from "../../remote/files.ts";
+import { RayMachine } from "../../remote/ray/rayMachine.ts";
 import { preparePackage, sendFiles } from "../../remote/send.ts";
 import type { RunDirectory } from "../reporting/runDirectory.ts";
 import { sourcesOf } from "../host/runSources.ts";
 import { bundleFor, ownSources } from "./bundle.ts";
 import type { Places } from "./mirror.ts";
 import { projectRoot } from "./projectRoot.ts";
+import type { Shipment, ShipOptions, Shipped } from "./shipment.ts";
+import { RAY_SEND_LIMIT, startJob } from "./startJob.ts";
 
 /** Bytes from which sending reports progress, and the number of reports. */
 const LARGE = 20e6;
@@ -53,19 +56,19 @@ export async function startThere(
   directory.keepSource(request.file, sources);
   const source = sources.get(request.file) ?? "";
   const options = { signal, progress: tenths(say, target.name) };
-  const prepared = await preparePackage(machine, dist, { ...options, say });
   const { files, left } = await projectFiles({
     root: here,
     sources: ownSources(bundle, here),
     send: request.on?.send ?? [],
-    limit: request.on?.sendLimit ?? SEND_LIMIT,
+    limit: request.on?.sendLimit ?? (machine instanceof RayMachine ? RAY_SEND_LIMIT : SEND_LIMIT),
   });
   if (left.length > 0)
     say(
       `Not sent, since they are links or no files: ${left.slice(0, 5).join(", ")}${left.length > 5 ? ", …" : ""}.`,
     );
+  const data = files.map((one) => ({ ...one, path: `project/${one.path}` }));
   const all: LocalFile[] = [
-    ...files.map((one) => ({ ...one, path: `project/${one.path}` })),
+    ...data,
     {
       path: `project/${path.posix.relative(places.there, file)}`,
       from: { text: source },
@@ -79,20 +82,30 @@ export async function startThere(
       from: { file: request.checkpoint },
       size: fs.statSync(request.checkpoint).size,
     });
-  const sent = await sendFiles(machine, all, options);
+  const shipment = { run, id, files: all, data: new Set(data), request: requestThere(request, file, folder) };
+  const ship = machine instanceof RayMachine ? startJob(machine, directory.record) : startBySsh(machine);
+  const sent = await ship(shipment, { ...options, dist, say });
   const what = files.length === 0 ? "the program" : `the program and ${files.length} of its files`;
   const known = sent.known > 0 ? `; ${megabytes(sent.known)} were there already` : "";
   say(`Sent ${what} to ${target.name}: ${megabytes(sent.bytes)}${known}.`);
-  await machine.call("layRun", { run, id, files: sent.files });
   signal.removeEventListener("abort", cancel);
   signal.throwIfAborted();
-  const { value: state } = await machine.call("start", {
-    package: prepared.id,
-    request: requestThere(request, file, folder),
-  });
+  const state = await sent.start();
   if (state === "running") say(`Run ${id} is still running on ${target.name}.`);
   return places;
 }
+
+/** By ssh, the agent there takes the files, and starts the run. */
+const startBySsh =
+  (machine: Machine) =>
+  async ({ run, id, files, request }: Shipment, options: ShipOptions): Promise<Shipped> => {
+    const prepared = await preparePackage(machine, options.dist, options);
+    const sent = await sendFiles(machine, files, options);
+    await machine.call("layRun", { run, id, files: sent.files });
+    const start = async (): Promise<"started" | "running"> =>
+      (await machine.call("start", { package: prepared.id, request })).value;
+    return { ...sent, start };
+  };
 
 /** The request with the paths of the other machine. */
 function requestThere(request: RunRequest, file: string, folder: string): RunRequest {

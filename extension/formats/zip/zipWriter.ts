@@ -4,6 +4,8 @@ import { crc32 } from "node:zlib";
 export interface ZipContent {
   readonly name: string;
   readonly content: Uint8Array;
+  /** The content, compressed. By default it is stored as it is. */
+  readonly deflated?: Uint8Array;
 }
 
 const LOCAL = 0x04034b50;
@@ -14,6 +16,7 @@ const END64 = 0x06064b50;
 const LOCATOR64 = 0x07064b50;
 /** Names are UTF-8; sizes and checksum follow the content. */
 const FLAGS = 0x0808;
+const DEFLATE = 8;
 const MAX32 = 0xffffffff;
 const MAX16 = 0xffff;
 const LONG_VERSION = 45;
@@ -21,27 +24,39 @@ const LONG_VERSION = 45;
 interface Written {
   readonly name: Buffer;
   readonly bytes: number;
+  /** Bytes in the archive. */
+  readonly packed: number;
+  readonly method: number;
   readonly crc: number;
   readonly header: number;
 }
 
 /**
- * The bytes of a zip archive, nothing compressed, every content at a multiple of `alignment`: the very layout of
+ * The bytes of a zip archive, every content at a multiple of `alignment`. With nothing compressed, it is the very layout of
  * `torch.save`, so that files can be mapped into memory and offsets can be computed as PyTorch does.
  */
 export function* zipArchive(records: Iterable<ZipContent>, alignment: number): Generator<Uint8Array> {
   const written: Written[] = [];
   let at = 0;
-  for (const { name: text, content } of records) {
+  for (const { name: text, content, deflated } of records) {
     const name = Buffer.from(text, "utf8");
     const header = at;
-    const start = localHeader(name, header, alignment);
-    const record = { name, bytes: content.length, crc: crc32(content), header };
+    const method = deflated === undefined ? 0 : DEFLATE;
+    const packed = deflated ?? content;
+    const start = localHeader(name, header, alignment, method);
+    const record = {
+      name,
+      bytes: content.length,
+      packed: packed.length,
+      method,
+      crc: crc32(content),
+      header,
+    };
     written.push(record);
-    const end = content.length === 0 ? Buffer.alloc(0) : descriptor(record);
-    at += start.length + content.length + end.length;
+    const end = packed.length === 0 ? Buffer.alloc(0) : descriptor(record);
+    at += start.length + packed.length + end.length;
     yield start;
-    yield content;
+    yield packed;
     yield end;
   }
   const directory = Buffer.concat(written.map(centralHeader));
@@ -50,7 +65,7 @@ export function* zipArchive(records: Iterable<ZipContent>, alignment: number): G
 }
 
 /** A header whose padding makes the content begin at a multiple of the alignment. */
-function localHeader(name: Buffer, at: number, alignment: number): Buffer {
+function localHeader(name: Buffer, at: number, alignment: number, method: number): Buffer {
   const FIXED = 30;
   const EXTRA_HEADER = 4;
   const unpadded = at + FIXED + name.length + EXTRA_HEADER;
@@ -58,6 +73,7 @@ function localHeader(name: Buffer, at: number, alignment: number): Buffer {
   const header = Buffer.alloc(FIXED + name.length + EXTRA_HEADER + padding);
   header.writeUInt32LE(LOCAL, 0);
   header.writeUInt16LE(FLAGS, 6);
+  header.writeUInt16LE(method, 8);
   header.writeUInt16LE(name.length, 26);
   header.writeUInt16LE(EXTRA_HEADER + padding, 28);
   header.set(name, FIXED);
@@ -68,24 +84,24 @@ function localHeader(name: Buffer, at: number, alignment: number): Buffer {
   return header;
 }
 
-function descriptor({ bytes, crc, header }: Written): Buffer {
-  const long = header >= MAX32 || bytes >= MAX32;
+function descriptor({ bytes, packed, crc, header }: Written): Buffer {
+  const long = header >= MAX32 || bytes >= MAX32 || packed >= MAX32;
   const out = Buffer.alloc(long ? 24 : 16);
   out.writeUInt32LE(DESCRIPTOR, 0);
   out.writeUInt32LE(crc, 4);
   if (long) {
-    out.writeBigUInt64LE(BigInt(bytes), 8);
+    out.writeBigUInt64LE(BigInt(packed), 8);
     out.writeBigUInt64LE(BigInt(bytes), 16);
   } else {
-    out.writeUInt32LE(bytes, 8);
+    out.writeUInt32LE(packed, 8);
     out.writeUInt32LE(bytes, 12);
   }
   return out;
 }
 
-function centralHeader({ name, bytes, crc, header }: Written): Buffer {
+function centralHeader({ name, bytes, packed, method, crc, header }: Written): Buffer {
   // What does not fit into 32 bits is in an extra field: size, stored size, place.
-  const long = [bytes, bytes, header].filter((value) => value >= MAX32);
+  const long = [bytes, packed, header].filter((value) => value >= MAX32);
   const extra = Buffer.alloc(long.length === 0 ? 0 : 4 + 8 * long.length);
   if (long.length > 0) {
     extra.writeUInt16LE(1, 0);
@@ -96,8 +112,9 @@ function centralHeader({ name, bytes, crc, header }: Written): Buffer {
   out.writeUInt32LE(CENTRAL, 0);
   out.writeUInt16LE(long.length === 0 ? 0 : LONG_VERSION, 6);
   out.writeUInt16LE(FLAGS, 8);
+  out.writeUInt16LE(method, 10);
   out.writeUInt32LE(crc, 16);
-  out.writeUInt32LE(Math.min(bytes, MAX32), 20);
+  out.writeUInt32LE(Math.min(packed, MAX32), 20);
   out.writeUInt32LE(Math.min(bytes, MAX32), 24);
   out.writeUInt16LE(name.length, 28);
   out.writeUInt16LE(extra.length, 30);

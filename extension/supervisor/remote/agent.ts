@@ -1,10 +1,8 @@
 // Answers the calls of one connection, on the machine of the runs.
 import { spawn } from "node:child_process";
-import { openSync } from "node:fs";
-import { mkdir, rm, writeFile, type FileHandle } from "node:fs/promises";
+import { mkdir, rm, type FileHandle } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import * as v from "valibot";
 import { openRegular } from "../../files/regular.ts";
 import { runPath } from "../../files/runFiles.ts";
@@ -13,18 +11,16 @@ import { RunRequest } from "../../protocol/engine.ts";
 import { CheckpointFile, CHUNK, FollowRequest, SentFile, Sha256 } from "../../remote/messages.ts";
 import { RemoteRunId } from "../../protocol/target.ts";
 import { FolderName } from "../../protocol/names.ts";
-import { RUNS_FOLDER, type RunRecord } from "../../protocol/run.ts";
+import { RUNS_FOLDER } from "../../protocol/run.ts";
 import { Peer, type Parcel } from "../../remote/wire.ts";
 import { isLive, readRun } from "../runs/runDirectory.ts";
 import { Follower } from "./follower.ts";
-import { ControlCall, JOB_FILE, KEEPER_LOG, OUTCOME_FILE, PROJECT_FOLDER, type Job } from "./keeper.ts";
+import { ControlCall, JOB_FILE, PROJECT_FOLDER } from "./keeper.ts";
+import { launch } from "./launch.ts";
 import { hashOfFile, isThere, Store } from "./store.ts";
 
 /** Milliseconds without a heartbeat after which the other side has ended: it gives one every 20 seconds. */
 const SILENCE = 90_000;
-
-/** Time limit in milliseconds of a run's first record. */
-const BEGIN_LIMIT = 30_000;
 
 const Run = v.object({ run: RemoteRunId, id: FolderName });
 const Whole = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -210,35 +206,11 @@ export class Agent {
     const { folder, directory } = this.#chosen();
     const there = await readRun(directory).catch(() => undefined);
     if (there !== undefined && isLive(there.record)) return "running";
-    const dist = join(this.#folder, "packages", name, "dist");
     // A run without a record starts from the beginning.
     const resume = request.resume === true && there !== undefined;
-    const job: Job = { request: { ...request, directory, resume, outlive: true }, dist };
-    await rm(OUTCOME_FILE, { force: true });
-    await writeFile(JOB_FILE, JSON.stringify(job), { mode: 0o600 });
-    const log = openSync(KEEPER_LOG, "a", 0o600);
-    const child = spawn(process.execPath, [join(dist, "remoteAgent.cjs"), "keep"], {
-      cwd: folder,
-      detached: true,
-      stdio: ["ignore", log, log],
-    });
-    await new Promise((resolve, reject) => {
-      child.once("spawn", resolve);
-      child.once("error", reject);
-    });
-    child.unref();
-    await this.#begun(directory, there?.record);
+    const dist = join(this.#folder, "packages", name, "dist");
+    await launch({ request: { ...request, directory, resume, outlive: true }, dist }, folder, there?.record);
     return "started";
-  }
-
-  /** Waits until the run has written a record, or has failed to start. */
-  async #begun(directory: string, before: RunRecord | undefined): Promise<void> {
-    const until = performance.now() + BEGIN_LIMIT;
-    while (performance.now() < until && !(await isThere(OUTCOME_FILE))) {
-      const now = await readRun(directory).catch(() => undefined);
-      if (now !== undefined && (isLive(now.record) || now.record.endedAt !== before?.endedAt)) return;
-      await delay(50);
-    }
   }
 
   /** Runs a command of the native engine, and forwards its output. @returns its exit code */

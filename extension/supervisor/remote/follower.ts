@@ -10,7 +10,7 @@ import { RECORD_LIMIT, runPath } from "../../files/runFiles.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { EVENTS, ROW_NAMES, type FollowRequest, type Kept } from "../../remote/messages.ts";
 import { LOG_FILE, RUN_FILE } from "../../protocol/run.ts";
-import { Peer } from "../../remote/wire.ts";
+import { Peer, type Teller } from "../../remote/wire.ts";
 import { processOf } from "../runs/liveness.ts";
 import { isLive, readRun } from "../runs/runDirectory.ts";
 import { KEEPER_LOG, Outcome, OUTCOME_FILE, SOCKET_FILE } from "./keeper.ts";
@@ -27,7 +27,7 @@ const LOST_LIMIT = 10_000;
 export class Follower {
   readonly #folder: string;
   readonly #directory: string;
-  readonly #line: Peer;
+  readonly #line: Teller;
   #rows: RowTail[];
   #log: LogTail;
   #keeper: Peer | undefined;
@@ -38,7 +38,7 @@ export class Follower {
   #seen = "";
 
   /** @param folder of the run, which is the current one @param line gets the events */
-  constructor(folder: string, directory: string, line: Peer) {
+  constructor(folder: string, directory: string, line: Teller) {
     this.#folder = folder;
     this.#directory = directory;
     this.#line = line;

@@ -72,6 +72,8 @@ export async function keep(): Promise<void> {
   };
   // A lost connection must not end the run.
   process.on("SIGHUP", () => undefined);
+  // Ray stops a job by this signal to all of its processes. The run saves its state, and its end is told.
+  process.on("SIGTERM", () => void handle.stop());
   const { error } = await handle.ended;
   process.chdir(folder);
   await writeAtomicAsync(OUTCOME_FILE, [Buffer.from(JSON.stringify(error === undefined ? {} : { error }))]);

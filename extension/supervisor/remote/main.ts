@@ -1,6 +1,8 @@
-// The program on the machine of the runs: it serves a connection, or with "keep" it keeps a run.
+// The program on the machine of the runs: it serves a connection; with "keep" it keeps a run, with "job" it is a job of Ray.
 import { Agent } from "./agent.ts";
+import { job } from "./job.ts";
 import { keep } from "./keeper.ts";
 
 if (process.argv[2] === "keep") void keep();
+else if (process.argv[2] === "job") void job();
 else void new Agent();

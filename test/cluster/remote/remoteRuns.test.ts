@@ -3,68 +3,17 @@ import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { experimentFile, readRows, readRun, useWorkspace } from "../../engine/workspace.ts";
+import { readRun, useWorkspace } from "../../engine/workspace.ts";
+import { curves, rowsOf, until, useProgram, weightsOf } from "./program.ts";
 import { noSshd } from "./sshd.ts";
 import { useSshd } from "./useSshd.ts";
 
 const workspace = useWorkspace();
 const sshd = useSshd();
 
-const EPOCHS = 20;
-
-/** Dropout, shuffled samples, a validation set, a file of data: all that a resumed run has to have again. */
-function write(name: string, { epochs = EPOCHS, wait = 0 } = {}): void {
-  fs.writeFileSync(
-    workspace.file("points.csv"),
-    `a,b,c,d,y\n${Array.from({ length: 48 }, (_, i) => `${i % 5},${(i * 7) % 11},${i % 3},${i % 2},${"uvw"[i % 3]}`).join("\n")}\n`,
-  );
-  workspace.write("parts/net.ts", 'export const wide = 16;\nexport const file = "points.csv";\n');
-  workspace.write(
-    name,
-    experimentFile(
-      {
-        model:
-          "() => new nn.Sequential(new nn.Linear(4, wide), new nn.ReLU(), new nn.Dropout(0.2), new nn.Linear(wide, 3))",
-        data: "() => data.csv(file, { target: 'y', normalize: true })",
-        optimizer: "(parameters) => new optim.Adam(parameters, { lr: 0.01 })",
-        validation: "0.25",
-        epochs: String(epochs),
-        checkpoints: "{ everyNTrainSteps: 4 }",
-        callbacks: `{ onBatchEnd: () => new Promise((done) => { setTimeout(done, ${wait}); }), onEpochEnd: ({ epoch }) => console.log("seen", epoch) }`,
-      },
-      'import { file, wide } from "./parts/net.ts";',
-    ).replace(/export class Net[\s\S]*?\n}\n/, ""),
-  );
-}
+const { write, here } = useProgram(workspace);
 
 const env = (): Record<string, string> => sshd.env;
-const weightsOf = (directory: string): Buffer =>
-  fs.readFileSync(path.join(directory, "checkpoints", "final.safetensors"));
-/** The curves, without measured times. */
-const curves = (directory: string): object[] =>
-  readRows(directory).map((row) => ({ ...row, time: 0, spent: undefined }));
-
-async function here(file: string): Promise<string> {
-  const { code, stderr } = await workspace.run(["train", file, "--out", "here", "--no-progress"]);
-  expect(stderr).toContain("Trained");
-  expect(code).toBe(0);
-  return workspace.file("here");
-}
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let tries = 0; !condition(); tries++) {
-    if (tries > 400) throw new Error(`not within 40 s: ${what}`);
-    await delay(100);
-  }
-}
-
-const rowsThere = (directory: string): number => {
-  try {
-    return readRows(directory).length;
-  } catch {
-    return 0;
-  }
-};
 
 describe.skipIf(noSshd !== undefined)(
   `a run by ssh${noSshd === undefined ? "" : ` (skipped: ${noSshd})`}`,
@@ -159,7 +108,7 @@ describe.skipIf(noSshd !== undefined)(
       const listed = await workspace.run(["runs"], { env: env() });
       expect(listed.stdout).toContain("on box, not followed");
       const first = workspace.start(["attach", path.basename(directory), "--no-progress"], env());
-      await until(() => rowsThere(directory) > 20, "rows arrive");
+      await until(() => rowsOf(directory) > 20, "rows arrive");
       // As when a window or a terminal is closed.
       first.child.kill("SIGKILL");
       await first.ended;
@@ -192,7 +141,7 @@ describe.skipIf(noSshd !== undefined)(
     test("is stopped from another command, with its weights", async () => {
       write("net.nn.ts", { wait: 20, epochs: 10_000 });
       const command = workspace.start(["train", "net.nn.ts", "--on", "box", "--no-progress"], env());
-      await until(() => rowsThere(workspace.runs()[0] ?? "") > 5, "rows arrive");
+      await until(() => rowsOf(workspace.runs()[0] ?? "") > 5, "rows arrive");
       const [directory = ""] = workspace.runs();
       const stopped = await workspace.run(["runs", "--stop", path.basename(directory)], { env: env() });
       expect(stopped.stdout, stopped.stderr).toContain("stopped after step");
@@ -215,7 +164,7 @@ describe.skipIf(noSshd !== undefined)(
         env(),
       );
       await resumed.printed("is still running on box");
-      await until(() => rowsThere(directory) > 5, "rows arrive");
+      await until(() => rowsOf(directory) > 5, "rows arrive");
       expect(sshd.runProcesses().map(({ pid }) => pid)).toEqual(before);
       resumed.child.kill("SIGINT");
       expect((await resumed.ended).code).toBe(130);

@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { expect, test, vi } from "vitest";
-import { AGENT, Machine } from "../../../extension/remote/machine.ts";
+import { AGENT, SshMachine } from "../../../extension/remote/sshMachine.ts";
 import { MARK } from "../../../extension/remote/messages.ts";
 import { useFolder } from "../../folders.ts";
 
@@ -14,7 +14,7 @@ async function endOf(script: string): Promise<{ code: string; hint?: string | un
   fs.writeFileSync(ssh, `#!/bin/sh\n${script}\n`, { mode: 0o700 });
   vi.stubEnv("LAYERWISE_SSH", ssh);
   try {
-    const machine = await Machine.connect({ name: "box", host: "box" }, folder);
+    const machine = await SshMachine.connect({ name: "box", host: "box" }, folder);
     const { cause } = await machine.ended;
     return cause;
   } catch (error) {

@@ -1,0 +1,91 @@
+// Checkpoints of a job come in its log when it ends, whether they are asked for or not. They wait here in files of their own.
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { EngineError } from "../../protocol/errors.ts";
+import { CHUNK, type AgentEvents } from "../messages.ts";
+
+/** More checkpoints than an experiment keeps. */
+const MOST = 100;
+
+interface Waiting {
+  size: number;
+  hash: string;
+  /** Bytes that are here. */
+  at: number;
+  /** Undefined if there is no place for it. */
+  descriptor: number | undefined;
+}
+
+export class Spool {
+  readonly #files = new Map<string, Waiting>();
+  #folder: string | undefined;
+  #opened: Waiting | undefined;
+  #count = 0;
+
+  /** Takes the next part of a file. @returns what is wrong with it, if it is none */
+  add({ file, size, hash, offset }: AgentEvents["file"], part: Buffer): string | undefined {
+    const waiting = offset === 0 ? this.#begin(file, size, hash) : this.#files.get(file);
+    if (waiting === undefined) return "it sent more files than a run has";
+    if (
+      waiting.size !== size ||
+      waiting.hash !== hash ||
+      waiting.at !== offset ||
+      offset + part.length > size
+    )
+      return "parts of a file are in the wrong order";
+    if (waiting.descriptor !== undefined)
+      for (let done = 0; done < part.length;)
+        done += writeSync(waiting.descriptor, part, done, part.length - done, offset + done);
+    waiting.at += part.length;
+    return undefined;
+  }
+
+  #begin(file: string, size: number, hash: string): Waiting | undefined {
+    this.#forget(file);
+    if (++this.#count > MOST) return undefined;
+    this.#folder ??= mkdtempSync(join(tmpdir(), "layerwise-job-"));
+    const { bavail, bsize } = statfsSync(this.#folder);
+    const fits = size <= bavail * bsize;
+    const descriptor = fits ? openSync(join(this.#folder, String(this.#count)), "wx+", 0o600) : undefined;
+    const waiting = { size, hash, at: 0, descriptor };
+    this.#files.set(file, waiting);
+    return waiting;
+  }
+
+  /** Opens a file, for {@link read}. @throws EngineError for one that isn't here as a whole */
+  open(file: string): { size: number; hash: string } {
+    const waiting = this.#files.get(file);
+    if (waiting === undefined)
+      throw new EngineError({ code: "remote-files", message: "The job didn't send it." });
+    if (waiting.descriptor === undefined)
+      throw new EngineError({
+        code: "disk",
+        message: `It has ${waiting.size.toLocaleString("en")} bytes, more than the disk of ${tmpdir()} has left.`,
+      });
+    if (waiting.at < waiting.size)
+      throw new EngineError({ code: "remote-protocol", message: "A checkpoint ended before its end." });
+    this.#opened = waiting;
+    return { size: waiting.size, hash: waiting.hash };
+  }
+
+  read(offset: number): Buffer {
+    const buffer = Buffer.alloc(CHUNK);
+    const descriptor = this.#opened?.descriptor;
+    if (descriptor === undefined) return buffer.subarray(0, 0);
+    return buffer.subarray(0, readSync(descriptor, buffer, 0, CHUNK, offset));
+  }
+
+  #forget(file: string): void {
+    const descriptor = this.#files.get(file)?.descriptor;
+    if (descriptor !== undefined) closeSync(descriptor);
+    this.#files.delete(file);
+  }
+
+  close(): void {
+    for (const file of this.#files.keys()) this.#forget(file);
+    this.#opened = undefined;
+    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
+    this.#folder = undefined;
+  }
+}

@@ -1,0 +1,156 @@
+// A connection to the agent on a machine that ssh reaches.
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as v from "valibot";
+import { EngineError, toUserError } from "../protocol/errors.ts";
+import { ANSWERS, MARK, type AgentAnswer, type AgentCall } from "./messages.ts";
+import type { Target } from "../protocol/target.ts";
+import { agentCommand } from "./bootstrap.ts";
+import { brokenProtocol, heard, type Answered, type Heard, type Machine } from "./machine.ts";
+import { startSsh, type Ssh } from "./ssh.ts";
+import { signalChild } from "../processes/signals.ts";
+import { Peer } from "./wire.ts";
+
+/** The agent's program in dist/. */
+export const AGENT = "remoteAgent.cjs";
+
+/** Time limit in milliseconds of the agent's first answer. ssh itself gives up earlier if it can't connect. */
+const START_LIMIT = 60_000;
+/** Milliseconds between two heartbeats; the agent ends after a few are missing. */
+const BEAT = 20_000;
+/** Most bytes that a login shell may print before the agent speaks. */
+const NOISE = 2 ** 16;
+
+export class SshMachine implements Machine {
+  readonly target: Target;
+  readonly ended: Promise<EngineError>;
+  listener: ((heard: Heard) => void) | undefined;
+  readonly #ssh: Ssh;
+  readonly #peer: Peer;
+  readonly #beat: NodeJS.Timeout;
+  #invalid: string | undefined;
+  #closed = false;
+
+  private constructor(target: Target, ssh: Ssh, first: Buffer) {
+    this.target = target;
+    this.#ssh = ssh;
+    this.#peer = new Peer(
+      ssh.child.stdout,
+      ssh.child.stdin,
+      {
+        event: (event, data, body, length) => this.#event(event, data, body, length),
+        closed: (problem) => {
+          this.#invalid ??= problem?.message;
+          this.close();
+        },
+      },
+      first,
+    );
+    this.#beat = setInterval(() => void this.#peer.tell("beat", null), BEAT);
+    this.#beat.unref();
+    this.ended = ssh.ended.then((error) => this.#reason(error));
+  }
+
+  /**
+   * Connects to a machine and starts the agent there.
+   * @param dist the folder of this version's programs
+   * @throws EngineError saying why that failed, and what to do
+   */
+  static async connect(target: Target, dist: string, signal?: AbortSignal): Promise<SshMachine> {
+    signal?.throwIfAborted();
+    const program = await readFile(join(dist, AGENT));
+    const ssh = startSsh(target, agentCommand(target));
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(program.length, 0);
+    ssh.child.stdin.write(length);
+    ssh.child.stdin.write(program);
+    const abort = (): void => void signalChild(ssh.child, "SIGKILL");
+    signal?.addEventListener("abort", abort, { once: true });
+    const timer = setTimeout(abort, START_LIMIT);
+    try {
+      const first = await Promise.race([
+        afterMark(ssh),
+        ssh.ended.then((error) => {
+          signal?.throwIfAborted();
+          throw error;
+        }),
+      ]);
+      ssh.forget();
+      return new SshMachine(target, ssh, first);
+    } catch (error) {
+      signalChild(ssh.child, "SIGKILL");
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  async call<K extends AgentCall>(method: K, params: object = {}, body?: Buffer): Promise<Answered<K>> {
+    const answer = await this.#peer.call(method, params, body).catch((error: unknown) => {
+      const { code, message, hint } = toUserError(error);
+      // Positions in files are dropped: they would be taken for files here.
+      throw new EngineError({ code, message, ...(hint === undefined ? {} : { hint }) });
+    });
+    const checked = v.safeParse(ANSWERS[method], answer.value, { abortEarly: true });
+    if (!checked.success) throw this.#refuse(`its answer to "${method}" is malformed`);
+    return { value: checked.output as AgentAnswer<K>, body: answer.body ?? Buffer.alloc(0) };
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#beat);
+    this.#peer.close();
+    this.#ssh.child.stdin.end();
+    signalChild(this.#ssh.child, "SIGTERM");
+  }
+
+  #event(event: string, data: unknown, body: Buffer, length: number): void {
+    const checked = heard(event, data, body, length);
+    if (typeof checked === "string") throw this.#refuse(checked);
+    this.listener?.(checked);
+  }
+
+  #refuse(problem: string): EngineError {
+    this.#invalid ??= problem;
+    this.close();
+    return brokenProtocol(this.target, this.#invalid);
+  }
+
+  #reason(error: EngineError): EngineError {
+    clearInterval(this.#beat);
+    this.#closed = true;
+    this.#peer.close();
+    return this.#invalid === undefined ? error : brokenProtocol(this.target, this.#invalid);
+  }
+}
+
+/** Skips the output of the login shell. @returns the bytes after the mark */
+function afterMark({ child }: Ssh): Promise<Buffer> {
+  const mark = Buffer.from(`${MARK}\n`);
+  return new Promise((resolve, reject) => {
+    let seen = Buffer.alloc(0);
+    const read = (bytes: Buffer): void => {
+      seen = Buffer.concat([seen, bytes]);
+      const at = seen.indexOf(mark);
+      if (at < 0 && seen.length <= NOISE) return;
+      child.stdout.off("data", read);
+      child.stdout.pause();
+      if (at >= 0) resolve(seen.subarray(at + mark.length));
+      else
+        reject(
+          new EngineError({
+            code: "remote-protocol",
+            message: "The login shell there printed too much before the agent could answer.",
+            hint: "Let its start-up files print only for terminals.",
+          }),
+        );
+    };
+    child.stdout.on("data", read);
+  });
+}

@@ -1,0 +1,235 @@
+// A run as the job of a Ray cluster. It has no line to answer: what happens goes into its log, from where it is read.
+import { spawn } from "node:child_process";
+import { copyFile, lstat, mkdir, readdir, rm } from "node:fs/promises";
+import { writeSync } from "node:fs";
+import { basename, delimiter, dirname, join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
+import * as v from "valibot";
+import { openRegular } from "../../files/regular.ts";
+import { inside } from "../../files/inside.ts";
+import { runPath } from "../../files/runFiles.ts";
+import { EngineError, toUserError } from "../../protocol/errors.ts";
+import { RUNS_FOLDER } from "../../protocol/run.ts";
+import { CHUNK, JOB_VARIABLE, RayJob, type FollowRequest } from "../../remote/messages.ts";
+import { JobLog } from "../../remote/ray/jobLog.ts";
+import { Counted } from "../../remote/rows.ts";
+import type { Teller } from "../../remote/wire.ts";
+import { isLive, readRun } from "../runs/runDirectory.ts";
+import { Follower } from "./follower.ts";
+import { PROJECT_FOLDER } from "./keeper.ts";
+import { launch } from "./launch.ts";
+import { hashOfFile } from "./store.ts";
+
+/** Milliseconds between two records or two reports of progress: a log keeps all of them. */
+const INTERVAL = 2000;
+/** Milliseconds without anything to tell after which a sign of life is given. */
+const BEAT = 20_000;
+/** Milliseconds that a run's keeper has to end after the run. */
+const KEEPER_LIMIT = 10_000;
+
+/** Runs to the end of the run; what is left of it is in the log then. */
+export async function job(): Promise<void> {
+  let told = 0;
+  const log = new JobLog((text) => {
+    told = performance.now();
+    write(Buffer.from(text));
+  });
+  setInterval(() => {
+    if (performance.now() - told > BEAT) void log.tell("line", "");
+  }, BEAT / 4).unref();
+  try {
+    const text = process.env[JOB_VARIABLE] ?? "";
+    Reflect.deleteProperty(process.env, JOB_VARIABLE);
+    await run(v.parse(RayJob, JSON.parse(text)), log);
+  } catch (error) {
+    await log.tell("failed", toUserError(error));
+  }
+  process.exit(0);
+}
+
+/** Ray gives a job a file for its output. */
+function write(bytes: Buffer): void {
+  for (let done = 0; done < bytes.length;) done += writeSync(1, bytes, done);
+}
+
+async function run(
+  { run: name, id, folder: root, packages, request, begun }: RayJob,
+  log: JobLog,
+): Promise<void> {
+  // Ray unpacks Layerwise itself into the working folder.
+  const dist = resolve("dist");
+  await ownFolder(root);
+  const folder = join(root, "runs", name);
+  await mkdir(join(folder, PROJECT_FOLDER), { recursive: true, mode: 0o700 });
+  for (const one of packages) await lay(unpacked(one), folder);
+  process.chdir(folder);
+  const directory = join(folder, PROJECT_FOLDER, ...RUNS_FOLDER.split("/"), id);
+  const there = await readRun(directory).catch(() => undefined);
+  if (there !== undefined && isLive(there.record))
+    throw new EngineError({ code: "busy", message: `Run ${id} is still at work on the cluster.` });
+  if (there === undefined && begun)
+    throw new EngineError({
+      code: "remote-gone",
+      message: `The node of this job has no saved state of run ${id}: ${folder} is empty.`,
+      hint: 'Name a folder that all nodes share as the target\'s "folder" to resume runs on any of them.',
+    });
+  const device = request.device;
+  if (device !== "wasm" && device !== "cpu") await installEngine(dist, device === "gpu", log);
+  const resume = request.resume === true && there !== undefined;
+  const what = { request: { ...request, directory, resume, outlive: true }, dist };
+  const keeper = await launch(what, folder, there?.record);
+  const ended = new Promise((settle) => keeper.once("exit", settle));
+  const over = keeper.exitCode !== null || keeper.signalCode !== null;
+  await follow(folder, directory, new Told(log, directory));
+  // A process that outlives this one may be left as a zombie, for whose end Ray waits.
+  if (!over) await Promise.race([ended, delay(KEEPER_LIMIT, undefined, { ref: false })]);
+}
+
+/** Follows the run from its first row to its end. */
+async function follow(folder: string, directory: string, told: Told): Promise<void> {
+  process.on("SIGTERM", () => void follower.control("stop", []).catch(() => undefined));
+  let follower: Follower;
+  do {
+    told.changed = false;
+    follower = new Follower(folder, directory, told);
+    await follower.skip(NOTHING);
+    await follower.follow();
+  } while (told.changed);
+}
+
+/** Passes on what is said of a run, and its checkpoints before its end. */
+class Told implements Teller {
+  /** Whether the run's files were replaced: it is to be followed again. */
+  changed = false;
+  readonly #log: JobLog;
+  readonly #directory: string;
+  readonly #last = new Map<string, number>();
+  #state = "";
+  #due: unknown;
+
+  constructor(log: JobLog, directory: string) {
+    this.#log = log;
+    this.#directory = directory;
+  }
+
+  get closed(): boolean {
+    return this.#log.closed;
+  }
+
+  async tell(event: string, data: unknown, body?: Buffer): Promise<void> {
+    if (event === "progress" && this.#isEarly(event)) return;
+    if (event === "record") {
+      const { state } = data as { state: string };
+      if (state === this.#state && this.#isEarly(event)) return void (this.#due = data);
+      this.#state = state;
+      this.#last.set(event, performance.now());
+      this.#due = undefined;
+    }
+    if (event === "changed") this.changed = true;
+    if (event === "ended") {
+      if (this.#due !== undefined) await this.#log.tell("record", this.#due);
+      await this.#files();
+    }
+    await this.#log.tell(event, data, body);
+  }
+
+  #isEarly(event: string): boolean {
+    const now = performance.now();
+    if (now - (this.#last.get(event) ?? -INTERVAL) < INTERVAL) return true;
+    this.#last.set(event, now);
+    return false;
+  }
+
+  /** Sends the weights. One that can't be read doesn't keep the others from coming. */
+  async #files(): Promise<void> {
+    const { record } = await readRun(this.#directory);
+    for (const { file } of record.checkpoints)
+      try {
+        await this.#file(file);
+      } catch (error) {
+        const { message } = toUserError(error);
+        await this.#log.tell("said", {
+          level: "warning",
+          text: `${file} stays on the cluster: ${message}\n`,
+        });
+      }
+  }
+
+  async #file(file: string): Promise<void> {
+    const path = await runPath(this.#directory, file);
+    const handle = await openRegular(path);
+    try {
+      const { size } = await handle.stat();
+      const hash = await hashOfFile(path);
+      for (let offset = 0; offset === 0 || offset < size;) {
+        const buffer = Buffer.alloc(Math.min(CHUNK, size - offset));
+        const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset);
+        if (bytesRead < buffer.length) throw new Error("it is shorter by now");
+        await this.#log.tell("file", { file, size, hash, offset }, buffer);
+        offset += Math.max(1, bytesRead);
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+const none = new Counted().have;
+const NOTHING: FollowRequest = { metrics: none, layers: none, findings: none, log: none };
+
+/** Makes the folder of runs. Its name may be known to all, so another user may have been first. */
+async function ownFolder(folder: string): Promise<void> {
+  await mkdir(dirname(folder), { recursive: true });
+  await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+  const stats = await lstat(folder);
+  const own = stats.isDirectory() && (process.getuid === undefined || stats.uid === process.getuid());
+  if (own && (stats.mode & 0o022) === 0) return;
+  throw new EngineError({
+    code: "remote-disk",
+    message: `${folder} on the cluster is another user's, or others can write in it.`,
+    hint: 'Name another folder as the target\'s "folder".',
+  });
+}
+
+/** The folder that Ray has unpacked a package into: it is one of those that Python would look in. */
+function unpacked(name: string): string {
+  const folders = (process.env["PYTHONPATH"] ?? "").split(delimiter);
+  const found = folders.find((one) => basename(one) === basename(name, ".zip"));
+  if (found !== undefined) return found;
+  throw new EngineError({ code: "remote-files", message: `Ray has not unpacked ${name}.` });
+}
+
+/** Copies what a package has: Ray's folder is that of all jobs with the same package. */
+async function lay(from: string, to: string): Promise<void> {
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const target = await inside(to, entry.name);
+    if (entry.isDirectory()) {
+      await mkdir(target, { recursive: true, mode: 0o700 });
+      await lay(join(from, entry.name), target);
+    } else if (entry.isFile()) {
+      await rm(target, { force: true });
+      await copyFile(join(from, entry.name), target);
+    }
+  }
+}
+
+/** Installs TensorFlow's kernels for this user of the node, unless they are. Without them, WebAssembly computes. */
+async function installEngine(dist: string, gpu: boolean, log: JobLog): Promise<void> {
+  const args = [join(dist, "cli.js"), "engine", "install", ...(gpu ? ["--gpu"] : [])];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const listen = async (stream: typeof child.stdout, level: "info" | "warning"): Promise<void> => {
+    for await (const line of createInterface({ input: stream })) {
+      if (!/already installed/.test(line)) await log.tell("said", { level, text: line.slice(0, 2000) });
+    }
+  };
+  const code = await new Promise<number | null>((settle) => {
+    child.once("error", () => settle(null));
+    void Promise.all([listen(child.stdout, "info"), listen(child.stderr, "warning")]);
+    child.once("close", settle);
+  });
+  if (code !== 0)
+    await log.tell("said", { level: "warning", text: "TensorFlow could not be installed on the node." });
+}

@@ -1,0 +1,44 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { openSync } from "node:fs";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { RunRecord } from "../../protocol/run.ts";
+import { isLive, readRun } from "../runs/runDirectory.ts";
+import { JOB_FILE, KEEPER_LOG, OUTCOME_FILE, type Job } from "./keeper.ts";
+import { isThere } from "./store.ts";
+
+/** Milliseconds that a run has to write its first record. */
+const BEGIN_LIMIT = 30_000;
+
+/**
+ * Starts a run's keeper, which outlives this process, and waits until the run has begun or failed to.
+ * @param folder of the run, which is the current one @param before The record that is there already
+ */
+export async function launch(job: Job, folder: string, before: RunRecord | undefined): Promise<ChildProcess> {
+  await rm(OUTCOME_FILE, { force: true });
+  await writeFile(JOB_FILE, JSON.stringify(job), { mode: 0o600 });
+  const log = openSync(KEEPER_LOG, "a", 0o600);
+  const child = spawn(process.execPath, [join(job.dist, "remoteAgent.cjs"), "keep"], {
+    cwd: folder,
+    detached: true,
+    stdio: ["ignore", log, log],
+  });
+  await new Promise((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", reject);
+  });
+  child.unref();
+  await begun(job.request.directory, before);
+  return child;
+}
+
+/** Waits until the run has a record of its own, or has failed to begin. */
+async function begun(directory: string, before: RunRecord | undefined): Promise<void> {
+  const until = performance.now() + BEGIN_LIMIT;
+  while (performance.now() < until && !(await isThere(OUTCOME_FILE))) {
+    const now = await readRun(directory).catch(() => undefined);
+    if (now !== undefined && (isLive(now.record) || now.record.endedAt !== before?.endedAt)) return;
+    await delay(50);
+  }
+}
