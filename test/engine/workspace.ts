@@ -71,6 +71,10 @@ export class Workspace {
     // A small disk of its own, in the folder "disk"; what is on it at the end is found in "kept".
     const disk = env["LAYERWISE_TEST_DISK"];
     if (disk !== undefined) command.unshift(...onDisk(disk, env["LAYERWISE_TEST_THEN"]));
+    // The network of another process.
+    const network = env["LAYERWISE_TEST_NETWORK"];
+    if (network !== undefined)
+      command.unshift("nsenter", "--preserve-credentials", "--user", "--net", "--target", network);
     const child = spawn(command[0]!, command.slice(1), {
       cwd: this.folder,
       env: { ...process.env, LAYERWISE_DEVICE: "cpu", LAYERWISE_NO_CHECK: "1", NO_COLOR: "1", ...env },
