@@ -9,6 +9,7 @@ import { RUN_VERSION_SCHEME, TASK_TYPE } from "./editor/ids.ts";
 import { LiveFacts } from "./editor/language/liveFacts.ts";
 import { Messages } from "./editor/messages.ts";
 import { ModelFiles } from "./editor/modelFiles.ts";
+import { RayTokens } from "./editor/remote/tokens.ts";
 import { NativeEngine } from "./editor/runs/nativeEngine.ts";
 import { EndNotices } from "./editor/runs/endNotices.ts";
 import { Editors } from "./editor/panels/editors.ts";
@@ -58,7 +59,7 @@ export function activate(context: vscode.ExtensionContext): void {
   });
   const previews = new Previews(previewEngine);
   const facts = new LiveFacts(previews);
-  const runs = new Runs(engine, messages);
+  const runs = new Runs(engine, messages, new RayTokens(context.secrets));
   const running = new RunningSweeps();
   const { stopper } = running;
   const panels = new Panels({

@@ -101,6 +101,7 @@ Examples:
   layerwise train --resume 20260131-142501-digits --rollback   after a loss that was NaN: half the learning rate
   layerwise train digits.nn.ts --workers 2         two processes, each on half of every batch
   layerwise train digits.nn.ts --on ssh://me@gpu.example.org   on another machine; it may also be a name of ~/.ssh/config
+  layerwise train digits.nn.ts --on ray://head.example.org:8265   as a job of a Ray cluster
   layerwise train digits.nn.ts --json | jq 'select(.event == "epoch")'
 
 Ctrl-C ends the training after the current step and keeps the model; a second one ends it at once.

@@ -11,7 +11,7 @@ import { findTarget, TargetSettings } from "../../remote/targets.ts";
 import { setting } from "../settings.ts";
 import { ask, pick, type PickItem } from "../show.ts";
 
-const address = (): string => vscode.l10n.t("ssh://[user@]host[:port]");
+const address = (): string => vscode.l10n.t("ssh://[user@]host[:port] or ray://host[:port]");
 
 /** Most bytes of a configuration of ssh. */
 const LIMIT = 2 ** 20;
@@ -59,7 +59,9 @@ export async function chooseTarget(): Promise<Target | undefined> {
   if (chosen.name !== undefined) return findTarget(chosen.name, known);
   const text = await ask({
     title: vscode.l10n.t("Run on which machine?"),
-    prompt: vscode.l10n.t("Your own ssh connects to it; it has to work without a password."),
+    prompt: vscode.l10n.t(
+      "Your own ssh connects to a machine; it has to work without a password. ray:// is the dashboard of a Ray cluster.",
+    ),
     placeHolder: address(),
     validateInput: (value) => problemOf(value, known),
   });

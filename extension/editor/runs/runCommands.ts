@@ -77,6 +77,7 @@ export class RunCommands {
     if (experiment === undefined) return;
     const machine = await (await import("../remote/targets.ts")).chooseTarget();
     if (machine === undefined) return;
+    if (machine.kind === "ray" && !(await this.#runs.tokens.authorize(machine))) return;
     const file = experiment.document.uri.fsPath;
     await this.#start({ kind: "train", file, exportName: experiment.exportName, on: { target: machine } });
   }

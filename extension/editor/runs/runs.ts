@@ -16,6 +16,7 @@ import type { RunOn } from "../../protocol/target.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { CONTEXT_KEYS } from "../ids.ts";
 import type { Messages } from "../messages.ts";
+import type { RayTokens } from "../remote/tokens.ts";
 import { onSettingChange, setting } from "../settings.ts";
 import { showInformation, type Log } from "../show.ts";
 import { folderOf, requireTrust } from "../targets.ts";
@@ -39,6 +40,7 @@ export interface StartOptions {
 export class Runs extends DisposableOwner {
   /** The warm process for the next run. */
   readonly spare: SpareEngine;
+  readonly tokens: RayTokens;
   readonly #engine: () => EngineOptions;
   readonly #messages: Messages;
   readonly #queue: RunQueue;
@@ -51,8 +53,9 @@ export class Runs extends DisposableOwner {
   /** Fires at each change of a live run, up to ten times a second each, and at its end. */
   readonly onDidChange = this.#changed.event;
 
-  constructor(engine: () => EngineOptions, messages: Messages) {
+  constructor(engine: () => EngineOptions, messages: Messages, tokens: RayTokens) {
     super();
+    this.tokens = tokens;
     this.#engine = engine;
     this.#messages = messages;
     this.spare = new SpareEngine(engine);
@@ -109,7 +112,7 @@ export class Runs extends DisposableOwner {
       directory: await makeRunDirectory(folderOf(file), kind === "train" ? word : `${word}-evaluation`),
       device: setting("device", scope),
       outlive: kind === "train" && inspecting === undefined && setting("runs.outlive"),
-      ...(on === undefined ? {} : { on }),
+      ...(on === undefined ? {} : { on: await this.#withTokens(on) }),
       ...(inspecting === undefined ? {} : { inspect: true }),
       ...(kind === "train" && setting("runs.tensorboard", scope) ? { tensorboard: true } : {}),
       ...(checkpoint === undefined ? {} : { checkpoint }),
@@ -139,6 +142,8 @@ export class Runs extends DisposableOwner {
       ...(on === undefined ? {} : { on }),
       ...(setting("runs.tensorboard", vscode.Uri.file(record.file)) ? { tensorboard: true } : {}),
     });
+    // The machine of a run is known to its engine alone.
+    if (request.on !== undefined) request.on = await this.#withTokens(request.on);
     const session = new RunSession(directory, { ...record, state: "starting" }, true);
     session.restart(await readSampled(directory));
     // A second click while this one was reading.
@@ -146,6 +151,10 @@ export class Runs extends DisposableOwner {
     if (other !== undefined) return other;
     this.#enqueue(session, request, resumedEvents(session));
     return session;
+  }
+
+  async #withTokens(on: RunOn): Promise<RunOn> {
+    return { ...on, tokens: await this.tokens.all() };
   }
 
   #enqueue(session: RunSession, request: RunRequest, events: RunEvents): void {

@@ -46,7 +46,7 @@ describe.skipIf(noRay !== undefined)(
       },
     );
 
-    test("is stopped with its state, and refuses whoever has no token", async () => {
+    test("is stopped with its state; without the token there is none", async () => {
       write("net.nn.ts", { wait: 20, epochs: 10_000 });
       const refused = await workspace.run(train(), { env: { ...env(), RAY_AUTH_TOKEN: "" } });
       expect(refused.code).toBe(1);

@@ -16,6 +16,7 @@ import { Messages } from "../../../extension/editor/messages.ts";
 import { ArchitecturePanel } from "../../../extension/editor/panels/architecturePanel.ts";
 import { TrainingPanel } from "../../../extension/editor/panels/trainingPanel.ts";
 import { Previews } from "../../../extension/editor/previews.ts";
+import { RayTokens } from "../../../extension/editor/remote/tokens.ts";
 import { Runs } from "../../../extension/editor/runs/runs.ts";
 import { engineOptions } from "../../../extension/editor/settings.ts";
 import { PreviewEngine } from "../../../extension/supervisor/engines/preview.ts";
@@ -33,6 +34,9 @@ const folder = workspaceFolder;
 let channel: Messages | undefined;
 /** VS Code has one channel of a name: closing it would close the extension's own. */
 const logged = (): Messages => (channel ??= new Messages());
+
+/** No run goes to a cluster. */
+const noTokens = new RayTokens({} as vscode.SecretStorage);
 
 /** A training panel with its page: what it was last told, and the host to ask. */
 class Page {
@@ -85,7 +89,7 @@ const lastEpoch = (directory: string): number =>
 
 test("the training panel pauses, steps, changes, saves, stops and resumes a real run", async () => {
   const messages = logged();
-  const runs = new Runs(engineOptions(extension().extensionUri), messages);
+  const runs = new Runs(engineOptions(extension().extensionUri), messages, noTokens);
   try {
     const file = writeModel(folder(), "steered.nn.ts", simpleNN(ENDLESS_EPOCHS));
     const session = await runs.start({ kind: "train", file, exportName: "default" });
@@ -177,7 +181,7 @@ const store = (id: string, loss: number): Promise<string> =>
 
 test("the table of runs renames, tags, archives, draws, opens, deletes and brings back", async () => {
   const messages = logged();
-  const runs = new Runs(engineOptions(extension().extensionUri), messages);
+  const runs = new Runs(engineOptions(extension().extensionUri), messages, noTokens);
   writeModel(folder(), "compared.nn.ts", simpleNN(10));
   const [first, second] = [await store("20260101-000000-a", 1), await store("20260101-000001-b", 2)];
   const [one, two] = [path.basename(first), path.basename(second)];
