@@ -6,6 +6,7 @@ import "./scenarios/outliving.ts";
 import "./scenarios/survival.ts";
 import "./scenarios/train.ts";
 import "./scenarios/sweep.ts";
+import "./scenarios/ray.ts";
 import "./scenarios/remote.ts";
 import "./scenarios/evaluation.ts";
 import "./scenarios/data.ts";

@@ -38,14 +38,39 @@ export async function job(): Promise<void> {
   setInterval(() => {
     if (performance.now() - told > BEAT) void log.tell("line", "");
   }, BEAT / 4).unref();
+  const stop = new Stop();
+  process.on("SIGTERM", () => stop.now());
   try {
     const text = process.env[JOB_VARIABLE] ?? "";
     Reflect.deleteProperty(process.env, JOB_VARIABLE);
-    await run(v.parse(RayJob, JSON.parse(text)), log);
+    await run(v.parse(RayJob, JSON.parse(text)), log, stop);
   } catch (error) {
     await log.tell("failed", toUserError(error));
   }
   process.exit(0);
+}
+
+/** What Ray's signal ends now. */
+class Stop {
+  #wanted = false;
+  #end: (() => void) | undefined;
+
+  now(): void {
+    this.#wanted = true;
+    this.#end?.();
+  }
+
+  /** Sets what the signal ends from here on; if it has come already, that is ended at once. */
+  by(end: () => void): void {
+    this.#end = end;
+    if (this.#wanted) end();
+  }
+
+  /** @throws EngineError if the signal has come */
+  throwIfWanted(): void {
+    if (this.#wanted)
+      throw new EngineError({ code: "job-stopped", message: "The job was stopped before the run began." });
+  }
 }
 
 /** Ray gives a job a file for its output. */
@@ -56,6 +81,7 @@ function write(bytes: Buffer): void {
 async function run(
   { run: name, id, folder: root, packages, request, begun }: RayJob,
   log: JobLog,
+  stop: Stop,
 ): Promise<void> {
   // Ray unpacks Layerwise itself into the working folder.
   const dist = resolve("dist");
@@ -74,25 +100,29 @@ async function run(
       message: `The node of this job has no saved state of run ${id}: ${folder} is empty.`,
       hint: 'Name a folder that all nodes share as the target\'s "folder" to resume runs on any of them.',
     });
-  const device = request.device;
-  if (device !== "wasm" && device !== "cpu") await installEngine(dist, device === "gpu", log);
+  const { device } = request;
+  // Ray's signal reaches the installer too.
+  const installed =
+    device === "wasm" || device === "cpu" || (await installEngine(dist, device === "gpu", log));
+  stop.throwIfWanted();
+  if (!installed)
+    await log.tell("said", { level: "warning", text: "TensorFlow could not be installed on the node." });
   const resume = request.resume === true && there !== undefined;
   const what = { request: { ...request, directory, resume, outlive: true }, dist };
   const keeper = await launch(what, folder, there?.record);
   const ended = new Promise((settle) => keeper.once("exit", settle));
   const over = keeper.exitCode !== null || keeper.signalCode !== null;
-  await follow(folder, directory, new Told(log, directory));
+  await follow(folder, directory, new Told(log, directory), stop);
   // A process that outlives this one may be left as a zombie, for whose end Ray waits.
   if (!over) await Promise.race([ended, delay(KEEPER_LIMIT, undefined, { ref: false })]);
 }
 
 /** Follows the run from its first row to its end. */
-async function follow(folder: string, directory: string, told: Told): Promise<void> {
-  process.on("SIGTERM", () => void follower.control("stop", []).catch(() => undefined));
-  let follower: Follower;
+async function follow(folder: string, directory: string, told: Told, stop: Stop): Promise<void> {
   do {
     told.changed = false;
-    follower = new Follower(folder, directory, told);
+    const follower = new Follower(folder, directory, told);
+    stop.by(() => void follower.control("stop", []).catch(() => undefined));
     await follower.skip(NOTHING);
     await follower.follow();
   } while (told.changed);
@@ -217,7 +247,7 @@ async function lay(from: string, to: string): Promise<void> {
 }
 
 /** Installs TensorFlow's kernels for this user of the node, unless they are. Without them, WebAssembly computes. */
-async function installEngine(dist: string, gpu: boolean, log: JobLog): Promise<void> {
+async function installEngine(dist: string, gpu: boolean, log: JobLog): Promise<boolean> {
   const args = [join(dist, "cli.js"), "engine", "install", ...(gpu ? ["--gpu"] : [])];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   const listen = async (stream: typeof child.stdout, level: "info" | "warning"): Promise<void> => {
@@ -230,6 +260,5 @@ async function installEngine(dist: string, gpu: boolean, log: JobLog): Promise<v
     void Promise.all([listen(child.stdout, "info"), listen(child.stderr, "warning")]);
     child.once("close", settle);
   });
-  if (code !== 0)
-    await log.tell("said", { level: "warning", text: "TensorFlow could not be installed on the node." });
+  return code === 0;
 }

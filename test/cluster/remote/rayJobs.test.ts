@@ -49,42 +49,37 @@ const env = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
 const workers = (): { pid: number }[] => processes().filter(({ command }) => command.includes(folder));
 const TRAIN = ["train", "net.nn.ts", "--on", "cluster", "--device", "cpu", "--no-progress"];
 
-test.skipIf(process.platform === "win32")(
-  "has the weights, curves and log of a run here; nothing goes up twice",
-  async () => {
-    write("net.nn.ts", { wait: 5 });
-    const command = workspace.start(TRAIN, env());
-    await command.printed("Epoch [4/20]");
-    const [directory = ""] = workspace.runs();
-    expect(readRun(directory)).toMatchObject({ state: "running", on: { name: "cluster" } });
-    expect((await workspace.run(["runs"], { env: env() })).stdout).toContain("running on cluster");
-    const { code, stdout, stderr } = await command.ended;
-    expect(code, stderr).toBe(0);
-    expect(stdout + stderr).toContain("Sent Layerwise to cluster");
-    expect(stdout).toContain("seen 3");
-    expect(weightsOf(directory)).toEqual(weightsOf(expected));
-    expect(curves(directory)).toEqual(curves(expected));
-    expect(readRun(directory)).toMatchObject({ state: "finished", file: workspace.file("net.nn.ts") });
-    expect(fs.readFileSync(path.join(directory, "log.txt"), "utf8")).toContain("seen 3");
-    // Layerwise, the data and the program are packages of their own: another program is all that goes up.
-    expect(ray.packages.size).toBe(3);
-    const [, job] = [...ray.jobs][0]!;
-    expect(job.submission.metadata).toEqual({ layerwise: path.basename(directory) });
-    fs.appendFileSync(workspace.file("net.nn.ts"), "\n// changed\n");
-    const again = await workspace.run([...TRAIN, "--epochs", "1"], { env: env() });
-    expect(again.code, again.stderr).toBe(0);
-    expect(ray.packages.size).toBe(4);
-    const puts = ray.requests.filter(({ method }) => method === "PUT").map(({ path: name }) => name);
-    expect(new Set(puts).size).toBe(puts.length);
-    expect(again.stdout + again.stderr).not.toContain("Sent Layerwise");
-    for (const [name, zip] of ray.packages) await unzip(zip, path.join(folder, name));
-    expect(
-      fs.existsSync(
-        path.join(folder, job.submission.runtime_env.working_dir.slice(6), "dist/remoteAgent.cjs"),
-      ),
-    ).toBe(true);
-  },
-);
+test("has the weights, curves and log of a run here; nothing goes up twice", async () => {
+  write("net.nn.ts", { wait: 5 });
+  const command = workspace.start(TRAIN, env());
+  await command.printed("Epoch [4/20]");
+  const [directory = ""] = workspace.runs();
+  expect(readRun(directory)).toMatchObject({ state: "running", on: { name: "cluster" } });
+  expect((await workspace.run(["runs"], { env: env() })).stdout).toContain("running on cluster");
+  const { code, stdout, stderr } = await command.ended;
+  expect(code, stderr).toBe(0);
+  expect(stdout + stderr).toContain("Sent Layerwise to cluster");
+  expect(stdout).toContain("seen 3");
+  expect(weightsOf(directory)).toEqual(weightsOf(expected));
+  expect(curves(directory)).toEqual(curves(expected));
+  expect(readRun(directory)).toMatchObject({ state: "finished", file: workspace.file("net.nn.ts") });
+  expect(fs.readFileSync(path.join(directory, "log.txt"), "utf8")).toContain("seen 3");
+  // Layerwise, the data and the program are packages of their own: another program is all that goes up.
+  expect(ray.packages.size).toBe(3);
+  const [, job] = [...ray.jobs][0]!;
+  expect(job.submission.metadata).toEqual({ layerwise: path.basename(directory) });
+  fs.appendFileSync(workspace.file("net.nn.ts"), "\n// changed\n");
+  const again = await workspace.run([...TRAIN, "--epochs", "1"], { env: env() });
+  expect(again.code, again.stderr).toBe(0);
+  expect(ray.packages.size).toBe(4);
+  const puts = ray.requests.filter(({ method }) => method === "PUT").map(({ path: name }) => name);
+  expect(new Set(puts).size).toBe(puts.length);
+  expect(again.stdout + again.stderr).not.toContain("Sent Layerwise");
+  for (const [name, zip] of ray.packages) await unzip(zip, path.join(folder, name));
+  expect(
+    fs.existsSync(path.join(folder, job.submission.runtime_env.working_dir.slice(6), "dist/remoteAgent.cjs")),
+  ).toBe(true);
+});
 
 test("continues when the line is cut, without a row lost or twice", async () => {
   write("net.nn.ts", { wait: 20 });

@@ -1,0 +1,71 @@
+/** A run on a Ray cluster: "Run on…" asks for its token once. The cluster is one of the test's own that starts jobs as Ray does. */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { FakeRay } from "../../fakeRay.ts";
+import { row, until } from "../../harness.ts";
+import { newestRun } from "../../runDirectories.ts";
+import { temporaryFolder } from "../library/browser.ts";
+import { closeWorkbench, openWorkbench } from "../library/tier.ts";
+import { TrainingPanel } from "../library/trainingPanel.ts";
+
+const FILE = "far.nn.ts";
+
+const SOURCE = `import { torch, nn, optim, data, experiment } from "layerwise";
+
+export default experiment({
+  seed: 0,
+  model: () => new nn.Sequential(new nn.Linear(10, 16), new nn.ReLU(), new nn.Linear(16, 2)),
+  data: () => new data.TensorDataset(torch.randn(100, 10), torch.randint(0, 2, [100])),
+  loss: new nn.CrossEntropyLoss(),
+  optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.01 }),
+  batchSize: 20,
+  epochs: 100000,
+  callbacks: { onBatchEnd: () => new Promise((done) => setTimeout(done, 20)) },
+});
+`;
+
+const test = row("remote");
+
+test("Run on… a Ray cluster: its token is asked for once, the run is followed in the panel and stopped", async () => {
+  const there = temporaryFolder("ray");
+  const ray = new FakeRay();
+  ray.token = "hunter2";
+  await ray.start();
+  ray.execute(path.join(there, "jobs"));
+  const cluster = { host: ray.url, node: process.execPath, folder: path.join(there, "layerwise") };
+  const settings = { "layerwise.device": "cpu", "layerwise.targets": { cluster } };
+  const workbench = await openWorkbench({ settings, env: {} });
+  const { folder, page } = workbench;
+  try {
+    await workbench.activated();
+    fs.writeFileSync(path.join(folder, FILE), SOURCE);
+    await workbench.openFile(FILE);
+    const choice = page.locator(".quick-input-widget .monaco-list-row", { hasText: "cluster" });
+    await workbench.command("Layerwise: Run on…");
+    await choice.click();
+    const input = page.locator(".quick-input-widget input.input[type=password]");
+    await input.waitFor({ timeout: 30_000 });
+    await workbench.screenshot("ray-token");
+    await input.fill("hunter2");
+    await input.press("Enter");
+    const panel = await TrainingPanel.of(workbench, 60_000);
+    await panel.reaches("running", 60_000);
+    await panel.frame.getByText("Running on cluster").waitFor();
+    await panel.hasPoints(20);
+    await panel.frame.locator(".header .button", { hasText: "Stop" }).click();
+    await panel.reaches("stopped", 60_000);
+    await until("the last weights here", () =>
+      newestRun(folder)?.checkpoints.some(({ kind }) => kind === "last"),
+    );
+    // The token is kept: a second run begins at the choice.
+    await page.locator(`.tab[data-resource-name="${FILE}"]`).click();
+    await workbench.command("Layerwise: Run on…");
+    await choice.click();
+    await until("another job", () => ray.jobs.size === 2, 60_000);
+    assert.deepEqual(workbench.complaints, []);
+    await closeWorkbench(workbench);
+  } finally {
+    await ray.stop();
+  }
+}, 300_000);
