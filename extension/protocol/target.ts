@@ -33,7 +33,7 @@ export const Target = v.object({
 });
 export type Target = v.InferOutput<typeof Target>;
 
-/** The folder of runs on a Ray cluster's nodes. It is the same for all users: each home would be known only there. */
+/** The folder of runs on a Ray cluster's nodes. Its path has to be known here, which a home folder's isn't. */
 export const RAY_FOLDER = "/tmp/layerwise";
 
 /** The port of a Ray dashboard. */
@@ -49,7 +49,7 @@ export const RunPlace = v.object({
 });
 export type RunPlace = v.InferOutput<typeof RunPlace>;
 
-/** A token of a Ray cluster: what a header can carry. */
+/** A token of a Ray cluster, valid in a header. */
 export const AuthToken = v.pipe(
   v.string(),
   v.maxLength(4096),
@@ -66,7 +66,7 @@ export const RunOn = v.object({
   send: v.optional(v.array(v.string())),
   /** Most bytes of the project's files. */
   sendLimit: v.optional(v.number()),
-  /** Tokens of Ray clusters by the addresses of their dashboards, `host:port`. Requests are kept nowhere. */
+  /** Tokens of Ray clusters by the addresses of their dashboards, `host:port`. Requests are not stored. */
   tokens: v.optional(v.record(v.string(), AuthToken)),
 });
 export type RunOn = v.InferOutput<typeof RunOn>;

@@ -98,7 +98,7 @@ export const EVENTS = {
   changed: v.null(),
   ended: v.null(),
   failed: UserError,
-  /** Of a job, whose files can't be asked for: a part of a checkpoint, in order. */
+  /** A part of a checkpoint, in order. Only jobs send it: their files can't be requested. */
   file: v.object({ file: CheckpointFile, size: Size, hash: Sha256, offset: Size }),
   /** A line that a program there has printed. */
   line: v.pipe(v.string(), v.maxLength(2 ** 16)),
@@ -106,22 +106,22 @@ export const EVENTS = {
 export type AgentEvent = keyof typeof EVENTS;
 export type AgentEvents = { [K in AgentEvent]: v.InferOutput<(typeof EVENTS)[K]> };
 
-/** The environment variable with what a Ray job is to do. */
+/** The environment variable with the request of a Ray job. */
 export const JOB_VARIABLE = "LAYERWISE_JOB";
 
-/** The zip of a package in a Ray cluster's store: Ray's prefix, and the hash of its content. */
+/** The name of a package in a Ray cluster's store: Ray's prefix and the hash of its content. */
 export const PackageName = v.pipe(v.string(), v.regex(/^_ray_pkg_[0-9a-f]{40}\.zip$/));
 
-/** What a Ray job is to do. */
+/** The request of a Ray job. */
 export const RayJob = v.object({
   run: RemoteRunId,
   id: FolderName,
   /** Absolute path of the folder there that runs are in. */
   folder: v.pipe(v.string(), v.regex(/^\/[^\0]*$/)),
-  /** Packages with the run's files, which Ray has unpacked. */
+  /** Packages with the run's files. */
   packages: v.array(PackageName),
   request: RunRequest,
-  /** Whether the run has trained already, so that its state has to be there. */
+  /** Whether the run has trained before, so that its state must be there. */
   begun: v.boolean(),
 });
 export type RayJob = v.InferOutput<typeof RayJob>;

@@ -33,7 +33,7 @@ export function frame(head: object, body: Buffer): Buffer[] {
   return [prefix, json, body];
 }
 
-/** What is told of a run. */
+/** Takes the events of a run. */
 export interface Teller {
   readonly closed: boolean;
   /** Sends an event; resolves when the other side takes more. */

@@ -197,7 +197,7 @@ test.each(LIES)("a job is left when it %s", async (_, says) => {
     await log.tell("ended", null);
   });
   expect(code, text).toBe(1);
-  expect(text).toMatch(/doesn't keep to the protocol|was refused|was cut: Max payload/);
+  expect(text).toMatch(/doesn't keep to the protocol|was refused|was lost: Max payload/);
   expect(others()).toEqual([]);
   expect(fs.existsSync("/tmp/escape")).toBe(false);
   expect(spools()).toEqual(before);

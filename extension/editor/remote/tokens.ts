@@ -1,4 +1,4 @@
-// Tokens of Ray clusters. They are in VS Code's secret storage, by the addresses of the clusters: the user is asked once.
+// Tokens of Ray clusters, kept in VS Code's secret storage by the clusters' addresses.
 import * as v from "valibot";
 import * as vscode from "vscode";
 import { toUserError } from "../../protocol/errors.ts";
@@ -16,20 +16,20 @@ export class RayTokens {
     this.#secrets = secrets;
   }
 
-  /** The tokens that are kept. */
+  /** The stored tokens by address. */
   async all(): Promise<Tokens> {
     const text = await this.#secrets.get(KEY);
     if (text === undefined) return {};
     try {
       return v.parse(Tokens, JSON.parse(text));
     } catch {
-      // Not written by this version: the user is asked again.
+      // Invalid: the user is asked again.
       return {};
     }
   }
 
   /**
-   * Makes sure that a cluster takes this user's requests: asks for a token if it wants one, and keeps a token that it accepts.
+   * Asks for a token if the cluster requires one, and stores a token that it accepts.
    * @returns false if the user cancelled
    * @throws EngineError if the cluster can't be reached
    */
@@ -56,7 +56,7 @@ export class RayTokens {
   }
 }
 
-/** Whether the cluster refuses the user; undefined if the user cancelled. */
+/** Whether the cluster refuses the token; undefined if the user cancelled. */
 async function reached(
   name: string,
   version: (signal: AbortSignal) => Promise<string>,
@@ -87,7 +87,7 @@ function askToken(name: string, wrong: boolean): Promise<string | undefined> {
     title: vscode.l10n.t("Token of {0}", name),
     prompt: wrong
       ? vscode.l10n.t("The cluster doesn't accept the token. Enter another one.")
-      : vscode.l10n.t("The cluster wants a token, which is kept in VS Code's secret storage."),
+      : vscode.l10n.t("The cluster requires a token. VS Code's secret storage keeps it."),
     password: true,
     ignoreFocusOut: true,
     validateInput: (text) =>

@@ -142,7 +142,7 @@ export class Runs extends DisposableOwner {
       ...(on === undefined ? {} : { on }),
       ...(setting("runs.tensorboard", vscode.Uri.file(record.file)) ? { tensorboard: true } : {}),
     });
-    // The machine of a run is known to its engine alone.
+    // Only the engine knows the machine of a run.
     if (request.on !== undefined) request.on = await this.#withTokens(request.on);
     const session = new RunSession(directory, { ...record, state: "starting" }, true);
     session.restart(await readSampled(directory));

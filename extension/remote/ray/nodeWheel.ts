@@ -1,6 +1,5 @@
 /**
- * Node for a cluster's nodes, as pip installs it: a requirement with the hashes of its wheels for Linux (x64 and arm64, glibc and
- * musl) and macOS (arm64).
+ * pip's requirement of Node, with the hashes of its wheels for Linux (x64 and arm64, glibc and musl) and macOS (arm64).
  */
 export const NODE_WHEEL = [
   [

@@ -1,4 +1,4 @@
-// A job of a Ray cluster in place of a machine: its messages come in its log, and all it can be told is to stop.
+// A job of a Ray cluster as a machine. Its log carries the messages; the only control is stop.
 import { PassThrough } from "node:stream";
 import * as v from "valibot";
 import { EngineError } from "../../protocol/errors.ts";
@@ -13,13 +13,13 @@ import { Replay, ReplayError } from "./replay.ts";
 import { Spool } from "./spool.ts";
 import { tailLog, type Tail } from "./tail.ts";
 
-/** Milliseconds between two questions about a job that has not said anything. */
+/** Milliseconds between two requests for the state of a job without messages. */
 const ASK = 2000;
-/** Milliseconds without a message of a job, which gives a sign of life every 20 seconds, after which the line is cut. */
+/** Milliseconds without a message after which the connection is lost: a job sends a heartbeat every 20 seconds. */
 const SILENCE = 90_000;
 /** Most jobs of one run: each resume is another. */
 const MOST_JOBS = 1000;
-/** Most bytes of events that wait for rows to be removed: those of one message of the log. */
+/** Most bytes of queued events: those of one message of the log. */
 const MOST_WAITING = 64 * 2 ** 20;
 const NOTHING = Buffer.alloc(0);
 
@@ -39,20 +39,20 @@ export class RayMachine implements Machine {
   #closed = false;
   #job: string | undefined;
   #latest: RunRecord | undefined;
-  /** A record that says how a run is going, while what is here already passes. */
+  /** The newest record of a replay; passed on when the replay is done. */
   #held: Heard | undefined;
   readonly #spool = new Spool();
   #replay = new Replay(undefined);
-  /** Whether the log has other rows than are here: then it is read as a whole. */
+  /** Whether the rows here differ from those of the log, so that all are received again. */
   #whole = false;
-  /** Whether the log goes on where it is: the run's files have been replaced. */
+  /** Whether the next `follow` continues the log where it is: the run has replaced its files. */
   #continues = false;
   #waiting: Heard[] | undefined;
   #waitingBytes = 0;
   #tail: Tail | undefined;
   #asking: NodeJS.Timeout | undefined;
   #heard = 0;
-  /** Whether the run has said its last word. Its checkpoints are here then, and the log may end. */
+  /** Whether the run's last event has arrived. Its checkpoints have arrived before. */
   #heardAll = false;
   readonly #said = new Set<string>();
 
@@ -79,11 +79,12 @@ export class RayMachine implements Machine {
   }
 
   async call<K extends AgentCall>(method: K, params: object = {}): Promise<Answered<K>> {
-    if (this.#closed) throw new EngineError({ code: "line", message: "The line to the cluster is closed." });
+    if (this.#closed)
+      throw new EngineError({ code: "line", message: "The connection to the cluster is closed." });
     const answer = await this.#methods[method]?.(params);
     if (answer === undefined)
-      throw new EngineError({ code: "internal", message: `internal: a job is not asked for "${method}"` });
-    // A part of a file is bytes.
+      throw new EngineError({ code: "internal", message: `internal: a job has no method ${method}` });
+    // Parts of files are bytes.
     const [value, body] = Buffer.isBuffer(answer) ? [null, answer] : [answer, NOTHING];
     return { value: value as AgentAnswer<K>, body };
   }
@@ -107,8 +108,8 @@ export class RayMachine implements Machine {
       if (name !== "stop")
         throw new EngineError({
           code: "remote-control",
-          message: `${name}: a run on a Ray cluster can be stopped, and nothing else. Ray has no way to a job that runs.`,
-          hint: "A machine that ssh reaches takes all controls.",
+          message: `${name} is not available on a Ray cluster: Ray can only stop a running job.`,
+          hint: "Runs by ssh have all controls.",
         });
       await this.jobs.stop(this.#job ?? this.#gone());
       return null;
@@ -120,8 +121,8 @@ export class RayMachine implements Machine {
   #gone(): never {
     throw new EngineError({
       code: "remote-gone",
-      message: `${this.target.name} knows no job of this run any more.`,
-      hint: "A cluster forgets its jobs when its head node starts again.",
+      message: `${this.target.name} no longer has a job of this run.`,
+      hint: "A cluster loses its jobs when its head node restarts.",
     });
   }
 
@@ -133,14 +134,14 @@ export class RayMachine implements Machine {
       if (job === undefined) return newest;
       newest = { number, job };
     }
-    throw brokenProtocol(this.target, "it has more jobs of a run than there can be");
+    throw brokenProtocol(this.target, "it lists too many jobs of one run");
   }
 
-  /** Follows the log from its beginning. */
+  /** Reads the log from its beginning. */
   #read(): void {
     this.#tail?.close();
     const reader = new JobLogReader();
-    // The other side is never answered.
+    // A job gets no answers.
     const peer = new Peer(reader.bytes, new PassThrough().resume(), {
       event: (event, data, body, length) => this.#event(event, data, body, length),
       closed: (problem) => {
@@ -170,7 +171,7 @@ export class RayMachine implements Machine {
     this.#ask(reader);
   }
 
-  /** Says what the cluster says of a job that waits. */
+  /** Shows the cluster's message on a pending job, and detects a lost connection. */
   #ask(reader: JobLogReader): void {
     clearTimeout(this.#asking);
     this.#asking = setTimeout(() => {
@@ -198,7 +199,7 @@ export class RayMachine implements Machine {
     this.listener?.({ event: "said", data, body: NOTHING, length: text.length });
   }
 
-  /** The log has ended without the run's end. */
+  /** Explains a log that ended before the run. */
   async #over(reader: JobLogReader): Promise<void> {
     if (this.#closed || this.#heardAll) return;
     const { name } = this.target;
@@ -206,7 +207,9 @@ export class RayMachine implements Machine {
       const job = await this.jobs.job(this.#job!);
       if (job === undefined) return this.#gone();
       if (!isOver(job))
-        return this.#finish(new EngineError({ code: "line", message: `The line to ${name} was cut.` }));
+        return this.#finish(
+          new EngineError({ code: "line", message: `The connection to ${name} was lost.` }),
+        );
       const stopped = job.status === "STOPPED";
       const hint = [lastLine(job.message ?? ""), lastLine(reader.said)].find((text) => text !== "");
       this.#finish(
@@ -229,7 +232,7 @@ export class RayMachine implements Machine {
     if (this.#waiting !== undefined) {
       this.#waitingBytes += length;
       if (this.#waitingBytes > MOST_WAITING)
-        return this.#finish(brokenProtocol(this.target, "it sent more than can wait"));
+        return this.#finish(brokenProtocol(this.target, "it sent too many events at once"));
       this.#waiting.push(checked);
     } else
       try {
@@ -267,7 +270,7 @@ export class RayMachine implements Machine {
       case "progress":
         return replay.done ? this.#pass(one) : undefined;
       case "changed":
-        // The rows from here on are others. They wait until what is here is gone.
+        // New rows wait until the old ones are removed.
         this.#continues = true;
         this.#waiting = [];
         this.#waitingBytes = 0;
@@ -294,7 +297,7 @@ export class RayMachine implements Machine {
     this.listener?.(one);
   }
 
-  /** What is here is another run's, or damaged: it is replaced by what the log has. */
+  /** The rows here differ from those of the log: they are replaced. */
   #again(): void {
     this.#whole = true;
     const tail = this.#tail;
@@ -308,7 +311,7 @@ export class RayMachine implements Machine {
     this.#continues = false;
     this.#waiting = undefined;
     for (const [i, one] of waiting.entries()) {
-      // Another change: what follows it waits too.
+      // Another change: later events wait again.
       if (this.#continues) {
         this.#waiting = waiting.slice(i);
         return;
@@ -332,6 +335,6 @@ export class RayMachine implements Machine {
     this.#tail = undefined;
     tail?.close();
     this.#spool.close();
-    this.#end(new EngineError({ code: "line", message: `The line to ${this.target.name} is closed.` }));
+    this.#end(new EngineError({ code: "line", message: `The connection to ${this.target.name} is closed.` }));
   }
 }

@@ -1,11 +1,11 @@
-// A job's log tells of a run from its beginning, whoever reads it and when. What is here already is left out.
+// A job's log is always read from the run's beginning. A replay drops the rows that are here already.
 import type { Have, Kept, FollowRequest, RowsName } from "../messages.ts";
 import { canonical, Counted } from "../rows.ts";
 
 const NAMES = ["metrics", "layers", "findings", "log"] as const;
 type Name = (typeof NAMES)[number];
 
-/** What a file has to begin with, and how much of that has passed. */
+/** The expected beginning of a file, and the part that has been read. */
 interface Due {
   have: Have;
   passed: Counted;
@@ -13,10 +13,10 @@ interface Due {
 
 export class Replay {
   readonly #due = new Map<Name, Due>();
-  /** What there is no need to send again. */
+  /** The files whose beginning is here. */
   readonly kept: Kept = { metrics: true, layers: true, findings: true, log: true };
 
-  /** @param have what is here; undefined to leave nothing out */
+  /** @param have what is here; undefined to drop nothing */
   constructor(have: FollowRequest | undefined) {
     for (const name of NAMES) {
       if (have === undefined || !Number.isSafeInteger(have[name].count + 1)) this.kept[name] = false;
@@ -24,12 +24,12 @@ export class Replay {
     }
   }
 
-  /** Whether all that is here has passed. */
+  /** Whether all rows that are here have been read. */
   get done(): boolean {
     return this.#due.size === 0;
   }
 
-  /** The rows that are not here. @throws ReplayError if the log has others in place of what is here */
+  /** Returns the rows that are not here. @throws ReplayError if the log's beginning differs from the rows here */
   rows(name: RowsName, rows: readonly unknown[]): readonly unknown[] {
     for (const [i, row] of rows.entries()) {
       const due = this.#due.get(name);
@@ -40,7 +40,7 @@ export class Replay {
     return [];
   }
 
-  /** The bytes of the log that are not here. @throws ReplayError */
+  /** Returns the bytes of the log that are not here. @throws ReplayError */
   log(bytes: Buffer): Buffer {
     const due = this.#due.get("log");
     if (due === undefined) return bytes;
@@ -57,5 +57,5 @@ export class Replay {
   }
 }
 
-/** What is here is not the beginning of what the log has. */
+/** The rows here are not the beginning of the log. */
 export class ReplayError extends Error {}

@@ -1,4 +1,4 @@
-// Checkpoints of a job come in its log when it ends, whether they are asked for or not. They wait here in files of their own.
+// A job sends its checkpoints in its log, unasked, when it ends. They are kept in temporary files until they are fetched.
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,9 +11,9 @@ const MOST = 100;
 interface Waiting {
   size: number;
   hash: string;
-  /** Bytes that are here. */
+  /** Bytes that have arrived. */
   at: number;
-  /** Undefined if there is no place for it. */
+  /** Undefined if the disk is too small. */
   descriptor: number | undefined;
 }
 
@@ -23,10 +23,10 @@ export class Spool {
   #opened: Waiting | undefined;
   #count = 0;
 
-  /** Takes the next part of a file. @returns what is wrong with it, if it is none */
+  /** Takes the next part of a file. @returns what is wrong with it, if it is invalid */
   add({ file, size, hash, offset }: AgentEvents["file"], part: Buffer): string | undefined {
     const waiting = offset === 0 ? this.#begin(file, size, hash) : this.#files.get(file);
-    if (waiting === undefined) return "it sent more files than a run has";
+    if (waiting === undefined) return "it sent too many files";
     if (
       waiting.size !== size ||
       waiting.hash !== hash ||
@@ -53,7 +53,7 @@ export class Spool {
     return waiting;
   }
 
-  /** Opens a file, for {@link read}. @throws EngineError for one that isn't here as a whole */
+  /** Opens a file for {@link read}. @throws EngineError if it is incomplete */
   open(file: string): { size: number; hash: string } {
     const waiting = this.#files.get(file);
     if (waiting === undefined)

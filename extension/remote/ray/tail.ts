@@ -1,10 +1,10 @@
-// The log of a job as it grows. Ray sends it over a WebSocket, from its beginning, and looks for more once a second.
+// Follows the log of a job over a WebSocket. Ray sends it from its beginning, and reads new lines once a second.
 import { WebSocket } from "ws";
 import { EngineError } from "../../protocol/errors.ts";
 import { plainLine } from "../../protocol/text/plain.ts";
 import type { Jobs } from "./jobs.ts";
 
-/** Milliseconds to connect, and of silence after which the system asks whether the line is there. */
+/** Time limit of connecting, and the delay of TCP's keep-alive, in milliseconds. */
 const CONNECT = 15_000;
 const KEEP_ALIVE = 20_000;
 /** Most bytes of a message: ten lines of a log. */
@@ -13,16 +13,16 @@ const MOST = 4 * 2 ** 20;
 export interface Tail {
   pause(): void;
   resume(): void;
-  /** Takes the line for cut. */
+  /** Closes a connection that seems lost. */
   cut(): void;
-  /** Ends it; nothing is called any more. */
+  /** Closes the connection; the listener is not called again. */
   close(): void;
 }
 
 export interface TailListener {
   /** Takes text; false if more should wait for `resume`. */
   text(text: string): boolean;
-  /** The log has ended or the line was cut; or there is a known reason. */
+  /** The log has ended or the connection was lost; with a reason if it is known. */
   ended(problem: EngineError | undefined): void;
 }
 
@@ -46,7 +46,7 @@ export function tailLog(jobs: Jobs, job: string, listener: TailListener): Tail {
     closed = true;
     socket.terminate();
   };
-  // Ray's server reads nothing of a tail, so it answers no ping.
+  // Ray's server doesn't read from this socket, so pings get no answer.
   socket.on("upgrade", (response) => response.socket.setKeepAlive(true, KEEP_ALIVE));
   socket.on("message", (data: Buffer, binary) => {
     if (closed || binary) return;
@@ -58,21 +58,21 @@ export function tailLog(jobs: Jobs, job: string, listener: TailListener): Tail {
     end(
       new EngineError({
         code: status === 401 || status === 403 ? "ray-refused" : "line",
-        message: `${name} doesn't show the job's log (HTTP ${status}).`,
+        message: `${name} refused to send the job's log (HTTP ${status}).`,
       }),
     );
   });
-  // Behind an error comes "close"; one that says that a message is too large is the cluster's fault.
+  // Codes of ws itself mean that the cluster broke the WebSocket protocol, such as by a message that is too large.
   socket.on("error", (error: Error & { code?: string }) => {
     const broken = error.code?.startsWith("WS_ERR_") === true;
     end(
       new EngineError({
         code: broken ? "remote-protocol" : "line",
-        message: `The line to ${name} was cut: ${plainLine(error.message)}.`,
+        message: `The connection to ${name} was lost: ${plainLine(error.message)}.`,
       }),
     );
   });
-  // Proxies close it with any code: whether the log has ended, the job's state says.
+  // Proxies close it with any code. The job's state says whether the log has ended.
   socket.on("close", () => end(undefined));
   return {
     pause: () => socket.pause(),

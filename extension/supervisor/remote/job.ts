@@ -1,4 +1,4 @@
-// A run as the job of a Ray cluster. It has no line to answer: what happens goes into its log, from where it is read.
+// Runs a training as a job of a Ray cluster. Nothing can be sent to a job, so it writes all events of the run to its log.
 import { spawn } from "node:child_process";
 import { copyFile, lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { writeSync } from "node:fs";
@@ -21,14 +21,14 @@ import { PROJECT_FOLDER } from "./keeper.ts";
 import { launch } from "./launch.ts";
 import { hashOfFile } from "./store.ts";
 
-/** Milliseconds between two records or two reports of progress: a log keeps all of them. */
+/** Milliseconds between two records or two reports of progress: the log keeps them all. */
 const INTERVAL = 2000;
-/** Milliseconds without anything to tell after which a sign of life is given. */
+/** Milliseconds without an event after which a heartbeat is sent. */
 const BEAT = 20_000;
-/** Milliseconds that a run's keeper has to end after the run. */
+/** Time limit in milliseconds of the keeper's exit after the run's end. */
 const KEEPER_LIMIT = 10_000;
 
-/** Runs to the end of the run; what is left of it is in the log then. */
+/** Runs to the end of the training. Its rows, log and weights are in the job's log then. */
 export async function job(): Promise<void> {
   let told = 0;
   const log = new JobLog((text) => {
@@ -50,7 +50,7 @@ export async function job(): Promise<void> {
   process.exit(0);
 }
 
-/** What Ray's signal ends now. */
+/** Ray's SIGTERM, which may arrive at any time. */
 class Stop {
   #wanted = false;
   #end: (() => void) | undefined;
@@ -60,20 +60,20 @@ class Stop {
     this.#end?.();
   }
 
-  /** Sets what the signal ends from here on; if it has come already, that is ended at once. */
+  /** Sets the action of the signal; runs it at once if the signal has arrived. */
   by(end: () => void): void {
     this.#end = end;
     if (this.#wanted) end();
   }
 
-  /** @throws EngineError if the signal has come */
+  /** @throws EngineError if the signal has arrived */
   throwIfWanted(): void {
     if (this.#wanted)
       throw new EngineError({ code: "job-stopped", message: "The job was stopped before the run began." });
   }
 }
 
-/** Ray gives a job a file for its output. */
+/** Appends to the job's log: its standard output is a file. */
 function write(bytes: Buffer): void {
   for (let done = 0; done < bytes.length;) done += writeSync(1, bytes, done);
 }
@@ -93,7 +93,7 @@ async function run(
   const directory = join(folder, PROJECT_FOLDER, ...RUNS_FOLDER.split("/"), id);
   const there = await readRun(directory).catch(() => undefined);
   if (there !== undefined && isLive(there.record))
-    throw new EngineError({ code: "busy", message: `Run ${id} is still at work on the cluster.` });
+    throw new EngineError({ code: "busy", message: `Run ${id} is still running on the cluster.` });
   if (there === undefined && begun)
     throw new EngineError({
       code: "remote-gone",
@@ -101,7 +101,7 @@ async function run(
       hint: 'Name a folder that all nodes share as the target\'s "folder" to resume runs on any of them.',
     });
   const { device } = request;
-  // Ray's signal reaches the installer too.
+  // Ray signals the installer too.
   const installed =
     device === "wasm" || device === "cpu" || (await installEngine(dist, device === "gpu", log));
   stop.throwIfWanted();
@@ -113,7 +113,7 @@ async function run(
   const ended = new Promise((settle) => keeper.once("exit", settle));
   const over = keeper.exitCode !== null || keeper.signalCode !== null;
   await follow(folder, directory, new Told(log, directory), stop);
-  // A process that outlives this one may be left as a zombie, for whose end Ray waits.
+  // If this process ended first, the keeper could become a zombie, and Ray would wait for it.
   if (!over) await Promise.race([ended, delay(KEEPER_LIMIT, undefined, { ref: false })]);
 }
 
@@ -128,9 +128,9 @@ async function follow(folder: string, directory: string, told: Told, stop: Stop)
   } while (told.changed);
 }
 
-/** Passes on what is said of a run, and its checkpoints before its end. */
+/** Writes the events of a run to the log, and its checkpoints before its end. */
 class Told implements Teller {
-  /** Whether the run's files were replaced: it is to be followed again. */
+  /** Whether the run has replaced its files, so that it has to be followed again. */
   changed = false;
   readonly #log: JobLog;
   readonly #directory: string;
@@ -171,7 +171,7 @@ class Told implements Teller {
     return false;
   }
 
-  /** Sends the weights. One that can't be read doesn't keep the others from coming. */
+  /** Writes the weights. A file that can't be read is skipped with a warning. */
   async #files(): Promise<void> {
     const { record } = await readRun(this.#directory);
     for (const { file } of record.checkpoints)
@@ -208,7 +208,7 @@ class Told implements Teller {
 const none = new Counted().have;
 const NOTHING: FollowRequest = { metrics: none, layers: none, findings: none, log: none };
 
-/** Makes the folder of runs. Its name may be known to all, so another user may have been first. */
+/** Makes the folder of runs. Its default name is public, so another user may have made it. */
 async function ownFolder(folder: string): Promise<void> {
   await mkdir(dirname(folder), { recursive: true });
   await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
@@ -224,7 +224,7 @@ async function ownFolder(folder: string): Promise<void> {
   });
 }
 
-/** The folder that Ray has unpacked a package into: it is one of those that Python would look in. */
+/** The folder into which Ray has unpacked a package: it is on PYTHONPATH. */
 function unpacked(name: string): string {
   const folders = (process.env["PYTHONPATH"] ?? "").split(delimiter);
   const found = folders.find((one) => basename(one) === basename(name, ".zip"));
@@ -232,7 +232,7 @@ function unpacked(name: string): string {
   throw new EngineError({ code: "remote-files", message: `Ray has not unpacked ${name}.` });
 }
 
-/** Copies what a package has: Ray's folder is that of all jobs with the same package. */
+/** Copies the files of a package: jobs with the same package share Ray's folder. */
 async function lay(from: string, to: string): Promise<void> {
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const target = await inside(to, entry.name);
@@ -246,7 +246,7 @@ async function lay(from: string, to: string): Promise<void> {
   }
 }
 
-/** Installs TensorFlow's kernels for this user of the node, unless they are. Without them, WebAssembly computes. */
+/** Installs the native engine for this user of the node, if it is missing. Without it, WebAssembly computes. */
 async function installEngine(dist: string, gpu: boolean, log: JobLog): Promise<boolean> {
   const args = [join(dist, "cli.js"), "engine", "install", ...(gpu ? ["--gpu"] : [])];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });

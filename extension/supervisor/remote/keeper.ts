@@ -72,7 +72,7 @@ export async function keep(): Promise<void> {
   };
   // A lost connection must not end the run.
   process.on("SIGHUP", () => undefined);
-  // Ray stops a job by this signal to all of its processes. The run saves its state, and its end is told.
+  // Ray sends this signal to all processes of a job. The run saves its state and ends.
   process.on("SIGTERM", () => void handle.stop());
   const { error } = await handle.ended;
   process.chdir(folder);

@@ -8,12 +8,12 @@ import { isLive, readRun } from "../runs/runDirectory.ts";
 import { JOB_FILE, KEEPER_LOG, OUTCOME_FILE, type Job } from "./keeper.ts";
 import { isThere } from "./store.ts";
 
-/** Milliseconds that a run has to write its first record. */
+/** Time limit in milliseconds of a run's first record. */
 const BEGIN_LIMIT = 30_000;
 
 /**
- * Starts a run's keeper, which outlives this process, and waits until the run has begun or failed to.
- * @param folder of the run, which is the current one @param before The record that is there already
+ * Starts a run's keeper, which outlives this process, and waits until the run has started or failed to.
+ * @param folder of the run, which is the current one @param before the record of an earlier start
  */
 export async function launch(job: Job, folder: string, before: RunRecord | undefined): Promise<ChildProcess> {
   await rm(OUTCOME_FILE, { force: true });
@@ -33,7 +33,7 @@ export async function launch(job: Job, folder: string, before: RunRecord | undef
   return child;
 }
 
-/** Waits until the run has a record of its own, or has failed to begin. */
+/** Waits until the run has written a record, or has failed to start. */
 async function begun(directory: string, before: RunRecord | undefined): Promise<void> {
   const until = performance.now() + BEGIN_LIMIT;
   while (performance.now() < until && !(await isThere(OUTCOME_FILE))) {

@@ -81,7 +81,7 @@ test("has the weights, curves and log of a run here; nothing goes up twice", asy
   ).toBe(true);
 });
 
-test("continues when the line is cut, without a row lost or twice", async () => {
+test("continues when the connection is lost, with each row exactly once", async () => {
   write("net.nn.ts", { wait: 20 });
   const command = workspace.start(TRAIN, env());
   await command.printed("Epoch [2/20]");
@@ -171,7 +171,7 @@ test("wants the token that the cluster wants, and tells it to nothing else", asy
   ray.token = "hunter2";
   const without = await workspace.run(TRAIN, { env: env() });
   expect(without.code).toBe(1);
-  expect(without.stderr).toMatch(/it wants a token \(HTTP 401\)[\s\S]*RAY_AUTH_TOKEN/);
+  expect(without.stderr).toMatch(/it requires a token \(HTTP 401\)[\s\S]*RAY_AUTH_TOKEN/);
   expect(workspace.runs()).toEqual([]);
   const { code, stderr } = await workspace.run(TRAIN, { env: env({ RAY_AUTH_TOKEN: "hunter2" }) });
   expect(code, stderr).toBe(0);

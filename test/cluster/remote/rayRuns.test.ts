@@ -50,7 +50,7 @@ describe.skipIf(noRay !== undefined)(
       write("net.nn.ts", { wait: 20, epochs: 10_000 });
       const refused = await workspace.run(train(), { env: { ...env(), RAY_AUTH_TOKEN: "" } });
       expect(refused.code).toBe(1);
-      expect(refused.stderr).toContain("it wants a token (HTTP 401)");
+      expect(refused.stderr).toContain("it requires a token (HTTP 401)");
       const command = workspace.start(train(), env());
       await until(() => rowsOf(workspace.runs()[0] ?? "") > 5, "rows arrive");
       const [directory = ""] = workspace.runs();

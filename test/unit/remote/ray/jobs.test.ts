@@ -49,7 +49,7 @@ test("sends the token as Ray wants it, and says how to give one", async () => {
   expect(await jobs("secret").version()).toBe("2.60.0");
   const without = await failure(jobs().version());
   expect(without).toMatchObject({ code: "ray-refused" });
-  expect(without.text).toContain("it wants a token (HTTP 401)");
+  expect(without.text).toContain("it requires a token (HTTP 401)");
   expect(without.text).toContain("RAY_AUTH_TOKEN");
   const wrong = await failure(jobs("other").version());
   expect(wrong.text).toContain("it doesn't accept this token");
@@ -102,8 +102,8 @@ test.each([
   ["another server's page", 404, "<html>Not found</html>", "ray", "address of a Ray dashboard"],
   ["a gateway without a dashboard behind it", 502, "<html>Bad gateway</html>", "ray-unreachable", "HTTP 502"],
   ["a redirect, which would carry the token elsewhere", 302, "", "ray", "HTTP 302"],
-  ["a page in place of JSON", 200, "<html>Sign in</html>", "remote-protocol", "no JSON"],
-  ["JSON of another service", 200, '{"version": 1}', "remote-protocol", "not as Ray's"],
+  ["a page in place of JSON", 200, "<html>Sign in</html>", "remote-protocol", "not JSON"],
+  ["JSON of another service", 200, '{"version": 1}', "remote-protocol", "wrong form"],
 ])("refuses %s", async (_, status, text, code, words) => {
   answer(status, text, { location: "http://127.0.0.1:1/" });
   const { code: found, text: said } = await failure(jobs("secret").version());
@@ -150,7 +150,7 @@ test("reads no more of an answer than any has", async () => {
   };
   const { code, text } = await failure(jobs().version());
   expect(code).toBe("remote-protocol");
-  expect(text).toContain("longer than any may be");
+  expect(text).toContain("too long");
 });
 
 test("ends with its signal", async () => {

@@ -199,7 +199,7 @@ test("stops the job, and says that it can do no more", async () => {
   const job = ray.add(RUN);
   await follow();
   await expect(machine.call("control", { name: "pause", args: [] })).rejects.toThrow(
-    /can be stopped, and nothing else/,
+    /not available on a Ray cluster/,
   );
   await machine.call("control", { name: "stop", args: [] });
   expect(job.status).toBe("STOPPED");
@@ -230,7 +230,7 @@ test("takes a closed connection for a line that was cut, and a job that is gone 
   const again = await RayMachine.connect(ray.target, undefined);
   ray.jobs.clear();
   await expect(again.call("follow", { run: RUN, id: "net", have: NOTHING })).rejects.toThrow(
-    /knows no job of this run/,
+    /no longer has a job of this run/,
   );
   again.close();
 });
