@@ -22,6 +22,8 @@ export interface ShipOptions extends SendOptions {
 export interface Shipped {
   bytes: number;
   known: number;
+  /** Puts the files into the run's folder. It can be cancelled. */
+  lay?: () => Promise<void>;
   /** Starts the run. */
   start: () => Promise<"started" | "running">;
 }

@@ -88,6 +88,7 @@ export async function startThere(
   const what = files.length === 0 ? "the program" : `the program and ${files.length} of its files`;
   const known = sent.known > 0 ? `; ${megabytes(sent.known)} were there already` : "";
   say(`Sent ${what} to ${target.name}: ${megabytes(sent.bytes)}${known}.`);
+  await sent.lay?.();
   signal.removeEventListener("abort", cancel);
   signal.throwIfAborted();
   const state = await sent.start();
@@ -101,10 +102,11 @@ const startBySsh =
   async ({ run, id, files, request }: Shipment, options: ShipOptions): Promise<Shipped> => {
     const prepared = await preparePackage(machine, options.dist, options);
     const sent = await sendFiles(machine, files, options);
-    await machine.call("layRun", { run, id, files: sent.files });
+    const lay = async (): Promise<void> =>
+      void (await machine.call("layRun", { run, id, files: sent.files }));
     const start = async (): Promise<"started" | "running"> =>
       (await machine.call("start", { package: prepared.id, request })).value;
-    return { ...sent, start };
+    return { ...sent, lay, start };
   };
 
 /** The request with the paths of the other machine. */

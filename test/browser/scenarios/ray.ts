@@ -27,7 +27,7 @@ export default experiment({
 
 const test = row("remote");
 
-test("Run on… a Ray cluster: its token is asked for once, the run is followed in the panel and stopped", async () => {
+test("Run on… a Ray cluster: it asks for the token once, the run is followed in the panel and stopped", async () => {
   const there = temporaryFolder("ray");
   const ray = new FakeRay();
   ray.token = "hunter2";

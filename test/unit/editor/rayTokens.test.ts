@@ -1,6 +1,5 @@
 /** When the user is asked for the token of a Ray cluster, and where it is kept. */
 import { expect, test, vi } from "vitest";
-import type { SecretStorage } from "vscode";
 import { FakeRay } from "../../fakeRay.ts";
 import { around } from "../../folders.ts";
 
@@ -41,7 +40,7 @@ around(
     tokens = new RayTokens({
       get: (key: string) => Promise.resolve(kept.get(key)),
       store: (key: string, value: string) => Promise.resolve(void kept.set(key, value)),
-    } as unknown as SecretStorage);
+    } as unknown as ConstructorParameters<typeof RayTokens>[0]);
   },
   async () => {
     vi.unstubAllEnvs();
@@ -50,7 +49,7 @@ around(
 );
 const address = (): string => `127.0.0.1:${ray.port}`;
 
-test("the token is asked for once, hidden, and kept for this cluster", async () => {
+test("asks for the token once, hides it, and keeps it for this cluster", async () => {
   ray.token = "secret";
   user.enters = ["secret"];
   expect(await tokens.authorize(ray.target)).toBe(true);
@@ -59,13 +58,13 @@ test("the token is asked for once, hidden, and kept for this cluster", async () 
   expect(await tokens.all()).toEqual({ [address()]: "secret" });
 });
 
-test("nothing is asked where no token is wanted", async () => {
+test("asks nothing where no token is required", async () => {
   expect(await tokens.authorize(ray.target)).toBe(true);
   expect(user.asked).toEqual([]);
   expect(kept.size).toBe(0);
 });
 
-test("a token that is no longer accepted is asked for again", async () => {
+test("asks again for a token that is no longer accepted", async () => {
   ray.token = "first";
   user.enters = ["first", "wrong", "second"];
   await tokens.authorize(ray.target);
@@ -87,7 +86,7 @@ test("cancelling starts nothing, and what can't be reached is an error", async (
   await expect(tokens.authorize(ray.target)).rejects.toThrow(/no connection to cluster/);
 });
 
-test("the environment's token is used without a question, and what is damaged is asked for again", async () => {
+test("uses the environment's token without a question, and ignores damaged secrets", async () => {
   ray.token = "secret";
   kept.set("layerwise.rayTokens", "no JSON");
   vi.stubEnv("RAY_AUTH_TOKEN", "secret");
