@@ -45,6 +45,8 @@ export const RemoteRunId = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,200}
 /** Of a run elsewhere: where. */
 export const RunPlace = v.object({
   name: v.pipe(v.string(), v.minLength(1), v.maxLength(300)),
+  /** "ray": stop is the only control. */
+  kind: v.optional(v.literal("ray")),
   run: RemoteRunId,
 });
 export type RunPlace = v.InferOutput<typeof RunPlace>;

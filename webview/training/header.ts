@@ -11,6 +11,7 @@ import {
   doneShare,
   resumable,
   stateBadge,
+  steerable,
   type TrainingState,
   unfollowed,
   waits,
@@ -90,7 +91,7 @@ function available(state: TrainingState): {
   if (live && run.state === "paused")
     return { names: ["resume", "step", "stop", "checkpoint", "showLog"], primary: "resume" };
   if (live && (run.state === "running" || run.state === "starting"))
-    return { names: training ? ["pause", "stop", "checkpoint", "showLog"] : ["stop", "showLog"] };
+    return { names: steerable(run) ? ["pause", "stop", "checkpoint", "showLog"] : ["stop", "showLog"] };
   if (unfollowed(state)) return { names: ["attachRun", "showLog"], primary: "attachRun" };
   // The same steps would give the same values again.
   if (resumable(run) && run.error?.code === "non-finite")

@@ -169,6 +169,9 @@ export function stateBadge(
   }
 }
 
+/** Whether a live run takes other controls than stop. Ray can't send anything to a running job. */
+export const steerable = ({ kind, on }: RunRecord): boolean => kind === "train" && on?.kind !== "ray";
+
 /** Whether a training was interrupted and can be resumed. */
 export const resumable = ({ kind, state }: RunRecord): boolean =>
   kind === "train" && (state === "stopped" || state === "failed" || state === "killed");

@@ -5,13 +5,13 @@ import { button } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
 import { isRate } from "./curves.ts";
-import type { TrainingState } from "./state.ts";
+import { steerable, type TrainingState } from "./state.ts";
 
 const text = strings.training.steering;
 
 export function steering(state: TrainingState, actions: Actions): TemplateResult | typeof nothing {
   const { run, live, disconnected } = state;
-  if (run.kind !== "train" || !live || disconnected || run.state === "starting") return nothing;
+  if (!steerable(run) || !live || disconnected || run.state === "starting") return nothing;
   const rates = Object.keys(run.metrics).filter(isRate);
   return html`<div class="steering" role="group" aria-label=${text.title}>
     ${field({

@@ -81,7 +81,11 @@ export class RemoteRun {
     this.#machine = await this.#connect(this.#aborted.signal).catch((error: unknown) => {
       throw this.#aborted.signal.aborted ? new EngineError(CANCELLED) : error;
     });
-    const place: RunPlace = { name: target.name, run: record.on?.run ?? newName(record.id) };
+    const place: RunPlace = {
+      name: target.name,
+      ...(target.kind === undefined ? {} : { kind: target.kind }),
+      run: record.on?.run ?? newName(record.id),
+    };
     await rememberRun(place.run, target);
     this.#directory = new RunDirectory(
       this.#request.directory,

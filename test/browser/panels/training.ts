@@ -28,6 +28,10 @@ const buttonNames: Record<string, [snapshot: () => TrainingSnapshot, buttons: Re
       "Show Log": "showLog",
     },
   ],
+  clustered: [
+    () => runningAt(200, { on: { name: "cluster", kind: "ray", run: "digits-0123456789ab" } }),
+    { Stop: "stop", "Show Log": "showLog" },
+  ],
   waiting: [waiting, { Cancel: "stop", "Show Log": "showLog" }],
   finished: [
     () => ended("finished"),

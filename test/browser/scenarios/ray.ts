@@ -53,6 +53,7 @@ test("Run on… a Ray cluster: it asks for the token once, the run is followed i
     await panel.reaches("running", 60_000);
     await panel.frame.getByText("Running on cluster").waitFor();
     await panel.hasPoints(20);
+    assert.equal(await panel.frame.locator(".header .button", { hasText: "Pause" }).count(), 0);
     await panel.frame.locator(".header .button", { hasText: "Stop" }).click();
     await panel.reaches("stopped", 60_000);
     await until("the last weights here", () =>
