@@ -65,7 +65,7 @@ class SNN extends nn.Module {
     for (let t = 0; t < inputs.shape[1]; t++) {
       const h = h1.index(":", t).add(torch.einsum("ab,bc->ac", [out, this.v1]));
       const mthr = mem.sub(1.0);
-      out = SurrGradSpike.apply<Tensor>(mthr);
+      out = SurrGradSpike.apply(mthr);
       const rst = out.detach();
       [syn, mem] = [alpha.mul(syn).add(h), beta.mul(mem).add(syn).mul(torch.sub(1.0, rst))];
       mems.push(mem);
@@ -78,7 +78,7 @@ class SNN extends nn.Module {
     const outs = [out2];
     for (let t = 0; t < inputs.shape[1]; t++) {
       flt = alpha.mul(flt).add(h2.index(":", t));
-      [out2] = ClampSTE.apply<[Tensor, Tensor]>(beta.mul(out2).add(flt), -20.0, 20.0);
+      [out2] = ClampSTE.apply(beta.mul(out2).add(flt), -20.0, 20.0);
       outs.push(out2);
     }
     return [torch.stack(outs, 1), spks];

@@ -252,7 +252,7 @@ function extremes(
     const at = Math.floor(i / given) * length + place;
     result[at] = extreme(result[at]!, values[i]!);
   });
-  return k.tensor(result, [...x.shape], x.dtype as "float32" | "int32");
+  return k.tensor(result, [...x.shape], x.dtype);
 }
 
 /** Position in the flattened tensor of the first element of each row of an index over its last dimension. */
