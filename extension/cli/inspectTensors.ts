@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import { comparisonBytes, comparisonSteps, type Change, type Differing } from "../formats/comparison.ts";
 import { statisticsOf, statisticsSteps, type Statistics } from "../formats/statistics.ts";
 import { plainLine } from "../protocol/text/plain.ts";
-import { openTensors, type SourceTensor, type TensorSource } from "../formats/tensorSource.ts";
+import type { SourceTensor, TensorSource } from "../formats/sourceTensor.ts";
+import { openTensors } from "../formats/tensorSource.ts";
 import { action, CommandFailure, commonOptions, examples, existingFile } from "./command.ts";
 import { sparkline } from "./lrFind.ts";
 import { newBar, print, printJson } from "./output.ts";
@@ -18,9 +19,9 @@ export function register(program: Command): void {
   const command = program
     .command("inspect")
     .description(
-      "list the tensors of a .safetensors, .pth, .pt or .bin file, with statistics of their values",
+      "list the tensors of a .safetensors, .pth, .pt, .bin or .onnx file, with statistics of their values",
     )
-    .argument("<file>", "a file of tensors; the format is detected from its content, and no code in it runs")
+    .argument("<file>", "a file of tensors, or an ONNX model; no code in it runs")
     .option("--compare <other>", "list what was added, removed and changed in another file")
     .option("--no-values", "names, shapes and types only, without reading values and verifying checksums");
   commonOptions(command, ["json"]);

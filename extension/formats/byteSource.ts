@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, readSync } from "node:fs";
-import { openRegularSync } from "../files/regular.ts";
+import { openRegularSync, type OpenOptions } from "../files/regular.ts";
 
 /** A file that is being read: its name for messages and its length. */
 export interface FileFacts {
@@ -14,14 +14,18 @@ export interface ByteSource extends FileFacts {
   close(): void;
 }
 
-/** Opens a regular file, or bytes in memory. @throws FileError for a device or pipe; the file system's error */
-export function openSource(source: string | Uint8Array, name: string): ByteSource {
-  return typeof source === "string" ? openFile(source) : inMemory(source, name);
+/** Opens a regular file, by default also behind a link, or bytes in memory. @throws FileError for a device or pipe; the file system's error */
+export function openSource(
+  source: string | Uint8Array,
+  name: string,
+  // Hugging Face's cache keeps its files behind links.
+  options: OpenOptions = { follow: true },
+): ByteSource {
+  return typeof source === "string" ? openFile(source, options) : inMemory(source, name);
 }
 
-function openFile(path: string): ByteSource {
-  // Links are followed: Hugging Face's cache keeps its files behind them.
-  const handle = openRegularSync(path, { follow: true });
+function openFile(path: string, options: OpenOptions): ByteSource {
+  const handle = openRegularSync(path, options);
   try {
     return {
       file: path,

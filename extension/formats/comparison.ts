@@ -1,6 +1,6 @@
 import { differenceSteps, type Difference } from "./statistics.ts";
 import { hasNumbers } from "./tensorData.ts";
-import type { SourceTensor, TensorSource } from "./tensorSource.ts";
+import type { SourceTensor, TensorSource } from "./sourceTensor.ts";
 
 /** How a tensor of one file differs from that of the same name in another. */
 export type Change =

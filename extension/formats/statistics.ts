@@ -1,5 +1,5 @@
 import { DTYPE_BYTES, elements, hasNumbers, type Elements, type TensorEntry } from "./tensorData.ts";
-import type { TensorParts } from "./tensorSource.ts";
+import type { TensorParts } from "./sourceTensor.ts";
 
 /** What the values of a tensor are like. Infinities and NaN count by themselves, and in nothing else. */
 export interface Statistics {

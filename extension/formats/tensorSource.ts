@@ -1,54 +1,20 @@
 import { openSource } from "./byteSource.ts";
+import { isOnnx, type OnnxFile, openOnnx } from "./onnx/onnxFile.ts";
 import { isPth, openPth, PthError, PthTensor, type PthValue } from "./pth/pth.ts";
 import type { Fail } from "./pth/pthError.ts";
+import { inParts, type SourceTensor, type TensorSource } from "./sourceTensor.ts";
 import { isShardIndex, shardsOf } from "./safetensors/shards.ts";
 import { readSafetensors } from "./safetensors/safetensors.ts";
 import { MAX_HEADER_BYTES, MAX_TENSORS } from "./safetensors/safetensorsHeader.ts";
-import { DTYPE_BYTES, type StoredDtype } from "./tensorData.ts";
-
-/** A tensor of a file, whose bytes are read in parts. */
-export interface SourceTensor {
-  /** In a `.pth` file, the keys that lead to it, with dots between them. */
-  readonly name: string;
-  readonly dtype: StoredDtype;
-  readonly shape: readonly number[];
-  readonly byteLength: number;
-  /**
-   * Row-major little-endian elements, part by part, so that tensors larger than the memory can be read.
-   * @param anyOrder allows the order of the file: a transposed matrix can be read in parts only in this order
-   */
-  readonly parts: (anyOrder?: boolean) => Iterable<Uint8Array>;
-  /** Bytes of its elements from one place to another, row-major. */
-  readonly read: (from: number, to: number) => Uint8Array;
-  /**
-   * Verifies the checksum of the record that holds the tensor, once, where the format has one; to be exhausted after the
-   * parts. Yields the number of bytes that it reads for this.
-   */
-  readonly finish: () => Generator<number, void>;
-}
-
-/** What can be read of a tensor only part by part. */
-export type TensorParts = Omit<SourceTensor, "read">;
-
-/** An open file of tensors, of any format. */
-export interface TensorSource {
-  readonly file: string;
-  readonly format: "safetensors" | "pth";
-  readonly fileBytes: number;
-  /** Of a `.pth` file, the plain values beside the tensors. */
-  readonly metadata: ReadonlyMap<string, string>;
-  readonly tensors: readonly SourceTensor[];
-  close(): void;
-}
-
-const PART_BYTES = 2 ** 22;
+import { DTYPE_BYTES } from "./tensorData.ts";
 
 /**
- * Opens a file of tensors; its content says the format.
- * @throws SafetensorsError, PthError for a damaged or hostile file; the file system's error
+ * Opens a file of tensors; its content says the format, except for ONNX models, which the ending tells.
+ * @throws SafetensorsError, PthError, OnnxError for a damaged or hostile file; the file system's error
  */
 export function openTensors(path: string): TensorSource {
   if (isShardIndex(path)) return openShards(path);
+  if (isOnnx(path)) return onnxTensors(openOnnx(path));
   return startsAsPth(path) ? openPthTensors(path) : openSafetensors(path);
 }
 
@@ -125,6 +91,19 @@ function openPthTensors(path: string): TensorSource {
   }
   for (const [name, text] of plainIn(value, [])) if (metadata.set(name, text).size === MOST_PLAIN) break;
   return { file: path, format: "pth", fileBytes, metadata, tensors, close: () => file.close() };
+}
+
+/** An open ONNX model as a file of tensors. */
+export function onnxTensors(onnx: OnnxFile): TensorSource {
+  const { file, fileBytes, model, tensors } = onnx;
+  const { producer, producerVersion, description, metadata } = model;
+  const written = [producer, producerVersion].filter((one) => one !== "").join(" ");
+  const about = new Map([
+    ...(written === "" ? [] : [["producer", written] as const]),
+    ...(description === "" ? [] : [["description", description] as const]),
+    ...metadata,
+  ]);
+  return { file, format: "onnx", fileBytes, metadata: about, tensors, close: () => onnx.close() };
 }
 
 /** Plain values of a `.pth` file that are shown: a checkpoint's epoch, an optimizer's rates, not its vocabulary. */
@@ -210,7 +189,3 @@ class NamedTensors {
 }
 
 const count = (value: number): string => value.toLocaleString("en-US");
-
-function* inParts(length: number, read: (from: number, to: number) => Uint8Array): Generator<Uint8Array> {
-  for (let from = 0; from < length; from += PART_BYTES) yield read(from, Math.min(length, from + PART_BYTES));
-}

@@ -3,7 +3,7 @@ import type { HostArray } from "../tensor/core/dtype.ts";
 import { windowOf } from "../tensor/core/window.ts";
 import { lastOf, statisticsSteps } from "./statistics.ts";
 import { DTYPE_BYTES, elements, encodeElements } from "./tensorData.ts";
-import type { SourceTensor } from "./tensorSource.ts";
+import type { SourceTensor } from "./sourceTensor.ts";
 
 /**
  * A part of a stored tensor, of which nothing else is read.

@@ -16,7 +16,7 @@ export type TensorRow = v.InferOutput<typeof TensorRow>;
 export const TensorFile = v.object({
   /** Absolute path. */
   file: v.string(),
-  format: v.picklist(["safetensors", "pth"]),
+  format: v.picklist(["safetensors", "pth", "onnx"]),
   /** Of all shards, where there are several. */
   bytes: v.number(),
   metadata: v.array(v.tuple([v.string(), v.string()])),

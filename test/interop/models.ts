@@ -3,7 +3,7 @@ import path from "node:path";
 import process from "node:process";
 import { downloadModel } from "../../extension/engine/files/hub.ts";
 import { hubOf } from "../../extension/engine/files/hubCache.ts";
-import { encodeOnnx } from "../../extension/formats/onnx.ts";
+import { encodeOnnx } from "../../extension/formats/onnx/onnxWriter.ts";
 import { nn, torch, type Tensor } from "../../extension/nn/index.ts";
 import type { Module } from "../../extension/nn/module/module.ts";
 import { onnxGraph } from "../../extension/nn/onnx/graph.ts";

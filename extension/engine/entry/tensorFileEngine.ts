@@ -3,7 +3,8 @@ import * as v from "valibot";
 import { comparisonBytes, comparisonSteps } from "../../formats/comparison.ts";
 import { statisticsSteps } from "../../formats/statistics.ts";
 import { windowOfSource } from "../../formats/tensorWindow.ts";
-import { openTensors, type SourceTensor, type TensorSource } from "../../formats/tensorSource.ts";
+import type { SourceTensor, TensorSource } from "../../formats/sourceTensor.ts";
+import { openTensors } from "../../formats/tensorSource.ts";
 import {
   type TensorFileEngineEvents,
   type TensorFileEngineMethods,

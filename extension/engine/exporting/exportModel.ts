@@ -1,7 +1,7 @@
 import { closeSync, lstatSync, readSync } from "node:fs";
 import { basename } from "node:path";
 import { loadExecutor } from "../../executors/index.ts";
-import { encodeOnnx } from "../../formats/onnx.ts";
+import { encodeOnnx } from "../../formats/onnx/onnxWriter.ts";
 import { writeAtomic } from "../../files/writeAtomic.ts";
 import { writeModelFolder, type NamedFile } from "../../formats/writeModelFolder.ts";
 import type { Module } from "../../nn/module/module.ts";

@@ -1,4 +1,4 @@
-import { writeOnnx } from "../../formats/onnx.ts";
+import { writeOnnx } from "../../formats/onnx/onnxWriter.ts";
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { readRegularSync } from "../../files/regular.ts";

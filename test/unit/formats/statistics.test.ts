@@ -6,7 +6,8 @@ import { encodePth, memoryStorage, PthTensor, wholeTensor } from "../../../exten
 import { encodeSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import { differenceOf, statisticsOf } from "../../../extension/formats/statistics.ts";
 import type { StoredDtype } from "../../../extension/formats/tensorData.ts";
-import { openTensors, type TensorParts } from "../../../extension/formats/tensorSource.ts";
+import type { TensorParts } from "../../../extension/formats/sourceTensor.ts";
+import { openTensors } from "../../../extension/formats/tensorSource.ts";
 import { useFolder } from "../../folders.ts";
 
 const folder = useFolder("all");

@@ -3,7 +3,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import "../../../extension/engine/host/library.ts";
-import { encodeOnnx } from "../../../extension/formats/onnx.ts";
+import { encodeOnnx } from "../../../extension/formats/onnx/onnxWriter.ts";
 import { nn, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { onnxGraph } from "../../../extension/nn/onnx/graph.ts";
 import { tensorsIn } from "../../../extension/nn/onnx/recording.ts";

@@ -1,6 +1,6 @@
 // ONNX files: protobuf messages as https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3 numbers their fields.
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import type { DType, HostArray } from "../tensor/core/dtype.ts";
+import type { DType, HostArray } from "../../tensor/core/dtype.ts";
 import {
   ONNX_OPSET,
   type OnnxAttribute,
@@ -8,10 +8,10 @@ import {
   type OnnxNode,
   type OnnxTensor,
   type OnnxValue,
-} from "../tensor/lowering/onnx.ts";
-import { BYTES } from "../tensor/core/dtype.ts";
-import { encodeElements } from "./tensorData.ts";
-import { writeAtomic } from "../files/writeAtomic.ts";
+} from "../../tensor/lowering/onnx.ts";
+import { BYTES } from "../../tensor/core/dtype.ts";
+import { encodeElements } from "../tensorData.ts";
+import { writeAtomic } from "../../files/writeAtomic.ts";
 
 /** The version of the file format that goes with the opset. */
 const IR_VERSION = 8;
