@@ -72,7 +72,7 @@ export function elkGraph(
       id: `${from}>${to}`,
       sources: [from],
       targets: [to],
-      labels: [{ text: shape, width: labelWidth(shape), height: LABEL_HEIGHT }],
+      labels: shape === "" ? [] : [{ text: shape, width: labelWidth(shape), height: LABEL_HEIGHT }],
     })),
   };
 }

@@ -202,7 +202,11 @@ export const VIEWS = {
   checkpoints: "layerwise.checkpoints",
 } as const;
 /** Custom editors, by the kind of document. */
-export const EDITORS = { tensors: "layerwise.tensors", run: "layerwise.run" } as const;
+export const EDITORS = {
+  tensors: "layerwise.tensors",
+  onnx: "layerwise.onnx",
+  run: "layerwise.run",
+} as const;
 export const PANELS = {
   training: "layerwise.training",
   architecture: "layerwise.architecture",

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { Hello } from "./engine.ts";
 import { MetricValue } from "./run.ts";
 import { TensorStatistics, TensorValues, TensorWindow } from "./tensorValues.ts";
 
@@ -97,21 +96,3 @@ export const TensorComparison = v.object({
   same: v.number(),
 });
 export type TensorComparison = v.InferOutput<typeof TensorComparison>;
-
-/** Methods of the engine that reads a file of tensors. It runs nothing of a file and holds only a part of it in memory. */
-export interface TensorFileEngineMethods {
-  open(file: string): Promise<TensorFile>;
-  /** Of a tensor by its place in the file; undefined for types that are no real numbers. */
-  statistics(file: string, index: number): Promise<TensorStatistics | undefined>;
-  /** A part of a tensor's values. */
-  window(file: string, index: number, window: TensorWindow): Promise<TensorValues>;
-  compare(file: string, other: string): Promise<TensorComparison>;
-  /** Cancels the current call, which fails with the code "cancelled". */
-  cancel(): Promise<void>;
-}
-
-export interface TensorFileEngineEvents {
-  hello(hello: Hello): void;
-  /** Share done of the current call, 0 to 1. */
-  progress(share: number): void;
-}

@@ -9,6 +9,7 @@ import type {
   InterventionQuery,
   Ranking,
 } from "./interventions.ts";
+import type { OnnxModelView, OnnxNodeDetails } from "./tensors/onnxFile.ts";
 import type { TensorComparison, TensorFile } from "./tensorFile.ts";
 import type { TensorStatistics } from "./tensorValues.ts";
 import type { HistoryOf } from "./history/views.ts";
@@ -220,6 +221,11 @@ export interface TensorsSnapshot {
   other?: string;
 }
 
+/** An ONNX model, with its tensors. */
+export interface OnnxSnapshot extends TensorsSnapshot {
+  model: OnnxModelView;
+}
+
 export interface TensorsViewMethods {
   /** Share done of the current call, 0 to 1. */
   progress(share: number): void;
@@ -243,6 +249,15 @@ export interface TensorsHostMethods {
   /** Trains on from them. */
   trainOn(): Promise<void>;
   cancel(): Promise<void>;
+}
+
+/** Of the editor of ONNX models: as that of a file of tensors, with the graph's. */
+export interface OnnxHostMethods extends TensorsHostMethods {
+  ready(): Promise<OnnxSnapshot>;
+  /** Of the node that a box of the diagram is; null for other boxes. */
+  node(id: string): Promise<OnnxNodeDetails | null>;
+  /** As the architecture panel's. */
+  saveImage(name: string, format: ImageFormat, content: string): Promise<void>;
 }
 
 /** A picture that a training drew with `saveImage`. */
@@ -325,6 +340,7 @@ export type ViewKind =
   | "architecture"
   | "evaluation"
   | "tensors"
+  | "onnx"
   | "sweep"
   | "data"
   | "dataFile"

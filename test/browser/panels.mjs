@@ -12,7 +12,17 @@ import { inRoot, isMain, main, root } from "../../scripts/project.mjs";
 import { bundle } from "../bundle.mjs";
 import { runLanes } from "../lanes.mjs";
 
-const VIEWS = ["training", "architecture", "evaluation", "tensors", "sweep", "data", "dataFile", "tensor"];
+const VIEWS = [
+  "training",
+  "architecture",
+  "evaluation",
+  "tensors",
+  "onnx",
+  "sweep",
+  "data",
+  "dataFile",
+  "tensor",
+];
 
 if (isMain(import.meta.url)) {
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));

@@ -1,11 +1,11 @@
 /** What the panel's controls do. */
 import type { SummaryRow } from "../../extension/protocol/preview.ts";
-import type { ImageFormat } from "../../extension/protocol/views.ts";
+import type { DiagramActions } from "../diagram/frame.ts";
 import type { OpenSource } from "../shared/errorBox.ts";
 import type { ViewName } from "./state.ts";
 import type { TrainingActions } from "./training.ts";
 
-export interface Actions extends TrainingActions {
+export interface Actions extends TrainingActions, DiagramActions {
   openSource: OpenSource;
   /** Does nothing if the layer's line isn't known. */
   openLayer(row: SummaryRow): void;
@@ -17,21 +17,8 @@ export interface Actions extends TrainingActions {
   train(exportName: string): void;
   showData(exportName: string): void;
   dismissNotice(): void;
-  /** "" selects nothing. */
-  selectBox(id: string): void;
   selectPath(path: string): void;
-  /** Shows the source of a box beside the panel, which keeps the focus. */
-  revealBox(id: string): void;
-  /** Goes to the source of a box. */
-  openBox(id: string): void;
-  toggleBox(id: string): void;
-  unfoldBox(id: string): void;
-  openAll(open: boolean): void;
   setHeat(heat: string): void;
-  search(text: string): void;
-  nextMatch(step: number): void;
-  focusSearch(): void;
-  exportImage(format: ImageFormat): void;
   compare(base: string, of: string): void;
   endComparison(): void;
   profile(model: string): void;
@@ -40,6 +27,4 @@ export interface Actions extends TrainingActions {
   lock(locked: boolean): void;
   /** "" shows none. */
   chooseWeights(id: string): void;
-  /** Receives the diagram's element. */
-  viewport: (element: Element | undefined) => void;
 }

@@ -8,19 +8,11 @@ import { errorBox } from "../shared/errorBox.ts";
 import { formatCompact, formatCount } from "../shared/format.ts";
 import { button, dropdown, icon } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
-import { type Change, diffOf, type ModelDiff, parentOf, type RowChange } from "./diff.ts";
+import { type Change, diffOf, type ModelDiff, parentOf, type RowChange, SIGNS } from "./diff.ts";
 import type { Actions } from "./actions.ts";
 
 const text = strings.architecture.diff;
 const WORKING = "working";
-
-/** A sign for each kind of change, legible without colours. */
-export const SIGNS: Readonly<Record<Change, string>> = {
-  added: "+",
-  removed: "−",
-  changed: "~",
-  inside: "…",
-};
 
 export const mark = (change: Change | undefined): TemplateResult | typeof nothing =>
   change === undefined

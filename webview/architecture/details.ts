@@ -1,14 +1,14 @@
 /** Details of the selected box, and the list of layers beside the diagram. */
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
-import type { SummaryRow } from "../../extension/protocol/preview.ts";
+import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
 import { formatBytes, formatCompact, formatCount } from "../shared/format.ts";
 import { linkButton } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { styles } from "../shared/styles.ts";
 import type { RowChange } from "./diff.ts";
-import type { Drawn } from "./diagramState.ts";
+import type { Drawn } from "../diagram/diagramState.ts";
 import { formulaOf, settingsOf } from "./formulas.ts";
 import { layerTree, visibleLayers } from "./layerTree.ts";
 import { mark, signed } from "./comparison.ts";
@@ -21,7 +21,7 @@ import type { Actions } from "./actions.ts";
 const text = strings.architecture;
 
 export function details(
-  drawn: Drawn,
+  drawn: Drawn<ModelReport>,
   selected: string,
   {
     snapshot,
@@ -83,7 +83,7 @@ const pairs = (all: readonly (readonly [string, string])[]): TemplateResult =>
     )}
   </dl>`;
 
-function shapesOf(drawn: Drawn, id: string, row: SummaryRow | undefined): [string, string][] {
+function shapesOf(drawn: Drawn<ModelReport>, id: string, row: SummaryRow | undefined): [string, string][] {
   const { edges } = drawn.shown;
   const shapes = (ends: readonly string[]): string => [...new Set(ends)].join(", ");
   const input = row?.inputShape ?? shapes(edges.filter(({ to }) => to === id).map(({ shape }) => shape));
@@ -106,7 +106,7 @@ function numbersOf(row: SummaryRow): [string, string][] {
 
 /** The list of layers; its selection is the diagram's. */
 export function outline(
-  drawn: Drawn,
+  drawn: Drawn<ModelReport>,
   selected: string,
   collapsed: ReadonlySet<string>,
   actions: Actions,

@@ -6,6 +6,14 @@ import { renames, withNewNames } from "./renames.ts";
 /** "inside": a container that is unchanged itself but contains changes. */
 export type Change = "added" | "removed" | "changed" | "inside";
 
+/** A sign for each kind of change, legible without colours. */
+export const SIGNS: Readonly<Record<Change, string>> = {
+  added: "+",
+  removed: "−",
+  changed: "~",
+  inside: "…",
+};
+
 export interface RowChange {
   change: Change;
   /** Differences, such as ["out_features=10 → out_features=12"]. */

@@ -18,8 +18,8 @@ import { strings } from "../shared/strings.ts";
 import { onThemeChange } from "../shared/theme.ts";
 import type { Actions } from "./actions.ts";
 import { comparedModel } from "./comparison.ts";
-import { DiagramState } from "./diagramState.ts";
-import { pngOf, svgOf } from "./exportImage.ts";
+import { DiagramState } from "../diagram/diagramState.ts";
+import { boxActions, toggled } from "../diagram/boxActions.ts";
 import { containersOf } from "../../extension/diagram/flow.ts";
 import { type ArchitectureState, type ArchitectureUi, defaultUi, drawnModel, shownModel } from "./state.ts";
 import { HEATS, isWatched } from "./heat.ts";
@@ -72,7 +72,7 @@ function drawFirst(): void {
     diagram.resize({ width: viewport.clientWidth, height: viewport.clientHeight });
 }
 
-const diagram = new DiagramState(redraw);
+const diagram = new DiagramState<ModelReport>(redraw);
 const training = new ShownTraining(host, redraw);
 
 /** How often a training's layers are read, in milliseconds. */
@@ -87,11 +87,6 @@ onThemeChange(() => {
   training.themeChanged();
   redraw();
 });
-/** Follows the viewport's size. */
-const sizes = new ResizeObserver(([entry]) => {
-  if (entry) diagram.resize(entry.contentRect);
-});
-
 /** Switches to another file, keeping only the kind of view. */
 function switchFile(other: string): void {
   if (file !== undefined && file !== other) {
@@ -164,15 +159,9 @@ function choose(call: Promise<void>): void {
   );
 }
 
-/** Adds an item to a list, or removes it. */
-const toggled = (list: readonly string[], item: string, on: boolean): string[] =>
-  on ? [...new Set([...list, item])] : list.filter((other) => other !== item);
-
-function selectBox(id: string): void {
-  if (id === ui.selected) return;
-  setUi({ selected: id });
+/** Shows the selected box in the list, and announces it. */
+function selected(id: string): void {
   if (id === "") return;
-  diagram.reveal(id);
   // After the redraw, which is already scheduled.
   requestAnimationFrame(showSelectedRow);
   const box = diagram.drawn?.boxes.get(id);
@@ -223,7 +212,7 @@ function selectPath(path: string): void {
   const hidden = containersOf(id).filter((outer) => diagram.visible(outer) === outer);
   const opened = hidden.reduce((list, outer) => toggled(list, outer, true), ui.opened);
   setUi({ opened, closed: ui.closed.filter((outer) => !hidden.includes(outer)) });
-  selectBox(diagram.visible(id) === id || hidden.length > 0 ? id : diagram.visible(id));
+  boxes.selectBox(diagram.visible(id) === id || hidden.length > 0 ? id : diagram.visible(id));
 }
 
 function selectLine(line: number): void {
@@ -232,15 +221,19 @@ function selectLine(line: number): void {
   if (row && ui.view === "diagram") selectPath(row.path);
 }
 
-async function exportImage(format: "svg" | "png"): Promise<void> {
-  const picture = root.querySelector(".picture");
-  if (picture === null || diagram.drawn === undefined) return;
-  const svg = svgOf(picture, diagram.drawn);
-  await host.saveImage(modelTitle(diagram.drawn.model), format, format === "svg" ? svg : await pngOf(svg));
-}
+const boxes = boxActions({
+  root,
+  diagram,
+  ui: () => ui,
+  setUi,
+  redraw,
+  selected,
+  saveImage: (name, format, content) => host.saveImage(name, format, content),
+  reportFailure,
+});
 
 const actions: Actions = {
-  selectBox,
+  ...boxes,
   selectPath,
   openBox: (id) => {
     const row = rowOf(id);
@@ -250,29 +243,7 @@ const actions: Actions = {
     const position = rowOf(id)?.position;
     if (position) reportFailure(host.revealSource(position.file, position.line, position.column));
   },
-  toggleBox: (id) => {
-    const open = diagram.drawn?.boxes.get(id)?.open === true;
-    setUi({ opened: toggled(ui.opened, id, !open), closed: toggled(ui.closed, id, open) });
-  },
-  unfoldBox: (id) => setUi({ unfolded: toggled(ui.unfolded, id, !ui.unfolded.includes(id)) }),
-  openAll: (open) => {
-    const ids = (diagram.drawn?.model.flow?.nodes ?? []).flatMap(({ parent }) => parent ?? []);
-    const all = [...new Set(ids)];
-    setUi(open ? { opened: all, closed: [] } : { opened: [], closed: all, unfolded: [] });
-  },
   setHeat: (heat) => setUi({ heat }),
-  search: (text) => {
-    diagram.search = text;
-    redraw();
-  },
-  nextMatch: (step) => {
-    const found = [...diagram.matches()];
-    const at = found.indexOf(ui.selected);
-    const next = found.at(at < 0 ? 0 : (at + step) % found.length);
-    if (next !== undefined) selectBox(next);
-  },
-  focusSearch: () => root.querySelector<HTMLInputElement>(".search input")?.focus(),
-  exportImage: (format) => reportFailure(exportImage(format)),
   compare: (base, of) => choose(host.compare(base, of)),
   endComparison: () => reportFailure(host.endComparison()),
   profile: (model) => reportFailure(host.profile(model)),
@@ -286,8 +257,7 @@ const actions: Actions = {
   },
   viewport: (element) => {
     viewport = element;
-    sizes.disconnect();
-    if (element) sizes.observe(element);
+    boxes.viewport(element);
   },
   openSource: (file, line, column) => reportFailure(host.openSource(file, line, column)),
   openLayer: ({ position }) => {

@@ -3,7 +3,7 @@ import { findModel, modelTitle } from "../../extension/protocol/modelForms.ts";
 import type { ModelReport } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
 import type { strings } from "../shared/strings.ts";
-import type { DiagramState, DiagramUi } from "./diagramState.ts";
+import type { DiagramState, DiagramUi } from "../diagram/diagramState.ts";
 import type { ShownTraining } from "./training.ts";
 
 export type ViewName = keyof typeof strings.architecture.views;
@@ -29,7 +29,7 @@ export const defaultUi: ArchitectureUi = {
 export interface ArchitectureState {
   snapshot: ArchitectureSnapshot;
   ui: ArchitectureUi;
-  diagram: DiagramState;
+  diagram: DiagramState<ModelReport>;
   /** The training whose figures are shown. */
   training: ShownTraining;
   /** Number of choices that the host was asked for; recreates their dropdowns, so that a cancelled one isn't selected. */

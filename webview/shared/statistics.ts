@@ -21,7 +21,7 @@ export function statisticsView(name: string, statistics: TensorStatistics): Temp
     [text.statistics.nans, share(nans)],
     [text.statistics.infinities, share(infinities)],
   ];
-  return html`<div class="details">
+  return html`<div class="tensor-statistics">
     ${pairs("pairs", facts)} ${count > 0 ? histogram(name, statistics) : nothing}
   </div>`;
 }

@@ -6,6 +6,7 @@ import { layerStrings } from "./layerStrings.ts";
 import { evaluationStrings } from "./evaluationStrings.ts";
 import { profileStrings } from "./profileStrings.ts";
 import { sweepStrings } from "./sweepStrings.ts";
+import { onnxStrings } from "./onnxStrings.ts";
 import { tensorStrings } from "./tensorStrings.ts";
 import { formatCount } from "./format.ts";
 
@@ -183,6 +184,7 @@ const english = {
   evaluation: evaluationStrings,
   sweep: sweepStrings,
   tensor: tensorStrings,
+  onnx: onnxStrings,
   data: dataStrings,
   dataFile: dataFileStrings,
   architecture: {

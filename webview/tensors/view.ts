@@ -18,35 +18,13 @@ export function editor(state: TensorsState, actions: Actions): TemplateResult {
   ${tensorTable(state, actions)} ${metadata(state)}`;
 }
 
-function header({ tensors, checkpoint, work }: TensorsState, actions: Actions): TemplateResult {
+function header(state: TensorsState, actions: Actions): TemplateResult {
+  const { tensors } = state;
   const elements = tensors.tensors.reduce((sum, tensor) => sum + elementsOf(tensor), 0);
   return html`<header class="header">
     <div class="title-row">
       <h1>${baseName(tensors.file)}</h1>
-      <div class="buttons" role="toolbar" aria-label=${baseName(tensors.file)}>
-        ${
-          checkpoint
-            ? html`${button({
-                label: text.evaluate,
-                icon: "beaker",
-                appearance: "primary",
-                onClick: () => actions.evaluate(),
-              })}${button({ label: text.trainOn, icon: "run-all", onClick: () => actions.trainOn() })}`
-            : nothing
-        }
-        ${button({
-          label: text.lookAtAll,
-          icon: "graph",
-          disabled: work !== undefined || tensors.tensors.length === 0,
-          onClick: () => actions.lookAtAll(),
-        })}
-        ${button({
-          label: text.compare,
-          icon: "diff",
-          disabled: work !== undefined,
-          onClick: () => actions.compare(),
-        })}
-      </div>
+      ${fileTools(state, actions)}
     </div>
     <ul class="facts">
       <li>${tensors.format}</li>
@@ -57,7 +35,35 @@ function header({ tensors, checkpoint, work }: TensorsState, actions: Actions): 
   </header>`;
 }
 
-function progress({ work }: TensorsState, actions: Actions): TemplateResult | typeof nothing {
+/** Buttons for the whole file. */
+export function fileTools({ tensors, checkpoint, work }: TensorsState, actions: Actions): TemplateResult {
+  return html`<div class="buttons" role="toolbar" aria-label=${baseName(tensors.file)}>
+    ${
+      checkpoint
+        ? html`${button({
+            label: text.evaluate,
+            icon: "beaker",
+            appearance: "primary",
+            onClick: () => actions.evaluate(),
+          })}${button({ label: text.trainOn, icon: "run-all", onClick: () => actions.trainOn() })}`
+        : nothing
+    }
+    ${button({
+      label: text.lookAtAll,
+      icon: "graph",
+      disabled: work !== undefined || tensors.tensors.length === 0,
+      onClick: () => actions.lookAtAll(),
+    })}
+    ${button({
+      label: text.compare,
+      icon: "diff",
+      disabled: work !== undefined,
+      onClick: () => actions.compare(),
+    })}
+  </div>`;
+}
+
+export function progress({ work }: TensorsState, actions: Actions): TemplateResult | typeof nothing {
   if (work === undefined) return nothing;
   const { share } = work;
   return html`<div class="work">
@@ -67,7 +73,7 @@ function progress({ work }: TensorsState, actions: Actions): TemplateResult | ty
   </div>`;
 }
 
-function metadata({ tensors }: TensorsState): TemplateResult | typeof nothing {
+export function metadata({ tensors }: TensorsState): TemplateResult | typeof nothing {
   if (tensors.metadata.length === 0) return nothing;
   return section(
     "metadata",

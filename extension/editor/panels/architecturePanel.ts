@@ -9,7 +9,6 @@ import type {
   ArchitectureSnapshot,
   ArchitectureViewMethods,
   GivenLayout,
-  ImageFormat,
 } from "../../protocol/views.ts";
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
@@ -18,6 +17,7 @@ import { ArchitectureSubject, type SubjectServices } from "./architectureSubject
 import { layerHistory, layerSchemas } from "./layers.ts";
 import { OfferedSources } from "./offered.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
+import { imageArguments, saveImage } from "./saveImage.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
 
 const schemas: MethodSchemas<ArchitectureHostMethods> = {
@@ -37,7 +37,7 @@ const schemas: MethodSchemas<ArchitectureHostMethods> = {
   lock: v.strictTuple([v.boolean()]),
   chooseWeights: v.strictTuple([v.string()]),
   chooseTraining: v.strictTuple([v.string()]),
-  saveImage: v.tuple([v.string(), v.picklist(["svg", "png"]), v.string()]),
+  saveImage: imageArguments,
 };
 
 export interface ArchitecturePanelOptions extends SubjectServices {
@@ -146,7 +146,7 @@ export class ArchitecturePanel extends DisposableOwner {
           this.#changed();
           return Promise.resolve();
         },
-        saveImage: (name, format, content) => this.#saveImage(name, format, content),
+        saveImage: (name, format, content) => saveImage(this.file, name, format, content),
       },
     });
     this.own(
@@ -220,16 +220,6 @@ export class ArchitecturePanel extends DisposableOwner {
   #select(model: string): void {
     this.#subject.model = model;
     this.#changed();
-  }
-
-  async #saveImage(name: string, format: ImageFormat, content: string): Promise<void> {
-    const folder = vscode.Uri.joinPath(vscode.Uri.file(this.file), "..");
-    const target = await vscode.window.showSaveDialog({
-      defaultUri: vscode.Uri.joinPath(folder, `${name.replaceAll(/[^\w.-]/g, "_")}.${format}`),
-      filters: { [format.toUpperCase()]: [format] },
-    });
-    if (target !== undefined)
-      await vscode.workspace.fs.writeFile(target, Buffer.from(content, format === "svg" ? "utf8" : "base64"));
   }
 
   async #send(): Promise<void> {

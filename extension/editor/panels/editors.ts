@@ -20,7 +20,7 @@ interface FileDocument extends vscode.CustomDocument {
   readonly uri: vscode.Uri;
 }
 
-/** Opens files in editors of ours, read-only: those of tensors as tables, a run's record as its curves. */
+/** Opens files in editors of ours, read-only: those of tensors as tables, ONNX models as their graphs, a run's record as its curves. */
 export class Editors extends DisposableOwner {
   readonly #services: EditorServices;
   readonly #tensors = new Set<TensorEditor>();
@@ -30,7 +30,8 @@ export class Editors extends DisposableOwner {
   constructor(services: EditorServices) {
     super();
     this.#services = services;
-    this.#register(EDITORS.tensors, async (uri, panel) => this.#openTensors(onDisk(uri), panel));
+    for (const kind of ["tensors", "onnx"] as const)
+      this.#register(EDITORS[kind], async (uri, panel) => this.#openTensors(kind, onDisk(uri), panel));
     this.#register(EDITORS.run, async (uri, panel) => {
       await services.panels.adopt(panel, await services.runs.open(dirname(onDisk(uri))));
     });
@@ -48,10 +49,11 @@ export class Editors extends DisposableOwner {
     await this.inspect(file);
   }
 
-  async #openTensors(file: string, panel: vscode.WebviewPanel): Promise<void> {
+  async #openTensors(kind: "tensors" | "onnx", file: string, panel: vscode.WebviewPanel): Promise<void> {
     const { extensionUri, messages, engine } = this.#services;
     const { TensorEditor } = await import("./tensorEditor.ts");
     const editor = new TensorEditor(panel, file, {
+      kind,
       extensionUri,
       log: messages.log,
       engine,

@@ -1,7 +1,14 @@
 import { dirname } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
-import type { TensorsHostMethods, TensorsViewMethods } from "../../protocol/views.ts";
+import type { BirpcReturn } from "birpc";
+import type { TensorFile } from "../../protocol/tensorFile.ts";
+import type {
+  OnnxHostMethods,
+  TensorsHostMethods,
+  TensorsSnapshot,
+  TensorsViewMethods,
+} from "../../protocol/views.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { runOfCheckpoint } from "../../supervisor/runs/evaluationFiles.ts";
 import { TensorFileReader } from "../../supervisor/engines/tensorFile.ts";
@@ -11,12 +18,28 @@ import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import type { CheckpointTarget } from "../ids.ts";
 import type { Log } from "../show.ts";
+import { imageArguments, saveImage } from "./saveImage.ts";
 import { connectPanel, noArguments } from "./webviewHost.ts";
 
 /** Milliseconds without a write after which a file counts as complete. */
 const CHANGE_DELAY = 500;
 
+const index = v.strictTuple([v.pipe(v.number(), v.integer(), v.minValue(0))]);
+const SCHEMAS = {
+  ready: noArguments,
+  statistics: index,
+  view: index,
+  choose: noArguments,
+  compare: noArguments,
+  forget: noArguments,
+  evaluate: noArguments,
+  trainOn: noArguments,
+  cancel: noArguments,
+};
+
 export interface TensorEditorOptions {
+  /** An ONNX model is shown with its graph. */
+  kind: "tensors" | "onnx";
   extensionUri: vscode.Uri;
   log: Log;
   engine: () => EngineOptions;
@@ -24,13 +47,13 @@ export interface TensorEditorOptions {
   showTensor: (file: string, name: string) => Promise<void>;
 }
 
-/** A file of tensors in an editor, read-only. A process reads it, which lives while the editor is visible. */
+/** A file of tensors, or an ONNX model, in an editor, read-only. A process reads it, which lives while the editor is visible. */
 export class TensorEditor extends DisposableOwner {
   readonly panel: vscode.WebviewPanel;
   /** Absolute path. */
   readonly file: string;
   readonly #inspector: TensorFileReader;
-  readonly #view;
+  readonly #view: BirpcReturn<TensorsViewMethods>;
   #other: string | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -43,45 +66,7 @@ export class TensorEditor extends DisposableOwner {
       options.engine,
       (share) => void this.#view.progress.asEvent(share),
     );
-    this.#view = connectPanel<TensorsViewMethods, TensorsHostMethods>(panel, {
-      kind: "tensors",
-      extensionUri: options.extensionUri,
-      log: options.log,
-      schemas: {
-        ready: noArguments,
-        statistics: v.strictTuple([v.pipe(v.number(), v.integer(), v.minValue(0))]),
-        view: v.strictTuple([v.pipe(v.number(), v.integer(), v.minValue(0))]),
-        choose: noArguments,
-        compare: noArguments,
-        forget: noArguments,
-        evaluate: noArguments,
-        trainOn: noArguments,
-        cancel: noArguments,
-      },
-      methods: {
-        ready: async () => ({
-          tensors: await this.#inspector.open(),
-          checkpoint: (await checkpointOf(file)) !== undefined,
-          ...(this.#other === undefined ? {} : { other: this.#other }),
-        }),
-        // JSON has no undefined.
-        statistics: async (index) => (await this.#inspector.statistics(index)) ?? null,
-        view: async (index) => {
-          const { tensors } = await this.#inspector.open();
-          const name = tensors[index]?.name;
-          if (name !== undefined) await options.showTensor(file, name);
-        },
-        choose: () => this.#choose(),
-        compare: () => this.#inspector.compare(this.#chosen()),
-        forget: () => {
-          this.#other = undefined;
-          return Promise.resolve();
-        },
-        evaluate: async () => runCommand("layerwise.evaluateCheckpoint", await checkpointOf(file)),
-        trainOn: async () => runCommand("layerwise.loadCheckpoint", await checkpointOf(file)),
-        cancel: () => this.#inspector.cancel(),
-      },
-    });
+    this.#view = options.kind === "onnx" ? this.#connectModel(options) : this.#connect(options);
     // A hidden page is discarded; shown again, it requests everything.
     this.own(
       panel.onDidChangeViewState(() => {
@@ -91,6 +76,60 @@ export class TensorEditor extends DisposableOwner {
     this.#watch();
     this.own({ dispose: () => void this.#inspector.release() });
     panel.onDidDispose(() => this.dispose());
+  }
+
+  #connect(options: TensorEditorOptions): BirpcReturn<TensorsViewMethods> {
+    return connectPanel<TensorsViewMethods, TensorsHostMethods>(this.panel, {
+      ...options,
+      schemas: SCHEMAS,
+      methods: {
+        ready: async () => this.#snapshot(await this.#inspector.open()),
+        ...this.#methods(options),
+      },
+    });
+  }
+
+  /** The same for a model, which has a graph too. */
+  #connectModel(options: TensorEditorOptions): BirpcReturn<TensorsViewMethods> {
+    return connectPanel<TensorsViewMethods, OnnxHostMethods>(this.panel, {
+      ...options,
+      schemas: { ...SCHEMAS, node: v.strictTuple([v.string()]), saveImage: imageArguments },
+      methods: {
+        ...this.#methods(options),
+        ready: async () => {
+          const { tensors, model } = await this.#inspector.openModel();
+          return { ...(await this.#snapshot(tensors)), model };
+        },
+        node: async (id) => (await this.#inspector.node(id)) ?? null,
+        saveImage: (name, format, content) => saveImage(this.file, name, format, content),
+      },
+    });
+  }
+
+  async #snapshot(tensors: TensorFile): Promise<TensorsSnapshot> {
+    const checkpoint = (await checkpointOf(this.file)) !== undefined;
+    return { tensors, checkpoint, ...(this.#other === undefined ? {} : { other: this.#other }) };
+  }
+
+  #methods({ showTensor }: TensorEditorOptions): Omit<TensorsHostMethods, "ready"> {
+    return {
+      // JSON has no undefined.
+      statistics: async (index) => (await this.#inspector.statistics(index)) ?? null,
+      view: async (index) => {
+        const { tensors } = await this.#inspector.open();
+        const name = tensors[index]?.name;
+        if (name !== undefined) await showTensor(this.file, name);
+      },
+      choose: () => this.#choose(),
+      compare: () => this.#inspector.compare(this.#chosen()),
+      forget: () => {
+        this.#other = undefined;
+        return Promise.resolve();
+      },
+      evaluate: async () => runCommand("layerwise.evaluateCheckpoint", await checkpointOf(this.file)),
+      trainOn: async () => runCommand("layerwise.loadCheckpoint", await checkpointOf(this.file)),
+      cancel: () => this.#inspector.cancel(),
+    };
   }
 
   /** Compares with another file. */
@@ -110,7 +149,7 @@ export class TensorEditor extends DisposableOwner {
         title: vscode.l10n.t("Compare with which file?"),
         openLabel: vscode.l10n.t("Compare"),
         defaultUri: vscode.Uri.file(dirname(this.file)),
-        filters: { [vscode.l10n.t("Files of tensors")]: ["safetensors", "pth", "pt", "bin", "json"] },
+        filters: { [vscode.l10n.t("Files of tensors")]: ["safetensors", "pth", "pt", "bin", "json", "onnx"] },
       })) ?? [];
     if (chosen !== undefined) this.#other = chosen.fsPath;
     return chosen?.fsPath ?? null;

@@ -4,14 +4,13 @@ import { comparisonBytes, comparisonSteps } from "../../formats/comparison.ts";
 import { statisticsSteps } from "../../formats/statistics.ts";
 import { windowOfSource } from "../../formats/tensorWindow.ts";
 import type { SourceTensor, TensorSource } from "../../formats/sourceTensor.ts";
-import { openTensors } from "../../formats/tensorSource.ts";
-import {
-  type TensorFileEngineEvents,
-  type TensorFileEngineMethods,
-  type TensorComparison,
-  type TensorFile,
-} from "../../protocol/tensorFile.ts";
+import { isOnnx, openOnnx } from "../../formats/onnx/onnxFile.ts";
+import { onnxTensors, openTensors } from "../../formats/tensorSource.ts";
+import type { TensorComparison, TensorFile } from "../../protocol/tensorFile.ts";
+import type { TensorFileEngineEvents, TensorFileEngineMethods } from "../../protocol/tensors/tensorFileEngine.ts";
+import type { OnnxFile } from "../../protocol/tensors/onnxFile.ts";
 import { TensorWindow } from "../../protocol/tensorValues.ts";
+import { OnnxView } from "../files/onnxView.ts";
 import { connectParent, hello } from "../host/ipc.ts";
 import { EngineError } from "../../protocol/errors.ts";
 
@@ -19,6 +18,8 @@ import { EngineError } from "../../protocol/errors.ts";
 const INTERVAL = 100;
 
 const open = new Map<string, TensorSource>();
+/** Views of open models. */
+const views = new Map<string, OnnxView>();
 /** Number of the last cancelled call; all before it are cancelled too. */
 let cancelled = 0;
 let calls = 0;
@@ -27,20 +28,16 @@ const Path = v.string();
 const Index = v.pipe(v.number(), v.integer(), v.minValue(0));
 
 const methods: TensorFileEngineMethods = {
-  open: async (path): Promise<TensorFile> => {
-    const { file, format, fileBytes, metadata, tensors } = source(v.parse(Path, path), true);
-    return {
-      file,
-      format,
-      bytes: fileBytes,
-      metadata: [...metadata],
-      tensors: tensors.map(({ name, dtype, shape, byteLength }) => ({
-        name,
-        dtype,
-        shape: [...shape],
-        bytes: byteLength,
-      })),
-    };
+  open: async (path) => fileOf(source(v.parse(Path, path), true)),
+  openModel: async (path): Promise<OnnxFile> => {
+    const tensors = fileOf(source(v.parse(Path, path), true));
+    const view = views.get(path);
+    if (view === undefined) throw failure(`${path} is no ONNX model: its name doesn't end with .onnx.`);
+    return { tensors, model: view.model };
+  },
+  node: async (path, id) => {
+    source(v.parse(Path, path));
+    return views.get(path)?.node(v.parse(v.string(), id));
   },
   statistics: async (path, index) => {
     const tensor = tensorAt(path, index);
@@ -79,13 +76,41 @@ function source(path: string, reopen = false): TensorSource {
   if (known !== undefined && !reopen) return known;
   known?.close();
   open.delete(path);
+  views.delete(path);
   try {
-    const opened = openTensors(path);
+    const opened = isOnnx(path) ? openModel(path) : openTensors(path);
     open.set(path, opened);
     return opened;
   } catch (error) {
     throw failure(messageOf(error));
   }
+}
+
+/** Opens a model and makes its view, which takes a tenth as long. */
+function openModel(path: string): TensorSource {
+  const file = openOnnx(path);
+  try {
+    views.set(path, new OnnxView(file));
+    return onnxTensors(file);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+function fileOf({ file, format, fileBytes, metadata, tensors }: TensorSource): TensorFile {
+  return {
+    file,
+    format,
+    bytes: fileBytes,
+    metadata: [...metadata],
+    tensors: tensors.map(({ name, dtype, shape, byteLength }) => ({
+      name,
+      dtype,
+      shape: [...shape],
+      bytes: byteLength,
+    })),
+  };
 }
 
 /** Runs all steps; each yields the bytes it has read. */

@@ -1,11 +1,8 @@
 import * as v from "valibot";
 import { Hello } from "../../protocol/engine.ts";
-import {
-  TensorComparison,
-  TensorFile,
-  type TensorFileEngineEvents,
-  type TensorFileEngineMethods,
-} from "../../protocol/tensorFile.ts";
+import { OnnxFile, OnnxNodeDetails } from "../../protocol/tensors/onnxFile.ts";
+import { TensorComparison, TensorFile } from "../../protocol/tensorFile.ts";
+import type { TensorFileEngineEvents, TensorFileEngineMethods } from "../../protocol/tensors/tensorFileEngine.ts";
 import { TensorStatistics, TensorValues, type TensorWindow } from "../../protocol/tensorValues.ts";
 import { handshake, openChannel, type Remote } from "./channel.ts";
 import { deferred } from "../deferred.ts";
@@ -35,6 +32,16 @@ export class TensorFileReader {
   /** The current content of the file. @throws EngineError "file" saying what is wrong with it */
   async open(): Promise<TensorFile> {
     return v.parse(TensorFile, await this.#call((remote) => remote.open(this.#file)));
+  }
+
+  /** The current content of an ONNX model. @throws EngineError "file" */
+  async openModel(): Promise<OnnxFile> {
+    return v.parse(OnnxFile, await this.#call((remote) => remote.openModel(this.#file)));
+  }
+
+  /** What the diagram's details show of a node, by its box's id; undefined for other boxes. */
+  async node(id: string): Promise<OnnxNodeDetails | undefined> {
+    return v.parse(v.optional(OnnxNodeDetails), await this.#call((remote) => remote.node(this.#file, id)));
   }
 
   /** Of a tensor by its place in the file; undefined for types that are no real numbers. */

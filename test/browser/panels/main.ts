@@ -17,6 +17,7 @@ import "./runs/table.ts";
 import "./sweep.ts";
 import "./tensor.ts";
 import "./tensors.ts";
+import "./onnx.ts";
 import "./training.ts";
 
 await runLane({

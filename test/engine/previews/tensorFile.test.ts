@@ -16,7 +16,7 @@ import * as v from "valibot";
 import type {
   TensorFileEngineEvents,
   TensorFileEngineMethods,
-} from "../../../extension/protocol/tensorFile.ts";
+} from "../../../extension/protocol/tensors/tensorFileEngine.ts";
 import { openChannel, type Remote } from "../../../extension/supervisor/engines/channel.ts";
 import { toUserError } from "../../../extension/supervisor/errors.ts";
 import { forkEngine, type EngineProcess } from "../../../extension/supervisor/engines/process.ts";

@@ -3,7 +3,7 @@ import ELK from "elkjs/lib/elk.bundled.js";
 import { describe, expect, test } from "vitest";
 import type { FlowGraph } from "../../../extension/protocol/flow.ts";
 import type { ModelReport } from "../../../extension/protocol/preview.ts";
-import * as cameras from "../../../webview/architecture/camera.ts";
+import * as cameras from "../../../webview/diagram/camera.ts";
 import { allShown, containersOf, type FoldState, shownFlow } from "../../../extension/diagram/flow.ts";
 import { formulaOf, settingsOf } from "../../../webview/architecture/formulas.ts";
 import type { Profile } from "../../../extension/protocol/profile.ts";

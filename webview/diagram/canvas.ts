@@ -3,13 +3,19 @@ import { html, nothing, svg, type SVGTemplateResult, type TemplateResult } from 
 import { classMap } from "lit/directives/class-map.js";
 import { guard } from "lit/directives/guard.js";
 import { repeat } from "lit/directives/repeat.js";
-import { SIGNS } from "./comparison.ts";
-import { edgeKey } from "./diff.ts";
+import { edgeKey, SIGNS } from "../architecture/diff.ts";
 import { strings } from "../shared/strings.ts";
 import type { Camera, Point, Rectangle } from "./camera.ts";
 import type { Drawn } from "./diagramState.ts";
 import type { ShownBox } from "../../extension/diagram/flow.ts";
-import { boxHeat, formatMeasure, type Heat, type HeatSources, isWatched, measure } from "./heat.ts";
+import {
+  boxHeat,
+  formatMeasure,
+  type Heat,
+  type HeatSources,
+  isWatched,
+  measure,
+} from "../architecture/heat.ts";
 import { LABEL_HEIGHT, type PlacedEdge } from "../../extension/diagram/layout.ts";
 
 const text = strings.architecture;
@@ -22,8 +28,11 @@ const STRONGEST = 0.5;
 const SMALLEST_WITH_MAP = 440;
 
 export interface CanvasActions {
+  /** "" selects nothing. */
   selectBox(id: string): void;
+  /** Goes to the source of a box, or shows more of it. */
   openBox(id: string): void;
+  /** Shows the source of a box beside the panel, which keeps the focus. */
   revealBox(id: string): void;
   toggleBox(id: string): void;
   unfoldBox(id: string): void;

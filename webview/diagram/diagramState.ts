@@ -1,7 +1,7 @@
 /** The diagram's state across snapshots: layout, camera, selection. */
 import { modelTitle } from "../../extension/protocol/modelForms.ts";
 import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
-import { type ModelDiff, shownEdgeChanges } from "./diff.ts";
+import { type ModelDiff, shownEdgeChanges } from "../architecture/diff.ts";
 import * as cameras from "./camera.ts";
 import type { DiagramLook, FlowLayout } from "../../extension/protocol/flow.ts";
 import { containersOf } from "../../extension/diagram/flow.ts";
@@ -16,9 +16,12 @@ export interface DiagramUi extends Pick<DiagramLook, "opened" | "closed" | "unfo
   selected: string;
 }
 
+/** What a diagram is drawn from. */
+export type DiagramModel = Pick<ModelReport, "name" | "form" | "rows" | "flow">;
+
 /** A diagram with its layout, ready to draw. */
-export interface Drawn extends Sketch {
-  model: ModelReport;
+export interface Drawn<Model extends DiagramModel = DiagramModel> extends Sketch {
+  model: Model;
   layout: Layout;
   rows: ReadonlyMap<string, SummaryRow>;
   /** The difference, while two versions are compared. */
@@ -26,7 +29,10 @@ export interface Drawn extends Sketch {
   edgeChanges: ModelDiff["edges"];
 }
 
-const rowsOf = ({ rows }: ModelReport): Drawn["rows"] => new Map(rows.map((row) => [row.path, row]));
+/** Boxes that are opened at once. */
+const MOST_OPENED = 1500;
+
+const rowsOf = ({ rows }: DiagramModel): Drawn["rows"] => new Map(rows.map((row) => [row.path, row]));
 
 /** Whether the host's layout fits the visible boxes. */
 function fits({ look, places }: GivenLayout, own: DiagramLook, { boxes }: Sketch): boolean {
@@ -39,8 +45,8 @@ function fits({ look, places }: GivenLayout, own: DiagramLook, { boxes }: Sketch
   );
 }
 
-export class DiagramState {
-  drawn: Drawn | undefined;
+export class DiagramState<Model extends DiagramModel = DiagramModel> {
+  drawn: Drawn<Model> | undefined;
   camera: cameras.Camera | undefined;
   search = "";
   /** Why the layout failed. */
@@ -76,7 +82,7 @@ export class DiagramState {
    * Updates the layout if something has changed; the old drawing stays until the new one is ready. The host may have `given`
    * a file's first layout, which is drawn at once.
    */
-  update(model: ModelReport, ui: DiagramUi, diff?: ModelDiff, given?: GivenLayout): void {
+  update(model: Model, ui: DiagramUi, diff?: ModelDiff, given?: GivenLayout): void {
     const { flow } = model;
     if (flow === undefined) return;
     const { opened, closed, unfolded } = ui;
@@ -132,7 +138,7 @@ export class DiagramState {
     this.#running = false;
   }
 
-  async #place(model: ModelReport, ui: DiagramUi, diff: ModelDiff | undefined): Promise<void> {
+  async #place(model: Model, ui: DiagramUi, diff: ModelDiff | undefined): Promise<void> {
     const rows = rowsOf(model);
     const look = this.look(ui);
     const sketch = sketchOf(model.flow!, rows, look, (id) => diff?.boxes.get(id) ?? "");
@@ -142,7 +148,7 @@ export class DiagramState {
   }
 
   #draw(
-    model: ModelReport,
+    model: Model,
     rows: Drawn["rows"],
     sketch: Sketch,
     places: FlowLayout,
@@ -238,6 +244,18 @@ export class DiagramState {
   /** The first box of a module, visible or not. */
   boxOf(path: string): string | undefined {
     return this.drawn?.model.flow?.nodes.find((node) => node.kind === "module" && node.path === path)?.id;
+  }
+
+  /** Ids of the boxes that contain others, outer ones first, as far as a layout of all takes seconds. */
+  containers(): string[] {
+    const sizes = new Map<string, number>();
+    for (const { parent } of this.drawn?.model.flow?.nodes ?? [])
+      if (parent !== undefined) sizes.set(parent, (sizes.get(parent) ?? 0) + 1);
+    const depth = (id: string): number => id.split("/").length;
+    let boxes = 0;
+    return [...sizes.keys()]
+      .sort((a, b) => depth(a) - depth(b))
+      .filter((id) => (boxes += sizes.get(id)!) <= MOST_OPENED);
   }
 
   /** The visible box that is or contains a box. */
