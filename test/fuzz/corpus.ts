@@ -18,6 +18,7 @@ export interface Case {
 }
 
 const FOLDERS = ["test/fixtures/golden/files/data", "test/fixtures/formats"].map((one) => inRoot(one));
+const ONNX = inRoot("test/fixtures/onnx");
 const BERT = inRoot("test/fixtures/golden/files/data/bert_tiny");
 
 const read = (folder: string, name: string): Buffer => readFileSync(path.join(folder, name));
@@ -75,6 +76,10 @@ const TENSORS = ["tensors", "load", "weights"] as const;
 /** Draws a case of each kind. */
 export function corpus(): Readonly<Record<string, (draws: Draws) => Case>> {
   const [pths, safetensors] = [originals(".pth"), originals(".safetensors")];
+  const models = readdirSync(ONNX)
+    .filter((name) => name.endsWith(".onnx"))
+    .map((name) => read(ONNX, name));
+  const external = read(ONNX, "external.onnx.data");
   const whole = archives(pths);
   const bert = Object.fromEntries(readdirSync(BERT).map((name) => [name, read(BERT, name)]));
   const index = JSON.stringify({
@@ -116,6 +121,10 @@ export function corpus(): Readonly<Record<string, (draws: Draws) => Case>> {
         files: { "m.safetensors": Buffer.concat([size, head, file.subarray(8 + length)]) },
       };
     },
+    "ONNX models": (draws) => ({
+      readers: ["onnx", "tensors"],
+      files: { "m.onnx": mutated(draws, draws.pick(models)), "external.onnx.data": external },
+    }),
     "indices of shards": (draws) => ({
       readers: TENSORS,
       files: {

@@ -2,10 +2,12 @@
 import path from "node:path";
 import process from "node:process";
 import { diskFiles, userFolder } from "../../extension/engine/files/dataFiles.ts";
+import { OnnxView } from "../../extension/engine/files/onnxView.ts";
 import { cachedModel, hubOf } from "../../extension/engine/files/hubCache.ts";
 import { loadFile, loadTensors } from "../../extension/engine/files/tensorFiles.ts";
 import { FILES } from "../../extension/engine/host/userFiles.ts";
 import { loadExecutor } from "../../extension/executors/index.ts";
+import { openOnnx } from "../../extension/formats/onnx/onnxFile.ts";
 import { openPth, PthTensor, readPth, type PthValue } from "../../extension/formats/pth/pth.ts";
 import { comparisonSteps } from "../../extension/formats/comparison.ts";
 import { lastOf, statisticsOf } from "../../extension/formats/statistics.ts";
@@ -32,6 +34,17 @@ const READERS = {
       lastOf(comparisonSteps(source, source));
     } finally {
       source.close();
+    }
+  },
+  /** As the editor of ONNX models does. */
+  onnx(file: string) {
+    const open = openOnnx(file);
+    try {
+      const view = new OnnxView(open);
+      JSON.stringify(view.model);
+      for (const { id } of view.model.flow.nodes.slice(0, 1000)) view.node(id);
+    } finally {
+      open.close();
     }
   },
   /** As `torch.load` does. */

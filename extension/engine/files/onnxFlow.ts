@@ -9,6 +9,8 @@ import { type GroupBox, isConstant, type NodeBox, type TreeBox, treeOf } from ".
 /** Boxes that are sent to the view; modules that exceed it are drawn without their nodes. */
 const MAX_BOXES = 20_000;
 const MAX_EDGES = 60_000;
+/** Characters of the ids of boxes, and of those that edges name. */
+const MAX_CHARACTERS = 5_000_000;
 /** Inputs and outputs above which they are one box, such as the caches of a language model. */
 const MOST_ENDS = 16;
 const LONGEST_DETAIL = 300;
@@ -56,6 +58,7 @@ class FlowWriter {
   readonly #owners = new Map<number, string>();
   readonly #indices = new Map<string, number>();
   readonly #paths = new Set<string>();
+  #characters = 0;
 
   constructor(graph: ModelGraph) {
     this.#graph = graph;
@@ -114,6 +117,7 @@ class FlowWriter {
       parent: undefined,
     }));
     let count = level.length;
+    let characters = 0;
     while (level.length > 0) {
       const next: typeof level = [];
       for (const { box, parent } of level) {
@@ -121,8 +125,10 @@ class FlowWriter {
           this.#addNode(box, parent);
           continue;
         }
-        const drawn = count + box.children.length <= MAX_BOXES;
+        const length = box.children.reduce((sum, { id }) => sum + id.length, 0);
+        const drawn = count + box.children.length <= MAX_BOXES && characters + length <= MAX_CHARACTERS;
         if (drawn) {
+          characters += length;
           count += box.children.length;
           next.push(...box.children.map((child) => ({ box: child, parent: box })));
         } else for (const index of indicesIn(box)) this.#owners.set(index, box.id);
@@ -204,7 +210,10 @@ class FlowWriter {
   #edge(from: string | undefined, to: string | undefined, shape: string): void {
     if (from === undefined || to === undefined || from === to || this.#edges.size >= MAX_EDGES) return;
     const key = `${from}>${to}`;
-    if (!this.#edges.has(key)) this.#edges.set(key, { from, to, shape });
+    if (this.#edges.has(key)) return;
+    this.#characters += key.length;
+    if (this.#characters <= MAX_CHARACTERS)
+      this.#edges.set(key, { from, to, shape: cut(shape, LONGEST_NAME) });
   }
 }
 
