@@ -1,0 +1,47 @@
+/** ONNX models in VS Code: one opens by a click as a diagram, its weights as tables, and is compared with another. */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { inRoot } from "../../../scripts/project.mjs";
+import { row, until } from "../../harness.ts";
+import { sharedWorkbench } from "../library/tier.ts";
+import { accessibilityProblems } from "../library/trainingPanel.ts";
+import { THEMES } from "../library/workbench.ts";
+
+const test = row("examples");
+
+test("an ONNX model opens as a diagram, its weights as tables, in light, dark and high contrast", async () => {
+  const workbench = await sharedWorkbench("examples");
+  const { page, folder } = workbench;
+  await workbench.activated();
+  for (const name of ["cnn.onnx", "external.onnx", "external.onnx.data"])
+    fs.copyFileSync(inRoot("test/fixtures/onnx", name), path.join(folder, name));
+  fs.writeFileSync(path.join(folder, "broken.onnx"), "no model at all");
+  const widget = page.locator(".quick-input-widget");
+  const open = async (name: string): Promise<void> => {
+    await page.keyboard.press("Control+P");
+    await widget.locator("input.input").fill(name);
+    await widget.locator(".monaco-list-row", { hasText: name }).first().click();
+  };
+  await open("external.onnx");
+  const frame = await workbench.webview("onnx", 60_000);
+  await frame.locator('.box[data-id="stem"]').click({ timeout: 30_000 });
+  const details = frame.locator(".details");
+  await until("attributes", async () => /kernel_shape\s+\[3, 3\]/.test(await details.innerText()));
+  await workbench.inThemes(THEMES, async () => {
+    await workbench.screenshot("onnx-editor");
+    assert.deepEqual(await accessibilityProblems(frame), [], workbench.theme);
+  });
+  // From the file beside the model.
+  await frame.getByRole("button", { name: "stem.weight" }).click();
+  const tensor = await workbench.webview("tensor", 60_000);
+  await tensor.getByText("108 values").waitFor({ timeout: 30_000 });
+  await tensor.locator(".statistics .pairs").waitFor({ timeout: 60_000 });
+  await open("broken.onnx");
+  await until(
+    "why the file can't be read",
+    async () => (await (await workbench.webview("onnx")).getByText(/no ONNX model/).count()) > 0,
+    60_000,
+  );
+  assert.deepEqual(workbench.complaints, []);
+}, 150_000);
