@@ -270,7 +270,7 @@ describe("the page of a tensor file's editor", () => {
     const page = new HostilePage();
     const file = path.join(workspace, "net.safetensors");
     const engine = vi.fn();
-    const options = { extensionUri: "", log, engine };
+    const options = { kind: "tensors", extensionUri: "", log, engine };
     const editor = new TensorEditor(page as never, file, options as never);
     expect(editor.file).toBe(file);
     for (const index of [-1, 0.5, "0", null, Number.MAX_VALUE * 2, [0], secret])
@@ -283,6 +283,20 @@ describe("the page of a tensor file's editor", () => {
     // No run says that it has written the file: there is nothing to evaluate.
     await page.call("evaluate");
     expect(done.commands).toEqual([["layerwise.evaluateCheckpoint", undefined]]);
+  });
+
+  it("of an ONNX model names a node by what is no text, and saves a picture of another format", async () => {
+    const { TensorEditor } = await import("../../extension/editor/panels/tensorEditor.ts");
+    const page = new HostilePage();
+    const engine = vi.fn();
+    const options = { kind: "onnx", extensionUri: "", log, engine };
+    const editor = new TensorEditor(page as never, path.join(workspace, "net.onnx"), options as never);
+    for (const id of [0, null, ["~Conv"], { id: 1 }])
+      expect(await page.call("node", id)).toContain("refused");
+    for (const format of ["../../x", "html", "exe", 1])
+      expect(await page.call("saveImage", "net", format, "")).toContain("refused");
+    expect(engine).not.toHaveBeenCalled();
+    editor.dispose();
   });
 });
 

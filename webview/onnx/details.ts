@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import type { OnnxNodeDetails, OnnxValue } from "../../extension/protocol/tensors/onnxFile.ts";
 import type { FlowNode } from "../../extension/protocol/flow.ts";
 import { formatCount } from "../shared/format.ts";
-import { linkButton } from "../shared/widgets.ts";
+import { linkButton, pairs } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import type { OnnxState } from "./state.ts";
 
@@ -53,7 +53,7 @@ function ofGroup(box: FlowNode, { boxes }: OnnxState): TemplateResult {
   const known = boxes.get(box.path);
   const named = box.path.includes(" – ") ? text.section : text.module;
   return html`${head(box.path, known?.className || named)}
-  ${pairs([
+  ${pairs("pairs", [
     [text.parameters, formatCount(known?.parameters ?? 0)],
     [text.nodes, formatCount(known?.nodes ?? 0)],
   ])}
@@ -62,7 +62,7 @@ function ofGroup(box: FlowNode, { boxes }: OnnxState): TemplateResult {
 
 function ofNode(node: OnnxNodeDetails, view: (tensor: number) => void): TemplateResult {
   const { name, op, domain, description, attributes, inputs, outputs, subgraphs } = node;
-  return html`${head(op, name)} ${domain === "" ? nothing : pairs([[text.domain, domain]])}
+  return html`${head(op, name)} ${domain === "" ? nothing : pairs("pairs", [[text.domain, domain]])}
   ${description === "" ? nothing : html`<p class="onnx-text">${description}</p>`}
   ${valueList(text.inputs, inputs, view)}
   ${
@@ -70,17 +70,13 @@ function ofNode(node: OnnxNodeDetails, view: (tensor: number) => void): Template
       ? nothing
       : titled(
           text.attributes,
-          html`<dl class="pairs">
-            ${attributes.map(
-              (one) =>
-                html`<div>
-                  <dt>${one.name}</dt>
-                  <dd>
-                    ${one.tensor === undefined ? one.text : tensorLink(one.text, one.name, one.tensor, view)}
-                  </dd>
-                </div>`,
-            )}
-          </dl>`,
+          pairs(
+            "pairs",
+            attributes.map(({ name, text, tensor }) => [
+              name,
+              tensor === undefined ? text : tensorLink(text, name, tensor, view),
+            ]),
+          ),
         )
   }
   ${valueList(text.outputs, outputs, view)}
@@ -89,21 +85,13 @@ function ofNode(node: OnnxNodeDetails, view: (tensor: number) => void): Template
       ? nothing
       : titled(
           text.subgraphs,
-          pairs(subgraphs.map(({ name, nodes, ops }) => [name, `${text.inside(nodes)}: ${text.ops(ops)}`])),
+          pairs(
+            "pairs",
+            subgraphs.map(({ name, nodes, ops }) => [name, `${text.inside(nodes)}: ${text.ops(ops)}`]),
+          ),
         )
   }`;
 }
-
-const pairs = (all: readonly (readonly [string, string])[]): TemplateResult =>
-  html`<dl class="pairs">
-    ${all.map(
-      ([name, value]) =>
-        html`<div>
-          <dt>${name}</dt>
-          <dd>${value}</dd>
-        </div>`,
-    )}
-  </dl>`;
 
 const tensorLink = (
   shown: string,
@@ -120,19 +108,19 @@ function valueList(
   if (values.length === 0) return nothing;
   return titled(
     title,
-    html`<dl class="pairs onnx-values">
-      ${values.map(
-        ({ name, type, value, tensor }) =>
-          html`<div>
-            <dt>
-              ${name === "" ? text.omitted : tensor === undefined ? name : tensorLink(name, name, tensor, view)}
-            </dt>
-            <dd>
-              ${type === "" && value === undefined && name !== "" ? html`<span class="secondary">${text.unknown}</span>` : type}
-              ${value === undefined ? nothing : html`<span class="onnx-value">${value}</span>`}
-            </dd>
-          </div>`,
-      )}
-    </dl>`,
+    pairs(
+      "pairs onnx-values",
+      values.map((one) => [
+        one.tensor === undefined
+          ? one.name || text.omitted
+          : tensorLink(one.name, one.name, one.tensor, view),
+        typeOf(one),
+      ]),
+    ),
   );
 }
+
+/** Its type, and its value if it is a small constant. */
+const typeOf = ({ name, type, value }: OnnxValue): TemplateResult =>
+  html`${type === "" && value === undefined && name !== "" ? html`<span class="secondary">${text.unknown}</span>` : type}
+  ${value === undefined ? nothing : html`<span class="onnx-value">${value}</span>`}`;

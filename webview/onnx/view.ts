@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { notice } from "../shared/components.ts";
 import { diagramFrame, type DiagramActions } from "../diagram/frame.ts";
 import { baseName, formatBytes, formatCompact, formatCount } from "../shared/format.ts";
-import { segmented } from "../shared/widgets.ts";
+import { pairs, segmented } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions as TensorActions } from "../tensors/actions.ts";
 import { comparisonSection } from "../tensors/comparison.ts";
@@ -70,21 +70,12 @@ function header({ model }: OnnxState, tensors: TensorsState, actions: TensorActi
 }
 
 function figures({ model }: OnnxState, { tensors }: TensorsState): TemplateResult {
-  const pairs: [string, string][] = [
+  return pairs("figures", [
     [text.parameters, formatCompact(model.parameters)],
     [text.nodes, formatCount(model.nodes)],
     [text.tensors, formatCount(tensors.tensors.length)],
     [text.size, formatBytes(tensors.bytes)],
-  ];
-  return html`<dl class="figures">
-    ${pairs.map(
-      ([name, value]) =>
-        html`<div>
-          <dt>${name}</dt>
-          <dd>${value}</dd>
-        </div>`,
-    )}
-  </dl>`;
+  ]);
 }
 
 const graph = (state: OnnxState, tensorActions: TensorActions, actions: Actions): TemplateResult =>

@@ -180,7 +180,7 @@ export const section = (
 /** A list of names with values. @param className "pairs" for lines, "figures" for tiles */
 export const pairs = (
   className: string,
-  rows: readonly (readonly [name: string, value: unknown])[],
+  rows: readonly (readonly [name: string | TemplateResult, value: unknown])[],
 ): TemplateResult =>
   html`<dl class=${className}>
     ${rows.map(

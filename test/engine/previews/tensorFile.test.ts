@@ -207,3 +207,39 @@ describe("a file of tensors", () => {
     expect((await inspector.open()).tensors).toHaveLength(1);
   });
 });
+
+describe("an ONNX model", () => {
+  const fixture = (name: string): string =>
+    fileURLToPath(new URL(`../../fixtures/onnx/${name}.onnx`, import.meta.url));
+
+  test("is opened, asked for a node, and read as a file of tensors, by one process", async () => {
+    const reader = inspect(fixture("external"));
+    const { tensors, model } = await reader.openModel();
+    expect(model).toMatchObject({ producer: "pytorch 2.15.0", nodes: 19, parameters: 1050 });
+    const stem = await reader.node("stem");
+    expect(stem).toMatchObject({ op: "Conv", outputs: [{ type: "float32[1, 4, 8, 8]" }] });
+    const weight = stem!.inputs[1]!.tensor!;
+    expect(tensors.tensors[weight]).toMatchObject({ name: "stem.weight", shape: [4, 3, 3, 3] });
+    expect(await reader.statistics(weight)).toMatchObject({ count: 108, nans: 0 });
+    expect(await reader.node("nothing")).toBeUndefined();
+    expect(await reader.compare(fixture("cnn"))).toEqual({ changes: [], same: 16 });
+  });
+
+  test("is compared with another model by names, shapes and values", async () => {
+    const { changes, same } = await inspect(fixture("cnn")).compare(fixture("transformer"));
+    expect(same).toBe(0);
+    expect(new Set(changes.map(({ change }) => change))).toEqual(new Set(["added", "removed"]));
+  });
+
+  test("that is damaged, or has another name, has a message", async () => {
+    const file = path.join(folder, "m.onnx");
+    writeSync(openSync(file, "w"), "no model");
+    expect(await errorOf(inspect(file).openModel())).toMatchObject({
+      code: "file",
+      message: expect.stringContaining("no ONNX model"),
+    });
+    expect(await errorOf(inspect(golden("simple.safetensors")).openModel())).toMatchObject({
+      message: expect.stringContaining("is no ONNX model"),
+    });
+  });
+});
