@@ -40,7 +40,7 @@ const WRITERS =
 const ELSEWHERE = /^supervisor\/remote\//;
 
 /** Writes where the user has just named the place, in a dialog. */
-const BY_DIALOG = ["editor/panels/architecturePanel.ts", "editor/panels/runTable.ts"];
+const BY_DIALOG = ["editor/panels/runTable.ts", "editor/panels/saveImage.ts"];
 
 test("whatever the extension host writes, it first asks whether the workspace is trusted", () => {
   const writers = sources("supervisor", "editor").filter(([, text]) => WRITERS.test(text));
