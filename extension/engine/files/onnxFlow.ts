@@ -4,7 +4,7 @@ import type { ModelGraph, ModelNode, ModelType } from "../../formats/onnx/graphP
 import type { ModelTensor } from "../../formats/onnx/tensorProto.ts";
 import type { FlowEdge, FlowGraph, FlowNode } from "../../protocol/flow.ts";
 import type { OnnxBox } from "../../protocol/tensors/onnxFile.ts";
-import { type GroupBox, isConstant, type NodeBox, type TreeBox, treeOf } from "./onnxTree.ts";
+import { type GroupBox, isAlias, isConstant, type NodeBox, type TreeBox, treeOf } from "./onnxTree.ts";
 
 /** Boxes that are sent to the view; modules that exceed it are drawn without their nodes. */
 const MAX_BOXES = 20_000;
@@ -32,13 +32,18 @@ export function onnxFlow(graph: ModelGraph): OnnxFlow {
   return new FlowWriter(graph).write();
 }
 
-/** Tensors by the names of the values that they are: initializers and constants. */
+/** Tensors by the names of the values that they are: initializers, constants, and other names of these. */
 export function constantsOf({ initializers, nodes }: ModelGraph): Map<string, ModelTensor> {
   const found = new Map(initializers.map((tensor) => [tensor.name, tensor]));
   for (const node of nodes) {
-    const tensor = isConstant(node) ? node.attributes[0]?.tensors[0] : undefined;
     const [output] = node.outputs;
-    if (tensor !== undefined && output !== undefined) found.set(output, tensor);
+    if (output === undefined) continue;
+    const tensor = isConstant(node)
+      ? node.attributes[0]?.tensors[0]
+      : isAlias(node, found)
+        ? found.get(node.inputs[0]!)
+        : undefined;
+    if (tensor !== undefined) found.set(output, tensor);
   }
   return found;
 }
@@ -70,7 +75,7 @@ class FlowWriter {
     const sources = new Map<string, string>();
     const starts = this.#ends("input", inputs);
     inputs.forEach(({ name }, i) => sources.set(name, starts[i]!));
-    this.#level(treeOf(this.#graph));
+    this.#level(treeOf(this.#graph, this.#constants));
     for (const [index, { outputs }] of nodes.entries()) {
       const owner = this.#owners.get(index);
       if (owner !== undefined) for (const name of outputs) if (name !== "") sources.set(name, owner);

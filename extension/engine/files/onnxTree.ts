@@ -34,13 +34,26 @@ const LONGEST_SEGMENT = 60;
 /** Whether a node only holds a constant, which is shown with the node that reads it. */
 export const isConstant = ({ op, domain }: ModelNode): boolean => op === "Constant" && domain === "";
 
-/** Returns the top level of boxes. Constants have a box only if they are outputs of the graph. */
-export function treeOf({ nodes, outputs }: ModelGraph): TreeBox[] {
+/** Whether a node only names a constant again, as PyTorch's older exporter does where weights are equal. */
+export const isAlias = (
+  { op, domain, inputs: [input] }: ModelNode,
+  constants: Pick<ReadonlyMap<string, unknown>, "has">,
+): boolean => op === "Identity" && domain === "" && input !== undefined && constants.has(input);
+
+/**
+ * Returns the top level of boxes. Constants have a box only if they are outputs of the graph.
+ * @param constants Names of values that are constants
+ */
+export function treeOf(
+  { nodes, outputs }: ModelGraph,
+  constants: Pick<ReadonlyMap<string, unknown>, "has">,
+): TreeBox[] {
   const asked = new Set(outputs.map(({ name }) => name));
   const root: GroupBox = { kind: "group", id: "", name: "", path: "", className: "", children: [] };
   const groups = new Map<string, GroupBox>();
   for (const [index, node] of nodes.entries()) {
-    if (isConstant(node) && !node.outputs.some((name) => asked.has(name))) continue;
+    const hidden = isConstant(node) || isAlias(node, constants);
+    if (hidden && !node.outputs.some((name) => asked.has(name))) continue;
     let parent = root;
     let key = "";
     for (const { name, className } of modulesOf(node)) {

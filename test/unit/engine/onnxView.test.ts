@@ -77,6 +77,20 @@ describe("the diagram of an ONNX model", () => {
     expect(model.flow.nodes.some(({ name }) => name === "Constant")).toBe(false);
   });
 
+  it("shows weights that the older exporter names again with the nodes that read them", () => {
+    const view = crafted(
+      message(5, tensor("w", 1, [3], message(9, new Uint8Array(12)))),
+      node("Identity", ["w"], ["w2"]),
+      node("Mul", ["x", "w2"], ["y"]),
+      node("Identity", ["y"], ["z"]),
+      value(11, "x"),
+      value(12, "z"),
+    );
+    expect(view.model.flow.nodes.map(({ name }) => name)).toEqual(["x", "Mul", "Identity", "z"]);
+    expect(view.model.boxes).toMatchObject([{ parameters: 3 }]);
+    expect(view.node("~Mul")!.inputs[1]).toMatchObject({ name: "w2", type: "float32[3]", tensor: 0 });
+  });
+
   it("draws a constant that is an output", () => {
     const constant = node("Constant", [], ["y"], message(5, text(1, "value_int"), int(3, 1)));
     const { model } = crafted(constant, value(12, "y"));
