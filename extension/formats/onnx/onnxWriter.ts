@@ -45,12 +45,16 @@ export function encodeOnnx(graph: OnnxGraph): Uint8Array {
   return w.finish();
 }
 
-function encodeGraph(w: BinaryWriter, { name, nodes, initializers, inputs, outputs }: OnnxGraph): void {
+function encodeGraph(
+  w: BinaryWriter,
+  { name, nodes, initializers, inputs, outputs, values }: OnnxGraph,
+): void {
   for (const node of nodes) nested(w, 1, (n) => encodeNode(n, node));
   text(w, 2, name);
   for (const tensor of initializers) nested(w, 5, (t) => encodeTensor(t, tensor));
   for (const input of inputs) nested(w, 11, (v) => encodeValue(v, input));
   for (const output of outputs) nested(w, 12, (v) => encodeValue(v, output));
+  for (const value of values) nested(w, 13, (v) => encodeValue(v, value));
 }
 
 function encodeNode(w: BinaryWriter, { name, op, inputs, outputs, attributes }: OnnxNode): void {

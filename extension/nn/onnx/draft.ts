@@ -4,7 +4,7 @@ import type { Node, Value } from "../../tensor/recording/graph.ts";
 import type { OnnxAttribute, OnnxBuilder, OnnxRef } from "../../tensor/lowering/onnx.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import type { Shape } from "../../tensor/core/shape.ts";
-import type { Recording } from "./recording.ts";
+import type { Named, Recording } from "./recording.ts";
 
 class Ref implements OnnxRef {
   readonly __onnx = true;
@@ -38,6 +38,8 @@ export type Entry =
 /** A recorded model written with ONNX's nodes, for the sizes that it was recorded with. */
 export class Draft implements OnnxBuilder {
   readonly entries: Entry[] = [];
+  /** Values that nodes of the recording give, with the names of their refs. */
+  readonly results: Named[] = [];
   /** The name of each output of the model. */
   readonly outputs: readonly string[];
   private readonly values = new Map<Value, Ref>();
@@ -123,7 +125,10 @@ export class Draft implements OnnxBuilder {
     const written = rule(this, refs, attributes, { inputs, outputs });
     this.scope = "/";
     const list = Array.isArray(written) ? (written as readonly Ref[]) : [written as Ref];
-    list.forEach((ref, i) => this.values.set(outputs[i]!, ref));
+    list.forEach((ref, i) => {
+      this.values.set(outputs[i]!, ref);
+      this.results.push({ name: ref.name, value: outputs[i]! });
+    });
   }
 
   private value(value: Value, recording: Recording): Ref {

@@ -32,7 +32,10 @@ export function onnxGraph(model: Module, args: ModelArguments, options: OnnxOpti
   const axes = axesOf(recording, dynamicAxes);
   const first = new Draft(recording);
   if (axes === undefined)
-    return assemble(model, recording, recording, written(first, undefined, undefined), undefined);
+    return assemble(model, recording, recording, {
+      ...written(first, undefined, undefined),
+      values: described(first.results, first.results, undefined),
+    });
   const dims = new Map(axes.inputs.map(({ index, dim }) => [index, dim]));
   let index = 0;
   const longer = withTensors(list, (tensor) => {
@@ -40,7 +43,12 @@ export function onnxGraph(model: Module, args: ModelArguments, options: OnnxOpti
     return dim === undefined ? tensor : cat([tensor, narrow(tensor, dim, 0, 1)], dim);
   }) as readonly unknown[];
   const other = recordModel(model, longer, inputNames, outputNames);
-  return assemble(model, recording, other, written(first, new Draft(other), axes), axes.name);
+  const larger = new Draft(other);
+  const graph = written(first, larger, axes);
+  const values = described(first.results, larger.results, axes.name).filter((_value, i) =>
+    multiples(first.results[i]!, larger.results[i]!, axes.size),
+  );
+  return assemble(model, recording, other, { ...graph, values }, axes.name);
 }
 
 interface Axes extends Axis {
@@ -81,16 +89,28 @@ function assemble(
   model: Module,
   { inputs, outputs }: Recording,
   other: Recording,
-  graph: Pick<OnnxGraph, "nodes" | "initializers">,
-  axis: string | undefined,
+  graph: Pick<OnnxGraph, "nodes" | "initializers" | "values">,
+  axis?: string,
 ): OnnxGraph {
+  // A rule may answer what it was given: an input or a weight.
+  const given = new Set(graph.nodes.flatMap((node) => node.outputs));
+  const values = new Map(graph.values.filter(({ name }) => given.has(name)).map((one) => [one.name, one]));
   return {
     name: model.constructor.name,
     inputs: described(inputs, other.inputs, axis),
     outputs: described(outputs, other.outputs, axis),
     ...graph,
+    values: [...values.values()],
   };
 }
+
+/** Whether each size that follows the free one is a multiple of it, so that a name says it exactly. */
+const multiples = (one: Named, twin: Named, size: number): boolean =>
+  one.name === twin.name &&
+  one.value.shape.every((extent, d) => {
+    const factor = twin.value.shape[d]! - extent;
+    return factor === 0 || extent === factor * size;
+  });
 
 /**
  * What a graph says of its inputs or outputs.

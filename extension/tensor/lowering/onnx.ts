@@ -73,5 +73,7 @@ export interface OnnxGraph {
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
   readonly initializers: readonly OnnxTensor[];
+  /** Shapes of values between nodes, as far as they are known. */
+  readonly values: readonly OnnxValue[];
   readonly nodes: readonly OnnxNode[];
 }

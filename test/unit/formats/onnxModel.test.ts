@@ -144,12 +144,32 @@ describe("an ONNX model", () => {
       graph.nodes.map(({ op, name, inputs, outputs }) => ({ op, name, inputs, outputs })),
     );
     expect(model.graph.inputs.map(({ type }) => type.shape)).toEqual(graph.inputs.map(({ shape }) => shape));
+    const convolution = model.graph.nodes.find(({ op }) => op === "Conv")!;
+    expect(typeText(model.graph.types.get(convolution.outputs[0]!)!)).toBe("float32[batch, 4, 6, 6]");
     for (const { name, shape, data } of graph.initializers) {
       const read = tensors.find((one) => one.name === name)!;
       expect(read.shape).toEqual(shape);
       if (read.dtype === "F32")
         expect(new Float32Array(read.read(0, read.byteLength).slice().buffer)).toEqual(data);
     }
+  });
+
+  it("says shapes of an export's values only where the batch's name says them exactly", () => {
+    class Longer extends nn.Module {
+      forward(x: Tensor): Tensor {
+        const both = torch.cat([x, x], 0);
+        return torch
+          .cat([both, torch.ones(1, 3)], 0)
+          .sum(0)
+          .add(1);
+      }
+    }
+    const graph = onnxGraph(new Longer(), [torch.randn(2, 3)], { dynamicAxes: { input: { 0: "batch" } } });
+    const shapes = graph.values.map(({ shape }) => shape.join());
+    expect(shapes).toContain("2*batch,3");
+    // Not that of 2·batch + 1.
+    expect(shapes.filter((shape) => shape.includes("batch"))).toHaveLength(1);
+    expect(shapes).toContain("3");
   });
 
   it("gives equal names of tensors a number", () => {
