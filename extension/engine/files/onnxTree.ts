@@ -1,5 +1,6 @@
 /** The nodes of an ONNX graph in groups: modules by their names, and sections of levels that have too many. */
 import type { ModelGraph, ModelNode } from "../../formats/onnx/graphProto.ts";
+import { modulesOf } from "./onnxModules.ts";
 
 export interface NodeBox {
   readonly kind: "node";
@@ -26,8 +27,8 @@ export type TreeBox = NodeBox | GroupBox;
 /** Boxes of one level, above which they are divided into sections. ELK lays out as many in a second. */
 const MOST_AT_LEVEL = 300;
 const SECTION = 50;
-/** Levels of modules; deeper ones stay in the last. */
-const MAX_LEVELS = 24;
+/** Ops that a section's box names. */
+const MOST_OPS = 2;
 /** Characters of a module's name that its boxes' ids keep. */
 const LONGEST_SEGMENT = 60;
 
@@ -44,10 +45,9 @@ export const isAlias = (
  * Returns the top level of boxes. Constants have a box only if they are outputs of the graph.
  * @param constants Names of values that are constants
  */
-export function treeOf(
-  { nodes, outputs }: ModelGraph,
-  constants: Pick<ReadonlyMap<string, unknown>, "has">,
-): TreeBox[] {
+export function treeOf(graph: ModelGraph, constants: Pick<ReadonlyMap<string, unknown>, "has">): TreeBox[] {
+  const { nodes, outputs } = graph;
+  const modules = modulesOf(graph);
   const asked = new Set(outputs.map(({ name }) => name));
   const root: GroupBox = { kind: "group", id: "", name: "", path: "", className: "", children: [] };
   const groups = new Map<string, GroupBox>();
@@ -56,7 +56,7 @@ export function treeOf(
     if (hidden && !node.outputs.some((name) => asked.has(name))) continue;
     let parent = root;
     let key = "";
-    for (const { name, className } of modulesOf(node)) {
+    for (const { name, className } of modules[index]!) {
       key += `/${name}`;
       let group = groups.get(key);
       if (group === undefined) {
@@ -69,50 +69,44 @@ export function treeOf(
     }
     parent.children.push({ kind: "node", id: "", index, module: undefined });
   }
-  simplify(root);
+  simplify(root, nodes);
   name(root, nodes);
   return root.children;
 }
 
-interface Module {
-  name: string;
-  className: string;
-}
-
-/** The modules around a node, outermost first. */
-function modulesOf({ name, scopes, classes }: ModelNode): Module[] {
-  // PyTorch's newer exporter writes them, the older one and TensorFlow's put them into the name.
-  const known = scopes?.[0] === "" ? scopes.slice(1, -1) : undefined;
-  const paths = known ?? name.split("/").filter(Boolean).slice(0, -1);
-  return paths.slice(0, MAX_LEVELS).map((path, i) => {
-    const before = paths[i - 1];
-    const own = before !== undefined && path.startsWith(`${before}.`) ? path.slice(before.length + 1) : path;
-    const className = known === undefined ? "" : (classes?.[i + 1]?.split(".").at(-1) ?? "");
-    return { name: own, className };
-  });
-}
-
 /** Makes modules of one node a box, and divides levels that are too wide. */
-function simplify(group: GroupBox): void {
+function simplify(group: GroupBox, nodes: readonly ModelNode[]): void {
   group.children = group.children.map((child): TreeBox => {
     if (child.kind === "node") return child;
-    simplify(child);
+    simplify(child, nodes);
     const [only] = child.children;
     if (child.children.length > 1 || only === undefined) return child;
     if (only.kind === "node") return { ...only, module: only.module ?? child.name };
     return child;
   });
-  while (group.children.length > MOST_AT_LEVEL) group.children = sections(group.children);
+  while (group.children.length > MOST_AT_LEVEL) group.children = sections(group.children, nodes);
 }
 
-function sections(children: readonly TreeBox[]): GroupBox[] {
+function sections(children: readonly TreeBox[], nodes: readonly ModelNode[]): GroupBox[] {
   const found: GroupBox[] = [];
   for (let from = 0; from < children.length; from += SECTION) {
     const part = children.slice(from, from + SECTION);
     const name = `${from + 1} – ${from + part.length}`;
-    found.push({ kind: "group", id: "", name, path: "", className: "", children: part });
+    found.push({ kind: "group", id: "", name, path: "", className: opsOf(part, nodes), children: part });
   }
   return found;
+}
+
+/** The most frequent ops of a section. */
+function opsOf(part: readonly TreeBox[], nodes: readonly ModelNode[]): string {
+  const counts = new Map<string, number>();
+  for (const box of part) {
+    if (box.kind === "group") continue;
+    const { op } = nodes[box.index]!;
+    counts.set(op, (counts.get(op) ?? 0) + 1);
+  }
+  const ops = [...counts].sort(([, a], [, b]) => b - a).map(([op]) => op.slice(0, LONGEST_SEGMENT));
+  return ops.length > MOST_OPS ? `${ops.slice(0, MOST_OPS).join(", ")}, …` : ops.join(", ");
 }
 
 /** Gives ids: equal ones within repeated blocks, so that these are recognized. */

@@ -77,6 +77,23 @@ describe("the diagram of an ONNX model", () => {
     expect(model.flow.nodes.some(({ name }) => name === "Constant")).toBe(false);
   });
 
+  it("puts nodes without a module into the one around them", () => {
+    const { model } = crafted(
+      named("/a/Mul", "Mul", ["x", "x"], ["y"]),
+      node("Unsqueeze", ["y"], ["z"]),
+      node("Cast", ["z"], ["t"]),
+      named("/a/b/Add", "Add", ["t", "y"], ["u"]),
+      named("/a/b/Neg", "Neg", ["u"], ["v"]),
+      node("Relu", ["v"], ["w"]),
+      named("/c/Neg", "Neg", ["w"], ["out"]),
+      value(11, "x"),
+      value(12, "out"),
+    );
+    expect(model.flow.nodes.map(({ id }) => id)).toEqual(
+      expect.arrayContaining(["a/~Unsqueeze", "a/~Cast", "a/b/~Add", "~Relu"]),
+    );
+  });
+
   it("shows weights that the older exporter names again with the nodes that read them", () => {
     const view = crafted(
       message(5, tensor("w", 1, [3], message(9, new Uint8Array(12)))),
