@@ -7,7 +7,10 @@ import type { SourceTensor, TensorSource } from "../../formats/sourceTensor.ts";
 import { isOnnx, openOnnx } from "../../formats/onnx/onnxFile.ts";
 import { onnxTensors, openTensors } from "../../formats/tensorSource.ts";
 import type { TensorComparison, TensorFile } from "../../protocol/tensorFile.ts";
-import type { TensorFileEngineEvents, TensorFileEngineMethods } from "../../protocol/tensors/tensorFileEngine.ts";
+import type {
+  TensorFileEngineEvents,
+  TensorFileEngineMethods,
+} from "../../protocol/tensors/tensorFileEngine.ts";
 import type { OnnxFile } from "../../protocol/tensors/onnxFile.ts";
 import { TensorWindow } from "../../protocol/tensorValues.ts";
 import { OnnxView } from "../files/onnxView.ts";

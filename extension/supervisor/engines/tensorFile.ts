@@ -2,7 +2,10 @@ import * as v from "valibot";
 import { Hello } from "../../protocol/engine.ts";
 import { OnnxFile, OnnxNodeDetails } from "../../protocol/tensors/onnxFile.ts";
 import { TensorComparison, TensorFile } from "../../protocol/tensorFile.ts";
-import type { TensorFileEngineEvents, TensorFileEngineMethods } from "../../protocol/tensors/tensorFileEngine.ts";
+import type {
+  TensorFileEngineEvents,
+  TensorFileEngineMethods,
+} from "../../protocol/tensors/tensorFileEngine.ts";
 import { TensorStatistics, TensorValues, type TensorWindow } from "../../protocol/tensorValues.ts";
 import { handshake, openChannel, type Remote } from "./channel.ts";
 import { deferred } from "../deferred.ts";
