@@ -5,7 +5,7 @@ import { OnnxView } from "../../../extension/engine/files/onnxView.ts";
 import { openOnnx } from "../../../extension/formats/onnx/onnxFile.ts";
 import type { OnnxModelView } from "../../../extension/protocol/tensors/onnxFile.ts";
 import { inRoot } from "../../../scripts/project.mjs";
-import { int, message, model, node, tensor, text } from "../formats/onnxCrafted.ts";
+import { int, message, model, node, tensor, text } from "./onnxCrafted.ts";
 
 const fixture = (name: string): OnnxView =>
   new OnnxView(openOnnx(inRoot("test/fixtures/onnx", `${name}.onnx`)));
