@@ -209,9 +209,9 @@ class RetinaNet extends nn.Module {
     const c3 = this.c3(this.stem(images));
     const c4 = this.c4(c3);
     const p4 = this.lateral.get("p4")(c4);
-    const p3 = this.lateral.get("p3")(c3).add(
-      F.interpolate(p4, { size: c3.shape.slice(-2), mode: "nearest" }),
-    );
+    const p3 = this.lateral
+      .get("p3")(c3)
+      .add(F.interpolate(p4, { size: c3.shape.slice(-2), mode: "nearest" }));
     const features = [p3, p4];
     return [this.clsHead(features), this.boxHead(features)];
   }
