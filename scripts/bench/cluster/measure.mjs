@@ -126,11 +126,10 @@ function tables(exchanges, trials) {
     ({ workers, bytes, seconds }) =>
       `| ${size(bytes)} | ${workers} | ${ms(seconds)} | ${ms(exchange(workers, bytes, line))} |`,
   );
+  const factor = (/** @type {number} */ times) => times.toFixed(times < 10 ? 1 : 0);
   const scaled = TRAININGS.flatMap(({ name, ...training }) =>
     LINES.map(({ name: by, ...one }) => {
-      const cells = WORKERS.map((workers) =>
-        speedUp(workers, training, one, FAILURES).toFixed(workers < 16 ? 1 : 0),
-      );
+      const cells = WORKERS.map((workers) => factor(speedUp(workers, training, one, FAILURES)));
       return `| ${name} | ${by} | ${cells.join(" | ")} |`;
     }),
   );
