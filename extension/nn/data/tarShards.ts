@@ -11,7 +11,7 @@ import {
   type RawSample,
   type Shard,
 } from "./access.ts";
-import { IterableDataset, type Resumable } from "./iterable.ts";
+import { IterableDataset } from "./iterable.ts";
 import { unitTensor } from "./vision.ts";
 
 /** A sample of a tar file: its decoded files by their endings, and its name as `__key__`. */
@@ -53,7 +53,7 @@ interface Placed {
 }
 
 /** Samples of tar files, read one after the other. See {@link tarShards}. */
-export class TarDataset<Sample = TarSample> extends IterableDataset<Sample> implements Resumable<Sample> {
+export class TarDataset<Sample = TarSample> extends IterableDataset<Sample> {
   /** Names of the tar files of this process. */
   readonly shards: readonly string[];
   readonly #files: DataFiles;
