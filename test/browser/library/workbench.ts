@@ -186,8 +186,14 @@ export class Workbench {
     return rows.some((row) => row.trim() === label);
   }
 
-  /** Opens a file of the folder, pinned, by its name; afterwards the editor has the focus. */
+  /** Opens a text file of the folder, pinned, by its name; afterwards the editor has the focus. */
   async openFile(name: string): Promise<void> {
+    await this.openTab(name);
+    await this.page.locator(".editor-instance .monaco-editor.focused").waitFor();
+  }
+
+  /** Opens a file of the folder in whatever editor is its own. A file that has just been written may be found later. */
+  async openTab(name: string): Promise<void> {
     const widget = this.page.locator(".quick-input-widget");
     await until(
       `an editor of ${name}`,
@@ -202,7 +208,6 @@ export class Workbench {
       },
       60_000,
     );
-    await this.page.locator(".editor-instance .monaco-editor.focused").waitFor();
   }
 
   /** A lens of the active editor by its text. */

@@ -12,18 +12,12 @@ const test = row("examples");
 
 test("an ONNX model opens as a diagram, its weights as tables, in light, dark and high contrast", async () => {
   const workbench = await sharedWorkbench("examples");
-  const { page, folder } = workbench;
+  const { folder } = workbench;
   await workbench.activated();
   for (const name of ["cnn.onnx", "external.onnx", "external.onnx.data"])
     fs.copyFileSync(inRoot("test/fixtures/onnx", name), path.join(folder, name));
   fs.writeFileSync(path.join(folder, "broken.onnx"), "no model at all");
-  const widget = page.locator(".quick-input-widget");
-  const open = async (name: string): Promise<void> => {
-    await page.keyboard.press("Control+P");
-    await widget.locator("input.input").fill(name);
-    await widget.locator(".monaco-list-row", { hasText: name }).first().click();
-  };
-  await open("external.onnx");
+  await workbench.openTab("external.onnx");
   const frame = await workbench.webview("onnx", 60_000);
   await frame.locator('.box[data-id="stem"]').click({ timeout: 30_000 });
   const details = frame.locator(".details");
@@ -37,7 +31,7 @@ test("an ONNX model opens as a diagram, its weights as tables, in light, dark an
   const tensor = await workbench.webview("tensor", 60_000);
   await tensor.getByText("108 values").waitFor({ timeout: 30_000 });
   await tensor.locator(".statistics .pairs").waitFor({ timeout: 60_000 });
-  await open("broken.onnx");
+  await workbench.openTab("broken.onnx");
   await until(
     "why the file can't be read",
     async () => (await (await workbench.webview("onnx")).getByText(/no ONNX model/).count()) > 0,
