@@ -8,7 +8,7 @@ export interface ListOptions {
   /** Words that all have to be in the run's name, id, tags or state. */
   filter: string;
   showArchived: boolean;
-  /** "name", another id of a {@link Column}. */
+  /** "name", or the id of a {@link Column}. */
   sort: string;
   descending: boolean;
 }

@@ -1,5 +1,5 @@
 import type { Batch } from "../../nn/experiment/experiment.ts";
-import { flawedRows, type FlawedRows } from "../../tensor/recording/anomaly.ts";
+import { flawedRows, type ReturnedRows } from "../../tensor/recording/anomaly.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import type { Batches } from "../training/batches.ts";
@@ -11,19 +11,21 @@ const CHUNK = 256;
 
 /**
  * Names the samples of a batch that values which are not finite come from: "They come from sample 17 of the training set".
- * @param rows of the first tensor that has such values
+ * @param rows of the first tensor that has such values: samples, if it is made of the batch and as long
  * @param until time of `performance.now()` at which the search in the set ends
  * @returns undefined where it comes from no sample more than from others
  */
 export function badSamples(
   batch: Batch,
-  rows: FlawedRows | undefined,
+  rows: ReturnedRows | undefined,
   train: Batches,
   until: number,
 ): string | undefined {
   const size = batchLength(batch);
-  const all = [...batch.flatMap((tensor) => flawedRows(valuesOf(tensor.value), tensor.shape) ?? []), rows];
-  const found = all.find((one) => one?.of === size && one.numbers.length > 0);
+  const all = batch.flatMap((tensor) => flawedRows(valuesOf(tensor.value), tensor.shape) ?? []);
+  // A weight may have as many rows as the batch has samples.
+  if (rows !== undefined && batch.some(({ value }) => rows.madeOf(value))) all.push(rows);
+  const found = all.find((one) => one.of === size && one.numbers.length > 0);
   if (found === undefined || (found.numbers.length === size && size > 1)) return undefined;
   const numbers = numbersIn(train, batch, found.numbers, until);
   const [named, where] = numbers.length > 0 ? [numbers, "the training set"] : [found.numbers, "its batch"];

@@ -1,6 +1,6 @@
 import type { HostArray } from "../core/dtype.ts";
 import { TensorError } from "../core/errors.ts";
-import type { Node, Storage, Value } from "./graph.ts";
+import { isAmongInputs, type Node, type Storage, type Value } from "./graph.ts";
 import { gradientFunction } from "./op.ts";
 import type { Inspector, Plan } from "../planning/executor.ts";
 import { inspect, leafData } from "../planning/barrier.ts";
@@ -19,8 +19,8 @@ export class AnomalyError extends TensorError {
   readonly sites: readonly Error[];
   /** The parameter or buffer that had such a value before the step already. */
   readonly storage: Storage | undefined;
-  /** Which rows of the first bad tensor have such values; of a batch, its samples. Undefined for a number. */
-  readonly rows: FlawedRows | undefined;
+  /** Which rows of the first bad tensor that a function returned have such values. Undefined for a number. */
+  readonly rows: ReturnedRows | undefined;
 
   constructor(
     message: string,
@@ -30,7 +30,7 @@ export class AnomalyError extends TensorError {
       module,
       storage,
       rows,
-    }: { hint: string; sites?: readonly Error[]; module?: string; storage?: Storage; rows?: FlawedRows },
+    }: { hint: string; sites?: readonly Error[]; module?: string; storage?: Storage; rows?: ReturnedRows },
   ) {
     super("non-finite", message, hint);
     this.sites = sites;
@@ -45,6 +45,12 @@ export interface FlawedRows {
   /** Size of that dimension. */
   readonly of: number;
   readonly numbers: readonly number[];
+}
+
+/** Those of a tensor that a function returned. */
+export interface ReturnedRows extends FlawedRows {
+  /** Whether it is made of a value: of a batch, if its rows are samples. */
+  madeOf(value: Value): boolean;
 }
 
 /** Whether every value is checked when it is computed. */
@@ -218,9 +224,7 @@ function explained(value: Value, read: (value: Value) => HostArray): AnomalyErro
         storage: producer.storage,
       },
     );
-  const rows = flawedRows(leafData(value), value.shape);
   return new AnomalyError(`an input of ${formatShape(value.shape)} has ${what}`, {
-    ...(rows && { rows }),
     hint: "look for missing values in the data, and for divisions by a standard deviation of 0 where it is normalised",
   });
 }
@@ -243,10 +247,11 @@ function explainedNode(node: Node, flaw: Flaw, read: (value: Value) => HostArray
   });
 }
 
-function flawedRowsOf(node: Node, read: (value: Value) => HostArray): FlawedRows | undefined {
+function flawedRowsOf(node: Node, read: (value: Value) => HostArray): ReturnedRows | undefined {
   const value = node.outputs.find((output) => flaws.has(output));
   try {
-    return value && flawedRows(read(value), value.shape);
+    const rows = value && flawedRows(read(value), value.shape);
+    return rows && { ...rows, madeOf: (other) => isAmongInputs(other, [value]) };
   } catch {
     // Computed in an earlier part of the step, and not kept.
     return undefined;

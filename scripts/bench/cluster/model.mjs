@@ -40,7 +40,7 @@ export function exchange(workers, bytes, { latency, secondsPerByte }) {
 }
 
 /**
- * Expected largest of a number of draws from a standard normal distribution, within 2 %: Blom, Statistical Estimates and
+ * Expected largest of a number of draws from a standard normal distribution, within 5 %: Blom, Statistical Estimates and
  * Transformed Beta-Variables (1958).
  * @param {number} count
  */

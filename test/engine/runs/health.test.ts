@@ -116,3 +116,30 @@ class Computed extends data.Dataset<[Tensor, Tensor]> {
     return this.all.get(index) as unknown as [Tensor, Tensor];
   }
 }
+
+/** Has a weight with as many rows as a batch, of which one becomes NaN. */
+class Weighted extends nn.Module {
+  scale = new nn.Parameter(torch.tensor([1, 1, 1, -1, 1, 1, 1, 1]).float());
+  head = new nn.Linear(3, 8);
+  forward(x: Tensor): Tensor {
+    return this.head(x).mul(this.scale.sqrt()).mean({ dim: 1, keepdim: true });
+  }
+}
+
+test.skipIf(!native)("no sample is named where the NaN is a weight's", async () => {
+  const weighted = experiment({
+    seed: 0,
+    model: () => new Weighted(),
+    data: withZero,
+    loss: new nn.MSELoss(),
+    optimizer: (parameters) => new optim.SGD(parameters, { lr: 1e-3 }),
+    batchSize: 8,
+    epochs: 1,
+  });
+  const error = await train(weighted, 0, { folder }).then(
+    () => undefined,
+    (thrown: unknown) => thrown as Error,
+  );
+  expect(error?.message).toContain("Function 'sqrt' returned nan values");
+  expect(error?.message).not.toContain("They come from");
+});
