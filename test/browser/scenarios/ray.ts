@@ -6,24 +6,9 @@ import { FakeRay } from "../../fakeRay.ts";
 import { row, until } from "../../harness.ts";
 import { newestRun } from "../../runDirectories.ts";
 import { temporaryFolder } from "../library/browser.ts";
+import { FILE, SOURCE } from "../library/farModel.ts";
 import { closeWorkbench, openWorkbench } from "../library/tier.ts";
 import { TrainingPanel } from "../library/trainingPanel.ts";
-
-const FILE = "far.nn.ts";
-
-const SOURCE = `import { torch, nn, optim, data, experiment } from "layerwise";
-
-export default experiment({
-  seed: 0,
-  model: () => new nn.Sequential(new nn.Linear(10, 16), new nn.ReLU(), new nn.Linear(16, 2)),
-  data: () => new data.TensorDataset(torch.randn(100, 10), torch.randint(0, 2, [100])),
-  loss: new nn.CrossEntropyLoss(),
-  optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.01 }),
-  batchSize: 20,
-  epochs: 100000,
-  callbacks: { onBatchEnd: () => new Promise((done) => setTimeout(done, 20)) },
-});
-`;
 
 const test = row("remote");
 
