@@ -845,6 +845,7 @@ bool TopK(const Call &c) {
 #include "spatialGroups.h"
 #include "spatialNorms.h"
 #include "draws.h"
+#include "linear.h"
 
 // ---- The table ----
 
@@ -969,6 +970,14 @@ constexpr Kernels KERNELS = {
     GroupNorm,
     GroupNormGrad,
     AdamStep,
+    MatrixInverse,
+    MatrixSolve,
+    LogMatrixDeterminant,
+    Cholesky,
+    Qr,
+    SelfAdjointEig,
+    Svd,
+    CheckNumerics,
     LANES,
     Draw,
 };

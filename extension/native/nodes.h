@@ -656,6 +656,25 @@ inline bool Plan::Reader::ReadNode() {
       Divide(count, 0, {4, 4, 4, 4, 4, 4, 4, 0, 0, 0, 0});
       return true;
     }
+    case Code::CheckNumerics: {
+      const Shape shape = In(0).shape;
+      const int64_t count = shape.Count();
+      if (In(0).type != Type::FLOAT) return false;
+      const int32_t out = New(Type::FLOAT, shape);
+      if (count == 0) return true;
+      Parameters({count});
+      Add(kernels_.checkNumerics, {{out}, {inputs_[0]}}, 1, 1);
+      Spend(count);
+      return true;
+    }
+    case Code::MatrixInverse:
+    case Code::MatrixSolve:
+    case Code::LogMatrixDeterminant:
+    case Code::Cholesky:
+    case Code::Qr:
+    case Code::SelfAdjointEigV2:
+    case Code::Svd:
+      return ReadMatrices(code);
     case Code::MatMul:
     case Code::BatchMatMulV2:
       return ReadProduct();

@@ -42,6 +42,7 @@ enum class Code : int32_t {
   Conv2D, Conv2DBackpropInput, Conv2DBackpropFilter, Conv3D, Conv3DBackpropInputV2, Conv3DBackpropFilterV2, MaxPool,
   MaxPoolGrad, FusedBatchNormV3, FusedBatchNormGradV3,
   TensorScatterMax, TensorScatterMin,
+  MatrixInverse, MatrixSolve, LogMatrixDeterminant, Cholesky, Qr, SelfAdjointEigV2, Svd, CheckNumerics,
   // Not TensorFlow's.
   GroupNorm, GroupNormGrad, AdamStep,
   // Not an op: a value that is part of the plan.
@@ -109,6 +110,14 @@ struct Kernels {
   Kernel groupNorm;
   Kernel groupNormGrad;
   Kernel adamStep;
+  Kernel matrixInverse;
+  Kernel matrixSolve;
+  Kernel logMatrixDeterminant;
+  Kernel cholesky;
+  Kernel qr;
+  Kernel selfAdjointEig;
+  Kernel svd;
+  Kernel checkNumerics;
   // Floats in a register.
   int64_t lanes;
   int32_t (*draw)(DrawKind kind, uint32_t *words, int32_t used, void *out, int64_t count, const double *parameters);

@@ -220,6 +220,7 @@ class Plan::Reader {
   bool ReadPooling(Code code);
   bool ReadBatchNorm(Code code);
   bool ReadGroupNorm(Code code);
+  bool ReadMatrices(Code code);
   void CopyInto(int32_t out, int64_t outOffset, const int64_t *outStrides, int32_t in, int64_t inOffset,
                 const int64_t *inStrides, const Shape &shape);
   void CopyWhole(int32_t out, int32_t in);
@@ -440,4 +441,5 @@ inline bool Plan::Read(const int32_t *code, int64_t length, int threads) {
 }  // namespace layerwise
 
 #include "nodes.h"
+#include "linearNodes.h"
 #include "spatialNodes.h"

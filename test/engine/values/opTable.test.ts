@@ -293,8 +293,8 @@ describe.skipIf(native === undefined)("kernels of the binding", () => {
     });
   });
 
-  test("take all samples but some of these ops: linear algebra, integer products, reductions of nothing", () => {
-    const names = "matmul mean all prod ctcLoss polygamma inverse solve logDeterminant cholesky qr eigh svd";
+  test("take all samples but some of these ops: integer products, reductions of nothing", () => {
+    const names = "matmul mean all prod ctcLoss polygamma";
     expect(left.join(" ")).toBe(names);
   });
 });

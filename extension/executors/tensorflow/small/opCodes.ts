@@ -131,6 +131,15 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["FusedBatchNormGradV3", "epsilon", "is_training"],
   ["TensorScatterMax"],
   ["TensorScatterMin"],
+  // Linear algebra.
+  ["MatrixInverse"],
+  ["MatrixSolve"],
+  ["LogMatrixDeterminant"],
+  ["Cholesky"],
+  ["Qr"],
+  ["SelfAdjointEigV2"],
+  ["Svd"],
+  ["CheckNumerics"],
   // Not TensorFlow's.
   ["GroupNorm", "groups", "epsilon"],
   ["GroupNormGrad", "groups", "epsilon"],
@@ -158,6 +167,8 @@ export const IMPLIED: ReadonlySet<string> = new Set([
   "Truncate",
   "incompatible_shape_error",
   "use_cudnn_on_gpu",
+  // Of an error, which TensorFlow says.
+  "message",
   // Of running statistics, which no kernel updates.
   "exponential_avg_factor",
 ]);

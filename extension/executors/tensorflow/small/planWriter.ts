@@ -191,6 +191,9 @@ function number(attribute: TfAttribute): number {
 
 function implied(name: string, attribute: TfAttribute): boolean {
   if (IMPLIED.has(name)) return true;
+  // Of matrices that are not transposed first, and of decompositions that leave out what is zero.
+  if (name === "adjoint" || name === "full_matrices") return attribute.value === false;
+  if (name === "compute_v" || name === "compute_uv") return attribute.value === true;
   if (name === "data_format") return attribute.value === "NHWC" || attribute.value === "NDHWC";
   return name === "explicit_paddings" && attribute.kind === "ints" && attribute.value.length === 0;
 }

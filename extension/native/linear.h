@@ -1,0 +1,290 @@
+// Linear algebra of matrices that lie one after another, each in double precision, by the methods of
+// tensor/ops/matrix/matrixValues.ts. Included by kernels.h. A matrix that TensorFlow would refuse is left to it, for its error.
+
+// Parameter 0 of these kernels is the number of matrices; 1 and 2 are their sizes.
+
+using Doubles = std::vector<double>;
+
+// PA = LU with partial pivoting, in place; a pivot of 0 stays. `rows` are those of A in their new order. Answers P's sign.
+int Factor(double *a, int64_t n, std::vector<int64_t> &rows) {
+  int sign = 1;
+  rows.resize(n);
+  std::iota(rows.begin(), rows.end(), 0);
+  for (int64_t c = 0; c < n; c++) {
+    int64_t best = c;
+    for (int64_t r = c + 1; r < n; r++)
+      if (std::fabs(a[r * n + c]) > std::fabs(a[best * n + c])) best = r;
+    if (best != c) {
+      sign = -sign;
+      std::swap(rows[c], rows[best]);
+      std::swap_ranges(a + c * n, a + (c + 1) * n, a + best * n);
+    }
+    const double *top = a + c * n;
+    if (top[c] == 0) continue;
+    for (int64_t r = c + 1; r < n; r++) {
+      double *row = a + r * n;
+      const double f = row[c] /= top[c];
+      if (f == 0) continue;
+      for (int64_t k = c + 1; k < n; k++) row[k] -= f * top[k];
+    }
+  }
+  return sign;
+}
+
+// X of AX = B, in B's place, with its rows in the order of the factors. Answers false for an A that has no inverse.
+bool Substitute(const double *lu, int64_t n, double *x, int64_t m) {
+  for (int64_t r = 0; r < n; r++)
+    if (!(std::fabs(lu[r * n + r]) > 0)) return false;
+  const auto subtract = [&](int64_t r, int64_t k) {
+    const double f = lu[r * n + k];
+    if (f == 0) return;
+    double *row = x + r * m;
+    const double *other = x + k * m;
+    for (int64_t c = 0; c < m; c++) row[c] -= f * other[c];
+  };
+  for (int64_t r = 0; r < n; r++)
+    for (int64_t k = 0; k < r; k++) subtract(r, k);
+  for (int64_t r = n - 1; r >= 0; r--) {
+    for (int64_t k = r + 1; k < n; k++) subtract(r, k);
+    const double pivot = lu[r * n + r];
+    for (int64_t c = 0; c < m; c++) x[r * m + c] /= pivot;
+  }
+  return true;
+}
+
+bool MatrixInverse(const Call &c) {
+  float *out = c.To<float>(0);
+  const float *in = c.To<float>(1);
+  const int64_t n = c.p[1];
+  Doubles a, x;
+  std::vector<int64_t> rows;
+  for (int64_t b = 0; b < c.p[0]; b++, in += n * n, out += n * n) {
+    a.assign(in, in + n * n);
+    Factor(a.data(), n, rows);
+    x.assign(n * n, 0);
+    for (int64_t r = 0; r < n; r++) x[r * n + rows[r]] = 1;
+    if (!Substitute(a.data(), n, x.data(), n)) return false;
+    std::copy(x.begin(), x.end(), out);
+  }
+  return true;
+}
+
+bool MatrixSolve(const Call &c) {
+  float *out = c.To<float>(0);
+  const float *in = c.To<float>(1), *right = c.To<float>(2);
+  const int64_t n = c.p[1], m = c.p[2];
+  Doubles a, x(n * m);
+  std::vector<int64_t> rows;
+  for (int64_t b = 0; b < c.p[0]; b++, in += n * n, right += n * m, out += n * m) {
+    a.assign(in, in + n * n);
+    Factor(a.data(), n, rows);
+    for (int64_t r = 0; r < n; r++) std::copy_n(right + rows[r] * m, m, x.begin() + r * m);
+    if (!Substitute(a.data(), n, x.data(), m)) return false;
+    std::copy(x.begin(), x.end(), out);
+  }
+  return true;
+}
+
+// The sign of determinants, and the logarithm of their size.
+bool LogMatrixDeterminant(const Call &c) {
+  float *signs = c.To<float>(0), *logs = c.To<float>(1);
+  const float *in = c.To<float>(2);
+  const int64_t n = c.p[1];
+  Doubles a;
+  std::vector<int64_t> rows;
+  for (int64_t b = 0; b < c.p[0]; b++, in += n * n) {
+    a.assign(in, in + n * n);
+    double sign = Factor(a.data(), n, rows), log = 0;
+    for (int64_t i = 0; i < n; i++) {
+      const double pivot = a[i * n + i];
+      log += std::log(std::fabs(pivot));
+      sign *= pivot > 0 ? 1 : pivot < 0 ? -1 : pivot;
+    }
+    signs[b] = static_cast<float>(sign);
+    logs[b] = static_cast<float>(log);
+  }
+  return true;
+}
+
+bool Cholesky(const Call &c) {
+  float *out = c.To<float>(0);
+  const float *in = c.To<float>(1);
+  const int64_t n = c.p[1];
+  for (int64_t b = 0; b < c.p[0]; b++, in += n * n, out += n * n) {
+    Doubles l(n * n);
+    for (int64_t r = 0; r < n; r++)
+      for (int64_t k = 0; k <= r; k++) {
+        const double *mine = l.data() + r * n, *other = l.data() + k * n;
+        double sum = in[r * n + k];
+        for (int64_t i = 0; i < k; i++) sum -= mine[i] * other[i];
+        if (r == k && !(sum > 0)) return false;
+        l[r * n + k] = r == k ? std::sqrt(sum) : sum / other[k];
+      }
+    std::copy(l.begin(), l.end(), out);
+  }
+  return true;
+}
+
+// H = I - tau v vᵀ of rows `from` to m, times the columns of x.
+void Reflect(double *x, int64_t width, const Doubles &v, double tau, int64_t from, Doubles &sums) {
+  sums.assign(width, 0);
+  const int64_t m = static_cast<int64_t>(v.size());
+  for (int64_t i = from; i < m; i++)
+    for (int64_t c = 0; c < width; c++) sums[c] += v[i] * x[i * width + c];
+  for (int64_t i = from; i < m; i++) {
+    const double f = tau * v[i];
+    for (int64_t c = 0; c < width; c++) x[i * width + c] -= f * sums[c];
+  }
+}
+
+// Householder's reflections with LAPACK's signs. Q [m, k], R [k, n], k = min(m, n).
+bool Qr(const Call &c) {
+  float *outQ = c.To<float>(0), *outR = c.To<float>(1);
+  const float *in = c.To<float>(2);
+  const int64_t m = c.p[1], n = c.p[2], k = std::min(m, n);
+  Doubles r, q, sums, taus(k);
+  std::vector<Doubles> reflections(k);
+  for (int64_t b = 0; b < c.p[0]; b++, in += m * n, outQ += m * k, outR += k * n) {
+    r.assign(in, in + m * n);
+    for (int64_t at = 0; at < k; at++) {
+      double tail = 0;
+      for (int64_t i = at + 1; i < m; i++) tail += r[i * n + at] * r[i * n + at];
+      const double head = r[at * n + at];
+      Doubles &v = reflections[at];
+      v.assign(m, 0);
+      v[at] = 1;
+      taus[at] = 0;
+      if (tail > 0) {
+        const double beta = -std::copysign(std::sqrt(head * head + tail), head);
+        taus[at] = (beta - head) / beta;
+        for (int64_t i = at + 1; i < m; i++) v[i] = r[i * n + at] / (head - beta);
+      }
+      Reflect(r.data(), n, v, taus[at], at, sums);
+    }
+    q.assign(m * k, 0);
+    for (int64_t i = 0; i < k; i++) q[i * k + i] = 1;
+    for (int64_t at = k - 1; at >= 0; at--) Reflect(q.data(), k, reflections[at], taus[at], at, sums);
+    std::copy(q.begin(), q.end(), outQ);
+    for (int64_t i = 0; i < k; i++)
+      for (int64_t j = 0; j < n; j++) outR[i * n + j] = j < i ? 0 : static_cast<float>(r[i * n + j]);
+  }
+  return true;
+}
+
+// Turns two numbers by an angle of so much cosine and sine.
+inline void Turn(double &x, double &y, double cosine, double sine) {
+  const double a = x, b = y;
+  x = cosine * a - sine * b;
+  y = sine * a + cosine * b;
+}
+
+// The tangent of the angle that Jacobi's rotations turn by, from the cotangent of twice that angle.
+inline double Tangent(double cotangent) { return (cotangent >= 0 ? 1 : -1) / (std::fabs(cotangent) + std::hypot(cotangent, 1)); }
+
+constexpr int MOST_SWEEPS = 60;
+
+// Eigenvalues of symmetric matrices in ascending order and eigenvectors as columns, by Jacobi's rotations. The lower triangle
+// counts.
+bool SelfAdjointEig(const Call &c) {
+  float *values = c.To<float>(0), *vectors = c.To<float>(1);
+  const float *in = c.To<float>(2);
+  const int64_t n = c.p[1];
+  Doubles s(n * n), v;
+  std::vector<int64_t> order(n);
+  for (int64_t b = 0; b < c.p[0]; b++, in += n * n, values += n, vectors += n * n) {
+    for (int64_t r = 0; r < n; r++)
+      for (int64_t k = 0; k < n; k++) s[r * n + k] = in[std::max(r, k) * n + std::min(r, k)];
+    // Eigenvectors as rows, which lie in memory one after another.
+    v.assign(n * n, 0);
+    for (int64_t i = 0; i < n; i++) v[i * n + i] = 1;
+    for (int sweep = 0; sweep < MOST_SWEEPS; sweep++) {
+      double off = 0, all = 0;
+      for (int64_t i = 0; i < n * n; i++) {
+        all += s[i] * s[i];
+        if (i % (n + 1) != 0) off += s[i] * s[i];
+      }
+      if (!std::isfinite(all)) return false;
+      if (off <= 1e-30 * all) break;
+      for (int64_t p = 0; p < n; p++)
+        for (int64_t q = p + 1; q < n; q++) {
+          const double element = s[p * n + q];
+          if (element == 0) continue;
+          const double t = Tangent((s[q * n + q] - s[p * n + p]) / (2 * element)), cosine = 1 / std::hypot(t, 1);
+          for (int64_t k = 0; k < n; k++) Turn(s[k * n + p], s[k * n + q], cosine, t * cosine);
+          for (int64_t k = 0; k < n; k++) Turn(s[p * n + k], s[q * n + k], cosine, t * cosine);
+          for (int64_t k = 0; k < n; k++) Turn(v[p * n + k], v[q * n + k], cosine, t * cosine);
+        }
+    }
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) { return s[i * n + i] < s[j * n + j]; });
+    for (int64_t to = 0; to < n; to++) {
+      values[to] = static_cast<float>(s[order[to] * n + order[to]]);
+      for (int64_t r = 0; r < n; r++) vectors[r * n + to] = static_cast<float>(v[order[to] * n + r]);
+    }
+  }
+  return true;
+}
+
+// Singular values in descending order and their vectors as columns, U [m, k] and V [n, k], by one-sided rotations.
+bool Svd(const Call &c) {
+  const int64_t m = c.p[1], n = c.p[2];
+  // The longer side's vectors are those of the columns that are rotated.
+  const bool wide = m < n;
+  const int64_t length = std::max(m, n), k = std::min(m, n);
+  float *values = c.To<float>(0), *longer = c.To<float>(wide ? 2 : 1), *shorter = c.To<float>(wide ? 1 : 2);
+  const float *in = c.To<float>(3);
+  Doubles w(k * length), v, norms(k);
+  std::vector<int64_t> order(k);
+  for (int64_t b = 0; b < c.p[0]; b++, in += m * n, values += k, longer += length * k, shorter += k * k) {
+    // The columns as rows, which lie in memory one after another.
+    for (int64_t i = 0; i < k; i++)
+      for (int64_t j = 0; j < length; j++) w[i * length + j] = wide ? in[i * n + j] : in[j * n + i];
+    v.assign(k * k, 0);
+    for (int64_t i = 0; i < k; i++) v[i * k + i] = 1;
+    const auto product = [&](int64_t p, int64_t q) {
+      double sum = 0;
+      for (int64_t i = 0; i < length; i++) sum += w[p * length + i] * w[q * length + i];
+      return sum;
+    };
+    bool rotated = true;
+    for (int sweep = 0; rotated && sweep < MOST_SWEEPS; sweep++) {
+      rotated = false;
+      for (int64_t p = 0; p < k; p++)
+        for (int64_t q = p + 1; q < k; q++) {
+          const double alpha = product(p, p), beta = product(q, q), gamma = product(p, q);
+          if (!std::isfinite(alpha + beta)) return false;
+          if (std::fabs(gamma) <= 1e-15 * std::sqrt(alpha * beta)) continue;
+          rotated = true;
+          const double t = Tangent((beta - alpha) / (2 * gamma)), cosine = 1 / std::hypot(t, 1);
+          for (int64_t i = 0; i < length; i++) Turn(w[p * length + i], w[q * length + i], cosine, t * cosine);
+          for (int64_t i = 0; i < k; i++) Turn(v[p * k + i], v[q * k + i], cosine, t * cosine);
+        }
+    }
+    if (rotated) return false;
+    for (int64_t i = 0; i < k; i++) {
+      norms[i] = std::sqrt(product(i, i));
+      // TensorFlow's method has vectors for these, too.
+      if (norms[i] == 0) return false;
+    }
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) { return norms[i] > norms[j]; });
+    for (int64_t to = 0; to < k; to++) {
+      const int64_t from = order[to];
+      values[to] = static_cast<float>(norms[from]);
+      for (int64_t i = 0; i < length; i++) longer[i * k + to] = static_cast<float>(w[from * length + i] / norms[from]);
+      for (int64_t i = 0; i < k; i++) shorter[i * k + to] = static_cast<float>(v[from * k + i]);
+    }
+  }
+  return true;
+}
+
+// Copies numbers that are finite, all of them.
+bool CheckNumerics(const Call &c) {
+  float *out = c.To<float>(0);
+  const float *in = c.To<float>(1);
+  for (int64_t i = 0; i < c.p[0]; i++) {
+    if (!(std::fabs(in[i]) <= std::numeric_limits<float>::max())) return false;
+    out[i] = in[i];
+  }
+  return true;
+}
