@@ -154,6 +154,11 @@ export class TensorFlowExecutor implements Executor {
     return this.#binding.getNumOfTensors();
   }
 
+  /** Processes that share a plan may differ in what they read. */
+  get saves(): boolean {
+    return this.#context.group === undefined;
+  }
+
   holds(value: Value): boolean {
     return this.#lazy.holds(value);
   }

@@ -23,18 +23,20 @@ export class LazyValues {
   }
 
   /** The tensor of a value; undefined for one that isn't here, or is on the host. */
-  tensor({ data, read }: Value): number | undefined {
-    return data === undefined && read !== undefined ? this.#ids.get(read) : undefined;
+  tensor({ data, read, saved }: Value): number | undefined {
+    const reader = data === undefined ? (read ?? saved) : undefined;
+    return reader && this.#ids.get(reader);
   }
 
   holds({ read }: Value): boolean {
     return read !== undefined && this.#ids.has(read);
   }
 
-  release({ read }: Value): void {
-    const id = read && this.#ids.get(read);
-    if (read === undefined || id === undefined) return;
-    this.#ids.delete(read);
+  release({ read, saved }: Value): void {
+    const reader = read ?? saved;
+    const id = reader && this.#ids.get(reader);
+    if (reader === undefined || id === undefined) return;
+    this.#ids.delete(reader);
     this.#binding.deleteTensor(id);
   }
 }

@@ -17,6 +17,7 @@ export type { Executor, Inspector, Plan } from "./executor.ts";
 /** Has a value computed with its step that the user takes out of the graph, inside a forward or of a gradient. */
 export function keepReadable(value: Value): void {
   if (scope.hidden > 0 || value.visible || value.ready || value.producer.kind !== "node") return;
+  runtime.saved.drop([value], runtime.executor);
   if (scope.depth === 0) observe(value);
   else value.visible = true;
 }
@@ -175,13 +176,22 @@ export function barrier(requested: readonly Value[]): void {
   if (complete && !writes) held = trace.held(true);
   // A loss that is read before its `backward()` still needs what its forward has written over, such as a masked weight.
   const old = writes && requested.length > 0 ? trace.overwritten(new Set(assigns.map((a) => a.storage))) : [];
+  const { saved } = runtime;
   let plan: Plan;
   try {
+    saved.drop(
+      [...roots, ...assigns.map(({ value }) => value), ...reached.values, ...held],
+      runtime.executor,
+    );
     plan = planFor({ requested: roots, assigns, lazy: reached.values, held });
     if (complete && reached.releaseOthers(new Set(plan.leaves), requireExecutor(), released))
       runtime.gradientReads++;
     const before = old.map(leafData);
-    requireExecutor().run(plan, runtime.inspector?.(plan));
+    const saves = savesValues();
+    const reads = requested.length > 0 && plan.lazy.length === 0;
+    const run = saves && reads ? saved.extended(plan) : plan;
+    requireExecutor().run(run, runtime.inspector?.(run));
+    if (saves) saved.computed(plan, reads, run.lazy, requireExecutor());
     reached.done(requireExecutor(), released);
     old.forEach((value, i) => (value.data = before[i]));
   } catch (error) {
@@ -222,6 +232,7 @@ export function computeNow(values: readonly Value[]): void {
   const requested = pendingOf(values);
   const { executor } = runtime;
   if (requested.length === 0 || executor === undefined) return;
+  runtime.saved.drop(requested, executor);
   try {
     executor.run(buildPlan({ requested, assigns: [], lazy: [], held: [] }));
   } catch {
@@ -292,6 +303,7 @@ function pendingOf(values: Iterable<Value>): Value[] {
  */
 export function leafData(value: Value): HostArray {
   scope.sample?.checkRead(value);
+  if (value.saved !== undefined && !value.ready) return value.saved();
   if (value.data === undefined && value.producer.kind === "node") value.data = computed(value);
   return dataOfLeaf(value);
 }
@@ -301,6 +313,13 @@ export const stepsWaiting = (): number => runtime.executor?.waits ?? 0;
 
 const isCompiled = (key: string): boolean => runtime.executor?.compiled?.(key) ?? false;
 
+/**
+ * Whether values are kept for a backward() that is to come. A training computes its steps alike, also those after it was resumed;
+ * and inspected values must be computed.
+ */
+const savesValues = (): boolean =>
+  runtime.executor?.saves === true && !runtime.policy.compileAtOnce && runtime.inspector === undefined;
+
 /** The plan of everything pending: known from an earlier step, or named now. */
 function planFor(request: Request): Plan {
   const { trace } = runtime;
@@ -308,6 +327,7 @@ function planFor(request: Request): Plan {
   let plan = runtime.inspector === undefined ? trace.recognize(request, isCompiled) : undefined;
   if (plan === undefined) {
     plan = buildPlan(request);
+    if (savesValues()) runtime.saved.learn(plan);
     // In a training, whose steps may be repeated from another one on, they are computed alike.
     const apart = runtime.inspector !== undefined || runtime.policy.compileAtOnce;
     const preparation = apart ? undefined : preparationOf(plan, request);

@@ -40,9 +40,11 @@ export interface Executor {
   compiled?(key: string): boolean;
   /** The current value of a storage the executor has written, copied to the host. */
   read(storage: Storage): HostArray;
+  /** Whether plans take values that are kept for them without a copy, so that it pays to keep them: see savedValues.ts. */
+  readonly saves?: boolean;
   /** Whether a lazy value stays readable until it is released. The others are there until the next step. */
   holds?(value: Value): boolean;
-  /** Forgets a lazy value, if it is held. */
+  /** Forgets a lazy value, if it is held, or one that is saved. */
   release?(value: Value): void;
 }
 

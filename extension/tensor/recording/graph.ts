@@ -157,6 +157,9 @@ export class Node {
   planned = 0;
   /** The last walk back through the graph that met it: see autograd.ts. */
   walk = 0;
+  /** What a plan that has computed it is remembered by, and its place in that: see savedValues.ts. */
+  computedBy: object | undefined = undefined;
+  computedAs = 0;
   readonly outputs: readonly Value[];
   /** Dotted path of the module whose forward recorded this node. */
   readonly module = scope.path;
@@ -195,6 +198,8 @@ export class Value {
   data: HostArray | undefined;
   /** Reads a result that is still on the executor's side; replaced by an error once its step is over. */
   read: (() => HostArray) | undefined;
+  /** Reads a result that the executor keeps for plans that are to come, while it is none for the program: see savedValues.ts. */
+  saved: (() => HostArray) | undefined;
   /** Recorded by the user's own loop, outside any forward: computed with its step, since the user may read it later. */
   visible = scope.depth === 0;
   /** Tensors that may have it. */

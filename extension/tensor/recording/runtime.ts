@@ -2,6 +2,7 @@ import type { Executor, Inspector, Plan } from "../planning/executor.ts";
 import { Gradients } from "./gradients.ts";
 import type { GraphTensor, Value } from "./graph.ts";
 import { DEFAULT_POLICY, type Policy } from "./policy.ts";
+import { SavedValues } from "../planning/savedValues.ts";
 import { resetScope, scope } from "./scope.ts";
 import { Trace } from "./trace.ts";
 
@@ -19,6 +20,7 @@ export class Runtime {
   readonly scope = scope;
   gradients = new Gradients();
   trace = new Trace(this.gradients);
+  readonly saved = new SavedValues();
   /** Persistent tensors whose newest value is not computed yet: a barrier computes them. */
   pendingWrites = new Set<GraphTensor>();
   /** Reads in a row that have left them pending. */
@@ -59,6 +61,7 @@ export class Runtime {
   /** Forgets all that programs have left behind: the next one is recorded as in a new process. */
   reset(): void {
     this.policy = DEFAULT_POLICY;
+    this.saved.clear(this.executor);
     this.gradients = new Gradients();
     this.trace = new Trace(this.gradients);
     this.pendingWrites = new Set();

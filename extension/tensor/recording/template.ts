@@ -30,7 +30,7 @@ export class Numbering {
   /** Above 0 for an output of a recorded node, below for a leaf. */
   code(value: Value): number {
     const { producer } = value;
-    if (producer.kind === "node" && !value.ready) {
+    if (producer.kind === "node" && !value.ready && value.saved === undefined) {
       if (this.#nodes[producer.serial] !== producer) return FOREIGN;
       return producer.serial * OUTPUTS + value.index + 1;
     }
@@ -153,7 +153,9 @@ export class Template {
       const leaves = numbering.leaves.slice(firstLeaf, met[end]);
       const found = results.map((result) => resultPattern(nodes, start, result, code));
       // What a state was is not what it will be, and drawn numbers are others each time.
-      const constant = leaves.every((v) => v.producer.kind !== "state" && v.producer.kind !== "random");
+      const constant = leaves.every(
+        ({ producer: { kind }, saved }) => kind !== "state" && kind !== "random" && saved === undefined,
+      );
       if (!constant || found.includes(undefined)) break;
       const all = found as ResultPattern[];
       patterns.push({ start, end, root: code(root), firstLeaf, leaves, results: all });
