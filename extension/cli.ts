@@ -8,6 +8,7 @@ import * as evaluateCommand from "./cli/evaluate.ts";
 import { CliError, EXIT } from "./cli/exit.ts";
 import { onOutputError, writeStdout, printStderr, writeStderr } from "./cli/output.ts";
 import * as exportCommand from "./cli/export.ts";
+import * as importCommand from "./cli/runs/import.ts";
 import * as inspectCommand from "./cli/inspectTensors.ts";
 import * as lrFindCommand from "./cli/lrFind.ts";
 import * as mcpCommand from "./cli/mcp.ts";
@@ -15,7 +16,7 @@ import * as predictCommand from "./cli/predict.ts";
 import * as printCommand from "./cli/print.ts";
 import * as profileCommand from "./cli/profile.ts";
 import * as runCommand from "./cli/run.ts";
-import * as runsCommand from "./cli/runs.ts";
+import * as runsCommand from "./cli/runs/list.ts";
 import * as summaryCommand from "./cli/summary.ts";
 import * as sweepCommand from "./cli/sweep/command.ts";
 import * as trainCommand from "./cli/train.ts";
@@ -35,6 +36,7 @@ const COMMANDS: readonly { register: (program: Command) => void }[] = [
   inspectCommand,
   runCommand,
   runsCommand,
+  importCommand,
   mcpCommand,
   engineCommand,
 ];

@@ -75,7 +75,6 @@ export function activate(context: vscode.ExtensionContext): void {
     const { SweepCommands } = await import("./editor/runs/sweepCommands.ts");
     return new SweepCommands(running, previews, panels, engine);
   };
-  const editors = new Editors({ extensionUri, messages, engine, runs, panels });
   const runsTree = new RunsTree(runs, messages);
   const checkpointsTree = new CheckpointsTree(runs, messages);
   const native = new NativeEngine(engine, messages, context.globalState);
@@ -94,6 +93,8 @@ export function activate(context: vscode.ExtensionContext): void {
     runsTree.refresh();
     checkpointsTree.refresh();
   };
+  const imports = { engine, messages, runs, panels, stored: refreshTrees };
+  const editors = new Editors({ extensionUri, ...imports });
   const commands = new RunCommands(runs, previews, panels, editors, refreshTrees, attach);
   const debugged = new DebuggedTensors(panels);
   context.subscriptions.push(
@@ -176,6 +177,8 @@ export function activate(context: vscode.ExtensionContext): void {
           const path = file?.fsPath ?? (await (await import("./editor/useData.ts")).chooseDataFile());
           if (path !== undefined) await panels.showDataFile(path);
         },
+        "layerwise.importRuns": async (file, selected) =>
+          (await import("./editor/runs/importRuns.ts")).importRuns(file, selected, imports),
         "layerwise.viewTensor": (variable) => debugged.view(variable),
         "layerwise.showLog": () => messages.showLog(),
         "layerwise.installNativeEngine": () => native.install(),

@@ -207,6 +207,9 @@ const packageFolder = (name) => path.dirname(require.resolve(`${name}/package.js
 /** The JPEG decoder's program, in dist/wasm. */
 export const JPEG_DECODER = "mozjpeg_dec.wasm";
 
+/** SQLite, in dist/wasm. */
+export const SQLITE = "sql-wasm.wasm";
+
 /** Packages of which {@link copyFiles} copies files, for the notices. */
 const COPIED = ["@tensorflow/tfjs-node", "@vscode/codicons", "elkjs", "esbuild", "node-api-headers"].map(
   (name) => `node_modules/${name}`,
@@ -221,6 +224,7 @@ function copyFiles() {
     path.join(packageFolder("@jsquash/jpeg"), "codec", "dec", JPEG_DECODER),
     path.join(dist, "wasm", JPEG_DECODER),
   );
+  copy(inRoot("node_modules", "sql.js", "dist", SQLITE), path.join(dist, "wasm", SQLITE));
   copy(
     path.join(packageFolder("elkjs"), "lib", "elk-worker.min.js"),
     path.join(dist, "webview", "elk-worker.min.js"),

@@ -70,6 +70,7 @@ export interface CommandArguments {
   "layerwise.newModel": [];
   "layerwise.getStarted": [];
   "layerwise.useData": [file?: MenuTarget];
+  "layerwise.importRuns": [file?: MenuTarget, selected?: MenuTarget[]];
   "layerwise.viewTensor": [variable?: DebuggedVariable];
   "layerwise.showLog": [];
   "layerwise.installNativeEngine": [];
@@ -119,6 +120,7 @@ const commands: Record<CommandId, true> = {
   "layerwise.newModel": true,
   "layerwise.getStarted": true,
   "layerwise.useData": true,
+  "layerwise.importRuns": true,
   "layerwise.viewTensor": true,
   "layerwise.showLog": true,
   "layerwise.installNativeEngine": true,
@@ -206,6 +208,7 @@ export const EDITORS = {
   tensors: "layerwise.tensors",
   onnx: "layerwise.onnx",
   run: "layerwise.run",
+  events: "layerwise.events",
 } as const;
 export const PANELS = {
   training: "layerwise.training",

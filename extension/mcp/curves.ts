@@ -25,16 +25,23 @@ export interface CurveSummary {
   last: number;
   best: number;
   bestEpoch: number;
+  bestStep: number;
   trend: "rising" | "falling" | "flat" | "too few points";
   noise: number;
   plateau: boolean;
   diverged: boolean;
 }
 
-/** How epochs changed one metric. */
+/** The rows that a curve is summed up by: those of epochs, or of steps where there are none, as in runs of other tools. */
+export function pointRows(rows: readonly MetricRow[]): MetricRow[] {
+  const epochs = rows.filter(({ kind }) => kind === "epoch");
+  return epochs.length > 0 ? epochs : rows.filter(({ kind }) => kind === "step");
+}
+
+/** How epochs, or steps, changed one metric. */
 export function summarize(metric: string, rows: readonly MetricRow[]): CurveSummary | undefined {
-  const points = rows.flatMap(({ epoch, values }) =>
-    values[metric] === undefined ? [] : [{ epoch, value: values[metric] }],
+  const points = rows.flatMap(({ kind, epoch, step, values }) =>
+    values[metric] === undefined ? [] : [{ kind, epoch, step, value: values[metric] }],
   );
   const finite = points.filter(({ value }) => Number.isFinite(value));
   const [first, last] = [points[0], points.at(-1)];
@@ -42,7 +49,7 @@ export function summarize(metric: string, rows: readonly MetricRow[]): CurveSumm
   const sign = modeOf(metric) === "max" ? -1 : 1;
   const best = finite.reduce(
     (a, b) => (sign * b.value < sign * a.value ? b : a),
-    finite[0] ?? { epoch: first.epoch, value: NaN },
+    finite[0] ?? { ...first, value: NaN },
   );
   const values = finite.map(({ value }) => value);
   const trend = trendOf(values.slice(-Math.max(FEWEST, Math.ceil(values.length / 2))));
@@ -55,9 +62,11 @@ export function summarize(metric: string, rows: readonly MetricRow[]): CurveSumm
     last: last.value,
     best: best.value,
     bestEpoch: best.epoch,
+    bestStep: best.step,
     trend,
     noise,
-    plateau: isPlateau(finite, sign),
+    // Its rule counts epochs.
+    plateau: first.kind === "epoch" && isPlateau(finite, sign),
     diverged: finite.length < points.length || (worse && trend === (sign > 0 ? "rising" : "falling")),
   };
 }
@@ -125,7 +134,7 @@ export function medianOf(values: readonly number[]): number | undefined {
  */
 export function generalisationLoss(
   rows: readonly MetricRow[],
-): { percent: number; bestEpoch: number } | undefined {
+): { percent: number; bestEpoch: number; bestStep: number } | undefined {
   const epochs = rows.filter(
     ({ values }) => values["val_loss"] !== undefined && values["loss"] !== undefined,
   );
@@ -134,7 +143,11 @@ export function generalisationLoss(
   const best = epochs.reduce((a, b) => (b.values["val_loss"]! < a.values["val_loss"]! ? b : a));
   const fits = last.values["loss"]! < best.values["loss"]!;
   const percent = 100 * (last.values["val_loss"]! / best.values["val_loss"]! - 1);
-  return { percent: fits && best.values["val_loss"]! > 0 ? percent : 0, bestEpoch: best.epoch };
+  return {
+    percent: fits && best.values["val_loss"]! > 0 ? percent : 0,
+    bestEpoch: best.epoch,
+    bestStep: best.step,
+  };
 }
 
 /** Percent above which a validation loss says that the model overfits. */
@@ -147,15 +160,16 @@ export function describeCurves(
   spikes: readonly number[],
 ): string[] {
   const words: string[] = [];
+  const byEpoch = rows.some(({ kind }) => kind === "epoch");
   const gap = generalisationLoss(rows);
   for (const { metric, diverged } of summaries) if (diverged) words.push(`${metric} diverges.`);
   if (gap !== undefined && gap.percent > OVERFITTING)
     words.push(
-      `The model overfits: since epoch ${gap.bestEpoch} val_loss rose by ${gap.percent.toFixed(1)} % while loss fell.`,
+      `The model overfits: since ${byEpoch ? `epoch ${gap.bestEpoch}` : `step ${gap.bestStep}`} val_loss rose by ${gap.percent.toFixed(1)} % while loss fell.`,
     );
-  for (const { metric, trend, first, last, best, bestEpoch, plateau } of summaries)
+  for (const { metric, trend, first, last, best, bestEpoch, bestStep, plateau } of summaries)
     words.push(
-      `${metric}: ${short(first)} to ${short(last)}, best ${short(best)} in epoch ${bestEpoch}, ${trend === "too few points" ? "too few points for a trend" : `${trend} at the end`}${plateau ? ", on a plateau" : ""}.`,
+      `${metric}: ${short(first)} to ${short(last)}, best ${short(best)} ${byEpoch ? `in epoch ${bestEpoch}` : `at step ${bestStep}`}, ${trend === "too few points" ? "too few points for a trend" : `${trend} at the end`}${plateau ? ", on a plateau" : ""}.`,
     );
   if (spikes.length > 0)
     words.push(

@@ -8,6 +8,7 @@ import { ablateUnits } from "./tools/ablation.ts";
 import { compareRuns, getFindings, layerHealth, summarizeCurves } from "./tools/analysis.ts";
 import { evaluate, getEvaluation } from "./tools/evaluation.ts";
 import { checkFile, listModels } from "./tools/files.ts";
+import { importRunsTool } from "./tools/imports.ts";
 import { describeData, exportTrained, findLearningRate } from "./tools/model.ts";
 import { getRun, listRunsTool, readLog, resume, stopRun, train, waitForRun } from "./tools/training.ts";
 
@@ -23,6 +24,7 @@ const TOOLS: readonly ((services: Services) => Tool)[] = [
   stopRun,
   resume,
   listRunsTool,
+  importRunsTool,
   getFindings,
   summarizeCurves,
   layerHealth,

@@ -9,6 +9,8 @@ import { ANSWER_LIMIT, bounded, cleaned, NOTICE } from "./answers.ts";
 export type Effect =
   /** Reads files of the workspace; runs none of its code. */
   | "reads"
+  /** Adds runs to the workspace, or replaces their values; runs none of its code. */
+  | "imports"
   /** Runs code of the workspace, with the user's rights. */
   | "runs"
   /** Runs code of the workspace, and may replace a file. */
@@ -40,6 +42,7 @@ export const tool = <I extends Schema, O extends Schema>(one: Tool<I, O>): Tool 
 
 const HINTS: Record<Effect, { readOnlyHint: boolean; destructiveHint: boolean; idempotentHint: boolean }> = {
   reads: { readOnlyHint: true, destructiveHint: false, idempotentHint: true },
+  imports: { readOnlyHint: false, destructiveHint: false, idempotentHint: true },
   runs: { readOnlyHint: false, destructiveHint: false, idempotentHint: false },
   writes: { readOnlyHint: false, destructiveHint: true, idempotentHint: true },
   ends: { readOnlyHint: false, destructiveHint: true, idempotentHint: true },

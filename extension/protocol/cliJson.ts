@@ -160,6 +160,15 @@ export const CLI_JSON = {
       RunsError: ErrorLine,
     },
   },
+  import: {
+    what: "A line for each run that was imported or brought up to date, and for each file that can't be read.",
+    lines: {
+      ImportedRun: event("imported", { directory: v.string(), updated: v.boolean(), run: RunRecord }),
+      ImportReading: event("reading", { path: v.string() }),
+      ImportProblem: event("problem", { text: v.string() }),
+      ImportError: ErrorLine,
+    },
+  },
   "engine status": { what: "One object.", lines: { NativeReport } },
   "engine doctor": { what: "One list.", lines: { EngineChecks: v.array(EngineCheck) } },
   "engine install": { what: "Progress; the last line says how it ended.", lines: { InstallLine } },

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { UserError } from "./errors.ts";
+import { FOREIGN_TOOLS } from "./history/foreignRun.ts";
 import { FolderName, NAME } from "./names.ts";
 import { Objective, Settings, TrialOf } from "./sweeps/sweep.ts";
 import { RunPlace } from "./target.ts";
@@ -132,6 +133,8 @@ export const RunRecord = v.object({
   trial: v.optional(TrialOf),
   /** What a sweep of the experiment optimizes. */
   objective: v.optional(Objective),
+  /** The tool that recorded it, if that is another one, where from, and its id there. It has no code and no weights. */
+  imported: v.optional(v.object({ tool: v.picklist(FOREIGN_TOOLS), path: v.string(), id: v.string() })),
   /** The machine that the run is on, if it is not this one. Checkpoints that are still there are not listed. */
   on: v.optional(RunPlace),
   /** Latest value of every metric ("loss", "val_loss", "accuracy", …). */

@@ -89,6 +89,10 @@ export interface TrainingHostMethods
   showLog(): Promise<void>;
   openSource(file: string, line?: number, column?: number): Promise<void>;
   revealCheckpoint(checkpoint: CheckpointRecord): Promise<void>;
+  /** What the training has drawn so far. */
+  pictures(): Promise<Picture[]>;
+  /** One of them in base64. */
+  picture(file: string): Promise<string>;
 }
 
 /** A version of the file's models, for a comparison. */
@@ -260,11 +264,13 @@ export interface OnnxHostMethods extends TensorsHostMethods {
   saveImage(name: string, format: ImageFormat, content: string): Promise<void>;
 }
 
-/** A picture that a training drew with `saveImage`. */
+/** A picture that a training drew with `saveImage`, or that another tool logged. */
 export interface Picture {
   file: string;
   name: string;
-  epoch: number;
+  /** The epoch or step of it. */
+  at: number;
+  unit: "epoch" | "step";
 }
 
 /** State of the process with the evaluated model, which starts on demand. */

@@ -1,7 +1,7 @@
 // @ts-check
 /** The required and allowed contents of a VSIX, and its size limit. */
 import yauzl from "yauzl";
-import { bindingSources, JPEG_DECODER, NODE_PROGRAMS, webviewEntries } from "../build.mjs";
+import { bindingSources, JPEG_DECODER, NODE_PROGRAMS, SQLITE, webviewEntries } from "../build.mjs";
 import { ScriptError } from "../project.mjs";
 import { bindingNames } from "./prebuilt.mjs";
 
@@ -43,6 +43,7 @@ export function required(target, prebuilt = false) {
     ...Object.keys(webviewEntries()).map((name) => inDist(`webview/${name}.js`)),
     ...["", "-simd", "-threaded-simd"].map((kind) => inDist(`wasm/tfjs-backend-wasm${kind}.wasm`)),
     inDist(`wasm/${JPEG_DECODER}`),
+    inDist(`wasm/${SQLITE}`),
     // Only the binding and its sources: TensorFlow is installed on demand.
     ...[...bindingSources(), "binding/tfjs_binding.cc", "include/node_api.h"].map((name) =>
       inDist(`native/${name}`),

@@ -10,6 +10,7 @@ import "./scenarios/ray.ts";
 import "./scenarios/remote.ts";
 import "./scenarios/evaluation.ts";
 import "./scenarios/data.ts";
+import "./scenarios/foreign.ts";
 import "./scenarios/onnx.ts";
 import "./scenarios/tensor.ts";
 import "./scenarios/architecture.ts";

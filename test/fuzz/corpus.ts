@@ -5,6 +5,7 @@ import { deflateSync, gzipSync } from "node:zlib";
 import { openSource } from "../../extension/formats/byteSource.ts";
 import { encodePng } from "../../extension/formats/images/png.ts";
 import { Budget } from "../../extension/formats/pth/pthError.ts";
+import { record } from "../../extension/formats/tensorboard.ts";
 import { ZipReader } from "../../extension/formats/zip/zipReader.ts";
 import { inRoot } from "../../scripts/project.mjs";
 import { craft } from "./archive.ts";
@@ -20,6 +21,20 @@ export interface Case {
 const FOLDERS = ["test/fixtures/golden/files/data", "test/fixtures/formats"].map((one) => inRoot(one));
 const ONNX = inRoot("test/fixtures/onnx");
 const BERT = inRoot("test/fixtures/golden/files/data/bert_tiny");
+
+const FOREIGN = inRoot("test/fixtures/foreign");
+const EVENTS = "events.out.tfevents.1700000000.host.1.0";
+
+/** The data of an event file's records. */
+function recordsOf(file: Buffer): Uint8Array[] {
+  const records: Uint8Array[] = [];
+  for (let at = 0; at < file.length;) {
+    const size = Number(file.readBigUInt64LE(at));
+    records.push(file.subarray(at + 12, at + 12 + size));
+    at += size + 16;
+  }
+  return records;
+}
 
 const read = (folder: string, name: string): Buffer => readFileSync(path.join(folder, name));
 const originals = (ending: string): Buffer[] =>
@@ -89,6 +104,15 @@ export function corpus(): Readonly<Record<string, (draws: Draws) => Case>> {
   const shard = safetensors.find(({ length }) => length === 572) ?? safetensors[0]!;
   const csv = Buffer.from('name,"a ""b""",c\n1,2.5,"x\ny"\n\n# no\n3, 4 ,5\n');
   const table = csv;
+  const events = readFileSync(path.join(FOREIGN, "tensorboard", EVENTS));
+  const databases = [
+    ["mlflow-sql/mlflow.db"],
+    ["trackio/digits.db"],
+    ["trackio-live/live.db", "trackio-live/live.db-wal"],
+  ].map((names) => names.map((name) => readFileSync(path.join(FOREIGN, name))));
+  const metas = readdirSync(path.join(FOREIGN, "mlruns"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith("meta.yaml"))
+    .map((name) => readFileSync(path.join(FOREIGN, "mlruns", name)));
   return {
     "files of torch.save": (draws) => ({
       readers: [...TENSORS, "pth"],
@@ -151,6 +175,34 @@ export function corpus(): Readonly<Record<string, (draws: Draws) => Case>> {
         ),
         "vocab.txt": draws.below(2) === 0 ? bert["vocab.txt"]! : mutated(draws, bert["vocab.txt"]!),
       },
+    }),
+    "event files": (draws) => ({
+      readers: ["runs"],
+      files: { "events.out.tfevents.1": mutated(draws, events) },
+    }),
+    "events in whole records": (draws) => ({
+      readers: ["runs"],
+      files: {
+        "events.out.tfevents.1": Buffer.concat(
+          recordsOf(events).map((one) =>
+            record(draws.below(4) === 0 ? mutated(draws, Buffer.from(one)) : one),
+          ),
+        ),
+      },
+    }),
+    "databases of runs": (draws) => {
+      const [database, log] = draws.pick(databases);
+      return {
+        readers: ["runs"],
+        files: {
+          "a.db": mutated(draws, database!),
+          ...(log === undefined ? {} : { "a.db-wal": draws.below(2) === 0 ? log : mutated(draws, log) }),
+        },
+      };
+    },
+    "records of MLflow": (draws) => ({
+      readers: ["runs"],
+      files: { "meta.yaml": mutated(draws, draws.pick(metas)) },
     }),
     pictures: (draws) => {
       const picture = png(draws.below(2) === 0);

@@ -11,6 +11,7 @@ import { openOnnx } from "../../extension/formats/onnx/onnxFile.ts";
 import { openPth, PthTensor, readPth, type PthValue } from "../../extension/formats/pth/pth.ts";
 import { comparisonSteps } from "../../extension/formats/comparison.ts";
 import { lastOf, statisticsOf } from "../../extension/formats/statistics.ts";
+import { readForeignRuns } from "../../extension/formats/foreign/findRuns.ts";
 import { openTensors } from "../../extension/formats/tensorSource.ts";
 import { setDataFiles } from "../../extension/nn/data/access.ts";
 import { parseIdx } from "../../extension/nn/data/idx.ts";
@@ -71,11 +72,13 @@ const READERS = {
   /** Of a folder of Hugging Face, in which the file is. */
   bert: (file: string) => void nn.BertModel.fromPretrained(path.dirname(file)),
   distilbert: (file: string) => void nn.DistilBertModel.fromPretrained(path.dirname(file)),
+  /** Of other tools: all that is found in the file's folder. */
+  runs: (file: string) => readForeignRuns(path.dirname(file)),
   tokenizer: (file: string) => void nn.BertTokenizer.fromPretrained(path.dirname(file))("some text"),
   /** The file is in refs/main's place. */
   cache: (file: string) =>
     void cachedModel(hubOf({ HF_HUB_CACHE: path.resolve(file, "../../..") }), "someone/tiny"),
-} satisfies Record<string, (file: string) => void>;
+} satisfies Record<string, (file: string) => unknown>;
 
 export type Reader = keyof typeof READERS;
 
@@ -98,12 +101,12 @@ await loadExecutor("cpu");
 setTensorFiles(FILES);
 setDataFiles(diskFiles);
 setWarningSink(() => undefined);
-process.on("message", ({ reader, file }: Request) => {
+async function answer({ reader, file }: Request): Promise<void> {
   userFolder.path = path.dirname(file);
   const start = process.cpuUsage();
   let error: Report["error"];
   try {
-    READERS[reader](file);
+    await READERS[reader](file);
   } catch (thrown) {
     const { name, message } = thrown instanceof Error ? thrown : { name: "", message: String(thrown) };
     error = { name, message };
@@ -112,6 +115,7 @@ process.on("message", ({ reader, file }: Request) => {
   const milliseconds = (user + system) / 1000;
   const peak = process.resourceUsage().maxRSS / 1024;
   process.send!({ ...(error === undefined ? {} : { error }), milliseconds, peak } satisfies Report);
-});
+}
+process.on("message", (request: Request) => void answer(request));
 process.on("disconnect", () => process.exit(0));
 process.send!("ready");

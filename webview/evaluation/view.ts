@@ -3,9 +3,10 @@ import { html, nothing, type TemplateResult } from "lit";
 import type { Task } from "../../extension/protocol/evaluation.ts";
 import { errorBox } from "../shared/errorBox.ts";
 import { baseName, formatCount, formatDuration, formatMetric, formatShare } from "../shared/format.ts";
-import { button, empty, icon, linkButton, section, slider, pairs } from "../shared/widgets.ts";
+import { button, empty, icon, linkButton, section, pairs } from "../shared/widgets.ts";
 import { notice, progressBar } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
+import { pictureSeries } from "../shared/pictures.ts";
 import { boundarySection } from "./boundary.ts";
 import { interveneSection } from "./interveneView.ts";
 import { matrix } from "./matrix.ts";
@@ -151,35 +152,10 @@ function examplesSection({ report }: EvaluationState): TemplateResult | typeof n
 /** Pictures that the training saved, epoch by epoch. */
 function picturesSection(state: EvaluationState, actions: Actions): TemplateResult | typeof nothing {
   const { pictures, fetched } = state;
-  const at = Math.min(state.picture, pictures.length - 1);
-  const shown = pictures[at];
-  if (shown === undefined) return nothing;
-  const png = fetched.get(shown.file);
-  return section(
-    "pictures",
-    text.pictures.title,
-    html`<div class="drawn">
-        ${
-          png
-            ? html`<img
-                class="picture"
-                src="data:image/png;base64,${png}"
-                alt=${text.pictures.alt(shown.name, shown.epoch)}
-              />`
-            : nothing
-        }
-      </div>
-      <p class="secondary">${text.pictures.alt(shown.name, shown.epoch)}</p>`,
-    pictures.length > 1
-      ? slider({
-          label: text.pictures.epoch,
-          value: at,
-          minimum: 0,
-          maximum: pictures.length - 1,
-          step: 1,
-          text: String(shown.epoch),
-          onInput: (index) => actions.showPicture(index),
-        })
-      : html``,
-  );
+  return pictureSeries({
+    pictures,
+    index: state.picture,
+    fetched,
+    onMove: (index) => actions.showPicture(index),
+  });
 }

@@ -114,12 +114,6 @@ export const evaluationStrings = {
     generation: "Generated Samples",
     none: "There is nothing to show.",
   },
-  pictures: {
-    title: "Drawn During Training",
-    epoch: "Epoch",
-    which: "Picture",
-    alt: (name: string, epoch: number) => `${name} after epoch ${epoch}`,
-  },
   ask: {
     title: "Try It",
     draw: "Draw",

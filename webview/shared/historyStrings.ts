@@ -36,6 +36,8 @@ export const historyStrings = {
     system: "system",
   },
   origin: "Origin",
+  tool: "Recorded by",
+  path: "Read from",
   command: "Command",
   commit: "Commit",
   file: "File",

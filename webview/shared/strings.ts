@@ -8,6 +8,7 @@ import { profileStrings } from "./profileStrings.ts";
 import { sweepStrings } from "./sweepStrings.ts";
 import { onnxStrings } from "./onnxStrings.ts";
 import { tensorStrings } from "./tensorStrings.ts";
+import type { Picture } from "../../extension/protocol/views.ts";
 import { formatCount } from "./format.ts";
 
 const english = {
@@ -17,6 +18,12 @@ const english = {
     actionFailed: (action: string, reason: string) => `${action}: ${reason}`,
     dismiss: "Dismiss",
     unknown: "The extension could not do this. See its log for the reason.",
+  },
+  pictures: {
+    title: "Drawn During Training",
+    units: { epoch: "Epoch", step: "Step" },
+    alt: ({ name, at, unit }: Picture) =>
+      unit === "epoch" ? `${name} after epoch ${at}` : `${name} at step ${formatCount(at)}`,
   },
   training: {
     loading: "Loading the run…",
@@ -40,6 +47,7 @@ const english = {
     parameters: (count: number) => `${formatCount(count)} ${count === 1 ? "parameter" : "parameters"}`,
     exportName: "Export",
     runId: "Run",
+    importedFrom: (tool: string) => `Imported from ${tool}`,
     actions: {
       pause: "Pause",
       resume: "Resume",

@@ -1,5 +1,6 @@
 /** The top of the panel: what runs, how it stands, what can be done. */
 import { html, nothing, type TemplateResult } from "lit";
+import { FOREIGN_TOOL_NAMES } from "../../extension/protocol/history/foreignRun.ts";
 
 import { baseName, formatBytes, formatCompact, formatDuration } from "../shared/format.ts";
 import { button, icon, linkButton, pairs } from "../shared/widgets.ts";
@@ -31,7 +32,13 @@ export function header(state: TrainingState, actions: Actions): TemplateResult {
       ${buttons(state, actions)}
     </div>
     <ul class="facts">
-      <li>${linkButton(baseName(run.file), () => actions.openSource(run.file), run.file)}</li>
+      ${
+        run.imported
+          ? html`<li title=${run.imported.path}>
+              ${text.importedFrom(FOREIGN_TOOL_NAMES[run.imported.tool])}
+            </li>`
+          : html`<li>${linkButton(baseName(run.file), () => actions.openSource(run.file), run.file)}</li>`
+      }
       <li title=${text.exportName}>${run.exportName}</li>
       <li title=${text.runId}>${run.id}</li>
       ${
@@ -85,7 +92,7 @@ function available(state: TrainingState): {
   primary?: ActionName;
 } {
   const { run, live, disconnected } = state;
-  if (disconnected) return { names: [] };
+  if (disconnected || run.imported) return { names: [] };
   if (waits(state)) return { names: ["stop", "showLog"] };
   const training = run.kind === "train";
   if (live && run.state === "paused")
@@ -104,6 +111,7 @@ function available(state: TrainingState): {
 
 function buttons(state: TrainingState, actions: Actions): TemplateResult {
   const { names, primary } = available(state);
+  if (names.length === 0) return html``;
   const working: Partial<Record<ActionName, string>> = text.working;
   return html`<div
     class="buttons"
@@ -128,7 +136,8 @@ function progressView(state: TrainingState): TemplateResult {
   const { run, live, progress, curves } = state;
   const share = doneShare(state);
   const facts: [name: string, value: string][] = [];
-  if (run.kind === "train") {
+  // Other tools don't say how many epochs there were to be.
+  if (run.kind === "train" && !run.imported) {
     const epoch = live && progress ? progress.epoch : run.epoch;
     facts.push([text.progress.epoch, text.progress.of(epoch, progress?.epochs ?? run.epochs)]);
   }
@@ -146,12 +155,16 @@ function progressView(state: TrainingState): TemplateResult {
   if (live && progress?.processor !== undefined && run.state === "running")
     facts.push([text.progress.processor, text.progress.cores(progress.processor)]);
   return html`<div class="progress">
-    ${progressBar({
-      label: text.progress.label,
-      share,
-      moves: live && run.state === "starting",
-      done: `progress-${run.state}`,
-    })}
+    ${
+      run.imported
+        ? nothing
+        : progressBar({
+            label: text.progress.label,
+            share,
+            moves: live && run.state === "starting",
+            done: `progress-${run.state}`,
+          })
+    }
     ${pairs("progress-facts", facts)}
   </div>`;
 }

@@ -24,6 +24,7 @@ import { csvText, pgfplotsText, svgText } from "./exports.ts";
 import { onRunsDropped } from "./dropped.ts";
 import { LayersSection } from "./layers.ts";
 import { runName, toggleCompared, withRecord } from "./runList.ts";
+import { PicturesSection } from "./pictures.ts";
 import { reportHtml } from "./history/report.ts";
 import { type ActionName, curvesOf, defaultUi, fromSnapshot, type TrainingState } from "./state.ts";
 import { panel, type Sections, summary } from "./view.ts";
@@ -53,6 +54,7 @@ const host = connect<TrainingHostMethods, TrainingViewMethods>({
 });
 
 const layers = new LayersSection(host, () => redraw());
+const pictures = new PicturesSection(host, () => redraw());
 const charts = new ChartGrid({
   onZoom: (range) => change((now) => (now.zoom = range)),
   announce: (text) => readout.say(text),
@@ -63,7 +65,11 @@ let drawnStep: number | undefined;
 
 const redraw = everyFrame(() => {
   if (!state) return;
-  const sections: Sections = { charts: charts.view(state, actions), layers: layers.view(state, actions) };
+  const sections: Sections = {
+    charts: charts.view(state, actions),
+    layers: layers.view(state, actions),
+    pictures: pictures.view(),
+  };
   render(panel(state, sections, actions), root);
   // Moving through the layers leaves the curves as they are.
   if (state.layerStep === drawnStep) charts.draw(state);
@@ -216,12 +222,13 @@ function refresh(): void {
 
 setInterval(refresh, RUNS_INTERVAL);
 
-/** How often a live run's layers are read, in milliseconds. */
+/** How often a live run's layers and pictures are read, in milliseconds. */
 const LAYERS_INTERVAL = 1000;
 
 function refreshLayers(): void {
   if (state === undefined || state.disconnected) return;
-  layers.refresh(state).catch((error: unknown) => change((now) => (now.notice = messageOf(error))));
+  tell(layers.refresh(state));
+  tell(pictures.refresh(state));
 }
 
 setInterval(refreshLayers, LAYERS_INTERVAL);

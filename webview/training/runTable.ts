@@ -96,6 +96,7 @@ const classOf = ({ kind }: Column): string =>
 function cell({ id, kind }: Column, { run, live }: ListedRun): string {
   if (kind === "state") return stateBadge({ run, live, waitsFor: [], disconnected: false }).text;
   if (kind === "created") return formatMoment(run.createdAt);
+  if (kind === "epoch" && run.imported) return run.epoch > 0 ? String(run.epoch) : "";
   if (kind === "epoch") return `${run.epoch} / ${run.epochs}`;
   if (kind === "metric") return formatMetric(run.metrics[id]);
   return String(run.hyperparameters?.[id.slice(SETTING.length)] ?? "");

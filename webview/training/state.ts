@@ -173,8 +173,10 @@ export function stateBadge(
 export const steerable = ({ kind, on }: RunRecord): boolean => kind === "train" && on?.kind !== "ray";
 
 /** Whether a training was interrupted and can be resumed. */
-export const resumable = ({ kind, state }: RunRecord): boolean =>
-  kind === "train" && (state === "stopped" || state === "failed" || state === "killed");
+export const resumable = ({ kind, state, imported }: RunRecord): boolean =>
+  kind === "train" &&
+  imported === undefined &&
+  (state === "stopped" || state === "failed" || state === "killed");
 
 /** The latest value of every metric: the progress is ahead of the record while the run is live. */
 export function latestMetrics({ run, progress, live }: TrainingState): Record<string, number> {

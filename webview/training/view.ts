@@ -24,17 +24,22 @@ const text = strings.training;
 export interface Sections {
   charts: TemplateResult | typeof nothing;
   layers: TemplateResult | typeof nothing;
+  pictures: TemplateResult | typeof nothing;
 }
 
-export function panel(state: TrainingState, { charts, layers }: Sections, actions: Actions): TemplateResult {
+export function panel(
+  state: TrainingState,
+  { charts, layers, pictures }: Sections,
+  actions: Actions,
+): TemplateResult {
   const training = state.run.kind === "train";
   return html`${header(state, actions)} ${steering(state, actions)}
     ${notice(state.notice, () => actions.dismissNotice())} ${failure(state, actions)} ${charts}
-    ${eventsList(state)} ${layers} ${runsSection(state, actions)}
+    ${eventsList(state)} ${pictures} ${layers} ${runsSection(state, actions)}
     ${state.diffWith === undefined ? nothing : guard([state.diff], () => diffSection(state.diff, actions))}
     <div class="columns">
       ${training ? metricsSection(state, actions) : nothing}
-      ${training ? checkpointsSection(state, actions) : nothing}
+      ${training && !state.run.imported ? checkpointsSection(state, actions) : nothing}
     </div>
     ${timingSection(state, actions)} ${settingsSection(state)} ${originSection(state, actions)}`;
 }

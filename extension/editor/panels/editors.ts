@@ -1,26 +1,19 @@
 import { dirname } from "node:path";
 import * as vscode from "vscode";
-import type { EngineOptions } from "../../supervisor/engines/process.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { EDITORS } from "../ids.ts";
-import type { Messages } from "../messages.ts";
-import type { Runs } from "../runs/runs.ts";
-import type { Panels } from "./panels.ts";
+import type { ImportServices } from "../runs/importRuns.ts";
 import type { TensorEditor } from "./tensorEditor.ts";
 
-export interface EditorServices {
+export interface EditorServices extends ImportServices {
   extensionUri: vscode.Uri;
-  messages: Messages;
-  engine: () => EngineOptions;
-  runs: Runs;
-  panels: Panels;
 }
 
 interface FileDocument extends vscode.CustomDocument {
   readonly uri: vscode.Uri;
 }
 
-/** Opens files in editors of ours, read-only: those of tensors as tables, ONNX models as their graphs, a run's record as its curves. */
+/** Opens files in editors of ours, read-only: those of tensors as tables, ONNX models as their graphs, a run's record and TensorBoard's event files as curves. */
 export class Editors extends DisposableOwner {
   readonly #services: EditorServices;
   readonly #tensors = new Set<TensorEditor>();
@@ -35,6 +28,20 @@ export class Editors extends DisposableOwner {
     this.#register(EDITORS.run, async (uri, panel) => {
       await services.panels.adopt(panel, await services.runs.open(dirname(onDisk(uri))));
     });
+    this.#register(EDITORS.events, (uri, panel) => this.#openEvents(uri, panel));
+  }
+
+  /** An event file becomes a run of the folder, which its editor shows. One that can't be read leaves no empty editor. */
+  async #openEvents(uri: vscode.Uri, panel: vscode.WebviewPanel): Promise<void> {
+    const { messages, panels, runs } = this.#services;
+    try {
+      const { readForeign } = await import("../runs/importRuns.ts");
+      const [run] = (await readForeign([onDisk(uri)], this.#services)).runs;
+      if (run !== undefined) await panels.adopt(panel, await runs.open(run.directory));
+    } catch (error) {
+      messages.error(error);
+      panel.dispose();
+    }
   }
 
   async inspect(file: string): Promise<void> {

@@ -12,6 +12,7 @@ import { CheckpointRecord } from "../../protocol/run.ts";
 import type { TrainingHostMethods, TrainingSnapshot, TrainingViewMethods } from "../../protocol/views.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import type { RunSession, SessionChange } from "../../supervisor/runs/session.ts";
+import { listPictures, readPicture } from "../../supervisor/runs/evaluationFiles.ts";
 import { SampledRows } from "../../supervisor/runs/sampledRows.ts";
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
@@ -41,6 +42,8 @@ const schemas: MethodSchemas<TrainingHostMethods> = {
   showLog: noArguments,
   openSource: sourceArguments,
   revealCheckpoint: v.tuple([CheckpointRecord]),
+  pictures: noArguments,
+  picture: v.strictTuple([v.string()]),
 };
 
 function controlSchemas(): MethodSchemas<Pick<RunControls, PanelControl>> {
@@ -160,6 +163,8 @@ export class TrainingPanel extends DisposableOwner {
           directory: this.#session.directory,
           checkpoint: this.#listed(checkpoint),
         }),
+      pictures: () => listPictures(this.#session.directory),
+      picture: (file) => readPicture(this.#session.directory, file),
     };
   }
 

@@ -8,6 +8,7 @@ import {
   CURVE_RULES,
   describeCurves,
   generalisationLoss,
+  pointRows,
   spikesOf,
   summarize,
   type CurveSummary,
@@ -29,16 +30,15 @@ const Curve = v.object({
   last: Num,
   best: Num,
   bestEpoch: v.number(),
+  bestStep: v.number(),
   trend: v.picklist(["rising", "falling", "flat", "too few points"]),
   noise: Num,
   plateau: v.boolean(),
   diverged: v.boolean(),
 });
 
-const epochsOf = (rows: readonly MetricRow[]): MetricRow[] => rows.filter(({ kind }) => kind === "epoch");
-
 function curvesOf(rows: readonly MetricRow[]): CurveSummary[] {
-  const epochs = epochsOf(rows);
+  const epochs = pointRows(rows);
   const names = new Set(epochs.flatMap(({ values }) => Object.keys(values)));
   return [...names].slice(0, MOST_METRICS).flatMap((name) => summarize(name, epochs) ?? []);
 }
@@ -48,7 +48,7 @@ export const summarizeCurves = ({ workspace }: Services): Tool =>
     name: "summarize_curves",
     title: "Summarize Curves",
     description:
-      "A training's curves in words and numbers: trend, best epoch, noise, spikes, plateau, overfitting, divergence. `rules` states how each is decided; `points` has the curve of each epoch, evenly sampled.",
+      "A training's curves in words and numbers: trend, best epoch, noise, spikes, plateau, overfitting, divergence. `rules` states how each is decided; `points` has the values of each epoch, evenly sampled; of each step where a run has no epochs, as imported ones.",
     effect: "reads",
     input: v.strictObject({
       run: RunId,
@@ -58,8 +58,8 @@ export const summarizeCurves = ({ workspace }: Services): Tool =>
       words: v.array(v.string()),
       curves: v.array(Curve),
       spikes: v.array(v.number()),
-      generalisationLoss: v.optional(v.object({ percent: Num, bestEpoch: v.number() })),
-      points: v.array(v.object({ epoch: v.number(), values: Values })),
+      generalisationLoss: v.optional(v.object({ percent: Num, bestEpoch: v.number(), bestStep: v.number() })),
+      points: v.array(v.object({ epoch: v.number(), step: v.number(), values: Values })),
       events: v.array(v.object({ step: v.number(), text: v.string() })),
       rules: v.record(v.string(), v.string()),
     }),
@@ -70,7 +70,7 @@ export const summarizeCurves = ({ workspace }: Services): Tool =>
         kind === "step" && values["loss"] !== undefined ? [{ step, value: values["loss"] }] : [],
       );
       const spikes = spikesOf(steps);
-      const epochs = epochsOf(rows);
+      const epochs = pointRows(rows);
       const stride = Math.max(1, Math.ceil(epochs.length / Math.max(1, points)));
       const sampled =
         points === 0 ? [] : epochs.filter((_, i) => i % stride === 0 || i === epochs.length - 1);
@@ -80,8 +80,9 @@ export const summarizeCurves = ({ workspace }: Services): Tool =>
         curves,
         spikes: spikes.slice(0, 50),
         generalisationLoss: generalisationLoss(epochs),
-        points: sampled.map(({ epoch, values }) => ({
+        points: sampled.map(({ epoch, step, values }) => ({
           epoch,
+          step,
           values: Object.fromEntries(Object.entries(values).slice(0, MOST_METRICS)),
         })),
         events: events.map(({ step, text = "" }) => ({ step, text })),

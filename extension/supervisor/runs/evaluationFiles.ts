@@ -39,7 +39,7 @@ async function read<T>(
   }
 }
 
-const PICTURE = /^epoch-(\d+)-(.+)\.png$/;
+const PICTURE = /^(epoch|step)-(\d+)-(.+)\.png$/;
 
 /** The run directory that a checkpoint is of; undefined when it is a file from elsewhere. */
 export function runOfCheckpoint(checkpoint: string): string | undefined {
@@ -47,17 +47,18 @@ export function runOfCheckpoint(checkpoint: string): string | undefined {
   return dirname(directory).endsWith(RUNS_FOLDER.replaceAll("/", sep)) ? directory : undefined;
 }
 
-/** What a training drew, in the order of its epochs. */
+/** What a training drew, in the order of its epochs, or steps where another tool recorded it. */
 export async function listPictures(directory: string): Promise<Picture[]> {
   const names = await runPath(directory, PICTURES_FOLDER)
     .then((folder) => readdir(folder))
     .catch((): string[] => []);
   return names
     .flatMap((file): Picture[] => {
-      const [, epoch, name] = PICTURE.exec(file) ?? [];
-      return epoch === undefined || name === undefined ? [] : [{ file, name, epoch: Number(epoch) }];
+      const [, unit, at, name] = PICTURE.exec(file) ?? [];
+      if (at === undefined || name === undefined) return [];
+      return [{ file, name, at: Number(at), unit: unit === "step" ? "step" : "epoch" }];
     })
-    .sort((a, b) => a.epoch - b.epoch || (a.name < b.name ? -1 : 1))
+    .sort((a, b) => a.at - b.at || (a.name < b.name ? -1 : 1))
     .slice(-MOST_PICTURES);
 }
 

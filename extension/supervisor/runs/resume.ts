@@ -14,8 +14,12 @@ import type { RunSession } from "./session.ts";
 import { sourceOfRun, type SourceOptions } from "./sourceFile.ts";
 
 /** Whether a training was interrupted and can be resumed. */
-export function isResumable({ kind, state }: RunRecord): boolean {
-  return kind === "train" && (state === "stopped" || state === "failed" || state === "killed");
+export function isResumable({ kind, state, imported }: RunRecord): boolean {
+  return (
+    kind === "train" &&
+    imported === undefined &&
+    (state === "stopped" || state === "failed" || state === "killed")
+  );
 }
 
 export interface ResumeOptions extends SourceOptions {

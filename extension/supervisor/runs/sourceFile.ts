@@ -3,6 +3,7 @@ import { realpath, stat } from "node:fs/promises";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import { isMissing } from "../../files/fileError.ts";
 import { rootOfRun } from "../../files/runFiles.ts";
+import { FOREIGN_TOOL_NAMES } from "../../protocol/history/foreignRun.ts";
 import type { RunRecord } from "../../protocol/run.ts";
 import { EngineError } from "../../protocol/errors.ts";
 
@@ -16,13 +17,19 @@ export interface SourceOptions {
 /**
  * Gives the file that a run was made of, which may be run again: one of the run's own workspace. A file that is missing
  * passes, since nothing of it can run.
- * @throws EngineError "outside" for a file elsewhere, or a link to one; "run-record" for what is no file
+ * @throws EngineError "outside" for a file elsewhere, or a link to one; "run-record" for what is no file; "imported" for a run of
+ * another tool
  */
 export async function sourceOfRun(
   directory: string,
-  { id, file }: Pick<RunRecord, "id" | "file">,
+  { id, file, imported }: Pick<RunRecord, "id" | "file" | "imported">,
   { outside = false, folder = process.cwd() }: SourceOptions = {},
 ): Promise<string> {
+  if (imported !== undefined)
+    throw new EngineError({
+      code: "imported",
+      message: `Run ${id} was imported from ${FOREIGN_TOOL_NAMES[imported.tool]}: it has curves, but no code and no weights here.`,
+    });
   const own = rootOfRun(directory);
   const root = own === resolve(directory) ? folder : own;
   const refuse = (code: string, problem: string, hint?: string): never => {

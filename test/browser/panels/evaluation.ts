@@ -24,7 +24,7 @@ export const recorded = (name: string): Recorded => readFixture("evaluations", `
 function snapshotOf({ run, result, report, pictures }: Recorded): EvaluationSnapshot {
   const drawn = pictures.map(({ file }) => {
     const [, epoch = "", name = ""] = /^epoch-(\d+)-(.+)\.png$/.exec(file) ?? [];
-    return { file, name, epoch: Number(epoch) };
+    return { file, name, at: Number(epoch), unit: "epoch" as const };
   });
   return { run, live: false, result, report, pictures: drawn, model: "closed" };
 }

@@ -1,6 +1,7 @@
 // Every tool of `layerwise mcp`, called by the official client.
 import fs from "node:fs";
 import { describe, expect, test } from "vitest";
+import { inRoot } from "../../../scripts/project.mjs";
 import { RUNS_FOLDER } from "../../../extension/protocol/run.ts";
 import { experimentFile, readRun, useWorkspace } from "../workspace.ts";
 import { useAgent } from "./client.ts";
@@ -278,6 +279,35 @@ describe("a training", () => {
     });
     expect(await agent.refusal("train", { file: "none.nn.ts" })).toContain("There is no file none.nn.ts");
   });
+});
+
+test("imports runs of other tools, which then are compared as its own", async () => {
+  fs.cpSync(inRoot("test/fixtures/foreign/mlruns"), workspace.file("mlruns"), { recursive: true });
+  fs.writeFileSync(workspace.file("events.out.tfevents.1"), "no events at all");
+  interface Imports {
+    runs: { run: string; updated: boolean; metrics: Record<string, number | null> }[];
+    total: number;
+  }
+  const { runs, total } = await agent.call<Imports>("import_runs", { path: "mlruns" });
+  expect(total).toBe(2);
+  expect(runs.map(({ updated }) => updated)).toEqual([false, false]);
+  expect(runs[0]!.metrics).toMatchObject({ diverged: null });
+  const ids = runs.map(({ run }) => run);
+  const { differences, runs: compared } = await agent.call<{
+    differences: { setting: string }[];
+    runs: { words: string[] }[];
+  }>("compare_runs", { runs: ids });
+  expect(differences.map(({ setting }) => setting)).toContain("exportName");
+  expect(compared[0]!.words.join(" ")).toContain("loss");
+  const again = await agent.call<Imports>("import_runs", { path: "mlruns" });
+  expect(again.runs.map(({ run, updated }) => [run, updated])).toEqual(ids.map((id) => [id, true]));
+  expect(await agent.refusal("import_runs", { path: "events.out.tfevents.1" })).toContain("damaged");
+  expect(await agent.refusal("import_runs", { path: "nowhere" })).toContain("nowhere");
+  // They have no code: nothing of them runs.
+  expect(await agent.refusal("resume_run", { run: ids[0]! })).toContain("was imported from MLflow");
+  expect(await agent.refusal("evaluate", { run: ids[0]! })).toMatch(
+    /imported from MLflow|no weights|checkpoint/,
+  );
 });
 
 test("suggests a learning rate", async () => {

@@ -265,8 +265,8 @@ test("pictures that a training draws are kept by their epoch", async () => {
   expect(runOfCheckpoint(checkpoint())).toBe(training);
   expect(path.dirname(training)).toBe(runsRoot(workspace.folder));
   expect(await listPictures(training)).toEqual([
-    { file: "epoch-00001-drawn.png", name: "drawn", epoch: 1 },
-    { file: "epoch-00002-drawn.png", name: "drawn", epoch: 2 },
+    { file: "epoch-00001-drawn.png", name: "drawn", at: 1, unit: "epoch" },
+    { file: "epoch-00002-drawn.png", name: "drawn", at: 2, unit: "epoch" },
   ]);
   expect(fs.existsSync(workspace.file("out/drawn.png"))).toBe(true);
 });

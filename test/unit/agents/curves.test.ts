@@ -4,6 +4,7 @@ import {
   describeCurves,
   generalisationLoss,
   noiseOf,
+  pointRows,
   spikesOf,
   summarize,
   trendOf,
@@ -28,6 +29,23 @@ describe("a curve in words", () => {
     ["too few points", [3, 2, 1]],
   ])("is %s by the sign of its pairs, as far as that is significant", (trend, values) => {
     expect(trendOf(values)).toBe(trend);
+  });
+
+  test("is of steps where a run has no epochs", () => {
+    const rows = Array.from({ length: 12 }, (_, i): MetricRow => ({
+      kind: "step",
+      step: 5 * i,
+      epoch: 0,
+      time: i,
+      values: { loss: 12 - i, val_loss: i < 6 ? 12 - i : i },
+    }));
+    const curves = ["loss", "val_loss"].flatMap((name) => summarize(name, pointRows(rows)) ?? []);
+    expect(describeCurves(curves, pointRows(rows), [])).toEqual([
+      "The model overfits: since step 30 val_loss rose by 83.3 % while loss fell.",
+      "loss: 12 to 1, best 1 at step 55, falling at the end.",
+      "val_loss: 12 to 11, best 6 at step 30, rising at the end.",
+    ]);
+    expect(pointRows([...rows, ...losses([1])])).toEqual(losses([1]));
   });
 
   test("noise is that of neighbours: a slow change has none", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { runRows } from "../../../extension/cli/runs.ts";
+import { runRows } from "../../../extension/cli/runs/list.ts";
 import type { StoredRun } from "../../../extension/supervisor/runs/runDirectory.ts";
 
 const record = {

@@ -25,6 +25,7 @@ const tools = toolsFor({} as Services);
 
 const EFFECTS: Record<Effect, string> = {
   reads: "reads files only",
+  imports: "adds runs to the workspace",
   runs: "runs code",
   writes: "runs code, may replace a file",
   ends: "ends a run",

@@ -177,6 +177,7 @@ describe("the manifest", () => {
       "loadCheckpoint",
       "resumeRun",
       "useData",
+      "importRuns",
     ].map((name) => `layerwise.${name}`);
     for (const [menu, items] of Object.entries(contributes.menus))
       for (const { command, when } of items)

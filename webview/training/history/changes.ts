@@ -1,5 +1,6 @@
 /** Where a run comes from, and how two runs differ. */
 import { structuredPatch, type StructuredPatchHunk } from "diff";
+import { FOREIGN_TOOL_NAMES } from "../../../extension/protocol/history/foreignRun.ts";
 import type { RunRecord } from "../../../extension/protocol/run.ts";
 import type { RunHistory } from "../../../extension/protocol/views.ts";
 import { formatBytes, formatCount } from "../../shared/format.ts";
@@ -81,7 +82,12 @@ export function metricPairs(
 }
 
 /** Names and values, in their order. */
-export function originRows({ provenance }: RunHistory): [name: string, value: string][] {
+export function originRows({ provenance, run: { imported } }: RunHistory): [name: string, value: string][] {
+  if (imported !== undefined)
+    return [
+      [text.tool, FOREIGN_TOOL_NAMES[imported.tool]],
+      [text.path, imported.path],
+    ];
   if (provenance === undefined) return [];
   const { command, git, versions, machine } = provenance;
   return [

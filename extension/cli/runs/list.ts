@@ -1,14 +1,14 @@
-import { runTitle, type RunRecord } from "../protocol/run.ts";
+import { runTitle, type RunRecord } from "../../protocol/run.ts";
 import type { Command } from "commander";
-import { openRun } from "../supervisor/runs/attach.ts";
-import { lifeText } from "../supervisor/runs/liveness.ts";
-import { listRuns, runsRoot, type StoredRun } from "../supervisor/runs/runDirectory.ts";
-import { plainLine } from "../protocol/text/plain.ts";
-import { action, commonOptions, examples, UsageError } from "./command.ts";
-import { metricsText, shownMetrics } from "./display.ts";
-import { print, printJson, printStderr } from "./output.ts";
-import { shortPath, table } from "./render.ts";
-import { findRun } from "./findRun.ts";
+import { openRun } from "../../supervisor/runs/attach.ts";
+import { lifeText } from "../../supervisor/runs/liveness.ts";
+import { listRuns, runsRoot, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
+import { plainLine } from "../../protocol/text/plain.ts";
+import { action, commonOptions, examples, UsageError } from "../command.ts";
+import { metricsText, shownMetrics } from "../display.ts";
+import { print, printJson, printStderr } from "../output.ts";
+import { shortPath, table } from "../render.ts";
+import { findRun } from "../findRun.ts";
 
 export function register(program: Command): void {
   const command = program

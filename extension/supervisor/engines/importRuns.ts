@@ -1,0 +1,72 @@
+import { createInterface } from "node:readline";
+import * as v from "valibot";
+import { killTree } from "../../processes/signals.ts";
+import { CLI_JSON } from "../../protocol/cliJson.ts";
+import { EngineError } from "../../protocol/errors.ts";
+import { RunRecord } from "../../protocol/run.ts";
+import { demandTrust } from "../trust.ts";
+import { commandLine, ended } from "./commandLine.ts";
+import type { EngineOptions } from "./process.ts";
+
+const { ImportedRun, ImportReading, ImportProblem, ImportError } = CLI_JSON.import.lines;
+const Line = v.union([ImportedRun, ImportReading, ImportProblem, ImportError]);
+
+export interface ImportResult {
+  runs: { directory: string; record: RunRecord; updated: boolean }[];
+  /** What could not be read, in sentences that name files. */
+  problems: string[];
+}
+
+export interface ImportOptions {
+  engine: EngineOptions;
+  signal: AbortSignal;
+  onReading?: (path: string) => void;
+}
+
+/** Lines of problems that are kept. */
+const MOST_PROBLEMS = 100;
+
+/**
+ * Imports runs of other tools into a folder's runs, through the command line: what it reads may be large or damaged.
+ * @param paths absolute
+ * @throws EngineError when nothing can be read; "cancelled"
+ */
+export async function importForeignRuns(
+  folder: string,
+  paths: readonly string[],
+  { engine, signal, onReading = () => undefined }: ImportOptions,
+): Promise<ImportResult> {
+  demandTrust();
+  const child = commandLine(engine, ["import", "--json", "--folder", folder, "--", ...paths]);
+  const kill = (): void => void killTree(child);
+  signal.addEventListener("abort", kill, { once: true });
+  if (signal.aborted) kill();
+  const result: ImportResult = { runs: [], problems: [] };
+  let failure: string | undefined;
+  if (child.stdout !== null)
+    createInterface({ input: child.stdout }).on("line", (text) => {
+      const line = parsed(text);
+      if (line === undefined) return;
+      if (line.event === "reading") onReading(line.path);
+      else if (line.event === "imported")
+        result.runs.push({ directory: line.directory, record: line.run, updated: line.updated });
+      else if (line.event === "error") failure ??= line.error.message;
+      else if (result.problems.length < MOST_PROBLEMS) result.problems.push(line.text);
+    });
+  let errors = "";
+  child.stderr?.on("data", (bytes: Buffer) => (errors = (errors + bytes.toString()).slice(-4096)));
+  const code = await ended(child);
+  signal.removeEventListener("abort", kill);
+  if (signal.aborted) throw new EngineError({ code: "cancelled", message: "The import was cancelled." });
+  if (code === 0) return result;
+  throw new EngineError({ code: "file", message: failure ?? (errors.trim() || "The runs can't be read.") });
+}
+
+function parsed(line: string): v.InferOutput<typeof Line> | undefined {
+  try {
+    const checked = v.safeParse(Line, JSON.parse(line));
+    return checked.success ? checked.output : undefined;
+  } catch {
+    return undefined;
+  }
+}

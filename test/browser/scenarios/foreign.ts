@@ -1,0 +1,89 @@
+/** Runs of other tools in VS Code: opened from the explorer and by a click, drawn beside each other, read-only. */
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { inRoot } from "../../../scripts/project.mjs";
+import { row, until } from "../../harness.ts";
+import { chooseFromMenu } from "../library/menu.ts";
+import { sharedWorkbench } from "../library/tier.ts";
+import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
+import { THEMES } from "../library/workbench.ts";
+
+const test = row("examples");
+
+const EVENTS = "events.out.tfevents.1700000000.host.1.0";
+
+test("runs of TensorBoard, MLflow and trackio open as curves, in light, dark and high contrast", async () => {
+  const workbench = await sharedWorkbench("examples");
+  const { folder, page } = workbench;
+  await workbench.activated();
+  const fixture = (name: string, to: string): void =>
+    fs.cpSync(inRoot("test/fixtures/foreign", name), path.join(folder, to), { recursive: true });
+  fixture("tensorboardx", "logs");
+  fixture("trackio/digits.db", "digits.db");
+  fixture("mlruns", "mlruns");
+
+  await workbench.showView("Explorer");
+  const imported = (name: string, count: number): Promise<unknown> =>
+    until(
+      `${count} runs of ${name}`,
+      () => runsOf(folder).filter(({ imported: from }) => from?.tool === name).length === count,
+      10_000,
+    );
+  await chooseFromMenu(workbench.treeItem(/^logs/), "Open as Layerwise Runs", () =>
+    imported("tensorboard", 2),
+  );
+  let panel = await TrainingPanel.of(workbench);
+  await panel.hasPoints(12);
+  assert.match(await panel.text(), /Imported from TensorBoard/);
+  await panel.frame.getByText("baseline, validation").waitFor();
+  await until("both curves", async () => (await panel.frame.locator(".compare input:checked").count()) === 2);
+  const buttons = await panel.frame.locator("header vscode-button").count();
+  assert.equal(buttons, 0, "a run of another tool can't be trained");
+  await panel.frame.locator(".section-layers").waitFor();
+  await panel.frame.getByRole("img", { name: "samples_first at step 11" }).waitFor();
+  await workbench.inThemes(THEMES, async () => {
+    await workbench.screenshot("foreign-runs");
+    assert.deepEqual(await accessibilityProblems(panel.frame), [], workbench.theme);
+  });
+  await panel.frame.locator(".section-pictures").scrollIntoViewIfNeeded();
+  await workbench.screenshot("foreign-pictures");
+
+  await chooseFromMenu(workbench.treeItem(/^digits\.db/), "Open as Layerwise Runs", () =>
+    imported("trackio", 2),
+  );
+  await chooseFromMenu(workbench.treeItem(/^mlruns/), "Open as Layerwise Runs", () => imported("mlflow", 2));
+  panel = await TrainingPanel.of(workbench);
+  await until("MLflow's run", async () => (await panel.text()).includes("Imported from MLflow"));
+  assert.match(await panel.text(), /batch_size\s+32/);
+
+  // A click on an event file, then on one that was cut off within its first value.
+  fixture(`tensorboardx/baseline/${EVENTS}`, `${EVENTS}.whole`);
+  await workbench.openTab(`${EVENTS}.whole`);
+  panel = await TrainingPanel.of(workbench);
+  await panel.hasPoints(12);
+  fs.writeFileSync(
+    path.join(folder, `${EVENTS}.cut`),
+    fs.readFileSync(path.join(folder, `${EVENTS}.whole`)).subarray(0, 60),
+  );
+  await workbench.openTab(`${EVENTS}.cut`);
+  await workbench.answer(/the file ends within a record at byte/, "Show Log");
+  await page.locator(".tab", { hasText: ".cut" }).waitFor({ state: "detached" });
+  await workbench.command("View: Close All Editors");
+}, 240_000);
+
+interface Found {
+  imported?: { tool: string };
+}
+
+function runsOf(folder: string): Found[] {
+  const runs = path.join(folder, ".layerwise/runs");
+  if (!fs.existsSync(runs)) return [];
+  return fs.readdirSync(runs).flatMap((name): Found[] => {
+    try {
+      return [JSON.parse(fs.readFileSync(path.join(runs, name, "run.json"), "utf8")) as Found];
+    } catch {
+      return [];
+    }
+  });
+}

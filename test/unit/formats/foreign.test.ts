@@ -1,0 +1,245 @@
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { readForeignRuns } from "../../../extension/formats/foreign/findRuns.ts";
+import { eventRecord, fileVersion, record } from "../../../extension/formats/tensorboard.ts";
+import type { ForeignRun, ForeignSeries } from "../../../extension/protocol/history/foreignRun.ts";
+
+const FIXTURES = fileURLToPath(new URL("../../fixtures/foreign/", import.meta.url));
+const STEPS = Array.from({ length: 12 }, (_, step) => step);
+const EVENTS = "events.out.tfevents.1700000000.host.1.0";
+
+let folder: string;
+beforeEach(() => {
+  folder = fs.mkdtempSync(path.join(tmpdir(), "layerwise-foreign-"));
+});
+afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+/** A copy of a fixture that a test may damage. */
+function copied(name: string): string {
+  const copy = path.join(folder, name);
+  fs.cpSync(path.join(FIXTURES, name), copy, { recursive: true });
+  return copy;
+}
+
+async function runsOf(name: string): Promise<Map<string, ForeignRun>> {
+  const { runs, problems } = await readForeignRuns(path.join(FIXTURES, name));
+  expect(problems).toEqual([]);
+  expect(runs.flatMap((run) => run.problems)).toEqual([]);
+  return new Map(runs.map((run) => [run.name, run]));
+}
+
+function seriesOf(run: ForeignRun | undefined, name: string): ForeignSeries {
+  return run!.series.find((one) => one.name === name)!;
+}
+
+function expectLoss({ steps, values }: ForeignSeries, rate: number, digits = 6): void {
+  expect(steps).toEqual(STEPS);
+  values.forEach((value, step) => expect(value).toBeCloseTo(Math.exp(-rate * step), digits));
+}
+
+describe("files of the tools themselves", () => {
+  test("reads each folder of event files as a run, with histograms and pictures", async () => {
+    const runs = await runsOf("tensorboardx");
+    expect([...runs.keys()]).toEqual(["baseline", "wide"]);
+    const wide = runs.get("wide")!;
+    expectLoss(seriesOf(wide, "train/loss"), 0.5);
+    expect(seriesOf(wide, "epoch").values).toEqual(STEPS.map((step) => Math.floor(step / 4)));
+    expect(wide.histograms.map(({ name, step }) => [name, step])).toEqual(
+      [3, 7, 11].flatMap((step) => [
+        ["fc1.weight", step],
+        ["fc1.weight.grad", step],
+      ]),
+    );
+    const [weights] = wide.histograms;
+    expect(weights!.counts.reduce((sum, count) => sum + count, 0)).toBe(200);
+    expect(weights!.std).toBeCloseTo(0.1, 1);
+    expect(wide.pictures.map(({ name, step }) => [name, step])).toEqual([
+      ["samples/first", 3],
+      ["samples/first", 7],
+      ["samples/first", 11],
+    ]);
+  });
+
+  test("reads scalars, histograms and pictures that are tensors, and hyperparameters", async () => {
+    const run = (await runsOf("tensorboard")).get("tensorboard")!;
+    expectLoss(seriesOf(run, "epoch_loss"), 0.3);
+    expect(Object.fromEntries(run.parameters)).toEqual({ lr: 0.01, optimizer: "adam", amsgrad: true });
+    expect(run.histograms).toHaveLength(3);
+    expect(run.histograms[0]!.counts).toEqual(Array.from({ length: 30 }, (_, i) => i));
+    expect(run.histograms[0]!.edges[0]).toBeCloseTo(-1);
+    expect(run.pictures.map(({ step }) => step)).toEqual([0, 4, 8]);
+  });
+
+  test.each(["mlruns", "mlflow-sql"])("reads MLflow's runs of %s", async (store) => {
+    const runs = await runsOf(store);
+    const { group, state, parameters, notes, tool } = runs.get("baseline")!;
+    expect({ group, state, tool }).toEqual({ group: "digits", state: "finished", tool: "mlflow" });
+    expect(runs.get("failing")!.state).toBe("failed");
+    expectLoss(seriesOf(runs.get("failing"), "train_loss"), 0.5);
+    expect(Object.fromEntries(parameters)).toEqual({ lr: 0.01, batch_size: 32, "model/name": "mlp" });
+    expect(notes.get("team")).toBe("a: b # c");
+    expect(notes.has("mlflow.user")).toBe(false);
+    expect(seriesOf(runs.get("baseline"), "diverged").values).toEqual([Number.NaN]);
+    // Logged without steps: MLflow has 0 for each.
+    const { steps, values } = seriesOf(runs.get("baseline"), "unnumbered");
+    expect([steps, values]).toEqual([
+      [0, 1, 2],
+      [3, 2, 1],
+    ]);
+  });
+
+  test("reads trackio's runs", async () => {
+    const runs = await runsOf("trackio");
+    const { group, parameters, series } = runs.get("wide")!;
+    expect(group).toBe("digits");
+    expect(parameters.get("lr")).toBe(0.01);
+    expect([...parameters.keys()].filter((name) => name.startsWith("_"))).toEqual([]);
+    const { steps, values } = series.find(({ name }) => name === "train/loss")!;
+    expect(steps).toEqual([...STEPS, 12]);
+    expect(values.at(-1)).toBeNaN();
+    expect(values[2]).toBeCloseTo(Math.exp(-1), 10);
+  });
+
+  test("reads rows that are in a database's log only", async () => {
+    const live = (await runsOf("trackio-live")).get("baseline") ?? (await runsOf("trackio-live")).get("wide");
+    const all = [...(await runsOf("trackio-live")).values()].flatMap(({ series }) => series);
+    expect(live).toBeDefined();
+    expect(all.some(({ steps, values }) => steps.at(-1) === 20 && values.at(-1) === 0.125)).toBe(true);
+  });
+
+  test("reads one MLflow run by its folder, and names its experiment", async () => {
+    const { runs } = await readForeignRuns(runFolder(path.join(FIXTURES, "mlruns")));
+    expect(runs.map(({ group }) => group)).toEqual(["digits"]);
+  });
+
+  test("reads all runs below a folder", async () => {
+    const { runs } = await readForeignRuns(FIXTURES);
+    expect(runs).toHaveLength(11);
+  });
+});
+
+describe("damaged and hostile files", () => {
+  const events = (...records: Uint8Array[]): string => {
+    fs.writeFileSync(path.join(folder, EVENTS), Buffer.concat([fileVersion(1), ...records]));
+    return path.join(folder, EVENTS);
+  };
+  const scalar = (step: number, value = 1, tag = "loss"): Uint8Array =>
+    eventRecord({ wallTime: 1000 + step, step, scalars: { [tag]: value } });
+
+  test("keeps what comes before the damaged record of an event file, and says where that is", async () => {
+    const last = scalar(2);
+    last[last.length - 6]! ^= 1;
+    const { runs } = await readForeignRuns(events(scalar(0), scalar(1), last));
+    expect(seriesOf(runs[0], "loss").steps).toEqual([0, 1]);
+    expect(runs[0]!.problems).toEqual([
+      expect.stringMatching(/tfevents.*: a damaged record at byte \d+; later/),
+    ]);
+  });
+
+  test("keeps what a file has that ends within a record", async () => {
+    const { runs } = await readForeignRuns(events(scalar(0), scalar(1).subarray(0, 20)));
+    expect(seriesOf(runs[0], "loss").steps).toEqual([0]);
+    expect(runs[0]!.problems[0]).toContain("the file ends within a record");
+  });
+
+  test("refuses a record of a length that no file has", async () => {
+    const file = events();
+    fs.appendFileSync(file, record(new Uint8Array(0)).fill(255, 0, 8));
+    await expect(readForeignRuns(file)).rejects.toThrow(/damaged/);
+  });
+
+  test("drops the later steps of a training that was resumed", async () => {
+    const restart = eventRecord({ wallTime: 2000, step: 2, restart: true });
+    const { runs } = await readForeignRuns(
+      events(scalar(1), scalar(2, 5), scalar(3, 5), restart, scalar(2, 7)),
+    );
+    expect(seriesOf(runs[0], "loss")).toMatchObject({ steps: [1, 2], values: [1, 7] });
+  });
+
+  test("skips records that are no events", async () => {
+    const { runs } = await readForeignRuns(events(record(new Uint8Array([255, 255, 255])), scalar(4)));
+    expect(seriesOf(runs[0], "loss").steps).toEqual([4]);
+    expect(runs[0]!.problems[0]).toContain("no event of TensorBoard");
+  });
+
+  test("thins metrics of very many values, and keeps the last", async () => {
+    const { runs } = await readForeignRuns(
+      events(...Array.from({ length: 100_001 }, (_, i) => scalar(i, i))),
+    );
+    const { steps, values } = seriesOf(runs[0], "loss");
+    expect(steps.length).toBeLessThan(40_001);
+    expect([steps.at(-1), values.at(-1)]).toEqual([100_000, 100_000]);
+    expect(runs[0]!.problems[0]).toContain("evenly spaced");
+  });
+
+  test("leaves out names that no record can have", async () => {
+    const { runs } = await readForeignRuns(
+      events(scalar(1, 1, "__proto__"), scalar(1, 1, "constructor"), scalar(1)),
+    );
+    expect(runs[0]!.series.map(({ name }) => name)).toEqual(["loss"]);
+  });
+
+  test("says what is wrong with a metric's lines", async () => {
+    const root = copied("mlruns");
+    const file = path.join(runFolder(root), "metrics", "train_loss");
+    fs.appendFileSync(file, "garbage\n1 2 3 4 5\n17000000000 nan 1\n");
+    const { runs } = await readForeignRuns(root);
+    const problems = runs.flatMap((run) => run.problems);
+    expect(problems).toEqual([`${file}: 1 lines are no values and are left out.`]);
+  });
+
+  test.each([
+    ["run_id: &a [*a, *a]", /aliases|not a record|no runs|YAML/],
+    ["run_id: !!js/function 'x'\nname: {", /YAML/],
+    ["- 1", /not a record of MLflow/],
+  ])("refuses meta.yaml with %j", async (text, problem) => {
+    fs.writeFileSync(path.join(folder, "meta.yaml"), text);
+    await expect(readForeignRuns(folder)).rejects.toThrow(problem);
+  });
+
+  test("names a run's metadata that is too large", async () => {
+    fs.writeFileSync(path.join(folder, "meta.yaml"), `run_id: ${"x".repeat(300_000)}`);
+    await expect(readForeignRuns(folder)).rejects.toThrow(/300,008 bytes; the limit is/);
+  });
+
+  test("refuses a file that only has a database's name", async () => {
+    fs.writeFileSync(path.join(folder, "a.db"), "not a database");
+    await expect(readForeignRuns(folder)).rejects.toThrow(/no database of SQLite/);
+  });
+
+  test("refuses a truncated database", async () => {
+    const root = copied("trackio");
+    fs.truncateSync(path.join(root, "digits.db"), 9000);
+    await expect(readForeignRuns(root)).rejects.toThrow(/digits\.db.*(can't be read|neither)|no runs/);
+  });
+
+  test("runs no view of a database", async () => {
+    const { default: initSqlite } = await import("sql.js");
+    const { Database } = await initSqlite();
+    const database = new Database();
+    database.run(
+      "CREATE VIEW metrics AS WITH RECURSIVE c(id) AS (SELECT 1 UNION ALL SELECT id FROM c) SELECT id, 'a' run_name, 1 step, '{}' metrics FROM c",
+    );
+    fs.writeFileSync(path.join(folder, "a.db"), database.export());
+    await expect(readForeignRuns(folder)).rejects.toThrow(/neither a database of trackio nor one of MLflow/);
+  });
+
+  test.skipIf(process.platform === "win32")("follows no links", async () => {
+    fs.symlinkSync(path.join(FIXTURES, "mlruns"), path.join(folder, "linked"));
+    fs.symlinkSync(path.join(FIXTURES, "trackio/digits.db"), path.join(folder, "a.db"));
+    await expect(readForeignRuns(folder)).rejects.toThrow(/no runs of TensorBoard, MLflow or trackio/);
+    await expect(readForeignRuns(path.join(folder, "a.db"))).rejects.toThrow(
+      /a symbolic link, which is not followed/,
+    );
+  });
+});
+
+/** The folder of a run in MLflow's file store. */
+function runFolder(root: string): string {
+  const [experiment] = fs.readdirSync(root).filter((name) => /^\d+$/.test(name));
+  const [run] = fs.readdirSync(path.join(root, experiment!)).filter((name) => name !== "meta.yaml");
+  return path.join(root, experiment!, run!);
+}

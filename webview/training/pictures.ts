@@ -1,0 +1,88 @@
+/** What a training has drawn: the newest picture while it runs, or the one that was chosen. */
+import type { nothing, TemplateResult } from "lit";
+import type { Picture, TrainingHostMethods } from "../../extension/protocol/views.ts";
+import { pictureSeries } from "../shared/pictures.ts";
+import type { TrainingState } from "./state.ts";
+
+type Host = Pick<TrainingHostMethods, "pictures" | "picture">;
+
+/** Pictures that are kept: their files may be large. */
+const MOST_FETCHED = 50;
+
+export class PicturesSection {
+  readonly #host: Host;
+  readonly #redraw: () => void;
+  #run = "";
+  #pictures: readonly Picture[] = [];
+  /** The chosen picture; undefined follows the newest. */
+  #chosen: number | undefined;
+  #fetched = new Map<string, string>();
+  #reading = false;
+  /** The run has ended and its pictures are known. */
+  #complete = false;
+  /** Where the run was when its newest picture was read: the same file may be drawn again in an epoch. */
+  #step = -1;
+
+  constructor(host: Host, redraw: () => void) {
+    this.#host = host;
+    this.#redraw = redraw;
+  }
+
+  /** Reads what is new; of an ended run once. */
+  async refresh({ run: { id, step, endedAt }, live, progress }: TrainingState): Promise<void> {
+    const key = `${id} ${endedAt ?? ""}`;
+    if (key !== this.#run) {
+      this.#run = key;
+      this.#pictures = [];
+      this.#chosen = undefined;
+      this.#fetched.clear();
+      this.#complete = false;
+    }
+    const now =
+      progress === undefined ? step : progress.stepsPerEpoch * progress.epoch + progress.stepInEpoch;
+    if (this.#reading || this.#complete || (live && now === this.#step)) return;
+    this.#reading = true;
+    try {
+      const pictures = (await this.#host.pictures()) ?? [];
+      if (key !== this.#run) return;
+      this.#pictures = pictures;
+      const newest = pictures.at(-1);
+      if (newest !== undefined) this.#fetched.delete(newest.file);
+      this.#step = now;
+      this.#complete = !live;
+      await this.#fetch();
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  get #index(): number {
+    return Math.min(this.#chosen ?? Number.POSITIVE_INFINITY, this.#pictures.length - 1);
+  }
+
+  async #fetch(): Promise<void> {
+    const wanted = this.#pictures[this.#index];
+    const key = this.#run;
+    if (wanted !== undefined && !this.#fetched.has(wanted.file)) {
+      const png = await this.#host.picture(wanted.file);
+      if (key !== this.#run) return;
+      if (this.#fetched.size >= MOST_FETCHED) this.#fetched.delete([...this.#fetched.keys()][0]!);
+      this.#fetched.set(wanted.file, png);
+    }
+    this.#redraw();
+  }
+
+  view(): TemplateResult | typeof nothing {
+    return pictureSeries({
+      pictures: this.#pictures,
+      index: this.#index,
+      fetched: this.#fetched,
+      onMove: (index) => {
+        this.#chosen = index === this.#pictures.length - 1 ? undefined : index;
+        this.#redraw();
+        // What fails is shown as a missing picture, whose name and epoch stay.
+        this.#fetch().catch(() => undefined);
+      },
+    });
+  }
+}
