@@ -54,6 +54,7 @@ export {
   type Device,
   type DeviceLike,
 } from "./platform/device.ts";
+export * from "./platform/determinism.ts";
 export * as accelerator from "./platform/accelerator.ts";
 export * as backends from "./platform/backends.ts";
 export * as cuda from "./platform/cuda.ts";
