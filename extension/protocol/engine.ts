@@ -118,6 +118,8 @@ export const Progress = v.object({
   eta: v.number(),
   /** Bytes of memory that the run's process holds. */
   memory: v.optional(v.number()),
+  /** Live tensors of the backend: a number that grows from epoch to epoch is a leak. */
+  tensors: v.optional(v.number()),
   /** Processor cores that the run's process has used in the last second. */
   processor: v.optional(v.number()),
   metrics: Metrics,

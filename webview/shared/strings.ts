@@ -72,6 +72,7 @@ const english = {
       elapsed: "Elapsed",
       eta: "Remaining",
       memory: "Memory",
+      tensors: "Tensors",
       processor: "Processor",
       cores: (count: number) => `${count.toFixed(1)} cores`,
     },

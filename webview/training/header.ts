@@ -2,7 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { FOREIGN_TOOL_NAMES } from "../../extension/protocol/history/foreignRun.ts";
 
-import { baseName, formatBytes, formatCompact, formatDuration } from "../shared/format.ts";
+import { baseName, formatBytes, formatCompact, formatCount, formatDuration } from "../shared/format.ts";
 import { button, icon, linkButton, pairs } from "../shared/widgets.ts";
 import { progressBar } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
@@ -152,6 +152,8 @@ function progressView(state: TrainingState): TemplateResult {
   if (live && progress && run.state === "running")
     facts.push([text.progress.eta, formatDuration(progress.eta)]);
   if (live && progress?.memory) facts.push([text.progress.memory, formatBytes(progress.memory)]);
+  if (live && progress?.tensors !== undefined)
+    facts.push([text.progress.tensors, formatCount(progress.tensors)]);
   if (live && progress?.processor !== undefined && run.state === "running")
     facts.push([text.progress.processor, text.progress.cores(progress.processor)]);
   return html`<div class="progress">

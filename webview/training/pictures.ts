@@ -17,6 +17,7 @@ export class PicturesSection {
   /** The chosen picture; undefined follows the newest. */
   #chosen: number | undefined;
   #fetched = new Map<string, string>();
+  readonly #failed = new Set<string>();
   #reading = false;
   /** The run has ended and its pictures are known. */
   #complete = false;
@@ -64,7 +65,13 @@ export class PicturesSection {
     const wanted = this.#pictures[this.#index];
     const key = this.#run;
     if (wanted !== undefined && !this.#fetched.has(wanted.file)) {
-      const png = await this.#host.picture(wanted.file);
+      const png = await this.#host.picture(wanted.file).catch((error: unknown) => {
+        // Said once: a live training's pictures are read again and again.
+        if (this.#failed.has(wanted.file)) return "";
+        this.#failed.add(wanted.file);
+        this.#redraw();
+        throw error;
+      });
       if (key !== this.#run) return;
       if (this.#fetched.size >= MOST_FETCHED) this.#fetched.delete([...this.#fetched.keys()][0]!);
       this.#fetched.set(wanted.file, png);

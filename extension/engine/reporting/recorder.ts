@@ -1,6 +1,7 @@
 import type { Progress } from "../../protocol/engine.ts";
 import type { Finding } from "../../protocol/findings.ts";
 import type { MetricRow } from "../../protocol/run.ts";
+import { runtime } from "../../tensor/recording/runtime.ts";
 import { now } from "../training/clock.ts";
 import type { LoopControl } from "../training/control.ts";
 import type { LayerReport } from "../findings/runFindings.ts";
@@ -263,6 +264,7 @@ export class Recorder {
     const { epochs, train, accumulate } = this.#limits;
     const done = Math.ceil(batch / accumulate);
     const { cores } = this.#processor;
+    const tensors = runtime.executor?.tensors;
     const progress: Progress = {
       epoch,
       epochs,
@@ -270,6 +272,7 @@ export class Recorder {
       stepsPerEpoch: train === Infinity ? done : stepsPerEpoch(this.#limits),
       ...this.#speed.measure(this.time, samples, step),
       memory: process.memoryUsage.rss(),
+      ...(tensors === undefined ? {} : { tensors }),
       ...(cores === undefined ? {} : { processor: cores }),
       metrics: completed === epoch ? { ...metrics } : this.#epochMeans.get(),
     };

@@ -36,6 +36,8 @@ export interface Executor {
   run(plan: Plan, inspector?: Inspector): void;
   /** How many of the last steps are deferred and not computed yet: see `Policy`. */
   readonly waits?: number;
+  /** Live tensors of its library, by its own count. */
+  readonly tensors?: number;
   /** Whether a plan of this key is run without looking at its nodes. */
   compiled?(key: string): boolean;
   /** The current value of a storage the executor has written, copied to the host. */

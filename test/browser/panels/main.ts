@@ -18,6 +18,7 @@ import "./sweep.ts";
 import "./tensor.ts";
 import "./tensors.ts";
 import "./onnx.ts";
+import "./pictures.ts";
 import "./training.ts";
 
 await runLane({

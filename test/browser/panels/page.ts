@@ -24,7 +24,7 @@ interface Theme {
   variables: Record<string, string>;
 }
 
-const LOOK_UPS = new Set(["ready", "runs", "rowsOf", "historyOf", "layers", "layerValues"]);
+const LOOK_UPS = new Set(["ready", "runs", "rowsOf", "historyOf", "layers", "layerValues", "pictures"]);
 const NONCE = "b3BlbiBzZXNhbWU";
 const require = createRequire(import.meta.url);
 

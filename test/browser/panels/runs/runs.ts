@@ -37,7 +37,7 @@ function steered(): TrainingSnapshot {
     ...rest,
     run: { ...rest.run, metrics: { ...rest.run.metrics, lr: 0.0005 } },
     rows: [...rated, event].sort((a, b) => a.step - b.step),
-    ...(progress ? { progress: { ...progress, memory: 412_000_000, processor: 1.84 } } : {}),
+    ...(progress ? { progress: { ...progress, memory: 412_000_000, tensors: 96, processor: 1.84 } } : {}),
   };
 }
 
@@ -66,7 +66,7 @@ test("runs: epochs and the learning rate can be changed while a run trains", asy
   assert.deepEqual(await called(panel, "setLearningRate"), [0.0001]);
   assert.match(
     await panel.page.locator(".progress-facts").innerText(),
-    /Memory\s+412 MB\s+Processor\s+1\.8 cores/,
+    /Memory\s+412 MB\s+Tensors\s+96\s+Processor\s+1\.8 cores/,
   );
 });
 
