@@ -72,6 +72,7 @@ describe("a client that names files outside of the workspace", () => {
     const file = long[name] ?? name;
     for (const tool of ["check_file", "describe_data", "find_learning_rate", "train"])
       await expect(agent.refusal(tool, { file })).resolves.not.toContain("the secret");
+    await expect(agent.refusal("import_runs", { path: file })).resolves.not.toContain("the secret");
     expect(ran()).toBe(false);
   });
 

@@ -84,6 +84,10 @@ function ownerOf(life: StoredRun["life"]): object {
 const stateText = ({ state, on }: RunRecord): string =>
   on === undefined ? state : `${state} on ${plainLine(on.name)}`;
 
+/** Other tools don't say how many epochs there were to be. */
+const epochsText = ({ kind, imported, epoch, epochs }: RunRecord): string =>
+  kind !== "train" ? "" : imported === undefined ? `${epoch}/${epochs}` : epoch > 0 ? String(epoch) : "";
+
 /** The rows of the table of runs, with its header. */
 export function runRows(list: readonly StoredRun[]): string[][] {
   const header = ["run", "kind", "state", "model", "epochs", "metrics", "weights"];
@@ -94,7 +98,7 @@ export function runRows(list: readonly StoredRun[]): string[][] {
       record.kind,
       lifeText(life) ?? stateText(record),
       runTitle(record),
-      record.kind === "train" ? `${record.epoch}/${record.epochs}` : "",
+      epochsText(record),
       metricsText(shownMetrics(record.metrics, record)),
       record.checkpoints.map(({ kind }) => kind).join(" "),
     ]),

@@ -1,5 +1,6 @@
 import { runTitle } from "../../protocol/run.ts";
 import * as vscode from "vscode";
+import { FOREIGN_TOOL_NAMES } from "../../protocol/history/foreignRun.ts";
 import type { Progress } from "../../protocol/engine.ts";
 import type { CheckpointRecord, RunLabels, RunState } from "../../protocol/run.ts";
 import { md } from "../../protocol/text/markdown.ts";
@@ -152,8 +153,12 @@ function tooltip(node: RunNode): vscode.MarkdownString {
   const { record, labels } = node;
   const lines = [
     record.id,
-    `${vscode.workspace.asRelativePath(record.file)} (${record.exportName})`,
-    vscode.l10n.t("{0}, epoch {1} of {2}", stateName(node), record.epoch, record.epochs),
+    record.imported === undefined
+      ? `${vscode.workspace.asRelativePath(record.file)} (${record.exportName})`
+      : vscode.l10n.t("Imported from {0}", FOREIGN_TOOL_NAMES[record.imported.tool]),
+    record.imported === undefined
+      ? vscode.l10n.t("{0}, epoch {1} of {2}", stateName(node), record.epoch, record.epochs)
+      : vscode.l10n.t("{0}, step {1}", stateName(node), record.step),
     formatMetrics(record.metrics, 10),
     record.executor?.version ?? "",
     record.error?.message ?? "",

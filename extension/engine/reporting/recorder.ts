@@ -272,7 +272,8 @@ export class Recorder {
       stepsPerEpoch: train === Infinity ? done : stepsPerEpoch(this.#limits),
       ...this.#speed.measure(this.time, samples, step),
       memory: process.memoryUsage.rss(),
-      ...(tensors === undefined ? {} : { tensors }),
+      // WebAssembly's small tensors are plain arrays, which nothing counts.
+      ...(tensors === undefined || tensors === 0 ? {} : { tensors }),
       ...(cores === undefined ? {} : { processor: cores }),
       metrics: completed === epoch ? { ...metrics } : this.#epochMeans.get(),
     };

@@ -49,7 +49,7 @@ export function reportHtml(parts: ReportParts): string {
 </head>
 <body>
 <h1>${xmlText(run.model || run.exportName)}</h1>
-<p class="s">${xmlText([name, run.state, text.report.epochs(run.epoch, run.epochs), text.report.step(formatCount(run.step))].join(" · "))}</p>
+<p class="s">${xmlText([name, run.state, ...(run.imported ? [] : [text.report.epochs(run.epoch, run.epochs)]), text.report.step(formatCount(run.step))].join(" · "))}</p>
 ${section(text.metrics, metricsTable(parts))}
 ${parts.charts.length === 0 ? "" : section(text.report.curves, svgText(parts.charts, parts.axis, { background: "#ffffff", text: "#1f2328", grid: "#1f2328", colourOf: ({ style }) => (style === "validation" ? COLOURS.validation : COLOURS.train) }))}
 ${parts.events.length === 0 ? "" : section(text.report.events, list(parts.events.map(({ step, text: what }) => text.report.at(formatCount(step), what))))}
