@@ -1,6 +1,8 @@
 import { dirname } from "node:path";
 import * as vscode from "vscode";
 import { DisposableOwner } from "../disposable.ts";
+import { runsRoot } from "../../supervisor/runs/runDirectory.ts";
+import { folderOf } from "../targets.ts";
 import { EDITORS } from "../ids.ts";
 import type { ImportServices } from "../runs/importRuns.ts";
 import type { TensorEditor } from "./tensorEditor.ts";
@@ -35,13 +37,21 @@ export class Editors extends DisposableOwner {
   async #openEvents(uri: vscode.Uri, panel: vscode.WebviewPanel): Promise<void> {
     const { messages, panels, runs } = this.#services;
     try {
-      const { readForeign } = await import("../runs/importRuns.ts");
-      const [run] = (await readForeign([onDisk(uri)], this.#services)).runs;
-      if (run !== undefined) await panels.adopt(panel, await runs.open(run.directory));
+      const file = onDisk(uri);
+      const own = dirname(file);
+      // A run of ours that was also written for TensorBoard.
+      const directory = dirname(own) === runsRoot(folderOf(file)) ? own : await this.#import(file);
+      if (directory !== undefined) await panels.adopt(panel, await runs.open(directory));
     } catch (error) {
       messages.error(error);
       panel.dispose();
     }
+  }
+
+  async #import(file: string): Promise<string | undefined> {
+    const { readForeign } = await import("../runs/importRuns.ts");
+    const [run] = (await readForeign([file], this.#services)).runs;
+    return run?.directory;
   }
 
   async inspect(file: string): Promise<void> {

@@ -61,7 +61,15 @@ const withoutPath = (root: string, problem: string): string =>
 function fileSource(file: string): Source {
   const name = path.basename(file);
   const folder = path.dirname(file);
-  if (isEventFile(name)) return { path: file, read: () => [readEventFiles(folder, [name], folder)] };
+  if (isEventFile(name)) {
+    // Alone in its folder it is the folder's run, else one of its own.
+    const alone = new FolderReader().entries(folder).filter((entry) => isEventFile(entry.name)).length === 1;
+    const read = (): ForeignRun[] => {
+      const run = readEventFiles(folder, [name], folder);
+      return [alone ? run : { ...run, path: file }];
+    };
+    return { path: file, read };
+  }
   if (isDatabase(name)) return { path: file, read: () => readDatabase(file) };
   if (name === META_FILE) {
     const [only] = folderSources(folder);

@@ -12,13 +12,13 @@ import "./intervene.ts";
 import "./layers.ts";
 import "./looks.ts";
 import "./profile.ts";
+import "./runs/pictures.ts";
 import "./runs/runs.ts";
 import "./runs/table.ts";
 import "./sweep.ts";
 import "./tensor.ts";
 import "./tensors.ts";
 import "./onnx.ts";
-import "./pictures.ts";
 import "./training.ts";
 
 await runLane({

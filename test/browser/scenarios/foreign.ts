@@ -53,14 +53,20 @@ test("runs of TensorBoard, MLflow and trackio open as curves, in light, dark and
     imported("trackio", 2),
   );
   await chooseFromMenu(workbench.treeItem(/^mlruns/), "Open as Layerwise Runs", () => imported("mlflow", 2));
-  panel = await TrainingPanel.of(workbench);
-  await until("MLflow's run", async () => (await panel.text()).includes("Imported from MLflow"));
+  // Until its panel opens, that of trackio's runs is shown.
+  panel = await until("MLflow's run", async () => {
+    const shown = await TrainingPanel.of(workbench);
+    return (await shown.text()).includes("Imported from MLflow") && shown;
+  });
   assert.match(await panel.text(), /batch_size\s+32/);
 
   // A click on an event file, then on one that was cut off within its first value.
   fixture(`tensorboardx/baseline/${EVENTS}`, `${EVENTS}.whole`);
   await workbench.openTab(`${EVENTS}.whole`);
-  panel = await TrainingPanel.of(workbench);
+  panel = await until("the event file's run", async () => {
+    const shown = await TrainingPanel.of(workbench);
+    return (await shown.text()).includes("Imported from TensorBoard") && shown;
+  });
   await panel.hasPoints(12);
   fs.writeFileSync(
     path.join(folder, `${EVENTS}.cut`),

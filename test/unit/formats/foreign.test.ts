@@ -162,6 +162,15 @@ describe("damaged and hostile files", () => {
     expect(seriesOf(runs[0], "loss")).toMatchObject({ steps: [1, 2], values: [1, 7] });
   });
 
+  test("an event file beside others is a run of its own", async () => {
+    const file = events(scalar(1));
+    const alone = await readForeignRuns(file);
+    expect(alone.runs[0]!.path).toBe(folder);
+    fs.copyFileSync(file, `${file}.2`);
+    expect((await readForeignRuns(file)).runs[0]!.path).toBe(file);
+    expect((await readForeignRuns(folder)).runs.map((run) => run.path)).toEqual([folder]);
+  });
+
   test("skips records that are no events", async () => {
     const { runs } = await readForeignRuns(events(record(new Uint8Array([255, 255, 255])), scalar(4)));
     expect(seriesOf(runs[0], "loss").steps).toEqual([4]);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { encodePng } from "../../../extension/formats/images/png.ts";
-import type { Picture } from "../../../extension/protocol/views.ts";
-import { test, until } from "../../harness.ts";
-import { recording, runningAt } from "./recordings.ts";
-import { open } from "./trainingPage.ts";
+import { encodePng } from "../../../../extension/formats/images/png.ts";
+import type { Picture } from "../../../../extension/protocol/views.ts";
+import { test, until } from "../../../harness.ts";
+import { recording, runningAt } from "../recordings.ts";
+import { open } from "../trainingPage.ts";
 
 const drawn = (at: number): Picture => ({
   file: `epoch-0000${at}-digits.png`,
