@@ -27,7 +27,7 @@ import { isTerminal, printJson, printStderr } from "./output.ts";
 import { duration, shortPath } from "./render.ts";
 import { findRun, newDirectory } from "./findRun.ts";
 import { setOption, type SetOptions } from "./settings.ts";
-import { onOption, remoteOf, sendOptions, type RemoteOptions } from "./remote/options.ts";
+import { groupOf, onOption, remoteOf, sendOptions, type RemoteOptions } from "./remote/options.ts";
 import { followRun } from "./followRun.ts";
 import { counted, workersOf, type Launch } from "./parallel/workers.ts";
 import { checkOption, checkTypes, type CheckOptions } from "./typeCheck.ts";
@@ -72,8 +72,12 @@ export function register(program: Command): void {
       positive,
     )
     .option(
+      "--hosts <names>",
+      "machines that train one model together, by ssh: a,b or a:2,b (two workers on a); localhost is this one",
+    )
+    .option(
       "--max-restarts <number>",
-      "with --workers: how often all start again from the last saved state when one dies",
+      "with --workers or --hosts: how often all start again from the last saved state when one dies",
       counted,
       3,
     )
@@ -100,6 +104,7 @@ Examples:
   layerwise train --resume .layerwise/runs/20260131-142501-digits --epochs 50
   layerwise train --resume 20260131-142501-digits --rollback   after a loss that was NaN: half the learning rate
   layerwise train digits.nn.ts --workers 2         two processes, each on half of every batch
+  layerwise train digits.nn.ts --hosts gpu1,gpu2   on two machines that ssh reaches, each on half of every batch
   layerwise train digits.nn.ts --on ssh://me@gpu.example.org   on another machine; it may also be a name of ~/.ssh/config
   layerwise train digits.nn.ts --on ray://head.example.org:8265   as a job of a Ray cluster
   layerwise train digits.nn.ts --json | jq 'select(.event == "epoch")'
@@ -113,6 +118,7 @@ async function train(argument: string | undefined, options: TrainOptions): Promi
   const json = options.json === true;
   if (options.workers !== undefined && options.on !== undefined)
     throw new UsageError("--workers trains on this machine: leave out --on.");
+  if (options.hosts !== undefined) demandAlone(options);
   const workers = await workersOf(options);
   if (typeof workers === "number") return workers;
   if (workers?.follows === true) return follow(workers, argument, options);
@@ -133,6 +139,15 @@ async function train(argument: string | undefined, options: TrainOptions): Promi
   } finally {
     endCheck?.();
   }
+}
+
+/** @throws UsageError for options that hosts don't go with */
+function demandAlone({ workers, on, detach }: TrainOptions): void {
+  if (workers !== undefined)
+    throw new UsageError("--hosts names the workers: a:2 has two. Leave out --workers.");
+  if (on !== undefined) throw new UsageError("--hosts trains on the hosts that it names: leave out --on.");
+  if (detach !== undefined)
+    throw new UsageError("Workers on several hosts end with this command: leave out --detach.");
 }
 
 /** Trains as a worker whose curves and weights the first worker writes: what this one writes is scratch. */
@@ -198,14 +213,17 @@ async function resumedRun(
   if (argument !== undefined || excluded !== undefined)
     throw new UsageError(`--resume continues a run unchanged: leave out ${argument ?? `--${excluded}`}.`);
   const { device, epochs, tensorboard, rollback, forceUnlock, outside } = options;
-  return resumeRequest(await findRun(run), {
+  const directory = await findRun(run);
+  // Of a run on hosts, those of its start are known.
+  const hosts = on === undefined && (await readRecord(directory)).on?.kind === "hosts";
+  return resumeRequest(directory, {
     ...(device === "auto" ? {} : { device }),
     ...(epochs === undefined ? {} : { epochs }),
     ...(tensorboard === undefined ? {} : { tensorboard }),
     ...(rollback === undefined ? {} : { rollback }),
     ...(forceUnlock === undefined ? {} : { forceUnlock }),
     ...(outside === undefined ? {} : { outside }),
-    ...(on === undefined ? {} : { on }),
+    ...(hosts ? { on: groupOf(options) } : on === undefined ? {} : { on }),
   });
 }
 

@@ -8,7 +8,7 @@ import type { RunRecord, RunState } from "../protocol/run.ts";
 import { captureConsole } from "./host/capturedConsole.ts";
 import { CheckpointPolicy } from "./resume/checkpointPolicy.ts";
 import { Checkpoints } from "./resume/checkpoints.ts";
-import { checkSources, endTogether, isLostWorker, joinTeam, LOST_WORKER } from "./parallel/join.ts";
+import { checkSame, endTogether, isLostWorker, joinTeam, LOST_WORKER } from "./parallel/join.ts";
 import type { Team } from "./parallel/team.ts";
 import { LoopControl, type StopReason } from "./training/control.ts";
 import { EventFile, hasEventFiles } from "./reporting/eventFile.ts";
@@ -242,7 +242,7 @@ export class Run {
     const from = this.#request.resume === true ? this.#savedState(bundle) : undefined;
     const team = this.#team;
     if (team === undefined) return from;
-    checkSources(team, bundle);
+    checkSame(team, bundle, this.#executor!.info.version);
     const { epochs, hyperparameters } = this.#directory.record;
     const record = JSON.parse(team.text(JSON.stringify({ epochs, hyperparameters }))) as Partial<RunRecord>;
     if (team.rank > 0) this.#directory.update(record);

@@ -9,12 +9,10 @@ const PATH = /^\/[A-Za-z0-9._/+@-]{0,1000}$/;
 
 const Reserved = v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(100_000)));
 
-/** A machine that the user's own ssh reaches, or a Ray cluster. */
-export const Target = v.object({
+/** A machine that the user's own ssh reaches. */
+const machine = {
   /** Shown to the user. */
   name: v.pipe(v.string(), v.minLength(1), v.maxLength(300)),
-  /** "ray": a cluster, by the address of its dashboard. By default, a machine for ssh. */
-  kind: v.optional(v.literal("ray")),
   /** A name that ssh knows, or an address. */
   host: v.pipe(v.string(), v.regex(HOST, "expected the name or the address of a machine")),
   user: v.optional(v.pipe(v.string(), v.regex(USER, "expected a user's name"))),
@@ -27,6 +25,28 @@ export const Target = v.object({
   folder: v.optional(
     v.pipe(v.string(), v.regex(PATH, "expected an absolute path of letters, digits and . _ / + @ -")),
   ),
+};
+
+/** Most workers of one training on hosts. */
+export const MOST_WORKERS = 64;
+
+/** One of the machines on which the workers of one training run. */
+export const WorkerHost = v.object({
+  ...machine,
+  /** How many workers it has. */
+  workers: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_WORKERS)),
+});
+export type WorkerHost = v.InferOutput<typeof WorkerHost>;
+
+/** A machine that the user's own ssh reaches, several of them with workers of one training, or a Ray cluster. */
+export const Target = v.object({
+  ...machine,
+  /**
+   * "ray": a cluster, by the address of its dashboard. "hosts": several machines, the first of which is also this target's
+   * `host`. By default, a machine for ssh.
+   */
+  kind: v.optional(v.picklist(["ray", "hosts"])),
+  hosts: v.optional(v.pipe(v.array(WorkerHost), v.minLength(1), v.maxLength(MOST_WORKERS))),
   /** CPUs and GPUs that Ray reserves for a run. By default none: the run is on the head node. */
   cpus: Reserved,
   gpus: Reserved,
@@ -45,11 +65,15 @@ export const RemoteRunId = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,200}
 /** Of a run elsewhere: where. */
 export const RunPlace = v.object({
   name: v.pipe(v.string(), v.minLength(1), v.maxLength(300)),
-  /** "ray": stop is the only control. */
-  kind: v.optional(v.literal("ray")),
+  /** "ray": stop is the only control. "hosts": it ends with the process that follows it. */
+  kind: v.optional(v.picklist(["ray", "hosts"])),
   run: RemoteRunId,
 });
 export type RunPlace = v.InferOutput<typeof RunPlace>;
+
+/** Whether a run continues there when no process here follows it. */
+export const outlivesFollower = (place: RunPlace | undefined): boolean =>
+  place !== undefined && place.kind !== "hosts";
 
 /** A token of a Ray cluster, valid in a header. */
 export const AuthToken = v.pipe(
@@ -68,6 +92,9 @@ export const RunOn = v.object({
   send: v.optional(v.array(v.string())),
   /** Most bytes of the project's files. */
   sendLimit: v.optional(v.number()),
+  /** Of workers on several hosts: how often all may be restarted, and whether other machines may reach them. */
+  maxRestarts: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  openNetwork: v.optional(v.boolean()),
   /** Tokens of Ray clusters by the addresses of their dashboards, `host:port`. Requests are not stored. */
   tokens: v.optional(v.record(v.string(), AuthToken)),
 });

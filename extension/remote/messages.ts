@@ -4,7 +4,7 @@ import { Progress, RunRequest } from "../protocol/engine.ts";
 import { CHECKPOINTS_FOLDER, LayerRow, MetricRow, RunRecord } from "../protocol/run.ts";
 import { Finding } from "../protocol/findings.ts";
 import { FolderName, NAME } from "../protocol/names.ts";
-import { RemoteRunId } from "../protocol/target.ts";
+import { MOST_WORKERS, RemoteRunId } from "../protocol/target.ts";
 
 // Messages between this machine and that of a run. Both sides validate what they receive: neither trusts the other.
 
@@ -14,6 +14,7 @@ export const MARK = "layerwise-agent-1";
 /** Exit codes of the command that starts the agent. */
 export const NO_NODE = 41;
 export const NO_AGENT = 42;
+export const NO_NAMESPACE = 43;
 
 /** Most bytes of a file in one message. */
 export const CHUNK = 2 ** 20;
@@ -61,6 +62,41 @@ export type FollowRequest = v.InferOutput<typeof FollowRequest>;
 export const Kept = v.object(keep);
 export type Kept = v.InferOutput<typeof Kept>;
 
+const Rank = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MOST_WORKERS - 1));
+
+/** A part of a connection between workers of two machines. Its bytes are the message's body. */
+export const Tunnel = v.object({
+  /** The connection's name: a rank of the machine that has opened it, and a number. */
+  stream: v.pipe(v.string(), v.regex(/^\d{1,3}\.\d{1,12}$/)),
+  /** With the first part: the worker to connect to. */
+  to: v.optional(Rank),
+  /** With the last part. */
+  done: v.optional(v.boolean()),
+});
+export type Tunnel = v.InferOutput<typeof Tunnel>;
+
+/** The workers of a training that a machine starts. */
+export const WorkersRequest = v.object({
+  run: RemoteRunId,
+  id: FolderName,
+  package: Sha256,
+  request: RunRequest,
+  /** Whether the run has trained before, so that its state must be on the first worker's machine. */
+  begun: v.boolean(),
+  /** Of those on this machine. */
+  ranks: v.pipe(v.array(Rank), v.minLength(1), v.maxLength(MOST_WORKERS)),
+  /** The port of each worker on its machine's loopback, by rank. On all other machines, it is forwarded to that one. */
+  ports: v.pipe(
+    v.array(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))),
+    v.minLength(1),
+    v.maxLength(MOST_WORKERS),
+  ),
+});
+export type WorkersRequest = v.InferOutput<typeof WorkersRequest>;
+
+/** Events that this side sends to the agent of workers. */
+export const ORDERS = { listening: Rank, tunnel: Tunnel } as const;
+
 /** What the agent answers to each call. */
 export const ANSWERS = {
   open: v.object({
@@ -68,6 +104,8 @@ export const ANSWERS = {
     platform: v.pipe(v.string(), v.maxLength(100)),
     /** Absolute path of the folder for all files. */
     folder: v.pipe(v.string(), v.maxLength(4096), v.regex(/^\/[^\0]*$/)),
+    /** Whether the agent has a network of its own with only a loopback. Workers are asked for it. */
+    isolated: v.optional(v.boolean()),
   }),
   missing: v.array(Sha256),
   put: v.null(),
@@ -75,6 +113,9 @@ export const ANSWERS = {
   layRun: v.null(),
   /** "running": it was running already. */
   start: v.picklist(["started", "running"]),
+  /** The workers of one training that are on this machine: all are started, or all are ended. */
+  startWorkers: v.null(),
+  endWorkers: v.null(),
   follow: Kept,
   go: v.null(),
   record: RunRecord,
@@ -102,6 +143,16 @@ export const EVENTS = {
   file: v.object({ file: CheckpointFile, size: Size, hash: Sha256, offset: Size }),
   /** A line that a program there has printed. */
   line: v.pipe(v.string(), v.maxLength(2 ** 16)),
+  /** A worker has ended; without an error if it has finished or was stopped. */
+  worker: v.object({ rank: Rank, error: v.optional(UserError) }),
+  /** The workers' heartbeats: texts that change with each. */
+  marks: v.pipe(
+    v.array(v.object({ rank: Rank, mark: v.pipe(v.string(), v.maxLength(300)) })),
+    v.maxLength(MOST_WORKERS),
+  ),
+  /** A worker's server accepts connections. */
+  listening: Rank,
+  tunnel: Tunnel,
 } as const;
 export type AgentEvent = keyof typeof EVENTS;
 export type AgentEvents = { [K in AgentEvent]: v.InferOutput<(typeof EVENTS)[K]> };

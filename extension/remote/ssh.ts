@@ -2,13 +2,16 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { findExecutable } from "../processes/programs.ts";
 import { EngineError } from "../protocol/errors.ts";
-import { NO_AGENT, NO_NODE } from "./messages.ts";
+import { NO_AGENT, NO_NAMESPACE, NO_NODE } from "./messages.ts";
 import type { Target } from "../protocol/target.ts";
 
 /** The oldest Node that runs Layerwise. */
 const NODE = 20;
 /** Most characters of ssh's messages that are kept. */
 const TAIL = 4096;
+
+/** What ssh needs of a target. */
+type Address = Pick<Target, "host" | "user" | "port">;
 
 /** ssh gives up after this many seconds without a connection, and three times as many without an answer. */
 const CONNECT = 15;
@@ -24,13 +27,16 @@ const OPTIONS = [
   "ForwardAgent=no",
   "ForwardX11=no",
   "ClearAllForwardings=yes",
-  "Compression=yes",
 ];
 
-/** Arguments of ssh: options, "--", the machine, a command. */
-export function sshArguments({ host, user, port }: Target, command: string): string[] {
+/** Arguments of ssh: options, "--", the machine, a command. @param compression Programs and rows shrink, gradients don't */
+export function sshArguments(
+  { host, user, port }: Address,
+  command: string,
+  { compression = true }: { compression?: boolean } = {},
+): string[] {
   return [
-    ...OPTIONS.flatMap((option) => ["-o", option]),
+    ...[...OPTIONS, `Compression=${compression ? "yes" : "no"}`].flatMap((option) => ["-o", option]),
     ...(port === undefined ? [] : ["-p", String(port)]),
     ...(user === undefined ? [] : ["-l", user]),
     "--",
@@ -40,7 +46,7 @@ export function sshArguments({ host, user, port }: Target, command: string): str
 }
 
 /** The command with which users connect themselves. */
-export const sshText = ({ host, user, port }: Target): string =>
+export const sshText = ({ host, user, port }: Address): string =>
   `ssh ${port === undefined ? "" : `-p ${port} `}${user === undefined ? "" : `${user}@`}${host}`;
 
 export interface Ssh {
@@ -67,9 +73,26 @@ function sshProgram(): string {
   });
 }
 
+/** This machine among the hosts of a training. With a user or a port, the name is one for ssh. */
+export const isLocal = ({ host, user, port }: Address): boolean =>
+  host === "localhost" && user === undefined && port === undefined;
+
+export interface StartOptions {
+  compression?: boolean;
+  /** Starts the command without ssh. */
+  local?: boolean;
+}
+
 /** Starts a command on a machine. */
-export function startSsh(target: Target, command: string): Ssh {
-  const child = spawn(sshProgram(), sshArguments(target, command), {
+export function startSsh(
+  target: Target,
+  command: string,
+  { compression = true, local = false }: StartOptions = {},
+): Ssh {
+  const [program, args] = local
+    ? ["/bin/sh", ["-c", command]]
+    : [sshProgram(), sshArguments(target, command, { compression })];
+  const child = spawn(program, args, {
     stdio: ["pipe", "pipe", "pipe"],
     windowsHide: true,
     // A terminal's Ctrl-C stops the run; it must not end the connection.
@@ -151,6 +174,12 @@ function describeEnd(target: Target, code: number | null, said: string): EngineE
       code: "remote-node",
       message: `There is no Node ${NODE} or newer on ${target.name}.`,
       hint: 'Install it there from nodejs.org or with nvm. If it is in an unusual folder, name it: "node" in the target\'s settings.',
+    });
+  if (code === NO_NAMESPACE)
+    return new EngineError({
+      code: "remote-network",
+      message: `Workers on ${target.name} can't be kept from its network: it makes no network namespaces (unshare -rn).`,
+      hint: "TensorFlow's servers would listen on all of its network interfaces without a password or encryption: anyone who reaches them can run code there as you. If a firewall or a private network protects it, add --open-network.",
     });
   if (code === NO_AGENT)
     return new EngineError({ code: "line", message: `The connection to ${target.name} was lost.` });

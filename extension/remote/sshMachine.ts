@@ -3,11 +3,11 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { EngineError, toUserError } from "../protocol/errors.ts";
-import { ANSWERS, MARK, type AgentAnswer, type AgentCall } from "./messages.ts";
+import { ANSWERS, MARK, type ORDERS, type AgentAnswer, type AgentCall } from "./messages.ts";
 import type { Target } from "../protocol/target.ts";
-import { agentCommand } from "./bootstrap.ts";
+import { agentCommand, type Network } from "./bootstrap.ts";
 import { brokenProtocol, heard, type Answered, type Heard, type Machine } from "./machine.ts";
-import { startSsh, type Ssh } from "./ssh.ts";
+import { startSsh, type Ssh, type StartOptions } from "./ssh.ts";
 import { signalChild } from "../processes/signals.ts";
 import { Peer } from "./wire.ts";
 
@@ -17,7 +17,7 @@ export const AGENT = "remoteAgent.cjs";
 /** Time limit in milliseconds of the agent's first answer. ssh itself gives up earlier if it can't connect. */
 const START_LIMIT = 60_000;
 /** Milliseconds between two heartbeats; the agent ends after a few are missing. */
-const BEAT = 20_000;
+const BEAT = 5000;
 /** Most bytes that a login shell may print before the agent speaks. */
 const NOISE = 2 ** 16;
 
@@ -56,10 +56,15 @@ export class SshMachine implements Machine {
    * @param dist the folder of this version's programs
    * @throws EngineError saying why that failed, and what to do
    */
-  static async connect(target: Target, dist: string, signal?: AbortSignal): Promise<SshMachine> {
+  static async connect(
+    target: Target,
+    dist: string,
+    signal?: AbortSignal,
+    { network = "shared", ...how }: StartOptions & { network?: Network } = {},
+  ): Promise<SshMachine> {
     signal?.throwIfAborted();
     const program = await readFile(join(dist, AGENT));
-    const ssh = startSsh(target, agentCommand(target));
+    const ssh = startSsh(target, agentCommand(target, network), how);
     const length = Buffer.alloc(4);
     length.writeUInt32BE(program.length, 0);
     ssh.child.stdin.write(length);
@@ -101,6 +106,20 @@ export class SshMachine implements Machine {
     return { value: checked.output as AgentAnswer<K>, body: answer.body ?? Buffer.alloc(0) };
   }
 
+  /** Bytes that the connection has not taken yet. */
+  get waiting(): number {
+    return this.#ssh.child.stdin.writableLength;
+  }
+
+  /** Sends an event; resolves when the connection takes more. */
+  tell<K extends keyof typeof ORDERS>(
+    event: K,
+    data: v.InferOutput<(typeof ORDERS)[K]>,
+    body?: Buffer,
+  ): Promise<void> {
+    return this.#peer.tell(event, data, body);
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -114,6 +133,11 @@ export class SshMachine implements Machine {
     const checked = heard(event, data, body, length);
     if (typeof checked === "string") throw this.#refuse(checked);
     this.listener?.(checked);
+  }
+
+  /** Closes the connection to a machine that doesn't keep to the protocol. */
+  refuse(problem: string): void {
+    this.#refuse(problem);
   }
 
   #refuse(problem: string): EngineError {

@@ -206,15 +206,14 @@ describe("the name of a machine", () => {
     expect(() => findTarget("__proto__")).not.toThrow();
   });
 
-  test.each(["sh", "dash", "bash", "zsh", "fish", "csh"])(
-    "the command is the same three words in %s",
-    (shell) => {
-      const command = agentCommand({ name: "x", host: "x" }).replace("exec /bin/sh -c", "printf %s,");
+  test.each(["sh", "dash", "bash", "zsh", "fish", "csh"])("the command is the same words in %s", (shell) => {
+    for (const network of ["shared", "own", "own-if-possible"] as const) {
+      const command = agentCommand({}, network).replace("exec /bin/sh -c", "printf %s,");
       const said = spawnSync(shell, ["-c", command], { encoding: "utf8" });
       if (said.error !== undefined) return;
       const plain = spawnSync("sh", ["-c", command], { encoding: "utf8" });
       expect(said.stdout).toBe(plain.stdout);
       expect(said.stdout).toContain("layerwise,");
-    },
-  );
+    }
+  });
 });

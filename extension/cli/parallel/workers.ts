@@ -10,6 +10,7 @@ import { engineOptions, integer, UsageError } from "../command.ts";
 
 interface WorkerOptions {
   workers?: number;
+  hosts?: string;
   maxRestarts: number;
   openNetwork?: true;
 }
@@ -42,9 +43,10 @@ export interface Launch {
 export async function workersOf(options: WorkerOptions): Promise<Launch | number | undefined> {
   const launched = launchedPlace(process.env);
   const { workers = 1, maxRestarts, openNetwork } = options;
-  if (launched !== undefined && options.workers !== undefined)
+  const own = options.workers === undefined ? (options.hosts === undefined ? "" : "--hosts") : "--workers";
+  if (launched !== undefined && own !== "")
     throw new UsageError(
-      `${launched.launcher} has started this process as one of ${launched.size}: leave out --workers.`,
+      `${launched.launcher} has started this process as one of ${launched.size}: leave out ${own}.`,
     );
   if (launched === undefined && workers === 1) return undefined;
   endWithParent();

@@ -4,6 +4,7 @@ import { EngineError } from "../../protocol/errors.ts";
 import type { RunOn, Target } from "../../protocol/target.ts";
 import { SshMachine } from "../../remote/sshMachine.ts";
 import { preparePackage } from "../../remote/send.ts";
+import { findHosts } from "../../remote/hosts/hostNames.ts";
 import { findTarget, readTargets } from "../../remote/targets.ts";
 import { engineOptions } from "../command.ts";
 import { CliError, EXIT, interruptSignal } from "../exit.ts";
@@ -11,6 +12,9 @@ import { print, printStderr } from "../output.ts";
 
 export interface RemoteOptions {
   on?: string;
+  hosts?: string;
+  maxRestarts?: number;
+  openNetwork?: true;
   send?: string[];
   sendLimit?: number;
   detach?: true;
@@ -50,14 +54,22 @@ export async function namedTarget(name: string): Promise<Target> {
 }
 
 /** The fields of a request for a run on another machine; undefined for a local run. */
-export async function remoteOf({ on, send, sendLimit }: RemoteOptions): Promise<RunOn | undefined> {
-  if (on === undefined) return undefined;
+export async function remoteOf(options: RemoteOptions): Promise<RunOn | undefined> {
+  const { on, hosts, send, sendLimit } = options;
+  if (on === undefined && hosts === undefined) return undefined;
   return {
-    target: await namedTarget(on),
+    target: hosts === undefined ? await namedTarget(on!) : findHosts(hosts, await readTargets()),
+    ...(hosts === undefined ? {} : groupOf(options)),
     ...(send === undefined ? {} : { send }),
     ...(sendLimit === undefined ? {} : { sendLimit }),
   };
 }
+
+/** The fields for workers on several hosts. */
+export const groupOf = ({ maxRestarts, openNetwork }: RemoteOptions): RunOn => ({
+  ...(maxRestarts === undefined ? {} : { maxRestarts }),
+  ...(openNetwork === undefined ? {} : { openNetwork }),
+});
 
 /** Runs a command of the native engine on another machine. */
 export async function engineThere(

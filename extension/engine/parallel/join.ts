@@ -34,14 +34,22 @@ export async function joinTeam(place: WorkerPlace, control: LoopControl): Promis
   }
 }
 
-/** @throws EngineError in a worker whose file differs from the first one's */
-export function checkSources(team: Team, bundle: Bundle): void {
-  const own = hashOfCode(bundle);
-  if (team.text(own) === own) return;
-  throw new EngineError({
-    code: "workers",
-    message: `The file of worker ${team.rank} differs from that of worker 0.`,
-  });
+/**
+ * Checks that all workers compute the same.
+ * @param engine the version of the kernels
+ * @throws EngineError in a worker whose file or kernels differ from the first one's
+ */
+export function checkSame(team: Team, bundle: Bundle, engine: string): void {
+  const own = [hashOfCode(bundle), `${engine} for ${process.platform}-${process.arch}`] as const;
+  const [code, kernels] = JSON.parse(team.text(JSON.stringify(own))) as [string, string];
+  const refuse = (message: string): never => {
+    throw new EngineError({ code: "workers", message });
+  };
+  if (code !== own[0]) refuse(`The file of worker ${team.rank} differs from that of worker 0.`);
+  if (kernels !== own[1])
+    refuse(
+      `Worker ${team.rank} computes with ${own[1]}, and worker 0 with ${kernels}: their results differ in the last digits.`,
+    );
 }
 
 /** Waits for all workers, so that none ends while another still needs it. */

@@ -7,12 +7,18 @@ import { readRegularSync } from "../../files/regular.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
 import { library } from "../host/library.ts";
 import type { KeptVersion } from "../host/runSources.ts";
-import { bundleUserModule, type Bundle } from "../host/userModule.ts";
+import { bundleUserModule, hashOfCode, type Bundle } from "../host/userModule.ts";
 
 /** Most bytes of a bundle with its source map. */
 const LIMIT = 256 * 2 ** 20;
 
-const SentBundle = v.object({ code: v.string(), map: v.string(), commonJs: v.boolean() });
+const SentBundle = v.object({
+  code: v.string(),
+  map: v.string(),
+  commonJs: v.boolean(),
+  /** {@link hashOfCode} */
+  hash: v.string(),
+});
 
 /** The program of a request: bundled here, or by the machine that has sent it. */
 export async function bundleOf({ file, bundle }: RunRequest, version?: KeptVersion): Promise<Bundle> {
@@ -21,11 +27,20 @@ export async function bundleOf({ file, bundle }: RunRequest, version?: KeptVersi
   return { file, imported: [], ...sent };
 }
 
-/** A file as a bundle for another machine, where it will have the path `place`. */
-export async function bundleFor(file: string, place: string): Promise<{ bundle: Bundle; text: string }> {
-  const bundle = await bundleUserModule(file, { library, place });
+/**
+ * A file as a bundle for another machine, where it will have the path `place`.
+ * @param hash of the bundle for another one, whose places differ
+ */
+export async function bundleFor(
+  file: string,
+  place: string,
+  hash?: string,
+): Promise<{ bundle: Bundle; text: string }> {
+  const made = await bundleUserModule(file, { library, place });
+  const bundle = { ...made, hash: hash ?? hashOfCode(made) };
   const { code, map, commonJs } = bundle;
-  return { bundle, text: JSON.stringify({ code, map, commonJs } satisfies v.InferOutput<typeof SentBundle>) };
+  const sent: v.InferOutput<typeof SentBundle> = { code, map, commonJs, hash: bundle.hash };
+  return { bundle, text: JSON.stringify(sent) };
 }
 
 /** The files of a bundle that belong to the workspace: the program and its own imports, without packages. */

@@ -100,6 +100,10 @@ export class Line {
             return resolve(heard.event);
           case "line":
           case "file":
+          case "worker":
+          case "marks":
+          case "listening":
+          case "tunnel":
             return undefined;
         }
       };

@@ -149,7 +149,8 @@ export class RemoteRun {
   }
 
   #connect(signal?: AbortSignal): Promise<Machine> {
-    return connect(this.#target!, { dist: this.#dist, tokens: this.#request.on?.tokens, signal });
+    const { tokens, maxRestarts, openNetwork } = this.#request.on ?? {};
+    return connect(this.#target!, { dist: this.#dist, tokens, maxRestarts, openNetwork, signal });
   }
 
   /** Explains what a failed connection means for the run. */
@@ -166,7 +167,7 @@ export class RemoteRun {
 
   #stop(reason: StopReason): void {
     // The window was closed, or this machine is shutting down: a run that has started continues.
-    const leaves = reason === "channel" || reason === "signal";
+    const leaves = (reason === "channel" || reason === "signal") && this.#target?.kind !== "hosts";
     if (leaves) this.#leaving = true;
     else this.#stopping = true;
     if (this.#line !== undefined) return leaves ? this.#line.leave() : this.#line.stop();

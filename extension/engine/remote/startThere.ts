@@ -2,8 +2,10 @@
 import fs from "node:fs";
 import path from "node:path";
 import type { RunRequest } from "../../protocol/engine.ts";
+import type { RunRecord } from "../../protocol/run.ts";
 import type { Machine } from "../../remote/machine.ts";
 import { megabytes, projectFiles, SEND_LIMIT, type LocalFile } from "../../remote/files.ts";
+import { HostsMachine } from "../../remote/hosts/hostsMachine.ts";
 import { RayMachine } from "../../remote/ray/rayMachine.ts";
 import { preparePackage, sendFiles } from "../../remote/send.ts";
 import type { RunDirectory } from "../reporting/runDirectory.ts";
@@ -17,6 +19,9 @@ import { RAY_SEND_LIMIT, startJob } from "./startJob.ts";
 /** Bytes from which sending reports progress, and the number of reports. */
 const LARGE = 20e6;
 const TENTHS = 10;
+
+/** Packs a run for a folder there. */
+type Pack = (folder: string) => Promise<Shipment>;
 
 interface Surroundings {
   dist: string;
@@ -50,12 +55,49 @@ export async function startThere(
   const folder = `${value.folder}/runs/${run}`;
   const places: Places = { here, there: `${folder}/project` };
   if (request.on?.attach === true) return places;
-  const file = `${places.there}/${path.relative(here, request.file).split(path.sep).join("/")}`;
-  const { bundle, text } = await bundleFor(request.file, file);
+  const pack = await packer(machine, request, directory, { here, say });
+  const shipment = await pack(folder);
+  const options = { signal, progress: tenths(say, target.name), dist, say };
+  const sent = await ship(machine, directory, shipment, pack, options);
+  const { size } = shipment.data;
+  const what = size === 0 ? "the program" : `the program and ${size} of its files`;
+  const known = sent.known > 0 ? `; ${megabytes(sent.known)} were there already` : "";
+  say(`Sent ${what} to ${target.name}: ${megabytes(sent.bytes)}${known}.`);
+  await sent.lay?.();
+  signal.removeEventListener("abort", cancel);
+  signal.throwIfAborted();
+  const state = await sent.start();
+  if (state === "running") say(`Run ${id} is still running on ${target.name}.`);
+  return places;
+}
+
+function ship(
+  machine: Machine,
+  directory: RunDirectory,
+  shipment: Shipment,
+  pack: Pack,
+  options: ShipOptions,
+): Promise<Shipped> {
+  if (machine instanceof RayMachine) return startJob(machine, directory.record)(shipment, options);
+  if (machine instanceof HostsMachine) return startOnHosts(machine, pack, directory.record, options);
+  return startBySsh(machine, shipment, options);
+}
+
+/** Prepares what is sent. It depends on the folder of the run there. */
+async function packer(
+  machine: Machine,
+  request: RunRequest,
+  directory: RunDirectory,
+  { here, say }: { here: string; say: (text: string) => void },
+): Promise<Pack> {
+  const { id, on } = directory.record;
+  const way = path.relative(here, request.file).split(path.sep).join("/");
+  const placeIn = (folder: string): string => `${folder}/project/${way}`;
+  // Bundles differ by their places alone.
+  const { bundle } = await bundleFor(request.file, placeIn(""));
   const sources = await sourcesOf(request.file, bundle, undefined);
   directory.keepSource(request.file, sources);
   const source = sources.get(request.file) ?? "";
-  const options = { signal, progress: tenths(say, target.name) };
   const { files, left } = await projectFiles({
     root: here,
     sources: ownSources(bundle, here),
@@ -67,47 +109,72 @@ export async function startThere(
       `Not sent, since they are links or no files: ${left.slice(0, 5).join(", ")}${left.length > 5 ? ", …" : ""}.`,
     );
   const data = files.map((one) => ({ ...one, path: `project/${one.path}` }));
-  const all: LocalFile[] = [
-    ...data,
-    {
-      path: `project/${path.posix.relative(places.there, file)}`,
-      from: { text: source },
-      size: Buffer.byteLength(source),
-    },
-    { path: BUNDLE, from: { text }, size: Buffer.byteLength(text) },
-  ];
-  if (request.checkpoint !== undefined)
-    all.push({
-      path: WEIGHTS,
-      from: { file: request.checkpoint },
-      size: fs.statSync(request.checkpoint).size,
-    });
-  const shipment = { run, id, files: all, data: new Set(data), request: requestThere(request, file, folder) };
-  const ship = machine instanceof RayMachine ? startJob(machine, directory.record) : startBySsh(machine);
-  const sent = await ship(shipment, { ...options, dist, say });
-  const what = files.length === 0 ? "the program" : `the program and ${files.length} of its files`;
-  const known = sent.known > 0 ? `; ${megabytes(sent.known)} were there already` : "";
-  say(`Sent ${what} to ${target.name}: ${megabytes(sent.bytes)}${known}.`);
-  await sent.lay?.();
-  signal.removeEventListener("abort", cancel);
-  signal.throwIfAborted();
-  const state = await sent.start();
-  if (state === "running") say(`Run ${id} is still running on ${target.name}.`);
-  return places;
+  return async (folder) => {
+    const file = placeIn(folder);
+    const { text } = await bundleFor(request.file, file, bundle.hash);
+    const all: LocalFile[] = [
+      ...data,
+      { path: `project/${way}`, from: { text: source }, size: Buffer.byteLength(source) },
+      { path: BUNDLE, from: { text }, size: Buffer.byteLength(text) },
+    ];
+    if (request.checkpoint !== undefined)
+      all.push({
+        path: WEIGHTS,
+        from: { file: request.checkpoint },
+        size: fs.statSync(request.checkpoint).size,
+      });
+    const there = requestThere(request, file, folder);
+    return { run: on!.run, id, files: all, data: new Set(data), request: there };
+  };
 }
 
 /** By ssh: sends the files to the agent, which starts the run. */
-const startBySsh =
-  (machine: Machine) =>
-  async ({ run, id, files, request }: Shipment, options: ShipOptions): Promise<Shipped> => {
-    const prepared = await preparePackage(machine, options.dist, options);
-    const sent = await sendFiles(machine, files, options);
-    const lay = async (): Promise<void> =>
-      void (await machine.call("layRun", { run, id, files: sent.files }));
-    const start = async (): Promise<"started" | "running"> =>
-      (await machine.call("start", { package: prepared.id, request })).value;
-    return { ...sent, lay, start };
+async function startBySsh(machine: Machine, shipment: Shipment, options: ShipOptions): Promise<Shipped> {
+  const { lay, package: name, ...sent } = await sendBySsh(machine, shipment, options);
+  const start = async (): Promise<"started" | "running"> =>
+    (await machine.call("start", { package: name, request: shipment.request })).value;
+  return { ...sent, lay, start };
+}
+
+/** To several hosts: sends the files to each, and starts its workers. */
+async function startOnHosts(
+  group: HostsMachine,
+  pack: Pack,
+  { id, on, step }: RunRecord,
+  options: ShipOptions,
+): Promise<Shipped> {
+  const { run } = on!;
+  const shipments: Shipment[] = [];
+  const sent: Awaited<ReturnType<typeof sendBySsh>>[] = [];
+  for (const { machine, folder } of group.hosts) {
+    const shipment = await pack(`${folder}/runs/${run}`);
+    shipments.push(shipment);
+    sent.push(await sendBySsh(machine, shipment, options));
+  }
+  const sum = (key: "bytes" | "known"): number => sent.reduce((all, one) => all + one[key], 0);
+  const starts = shipments.map(({ request }, i) => ({ request, package: sent[i]!.package }));
+  return {
+    bytes: sum("bytes"),
+    known: sum("known"),
+    lay: async () => void (await Promise.all(sent.map(({ lay }) => lay()))),
+    start: async () => {
+      const begun = shipments[0]!.request.resume === true && step > 0;
+      await group.start({ run, id, begun, starts });
+      return "started";
+    },
   };
+}
+
+async function sendBySsh(
+  machine: Machine,
+  { run, id, files }: Shipment,
+  options: ShipOptions,
+): Promise<{ bytes: number; known: number; package: string; lay: () => Promise<void> }> {
+  const prepared = await preparePackage(machine, options.dist, options);
+  const { files: named, bytes, known } = await sendFiles(machine, files, options);
+  const lay = async (): Promise<void> => void (await machine.call("layRun", { run, id, files: named }));
+  return { bytes, known, package: prepared.id, lay };
+}
 
 /** The request with the paths of the other machine. */
 function requestThere(request: RunRequest, file: string, folder: string): RunRequest {

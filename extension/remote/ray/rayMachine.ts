@@ -284,6 +284,10 @@ export class RayMachine implements Machine {
         this.#heardAll = true;
         return this.#pass(one);
       case "line":
+      case "worker":
+      case "marks":
+      case "listening":
+      case "tunnel":
         return undefined;
     }
     if (replay.done && this.#held !== undefined) {

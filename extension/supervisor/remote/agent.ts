@@ -8,7 +8,16 @@ import { openRegular } from "../../files/regular.ts";
 import { runPath } from "../../files/runFiles.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { RunRequest } from "../../protocol/engine.ts";
-import { CheckpointFile, CHUNK, FollowRequest, SentFile, Sha256 } from "../../remote/messages.ts";
+import { ISOLATED } from "../../remote/bootstrap.ts";
+import {
+  CheckpointFile,
+  CHUNK,
+  FollowRequest,
+  ORDERS,
+  SentFile,
+  Sha256,
+  WorkersRequest,
+} from "../../remote/messages.ts";
 import { RemoteRunId } from "../../protocol/target.ts";
 import { FolderName } from "../../protocol/names.ts";
 import { RUNS_FOLDER } from "../../protocol/run.ts";
@@ -18,9 +27,13 @@ import { Follower } from "./follower.ts";
 import { ControlCall, JOB_FILE, PROJECT_FOLDER } from "./keeper.ts";
 import { launch } from "./launch.ts";
 import { hashOfFile, isThere, Store } from "./store.ts";
+import { HostWorkers } from "./workers.ts";
 
-/** Milliseconds without a heartbeat after which the other side has ended: it gives one every 20 seconds. */
+/** Milliseconds without a heartbeat after which the other side has ended: it gives one every 5 seconds. */
 const SILENCE = 90_000;
+/** The same for workers: those of other machines wait for them. */
+const WORKERS_SILENCE = 20_000;
+const CHECK = 2000;
 
 const Run = v.object({ run: RemoteRunId, id: FolderName });
 const Whole = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -31,6 +44,7 @@ export class Agent {
   #folder = "";
   #store: Store | undefined;
   #follower: Follower | undefined;
+  #workers: HostWorkers | undefined;
   #file: FileHandle | undefined;
   /** The run of this connection, once the other side has named it. */
   #run: { folder: string; directory: string } | undefined;
@@ -40,16 +54,25 @@ export class Agent {
   constructor() {
     this.#line = new Peer(process.stdin, process.stdout, {
       answer: (method, params, body) => this.#answer(method, params, body),
-      event: () => (this.#heard = performance.now()),
+      event: (event, data, body) => this.#event(event, data, body),
       closed: () => void this.#exit(0),
     });
     setInterval(() => {
-      if (performance.now() - this.#heard > SILENCE) void this.#exit(0);
-    }, 10_000).unref();
+      const limit = this.#workers === undefined ? SILENCE : WORKERS_SILENCE;
+      if (performance.now() - this.#heard > limit) void this.#exit(0);
+    }, CHECK).unref();
+  }
+
+  #event(event: string, data: unknown, body: Buffer): void {
+    this.#heard = performance.now();
+    if (event === "tunnel") this.#workers?.tunnel(v.parse(ORDERS.tunnel, data), body);
+    else if (event === "listening") this.#workers?.listening(v.parse(ORDERS.listening, data));
   }
 
   /** Ends this process, and removes incomplete files. */
   async #exit(code: number): Promise<void> {
+    // Workers that lose the launcher lose the others too.
+    await this.#workers?.end().catch(() => undefined);
     await this.#store?.close().catch(() => undefined);
     process.exit(code);
   }
@@ -88,7 +111,9 @@ export class Agent {
       this.#folder = folder;
       this.#store = new Store(folder);
       await this.#store.sweep();
-      return { value: { node: process.version, platform: `${process.platform}-${process.arch}`, folder } };
+      const isolated = process.env[ISOLATED] !== undefined;
+      const platform = `${process.platform}-${process.arch}`;
+      return { value: { node: process.version, platform, folder, isolated } };
     },
     missing: async (params) => {
       const { hashes } = v.parse(v.object({ hashes: v.array(Sha256) }), params);
@@ -117,11 +142,26 @@ export class Agent {
       const { package: name, request } = v.parse(v.object({ package: Sha256, request: RunRequest }), params);
       return { value: await this.#start(name, request) };
     },
+    startWorkers: async (params) => {
+      const sent = v.parse(WorkersRequest, params);
+      await this.#workers?.end();
+      await this.#choose(sent.run, sent.id);
+      const { folder, directory } = this.#chosen();
+      // From now on, it gets what the other hosts send.
+      const workers = new HostWorkers(sent, this.#line);
+      this.#workers = workers;
+      await workers.start(folder, directory, this.#distOf(sent.package));
+      return undefined;
+    },
+    endWorkers: async () => {
+      await this.#workers?.end();
+      return undefined;
+    },
     follow: async (params) => {
       const parsed = v.parse(v.object({ ...Run.entries, have: FollowRequest }), params);
       await this.#choose(parsed.run, parsed.id);
       const { folder, directory } = this.#chosen();
-      if (!(await isThere(JOB_FILE)))
+      if (!(await isThere(join(folder, JOB_FILE))))
         throw new EngineError({
           code: "remote-gone",
           message: `There is no run ${parsed.id} on this machine any more.`,
@@ -140,6 +180,7 @@ export class Agent {
     record: async () => ({ value: (await readRun(this.#chosen().directory)).record }),
     control: async (params) => {
       const { name, args } = v.parse(ControlCall, params);
+      if (this.#workers !== undefined) return { value: (await this.#workers.control(name, args)) ?? null };
       if (this.#follower === undefined) throw notFollowed();
       return { value: (await this.#follower.control(name, args)) ?? null };
     },
@@ -181,6 +222,11 @@ export class Agent {
     },
   };
 
+  /** The folder of a version's programs. */
+  #distOf(name: string): string {
+    return join(this.#folder, "packages", name, "dist");
+  }
+
   #opened(): Store {
     if (this.#store === undefined)
       throw new EngineError({ code: "internal", message: "internal: the folder has not been opened" });
@@ -208,14 +254,14 @@ export class Agent {
     if (there !== undefined && isLive(there.record)) return "running";
     // A run without a record starts from the beginning.
     const resume = request.resume === true && there !== undefined;
-    const dist = join(this.#folder, "packages", name, "dist");
+    const dist = this.#distOf(name);
     await launch({ request: { ...request, directory, resume, outlive: true }, dist }, folder, there?.record);
     return "started";
   }
 
   /** Runs a command of the native engine, and forwards its output. @returns its exit code */
   async #engine(name: string, args: readonly string[]): Promise<number> {
-    const cli = join(this.#folder, "packages", name, "dist", "cli.js");
+    const cli = join(this.#distOf(name), "cli.js");
     const child = spawn(process.execPath, [cli, "engine", ...args], { stdio: ["ignore", "pipe", "pipe"] });
     let rest = "";
     const pass = (bytes: Buffer): void => {

@@ -29,14 +29,21 @@ export async function launch(job: Job, folder: string, before: RunRecord | undef
     child.once("error", reject);
   });
   child.unref();
-  await begun(job.request.directory, before);
+  await begun(job.request.directory, before, () => isThere(OUTCOME_FILE));
   return child;
 }
 
-/** Waits until the run has written a record, or has failed to start. */
-async function begun(directory: string, before: RunRecord | undefined): Promise<void> {
+/**
+ * Waits until a run has written a record, or has failed to start. Before, the record of an earlier start could be taken for its.
+ * @param failed Whether its process has ended
+ */
+export async function begun(
+  directory: string,
+  before: RunRecord | undefined,
+  failed: () => Promise<boolean>,
+): Promise<void> {
   const until = performance.now() + BEGIN_LIMIT;
-  while (performance.now() < until && !(await isThere(OUTCOME_FILE))) {
+  while (performance.now() < until && !(await failed())) {
     const now = await readRun(directory).catch(() => undefined);
     if (now !== undefined && (isLive(now.record) || now.record.endedAt !== before?.endedAt)) return;
     await delay(50);

@@ -2,6 +2,7 @@
 // stranger's.
 import { EngineError, type UserError } from "../../protocol/errors.ts";
 import type { RunLock, RunRecord } from "../../protocol/run.ts";
+import { outlivesFollower } from "../../protocol/target.ts";
 import { factsOf } from "../../processes/identity.ts";
 import { readLock } from "../../processes/lockFile.ts";
 import { describeOwner, ownerOf } from "../../processes/owner.ts";
@@ -33,7 +34,10 @@ export async function lifeOf(
 ): Promise<Life> {
   const life = await lifeHere(directory, record, now);
   // Only what follows the run has ended.
-  return life.kind === "killed" && record.on !== undefined ? { kind: "remote", name: record.on.name } : life;
+  const { on } = record;
+  return life.kind === "killed" && on !== undefined && outlivesFollower(on)
+    ? { kind: "remote", name: on.name }
+    : life;
 }
 
 async function lifeHere(

@@ -9,6 +9,7 @@ import type {
 } from "../../protocol/engine.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
 import type { MetricRow, RunRecord } from "../../protocol/run.ts";
+import { outlivesFollower } from "../../protocol/target.ts";
 import { signalGroup } from "../../processes/signals.ts";
 import type { Remote } from "../engines/channel.ts";
 import { deferred } from "../deferred.ts";
@@ -221,7 +222,8 @@ class SupervisedRun implements RunHandle {
     // Another process owns the run, and its own window reports it.
     if (refusal !== undefined && heard === undefined && this.#ending === undefined)
       return this.#refused(refusal, stored, exit);
-    if (stored?.on !== undefined && isLive(stored)) return this.#left(stored, exit);
+    if (stored !== undefined && outlivesFollower(stored.on) && isLive(stored))
+      return this.#left(stored, exit);
     if (stored === undefined) {
       const record = heard === undefined ? undefined : killedRecord(heard, error);
       if (record !== undefined) this.#setRecord(record);

@@ -28,24 +28,35 @@ export interface Training {
   readonly ended: Promise<{ code: number | null; text: string }>;
   /** Resolves when the line of this epoch or of a later one is printed, or when the training has ended. */
   epoch(count: number): Promise<void>;
+  /** Resolves when this text is printed, or when the training has ended. */
+  printed(part: string): Promise<void>;
+}
+
+interface Surroundings {
+  env?: NodeJS.ProcessEnv;
 }
 
 /** Starts `layerwise train`. */
-export function start(folder: string, model: string, ...options: string[]): Training {
+export function start(folder: string, model: string, ...options: (string | Surroundings)[]): Training {
   fs.mkdirSync(path.join(folder, "weights"), { recursive: true });
-  const args = [
-    "train",
-    `${models}#${model}`,
-    "--out",
-    path.join(folder, "run"),
-    "--device",
-    "native",
-    "--no-check",
-  ];
-  const child = spawn(process.execPath, [cli, ...args, "--no-progress", ...options], {
+  const words = options.filter((one) => typeof one === "string");
+  const device = words.includes("--device") ? [] : ["--device", "native"];
+  const out = ["--out", path.join(folder, "run")];
+  return command(folder, [`${models}#${model}`, ...out, ...device, ...words], surroundings(options));
+}
+
+/** Resumes a training that has ended. */
+export const resume = ({ folder }: Training, { env }: Surroundings): Training =>
+  command(folder, ["--resume", path.join(folder, "run"), "--outside"], env);
+
+const surroundings = (options: readonly (string | Surroundings)[]): NodeJS.ProcessEnv | undefined =>
+  options.find((one) => typeof one !== "string")?.env;
+
+function command(folder: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Training {
+  const child = spawn(process.execPath, [cli, "train", ...args, "--no-check", "--no-progress"], {
     cwd: folder,
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, WEIGHTS: path.join(folder, "weights"), NODE_OPTIONS: "" },
+    env: { ...process.env, WEIGHTS: path.join(folder, "weights"), NODE_OPTIONS: "", ...env },
   });
   let text = "";
   for (const stream of [child.stdout, child.stderr])
@@ -53,17 +64,19 @@ export function start(folder: string, model: string, ...options: string[]): Trai
   const ended = new Promise<{ code: number | null; text: string }>((resolve) =>
     child.once("close", (code) => resolve({ code, text })),
   );
-  const epoch = (count: number): Promise<void> =>
+  const when = (condition: () => boolean): Promise<void> =>
     new Promise((resolve) => {
       const look = (): void => {
-        const lines = [...text.matchAll(/^Epoch \[(\d+)\//gm)];
-        if (Number(lines.at(-1)?.[1]) >= count) resolve();
+        if (condition()) resolve();
       };
-      child.stdout.on("data", look);
+      for (const stream of [child.stdout, child.stderr]) stream.on("data", look);
       void ended.then(() => resolve());
       look();
     });
-  return { child, folder, ended, epoch };
+  const epoch = (count: number): Promise<void> =>
+    when(() => Number([...text.matchAll(/^Epoch \[(\d+)\//gm)].at(-1)?.[1]) >= count);
+  const printed = (part: string): Promise<void> => when(() => text.includes(part));
+  return { child, folder, ended, epoch, printed };
 }
 
 /** The final weights of each process. */

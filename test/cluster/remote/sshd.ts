@@ -33,6 +33,11 @@ export class Sshd {
     return path.join(this.folder, "there");
   }
 
+  /** The folder in which programs on the machine write their weights, in a file for each process. */
+  get weights(): string {
+    return path.join(this.folder, "weights");
+  }
+
   /** The environment of commands that use it. */
   get env(): Record<string, string> {
     return {
@@ -73,6 +78,9 @@ export class Sshd {
         "KbdInteractiveAuthentication no",
         "PermitRootLogin prohibit-password",
         "MaxStartups 100",
+        // Programs there write their weights to this folder.
+        `SetEnv WEIGHTS=${this.weights}`,
+        "AcceptEnv LAYERWISE_CACHE",
       ].join("\n"),
     );
     const key = fs.readFileSync(path.join(folder, "host.pub"), "utf8").split(" ").slice(0, 2).join(" ");
@@ -85,14 +93,24 @@ export class Sshd {
       host("box", "user", "known") +
         host("refused", "stranger", "known") +
         host("unknown", "user", "unknown") +
+        host("bare", "user", "known") +
+        `  SetEnv LAYERWISE_CACHE=${folder}/nothing\n` +
         "Host *\n  IdentitiesOnly yes\n  IdentityAgent none\n  GlobalKnownHostsFile /dev/null\n",
     );
     this.#file("ssh", `#!/bin/sh\nexec ssh -F ${folder}/ssh_config "$@"\n`, 0o700);
-    const settings = (name: string): object => ({ host: name, folder: this.there });
+    const settings = (host: string, place = ""): object => ({ host, folder: path.join(this.there, place) });
     this.#file(
       "config/layerwise/targets.json",
-      JSON.stringify({ box: settings("box"), refused: settings("refused"), unknown: settings("unknown") }),
+      JSON.stringify({
+        box: settings("box"),
+        refused: settings("refused"),
+        unknown: settings("unknown"),
+        one: settings("box", "one"),
+        two: settings("box", "two"),
+        bare: settings("bare", "bare"),
+      }),
     );
+    fs.mkdirSync(this.weights, { recursive: true });
     // Where it runs as root, it wants this folder.
     if (process.getuid?.() === 0) fs.mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
     this.#server = spawn(SSHD!, ["-D", "-e", "-f", config], { stdio: ["ignore", "ignore", "pipe"] });

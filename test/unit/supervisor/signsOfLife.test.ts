@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { SignsOfLife } from "../../../extension/supervisor/parallel/signsOfLife.ts";
+import { SignsOfLife } from "../../../extension/processes/workers/signsOfLife.ts";
 
 /** Looks every half a second from `from` to `to`, at what `marks` finds. @returns what the last look found */
 function watch(

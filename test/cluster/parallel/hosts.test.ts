@@ -1,0 +1,163 @@
+// Trainings by workers on two machines: one sshd, two folders, and for each connection a network of its own.
+import fs from "node:fs";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { useFolder } from "../../folders.ts";
+import { familyOf, processes } from "../../processes.ts";
+import { curves } from "../remote/program.ts";
+import { noSshd } from "../remote/sshd.ts";
+import { useSshd } from "../remote/useSshd.ts";
+import { readRun } from "../../engine/workspace.ts";
+import { resume, start, unable, weightsOf, type Training } from "./training.ts";
+
+/** Longest time in milliseconds that a disturbed training may take beyond an undisturbed one: it must not hang. */
+const HANG = 30_000;
+
+const reason = noSshd ?? unable;
+const folder = useFolder("all");
+const sshd = useSshd();
+
+const run = ({ folder: place }: Pick<Training, "folder">): string => path.join(place, "run");
+const finalOf = (training: Pick<Training, "folder">): Buffer =>
+  fs.readFileSync(path.join(run(training), "checkpoints", "final.safetensors"));
+
+const onHosts = (name: string, model: string, ...options: string[]): Training =>
+  start(path.join(folder, name), model, { env: sshd.env }, ...options);
+
+/** The run engines on both machines. */
+const workers = (): { pid: number; command: string }[] =>
+  sshd.runProcesses().filter(({ command }) => command.includes("runEngine.js"));
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  for (let tries = 0; !condition(); tries++) {
+    if (tries > 150) throw new Error(`not within 15 s: ${what}`);
+    await delay(100);
+  }
+}
+
+describe.skipIf(reason !== undefined)(`workers on hosts${reason === undefined ? "" : ` (${reason})`}`, () => {
+  let undisturbed: Training;
+  let took = 0;
+
+  beforeAll(async () => {
+    const began = performance.now();
+    undisturbed = start(path.join(folder, "here"), "long", "--workers", "2");
+    const { code, text } = await undisturbed.ended;
+    expect(code, text).toBe(0);
+    took = performance.now() - began;
+  }, 300_000);
+
+  afterEach(async () => {
+    fs.rmSync(sshd.weights, { recursive: true, force: true });
+    fs.mkdirSync(sshd.weights);
+    await until(() => sshd.runProcesses().length === 0, "no process is left there");
+  });
+
+  /** Waits for a training that was disturbed. */
+  async function finished(training: Training): Promise<string> {
+    const hung = setTimeout(() => training.child.kill("SIGKILL"), 2 * took + HANG);
+    const { code, text } = await training.ended;
+    clearTimeout(hung);
+    expect(code, text).toBe(0);
+    expect(finalOf(training).equals(finalOf(undisturbed)), "bit for bit").toBe(true);
+    expect(curves(run(training))).toEqual(curves(run(undisturbed)));
+    return text;
+  }
+
+  it("train as the workers of one machine, bit for bit", { timeout: 120_000 }, async () => {
+    const training = onHosts("undisturbed", "long", "--hosts", "one,two");
+    await finished(training);
+    expect(readRun(run(training))).toMatchObject({
+      state: "finished",
+      on: { name: "one, two", kind: "hosts" },
+    });
+    const replicas = fs
+      .readdirSync(sshd.weights)
+      .map((name) => fs.readFileSync(path.join(sshd.weights, name), "utf8"));
+    expect(replicas).toHaveLength(2);
+    for (const one of replicas) expect(JSON.parse(one), "bit for bit").toEqual(weightsOf(undisturbed)[0]);
+  });
+
+  it("start again when one is killed", { timeout: 120_000 }, async () => {
+    const training = onHosts("killed", "long", "--hosts", "one,two");
+    await training.epoch(30);
+    const victim = workers().find(({ command }) => command.includes(path.join(sshd.there, "two")));
+    process.kill(victim!.pid, "SIGKILL");
+    const text = await finished(training);
+    expect(text).toMatch(
+      /Worker 1 on two has ended: .*SIGKILL.*start again from the last saved state \(1 of 3\)/,
+    );
+  });
+
+  it("start again when a connection is lost, or is silent", { timeout: 180_000 }, async () => {
+    const training = onHosts("cut", "long", "--hosts", "one,two");
+    const lines = (): number[] =>
+      familyOf(training.child.pid!)
+        .filter(({ command }) => /\bssh .*LAYERWISE_OWN_NETWORK/.test(command))
+        .map(({ pid }) => pid)
+        .sort((a, b) => a - b);
+    await training.epoch(20);
+    // That of the first worker, which writes the run.
+    process.kill(lines()[0]!, "SIGKILL");
+    await training.printed("(1 of 3)");
+    await training.epoch(40);
+    process.kill(lines().at(-1)!, "SIGSTOP");
+    const text = await finished(training);
+    expect(text).toContain("(2 of 3)");
+    expect(text).toMatch(/gave no sign of life for 12 s/);
+  });
+
+  it("stop at Ctrl-C with their state, and resume bit for bit", { timeout: 120_000 }, async () => {
+    const training = onHosts("stopped", "long", "--hosts", "one,two");
+    await training.epoch(20);
+    training.child.kill("SIGINT");
+    expect((await training.ended).code).toBe(130);
+    expect(readRun(run(training)).state).toBe("stopped");
+    await until(() => sshd.runProcesses().length === 0, "no process is left there");
+    const resumed = resume(training, { env: sshd.env });
+    await resumed.epoch(60);
+    // As when the terminal is gone: no host has an orphan.
+    resumed.child.kill("SIGKILL");
+    await resumed.ended;
+    await until(() => sshd.runProcesses().length === 0, "no process is left there");
+    await finished(resume(training, { env: sshd.env }));
+  });
+
+  it("end with the user's error, and are not started again", { timeout: 60_000 }, async () => {
+    const { code, text } = await onHosts("faulty", "faulty", "--hosts", "one,two").ended;
+    expect(code).toBe(1);
+    expect(text).toContain("No such model");
+    expect(text).toContain("models.nn.ts:");
+    expect(text).not.toContain("start again");
+  });
+
+  it("need the native engine on each host, and name the one without", { timeout: 60_000 }, async () => {
+    const training = onHosts("bare", "sgd", "--hosts", "one,bare", "--device", "auto");
+    const { code, text } = await training.ended;
+    expect(code).toBe(1);
+    expect(text).toMatch(/Worker 1 on bare: Several workers can train on the native engine only/);
+  });
+
+  it("need a login on each host, and leave no run", { timeout: 60_000 }, async () => {
+    for (const [host, message] of [
+      ["refused", /refused refused the login/],
+      ["ssh://nowhere.invalid", /ssh finds no machine named nowhere\.invalid/],
+    ] as const) {
+      const training = onHosts("login", "sgd", "--hosts", `one,${host}`);
+      const { code, text } = await training.ended;
+      expect(code).toBe(1);
+      expect(text).toMatch(message);
+      expect(fs.existsSync(path.join(run(training), "run.json"))).toBe(false);
+    }
+  });
+
+  it("leave no process when the launcher is killed as they start", { timeout: 60_000 }, async () => {
+    const training = onHosts("early", "long", "--hosts", "one:2,two");
+    await until(() => workers().length === 3, "workers");
+    training.child.kill("SIGKILL");
+    await training.ended;
+    const left = new Set(processes().map(({ pid }) => pid));
+    expect(left.has(training.child.pid!)).toBe(false);
+  });
+});
