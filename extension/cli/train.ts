@@ -68,7 +68,7 @@ export function register(program: Command): void {
     )
     .option(
       "--workers <number>",
-      "processes that train one model together, each on its part of every batch",
+      "processes that train one model together, each on its part of every batch; with --on ray://…, in a placement group",
       positive,
     )
     .option(
@@ -107,6 +107,7 @@ Examples:
   layerwise train digits.nn.ts --hosts gpu1,gpu2   on two machines that ssh reaches, each on half of every batch
   layerwise train digits.nn.ts --on ssh://me@gpu.example.org   on another machine; it may also be a name of ~/.ssh/config
   layerwise train digits.nn.ts --on ray://head.example.org:8265   as a job of a Ray cluster
+  layerwise train digits.nn.ts --on ray://head.example.org:8265 --workers 4 --open-network   on four nodes
   layerwise train digits.nn.ts --json | jq 'select(.event == "epoch")'
 
 Ctrl-C ends the training after the current step and keeps the model; a second one ends it at once.
@@ -116,8 +117,6 @@ With --json every line is an object whose "event" is start, epoch, progress, log
 
 async function train(argument: string | undefined, options: TrainOptions): Promise<number> {
   const json = options.json === true;
-  if (options.workers !== undefined && options.on !== undefined)
-    throw new UsageError("--workers trains on this machine: leave out --on.");
   if (options.hosts !== undefined) demandAlone(options);
   const workers = await workersOf(options);
   if (typeof workers === "number") return workers;

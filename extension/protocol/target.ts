@@ -47,9 +47,14 @@ export const Target = v.object({
    */
   kind: v.optional(v.picklist(["ray", "hosts"])),
   hosts: v.optional(v.pipe(v.array(WorkerHost), v.minLength(1), v.maxLength(MOST_WORKERS))),
-  /** CPUs and GPUs that Ray reserves for a run. By default none: the run is on the head node. */
+  /**
+   * CPUs and GPUs that Ray reserves for a run. By default none: the run is on the head node. Each worker of a group has as many,
+   * by default one CPU.
+   */
   cpus: Reserved,
   gpus: Reserved,
+  /** Workers of one training on a Ray cluster, in a placement group. */
+  workers: v.optional(v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(MOST_WORKERS))),
 });
 export type Target = v.InferOutput<typeof Target>;
 

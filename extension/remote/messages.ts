@@ -79,12 +79,17 @@ export type Tunnel = v.InferOutput<typeof Tunnel>;
 export const WorkersRequest = v.object({
   run: RemoteRunId,
   id: FolderName,
-  package: Sha256,
+  /** Layerwise there; by default what the agent belongs to. */
+  package: v.optional(Sha256),
   request: RunRequest,
   /** Whether the run has trained before, so that its state must be on the first worker's machine. */
   begun: v.boolean(),
   /** Of those on this machine. */
   ranks: v.pipe(v.array(Rank), v.minLength(1), v.maxLength(MOST_WORKERS)),
+  /** How many workers share the machine. */
+  sharing: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  /** The address of each worker's machine, by rank; undefined where all have tunnels. */
+  addresses: v.optional(v.pipe(v.array(v.pipe(v.string(), v.ip())), v.maxLength(MOST_WORKERS))),
   /** The port of each worker on its machine's loopback, by rank. On all other machines, it is forwarded to that one. */
   ports: v.pipe(
     v.array(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))),
@@ -106,6 +111,8 @@ export const ANSWERS = {
     folder: v.pipe(v.string(), v.maxLength(4096), v.regex(/^\/[^\0]*$/)),
     /** Whether the agent has a network of its own with only a loopback. Workers are asked for it. */
     isolated: v.optional(v.boolean()),
+    /** Where the machine's workers are reached by others; undefined where that takes tunnels. */
+    address: v.optional(v.pipe(v.string(), v.ip())),
   }),
   missing: v.array(Sha256),
   put: v.null(),
@@ -174,5 +181,15 @@ export const RayJob = v.object({
   request: RunRequest,
   /** Whether the run has trained before, so that its state must be there. */
   begun: v.boolean(),
+  /** Train by workers in a placement group. */
+  group: v.optional(
+    v.object({
+      workers: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(MOST_WORKERS)),
+      maxRestarts: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+      /** What is reserved for each. */
+      cpus: v.number(),
+      gpus: v.number(),
+    }),
+  ),
 });
 export type RayJob = v.InferOutput<typeof RayJob>;

@@ -1,6 +1,8 @@
 // Starts the user's own ssh, in batch mode. Keys, passwords, jump hosts and known hosts are left to its configuration.
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
 import { findExecutable } from "../processes/programs.ts";
+import { signalChild } from "../processes/signals.ts";
 import { EngineError } from "../protocol/errors.ts";
 import { NO_AGENT, NO_NAMESPACE, NO_NODE } from "./messages.ts";
 import type { Target } from "../protocol/target.ts";
@@ -49,15 +51,16 @@ export function sshArguments(
 export const sshText = ({ host, user, port }: Address): string =>
   `ssh ${port === undefined ? "" : `-p ${port} `}${user === undefined ? "" : `${user}@`}${host}`;
 
-export interface Ssh {
-  readonly child: ChildProcess & {
-    stdin: NonNullable<ChildProcess["stdin"]>;
-    stdout: NonNullable<ChildProcess["stdout"]>;
-  };
-  /** Settles when ssh has ended, with the reason. */
+/** A pair of byte streams to an agent. */
+export interface Transport {
+  readonly input: Readable;
+  readonly output: Writable;
+  /** Settles when the connection has ended, with the reason. */
   readonly ended: Promise<EngineError>;
   /** Drops what was printed so far: banners and shells' start-up files don't explain a later end. */
   forget(): void;
+  /** Ends the connection. */
+  end(signal: "SIGTERM" | "SIGKILL"): void;
 }
 
 /** The user's ssh, or the program that LAYERWISE_SSH names. @throws EngineError */
@@ -88,7 +91,7 @@ export function startSsh(
   target: Target,
   command: string,
   { compression = true, local = false }: StartOptions = {},
-): Ssh {
+): Transport {
   const [program, args] = local
     ? ["/bin/sh", ["-c", command]]
     : [sshProgram(), sshArguments(target, command, { compression })];
@@ -118,7 +121,11 @@ export function startSsh(
     // Earlier output may arrive only now.
     setImmediate(() => (said = ""));
   };
-  return { child, ended, forget };
+  const end = (signal: "SIGTERM" | "SIGKILL"): void => {
+    child.stdin.end();
+    signalChild(child, signal);
+  };
+  return { input: child.stdout, output: child.stdin, ended, forget, end };
 }
 
 /** Messages of ssh with their meanings; the first that matches counts. */

@@ -1,4 +1,4 @@
-// A connection to the agent on a machine that ssh reaches.
+// A connection to the agent on a machine that ssh reaches, or on a node of a Ray cluster.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
@@ -7,8 +7,7 @@ import { ANSWERS, MARK, type ORDERS, type AgentAnswer, type AgentCall } from "./
 import type { Target } from "../protocol/target.ts";
 import { agentCommand, type Network } from "./bootstrap.ts";
 import { brokenProtocol, heard, type Answered, type Heard, type Machine } from "./machine.ts";
-import { startSsh, type Ssh, type StartOptions } from "./ssh.ts";
-import { signalChild } from "../processes/signals.ts";
+import { startSsh, type StartOptions, type Transport } from "./ssh.ts";
 import { Peer } from "./wire.ts";
 
 /** The agent's program in dist/. */
@@ -25,18 +24,19 @@ export class SshMachine implements Machine {
   readonly target: Target;
   readonly ended: Promise<EngineError>;
   listener: ((heard: Heard) => void) | undefined;
-  readonly #ssh: Ssh;
+  readonly #transport: Transport;
   readonly #peer: Peer;
   readonly #beat: NodeJS.Timeout;
   #invalid: string | undefined;
   #closed = false;
 
-  private constructor(target: Target, ssh: Ssh, first: Buffer) {
+  /** @param first Bytes that were read before */
+  constructor(target: Target, transport: Transport, first: Buffer = Buffer.alloc(0)) {
     this.target = target;
-    this.#ssh = ssh;
+    this.#transport = transport;
     this.#peer = new Peer(
-      ssh.child.stdout,
-      ssh.child.stdin,
+      transport.input,
+      transport.output,
       {
         event: (event, data, body, length) => this.#event(event, data, body, length),
         closed: (problem) => {
@@ -48,7 +48,7 @@ export class SshMachine implements Machine {
     );
     this.#beat = setInterval(() => void this.#peer.tell("beat", null), BEAT);
     this.#beat.unref();
-    this.ended = ssh.ended.then((error) => this.#reason(error));
+    this.ended = transport.ended.then((error) => this.#reason(error));
   }
 
   /**
@@ -67,9 +67,9 @@ export class SshMachine implements Machine {
     const ssh = startSsh(target, agentCommand(target, network), how);
     const length = Buffer.alloc(4);
     length.writeUInt32BE(program.length, 0);
-    ssh.child.stdin.write(length);
-    ssh.child.stdin.write(program);
-    const abort = (): void => void signalChild(ssh.child, "SIGKILL");
+    ssh.output.write(length);
+    ssh.output.write(program);
+    const abort = (): void => ssh.end("SIGKILL");
     signal?.addEventListener("abort", abort, { once: true });
     const timer = setTimeout(abort, START_LIMIT);
     try {
@@ -83,7 +83,7 @@ export class SshMachine implements Machine {
       ssh.forget();
       return new SshMachine(target, ssh, first);
     } catch (error) {
-      signalChild(ssh.child, "SIGKILL");
+      ssh.end("SIGKILL");
       throw error;
     } finally {
       clearTimeout(timer);
@@ -108,7 +108,7 @@ export class SshMachine implements Machine {
 
   /** Bytes that the connection has not taken yet. */
   get waiting(): number {
-    return this.#ssh.child.stdin.writableLength;
+    return this.#transport.output.writableLength;
   }
 
   /** Sends an event; resolves when the connection takes more. */
@@ -125,8 +125,7 @@ export class SshMachine implements Machine {
     this.#closed = true;
     clearInterval(this.#beat);
     this.#peer.close();
-    this.#ssh.child.stdin.end();
-    signalChild(this.#ssh.child, "SIGTERM");
+    this.#transport.end("SIGTERM");
   }
 
   #event(event: string, data: unknown, body: Buffer, length: number): void {
@@ -155,7 +154,7 @@ export class SshMachine implements Machine {
 }
 
 /** Skips the output of the login shell. @returns the bytes after the mark */
-function afterMark({ child }: Ssh): Promise<Buffer> {
+function afterMark({ input }: Transport): Promise<Buffer> {
   const mark = Buffer.from(`${MARK}\n`);
   return new Promise((resolve, reject) => {
     let seen = Buffer.alloc(0);
@@ -163,8 +162,8 @@ function afterMark({ child }: Ssh): Promise<Buffer> {
       seen = Buffer.concat([seen, bytes]);
       const at = seen.indexOf(mark);
       if (at < 0 && seen.length <= NOISE) return;
-      child.stdout.off("data", read);
-      child.stdout.pause();
+      input.off("data", read);
+      input.pause();
       if (at >= 0) resolve(seen.subarray(at + mark.length));
       else
         reject(
@@ -175,6 +174,6 @@ function afterMark({ child }: Ssh): Promise<Buffer> {
           }),
         );
     };
-    child.stdout.on("data", read);
+    input.on("data", read);
   });
 }

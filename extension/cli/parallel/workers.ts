@@ -11,6 +11,7 @@ import { engineOptions, integer, UsageError } from "../command.ts";
 interface WorkerOptions {
   workers?: number;
   hosts?: string;
+  on?: string;
   maxRestarts: number;
   openNetwork?: true;
 }
@@ -43,6 +44,8 @@ export interface Launch {
 export async function workersOf(options: WorkerOptions): Promise<Launch | number | undefined> {
   const launched = launchedPlace(process.env);
   const { workers = 1, maxRestarts, openNetwork } = options;
+  // Those of a cluster are started there.
+  if (options.on !== undefined && launched === undefined) return undefined;
   const own = options.workers === undefined ? (options.hosts === undefined ? "" : "--hosts") : "--workers";
   if (launched !== undefined && own !== "")
     throw new UsageError(

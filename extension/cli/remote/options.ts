@@ -1,18 +1,19 @@
 // Options and commands for other machines.
 import { InvalidArgumentError, type Command } from "commander";
 import { EngineError } from "../../protocol/errors.ts";
-import type { RunOn, Target } from "../../protocol/target.ts";
+import { MOST_WORKERS, type RunOn, type Target } from "../../protocol/target.ts";
 import { SshMachine } from "../../remote/sshMachine.ts";
 import { preparePackage } from "../../remote/send.ts";
 import { findHosts } from "../../remote/hosts/hostNames.ts";
 import { findTarget, readTargets } from "../../remote/targets.ts";
-import { engineOptions } from "../command.ts";
+import { engineOptions, UsageError } from "../command.ts";
 import { CliError, EXIT, interruptSignal } from "../exit.ts";
 import { print, printStderr } from "../output.ts";
 
 export interface RemoteOptions {
   on?: string;
   hosts?: string;
+  workers?: number;
   maxRestarts?: number;
   openNetwork?: true;
   send?: string[];
@@ -57,12 +58,26 @@ export async function namedTarget(name: string): Promise<Target> {
 export async function remoteOf(options: RemoteOptions): Promise<RunOn | undefined> {
   const { on, hosts, send, sendLimit } = options;
   if (on === undefined && hosts === undefined) return undefined;
+  const target = hosts === undefined ? await namedTarget(on!) : findHosts(hosts, await readTargets());
   return {
-    target: hosts === undefined ? await namedTarget(on!) : findHosts(hosts, await readTargets()),
-    ...(hosts === undefined ? {} : groupOf(options)),
+    target: options.workers === undefined ? target : inGroup(target, options.workers, options),
+    ...(hosts === undefined && options.workers === undefined ? {} : groupOf(options)),
     ...(send === undefined ? {} : { send }),
     ...(sendLimit === undefined ? {} : { sendLimit }),
   };
+}
+
+/** A cluster with workers of one training. @throws UsageError if their risk isn't accepted, or they are no group */
+function inGroup(target: Target, workers: number, { openNetwork }: RemoteOptions): Target {
+  if (target.kind !== "ray")
+    throw new UsageError("--workers trains on this machine, or on a Ray cluster. By ssh: --hosts NAME:2.");
+  if (workers === 1) return target;
+  if (openNetwork !== true)
+    throw new UsageError(
+      `Workers on ${target.name} exchange gradients over the cluster's network, through TensorFlow's servers, which listen on all interfaces of their nodes without a password or encryption: anyone who reaches them can run code there. If a firewall or a private network protects the nodes, add --open-network.`,
+    );
+  if (workers > MOST_WORKERS) throw new UsageError(`--workers: at most ${MOST_WORKERS} on a cluster.`);
+  return { ...target, workers };
 }
 
 /** The fields for workers on several hosts. */

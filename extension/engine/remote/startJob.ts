@@ -40,7 +40,7 @@ interface Package {
 
 /** Uploads a run's files to a cluster; `start` submits the job. */
 export const startJob =
-  (machine: RayMachine, record: RunRecord) =>
+  (machine: RayMachine, record: RunRecord, maxRestarts?: number) =>
   async ({ run, id, files, data, request }: Shipment, options: ShipOptions): Promise<Shipped> => {
     const { signal, say } = options;
     const { jobs, target } = machine;
@@ -61,6 +61,7 @@ export const startJob =
         // The job chooses the run's directory.
         request: { ...request, directory: id } satisfies RunRequest,
         begun: request.resume === true && record.step > 0,
+        ...(target.workers === undefined ? {} : { group: groupOf(target, target.workers, maxRestarts) }),
       };
       const job = jobId(run, (newest?.number ?? 0) + 1);
       await jobs.submit(submission(target, job, own.name, what), signal);
@@ -82,10 +83,23 @@ function submission({ node, cpus, gpus }: Target, job: string, own: string, what
       env_vars: { [JOB_VARIABLE]: JSON.stringify(what), RAY_JOB_STOP_WAIT_TIME_S: String(STOP_SECONDS) },
       ...(node === undefined ? { pip: { packages: [...NODE_WHEEL], pip_check: false } } : {}),
     },
-    ...(cpus === undefined ? {} : { entrypoint_num_cpus: cpus }),
-    ...(gpus === undefined ? {} : { entrypoint_num_gpus: gpus }),
+    // Of workers, each has its own.
+    ...(cpus === undefined || what.group !== undefined ? {} : { entrypoint_num_cpus: cpus }),
+    ...(gpus === undefined || what.group !== undefined ? {} : { entrypoint_num_gpus: gpus }),
   };
 }
+
+/** A placement group for workers. A bundle without resources would be none. */
+const groupOf = (
+  { cpus = 1, gpus = 0 }: Target,
+  workers: number,
+  maxRestarts: number | undefined,
+): NonNullable<RayJob["group"]> => ({
+  workers,
+  cpus,
+  gpus,
+  ...(maxRestarts === undefined ? {} : { maxRestarts }),
+});
 
 /** Divides files into packages of limited size. */
 function groups(files: readonly LocalFile[]): LocalFile[][] {

@@ -58,7 +58,10 @@ export async function startThere(
   const pack = await packer(machine, request, directory, { here, say });
   const shipment = await pack(folder);
   const options = { signal, progress: tenths(say, target.name), dist, say };
-  const sent = await ship(machine, directory, shipment, pack, options);
+  const sent = await ship(machine, directory, shipment, pack, {
+    ...options,
+    maxRestarts: request.on?.maxRestarts,
+  });
   const { size } = shipment.data;
   const what = size === 0 ? "the program" : `the program and ${size} of its files`;
   const known = sent.known > 0 ? `; ${megabytes(sent.known)} were there already` : "";
@@ -76,9 +79,10 @@ function ship(
   directory: RunDirectory,
   shipment: Shipment,
   pack: Pack,
-  options: ShipOptions,
+  { maxRestarts, ...options }: ShipOptions & { maxRestarts: number | undefined },
 ): Promise<Shipped> {
-  if (machine instanceof RayMachine) return startJob(machine, directory.record)(shipment, options);
+  if (machine instanceof RayMachine)
+    return startJob(machine, directory.record, maxRestarts)(shipment, options);
   if (machine instanceof HostsMachine) return startOnHosts(machine, pack, directory.record, options);
   return startBySsh(machine, shipment, options);
 }

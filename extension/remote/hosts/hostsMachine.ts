@@ -5,6 +5,7 @@ import { EngineError, toUserError, type UserError } from "../../protocol/errors.
 import type { RunRequest } from "../../protocol/engine.ts";
 import type { RunRecord } from "../../protocol/run.ts";
 import type { Target, WorkerHost } from "../../protocol/target.ts";
+import { deferred, type Deferred } from "../../processes/deferred.ts";
 import { SignsOfLife } from "../../processes/workers/signsOfLife.ts";
 import {
   restartText,
@@ -35,6 +36,12 @@ const PORT_TRIES = 5;
 const MOST_RESTARTS = 3;
 
 export interface GroupOptions {
+  maxRestarts?: number | undefined;
+  /** Connects to a host by its number, and again when that connection was lost. */
+  connect: (host: number, signal?: AbortSignal) => Promise<SshMachine>;
+}
+
+export interface SshGroupOptions {
   /** The folder of this version's programs. */
   dist: string;
   maxRestarts?: number | undefined;
@@ -44,7 +51,7 @@ export interface GroupOptions {
 
 /** What a host starts. */
 export interface HostStart {
-  package: string;
+  package?: string;
   request: RunRequest;
 }
 
@@ -57,11 +64,6 @@ export interface GroupStart {
   starts: readonly HostStart[];
 }
 
-interface Deferred {
-  promise: Promise<WorkerEnd>;
-  resolve: (end: WorkerEnd) => void;
-}
-
 interface ConnectedHost extends HostLine {
   readonly target: WorkerHost;
   /** Replaced when the connection was lost. */
@@ -71,7 +73,7 @@ interface ConnectedHost extends HostLine {
 /** One start of all workers. */
 interface Attempt {
   exchange: Exchange;
-  ends: Deferred[];
+  ends: Deferred<WorkerEnd>[];
   marks: (string | undefined)[];
 }
 
@@ -85,12 +87,14 @@ export class HostsMachine implements Machine {
   #closed = false;
   #isolated = true;
   #folders: readonly string[] = [];
+  /** By host, where workers connect without tunnels. */
+  #addresses: readonly string[] | undefined;
   #start: GroupStart | undefined;
   #attempt: Attempt | undefined;
   /** Whether the workers' fate is open, so that lost connections are this class's to restore. */
   #undecided = false;
   /** Settles at the next restart, or at the end. */
-  #turn = turn();
+  #turn = deferred<void>();
   /** Whether the first worker's rows wait for its follower: it reads the files of an earlier attempt. */
   #muted = false;
   /** The final record of the first worker, and whether all of its rows have arrived. */
@@ -110,10 +114,23 @@ export class HostsMachine implements Machine {
     for (const host of this.#hosts) this.#listen(host);
   }
 
-  /** Connects to all hosts. @throws EngineError saying why one failed, and what to do */
-  static async connect(target: Target, options: GroupOptions, signal?: AbortSignal): Promise<HostsMachine> {
-    const connecting = target.hosts!.map((host) => connectTo(host, options, signal));
-    const settled = await Promise.allSettled(connecting);
+  /** Connects to all hosts by ssh. @throws EngineError saying why one failed, and what to do */
+  static connect(target: Target, options: SshGroupOptions, signal?: AbortSignal): Promise<HostsMachine> {
+    const { dist, maxRestarts, openNetwork } = options;
+    const connect = (index: number, one?: AbortSignal): Promise<SshMachine> => {
+      const host = target.hosts![index]!;
+      return SshMachine.connect(host, dist, one, {
+        network: openNetwork === true ? "own-if-possible" : "own",
+        compression: false,
+        local: isLocal(host),
+      });
+    };
+    return HostsMachine.over(target, { maxRestarts, connect }, signal);
+  }
+
+  /** Connects to all hosts. @throws EngineError of the first that failed */
+  static async over(target: Target, options: GroupOptions, signal?: AbortSignal): Promise<HostsMachine> {
+    const settled = await Promise.allSettled(target.hosts!.map((_, i) => options.connect(i, signal)));
     const machines = settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
     const failed = settled.find((one) => one.status === "rejected");
     if (failed === undefined) return new HostsMachine(target, machines, options);
@@ -156,6 +173,8 @@ export class HostsMachine implements Machine {
         hint: "Name machines of one platform.",
       });
     this.#folders = opened.map(({ value }) => value.folder);
+    const addresses = opened.map(({ value }) => value.address);
+    if (addresses.every((address) => address !== undefined)) this.#addresses = addresses;
     this.#isolated = opened.every(({ value }) => value.isolated === true);
     return opened[0]!;
   }
@@ -194,11 +213,15 @@ export class HostsMachine implements Machine {
     this.#attempt = attempt;
     this.#record = undefined;
     this.#heardAll = false;
+    const addresses = this.#hosts.flatMap(({ ranks }, i) => ranks.map(() => this.#addresses?.[i] ?? ""));
+    const all = this.#addresses === undefined ? { ...common, ports } : { ...common, ports, addresses };
     await Promise.all(
       this.#hosts.map(async ({ machine, ranks }, i) => {
+        const own = this.#addresses?.[i];
+        const sharing = own === undefined ? ranks.length : addresses.filter((one) => one === own).length;
         const { package: name, request } = starts[i]!;
         const started = again ? { ...request, resume: true } : request;
-        await machine.call("startWorkers", { ...common, package: name, request: started, ranks, ports });
+        await machine.call("startWorkers", { ...all, package: name, request: started, ranks, sharing });
       }),
     );
     return attempt;
@@ -246,10 +269,13 @@ export class HostsMachine implements Machine {
   }
 
   async #reconnect(host: ConnectedHost): Promise<void> {
-    host.machine = await connectTo(host.target, this.#options);
+    host.machine = await this.#options.connect(this.#hosts.indexOf(host));
     this.#listen(host);
     if (this.#closed) host.machine.close();
-    await openFolder(host);
+    const { value } = await openFolder(host);
+    // The worker may be on another node now.
+    if (value.address !== undefined)
+      this.#addresses = this.#addresses?.with(this.#hosts.indexOf(host), value.address);
   }
 
   /** Ends all workers. A host that doesn't answer loses its connection, which ends its workers. */
@@ -287,7 +313,7 @@ export class HostsMachine implements Machine {
   #hear(host: ConnectedHost, heard: Heard): void {
     const attempt = this.#attempt;
     const { event, data } = heard;
-    const ends = (rank: number): Deferred | undefined =>
+    const ends = (rank: number): Deferred<WorkerEnd> | undefined =>
       host.ranks.includes(rank) ? attempt?.ends[rank] : undefined;
     if (event === "tunnel") attempt?.exchange.pass(host, data, heard.body);
     else if (event === "listening") attempt?.exchange.listening(host, data);
@@ -329,11 +355,11 @@ export class HostsMachine implements Machine {
 
   #next(): void {
     this.#turn.resolve();
-    this.#turn = turn();
+    this.#turn = deferred<void>();
   }
 
   #nameOf(rank: number): string {
-    return `Worker ${rank} on ${this.#hosts.find(({ ranks }) => ranks.includes(rank))!.target.name}`;
+    return `Worker ${rank} on ${this.#hosts.find(({ ranks }) => ranks.includes(rank))!.machine.target.name}`;
   }
 
   #say(text: string): void {
@@ -369,27 +395,3 @@ const isLive = ({ state }: RunRecord): boolean =>
 /** Opens a host's own folder. */
 const openFolder = ({ target: { folder }, machine }: ConnectedHost): Promise<Answered<"open">> =>
   machine.call("open", folder === undefined ? {} : { folder });
-
-function connectTo(
-  host: WorkerHost,
-  { dist, openNetwork }: GroupOptions,
-  signal?: AbortSignal,
-): Promise<SshMachine> {
-  return SshMachine.connect(host, dist, signal, {
-    network: openNetwork === true ? "own-if-possible" : "own",
-    compression: false,
-    local: isLocal(host),
-  });
-}
-
-function deferred(): Deferred {
-  let resolve!: (end: WorkerEnd) => void;
-  const promise = new Promise<WorkerEnd>((settle) => (resolve = settle));
-  return { promise, resolve };
-}
-
-function turn(): { promise: Promise<void>; resolve: () => void } {
-  let resolve!: () => void;
-  const promise = new Promise<void>((settle) => (resolve = settle));
-  return { promise, resolve };
-}

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { Hello, type ToolEvents } from "../../protocol/engine.ts";
 import { EngineError, UserError } from "../../protocol/errors.ts";
 import { handshake, openChannel, type EventSchemas, type Remote } from "./channel.ts";
-import { deferred } from "../deferred.ts";
+import { deferred } from "../../processes/deferred.ts";
 import { toUserError } from "../errors.ts";
 import { describeExit, forkEngine, lastLines, type EngineOptions, type EngineProcess } from "./process.ts";
 

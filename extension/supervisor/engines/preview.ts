@@ -12,7 +12,7 @@ import {
   type PreviewEngineMethods,
 } from "../../protocol/preview.ts";
 import { handshake, openChannel, type EventSchemas, type Remote } from "./channel.ts";
-import { deferred, type Deferred } from "../deferred.ts";
+import { deferred, type Deferred } from "../../processes/deferred.ts";
 import { toUserError } from "../errors.ts";
 import { crashed, explained, failed, isFault, invalid, timedOut } from "./previewFailures.ts";
 import { forkEngine, type EngineOptions, type EngineProcess, type ExitInfo } from "./process.ts";

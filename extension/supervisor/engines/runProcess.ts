@@ -9,7 +9,7 @@ import {
 import { UserError } from "../../protocol/errors.ts";
 import { MetricRow, RunRecord } from "../../protocol/run.ts";
 import { handshake, openChannel, type EventSchemas, type Remote } from "./channel.ts";
-import { deferred } from "../deferred.ts";
+import { deferred } from "../../processes/deferred.ts";
 import { forkEngine, type EngineOptions, type EngineProcess } from "./process.ts";
 
 const SCHEMAS: EventSchemas<RunEngineEvents> = {

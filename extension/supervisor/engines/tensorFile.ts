@@ -8,7 +8,7 @@ import type {
 } from "../../protocol/tensors/tensorFileEngine.ts";
 import { TensorStatistics, TensorValues, type TensorWindow } from "../../protocol/tensorValues.ts";
 import { handshake, openChannel, type Remote } from "./channel.ts";
-import { deferred } from "../deferred.ts";
+import { deferred } from "../../processes/deferred.ts";
 import { toUserError } from "../errors.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { describeExit, forkEngine, type EngineOptions, type EngineProcess } from "./process.ts";

@@ -3,7 +3,7 @@ import { Hello, type ToolEvents, type ToolMethods } from "../../protocol/engine.
 import { EngineError, UserError } from "../../protocol/errors.ts";
 import { signalChild } from "../../processes/signals.ts";
 import { handshake, openChannel, type Remote } from "./channel.ts";
-import { deferred } from "../deferred.ts";
+import { deferred } from "../../processes/deferred.ts";
 import { toUserError } from "../errors.ts";
 import { describeExit, forkEngine, lastLines, type ExitInfo, type ForkOptions } from "./process.ts";
 

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdir, rm, type FileHandle } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import * as v from "valibot";
 import { openRegular } from "../../files/regular.ts";
 import { runPath } from "../../files/runFiles.ts";
@@ -40,6 +41,18 @@ const Whole = v.pipe(v.number(), v.integer(), v.minValue(0));
 
 type Method = (params: unknown, body: Buffer) => Promise<Parcel | undefined>;
 
+/** An agent's connection, and what it has beside that. */
+export interface AgentOptions {
+  input: Readable;
+  output: Writable;
+  /** The folder of programs, where they were not sent over the connection. */
+  dist?: string;
+  /** This machine's address for workers of others, where they connect without tunnels. */
+  address?: string;
+  /** Runs before the first answer; it may report what it does. */
+  prepare?: (say: (level: "info" | "warning", text: string) => void) => Promise<void>;
+}
+
 export class Agent {
   #folder = "";
   #store: Store | undefined;
@@ -51,8 +64,11 @@ export class Agent {
   readonly #line: Peer;
   #heard = performance.now();
 
-  constructor() {
-    this.#line = new Peer(process.stdin, process.stdout, {
+  readonly #options: Omit<AgentOptions, "input" | "output">;
+
+  constructor({ input, output, ...options }: AgentOptions) {
+    this.#options = options;
+    this.#line = new Peer(input, output, {
       answer: (method, params, body) => this.#answer(method, params, body),
       event: (event, data, body) => this.#event(event, data, body),
       closed: () => void this.#exit(0),
@@ -111,9 +127,12 @@ export class Agent {
       this.#folder = folder;
       this.#store = new Store(folder);
       await this.#store.sweep();
+      const { address, prepare } = this.#options;
+      await prepare?.((level, text) => void this.#line.tell("said", { level, text }));
       const isolated = process.env[ISOLATED] !== undefined;
       const platform = `${process.platform}-${process.arch}`;
-      return { value: { node: process.version, platform, folder, isolated } };
+      const facts = { node: process.version, platform, folder, isolated };
+      return { value: { ...facts, ...(address === undefined ? {} : { address }) } };
     },
     missing: async (params) => {
       const { hashes } = v.parse(v.object({ hashes: v.array(Sha256) }), params);
@@ -223,7 +242,8 @@ export class Agent {
   };
 
   /** The folder of a version's programs. */
-  #distOf(name: string): string {
+  #distOf(name: string | undefined): string {
+    if (name === undefined) return this.#options.dist ?? "";
     return join(this.#folder, "packages", name, "dist");
   }
 

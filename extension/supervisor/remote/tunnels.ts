@@ -31,7 +31,7 @@ export class Tunnels {
 
   /** @throws EngineError "port" if another program has one of the ports */
   async demandFree(): Promise<void> {
-    for (const port of this.#ports) await close(await listen(port, () => undefined));
+    for (const port of this.#ports) await demandFree(port, LOOPBACK);
   }
 
   /** Reports each worker of this machine once its server accepts connections. */
@@ -50,10 +50,14 @@ export class Tunnels {
   async open(rank: number): Promise<void> {
     const port = this.#ports[rank];
     if (port === undefined || this.#own.has(rank) || this.#closed) return;
-    const server = await listen(port, (socket) => {
-      const stream = `${this.#name}.${++this.#count}`;
-      void this.#pass(stream, socket, rank);
-    });
+    const server = await listen(
+      port,
+      (socket) => {
+        const stream = `${this.#name}.${++this.#count}`;
+        void this.#pass(stream, socket, rank);
+      },
+      LOOPBACK,
+    );
     if (this.#closed) await close(server);
     else this.#servers.push(server);
   }
@@ -91,13 +95,18 @@ export class Tunnels {
   }
 }
 
-function listen(port: number, take: (socket: Socket) => void): Promise<Server> {
+/** @throws EngineError "port" if another program listens at a port; by default at any of this machine's addresses */
+export async function demandFree(port: number, host?: string): Promise<void> {
+  await close(await listen(port, () => undefined, host));
+}
+
+function listen(port: number, take: (socket: Socket) => void, host?: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer(take);
     server.once("error", () =>
       reject(new EngineError({ code: "port", message: `Another program uses port ${port} there.` })),
     );
-    server.listen(port, LOOPBACK, () => resolve(server));
+    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => resolve(server));
   });
 }
 

@@ -12,7 +12,7 @@ import { isLive, readRun } from "../runs/runDirectory.ts";
 import type { RunEvents, RunHandle } from "../runs/run.ts";
 import { JOB_FILE, PROJECT_FOLDER, type Job } from "./keeper.ts";
 import { begun } from "./launch.ts";
-import { Tunnels } from "./tunnels.ts";
+import { demandFree, Tunnels } from "./tunnels.ts";
 
 /** Milliseconds between two reports of the workers' heartbeats. */
 const INTERVAL = 1000;
@@ -25,7 +25,8 @@ const END_CHECK = 100;
 export class HostWorkers {
   readonly #sent: WorkersRequest;
   readonly #line: Teller;
-  readonly #tunnels: Tunnels;
+  /** Undefined where workers reach each other by their machines' addresses. */
+  readonly #tunnels: Tunnels | undefined;
   readonly #ranks: readonly number[];
   readonly #handles: RunHandle[] = [];
   /** The heartbeat that an earlier first worker has left. */
@@ -39,7 +40,10 @@ export class HostWorkers {
     this.#sent = sent;
     this.#line = line;
     this.#ranks = sent.ranks;
-    this.#tunnels = new Tunnels(sent.ports, sent.ranks, (event, data, body) => line.tell(event, data, body));
+    if (sent.addresses === undefined)
+      this.#tunnels = new Tunnels(sent.ports, sent.ranks, (event, data, body) =>
+        line.tell(event, data, body),
+      );
   }
 
   /**
@@ -47,9 +51,10 @@ export class HostWorkers {
    * @param folder of the run @param directory of the first worker
    */
   async start(folder: string, directory: string, dist: string): Promise<void> {
-    const { request: wanted, ranks, begun: hasState, id } = this.#sent;
+    const { request: wanted, ranks, ports, begun: hasState, id } = this.#sent;
     const first = ranks.includes(0);
-    await this.#tunnels.demandFree();
+    await this.#tunnels?.demandFree();
+    if (this.#tunnels === undefined) for (const rank of ranks) await demandFree(ports[rank]!);
     if (first) await demandEnded(directory);
     const there = await readRun(directory).catch(() => undefined);
     if (first && hasState && there === undefined)
@@ -79,8 +84,8 @@ export class HostWorkers {
     if (first) await begun(directory, there?.record, over);
   }
 
-  #start({ request, ranks, ports }: WorkersRequest, scratch: string, dist: string): void {
-    const addresses = ports.map((port) => `127.0.0.1:${port}`);
+  #start({ request, ranks, ports, ...all }: WorkersRequest, scratch: string, dist: string): void {
+    const addresses = ports.map((port, rank) => joined(all.addresses?.[rank] ?? "127.0.0.1", port));
     const tell = (event: string, data: unknown): void => void this.#line.tell(event, data);
     const events: RunEvents = {
       log: (level, text) => tell("said", { level, text }),
@@ -89,11 +94,11 @@ export class HostWorkers {
     };
     for (const rank of ranks) {
       const worker = { rank, size: ports.length, addresses, timeout: 0 };
-      const handle = startWorker(request, { worker, here: ranks.length, scratch }, events, { dist });
+      const handle = startWorker(request, { worker, here: all.sharing, scratch }, events, { dist });
       this.#handles.push(handle);
       void this.#tellEnd(rank, handle);
     }
-    void this.#tunnels.announce();
+    void this.#tunnels?.announce();
     this.#timer = setInterval(() => void this.#tellMarks(), INTERVAL);
   }
 
@@ -113,14 +118,14 @@ export class HostWorkers {
 
   /** A worker of another machine listens. */
   listening(rank: number): void {
-    void this.#tunnels.open(rank).catch((error: unknown) => {
+    void this.#tunnels?.open(rank).catch((error: unknown) => {
       const { message } = error as Error;
       void this.#line.tell("worker", { rank: this.#ranks[0], error: { code: "killed", message } });
     });
   }
 
   tunnel(part: Tunnel, bytes: Buffer): void {
-    this.#tunnels.take(part, bytes);
+    this.#tunnels?.take(part, bytes);
   }
 
   /** Calls a control of the first worker. */
@@ -136,10 +141,13 @@ export class HostWorkers {
   async end(): Promise<void> {
     this.#ended = true;
     clearInterval(this.#timer);
-    this.#tunnels.close();
+    this.#tunnels?.close();
     await Promise.all(this.#handles.map((handle) => handle.kill()));
   }
 }
+
+const joined = (host: string, port: number): string =>
+  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 
 /** Waits until the first worker of an earlier connection has ended: it ends by itself, or is killed. */
 async function demandEnded(directory: string): Promise<void> {

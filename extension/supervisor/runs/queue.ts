@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { forwardControls, type RunControls } from "../../protocol/controls.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
 import { EngineError } from "../../protocol/errors.ts";
-import { deferred } from "../deferred.ts";
+import { deferred } from "../../processes/deferred.ts";
 import type { RunEvents, RunHandle, RunOutcome } from "./run.ts";
 
 export interface QueuedRun {

@@ -12,7 +12,7 @@ import type { MetricRow, RunRecord } from "../../protocol/run.ts";
 import { outlivesFollower } from "../../protocol/target.ts";
 import { signalGroup } from "../../processes/signals.ts";
 import type { Remote } from "../engines/channel.ts";
-import { deferred } from "../deferred.ts";
+import { deferred } from "../../processes/deferred.ts";
 import { toUserError } from "../errors.ts";
 import {
   describeExit,

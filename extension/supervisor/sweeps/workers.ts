@@ -4,7 +4,7 @@ import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { ExperimentDescription, type DescribeRequest } from "../../protocol/sweeps/sweep.ts";
 import { describeExit, type EngineOptions } from "../engines/process.ts";
 import { forkRunProcess, type RunProcess } from "../engines/runProcess.ts";
-import { deferred } from "../deferred.ts";
+import { deferred } from "../../processes/deferred.ts";
 import { toUserError } from "../errors.ts";
 
 /**

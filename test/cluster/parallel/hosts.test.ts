@@ -56,7 +56,7 @@ describe.skipIf(reason !== undefined)(`workers on hosts${reason === undefined ? 
 
   /** Waits for a training that was disturbed. */
   async function finished(training: Training): Promise<string> {
-    const hung = setTimeout(() => training.child.kill("SIGKILL"), 2 * took + HANG);
+    const hung = setTimeout(() => training.child.kill("SIGKILL"), 2 * took + 3 * HANG);
     const { code, text } = await training.ended;
     clearTimeout(hung);
     expect(code, text).toBe(0);
@@ -79,34 +79,34 @@ describe.skipIf(reason !== undefined)(`workers on hosts${reason === undefined ? 
     for (const one of replicas) expect(JSON.parse(one), "bit for bit").toEqual(weightsOf(undisturbed)[0]);
   });
 
-  it("start again when one is killed", { timeout: 120_000 }, async () => {
-    const training = onHosts("killed", "long", "--hosts", "one,two");
-    await training.epoch(30);
-    const victim = workers().find(({ command }) => command.includes(path.join(sshd.there, "two")));
-    process.kill(victim!.pid, "SIGKILL");
-    const text = await finished(training);
-    expect(text).toMatch(
-      /Worker 1 on two has ended: .*SIGKILL.*start again from the last saved state \(1 of 3\)/,
-    );
-  });
-
-  it("start again when a connection is lost, or is silent", { timeout: 180_000 }, async () => {
-    const training = onHosts("cut", "long", "--hosts", "one,two");
-    const lines = (): number[] =>
-      familyOf(training.child.pid!)
-        .filter(({ command }) => /\bssh .*LAYERWISE_OWN_NETWORK/.test(command))
-        .map(({ pid }) => pid)
-        .sort((a, b) => a - b);
-    await training.epoch(20);
-    // That of the first worker, which writes the run.
-    process.kill(lines()[0]!, "SIGKILL");
-    await training.printed("(1 of 3)");
-    await training.epoch(40);
-    process.kill(lines().at(-1)!, "SIGSTOP");
-    const text = await finished(training);
-    expect(text).toContain("(2 of 3)");
-    expect(text).toMatch(/gave no sign of life for 12 s/);
-  });
+  it(
+    "start again when one is killed, and when a connection is lost or silent",
+    { timeout: 240_000 },
+    async () => {
+      const training = onHosts("disturbed", "long", "--hosts", "one,two");
+      const lines = (): number[] =>
+        familyOf(training.child.pid!)
+          .filter(({ command }) => /\bssh .*LAYERWISE_OWN_NETWORK/.test(command))
+          .map(({ pid }) => pid)
+          .sort((a, b) => a - b);
+      await training.epoch(20);
+      const victim = workers().find(({ command }) => command.includes(path.join(sshd.there, "two")));
+      process.kill(victim!.pid, "SIGKILL");
+      await training.printed("(1 of 3)");
+      await training.epoch(40);
+      // That of the first worker, which writes the run.
+      process.kill(lines()[0]!, "SIGKILL");
+      await training.printed("(2 of 3)");
+      await training.epoch(60);
+      process.kill(lines().at(-1)!, "SIGSTOP");
+      const text = await finished(training);
+      expect(text).toMatch(
+        /Worker 1 on two has ended: .*SIGKILL.*start again from the last saved state \(1 of 3\)/,
+      );
+      expect(text).toMatch(/Worker 0 on one has ended: The connection to one .*\(2 of 3\)/);
+      expect(text).toMatch(/Worker \d on \w+ has ended: it gave no sign of life for 12 s.*\(3 of 3\)/);
+    },
+  );
 
   it("stop at Ctrl-C with their state, and resume bit for bit", { timeout: 120_000 }, async () => {
     const training = onHosts("stopped", "long", "--hosts", "one,two");

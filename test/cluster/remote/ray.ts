@@ -104,6 +104,13 @@ export class Ray {
     return familyOf(this.#root!.pid!).filter(({ command }) => command.includes("remoteAgent.cjs"));
   }
 
+  /** The run engines of its jobs, in the order in which they were started. */
+  engines(): { pid: number }[] {
+    return familyOf(this.#root!.pid!)
+      .filter(({ command }) => command.includes("runEngine.js"))
+      .sort((a, b) => a.pid - b.pid);
+  }
+
   async stop(): Promise<void> {
     const child = this.#root;
     if (child !== undefined && child.exitCode === null) {

@@ -1,6 +1,7 @@
 // Runs on a real Ray cluster: Node comes from pip, the token is wanted.
 import fs from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { readRun, useWorkspace } from "../../engine/workspace.ts";
 import { around } from "../../folders.ts";
@@ -9,6 +10,7 @@ import { prepareRay, Ray } from "./ray.ts";
 
 const workspace = useWorkspace();
 const { write, here } = useProgram(workspace);
+const parallel = fileURLToPath(new URL("../parallel/", import.meta.url));
 const noRay = prepareRay();
 const ray = new Ray();
 
@@ -25,6 +27,8 @@ describe.skipIf(noRay !== undefined)(
       workspace.write("config/layerwise/targets.json", JSON.stringify({ cluster }));
       return ["train", "net.nn.ts", "--on", "cluster", "--device", "cpu", "--no-progress"];
     };
+    /** On TensorFlow's kernels, as several workers are. */
+    const native = (): NodeJS.ProcessEnv => ({ LAYERWISE_DEVICE: "native" });
     const env = (): NodeJS.ProcessEnv => ({ ...ray.env, XDG_CONFIG_HOME: workspace.file("config") });
 
     test(
@@ -43,6 +47,57 @@ describe.skipIf(noRay !== undefined)(
         expect(curves(directory)).toEqual(curves(expected));
         expect(weightsOf(directory)).toEqual(weightsOf(expected));
         expect(fs.readFileSync(path.join(directory, "log.txt"), "utf8")).toContain("seen 20");
+      },
+    );
+
+    test(
+      "has workers in a placement group, which start again when one is killed, to the weights of workers here",
+      { timeout: 240_000 },
+      async () => {
+        const file = path.join(parallel, "models.nn.ts");
+        fs.copyFileSync(file, workspace.file("models.nn.ts"));
+        const target = { host: ray.url, folder: ray.there };
+        workspace.write("config/layerwise/targets.json", JSON.stringify({ cluster: target }));
+        const words = [
+          "train",
+          "models.nn.ts#long",
+          "--device",
+          "native",
+          "--no-progress",
+          "--epochs",
+          "300",
+          "--workers",
+          "2",
+        ];
+        const local = await workspace.run([...words, "--out", "here"], { env: native() });
+        expect(local.code, local.stderr).toBe(0);
+        const there = [...words, "--on", "cluster"];
+        const refused = await workspace.run(there, { env: { ...env(), ...native() } });
+        expect(refused.code).toBe(2);
+        expect(refused.stderr).toMatch(/anyone who reaches them can run code there.*--open-network/);
+        const command = workspace.start([...there, "--open-network"], { ...env(), ...native() });
+        await until(() => rowsOf(workspace.runs()[0] ?? "") > 50, "rows arrive");
+        const engines = ray.engines();
+        expect(engines).toHaveLength(2);
+        process.kill(engines.at(-1)!.pid, "SIGKILL");
+        await command.printed("(1 of 3)");
+        const [directory = ""] = workspace.runs();
+        await until(() => readRun(directory).epoch > 50, "epochs after the restart");
+        const stopped = await workspace.run(["runs", "--stop", path.basename(directory)], { env: env() });
+        expect(stopped.stdout, stopped.stderr).toContain("stopped after step");
+        const { code, stdout, stderr } = await command.ended;
+        expect(code, stdout + stderr).toBe(130);
+        expect(stdout + stderr).toMatch(
+          /Worker \d on .* has ended: .*start again from the last saved state \(1 of 3\)/,
+        );
+        // With as many workers as before.
+        const resumed = await workspace.run(["train", "--resume", path.basename(directory)], {
+          env: { ...env(), ...native() },
+        });
+        expect(resumed.code, resumed.stderr).toBe(0);
+        expect(weightsOf(directory)).toEqual(weightsOf(workspace.file("here")));
+        expect(curves(directory)).toEqual(curves(workspace.file("here")));
+        await until(() => ray.workers().length + ray.engines().length === 0, "no process is left there");
       },
     );
 

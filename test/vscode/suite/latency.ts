@@ -7,7 +7,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as vscode from "vscode";
-import { deferred } from "../../../extension/supervisor/deferred.ts";
+import { deferred } from "../../../extension/processes/deferred.ts";
 
 import { BOUNDS, measured, quantile } from "../../bounds.ts";
 import { test, until } from "../../harness.ts";

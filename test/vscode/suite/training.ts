@@ -4,7 +4,7 @@ import path from "node:path";
 import * as vscode from "vscode";
 import { RUNS_FOLDER } from "../../../extension/protocol/run.ts";
 import { readSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
-import { deferred } from "../../../extension/supervisor/deferred.ts";
+import { deferred } from "../../../extension/processes/deferred.ts";
 import { test, until } from "../../harness.ts";
 import { checkpointFiles, newestRun, runRecords } from "../../runDirectories.ts";
 import { answering } from "./answers.ts";
