@@ -108,6 +108,7 @@ const RULES: Record<string, readonly Rule[]> = {
         "extension/supervisor/engines/process.ts",
         "extension/engine/files/hubDownload.ts",
         "extension/supervisor/remote/agent.ts",
+        "extension/supervisor/remote/main.ts",
       ],
     },
     {
