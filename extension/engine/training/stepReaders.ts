@@ -48,6 +48,7 @@ export class StepReaders {
   get policy(): Policy {
     return {
       keepGradients: this.#state.gradients.kept,
+      repeatBackward: true,
       deferSteps: !this.everyBatch,
       compileAtOnce: true,
       smallPlans: true,

@@ -47,7 +47,7 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
     !anyCustomGradients() &&
     runtime.inspector === undefined;
   const run = (): Map<Tensor, Tensor> => propagate([root], [gradient], createGraph);
-  const repeated = plain ? trace.repeatBackward(root.value, run) : undefined;
+  const repeated = plain && runtime.policy.repeatBackward ? trace.repeatBackward(root.value, run) : undefined;
   if (repeated !== undefined) {
     for (const [leaf, value] of repeated) {
       tensorOf(leaf).grad = new Tensor(value);

@@ -24,6 +24,11 @@ export interface Lookahead {
 export interface Policy {
   /** Whether gradients stay readable until the next step. Off where no code of the user's sees them. */
   readonly keepGradients: boolean;
+  /**
+   * Whether a `backward()` is taken over from an equal step. Off in a step whose gradients are read while those of others aren't:
+   * it would be recorded after all, which counts as a failure of the prediction.
+   */
+  readonly repeatBackward: boolean;
   /** Whether a step may be deferred until one of its values is read, so that one call computes many. */
   readonly deferSteps: boolean;
   /**
@@ -43,6 +48,7 @@ export interface Policy {
 
 export const DEFAULT_POLICY: Policy = {
   keepGradients: true,
+  repeatBackward: true,
   deferSteps: false,
   compileAtOnce: false,
   smallPlans: true,
