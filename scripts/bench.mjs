@@ -5,6 +5,7 @@
 //   --scaling        instead measures the cost of a step by its sizes, and writes docs/performance.md
 //   --cluster        instead measures exchanges of several processes and starts of trials; --page writes docs/scaling.md
 //   --runs           instead measures runs from outside: cold and warm start, memory, response times
+//   --watch          instead measures what watching the layers costs a training, by processor time; with --only, of these networks
 //   --memory         instead measures the peak memory of fine-tuning BERT-base (installs transformers)
 //   --programs [NAME …]  instead measures programs of test/programs at realistic sizes, in plain loops
 //       --rounds N, --engine wasm, --limit SECONDS a run; --json FILE writes the figures, --page the table of docs/performance.md
@@ -34,6 +35,7 @@ const { values: options, positionals } = parseArgs({
     cluster: { type: "boolean", default: false },
     runs: { type: "boolean", default: false },
     memory: { type: "boolean", default: false },
+    watch: { type: "boolean", default: false },
   },
 });
 const NAMES = ["simple", "mlp", "cnn", "rnn", "lstm-5", "lstm-128", "transformer", "autoencoder", "gan"];
@@ -55,6 +57,10 @@ if (options.programs) {
   process.exit(equal ? 0 : 1);
 }
 if (positionals.length > 0) throw new ScriptError(`Unknown argument ${positionals.join(" ")}.`);
+if (options.watch) {
+  const { watch } = await import("./bench/watch.mjs");
+  process.exit((await watch(options.only?.split(","), options.quick)) > 0 ? 1 : 0);
+}
 const { bundleWorker } = await import("./bench/bundle.mjs");
 const bundle = await bundleWorker("worker");
 

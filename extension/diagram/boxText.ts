@@ -25,6 +25,14 @@ export interface BoxText {
   kind: string;
   width: number;
   height: number;
+  /** Space beneath the text, which the size includes. */
+  room?: Room;
+}
+
+/** What a box shows beneath its text, in pixels. */
+export interface Room {
+  width: number;
+  height: number;
 }
 
 export type Row = Pick<SummaryRow, "path" | "className" | "detail">;
@@ -52,3 +60,14 @@ export function boxText(box: ShownBox, row: Row | undefined, widths: TextWidths)
     height: node.kind === "module" ? TWO_LINES : ONE_LINE,
   };
 }
+
+/** The size of a box with something beneath its text. */
+export const withRoom = (text: BoxText, room: Room | undefined): BoxText =>
+  room === undefined
+    ? text
+    : {
+        ...text,
+        width: Math.max(text.width, Math.ceil(room.width) + 2 * PADDING),
+        height: text.height + room.height,
+        room,
+      };

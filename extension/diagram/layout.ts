@@ -1,7 +1,7 @@
 /** The layout of a visible flow: positions of boxes and edges. */
 import type { ElkExtendedEdge, ElkNode } from "elkjs/lib/elk-api.js";
 import type { DiagramLook, FlowGraph, FlowLayout } from "../protocol/flow.ts";
-import { boxText, type BoxText, labelWidth, type Row } from "./boxText.ts";
+import { boxText, type BoxText, labelWidth, type Room, type Row, withRoom } from "./boxText.ts";
 import { allShown, type ShownBox, shownFlow, type ShownFlow } from "./flow.ts";
 
 export const LABEL_HEIGHT = 14;
@@ -123,12 +123,16 @@ export interface Sketch {
   texts: ReadonlyMap<string, BoxText>;
 }
 
-/** @param markOf A mark by a box's id, which tells otherwise equal boxes apart */
+/**
+ * @param markOf A mark by a box's id, which tells otherwise equal boxes apart
+ * @param roomOf What a box shows beneath its text
+ */
 export function sketchOf(
   flow: FlowGraph,
   rows: ReadonlyMap<string, Row>,
   look: DiagramLook,
   markOf?: (id: string) => string,
+  roomOf?: (box: ShownBox) => Room | undefined,
 ): Sketch {
   const { opened, closed, unfolded, widths } = look;
   const choices = { opened: new Set(opened), closed: new Set(closed), unfolded: new Set(unfolded) };
@@ -137,7 +141,9 @@ export function sketchOf(
   return {
     shown,
     boxes: new Map(all.map((box) => [box.id, box])),
-    texts: new Map(all.map((box) => [box.id, boxText(box, rows.get(box.node.path), widths)])),
+    texts: new Map(
+      all.map((box) => [box.id, withRoom(boxText(box, rows.get(box.node.path), widths), roomOf?.(box))]),
+    ),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { TensorStatistics, TensorValues, TensorWindow } from "../protocol/tensorValues.ts";
 import type { HostArray } from "../tensor/core/dtype.ts";
-import { windowOf } from "../tensor/core/window.ts";
+import { windowOf } from "../protocol/tensorWindow.ts";
 import { lastOf, statisticsSteps } from "./statistics.ts";
 import { DTYPE_BYTES, elements, encodeElements } from "./tensorData.ts";
 import type { SourceTensor } from "./sourceTensor.ts";

@@ -11,6 +11,7 @@ import { RunPlace } from "./target.ts";
  * - `run.json`: a {@link RunRecord}, replaced atomically at every change of state and at most once a second otherwise;
  * - `metrics.jsonl`: one {@link MetricRow} a line, append-only;
  * - `layers.jsonl`: one {@link LayerRow} a line, append-only, if the training watches its layers;
+ * - `layer-pictures.jsonl`: one PictureRow (protocol/layers/pictures.ts) a line, append-only, if it does;
  * - `findings.jsonl`: one Finding (protocol/findings.ts) a line, append-only, if the training is watched;
  * - `log.txt`: the output of the user's code and the engine's messages;
  * - `source.ts`: the trained version of the `.nn.ts` file;

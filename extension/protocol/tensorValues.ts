@@ -42,7 +42,7 @@ const Axis = v.pipe(v.number(), v.integer(), v.minValue(-1));
 /** Values of one answer. */
 export const MAX_WINDOW = 20_000;
 
-/** A part of a tensor as a table: two dimensions, the others at one index each; see tensor/core/window.ts. */
+/** A part of a tensor as a table: two dimensions, the others at one index each; see protocol/tensorWindow.ts. */
 export const TensorWindow = v.pipe(
   v.object({
     rowAxis: Axis,

@@ -14,6 +14,7 @@ import type { TensorComparison, TensorFile } from "./tensorFile.ts";
 import type { TensorStatistics } from "./tensorValues.ts";
 import type { HistoryOf } from "./history/views.ts";
 import type { LayerHistoryMethods } from "./layers/history.ts";
+import type { LayerPictureMethods } from "./layers/pictures.ts";
 import type { DiagramLook, FlowLayout } from "./flow.ts";
 import type { FileReport, ModelReport } from "./preview.ts";
 import type { Profile } from "./profile.ts";
@@ -188,7 +189,7 @@ export interface ArchitectureViewMethods {
 
 export type ImageFormat = "svg" | "png";
 
-export interface ArchitectureHostMethods extends LayerHistoryMethods {
+export interface ArchitectureHostMethods extends LayerHistoryMethods, LayerPictureMethods {
   ready(look: DiagramLook): Promise<ArchitectureSnapshot>;
   select(model: string): Promise<void>;
   openSource(file: string, line?: number, column?: number): Promise<void>;

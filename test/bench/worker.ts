@@ -4,20 +4,9 @@ import fs from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { CheckpointPolicy } from "../../extension/engine/resume/checkpointPolicy.ts";
-import { Checkpoints } from "../../extension/engine/resume/checkpoints.ts";
-import { LoopControl } from "../../extension/engine/training/control.ts";
-import { limitsOf } from "../../extension/engine/training/limits.ts";
-import { prepare } from "../../extension/engine/training/prepare.ts";
-import { Reporter } from "../../extension/engine/reporting/reporter.ts";
-import { RunDirectory } from "../../extension/engine/reporting/runDirectory.ts";
-import { Trainer } from "../../extension/engine/training/trainer.ts";
-import { Generators } from "../../extension/engine/resume/trainingState.ts";
 import { loadExecutor } from "../../extension/executors/index.ts";
-import { Experiment, type TrainContext } from "../../extension/nn/experiment/experiment.ts";
-import { listGenerators } from "../../extension/tensor/random/stream.ts";
-import { startingRecord } from "../../extension/protocol/engine.ts";
-import type { MetricRow } from "../../extension/protocol/run.ts";
+import type { TrainContext } from "../../extension/nn/experiment/experiment.ts";
+import { openTraining } from "./training.ts";
 import { WORKLOADS } from "./workloads/all.ts";
 
 type Command =
@@ -38,54 +27,20 @@ function look({ metrics }: TrainContext): void {
   seen = metrics["loss"]!;
 }
 
-/** A training of a workload, made as the run engine makes it. */
+/** A training of a workload. */
 async function open(
   name: string,
   { steps = -1, everyStep = false }: { steps?: number; everyStep?: boolean },
 ) {
-  const { options } = WORKLOADS[name]!;
-  const experiment = new Experiment({
-    ...options,
-    maxSteps: steps,
-    ...(everyStep ? { callbacks: { onStepEnd: look } } : {}),
-  });
-  const generators = listGenerators();
-  const prepared = await prepare(experiment, 0);
-  generators.end();
-  const limits = limitsOf(experiment.options, 1, prepared);
-  const losses: number[] = [];
-  const reporter = new Reporter((event, ...rest) => {
-    if (event === "metrics")
-      for (const row of rest[0] as readonly MetricRow[])
-        if (row.kind === "step") losses.push(row.values["loss"]!);
-  });
-  const directory = new RunDirectory(
-    path.join(folder, `${name}-${performance.now()}`),
-    startingRecord({
-      kind: "train",
-      file: `${name}.nn.ts`,
-      exportName: "default",
-      directory: folder,
-      device: "native",
-      outlive: false,
-    }),
-    () => {},
-  );
-  reporter.attach(directory);
-  const control = new LoopControl();
-  const policy = new CheckpointPolicy(experiment.options, false);
-  const checkpoints = new Checkpoints(directory, prepared.model, policy, { onProblem: () => {} });
-  const trainer = new Trainer(prepared, limits, {
-    reporter,
-    control,
-    checkpoints,
-    resumption: {
-      generators: new Generators(generators.made),
-      facts: { seed: 0, epochs: 1, model: "", experiment: "", source: "", executor: "", node: "" },
+  const opened = await openTraining(
+    {
+      ...WORKLOADS[name]!.options,
+      maxSteps: steps,
+      ...(everyStep ? { callbacks: { onStepEnd: look } } : {}),
     },
-    note: () => {},
-  });
-  return { trainer, control, reporter, losses, everyStep, done: () => trainer.run() };
+    { name, folder },
+  );
+  return { ...opened, everyStep };
 }
 
 /** Lets the training under way go on for so long. */

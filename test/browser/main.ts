@@ -16,6 +16,7 @@ import "./scenarios/tensor.ts";
 import "./scenarios/architecture.ts";
 import "./scenarios/history.ts";
 import "./scenarios/layers.ts";
+import "./scenarios/layerPictures.ts";
 import "./scenarios/sidebar.ts";
 import "./scenarios/editing.ts";
 import "./scenarios/walkthrough.ts";

@@ -3,9 +3,10 @@ import type { SummaryRow } from "../../extension/protocol/preview.ts";
 import type { DiagramActions } from "../diagram/frame.ts";
 import type { OpenSource } from "../shared/errorBox.ts";
 import type { ViewName } from "./state.ts";
+import type { PictureActions } from "./layerPictures.ts";
 import type { TrainingActions } from "./training.ts";
 
-export interface Actions extends TrainingActions, DiagramActions {
+export interface Actions extends TrainingActions, PictureActions, DiagramActions {
   openSource: OpenSource;
   /** Does nothing if the layer's line isn't known. */
   openLayer(row: SummaryRow): void;

@@ -10,6 +10,7 @@ import { styles } from "../shared/styles.ts";
 import type { RowChange } from "./diff.ts";
 import type { Drawn } from "../diagram/diagramState.ts";
 import { formulaOf, settingsOf } from "./formulas.ts";
+import { pictureDetails } from "./layerPictures.ts";
 import { layerTree, visibleLayers } from "./layerTree.ts";
 import { mark, signed } from "./comparison.ts";
 import type { MeasuredLayers } from "./measuredLayers.ts";
@@ -58,6 +59,7 @@ export function details(
     ${formula === undefined ? nothing : html`<p class="formula">${formula}</p>`}
     ${pairs([...(row === undefined ? [] : numbersOf(row)), ...shapesOf(drawn, selected, row)])}
     ${row === undefined || measured?.of(row.path) === undefined ? nothing : titled(text.profile.measured, pairs(measuredRows(measured, row.path)))}
+    ${pictureDetails(box, training.pictures, training.pictureColours, actions)}
     ${row === undefined ? nothing : training.details(row)}
     ${row === undefined || row.detail === "" ? nothing : titled(text.settings, pairs(settingsOf(row.className, row.detail)))}
     ${

@@ -54,7 +54,10 @@ function draw(): void {
   const { snapshot } = state;
   const drawn = drawnModel(snapshot).model;
   const diff = comparedModel(snapshot, drawn);
-  if (ui.view === "diagram" && drawn) state.diagram.update(diff?.model ?? drawn, ui, diff, snapshot.layout);
+  if (ui.view === "diagram" && drawn) {
+    const rooms = ui.pictures ? training.boxPictures.rooms : undefined;
+    state.diagram.update(diff?.model ?? drawn, ui, diff, snapshot.layout, rooms);
+  }
   render(panel(state, actions), root);
   document.body.dataset["ready"] = "1";
   if (marked || ui.view !== "diagram" || diagram.camera === undefined) return;
@@ -90,7 +93,7 @@ onThemeChange(() => {
 /** Switches to another file, keeping only the kind of view. */
 function switchFile(other: string): void {
   if (file !== undefined && file !== other) {
-    ui = { ...defaultUi, view: ui.view, heat: ui.heat };
+    ui = { ...defaultUi, view: ui.view, heat: ui.heat, pictures: ui.pictures };
     diagram.forget();
     marked = false;
   }
@@ -253,8 +256,11 @@ const actions: Actions = {
   chooseTraining: (id) => choose(host.chooseTraining(id)),
   moveTo: (step) => {
     training.step = step;
+    reportFailure(training.pictures.show(step));
     redraw();
   },
+  showPictures: (pictures) => setUi({ pictures }),
+  openPicture: (path, step) => reportFailure(host.openPicture(path, step)),
   viewport: (element) => {
     viewport = element;
     boxes.viewport(element);

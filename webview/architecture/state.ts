@@ -14,6 +14,8 @@ export interface ArchitectureUi extends DiagramUi {
   collapsed: string[];
   /** The number that colours the diagram's boxes. */
   heat: string;
+  /** Whether boxes show what their layers give. */
+  pictures: boolean;
 }
 
 export const defaultUi: ArchitectureUi = {
@@ -24,6 +26,7 @@ export const defaultUi: ArchitectureUi = {
   unfolded: [],
   selected: "",
   heat: "none",
+  pictures: true,
 };
 
 export interface ArchitectureState {

@@ -2,6 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { keyed } from "lit/directives/keyed.js";
 import { VALUE_KINDS, type LayerHistoryMethods } from "../../extension/protocol/layers/history.ts";
+import type { LayerPictureMethods } from "../../extension/protocol/layers/pictures.ts";
 import type { SummaryRow } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
 import { readLayerColours, type LayerColours } from "../shared/layers/drawing.ts";
@@ -14,10 +15,14 @@ import {
 } from "../shared/layers/layerColumns.ts";
 import { legend } from "../shared/layers/legend.ts";
 import { LayerSource } from "../shared/layers/layerSource.ts";
+import { readPictureColours, type PictureColours } from "../shared/layers/pictures.ts";
+import { PictureSource } from "../shared/layers/pictureSource.ts";
 import { columnText, scrubber } from "../shared/layers/scrubber.ts";
 import { layerStrings as text } from "../shared/layerStrings.ts";
 import { ValuesFigure } from "../shared/layers/valuesFigure.ts";
-import { dropdown, pairs } from "../shared/widgets.ts";
+import { pictureStrings } from "../shared/pictureStrings.ts";
+import { checkbox, dropdown, pairs } from "../shared/widgets.ts";
+import { BoxPictures } from "./boxPictures.ts";
 import { isWatched, type Heat } from "./heat.ts";
 
 export interface TrainingActions {
@@ -25,6 +30,8 @@ export interface TrainingActions {
   chooseTraining(id: string): void;
   /** Moves through that training; undefined follows its end. */
   moveTo(step: number | undefined): void;
+  /** Draws in the boxes what the layers give, or not. */
+  showPictures(on: boolean): void;
 }
 
 /** The choice of no training: the widget takes an empty value for none that is set. */
@@ -34,10 +41,13 @@ const FIGURE = 84;
 
 export class ShownTraining {
   readonly source: LayerSource;
+  readonly pictures: PictureSource;
+  readonly boxPictures: BoxPictures;
   /** The selected step; undefined to follow the end. */
   step: number | undefined;
   #id: string | undefined;
   #colours: LayerColours | undefined;
+  #pictureColours: PictureColours | undefined;
   readonly #figures = new Map(
     VALUE_KINDS.map((kind) => [
       kind,
@@ -45,8 +55,10 @@ export class ShownTraining {
     ]),
   );
 
-  constructor(host: LayerHistoryMethods, changed: () => void) {
+  constructor(host: LayerHistoryMethods & LayerPictureMethods, changed: () => void) {
     this.source = new LayerSource(host, changed);
+    this.pictures = new PictureSource(host, changed);
+    this.boxPictures = new BoxPictures(this.pictures, () => this.pictureColours);
   }
 
   /** Follows the training that the host shows now; answers whether it is another one. */
@@ -55,15 +67,23 @@ export class ShownTraining {
     this.#id = training;
     this.step = undefined;
     this.source.reset();
+    this.pictures.reset();
     return training !== undefined;
   }
 
   async refresh(): Promise<void> {
-    if (this.#id !== undefined) await this.source.refresh();
+    if (this.#id !== undefined) await Promise.all([this.source.refresh(), this.pictures.show(this.step)]);
   }
 
   themeChanged(): void {
     this.#colours = undefined;
+    this.#pictureColours = undefined;
+    this.pictures.version++;
+  }
+
+  /** The theme's, the same object until it changes. */
+  get pictureColours(): PictureColours {
+    return (this.#pictureColours ??= readPictureColours());
   }
 
   /** Undefined without a training, and before its first figures. */
@@ -78,7 +98,7 @@ export class ShownTraining {
   bar(
     { trainings = [], training }: ArchitectureSnapshot,
     round: number,
-    heat: Heat,
+    { heat, pictures }: { heat: Heat; pictures: boolean },
     actions: TrainingActions,
   ): TemplateResult | typeof nothing {
     if (trainings.length === 0) return nothing;
@@ -101,7 +121,12 @@ export class ShownTraining {
           : watched === undefined
             ? html`<span class="secondary" role="status">${text.notYet}</span>`
             : html`${scrubber(watched.history, this.step, (step) => actions.moveTo(step))}
-              ${isWatched(heat) ? legend(watched.history, heat) : nothing}`
+              ${isWatched(heat) ? legend(watched.history, heat) : nothing}
+              ${
+                this.pictures.row === undefined
+                  ? nothing
+                  : checkbox(pictureStrings.show, pictures, (on) => actions.showPictures(on))
+              }`
       }
     </div>`;
   }

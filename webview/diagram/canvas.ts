@@ -38,15 +38,33 @@ export interface CanvasActions {
   unfoldBox(id: string): void;
 }
 
+/** What a box shows beneath its text. */
+export interface BoxPicture {
+  width: number;
+  height: number;
+  /** A data URL. */
+  href: string;
+  /** Of what isn't drawn. */
+  note: string;
+}
+
+/** The pictures of all boxes. */
+export interface ShownPictures {
+  /** Changes with them. */
+  readonly key: string;
+  of(box: ShownBox): BoxPicture | undefined;
+}
+
 export interface Marks extends HeatSources {
   selected: string;
+  pictures?: ShownPictures | undefined;
   matches: ReadonlySet<string>;
   searching: boolean;
   heat: Heat;
 }
 
 export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: CanvasActions): TemplateResult {
-  const { selected, searching, matches, heat, measured, watched } = marks;
+  const { selected, searching, matches, heat, measured, watched, pictures } = marks;
   return html`<svg class="picture" aria-hidden="true" focusable="false">
     <defs>
       <marker
@@ -63,7 +81,7 @@ export function canvas(drawn: Drawn, camera: Camera, marks: Marks, actions: Canv
       </marker>
     </defs>
     <g class="world" transform="translate(${camera.x} ${camera.y}) scale(${camera.scale})">
-      ${guard([drawn, selected, searching && [...matches].join(), heat, measured, watched?.key], () => scene(drawn, marks, actions))}
+      ${guard([drawn, selected, searching && [...matches].join(), heat, measured, watched?.key, pictures?.key], () => scene(drawn, marks, actions))}
     </g>
   </svg>`;
 }
@@ -163,6 +181,10 @@ function leaf(
       : value === undefined
         ? ""
         : `${formatMeasure(value, marks.heat)}${box.folded ? ` ${text.each}` : ""}`;
+  const { room } = drawn.texts.get(box.id)!;
+  const picture = room === undefined ? undefined : marks.pictures?.of(box);
+  // The text stays where it is without pictures.
+  const own = height - (room?.height ?? 0);
   return svg`<g class=${classes(box, marks, drawn.diff?.boxes.get(box.id))} data-id=${box.id} transform="translate(${x} ${y})"
       @click=${on.click} @dblclick=${on.double}>
     ${
@@ -170,16 +192,21 @@ function leaf(
         ? svg`<rect class="frame behind" x="5" y="5" width=${width} height=${height} rx=${CORNER}></rect>`
         : nothing
     }
-    <rect class="frame" width=${width} height=${height} rx=${isModule ? CORNER : height / 2}></rect>
+    <rect class="frame" width=${width} height=${height} rx=${isModule || room !== undefined ? CORNER : height / 2}></rect>
     ${
       heat > 0
         ? svg`<rect class=${isWatched(marks.heat) ? "heat heat-training" : "heat"} width=${width} height=${height} rx=${CORNER} fill-opacity=${(heat * (isWatched(marks.heat) ? STRONGEST : HOTTEST)).toFixed(3)}></rect>`
         : nothing
     }
-    ${head(box, drawn, isModule && second !== "" ? 18 : height / 2 + 4.5, actions)}
+    ${head(box, drawn, isModule && second !== "" ? 18 : own / 2 + 4.5, actions)}
     ${second === "" ? nothing : svg`<text class="detail" x="12" y="35">${second}</text>`}
+    ${picture === undefined ? nothing : pictureIn(picture, own)}
   </g>`;
 }
+
+const pictureIn = ({ width, height, href, note }: BoxPicture, y: number): SVGTemplateResult =>
+  svg`<image class="box-picture" x="12" y=${y} width=${width} height=${height} href=${href}></image>
+    ${note === "" ? nothing : svg`<text class="detail picture-note" x="12" y=${y + height + 15}>${note}</text>`}`;
 
 function head(box: ShownBox, drawn: Drawn, baseline: number, actions: CanvasActions): SVGTemplateResult {
   const { title, kind } = drawn.texts.get(box.id)!;

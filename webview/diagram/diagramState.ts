@@ -4,7 +4,8 @@ import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.t
 import { type ModelDiff, shownEdgeChanges } from "../architecture/diff.ts";
 import * as cameras from "./camera.ts";
 import type { DiagramLook, FlowLayout } from "../../extension/protocol/flow.ts";
-import { containersOf } from "../../extension/diagram/flow.ts";
+import type { Room } from "../../extension/diagram/boxText.ts";
+import { containersOf, type ShownBox } from "../../extension/diagram/flow.ts";
 import { graphOf, type Layout, layoutOf, type Sketch, sketchOf } from "../../extension/diagram/layout.ts";
 import type { GivenLayout } from "../../extension/protocol/views.ts";
 import { LayoutEngine } from "./layoutWorker.ts";
@@ -27,6 +28,13 @@ export interface Drawn<Model extends DiagramModel = DiagramModel> extends Sketch
   /** The difference, while two versions are compared. */
   diff: ModelDiff | undefined;
   edgeChanges: ModelDiff["edges"];
+}
+
+/** Space that boxes need beneath their text. */
+export interface Rooms {
+  /** Changes with the sizes. */
+  readonly key: string;
+  readonly rooms: (box: ShownBox) => Room | undefined;
 }
 
 /** Boxes that are opened at once. */
@@ -82,18 +90,27 @@ export class DiagramState<Model extends DiagramModel = DiagramModel> {
    * Updates the layout if something has changed; the old drawing stays until the new one is ready. The host may have `given`
    * a file's first layout, which is drawn at once.
    */
-  update(model: Model, ui: DiagramUi, diff?: ModelDiff, given?: GivenLayout): void {
+  update(model: Model, ui: DiagramUi, diff?: ModelDiff, given?: GivenLayout, rooms?: Rooms): void {
     const { flow } = model;
     if (flow === undefined) return;
     const { opened, closed, unfolded } = ui;
-    const askedFor = [model, diff, opened, closed, unfolded];
+    const askedFor = [model, diff, opened, closed, unfolded, rooms?.key];
     if (askedFor.every((one, i) => one === this.#askedFor[i])) return;
     this.#askedFor = askedFor;
     const changes = diff && [...diff.rows, ...diff.boxes];
-    const asked = JSON.stringify([modelTitle(model), flow, model.rows, opened, closed, unfolded, changes]);
+    const asked = JSON.stringify([
+      modelTitle(model),
+      flow,
+      model.rows,
+      opened,
+      closed,
+      unfolded,
+      changes,
+      rooms?.key,
+    ]);
     if (asked === this.#asked) return;
     this.#asked = asked;
-    if (diff === undefined && given !== undefined) {
+    if (diff === undefined && given !== undefined && rooms === undefined) {
       const look = this.look(ui);
       const rows = rowsOf(model);
       const sketch = sketchOf(flow, rows, look);
@@ -102,7 +119,7 @@ export class DiagramState<Model extends DiagramModel = DiagramModel> {
         return this.#draw(model, rows, sketch, given.places, ui, diff);
       }
     }
-    this.#next = () => this.#place(model, ui, diff);
+    this.#next = () => this.#place(model, ui, diff, rooms);
     if (!this.#running) void this.#run();
   }
 
@@ -138,10 +155,15 @@ export class DiagramState<Model extends DiagramModel = DiagramModel> {
     this.#running = false;
   }
 
-  async #place(model: Model, ui: DiagramUi, diff: ModelDiff | undefined): Promise<void> {
+  async #place(
+    model: Model,
+    ui: DiagramUi,
+    diff: ModelDiff | undefined,
+    rooms: Rooms | undefined,
+  ): Promise<void> {
     const rows = rowsOf(model);
     const look = this.look(ui);
-    const sketch = sketchOf(model.flow!, rows, look, (id) => diff?.boxes.get(id) ?? "");
+    const sketch = sketchOf(model.flow!, rows, look, (id) => diff?.boxes.get(id) ?? "", rooms?.rooms);
     const turn = this.#turn;
     const places = await this.#engine.place(graphOf(sketch, look));
     if (turn === this.#turn) this.#draw(model, rows, sketch, places, ui, diff);

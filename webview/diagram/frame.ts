@@ -24,7 +24,7 @@ export interface DiagramActions extends CanvasActions {
   viewport: (element: Element | undefined) => void;
 }
 
-export interface Frame extends Pick<Marks, "heat" | "measured" | "watched"> {
+export interface Frame extends Pick<Marks, "heat" | "measured" | "watched" | "pictures"> {
   /** Accessible name of the diagram. */
   label: string;
   /** Id of the selected box; "" for none. */
@@ -43,7 +43,7 @@ export interface Frame extends Pick<Marks, "heat" | "measured" | "watched"> {
 
 export function diagramFrame(state: DiagramState, frame: Frame, actions: DiagramActions): TemplateResult {
   const { drawn, camera } = state;
-  const { label, selected, heat, measured, watched } = frame;
+  const { label, selected, heat, measured, watched, pictures } = frame;
   const matches = state.matches();
   const searching = state.search.trim() !== "";
   return html`<div class="diagram-view">
@@ -64,7 +64,7 @@ export function diagramFrame(state: DiagramState, frame: Frame, actions: Diagram
         ${
           drawn === undefined
             ? html`<p class="secondary viewport-note">${state.error ?? text.layingOut}</p>`
-            : html`${canvas(drawn, camera ?? UNSEEN, { selected, matches, searching, heat, measured, watched }, actions)}
+            : html`${canvas(drawn, camera ?? UNSEEN, { selected, matches, searching, heat, measured, watched, pictures }, actions)}
               ${minimap(drawn, camera ?? UNSEEN, state.window, (at) => state.centre(at))}`
         }
       </div>

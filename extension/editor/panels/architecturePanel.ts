@@ -14,14 +14,16 @@ import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { setTitle } from "../show.ts";
 import { ArchitectureSubject, type SubjectServices } from "./architectureSubject.ts";
-import { layerHistory, layerSchemas } from "./layers.ts";
+import { layerHistory, layerPictures, layerSchemas, pictureSchemas } from "./layers.ts";
 import { OfferedSources } from "./offered.ts";
+import type { ViewedTensor } from "./tensorPanel.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
 import { imageArguments, saveImage } from "./saveImage.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
 
 const schemas: MethodSchemas<ArchitectureHostMethods> = {
   ...layerSchemas,
+  ...pictureSchemas,
   ready: v.strictTuple([DiagramLook]),
   select: v.tuple([v.string()]),
   openSource: sourceArguments,
@@ -43,6 +45,7 @@ const schemas: MethodSchemas<ArchitectureHostMethods> = {
 export interface ArchitecturePanelOptions extends SubjectServices {
   extensionUri: vscode.Uri;
   memory: vscode.Memento;
+  showTensor: (tensor: ViewedTensor) => Promise<unknown>;
 }
 
 /** What a panel shows. */
@@ -94,6 +97,7 @@ export class ArchitecturePanel extends DisposableOwner {
       onError: (error) => this.#sources.note(error),
       methods: {
         ...layerHistory(() => this.#subject.trainings.directory),
+        ...layerPictures(() => this.#subject.trainings.shown, options.showTensor),
         ready: async (look) => {
           this.#ready = true;
           this.#learn(look);

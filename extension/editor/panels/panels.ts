@@ -322,7 +322,8 @@ export class Panels extends DisposableOwner {
   ): Promise<ArchitecturePanel> {
     const { extensionUri, messages, previews, engine, memory, runs } = this.#services;
     const { ArchitecturePanel } = await import("./architecturePanel.ts");
-    const services = { extensionUri, log: messages.log, previews, engine, memory, runs };
+    const showTensor = (tensor: ViewedTensor): Promise<void> => this.showTensor(tensor);
+    const services = { extensionUri, log: messages.log, previews, engine, memory, runs, showTensor };
     const added = new ArchitecturePanel(panel, target, locked, services);
     this.#architecture.add(added);
     panel.onDidDispose(() => this.#architecture.delete(added));

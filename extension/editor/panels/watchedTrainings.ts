@@ -34,6 +34,12 @@ export class WatchedTrainings {
     return this.#chosen;
   }
 
+  /** The chosen one's run directory and id. */
+  get shown(): { directory: string; name: string } | undefined {
+    const { directory } = this;
+    return directory === undefined ? undefined : { directory, name: this.#chosen! };
+  }
+
   /** The chosen one's run directory. */
   get directory(): string | undefined {
     return this.#chosen === undefined ? undefined : this.#directories.get(this.#chosen);

@@ -21,7 +21,7 @@ import type {
 } from "../../protocol/data/data.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
 import type { TensorStatistics, TensorValues, TensorWindow } from "../../protocol/tensorValues.ts";
-import { windowOf } from "../../tensor/core/window.ts";
+import { windowOf } from "../../protocol/tensorWindow.ts";
 import { findExperiment } from "../host/exports.ts";
 import { library } from "../host/library.ts";
 import { loadLimit } from "../host/loadLimit.ts";

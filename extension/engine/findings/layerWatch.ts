@@ -41,7 +41,6 @@ export class LayerWatch {
   /** Paths of all modules, and of those without children, whose outputs are measured. */
   readonly #paths: readonly string[];
   readonly #leaves: ReadonlySet<string>;
-  readonly #every: number;
   /** Parameters that a gradient has reached. */
   readonly reached = new Set<Tensor>();
   #checks = 0;
@@ -50,9 +49,8 @@ export class LayerWatch {
   /** For how many samples and checks each unit of a module's ReLUs has been 0. */
   readonly #silence = new Map<string, { samples: number[]; checks: number[] }>();
 
-  constructor(prepared: Prepared, every: number) {
+  constructor(prepared: Prepared) {
     this.#prepared = prepared;
-    this.#every = every;
     const modules = prepared.model.namedModules();
     this.#paths = modules.map(([path]) => path);
     this.#leaves = new Set(
@@ -60,15 +58,10 @@ export class LayerWatch {
     );
   }
 
-  /** Whether to check this optimizer step. */
-  due(step: number): boolean {
-    return step % this.#every === 0;
-  }
-
   /** Runs a step so that its gradients can be read afterwards. */
   during<T>(step: () => Promise<T>): Promise<T> {
     for (const [, parameter] of this.#trained()) this.#before.set(parameter, valuesOf(parameter.value));
-    return withPolicy({ keepGradients: true, deferSteps: false }, step);
+    return withPolicy({ keepGradients: true, repeatBackward: false, deferSteps: false }, step);
   }
 
   /**
@@ -151,7 +144,9 @@ export class LayerWatch {
       if (detailed && this.#leaves.has(node.module)) last.set(node.module, node);
     };
     try {
-      noGrad(() => forward(model, inputsAndTarget(batch).inputs));
+      const output = noGrad(() => forward(model, inputsAndTarget(batch).inputs));
+      // The next step would compute it: its plan would be another one.
+      output.value.visible = false;
       scope.onNode = onNode;
       const outputs = [...last].filter(
         ([

@@ -7,11 +7,13 @@ import { stepsPerEpoch, type Limits } from "../training/limits.ts";
 import type { Prepared } from "../training/prepare.ts";
 import { classesOf, neighbourScore } from "./dataRules.ts";
 import { findingsInData } from "../data/summary.ts";
+import { LayerPictures, type Pictures } from "./layerPictures.ts";
 import { LayerRules } from "./layerRules.ts";
 import { LayerWatch } from "./layerWatch.ts";
 import { probe, type Probe } from "./probe.ts";
 import type { Split } from "../data/splits.ts";
 import { rangeOf } from "./statistics.ts";
+import { WatchCost } from "./watchCost.ts";
 import {
   frozenFindings,
   guessedClass,
@@ -29,6 +31,8 @@ const EVERY = 100;
 const CHECKS = 20;
 /** Rows of layers.jsonl of a training of known length at most; longer ones write every few checks. */
 const MOST_ROWS = 1000;
+/** Rows of layer-pictures.jsonl, each of which may have 90 KB. */
+const MOST_PICTURES = 100;
 /** Rows of each doubling of a long training's beginning, which is watched live. */
 const FIRST_ROWS = 20;
 
@@ -37,8 +41,12 @@ export interface LayerReport {
   layers: LayerRow["layers"];
   /** Whether it has a row in layers.jsonl. */
   kept: boolean;
+  pictures: Pictures | undefined;
   findings: Finding[];
 }
+
+/** What the end of a training shows. */
+export type EndReport = Pick<LayerReport, "pictures" | "findings">;
 
 /** Looks for probable mistakes while a training runs. Draws no random numbers and changes no results. */
 export class RunFindings {
@@ -46,19 +54,26 @@ export class RunFindings {
   readonly #limits: Limits;
   readonly #every: number;
   readonly #watch: LayerWatch;
+  readonly #pictures: LayerPictures;
+  readonly #cost: WatchCost | undefined;
   readonly #rules = new LayerRules();
   readonly #losses = new LossCurve();
   readonly #movement = new Movement();
   readonly #origins: ReturnType<typeof originsOf>;
   readonly #all: Finding[] = [];
+  /** The step that has the newest pictures. */
+  #pictured = 0;
   #probe: Probe | undefined;
   #splits: readonly Split[] = [];
 
-  constructor(prepared: Prepared, limits: Limits, every: number) {
+  /** @param cost Skips checks that cost too much; without it, each is made */
+  constructor(prepared: Prepared, limits: Limits, every: number, cost?: WatchCost) {
     this.#prepared = prepared;
     this.#limits = limits;
     this.#every = every;
-    this.#watch = new LayerWatch(prepared, every);
+    this.#cost = cost;
+    this.#watch = new LayerWatch(prepared);
+    this.#pictures = new LayerPictures(prepared);
     // Before anything is computed: then a value no longer tells how it came about.
     this.#origins = originsOf(prepared.model);
   }
@@ -67,13 +82,20 @@ export class RunFindings {
   static of(prepared: Prepared, limits: Limits, requested: boolean): RunFindings | undefined {
     const { watch = false } = prepared.experiment.options;
     if (watch === false && !requested) return undefined;
-    return new RunFindings(prepared, limits, frequency(watch, limits));
+    const chosen = typeof watch === "object" && watch.logFreq !== undefined;
+    const cost = chosen ? undefined : new WatchCost(watch === false ? CHECKS : undefined);
+    return new RunFindings(prepared, limits, frequency(watch, limits), cost);
   }
 
   /** Looks at the data and at the untrained model. */
   begin(): Finding[] {
+    return this.#cost === undefined ? this.#begin() : this.#cost.once(() => this.#begin());
+  }
+
+  #begin(): Finding[] {
     const { findings, splits } = findingsInData(this.#prepared);
     this.#splits = splits;
+    this.#pictures.begin();
     const loaded = this.#origins.some(({ drawn }) => drawn === "loaded");
     this.#probe = probe(this.#prepared, loaded);
     this.#rules.scale = this.#probe;
@@ -82,7 +104,10 @@ export class RunFindings {
 
   /** Whether to check this optimizer step. */
   due(step: number): boolean {
-    return this.#watch.due(step);
+    this.#cost?.step(step);
+    if (step % this.#every !== 0 || this.#cost?.affordable === false) return false;
+    this.#cost?.check(step);
+    return true;
   }
 
   /** Runs a step that is checked. */
@@ -92,17 +117,20 @@ export class RunFindings {
 
   /** What each layer did in the step that {@link during} ran, and what seems wrong. */
   check(batch: Batch, { step, loss }: { step: number; loss: number | undefined }): LayerReport {
-    const kept = this.#keeps(step);
+    const kept = this.#keeps(step, MOST_ROWS);
     const seen = this.#watch.report(batch, kept);
+    const pictures = this.#keeps(step, MOST_PICTURES) ? this.#pictures.take() : undefined;
+    if (pictures !== undefined) this.#pictured = step;
     this.#movement.add(seen.layers);
-    return { layers: seen.layers, kept, findings: this.#tell(this.#rules.judge({ ...seen, loss })) };
+    const findings = this.#tell(this.#rules.judge({ ...seen, loss }));
+    return { layers: seen.layers, kept, pictures, findings };
   }
 
-  /** Whether a check has a row in layers.jsonl: those of a long training are thinned out evenly. */
-  #keeps(step: number): boolean {
+  /** Whether a check has a row in a file of about so many: those of a long training are thinned out evenly. */
+  #keeps(step: number, most: number): boolean {
     const checks = stepsOf(this.#limits) / this.#every;
     const check = Math.floor(step / this.#every);
-    const usual = Math.ceil(Math.max(check, Number.isFinite(checks) ? checks : 1) / MOST_ROWS);
+    const usual = Math.ceil(Math.max(check, Number.isFinite(checks) ? checks : 1) / most);
     const early = 2 ** Math.floor(Math.log2(Math.max(1, check / FIRST_ROWS)));
     return check % Math.min(usual, early) === 0;
   }
@@ -113,7 +141,12 @@ export class RunFindings {
   }
 
   /** Looks at the whole training. */
-  end(steps: number, validation: Readonly<Record<string, number>>): Finding[] {
+  end(steps: number, validation: Readonly<Record<string, number>>): EndReport {
+    const pictures = steps === this.#pictured ? undefined : this.#pictures.take();
+    return { pictures, findings: this.#end(steps, validation) };
+  }
+
+  #end(steps: number, validation: Readonly<Record<string, number>>): Finding[] {
     const movement = this.#movement;
     const { experiment, optimizers } = this.#prepared;
     // What a step of the experiment's own gives as its loss may grow on purpose.

@@ -4,7 +4,8 @@ import type { MetricRow } from "../../protocol/run.ts";
 import { runtime } from "../../tensor/recording/runtime.ts";
 import { now } from "../training/clock.ts";
 import type { LoopControl } from "../training/control.ts";
-import type { LayerReport } from "../findings/runFindings.ts";
+import type { Pictures } from "../findings/layerPictures.ts";
+import type { EndReport, LayerReport } from "../findings/runFindings.ts";
 import { stepsPerEpoch, type Limits } from "../training/limits.ts";
 import { ProcessorUse } from "./processorUse.ts";
 import { Means } from "../training/means.ts";
@@ -234,9 +235,10 @@ export class Recorder {
   }
 
   /** Records the layers' figures of the last step: their sums as curves, findings as events. */
-  watched({ layers, kept, findings }: LayerReport): void {
+  watched({ layers, kept, pictures, findings }: LayerReport): void {
     const { step, epoch } = this.#state;
     if (kept) this.#reporter.layers({ step, epoch, layers });
+    this.#pictures(pictures);
     const all = Object.values(layers);
     const norm = Math.hypot(...all.map(({ gradNorm = 0 }) => gradNorm));
     this.row("step", {
@@ -244,6 +246,17 @@ export class Recorder {
       update_ratio: Math.max(...all.map(({ updateRatio = 0 }) => updateRatio)),
     });
     this.findings(findings);
+  }
+
+  /** Records what the end of a watched training shows. */
+  watchEnded(report: EndReport | undefined): void {
+    this.#pictures(report?.pictures);
+    this.findings(report?.findings ?? []);
+  }
+
+  #pictures(pictures: Pictures | undefined): void {
+    const { step, epoch } = this.#state;
+    if (pictures !== undefined) this.#reporter.pictures({ step, epoch, ...pictures });
   }
 
   /** Records findings as events, and for other views. */

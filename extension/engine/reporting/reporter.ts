@@ -1,5 +1,6 @@
 import type { Progress, RunEngineEvents } from "../../protocol/engine.ts";
 import type { Finding } from "../../protocol/findings.ts";
+import type { PictureRow } from "../../protocol/layers/pictures.ts";
 import type { LayerRow, MetricRow, RunRecord } from "../../protocol/run.ts";
 import { plainText } from "../../protocol/text/plain.ts";
 import type { LogLevel } from "../host/capturedConsole.ts";
@@ -48,6 +49,10 @@ export class Reporter {
 
   layers(row: LayerRow): void {
     this.#directory?.appendLayers(row);
+  }
+
+  pictures(row: PictureRow): void {
+    this.#directory?.appendPictures(row);
   }
 
   finding(finding: Finding): void {

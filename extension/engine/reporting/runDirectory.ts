@@ -3,6 +3,7 @@ import path from "node:path";
 import type { EvaluationResult } from "../../protocol/engine.ts";
 import type { EvaluationReport } from "../../protocol/evaluation.ts";
 import { FINDINGS_FILE, type Finding } from "../../protocol/findings.ts";
+import { PICTURES_FILE, type PictureRow } from "../../protocol/layers/pictures.ts";
 import {
   CHECKPOINTS_FOLDER,
   EVALUATION_FILE,
@@ -39,6 +40,7 @@ export class RunDirectory {
   readonly path: string;
   readonly #metrics: AppendFile;
   readonly #layers: AppendFile;
+  readonly #pictures: AppendFile;
   readonly #findings: AppendFile;
   readonly #log: AppendFile;
   #events: EventFile | undefined;
@@ -59,6 +61,7 @@ export class RunDirectory {
     this.#onProblem = onProblem;
     this.#metrics = new AppendFile(path.join(directory, METRICS_FILE));
     this.#layers = new AppendFile(path.join(directory, LAYERS_FILE));
+    this.#pictures = new AppendFile(path.join(directory, PICTURES_FILE));
     this.#findings = new AppendFile(path.join(directory, FINDINGS_FILE));
     this.#log = new AppendFile(path.join(directory, LOG_FILE));
     try {
@@ -182,6 +185,10 @@ export class RunDirectory {
     this.#layers.push(`${JSON.stringify(row)}\n`);
   }
 
+  appendPictures(row: PictureRow): void {
+    this.#pictures.push(`${JSON.stringify(row)}\n`);
+  }
+
   appendFinding(finding: Finding): void {
     this.#findings.push(`${JSON.stringify(finding)}\n`);
   }
@@ -208,6 +215,7 @@ export class RunDirectory {
   flush(): void {
     this.#attempt(METRICS_FILE, () => this.#metrics.flush());
     this.#attempt(LAYERS_FILE, () => this.#layers.flush());
+    this.#attempt(PICTURES_FILE, () => this.#pictures.flush());
     this.#attempt(FINDINGS_FILE, () => this.#findings.flush());
     this.#attempt(LOG_FILE, () => this.#log.flush());
     this.#attempt("TensorBoard's event file", () => this.#events?.flush());
@@ -221,6 +229,7 @@ export class RunDirectory {
     if (this.#dirty) this.#attempt(RUN_FILE, () => this.#writeRecord());
     this.#metrics.close();
     this.#layers.close();
+    this.#pictures.close();
     this.#findings.close();
     this.#log.close();
     this.#events?.close();

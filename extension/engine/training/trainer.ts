@@ -127,7 +127,7 @@ export class Trainer {
       await withPolicy(this.#readers.policy, () => this.#train(from));
       // A training that was stopped may be resumed: its end is still to come.
       if (this.#hooks.control.stopping === undefined)
-        this.#recorder.findings(this.#findings?.end(state.step, state.validation) ?? []);
+        this.#recorder.watchEnded(this.#findings?.end(state.step, state.validation));
     } catch (error) {
       await callbacks.call("onException", error);
       throw error;

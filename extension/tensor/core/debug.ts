@@ -4,7 +4,7 @@ import { gradientName } from "./print.ts";
 import { peek } from "../planning/barrier.ts";
 import { numel, type Shape } from "./shape.ts";
 import { Parameter, type Tensor } from "./tensor.ts";
-import { windowOf, type Window, type WindowValues } from "./window.ts";
+import { windowOf, type Window, type WindowValues } from "../../protocol/tensorWindow.ts";
 
 /** Rows of the last dimension that are shown one by one; more are shown as one long array. */
 const MOST_ROWS = 4096;

@@ -7,12 +7,21 @@ import type {
   ShownHistogram,
   ValueKind,
 } from "../../../extension/protocol/layers/history.ts";
+import {
+  LAST,
+  LEVELS,
+  type LayerPicture,
+  type LayerPictureMethods,
+  type PictureRow,
+} from "../../../extension/protocol/layers/pictures.ts";
 
 export interface LayerRecording {
   paths: readonly string[];
   /** Checks so far. */
   checks: number;
   advice?: LayerColumns["advice"];
+  /** Pictures by the layers that have some, and the check that they are of. */
+  pictures?: (column: number) => PictureRow["layers"];
 }
 
 const STEPS = 10;
@@ -55,7 +64,9 @@ function histogramOf(kind: ValueKind, index: number, column: number): ShownHisto
 }
 
 /** A host that answers from a recording, which may grow. */
-export function layerHost(recording: LayerRecording): LayerHistoryMethods {
+export function layerHost(
+  recording: LayerRecording,
+): LayerHistoryMethods & Pick<LayerPictureMethods, "layerPictures"> {
   const known = (): { generation: number; kept: number } => ({ generation: 1, kept: recording.checks });
   return {
     layers: ({ generation, kept }) => {
@@ -72,6 +83,18 @@ export function layerHost(recording: LayerRecording): LayerHistoryMethods {
         omitted: 0,
         advice,
       });
+    },
+    layerPictures: (step, have) => {
+      const { pictures, checks } = recording;
+      const column = step === LAST ? checks - 1 : Math.floor(step / STEPS) - 1;
+      if (pictures === undefined || have.step === stepOf(column)) return Promise.resolve(null);
+      const row: PictureRow = {
+        step: stepOf(column),
+        epoch: 1 + Math.floor(stepOf(column) / EPOCH),
+        input: { kind: "sample", split: "validation", index: 0 },
+        layers: pictures(column),
+      };
+      return Promise.resolve({ version: 1, row });
     },
     layerValues: (path) => {
       const index = recording.paths.indexOf(path);
@@ -90,4 +113,19 @@ export function layerHost(recording: LayerRecording): LayerHistoryMethods {
       return Promise.resolve(values);
     },
   };
+}
+
+/** Pictures of numbers from -1 to 1. */
+export function picture(
+  { drawn, height, width, ...one }: Pick<LayerPicture, "kind" | "units" | "drawn" | "height" | "width">,
+  number: (unit: number, row: number, column: number) => number,
+): LayerPicture {
+  const bytes = Buffer.alloc(2 * drawn * height * width);
+  let at = 0;
+  for (let unit = 0; unit < drawn; unit++)
+    for (let row = 0; row < height; row++)
+      for (let column = 0; column < width; column++, at += 2)
+        bytes.writeUInt16LE(Math.round((0.5 + number(unit, row, column) / 2) * LEVELS), at);
+  const values = bytes.toString("base64");
+  return { ...one, drawn, height, width, size: [height, width], low: -1, high: 1, values };
 }

@@ -8,7 +8,7 @@ import type {
 import { BOUNDS } from "../../bounds.ts";
 import { test, until } from "../../harness.ts";
 import { frameTime } from "./frames.ts";
-import { layerHost, type LayerRecording } from "./layerRecordings.ts";
+import { layerHost, picture, type LayerRecording } from "./layerRecordings.ts";
 import { looks, type Look } from "./looks.ts";
 import { called, openPanel, screenshotPage, type Panel } from "./page.ts";
 import { ended, FILE, flowModel, runningAt } from "./recordings.ts";
@@ -210,6 +210,22 @@ function diagramRecording(): LayerRecording {
   return { paths, checks: 60 };
 }
 
+/** The same with pictures of its convolutions and of an attention. */
+const picturedRecording = (): LayerRecording => ({
+  ...diagramRecording(),
+  pictures: (column) => ({
+    "stem.0": picture({ kind: "map", units: 16, drawn: 8, height: 8, width: 8 }, (unit, row, at) =>
+      Math.sin((unit + 1) * (row + at / 2) * 0.3 + column / 20),
+    ),
+    "stem.2": picture({ kind: "map", units: 16, drawn: 8, height: 1, width: 24 }, (unit, _, at) =>
+      Math.max(0, Math.sin(unit + at / 3 + column / 20)),
+    ),
+    "stem.1": picture({ kind: "attention", units: 2, drawn: 2, height: 6, width: 12 }, (unit, row, at) =>
+      Math.exp(-((row * 2 - at + unit) ** 2) / 4),
+    ),
+  }),
+});
+
 function openDiagram(
   recording: LayerRecording,
   { ui = {}, ...look }: Partial<Look> & { ui?: object } = {},
@@ -287,6 +303,54 @@ test("layers: a training colours the diagram, and the slider moves colours, numb
     await until(name, async () => shown.test(await panel.page.locator(".layers-legend").innerText()));
   }
   assert.deepEqual(await panel.complaints(), []);
+});
+
+test("layers: boxes and details draw what a layer gives, at the slider's step, and open its numbers", async () => {
+  const panel = await openDiagram(picturedRecording(), { ui: { opened: ["stem"] } });
+  const { page } = panel;
+  await page.locator(".picture .box").first().waitFor();
+  const box = page.locator('.box[data-id="stem/0"]');
+  const height = async (): Promise<number> => Number(await box.locator(".frame").getAttribute("height"));
+  const plain = await height();
+  await chooseTraining(panel);
+  const drawn = box.locator("image");
+  await drawn.waitFor();
+  assert.ok((await height()) > plain + 60, "two rows of pictures");
+  assert.match((await box.textContent())!, /\+ 8 more/);
+  assert.equal(await page.locator(".box image").count(), 3);
+  const last = await drawn.getAttribute("href");
+  await box.click();
+  const pictures = page.locator(".layer-pictures");
+  const first = pictures.getByRole("button").first();
+  assert.match(
+    (await first.getAttribute("aria-label"))!,
+    /^Channel 0 of stem\.0 at Step 600, epoch 18: -?0?\.?\d+ to \S+\. Open in the tensor viewer$/,
+  );
+  assert.equal(await pictures.getByRole("button").count(), 8);
+  assert.match(await pictures.innerText(), /first 8 of 16.*sample 0 of the validation set/s);
+  await slider(panel).focus();
+  await page.keyboard.press("Home");
+  await until("the first check's pictures", async () => (await drawn.getAttribute("href")) !== last);
+  assert.match((await first.getAttribute("aria-label"))!, /at Step 10, epoch 1/);
+  await first.click();
+  assert.deepEqual(await called(panel, "openPicture"), ["stem.0", 10]);
+  // Without them, boxes are as they were.
+  await page.locator("vscode-checkbox", { hasText: "Pictures" }).click();
+  await until("no pictures", async () => (await page.locator(".box image").count()) === 0);
+  await until("the first size", async () => (await height()) === plain);
+  assert.equal(await pictures.getByRole("button").count(), 8);
+  assert.deepEqual(await panel.complaints(), []);
+});
+
+looks("diagram looks right: pictures of layers", "diagram-pictures", async (look) => {
+  const panel = await openDiagram(picturedRecording(), {
+    ...look,
+    ui: { opened: ["stem"], selected: "stem/0", heat: "none" },
+  });
+  await chooseTraining(panel);
+  await panel.page.locator(".box image").first().waitFor();
+  await panel.page.locator(".layer-pictures canvas").first().waitFor();
+  return panel;
 });
 
 looks("diagram looks right: a training", "diagram-training", async (look) => {

@@ -24,7 +24,16 @@ interface Theme {
   variables: Record<string, string>;
 }
 
-const LOOK_UPS = new Set(["ready", "runs", "rowsOf", "historyOf", "layers", "layerValues", "pictures"]);
+const LOOK_UPS = new Set([
+  "ready",
+  "runs",
+  "rowsOf",
+  "historyOf",
+  "layers",
+  "layerValues",
+  "layerPictures",
+  "pictures",
+]);
 const NONCE = "b3BlbiBzZXNhbWU";
 const require = createRequire(import.meta.url);
 

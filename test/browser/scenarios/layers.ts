@@ -77,7 +77,8 @@ test("layers are followed in the training panel, and scrubbed there and on the d
   await frame.locator(".box .heat").first().waitFor({ timeout: 10_000 });
   await frame.locator('.box[data-id="fc1"]').click();
   await frame.locator(".details .values-figure canvas").first().waitFor();
-  const detail = (): Promise<string | null> => frame.locator('.box[data-id="fc1"] .detail').textContent();
+  const detail = (): Promise<string | null> =>
+    frame.locator('.box[data-id="fc1"] .detail:not(.picture-note)').textContent();
   const last = await detail();
   await frame.getByRole("slider", { name: "Position in the training" }).focus();
   await page.keyboard.press("Home");

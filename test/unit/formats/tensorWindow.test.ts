@@ -6,7 +6,7 @@ import { statisticsOfValues, windowOfSource } from "../../../extension/formats/t
 import { writeSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import { encodeElements } from "../../../extension/formats/tensorData.ts";
 import { openTensors } from "../../../extension/formats/tensorSource.ts";
-import { windowOf } from "../../../extension/tensor/core/window.ts";
+import { windowOf } from "../../../extension/protocol/tensorWindow.ts";
 import { useFolder } from "../../folders.ts";
 
 const folder = useFolder();

@@ -284,6 +284,7 @@ test("the architecture panel shows a layer's line without taking the focus, and 
       engine: engineOptions(extension().extensionUri),
       memory,
       runs: { onDidChange: new vscode.EventEmitter<RunSession>().event },
+      showTensor: () => Promise.resolve(),
     };
     const sent: ArchitectureSnapshot[] = [];
     const { panel, host } = fakePanel<ArchitectureHostMethods>(PANELS.architecture, {

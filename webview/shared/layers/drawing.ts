@@ -2,6 +2,7 @@
 import type { ShownHistogram } from "../../../extension/protocol/layers/history.ts";
 import { isHighContrast, themeValue, translucent } from "../theme.ts";
 import { type LayerHistory, type Measure, shareOf } from "./layerColumns.ts";
+import { channelsOf } from "./pictures.ts";
 
 export interface LayerColours {
   background: string;
@@ -26,18 +27,6 @@ export function readLayerColours(): LayerColours {
     font: themeValue("--vscode-font-family") || "sans-serif",
     highContrast,
   };
-}
-
-/** The channels of any CSS colour. */
-function channelsOf(colour: string): readonly [number, number, number] {
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = 1;
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  if (context === null) return [0, 120, 212];
-  context.fillStyle = colour;
-  context.fillRect(0, 0, 1, 1);
-  const [red = 0, green = 0, blue = 0] = context.getImageData(0, 0, 1, 1).data;
-  return [red, green, blue];
 }
 
 /** Sets a canvas to the device's pixels; answers its context in CSS pixels, cleared. */

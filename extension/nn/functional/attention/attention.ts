@@ -108,11 +108,15 @@ export function attend(
   if (dropoutP > 0) weights = dropout(weights, dropoutP);
   const output = apply(matmul, [weights, value], { transposeA: false, transposeB: false });
   const heads = alive === undefined ? output : apply(mul, [output, alive], {});
-  return { output: onHeads === undefined ? heads : watched(heads, onHeads), weights };
+  return { output: onHeads === undefined ? heads : watched(heads, weights, onHeads), weights };
 }
 
-/** Sees what the heads of an attention give, [*, heads, L, V], and may replace it. @param path The module's that attends */
-export type HeadHook = (heads: Tensor, path: string) => Tensor | undefined;
+/**
+ * Sees what the heads of an attention give, [*, heads, L, V], and may replace it.
+ * @param path The module's that attends
+ * @param weights [*, heads, L, S]: can be read only if the hook makes a value of them
+ */
+export type HeadHook = (heads: Tensor, path: string, weights: Tensor) => Tensor | undefined;
 
 let onHeads: HeadHook | undefined;
 
@@ -127,10 +131,10 @@ export function withHeadHook<T>(hook: HeadHook, body: () => T): T {
   }
 }
 
-function watched(heads: Tensor, hook: HeadHook): Tensor {
+function watched(heads: Tensor, weights: Tensor, hook: HeadHook): Tensor {
   // The hook may keep what it sees and makes.
   heads.value.visible = true;
-  return shown(() => hook(heads, scope.path)) ?? heads;
+  return shown(() => hook(heads, scope.path, weights)) ?? heads;
 }
 
 /**

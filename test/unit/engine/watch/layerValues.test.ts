@@ -5,9 +5,9 @@ import {
   meanSize,
   sampleOf,
   sampleOfTensor,
-} from "../../../extension/engine/findings/layerValues.ts";
-import { torch } from "../../../extension/nn/index.ts";
-import { useEngine } from "../../engines.ts";
+} from "../../../../extension/engine/findings/layerValues.ts";
+import { torch } from "../../../../extension/nn/index.ts";
+import { useEngine } from "../../../engines.ts";
 
 useEngine("cpu");
 
