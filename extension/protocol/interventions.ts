@@ -88,7 +88,7 @@ export const InterventionAnswer = v.object({
       ...LayerOf,
       /** Means over positions; of a head the root of its mean square. */
       values: v.array(MetricValue),
-      /** Of channels with height and width: a PNG in base64 for each. */
+      /** Of channels with height and width, and of heads what they attend to (rows are queries): a PNG in base64 for each. */
       maps: v.optional(v.array(PngText)),
     }),
   ),

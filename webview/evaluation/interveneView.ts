@@ -134,6 +134,11 @@ function unitsOf(state: EvaluationState, layer: UnitLayer, actions: InterveneAct
       ${cells(state, layer, values.slice(0, shown), units?.maps)}
     </div>
     ${
+      layer.kind === "head" && units?.maps !== undefined
+        ? html`<p class="secondary">${text.attention}</p>`
+        : nothing
+    }
+    ${
       shown < values.length || values.length < layer.units
         ? html`<p class="list-foot">
             <span class="secondary">${text.first(shown, layer.units)}</span>

@@ -172,6 +172,7 @@ export const evaluationStrings = {
     activation: (unit: string, value: string, changed: string) =>
       `${unit}, activation ${value}${changed === "" ? "" : `, set to ${changed}`}`,
     value: (value: string) => `activation ${value}`,
+    attention: "What each head attends to: rows are queries, columns keys.",
     noLayers: "No layer of this model has units that can be changed.",
     refused: (count: number) => `${formatCount(count)} ${count === 1 ? "layer" : "layers"} can't be changed`,
     showAll: (count: number) => `Show all ${formatCount(count)}`,

@@ -59,18 +59,28 @@ class Changed {
   }
 }
 
-/** What layers give for one sample, one array for each call. @param run Runs the model on the sample, a batch of one */
+/**
+ * What layers give for one sample, one array for each call.
+ * @param run Runs the model on the sample, a batch of one
+ * @param attention Takes what the heads among the layers attend to, in their last call
+ */
 export function activationsOf(
   model: Module,
   layers: readonly Units[],
   run: () => Tensor,
+  attention?: Map<string, Tensor>,
 ): Map<string, Float32Array[]> {
   const wanted = new Map(layers.map((units): [string, Tensor[]] => [keyOf(units), []]));
   noGrad(() => {
     const output = withOutputs(
       model,
       (given, at) => {
-        if (given instanceof Tensor) foundAt(wanted, at)?.push(given);
+        const found = given instanceof Tensor ? foundAt(wanted, at) : undefined;
+        if (found === undefined) return undefined;
+        found.push(given as Tensor);
+        if (attention === undefined || at.weights === undefined) return undefined;
+        at.weights.value.visible = true;
+        attention.set(at.layer, at.weights);
         return undefined;
       },
       run,

@@ -42,6 +42,8 @@ const MEAN_BATCH = 32;
 /** Channels of a layer that are drawn, and pixels along a map's longer side. */
 const MAX_MAPS = 64;
 const MAP_SIDE = 48;
+/** Weights of an attention that are drawn. */
+const MAX_ATTENTION = 1 << 24;
 
 /** What a session with an evaluated model needs for interventions. */
 export interface InterventionContext extends ReadingContext {
@@ -74,10 +76,9 @@ export class ModelInterventions {
     const listed = of === undefined ? list.layers[0] : unitsAt(list, of, model);
     const changes = this.#changes(list, interventions);
     let output: Tensor | undefined;
-    const activations = activationsOf(model, listed === undefined ? [] : [listed], () => {
-      output = forward(model, sample.inputs);
-      return output;
-    });
+    const attention = new Map<string, Tensor>();
+    const run = (): Tensor => (output = forward(model, sample.inputs));
+    const activations = activationsOf(model, listed === undefined ? [] : [listed], run, attention);
     const before = this.#outcome(sample, output!);
     const changed =
       changes.length === 0
@@ -86,7 +87,9 @@ export class ModelInterventions {
     return {
       layers: list.layers.map(layerOf),
       refused: list.refused,
-      ...(listed === undefined ? {} : { units: shown(listed, activations.get(keyOf(listed))!) }),
+      ...(listed === undefined
+        ? {}
+        : { units: shown(listed, activations.get(keyOf(listed))!, attention.get(listed.layer)) }),
       before: before.outcome,
       after: changed === output ? before.outcome : this.#outcome(sample, changed).outcome,
       ...(before.labels === undefined ? {} : { labels: before.labels }),
@@ -299,9 +302,13 @@ export class ModelInterventions {
 
 const layerOf = ({ type, kind, units, ...at }: Units): UnitLayer => ({ ...placeOf(at), type, kind, units });
 
-function shown(units: Units, calls: readonly Float32Array[]): NonNullable<InterventionAnswer["units"]> {
+function shown(
+  units: Units,
+  calls: readonly Float32Array[],
+  attention: Tensor | undefined,
+): NonNullable<InterventionAnswer["units"]> {
   const values = unitValues(units, calls).slice(0, MAX_UNITS);
-  const maps = mapsOf(units, calls);
+  const maps = attention === undefined ? mapsOf(units, calls) : attentionMaps(units, attention);
   return { ...placeOf(units), values, ...(maps === undefined ? {} : { maps }) };
 }
 
@@ -317,5 +324,23 @@ function mapsOf({ kind, shape, batchDim }: Units, calls: readonly Float32Array[]
     let [low, high] = [Infinity, -Infinity];
     for (const value of map) [low, high] = [Math.min(low, value), Math.max(high, value)];
     return picture({ values: map, channels: 1, height, width, low: [low], high: [high] }, MAP_SIDE).png;
+  });
+}
+
+/** What each head of the sample attends to: white for the largest weight of all heads, queries from top to bottom. */
+function attentionMaps({ units }: Units, { value, shape }: Tensor): string[] | undefined {
+  const [batch, heads, height, width] = shape;
+  if (shape.length !== 4 || batch !== 1 || heads !== units || units > MAX_MAPS) return undefined;
+  if (numel(shape) > MAX_ATTENTION) return undefined;
+  const values = valuesOf(value);
+  const size = height! * width!;
+  let high = 0;
+  for (const weight of values) if (Number.isFinite(weight)) high = Math.max(high, weight);
+  return Array.from({ length: units }, (_, head) => {
+    const map = values.subarray(head * size, (head + 1) * size);
+    return picture(
+      { values: map, channels: 1, height: height!, width: width!, low: [0], high: [high] },
+      MAP_SIDE,
+    ).png;
   });
 }

@@ -46,6 +46,8 @@ export interface LayerAt {
 interface Called extends LayerAt {
   call: number;
   module: Module;
+  /** Of heads: their attention, [*, heads, L, S]. */
+  weights?: Tensor;
 }
 
 /** Sees every output, and may replace it. */
@@ -55,23 +57,31 @@ type OutputHook = (output: unknown, at: Called) => Tensor | undefined;
 export function withOutputs<T>(model: Module, hook: OutputHook, body: () => T): T {
   const modules = new Map(model.namedModules());
   const counts = new Map<string, number>();
-  const pass = (output: unknown, layer: string, part: LayerPart, module: Module): Tensor | undefined => {
+  const pass = (
+    output: unknown,
+    layer: string,
+    part: LayerPart,
+    seen: Pick<Called, "module" | "weights">,
+  ): Tensor | undefined => {
     const key = keyOf({ layer, part });
     const call = (counts.get(key) ?? 0) + 1;
     counts.set(key, call);
-    return hook(output, { layer, part, call, module });
+    return hook(output, { layer, part, call, ...seen });
   };
   const handles = [...modules].flatMap(([path, module]) =>
     path === ""
       ? []
       : [
           module.registerForwardHook((_module, _input, output: unknown) =>
-            pass(output, path, "output", module),
+            pass(output, path, "output", { module }),
           ),
         ],
   );
   try {
-    return withHeadHook((heads, path) => pass(heads, path, "heads", modules.get(path) ?? model), body);
+    return withHeadHook(
+      (heads, path, weights) => pass(heads, path, "heads", { module: modules.get(path) ?? model, weights }),
+      body,
+    );
   } finally {
     for (const handle of handles) handle.remove();
   }

@@ -4,6 +4,7 @@ import type { ModelInterventions } from "../../../../extension/engine/evaluation
 import { F, nn, torch, type Tensor } from "../../../../extension/nn/index.ts";
 import type { Intervention } from "../../../../extension/protocol/interventions.ts";
 import { useEngine } from "../../../engines.ts";
+import { decodePng } from "../../../../extension/formats/images/png.ts";
 import { interventionsOf, off, output, rank, sample } from "./intervening.ts";
 
 useEngine("cpu");
@@ -61,6 +62,23 @@ test("a head of an attention switched off is an output projection without the he
   torch.noGrad(() => model.attention.outProj.weight.narrow(1, 2, 2).zero_());
   expect(after.loss).toBeCloseTo(torch.noGrad(() => F.mseLoss(model(one), y.narrow(0, 2, 1))).item(), 5);
   expect(after.loss).not.toBeCloseTo(before.loss!, 4);
+});
+
+test("heads have pictures of what they attend to: a row for each query, white for the largest weight", async () => {
+  const { model, asked, x } = await sequences();
+  const of = { layer: "attention", part: "heads" } as const;
+  const { units } = asked.intervene({ subject: sample(1), interventions: [], of });
+  const one = x.narrow(0, 1, 1);
+  const [, weights] = torch.noGrad(() => model.attention(one, one, one, { averageAttnWeights: false }));
+  const expected = weights!.flatten().tolist() as number[];
+  const largest = Math.max(...expected);
+  const drawn = units!.maps!.flatMap((png) => {
+    const { width, height, data } = decodePng(Buffer.from(png, "base64"));
+    expect([height, width]).toEqual([5, 5]);
+    return Array.from({ length: 25 }, (_, at) => data[4 * at]!);
+  });
+  expect(drawn).toHaveLength(expected.length);
+  drawn.forEach((grey, at) => expect(Math.abs(grey - (255 * expected[at]!) / largest)).toBeLessThan(1));
 });
 
 test("a regression's units are ranked by its loss, heads too", async () => {
