@@ -11,6 +11,8 @@ import { Sample } from "./sampledRows.ts";
 
 /** Rows kept, between this and twice as many: each may have 90 KB. */
 const ROWS = 60;
+/** Most characters of a row: the file may be anyone's. */
+const LONGEST = 1 << 17;
 
 /** What a run's layers gave, read from its directory in bounded time and memory. */
 export class LayerPictures {
@@ -66,7 +68,7 @@ export class LayerPictures {
   }
 
   #take(line: string, sampled: boolean): void {
-    const row = parsed(line);
+    const row = line.length > LONGEST ? undefined : parsed(line);
     if (row === undefined) return;
     // The training was resumed from an earlier step, or rolled back to one: what came after it doesn't count.
     if (row.step <= this.#newest) {

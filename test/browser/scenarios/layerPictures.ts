@@ -94,7 +94,7 @@ test("the units of a network of two numbers are drawn on the diagram, live and a
   await frame.getByRole("slider", { name: "Position in the training" }).focus();
   await page.keyboard.press("Home");
   const output = frame.locator('.box[data-id="~output"]');
-  await frame.locator('vscode-button[aria-label="Fit to Panel"]').click();
+  await frame.locator('vscode-button[aria-label="Fit"]').click();
   await output.click();
   const boundary = frame.locator(".layer-pictures .decision");
   const early = (await boundary.getAttribute("aria-label"))!;
@@ -135,7 +135,10 @@ test("feature maps and attention of the first validation sample are drawn on the
   await workbench.closePanel("Training");
   const frame = await openDiagram(workbench, "seeing.nn.ts");
   await frame.locator('.box[data-id="conv"] image').waitFor({ timeout: 20_000 });
-  await frame.locator('.box[data-id=PLACE"] image').waitFor();
+  const weights = frame.locator('.box-op:has-text("softmax")');
+  await weights.locator("image").waitFor();
+  await frame.locator('vscode-button[aria-label="Fit"]').click();
+  await weights.click();
   const heads = frame
     .locator(".layer-pictures")
     .getByRole("button", { name: /^Head \d of attention at Step/ });
