@@ -43,7 +43,7 @@ export function pictureDetails(
   const open = (): void => actions.openPicture(path, row.step);
   const layer = path === "" ? text.model : path;
   return html`<section class="layer-pictures" aria-label=${text.title[picture.kind]}>
-    <h4>${text.title[picture.kind]}</h4>
+    <h4>${isDecision(path, picture, row.input) ? text.decision : text.title[picture.kind]}</h4>
     ${
       isDecision(path, picture, row.input) && row.input.kind === "plane"
         ? decision(picture, values, row.input, at, colours, open)
@@ -73,6 +73,7 @@ export function pictureDetails(
       })}
     </ul>
     <p class="secondary">${notes(picture, row).join(" ")}</p>
+    ${legend(picture, colours)}
   </section>`;
 }
 
@@ -108,12 +109,26 @@ function sizeOf({ size: [height, width] }: LayerPicture): Record<string, string>
 }
 
 function notes(picture: LayerPicture, { input }: PictureRow): string[] {
-  const { kind, units, drawn, low, high, size, height, width } = picture;
+  const { kind, units, drawn, size, height, width } = picture;
   return [
     ...(units > drawn ? [text.of(drawn, units)] : []),
     input.kind === "plane" ? text.plane(...input.names) : text.sample[input.split](input.index),
     ...(kind === "attention" ? [text.attention] : []),
     ...(size[0] !== height || size[1] !== width ? [text.shrunk(text.size(...size))] : []),
-    text.legend(formatShort(Math.max(Math.abs(low), Math.abs(high)))),
   ];
+}
+
+function legend({ low, high }: LayerPicture, { above, below }: PictureColours): TemplateResult {
+  const swatch = (colour: readonly number[], label: string): TemplateResult =>
+    html`<span
+        class="picture-swatch"
+        aria-hidden="true"
+        ${styles({ "background-color": `rgb(${colour.join(" ")})` })}
+      ></span
+      >${label}`;
+  const most = formatShort(Math.max(Math.abs(low), Math.abs(high)));
+  return html`<p class="secondary picture-legend">
+    ${swatch(above, text.above)} ${low < 0 ? swatch(below, text.below) : nothing}
+    <span>${text.strongest(most)}</span>
+  </p>`;
 }

@@ -10,7 +10,9 @@ export const pictureStrings = {
   decision: "Decision boundary",
   more: (count: number) => `+ ${formatCount(count)} more`,
   of: (drawn: number, all: number) => `The first ${formatCount(drawn)} of ${formatCount(all)}.`,
-  legend: (most: string) => `Blue above 0, orange below, strongest at ±${most}.`,
+  above: "above 0",
+  below: "below 0",
+  strongest: (most: string) => `strongest at ±${most}`,
   plane: (x: string, y: string) => `${x} to the right, ${y} upwards, as far as the training data.`,
   sample: {
     train: (index: number) => `For sample ${formatCount(index)} of the training set.`,

@@ -116,8 +116,9 @@ test("the units of a network of two numbers are drawn on the diagram, live and a
   await units.first().click();
   const tensor = await workbench.webview("tensor", 60_000);
   await tensor.getByText("[8, 24, 24]").first().waitFor();
-  await workbench.closePanel("Tensor");
-  await workbench.closePanel("Architecture");
+  // Other panels stay open behind them.
+  for (const title of ["Tensor", "Architecture"])
+    await page.locator(".tab", { hasText: title }).getByRole("button").first().click();
   const panel = await TrainingPanel.of(workbench);
   await panel.press("Stop");
   await panel.reaches("stopped");

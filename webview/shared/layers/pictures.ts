@@ -1,4 +1,4 @@
-/** Draws small pictures of numbers: blue above 0, orange below, as strong as they are large. */
+/** Draws small pictures of numbers: one colour above 0, another below, as strong as they are large. */
 import type { LayerPicture, PictureInput } from "../../../extension/protocol/layers/pictures.ts";
 import { themeValue } from "../theme.ts";
 
@@ -19,12 +19,14 @@ const CLASSES = ["blue", "orange", "green", "red", "purple", "yellow"] as const;
 
 export function readPictureColours(): PictureColours {
   const chart = (name: string): string => themeValue(`--vscode-charts-${name}`, "--vscode-foreground");
+  // High contrast has no orange.
+  const orange = themeValue("--vscode-charts-orange", "--vscode-charts-yellow", "--vscode-foreground");
   return {
     ground: channelsOf(themeValue("--vscode-editor-background") || "white"),
     above: channelsOf(chart("blue")),
-    below: channelsOf(chart("orange")),
+    below: channelsOf(orange),
     lost: channelsOf(chart("red")),
-    classes: CLASSES.map(chart),
+    classes: CLASSES.map((name) => (name === "orange" ? orange : chart(name))),
     line: themeValue("--vscode-foreground"),
   };
 }
