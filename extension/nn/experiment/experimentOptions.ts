@@ -189,7 +189,10 @@ export interface RollbackOptions {
 
 /** What is measured of each layer while training. Named after `wandb.watch`. */
 export interface WatchOptions {
-  /** Looks at every that many-th optimizer step; 100 by default. */
+  /**
+   * Looks at every that many-th optimizer step. By default every hundredth, without those that would cost more than 2.5 % of the
+   * time so far.
+   */
   logFreq?: number;
 }
 
@@ -313,8 +316,8 @@ export interface ExperimentOptions<
   detectAnomaly?: boolean;
   /**
    * Looks for probable mistakes: in the data, in the untrained model, and in each layer every few steps (norm of its gradient,
-   * how much of its weights a step changes, units that a ReLU never lets through). Figures go to the run's `layers.jsonl`, what
-   * is wrong to `findings.jsonl` and the log. `true` for the defaults.
+   * how much of its weights a step changes, units that a ReLU never lets through). Figures go to the run's `layers.jsonl`,
+   * pictures of what layers give to `layer-pictures.jsonl`, what is wrong to `findings.jsonl` and the log. `true` for the defaults.
    */
   watch?: boolean | WatchOptions;
   /** Clips the gradients before each step: to this norm of all together, or to ±this value. */

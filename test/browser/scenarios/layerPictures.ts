@@ -62,7 +62,9 @@ export default experiment({
 /** Opens a file's diagram with its newest training. */
 async function openDiagram(workbench: Workbench, file: string): Promise<Frame> {
   await workbench.openFile(file);
-  await workbench.clickLens("Preview", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  // A webview may be there already: that of the training.
+  const tab = workbench.page.locator(".tab", { hasText: "Architecture" });
+  await workbench.clickLens("Preview", () => tab.waitFor({ timeout: 10_000 }));
   const frame = await workbench.webview("architecture");
   await frame.locator(".picture .box").first().waitFor({ timeout: 20_000 });
   const choice = frame.locator('vscode-dropdown[aria-label="Layers of a training"]');
@@ -112,6 +114,7 @@ test("the units of a network of two numbers are drawn on the diagram, live and a
 
   await frame.locator('.box[data-id="hidden"]').click();
   const units = frame.locator(".layer-pictures").getByRole("button", { name: /^Unit \d+ of hidden at Step/ });
+  await units.first().waitFor();
   assert.equal(await units.count(), 8);
   await units.first().click();
   const tensor = await workbench.webview("tensor", 60_000);
@@ -143,6 +146,7 @@ test("feature maps and attention of the first validation sample are drawn on the
   const heads = frame
     .locator(".layer-pictures")
     .getByRole("button", { name: /^Head \d of attention at Step/ });
+  await heads.first().waitFor();
   assert.equal(await heads.count(), 3);
   assert.match(
     await frame.locator(".layer-pictures").innerText(),
@@ -152,6 +156,7 @@ test("feature maps and attention of the first validation sample are drawn on the
   const channels = frame
     .locator(".layer-pictures")
     .getByRole("button", { name: /^Channel \d of conv at Step/ });
+  await channels.first().waitFor();
   assert.equal(await channels.count(), 8);
   await workbench.inThemes(THEMES, async () => {
     await workbench.screenshot("pictures-maps");
