@@ -2,6 +2,7 @@
 import { html, nothing, svg, type SVGTemplateResult, type TemplateResult } from "lit";
 import { classMap } from "lit/directives/class-map.js";
 import { guard } from "lit/directives/guard.js";
+import { ref } from "lit/directives/ref.js";
 import { repeat } from "lit/directives/repeat.js";
 import { edgeKey, SIGNS } from "../architecture/diff.ts";
 import { strings } from "../shared/strings.ts";
@@ -42,7 +43,7 @@ export interface CanvasActions {
 export interface BoxPicture {
   width: number;
   height: number;
-  /** A data URL. */
+  /** A data URL of a canvas. */
   href: string;
   /** Of what isn't drawn. */
   note: string;
@@ -205,7 +206,7 @@ function leaf(
 }
 
 const pictureIn = ({ width, height, href, note }: BoxPicture, y: number): SVGTemplateResult =>
-  svg`<image class="box-picture" x="12" y=${y} width=${width} height=${height} href=${href}></image>
+  svg`<image class="box-picture" x="12" y=${y} width=${width} height=${height} ${ref((image) => image?.setAttribute("href", href))}></image>
     ${note === "" ? nothing : svg`<text class="detail picture-note" x="12" y=${y + height + 15}>${note}</text>`}`;
 
 function head(box: ShownBox, drawn: Drawn, baseline: number, actions: CanvasActions): SVGTemplateResult {
