@@ -2,7 +2,7 @@
  * Share of a training's time that checks may take by their measured cost. Some of it can't be measured, such as the garbage that
  * they leave: together it stays below 5 %, see docs/performance.md.
  */
-const SHARE = 0.025;
+const SHARE = 0.015;
 /** Checks that are made whatever they cost: of fewer, rules can't tell what lasts. */
 const LEAST = 2;
 /** Steps after a check that count as its: weights and optimizer state return to the graph of usual steps. */

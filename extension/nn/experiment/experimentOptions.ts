@@ -190,7 +190,7 @@ export interface RollbackOptions {
 /** What is measured of each layer while training. Named after `wandb.watch`. */
 export interface WatchOptions {
   /**
-   * Looks at every that many-th optimizer step. By default every hundredth, without those that would cost more than 2.5 % of the
+   * Looks at every that many-th optimizer step. By default every hundredth, without those that would cost more than 1.5 % of the
    * time so far.
    */
   logFreq?: number;
