@@ -147,8 +147,9 @@ describe("derivatives of functions", () => {
     const gradOutputs = floats(1, 10);
     const expected = [[2, 40]];
     const values = (gradients: Tensor[]): unknown[] => gradients.map((g) => g.tolist());
-    expect(values(torch.autograd.grad(y, x, gradOutputs))).toEqual(expected);
-    expect(values(torch.autograd.grad(y, x, { gradOutputs }))).toEqual(expected);
+    const retainGraph = true;
+    expect(values(torch.autograd.grad(y, x, gradOutputs, { retainGraph }))).toEqual(expected);
+    expect(values(torch.autograd.grad(y, x, { gradOutputs, retainGraph }))).toEqual(expected);
     const named = {
       outputs: y,
       inputs: x,
@@ -159,7 +160,7 @@ describe("derivatives of functions", () => {
     };
     expect(values(torch.autograd.grad(named))).toEqual(expected);
     expect(values(torch.autograd.grad(y, x, [gradOutputs], { createGraph: true }))).toEqual(expected);
-    expect(torch.autograd.grad(y.sum(), unused, { allowUnused: true })).toEqual([null]);
+    expect(torch.autograd.grad(y.sum(), unused, { allowUnused: true, retainGraph })).toEqual([null]);
     expect(values(torch.autograd.grad(y.sum(), [unused], { materializeGrads: true }))).toEqual([[0]]);
     expect(() => torch.autograd.grad({ outputs: y.sum(), inputs: unused })).toThrow("to not have been used");
   });

@@ -130,7 +130,7 @@ export function rows(tensor: Tensor, indices: readonly number[]): Tensor {
   const first = indices[0] ?? 0;
   const neighbours = indices.every((index, i) => index === first + i);
   // What is done to a batch in place is not done to the data.
-  if (neighbours && indices.length === shape[0]) return new Tensor(tensor.value);
+  if (neighbours && indices.length === shape[0]) return new Tensor(tensor.value.copied() ?? tensor.value);
   const values = valuesOf(tensor.value);
   const size = numel(shape.slice(1));
   const outShape = [indices.length, ...shape.slice(1)];

@@ -1,3 +1,4 @@
+import { reshaped } from "../../tensor/functions/shape/views.ts";
 import { apply } from "../../tensor/recording/apply.ts";
 import { SCALAR_TYPE } from "../../tensor/core/dtype.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
@@ -5,7 +6,14 @@ import { composed, named } from "../../tensor/functions/pointwise/operands.ts";
 import { shift } from "../../tensor/ops/matrix/affine.ts";
 import { addBias, matmul } from "../../tensor/ops/matrix/matmul.ts";
 import { expand, permute, reshape } from "../../tensor/ops/movement/movement.ts";
-import { broadcastShapes, formatDims, formatShape, numel, sameShape } from "../../tensor/core/shape.ts";
+import {
+  broadcastShapes,
+  formatDims,
+  formatShape,
+  numel,
+  sameShape,
+  type Shape,
+} from "../../tensor/core/shape.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 
 /**
@@ -17,6 +25,19 @@ import type { Tensor } from "../../tensor/core/tensor.ts";
  * @throws TensorError "addmm: mat1 and mat2 shapes cannot be multiplied (32x100 and 784x128)"
  */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  return affine(input, weight, bias, reshaped);
+}
+
+/** `linear` of a copy, which PyTorch makes of what it has transposed: the input may be written to before `backward()`. */
+export const linearOfCopy = (input: Tensor, weight: Tensor, bias: Tensor | null): Tensor =>
+  affine(input, weight, bias, (x, shape) => apply(reshape, [x], { shape }));
+
+function affine(
+  input: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  inRows: (x: Tensor, shape: Shape) => Tensor,
+): Tensor {
   checkLinear(input, weight, bias);
   const { shape } = input;
   const [out, width] = weight.shape as [number, number];
@@ -24,7 +45,7 @@ export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null
   if (bias !== null && bias.shape.filter((n) => n !== 1).length > 1)
     return broadcastBias(input, weight, bias);
   return composed(() => {
-    const rows = apply(reshape, [input], { shape: [numel(shape) / Math.max(width, 1), width] });
+    const rows = inRows(input, [numel(shape) / Math.max(width, 1), width]);
     const y = product(rows, weight, bias);
     return named(
       apply(reshape, [y], { shape: [...shape.slice(0, -1), out] }),
@@ -110,10 +131,10 @@ export function bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: T
   return composed(() => {
     const rows = numel(lead);
     const plain = { transposeA: false, transposeB: false };
-    const first = apply(reshape, [input1], { shape: [rows, in1] });
+    const first = reshaped(input1, [rows, in1]);
     const turned = apply(permute, [weight], { order: [1, 0, 2] });
-    const maps = apply(matmul, [first, apply(reshape, [turned], { shape: [in1, out * in2] })], plain);
-    const columns = apply(reshape, [input2], { shape: [rows, in2, 1] });
+    const maps = apply(matmul, [first, reshaped(turned, [in1, out * in2])], plain);
+    const columns = reshaped(input2, [rows, in2, 1]);
     const product = apply(matmul, [apply(reshape, [maps], { shape: [rows, out, in2] }), columns], plain);
     const sums = apply(reshape, [product], { shape: [rows, out] });
     const y = bias === null ? sums : apply(addBias, [sums, bias], {});

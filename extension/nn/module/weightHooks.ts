@@ -184,8 +184,17 @@ export function spectralNorm<M extends Module>(module: M, ...rest: unknown[]): M
   const iterate = (matrix: Tensor, [u, v]: readonly [Tensor, Tensor]): void =>
     noGrad(() => {
       for (let i = 0; i < nPowerIterations; i++) {
-        v.write(composed(() => unit(mv(t(matrix), u), eps)));
-        u.write(composed(() => unit(mv(matrix, v), eps)));
+        // Calls before this one can still be differentiated: PyTorch uses copies of the vectors.
+        v.write(
+          composed(() => unit(mv(t(matrix), u), eps)),
+          undefined,
+          null,
+        );
+        u.write(
+          composed(() => unit(mv(matrix, v), eps)),
+          undefined,
+          null,
+        );
       }
     });
   const divided = (self: Module, calls: boolean): Tensor => {

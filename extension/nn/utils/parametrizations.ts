@@ -119,8 +119,9 @@ class _SpectralNorm extends Module {
   private iterate(matrix: Tensor, times: number): void {
     const { eps } = this;
     for (let i = 0; i < times; i++) {
-      this._u.write(normalize(mv(matrix, this._v), { dim: 0, eps }));
-      this._v.write(normalize(mv(t(matrix), this._u), { dim: 0, eps }));
+      // Calls before this one can still be differentiated: PyTorch uses copies of the vectors.
+      this._u.write(normalize(mv(matrix, this._v), { dim: 0, eps }), undefined, null);
+      this._v.write(normalize(mv(t(matrix), this._u), { dim: 0, eps }), undefined, null);
     }
   }
 }

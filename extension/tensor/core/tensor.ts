@@ -1,5 +1,4 @@
 import type { DType, HostArray } from "./dtype.ts";
-import { TensorError } from "./errors.ts";
 import {
   dataValue,
   stateValue,
@@ -10,12 +9,13 @@ import {
   type GraphTensor,
 } from "../recording/graph.ts";
 import { keepOverwritten } from "../recording/leaves.ts";
+import { overwritten, versionOf } from "../recording/version.ts";
 import { runtime } from "../recording/runtime.ts";
 import { scope, withGradients } from "../recording/scope.ts";
 import { numel, sameShape, strides, type Shape } from "./shape.ts";
 import { isSize, sizeOf } from "./size.ts";
 import type { Memory, View } from "./view.ts";
-import { checkData, checkGradient, checkWrite, leafWritten, outOfRange } from "./writeChecks.ts";
+import * as writing from "./writeChecks.ts";
 
 /**
  * A multi-dimensional array whose value is computed when it is needed: PyTorch's tensor, with the methods of `torch.Tensor` in
@@ -57,7 +57,7 @@ export class Tensor implements GraphTensor {
 
   /** @throws TensorError "attempting to assign a gradient of size '[3]' to a tensor of size '[2]'. …" */
   set grad(next: Tensor | null) {
-    if (next !== null) checkGradient(this, next, next instanceof Tensor);
+    if (next !== null) writing.checkGradient(this, next, next instanceof Tensor);
     this.gradient = next;
   }
 
@@ -85,7 +85,7 @@ export class Tensor implements GraphTensor {
   size(dim: number): number;
   size(dim?: number): Shape | number {
     if (dim === undefined) return this.shape;
-    return this.shape[dim < 0 ? dim + this.ndim : dim] ?? outOfRange(dim, this.ndim);
+    return this.shape[dim < 0 ? dim + this.ndim : dim] ?? writing.outOfRange(dim, this.ndim);
   }
 
   /** Number of elements. */
@@ -120,16 +120,8 @@ export class Tensor implements GraphTensor {
    */
   requiresGrad_(requiresGrad: boolean | { requiresGrad?: boolean } = true): this {
     const on = typeof requiresGrad === "object" ? (requiresGrad.requiresGrad ?? true) : requiresGrad;
-    if (!this.isLeaf) {
-      if (on) return this;
-      throw new TensorError(
-        "autograd",
-        "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().",
-      );
-    }
-    if (on && this.dtype !== "float32") {
-      throw new TensorError("autograd", "only Tensors of floating point dtype can require gradients");
-    }
+    if (!this.isLeaf) return on ? this : writing.noLeaf();
+    if (on) writing.checkWantsGradient(this);
     this.wantsGrad = on;
     this.edge = on ? { leaf: this } : undefined;
     return this;
@@ -141,6 +133,7 @@ export class Tensor implements GraphTensor {
     if (view !== undefined && view.base.currentWrites() !== this.seen) {
       const again = withGradients(view.gradients, () => view.forward(view.base));
       this.current = again.current;
+      this.linkVersion(view);
       if (view.computed !== true) this.edge = this.wantsGrad ? { leaf: this } : again.edge;
       this.seen = view.base.writes;
       this.writes++;
@@ -197,7 +190,13 @@ export class Tensor implements GraphTensor {
     this.shared = view;
     this.viewed = view.base.memory ??= {};
     this.seen = view.base.currentWrites();
+    this.linkVersion(view);
     return this;
+  }
+
+  /** A view's value is from the same state of memory as its base's. */
+  private linkVersion({ uncounted, base }: View<Tensor>): void {
+    if (uncounted !== true) this.current.version = versionOf(base.current);
   }
 
   /**
@@ -211,7 +210,7 @@ export class Tensor implements GraphTensor {
     let source = other;
     while (source.shared?.whole === true) source = source.currentView().base;
     if (source === this) return;
-    if (this.requiresGrad) checkData(other);
+    if (this.requiresGrad) writing.checkData(other);
     const { value } = source;
     if (this.memory !== undefined) {
       this.memory.owner = former(this.value);
@@ -250,21 +249,28 @@ export class Tensor implements GraphTensor {
   /**
    * @internal Writes in place: this tensor, its base and all views of it have the new value from here on.
    * @param made how many values there were before `next` was computed: no code has a newer one
+   * @param since how many there were when the function began that writes: nodes from before may not use the old value in
+   * `backward()`; null where they may
    * @throws TensorError when a leaf that requires a gradient would be changed while gradients are recorded
    */
-  write(next: Tensor, made = Value.made): this {
-    checkWrite(this, next);
+  write(next: Tensor, made = Value.made, since: number | null = made): this {
+    writing.checkWrite(this, next);
     const view = this.shared && this.currentView();
     // Follow the base now: what is written must not be taken for stale later.
     void this.value;
-    if (scope.gradients && this.sharesLeaf()) leafWritten(view !== undefined);
+    if (scope.gradients && this.sharesLeaf()) writing.leafWritten(view !== undefined);
     const { value } = next;
+    const { current } = this;
+    const counts = since !== null && view?.uncounted !== true;
     this.replace(value, scope.gradients ? next.edge : this.edge);
     if (value.made > made) value.holders--;
-    if (view !== undefined) {
+    if (view === undefined) {
+      overwritten(current, this.current, counts ? since : null);
+    } else {
       const [{ base }, before] = [view, Value.made];
-      const scatter = (): unknown => base.write(view.scatter(base, this), before);
+      const scatter = (): unknown => base.write(view.scatter(base, this), before, counts ? since : null);
       withGradients(scope.gradients && !view.detached, scatter);
+      this.linkVersion(view);
       // As in PyTorch, the gradient that a view retains is that of what it reads from its base from here on.
       if (this.moved === undefined) this.seen = base.writes;
     }
@@ -315,6 +321,7 @@ export class Tensor implements GraphTensor {
         runtime.pendingWrites.add(this);
       } else {
         this.current = this.storage.settled = stateValue(this.storage, current);
+        this.current.version = current.version;
       }
     }
     return this;
@@ -323,7 +330,9 @@ export class Tensor implements GraphTensor {
   /** @internal The storage holds the value of the last barrier: read it from there. */
   settled(storage: Storage): void {
     this.writes++;
+    const { version } = this.current;
     this.current = storage.settled = stateValue(storage);
+    this.current.version = version;
   }
 
   /** @internal Forgets a write that could not be computed; an initial value stays pending. */
@@ -372,20 +381,14 @@ export function fromHost(data: HostArray, shape: Shape, dtype: DType): Tensor {
   return new Tensor(dataValue(data, shape, dtype));
 }
 
-/** What a parameter is made of, by name. */
-export interface ParameterOptions {
-  data: Tensor;
-  /** Default true. */
-  requiresGrad?: boolean;
-}
-
 /** A learnable tensor: what modules register and optimizers update. */
 export class Parameter extends Tensor {
-  constructor(data: Tensor, requiresGrad?: boolean | Omit<ParameterOptions, "data">);
-  constructor(named: ParameterOptions);
+  constructor(data: Tensor, requiresGrad?: boolean | { requiresGrad?: boolean });
+  /** By name; `requiresGrad` is true by default. */
+  constructor(named: { data: Tensor; requiresGrad?: boolean });
   constructor(
-    data: Tensor | ParameterOptions,
-    requiresGrad: boolean | Omit<ParameterOptions, "data"> = true,
+    data: Tensor | { data: Tensor; requiresGrad?: boolean },
+    requiresGrad: boolean | { requiresGrad?: boolean } = true,
   ) {
     super((data instanceof Tensor ? data : data.data).value);
     const options = data instanceof Tensor ? requiresGrad : data;

@@ -7,6 +7,8 @@ export interface View<T> {
   readonly gradients: boolean;
   /** A view through `detach()`: writes to it are no business of autograd's. */
   readonly detached: boolean;
+  /** Whether writes through it are left out of the memory's versions: those through `data`. */
+  readonly uncounted?: boolean;
   /** Whether the view is all of its base, in the base's shape. */
   readonly whole?: boolean;
   /** Whether the view has a gradient of its own, which doesn't change when it follows its base. */

@@ -35,6 +35,20 @@ export function checkData({ dtype }: Typed): void {
   );
 }
 
+/** @throws TensorError for a tensor whose gradients can't be turned off, as it is computed from others that want them */
+export function noLeaf(): never {
+  throw new TensorError(
+    "autograd",
+    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().",
+  );
+}
+
+/** @throws TensorError when a tensor has no type that can have gradients */
+export function checkWantsGradient({ dtype }: Typed): void {
+  if (dtype === "float32") return;
+  throw new TensorError("autograd", "only Tensors of floating point dtype can require gradients");
+}
+
 /** @throws TensorError for a leaf, or a view of one, that is written to while gradients are recorded */
 export function leafWritten(isView: boolean): never {
   throw new TensorError(

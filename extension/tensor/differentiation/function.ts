@@ -8,6 +8,7 @@ import { identities, sumTo } from "../ops/movement/movement.ts";
 import { hidden, scope, withGradients } from "../recording/scope.ts";
 import { formatShape, sameShape, type Shape } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
+import { checkSaved } from "../recording/version.ts";
 import { setCustomGradient } from "./customGradients.ts";
 
 const STATE = Symbol("state");
@@ -17,6 +18,8 @@ export class FunctionCtx {
   /** @internal */
   readonly [STATE] = {
     saved: [] as readonly (Tensor | null)[],
+    /** Refuses saved tensors that were written to since, or let go of. */
+    check: undefined as (() => void) | undefined,
     constant: new Set<Tensor>(),
     dirty: new Set<Tensor>(),
     materialize: true,
@@ -34,9 +37,13 @@ export class FunctionCtx {
     this[STATE].saved = tensors;
   }
 
-  /** What {@link saveForBackward} kept. */
+  /**
+   * What {@link saveForBackward} kept.
+   * @throws TensorError "one of the variables needed for gradient computation has been modified by an inplace operation …"
+   */
   get savedTensors(): Tensor[] {
-    const { saved, outputs } = this[STATE];
+    const { saved, outputs, check } = this[STATE];
+    check?.();
     return saved.map((t) => (t === null ? null : (outputs.get(t) ?? t))) as Tensor[];
   }
 
@@ -176,6 +183,10 @@ function attach(
     if (dirty.has(t)) t.replace(y.value, y.edge);
     outputs.set(t, dirty.has(t) ? t : y);
   });
+  const state = ctx[STATE];
+  const saved = state.saved.flatMap((t) => (t === null ? [] : [outputs.get(t) ?? t]));
+  const values = saved.map((t) => t.value);
+  state.check = () => values.forEach((value, i) => checkSaved(value, saved[i]!.edge, node!));
 }
 
 /** The gradients that the user's `backward` returns, one for each argument. */

@@ -92,7 +92,7 @@ function gradients(
   const found = grad(
     used.map((i) => outputs[i]!),
     leaves,
-    { gradOutputs: used.map((i) => seeds[i]!), allowUnused: true, createGraph },
+    { gradOutputs: used.map((i) => seeds[i]!), allowUnused: true, retainGraph: true, createGraph },
   );
   const missing = found.indexOf(null);
   if (strict && missing >= 0) {

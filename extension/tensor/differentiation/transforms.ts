@@ -91,7 +91,7 @@ function pulled(
   const found = gradientsOf(
     through.map(([y]) => y),
     leaves,
-    { gradOutputs: through.map(([, seed]) => seed), allowUnused: true, createGraph },
+    { gradOutputs: through.map(([, seed]) => seed), allowUnused: true, retainGraph: true, createGraph },
   );
   return found.map((g, i) => g ?? new Tensor(zerosLike(leaves[i]!).value));
 }

@@ -7,7 +7,7 @@ import { dataOfLeaf, requireExecutor } from "../recording/leaves.ts";
 import { movedWhenRead } from "../recording/onHost.ts";
 import { observe, runtime, withPolicy } from "../recording/runtime.ts";
 import { scope } from "../recording/scope.ts";
-import { released } from "../recording/trace.ts";
+import { released } from "../recording/skipped.ts";
 import type { Executor, Inspector, Plan, Request } from "./executor.ts";
 import { buildPlan } from "./plan.ts";
 import { preparationOf, remaining } from "./preparation.ts";

@@ -9,6 +9,7 @@ import { add } from "../ops/elementwise/elementwise.ts";
 import { sumTo } from "../ops/movement/movement.ts";
 import { observe, runtime } from "./runtime.ts";
 import { hidden, scope, withGradients } from "./scope.ts";
+import { free, isTaken, Paths, topological } from "./walk.ts";
 import { formatSize, sameShape } from "../core/shape.ts";
 import { isNamed } from "../signatures/bind.ts";
 import { Tensor, tensorOf } from "../core/tensor.ts";
@@ -16,8 +17,11 @@ import { Tensor, tensorOf } from "../core/tensor.ts";
 export interface BackwardOptions {
   /** Records the gradients themselves, so that they can be differentiated again. */
   createGraph?: boolean;
-  /** Accepted for PyTorch's sake: graphs are never freed early here. */
-  retainGraph?: boolean;
+  /**
+   * Lets a gradient pass through the graph again. By default as `createGraph`: else PyTorch's error says that the values of
+   * the forward pass are gone.
+   */
+  retainGraph?: boolean | null;
   /** Adds to the `.grad` of these tensors only; by default to that of every leaf. */
   inputs?: Several | null;
 }
@@ -31,6 +35,8 @@ const several = (x: Several): readonly Tensor[] => (x instanceof Tensor ? [x] : 
  * @param gradient of shape `root.shape`; may be left out for a scalar
  * @throws TensorError "element 0 of tensors does not require grad and does not have a grad_fn"
  * @throws TensorError "grad can be implicitly created only for scalar outputs"
+ * @throws TensorError "Trying to backward through the graph a second time …" unless the first call had `retainGraph`
+ * @throws TensorError "one of the variables needed for gradient computation has been modified by an inplace operation …"
  */
 export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptions = {}): void {
   scope.sample?.refuse();
@@ -46,8 +52,10 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
     !anyHooks() &&
     !anyCustomGradients() &&
     runtime.inspector === undefined;
-  const run = (): Map<Tensor, Tensor> => propagate([root], [gradient], createGraph);
-  const repeated = plain && runtime.policy.repeatBackward ? trace.repeatBackward(root.value, run) : undefined;
+  const keep = options.retainGraph ?? createGraph;
+  const run = (): Map<Tensor, Tensor> => propagate([root], [gradient], { createGraph, keep });
+  const repeated =
+    plain && runtime.policy.repeatBackward ? trace.repeatBackward(root.value, run, !keep) : undefined;
   if (repeated !== undefined) {
     for (const [leaf, value] of repeated) {
       tensorOf(leaf).grad = new Tensor(value);
@@ -125,12 +133,12 @@ export function backwardAll(tensors: Several, ...rest: readonly unknown[]): void
   scope.sample?.refuse();
   const last = rest.at(-1);
   const named = isNamed(last) ? (last as BackwardAllOptions) : {};
-  const [seeds = named.gradTensors, , byPlace] = (isNamed(last) ? rest.slice(0, -1) : rest) as [
+  const [seeds = named.gradTensors, retainByPlace, byPlace] = (isNamed(last) ? rest.slice(0, -1) : rest) as [
     BackwardAllOptions["gradTensors"],
-    unknown,
+    boolean | null | undefined,
     boolean | undefined,
   ];
-  const { createGraph = byPlace ?? false, inputs } = named;
+  const { createGraph = byPlace ?? false, retainGraph = retainByPlace, inputs } = named;
   const roots = several(tensors);
   const given = seeds instanceof Tensor ? [seeds] : (seeds ?? []);
   if (inputs != null && several(inputs).length === 0)
@@ -140,8 +148,7 @@ export function backwardAll(tensors: Several, ...rest: readonly unknown[]): void
   const found = propagate(
     roots,
     roots.map((_, i) => given[i] ?? undefined),
-    createGraph,
-    wanted && [...wanted],
+    { createGraph, keep: retainGraph ?? createGraph, wanted: wanted && [...wanted] },
   );
   check(found);
   accumulateAll(wanted === undefined ? found : [...found].filter(([x]) => wanted.has(x)), createGraph);
@@ -190,11 +197,11 @@ export function grad(...args: unknown[]): (Tensor | null)[] {
   const wanted = several(inputs);
   const seeds = options.gradOutputs instanceof Tensor ? [options.gradOutputs] : (options.gradOutputs ?? []);
   const zeros = options.materializeGrads === true;
+  const { createGraph = false } = options;
   const found = propagate(
     roots,
     roots.map((_, i) => seeds[i] ?? undefined),
-    options.createGraph ?? false,
-    wanted,
+    { createGraph, keep: options.retainGraph ?? createGraph, wanted },
   );
   check(found);
   return wanted.map((t) => {
@@ -203,7 +210,7 @@ export function grad(...args: unknown[]): (Tensor | null)[] {
     if (g === undefined && options.allowUnused !== true) {
       throw new TensorError(
         "autograd",
-        "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior.",
+        "One of the differentiated Tensors appears to not have been used in the graph. Set allowUnused: true if this is the desired behavior.",
       );
     }
     // The user's to hold, unlike what lies between.
@@ -238,19 +245,26 @@ export function gradientsAt(
   createGraph: boolean,
 ): (Tensor | null)[] {
   const border: Border = new Map(edges.flatMap(({ node }) => (node === undefined ? [] : [[node, []]])));
-  const leaves = propagate(roots, seeds, createGraph, [], border);
+  const leaves = propagate(roots, seeds, { createGraph, keep: true, border });
   return edges.map(
     (e) => (e.node === undefined ? leaves.get(tensorOf(e.leaf)) : border.get(e.node)![e.index]) ?? null,
   );
 }
 
-/** Walks the graph from the roots back and answers the gradient of every leaf (and of every tensor in `wanted`). */
+interface Walk {
+  readonly createGraph: boolean;
+  /** Whether gradients may pass through the graph again. */
+  readonly keep: boolean;
+  /** Tensors whose gradients are computed; by default those of all leaves are. */
+  readonly wanted?: readonly Tensor[] | undefined;
+  readonly border?: Border;
+}
+
+/** Walks the graph from the roots back and answers the gradient of every leaf, or of every tensor in `wanted`. */
 function propagate(
   roots: readonly Tensor[],
   seeds: readonly (Tensor | undefined)[],
-  createGraph: boolean,
-  wanted: readonly Tensor[] = [],
-  border?: Border,
+  { createGraph, keep, wanted, border }: Walk,
 ): Map<Tensor, Tensor> {
   const pending = border ?? new Map<Node, (Tensor | null)[]>();
   const ends = border === undefined ? undefined : [...border.keys()];
@@ -282,23 +296,25 @@ function propagate(
         }
         deliver(root.edge, seedFor(root, seeds[i]));
       });
-      for (const node of topological(roots, ends)) {
+      const order = topological(roots, ends);
+      const paths = wanted === undefined ? undefined : new Paths(order, wanted);
+      for (const node of order) {
         const grads = pending.get(node);
         if (grads === undefined) continue;
         visitNode(node, grads);
-        for (const t of wanted) {
-          const e = t.edge;
-          const g = e?.node === node ? grads[e.index] : undefined;
-          if (g) result.set(t, g);
-        }
-        const edges = node.edges!;
-        const inputGrads = gradientsOf(node, grads);
-        for (let i = 0; i < edges.length; i++) {
-          const edge = edges[i];
-          const g = inputGrads[i];
-          if (edge !== undefined && g) deliver(edge, checked(node, i, g));
-        }
+        paths?.collect(node, grads, result);
         pending.delete(node);
+        const needs = paths?.through(node);
+        if (paths !== undefined && needs === undefined) continue;
+        if (!node.freed && isTaken(node)) node.freed = true;
+        const edges = node.edges!;
+        const inputGrads = gradientsOf(node, grads, needs);
+        for (let i = 0; i < edges.length; i++) {
+          const g = inputGrads[i];
+          const edge = edges[i];
+          if (edge !== undefined && g && needs?.[i] !== false) deliver(edge, checked(node, i, g));
+        }
+        if (!keep) free(node);
       }
       if (border !== undefined) return result;
       for (const [leaf, grad] of result)
@@ -329,38 +345,4 @@ function checked(node: Node, index: number, g: Tensor): Tensor {
   const input = node.inputs[index]!;
   if (g.dtype !== "float32") internal(`gradient ${index} of ${node.op.name} is ${g.dtype}`);
   return sameShape(g.shape, input.shape) ? g : sumTo(g, input.shape);
-}
-
-/** Walks of graphs so far: a node that the last one has met has its number. */
-let walks = 0;
-
-/** Nodes between the roots and the leaves that require gradients, each after all that use it. */
-function topological(roots: readonly Tensor[], ends: readonly Node[] = []): Node[] {
-  const order: Node[] = [];
-  const walk = ++walks;
-  for (const node of ends) node.walk = walk;
-  const stack: Node[] = [];
-  const next: number[] = [];
-  const enter = (node: Node | undefined): void => {
-    if (node === undefined || node.walk === walk) return;
-    node.walk = walk;
-    stack.push(node);
-    next.push(0);
-  };
-  for (let i = roots.length - 1; i >= 0; i--) {
-    enter(roots[i]!.edge?.node);
-    while (stack.length > 0) {
-      const last = stack.length - 1;
-      const edges = stack[last]!.edges!;
-      const at = next[last]!;
-      if (at === edges.length) {
-        order.push(stack.pop()!);
-        next.pop();
-      } else {
-        next[last] = at + 1;
-        enter(edges[at]?.node);
-      }
-    }
-  }
-  return order.reverse();
 }

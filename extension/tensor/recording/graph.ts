@@ -2,6 +2,7 @@ import type { DType, HostArray } from "../core/dtype.ts";
 import type { Meta } from "../core/meta.ts";
 import type { AnyOp, Op } from "./nodeOp.ts";
 import type { Shape } from "../core/shape.ts";
+import type { MemoryVersion } from "./memoryVersion.ts";
 
 /** Message of an error that is created only for its stack frames. */
 export const SITE = "site";
@@ -148,6 +149,14 @@ export type GradientEdge =
 /** Array.isArray, for readonly arrays too. */
 export const isList = (x: Meta | readonly Meta[]): x is readonly Meta[] => Array.isArray(x);
 
+/** A stretch of the recording, from one barrier to the next. */
+export interface Stretch {
+  /** Whether a `backward()` has freed nodes of it. */
+  freed: boolean;
+  /** Serials of nodes freed by each `backward()` that was taken over from the step before. */
+  readonly taken: ReadonlySet<number>[];
+}
+
 /** One op applied to values: recorded, not computed. */
 export class Node {
   readonly kind = "node";
@@ -160,6 +169,12 @@ export class Node {
   /** What a plan that has computed it is remembered by, and its place in that: see savedValues.ts. */
   computedBy: object | undefined = undefined;
   computedAs = 0;
+  /** A gradient has passed through it, and what it needs for another one was let go of: see `retainGraph`. */
+  freed = false;
+  /** Values that PyTorch's gradient of the whole function needs, where its last node does not. */
+  saved: readonly Value[] | undefined = undefined;
+  /** What the trace knows of the nodes recorded with it. */
+  stretch: Stretch | undefined = undefined;
   readonly outputs: readonly Value[];
   /** Dotted path of the module whose forward recorded this node. */
   readonly module = scope.path;
@@ -211,6 +226,8 @@ export class Value {
   mark = 0;
   /** Where plan.ts met it last. */
   planned = 0;
+  /** The state of memory that it is from; undefined where nothing shared or overwrote that. */
+  version: MemoryVersion | undefined = undefined;
   /** Replaced by an equal {@link Size} when a user may see it. */
   shape: Shape;
   readonly dtype: DType;
@@ -243,6 +260,17 @@ export class Value {
     leaf.data = this.data;
     leaf.read = this.read;
     return leaf;
+  }
+
+  /** The same values for other memory; undefined where an op has to copy them: they are computed later, or may change. */
+  copied(): Value | undefined {
+    const { kind } = this.#origin;
+    if (kind === "state" || (kind === "node" && this.data === undefined)) return undefined;
+    if (kind === "node") return this.withoutGraph();
+    const copy = new Value(this.#origin, 0, this.shape, this.dtype);
+    copy.data = this.data;
+    copy.read = this.read;
+    return copy;
   }
 
   /** Lets go of the graph that a computed value comes from. Gradients go through it by the edges of tensors and nodes. */

@@ -79,7 +79,11 @@ export interface Op<A extends object> {
   /** How it runs over parts of a batch, where it can: elementwise ops do anyway. */
   readonly parts?: PartRule<A>;
   /**
-   * Whether its TensorFlow nodes can be compiled by XLA and gain by it, where steps are small and many. Elementwise ops can,
+   * Which inputs PyTorch's gradient needs, and no output; by default, what the gradient's rule uses. They may not be written to
+   * before `backward()`.
+   */
+  readonly saves?: ((needs: readonly boolean[]) => readonly boolean[]) | undefined;
+  /** Whether its TensorFlow nodes can be compiled by XLA and gain by it, where steps are small and many. Elementwise ops can,
    * unless it is said here that they can't. Not for convolutions, at which XLA is slow, or where TensorFlow's kernel
    * refuses some values: XLA computes something of them.
    */

@@ -83,6 +83,8 @@ export const OPS = new Map<string, OpRecord<never>>();
 /** Adds an op to the table. */
 export function defineOp<A extends object = object>(op: OpRecord<A>): Op<A> {
   if (OPS.has(op.name)) throw new Error(`internal: op ${op.name} is defined twice`);
-  OPS.set(op.name, op);
-  return op;
+  // All records have the property: each gradient reads it, and one that is missing is slow to find.
+  const record = op.saves === undefined ? Object.assign(op, { saves: undefined }) : op;
+  OPS.set(op.name, record);
+  return record;
 }

@@ -8,6 +8,8 @@ export interface Backward {
   readonly end: number;
   readonly root: Value;
   readonly results: readonly (readonly [leaf: GraphTensor, gradient: Value])[];
+  /** Values that it needs although they were overwritten: those of functions that have done so themselves. */
+  readonly stale: readonly Value[];
 }
 
 /** Outputs that a node can have here. */
@@ -65,6 +67,10 @@ export interface BackwardPattern {
   readonly start: number;
   readonly end: number;
   readonly root: number;
+  /** Serials of the nodes through which gradients pass. */
+  readonly forward: ReadonlySet<number>;
+  /** Values of the forward part that gradients are computed from. */
+  readonly saved: readonly number[];
   /** Leaves met first in it, by their numbers from 0. */
   readonly firstLeaf: number;
   readonly leaves: readonly Value[];
@@ -148,7 +154,7 @@ export class Template {
     if (steps.some((s) => foreign(s.inputs)) || Object.values(codes).some(foreign)) return undefined;
     if (nodes.some((n) => Math.max(n.outputs.length, n.inputs.length) > 30)) return undefined;
     const patterns: BackwardPattern[] = [];
-    for (const { start, end, root, results } of backwards) {
+    for (const { start, end, root, results, stale } of backwards) {
       const firstLeaf = met[start]!;
       const leaves = numbering.leaves.slice(firstLeaf, met[end]);
       const found = results.map((result) => resultPattern(nodes, start, result, code));
@@ -156,9 +162,18 @@ export class Template {
       const constant = leaves.every(
         ({ producer: { kind }, saved }) => kind !== "state" && kind !== "random" && saved === undefined,
       );
-      if (!constant || found.includes(undefined)) break;
+      const forward = forwardOf(nodes, root);
+      if (!constant || found.includes(undefined) || forward === undefined) break;
       const all = found as ResultPattern[];
-      patterns.push({ start, end, root: code(root), firstLeaf, leaves, results: all });
+      const saved = new Set<number>();
+      for (const { inputs } of nodes.slice(start, end))
+        for (const value of inputs) {
+          const input = code(value);
+          const before = input > 0 ? place(input).serial < start : -input <= firstLeaf;
+          if (before && !stale.includes(value)) saved.add(input);
+        }
+      const [pattern, at] = [{ start, end, firstLeaf, leaves, results: all }, code(root)];
+      patterns.push({ ...pattern, root: at, forward, saved: [...saved] });
     }
     return new Template(steps, numbering.leaves, codes, plan, patterns);
   }
@@ -208,6 +223,19 @@ export class Template {
       ...request,
     };
   }
+}
+
+/** Serials of the nodes that a value's gradient passes through; undefined where some were recorded before the others. */
+function forwardOf(nodes: readonly Node[], root: Value): ReadonlySet<number> | undefined {
+  const found = new Set<number>();
+  const stack = root.producer.kind === "node" ? [root.producer] : [];
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    if (found.has(node.serial)) continue;
+    if (nodes[node.serial] !== node) return undefined;
+    found.add(node.serial);
+    for (const edge of node.edges ?? []) if (edge?.node !== undefined) stack.push(edge.node);
+  }
+  return found;
 }
 
 /** Undefined when the leaf isn't read by the forward part itself, or isn't one that lives from step to step. */

@@ -1,7 +1,8 @@
-import { isAmongInputs, Node, Value, type Storage, type GraphTensor } from "./graph.ts";
-import { internal, TensorError } from "../core/errors.ts";
+import { isAmongInputs, Node, Value, type GraphTensor, type Storage, type Stretch } from "./graph.ts";
 import type { Gradients } from "./gradients.ts";
-import { Numbering, place, Template, type Backward } from "./template.ts";
+import { Numbering, place, Template, type Backward, type BackwardPattern } from "./template.ts";
+import { recordAll, released, STAND_IN, type Skipped } from "./skipped.ts";
+import { isStale, isStaleFor } from "./version.ts";
 import type { Plan, Request } from "../planning/executor.ts";
 
 // A training loop records the same graph step after step. Naming it each time (walking it, writing its key) would
@@ -26,12 +27,6 @@ const MOST_CARRIED = 32;
 /** Vain attempts after which a graph's backward() is always recorded. */
 const MOST_FAILURES = 3;
 
-/** A call of `backward()` that was taken over. */
-interface Skipped {
-  readonly results: readonly (readonly [GraphTensor, Value])[];
-  readonly run: () => ReadonlyMap<GraphTensor, GraphTensor>;
-}
-
 /** What was recorded since the last barrier, and the graphs of the barriers before. */
 export class Trace {
   /** Nodes since the last barrier; those of a `backward()` taken over are missing, but for its results. */
@@ -40,6 +35,7 @@ export class Trace {
   #carried: readonly Value[] = [];
   /** Those of a step that an error has ended: computed beside the next one, whose graph is what it always is. */
   #abandoned: readonly Value[] = [];
+  #stretch: Stretch = { freed: false, taken: [] };
   #overflow = false;
   #backwards: Backward[] = [];
   /** The last training step. */
@@ -68,7 +64,9 @@ export class Trace {
       this.#overflow = true;
       surplus = this.carry(this.held(true), false, MOST_HELD);
       this.#recorded = [];
+      this.#stretch = { freed: false, taken: [] };
     }
+    node.stretch = this.#stretch;
     node.serial = this.#recorded.length;
     this.#recorded.push(node);
     return surplus;
@@ -136,6 +134,7 @@ export class Trace {
   /** The graph is computed, or given up: what is recorded from here on is another. */
   end(): void {
     this.#recorded = [];
+    this.#stretch = { freed: false, taken: [] };
     this.#backwards = [];
     this.#computing = this.#skipped;
     this.#skipped = [];
@@ -223,9 +222,10 @@ export class Trace {
   /**
    * Takes a `backward()` over from the step before, if everything up to it was recorded as then.
    * @param run records it after all
+   * @param frees whether no gradient may pass through the graph after it
    * @returns for each leaf what stands for the gradient that would have been recorded; undefined where it must be recorded
    */
-  repeatBackward(root: Value, run: Skipped["run"]): Skipped["results"] | undefined {
+  repeatBackward(root: Value, run: Skipped["run"], frees: boolean): Skipped["results"] | undefined {
     const recorded = this.#recorded;
     const predicted = this.#progress?.template ?? this.#latest?.next;
     if (this.#overflow || predicted === undefined || predicted.failures >= MOST_FAILURES) return undefined;
@@ -241,6 +241,7 @@ export class Trace {
     if (!predicted.matches(numbering, recorded, progress.matched, start)) return this.#giveUp();
     if (numbering.code(root) !== pattern.root || numbering.leaves.length !== pattern.firstLeaf)
       return this.#giveUp();
+    if (this.#isRefused(pattern, numbering)) return this.#giveUp();
     const leaves: GraphTensor[] = [];
     for (const { storage, serial, input } of pattern.results) {
       const leaf = recorded[serial]?.edges?.[input]?.leaf;
@@ -254,13 +255,38 @@ export class Trace {
       gradient < 0 ? numbering.leaves[-gradient - 1]! : this.#standIn(place(gradient), shape, dtype),
     ]);
     progress.matched = pattern.end;
-    this.#skipped.push({ results, run });
+    const stretch = this.#stretch;
+    if (frees) stretch.taken.push(pattern.forward);
+    this.#skipped.push({ results, run, stretch });
     return results;
+  }
+
+  /** Whether the gradients may not be computed: recording them says why. */
+  #isRefused({ forward, saved }: BackwardPattern, { leaves }: Numbering): boolean {
+    const recorded = this.#recorded;
+    for (const code of saved) {
+      const { serial, index } = place(code);
+      const value = code < 0 ? leaves[-code - 1] : recorded[serial]?.outputs[index];
+      if (value !== undefined && isStale(value)) return true;
+    }
+    for (const serial of forward) {
+      const node = recorded[serial];
+      if (node?.saved?.some((value) => isStaleFor(value, node)) === true) return true;
+    }
+    const { freed, taken } = this.#stretch;
+    if (!freed && taken.length === 0) return false;
+    for (const serial of forward)
+      if (recorded[serial]?.freed === true || taken.some((one) => one.has(serial))) return true;
+    return false;
   }
 
   /** Notes a `backward()` that was recorded from `start` on, for leaves that had no gradient before. */
   noteBackward(start: number, root: Value, results: Skipped["results"]): void {
-    this.#backwards.push({ start, end: this.#recorded.length, root, results });
+    const recorded = this.#recorded;
+    const stale: Value[] = [];
+    for (let i = start; i < recorded.length; i++)
+      for (const input of recorded[i]!.inputs) if (isStale(input)) stale.push(input);
+    this.#backwards.push({ start, end: this.#recorded.length, root, results, stale });
   }
 
   /** Nodes recorded so far. */
@@ -367,31 +393,3 @@ const NONE: readonly Value[] = [];
 function forget(template: Template): void {
   template.next = undefined;
 }
-
-/** Throws: the gradient was discarded. */
-export function released(): never {
-  throw new TensorError(
-    "released",
-    "this gradient belongs to a step that is over",
-    "read it (grad.toTypedArray(), grad.item()) before the next optimizer.step(), or keep a copy: grad.clone()",
-  );
-}
-
-function recordAll(taken: readonly Skipped[]): void {
-  for (const { results, run } of taken) {
-    const gradients = run();
-    for (const [leaf, value] of results) {
-      const real = gradients.get(leaf)?.value ?? internal("a gradient that was there before is missing");
-      if (real !== value && value.producer.kind === "node") value.become(real);
-    }
-  }
-}
-
-const STAND_IN = {
-  name: "gradient",
-  infer: () => internal("a stand-in is never inferred"),
-  gradient: { none: "it stands for a gradient" },
-  onnx: { none: "it stands for a gradient" },
-  tensorflow: () => internal("a stand-in is never computed"),
-  tfjs: () => internal("a stand-in is never computed"),
-};

@@ -33,8 +33,8 @@ function checkpoints(): void {
 
   it("has the gradients of a plain call, of arguments, of what it closes over, and of their gradients", () => {
     const scale = torch.tensor([0.5, 1, 2]).requiresGrad_();
-    const doubled = scale.mul(2);
     const found = [false, true].map((recompute) => {
+      const doubled = scale.mul(2);
       const x = wave([4, 3], 1).requiresGrad_();
       const block = (a: Tensor, b: Tensor): [Tensor, Tensor] => [a.mul(doubled).sin(), b.mul(a).sum()];
       const again = torch.utils.checkpoint.checkpoint<[Tensor, Tensor], [Tensor, Tensor]>;

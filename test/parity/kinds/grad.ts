@@ -58,7 +58,7 @@ export function runGradItem(
   if (spec.seed !== undefined) torch.manualSeed(spec.seed);
   const call =
     model === undefined ? functionOf(spec.fn!, args) : (...input: readonly unknown[]) => run(model, input);
-  const evaluate = (): Tensor[] => flat(call(...callArguments(args, kwargs)));
+  const evaluate = (): Tensor[] => outputsOf(call(...callArguments(args, kwargs)));
   const outputs = spec.no_grad === true ? noGrad(evaluate) : evaluate();
   const loss = total(outputs, spec.grad_outputs ?? []);
   if (loss?.requiresGrad === true) loss.backward();
@@ -83,7 +83,7 @@ export function runGradItem(
   );
 }
 
-function prepare(model: ModelSpec, { state, train }: GradSpec): Module {
+export function prepare(model: ModelSpec, { state, train }: GradSpec): Module {
   const built = build(model);
   if (state !== undefined) {
     built.loadStateDict(new Map(Object.entries(state).map(([name, t]) => [name, decode(t)])));
@@ -105,12 +105,12 @@ function functionOf(name: string, args: readonly unknown[]): (...args: readonly 
 }
 
 /** Tensors of a result in order; None is left out. */
-function flat(output: unknown): Tensor[] {
+export function outputsOf(output: unknown): Tensor[] {
   if (output instanceof Tensor) return [output];
-  if (Array.isArray(output)) return output.flatMap(flat);
+  if (Array.isArray(output)) return output.flatMap(outputsOf);
   if (output === null || output === undefined) return [];
   if (typeof output === "number" || typeof output === "boolean") return [torch.tensor(output)];
-  return Object.values(output).flatMap(flat);
+  return Object.values(output).flatMap(outputsOf);
 }
 
 /** Σ output · weight, over the outputs that have one. */

@@ -1,3 +1,4 @@
+import { Value } from "../../../tensor/recording/graph.ts";
 import { apply } from "../../../tensor/recording/apply.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { relu as reluOf } from "../../../tensor/functions/pointwise/elementwise.ts";
@@ -26,8 +27,11 @@ function elementwise(
   formula: (x: Tensor) => Tensor,
 ): Tensor {
   if (input.dtype !== "float32") notImplemented(kernel, input.dtype);
-  const result = composed(() => named(formula(input), gradient));
-  return inplace ? input.write(result) : result;
+  const { made } = Value;
+  // A function that is one of PyTorch's own, and no formula there, saves its input.
+  const saved = inplace || gradient === "SubBackward0" ? [] : [input];
+  const result = composed(() => named(formula(input), gradient, ...saved));
+  return inplace ? input.write(result, undefined, made) : result;
 }
 
 export interface InPlace {
@@ -37,8 +41,9 @@ export interface InPlace {
 
 /** max(x, 0). */
 export function relu(input: Tensor, inplace = false): Tensor {
+  const { made } = Value;
   const result = reluOf(input);
-  return inplace ? input.write(result) : result;
+  return inplace ? input.write(result, undefined, made) : result;
 }
 
 /** min(max(x, 0), 6). */

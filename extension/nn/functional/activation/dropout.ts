@@ -1,3 +1,4 @@
+import { Value } from "../../../tensor/recording/graph.ts";
 import { apply } from "../../../tensor/recording/apply.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { composed, constant, named } from "../../../tensor/functions/pointwise/operands.ts";
@@ -27,8 +28,9 @@ function dropped(input: Tensor, p: number, shape: Shape, inplace: boolean): Tens
     throw new TensorError("dtype", "result type Float can't be cast to the desired output type Long");
   }
   if (p === 0 || input.numel() === 0) return input;
+  const { made } = Value;
   const result = composed(() => apply(mul, [input, drawnLike(factors(numel(shape), p), shape, input)], {}));
-  return inplace ? input.write(result) : result;
+  return inplace ? input.write(result, undefined, made) : result;
 }
 
 /** Random numbers of a shape, or, where it is that of the input, in the order in which the input lies in PyTorch's memory. */
@@ -102,6 +104,7 @@ export function dropout3d(input: Tensor, p = 0.5, training = true, inplace = fal
 function alpha(input: Tensor, p: number, training: boolean, inplace: boolean, shape: Shape): Tensor {
   checkProbability(p);
   if (!training || p === 0 || input.numel() === 0) return input;
+  const { made } = Value;
   const result = composed(() => {
     if (p === 1) return named(apply(mul, [input, constant(0)], {}), "MulBackward0");
     const { a, slope, shift } = alphaDropoutConstants(p);
@@ -110,7 +113,7 @@ function alpha(input: Tensor, p: number, training: boolean, inplace: boolean, sh
     const lost = apply(mul, [apply(add, [keep, constant(-1)], {}), constant(slope)], {});
     return apply(add, [scaled, apply(add, [lost, constant(shift)], {})], {});
   });
-  return inplace ? input.write(result) : result;
+  return inplace ? input.write(result, undefined, made) : result;
 }
 
 /** Dropout that keeps mean and variance of the output of {@link selu}; off by default, as in PyTorch. */

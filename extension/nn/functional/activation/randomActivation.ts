@@ -7,7 +7,7 @@ import { log, neg } from "../../../tensor/functions/pointwise/elementwise.ts";
 import { scatter } from "../../../tensor/functions/indexing/gathering.ts";
 import { composed, constant, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import { argmax } from "../../../tensor/functions/reduction/extremes.ts";
-import { fillValue } from "../../../tensor/recording/graph.ts";
+import { fillValue, Value } from "../../../tensor/recording/graph.ts";
 import * as op from "../../../tensor/ops/elementwise/elementwise.ts";
 import { exponential, leaks } from "../../../tensor/random/operations.ts";
 import { defaultStream } from "../../../tensor/random/stream.ts";
@@ -53,8 +53,9 @@ export function rrelu(input: Tensor, ...rest: unknown[]): Tensor {
   if (!training) return leakyRelu(input, (lower + upper) / 2, inplace);
   const values = valuesOf(input.value) as Float32Array;
   const slopes = defaultStream.tensor(leaks(values, lower, upper), input.shape, "float32");
+  const { made } = Value;
   const result = named(apply(op.mul, [input, slopes], {}), "RreluWithNoiseBackward0");
-  return inplace ? input.write(result) : result;
+  return inplace ? input.write(result, undefined, made) : result;
 }
 
 export interface GumbelSoftmaxOptions {

@@ -33,7 +33,8 @@ function along(
       return named(apply(reshape, [one], { shape: [] }), gradient);
     }
     const order = input.shape.map((_, d) => (d === at ? input.ndim - 1 : d === input.ndim - 1 ? at : d));
-    return named(apply(permute, [apply(o, [apply(permute, [input], { order })], {})], { order }), gradient);
+    const result = apply(permute, [apply(o, [apply(permute, [input], { order })], {})], { order });
+    return named(result, gradient, result);
   });
 }
 

@@ -17,7 +17,7 @@ import {
   attentionBias,
   refuse,
 } from "./attentionChecks.ts";
-import { linear } from "../linear.ts";
+import { linear, linearOfCopy } from "../linear.ts";
 import type {
   MultiHead,
   MultiHeadAttentionArguments,
@@ -147,6 +147,7 @@ function batched(query: Tensor, key: Tensor, value: Tensor, m: MultiHead, batchF
 /** Queries, keys and values of every head, each [N, heads, L, E / heads]. */
 function projections(query: Tensor, key: Tensor, value: Tensor, m: MultiHead, batchFirst: boolean): Tensor[] {
   const split = (x: Tensor, parts: number): Tensor[] => heads(x, parts, m.numHeads, batchFirst);
+  const applied = batchFirst && Math.min(query.shape[0]!, query.shape[1]!) > 1 ? linearOfCopy : linear;
   const { inProjBias: bias } = m;
   const width = query.shape[2]!;
   const part = (x: Tensor, from: number, count: number): Tensor =>
@@ -154,12 +155,16 @@ function projections(query: Tensor, key: Tensor, value: Tensor, m: MultiHead, ba
   const biasPart = (from: number, count: number): Tensor | null => bias && part(bias, from, count);
   if (m.useSeparateProjWeight) {
     const weights = checkWeights(query, key, value, m);
-    return [query, key, value].flatMap((x, i) => split(linear(x, weights[i]!, biasPart(i, 1)), 1));
+    return [query, key, value].flatMap((x, i) => split(applied(x, weights[i]!, biasPart(i, 1)), 1));
   }
   const weight = m.inProjWeight ?? refuse("use_separate_proj_weight is False but in_proj_weight is None");
   const project = (x: Tensor, from: number, count: number): Tensor[] =>
     split(
-      linear(x, count === 3 ? weight : part(weight, from, count), count === 3 ? bias : biasPart(from, count)),
+      applied(
+        x,
+        count === 3 ? weight : part(weight, from, count),
+        count === 3 ? bias : biasPart(from, count),
+      ),
       count,
     );
   if (key !== value) return [query, key, value].flatMap((x, i) => project(x, i, 1));

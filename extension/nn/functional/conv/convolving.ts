@@ -1,4 +1,5 @@
 // What convolutions and their transposes share: sizes, what fits what, groups and dilation.
+import { reshaped } from "../../../tensor/functions/shape/views.ts";
 import { apply } from "../../../tensor/recording/apply.ts";
 import { SCALAR_TYPE } from "../../../tensor/core/dtype.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
@@ -146,7 +147,7 @@ export function checkBias(bias: Tensor | null, channels: number, given: string):
 
 /** A tensor with a dimension of length 1 put in. */
 function inserted(x: Tensor, dim: number): Tensor {
-  return apply(reshape, [x], { shape: [...x.shape.slice(0, dim), 1, ...x.shape.slice(dim)] });
+  return reshaped(x, [...x.shape.slice(0, dim), 1, ...x.shape.slice(dim)]);
 }
 
 /** Sequences as images of one row: no kernel is made for them. */

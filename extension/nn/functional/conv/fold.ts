@@ -1,3 +1,4 @@
+import { ofFunction } from "../../../tensor/recording/version.ts";
 import { apply } from "../../../tensor/recording/apply.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { composed, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
@@ -72,7 +73,7 @@ function places({ kernel, dilation, stride }: Blocks, d: 0 | 1, count: number): 
     { length: kernel[d] * count },
     (_, i) => Math.floor(i / count) * dilation[d] + (i % count) * stride[d],
   );
-  return fromHost(table, [table.length], "int64");
+  return ofFunction(fromHost(table, [table.length], "int64"));
 }
 
 /**

@@ -51,7 +51,7 @@ export function binaryCrossEntropy(
   return composed(() => {
     const losses = apply(bce, [input, target], {});
     const weighted = weight === null ? losses : mul(losses, apply(expand, [weight], { shape: input.shape }));
-    return named(reduce(weighted, reduction), "BinaryCrossEntropyBackward0");
+    return named(reduce(weighted, reduction), "BinaryCrossEntropyBackward0", input, target, weight);
   });
 }
 
@@ -100,6 +100,6 @@ export function binaryCrossEntropyWithLogits(
     const positive = posWeight === null ? soft : mul(soft, add(mul(y, sub(posWeight, 1)), 1));
     const losses = add(mul(sub(1, y), input), positive);
     const result = reduce(weight === null ? losses : mul(losses, weight), reduction);
-    return named(result, "BinaryCrossEntropyWithLogitsBackward0");
+    return named(result, "BinaryCrossEntropyWithLogitsBackward0", input, target, weight, posWeight);
   });
 }

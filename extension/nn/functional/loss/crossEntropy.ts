@@ -197,9 +197,9 @@ function reduceLosses(
   kept: Shape = target.shape,
 ): Tensor {
   const gradient = target.ndim < 2 ? "NllLossBackward0" : "NllLoss2DBackward0";
-  if (reduction === "none") return named(reshape(rows, kept), gradient);
-  if (reduction === "sum") return named(sum(rows), gradient);
-  return named(weights === undefined ? mean(rows) : div(sum(rows), sum(weights)), gradient);
+  if (reduction === "none") return named(reshape(rows, kept), gradient, target);
+  if (reduction === "sum") return named(sum(rows), gradient, target);
+  return named(weights === undefined ? mean(rows) : div(sum(rows), sum(weights)), gradient, target);
 }
 
 function checkWeight(weight: Tensor | null, classes: number): void {

@@ -40,7 +40,7 @@ function elementwise(kind: Kind, input: Tensor, target: Tensor, { reduction, wei
     const losses = kind.loss(castTo(input, "float32"), castTo(target, "float32"));
     if (weight === null) {
       const result = reduce(losses, reduction);
-      return kind.gradient === undefined ? result : named(result, kind.gradient);
+      return kind.gradient === undefined ? result : named(result, kind.gradient, input, target);
     }
     const weighted = mul(losses, weight);
     if (reduction === "mean" && kind.overWeights) return div(sum(weighted), sum(weight));

@@ -124,7 +124,7 @@ export function softMarginLoss(input: Tensor, target: Tensor, options: Reduction
   checkReduction(reduction);
   return composed(() => {
     const losses = apply(softplus, [neg(mul(target, input))], {});
-    return named(reduce(losses, reduction), "SoftMarginLossBackward0");
+    return named(reduce(losses, reduction), "SoftMarginLossBackward0", input, target);
   });
 }
 
@@ -201,7 +201,7 @@ export function multiMarginLoss(input: Tensor, target: Tensor, ...rest: MultiMar
       weight === null ? powers : mul(powers, reshape(indexSelect(weight, 0, reshape(target, [n])), [n, 1]));
     const others = scatterAdd(expand(constant(0), [n, classes]), 1, labels, expand(constant(1), [n, 1]));
     const losses = div(sum(where(eq(others, 0), weighted, 0), 1), classes);
-    return named(reduce(reshape(losses, target.shape), reduction), "MultiMarginLossBackward0");
+    return named(reduce(reshape(losses, target.shape), reduction), "MultiMarginLossBackward0", input, target);
   });
 }
 
@@ -239,7 +239,7 @@ export function multilabelMarginLoss(input: Tensor, target: Tensor, options: Red
     const terms = relu(add(sub(1, unsqueeze(gather(rows, 1, safe), 2)), unsqueeze(rows, 1)));
     const losses = div(sum(where(pairs, terms, 0), [1, 2]), classes);
     const kept = reshape(losses, input.ndim === 2 ? [n] : []);
-    return named(reduce(kept, reduction), "MultilabelMarginLossBackward0");
+    return named(reduce(kept, reduction), "MultilabelMarginLossBackward0", input, target);
   });
 }
 

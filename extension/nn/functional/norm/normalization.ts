@@ -96,7 +96,13 @@ export function layerNorm(input: Tensor, normalizedShape: Shape, ...rest: unknow
     const inputs = weight === null ? [rows] : [rows, flat(weight), ...(bias === null ? [] : [flat(bias)])];
     const y = applyAll(layerNormOp, inputs, { eps })[0]!;
     const moved = weight === null && bias !== null ? apply(shift, [y, flat(bias)], {}) : y;
-    return named(asIs ? moved : reshaped(moved, input.shape), "NativeLayerNormBackward0");
+    return named(
+      asIs ? moved : reshaped(moved, input.shape),
+      "NativeLayerNormBackward0",
+      input,
+      weight,
+      bias,
+    );
   });
 }
 

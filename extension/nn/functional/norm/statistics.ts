@@ -26,7 +26,8 @@ export function followStatistics(
         [runningVar, variance],
       ] as const) {
         const before = running.persist();
-        before.write(apply(descend, [before, apply(sub, [before, batch], {}), rate], {}));
+        // As in PyTorch, whose kernel writes them itself: a pass before this one can still be differentiated.
+        before.write(apply(descend, [before, apply(sub, [before, batch], {}), rate], {}), undefined, null);
       }
     }),
   );

@@ -76,7 +76,7 @@ function average(name: string, count: number, input: Tensor, rest: readonly unkn
         ),
       ];
     });
-    return named(y!, `AvgPool${count}DBackward0`);
+    return named(y!, `AvgPool${count}DBackward0`, input);
   });
 }
 

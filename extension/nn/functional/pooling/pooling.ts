@@ -63,7 +63,7 @@ function pooled(
   const values = composed(() => {
     const results = batched(name, input, count, pool);
     indices = results[1];
-    return named(results[0]!, `MaxPool${count}DWithIndicesBackward0`);
+    return named(results[0]!, `MaxPool${count}DWithIndicesBackward0`, input, returnIndices ? indices : null);
   });
   if (!returnIndices) return values;
   indices!.value.visible = values.value.visible;

@@ -1,3 +1,4 @@
+import { ofFunction } from "../../../tensor/recording/version.ts";
 import { apply } from "../../../tensor/recording/apply.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { composed, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
@@ -208,7 +209,9 @@ function picked(x: Tensor, places: readonly (readonly number[])[]): Tensor {
   if (whole && factors.every(Number.isInteger)) return repeated(x, factors);
   return places.reduce((y, at, d) => {
     if (at.length === y.shape[d + 2] && at.every((place, i) => place === i)) return y;
-    return apply(indexSelect, [y, fromHost(Int32Array.from(at), [at.length], "int64")], { dim: d + 2 });
+    return apply(indexSelect, [y, ofFunction(fromHost(Int32Array.from(at), [at.length], "int64"))], {
+      dim: d + 2,
+    });
   }, x);
 }
 

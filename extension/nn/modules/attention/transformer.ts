@@ -3,6 +3,7 @@ import { logicalAnd, logicalNot, maskedFill, ne } from "../../../tensor/function
 import { narrow } from "../../../tensor/functions/shape/parts.ts";
 import { any } from "../../../tensor/functions/reduction/reduction.ts";
 import { unsqueeze } from "../../../tensor/functions/shape/shape.ts";
+import { copied } from "../../../tensor/functions/shape/views.ts";
 import { scope } from "../../../tensor/recording/scope.ts";
 import { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind, REQUIRED, type Arguments } from "../../arguments.ts";
@@ -322,6 +323,6 @@ export class Transformer extends BuiltIn {
 
   /** [size, size]: −∞ above the diagonal, else 0: each place may look at itself and at those before it. */
   static generateSquareSubsequentMask(size: number): Tensor {
-    return new Tensor(causalMask(size, size).value);
+    return copied(causalMask(size, size));
   }
 }

@@ -6,7 +6,7 @@ import { hasExecutor, keepReadable, valuesOf } from "../../planning/barrier.ts";
 import { noGrad, scope } from "../../recording/scope.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { warnOnce } from "../../core/warnings.ts";
-import { copied, DetachedView } from "../shape/views.ts";
+import { copied, DataView } from "../shape/views.ts";
 
 /** A copy of the values, row-major: float32 as Float32Array, int64 as Int32Array, bool as Uint8Array of 0 and 1. */
 export function toTypedArray(input: Tensor): HostArray {
@@ -33,7 +33,7 @@ export function dataOf(input: Tensor): DataTensor {
   Object.setPrototypeOf(self, Tensor.prototype);
   Object.assign(self, new Tensor(input.value));
   if (input.storage === undefined) keepReadable(input.value);
-  return self.share(new DetachedView(input));
+  return self.share(new DataView(input));
 }
 
 /**
@@ -46,7 +46,7 @@ export function setData(input: Tensor, data: Tensor): void {
     throw new TensorError("value", `Variable data has to be a tensor, but got ${typeof data}`);
   }
   scope.sample?.checkWrite(input);
-  input.takeData(data, formerValue, (base) => new DetachedView(base));
+  input.takeData(data, formerValue, (base) => new DataView(base));
 }
 
 /** The value of a tensor that is about to get another, for its views. */

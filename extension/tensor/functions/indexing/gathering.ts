@@ -49,7 +49,7 @@ export function gather(input: Tensor, dim: number, indices: Tensor): Tensor {
   return composed(() => {
     const rows = turned(corner(input, reach(input, at, indices)), at);
     const picked = call(ops.gatherLast, rows, turned(indices, at));
-    return named(turned(picked, at, true), "GatherBackward0");
+    return named(turned(picked, at, true), "GatherBackward0", input);
   });
 }
 

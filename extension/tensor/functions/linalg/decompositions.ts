@@ -1,4 +1,5 @@
 // Inverses, determinants and decompositions of matrices: the last two dimensions, all others being a batch.
+import { copied } from "../shape/views.ts";
 import { SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as ops from "../../ops/matrix/matrices.ts";
@@ -183,7 +184,7 @@ export function matrixPower(a: Tensor, n: number): Tensor {
       if (rest % 2 === 1) result = result === undefined ? square : matmul(result, square);
       if (rest > 1) square = matmul(square, square);
     }
-    return result!;
+    return result === a ? copied(a) : result!;
   });
 }
 

@@ -117,7 +117,12 @@ export function cross(input: Tensor, other: Tensor, dim?: number | { dim?: numbe
     const part = (x: Tensor, i: number): Tensor => narrow(x, found, i % 3, 1);
     const component = (i: number): Tensor =>
       sub(mul(part(input, i + 1), part(other, i + 2)), mul(part(input, i + 2), part(other, i + 1)));
-    return named(cat([component(0), component(1), component(2)], found), "LinalgCrossBackward0");
+    return named(
+      cat([component(0), component(1), component(2)], found),
+      "LinalgCrossBackward0",
+      input,
+      other,
+    );
   });
 }
 

@@ -1,4 +1,5 @@
 // Arithmetic with broadcasting and PyTorch's type promotion.
+import { ofFunction } from "../../recording/version.ts";
 import { apply } from "../../recording/apply.ts";
 import { promoteTypes, type DType } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
@@ -6,7 +7,7 @@ import type { Op } from "../../recording/op.ts";
 import * as ops from "../../ops/elementwise/elementwise.ts";
 import * as math from "../../ops/elementwise/math.ts";
 import { Tensor } from "../../core/tensor.ts";
-import { castTo, composed, constant, named, toFloat, type Operand } from "./operands.ts";
+import { castTo, composed, constant, named, toFloat, type Operand, scalarOf } from "./operands.ts";
 import { binary, operand, resultType } from "./promotion.ts";
 import { copied } from "../shape/views.ts";
 import { call } from "../../ops/expressions.ts";
@@ -211,8 +212,13 @@ export function addcdiv(
 export function lerp(input: Tensor, end: Tensor, weight: Operand): Tensor {
   // PyTorch counts from the nearer end, so that both are exact.
   const far = typeof weight === "number" && Math.abs(weight) >= 0.5;
+  // PyTorch saves a tensor, and no number.
+  const factor = (x: Operand): Operand =>
+    x instanceof Tensor ? x : ofFunction(scalarOf(Number(x), "float32"));
   const result = (): Tensor =>
-    far ? sub(end, mul(sub(end, input), 1 - weight)) : add(input, mul(weight, sub(end, input)));
+    far
+      ? sub(end, mul(sub(end, input), factor(1 - weight)))
+      : add(input, mul(factor(weight), sub(end, input)));
   return composed(() => named(result(), "LerpBackward0"));
 }
 

@@ -1,7 +1,7 @@
 // Functions that write what another function computes into its first argument: all that share its memory see it.
 import { promoteTypes, SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
-import type { Tensor } from "../../core/tensor.ts";
+import { Tensor } from "../../core/tensor.ts";
 import { Value } from "../../recording/graph.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as elementwise from "./elementwise.ts";
@@ -18,26 +18,30 @@ import { castTo } from "./operands.ts";
  * Writes a result into the tensor it was computed from.
  * @throws TensorError "result type Float can't be cast to the desired output type Long"
  */
-function assign(input: Tensor, result: Tensor, made: number): Tensor {
+function assign(input: Tensor, result: Tensor, made: number, since: number): Tensor {
   if (promoteTypes(input.dtype, result.dtype) !== input.dtype) {
     throw new TensorError(
       "dtype",
       `result type ${SCALAR_TYPE[result.dtype]} can't be cast to the desired output type ${SCALAR_TYPE[input.dtype]}`,
     );
   }
-  return input.write(castTo(result, input.dtype), made);
+  return input.write(castTo(result, input.dtype), made, since);
 }
 
 /** Writes a truth value as 1 or 0 of the tensor's own type. */
-const assignTruth = (input: Tensor, result: Tensor, made: number): Tensor =>
-  input.write(castTo(result, input.dtype), made);
+const assignTruth = (input: Tensor, result: Tensor, made: number, since: number): Tensor =>
+  input.write(castTo(result, input.dtype), made, since);
 
 /** The in-place form of a function. */
 function inPlace<F extends (input: never, ...rest: never[]) => Tensor>(compute: F, write = assign): F {
   const f = compute as unknown as (input: Tensor, ...rest: readonly unknown[]) => Tensor;
   const form = (input: Tensor, ...rest: readonly unknown[]): Tensor => {
     const { made } = Value;
-    return write(input, f(input, ...rest), made);
+    const { value } = input;
+    // As in PyTorch, what is saved of the tensor itself is from before the write, but not what is given as another argument.
+    const again = rest.some((x) => x instanceof Tensor && x.value === value);
+    const result = f(input, ...rest);
+    return write(input, result, made, again ? Value.made : made);
   };
   return form as unknown as F;
 }
@@ -248,3 +252,19 @@ export const scatterReduce_ = inPlace(placing.scatterReduce);
 export const tril_ = inPlace(triangular.tril);
 /** In-place `triu`. */
 export const triu_ = inPlace(triangular.triu);
+
+export {
+  abs_ as absolute_,
+  acos_ as arccos_,
+  acosh_ as arccosh_,
+  asin_ as arcsin_,
+  asinh_ as arcsinh_,
+  atan_ as arctan_,
+  atanh_ as arctanh_,
+  div_ as divide_,
+  div_ as trueDivide_,
+  mul_ as multiply_,
+  neg_ as negative_,
+  sub_ as subtract_,
+  trunc_ as fix_,
+};

@@ -78,10 +78,22 @@ export function composedAll<T extends readonly (Tensor | null)[]>(body: () => T)
 }
 
 /** The tensor with PyTorch's name for the gradient of the function that made it, as printing shows it. */
-export function named(x: Tensor, gradient: string): Tensor {
+export function named(x: Tensor, gradient: string, ...saved: readonly (Tensor | null | undefined)[]): Tensor {
   const { edge } = x;
-  if (edge?.node !== undefined)
+  if (edge?.node !== undefined) {
     x.edge = { node: edge.node, index: edge.index, name: gradient, leaf: undefined };
+    if (saved.length > 0) saving(x, ...saved);
+  }
+  return x;
+}
+
+/** Says what PyTorch's gradient of a function of several ops needs: `backward()` refuses it once it was written to. */
+export function saving<T extends Tensor>(x: T, ...needed: readonly (Tensor | null | undefined)[]): T {
+  const node = x.edge?.node;
+  if (node === undefined) return x;
+  const saved = node.saved === undefined ? [] : [...node.saved];
+  for (const one of needed) if (one != null) saved.push(one.value);
+  node.saved = saved;
   return x;
 }
 

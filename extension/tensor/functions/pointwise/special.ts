@@ -1,4 +1,5 @@
 // Special functions, parts of numbers and bits of integers.
+import { ofFunction } from "../../recording/version.ts";
 import { apply } from "../../recording/apply.ts";
 import { SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
@@ -51,7 +52,7 @@ export function polygamma(n: number, input: Tensor): Tensor {
 export function logit(input: Tensor, eps?: number | null): Tensor {
   return composed(() => {
     const x = eps === undefined || eps === null ? toFloat(input) : clamp(toFloat(input), eps, 1 - eps);
-    return named(log(div(x, sub(1, x))), "LogitBackward0");
+    return named(log(div(x, sub(1, x))), "LogitBackward0", input);
   });
 }
 
@@ -79,7 +80,12 @@ export function logaddexp(input: Tensor, other: Tensor): Tensor {
 export function logaddexp2(input: Tensor, other: Tensor): Tensor {
   return composed(() => {
     const scaled = (x: Tensor): Tensor => mul(x, Math.LN2);
-    return named(div(logaddexp(scaled(input), scaled(other)), Math.LN2), "Logaddexp2Backward0");
+    return named(
+      div(logaddexp(scaled(input), scaled(other)), Math.LN2),
+      "Logaddexp2Backward0",
+      asTensor(input),
+      asTensor(other),
+    );
   });
 }
 
@@ -107,10 +113,10 @@ export function heaviside(input: Tensor, values: Tensor): Tensor {
 
 /** Degrees as radians. */
 export const deg2rad = (input: Tensor): Tensor =>
-  composed(() => named(mul(toFloat(input), Math.PI / 180), "Deg2RadBackward0"));
+  composed(() => named(mul(toFloat(input), ofFunction(constant(Math.PI / 180))), "Deg2RadBackward0"));
 /** Radians as degrees. */
 export const rad2deg = (input: Tensor): Tensor =>
-  composed(() => named(mul(toFloat(input), 180 / Math.PI), "Rad2DegBackward0"));
+  composed(() => named(mul(toFloat(input), ofFunction(constant(180 / Math.PI))), "Rad2DegBackward0"));
 
 /** sin(πx) / (πx), 1 at 0. */
 export const sinc = (input: Tensor): Tensor => call(math.sinc, toFloat(input));

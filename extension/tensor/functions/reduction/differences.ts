@@ -1,4 +1,5 @@
 // Differences of neighbours, and what is computed from differences.
+import { ofFunction } from "../../recording/version.ts";
 import { TensorError } from "../../core/errors.ts";
 import { sliceAlong } from "../../ops/movement/slicing.ts";
 import { normalizeDim } from "../../core/shape.ts";
@@ -40,7 +41,8 @@ export function trapezoid(y: Tensor, x?: Tensor | { dx?: number; dim?: number },
   return composed(() => {
     const length = y.shape[at]!;
     const pairs = add(narrow(y, at, 0, length - 1), narrow(y, at, 1, length - 1));
-    const width = x instanceof Tensor ? diff(x, 1, x.ndim === 1 ? 0 : at) : constant(options.dx ?? 1);
+    const width =
+      x instanceof Tensor ? diff(x, 1, x.ndim === 1 ? 0 : at) : ofFunction(constant(options.dx ?? 1));
     const lined =
       x instanceof Tensor && x.ndim === 1
         ? reshape(
@@ -48,7 +50,7 @@ export function trapezoid(y: Tensor, x?: Tensor | { dx?: number; dim?: number },
             y.shape.map((_, d) => (d === at ? length - 1 : 1)),
           )
         : width;
-    return div(sum(mul(pairs, lined), at), 2);
+    return div(sum(mul(pairs, lined), at), ofFunction(constant(2)));
   });
 }
 

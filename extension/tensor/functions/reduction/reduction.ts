@@ -107,7 +107,7 @@ export function variance(
   return composed(() => {
     const deviation = call(elementwise.sub, x, apply(ops.mean, [x], { dims, keepdim: true }));
     const squares = apply(movement.sum, [call(elementwise.square, deviation)], { dims, keepdim });
-    return named(call(elementwise.div, squares, constant(divisor)), "VarBackward0");
+    return named(call(elementwise.div, squares, constant(divisor)), "VarBackward0", input);
   });
 }
 
@@ -121,7 +121,8 @@ export function std(
   return composed(() => {
     const deviation = call(elementwise.sub, x, apply(ops.mean, [x], { dims, keepdim: true }));
     const length = apply(ops.norm, [deviation], { dims, keepdim });
-    return named(call(elementwise.div, length, constant(Math.sqrt(divisor))), "StdBackward0");
+    const result = call(elementwise.div, length, constant(Math.sqrt(divisor)));
+    return named(result, "StdBackward0", input, result);
   });
 }
 
@@ -194,7 +195,7 @@ export function norm(
   if (p === 2 || p === "fro") return apply(ops.norm, [input], over);
   return composed(() => {
     const size = call(elementwise.abs, input);
-    const length = (x: Tensor): Tensor => named(x, "LinalgVectorNormBackward0");
+    const length = (x: Tensor): Tensor => named(x, "LinalgVectorNormBackward0", input, x);
     if (p === 1) return length(apply(movement.sum, [size], over));
     if (p === Infinity) return length(apply(ops.amax, [size], over));
     if (p === -Infinity) return length(apply(ops.amin, [size], over));
@@ -223,7 +224,8 @@ export function logsumexp(input: Tensor, dim: DimArgument, keepdim?: KeepdimArgu
     const shift = call(elementwise.where, infinite, constant(0), top);
     const powers = call(elementwise.exp, call(elementwise.sub, x, shift));
     const logs = call(elementwise.log, apply(movement.sum, [powers], over));
-    return named(call(elementwise.add, logs, reshaped(shift, logs.shape)), "LogsumexpBackward0");
+    const result = call(elementwise.add, logs, reshaped(shift, logs.shape));
+    return named(result, "LogsumexpBackward0", input, result);
   });
 }
 
@@ -267,7 +269,10 @@ function alongDim(
   }
   if (input.ndim === 0) return composed(() => named(reshaped(call(op, reshaped(input, [1])), []), gradient));
   if (at === input.ndim - 1) return call(op, input);
-  return composed(() => named(turned(call(op, turned(input, at)), at, true), gradient));
+  return composed(() => {
+    const result = turned(call(op, turned(input, at)), at, true);
+    return named(result, gradient, result);
+  });
 }
 
 /** Running sum along a dimension; booleans sum to int64. */

@@ -1,4 +1,5 @@
 // Diagonals, triangles, turns and windows.
+import { ofFunction } from "../../recording/version.ts";
 import { apply } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
 import { indexSelect, rowsUpdate } from "../../ops/movement/indexing.ts";
@@ -10,7 +11,7 @@ import { composed, named } from "../pointwise/operands.ts";
 import { checkOptions, type TensorOptions } from "../creation/options.ts";
 import { sum } from "../reduction/reduction.ts";
 import { flip, permute, reshape, stack, transpose } from "./shape.ts";
-import { GatheredView, reshaped } from "./views.ts";
+import { GatheredView, reshaped, copied } from "./views.ts";
 import { call } from "../../ops/expressions.ts";
 
 /** All elements as a vector. */
@@ -43,7 +44,7 @@ export function rot90(input: Tensor, k = 1, dims: readonly [number, number] = [0
   const turns = ((k % 4) + 4) % 4;
   if (turns === 1) return composed(() => transpose(flip(input, b), a, b));
   if (turns === 2) return flip(input, a, b);
-  return turns === 3 ? composed(() => transpose(flip(input, a), a, b)) : reshaped(input, input.shape);
+  return turns === 3 ? composed(() => transpose(flip(input, a), a, b)) : copied(input);
 }
 
 export interface DiagonalOptions {
@@ -137,7 +138,7 @@ export function diagEmbed(input: Tensor, offset: number | DiagonalOptions = 0, d
   });
 }
 
-const vector = (places: Int32Array): Tensor => fromHost(places, [places.length], "int64");
+const vector = (places: Int32Array): Tensor => ofFunction(fromHost(places, [places.length], "int64"));
 /** All elements as the diagonal of a matrix, `offset` places above the main one. */
 export function diagflat(input: Tensor, offset = 0): Tensor {
   return composed(() => diagEmbed(ravel(input), offset));

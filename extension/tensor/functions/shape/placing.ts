@@ -68,7 +68,7 @@ export function indexAdd(
   return composed(() => {
     const scaled = options.alpha === undefined ? source : mul(source, options.alpha);
     const rows = apply(ops.indexAdd, [scaled, places], { dim: at, length: input.shape[at]! });
-    return named(call(elementwise.add, input, rows), "IndexAddBackward0");
+    return named(call(elementwise.add, input, rows), "IndexAddBackward0", source);
   });
 }
 
@@ -79,7 +79,7 @@ export function indexCopy(input: Tensor, dim: number, index: Tensor, source: Ten
   sameType("index_copy_", input, source);
   return composed(() => {
     const next = call(ops.rowsUpdate, front(input, at), places, front(source, at));
-    return named(restored(next, at), "IndexCopyBackward0");
+    return named(restored(next, at), "IndexCopyBackward0", source);
   });
 }
 
@@ -104,7 +104,12 @@ export function take(input: Tensor, index: Tensor): Tensor {
   return composed(() => {
     const at = reshape(index, [index.numel()]);
     const positive = where(call(elementwise.lt, at, constant(0, "int64")), add(at, n), at);
-    return named(reshape(gather(reshape(input, [n]), 0, positive), index.shape), "TakeBackward0");
+    return named(
+      reshape(gather(reshape(input, [n]), 0, positive), index.shape),
+      "TakeBackward0",
+      input,
+      index,
+    );
   });
 }
 
@@ -215,7 +220,7 @@ function written(input: Tensor, part: (x: Tensor) => Tensor, source: Tensor): Te
         `expected src to have a size equal to the slice of self. src size = [${source.shape.join(", ")}], slice size = [${place.shape.join(", ")}]`,
       );
     }
-    place.write(castTo(source, input.dtype));
+    place.write(copied(castTo(source, input.dtype)));
     return whole;
   });
 }

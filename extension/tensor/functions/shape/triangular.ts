@@ -1,4 +1,5 @@
 // Triangles of matrices, and equations whose matrix is triangular.
+import { ofFunction } from "../../recording/version.ts";
 import { TensorError } from "../../core/errors.ts";
 import { where } from "../../ops/elementwise/elementwise.ts";
 import * as ops from "../../ops/matrix/matrices.ts";
@@ -28,7 +29,7 @@ function triangle(name: string, input: Tensor, keep: (row: number, column: numbe
   const [rows, columns] = shape.slice(-2) as [number, number];
   const mask = new Uint8Array(rows * columns);
   for (let i = 0; i < mask.length; i++) mask[i] = Number(keep(Math.floor(i / columns), i % columns));
-  const kept = fromHost(mask, [rows, columns], "bool");
+  const kept = ofFunction(fromHost(mask, [rows, columns], "bool"));
   const gradient = name === "tril" ? "TrilBackward0" : "TriuBackward0";
   return named(call(where, kept, input, constant(0, input.dtype)), gradient);
 }

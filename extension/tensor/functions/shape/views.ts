@@ -7,6 +7,7 @@ import { expand, identity, permute, reshape } from "../../ops/movement/movement.
 import { slice, sliceUpdate } from "../../ops/movement/slicing.ts";
 import { observe } from "../../recording/runtime.ts";
 import { scope } from "../../recording/scope.ts";
+import { ofFunction, versionOf } from "../../recording/version.ts";
 import { sameShape, strides, type Shape } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import type { View } from "../../core/view.ts";
@@ -32,11 +33,17 @@ abstract class BasicView implements View<Tensor> {
   }
 }
 
-/** x in another shape: without an op when nothing changes and no gradient has to pass. */
+/** The elements of x in another shape, for another tensor: without an op when nothing changes and no gradient has to pass. */
+const inShape = (x: Tensor, shape: Shape): Tensor =>
+  sameShape(x.shape, shape) && x.edge === undefined ? new Tensor(x.value) : apply(reshape, [x], { shape });
+
+/** x in another shape: in PyTorch the same memory if possible, so that a write to x is refused where a gradient needs the result. */
 export function reshaped(x: Tensor, shape: Shape): Tensor {
-  return sameShape(x.shape, shape) && x.edge === undefined
-    ? new Tensor(x.value)
-    : apply(reshape, [x], { shape });
+  const result = inShape(x, shape);
+  const steps = x.viewStrides();
+  if (steps === undefined || viewStrides(x.shape, steps, shape) !== undefined)
+    result.value.version ??= versionOf(x.value);
+  return result;
 }
 
 /** The same elements in the same order under another shape, whose memory steps are `steps`. */
@@ -55,7 +62,7 @@ export class ReshapeView extends BasicView {
   }
 
   scatter(base: Tensor, view: Tensor): Tensor {
-    return reshaped(view, base.shape);
+    return inShape(view, base.shape);
   }
 
   strides(base: readonly number[]): readonly number[] {
@@ -103,7 +110,7 @@ export class ExpandView extends BasicView {
     const begin = this.shape.map(() => 0);
     const end = this.shape.map((n, d) => (d < lead || base.shape[d - lead] === 1 ? Math.min(n, 1) : n));
     const first = apply(slice, [view], { begin, end, step: begin.map(() => 1) });
-    return reshaped(first, base.shape);
+    return inShape(first, base.shape);
   }
 
   strides(base: readonly number[]): readonly number[] {
@@ -140,10 +147,10 @@ export class SliceView extends BasicView {
   }
 
   scatter(base: Tensor, view: Tensor): Tensor {
-    if (this.whole) return reshaped(view, base.shape);
+    if (this.whole) return inShape(view, base.shape);
     const { begin, end, step } = this.part;
     const sliced = begin.map((b, d) => Math.max(0, Math.ceil((end[d]! - b) / step[d]!)));
-    return apply(sliceUpdate, [base, reshaped(view, sliced)], this.part);
+    return apply(sliceUpdate, [base, inShape(view, sliced)], this.part);
   }
 
   strides(base: readonly number[]): readonly number[] {
@@ -173,7 +180,7 @@ export class SelectView extends BasicView {
     const order = base.shape.map((_, d) => (d === 0 ? this.dim : d <= this.dim ? d - 1 : d));
     const back = order.map((_, d) => order.indexOf(d));
     const rows = this.dim === 0 ? base : apply(permute, [base], { order });
-    const next = call(rowsUpdate, rows, this.at, reshaped(view, [1, ...view.shape]));
+    const next = call(rowsUpdate, rows, this.at, inShape(view, [1, ...view.shape]));
     return this.dim === 0 ? next : apply(permute, [next], { order: back });
   }
 
@@ -194,7 +201,7 @@ export class GatheredView extends BasicView {
   }
 
   private get index(): Tensor {
-    return new Tensor(dataValue(this.places, [this.places.length], "int64"));
+    return ofFunction(new Tensor(dataValue(this.places, [this.places.length], "int64")));
   }
 
   forward(base: Tensor): Tensor {
@@ -203,9 +210,9 @@ export class GatheredView extends BasicView {
   }
 
   scatter(base: Tensor, view: Tensor): Tensor {
-    const flat = reshaped(base, [base.numel()]);
-    const values = reshaped(view, [this.places.length]);
-    return reshaped(call(rowsUpdate, flat, this.index, values), base.shape);
+    const flat = inShape(base, [base.numel()]);
+    const values = inShape(view, [this.places.length]);
+    return inShape(call(rowsUpdate, flat, this.index, values), base.shape);
   }
 
   strides(): readonly number[] {
@@ -229,6 +236,11 @@ export class DetachedView extends BasicView {
   strides(base: readonly number[]): readonly number[] {
     return base;
   }
+}
+
+/** What `data` is: writes through it are no business of `backward()`, which uses the values from before. */
+export class DataView extends DetachedView {
+  readonly uncounted = true;
 }
 
 /**
@@ -264,9 +276,8 @@ export function copied(x: Tensor): Tensor {
   const { value } = x;
   const leaf = value.producer;
   // A value that is there, or is drawn or filled in at need, can't change: only the memory is no longer shared.
-  if (x.edge === undefined && (value.data !== undefined || (leaf.kind !== "node" && leaf.kind !== "state"))) {
-    return new Tensor(value);
-  }
+  const own = x.edge === undefined ? value.copied() : undefined;
+  if (own !== undefined) return new Tensor(own);
   const copy = call(identity, x);
   // A user's copy of a parameter or of a gradient: the next step replaces these, so it is computed with that step.
   if (scope.depth === 0 && (leaf.kind === "state" || (leaf.kind === "node" && !value.visible))) {

@@ -33,6 +33,7 @@ export interface Elementwise {
   /** The value of one element, where a loop may compute the op. */
   readonly plain?: (x: number, y: number) => number;
   readonly xla?: Op<object>["xla"];
+  readonly saves?: Op<object>["saves"];
   /** By default that of kernels that broadcast. */
   readonly batch?: BatchRule<object>;
 }
@@ -47,10 +48,12 @@ export function elementwise({
   tfjs = (k, x, y) => (k as unknown as Record<string, typeof k.add>)[name]!(x, y),
   plain,
   xla,
+  saves,
   batch = broadcasting,
 }: Elementwise): Op<object> {
   return defineOp({
     name,
+    ...(saves === undefined ? {} : { saves }),
     layout: "elementwise",
     infer: ([x, y]) => ({
       shape: y === undefined ? x!.shape : broadcastShapes(x!.shape, y.shape),

@@ -46,6 +46,8 @@ export const div: Op<object> = elementwise({
     needs[0] ? call(div, grad, y!) : null,
     needs[1] ? call(neg, call(mul, grad, call(div, z!, y!))) : null,
   ],
+  // PyTorch computes the second one from x.
+  saves: (needs) => [needs[1]!, true],
 });
 export const pow: Op<object> = elementwise({
   name: "pow",

@@ -21,11 +21,13 @@ interface Special {
   readonly gradient: GradientRule<object>;
   readonly tensorflow: (b: TfBuilder, x: TfRef) => TfRef;
   readonly onnx?: OnnxRule<object>;
+  readonly saves?: Op<object>["saves"];
 }
 
-function special({ name, value, gradient, tensorflow, onnx }: Special): Op<object> {
+function special({ name, value, gradient, tensorflow, onnx, saves }: Special): Op<object> {
   return defineOp({
     name,
+    ...(saves === undefined ? {} : { saves }),
     infer: ([x]) => x!,
     gradient,
     batch: leading,
@@ -71,6 +73,7 @@ function closerRoot(b: TfBuilder, x: TfRef): TfRef {
 /** The inverse of erf. */
 export const erfinv: Op<object> = special({
   name: "erfinv",
+  saves: () => [true],
   value: erfinvOf,
   gradient: ({ grad, outputs: [y] }) => [
     call(mul, call(mul, grad, call(exp, call(square, y!))), constant(Math.sqrt(Math.PI) / 2)),

@@ -53,6 +53,7 @@ export const maxPool2d: Op<Pooling> = defineOp<Pooling>({
     }
     return { shape: [n, c, oh, ow], dtype: "float32" };
   },
+  saves: () => [true],
   gradient: ({ grad, inputs: [x], outputs: [y], attributes }) => [
     apply(maxPool2dGrad, [x!, y!, grad], attributes),
   ],

@@ -1,0 +1,99 @@
+// The order in which a gradient visits the nodes of a graph, and which of them.
+import type { GradientEdge, GraphTensor, Node } from "./graph.ts";
+import type { Tensor } from "../core/tensor.ts";
+
+/** For each input of a node, whether its gradient goes anywhere. */
+export function wantedEdges({ edges }: Node): boolean[] {
+  const needs: boolean[] = [];
+  for (const edge of edges!) needs.push(edge !== undefined);
+  return needs;
+}
+
+/** The part of a graph through which some tensors are reached: PyTorch visits no other. */
+export class Paths {
+  readonly #leaves = new Set<GraphTensor>();
+  readonly #ends = new Map<Node, Tensor[]>();
+  readonly #inner = new Map<Node, boolean[]>();
+
+  /** @param order nodes, each after all that use it */
+  constructor(order: readonly Node[], wanted: readonly Tensor[]) {
+    for (const tensor of wanted) {
+      const { edge } = tensor;
+      if (edge?.leaf !== undefined) this.#leaves.add(edge.leaf);
+      else if (edge !== undefined) {
+        const { node } = edge;
+        const ends = this.#ends.get(node);
+        if (ends === undefined) this.#ends.set(node, [tensor]);
+        else ends.push(tensor);
+      }
+    }
+    for (let i = order.length - 1; i >= 0; i--) {
+      const node = order[i]!;
+      const needs = node.edges!.map((edge) => edge !== undefined && this.#leadsOn(edge));
+      if (needs.includes(true)) this.#inner.set(node, needs);
+    }
+  }
+
+  #leadsOn({ leaf, node }: GradientEdge): boolean {
+    if (leaf !== undefined) return this.#leaves.has(leaf);
+    return this.#inner.has(node) || this.#ends.has(node);
+  }
+
+  /** Which inputs of a node are on the way; undefined for none. */
+  through(node: Node): readonly boolean[] | undefined {
+    return this.#inner.get(node);
+  }
+
+  /** Notes the gradients of wanted tensors that are outputs of a node. */
+  collect(node: Node, grads: readonly (Tensor | null)[], result: Map<Tensor, Tensor>): void {
+    for (const tensor of this.#ends.get(node) ?? []) {
+      const grad = grads[tensor.edge!.node === node ? tensor.edge!.index : -1];
+      if (grad) result.set(tensor, grad);
+    }
+  }
+}
+
+/** Whether a `backward()` that was not recorded has freed a node. */
+export function isTaken({ stretch, serial }: Node): boolean {
+  return stretch !== undefined && stretch.taken.length > 0 && stretch.taken.some((one) => one.has(serial));
+}
+
+/** What a node has saved for its gradient is gone. */
+export function free(node: Node): void {
+  node.freed = true;
+  if (node.stretch !== undefined) node.stretch.freed = true;
+}
+
+/** Walks of graphs so far: a node that the last one has met has its number. */
+let walks = 0;
+
+/** Nodes between the roots and the leaves that require gradients, each after all that use it. */
+export function topological(roots: readonly Tensor[], ends: readonly Node[] = []): Node[] {
+  const order: Node[] = [];
+  const walk = ++walks;
+  for (const node of ends) node.walk = walk;
+  const stack: Node[] = [];
+  const next: number[] = [];
+  const enter = (node: Node | undefined): void => {
+    if (node === undefined || node.walk === walk) return;
+    node.walk = walk;
+    stack.push(node);
+    next.push(0);
+  };
+  for (let i = roots.length - 1; i >= 0; i--) {
+    enter(roots[i]!.edge?.node);
+    while (stack.length > 0) {
+      const last = stack.length - 1;
+      const edges = stack[last]!.edges!;
+      const at = next[last]!;
+      if (at === edges.length) {
+        order.push(stack.pop()!);
+        next.pop();
+      } else {
+        next[last] = at + 1;
+        enter(edges[at]?.node);
+      }
+    }
+  }
+  return order.reverse();
+}
