@@ -74,13 +74,14 @@ describe("torch.autograd.detectAnomaly", () => {
   test("a NaN gradient is an error of backward() itself, before the gradient is read", () => {
     torch.autograd.setDetectAnomaly(true);
     const x = torch.tensor([0, 4], { dtype: torch.float32 }).requiresGrad_();
-    const loss = x
-      .sqrt()
-      .mul(torch.tensor([0, 1]))
-      .sum();
-    expect(() => loss.backward()).toThrow("Function 'SqrtBackward0' returned nan values");
+    const loss = (): Tensor =>
+      x
+        .sqrt()
+        .mul(torch.tensor([0, 1]))
+        .sum();
+    expect(() => loss().backward()).toThrow("Function 'SqrtBackward0' returned nan values");
     expect(x.grad).toBeNull();
-    expect(() => torch.autograd.grad(loss, x)).toThrow("Function 'SqrtBackward0' returned nan values");
+    expect(() => torch.autograd.grad(loss(), x)).toThrow("Function 'SqrtBackward0' returned nan values");
     // As in PyTorch, an infinite gradient is none of its business.
     const y = torch.tensor([0, 1], { dtype: torch.float32 }).requiresGrad_();
     y.log().sum().backward();

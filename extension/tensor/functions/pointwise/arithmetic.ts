@@ -252,7 +252,7 @@ export function clamp(input: Tensor, min?: Operand | null, max?: Operand | null)
 export function trunc(input: Tensor): Tensor {
   if (input.dtype !== "float32") return copied(input);
   return composed(() => {
-    const negative = call(ops.lt, input, constant(0));
+    const negative = ofFunction(call(ops.lt, input, constant(0)));
     const parts = [negative, call(ops.ceil, input), call(ops.floor, input)];
     return named(apply(ops.where, parts, {}), "TruncBackward0");
   });
