@@ -179,34 +179,61 @@ struct PatchRuns {
 };
 
 // The same matrix transposed: a row for each channel at each tap.
-struct TurnedPatches {
-  const Taps &taps;
-  const float *x;
+class TurnedPatches {
+ public:
+  // Of the rows from one to another.
+  TurnedPatches(const Taps &taps, const float *x, int64_t from, int64_t to)
+      : taps_(taps), x_(x), firstTap_(from / taps.channels), tapsRead_((to - 1) / taps.channels + 1 - firstTap_) {
+    thread_local std::vector<const float *> kept;
+    kept.resize(tapsRead_ * TERMS);
+    sources_ = kept.data();
+  }
 
-  Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
-    const Packed result = {to, terms};
-    const int64_t channels = taps.channels;
+  Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) {
+    if (from != located_) Locate(from, terms);
+    const int64_t channels = taps_.channels;
+    for (int64_t r = 0; r < rows;) {
+      const int64_t t = (first + r) / channels, c = first + r - t * channels, n = std::min(channels - c, rows - r);
+      const float *const *sources = sources_ + (t - firstTap_) * TERMS;
+      // Lengths that the compiler knows are copied by registers: those that channels in multiples of 4 give.
+      if (n == TILE_ROWS) Copy<TILE_ROWS>(sources, terms, c, n, to + r);
+      else if (n == 8) Copy<8>(sources, terms, c, n, to + r);
+      else if (n == 4) Copy<4>(sources, terms, c, n, to + r);
+      else Copy<0>(sources, terms, c, n, to + r);
+      r += n;
+    }
+    return {to, terms};
+  }
+
+ private:
+  // Finds what the taps read at some positions, once for all rows.
+  void Locate(int64_t from, int64_t terms) {
+    located_ = from;
     int64_t at[4];
-    taps.Locate(from, at);
-    for (int64_t p = 0; p < terms; p++, to += TILE_ROWS) {
-      for (int64_t r = 0; r < rows;) {
-        const int64_t t = (first + r) / channels, c = first + r - t * channels, n = std::min(channels - c, rows - r);
-        const float *source = taps.Read(x, at, taps.Tap(t));
-        if (source == nullptr) {
-          for (int64_t i = 0; i < n; i++) to[r + i] = 0.0f;
-        } else {
-          for (int64_t i = 0; i < n; i++) to[r + i] = source[c + i];
-        }
-        r += n;
-      }
+    taps_.Locate(from, at);
+    for (int64_t p = 0; p < terms; p++) {
+      for (int64_t t = 0; t < tapsRead_; t++) sources_[t * TERMS + p] = taps_.Read(x_, at, taps_.Tap(firstTap_ + t));
       for (int d = 3; d > 0; d--) {
-        if ((at[d] += taps.stride[d - 1]) < taps.positions[d - 1] * taps.stride[d - 1]) break;
+        if ((at[d] += taps_.stride[d - 1]) < taps_.positions[d - 1] * taps_.stride[d - 1]) break;
         at[d] = 0;
         if (d == 1) at[0]++;
       }
     }
-    return result;
   }
+
+  template <int LENGTH>
+  static void Copy(const float *const *sources, int64_t terms, int64_t c, int64_t n, float *to) {
+    const int64_t length = LENGTH > 0 ? LENGTH : n;
+    for (int64_t p = 0; p < terms; p++, to += TILE_ROWS) {
+      if (sources[p] == nullptr) std::fill_n(to, length, 0.0f);
+      else std::copy_n(sources[p] + c, length, to);
+    }
+  }
+
+  const Taps &taps_;
+  const float *x_;
+  int64_t firstTap_, tapsRead_, located_ = -1;
+  const float **sources_;
 };
 
 // The matrices of a filter for its taps, one above the other: of so many numbers each, with rows of `columns`.
@@ -313,7 +340,7 @@ bool FilterGradient(const Call &c) {
   const Dense out = {c.To<float>(0), v.pitch};
   const float *x = c.To<float>(1);
   if (v.taps.channels < MIN_RUN) Multiply(v.part, positions, TurnedFew{Padded(v.taps, x, 0, positions)}, gradient, out);
-  else Multiply(v.part, positions, TurnedPatches{v.taps, x}, gradient, out);
+  else Multiply(v.part, positions, TurnedPatches(v.taps, x, v.part.row, v.part.rowEnd), gradient, out);
   return true;
 }
 
