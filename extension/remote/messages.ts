@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { UserError } from "../protocol/errors.ts";
 import { Progress, RunRequest } from "../protocol/engine.ts";
+import { PictureRow } from "../protocol/layers/pictures.ts";
 import { CHECKPOINTS_FOLDER, LayerRow, MetricRow, RunRecord } from "../protocol/run.ts";
 import { Finding } from "../protocol/findings.ts";
 import { FolderName, NAME } from "../protocol/names.ts";
@@ -46,20 +47,30 @@ const Size = v.pipe(v.number(), v.integer(), v.minValue(0));
 export const CheckpointFile = v.pipe(v.string(), v.regex(new RegExp(`^${CHECKPOINTS_FOLDER}/${NAME}$`)));
 
 /** Files of rows that are followed, with the schema of a row. */
-export const ROWS = { metrics: MetricRow, layers: LayerRow, findings: Finding } as const;
+export const ROWS = {
+  metrics: MetricRow,
+  layers: LayerRow,
+  "layer-pictures": PictureRow,
+  findings: Finding,
+} as const;
 export type RowsName = keyof typeof ROWS;
 export const ROW_NAMES = Object.keys(ROWS) as RowsName[];
+/** All files that are followed. */
+export type FollowedName = RowsName | "log";
+const FOLLOWED: readonly FollowedName[] = [...ROW_NAMES, "log"];
+
+/** The same for each file that is followed. */
+export const ofFollowed = <T>(each: (name: FollowedName) => T): Record<FollowedName, T> =>
+  Object.fromEntries(FOLLOWED.map((name) => [name, each(name)])) as Record<FollowedName, T>;
 
 /** How much of a file is there already: its rows, or the bytes of the log, and their hash. */
 export const Have = v.object({ count: v.pipe(v.number(), v.integer(), v.minValue(0)), hash: Sha256 });
 export type Have = v.InferOutput<typeof Have>;
 
-const have = { metrics: Have, layers: Have, findings: Have, log: Have };
-const keep = { metrics: v.boolean(), layers: v.boolean(), findings: v.boolean(), log: v.boolean() };
-export const FollowRequest = v.object(have);
+export const FollowRequest = v.object(ofFollowed(() => Have));
 export type FollowRequest = v.InferOutput<typeof FollowRequest>;
 /** By file: whether the part that is there already is the file's beginning. */
-export const Kept = v.object(keep);
+export const Kept = v.object(ofFollowed(() => v.boolean()));
 export type Kept = v.InferOutput<typeof Kept>;
 
 const Rank = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MOST_WORKERS - 1));

@@ -7,7 +7,16 @@ import * as v from "valibot";
 import { isMissing } from "../../files/fileError.ts";
 import { readRunFile } from "../../files/runFiles.ts";
 import { EngineError, type FailedLayer, type SourcePosition, type UserError } from "../../protocol/errors.ts";
-import { LOG_LIMIT, ROW_NAMES, type FollowRequest, type Kept, type RowsName } from "../../remote/messages.ts";
+import {
+  LOG_LIMIT,
+  ofFollowed,
+  ROW_NAMES,
+  type FollowedName,
+  type FollowRequest,
+  type Kept,
+  type RowsName,
+} from "../../remote/messages.ts";
+import type { PictureRow } from "../../protocol/layers/pictures.ts";
 import {
   LOG_FILE,
   RunRecord,
@@ -20,9 +29,10 @@ import { canonical, Counted, Lines } from "../../remote/rows.ts";
 import type { RunDirectory } from "../reporting/runDirectory.ts";
 
 /** Most bytes of each file that grows, so that a machine can't fill the disk here. Real runs stay far below. */
-const LIMITS: Record<RowsName | "log", number> = {
+const LIMITS: Record<FollowedName, number> = {
   metrics: 64 * 2 ** 20,
   layers: 256 * 2 ** 20,
+  "layer-pictures": 64 * 2 ** 20,
   findings: 16 * 2 ** 20,
   log: LOG_LIMIT,
 };
@@ -62,7 +72,7 @@ export interface Places {
 export class Mirror {
   readonly directory: RunDirectory;
   readonly #places: Places;
-  readonly #bytes = { metrics: 0, layers: 0, findings: 0, log: 0 };
+  readonly #bytes = ofFollowed(() => 0);
   /** The run's record as its machine has it. */
   latest: RunRecord | undefined;
 
@@ -76,7 +86,7 @@ export class Mirror {
     this.directory.flush();
     const log = new Counted();
     log.bytes(await this.#read("log", LOG_FILE));
-    const have: FollowRequest = { metrics: log.have, layers: log.have, findings: log.have, log: log.have };
+    const have: FollowRequest = ofFollowed(() => log.have);
     for (const name of ROW_NAMES) {
       const bytes = await this.#read(name, `${name}.jsonl`);
       const lines = new Lines();
@@ -93,9 +103,9 @@ export class Mirror {
 
   /** Empties the files whose beginning is different there. */
   keep(kept: Kept): void {
-    for (const name of ["metrics", "layers", "findings", "log"] as const)
+    for (const name of [...ROW_NAMES, "log"] as const)
       if (!kept[name]) {
-        this.directory.clear(name);
+        this.directory.clear(name === "log" ? LOG_FILE : `${name}.jsonl`);
         this.#bytes[name] = 0;
       }
   }
@@ -108,6 +118,7 @@ export class Mirror {
       if (checked === undefined) throw violation(`a row of ${name}.jsonl is none`);
       this.#count(name, checked.line.length + 1);
       if (name === "layers") this.directory.appendLayers(checked.row as LayerRow);
+      else if (name === "layer-pictures") this.directory.appendPictures(checked.row as PictureRow);
       else if (name === "findings") this.directory.appendFinding(checked.row as Finding);
       else rows.push(checked.row as MetricRow);
     }
@@ -193,7 +204,7 @@ export class Mirror {
     this.directory.addCheckpoint(checkpoint, checkpoint.kind === "best");
   }
 
-  async #read(name: RowsName | "log", file: string): Promise<Buffer> {
+  async #read(name: FollowedName, file: string): Promise<Buffer> {
     try {
       const bytes = await readRunFile(this.directory.path, file, LIMITS[name]);
       this.#bytes[name] = bytes.length;
@@ -204,7 +215,7 @@ export class Mirror {
     }
   }
 
-  #count(name: RowsName | "log", bytes: number): void {
+  #count(name: FollowedName, bytes: number): void {
     this.#bytes[name] += bytes;
     if (this.#bytes[name] > LIMITS[name]) throw violation(`${name} has more than ${LIMITS[name]} bytes`);
   }

@@ -198,12 +198,10 @@ export class RunDirectory {
   }
 
   /** Empties a file that grows: what the run's machine has in it is different. */
-  clear(name: "metrics" | "layers" | "findings" | "log"): void {
-    const file = { metrics: this.#metrics, layers: this.#layers, findings: this.#findings, log: this.#log }[
-      name
-    ];
-    file.close();
-    writeRunFileSync(this.path, path.basename(file.path), "");
+  clear(name: string): void {
+    for (const file of [this.#metrics, this.#layers, this.#pictures, this.#findings, this.#log])
+      if (path.basename(file.path) === name) file.close();
+    writeRunFileSync(this.path, name, "");
   }
 
   /** Writes a file of weights as it comes from the run's machine. */

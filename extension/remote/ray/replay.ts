@@ -1,9 +1,13 @@
 // A job's log is always read from the run's beginning. A replay drops the rows that are here already.
-import type { Have, Kept, FollowRequest, RowsName } from "../messages.ts";
+import {
+  ofFollowed,
+  type FollowedName,
+  type FollowRequest,
+  type Have,
+  type Kept,
+  type RowsName,
+} from "../messages.ts";
 import { canonical, Counted } from "../rows.ts";
-
-const NAMES = ["metrics", "layers", "findings", "log"] as const;
-type Name = (typeof NAMES)[number];
 
 /** The expected beginning of a file, and the part that has been read. */
 interface Due {
@@ -12,16 +16,17 @@ interface Due {
 }
 
 export class Replay {
-  readonly #due = new Map<Name, Due>();
+  readonly #due = new Map<FollowedName, Due>();
   /** The files whose beginning is here. */
-  readonly kept: Kept = { metrics: true, layers: true, findings: true, log: true };
+  readonly kept: Kept;
 
   /** @param have what is here; undefined to drop nothing */
   constructor(have: FollowRequest | undefined) {
-    for (const name of NAMES) {
-      if (have === undefined || !Number.isSafeInteger(have[name].count + 1)) this.kept[name] = false;
-      else if (have[name].count > 0) this.#due.set(name, { have: have[name], passed: new Counted() });
-    }
+    this.kept = ofFollowed((name) => {
+      if (have === undefined || !Number.isSafeInteger(have[name].count + 1)) return false;
+      if (have[name].count > 0) this.#due.set(name, { have: have[name], passed: new Counted() });
+      return true;
+    });
   }
 
   /** Whether all rows that are here have been read. */
@@ -50,7 +55,7 @@ export class Replay {
     return bytes.subarray(part.length);
   }
 
-  #passed(name: Name, { have, passed }: Due): void {
+  #passed(name: FollowedName, { have, passed }: Due): void {
     if (passed.count < have.count) return;
     if (passed.have.hash !== have.hash) throw new ReplayError();
     this.#due.delete(name);

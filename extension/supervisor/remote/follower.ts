@@ -8,7 +8,7 @@ import { checkedJson } from "../../files/json.ts";
 import { readRegular } from "../../files/regular.ts";
 import { RECORD_LIMIT, runPath } from "../../files/runFiles.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
-import { EVENTS, ROW_NAMES, type FollowRequest, type Kept } from "../../remote/messages.ts";
+import { EVENTS, ofFollowed, ROW_NAMES, type FollowRequest, type Kept } from "../../remote/messages.ts";
 import { LOG_FILE, RUN_FILE } from "../../protocol/run.ts";
 import { Peer, type Teller } from "../../remote/wire.ts";
 import { processOf } from "../runs/liveness.ts";
@@ -61,7 +61,7 @@ export class Follower {
   }
 
   async #skip(have: FollowRequest): Promise<Kept> {
-    const kept: Kept = { metrics: true, layers: true, findings: true, log: await this.#log.skip(have.log) };
+    const kept: Kept = { ...ofFollowed(() => true), log: await this.#log.skip(have.log) };
     for (const tail of this.#rows) kept[tail.name] = await tail.skip(have[tail.name]);
     return kept;
   }

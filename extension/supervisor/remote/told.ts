@@ -4,7 +4,7 @@ import { openRegular } from "../../files/regular.ts";
 import { runPath } from "../../files/runFiles.ts";
 import { EngineError, toUserError } from "../../protocol/errors.ts";
 import type { RunRecord } from "../../protocol/run.ts";
-import { CHUNK, type FollowRequest } from "../../remote/messages.ts";
+import { CHUNK, ofFollowed, type FollowRequest } from "../../remote/messages.ts";
 import type { JobLog } from "../../remote/ray/jobLog.ts";
 import { Counted } from "../../remote/rows.ts";
 import type { Teller } from "../../remote/wire.ts";
@@ -134,4 +134,4 @@ export function filesOf(directory: string): SavedFiles {
 }
 
 const none = new Counted().have;
-export const NOTHING: FollowRequest = { metrics: none, layers: none, findings: none, log: none };
+export const NOTHING: FollowRequest = ofFollowed(() => none);

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { readSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { MARK } from "../../../extension/remote/messages.ts";
+import { MARK, ofFollowed } from "../../../extension/remote/messages.ts";
 import type { RunRecord } from "../../../extension/protocol/run.ts";
 import { Peer, type Parcel } from "../../../extension/remote/wire.ts";
 
@@ -89,7 +89,7 @@ const answers: Record<string, (params: { hashes?: string[] }) => Parcel> = {
     value: behaviour === "hashes" ? ["x".repeat(64)] : hashes.slice(0, 1),
   }),
   start: () => ({ value: "started" }),
-  follow: () => ({ value: { metrics: true, layers: true, findings: true, log: true } }),
+  follow: () => ({ value: ofFollowed(() => true) }),
   record: () => ({ value: record }),
   openFile: () => ({
     value: { size: behaviour === "huge" ? 2 ** 52 : 5, hash: behaviour === "hash" ? "0".repeat(64) : hash },

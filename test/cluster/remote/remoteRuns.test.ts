@@ -3,7 +3,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { readRun, useWorkspace } from "../../engine/workspace.ts";
+import { ROW_NAMES } from "../../../extension/remote/messages.ts";
+import { experimentFile, readRun, useWorkspace } from "../../engine/workspace.ts";
 import { curves, rowsOf, until, useProgram, weightsOf } from "./program.ts";
 import { noSshd } from "./sshd.ts";
 import { useSshd } from "./useSshd.ts";
@@ -47,6 +48,32 @@ describe.skipIf(noSshd !== undefined)(
       expect(again.code, again.stderr).toBe(0);
       expect(again.stdout).not.toContain("Sent Layerwise");
       expect(again.stdout).toMatch(/were there already/);
+    });
+
+    test("has what a watched training writes of its layers", async () => {
+      workspace.write(
+        "moons.nn.ts",
+        experimentFile({
+          model: "() => new nn.Sequential(new nn.Linear(2, 6), new nn.Tanh(), new nn.Linear(6, 2))",
+          data: "() => data.twoMoons({ samples: 60 })",
+          epochs: "4",
+          watch: "{ logFreq: 3 }",
+        }),
+      );
+      const expected = await here("moons.nn.ts");
+      const { code, stderr } = await workspace.run(["train", "moons.nn.ts", "--on", "box"], { env: env() });
+      expect(code, stderr).toBe(0);
+      const [directory = ""] = workspace.runs();
+      for (const name of ROW_NAMES.filter((one) => one.startsWith("layer"))) {
+        const rows = (of: string): unknown[] =>
+          fs
+            .readFileSync(path.join(of, `${name}.jsonl`), "utf8")
+            .trimEnd()
+            .split("\n")
+            .map((line) => JSON.parse(line) as unknown);
+        expect(rows(directory), name).toEqual(rows(expected));
+        expect(rows(directory).length, name).toBeGreaterThan(1);
+      }
     });
 
     test("continues after a lost connection, with each row once", async () => {

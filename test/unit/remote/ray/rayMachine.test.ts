@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { toUserError } from "../../../../extension/protocol/errors.ts";
 import type { Heard } from "../../../../extension/remote/machine.ts";
-import type { FollowRequest } from "../../../../extension/remote/messages.ts";
+import { ofFollowed, type FollowRequest } from "../../../../extension/remote/messages.ts";
 import { JobLog } from "../../../../extension/remote/ray/jobLog.ts";
 import { RayMachine } from "../../../../extension/remote/ray/rayMachine.ts";
 import { canonical, Counted } from "../../../../extension/remote/rows.ts";
@@ -14,7 +14,7 @@ import { around } from "../../../folders.ts";
 
 const RUN = "net-0123456789ab";
 const EMPTY = new Counted().have;
-const NOTHING: FollowRequest = { metrics: EMPTY, layers: EMPTY, findings: EMPTY, log: EMPTY };
+const NOTHING: FollowRequest = ofFollowed(() => EMPTY);
 
 let ray: FakeRay;
 let machine: RayMachine;
@@ -111,7 +111,7 @@ test("leaves out what is here already, and says then how the run goes", async ()
   await log.tell("said", { level: "info", text: "long ago" });
   await log.tell("record", record("running"));
   await log.tell("rows", rows(3, 4));
-  expect(await follow(have(1, 2, 3))).toEqual({ metrics: true, layers: true, findings: true, log: true });
+  expect(await follow(have(1, 2, 3))).toEqual(ofFollowed(() => true));
   await until(() => said.length === 2);
   expect(steps()).toEqual([4]);
   expect(said.at(-1)).toMatchObject({ event: "record", data: { state: "running" } });
