@@ -970,6 +970,7 @@ constexpr Kernels KERNELS = {
     GroupNorm,
     GroupNormGrad,
     AdamStep,
+    ChannelMoments,
     MatrixInverse,
     MatrixSolve,
     LogMatrixDeterminant,

@@ -684,6 +684,8 @@ inline bool Plan::Reader::ReadNode() {
     case Code::FusedBatchNormV3:
     case Code::FusedBatchNormGradV3:
       return ReadBatchNorm(code);
+    case Code::ChannelMoments:
+      return ReadMoments();
     case Code::GroupNorm:
     case Code::GroupNormGrad:
       return ReadGroupNorm(code);

@@ -44,7 +44,7 @@ enum class Code : int32_t {
   TensorScatterMax, TensorScatterMin,
   MatrixInverse, MatrixSolve, LogMatrixDeterminant, Cholesky, Qr, SelfAdjointEigV2, Svd, CheckNumerics,
   // Not TensorFlow's.
-  GroupNorm, GroupNormGrad, AdamStep,
+  GroupNorm, GroupNormGrad, AdamStep, ChannelMoments,
   // Not an op: a value that is part of the plan.
   Constant,
 };
@@ -110,6 +110,7 @@ struct Kernels {
   Kernel groupNorm;
   Kernel groupNormGrad;
   Kernel adamStep;
+  Kernel channelMoments;
   Kernel matrixInverse;
   Kernel matrixSolve;
   Kernel logMatrixDeterminant;

@@ -220,6 +220,7 @@ class Plan::Reader {
   bool ReadPooling(Code code);
   bool ReadBatchNorm(Code code);
   bool ReadGroupNorm(Code code);
+  bool ReadMoments();
   bool ReadMatrices(Code code);
   void CopyInto(int32_t out, int64_t outOffset, const int64_t *outStrides, int32_t in, int64_t inOffset,
                 const int64_t *inStrides, const Shape &shape);

@@ -227,6 +227,21 @@ inline bool Plan::Reader::ReadBatchNorm(Code code) {
   return true;
 }
 
+// Means and biased variances of channels, which come last.
+inline bool Plan::Reader::ReadMoments() {
+  const Value x = In(0);
+  if (x.type != Type::FLOAT || x.shape.rank < 2 || x.shape.Count() == 0) return false;
+  Shape each;
+  each.rank = 1;
+  const int64_t channels = each.sizes[0] = x.shape.sizes[x.shape.rank - 1];
+  const int32_t mean = New(Type::FLOAT, each), variance = New(Type::FLOAT, each);
+  Parameters({x.shape.Count() / channels, channels, 0, channels});
+  Add(kernels_.channelMoments, {{mean}, {variance}, {inputs_[0]}}, 2);
+  Spend(x.shape.Count(), 0.7, 2);
+  DivideRange(channels, 16, 2);
+  return true;
+}
+
 // Attributes: groups, epsilon. The gradients of weight and bias are those of each image.
 inline bool Plan::Reader::ReadGroupNorm(Code code) {
   const bool gradient = code == Code::GroupNormGrad;

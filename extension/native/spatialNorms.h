@@ -2,6 +2,40 @@
 
 // ---- Batch norm ----
 
+// Means and biased variances of channels: those of a few rows at a time, while they are in the cache, are combined (Chan, Golub,
+// LeVeque: Updating Formulae and a Pairwise Algorithm for Computing Sample Variances). Parameters: rows, channels, a range of
+// channels.
+bool ChannelMoments(const Call &c) {
+  const int64_t rows = c.p[0], n = c.p[1], from = c.p[2], count = c.p[3] - from;
+  const float *x = c.To<float>(2) + from;
+  constexpr int64_t FEW = 32;
+  double *mean = reinterpret_cast<double *>(Scratch(6 * count, 0));
+  double *squares = mean + count;
+  float *centre = reinterpret_cast<float *>(squares + count), *some = centre + count;
+  std::fill_n(mean, 2 * count, 0.0);
+  for (int64_t r = 0; r < rows; r += FEW, x += FEW * n) {
+    const int64_t few = std::min(FEW, rows - r);
+    std::fill_n(centre, count, 0.0f);
+    for (int64_t i = 0; i < few; i++)
+      for (int64_t q = 0; q < count; q++) centre[q] += x[i * n + q];
+    for (int64_t q = 0; q < count; q++) centre[q] /= static_cast<float>(few);
+    std::fill_n(some, count, 0.0f);
+    for (int64_t i = 0; i < few; i++)
+      for (int64_t q = 0; q < count; q++) some[q] += (x[i * n + q] - centre[q]) * (x[i * n + q] - centre[q]);
+    const double share = static_cast<double>(few) / static_cast<double>(r + few);
+    for (int64_t q = 0; q < count; q++) {
+      const double step = centre[q] - mean[q];
+      mean[q] += step * share;
+      squares[q] += some[q] + step * step * share * static_cast<double>(r);
+    }
+  }
+  for (int64_t q = 0; q < count; q++) {
+    c.To<float>(0)[from + q] = static_cast<float>(mean[q]);
+    c.To<float>(1)[from + q] = static_cast<float>(squares[q] / static_cast<double>(rows));
+  }
+  return true;
+}
+
 // From input, weight, bias, mean and variance. Parameters: rows, channels, epsilon.
 bool BatchNorm(const Call &c) {
   float *out = c.To<float>(0);

@@ -144,6 +144,7 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["GroupNorm", "groups", "epsilon"],
   ["GroupNormGrad", "groups", "epsilon"],
   ["AdamStep", "beta2", "rest", "eps"],
+  ["ChannelMoments"],
 ];
 
 /** Written where a node's op would be: a value that is part of the plan. */

@@ -81,6 +81,14 @@ function spelledOut(
   return [two("AddV2", two("Mul", distance, two("Mul", weight, root)), bias), mean, variance];
 }
 
+/** Mean and biased variance of each channel, which comes last. */
+function moments(b: TfBuilder, x: TfRef, sizes: readonly number[]): [mean: TfRef, variance: TfRef] {
+  if (b.exact === true) return b.nodes("ChannelMoments", [x], {}, 2) as [TfRef, TfRef];
+  const average = (t: TfRef): TfRef => meanOver(b, t, sizes, range(sizes.length - 1));
+  const mean = average(x);
+  return [mean, average(b.node("SquaredDifference", [x, mean], { T }))];
+}
+
 /** One gradient kernel serves both ops; the last input is of the GPU alone. */
 const reserved = (b: TfBuilder): TfRef => b.constant([0], [1], "float32");
 
@@ -175,10 +183,7 @@ export const batchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
   tensorflow(b, [x, weight, bias], a, { inputs: [images] }) {
     if (b.portable === true) return spelledOut(b, [x!, weight!, bias!], a, images!);
     // The kernel's own statistics are sums in float32, one value after the other.
-    const lying = lyingAs(images!);
-    const average = (t: TfRef): TfRef => meanOver(b, t, lying, range(lying.length - 1));
-    const mean = average(x!);
-    const variance = average(b.node("SquaredDifference", [x!, mean], { T }));
+    const [mean, variance] = moments(b, x!, lyingAs(images!));
     const inputs = [asImages(b, x!, images!), weight!, bias!, mean, variance];
     const y = b.nodes("FusedBatchNormV3", inputs, forward(a, false), 6)[0]!;
     return [asGiven(b, y, images!), mean, variance];
@@ -200,15 +205,19 @@ export const batchNormGrad: Op<BatchNorm> = defineOp<BatchNorm>({
   batch: merging([1, 1, 0, 0, 0], [1, 0, 0]),
   onnx: TRAINING_ONLY,
   tensorflow(b, [g, x, weight, mean, variance], a, { inputs: [images] }) {
+    const kernel = (grad: TfRef): TfRef[] => {
+      const [onto, from] = [asImages(b, grad, images!), asImages(b, x!, images!)];
+      const inputs = [onto, from, weight!, mean!, variance!, reserved(b)];
+      const [xGrad, ...others] = b.nodes("FusedBatchNormGradV3", inputs, attributes(a, true), 5);
+      return [asGiven(b, xGrad!, images!), others[0]!, others[1]!];
+    };
+    if (b.exact === true) return kernel(g!);
     const total = columnSum(b, g!, lyingAs(images!));
     const count = numel(images!.shape) / images!.shape[1]!;
     // The kernel adds gradients one after the other. Only their distances from the mean matter to it, and add up to little.
     const centre = (): TfRef => b.node("RealDiv", [total, b.constant([count], [], "float32")], { T });
-    const grad = count > MANY ? b.node("Sub", [g!, centre()], { T }) : g!;
-    const [onto, from] = [asImages(b, grad, images!), asImages(b, x!, images!)];
-    const inputs = [onto, from, weight!, mean!, variance!, reserved(b)];
-    const [xGrad, weightGrad] = b.nodes("FusedBatchNormGradV3", inputs, attributes(a, true), 5);
-    return [asGiven(b, xGrad!, images!), weightGrad!, total];
+    const [xGrad, weightGrad] = kernel(count > MANY ? b.node("Sub", [g!, centre()], { T }) : g!);
+    return [xGrad!, weightGrad!, total];
   },
   tfjs: (k, inputs, { eps }) => batchNormGradOnHost(k, inputs, eps),
   acrossProcesses: gradientAcross,
