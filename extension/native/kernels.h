@@ -843,6 +843,7 @@ bool TopK(const Call &c) {
 #include "products.h"
 #include "spatial.h"
 #include "spatialGroups.h"
+#include "planar.h"
 #include "spatialNorms.h"
 #include "draws.h"
 #include "linear.h"
@@ -962,6 +963,8 @@ constexpr Kernels KERNELS = {
     Convolve,
     FilterGradient,
     ConvolveGroups,
+    ConvolvePlanar,
+    FilterGradientPlanar,
     GroupFilterGradient,
     MaxPool,
     MaxPoolGrad,

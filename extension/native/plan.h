@@ -102,6 +102,8 @@ struct Kernels {
   Kernel convolve;
   Kernel filterGradient;
   Kernel convolveGroups;
+  Kernel convolvePlanar;
+  Kernel filterGradientPlanar;
   Kernel groupFilterGradient;
   Kernel maxPool;
   Kernel maxPoolGrad;
@@ -123,6 +125,9 @@ struct Kernels {
   int64_t lanes;
   int32_t (*draw)(DrawKind kind, uint32_t *words, int32_t used, void *out, int64_t count, const double *parameters);
 };
+
+// Channels of a convolution's result up to which registers rather hold positions: see planar.h.
+constexpr int64_t FEW_CHANNELS = 8;
 
 // Taps of a filter whose gradients are added up at once.
 constexpr int64_t TAPS_TOGETHER = 8;

@@ -103,6 +103,17 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
     const double all = static_cast<double>(rows * read * blocks * lanes);
     Spend(1, all * (0.3 + 0.03 * static_cast<double>(taps)), all * 0.2 * static_cast<double>(taps));
   };
+  // Few channels of a result leave registers that hold channels empty: these hold positions. Copying an image for that is worth it
+  // where several taps read it.
+  const auto planar = [&](const int64_t *positions, int64_t taps) {
+    return groups == 1 && written <= FEW_CHANNELS && taps >= 3 && positions[2] >= 8;
+  };
+  // Images and results are copied, whatever the filter's size. Measured with shapes of style-transfer and siamese.
+  const auto spendPlanar = [&](int64_t rows, int64_t taps) {
+    const double products = static_cast<double>(read * taps * written);
+    const double own = 1.2 * static_cast<double>(read) + 0.8 * static_cast<double>(written) + 0.022 * products;
+    Spend(1, static_cast<double>(rows) * own, static_cast<double>(rows) * 0.025 * products);
+  };
   constexpr int64_t ONES[] = {1, 1, 1}, ZEROS[] = {0, 0, 0};
   // Of the filter's places from one tap to the next.
   const int64_t places[] = {window[1] * window[2], window[2], 1};
@@ -122,6 +133,15 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
       return true;
     }
     const int64_t rows = toFilter ? taps * each : positions;
+    if (planar(output, taps)) {
+      const int64_t units = toFilter ? rows : positions / output[2];
+      write(units, wide, output, stride, ONES, ZEROS, all);
+      if (toFilter) Add(kernels_.filterGradientPlanar, {{out}, {inputs_[0]}, {inputs_[2]}}, 1);
+      else Add(kernels_.convolvePlanar, {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
+      spendPlanar(positions, taps);
+      DivideRange(units, toFilter ? 12 : 1, 0);
+      return true;
+    }
     for (int64_t g = 0; g < groups; g++) {
       write(rows, wide, output, stride, ONES, ZEROS, all);
       const Arg source = {inputs_[0], g * each * 4}, target = {out, g * wide * 4};
@@ -162,6 +182,13 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
           Add(kernels_.convolveGroups, {{out}, {inputs_[2]}, {inputs_[1]}}, 1);
           spendNarrow(rows, count);
           DivideRange(blocks * images, 1, 0);
+          continue;
+        }
+        if (planar(own, count)) {
+          write(rows / own[2], each, own, ONES, stride, phase, met);
+          Add(kernels_.convolvePlanar, {{out}, {inputs_[2]}, {inputs_[1]}}, 1);
+          spendPlanar(rows, count);
+          DivideRange(rows / own[2], 1, 0);
           continue;
         }
         for (int64_t g = 0; g < groups; g++) {

@@ -1,0 +1,101 @@
+// Convolutions of all kinds of sizes: the binding's kernels, which differ by channels and positions, against TensorFlow's.
+import { describe, expect, it } from "vitest";
+import { F, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { withPolicy } from "../../../extension/tensor/recording/runtime.ts";
+import { hasNative, useEngine } from "../../engines.ts";
+
+interface Case {
+  channels: number;
+  width: number;
+  size: readonly number[];
+  kernel: readonly number[];
+  stride?: number;
+  padding?: number;
+  dilation?: number;
+  images?: number;
+}
+
+/** Numbers without a period that sizes could share. */
+const numbers = (shape: readonly number[], seed: number): Tensor =>
+  torch
+    .arange(shape.reduce((a, b) => a * b, 1))
+    .add(seed)
+    .mul(0.7391)
+    .sin()
+    .view(...shape);
+
+/** The result and the gradients of image and filter. */
+function computed(
+  { channels, width, size, kernel, images = 2, ...rest }: Case,
+  transposed: boolean,
+): Tensor[] {
+  const x = numbers([images, channels, ...size], 1).requiresGrad_();
+  const sides = transposed ? [channels, width] : [width, channels];
+  const w = numbers([...sides, ...kernel], 2).requiresGrad_();
+  const functions = transposed
+    ? [F.convTranspose1d, F.convTranspose2d, F.convTranspose3d]
+    : [F.conv1d, F.conv2d, F.conv3d];
+  const convolve = functions[size.length - 1] as (x: Tensor, w: Tensor, options: object) => Tensor;
+  const y = convolve(x, w, rest);
+  y.backward(numbers(y.shape, 3));
+  return [y.detach(), x.grad!, w.grad!];
+}
+
+const CASES: Case[] = [];
+for (const channels of [1, 3, 8, 20])
+  for (const width of [1, 2, 3, 5, 8, 9])
+    CASES.push({ channels, width, size: [11, 8 + 5 * width], kernel: [3, 3], padding: width % 3 });
+for (const width of [1, 4, 6, 7])
+  CASES.push(
+    { channels: 2, width, size: [50], kernel: [5], stride: 2, padding: 2 },
+    { channels: 3, width, size: [33], kernel: [4], dilation: 3, padding: 1 },
+    { channels: 5, width, size: [17, 40], kernel: [4, 4], stride: 2, padding: 1 },
+    { channels: 2, width, size: [9, 29], kernel: [2, 5], stride: 3, images: 1 },
+    { channels: 2, width, size: [5, 6, 19], kernel: [3, 2, 3], padding: 1 },
+    { channels: 2, width, size: [4, 5, 21], kernel: [2, 3, 3], stride: 2, dilation: 2, padding: 2 },
+    { channels: 40, width, size: [16, 16], kernel: [9, 9], padding: 4 },
+  );
+
+describe.runIf(hasNative)("convolutions", () => {
+  const executor = useEngine("native");
+
+  it.each(
+    CASES.flatMap((one) =>
+      [false, true].map(
+        (transposed) =>
+          [`${JSON.stringify(one)}${transposed ? ", transposed" : ""}`, one, transposed] as const,
+      ),
+    ),
+  )("%s", (_, one, transposed) => {
+    const before = executor().counters()["small"]!;
+    const own = computed(one, transposed).map((t) => t.toTypedArray());
+    expect(executor().counters()["small"]).toBeGreaterThan(before);
+    const library = withPolicy({ smallPlans: false }, () =>
+      computed(one, transposed).map((t) => t.toTypedArray()),
+    );
+    own.forEach((values, part) => {
+      const scale = Math.max(...library[part]!.map(Math.abs), 1);
+      values.forEach((value, i) => {
+        if (Math.abs(value - library[part]![i]!) > 1e-4 * scale)
+          expect.fail(`part ${part} at ${i}: ${value}, ${library[part]![i]} by TensorFlow`);
+      });
+    });
+  });
+
+  it("NaN stays where the filter meets it", () => {
+    const x = numbers([1, 2, 6, 19], 1);
+    x.indexPut_([0, 1, 2, 18], NaN);
+    const w = numbers([3, 2, 3, 3], 2).requiresGrad_();
+    const y = F.conv2d(x, w, { padding: 0 });
+    y.sum().backward();
+    const bad = y.isnan().sum([0, 1]);
+    expect(bad.tolist()).toEqual(
+      Array.from({ length: 4 }, (_, r) => Array.from({ length: 17 }, (_c, c) => (r < 3 && c === 16 ? 3 : 0))),
+    );
+    // Only the last column of taps reads the last column of the image.
+    expect(w.grad!.isnan().sum([0, 2]).tolist()).toEqual([
+      [0, 0, 0],
+      [0, 0, 9],
+    ]);
+  });
+});
