@@ -1,13 +1,6 @@
 import type { DType, HostArray } from "./dtype.ts";
-import {
-  dataValue,
-  stateValue,
-  Storage,
-  takePlace,
-  Value,
-  type GradientEdge,
-  type GraphTensor,
-} from "../recording/graph.ts";
+import { dataValue, stateValue, Storage, takePlace, Value } from "../recording/graph.ts";
+import type { GradientEdge, GraphTensor } from "../recording/graph.ts";
 import { keepOverwritten } from "../recording/leaves.ts";
 import { overwritten, versionOf } from "../recording/version.ts";
 import { runtime } from "../recording/runtime.ts";
@@ -213,9 +206,7 @@ export class Tensor implements GraphTensor {
     if (this.requiresGrad) writing.checkData(other);
     const { value } = source;
     if (this.memory !== undefined) {
-      this.memory.owner = former(this.value);
-      this.memory.owner.edge = this.edge;
-      this.memory.writes = this.writes;
+      this.memory.owner = Object.assign(former(this.value), { edge: this.edge, writes: this.writes });
       this.memory = undefined;
     }
     this.shared = this.viewed = this.steps = undefined;
@@ -235,12 +226,23 @@ export class Tensor implements GraphTensor {
     else if (source.edge === undefined || source.edge.leaf === this) source.share(alias(this));
   }
 
+  /** @internal Makes this tensor a view of what it was, which its other views follow from here on: see inPlaceViews.ts. */
+  turnInto(view: (former: Tensor) => Tensor): void {
+    const { value, edge, memory, shared, viewed, steps, seen, writes } = this;
+    if (scope.gradients && this.sharesLeaf()) writing.leafWritten(shared !== undefined);
+    const former = Object.assign(new Tensor(value, edge), { shared, viewed, steps, seen, writes });
+    if (memory !== undefined) memory.owner = former;
+    const next = view(former);
+    Object.assign(this, { shared: next.shared, viewed: next.viewed, steps: next.steps, memory: undefined });
+    this.seen = next.seen;
+    this.replace(next.current, next.edge);
+  }
+
   /** The view that this tensor is; its base is the tensor that has the memory now. */
   private currentView(): View<Tensor> {
     const view = this.shared!;
-    const { owner: base, writes } = this.viewed!;
+    const base = this.viewed!.owner;
     if (base === undefined) return view;
-    this.seen = this.seen === writes ? base.writes : -1;
     this.viewed = base.memory ??= {};
     const moved = Object.create(Object.getPrototypeOf(view) as object) as View<Tensor>;
     return (this.shared = Object.assign(moved, view, { base }));
@@ -358,8 +360,7 @@ export class Tensor implements GraphTensor {
 
   /** Whether a write would change a leaf that wants a gradient. */
   private sharesLeaf(): boolean {
-    if (this.wantsGrad) return true;
-    return this.shared !== undefined && !this.shared.detached && this.shared.base.sharesLeaf();
+    return this.wantsGrad || (this.shared?.detached === false && this.shared.base.sharesLeaf());
   }
 
   private gradientEdge(): GradientEdge | undefined {
@@ -391,8 +392,7 @@ export class Parameter extends Tensor {
     requiresGrad: boolean | { requiresGrad?: boolean } = true,
   ) {
     super((data instanceof Tensor ? data : data.data).value);
-    const options = data instanceof Tensor ? requiresGrad : data;
     this.persist();
-    this.requiresGrad_(options);
+    this.requiresGrad_(data instanceof Tensor ? requiresGrad : data);
   }
 }

@@ -22,10 +22,8 @@ export interface View<T> {
 
 /**
  * The memory that the views of a tensor share. Assigning `data` gives the tensor other memory: its views keep the old
- * one, which `owner` holds from then on.
+ * one, which `owner` holds from then on. The owner has as many `writes` as the tensor had.
  */
 export interface Memory<T> {
   owner?: T;
-  /** `writes` of the tensor when its memory was taken. */
-  writes?: number;
 }

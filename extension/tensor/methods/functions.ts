@@ -7,6 +7,7 @@ import * as indexing from "../functions/indexing/indexing.ts";
 import * as decompositions from "../functions/linalg/decompositions.ts";
 import * as products from "../functions/linalg/products.ts";
 import * as inplace from "../functions/pointwise/inplace.ts";
+import * as inPlaceViews from "../functions/shape/inPlaceViews.ts";
 import * as triangular from "../functions/shape/triangular.ts";
 import * as functions from "../functions/tensorFunctions.ts";
 import * as gradientHooks from "../recording/gradientHooks.ts";
@@ -30,6 +31,7 @@ declare module "../core/tensor.ts" {
       All<typeof functions>,
       All<typeof indexing>,
       All<typeof inplace>,
+      All<typeof inPlaceViews>,
       All<typeof products>,
       All<typeof triangular>,
       Methods<typeof decompositions, Names<typeof DECOMPOSITIONS>>,
@@ -42,7 +44,16 @@ function install(module: object, names: readonly string[]): void {
 }
 
 const excluded = new Set(EXCLUDED.split(" "));
-for (const module of [conversion, filling, functions, indexing, inplace, products, triangular]) {
+for (const module of [
+  conversion,
+  filling,
+  functions,
+  indexing,
+  inplace,
+  inPlaceViews,
+  products,
+  triangular,
+]) {
   install(
     module,
     Object.keys(module).filter((name) => !excluded.has(name)),

@@ -61,6 +61,46 @@ declare module "../core/tensor.ts" {
     swapdims: Method<typeof functions.transpose, "swapdims">;
     /** PyTorch's other name of movedim. */
     moveaxis: Method<typeof functions.movedim, "moveaxis">;
+    /** PyTorch's other name of abs. */
+    absolute: Method<typeof functions.abs, "absolute">;
+    /** PyTorch's other name of acos. */
+    arccos: Method<typeof functions.acos, "arccos">;
+    /** PyTorch's other name of acosh. */
+    arccosh: Method<typeof functions.acosh, "arccosh">;
+    /** PyTorch's other name of asin. */
+    arcsin: Method<typeof functions.asin, "arcsin">;
+    /** PyTorch's other name of asinh. */
+    arcsinh: Method<typeof functions.asinh, "arcsinh">;
+    /** PyTorch's other name of atan. */
+    arctan: Method<typeof functions.atan, "arctan">;
+    /** PyTorch's other name of atan2. */
+    arctan2: Method<typeof functions.atan2, "arctan2">;
+    /** PyTorch's other name of atanh. */
+    arctanh: Method<typeof functions.atanh, "arctanh">;
+    /** PyTorch's other name of div. */
+    divide: Method<typeof functions.div, "divide">;
+    /** PyTorch's other name of trunc. */
+    fix: Method<typeof functions.trunc, "fix">;
+    /** PyTorch's other name of outer. */
+    ger: Method<typeof functions.outer, "ger">;
+    /** PyTorch's other name of gt. */
+    greater: Method<typeof functions.gt, "greater">;
+    /** PyTorch's other name of ge. */
+    greaterEqual: Method<typeof functions.ge, "greaterEqual">;
+    /** PyTorch's other name of lt. */
+    less: Method<typeof functions.lt, "less">;
+    /** PyTorch's other name of le. */
+    lessEqual: Method<typeof functions.le, "lessEqual">;
+    /** PyTorch's other name of mul. */
+    multiply: Method<typeof functions.mul, "multiply">;
+    /** PyTorch's other name of neg. */
+    negative: Method<typeof functions.neg, "negative">;
+    /** PyTorch's other name of ne. */
+    notEqual: Method<typeof functions.ne, "notEqual">;
+    /** PyTorch's other name of sub. */
+    subtract: Method<typeof functions.sub, "subtract">;
+    /** PyTorch's other name of div. */
+    trueDivide: Method<typeof functions.div, "trueDivide">;
     /** PyTorch's other name of nonzero. */
     argwhere(): Tensor;
     /** This tensor where the condition holds, else `other`. */
@@ -108,6 +148,26 @@ for (const [name, f] of Object.entries({
   toTypedArray,
   unique,
   uniqueConsecutive,
+  absolute: functions.abs,
+  arccos: functions.acos,
+  arccosh: functions.acosh,
+  arcsin: functions.asin,
+  arcsinh: functions.asinh,
+  arctan: functions.atan,
+  arctan2: functions.atan2,
+  arctanh: functions.atanh,
+  divide: functions.div,
+  fix: functions.trunc,
+  ger: functions.outer,
+  greater: functions.gt,
+  greaterEqual: functions.ge,
+  less: functions.lt,
+  lessEqual: functions.le,
+  multiply: functions.mul,
+  negative: functions.neg,
+  notEqual: functions.ne,
+  subtract: functions.sub,
+  trueDivide: functions.div,
   argwhere: nonzero,
   clip: functions.clamp,
   inverse: inv,

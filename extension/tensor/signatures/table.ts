@@ -217,6 +217,8 @@ const VALUES = {
   registerHook: "input hook",
   registerPostAccumulateGradHook: "input hook",
   uniform_: "input from? to? | * generator?",
+  resizeAs_: "input theTemplate | * -memoryFormat?",
+  resize_: "input ...size | * -memoryFormat?",
   newEmpty: `input ...size | ${NEW}`,
   newFull: `input size fillValue | ${NEW}`,
   newOnes: `input ...size | ${NEW}`,

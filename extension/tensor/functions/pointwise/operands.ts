@@ -112,6 +112,12 @@ export function requireType(x: Tensor, dtype: DType, message: string): void {
   if (x.dtype !== dtype) throw new TensorError("dtype", message);
 }
 
+/** @throws TensorError for more than two dimensions */
+export function requireMatrix(name: string, { ndim }: Tensor): void {
+  if (ndim <= 2) return;
+  throw new TensorError("shape", `${name} expects a tensor with <= 2 dimensions, but self is ${ndim}D`);
+}
+
 /** PyTorch's `"name" not implemented for 'Long'`. */
 export function notImplemented(kernel: string, dtype: DType): never {
   throw new TensorError("dtype", `"${kernel}" not implemented for '${SCALAR_TYPE[dtype]}'`);

@@ -11,6 +11,7 @@ import {
   composed,
   named,
   orderedDims,
+  requireMatrix,
   sizesOf,
   type Dims,
   type Sizes,
@@ -160,9 +161,7 @@ export function transpose(input: Tensor, dim0: number, dim1: number): Tensor {
  * @throws TensorError "t() expects a tensor with <= 2 dimensions, but self is 3D"
  */
 export function t(input: Tensor): Tensor {
-  if (input.ndim > 2) {
-    throw new TensorError("shape", `t() expects a tensor with <= 2 dimensions, but self is ${input.ndim}D`);
-  }
+  requireMatrix("t()", input);
   return named(input.ndim < 2 ? whole(input, [...input.shape.keys()]) : transpose(input, 0, 1), "TBackward0");
 }
 
