@@ -1,12 +1,25 @@
-// PyTorch's torch.linalg.
-export {
+// PyTorch's torch.linalg, called by position or by name.
+import * as namespace from "./functions/linalg/namespace.ts";
+import { callables } from "./signatures/callable.ts";
+import { LINALG } from "./signatures/namespaces.ts";
+
+export const {
   cholesky,
   cond,
+  cross,
   det,
+  diagonal,
+  eig,
   eigh,
+  eigvals,
   eigvalsh,
   inv,
   lstsq,
+  lu,
+  luFactor,
+  luSolve,
+  matmul,
+  matrixExp,
   matrixNorm,
   matrixPower,
   matrixRank,
@@ -16,12 +29,12 @@ export {
   qr,
   slogdet,
   solve,
+  solveTriangular,
   svd,
   svdvals,
-} from "./functions/linalg/decompositions.ts";
-export { solveTriangular } from "./functions/shape/triangular.ts";
-export { matmul } from "./functions/linalg/linalg.ts";
-export { diagonal } from "./functions/shape/orientation.ts";
-export { cross, vecdot } from "./functions/linalg/products.ts";
-export { norm as vectorNorm } from "./functions/reduction/reduction.ts";
-export { vander } from "./functions/shape/orientation.ts";
+  tensorinv,
+  tensorsolve,
+  vander,
+  vecdot,
+  vectorNorm,
+} = callables(namespace, LINALG);

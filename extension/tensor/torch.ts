@@ -34,10 +34,13 @@ export {
   inv as inverse,
   logdet,
   matrixPower,
+  legacySvd as svd,
   pinverse,
   qr,
   slogdet,
 } from "./functions/linalg/decompositions.ts";
+export { luUnpack } from "./functions/linalg/lu.ts";
+export { matrixExp } from "./functions/linalg/matrixFunctions.ts";
 export { choleskyInverse, choleskySolve, tril, triu } from "./functions/shape/triangular.ts";
 export * as linalg from "./linalg.ts";
 export * from "./functions/creation/random.ts";

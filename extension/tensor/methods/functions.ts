@@ -5,6 +5,7 @@ import * as filling from "../functions/creation/filling.ts";
 import * as random from "../functions/creation/random.ts";
 import * as indexing from "../functions/indexing/indexing.ts";
 import * as decompositions from "../functions/linalg/decompositions.ts";
+import * as matrixFunctions from "../functions/linalg/matrixFunctions.ts";
 import * as products from "../functions/linalg/products.ts";
 import * as inplace from "../functions/pointwise/inplace.ts";
 import * as inPlaceViews from "../functions/shape/inPlaceViews.ts";
@@ -35,6 +36,7 @@ declare module "../core/tensor.ts" {
       All<typeof products>,
       All<typeof triangular>,
       Methods<typeof decompositions, Names<typeof DECOMPOSITIONS>>,
+      Methods<typeof matrixFunctions, "matrixExp">,
       Methods<typeof gradientHooks, Names<typeof HOOKS>>,
       Methods<typeof random, Names<typeof DRAWS>> {}
 }
@@ -60,5 +62,6 @@ for (const module of [
   );
 }
 install(decompositions, DECOMPOSITIONS.split(" "));
+install(matrixFunctions, ["matrixExp"]);
 install(gradientHooks, HOOKS.split(" "));
 install(random, DRAWS.split(" "));

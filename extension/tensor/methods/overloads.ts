@@ -7,7 +7,7 @@ import { full, tensor, type TensorData } from "../functions/creation/creation.ts
 import { toTypedArray } from "../functions/creation/data.ts";
 import { made } from "../functions/creation/legacy.ts";
 import { sizesAndOptions, type SizesAndOptions, type TensorOptions } from "../functions/creation/options.ts";
-import { inv } from "../functions/linalg/decompositions.ts";
+import { inv, legacySvd } from "../functions/linalg/decompositions.ts";
 import type { Dims, Operand } from "../functions/pointwise/operands.ts";
 import type { ValuesAndIndices } from "../functions/results.ts";
 import * as functions from "../functions/tensorFunctions.ts";
@@ -53,6 +53,8 @@ declare module "../core/tensor.ts" {
     uniqueConsecutive<O extends functions.UniqueOptions>(options?: O): functions.Unique<O>;
     /** The inverse of square matrices. */
     inverse: Method<typeof inv, "inverse">;
+    /** As `torch.svd`. */
+    svd: Method<typeof legacySvd, "svd">;
     /** PyTorch's other name of clamp. */
     clip: Method<typeof functions.clamp, "clip">;
     /** PyTorch's other name of transpose. */
@@ -171,6 +173,7 @@ for (const [name, f] of Object.entries({
   argwhere: nonzero,
   clip: functions.clamp,
   inverse: inv,
+  svd: legacySvd,
   moveaxis: functions.movedim,
   numpy: toTypedArray,
   swapaxes: transpose,

@@ -200,7 +200,10 @@ const PRODUCTS = {
   pairwiseDistance: "x1 x2 p? eps? keepdim?",
   pdist: "input p?",
   pinverse: "input rcond?",
-  qr: "input | !some?",
+  luUnpack: "LUData LUPivots unpackData? unpackPivots?",
+  matrixExp: "input",
+  qr: "input some?",
+  svd: "input some? | !computeUv?",
   tensordot: "a b dims?",
 } as const;
 

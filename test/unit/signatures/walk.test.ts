@@ -74,6 +74,7 @@ const APART: ReadonlySet<string> = new Set(["index", "to", "elu_"]);
 const NAMESPACES: readonly (readonly [key: string, ours: object, pytorch: string])[] = [
   ["torch", torch, "torch"],
   ["F", F, "torch.nn.functional"],
+  ["torch.linalg", torch.linalg, "torch.linalg"],
 ];
 
 function walk(

@@ -1,21 +1,23 @@
 // Inverses, determinants and decompositions of matrices: the last two dimensions, all others being a batch.
+import { detached } from "../creation/conversion.ts";
+import { narrow } from "../shape/parts.ts";
 import { copied } from "../shape/views.ts";
 import { SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as ops from "../../ops/matrix/matrices.ts";
 import { broadcastShapes, formatShape, range } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { div, mul } from "../pointwise/arithmetic.ts";
-import { eye } from "../creation/creation.ts";
+import { clamp, div, mul, pow, sub } from "../pointwise/arithmetic.ts";
+import { eye, zeros } from "../creation/creation.ts";
 import { abs, exp, gt, where } from "../pointwise/elementwise.ts";
 import { matmul, mm } from "./linalg.ts";
 import { composed, named } from "../pointwise/operands.ts";
-import { amax, amin, norm as vectorNorm, sum } from "../reduction/reduction.ts";
+import { amax, sum } from "../reduction/reduction.ts";
 import { results, type Results } from "../results.ts";
-import { expand, reshape, transpose, unsqueeze } from "../shape/shape.ts";
+import { cat, expand, reshape, transpose, unsqueeze } from "../shape/shape.ts";
 import { call } from "../../ops/expressions.ts";
 
-function checkMatrix(name: string, a: Tensor): void {
+export function checkMatrix(name: string, a: Tensor): void {
   if (a.ndim < 2) {
     throw new TensorError("shape", `${name}: The input tensor A must have at least 2 dimensions.`);
   }
@@ -27,7 +29,7 @@ function checkMatrix(name: string, a: Tensor): void {
   }
 }
 
-function checkSquare(name: string, a: Tensor): void {
+export function checkSquare(name: string, a: Tensor): void {
   checkMatrix(name, a);
   const [rows, columns] = a.shape.slice(-2);
   if (rows !== columns) {
@@ -73,11 +75,13 @@ export function logdet(a: Tensor): Tensor {
 }
 
 /**
- * X of A X = B; a vector B stands for one column, as does a batch of vectors.
+ * X of A X = B, or of X A = B with `left` false; a vector B stands for one column, as does a batch of vectors.
  * @throws TensorError "linalg.solve: A must be batches of square matrices, but they are 2 by 3 matrices"
  */
-export function solve(a: Tensor, b: Tensor): Tensor {
+export function solve(a: Tensor, b: Tensor, options: { left?: boolean } = {}): Tensor {
   checkSquare("linalg.solve", a);
+  const turned = (x: Tensor): Tensor => transpose(x, -2, -1);
+  if (options.left === false) return composed(() => turned(solve(turned(a), turned(b))));
   const batch = a.shape.slice(0, -2);
   const isVector =
     b.ndim === 1 || (a.ndim - 1 === b.ndim && formatShape(a.shape.slice(0, -1)) === formatShape(b.shape));
@@ -105,73 +109,157 @@ export function cholesky(a: Tensor, upper: boolean | { upper?: boolean } = false
   return turned ? transpose(l, -2, -1) : l;
 }
 
-/** Orthonormal Q and upper triangular R with A = Q R, with as many columns of Q as A's smaller side. */
-export function qr(a: Tensor): Results<{ Q: Tensor; R: Tensor }> {
+/** How much of a QR decomposition is wanted: Q of A's smaller side, a square Q, or R alone. */
+export type QrMode = "reduced" | "complete" | "r";
+
+/**
+ * Orthonormal Q and upper triangular R with A = Q R. Q has as many columns as A's smaller side; with `mode` "complete" it is
+ * square, with "r" it is empty.
+ * @throws TensorError "qr received unrecognized mode 'full' but expected one of 'reduced' (default), 'r', or 'complete'"
+ */
+export function qr(a: Tensor, mode: QrMode | boolean = "reduced"): Results<{ Q: Tensor; R: Tensor }> {
   checkMatrix("linalg.qr", a);
-  const [Q, R] = ops.outputsOf(ops.qr, a) as [Tensor, Tensor];
-  return results("linalg_qr", { Q, R });
+  const wanted = mode === true ? "reduced" : mode === false ? "complete" : mode;
+  if (!["reduced", "complete", "r"].includes(wanted))
+    throw new TensorError(
+      "value",
+      `qr received unrecognized mode '${wanted}' but expected one of 'reduced' (default), 'r', or 'complete'`,
+    );
+  const [m, n] = a.shape.slice(-2) as [number, number];
+  const whole = wanted === "complete" && m > n;
+  const [q, r] = ops.outputsOf(ops.qr, whole ? besideUnits(a) : a) as [Tensor, Tensor];
+  const R = whole ? narrow(r, -1, 0, n) : r;
+  return results("linalg_qr", { Q: wanted === "r" ? zeros(0) : q, R });
 }
 
+/** [A I]: its QR decomposition goes on from A's until Q is square. */
+function besideUnits(a: Tensor): Tensor {
+  const m = a.shape[a.ndim - 2]!;
+  return cat([a, expand(eye(m), [...a.shape.slice(0, -2), m, m])], -1);
+}
+
+/** Which half of a symmetric matrix is read: the lower ("L") or the upper one. */
+export type Triangle = "L" | "U";
+
 /** Eigenvalues (ascending) and eigenvectors, as columns and up to their signs, of symmetric matrices. */
-export function eigh(a: Tensor): Results<{ eigenvalues: Tensor; eigenvectors: Tensor }> {
+export function eigh(
+  a: Tensor,
+  UPLO: Triangle = "L",
+): Results<{ eigenvalues: Tensor; eigenvectors: Tensor }> {
   checkSquare("linalg.eigh", a);
-  const [eigenvalues, eigenvectors] = ops.outputsOf(ops.eigh, a) as [Tensor, Tensor];
+  if (!["L", "U"].includes(UPLO.toUpperCase()))
+    throw new TensorError("value", `Expected UPLO argument to be 'L' or 'U', but got ${UPLO}`);
+  const lower = UPLO.toUpperCase() === "U" ? transpose(a, -2, -1) : a;
+  const [eigenvalues, eigenvectors] = ops.outputsOf(ops.eigh, lower) as [Tensor, Tensor];
   return results("linalg_eigh", { eigenvalues, eigenvectors });
 }
 
 /** Eigenvalues of symmetric matrices, ascending. */
-export const eigvalsh = (a: Tensor): Tensor => eigh(a).eigenvalues;
+export const eigvalsh = (a: Tensor, UPLO: Triangle = "L"): Tensor => eigh(a, UPLO).eigenvalues;
+
+/** U, S and V of A's smaller side. */
+function thin(a: Tensor): [u: Tensor, s: Tensor, v: Tensor] {
+  const [s, u, v] = ops.outputsOf(ops.svd, a) as [Tensor, Tensor, Tensor];
+  return [u, s, v];
+}
+
+/** Orthonormal columns, and others to them until there are as many as rows: without gradient, since they are not unique. */
+function square(columns: Tensor): Tensor {
+  const [m, k] = columns.shape.slice(-2) as [number, number];
+  if (m <= k) return columns;
+  const all = ops.outputsOf(ops.qr, besideUnits(detached(columns)))[0]!;
+  return cat([columns, narrow(all, -1, k, m - k)], -1);
+}
 
 /**
- * U, S (descending) and Vᴴ with A = U diag(S) Vᴴ, of A's smaller side; vectors are known up to their signs. Gradients pass
- * through S only. PyTorch's `full_matrices` is false here.
- * @throws TensorError for `fullMatrices`
+ * U, S (descending) and Vᴴ with A = U diag(S) Vᴴ. U and Vᴴ are square; with `fullMatrices` false they have only the columns,
+ * or rows, that belong to a singular value. These are known up to their signs, the others not at all: no gradient passes
+ * through them.
  */
 export function svd(
   a: Tensor,
-  fullMatrices: boolean | { fullMatrices?: boolean } = false,
+  fullMatrices: boolean | { fullMatrices?: boolean } = true,
 ): Results<{ U: Tensor; S: Tensor; Vh: Tensor }> {
   checkMatrix("linalg.svd", a);
-  if (typeof fullMatrices === "boolean" ? fullMatrices : fullMatrices.fullMatrices === true)
-    throw new TensorError(
-      "value",
-      "linalg.svd: full_matrices=True is not supported: pass { fullMatrices: false }",
-    );
-  const [S, U, v] = ops.outputsOf(ops.svd, a) as [Tensor, Tensor, Tensor];
-  return results("linalg_svd", { U, S, Vh: transpose(v, -2, -1) });
+  const full = typeof fullMatrices === "boolean" ? fullMatrices : (fullMatrices.fullMatrices ?? true);
+  const [u, S, v] = thin(a);
+  const [U, V] = full ? [square(u), square(v)] : [u, v];
+  return results("linalg_svd", { U, S, Vh: transpose(V, -2, -1) });
+}
+
+/** As `torch.linalg.svd`, with V in the place of Vᴴ; square U and V with `some` false. */
+export function legacySvd(a: Tensor, some = true): Results<{ U: Tensor; S: Tensor; V: Tensor }> {
+  const { U, S, Vh } = svd(a, !some);
+  return results("svd", { U, S, V: transpose(Vh, -2, -1) });
 }
 
 /** Singular values, descending. */
-export const svdvals = (a: Tensor): Tensor => svd(a).S;
+export function svdvals(a: Tensor): Tensor {
+  checkMatrix("linalg.svdvals", a);
+  return thin(a)[1];
+}
 
-/** Singular values that count: those above rtol (the longer side times float32's step) of the largest. */
-function kept(s: Tensor, a: Tensor, rtol: number | undefined): Tensor {
-  const tolerance = rtol ?? Math.max(...a.shape.slice(-2)) * 2 ** -23;
-  return gt(s, mul(amax(s, -1, true), tolerance));
+/** What counts as 0 among singular values, or among eigenvalues of symmetric (`hermitian`) matrices. */
+export interface RankOptions {
+  /** At most this. Default 0. */
+  atol?: number | null;
+  /** At most this times the largest. Default: the longer side times float32's step (1.2e-7), or 0 with `atol`. */
+  rtol?: number | null;
+  /** Whether A is symmetric: then its eigenvalues are found, of its lower triangle. */
+  hermitian?: boolean;
+}
+
+/** Singular values that count. */
+function kept(s: Tensor, a: Tensor, { atol, rtol }: RankOptions): Tensor {
+  const whole = (atol ?? 0) > 0 ? 0 : Math.max(...a.shape.slice(-2)) * 2 ** -23;
+  const bound = mul(amax(s, -1, true), rtol ?? whole);
+  return gt(s, (atol ?? 0) > 0 ? clamp(bound, atol) : bound);
 }
 
 /** The pseudoinverse. */
-export function pinv(a: Tensor, options: { rtol?: number } = {}): Tensor {
+export function pinv(a: Tensor, options: RankOptions = {}): Tensor {
   checkMatrix("linalg.pinv", a);
   return composed(() => {
-    const { U, S, Vh } = svd(a);
-    const used = kept(S, a, options.rtol);
-    const inverse = where(used, div(1, where(used, S, 1)), 0);
-    return matmul(mul(transpose(Vh, -2, -1), unsqueeze(inverse, -2)), transpose(U, -2, -1));
+    const [u, s, v] = options.hermitian === true ? symmetric(a) : thin(a);
+    const used = kept(abs(s), a, options);
+    const inverse = where(used, div(1, where(used, s, 1)), 0);
+    return matmul(mul(v, unsqueeze(inverse, -2)), transpose(u, -2, -1));
   });
+}
+
+function symmetric(a: Tensor): [u: Tensor, s: Tensor, v: Tensor] {
+  const { eigenvalues, eigenvectors } = eigh(a);
+  return [eigenvectors, eigenvalues, eigenvectors];
 }
 
 /** `torch.linalg.pinv` that takes singular values below `rcond` times the largest for 0. */
 export const pinverse = (input: Tensor, rcond = 1e-15): Tensor => pinv(input, { rtol: rcond });
 
 /** The number of singular values that count. */
-export function matrixRank(a: Tensor, options: { rtol?: number } = {}): Tensor {
-  return composed(() => sum(kept(svdvals(a), a, options.rtol), -1));
+export function matrixRank(a: Tensor, options: RankOptions = {}): Tensor {
+  checkMatrix("linalg.matrix_rank", a);
+  return composed(() =>
+    sum(kept(options.hermitian === true ? abs(eigvalsh(a)) : svdvals(a), a, options), -1),
+  );
 }
 
-/** X that makes ‖A X − B‖ smallest, of all such X the shortest. */
-export function lstsq(a: Tensor, b: Tensor): { solution: Tensor } {
-  return { solution: composed(() => matmul(pinv(a), b)) };
+/**
+ * X that makes ‖A X − B‖ smallest, of all such X the shortest; `residuals` are the smallest squares, of A with more rows than
+ * columns. Singular values up to `rcond` times the largest count as 0.
+ */
+export function lstsq(
+  a: Tensor,
+  b: Tensor,
+  rcond?: number | null,
+): Results<{ solution: Tensor; residuals: Tensor; rank: Tensor; singularValues: Tensor }> {
+  checkMatrix("torch.linalg.lstsq", a);
+  const [m, n] = a.shape.slice(-2) as [number, number];
+  const rtol = rcond ?? Math.max(m, n) * 2 ** -23;
+  const solution = composed(() => matmul(pinv(a, { rtol }), b));
+  const residuals =
+    m > n ? composed(() => sum(pow(sub(matmul(a, solution), b), 2), b.ndim === 1 ? 0 : -2)) : zeros(0);
+  const rank = matrixRank(detached(a), { rtol });
+  return results("linalg_lstsq", { solution, residuals, rank, singularValues: zeros(0) });
 }
 
 /** A multiplied by itself n times; of the inverse for negative n. */
@@ -207,36 +295,4 @@ export function multiDot(tensors: readonly Tensor[]): Tensor {
     return choice;
   };
   return composed(() => plan(0, tensors.length - 1).product());
-}
-
-export type MatrixOrder = "fro" | "nuc" | number;
-
-/** A norm of matrices: Frobenius', the nuclear one, ±1 and ±Infinity of column and row sums, ±2 of singular values. */
-export function matrixNorm(a: Tensor, ord: MatrixOrder = "fro"): Tensor {
-  checkMatrix("linalg.matrix_norm", a);
-  return composed(() => {
-    if (ord === "fro") return vectorNorm(a, 2, [-2, -1]);
-    if (ord === "nuc") return sum(svdvals(a), -1);
-    const extreme = ord > 0 ? amax : amin;
-    if (Math.abs(ord) === 2) return extreme(svdvals(a), -1);
-    if (Math.abs(ord) === 1) return extreme(sum(abs(a), -2), -1);
-    if (Math.abs(ord) === Infinity) return extreme(sum(abs(a), -1), -1);
-    throw new TensorError("value", `linalg.matrix_norm: Order ${ord} not supported.`);
-  });
-}
-
-/** Of a vector its 2-norm, or another; of a matrix with `ord` a matrix norm. */
-export function norm(a: Tensor, ord?: MatrixOrder | null, dim?: number | readonly number[] | null): Tensor {
-  if (ord === undefined || ord === null) return vectorNorm(a, 2, dim);
-  if (typeof ord === "string" || (a.ndim === 2 && (dim === undefined || dim === null)))
-    return matrixNorm(a, ord);
-  return vectorNorm(a, ord, dim);
-}
-
-/** The ratio of the largest and the smallest singular value. */
-export function cond(a: Tensor): Tensor {
-  return composed(() => {
-    const s = svdvals(a);
-    return div(amax(s, -1), amin(s, -1));
-  });
 }

@@ -218,16 +218,16 @@ export function trace(input: Tensor): Tensor {
   return composed(() => named(sum(x), "TraceBackward0"));
 }
 
-/** Powers of the elements of a vector as columns: the largest first, unless `increasing`. */
+/** Powers of the elements of vectors as columns: the largest first, unless `increasing`. */
 export function vander(
   x: Tensor,
-  n: number | null | { N?: number; increasing?: boolean } = x.numel(),
+  n: number | null | { N?: number; increasing?: boolean } = x.shape[x.ndim - 1]!,
   increasing = false,
 ): Tensor {
-  if (n === null) return vander(x, x.numel(), increasing);
-  if (typeof n === "object") return vander(x, n.N ?? x.numel(), n.increasing ?? false);
+  if (n === null) return vander(x, x.shape[x.ndim - 1]!, increasing);
+  if (typeof n === "object") return vander(x, n.N ?? x.shape[x.ndim - 1]!, n.increasing ?? false);
   return composed(() => {
     const powers = range(n).map((k) => pow(x, increasing ? k : n - 1 - k));
-    return stack(powers, 1);
+    return stack(powers, -1);
   });
 }

@@ -15,7 +15,7 @@ import { digamma, erfc as erfcOf, erfinv as erfinvOf, lgamma as lgammaOf, zeta }
 const UNKNOWN: NoOnnx = { none: "ONNX has no such function" };
 
 /** A function of one tensor whose values tfjs's side computes on the host. */
-interface Special {
+export interface Special {
   readonly name: string;
   readonly value: (x: number) => number;
   readonly gradient: GradientRule<object>;
@@ -24,7 +24,8 @@ interface Special {
   readonly saves?: Op<object>["saves"];
 }
 
-function special({ name, value, gradient, tensorflow, onnx, saves }: Special): Op<object> {
+/** Adds such a function to the table. */
+export function special({ name, value, gradient, tensorflow, onnx, saves }: Special): Op<object> {
   return defineOp({
     name,
     ...(saves === undefined ? {} : { saves }),

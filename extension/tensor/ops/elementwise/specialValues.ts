@@ -52,6 +52,25 @@ export function zeta(s: number, q: number): number {
   return sum;
 }
 
+/** e⁻ˡˣˡ Iₙ(x), where Iₙ is the modified Bessel function of order 0 or 1: its power series, and the asymptotic one above 30. */
+export function besselScaled(n: 0 | 1, x: number): number {
+  const size = Math.abs(x);
+  const sign = n === 1 && x < 0 ? -1 : 1;
+  if (size === Infinity) return 0;
+  if (size > 30) {
+    let [term, sum] = [1, 1];
+    for (let k = 1; k < 20; k++) sum += term *= ((2 * k - 1) ** 2 - 4 * n) / (8 * k * size);
+    return (sign * sum) / Math.sqrt(2 * Math.PI * size);
+  }
+  const square = (size * size) / 4;
+  let [term, sum] = [n === 0 ? 1 : size / 2, 0];
+  for (let k = 1; term > sum * 1e-17; k++) {
+    sum += term;
+    term *= square / (k * (k + n));
+  }
+  return sign * sum * Math.exp(-size);
+}
+
 /** 1 − erf(x): its series near 0, a continued fraction elsewhere. */
 export function erfc(x: number): number {
   if (Number.isNaN(x)) return NaN;
