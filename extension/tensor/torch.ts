@@ -43,6 +43,7 @@ export { luUnpack } from "./functions/linalg/lu.ts";
 export { matrixExp } from "./functions/linalg/matrixFunctions.ts";
 export { choleskyInverse, choleskySolve, tril, triu } from "./functions/shape/triangular.ts";
 export * as linalg from "./linalg.ts";
+export * as special from "./special.ts";
 export * from "./functions/creation/random.ts";
 export type { ValuesAndIndices } from "./functions/results.ts";
 export type { TensorOptions } from "./functions/creation/options.ts";

@@ -14,6 +14,7 @@ const NAMESPACES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = 
   F,
   torch,
   "torch.linalg": torch.linalg,
+  "torch.special": torch.special,
   "nn.init": nn.init,
   "nn.utils": nn.utils,
   "torch.optim": optim,

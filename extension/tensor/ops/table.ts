@@ -20,6 +20,7 @@ import "./elementwise/math.ts";
 import "./loss/loss.ts";
 import "./loss/ctc.ts";
 import "./elementwise/special.ts";
+import "./elementwise/bessel.ts";
 import "./matrix/matrices.ts";
 import "./update.ts";
 import "./distributed/collective.ts";

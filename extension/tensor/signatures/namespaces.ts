@@ -28,3 +28,17 @@ export const LINALG = {
   vecdot: "x y | * dim?",
   vectorNorm: "x ord? dim? keepdim? | * !dtype?",
 } as const;
+
+export const SPECIAL = {
+  ...each(
+    "input",
+    "digamma entr erf erfc erfcx erfinv exp2 expit expm1 gammaln i0 i0e i1 i1e log1p logNdtr modifiedBesselI0 modifiedBesselI1 ndtr ndtri psi sinc sphericalBesselJ0",
+  ),
+  ...each("input dim | * dtype?", "logSoftmax softmax"),
+  logit: "input eps?",
+  logsumexp: "input dim | keepdim?",
+  multigammaln: "input p",
+  polygamma: "n input",
+  round: "input | * decimals?",
+  ...each("input other", "xlog1py xlogy"),
+} as const;

@@ -26,7 +26,7 @@ const REDUCED = "input dim? | keepdim? * dtype?";
 const ELEMENTWISE = {
   ...each(
     "input",
-    "abs absolute acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh bitwiseNot ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 fix floor frac isfinite isinf isnan isneginf isposinf lgamma log log10 log1p log2 logicalNot neg negative positive rad2deg reciprocal relu rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc",
+    "abs absolute acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh bitwiseNot ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 fix floor frac i0 isfinite isinf isnan isneginf isposinf lgamma log log10 log1p log2 logicalNot neg negative positive rad2deg reciprocal relu rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc",
   ),
   round: "input | * decimals?",
   ...each(
@@ -49,6 +49,7 @@ const ELEMENTWISE = {
   heaviside: "input values",
   isin: "elements testElements | * assumeUnique? invert?",
   logit: "input eps?",
+  mvlgamma: "input p",
   nanToNum: "input | nan? posinf? neginf?",
   polygamma: "n input",
   where: "condition input? other?",

@@ -47,6 +47,7 @@ const OURS: Readonly<Record<string, { name: string; has: ReadonlySet<string>; hi
   "torch.distributions": { name: "torch.distributions", has: new Set(Object.keys(torch.distributions)) },
   "torch.func": { name: "torch.func", has: new Set(Object.keys(torch.func)) },
   "torch.linalg": { name: "torch.linalg", has: new Set(Object.keys(torch.linalg)) },
+  "torch.special": { name: "torch.special", has: new Set(Object.keys(torch.special)) },
   "torch.sparse": { name: "torch.sparse", has: new Set(Object.keys(torch.sparse)) },
   "torch.utils.data": { name: "data", has: new Set(Object.keys(data)) },
 };

@@ -2,6 +2,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { F, nn, torch } from "layerwise";
 import { BINDING, WITH_OPTIONS } from "../../../extension/nn/functional/signatures.ts";
+import { LINALG } from "../../../extension/tensor/signatures/namespaces.ts";
 import { SIGNATURES } from "../../../extension/tensor/signatures/table.ts";
 import { Tensor } from "../../../extension/tensor/core/tensor.ts";
 import { forms, limited, overloads, type Parameter } from "./forms.ts";
@@ -226,6 +227,7 @@ test("every function that PyTorch has is in a table", () => {
     ...Object.keys(WITH_OPTIONS),
     // In-place methods are called as those without the underscore.
     ...Object.keys(SIGNATURES).map((name) => `${name}_`),
+    ...Object.keys(LINALG),
     ...UNLISTED.split(" "),
   ]);
   // A namespace's exports may be getters; those of a tensor would need one.

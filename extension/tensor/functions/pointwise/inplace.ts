@@ -174,6 +174,10 @@ export const erfc_ = inPlace(special.erfc);
 export const erfinv_ = inPlace(special.erfinv);
 /** In-place `lgamma`. */
 export const lgamma_ = inPlace(special.lgamma);
+/** In-place `i0`. */
+export const i0_ = inPlace(special.i0);
+/** In-place `mvlgamma`. */
+export const mvlgamma_ = inPlace(special.mvlgamma);
 /** In-place `digamma`. */
 export const digamma_ = inPlace(special.digamma);
 /** In-place `logit`. */

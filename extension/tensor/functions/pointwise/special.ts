@@ -4,6 +4,7 @@ import { apply } from "../../recording/apply.ts";
 import { SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as math from "../../ops/elementwise/math.ts";
+import * as bessel from "../../ops/elementwise/bessel.ts";
 import * as ops from "../../ops/elementwise/special.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { add, clamp, div, maximum, minimum, mul, pow, signbit, sub } from "./arithmetic.ts";
@@ -46,6 +47,23 @@ export const digamma = (input: Tensor): Tensor =>
 export function polygamma(n: number, input: Tensor): Tensor {
   if (!(n >= 0)) throw new TensorError("value", "polygamma(n, x) does not support negative n.");
   return apply(ops.polygamma, [toFloat(input)], { n });
+}
+
+/** I₀(x), the modified Bessel function of the first kind and order 0. */
+export const i0 = (input: Tensor): Tensor => named(call(bessel.besselI0, toFloat(input)), "I0Backward0");
+
+/**
+ * ln of the multivariate gamma function of dimension p: p (p − 1) / 4 · ln π + Σ ln Γ(x − j / 2) for j from 0 to p − 1.
+ * @throws TensorError "p has to be greater than or equal to 1"
+ */
+export function mvlgamma(input: Tensor, p: number): Tensor {
+  if (!(p >= 1)) throw new TensorError("value", "p has to be greater than or equal to 1");
+  return composed(() => {
+    const x = toFloat(input);
+    let result = add(lgamma(x), (p * (p - 1) * Math.log(Math.PI)) / 4);
+    for (let j = 1; j < p; j++) result = add(result, lgamma(sub(x, j / 2)));
+    return named(result, "MvlgammaBackward0");
+  });
 }
 
 /** ln(x / (1 − x)), of x moved into [eps, 1 − eps] if eps is given. */

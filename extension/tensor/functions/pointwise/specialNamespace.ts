@@ -1,0 +1,107 @@
+// Functions of torch.special: PyTorch's names of functions of torch, and those that only torch.special has.
+import * as bessel from "../../ops/elementwise/bessel.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { call } from "../../ops/expressions.ts";
+import { add, div, mul, sub } from "./arithmetic.ts";
+import { eq, exp, gt, isnan, log, log1p, logicalOr, lt, neg, sin, square, where } from "./elementwise.ts";
+import { composed, toFloat, type Operand } from "./operands.ts";
+import { operand } from "./promotion.ts";
+import { erfc, erfinv } from "./special.ts";
+
+export { erf, exp2, expm1, log1p, round, sigmoid as expit } from "./elementwise.ts";
+export {
+  digamma,
+  digamma as psi,
+  erfc,
+  erfinv,
+  i0,
+  i0 as modifiedBesselI0,
+  lgamma as gammaln,
+  logit,
+  mvlgamma as multigammaln,
+  polygamma,
+  sinc,
+  xlogy,
+} from "./special.ts";
+export { logsumexp } from "../reduction/reduction.ts";
+export { logSoftmax, softmax } from "../reduction/reduction.ts";
+
+/** I₁(x), the modified Bessel function of the first kind and order 1. */
+export const i1 = (input: Tensor): Tensor => call(bessel.besselI1, toFloat(input));
+export { i1 as modifiedBesselI1 };
+/** e⁻ˡˣˡ I₀(x), which doesn't overflow. */
+export const i0e = (input: Tensor): Tensor => call(bessel.besselI0e, toFloat(input));
+/** e⁻ˡˣˡ I₁(x), which doesn't overflow. */
+export const i1e = (input: Tensor): Tensor => call(bessel.besselI1e, toFloat(input));
+
+/** −x ln x; 0 at 0, −∞ below. */
+export function entr(input: Tensor): Tensor {
+  return composed(() => {
+    const x = toFloat(input);
+    const positive = gt(x, 0);
+    const inside = neg(mul(x, log(where(positive, x, 1))));
+    return where(logicalOr(positive, isnan(x)), inside, where(eq(x, 0), 0, -Infinity));
+  });
+}
+
+/** x ln(1 + y), 0 where x is 0 (unless y is not a number). */
+export function xlog1py(input: Operand, other: Operand): Tensor {
+  return composed(() => {
+    const [x, y] = [operand(input, "float32"), operand(other, "float32")];
+    const plain = logicalOr(isnan(y), logicalOr(lt(x, 0), logicalOr(gt(x, 0), isnan(x))));
+    return mul(x, log1p(where(plain, y, where(gt(y, -1), where(eq(y, Infinity), 0, y), 0))));
+  });
+}
+
+/** The distribution function of the standard normal distribution. */
+export function ndtr(input: Tensor): Tensor {
+  return composed(() => mul(erfc(mul(toFloat(input), -Math.SQRT1_2)), 0.5));
+}
+
+/** The quantile function of the standard normal distribution: the inverse of {@link ndtr}. */
+export function ndtri(input: Tensor): Tensor {
+  return composed(() => mul(erfinv(sub(mul(toFloat(input), 2), 1)), Math.SQRT2));
+}
+
+/** ln of {@link ndtr}, exact where that is close to 0 or 1. */
+export function logNdtr(input: Tensor): Tensor {
+  return composed(() => {
+    const x = toFloat(input);
+    const z = mul(x, -Math.SQRT1_2);
+    const [upper, far] = [gt(x, 0), gt(z, FAR)];
+    const above = log1p(mul(erfc(mul(where(upper, x, 0), Math.SQRT1_2)), -0.5));
+    const below = log(mul(erfc(where(logicalOr(upper, far), 0, z)), 0.5));
+    const tail = where(far, z, FAR);
+    const last = sub(log(mul(scaledTail(tail), 0.5)), square(tail));
+    return where(upper, above, where(far, last, below));
+  });
+}
+
+/** From here on, erfc loses precision in float32. */
+const FAR = 5;
+
+/** eᶻ² erfc(z) for large z, by the continued fraction 1 / (z + ½ / (z + 1 / (z + …))) / √π. */
+function scaledTail(z: Tensor): Tensor {
+  let rest = z;
+  for (let k = 12; k > 0; k--) rest = add(z, div(k / 2, rest));
+  return div(1 / Math.sqrt(Math.PI), rest);
+}
+
+/** eˣ² erfc(x) without overflow for positive x. */
+export function erfcx(input: Tensor): Tensor {
+  return composed(() => {
+    const x = toFloat(input);
+    const far = gt(x, FAR);
+    const near = where(far, 0, x);
+    return where(far, scaledTail(where(far, x, FAR)), mul(exp(square(near)), erfc(near)));
+  });
+}
+
+/** sin(x) / x, 1 at 0: the spherical Bessel function of the first kind and order 0. */
+export function sphericalBesselJ0(input: Tensor): Tensor {
+  return composed(() => {
+    const x = toFloat(input);
+    const zero = eq(x, 0);
+    return where(zero, 1, div(sin(where(zero, 1, x)), where(zero, 1, x)));
+  });
+}
