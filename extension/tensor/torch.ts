@@ -9,7 +9,19 @@ export { noGrad } from "./recording/scope.ts";
 export * from "./functions/grad.ts";
 export { getPrintOptions, setPrintOptions } from "./core/print.ts";
 export { defaultStream as defaultGenerator, RandomStream as Generator } from "./random/stream.ts";
-export { BoolTensor, FloatTensor, LongTensor, Tensor } from "./functions/creation/legacy.ts";
+export {
+  BFloat16Tensor,
+  BoolTensor,
+  ByteTensor,
+  CharTensor,
+  DoubleTensor,
+  FloatTensor,
+  HalfTensor,
+  IntTensor,
+  LongTensor,
+  ShortTensor,
+  Tensor,
+} from "./functions/creation/legacy.ts";
 export * from "./functions/creation/creation.ts";
 export * from "./functions/creation/windows.ts";
 export * from "./functions/reduction/distance.ts";
@@ -59,6 +71,7 @@ export {
   type DeviceLike,
 } from "./platform/device.ts";
 export * from "./platform/determinism.ts";
+export * from "./platform/performance.ts";
 export * as accelerator from "./platform/accelerator.ts";
 export * as backends from "./platform/backends.ts";
 export * as cuda from "./platform/cuda.ts";
@@ -81,9 +94,18 @@ export { cat as concat, cat as concatenate, movedim as moveaxis } from "./functi
 export { transpose as swapaxes, transpose as swapdims } from "./functions/shape/shape.ts";
 export { nonzero as argwhere } from "./functions/indexing/gathering.ts";
 export { outer as ger } from "./functions/linalg/linalg.ts";
+export { vstack as rowStack } from "./functions/shape/joining.ts";
 export { trapezoid as trapz } from "./functions/reduction/differences.ts";
 export { index, indexPut } from "./functions/indexing/indexing.ts";
-export { allclose, clone, detach, equal, isFloatingPoint, numel } from "./functions/creation/conversion.ts";
+export {
+  allclose,
+  clone,
+  detach,
+  equal,
+  isFloatingPoint,
+  isNonzero,
+  numel,
+} from "./functions/creation/conversion.ts";
 
 /** Gradients without `.grad`, derivatives of functions, a check of them, and where a NaN comes from. */
 export const autograd = {

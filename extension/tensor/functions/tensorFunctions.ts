@@ -7,6 +7,7 @@ export * from "./pointwise/elementwise.ts";
 export * from "./pointwise/special.ts";
 export * from "./reduction/differences.ts";
 export * from "./reduction/extremes.ts";
+export * from "./reduction/nanOrder.ts";
 export * from "./reduction/reduction.ts";
 export * from "./reduction/statistics.ts";
 export * from "./shape/orientation.ts";

@@ -2,11 +2,12 @@
 import { BYTES } from "../core/dtype.ts";
 import { strides } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { item } from "../functions/creation/conversion.ts";
+import { isNonzero, item } from "../functions/creation/conversion.ts";
 import { full, tensor, type TensorData } from "../functions/creation/creation.ts";
 import { toTypedArray } from "../functions/creation/data.ts";
 import { made } from "../functions/creation/legacy.ts";
 import { sizesAndOptions, type SizesAndOptions, type TensorOptions } from "../functions/creation/options.ts";
+import { vdot } from "../functions/linalg/products.ts";
 import { inv, legacySvd } from "../functions/linalg/decompositions.ts";
 import type { Dims, Operand } from "../functions/pointwise/operands.ts";
 import type { ValuesAndIndices } from "../functions/results.ts";
@@ -37,6 +38,9 @@ declare module "../core/tensor.ts" {
     /** The lower median of all elements, or `[values, indices]` along a dimension. */
     median(): Tensor;
     median(dim: number, keepdim?: boolean): ValuesAndIndices;
+    /** The lower median of all elements that are not NaN, or `[values, indices]` along a dimension. */
+    nanmedian(): Tensor;
+    nanmedian(dim: number, keepdim?: boolean): ValuesAndIndices;
     /** Largest element of all, or `[values, indices]` along a dimension, or of two tensors. */
     max(): Tensor;
     max(other: Tensor): Tensor;
@@ -122,6 +126,20 @@ declare module "../core/tensor.ts" {
     /** Steps of the dimensions in PyTorch's memory, in elements; of one dimension, its step. */
     stride(): readonly number[];
     stride(dim: number): number;
+    /** The sum of the products of two vectors' elements. */
+    vdot: Method<typeof vdot, "vdot">;
+    /** The n-th derivative of `digamma`. */
+    polygamma(n: number): Tensor;
+    /** This tensor. */
+    positive(): Tensor;
+    /** Number of dimensions. */
+    ndimension(): number;
+    /** Whether elements are complex: never. */
+    isComplex(): boolean;
+    /** Whether the type has negative numbers. */
+    isSigned(): boolean;
+    /** Whether the one element is not 0: reads it. */
+    isNonzero(): boolean;
     /** Number of elements. */
     nelement(): number;
     /** Bytes of one element. */
@@ -145,6 +163,14 @@ for (const [name, f] of Object.entries({
   item,
   max,
   median,
+  nanmedian: functions.nanmedian,
+  vdot,
+  polygamma: (x: Tensor, n: number) => functions.polygamma(n, x),
+  positive: functions.positive,
+  ndimension: (x: Tensor) => x.ndim,
+  isComplex: () => false,
+  isSigned: (x: Tensor) => x.dtype !== "bool",
+  isNonzero: (x: Tensor) => isNonzero(x),
   min,
   nonzero,
   toTypedArray,

@@ -87,7 +87,7 @@ const SHAPES = {
   ...each("input dim0 dim1", "swapdims transpose"),
   ...each("input other", "expandAs reshapeAs viewAs"),
   ...each("input source destination", "moveaxis movedim"),
-  ...each("tensors", "columnStack dstack hstack vstack"),
+  ...each("tensors", "columnStack dstack hstack rowStack vstack"),
   ...each("tensors dim?", "cat concat concatenate stack"),
   ...each("input ...dims", "flip permute tile"),
   broadcastTo: "input ...size",
@@ -100,6 +100,7 @@ const SHAPES = {
   einsum: "equation ...operands",
   expand: "input ...size | * -implicit?",
   flatten: "input startDim? endDim?",
+  dsplit: "input sections / input indices",
   hsplit: "input sections / input indices",
   vsplit: "input sections / input indices",
   meshgrid: "...tensors | * indexing?",
@@ -145,6 +146,8 @@ const GATHERING = {
   scatterAdd: "input dim index src",
   scatterReduce: "input dim index src reduce | * includeSelf?",
   searchsorted: "sortedSequence input | * -outInt32? right? side? !sorter?",
+  put: "input index source accumulate?",
+  sliceScatter: "input src dim? start? end? step?",
   selectScatter: "input src dim index",
   take: "input index",
   takeAlongDim: "input indices dim?",
@@ -174,7 +177,10 @@ const REDUCTION = {
   logsumexp: "input dim | keepdim?",
   norm: "input p? dim? | keepdim? dtype?",
   quantile: "input q dim? keepdim? | * interpolation?",
-  ...each("y x * dim? / y | * dx? dim?", "trapezoid trapz"),
+  ...each("y x * dim? / y | * dx? dim?", "cumulativeTrapezoid trapezoid trapz"),
+  gradient: "input | * spacing? dim? edgeOrder?",
+  nanmedian: "input dim? keepdim?",
+  nanquantile: "input q dim? keepdim? | * interpolation?",
 } as const;
 
 const PRODUCTS = {
@@ -211,7 +217,7 @@ const PRODUCTS = {
 const VALUES = {
   backward: "input gradient? | retainGraph? createGraph? inputs?",
   ...each("input", "bool detach float item long retainGrad tolist"),
-  ...each("input", "getDevice zero_"),
+  ...each("input", "getDevice isComplex isNonzero isSigned ndimension zero_"),
   ...each("input | * -memoryFormat?", "bfloat16 byte char clone double half int short"),
   fillDiagonal_: "input fillValue | wrap?",
   copy_: "input src | -nonBlocking? / input other | -nonBlocking?",
@@ -220,6 +226,7 @@ const VALUES = {
   normal_: "input mean? std? | * generator?",
   registerHook: "input hook",
   registerPostAccumulateGradHook: "input hook",
+  random_: "input * generator? / input from to | * generator? / input to | * generator?",
   uniform_: "input from? to? | * generator?",
   resizeAs_: "input theTemplate | * -memoryFormat?",
   resize_: "input ...size | * -memoryFormat?",
@@ -246,6 +253,7 @@ export const SIGNATURES = {
 
 /** Methods that are called otherwise than the function of their name. */
 export const METHODS = {
+  polygamma: "input n",
   split: "input splitSize dim?",
   squeeze: "input ...dim",
   where: "input condition other",

@@ -218,7 +218,7 @@ describe("nn", () => {
 
 /** What takes nothing that could be named, or a function. */
 const UNLISTED =
-  "new manualSeed seed initialSeed getRngState setRngState isTensor isGradEnabled resultType save load index to setRequiresGrad size numel dim ndim stride nelement elementSize isFloatingPoint cpu requiresGrad_ cuda pinMemory numpy toDense toSparse multiHeadAttentionForward vmap getDefaultDtype setDefaultDtype getDefaultDevice setDefaultDevice sparseCooTensor spmm useDeterministicAlgorithms areDeterministicAlgorithmsEnabled isDeterministicAlgorithmsWarnOnlyEnabled getDeterministicDebugMode setDeterministicDebugMode";
+  "new manualSeed seed initialSeed getRngState setRngState isTensor isGradEnabled resultType save load index to setRequiresGrad size numel dim ndim stride nelement elementSize isFloatingPoint cpu requiresGrad_ cuda pinMemory numpy toDense toSparse multiHeadAttentionForward vmap getDefaultDtype setDefaultDtype getDefaultDevice setDefaultDevice sparseCooTensor spmm useDeterministicAlgorithms areDeterministicAlgorithmsEnabled isDeterministicAlgorithmsWarnOnlyEnabled getDeterministicDebugMode setDeterministicDebugMode setFloat32MatmulPrecision getFloat32MatmulPrecision setNumThreads getNumThreads";
 
 test("every function that PyTorch has is in a table", () => {
   const listed = new Set([

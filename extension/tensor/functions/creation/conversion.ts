@@ -186,6 +186,18 @@ export function allclose(
   return valuesOf(isclose(input, other, options).value).every((x) => x !== 0);
 }
 
+/**
+ * Whether the one element of a tensor is not 0: reads it.
+ * @throws TensorError "Boolean value of Tensor with more than one value is ambiguous"
+ */
+export function isNonzero(input: Tensor): boolean {
+  if (input.numel() === 0)
+    throw new TensorError("value", "Boolean value of Tensor with no values is ambiguous");
+  if (input.numel() > 1)
+    throw new TensorError("value", "Boolean value of Tensor with more than one value is ambiguous");
+  return valuesOf(input.value)[0] !== 0;
+}
+
 /** Number of elements. */
 export const numel = (input: Tensor): number => input.numel();
 /** Whether a tensor has floating-point numbers. */

@@ -107,6 +107,29 @@ export function normal_(input: Tensor, mean = 0, std = 1, options: DrawOptions =
   return redraw(input, "normal_kernel_cpu", draw, options.generator);
 }
 
+/**
+ * Whole numbers from `from` (0) up to but not including `to`: `random_(5)`, `random_(2, 5)`. Without bounds, all that
+ * float32 can hold exactly, up to 2²⁴.
+ * @throws TensorError "random_ expects 'from' to be less than 'to', but got from=5 >= to=5"
+ */
+export function random_(input: Tensor, options?: DrawOptions): Tensor;
+export function random_(input: Tensor, to: number, options?: DrawOptions): Tensor;
+export function random_(input: Tensor, from: number, to: number, options?: DrawOptions): Tensor;
+export function random_(input: Tensor, ...args: (number | DrawOptions | undefined)[]): Tensor {
+  const bounds = args.filter((x) => typeof x === "number");
+  const { generator } = args.find((x) => typeof x === "object") ?? {};
+  if (bounds.length === 0 && input.dtype === "int64") {
+    throw new TensorError(
+      "value",
+      "random_: int64 values must fit into 32 bits",
+      "give bounds: x.random_(0, 2 ** 31)",
+    );
+  }
+  const most = bounds[0] ?? (input.dtype === "bool" ? 2 : 2 ** 24 + 1);
+  const [from, to] = bounds.length === 2 ? [bounds[0]!, bounds[1]!] : [0, most];
+  return drawInto(input, random.randint(input.numel(), from, to), generator);
+}
+
 /** 1 with probability p, else 0. */
 export function bernoulli_(input: Tensor, p = 0.5, options: DrawOptions = {}): Tensor {
   return drawInto(input, random.bernoulli(input.numel(), p), options.generator);

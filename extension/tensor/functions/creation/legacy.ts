@@ -1,5 +1,6 @@
 // PyTorch's older constructors: `torch.Tensor(2, 3)`, `torch.LongTensor([1, 2])`.
 import { SCALAR_TYPE, type DType } from "../../core/dtype.ts";
+import { checkedDType, type OtherDType } from "../../platform/checkedDType.ts";
 import { TensorError } from "../../core/errors.ts";
 import { isSize } from "../../core/size.ts";
 import { Tensor as Class } from "../../core/tensor.ts";
@@ -47,5 +48,24 @@ export type Tensor = Class;
 export const FloatTensor = classOf("float32");
 /** The same of int64: `torch.LongTensor([1, 2])`. */
 export const LongTensor = classOf("int64");
+const missing = (dtype: OtherDType): TensorClass => {
+  const refuse = (): never => checkedDType(dtype) as never;
+  return new Proxy(Class, { apply: refuse, construct: refuse }) as unknown as TensorClass;
+};
+
+/** @throws TensorError: there is no float64 */
+export const DoubleTensor = missing("float64");
+/** @throws TensorError: there is no float16 */
+export const HalfTensor = missing("float16");
+/** @throws TensorError: there is no bfloat16 */
+export const BFloat16Tensor = missing("bfloat16");
+/** @throws TensorError: there is no int32 */
+export const IntTensor = missing("int32");
+/** @throws TensorError: there is no int16 */
+export const ShortTensor = missing("int16");
+/** @throws TensorError: there is no int8 */
+export const CharTensor = missing("int8");
+/** @throws TensorError: there is no uint8 */
+export const ByteTensor = missing("uint8");
 /** The same of bool. */
 export const BoolTensor = classOf("bool");

@@ -241,6 +241,8 @@ export const scatter_ = inPlace(gathering.scatter);
 /** `source` added at the places of an index along a dimension. */
 export const scatterAdd_ = inPlace(gathering.scatterAdd);
 
+/** In-place `put`. */
+export const put_ = inPlace(placing.put);
 /** In-place `indexAdd`. */
 export const indexAdd_ = inPlace(placing.indexAdd);
 /** In-place `indexCopy`. */

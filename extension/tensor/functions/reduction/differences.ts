@@ -6,9 +6,10 @@ import { normalizeDim } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { add, div, mul, sub } from "../pointwise/arithmetic.ts";
 import { logicalXor, sqrt } from "../pointwise/elementwise.ts";
+import { full } from "../creation/creation.ts";
 import { composed, constant } from "../pointwise/operands.ts";
 import { narrow } from "../shape/parts.ts";
-import { mean, sum } from "./reduction.ts";
+import { cumsum, mean, sum } from "./reduction.ts";
 import { cat, reshape, unsqueeze } from "../shape/shape.ts";
 
 interface DiffOptions {
@@ -52,6 +53,75 @@ export function trapezoid(y: Tensor, x?: Tensor | { dx?: number; dim?: number },
         : width;
     return div(sum(mul(pairs, lined), at), ofFunction(constant(2)));
   });
+}
+
+/**
+ * The integral of values up to each point but the first, by the trapezoidal rule: at the points `x`, or `dx` (1) apart.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.cumulative_trapezoid.html
+ */
+export function cumulativeTrapezoid(y: Tensor, x?: Tensor | { dx?: number; dim?: number }, dim = -1): Tensor {
+  const options = x instanceof Tensor || x === undefined ? { dx: 1, dim } : x;
+  const at = normalizeDim(options.dim ?? -1, y.ndim);
+  return composed(() => div(cumsum(areas(y, x instanceof Tensor ? x : (options.dx ?? 1), at), at), 2));
+}
+
+export interface GradientOptions {
+  /** How far apart the points are: one number, one for each dimension, or the points' coordinates. Default 1. */
+  spacing?: number | readonly number[] | readonly Tensor[] | null;
+  /** Default: all dimensions. */
+  dim?: number | readonly number[] | null;
+  /** Accuracy at the first and last point, 1 or 2. Default 1. */
+  edgeOrder?: 1 | 2;
+}
+
+/**
+ * Derivatives of a function, given its values, along each dimension: from both neighbours, at the ends from one or two on one side.
+ * @throws TensorError "torch.gradient expected each dimension size to be at least edge_order+1"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.gradient.html
+ */
+export function gradient(input: Tensor, options: GradientOptions = {}): Tensor[] {
+  const { spacing, edgeOrder = 1 } = options;
+  if (edgeOrder !== 1 && edgeOrder !== 2)
+    throw new TensorError("value", "torch.gradient only supports edge_order=1 and edge_order=2.");
+  const given = typeof options.dim === "number" ? [options.dim] : options.dim;
+  const dims = (given ?? [...input.shape.keys()]).map((d) => normalizeDim(d, input.ndim));
+  if (dims.some((d) => input.shape[d]! < edgeOrder + 1))
+    throw new TensorError("shape", "torch.gradient expected each dimension size to be at least edge_order+1");
+  const steps = typeof spacing === "number" ? dims.map(() => spacing) : (spacing ?? dims.map(() => 1));
+  if (steps.length !== dims.length)
+    throw new TensorError(
+      "value",
+      `torch.gradient expected spacing to be unspecified, a scalar or it's length to be equal to 'self.dim() = ${input.ndim}', since dim argument is not given, but got a list of length ${steps.length}`,
+    );
+  return dims.map((at, i) => composed(() => slopes(input, at, steps[i]!, edgeOrder)));
+}
+
+function slopes(f: Tensor, at: number, step: number | Tensor, edgeOrder: 1 | 2): Tensor {
+  const n = f.shape[at]!;
+  const line = f.shape.map((_, d) => (d === at ? n - 1 : 1));
+  const h = typeof step === "number" ? full(line, step) : reshape(diff(step), line);
+  const change = div(sub(narrow(f, at, 1, n - 1), narrow(f, at, 0, n - 1)), h);
+  const [first, last] = [narrow(change, at, 0, 1), narrow(change, at, n - 2, 1)];
+  if (n === 2) return cat([first, last], at);
+  // The slope of the parabola through three points: a mean of the slopes on both sides, the nearer point weighing more.
+  const [before, after] = [narrow(h, at, 0, n - 2), narrow(h, at, 1, n - 2)];
+  const [left, right] = [narrow(change, at, 0, n - 2), narrow(change, at, 1, n - 2)];
+  const inner = div(add(mul(left, after), mul(right, before)), add(before, after));
+  if (edgeOrder === 1) return cat([first, inner, last], at);
+  // At its ends, that parabola is as much steeper or flatter as the slope beside them is.
+  const [begin, end] = [narrow(inner, at, 0, 1), narrow(inner, at, n - 3, 1)];
+  return cat([sub(mul(first, 2), begin), inner, sub(mul(last, 2), end)], at);
+}
+
+/** Twice the area under each piece between two points. */
+function areas(y: Tensor, x: Tensor | number, at: number): Tensor {
+  const length = y.shape[at]!;
+  const pairs = add(narrow(y, at, 0, length - 1), narrow(y, at, 1, length - 1));
+  if (typeof x === "number") return mul(pairs, x);
+  const width = diff(x, 1, x.ndim === 1 ? 0 : at);
+  if (x.ndim !== 1) return mul(pairs, width);
+  const line = y.shape.map((_, d) => (d === at ? length - 1 : 1));
+  return mul(pairs, reshape(width, line));
 }
 
 /** Covariances of the rows of a matrix, each column being an observation. */

@@ -179,6 +179,9 @@ function splitAlong(
 /** Equal parts along columns (of a vector along its length). */
 export const hsplit = (input: Tensor, sections: number | readonly number[]): Tensor[] =>
   splitAlong("hsplit", input, sections, input.ndim === 1 ? 0 : 1, 1);
+/** Equal parts along the third dimension. */
+export const dsplit = (input: Tensor, sections: number | readonly number[]): Tensor[] =>
+  splitAlong("dsplit", input, sections, 2, 3);
 /** Equal parts along rows. */
 export const vsplit = (input: Tensor, sections: number | readonly number[]): Tensor[] =>
   splitAlong("vsplit", input, sections, 0, 2);

@@ -11,8 +11,10 @@ import { add, mul, sub } from "../pointwise/arithmetic.ts";
 import { turned } from "./along.ts";
 import { eq, logicalNot, where } from "../pointwise/elementwise.ts";
 import { gather } from "../indexing/gathering.ts";
+import { index, indexPut } from "../indexing/indexing.ts";
 import { scattered } from "../indexing/scattering.ts";
 import { castTo, composed, constant, named, requireType, scalarOf } from "../pointwise/operands.ts";
+import { slice } from "./slice.ts";
 import { narrow, select } from "./parts.ts";
 import { diagonal } from "./orientation.ts";
 import { any, cumsum, prod } from "../reduction/reduction.ts";
@@ -228,6 +230,37 @@ function written(input: Tensor, part: (x: Tensor) => Tensor, source: Tensor): Te
 /** A copy with `source` in the place of `input.select(dim, index)`. */
 export function selectScatter(input: Tensor, source: Tensor, dim: number, index: number): Tensor {
   return written(input, (x) => select(x, dim, index), source);
+}
+
+/** A copy with `source` in the place of the slice `start:end:step` of a dimension. */
+export function sliceScatter(
+  input: Tensor,
+  source: Tensor,
+  dim = 0,
+  start?: number | null,
+  end?: number | null,
+  step = 1,
+): Tensor {
+  const at = normalizeDim(dim, input.ndim);
+  const part = [...input.shape.keys()].map((d) =>
+    d === at ? slice(start ?? null, end ?? null, step) : slice(null),
+  );
+  return written(input, (x) => index(x, ...part), source);
+}
+
+/** A copy with the elements of `source` at the places of an index of the flattened input; added to what is there if `accumulate`. */
+export function put(input: Tensor, places: Tensor, source: Tensor, accumulate = false): Tensor {
+  requireType(places, "int64", "put_(): Expected a long tensor for index, but got Float");
+  if (places.numel() !== source.numel())
+    throw new TensorError(
+      "shape",
+      "put_(): Expected source and index to have the same number of elements, but got source.numel() = " +
+        `${source.numel()}, index.numel() = ${places.numel()}`,
+    );
+  return composed(() => {
+    const flat = reshape(input, [input.numel()]);
+    return reshape(indexPut(flat, [reshape(places, [-1])], reshape(source, [-1]), accumulate), input.shape);
+  });
 }
 
 /** A copy with `source` on a diagonal. */
