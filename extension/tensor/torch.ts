@@ -95,6 +95,7 @@ export { transpose as swapaxes, transpose as swapdims } from "./functions/shape/
 export { nonzero as argwhere } from "./functions/indexing/gathering.ts";
 export { outer as ger } from "./functions/linalg/linalg.ts";
 export { vstack as rowStack } from "./functions/shape/joining.ts";
+export { promoteTypes } from "./core/dtype.ts";
 export { trapezoid as trapz } from "./functions/reduction/differences.ts";
 export { index, indexPut } from "./functions/indexing/indexing.ts";
 export {

@@ -95,3 +95,49 @@ test("a larger size adds zeros", () => {
     "t_() expects a tensor with <= 2 dimensions, but self is 3D",
   );
 });
+
+test("random_ draws what randint draws", () => {
+  torch.manualSeed(3);
+  const expected = torch.randint(2, 9, [5]).tolist();
+  torch.manualSeed(3);
+  expect(torch.empty(5, { dtype: torch.int64 }).random_(2, 9).tolist()).toEqual(expected);
+  torch.manualSeed(3);
+  expect(torch.zeros(5).random_({ from: 2, to: 9 }).tolist()).toEqual(expected);
+  expect(torch.zeros(100).random_(3).max().item()).toBeLessThanOrEqual(2);
+  expect(() => torch.tensor([1]).random_()).toThrow("int64 values must fit into 32 bits");
+});
+
+test("constructors of types that are missing say what to use", () => {
+  expect(() => torch.IntTensor([1, 2])).toThrow("int32 is not available");
+  expect(() => new torch.DoubleTensor(2, 3)).toThrow("float64 is not available");
+});
+
+test("a full SVD's vectors are orthonormal, and gradients pass through the values", () => {
+  for (const shape of [
+    [2, 3, 5],
+    [5, 3],
+    [4, 4],
+  ]) {
+    const a = torch.randn(shape, { requiresGrad: true });
+    const { U, S, Vh } = torch.linalg.svd(a);
+    const [m, n] = shape.slice(-2) as [number, number];
+    const k = Math.min(m, n);
+    const close = (x: Tensor, y: Tensor): void => expect(x.allclose(y, { atol: 1e-5 })).toBe(true);
+    close(U.matmul(U.mT), torch.eye(m).expand(U.shape));
+    close(Vh.mT.matmul(Vh), torch.eye(n).expand(Vh.shape));
+    close(
+      U.narrow(-1, 0, k)
+        .mul(S.unsqueeze(-2))
+        .matmul(Vh.narrow(-2, 0, k)),
+      a,
+    );
+    S.sum().backward();
+    expect(a.grad!.shape).toEqual(shape);
+    expect(torch.svd(a.detach(), { some: false }).V.shape.at(-1)).toBe(n);
+  }
+  const { Q, R } = torch.linalg.qr(torch.randn(5, 3), { mode: "complete" });
+  expect([Q.shape, R.shape]).toEqual([
+    [5, 5],
+    [5, 3],
+  ]);
+});

@@ -16,7 +16,7 @@ export function setFloat32MatmulPrecision(value: MatmulPrecision): void {
   if (!PRECISIONS.includes(value))
     throw new TensorError(
       "value",
-      `set_float32_matmul_precision: expected one of "highest", "high", "medium", but got "${String(value)}"`,
+      `set_float32_matmul_precision: expected one of "highest", "high", "medium", but got "${value}"`,
     );
   precision = value;
 }

@@ -178,6 +178,8 @@ export function iinfo(dtype: DType | OtherDType): IntegerInfo {
   );
 }
 
+/** A new dimension of an index: `x.index(torch.newaxis)`. */
+export const newaxis = null;
 export const inf = Infinity;
 export const nan = NaN;
 export const pi = Math.PI;

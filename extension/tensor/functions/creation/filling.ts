@@ -107,15 +107,18 @@ export function normal_(input: Tensor, mean = 0, std = 1, options: DrawOptions =
   return redraw(input, "normal_kernel_cpu", draw, options.generator);
 }
 
+/** The bounds of `random_` by name. */
+export interface BoundOptions extends DrawOptions {
+  from?: number;
+  to?: number;
+}
+
 /**
  * Whole numbers from `from` (0) up to but not including `to`: `random_(5)`, `random_(2, 5)`. Without bounds, all that
  * float32 can hold exactly, up to 2²⁴.
  * @throws TensorError "random_ expects 'from' to be less than 'to', but got from=5 >= to=5"
  */
-export function random_(input: Tensor, options?: DrawOptions): Tensor;
-export function random_(input: Tensor, to: number, options?: DrawOptions): Tensor;
-export function random_(input: Tensor, from: number, to: number, options?: DrawOptions): Tensor;
-export function random_(input: Tensor, ...args: (number | DrawOptions | undefined)[]): Tensor {
+export function random_(input: Tensor, ...args: (number | BoundOptions | undefined)[]): Tensor {
   const bounds = args.filter((x) => typeof x === "number");
   const { generator } = args.find((x) => typeof x === "object") ?? {};
   if (bounds.length === 0 && input.dtype === "int64") {

@@ -10,6 +10,7 @@ import * as gathering from "../indexing/gathering.ts";
 import * as linalg from "../linalg/linalg.ts";
 import * as products from "../linalg/products.ts";
 import * as reduction from "../reduction/reduction.ts";
+import * as statistics from "../reduction/statistics.ts";
 import * as placing from "../shape/placing.ts";
 import * as triangular from "../shape/triangular.ts";
 import { castTo } from "./operands.ts";
@@ -223,6 +224,9 @@ export const clampMax_ = inPlace(special.clampMax);
 export const cumsum_ = inPlace(reduction.cumsum);
 /** In-place `cumprod`. */
 export const cumprod_ = inPlace(reduction.cumprod);
+
+/** In-place `renorm`. */
+export const renorm_ = inPlace(statistics.renorm);
 
 /** In-place `addmm`. */
 export const addmm_ = inPlace(linalg.addmm);

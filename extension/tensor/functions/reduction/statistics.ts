@@ -7,11 +7,11 @@ import { normalizeDim, range, reducedShape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { turned } from "../shape/along.ts";
 import { add, div, lerp, mul, sub } from "../pointwise/arithmetic.ts";
-import { eq, floor, ge, isnan, le, logicalAnd, logicalOr, lt, where } from "../pointwise/elementwise.ts";
+import { eq, floor, ge, gt, isnan, le, logicalAnd, logicalOr, lt, where } from "../pointwise/elementwise.ts";
 import { sort } from "../indexing/gathering.ts";
 import { castTo, composed, constant, named, notImplemented, type Operand } from "../pointwise/operands.ts";
 import { narrow } from "../shape/parts.ts";
-import { amax, amin, logsumexp, sum, type DimArgument, type KeepdimArgument } from "./reduction.ts";
+import { amax, amin, logsumexp, norm, sum, type DimArgument, type KeepdimArgument } from "./reduction.ts";
 import { results, valuesAndIndices, type ValuesAndIndices } from "../results.ts";
 import { cat, reshape, unsqueeze } from "../shape/shape.ts";
 import { copied } from "../shape/views.ts";
@@ -100,6 +100,25 @@ export function kthvalue(input: Tensor, k: number, dim = -1, keepdim = false): V
     throw new TensorError("value", `kthvalue(): selected number k out of range for dimension ${at}`);
   }
   return picked(input, at, keepdim, "kthvalue", (rows) => narrow(sort(rows).indices, -1, k - 1, 1));
+}
+
+/**
+ * The parts of a tensor along a dimension, those of a larger p-norm than `maxnorm` scaled down to it.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.renorm.html
+ */
+export function renorm(input: Tensor, p: number, dim: number, maxnorm: number): Tensor {
+  if (input.ndim < 2)
+    throw new TensorError("shape", `renorm: input needs at least 2 dimensions, got ${input.ndim} dimensions`);
+  if (!(p > 0)) throw new TensorError("value", "renorm: non-positive-norm not supported");
+  if (!(maxnorm >= 0))
+    throw new TensorError("value", `renorm: expected maxnorm to be >= 0 but got ${maxnorm}`);
+  const at = normalizeDim(dim, input.ndim);
+  const others = range(input.ndim).filter((d) => d !== at);
+  return composed(() => {
+    const size = norm(input, p, others, true);
+    const scale = where(gt(size, maxnorm), div(maxnorm, add(size, 1e-7)), 1);
+    return named(mul(input, scale), "RenormBackward0");
+  });
 }
 
 /** Rows in ascending order along dimension 0. */

@@ -224,7 +224,7 @@ export function vander(
   n: number | null | { N?: number; increasing?: boolean } = x.shape[x.ndim - 1]!,
   increasing = false,
 ): Tensor {
-  if (n === null) return vander(x, x.shape[x.ndim - 1]!, increasing);
+  if (n === null) return vander(x, undefined, increasing);
   if (typeof n === "object") return vander(x, n.N ?? x.shape[x.ndim - 1]!, n.increasing ?? false);
   return composed(() => {
     const powers = range(n).map((k) => pow(x, increasing ? k : n - 1 - k));

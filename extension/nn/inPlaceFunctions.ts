@@ -1,0 +1,73 @@
+// Functions of torch that write into their first argument: called as those that they are made of.
+import { detach_ as detach } from "../tensor/functions/creation/conversion.ts";
+import { fill_ as fill, zero_ as zero } from "../tensor/functions/creation/filling.ts";
+import * as inplace from "../tensor/functions/pointwise/inplace.ts";
+import { callables } from "../tensor/signatures/callable.ts";
+import { SIGNATURES } from "../tensor/signatures/table.ts";
+
+const signatures = Object.fromEntries(
+  Object.entries(SIGNATURES).map(([name, signature]) => [`${name}_`, signature]),
+) as { readonly [N in keyof typeof SIGNATURES as `${N}_`]: (typeof SIGNATURES)[N] };
+
+export const {
+  abs_,
+  acos_,
+  acosh_,
+  addmv_,
+  arccos_,
+  arccosh_,
+  arcsin_,
+  arcsinh_,
+  arctan_,
+  arctanh_,
+  asin_,
+  asinh_,
+  atan_,
+  atanh_,
+  ceil_,
+  clampMax_,
+  clampMin_,
+  clamp_,
+  clip_,
+  cos_,
+  cosh_,
+  deg2rad_,
+  detach_,
+  erf_,
+  erfc_,
+  exp2_,
+  exp_,
+  expm1_,
+  fill_,
+  fix_,
+  floor_,
+  frac_,
+  i0_,
+  ldexp_,
+  log10_,
+  log1p_,
+  log2_,
+  log_,
+  logit_,
+  nanToNum_,
+  neg_,
+  negative_,
+  rad2deg_,
+  reciprocal_,
+  round_,
+  rsqrt_,
+  sigmoid_,
+  sin_,
+  sinc_,
+  sinh_,
+  sqrt_,
+  square_,
+  tan_,
+  tanh_,
+  trunc_,
+  xlogy_,
+  zero_,
+} = callables(
+  { ...inplace, detach_: detach, fill_: fill, zero_: zero },
+  { ...signatures, fill_: SIGNATURES.fill_, zero_: SIGNATURES.zero_ },
+);
