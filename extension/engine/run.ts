@@ -313,7 +313,7 @@ export class Run {
   /** Callbacks may freeze parameters, or train those that were frozen. */
   #recount(model: Module): void {
     const parameters = countParameters(model);
-    if (parameters.trainable !== this.#directory.record.parameters?.trainable) this.#update({ parameters });
+    if (parameters?.trainable !== this.#directory.record.parameters?.trainable) this.#update({ parameters });
   }
 
   async #train(prepared: Prepared, resumption: Resumption): Promise<StopReason | undefined> {

@@ -13,6 +13,8 @@ export type {
   StateDictPreHook,
 } from "./module/stateHooks.ts";
 export { Parameter } from "../tensor/core/tensor.ts";
+export { UninitializedBuffer, UninitializedParameter } from "./module/uninitialized.ts";
+export type { LazyModule } from "./modules/lazy/lazyModule.ts";
 export * from "./modules/index.ts";
 export * from "./models/index.ts";
 export * as parallel from "./distributed/parallel.ts";

@@ -1,5 +1,6 @@
 import type { Experiment } from "../../nn/experiment/experiment.ts";
 import type { Module } from "../../nn/module/module.ts";
+import { isLazy } from "../../nn/module/uninitialized.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
 import type { RunRecord } from "../../protocol/run.ts";
 import { modeOf, type Objective } from "../../protocol/sweeps/sweep.ts";
@@ -22,6 +23,7 @@ export function describePrepared(
   const wanted = epochs ?? (known > 0 ? known : experiment.options.epochs);
   const limits = limitsOf(experiment.options, wanted, prepared);
   const steps = stepsPerEpoch(limits);
+  const parameters = countParameters(model);
   const swept = Object.keys(experiment.space).length > 0;
   const hyperparameters = swept ? { hyperparameters: { ...experiment.settings } } : {};
   return {
@@ -32,7 +34,7 @@ export function describePrepared(
     seed,
     epochs: kind === "train" ? limits.epochs : 0,
     ...(Number.isFinite(steps) ? { stepsPerEpoch: steps } : {}),
-    parameters: countParameters(model),
+    ...(parameters === undefined ? {} : { parameters }),
     settings: {
       ...hyperparameters.hyperparameters,
       ...describeSettings(experiment, prepared.optimizers, {
@@ -52,10 +54,12 @@ function objectiveOf({ options }: Experiment, validates: boolean): Objective {
   return { metric, mode: options.objective?.mode ?? modeOf(metric) };
 }
 
-export function countParameters(model: Module): NonNullable<RunRecord["parameters"]> {
+/** Numbers of parameters; undefined while a lazy module waits for its first input. */
+export function countParameters(model: Module): RunRecord["parameters"] {
   let total = 0;
   let trainable = 0;
   for (const parameter of model.parameters()) {
+    if (isLazy(parameter)) return undefined;
     const count = parameter.numel();
     total += count;
     if (parameter.requiresGrad) trainable += count;

@@ -3,6 +3,7 @@ import { AnomalyError, detectAnomaly } from "../../tensor/recording/anomaly.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { withPolicy } from "../../tensor/recording/runtime.ts";
+import { isLazy } from "../../nn/module/uninitialized.ts";
 import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import type { CallbackList } from "../training/callbacks.ts";
 import type { Checkpoints } from "./checkpoints.ts";
@@ -68,6 +69,8 @@ export class Recovery {
   /** Keeps where the training begins. */
   begins(state: () => TrainingState): void {
     const parameters = this.#prepared.model.parameters();
+    // A lazy module has no weights yet.
+    if (parameters.some(isLazy)) return;
     if (parameters.reduce((sum, one) => sum + one.numel(), 0) > MOST_KEPT) return;
     const start = state();
     // Initial values are on the host already, and stay as they are.

@@ -7,6 +7,7 @@ import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
 import { Module } from "./module.ts";
 import { STATE } from "./moduleCall.ts";
 import { copyStateHooks } from "./stateHooks.ts";
+import { UninitializedBuffer, UninitializedParameter } from "./uninitialized.ts";
 
 /**
  * A copy of a module with everything in it: parameters, buffers, other modules, arrays, maps and plain objects. What
@@ -44,6 +45,8 @@ function copyOf(source: unknown, copies: Map<unknown, unknown>, deep = true): un
     copies.set(source, twin);
     return twin;
   };
+  if (source instanceof UninitializedParameter) return made(new UninitializedParameter(source.requiresGrad));
+  if (source instanceof UninitializedBuffer) return made(new UninitializedBuffer());
   if (source instanceof Tensor) return made(deep ? tensorCopy(source) : aliasOf(source));
   if (source instanceof Module) {
     const twin = made(Reflect.construct(Module, [], source.constructor) as Module);

@@ -9,6 +9,7 @@ import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
 import { OrderedDict } from "./orderedDict.ts";
 import { snakeCase } from "./repr.ts";
 import { LoadReport, stateHooksOf } from "./stateHooks.ts";
+import { isLazy } from "./uninitialized.ts";
 
 /** Tensors by name, as `stateDict()` gives them and checkpoint readers make them. */
 export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
@@ -73,7 +74,12 @@ export function loadInto(
       if (source === undefined) {
         if (!module.mayLack(key)) lacks(name);
       } else if (!(source instanceof Tensor)) misfits.push(notATensor(name, source));
-      else if (fits(source, tensor)) {
+      else if (isLazy(source) && isLazy(tensor)) continue;
+      else if (isLazy(tensor)) {
+        // As in PyTorch, a lazy module takes its sizes from the entries; its next call finds nothing left to infer.
+        tensor.materialize(source.shape);
+        loads.push(() => tensor.write(snapshot(source, tensor)));
+      } else if (fits(source, tensor)) {
         loads.push(() => {
           if (assign) module.replaceMember(key, inPlaceOf(tensor, source));
           else tensor.write(snapshot(shaped(source, tensor), tensor));
@@ -137,7 +143,7 @@ function collect(owner: StateOwner, prefix: string, out: OrderedDict<Tensor>): v
   for (const [name, tensor] of owner.ownState()) {
     const key = prefix + name;
     if (out.has(key)) throw new TensorError("value", `two fields have the name "${key}" in the state dict`);
-    out.set(key, detach(tensor));
+    out.set(key, isLazy(tensor) ? tensor : detach(tensor));
   }
   for (const [key, child] of owner.ownChildren()) if (child !== null) collect(child, `${prefix}${key}.`, out);
   for (const hook of hooks?.afterSave ?? []) hook(owner, out, prefix, METADATA);

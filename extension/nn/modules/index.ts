@@ -15,6 +15,9 @@ export { CTCLoss } from "./loss/ctcLoss.ts";
 export { CosineSimilarity, PairwiseDistance } from "./loss/distance.ts";
 export * from "./dropout.ts";
 export * from "./embedding.ts";
+export * from "./lazy/lazyConv.ts";
+export { LazyLinear } from "./lazy/lazyLinear.ts";
+export * from "./lazy/lazyNorm.ts";
 export { Bilinear, Identity, Linear } from "./linear.ts";
 export { LinearCrossEntropyLoss } from "./loss/linearCrossEntropyLoss.ts";
 export {

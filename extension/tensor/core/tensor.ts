@@ -316,7 +316,7 @@ export class Tensor implements GraphTensor {
   persist(): this {
     if (this.storage === undefined) {
       const { current } = this;
-      this.storage = new Storage(this.shape, this.dtype);
+      this.storage = new Storage(current.shape, current.dtype);
       if (current.producer.kind === "node" && current.data === undefined) {
         // Computed at the next barrier, like a write: nothing may be computed while a step is under way.
         this.storage.settled = current;

@@ -52,6 +52,33 @@ test("what goes where: both ways around a block, calls of one module apart, ops 
   });
 });
 
+test("lazy modules have their sizes after the step, in a table of their usual classes", async () => {
+  const file = workspace.write(
+    "lazy.nn.ts",
+    `import { torch, nn, optim, data, experiment } from "layerwise";
+export const lazy = experiment({
+  model: () => new nn.Sequential(new nn.LazyConv2d(8, 3), new nn.LazyBatchNorm2d(), new nn.Flatten(), new nn.LazyLinear(10)),
+  data: () => new data.TensorDataset(torch.randn(64, 1, 8, 8), torch.randint(0, 10, [64])),
+  optimizer: (p) => new optim.Adam(p),
+  loss: new nn.CrossEntropyLoss(),
+  epochs: 1,
+  batchSize: 16,
+  validation: 0.25,
+});
+`,
+  );
+  const report = await inspect(file);
+  expect(report.errors).toEqual([]);
+  const rows = report.models[0]!.rows.map(({ path, className, parameters }) => [path, className, parameters]);
+  expect(rows).toEqual(
+    expect.arrayContaining([
+      ["0", "Conv2d", 80],
+      ["1", "BatchNorm2d", 16],
+      ["3", "Linear", 2890],
+    ]),
+  );
+});
+
 test("a model of two parts: what one gives the other takes, each drawn once", async () => {
   const file = workspace.write(
     "pair.nn.ts",

@@ -69,7 +69,6 @@ const REASONS: readonly (readonly [reason: string, names: RegExp])[] = [
   ],
   ["windows, spectra", /window|stft/],
   ["copies of what views share, unchecked variants", /_copy$|unsafe_/],
-  ["sizes that are found at the first call", /^Lazy/],
   ["pipes of torchdata", /Pipe|DataChunk|datapipe|runtime_validation|argument_validation|non_deterministic/],
   ["changes in place", /_$/],
 ];

@@ -1,0 +1,28 @@
+// What lazy modules share: they know their input's size from the first call on, and are then of their usual class.
+import type { Tensor } from "../../../tensor/core/tensor.ts";
+import { noGrad } from "../../../tensor/recording/scope.ts";
+import type { Module } from "../../module/module.ts";
+import { isLazy } from "../../module/uninitialized.ts";
+
+/** A module that takes a size from its first input. */
+export interface LazyModule {
+  /** Whether parameters or buffers wait for the first call. */
+  hasUninitializedParams(): boolean;
+  /** Infers sizes from an input, and gives parameters and buffers their first values; without effect when they have some. */
+  initializeParameters(input: Tensor): void;
+}
+
+/** @internal Whether parameters or buffers of the module itself wait for the first call. */
+export const waits = (module: Module): boolean =>
+  [...module.ownParameters(), ...module.ownBuffers()].some(([, member]) => isLazy(member));
+
+/** @internal Gives a lazy module its parameters, turns it into its usual class and calls it. */
+export function firstCall<M extends Module>(
+  module: M & LazyModule,
+  usual: { readonly prototype: M },
+  args: readonly [input: Tensor, ...rest: unknown[]],
+): Tensor {
+  noGrad(() => module.initializeParameters(args[0]));
+  Object.setPrototypeOf(module, usual.prototype);
+  return (module as unknown as { forward(...args: readonly unknown[]): Tensor }).forward(...args);
+}
