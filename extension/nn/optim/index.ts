@@ -1,11 +1,13 @@
 // PyTorch's torch.optim: the `optim` that users import.
 export { Adadelta, type AdadeltaOptions } from "./adadelta.ts";
+export { Adafactor, type AdafactorOptions } from "./adafactor.ts";
 export { Adagrad, type AdagradOptions } from "./adagrad.ts";
 export { Adam, AdamW, type AdamOptions } from "./adam.ts";
 export { Adamax, type AdamaxOptions } from "./adamax.ts";
 export { ASGD, type ASGDOptions } from "./asgd.ts";
 export { LBFGS, type LBFGSOptions } from "./lbfgs.ts";
 export * as lrScheduler from "./lrScheduler/index.ts";
+export { Muon, type MuonOptions, type MuonRate } from "./muon.ts";
 export { NAdam, type NAdamOptions } from "./nadam.ts";
 export { Optimizer } from "./optimizer.ts";
 export type { OptimizerStateDict, SavedState } from "./optimizer.ts";

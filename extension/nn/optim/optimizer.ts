@@ -8,7 +8,7 @@ import { fillValue } from "../../tensor/recording/graph.ts";
 import { hidden, noGrad, withGradients } from "../../tensor/recording/scope.ts";
 import { givenIn } from "../arguments.ts";
 import { deepcopy } from "../module/copy.ts";
-import type { RemovableHandle } from "../module/hookList.ts";
+import type { HookOptions, RemovableHandle } from "../module/hookList.ts";
 import { py, pyFloat, snakeCase, type PyValue } from "../module/repr.ts";
 import {
   alias,
@@ -21,6 +21,7 @@ import {
   type Params,
 } from "./groups.ts";
 import { numberOf, ParamStates, remember, restored, type ParamState } from "./state.ts";
+import { stateDictHooks, type OptimizerStateDictHook, type OptimizerStateHook } from "./stateDictHooks.ts";
 import { stepHooks, type StepPostHook, type StepPreHook } from "./stepHooks.ts";
 
 /** A value of a saved state; lists only of L-BFGS. */
@@ -121,6 +122,26 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
    */
   registerStepPostHook(hook: StepPostHook): RemovableHandle {
     return stepHooks(this).after.add(hook);
+  }
+
+  /** Runs `hook` before the state is saved. */
+  registerStateDictPreHook(hook: OptimizerStateHook, options?: HookOptions): RemovableHandle {
+    return stateDictHooks(this).beforeSave.add(hook, options);
+  }
+
+  /** Runs `hook` with each saved state; a state that it returns replaces it. */
+  registerStateDictPostHook(hook: OptimizerStateDictHook, options?: HookOptions): RemovableHandle {
+    return stateDictHooks(this).afterSave.add(hook, options);
+  }
+
+  /** Runs `hook` with each state before it is loaded; a state that it returns replaces it. */
+  registerLoadStateDictPreHook(hook: OptimizerStateDictHook, options?: HookOptions): RemovableHandle {
+    return stateDictHooks(this).beforeLoad.add(hook, options);
+  }
+
+  /** Runs `hook` after a state was loaded. */
+  registerLoadStateDictPostHook(hook: OptimizerStateHook, options?: HookOptions): RemovableHandle {
+    return stateDictHooks(this).afterLoad.add(hook, options);
   }
 
   /** What every step does before and after a `step` of a subclass. */

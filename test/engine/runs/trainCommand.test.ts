@@ -50,6 +50,25 @@ describe("train", () => {
     expect(fs.readFileSync(path.join(directory!, "log.txt"), "utf8")).toMatch(/^Running on tfjs/);
   });
 
+  test("trains a model of lazy modules; the record counts its parameters once they are known", async () => {
+    const text = experimentFile({ validation: "0.25" }).replaceAll(
+      /new nn\.Linear\(\d+, /g,
+      "new nn.LazyLinear(",
+    );
+    expect(text).toContain("LazyLinear");
+    const lazy = await workspace.run(["train", workspace.write("lazy.nn.ts", text), "--epochs", "2"]);
+    const usual = await workspace.run([
+      "train",
+      workspace.write("usual.nn.ts", experimentFile({ validation: "0.25" })),
+      "--epochs",
+      "2",
+    ]);
+    expect([lazy.code, usual.code]).toEqual([0, 0]);
+    const [first, second] = workspace.runs().map(readRun);
+    expect(first!.parameters).toEqual(second!.parameters);
+    expect(first!.parameters!.total).toBeGreaterThan(0);
+  });
+
   test("--epochs, --seed, --out and --json", async () => {
     const file = workspace.write("net.nn.ts", experimentFile({ validation: "0.25" }));
     const result = await workspace.run([

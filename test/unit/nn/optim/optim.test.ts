@@ -129,6 +129,20 @@ describe("PyTorch's refusals", () => {
       () => new optim.SGD([{ params: [p] }, { params: [p] }]),
     ],
     ["Invalid learning rate: -1", () => new optim.SGD([p], { lr: -1 })],
+    ["Learning rate should be >= 0 but is: -1", () => new optim.Adafactor([p], { lr: -1 })],
+    ["beta2_decay should be <= 0 but is: 0.5", () => new optim.Adafactor([p], { beta2Decay: 0.5 })],
+    ["epsilon1 should be >= 0 but is: -0.5", () => new optim.Adafactor([p], { eps: [-0.5, 1] })],
+    ["epsilon2 should be >= 0 but is: -0.5", () => new optim.Adafactor([p], { eps: [null, -0.5] })],
+    ["Clipping threshold d should be >= 1 but is: 0.5", () => new optim.Adafactor([p], { d: 0.5 })],
+    ["weight decay should be >= 0 but is: -0.5", () => new optim.Muon([p], { weightDecay: -0.5 })],
+    [
+      "Adjust learning rate function other is not supported",
+      () => new optim.Muon([p], { adjustLrFn: "other" as "original" }),
+    ],
+    [
+      "Muon only supports 2D parameters whereas we found a parameter with size: torch.Size([2, 1, 3])",
+      () => new optim.Muon([torch.zeros(2, 1, 3).requiresGrad_()]),
+    ],
     ["Invalid momentum value: -0.5", () => new optim.SGD([p], { momentum: -0.5 })],
     [
       "Nesterov momentum requires a momentum and zero dampening",
