@@ -2,6 +2,7 @@
 import "../../tensor/methods.ts";
 import type { HostArray } from "../../tensor/core/dtype.ts";
 import { eigvalsh } from "../../tensor/functions/linalg/decompositions.ts";
+import { cat as joined, stack as stacked } from "../../tensor/functions/shape/shape.ts";
 import { composed } from "../../tensor/functions/pointwise/operands.ts";
 import { sameShape, type Shape } from "../../tensor/core/shape.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
@@ -188,6 +189,34 @@ class Mixture extends Constraint {
   }
 }
 
+/** Regions of the parts of a tensor along one dimension. */
+class Parts extends Constraint {
+  override readonly eventDim: number;
+  override readonly isDiscrete: boolean;
+  private readonly split: (x: Tensor) => Tensor[];
+  private readonly join: (parts: readonly Tensor[]) => Tensor;
+  private readonly regions: readonly Constraint[];
+
+  constructor(
+    text: string,
+    regions: readonly Constraint[],
+    split: (x: Tensor) => Tensor[],
+    join: (parts: readonly Tensor[]) => Tensor,
+    eventDim = Math.max(...regions.map((region) => region.eventDim)),
+  ) {
+    super(text);
+    this.regions = regions;
+    this.split = split;
+    this.join = join;
+    this.eventDim = eventDim;
+    this.isDiscrete = regions.some((region) => region.isDiscrete);
+  }
+
+  check(value: Tensor): Tensor {
+    return composed(() => this.join(this.split(value).map((part, i) => this.regions[i]!.check(part))));
+  }
+}
+
 const whole = (x: Tensor): Tensor => x.remainder(1).eq(0);
 
 /** 0 or 1. */
@@ -263,8 +292,46 @@ export const interval = (
     { bounds: [lower, upper] },
   );
 
+/** Numbers from `lower` on and below `upper`. */
+export const halfOpenInterval = (
+  lower: Bound,
+  upper: Bound,
+  texts = (): readonly [string, string] => [bound(lower), bound(upper)],
+): Constraint =>
+  new Elementwise(
+    () => `HalfOpenInterval(lower_bound=${texts()[0]}, upper_bound=${texts()[1]})`,
+    (x) => x.ge(lower).logicalAnd(x.lt(upper)),
+    (x, [low, high]) => x >= low! && x < high!,
+    { bounds: [lower, upper] },
+  );
+
 /** The same for trailing dimensions that make up an event. */
 export const independent = (base: Constraint, dims: number): Constraint => new Independent(base, dims);
+/** Parts of `lengths`, 1 by default, one after the other along `dim`, each in its region. */
+export const cat = (
+  regions: readonly Constraint[],
+  dim = 0,
+  lengths: readonly number[] = regions.map(() => 1),
+): Constraint =>
+  new Parts(
+    "Cat()",
+    regions,
+    (x) => x.split(lengths, dim),
+    (parts) => joined(parts, dim),
+  );
+
+/** Slices along `dim`, each in its region. */
+export const stack = (regions: readonly Constraint[], dim = 0): Constraint => {
+  const deepest = Math.max(...regions.map((region) => region.eventDim));
+  return new Parts(
+    "Stack()",
+    regions,
+    (x) => x.unbind(dim),
+    (parts) => stacked(parts, dim),
+    dim + deepest < 0 ? deepest + 1 : deepest,
+  );
+};
+
 /** @internal Values of a mixture, whose components have a dimension more. */
 export const mixture = (base: Constraint): Constraint => new Mixture(base);
 

@@ -1,3 +1,4 @@
+import { where } from "../../tensor/functions/pointwise/elementwise.ts";
 import { asTensor, castTo, composed } from "../../tensor/functions/pointwise/operands.ts";
 import { poisson } from "../../tensor/functions/creation/random.ts";
 import { drawn, standardGamma } from "../../tensor/functions/creation/sampling.ts";
@@ -123,6 +124,93 @@ export class Chi2 extends Gamma {
 
   override toString(): string {
     return "Chi2()";
+  }
+}
+
+interface FisherArguments {
+  df1: number | Tensor;
+  df2: number | Tensor;
+  validateArgs?: boolean | null;
+}
+
+/**
+ * Fisher's and Snedecor's F distribution of df1 and df2 degrees of freedom: of the ratio of two χ² values, each divided by its
+ * degrees of freedom.
+ *
+ * ```ts
+ * new torch.distributions.FisherSnedecor(2, 4).mean.item(); // 2
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/distributions.html#fishersnedecor
+ */
+export class FisherSnedecor extends Distribution {
+  override readonly hasRsample = true;
+  readonly df1: Tensor;
+  readonly df2: Tensor;
+
+  constructor(df1: number | Tensor, df2: number | Tensor, validate?: Validate);
+  constructor(options: FisherArguments);
+  constructor(...args: unknown[]) {
+    const bound = bind<FisherArguments>("FisherSnedecor", args, {
+      df1: REQUIRED,
+      df2: REQUIRED,
+      validateArgs: null,
+    });
+    const [df1, df2] = broadcastAll(bound.df1, bound.df2);
+    super(df1.shape, [], bound);
+    this.df1 = df1;
+    this.df2 = df2;
+    // As in PyTorch, the two Gamma distributions refuse their parameters first.
+    for (const df of [bound.df1, bound.df2]) this.halved(df);
+    this.validateParameters({ df1: bound.df1, df2: bound.df2 });
+  }
+
+  override get argConstraints(): Record<string, constraints.Constraint> {
+    return { df1: constraints.positive, df2: constraints.positive };
+  }
+
+  override get support(): constraints.Constraint {
+    return constraints.positive;
+  }
+
+  override get mean(): Tensor {
+    return composed(() => where(this.df2.gt(2), this.df2.div(this.df2.sub(2)), NaN));
+  }
+
+  override get mode(): Tensor {
+    return composed(() => {
+      const { df1, df2 } = this;
+      return where(df1.gt(2), df1.sub(2).div(df1).mul(df2).div(df2.add(2)), NaN);
+    });
+  }
+
+  override get variance(): Tensor {
+    return composed(() => {
+      const { df1, df2 } = this;
+      const above = df2.square().mul(2).mul(df1.add(df2).sub(2));
+      return where(df2.gt(4), above.div(df1.mul(df2.sub(2).square()).mul(df2.sub(4))), NaN);
+    });
+  }
+
+  private halved(df: number | Tensor): Gamma {
+    return new Gamma(df instanceof Tensor ? composed(() => df.mul(0.5)) : df / 2, df);
+  }
+
+  override rsample(sampleShape: SampleShape = []): Tensor {
+    return this.guarded(() => {
+      const above = this.halved(this.df1).rsample(sampleShape);
+      return above.div(this.halved(this.df2).rsample(sampleShape).clamp(TINY)).clamp(TINY);
+    });
+  }
+
+  override logProb(value: Tensor): Tensor {
+    return this.scored(value, (x) => {
+      const [half1, half2] = [this.df1.mul(0.5), this.df2.mul(0.5)];
+      const ratio = this.df1.div(this.df2);
+      const both = half1.add(half2);
+      const t1 = both.lgamma().sub(half1.lgamma()).sub(half2.lgamma());
+      const t2 = half1.mul(ratio.log()).add(half1.sub(1).mul(x.log()));
+      return t1.add(t2).sub(both.mul(ratio.mul(x).log1p()));
+    });
   }
 }
 

@@ -13,6 +13,7 @@ import { Normal, type LocationScaleArguments } from "./normal.ts";
 import { ComposeTransform, multiplied } from "./composedTransforms.ts";
 import { AbsTransform, ExpTransform } from "./elementwiseTransforms.ts";
 import { Transform } from "./transform.ts";
+import { StickBreakingTransform } from "./vectorTransforms.ts";
 
 interface TransformedArguments {
   baseDistribution: Distribution;
@@ -196,6 +197,41 @@ export class LogNormal extends TransformedDistribution<Normal> {
 
   override entropy(): Tensor {
     return composed(() => this.baseDist.entropy().add(this.loc));
+  }
+}
+
+/**
+ * The distribution of probabilities that normal values give by a {@link StickBreakingTransform}: n + 1 probabilities of n values.
+ *
+ * ```ts
+ * new torch.distributions.LogisticNormal(torch.zeros(2), torch.ones(2)).sample().shape; // [3]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/distributions.html#logisticnormal
+ */
+export class LogisticNormal extends TransformedDistribution<Normal> {
+  constructor(loc: number | Tensor, scale: number | Tensor, validate?: Validate);
+  constructor(options: LocationScaleArguments);
+  constructor(...args: unknown[]) {
+    const { loc, scale, validateArgs } = bind<LocationScaleArguments>("LogisticNormal", args, {
+      loc: REQUIRED,
+      scale: REQUIRED,
+      validateArgs: null,
+    });
+    const normal = new Normal(loc, scale, validateArgs);
+    const base = normal.batchShape.length === 0 ? normal.expand([1]) : normal;
+    super(base, new StickBreakingTransform(), validateArgs);
+  }
+
+  override get support(): constraints.Constraint {
+    return constraints.simplex;
+  }
+
+  get loc(): Tensor {
+    return (this.baseDist as Independent<Normal>).baseDist.loc;
+  }
+
+  get scale(): Tensor {
+    return (this.baseDist as Independent<Normal>).baseDist.scale;
   }
 }
 

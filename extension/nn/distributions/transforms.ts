@@ -9,4 +9,11 @@ export {
   SoftplusTransform,
   TanhTransform,
 } from "./elementwiseTransforms.ts";
+export { CatTransform, CumulativeDistributionTransform, StackTransform } from "./partTransforms.ts";
 export { Transform } from "./transform.ts";
+export {
+  LowerCholeskyTransform,
+  PositiveDefiniteTransform,
+  SoftmaxTransform,
+  StickBreakingTransform,
+} from "./vectorTransforms.ts";

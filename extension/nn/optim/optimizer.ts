@@ -20,18 +20,11 @@ import {
   type ParamGroupInput,
   type Params,
 } from "./groups.ts";
-import { numberOf, ParamStates, remember, restored, type ParamState } from "./state.ts";
+import { numberOf, ParamStates, remember, restored, type OptimizerStateDict, type ParamState } from "./state.ts";
 import { stateDictHooks, type OptimizerStateDictHook, type OptimizerStateHook } from "./stateDictHooks.ts";
 import { stepHooks, type StepPostHook, type StepPreHook } from "./stepHooks.ts";
 
-/** A value of a saved state; lists only of L-BFGS. */
-export type SavedState = Tensor | number | null | readonly (Tensor | number)[];
-
-/** An optimizer's state as PyTorch saves it: names in snake_case, parameters by number. */
-export interface OptimizerStateDict {
-  state: Record<string, Record<string, SavedState>>;
-  param_groups: Record<string, unknown>[];
-}
+export type { OptimizerStateDict, SavedState } from "./state.ts";
 
 /** Schedules that are still to make their initial step. */
 const waiting: (() => void)[] = [];

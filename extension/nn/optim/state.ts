@@ -8,6 +8,15 @@ import { noGrad } from "../../tensor/recording/scope.ts";
 import { snapshot } from "../module/stateDict.ts";
 import { alias } from "./groups.ts";
 
+/** A value of a saved state; lists only of L-BFGS. */
+export type SavedState = Tensor | number | null | readonly (Tensor | number)[];
+
+/** An optimizer's state as PyTorch saves it: names in snake_case, parameters by number. */
+export interface OptimizerStateDict {
+  state: Record<string, Record<string, SavedState>>;
+  param_groups: Record<string, unknown>[];
+}
+
 /** What an optimizer remembers of one parameter. */
 export type ParamState = Record<string, Tensor | number>;
 

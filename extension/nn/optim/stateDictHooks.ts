@@ -1,6 +1,6 @@
 // Functions of the program's that run around the saving and loading of an optimizer's state.
 import { Hooks } from "../module/hookList.ts";
-import type { OptimizerStateDict } from "./optimizer.ts";
+import type { OptimizerStateDict } from "./state.ts";
 
 /** What an optimizer has that hooks run around. */
 interface Saved {

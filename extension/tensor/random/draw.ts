@@ -14,7 +14,8 @@ export type DrawKind =
   | "cauchy"
   | "gamma"
   | "dirichlet"
-  | "poisson";
+  | "poisson"
+  | "binomial";
 
 /**
  * One random operation of PyTorch, ready to run on a generator: either its values are computed (`fill`) or only its

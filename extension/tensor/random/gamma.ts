@@ -1,6 +1,6 @@
 import { TensorError } from "../core/errors.ts";
 import { lgamma } from "../ops/elementwise/specialValues.ts";
-import type { Draw } from "./draw.ts";
+import type { Draw, DrawKind } from "./draw.ts";
 import type { Generator } from "./generator.ts";
 
 const fround = Math.fround;
@@ -43,8 +43,8 @@ function sampleGamma(generator: Generator, concentration: number, single: boolea
 }
 
 /** A draw that has to know its input even to be skipped: how many words it takes depends on the values. */
-function drawn(
-  kind: "gamma" | "dirichlet" | "poisson",
+export function drawn(
+  kind: DrawKind,
   size: number,
   fill: (generator: Generator, out: Float32Array, input: Float32Array) => void,
 ): Draw<Float32Array, Float32Array> {

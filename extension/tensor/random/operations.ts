@@ -1,5 +1,6 @@
 // PyTorch's random operations. Each makes a `Draw`: values that a generator computes, or skips, later.
 export type { Draw, DrawKind, NumberArray } from "./draw.ts";
+export { binomial } from "./binomial.ts";
 export { cauchy, exponential, leaks, normal, truncNormal, uniform } from "./continuous.ts";
 export {
   alphaDropoutConstants,

@@ -49,12 +49,23 @@ interface Case {
   expanded: { to: number[]; sample: Recorded };
 }
 
-const { cases, pairs, errors, draws } = JSON.parse(
+const { cases, pairs, errors, draws, transforms } = JSON.parse(
   readFileSync(new URL("../../fixtures/distributions/distributions.json", import.meta.url), "utf8"),
 ) as {
   cases: Case[];
   pairs: { p: Make; q: Make; result: Recorded; grads: Grads }[];
   errors: { make: Make; call: string | null; value: Value; error: string }[];
+  transforms: {
+    make: Make;
+    value: Value;
+    image: Recorded;
+    back: Recorded;
+    slope: Recorded | null;
+    grads: Grads;
+    inside: Recorded[];
+    eventDims: number[];
+    bijective: boolean;
+  }[];
   draws: { name: "normal" | "poisson"; args: Value[]; result?: Recorded; after?: Recorded; error?: string }[];
 };
 
@@ -121,7 +132,7 @@ function expectGradients(
 }
 
 /** Functions that are computed by approximations of their own on either side. */
-const SPECIAL = /Gamma|Beta|Dirichlet|StudentT|Chi2/;
+const SPECIAL = /Gamma|Beta|Dirichlet|StudentT|Chi2|Binomial|FisherSnedecor/;
 
 const title = (x: unknown): string => JSON.stringify(x).slice(0, 110);
 
@@ -175,6 +186,38 @@ onEachEngine(() => {
       const score = (leaves: Tensor[]): Tensor =>
         distributions.klDivergence(made(p, leaves), made(q, leaves));
       expectGradients(grads, score, 1e-5, 1e-5);
+    },
+  );
+
+  test.each(transforms.map((c) => [title(c.make), c] as const))(
+    "%s",
+    (_, { make, value, image, back, slope, grads, inside, eventDims, bijective }) => {
+      const transform = build(make) as distributions.Transform;
+      const x = build(value) as Tensor;
+      const y = transform(x);
+      expectEqual(y, image);
+      expectEqual(transform.inv(y), back, 1e-5, 1e-5);
+      expect(transform.bijective).toBe(bijective);
+      const { domain, codomain } = transform;
+      expect([domain.eventDim, codomain.eventDim]).toEqual(eventDims);
+      [domain.check(x), codomain.check(y), codomain.check(y.sub(1.5))].forEach((held, i) =>
+        expectEqual(held, inside[i]!, 0, 0),
+      );
+      const leaf = (leaves: Tensor[]): Tensor => {
+        leaves.push(x.detach().requiresGrad_());
+        return leaves[0]!;
+      };
+      expectGradients([grads![0]!], (leaves) => transform(leaf(leaves)), 1e-5, 1e-5);
+      if (slope === null) {
+        expect(() => transform.logAbsDetJacobian(x, y)).toThrow("does not implement log_abs_det_jacobian");
+        return;
+      }
+      expectEqual(transform.logAbsDetJacobian(x, y), slope, 2e-6, 1e-5);
+      const slopeOf = (leaves: Tensor[]): Tensor => {
+        const v = leaf(leaves);
+        return transform.logAbsDetJacobian(v, transform(v));
+      };
+      if (grads![1] !== null) expectGradients([grads![1]!], slopeOf, 1e-5, 1e-5);
     },
   );
 

@@ -9,6 +9,7 @@ import type { Tensor } from "../../core/tensor.ts";
 import { add, mul, sub } from "../pointwise/arithmetic.ts";
 import { detach } from "./conversion.ts";
 import { composed, named, notImplemented } from "../pointwise/operands.ts";
+import { stack } from "../shape/shape.ts";
 import { sum } from "../reduction/reduction.ts";
 
 /**
@@ -77,6 +78,12 @@ export function sampleDirichlet(concentration: Tensor): Tensor {
     const result = sub(add(sample, moved), mul(sample, sum(moved, -1, true)));
     return named(result, "_DirichletBackward");
   });
+}
+
+/** A number of successes for each number of trials and probability, PyTorch's `torch.binomial`. Reads both at once. */
+export function binomial(count: Tensor, prob: Tensor): Tensor {
+  const both = stack([count, prob]);
+  return defaultStream.tensor(reading(random.binomial(prob.numel()), both), prob.shape, "float32");
 }
 
 /** Zero, with the gradient of x: what a sample that was drawn of x is moved by. */

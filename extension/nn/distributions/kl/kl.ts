@@ -1,27 +1,27 @@
 // KL divergences of pairs of distributions, by their classes.
-import { TensorError } from "../../tensor/core/errors.ts";
-import { fullLike } from "../../tensor/functions/creation/creation.ts";
-import { solve } from "../../tensor/functions/linalg/decompositions.ts";
-import { where } from "../../tensor/functions/pointwise/elementwise.ts";
-import { composed } from "../../tensor/functions/pointwise/operands.ts";
-import { xlogy } from "../../tensor/functions/pointwise/special.ts";
-import { broadcastShapes, sameShape } from "../../tensor/core/shape.ts";
-import type { Tensor } from "../../tensor/core/tensor.ts";
-import { softplus } from "../functional/activation/activation.ts";
-import { Bernoulli, Geometric } from "./bernoulli.ts";
-import { Categorical, OneHotCategorical } from "./categorical.ts";
-import { Cauchy, Gumbel, Laplace, Uniform } from "./continuous.ts";
-import type { Distribution } from "./distribution.ts";
-import { Beta, Dirichlet } from "./dirichlet.ts";
-import { Exponential, Gamma, Poisson } from "./gamma.ts";
-import { EULER, spread, sumRightmost } from "./helpers.ts";
-import { Independent } from "./independent.ts";
-import { halfLogDeterminant, mahalanobis, MultivariateNormal } from "./multivariateNormal.ts";
-import { Normal } from "./normal.ts";
-import { HalfNormal, TransformedDistribution } from "./transformedDistribution.ts";
+import { TensorError } from "../../../tensor/core/errors.ts";
+import { fullLike } from "../../../tensor/functions/creation/creation.ts";
+import { solve } from "../../../tensor/functions/linalg/decompositions.ts";
+import { where } from "../../../tensor/functions/pointwise/elementwise.ts";
+import { composed } from "../../../tensor/functions/pointwise/operands.ts";
+import { xlogy } from "../../../tensor/functions/pointwise/special.ts";
+import { broadcastShapes, sameShape } from "../../../tensor/core/shape.ts";
+import type { Tensor } from "../../../tensor/core/tensor.ts";
+import { softplus } from "../../functional/activation/activation.ts";
+import { Bernoulli, Geometric } from "../bernoulli.ts";
+import { Categorical, OneHotCategorical } from "../categorical.ts";
+import { Cauchy, Gumbel, Laplace, Uniform } from "../continuous.ts";
+import type { Distribution } from "../distribution.ts";
+import { Beta, Dirichlet } from "../dirichlet.ts";
+import { Exponential, Gamma, Poisson } from "../gamma.ts";
+import { EULER, spread, sumRightmost } from "../helpers.ts";
+import { Independent } from "../independent.ts";
+import { halfLogDeterminant, mahalanobis, MultivariateNormal } from "../multivariateNormal.ts";
+import { Normal } from "../normal.ts";
+import { HalfNormal, TransformedDistribution } from "../transformedDistribution.ts";
 
 /** A class of distributions; how it is made doesn't matter. */
-type Kind<D extends Distribution> = abstract new (...args: never[]) => D;
+export type Kind<D extends Distribution> = abstract new (...args: never[]) => D;
 type Divergence<P, Q> = (p: P, q: Q) => Tensor;
 
 interface Entry {
@@ -43,7 +43,8 @@ export function registerKl<P extends Distribution, Q extends Distribution>(p: Ki
   };
 }
 
-function register<P extends Distribution, Q extends Distribution>(
+/** @internal */
+export function register<P extends Distribution, Q extends Distribution>(
   p: Kind<P>,
   q: Kind<Q>,
   divergence: Divergence<P, Q>,
@@ -224,7 +225,8 @@ register(TransformedDistribution, TransformedDistribution, (p, q) => {
 
 // Pairs of two classes.
 
-const infinite = (x: Tensor): Tensor => fullLike(x, Infinity);
+/** @internal */
+export const infinite = (x: Tensor): Tensor => fullLike(x, Infinity);
 
 register(Normal, Laplace, (p, q) => {
   const gap = p.loc.sub(q.loc);
@@ -306,14 +308,4 @@ register(Gamma, Exponential, (p, q) =>
 
 register(Bernoulli, Poisson, (p, q) => p.entropy().neg().sub(p.probs.mul(q.rate.log()).sub(q.rate)));
 
-const positive: readonly Kind<Distribution>[] = [Beta, Exponential, Gamma, Uniform];
-for (const kind of positive) {
-  register(Normal, kind, (p) => infinite(p.loc));
-  register(Laplace, kind, (p) => infinite(p.loc));
-}
-const bounded: readonly Kind<Distribution>[] = [Beta, Uniform];
-for (const kind of bounded) {
-  register(Exponential, kind, (p) => infinite(p.rate));
-  register(Gamma, kind, (p) => infinite(p.concentration));
-}
 register(Poisson, Bernoulli, (p) => infinite(p.rate));
