@@ -1,6 +1,6 @@
 import * as sampling from "../../tensor/random/dataSamplers.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
-import type { Sampler } from "./sampler.ts";
+import { Sampler } from "./sampler.ts";
 
 /** How a data set is read that is larger than the memory: in blocks, such as the row groups of a file. */
 export interface Blocks {
@@ -25,12 +25,13 @@ export interface InBlocks {
  * A random order that reads each block once: blocks are shuffled, and then the samples of as many blocks at a time as fit into the
  * window. One seed is drawn for an epoch.
  */
-export class BlockSampler implements Sampler {
+export class BlockSampler extends Sampler {
   readonly #dataset: InBlocks;
   readonly #blocks: Blocks;
   readonly #source: RandomStream | null;
 
   constructor(dataset: InBlocks, blocks: Blocks, source: RandomStream | null) {
+    super();
     sampling.checkSampleCount(dataset.length);
     this.#dataset = dataset;
     this.#blocks = blocks;

@@ -2,7 +2,7 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import { randperm } from "../../tensor/random/discrete.ts";
 import { Generator } from "../../tensor/random/generator.ts";
 import { getRank, getWorldSize } from "../distributed/processGroup.ts";
-import type { Sampler } from "./sampler.ts";
+import { Sampler } from "./sampler.ts";
 
 /** Options of {@link DistributedSampler}. */
 export interface DistributedSamplerOptions {
@@ -28,7 +28,7 @@ export interface DistributedSamplerOptions {
  * @throws TensorError "Invalid rank 2, rank should be in the interval [0, 1]"
  * @see https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.distributed.DistributedSampler
  */
-export class DistributedSampler implements Sampler {
+export class DistributedSampler extends Sampler {
   readonly numReplicas: number;
   readonly rank: number;
   readonly shuffle: boolean;
@@ -40,6 +40,7 @@ export class DistributedSampler implements Sampler {
   readonly #samples: number;
 
   constructor(dataset: { readonly length: number }, options: DistributedSamplerOptions = {}) {
+    super();
     const {
       numReplicas = getWorldSize(),
       rank = getRank(),

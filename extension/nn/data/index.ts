@@ -39,7 +39,7 @@ export {
   SequentialSampler,
   SubsetRandomSampler,
   WeightedRandomSampler,
-  type Sampler,
+  Sampler,
 } from "./sampler.ts";
 export { Series, WindowDataset, type WindowOptions } from "./series.ts";
 export { circles, sine, spirals, twoMoons, type SyntheticOptions } from "./synthetic.ts";

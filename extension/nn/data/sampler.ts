@@ -2,9 +2,24 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import * as sampling from "../../tensor/random/dataSamplers.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 
-/** Gives sample numbers for each epoch. */
-export interface Sampler extends Iterable<number> {
-  readonly length: number;
+/**
+ * Gives sample numbers for each epoch: the base class of all samplers, also of your own.
+ *
+ * ```ts
+ * class Backwards extends data.Sampler {
+ *   readonly length = 3;
+ *   *[Symbol.iterator]() {
+ *     for (let i = this.length - 1; i >= 0; i--) yield i;
+ *   }
+ * }
+ * [...new Backwards()]; // [2, 1, 0]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.Sampler
+ */
+export abstract class Sampler<T = number> implements Iterable<T> {
+  /** How many numbers an epoch has. */
+  abstract readonly length: number;
+  abstract [Symbol.iterator](): Iterator<T>;
 }
 
 interface Sized {
@@ -18,10 +33,11 @@ interface Sized {
  * [...new data.SequentialSampler({ length: 3 })]; // [0, 1, 2]
  * ```
  */
-export class SequentialSampler implements Sampler {
+export class SequentialSampler extends Sampler {
   readonly length: number;
 
   constructor(dataSource: Sized) {
+    super();
     this.length = dataSource.length;
   }
 
@@ -37,7 +53,7 @@ export class SequentialSampler implements Sampler {
  * new data.DataLoader(set, { sampler: new data.RandomSampler(set, { replacement: true, numSamples: 50 }) });
  * ```
  */
-export class RandomSampler implements Sampler {
+export class RandomSampler extends Sampler {
   readonly length: number;
   private readonly options: sampling.RandomSamplerOptions;
 
@@ -45,6 +61,7 @@ export class RandomSampler implements Sampler {
     dataSource: Sized,
     options: { replacement?: boolean; numSamples?: number; generator?: RandomStream } = {},
   ) {
+    super();
     const { replacement = false, numSamples = dataSource.length, generator } = options;
     sampling.checkSampleCount(numSamples);
     this.length = numSamples;
@@ -63,11 +80,12 @@ export class RandomSampler implements Sampler {
  * [...new data.SubsetRandomSampler([3, 1, 4])]; // the three numbers in some order
  * ```
  */
-export class SubsetRandomSampler implements Sampler {
+export class SubsetRandomSampler extends Sampler {
   readonly indices: readonly number[];
   private readonly source: RandomStream;
 
   constructor(indices: readonly number[], options: { generator?: RandomStream } = {}) {
+    super();
     this.indices = indices;
     this.source = options.generator ?? defaultStream;
   }
@@ -89,7 +107,7 @@ export class SubsetRandomSampler implements Sampler {
  * new data.WeightedRandomSampler([2, 1], 100);
  * ```
  */
-export class WeightedRandomSampler implements Sampler {
+export class WeightedRandomSampler extends Sampler {
   readonly weights: readonly number[];
   readonly length: number;
   readonly replacement: boolean;
@@ -100,6 +118,7 @@ export class WeightedRandomSampler implements Sampler {
     numSamples: number,
     options: { replacement?: boolean; generator?: RandomStream } = {},
   ) {
+    super();
     sampling.checkSampleCount(numSamples);
     this.weights = weights;
     this.length = numSamples;
@@ -121,13 +140,14 @@ export class WeightedRandomSampler implements Sampler {
  *
  * @throws TensorError "batch_size should be a positive integer value, but got batch_size=…"
  */
-export class BatchSampler implements Iterable<number[]> {
+export class BatchSampler extends Sampler<number[]> {
   readonly sampler: Sampler;
   readonly batchSize: number;
   /** Whether a last batch that is smaller is left out. */
   readonly dropLast: boolean;
 
   constructor(sampler: Sampler, batchSize: number, dropLast: boolean) {
+    super();
     sampling.checkBatchSize(batchSize);
     if (typeof dropLast !== "boolean") {
       throw new TensorError(

@@ -11,6 +11,9 @@ import { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import { pyFloat } from "../module/repr.ts";
 
+export * as fusion from "./fusion.ts";
+export { fuseConvBnEval, fuseConvBnWeights, fuseLinearBnEval, fuseLinearBnWeights } from "./fusion.ts";
+export { skipInit } from "./skipInit.ts";
 export * as parametrizations from "./parametrizations.ts";
 export * as parametrize from "./parametrize.ts";
 export * as rnn from "./utilsRnn.ts";
