@@ -20,7 +20,14 @@ import {
   type ParamGroupInput,
   type Params,
 } from "./groups.ts";
-import { numberOf, ParamStates, remember, restored, type OptimizerStateDict, type ParamState } from "./state.ts";
+import {
+  numberOf,
+  ParamStates,
+  remember,
+  restored,
+  type OptimizerStateDict,
+  type ParamState,
+} from "./state.ts";
 import { stateDictHooks, type OptimizerStateDictHook, type OptimizerStateHook } from "./stateDictHooks.ts";
 import { stepHooks, type StepPostHook, type StepPreHook } from "./stepHooks.ts";
 

@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { crc32, deflateRawSync } from "node:zlib";
 import { onTestFinished } from "vitest";
-import type { Host } from "../../../extension/native/cache.ts";
+import { BINDING_VERSION, type Host } from "../../../extension/native/cache.ts";
 import { NativeError } from "../../../extension/native/errors.ts";
 import type { InstallOptions } from "../../../extension/native/install/install.ts";
 import type { InstallProgress } from "../../../extension/protocol/native.ts";
@@ -97,7 +97,7 @@ export async function failure(promise: Promise<unknown>): Promise<NativeError> {
   return error;
 }
 
-const KEY = "native/tensorflow-2.21.0-tfjs-4.22.0-binding-8-linux-x64";
+const KEY = `native/tensorflow-2.21.0-tfjs-4.22.0-binding-${BINDING_VERSION}-linux-x64`;
 /** Files of an installation. */
 export const INSTALLED = [
   "THIRD_PARTY_NOTICES.txt",

@@ -125,7 +125,7 @@ describe("hooks of tensors", () => {
     const seen: unknown[] = [];
     y.registerHook((g) => g.mul(2));
     const handle = y.registerHook((g) => void seen.push(g.tolist()));
-    y.sum().backward();
+    y.sum().backward(undefined, { retainGraph: true });
     expect(seen).toEqual([[2, 2]]);
     expect(y.grad!.tolist()).toEqual([2, 2]);
     expect(x.grad!.tolist()).toEqual([6, 6]);
