@@ -128,3 +128,21 @@ test("x.new makes a tensor of x's type, of sizes or data", () => {
     "int64",
   ]);
 });
+
+test("types, and settings that are remembered", () => {
+  expect(torch.promoteTypes("bool", "int64")).toBe("int64");
+  expect(torch.promoteTypes("int64", "float32")).toBe("float32");
+  expect(torch.isNonzero(torch.tensor([0]))).toBe(false);
+  expect(torch.isNonzero(torch.tensor(-0.5))).toBe(true);
+  expect(() => torch.isNonzero(torch.ones(2))).toThrow(
+    "Boolean value of Tensor with more than one value is ambiguous",
+  );
+  expect(torch.getFloat32MatmulPrecision()).toBe("highest");
+  torch.setFloat32MatmulPrecision("high");
+  expect(torch.getFloat32MatmulPrecision()).toBe("high");
+  torch.setFloat32MatmulPrecision("highest");
+  const before = torch.getNumThreads();
+  torch.setNumThreads(3);
+  expect(torch.getNumThreads()).toBe(3);
+  torch.setNumThreads(before);
+});
