@@ -43,6 +43,8 @@ export class SavedValues {
   extended(plan: Plan): Plan {
     const profile = this.#profiles.get(plan.key);
     if (profile === undefined || profile.size === 0) return plan;
+    // Nodes of a backward() that was taken over are missing: only the plan as it was can run without them.
+    if (plan.nodes.some((node: Node | undefined) => node === undefined)) return plan;
     const fetched = new Set(plan.fetches);
     const values = Array.from(profile.values(), ([node, output]) => plan.nodes[node]!.outputs[output]!);
     const name = ` saves ${profile.size}`;
