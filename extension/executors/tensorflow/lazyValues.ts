@@ -23,8 +23,8 @@ export class LazyValues {
   }
 
   /** The tensor of a value; undefined for one that isn't here, or is on the host. */
-  tensor({ data, read, saved }: Value): number | undefined {
-    const reader = data === undefined ? (read ?? saved) : undefined;
+  tensor({ data, read, retained }: Value): number | undefined {
+    const reader = data === undefined ? (read ?? retained) : undefined;
     return reader && this.#ids.get(reader);
   }
 
@@ -32,8 +32,8 @@ export class LazyValues {
     return read !== undefined && this.#ids.has(read);
   }
 
-  release({ read, saved }: Value): void {
-    const reader = read ?? saved;
+  release({ read, retained }: Value): void {
+    const reader = read ?? retained;
     const id = reader && this.#ids.get(reader);
     if (reader === undefined || id === undefined) return;
     this.#ids.delete(reader);

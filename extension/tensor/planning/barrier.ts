@@ -303,7 +303,7 @@ function pendingOf(values: Iterable<Value>): Value[] {
  */
 export function leafData(value: Value): HostArray {
   scope.sample?.checkRead(value);
-  if (value.saved !== undefined && !value.ready) return value.saved();
+  if (value.retained !== undefined && !value.ready) return value.retained();
   if (value.data === undefined && value.producer.kind === "node") value.data = computed(value);
   return dataOfLeaf(value);
 }

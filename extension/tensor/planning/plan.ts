@@ -90,7 +90,7 @@ const NONE: ReadonlySet<Node> = new Set();
 
 const isPending = (value: Value, given: ReadonlySet<Node>): value is Value & { readonly producer: Node } => {
   const { producer } = value;
-  return producer.kind === "node" && !value.ready && value.saved === undefined && !given.has(producer);
+  return producer.kind === "node" && !value.ready && value.retained === undefined && !given.has(producer);
 };
 
 /** Writes where a value of the plan comes from: its number among the leaves, or among the nodes and their outputs. */

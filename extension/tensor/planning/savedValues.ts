@@ -92,7 +92,7 @@ export class SavedValues {
   drop(values: Iterable<Value>, executor: Executor | undefined): void {
     if (this.#saved.length === 0 || executor === undefined) return;
     const dropped = new Set<Value>();
-    for (const value of values) if (value.saved !== undefined) dropped.add(value);
+    for (const value of values) if (value.retained !== undefined) dropped.add(value);
     if (dropped.size > 0) this.#release(({ value }) => dropped.has(value), executor);
   }
 
@@ -118,7 +118,7 @@ export class SavedValues {
   #keep(values: readonly Value[], executor: Executor): void {
     if (values.length === 0) return;
     const added = values.map((value) => {
-      value.saved = value.read;
+      value.retained = value.read;
       value.read = undefined;
       return {
         value,
@@ -139,7 +139,7 @@ export class SavedValues {
       if (!gone(one)) return true;
       this.#bytes -= one.bytes;
       executor.release?.(one.value);
-      one.value.saved = undefined;
+      one.value.retained = undefined;
       return false;
     });
   }

@@ -213,8 +213,8 @@ export class Value {
   data: HostArray | undefined;
   /** Reads a result that is still on the executor's side; replaced by an error once its step is over. */
   read: (() => HostArray) | undefined;
-  /** Reads a result that the executor keeps for plans that are to come, while it is none for the program: see savedValues.ts. */
-  saved: (() => HostArray) | undefined;
+  /** Reads a result that the executor keeps for later plans. For the program, the value is still to be computed: see savedValues.ts. */
+  retained: (() => HostArray) | undefined;
   /** Recorded by the user's own loop, outside any forward: computed with its step, since the user may read it later. */
   visible = scope.depth === 0;
   /** Tensors that may have it. */

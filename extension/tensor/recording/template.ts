@@ -32,7 +32,7 @@ export class Numbering {
   /** Above 0 for an output of a recorded node, below for a leaf. */
   code(value: Value): number {
     const { producer } = value;
-    if (producer.kind === "node" && !value.ready && value.saved === undefined) {
+    if (producer.kind === "node" && !value.ready && value.retained === undefined) {
       if (this.#nodes[producer.serial] !== producer) return FOREIGN;
       return producer.serial * OUTPUTS + value.index + 1;
     }
@@ -160,7 +160,7 @@ export class Template {
       const found = results.map((result) => resultPattern(nodes, start, result, code));
       // What a state was is not what it will be, and drawn numbers are others each time.
       const constant = leaves.every(
-        ({ producer: { kind }, saved }) => kind !== "state" && kind !== "random" && saved === undefined,
+        ({ producer: { kind }, retained }) => kind !== "state" && kind !== "random" && retained === undefined,
       );
       const forward = forwardOf(nodes, root);
       if (!constant || found.includes(undefined) || forward === undefined) break;

@@ -132,7 +132,7 @@ export function qr(a: Tensor, mode: QrMode | boolean = "reduced"): Results<{ Q: 
   return results("linalg_qr", { Q: wanted === "r" ? zeros(0) : q, R });
 }
 
-/** [A I]: its QR decomposition goes on from A's until Q is square. */
+/** [A I]. Its QR decomposition has A's in its first columns, and a square Q. */
 function besideUnits(a: Tensor): Tensor {
   const m = a.shape[a.ndim - 2]!;
   return cat([a, expand(eye(m), [...a.shape.slice(0, -2), m, m])], -1);
