@@ -1,3 +1,4 @@
+import fs from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -11,24 +12,51 @@ const shared = {
   pool: "forks",
 } as const;
 
+const unit = {
+  ...shared,
+  setupFiles: [...shared.setupFiles, "test/unit/noExecutor.ts"],
+  // For what hangs: on a busy machine, the longest test takes ten seconds.
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  // By default one processor is left to the main process, which mostly waits.
+  maxWorkers: "100%",
+} as const;
+/**
+ * Unit tests share the modules of their process, since loading the library for each file takes longer than most tests.
+ * Those that replace modules have processes of their own: a replacement would stay for the tests after it.
+ */
+const MOCKING = fs
+  .readdirSync(root("test/unit"), { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".test.ts"))
+  .map((name) => `test/unit/${name}`)
+  .filter((file) => fs.readFileSync(root(file), "utf8").includes("vi.mock("));
+
 /** Test files at a time that start processes of their own. */
 const PROCESSES = 2;
 
 export default defineConfig({
   resolve: { alias: { layerwise: root("extension/nn/index.ts") } },
   test: {
+    tags: [
+      {
+        name: "slow",
+        description: "What takes long while a quicker test covers the heart of it: left out by `npm test`.",
+      },
+    ],
+    // Tiers are processes of their own, which transform the same modules.
+    experimental: { fsModuleCache: true, fsModuleCachePath: root("out/test/modules") },
     projects: [
       {
         extends: true,
         test: {
-          ...shared,
+          ...unit,
           name: "unit",
           include: ["test/unit/**/*.test.ts"],
-          testTimeout: 10_000,
-          // By default one processor is left to the main process, which mostly waits.
-          maxWorkers: "100%",
+          exclude: MOCKING,
+          isolate: false,
         },
       },
+      { extends: true, test: { ...unit, name: "unit-mocking", include: MOCKING } },
       {
         extends: true,
         test: {

@@ -70,10 +70,11 @@ export function activate(context: vscode.ExtensionContext): void {
     engine,
     memory: context.globalState,
     stopper,
+    stored: () => refreshTrees(),
   });
   const sweeps = async (): Promise<SweepCommands> => {
     const { SweepCommands } = await import("./editor/runs/sweepCommands.ts");
-    return new SweepCommands(running, previews, panels, engine);
+    return new SweepCommands({ running, previews, panels, tokens: runs.tokens, engine });
   };
   const runsTree = new RunsTree(runs, messages);
   const checkpointsTree = new CheckpointsTree(runs, messages);
@@ -108,6 +109,7 @@ export function activate(context: vscode.ExtensionContext): void {
     runsTree,
     checkpointsTree,
     native,
+    running,
     new WarmStart(previews, runs),
     new EndNotices(runs, messages, commands),
     vscode.workspace.registerTextDocumentContentProvider(RUN_VERSION_SCHEME, {
@@ -132,6 +134,7 @@ export function activate(context: vscode.ExtensionContext): void {
         "layerwise.attachRun": (run) => commands.attachRun(run),
         "layerwise.debug": (target) => commands.debug(target),
         "layerwise.evaluate": (target) => commands.evaluate(target),
+        "layerwise.evaluateOn": (target) => commands.evaluateOn(target),
         "layerwise.preview": async (target) => {
           requireTrust();
           const wanted = sourceTarget(target);
@@ -167,6 +170,7 @@ export function activate(context: vscode.ExtensionContext): void {
             await (await import("./editor/runs/runProgram.ts")).runProgram(document, engine());
         },
         "layerwise.sweep": async (target) => (await sweeps()).sweep(target),
+        "layerwise.sweepOn": async (target) => (await sweeps()).sweep(target, true),
         "layerwise.openSweep": async (sweep) => (await sweeps()).open(sweep),
         "layerwise.resumeSweep": async (sweep) => (await sweeps()).resume(sweep),
         "layerwise.stop": (run) => commands.stop(run),

@@ -3,7 +3,8 @@
 //   --only NAME,…    these workloads; the small mlp-sgd is measured only by name
 //   --json FILE      compares with the figures in FILE, then overwrites them
 //   --scaling        instead measures the cost of a step by its sizes, and writes docs/performance.md
-//   --cluster        instead measures exchanges of several processes and starts of trials; --page writes docs/scaling.md
+//   --cluster        instead measures exchanges of several processes and a sweep of 40 trials, which fails on a quiet machine
+//                    if it breaks what docs/sweeps.md says; --page writes docs/scaling.md, --trials leaves out the exchanges
 //   --runs           instead measures runs from outside: cold and warm start, memory, response times
 //   --watch          instead measures what watching the layers costs a training, by processor time; with --only, of these networks
 //   --memory         instead measures the peak memory of fine-tuning BERT-base (installs transformers)
@@ -27,6 +28,7 @@ const { values: options, positionals } = parseArgs({
     engine: { type: "string", default: "native" },
     limit: { type: "string", default: "180" },
     page: { type: "boolean", default: false },
+    trials: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
     only: { type: "string" },
     json: { type: "string" },
@@ -72,8 +74,9 @@ if (options.scaling) {
 }
 if (options.cluster) {
   const { cluster } = await import("./bench/cluster/measure.mjs");
-  await cluster(options);
-  process.exit();
+  const problems = await cluster(options);
+  for (const problem of problems) console.error(problem);
+  process.exit(problems.length > 0 ? 1 : 0);
 }
 if (options.runs) {
   const { runs } = await import("./bench/runs.mjs");

@@ -197,9 +197,14 @@ function copy(from, to) {
   }
 }
 
-/** Our own C++ files of the binding. */
+/** Our own C++ files of the binding, relative to extension/native. */
 export const bindingSources = () =>
-  fs.readdirSync(inRoot("extension", "native")).filter((name) => /\.(cc|h)$/.test(name));
+  ["", "kernels/"].flatMap((folder) =>
+    fs
+      .readdirSync(inRoot("extension", "native", folder))
+      .filter((name) => /\.(cc|h)$/.test(name))
+      .map((name) => folder + name),
+  );
 
 /** @param {string} name */
 const packageFolder = (name) => path.dirname(require.resolve(`${name}/package.json`));

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * `npm test [-- tier …]`: runs the test tiers, without names all but those of {@link BY_NAME}, and ends with the line "N passed,
- * N failed" (and ", N skipped"). Exit code 1 on a failure. Installs what the tests need.
+ * `npm test [-- tier …]`: runs the test tiers, and ends with the line "N passed, N failed" (and ", N skipped"). Without names
+ * these are all but those of {@link BY_NAME}, each without its slow tests; `all` are all, with them. Exit code 1 on a failure.
+ * Installs what the tests need.
  */
 import fs from "node:fs";
 import { ensureNativeEngine } from "./native-engine.mjs";
@@ -16,6 +17,12 @@ import { setup } from "./setup.mjs";
  * @param {string[]} args
  */
 const runPackage = (file, ...args) => run(process.execPath, [inRoot("node_modules", file), ...args]);
+
+/** Stands for all tiers, slow tests and all. */
+const ALL = "all";
+
+/** Whether slow tests are left out: see the tag in vitest.config.ts. */
+let quick = false;
 
 /** The engines that are here to be tested, as arguments. */
 let engines = ["--engine", "wasm"];
@@ -45,7 +52,7 @@ const TIERS = {
     for (const step of steps) if ((await step()) !== 0) failed++;
     return { passed: steps.length - failed, failed, skipped: 0 };
   },
-  unit: () => vitest("unit"),
+  unit: () => vitest("unit*"),
   parity: () => program("scripts/parity.mjs", ...PARITY_CASES, ...engines),
   engine: async () => {
     const folder = inRoot("test", "engine");
@@ -71,20 +78,24 @@ const TIERS = {
   gpu: () => vitest("gpu"),
 };
 
-/** Tiers that run only by name: they take minutes, or need programs that few machines have. */
+/** Tiers that need nothing but npm's packages and the native engine: what others need is downloaded beside them. */
+const FIRST = ["check", "unit", "parity"];
+
+/** Tiers that run only by name, or among all: they take minutes, or need programs that few machines have. */
 const BY_NAME = ["release", "windows", "arm64", "gpu"];
 
 /**
- * @param {string} project
+ * @param {string} project may end with a star
  * @param {string[]} args
  * @param {Record<string, string>} env
  * @returns {Promise<Counts>}
  */
 async function vitest(project, args = [], env = {}) {
-  const report = inRoot("out", "test", `${project}.json`);
+  const report = inRoot("out", "test", `${project.replace("*", "")}.json`);
   fs.rmSync(report, { force: true });
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
   const command = [inRoot("node_modules", "vitest/vitest.mjs"), "run", "--project", project];
+  if (quick) command.push("--tags-filter=!slow");
   const exit = await run(process.execPath, [...command, ...reporters, ...args], { env });
   if (!fs.existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
   const result = JSON.parse(fs.readFileSync(report, "utf8"));
@@ -103,9 +114,17 @@ async function vitest(project, args = [], env = {}) {
   return {
     passed: result.numPassedTests,
     failed: failed === 0 && exit !== 0 ? 1 : failed,
-    skipped: result.numPendingTests + result.numTodoTests,
+    skipped: result.numPendingTests + result.numTodoTests - (quick ? slowOf(result) : 0),
   };
 }
+
+/**
+ * How many tests of a report are slow. What is left out counts as nothing: only what could not run is skipped.
+ * @param {{ testResults: { assertionResults: { tags: string[] }[] }[] }} report
+ */
+const slowOf = ({ testResults }) =>
+  testResults.flatMap(({ assertionResults }) => assertionResults).filter(({ tags }) => tags.includes("slow"))
+    .length;
 
 /**
  * A test program of our own: its last line has the counts.
@@ -114,7 +133,8 @@ async function vitest(project, args = [], env = {}) {
  */
 async function program(...args) {
   let output = "";
-  const exit = await run(process.execPath, args, { onOutput: (text) => (output += text) });
+  const env = quick ? { LAYERWISE_TEST_QUICK: "1" } : {};
+  const exit = await run(process.execPath, args, { env, onOutput: (text) => (output += text) });
   failures.push(...(output.match(/^FAILED.*(?:\n {4}.*)*/gm) ?? []));
   const last = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/.exec(
     output.trimEnd().split("\n").at(-1) ?? "",
@@ -137,26 +157,41 @@ const describe = ({ passed, failed, skipped }) =>
 
 await main(async () => {
   const named = process.argv.slice(2);
-  const unknown = named.filter((name) => !(name in TIERS));
+  const unknown = named.filter((name) => name !== ALL && !(name in TIERS));
   if (unknown.length > 0)
-    throw new ScriptError(`No test tier ${unknown.join(", ")}; there are ${Object.keys(TIERS).join(", ")}.`);
+    throw new ScriptError(
+      `No test tier ${unknown.join(", ")}; there are ${Object.keys(TIERS).join(", ")}, and ${ALL} for them all.`,
+    );
+  quick = named.length === 0;
   const tiers = Object.entries(TIERS).filter(([name]) =>
-    named.length === 0 ? !BY_NAME.includes(name) : named.includes(name),
+    quick ? !BY_NAME.includes(name) : named.includes(ALL) || named.includes(name),
   );
   await setup();
   if (tiers.some(([name]) => name !== "check") && (await ensureNativeEngine()))
     engines = ["--engine", "native", ...engines];
-  /** @type {[string, Counts][]} */
+  const later = tiers.flatMap(([name]) => (FIRST.includes(name) ? [] : [name]));
+  const prefetched =
+    later.length > 0 &&
+    later.length < tiers.length &&
+    run(process.execPath, [inRoot("test/prefetch.mjs"), ...later], { quiet: true });
+  /** @type {[name: string, counts: Counts, seconds: number][]} */
   const results = [];
   for (const [name, tier] of tiers) {
+    // Two installers of the same thing would meet.
+    if (!FIRST.includes(name)) await prefetched;
     process.stdout.write(`\n── ${name} ──\n`);
-    results.push([name, await tier()]);
+    const start = performance.now();
+    const counts = await tier();
+    results.push([name, counts, (performance.now() - start) / 1000]);
   }
   const total = { passed: 0, failed: 0, skipped: 0 };
   if (failures.length > 0) process.stdout.write(`\n── what failed ──\n${failures.join("\n")}\n`);
   process.stdout.write("\n");
-  for (const [name, counts] of results) {
-    process.stdout.write(`${name.padEnd(8)} ${describe(counts)}\n`);
+  // Once more by name alone: of a long log, readers may have no more than its end.
+  if (failures.length > 1)
+    for (const failure of failures) process.stdout.write(`${failure.split("\n", 1)[0]}\n`);
+  for (const [name, counts, seconds] of results) {
+    process.stdout.write(`${name.padEnd(8)} ${seconds.toFixed(0).padStart(5)} s  ${describe(counts)}\n`);
     add(total, counts);
   }
   process.stdout.write(`${describe(total)}\n`);

@@ -4,8 +4,24 @@ import { inspect } from "node:util";
 export interface Outcome {
   name: string;
   milliseconds: number;
-  /** Message and stack; absent when the test passed. */
+  /** Message and stack of a test that failed. */
   error?: string;
+  /** Why a test did not run to its end: something is missing here. */
+  skipped?: string;
+}
+
+/** How many tests of a tier ended how. */
+export interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+class Skipped extends Error {}
+
+/** Ends a test that something is missing for: it counts as skipped, not as passed. */
+export function skip(reason: string): never {
+  throw new Skipped(reason);
 }
 
 /** What a test measured, for its line. */
@@ -34,6 +50,12 @@ export const row =
   (name, body, limit = 30_000) => {
     tests.push({ name, body, limit, row });
   };
+
+/** Whether this is `npm test`, which leaves out what takes long while something quicker covers the heart of it. */
+export const QUICK = process.env["LAYERWISE_TEST_QUICK"] === "1";
+
+/** Registers, as `register` does, what is left out if {@link QUICK}. */
+export const slow = (register: Register): Register => (QUICK ? () => undefined : register);
 
 export interface RunOptions {
   print: (line: string) => void;
@@ -74,8 +96,13 @@ async function runTest(
 ): Promise<Outcome> {
   const started = performance.now();
   const notes: string[] = [];
-  const error = await withLimit(() => body((text) => notes.push(text)), limit);
+  const thrown = await withLimit(() => body((text) => notes.push(text)), limit);
   const milliseconds = Math.round(performance.now() - started);
+  if (thrown instanceof Skipped) {
+    print(`skipped ${name}: ${thrown.message}`);
+    return { name, milliseconds, skipped: thrown.message };
+  }
+  const error = thrown === undefined ? undefined : textOf(thrown);
   const lines = [
     `${error === undefined ? "ok" : "FAILED"} ${[`${name} (${milliseconds} ms)`, ...notes].join("; ")}`,
   ];
@@ -87,13 +114,14 @@ async function runTest(
   return { name, milliseconds, ...(error === undefined ? {} : { error }) };
 }
 
-/** The closing line of a tier. */
-export function totals(outcomes: readonly Outcome[]): string {
-  const failed = outcomes.filter((outcome) => outcome.error !== undefined).length;
-  return `${outcomes.length - failed} passed, ${failed} failed`;
+export function countsOf(outcomes: readonly Outcome[]): Counts {
+  const failed = outcomes.filter(({ error }) => error !== undefined).length;
+  const skipped = outcomes.filter((outcome) => outcome.skipped !== undefined).length;
+  return { passed: outcomes.length - failed - skipped, failed, skipped };
 }
 
-async function withLimit(body: () => Promise<void> | void, limit: number): Promise<string | undefined> {
+/** Answers what the body threw; undefined when it returned. */
+async function withLimit(body: () => Promise<void> | void, limit: number): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`not done after ${limit} ms`)), limit);
@@ -102,11 +130,14 @@ async function withLimit(body: () => Promise<void> | void, limit: number): Promi
     await Promise.race([(async () => body())(), timeout]);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? (error.stack ?? error.message) : inspect(error);
+    return error ?? new Error(`threw ${String(error)}`);
   } finally {
     clearTimeout(timer);
   }
 }
+
+const textOf = (thrown: unknown): string =>
+  thrown instanceof Error ? (thrown.stack ?? thrown.message) : inspect(thrown);
 
 type Falsy = false | 0 | "" | null | undefined;
 const isTruthy = <T>(value: T): value is Exclude<T, Falsy> => Boolean(value);

@@ -1,4 +1,4 @@
-import { runTests, type RunOptions } from "./harness.ts";
+import { countsOf, runTests, type RunOptions } from "./harness.ts";
 
 export interface Lane extends Pick<RunOptions, "onFailure"> {
   /** The tests that measure time: run with nothing beside them. */
@@ -26,8 +26,7 @@ export async function runLane({ alone, close, onFailure }: Lane): Promise<never>
       }),
   });
   await close();
-  const failed = outcomes.filter(({ error }) => error !== undefined).length;
-  await say({ counts: { passed: outcomes.length - failed, failed } });
+  await say({ counts: countsOf(outcomes) });
   process.exit();
 }
 

@@ -5,7 +5,7 @@ import { fork } from "node:child_process";
 /** On two cores. */
 const SIDE_BY_SIDE = 2;
 
-/** @typedef {{ passed: number, failed: number }} Counts */
+/** @typedef {import("./harness.ts").Counts} Counts */
 /** @typedef {"next" | { text: string } | { counts: Counts }} Message What a lane says: see lane.ts. */
 
 /**
@@ -20,8 +20,23 @@ export async function runLanes(program, env = {}) {
   const lanes = Array.from({ length: SIDE_BY_SIDE }, () => lane(program, "beside", turns, env));
   const all = await Promise.all(lanes);
   all.push(await lane(program, "alone", { next: 0 }, env));
-  const sum = (/** @type {keyof Counts} */ key) => all.reduce((total, counts) => total + counts[key], 0);
-  return { passed: sum("passed"), failed: sum("failed") };
+  return sum(all);
+}
+
+/** @param {readonly Counts[]} all @returns {Counts} */
+export function sum(all) {
+  const of = (/** @type {keyof Counts} */ key) => all.reduce((total, counts) => total + counts[key], 0);
+  return { passed: of("passed"), failed: of("failed"), skipped: of("skipped") };
+}
+
+/**
+ * Prints the closing line of a tier, which scripts/test.mjs reads.
+ * @param {Counts} counts
+ * @returns its exit code: 1 on a failure, or if there was no test
+ */
+export function conclude({ passed, failed, skipped }) {
+  console.log(`${passed} passed, ${failed} failed${skipped === 0 ? "" : `, ${skipped} skipped`}`);
+  return failed > 0 || passed + skipped === 0 ? 1 : 0;
 }
 
 /**
@@ -32,7 +47,9 @@ export async function runLanes(program, env = {}) {
  * @returns {Promise<Counts>}
  */
 async function lane(program, kind, turns, env) {
-  const child = fork(program, [], { env: { ...process.env, ...env, LAYERWISE_LANE: kind } });
+  // Stacks name the lines of the tests, not of the bundle.
+  const execArgv = ["--enable-source-maps"];
+  const child = fork(program, [], { execArgv, env: { ...process.env, ...env, LAYERWISE_LANE: kind } });
   /** @type {Counts | undefined} */
   let counts;
   child.on("message", (/** @type {Message} */ message) => {
@@ -43,5 +60,5 @@ async function lane(program, kind, turns, env) {
   const code = await new Promise((resolve) => child.once("close", resolve));
   if (counts !== undefined) return counts;
   console.log(`FAILED ${program}: a process ended with exit code ${code} before its tests`);
-  return { passed: 0, failed: 1 };
+  return { passed: 0, failed: 1, skipped: 0 };
 }

@@ -13,6 +13,9 @@ export interface FollowOptions {
   spawn?: (events: RunEvents) => RunHandle;
 }
 
+/** The outcome of a run that was followed; of an evaluation, with its result. */
+export type Followed = RunOutcome & { evaluation?: EvaluationResult };
+
 /**
  * Starts a run and displays it until it ends. The first Ctrl-C stops it after the current step and keeps the model; a second
  * one ends it at once.
@@ -24,7 +27,7 @@ export async function followRun(
     detach = false,
     spawn = (events: RunEvents): RunHandle => spawnRun(request, events, engineOptions()),
   }: FollowOptions = {},
-): Promise<RunOutcome & { evaluation?: EvaluationResult }> {
+): Promise<Followed> {
   let evaluation: EvaluationResult | undefined;
   const handle = spawn({
     record: (record) => {

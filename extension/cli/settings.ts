@@ -36,5 +36,6 @@ export function setOptions(settings: Settings): string {
     .join(" ");
 }
 
-const quoted = (text: string): string =>
-  /^[\w=.+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+/** A word for a shell. */
+export const quoted = (text: string): string =>
+  /^[\w=.+/-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;

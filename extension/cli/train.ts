@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Command } from "commander";
 import type { RunRequest } from "../protocol/engine.ts";
-import type { RunRecord } from "../protocol/run.ts";
+import { isLive, type RunRecord } from "../protocol/run.ts";
 import { resumeRequest } from "../supervisor/runs/resume.ts";
 import type { RunOn } from "../protocol/target.ts";
-import { checkpointPath, isLive, lastCheckpoint, readRecord } from "../supervisor/runs/runDirectory.ts";
+import { checkpointPath, lastCheckpoint, readRecord } from "../supervisor/runs/runDirectory.ts";
 import type { RunOutcome } from "../supervisor/runs/run.ts";
 import {
   action,
@@ -27,7 +27,14 @@ import { isTerminal, printJson, printStderr } from "./output.ts";
 import { duration, shortPath } from "./render.ts";
 import { findRun, newDirectory } from "./findRun.ts";
 import { setOption, type SetOptions } from "./settings.ts";
-import { groupOf, onOption, remoteOf, sendOptions, type RemoteOptions } from "./remote/options.ts";
+import {
+  detachOption,
+  groupOf,
+  onOption,
+  remoteOf,
+  sendOptions,
+  type RemoteOptions,
+} from "./remote/options.ts";
 import { followRun } from "./followRun.ts";
 import { counted, workersOf, type Launch } from "./parallel/workers.ts";
 import { checkOption, checkTypes, type CheckOptions } from "./typeCheck.ts";
@@ -89,6 +96,7 @@ export function register(program: Command): void {
     .option("--no-progress", "print lines only, also on a terminal");
   onOption(command);
   sendOptions(command);
+  detachOption(command);
   setOption(command);
   commonOptions(command, ["seed", "device", "json"]);
   checkOption(command);

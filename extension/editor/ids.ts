@@ -57,12 +57,14 @@ export interface CommandArguments {
   "layerwise.attachRun": [run?: RunTarget];
   "layerwise.debug": [target?: SourceTarget | MenuTarget];
   "layerwise.evaluate": [target?: SourceTarget | MenuTarget];
+  "layerwise.evaluateOn": [target?: SourceTarget | MenuTarget | EvaluationTarget];
   "layerwise.preview": [target?: SourceTarget | MenuTarget];
   "layerwise.showData": [target?: SourceTarget | MenuTarget];
   "layerwise.compareArchitecture": [target?: SourceTarget | MenuTarget];
   "layerwise.profile": [target?: SourceTarget | MenuTarget];
   "layerwise.run": [target?: SourceTarget | MenuTarget];
   "layerwise.sweep": [target?: SourceTarget | MenuTarget];
+  "layerwise.sweepOn": [target?: SourceTarget | MenuTarget];
   "layerwise.openSweep": [sweep?: SweepTarget];
   "layerwise.resumeSweep": [sweep?: SweepTarget];
   "layerwise.stop": [run?: RunTarget];
@@ -107,12 +109,14 @@ const commands: Record<CommandId, true> = {
   "layerwise.attachRun": true,
   "layerwise.debug": true,
   "layerwise.evaluate": true,
+  "layerwise.evaluateOn": true,
   "layerwise.preview": true,
   "layerwise.showData": true,
   "layerwise.compareArchitecture": true,
   "layerwise.profile": true,
   "layerwise.run": true,
   "layerwise.sweep": true,
+  "layerwise.sweepOn": true,
   "layerwise.openSweep": true,
   "layerwise.resumeSweep": true,
   "layerwise.stop": true,
@@ -163,6 +167,8 @@ export const SETTINGS = {
   "runs.notifyAfter": 60,
   "runs.tensorboard": false,
   "runs.warmStart": true,
+  "accessibility.progressInterval": 10,
+  "accessibility.sounds": false,
   "lenses.enabled": true,
   "diagnostics.enabled": true,
   "preview.automatic": true,

@@ -2,6 +2,13 @@ import * as vscode from "vscode";
 import { DisposableOwner } from "./disposable.ts";
 import { CONTEXT_KEYS, MODEL_FILES } from "./ids.ts";
 import { isModelFile } from "./previews.ts";
+import { LONGEST_SOURCE } from "../source/sourceScan.ts";
+
+/** The text of a model file on the disk; "" of one that is too long to be scanned. @throws the file system's error */
+export async function modelText(uri: vscode.Uri): Promise<string> {
+  const { size } = await vscode.workspace.fs.stat(uri);
+  return size > LONGEST_SOURCE ? "" : new TextDecoder().decode(await vscode.workspace.fs.readFile(uri));
+}
 
 /** Detects whether this window has models. Any TypeScript file activates the extension; without models its UI stays hidden. */
 export class ModelFiles extends DisposableOwner {

@@ -24,6 +24,7 @@ export function engineOptions(extensionUri: vscode.Uri): () => EngineOptions {
     const nodePath = setting("nodePath");
     return {
       dist,
+      folders: (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath),
       ...(threads > 0 ? { env: { TF_NUM_INTRAOP_THREADS: String(threads) } } : {}),
       ...(nodePath === "" ? {} : { execPath: nodePath }),
     };

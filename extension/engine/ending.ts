@@ -1,5 +1,6 @@
 import type { LoopControl } from "./training/control.ts";
 import type { Limits } from "./training/limits.ts";
+import type { Recorder } from "./reporting/recorder.ts";
 import type { Reporter } from "./reporting/reporter.ts";
 import type { Stop, TrainerState } from "./training/trainerState.ts";
 
@@ -50,13 +51,15 @@ export class Ending {
     return this.#control.stopping !== undefined || this.stop?.by === "a callback";
   }
 
-  /** Says why a training ended that was not asked to. False for one that did all of its epochs. */
-  tell(): boolean {
+  /** Says why a training ended that was not asked to, also on its curves. False for one that did all of its epochs. */
+  tell(curves: Pick<Recorder, "mark">): boolean {
     const { stop } = this;
     const done = this.#state.completed >= this.#limits.epochs;
     if (stop === undefined || this.#control.stopping !== undefined) return false;
     if (done && stop.by === "its limit") return false;
-    this.#reporter.log("info", `Ended ${within(this.#state)} by ${stop.by}: ${stop.reason}`);
+    const text = `Ended ${within(this.#state)} by ${stop.by}: ${stop.reason}`;
+    this.#reporter.log("info", text);
+    curves.mark(`${text}.`);
     return true;
   }
 }

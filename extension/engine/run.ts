@@ -34,7 +34,8 @@ import { listGenerators } from "../tensor/random/stream.ts";
 import type { Resumption } from "./resume/stateKeeper.ts";
 import type { SteeringControl } from "./training/steering.ts";
 import { Trainer } from "./training/trainer.ts";
-import { cutMetrics, loadTraining, recordToResume, shareTraining } from "./resume/trainingFile.ts";
+import { savedTraining } from "./resume/savedTraining.ts";
+import { recordToResume, shareTraining } from "./resume/trainingFile.ts";
 import { Generators, type TrainingState } from "./resume/trainingState.ts";
 import { savePoint, type TrainerState } from "./training/trainerState.ts";
 import { describeError, errorText } from "./host/userErrors.ts";
@@ -239,7 +240,10 @@ export class Run {
 
   /** Where the training begins; in a team, where the first worker's does. */
   #startingState(bundle: Bundle): TrainingState | undefined {
-    const from = this.#request.resume === true ? this.#savedState(bundle) : undefined;
+    const from =
+      this.#request.resume === true
+        ? savedTraining(this.#directory, (seed) => this.#facts(seed, bundle), this.#reporter)
+        : undefined;
     const team = this.#team;
     if (team === undefined) return from;
     checkSame(team, bundle, this.#executor!.info.version);
@@ -258,30 +262,6 @@ export class Run {
     const source = hashOfCode(bundle);
     const backend = `${executor?.backend}: ${executor?.version}`;
     return { seed, epochs, model, experiment: exportName, source, executor: backend, node: process.version };
-  }
-
-  /** The state that a resumed training continues from; undefined when none was saved, so that it starts from the beginning. */
-  #savedState(bundle: Bundle): TrainingState | undefined {
-    const { path } = this.#directory;
-    const tell = (text: string): void => this.#reporter.log("warning", text);
-    const from = loadTraining(path, tell);
-    cutMetrics(path, from?.state ?? { step: 0, completed: 0 });
-    if (from === undefined) {
-      this.#directory.update({ epoch: 0, step: 0 });
-      tell("The run ended before its state was saved: it begins again.");
-      return undefined;
-    }
-    const now = this.#facts(from.facts.seed, bundle);
-    if (now.source !== from.facts.source)
-      tell("The file has changed since: the training continues with its current text.");
-    if (now.executor !== from.facts.executor)
-      tell(
-        `The training ran on ${from.facts.executor}, now it runs on ${now.executor}: results differ in their last digits.`,
-      );
-    const { completed, step } = from.state;
-    this.#directory.update({ epoch: completed, step });
-    this.#reporter.log("info", `Resumed after step ${step} (${completed} epochs completed).`);
-    return from;
   }
 
   /** Writes curves for TensorBoard too, where the request or the experiment says so, or the run did before. */

@@ -21,9 +21,23 @@ const MESSAGES: readonly [RegExp, (m: RegExpMatchArray, op: AnyOp | undefined) =
     (m) => new TensorError("index", `Target ${m[1]} is out of bounds.`),
   ],
   [/indices\[[\d,]*\] = (-?\d+) is not in \[0, (\d+)\)/, (m, op) => outOfRange(op, m[1]!, Number(m[2]))],
-  [/the index value (-?\d+) is not in \[0, (\d+)\]/, (m, op) => outOfRange(op, m[1]!, Number(m[2]) + 1)],
+  [/the index value (-?\d+) is not in \[0, (-?\d+)\]/, (m, op) => outOfRange(op, m[1]!, Number(m[2]) + 1)],
+  [
+    /segment_ids\[[\d, ]*\] = (\d+) is out of range \[0, (\d+)\)/,
+    // Negative places come without their sign: see indexAdd.
+    (m, op) => outOfRange(op, String((Number(m[1]) << 1) >> 1), Number(m[2])),
+  ],
+  [
+    /= \[(?:\d+, ?)*(-?\d+)\] does not index into shape \[(?:\d+, ?)*(\d+)\]/,
+    (m, op) => outOfRange(op, m[1]!, Number(m[2])),
+  ],
   [/is not invertible|cholesky : Tensor had/, (m, op) => refusedBy(op, m[0])],
   [/Integer division by zero/, () => new TensorError("value", "ZeroDivisionError")],
+  [
+    /Broadcast between .* is not supported yet|is not implemented for tensors of rank > 8/,
+    (_, op) =>
+      new TensorError("unsupported", `${op?.name ?? "TensorFlow"}: tensors have up to 8 dimensions here`),
+  ],
   [
     /OOM when allocating tensor with shape\s*(\[[\d,]*\])/,
     (m) => new TensorError("value", `not enough memory for a tensor of size ${m[1]}`),

@@ -1,4 +1,5 @@
-// Every limit that the executors were tuned with, on 2 cores (docs/performance.md has the machine and its figures).
+// Every limit that the executors were tuned with, on 2 cores (docs/performance.md has the machine and its figures). Those of
+// recording and planning are in tensor/tuning.ts.
 // "Safe bound": chosen to be harmless, never measured. A MAC is a multiply-add, as `cost` of the op table counts them.
 
 // ---- Which plans are compiled, and how many are kept (sessions of TensorFlow, recorded calls of tfjs) ----
@@ -18,6 +19,8 @@ export const MAX_SEEN_KEYS = 1024;
 export const COMPILING_NANOSECONDS = 250e3;
 /** Plans kept; the least recently used is dropped first. Safe bound: some kilobytes each. */
 export const MAX_SMALL_PLANS = 512;
+/** Bytes of results that share memory, as those of Node's buffers do: one that is kept holds on to no more than these. */
+export const SHARED_BYTES = 8192;
 
 // ---- Host memory ----
 
@@ -78,6 +81,11 @@ export const MIN_SHARD_SAMPLES = 4;
 export const MIN_SHARDED_MACS = 10e6;
 /** MACs of a step for each element that shards add up (gradients) or join. Measured on the same MLPs. */
 export const MIN_MACS_PER_EXCHANGED_ELEMENT = 400;
+/**
+ * Elements up to which a value that processes have in shards goes with the sums of a step, with zeros for the other shards. An
+ * exchange of its own takes a millisecond, as adding up some 100,000 elements does (docs/scaling.md). Safe bound.
+ */
+export const MAX_PADDED_ELEMENTS = 2 ** 15;
 /** Share of the MACs that has to be in shards. Safe bound: nothing was gained with less. */
 export const MIN_SHARDED_SHARE = 0.9;
 /** Dimensions tried as the batch. Each takes as long as recording the step. Safe bound. */

@@ -1,4 +1,5 @@
 // Curves in words and numbers. Each word has a rule with a source; none has a constant that was found on examples.
+import { SPIKE_RULE, SpikeFinder } from "../protocol/curves/spikes.ts";
 import type { MetricRow } from "../protocol/run.ts";
 import { modeOf } from "../protocol/sweeps/sweep.ts";
 
@@ -8,8 +9,7 @@ export const CURVE_RULES = {
   best: "The smallest value; the largest of accuracies, precision, recall, F1 and R².",
   noise:
     "Standard deviation of the differences of neighbouring points, divided by √2 (von Neumann, 1941): a linear trend adds nothing.",
-  spikes:
-    "Points whose modified z-score among the differences to the point before exceeds 3.5 (Iglewicz and Hoaglin, 1993), upward.",
+  spikes: SPIKE_RULE,
   plateau:
     "The best value has not improved by 0.01 % in the last 10 epochs: the defaults of PyTorch's ReduceLROnPlateau.",
   overfitting:
@@ -110,15 +110,10 @@ function isPlateau(points: readonly { epoch: number; value: number }[], sign: nu
   return since >= PATIENCE;
 }
 
-/** Steps at which a curve jumped up. */
+/** Steps of a curve's spikes. */
 export function spikesOf(points: readonly { step: number; value: number }[]): number[] {
-  const differences = points.slice(1).map(({ value }, i) => value - points[i]!.value);
-  const median = medianOf(differences) ?? NaN;
-  const spread = medianOf(differences.map((x) => Math.abs(x - median))) ?? NaN;
-  if (!(spread > 0)) return [];
-  return points
-    .slice(1)
-    .flatMap(({ step }, i) => ((0.6745 * (differences[i]! - median)) / spread > 3.5 ? [step] : []));
+  const finder = new SpikeFinder();
+  return points.flatMap(({ step, value }) => finder.add(step, value)?.step ?? []);
 }
 
 /** The median of those that are finite; undefined if there is none. */

@@ -24,6 +24,24 @@ export const RunId = described(
   v.pipe(v.string(), v.minLength(1), v.maxLength(255)),
   "Id of a run, as list_runs and train give it",
 );
+export const SweepId = described(
+  v.pipe(v.string(), v.minLength(1), v.maxLength(255)),
+  "Id of a sweep, as list_sweeps and start_sweep give it",
+);
+/** Values of hyperparameters; the schema of the protocol has rules that JSON Schema can't say. */
+export const Hyperparameters = v.pipe(
+  v.record(
+    v.pipe(v.string(), v.regex(/^[A-Za-z_$][\w$]{0,99}$/)),
+    v.union([v.number(), v.pipe(v.string(), v.maxLength(1000)), v.boolean()]),
+  ),
+  v.maxEntries(100),
+);
+/** Seconds of one wait. */
+export const LONGEST_WAIT = 300;
+export const WaitSeconds = v.pipe(
+  v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(LONGEST_WAIT)), 60),
+  v.description("Most seconds"),
+);
 export const Seed = described(
   v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1))),
   "Seed of all random numbers; default: the experiment's",

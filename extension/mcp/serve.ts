@@ -6,6 +6,7 @@ import { bounded } from "./answers.ts";
 import { RunManager } from "./runManager.ts";
 import { createServer } from "./server.ts";
 import type { Services } from "./services.ts";
+import { SweepManager } from "./sweepManager.ts";
 import { Workspace } from "./workspace.ts";
 
 /** Bytes of a message that a client sends: paths, ids and numbers need some hundred. */
@@ -22,11 +23,12 @@ async function openServices(folder: string, engine: EngineOptions): Promise<Serv
     engine,
     preview: new PreviewEngine(() => engine),
     runs: new RunManager(engine),
+    sweeps: new SweepManager(engine),
   };
 }
 
 /**
- * Serves one client on standard input and output until it closes them. Runs end with the session.
+ * Serves one client on standard input and output until it closes them. Runs and sweeps end with the session.
  * @param log Takes what is wrong with the connection, for standard error
  */
 export async function serve(
@@ -63,5 +65,6 @@ export async function serve(
   });
   await Promise.race([ended, closed]);
   await handle.close();
-  await Promise.all([services.runs.dispose(), services.preview.dispose()]);
+  const { runs, sweeps, preview } = services;
+  await Promise.all([runs.dispose(), sweeps.dispose(), preview.dispose()]);
 }

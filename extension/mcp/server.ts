@@ -10,6 +10,14 @@ import { evaluate, getEvaluation } from "./tools/evaluation.ts";
 import { checkFile, listModels } from "./tools/files.ts";
 import { importRunsTool } from "./tools/imports.ts";
 import { describeData, exportTrained, findLearningRate } from "./tools/model.ts";
+import {
+  getSweep,
+  listSweepsTool,
+  resumeSweep,
+  startSweep,
+  stopSweep,
+  waitForSweep,
+} from "./tools/sweeps.ts";
 import { getRun, listRunsTool, readLog, resume, stopRun, train, waitForRun } from "./tools/training.ts";
 
 /** In the order of work. */
@@ -29,6 +37,12 @@ const TOOLS: readonly ((services: Services) => Tool)[] = [
   summarizeCurves,
   layerHealth,
   compareRuns,
+  startSweep,
+  waitForSweep,
+  getSweep,
+  stopSweep,
+  resumeSweep,
+  listSweepsTool,
   evaluate,
   getEvaluation,
   ablateUnits,
@@ -39,7 +53,7 @@ const TOOLS: readonly ((services: Services) => Tool)[] = [
 export const toolsFor = (services: Services): Tool[] => TOOLS.map((make) => make(services));
 
 const INSTRUCTIONS = `Layerwise develops neural networks in TypeScript: models are .nn.ts files of one workspace folder. Read layerwise://guide before you write one.
-Usual order: list_models, check_file, describe_data, train, wait_for_run, get_findings, summarize_curves, evaluate, get_evaluation.
+Usual order: list_models, check_file, describe_data, train, wait_for_run, get_findings, summarize_curves, evaluate, get_evaluation; start_sweep where an experiment declares a sweep.
 Paths are relative to the workspace folder; nothing outside of it is read, written or run. An answer has at most ${ANSWER_LIMIT} bytes and a text in it ${TEXT_LIMIT} characters; where a list is cut, "total" says how many there are and "next" is the offset of the rest.
 ${NOTICE}`;
 

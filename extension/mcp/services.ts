@@ -2,6 +2,7 @@ import type { PreviewEngine } from "../supervisor/engines/preview.ts";
 import type { EngineOptions } from "../supervisor/engines/process.ts";
 import type { ToolOptions } from "../supervisor/engines/tool.ts";
 import type { RunManager } from "./runManager.ts";
+import type { SweepManager } from "./sweepManager.ts";
 import type { Call } from "./tool.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -12,6 +13,7 @@ export interface Services {
   /** Builds models; one process for all files. */
   readonly preview: PreviewEngine;
   readonly runs: RunManager;
+  readonly sweeps: SweepManager;
 }
 
 /** Options of a process that answers one question, which ends when the client cancels or a time is over. */

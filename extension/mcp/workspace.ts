@@ -3,7 +3,9 @@ import { basename, isAbsolute, relative, resolve, sep } from "node:path";
 import * as v from "valibot";
 import { inside } from "../files/inside.ts";
 import { EngineError } from "../protocol/errors.ts";
-import { RUNS_FOLDER, RunRecord } from "../protocol/run.ts";
+import { FolderName } from "../protocol/names.ts";
+import { RUNS_FOLDER } from "../protocol/run.ts";
+import { SWEEPS_FOLDER } from "../protocol/sweeps/sweep.ts";
 import { exists } from "../supervisor/runs/runDirectory.ts";
 
 /** Characters of a path. */
@@ -67,14 +69,23 @@ export class Workspace {
   }
 
   /** The directory of a run by its id. @throws EngineError when there is none */
-  async run(id: string): Promise<string> {
-    const known = v.is(RunRecord.entries.id, id) && id.length <= 255;
-    const directory = known ? await inside(this.root, RUNS_FOLDER, id).catch(() => undefined) : undefined;
+  run(id: string): Promise<string> {
+    return this.#directory(RUNS_FOLDER, id, "run");
+  }
+
+  /** The directory of a sweep by its id. @throws EngineError when there is none */
+  sweep(id: string): Promise<string> {
+    return this.#directory(SWEEPS_FOLDER, id, "sweep");
+  }
+
+  async #directory(folder: string, id: string, what: "run" | "sweep"): Promise<string> {
+    const known = v.is(FolderName, id) && id.length <= 255;
+    const directory = known ? await inside(this.root, folder, id).catch(() => undefined) : undefined;
     if (directory !== undefined && (await exists(directory))) return directory;
     throw new EngineError({
-      code: "no-run",
-      message: `There is no run ${JSON.stringify(id.slice(0, LONGEST))}.`,
-      hint: "list_runs lists the runs of the workspace.",
+      code: `no-${what}`,
+      message: `There is no ${what} ${JSON.stringify(id.slice(0, LONGEST))}.`,
+      hint: `list_${what}s lists the ${what}s of the workspace.`,
     });
   }
 

@@ -133,7 +133,7 @@ export interface NativeBinding {
 
   /**
    * Added by binding.cc: draws random numbers of MT19937.
-   * @param kind Position in plan.h's DrawKind
+   * @param kind Position in kernels/table.h's DrawKind
    * @param words The generator's 624 words, which are replaced by the next ones as often as needed
    * @param used How many of them are used
    * @param parameters Three numbers, what they are depends on the kind

@@ -7,8 +7,8 @@ import { systemErrorCode } from "./errors.ts";
 /** The installed versions. All are part of the folder's name, so a new version never reads an old file. */
 export const TENSORFLOW_VERSION = "2.21.0";
 export const TFJS_NODE_VERSION = "4.22.0";
-/** Version of binding.cc and what it includes. */
-export const BINDING_VERSION = 9;
+/** Version of our own C++ files. */
+export const BINDING_VERSION = 10;
 
 export const BINDING_FILE = "tfjs_binding.node";
 const MANIFEST_FILE = "manifest.json";

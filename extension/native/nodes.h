@@ -5,7 +5,23 @@
 
 namespace layerwise {
 
+// Adds a slice amid zeros to a tensor, in whose memory the sum is where nothing else reads it. False for other sums.
+inline bool Plan::Reader::AddPadded() {
+  if (!(In(0).shape == In(1).shape) || In(0).type != In(1).type) return false;
+  const int which = In(1).padded >= 0 ? 1 : 0;
+  if (In(which).padded < 0) return false;
+  const Padded padded = padded_[In(which).padded];
+  const int32_t other = inputs_[1 - which];
+  Settle(other);
+  const int32_t out = New(values_[other].type, values_[other].shape);
+  CopyWhole(out, other);
+  WritePart(out, padded, true);
+  return true;
+}
+
 inline bool Plan::Reader::ReadBinary(Code code) {
+  if (code == Code::AddV2 && AddPadded()) return true;
+  for (int i = 0; i < 2; i++) Settle(inputs_[i]);
   const Value a = In(0), b = In(1);
   if (a.type != b.type) return false;
   const Kernel kernel = kernels_.binary(code, a.type);
@@ -141,13 +157,18 @@ inline bool Plan::Reader::ReadSlices(Code code) {
   }
   constexpr int update = 4;
   if (!(In(update).shape == part)) return false;
-  const int32_t out = New(In(update).type, whole);
-  if (gradient) {
-    Fill(out, ZERO);
-  } else {
+  const Type type = In(update).type;
+  const int32_t out = New(type, whole);
+  Padded padded{inputs_[update], part, offset, {}};
+  std::copy_n(strides, part.rank, padded.strides);
+  if (!gradient) {
     CopyWhole(out, inputs_[0]);
+    WritePart(out, padded, false);
+    return true;
   }
-  CopyInto(out, offset, strides, inputs_[update], 0, dense, part);
+  values_[out].padded = static_cast<int32_t>(padded_.size());
+  padded_.push_back(padded);
+  if (type != Type::FLOAT) Settle(out);
   return true;
 }
 
@@ -220,8 +241,10 @@ inline bool Plan::Reader::ReadNode() {
   attributes_ = next_;
   next_ += attributeCount_;
   plan_.costs_.library += NODE;
-  if (code != Code::MatMul && code != Code::BatchMatMulV2)
-    for (int32_t i = 0; i < inputCount_; i++) Settle(inputs_[i]);
+  const bool product = code == Code::MatMul || code == Code::BatchMatMulV2;
+  if (code != Code::AddV2)
+    for (int32_t i = 0; i < inputCount_; i++)
+      if (!product || In(i).turned < 0) Settle(inputs_[i]);
   if (code <= Code::LeakyRelu) {
     const Value x = In(0);
     const Kernel kernel = kernels_.unary(code, x.type);

@@ -24,12 +24,20 @@ export interface Platform {
   libraries: readonly string[];
   /** Whether CUDA's libraries are fetched too, from the wheels that are pinned for the build. */
   cuda?: boolean;
-  /** The C++ compiler's calls, each a list of arguments. Undefined where only the prebuilt binding serves. */
-  compile?: (input: CompileInput) => string[][];
+  /** Undefined where only the prebuilt binding serves. */
+  compile?: (input: CompileInput) => Compilation;
 }
 
-const compileFlags = ({ sources, includes }: CompileInput): string[] => [
-  // The kernels of plan.h are loops for the compiler to vectorize.
+/** The C++ compiler's calls, each a list of arguments. */
+export interface Compilation {
+  /** Calls that don't depend on each other. */
+  units: string[][];
+  /** The call after them. */
+  link: string[];
+}
+
+const FLAGS = [
+  // Kernels are loops for the compiler to vectorize.
   "-O3",
   "-fno-math-errno",
   // Of GCC alone: a comparison that could trap isn't vectorized.
@@ -37,9 +45,22 @@ const compileFlags = ({ sources, includes }: CompileInput): string[] => [
   "-std=c++17",
   "-fPIC",
   "-DNAPI_VERSION=8",
-  ...includes.map((folder) => `-I${folder}`),
-  ...sources,
 ];
+
+const objectOf = (source: string, { scratch }: CompileInput): string =>
+  path.join(scratch, `${path.basename(source)}.o`);
+
+const objectsOf = (input: CompileInput): string[] => input.sources.map((source) => objectOf(source, input));
+
+const unitsOf = (input: CompileInput): string[][] =>
+  input.sources.map((source) => [
+    ...FLAGS,
+    ...input.includes.map((folder) => `-I${folder}`),
+    "-c",
+    source,
+    "-o",
+    objectOf(source, input),
+  ]);
 
 /**
  * The binding is linked to an empty library with the real one's name: reading the real one's symbols would take the linker 10 s.
@@ -52,10 +73,13 @@ const linux = (distribution: string, uv: string): Platform => ({
   compile: (input) => {
     const library = "libtensorflow_cc.so.2";
     const stub = path.join(input.scratch, library);
-    return [
-      ["-shared", "-nostdlib", `-Wl,-soname,${library}`, "-o", stub, "-x", "c++", "/dev/null"],
-      [
-        ...compileFlags(input),
+    return {
+      units: [
+        ...unitsOf(input),
+        ["-shared", "-nostdlib", `-Wl,-soname,${library}`, "-o", stub, "-x", "c++", "/dev/null"],
+      ],
+      link: [
+        ...objectsOf(input),
         "-shared",
         "-Wl,--no-as-needed",
         stub,
@@ -64,7 +88,7 @@ const linux = (distribution: string, uv: string): Platform => ({
         "-o",
         input.output,
       ],
-    ];
+    };
   },
 });
 
@@ -72,9 +96,10 @@ const darwin: Platform = {
   requirement: `tensorflow==${TENSORFLOW_VERSION}`,
   uv: "aarch64-apple-darwin",
   libraries: ["libtensorflow_cc.2.dylib", "libtensorflow_framework.2.dylib"],
-  compile: (input) => [
-    [
-      ...compileFlags(input),
+  compile: (input) => ({
+    units: unitsOf(input),
+    link: [
+      ...objectsOf(input),
       "-bundle",
       // The program that loads the binding provides Node's symbols.
       "-undefined",
@@ -84,7 +109,7 @@ const darwin: Platform = {
       "-o",
       input.output,
     ],
-  ],
+  }),
 };
 
 /**

@@ -64,6 +64,17 @@ class Plan::Reader {
   // Of each operand while its place isn't known: a value, and bytes to add.
   std::vector<std::pair<int32_t, int64_t>> places_;
 
+  // A tensor that is zeros but for a slice. A loop over a sequence adds up as many as it has steps: each is added where it is not
+  // zero, and written as a whole only for another reader.
+  struct Padded {
+    int32_t part;
+    Shape shape;
+    // In elements of the whole.
+    int64_t offset;
+    int64_t strides[MAX_RANK];
+  };
+  std::vector<Padded> padded_;
+
   // The node that is read.
   int32_t inputCount_ = 0;
   const int32_t *inputs_ = nullptr;
@@ -215,6 +226,7 @@ class Plan::Reader {
   bool ReadBinary(Code code);
   bool ReadReduction(Code code, const Shape &shape, int32_t source, const bool *gone, bool keep);
   bool ReadSlices(Code code);
+  bool AddPadded();
   bool ReadProduct();
   bool ReadConvolution(Code code);
   bool ReadPooling(Code code);
@@ -223,7 +235,8 @@ class Plan::Reader {
   bool ReadMoments();
   bool ReadMatrices(Code code);
   void CopyInto(int32_t out, int64_t outOffset, const int64_t *outStrides, int32_t in, int64_t inOffset,
-                const int64_t *inStrides, const Shape &shape);
+                const int64_t *inStrides, const Shape &shape, bool adds = false);
+  void WritePart(int32_t out, const Padded &padded, bool adds);
   void CopyWhole(int32_t out, int32_t in);
   void Settle(int32_t id);
   void Fill(int32_t out, int32_t scalar);
@@ -236,9 +249,9 @@ class Plan::Reader {
   }
 };
 
-// Copies a tensor of a shape, with strides of elements on both sides; offsets are in elements.
+// Copies a tensor of a shape, or adds it to what is there, with strides of elements on both sides; offsets are in elements.
 inline void Plan::Reader::CopyInto(int32_t out, int64_t outOffset, const int64_t *outStrides, int32_t in,
-                                   int64_t inOffset, const int64_t *inStrides, const Shape &shape) {
+                                   int64_t inOffset, const int64_t *inStrides, const Shape &shape, bool adds) {
   const int64_t count = shape.Count();
   if (count == 0) return;
   Strided<2> s;
@@ -247,14 +260,26 @@ inline void Plan::Reader::CopyInto(int32_t out, int64_t outOffset, const int64_t
   Append(s);
   const Type type = values_[out].type;
   const int64_t size = SizeOf(type);
-  Add(kernels_.copy[Wide(type)], {{out, outOffset * size}, {in, inOffset * size}}, 1);
+  Add(adds ? kernels_.addInto : kernels_.copy[Wide(type)], {{out, outOffset * size}, {in, inOffset * size}}, 1);
   Spend(count);
   Divide(s.sizes[0], 1, {s.strides[0][0] * size, s.strides[1][0] * size});
 }
 
-// Has transposed matrices copied, for a reader that is no product.
+inline void Plan::Reader::WritePart(int32_t out, const Padded &padded, bool adds) {
+  int64_t dense[MAX_RANK];
+  for (int d = 0; d < padded.shape.rank; d++) dense[d] = padded.shape.Stride(d);
+  CopyInto(out, padded.offset, padded.strides, padded.part, 0, dense, padded.shape, adds);
+}
+
+// Has a value written as a whole, for a reader that takes no other: transposed matrices, and a slice amid zeros.
 inline void Plan::Reader::Settle(int32_t id) {
   const Value value = values_[id];
+  if (value.padded >= 0) {
+    const Padded padded = padded_[value.padded];
+    values_[id].padded = -1;
+    Fill(id, ZERO);
+    WritePart(id, padded, false);
+  }
   if (value.turned < 0) return;
   values_[id].turned = -1;
   int64_t strides[MAX_RANK], dense[MAX_RANK];

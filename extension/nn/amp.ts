@@ -2,7 +2,7 @@
 import { TensorError } from "../tensor/core/errors.ts";
 import { mul } from "../tensor/functions/pointwise/arithmetic.ts";
 import { valuesOf } from "../tensor/planning/barrier.ts";
-import { noGrad } from "../tensor/recording/scope.ts";
+import { noGrad, requireBody } from "../tensor/recording/scope.ts";
 import { Tensor } from "../tensor/core/tensor.ts";
 import { bind } from "./arguments.ts";
 import type { Optimizer } from "./optim/optimizer.ts";
@@ -30,7 +30,7 @@ export function autocast<T>(deviceType: string, body: () => T): T;
 export function autocast<T>(deviceType: string, options: Partial<AutocastOptions>, body: () => T): T;
 export function autocast<T>(options: AutocastOptions, body: () => T): T;
 export function autocast<T>(...args: unknown[]): T {
-  const body = args.pop() as () => T;
+  const body = requireBody("autocast", args.pop() as () => T);
   const { deviceType, enabled } = bind<Required<AutocastOptions>>("autocast", args, {
     deviceType: "cuda",
     dtype: null,

@@ -1,5 +1,6 @@
-import { TensorError } from "../tensor/core/errors.ts";
+import { TensorError, WHOLE_HINT } from "../tensor/core/errors.ts";
 import { isNamed, lacking, tooMany } from "../tensor/signatures/bind.ts";
+import { isWhole, kindFor } from "../tensor/signatures/kinds.ts";
 
 type Split<S extends string> = S extends `${infer A} ${infer B}` ? [A, ...Split<B>] : [S];
 
@@ -49,7 +50,7 @@ export type Signature<P> = { readonly [K in keyof P]-?: P[K] | typeof REQUIRED }
  *
  * @param callee the name that errors begin with
  * @param most how many of the parameters may be given by position; all by default
- * @throws TensorError for a missing, repeated or unknown parameter
+ * @throws TensorError for a missing, repeated or unknown parameter, or a fraction where PyTorch takes an int
  */
 export function bind<P extends object>(
   callee: string,
@@ -89,6 +90,8 @@ export function bind<P extends object>(
     }
   }
   for (const name of names) {
+    if (kindFor(name) === "int" && !isWhole(bound[name]) && !UNCHECKED.has(callee))
+      throw new TensorError("value", `${callee}(): argument '${name}' must be int, not float`, WHOLE_HINT);
     if (bound[name] !== REQUIRED) continue;
     throw new TensorError(
       "value",
@@ -106,6 +109,9 @@ export function bind<P extends object>(
   }
   return bound as { [K in keyof P]-?: Exclude<P[K], undefined> };
 }
+
+/** Recurrent modules refuse fractions in words of their own, as PyTorch's do; the order of a norm may be one. */
+const UNCHECKED: ReadonlySet<string> = new Set(["RNN", "LSTM", "GRU", "LnStructured", "ln_structured"]);
 
 /** Classes print their arguments, and must know which were given; functions are called in every step. */
 function isClass(callee: string): boolean {

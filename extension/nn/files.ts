@@ -28,9 +28,14 @@ export interface TensorFiles {
 
 let files: TensorFiles | undefined;
 
-/** Says how files are read and written: the engine knows the formats. */
-export function setTensorFiles(access: TensorFiles | undefined): void {
+/**
+ * Says how files are read and written: the engine knows the formats.
+ * @returns what said it before
+ */
+export function setTensorFiles(access: TensorFiles | undefined): TensorFiles | undefined {
+  const before = files;
   files = access;
+  return before;
 }
 
 /**

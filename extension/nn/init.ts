@@ -9,6 +9,7 @@ import { noGrad } from "../tensor/recording/scope.ts";
 import { numel, type Shape } from "../tensor/core/shape.ts";
 import { fromHost, Tensor } from "../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "./arguments.ts";
+import { warnOnce } from "./warnings.ts";
 
 export type FanMode = "fan_in" | "fan_out";
 export type Nonlinearity =
@@ -199,6 +200,13 @@ function kaiming(name: string, tensor: Tensor, rest: readonly unknown[]): [numbe
   return [calculateGain(nonlinearity, a) / Math.sqrt(mode === "fan_in" ? fanIn : fanOut), generator];
 }
 
+/** Whether a tensor has no elements, of which there is no spread: its fan may be 0. */
+function isEmpty(tensor: Tensor): boolean {
+  if (tensor.numel() > 0) return false;
+  warnOnce("Initializing zero-element tensors is a no-op");
+  return true;
+}
+
 /** Uniform over ±gain · √(3 / fan): He's. The nonlinearity is leaky_relu of slope `a` (0), the fan fan_in. */
 export function kaimingUniform_(tensor: Tensor, options?: Kaiming): Tensor;
 export function kaimingUniform_(
@@ -209,6 +217,7 @@ export function kaimingUniform_(
   options?: Drawn,
 ): Tensor;
 export function kaimingUniform_(tensor: Tensor, ...rest: unknown[]): Tensor {
+  if (isEmpty(tensor)) return tensor;
   const [std, generator] = kaiming("kaiming_uniform_", tensor, rest);
   const bound = Math.sqrt(3) * std;
   return draw(tensor, uniform(tensor.numel(), -bound, bound), generator);
@@ -224,6 +233,7 @@ export function kaimingNormal_(
   options?: Drawn,
 ): Tensor;
 export function kaimingNormal_(tensor: Tensor, ...rest: unknown[]): Tensor {
+  if (isEmpty(tensor)) return tensor;
   const [std, generator] = kaiming("kaiming_normal_", tensor, rest);
   return draw(tensor, normal(tensor.numel(), 0, std, isContiguous(tensor)), generator);
 }

@@ -13,11 +13,12 @@ export type {
   StateDictPreHook,
 } from "./module/stateHooks.ts";
 export { Parameter } from "../tensor/core/tensor.ts";
+export { Buffer } from "./module/buffer.ts";
 export { UninitializedBuffer, UninitializedParameter } from "./module/uninitialized.ts";
 export type { LazyModule } from "./modules/lazy/lazyModule.ts";
 export * from "./modules/index.ts";
 export * from "./models/index.ts";
 export * as parallel from "./distributed/parallel.ts";
 export { functional } from "./functional/callable.ts";
-export * as init from "./init.ts";
+export * as init from "./initNames.ts";
 export * as utils from "./utils/utils.ts";

@@ -161,9 +161,18 @@ export const CLI_JSON = {
     },
   },
   import: {
-    what: "A line for each run that was imported or brought up to date, and for each file that can't be read.",
+    what: "A line for each run that was imported or brought up to date, and for each file that can't be read; with `--follow`, again when it has more.",
     lines: {
-      ImportedRun: event("imported", { directory: v.string(), updated: v.boolean(), run: RunRecord }),
+      ImportedRun: event("imported", {
+        directory: v.string(),
+        /** It was there from an earlier import. */
+        updated: v.boolean(),
+        /** With `--follow`: rows were only added to its metrics.jsonl since its line before. */
+        appended: v.boolean(),
+        run: RunRecord,
+      }),
+      /** With `--follow`, once everything there was is imported, unless nothing was logged for an hour. */
+      ImportFollowing: event("following", {}),
       ImportReading: event("reading", { path: v.string() }),
       ImportProblem: event("problem", { text: v.string() }),
       ImportError: ErrorLine,

@@ -12,6 +12,9 @@ import { RunOn } from "./target.ts";
 /** Raised when a message changes incompatibly: a host refuses an engine of another protocol. */
 export const PROTOCOL_VERSION = 1;
 
+/** The variable with the folders of an editor's window, as JSON: user code runs in the one that has its file. */
+export const FOLDERS_VARIABLE = "LAYERWISE_FOLDERS";
+
 /** First message of every child: who answers, raced by the supervisor against exit and a timeout. */
 export const Hello = v.object({
   protocol: v.number(),
@@ -266,6 +269,8 @@ export interface RunEngineEvents {
   progress(progress: Progress): void;
   log(level: "info" | "warning" | "error", text: string): void;
   evaluated(result: EvaluationResult): void;
+  /** A run on another machine has started there, so its files are there. */
+  arrived(): void;
   /** The run waits until a debugger attaches to this address. */
   inspecting(url: string): void;
   /** The run's last word; the process exits after it, or sends `idle`. */

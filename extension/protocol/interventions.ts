@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { Subject, TensorView } from "./evaluation.ts";
 import { PngText } from "./pictures.ts";
 import { MetricValue } from "./run.ts";
+import type { KeptTensorMethods, OpenTensor } from "./tensorValues.ts";
 
 /**
  * Changing what a layer gives, unit by unit: what a session with an evaluated model is asked, and what it answers. The
@@ -99,6 +100,15 @@ export const InterventionAnswer = v.object({
 });
 export type InterventionAnswer = v.InferOutput<typeof InterventionAnswer>;
 
+/** A tensor of a layer, for one input and without interventions. */
+export const ActivationQuery = v.object({
+  subject: Subject,
+  ...LayerOf,
+  /** What the layer gives; or of heads what they attend to, [batch, heads, queries, keys]. */
+  of: v.picklist(["output", "attention"]),
+});
+export type ActivationQuery = v.InferOutput<typeof ActivationQuery>;
+
 /** The inputs that units are switched off for. */
 export const AblationScope = v.variant("kind", [
   v.object({ kind: v.literal("subject"), subject: Subject }),
@@ -159,8 +169,10 @@ export const AblationProgress = v.object({ done: v.number(), of: v.number() });
 export type AblationProgress = v.InferOutput<typeof AblationProgress>;
 
 /** Methods of a model's session for interventions. */
-export interface InterventionMethods {
+export interface InterventionMethods extends KeptTensorMethods {
   intervene(query: InterventionQuery): Promise<InterventionAnswer>;
+  /** Keeps a layer's tensor for the viewer. */
+  openActivation(query: ActivationQuery): Promise<OpenTensor>;
   /** Null when it was stopped. */
   rankUnits(query: AblationQuery): Promise<Ranking | null>;
   /** Stops a ranking after the forward pass under way; the model stays loaded. */

@@ -14,6 +14,8 @@ export const SummaryRow = v.object({
   detail: v.string(),
   inputShape: v.optional(v.string()),
   outputShape: v.optional(v.string()),
+  /** What the output's dimensions are, where its layer or an earlier one says that: "[batch, channels, height, width]". */
+  outputAxes: v.optional(v.string()),
   /** Of convolutions and pools: "[3, 3]", or "2" where one number says it. */
   kernelShape: v.optional(v.string()),
   /** How often one forward pass calls it; 0 for a container whose children are called instead. */

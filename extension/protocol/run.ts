@@ -38,6 +38,11 @@ export const EVALUATION_FILE = "evaluation.json";
 export const SOURCE_FILE = "source.ts";
 export const SOURCES_FILE = "sources.json";
 export const REPORT_FILE = "report.json";
+export const OUTCOMES_FILE = "outcomes.safetensors";
+/** What an evaluation leaves beside its record; all but the first may be missing. */
+export const EVALUATION_FILES = [EVALUATION_FILE, REPORT_FILE, OUTCOMES_FILE] as const;
+/** Most bytes of each: of thousands of classes, with pictures of samples. */
+export const EVALUATION_LIMIT = 256 * 2 ** 20;
 export const PICTURES_FOLDER = "pictures";
 export const LABELS_FILE = "labels.json";
 export const LOCK_FILE = "lock.json";
@@ -149,6 +154,11 @@ export const RunRecord = v.object({
   orphaned: v.optional(v.boolean()),
 });
 export type RunRecord = v.InferOutput<typeof RunRecord>;
+
+const LIVE_STATES: readonly RunState[] = ["starting", "running", "paused"];
+
+/** True while a run is unfinished by its record, whether or not its process lives. */
+export const isLive = ({ state }: Pick<RunRecord, "state">): boolean => LIVE_STATES.includes(state);
 
 /** Who owns a run: the one process that writes into its directory. Created exclusively, removed at the end. */
 export const RunLock = v.object({

@@ -87,10 +87,19 @@ export const AuthToken = v.pipe(
   v.regex(/^[\x21-\x7e]+$/, "expected a token of letters, digits and signs, without spaces"),
 );
 
+/** Tokens of Ray clusters by the addresses of their dashboards, `host:port`. */
+export const RayTokens = v.record(v.string(), AuthToken);
+export type RayTokens = v.InferOutput<typeof RayTokens>;
+
+/** The variable with the tokens of a command that the editor starts, as JSON. */
+export const TOKENS_VARIABLE = "LAYERWISE_RAY_TOKENS";
+
 /** What a request for a run elsewhere needs of it. */
 export const RunOn = v.object({
   /** By default, the machine that this user's earlier command has started the run on. */
   target: v.optional(Target),
+  /** Another run, for the machine that it is on. */
+  beside: v.optional(RunPlace),
   /** Follow it only; start nothing. */
   attach: v.optional(v.boolean()),
   /** Files and folders to send, beside those that the program names: paths relative to the project's folder. */
@@ -100,7 +109,7 @@ export const RunOn = v.object({
   /** Of workers on several hosts: how often all may be restarted, and whether other machines may reach them. */
   maxRestarts: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
   openNetwork: v.optional(v.boolean()),
-  /** Tokens of Ray clusters by the addresses of their dashboards, `host:port`. Requests are not stored. */
-  tokens: v.optional(v.record(v.string(), AuthToken)),
+  /** Requests are not stored. */
+  tokens: v.optional(RayTokens),
 });
 export type RunOn = v.InferOutput<typeof RunOn>;

@@ -30,6 +30,8 @@ export interface TensorSnapshot {
   from: string;
   dtype: string;
   shape: number[];
+  /** What its dimensions are; "" for those that aren't known. */
+  axes?: readonly string[];
   /** Of a tensor of a file, for the panel to be restored. */
   file?: string;
 }

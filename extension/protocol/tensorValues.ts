@@ -64,3 +64,19 @@ export const TensorValues = v.object({
   values: v.array(v.union([v.number(), v.string()])),
 });
 export type TensorValues = v.InferOutput<typeof TensorValues>;
+
+/** A tensor that an engine keeps for the viewer. */
+export const OpenTensor = v.object({
+  id: v.number(),
+  dtype: v.string(),
+  shape: v.array(v.number()),
+  /** What its dimensions are; "" for those that aren't known. */
+  axes: v.optional(v.array(v.string())),
+});
+export type OpenTensor = v.InferOutput<typeof OpenTensor>;
+
+/** Methods of an engine that keeps tensors for the viewer. */
+export interface KeptTensorMethods {
+  tensorStatistics(id: number): Promise<TensorStatistics>;
+  tensorWindow(id: number, window: TensorWindow): Promise<TensorValues>;
+}

@@ -5,6 +5,7 @@ import type { Answer, EvaluationReport, SamplePage, SampleQuery, Subject } from 
 import type {
   AblationProgress,
   AblationQuery,
+  ActivationQuery,
   InterventionAnswer,
   InterventionQuery,
   Ranking,
@@ -12,6 +13,7 @@ import type {
 import type { OnnxModelView, OnnxNodeDetails } from "./tensors/onnxFile.ts";
 import type { TensorComparison, TensorFile } from "./tensorFile.ts";
 import type { TensorStatistics } from "./tensorValues.ts";
+import type { ReportMethods } from "./history/report.ts";
 import type { HistoryOf } from "./history/views.ts";
 import type { LayerHistoryMethods } from "./layers/history.ts";
 import type { LayerPictureMethods } from "./layers/pictures.ts";
@@ -38,6 +40,15 @@ export interface TrainingSnapshot {
   waitsFor?: string[];
   /** Ids of runs to draw beside it from now on. */
   compare?: string[];
+  telling?: Telling;
+}
+
+/** How a panel tells of its training, by the user's settings. */
+export interface Telling {
+  /** Seconds between two announcements of progress to screen readers at least; 0 for none. */
+  progressInterval: number;
+  /** Whether notable events have a sound. */
+  sounds: boolean;
 }
 
 export interface TrainingViewMethods {
@@ -73,7 +84,7 @@ export interface RunTableMethods {
 }
 
 export interface TrainingHostMethods
-  extends RunTableMethods, LayerHistoryMethods, Pick<RunControls, PanelControl> {
+  extends RunTableMethods, LayerHistoryMethods, ReportMethods, Pick<RunControls, PanelControl> {
   ready(): Promise<TrainingSnapshot>;
   evaluate(checkpoint?: CheckpointRecord): Promise<void>;
   trainAgain(): Promise<void>;
@@ -306,6 +317,8 @@ export interface EvaluationHostMethods {
   ask(subject: Subject, explain: boolean): Promise<Answer | undefined>;
   /** The model's answer with and without changes of its units. */
   intervene(query: InterventionQuery): Promise<InterventionAnswer | undefined>;
+  /** Shows a layer's tensor in the viewer. */
+  viewActivation(query: ActivationQuery): Promise<void>;
   rankUnits(query: AblationQuery): Promise<Ranking | undefined>;
   /** Stops a ranking; the model stays loaded. */
   stopRanking(): Promise<void>;
@@ -313,7 +326,9 @@ export interface EvaluationHostMethods {
   cancel(): Promise<void>;
   /** In base64. */
   picture(file: string): Promise<string>;
+  /** Again on the machine that the evaluation was on. */
   evaluateAgain(): Promise<void>;
+  attachRun(): Promise<void>;
   openTraining(): Promise<void>;
   showLog(): Promise<void>;
   openSource(file: string, line?: number, column?: number): Promise<void>;

@@ -46,3 +46,7 @@ export const brokenProtocol = ({ name }: Target, problem: string): EngineError =
 
 /** Whether the connection was lost, so that reconnecting helps. */
 export const isCut = (code: string): boolean => /^(?:line|ssh-unreachable|ray-unreachable)$/.test(code);
+
+/** Whether an error is of a machine or the connection to it, not of the run. */
+export const isOfMachine = (code: string): boolean =>
+  isCut(code) || /^(?:no-ssh|ssh-.+|ray|ray-.+|remote|remote-.+)$/.test(code);

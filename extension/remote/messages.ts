@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { UserError } from "../protocol/errors.ts";
 import { Progress, RunRequest } from "../protocol/engine.ts";
 import { PictureRow } from "../protocol/layers/pictures.ts";
-import { CHECKPOINTS_FOLDER, LayerRow, MetricRow, RunRecord } from "../protocol/run.ts";
+import { CHECKPOINTS_FOLDER, EVALUATION_FILES, LayerRow, MetricRow, RunRecord } from "../protocol/run.ts";
 import { Finding } from "../protocol/findings.ts";
 import { FolderName, NAME } from "../protocol/names.ts";
 import { MOST_WORKERS, RemoteRunId } from "../protocol/target.ts";
@@ -43,8 +43,16 @@ export type SentFile = v.InferOutput<typeof SentFile>;
 
 const Size = v.pipe(v.number(), v.integer(), v.minValue(0));
 
-/** A file of a run's checkpoints. */
-export const CheckpointFile = v.pipe(v.string(), v.regex(new RegExp(`^${CHECKPOINTS_FOLDER}/${NAME}$`)));
+/** A file that is fetched from a run's directory: a checkpoint, or what an evaluation has left. */
+export const FetchedFile = v.union([
+  v.pipe(v.string(), v.regex(new RegExp(`^${CHECKPOINTS_FOLDER}/${NAME}$`))),
+  v.picklist(EVALUATION_FILES),
+]);
+
+export type FetchedFile = v.InferOutput<typeof FetchedFile>;
+
+/** The code of the error of a file that the run doesn't have. */
+export const NO_FILE = "remote-no-file";
 
 /** Files of rows that are followed, with the schema of a row. */
 export const ROWS = {
@@ -129,8 +137,8 @@ export const ANSWERS = {
   put: v.null(),
   layPackage: v.null(),
   layRun: v.null(),
-  /** "running": it was running already. */
-  start: v.picklist(["started", "running"]),
+  /** "running": it was running already. "finished": it ended while nothing followed it, and needs no other start. */
+  start: v.picklist(["started", "running", "finished"]),
   /** The workers of one training that are on this machine: all are started, or all are ended. */
   startWorkers: v.null(),
   endWorkers: v.null(),
@@ -157,8 +165,8 @@ export const EVENTS = {
   changed: v.null(),
   ended: v.null(),
   failed: UserError,
-  /** A part of a checkpoint, in order. Only jobs send it: their files can't be requested. */
-  file: v.object({ file: CheckpointFile, size: Size, hash: Sha256, offset: Size }),
+  /** A part of a file, in order. Only jobs send it: their files can't be requested. */
+  file: v.object({ file: FetchedFile, size: Size, hash: Sha256, offset: Size }),
   /** A line that a program there has printed. */
   line: v.pipe(v.string(), v.maxLength(2 ** 16)),
   /** A worker has ended; without an error if it has finished or was stopped. */

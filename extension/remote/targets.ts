@@ -10,6 +10,9 @@ import { Target } from "../protocol/target.ts";
 
 const LIMIT = 2 ** 20;
 
+/** The variable with the machines of a command that the editor starts: they replace those of the file. */
+export const TARGETS_VARIABLE = "LAYERWISE_TARGETS";
+
 /** A machine in the settings: a URL or a name of ssh, alone or with its Node and folder. */
 const Setting = v.union([
   v.string(),
@@ -40,13 +43,17 @@ export function targetsFile({ platform, env }: Pick<NodeJS.Process, "platform" |
   return path.join(folder, "layerwise", "targets.json");
 }
 
-/** The machines of the user's file. @throws EngineError "target" if it is invalid */
+/** The machines of the user's file, or of the editor. @throws EngineError "target" if they are invalid */
 export async function readTargets(file = targetsFile()): Promise<TargetSettings> {
+  const given = process.env[TARGETS_VARIABLE];
+  const place = given === undefined ? file : TARGETS_VARIABLE;
   try {
-    return checkedJson(file, await readRegular(file, { limit: LIMIT, follow: true }), TargetSettings);
+    const bytes =
+      given === undefined ? await readRegular(file, { limit: LIMIT, follow: true }) : Buffer.from(given);
+    return checkedJson(place, bytes, TargetSettings);
   } catch (error) {
     if (isMissing(error)) return {};
-    throw new EngineError({ code: "target", message: `${file} can't be read: ${(error as Error).message}` });
+    throw new EngineError({ code: "target", message: `${place} can't be read: ${(error as Error).message}` });
   }
 }
 

@@ -69,8 +69,10 @@ export class Peer implements Teller {
     input.on("data", (bytes: Buffer) => this.#take(bytes));
     input.once("end", () => this.close());
     input.once("close", () => this.close());
-    input.once("error", (error) => this.close(error));
-    out.once("error", (error) => this.close(error));
+    // With an error of the system, the connection is lost; who owns it says why. Any other, such as that of what can't be
+    // unpacked, is the other side's fault.
+    input.on("error", (error) => this.close("syscall" in error ? undefined : error));
+    out.on("error", () => this.close());
     if (first.length > 0) this.#take(first);
     input.resume();
   }

@@ -105,6 +105,9 @@ function endOfRegex(source: string, start: number): number {
 
 const PAIRS: Readonly<Record<string, string>> = { "(": ")", "{": "}", "[": "]", "<": ">" };
 
+/** Whether a bracket closes: `=>` inside type arguments doesn't. */
+const closes = (masked: string, at: number): boolean => masked[at] !== ">" || masked[at - 1] !== "=";
+
 /** One past the bracket that closes the one at `open`, in masked source; its length when nothing closes it. */
 export function endOfBrackets(masked: string, open: number): number {
   const opening = masked[open] ?? "";
@@ -112,9 +115,24 @@ export function endOfBrackets(masked: string, open: number): number {
   let depth = 0;
   for (let i = open; i < masked.length; i++) {
     if (masked[i] === opening) depth++;
-    // `=>` inside type arguments closes nothing.
-    else if (masked[i] === closing && !(closing === ">" && masked[i - 1] === "=") && --depth === 0)
-      return i + 1;
+    else if (masked[i] === closing && closes(masked, i) && --depth === 0) return i + 1;
   }
   return masked.length;
+}
+
+export type EndOfBrackets = (open: number) => number;
+
+/** {@link endOfBrackets} for many brackets of a text, which may be nested: in one pass. */
+export function bracketEnds(masked: string): EndOfBrackets {
+  const ends = new Map<number, number>();
+  const open: Record<string, number[]> = { ")": [], "}": [], "]": [], ">": [] };
+  for (const { 0: bracket, index } of masked.matchAll(/[(){}[\]<>]/g)) {
+    const closing = PAIRS[bracket];
+    if (closing !== undefined) open[closing]!.push(index);
+    else if (closes(masked, index)) {
+      const from = open[bracket]!.pop();
+      if (from !== undefined) ends.set(from, index + 1);
+    }
+  }
+  return (from) => ends.get(from) ?? masked.length;
 }

@@ -1,9 +1,7 @@
-import { execFile } from "node:child_process";
 import { basename, dirname } from "node:path";
+import { readGit } from "../processes/git.ts";
 import { findExecutable } from "../processes/programs.ts";
 import { EngineError } from "../protocol/errors.ts";
-
-const NO_GIT = "there is no git on this machine";
 
 /** A source file that isn't larger than any that people write. */
 const LARGEST = 16 * 1024 * 1024;
@@ -12,20 +10,17 @@ const LARGEST = 16 * 1024 * 1024;
  * A file's text as it was committed last.
  * @throws EngineError "git" saying why there is none: no git, no repository, a file that was never committed
  */
-export function committedText(file: string, git = findExecutable(["git"])): Promise<string> {
-  // Reads an object alone: no hook, no filter, and no file from a remote.
-  const args = ["--no-pager", "-C", dirname(file), "cat-file", "blob", `HEAD:./${basename(file)}`];
-  const env = { ...process.env, GIT_NO_LAZY_FETCH: "1" };
-  return new Promise((resolve, reject) => {
-    const fail = (reason: string): void => {
-      const message = `${basename(file)} can't be compared with git's HEAD: ${reason.replace(/^fatal: /, "")}`;
-      reject(new EngineError({ code: "git", message }));
-    };
-    if (git === undefined) return fail(NO_GIT);
-    execFile(git, args, { env, maxBuffer: LARGEST, windowsHide: true }, (error, stdout, stderr) => {
-      if (error === null) return resolve(stdout);
-      const [said = ""] = stderr.trim().split("\n");
-      return fail((error as NodeJS.ErrnoException).code === "ENOENT" ? NO_GIT : said);
+export async function committedText(file: string, git = findExecutable(["git"])): Promise<string> {
+  const name = basename(file);
+  const fail = (reason: string): never => {
+    throw new EngineError({
+      code: "git",
+      message: `${name} can't be compared with git's HEAD: ${reason}`,
     });
-  });
+  };
+  const program = git === undefined ? undefined : findExecutable([git]);
+  if (program === undefined) return fail("there is no git on this machine");
+  return readGit(program, dirname(file), ["cat-file", "blob", `HEAD:./${name}`], LARGEST).catch(
+    (error: unknown) => fail((error as Error).message),
+  );
 }

@@ -1,4 +1,5 @@
 // Gives tensors their methods. Imported by the public index alone: functions know nothing of it.
+import "./methods/complex.ts";
 import "./methods/functions.ts";
 import "./methods/overloads.ts";
 import "./methods/properties.ts";

@@ -1,7 +1,16 @@
 // PyTorch's `torch` namespace: `export * as torch from "./torch.ts"`.
 import { detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from "./recording/anomaly.ts";
 import { backwardAll, grad } from "./recording/autograd.ts";
-import { gradcheck, hessian, hvp, jacobian, jvp, vhp, vjp } from "./differentiation/functional.ts";
+import {
+  gradcheck,
+  gradgradcheck,
+  hessian,
+  hvp,
+  jacobian,
+  jvp,
+  vhp,
+  vjp,
+} from "./differentiation/functional.ts";
 import { Function } from "./differentiation/function.ts";
 
 export type { FunctionCtx } from "./differentiation/function.ts";
@@ -51,10 +60,14 @@ export {
   qr,
   slogdet,
 } from "./functions/linalg/decompositions.ts";
-export { luUnpack } from "./functions/linalg/lu.ts";
+export { legacyLuSolve as luSolve, luUnpack } from "./functions/linalg/lu.ts";
+export { pcaLowrank, svdLowrank } from "./functions/linalg/lowRank.ts";
+export { geqrf, householderProduct as orgqr, ormqr } from "./functions/linalg/reflections.ts";
 export { matrixExp } from "./functions/linalg/matrixFunctions.ts";
-export { choleskyInverse, choleskySolve, tril, triu } from "./functions/shape/triangular.ts";
+export { choleskyInverse, choleskySolve, triangularSolve, tril, triu } from "./functions/shape/triangular.ts";
 export * as linalg from "./linalg.ts";
+export { istft, stft, type PadMode } from "./fft/stft.ts";
+export * as fft from "./fft.ts";
 export * as special from "./special.ts";
 export * from "./functions/creation/random.ts";
 export type { ValuesAndIndices } from "./functions/results.ts";
@@ -75,6 +88,21 @@ export * from "./platform/performance.ts";
 export * as accelerator from "./platform/accelerator.ts";
 export * as backends from "./platform/backends.ts";
 export * as cuda from "./platform/cuda.ts";
+export {
+  adjoint,
+  angle,
+  complex,
+  conj,
+  conjPhysical,
+  imag,
+  isComplex,
+  isreal,
+  polar,
+  real,
+  resolveConj,
+  viewAsComplex,
+  viewAsReal,
+} from "./complex/functions.ts";
 export { sparse, sparseCooTensor, spmm, type SparseOptions } from "./sparse/index.ts";
 export type { SparseTensor } from "./sparse/sparseTensor.ts";
 // PyTorch's other names of the same functions.
@@ -94,8 +122,15 @@ export { cat as concat, cat as concatenate, movedim as moveaxis } from "./functi
 export { transpose as swapaxes, transpose as swapdims } from "./functions/shape/shape.ts";
 export { nonzero as argwhere } from "./functions/indexing/gathering.ts";
 export { outer as ger } from "./functions/linalg/linalg.ts";
+export {
+  chunk as unsafeChunk,
+  split as unsafeSplit,
+  splitWithSizes as unsafeSplitWithSizes,
+} from "./functions/shape/parts.ts";
+export { broadcastShapes } from "./functions/shape/strided.ts";
 export { vstack as rowStack } from "./functions/shape/joining.ts";
-export { promoteTypes } from "./core/dtype.ts";
+export { unravelIndex } from "./functions/indexing/unravel.ts";
+export { canCast, promoteTypes } from "./core/dtype.ts";
 export { trapezoid as trapz } from "./functions/reduction/differences.ts";
 export { index, indexPut } from "./functions/indexing/indexing.ts";
 export {
@@ -114,6 +149,7 @@ export const autograd = {
   backward: backwardAll,
   grad,
   gradcheck,
+  gradgradcheck,
   functional: { hessian, hvp, jacobian, jvp, vhp, vjp },
   detectAnomaly,
   setDetectAnomaly,

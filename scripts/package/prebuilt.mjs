@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { bindingSources } from "../build.mjs";
 import { digest, inRoot, mustRun, root, ScriptError, unlessStamped } from "../project.mjs";
@@ -138,7 +139,7 @@ export async function copyBindings(folder, targets) {
 export async function compileBinding(target, output) {
   const recipe = RECIPES[target];
   if (recipe === undefined) throw new ScriptError(`There is no native engine for ${target}.`);
-  const [zig, headers] = [await findZig(), await tensorflowHeaders()];
+  const [zig, headers] = await prepareCompiler();
   const scratch = `${output}.scratch`;
   fs.rmSync(scratch, { recursive: true, force: true });
   fs.mkdirSync(scratch, { recursive: true });
@@ -159,25 +160,28 @@ export async function compileBinding(target, output) {
     (/** @type {string[]} */ ...args) =>
       mustRun(zig, [language, "-target", recipe.target, ...args], { cwd: scratch, env, quiet: true });
   const [cc, cxx] = [compiler("cc"), compiler("c++")];
-  const sources = [
-    "own/binding.cc",
-    ...fs
-      .readdirSync(path.join(scratch, "binding"))
+  const sources = ["own/kernels", "own", "binding"].flatMap((folder) =>
+    fs
+      .readdirSync(path.join(scratch, folder))
       .filter((name) => name.endsWith(".cc") && name !== "tfjs_binding.cc")
-      .map((name) => `binding/${name}`),
-  ];
+      .map((name) => `${folder}/${name}`),
+  );
   const objects = sources.map((name) => `${path.basename(name)}.o`);
   const includes = ["binding", "node", "tensorflow"].map((name) => `-I${name}`);
-  for (const [i, source] of sources.entries())
-    await cxx(
-      ...FLAGS,
-      ...(recipe.defines ?? []),
-      ...includes,
-      "-c",
-      source,
-      "-o",
-      /** @type {string} */ (objects[i]),
-    );
+  const units = sources.entries();
+  const lane = async () => {
+    for (const [i, source] of units)
+      await cxx(
+        ...FLAGS,
+        ...(recipe.defines ?? []),
+        ...includes,
+        "-c",
+        source,
+        "-o",
+        /** @type {string} */ (objects[i]),
+      );
+  };
+  await Promise.all(Array.from({ length: os.availableParallelism() }, lane));
 
   for (const source of recipe.sources ?? []) {
     const object = `${path.basename(source)}.o`;
@@ -237,6 +241,9 @@ exports:
     symbols: [ ${names.map((name) => `_${name}`).join(", ")} ]
 ...
 `;
+
+/** @returns {Promise<[zig: string, headers: string]>} What compiling needs: it is downloaded at the first use. */
+export const prepareCompiler = async () => [await findZig(), await tensorflowHeaders()];
 
 /** @returns {Promise<string>} Zig's program, which pip installs at the first use. */
 export async function findZig() {

@@ -62,7 +62,7 @@ const inDist = (name) => `dist/${name}`;
 const ALLOWED = [
   /^dist\/types\/.+\.d\.ts$/,
   /^dist\/webview\/.+\.(css|js|ttf)$/,
-  /^dist\/native\/((binding|include)\/)?[^/]+\.(cc|h|def)$/,
+  /^dist\/native\/((binding|include|kernels)\/)?[^/]+\.(cc|h|def)$/,
   /^dist\/node_modules\/esbuild\/(package\.json|LICENSE\.md)$/,
   /^media\/.+(\.(css|csv|gz|json|md|png|svg|ts|txt)|\/LICENSE)$/,
 ];

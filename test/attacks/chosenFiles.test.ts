@@ -1,8 +1,9 @@
 // A stranger's run names files: the program to run again, its weights, the state to resume from.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { headOf } from "../../extension/engine/host/versions.ts";
 import { saveFile } from "../../extension/engine/files/tensorFiles.ts";
 import { restorePlain } from "../../extension/engine/resume/plainState.ts";
 import { loadTraining, readStates } from "../../extension/engine/resume/trainingFile.ts";
@@ -10,6 +11,8 @@ import { writeModelFolder } from "../../extension/formats/writeModelFolder.ts";
 import type { RunRecord } from "../../extension/protocol/run.ts";
 import { bestFirst, weightsPath } from "../../extension/supervisor/runs/runDirectory.ts";
 import { makeNamedDirectory, makeRunDirectory } from "../../extension/supervisor/runs/newRun.ts";
+import { committedText } from "../../extension/supervisor/git.ts";
+import { isOnDisk } from "../../extension/supervisor/runs/runHistory.ts";
 import { sourceOfRun } from "../../extension/supervisor/runs/sourceFile.ts";
 import { deleteCheckpoint, deleteRun } from "../../extension/supervisor/runs/trash.ts";
 import { experimentFile, useWorkspace } from "../engine/workspace.ts";
@@ -76,6 +79,8 @@ describe("a run's program", () => {
     "",
     "/x\0y",
     "\\\\evil\\share\\net.nn.ts",
+    "//evil/share/net.nn.ts",
+    "/\\evil/share/net.nn.ts",
   ])("is %j", async (file) => {
     const directory = store(file);
     await expect(sourceOfRun(directory, { id: "a", file })).rejects.toThrow(
@@ -106,6 +111,70 @@ describe("a run's program", () => {
     expect(await sourceOfRun(directory, { id: "a", file }, { folder })).toBe(file);
   });
 });
+
+describe("the files that a run's program imported", () => {
+  const kept = (imports: Record<string, string>): { directory: string; file: string } => {
+    const file = user.write("hostile/nets/net.nn.ts", "net");
+    const directory = store(file);
+    fs.writeFileSync(path.join(directory, "source.ts"), "net");
+    fs.writeFileSync(path.join(directory, "sources.json"), JSON.stringify(imports));
+    return { directory, file };
+  };
+
+  it("are as they were", async () => {
+    user.write("hostile/shared/size.ts", "size");
+    const { directory, file } = kept({ "../shared/size.ts": "size" });
+    expect(await isOnDisk(directory, file)).toBe(true);
+  });
+
+  it.each(["../../outside/thesis.txt", "OUTSIDE", "//evil/share/x", "\\\\evil\\share\\x"])(
+    "are elsewhere, and read to be compared: %j",
+    async (name) => {
+      const { directory, file } = kept({
+        [name.replace("OUTSIDE", user.file("outside/thesis.txt"))]: "years of work",
+      });
+      expect(await isOnDisk(directory, file)).toBe(false);
+    },
+  );
+});
+
+describe.skipIf(process.platform === "win32" || spawnSync("git", ["--version"]).status !== 0)(
+  "a repository's configuration",
+  () => {
+    it("names a command as the remote that has the missing objects, for a git that knows no GIT_NO_LAZY_FETCH", async () => {
+      const file = user.write("hostile/net.nn.ts", "committed");
+      const folder = path.dirname(file);
+      const git = (...args: string[]): string =>
+        execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", ...args], {
+          cwd: folder,
+          encoding: "utf8",
+          stdio: ["ignore", "pipe", "ignore"],
+        }).trim();
+      git("init");
+      git("add", ".");
+      git("commit", "-m", "one");
+      const blob = git("rev-parse", "HEAD:net.nn.ts");
+      fs.rmSync(path.join(folder, ".git/objects", blob.slice(0, 2), blob.slice(2)));
+      for (const [key, value] of [
+        ["core.repositoryFormatVersion", "1"],
+        ["extensions.partialClone", "origin"],
+        ["remote.origin.promisor", "true"],
+        ["remote.origin.url", folder],
+        ["remote.origin.uploadPack", `touch ${user.file("owned")}; false`],
+      ])
+        git("config", key!, value!);
+      const old = user.write("old-git", '#!/bin/sh\nunset GIT_NO_LAZY_FETCH\nexec git "$@"\n');
+      fs.chmodSync(old, 0o755);
+      await expect(committedText(file, old)).rejects.toThrow(/can't be compared/);
+      const head = await headOf(old, file, [file]);
+      await expect(head.text(file)).rejects.toThrow();
+      expect(owned()).toBe(false);
+      // What may bring objects would have run it.
+      expect(() => git("cat-file", "blob", blob)).toThrow();
+      expect(owned()).toBe(true);
+    });
+  },
+);
 
 describe("a run's weights", () => {
   posix("are a link to a file outside", async () => {

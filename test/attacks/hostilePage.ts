@@ -65,6 +65,7 @@ export function vscode() {
       openTextDocument: (file: string) => Promise.resolve({ uri: Uri.file(file), getText: () => "" }),
       onDidChangeTextDocument: subscription,
       onDidSaveTextDocument: subscription,
+      onDidChangeConfiguration: subscription,
       getConfiguration: () => ({ get: (_name: string, byDefault: unknown) => byDefault ?? true }),
       createFileSystemWatcher: () => ({
         onDidChange: subscription,

@@ -70,7 +70,7 @@ describe("a client that names files outside of the workspace", () => {
       "a long one": `${"x".repeat(5000)}.nn.ts`,
     };
     const file = long[name] ?? name;
-    for (const tool of ["check_file", "describe_data", "find_learning_rate", "train"])
+    for (const tool of ["check_file", "describe_data", "find_learning_rate", "train", "start_sweep"])
       await expect(agent.refusal(tool, { file })).resolves.not.toContain("the secret");
     await expect(agent.refusal("import_runs", { path: file })).resolves.not.toContain("the secret");
     expect(ran()).toBe(false);
@@ -324,6 +324,8 @@ describe("a client that doesn't keep to the protocol", () => {
       "train",
       "check_file",
       "read_log",
+      "start_sweep",
+      "get_sweep",
       "compare_runs",
       "export_model",
       "nothing",

@@ -92,6 +92,23 @@ describe.skipIf(process.platform === "win32")("a hostile machine", () => {
   );
 
   test.each([
+    ["of another form", "good", "evaluation.json has the wrong form"],
+    ["too large", "huge", "evaluation.json has more than"],
+    ["damaged", "hash", "a file arrived damaged"],
+    ["short", "short", "ended before its end"],
+  ])("sends a result of an evaluation that is %s", async (_, behaviour, problem) => {
+    workspace.write("net.nn.ts", experimentFile({ epochs: "1" }));
+    workspace.write("weights.safetensors", "weights");
+    const words = ["evaluate", "net.nn.ts", "--checkpoint", "weights.safetensors", "--on", "box"];
+    const { code, stderr } = await workspace.run(words, { env: hostile(behaviour) });
+    expect(code).toBe(1);
+    expect(stderr).toContain(problem);
+    const [directory = ""] = workspace.runs();
+    expect(readRun(directory)).toMatchObject({ kind: "evaluate", state: "failed" });
+    expect(fs.readdirSync(directory).filter((name) => /evaluation|report|outcomes/.test(name))).toEqual([]);
+  });
+
+  test.each([
     ["names a checkpoint outside of the run", "path"],
     ["names a checkpoint by an absolute path", "absolute"],
     ["sends a record that is none", "form"],

@@ -247,7 +247,10 @@ describe("the editor", () => {
     const uri = { fsPath: "/w/${command:workbench.action.quit}.nn.ts", path: "/w/x.nn.ts" };
     Object.assign(vscode.workspace, {
       findFiles: () => Promise.resolve([uri]),
-      fs: { readFile: () => Promise.resolve(Buffer.from("export default experiment({})")) },
+      fs: {
+        stat: () => Promise.resolve({ size: 30 }),
+        readFile: () => Promise.resolve(Buffer.from("export default experiment({})")),
+      },
     });
     expect(await new ModelTasks(() => engine).provideTasks()).toEqual([]);
     await expect(runProgram({ uri, isDirty: false } as never, engine)).rejects.toThrow(/variable/);
@@ -256,6 +259,29 @@ describe("the editor", () => {
     expect(() => modelTask(definition, where as never, engine)).toThrow(/variable/);
     await attachDebugger("/w/a.nn.ts", "Training ${command:x} $(alert)", "ws://x", "/dist");
     for (const { texts } of shown) for (const text of texts) expectLabel(text);
+  });
+
+  it("has a model of ten gigabytes, and a link to nowhere, among others for tasks", async () => {
+    const { ModelTasks } = await import("../../extension/editor/runs/tasks.ts");
+    const { vscode } = await import("./fakeVscode.ts");
+    const names = ["good", "large", "gone"].map((name) => ({ fsPath: `/w/${name}.nn.ts` }));
+    const read: string[] = [];
+    Object.assign(vscode.workspace, {
+      findFiles: () => Promise.resolve(names),
+      fs: {
+        stat: ({ fsPath }: { fsPath: string }) =>
+          fsPath.includes("gone")
+            ? Promise.reject(new Error("ENOENT"))
+            : Promise.resolve({ size: fsPath.includes("large") ? 1e10 : 30 }),
+        readFile: ({ fsPath }: { fsPath: string }) => {
+          read.push(fsPath);
+          return Promise.resolve(Buffer.from("export default experiment({})"));
+        },
+      },
+    });
+    const tasks = await new ModelTasks(() => ({ dist: "/dist" })).provideTasks();
+    expect(tasks.map(({ name }) => name)).toEqual(["train good", "evaluate good", "run large"]);
+    expect(read).toEqual(["/w/good.nn.ts"]);
   });
 
   it("puts a link into the title of a panel", async () => {

@@ -55,7 +55,12 @@ function session(kind: "train" | "evaluate" = "train"): RunSession {
 async function trainingPage(): Promise<HostilePage> {
   const { TrainingPanel } = await import("../../extension/editor/panels/trainingPanel.ts");
   const page = new HostilePage();
-  const panel = new TrainingPanel(page as never, session(), { extensionUri: "" as never, log: log as never });
+  const panel = new TrainingPanel(page as never, session(), {
+    extensionUri: "" as never,
+    log: log as never,
+    previews: {} as never,
+    follow: () => ({ dispose: () => undefined }),
+  });
   expect(panel.session.id).toBeDefined();
   return page;
 }

@@ -10,7 +10,7 @@ import * as esbuild from "esbuild";
 import { ensureChromium } from "../../scripts/vscode/chromium.mjs";
 import { inRoot, isMain, main, root } from "../../scripts/project.mjs";
 import { bundle } from "../bundle.mjs";
-import { runLanes } from "../lanes.mjs";
+import { conclude, runLanes } from "../lanes.mjs";
 
 const VIEWS = [
   "training",
@@ -28,9 +28,7 @@ if (isMain(import.meta.url)) {
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
   const [only = ""] = process.argv.slice(2);
   await main(async () => {
-    const { passed, failed } = await runPanels({ LAYERWISE_TEST_ONLY: only });
-    console.log(`${passed} passed, ${failed} failed`);
-    return failed > 0 ? 1 : 0;
+    return conclude(await runPanels({ LAYERWISE_TEST_ONLY: only }));
   });
   process.exit();
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The browser tier: `node test/browser/run.mjs`. The panels by themselves, then the scenarios in VS Code. Ends with
- * "N passed, N failed" and exit code 1 on a failure. `LAYERWISE_TEST_ONLY` picks scenarios by a part of their names.
+ * The browser tier: `node test/browser/run.mjs`. The panels by themselves, then the scenarios in VS Code. Ends as
+ * {@link conclude} says. `LAYERWISE_TEST_ONLY` picks scenarios by a part of their names.
  */
 import fs from "node:fs";
 import os from "node:os";
@@ -10,16 +10,13 @@ import { packageExtension } from "../../scripts/package.mjs";
 import { main } from "../../scripts/project.mjs";
 import { ensureVscode, installExtension } from "../../scripts/vscode/server.mjs";
 import { bundle } from "../bundle.mjs";
-import { runLanes } from "../lanes.mjs";
+import { conclude, runLanes, sum } from "../lanes.mjs";
 import { runPanels } from "./panels.mjs";
 
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
 await main(async () => {
-  const panels = process.env["LAYERWISE_TEST_ONLY"] ? { passed: 0, failed: 0 } : await runPanels();
-  const scenarios = await runScenarios();
-  const failed = panels.failed + scenarios.failed;
-  console.log(`${panels.passed + scenarios.passed} passed, ${failed} failed`);
-  return failed === 0 ? 0 : 1;
+  const panels = process.env["LAYERWISE_TEST_ONLY"] ? [] : [await runPanels()];
+  return conclude(sum([...panels, await runScenarios()]));
 });
 process.exit();
 

@@ -3,7 +3,7 @@ import { nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 import { Tensor as TensorClass } from "../../extension/tensor/core/tensor.ts";
 import { build } from "../parity/models.ts";
 import { argument, callArguments, keywords } from "../parity/names.ts";
-import { decode } from "../parity/format.ts";
+import { decode, isTensor } from "../parity/format.ts";
 import { MODULE_CASES } from "./fixtures.ts";
 
 type Call = (...input: readonly unknown[]) => unknown;
@@ -11,6 +11,8 @@ type Call = (...input: readonly unknown[]) => unknown;
 export interface Subject {
   model: nn.Module;
   args: readonly unknown[];
+  /** Those of them that have no gradient in PyTorch, such as the target of some losses. */
+  constant?: ReadonlySet<unknown>;
 }
 
 /** A model of the parts of a container, which has no `forward` of its own. */
@@ -75,8 +77,14 @@ export function subject(name: string, seed: number): Subject {
   if (other !== undefined) return other();
   const item = MODULE_CASES.get(name)!;
   const model = build(item.model!);
-  const args = callArguments((item.args ?? []).map(argument), keywords(item.kwargs));
-  return { model, args };
+  const [recorded, given] = [item.args ?? [], (item.args ?? []).map(argument)];
+  const constant = new Set(
+    given.filter((_, i) => {
+      const one = recorded[i]!;
+      return recorded.some((x) => isTensor(x) && x.grad === true) && isTensor(one) && one.grad !== true;
+    }),
+  );
+  return { model, args: callArguments(given, keywords(item.kwargs)), constant };
 }
 
 /** Gives the module the weights of its case, where it has some: first ones may be NaN or out of range. */
@@ -97,12 +105,14 @@ export function tensors(output: unknown): Tensor[] {
 export const run = ({ model, args }: Subject): Tensor[] => tensors((model as unknown as Call)(...args));
 
 /** A training step of any module: its float inputs times a parameter, its outputs squared as the loss. */
-export function trainingStep({ model, args }: Subject): () => void {
+export function trainingStep({ model, args, constant }: Subject): () => void {
   const scale = new nn.Parameter(torch.ones(1));
   const optimizer = new optim.SGD([scale, ...model.parameters()], { lr: 1e-7 });
   return () => {
     optimizer.zeroGrad();
-    const scaled = args.map((x) => (x instanceof TensorClass && x.dtype === "float32" ? x.mul(scale) : x));
+    const scaled = args.map((x) =>
+      x instanceof TensorClass && x.dtype === "float32" && constant?.has(x) !== true ? x.mul(scale) : x,
+    );
     const losses = run({ model, args: scaled })
       .filter((y) => y.dtype === "float32")
       .map((y) => y.mul(y).mean());

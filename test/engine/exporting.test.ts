@@ -3,6 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { expect, test } from "vitest";
+import { slow } from "../slow.ts";
 import { experimentFile, useWorkspace } from "./workspace.ts";
 
 const workspace = useWorkspace();
@@ -84,46 +85,48 @@ test("what a format doesn't have is named, with its layer, and nothing is writte
 });
 
 // As large as a file of each kind may be, to be caught while it is written.
-test.skipIf(process.platform === "win32").each([
-  ["onnx", 3_000_000],
-  ["tfjs", 3_000_000],
-  ["typescript", 12_000],
-])(
-  "killed at any moment, an export to %s leaves the old one or the new one, and nothing half",
-  async (format, width) => {
-    const text = experimentFile(
-      { epochs: "1", limitTrainBatches: "1" },
-      'import fs from "node:fs"; fs.writeFileSync("pid", String(process.pid));',
-    ).replace(
-      "new nn.Linear(4, 3)",
-      `new nn.Sequential(new nn.Linear(4, ${width}), new nn.Linear(${width}, 3))`,
-    );
-    const file = await trained(text);
-    const out = workspace.file("out");
-    const args = ["export", file, "--format", format, "--out", "out"];
-    expect((await workspace.run(args)).code).toBe(0);
-    const before = contentOf(out);
-    let caught = 0;
-    for (let round = 0; caught < 3 && round < 15; round++) {
-      fs.rmSync(workspace.file("pid"));
-      const command = workspace.start(args);
-      const watcher = fs.watch(workspace.folder, (_, name) => {
-        if (name?.endsWith(".tmp") !== true) return;
+for (const [format, width, options] of [
+  ["onnx", 3_000_000, slow],
+  ["tfjs", 3_000_000, slow],
+  ["typescript", 12_000, {}],
+] as const)
+  test.skipIf(process.platform === "win32")(
+    `killed at any moment, an export to ${format} leaves the old one or the new one, and nothing half`,
+    options,
+    async () => {
+      const text = experimentFile(
+        { epochs: "1", limitTrainBatches: "1" },
+        'import fs from "node:fs"; fs.writeFileSync("pid", String(process.pid));',
+      ).replace(
+        "new nn.Linear(4, 3)",
+        `new nn.Sequential(new nn.Linear(4, ${width}), new nn.Linear(${width}, 3))`,
+      );
+      const file = await trained(text);
+      const out = workspace.file("out");
+      const args = ["export", file, "--format", format, "--out", "out"];
+      expect((await workspace.run(args)).code).toBe(0);
+      const before = contentOf(out);
+      let caught = 0;
+      for (let round = 0; caught < 3 && round < 15; round++) {
+        fs.rmSync(workspace.file("pid"));
+        const command = workspace.start(args);
+        const watcher = fs.watch(workspace.folder, (_, name) => {
+          if (name?.endsWith(".tmp") !== true) return;
+          watcher.close();
+          process.kill(Number(fs.readFileSync(workspace.file("pid"), "utf8")), "SIGKILL");
+        });
+        const { code, stderr } = await command.ended;
         watcher.close();
-        process.kill(Number(fs.readFileSync(workspace.file("pid"), "utf8")), "SIGKILL");
-      });
-      const { code, stderr } = await command.ended;
-      watcher.close();
-      if (code !== 0) {
-        caught++;
-        expect(stderr).toContain("The process ended: signal SIGKILL");
+        if (code !== 0) {
+          caught++;
+          expect(stderr).toContain("The process ended: signal SIGKILL");
+        }
+        expect(others().filter((name) => name !== "pid")).toEqual(["out"]);
+        expect(contentOf(out)).toEqual(before);
       }
-      expect(others().filter((name) => name !== "pid")).toEqual(["out"]);
-      expect(contentOf(out)).toEqual(before);
-    }
-    expect(caught).toBe(3);
-  },
-);
+      expect(caught).toBe(3);
+    },
+  );
 
 /** Names and sizes of a file or a folder's files. */
 const contentOf = (file: string): unknown =>

@@ -17,6 +17,8 @@ export interface Sample {
   grads?: (Recorded | null)[];
   /** false where PyTorch's gradient is not the derivative. */
   derivative?: false;
+  /** Inputs by which PyTorch has no derivative. */
+  fixed?: number[];
 }
 
 const folder = new URL("../fixtures/ops/", import.meta.url);
@@ -34,3 +36,7 @@ export const hostOf = ({ data, dtype }: Recorded): ReturnType<typeof toHostArray
 
 export const given = (recorded: Recorded): Tensor =>
   fromHost(hostOf(recorded), recorded.shape, recorded.dtype);
+
+/** Whether an input of a sample with gradients has one. */
+export const hasGradient = ({ inputs, fixed }: Sample, i: number): boolean =>
+  inputs[i]!.dtype === "float32" && fixed?.includes(i) !== true;

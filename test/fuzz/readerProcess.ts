@@ -9,7 +9,7 @@ import type { Reader, Report } from "./worker.ts";
 export type { Reader } from "./worker.ts";
 
 export interface Limits {
-  /** Of the processor. */
+  /** Of the processor; more of one that is slow, or shared with other work. */
   milliseconds?: number;
   /** Above what the process takes by itself. */
   megabytes?: number;
@@ -76,7 +76,7 @@ export class ReaderProcess {
       this.#child = undefined;
       return { kind: killed ?? "crash", message: end, milliseconds: spent, megabytes: 0 };
     }
-    const { error, peak } = end;
+    const { error, peak, slowness } = end;
     const used = Math.max(0, peak - this.#base);
     // The peak is that of the whole process: what is counted is what it grows by.
     this.#base = Math.max(this.#base, peak);
@@ -84,7 +84,7 @@ export class ReaderProcess {
       kind:
         used > megabytes
           ? "memory"
-          : end.milliseconds > milliseconds
+          : end.milliseconds > slowness * milliseconds
             ? "hang"
             : error === undefined
               ? "read"

@@ -11,13 +11,14 @@ import { openOnnx } from "../../extension/formats/onnx/onnxFile.ts";
 import { openPth, PthTensor, readPth, type PthValue } from "../../extension/formats/pth/pth.ts";
 import { comparisonSteps } from "../../extension/formats/comparison.ts";
 import { lastOf, statisticsOf } from "../../extension/formats/statistics.ts";
-import { readForeignRuns } from "../../extension/formats/foreign/findRuns.ts";
+import { ForeignReader } from "../../extension/formats/foreign/findRuns.ts";
 import { openTensors } from "../../extension/formats/tensorSource.ts";
 import { setDataFiles } from "../../extension/nn/data/access.ts";
 import { parseIdx } from "../../extension/nn/data/idx.ts";
 import { data, nn } from "../../extension/nn/index.ts";
 import { setTensorFiles } from "../../extension/nn/files.ts";
 import { setWarningSink } from "../../extension/nn/warnings.ts";
+import { load } from "../bounds.ts";
 
 function visit(value: PthValue): void {
   if (value instanceof PthTensor) value.data();
@@ -73,7 +74,7 @@ const READERS = {
   bert: (file: string) => void nn.BertModel.fromPretrained(path.dirname(file)),
   distilbert: (file: string) => void nn.DistilBertModel.fromPretrained(path.dirname(file)),
   /** Of other tools: all that is found in the file's folder. */
-  runs: (file: string) => readForeignRuns(path.dirname(file)),
+  runs: (file: string) => new ForeignReader(path.dirname(file)).read(),
   tokenizer: (file: string) => void nn.BertTokenizer.fromPretrained(path.dirname(file))("some text"),
   /** The file is in refs/main's place. */
   cache: (file: string) =>
@@ -93,9 +94,14 @@ export interface Report {
   error?: { name: string; message: string };
   /** Of the processor: other processes may have taken the rest. */
   milliseconds: number;
+  /** How many times as long anything takes here and now as on the machine that limits are for: see bounds.ts. */
+  slowness: number;
   /** The largest size that the process ever had. */
   peak: number;
 }
+
+/** Milliseconds of a reading that a limit may end: the machine's speed is measured after it. */
+const LONG = 3000;
 
 await loadExecutor("cpu");
 setTensorFiles(FILES);
@@ -114,8 +120,11 @@ async function answer({ reader, file }: Request): Promise<void> {
   const { user, system } = process.cpuUsage(start);
   const milliseconds = (user + system) / 1000;
   const peak = process.resourceUsage().maxRSS / 1024;
-  process.send!({ ...(error === undefined ? {} : { error }), milliseconds, peak } satisfies Report);
+  // Only of a reading that some limit may end.
+  const slowness = milliseconds < LONG ? 1 : load();
+  process.send!({ ...(error === undefined ? {} : { error }), milliseconds, slowness, peak } satisfies Report);
 }
+
 process.on("message", (request: Request) => void answer(request));
 process.on("disconnect", () => process.exit(0));
 process.send!("ready");

@@ -9,6 +9,7 @@ import lock from "../../package-lock.json";
 import { packageLibrary } from "../../scripts/package/npm.mjs";
 import { compileBinding } from "../../scripts/package/prebuilt.mjs";
 import { programs, PYTHON, REASON, TARGET, where } from "./machine.ts";
+import { slow } from "../slow.ts";
 
 const root = (...parts: string[]): string =>
   fileURLToPath(new URL(`../../${parts.join("/")}`, import.meta.url));
@@ -56,7 +57,7 @@ describe.skipIf(REASON !== undefined)("the packed library", () => {
   });
   afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-  test("is compiled to the same bytes again", async () => {
+  test("is compiled to the same bytes again", slow, async () => {
     const again = path.join(folder, "again.node");
     await compileBinding(TARGET, again);
     const first = root("out/prebuilt", TARGET, "tfjs_binding.node");

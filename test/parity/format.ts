@@ -1,5 +1,6 @@
 // The encodings of the golden cases (test/fixtures/golden/README.md), and how values are compared with them.
 import { createHash } from "node:crypto";
+import { torch } from "../../extension/nn/index.ts";
 import type { DType } from "../../extension/tensor/core/dtype.ts";
 import { valuesOf } from "../../extension/tensor/planning/barrier.ts";
 import { formatShape, numel, sameShape } from "../../extension/tensor/core/shape.ts";
@@ -52,9 +53,12 @@ export function isTensor(x: unknown): x is JsonTensor {
   );
 }
 
-const DTYPES = new Set<string>(["float32", "int64", "bool"] satisfies DType[]);
+const DTYPES = new Set<string>(["float32", "int64", "bool", "complex64"] satisfies DType[]);
 
-/** @throws Unsupported for element types the library doesn't have */
+/**
+ * Elements in order, of complex numbers pairs of real ones.
+ * @throws Unsupported for element types the library doesn't have
+ */
 export function values({ dtype, data, b64f32 }: JsonTensor): Float32Array | Int32Array | Uint8Array {
   if (!DTYPES.has(dtype)) throw new Unsupported(`dtype ${dtype}`);
   if (b64f32 !== undefined) {
@@ -62,13 +66,24 @@ export function values({ dtype, data, b64f32 }: JsonTensor): Float32Array | Int3
     return new Float32Array(bytes.buffer);
   }
   const numbers = data!.map(Number);
-  if (dtype === "float32") return Float32Array.from(numbers);
+  if (dtype === "float32" || dtype === "complex64") return Float32Array.from(numbers);
   return dtype === "int64" ? Int32Array.from(numbers) : Uint8Array.from(numbers);
 }
 
 export function decode(t: JsonTensor): Tensor {
-  return fromHost(values(t), t.shape, t.dtype as DType);
+  if (t.dtype !== "complex64") return fromHost(values(t), t.shape, t.dtype as DType);
+  const all = values(t);
+  const part = (at: 0 | 1): Tensor =>
+    fromHost(
+      Float32Array.from({ length: numel(t.shape) }, (_, i) => all[2 * i + at]!),
+      t.shape,
+      "float32",
+    );
+  return torch.complex(part(0), part(1));
 }
+
+/** Complex numbers as pairs of real ones; other tensors as they are. */
+export const inPairs = (x: Tensor): Tensor => (x.isComplex() ? torch.viewAsReal(x) : x);
 
 /** Compares a tensor with what is expected of it; answers the difference, or null. */
 export function compare(got: Tensor, expected: JsonTensor | JsonDigest, tolerance: Tolerance): string | null {

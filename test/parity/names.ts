@@ -4,7 +4,7 @@ import { decode, isTensor, Unsupported, type Json } from "./format.ts";
 
 /** `kernel_size` → `kernelSize`, `kaiming_uniform_` → `kaimingUniform_`, `T_max` → `tMax`. */
 export function camelCase(name: string): string {
-  const joined = name.replaceAll(/_([A-Za-z0-9])/g, (_, c: string) => c.toUpperCase());
+  const joined = name.replaceAll(/(?<=[A-Za-z0-9])_([A-Za-z0-9])/g, (_, c: string) => c.toUpperCase());
   return /^[A-Z]_/.test(name) ? joined[0]!.toLowerCase() + joined.slice(1) : joined;
 }
 
@@ -15,6 +15,7 @@ const NAMESPACES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = 
   torch,
   "torch.linalg": torch.linalg,
   "torch.special": torch.special,
+  "torch.fft": torch.fft,
   "nn.init": nn.init,
   "nn.utils": nn.utils,
   "torch.optim": optim,

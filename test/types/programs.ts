@@ -108,3 +108,11 @@ void new nn.Linear({ inFeatures: 4 });
 void new nn.Conv2d(3, 8, { kernelSize: 3, pading: 1 });
 // @ts-expect-error -- p is a number
 F.dropout(x, "0.5");
+
+/** A type kept in an object or a field stays a type, and isn't any text. */
+const options = { dtype: torch.float32 };
+export const kept = [torch.zeros(2, options), torch.tensor([1], { ...options }), x.to(options.dtype)];
+export class Typed {
+  dtype = torch.long;
+  labels = torch.zeros([2], { dtype: this.dtype });
+}

@@ -1,9 +1,18 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 import { AnomalyError } from "../../extension/tensor/recording/anomaly.ts";
 import { useEngine } from "../engines.ts";
 
 useEngine("cpu");
+// Where an engine's entry was loaded, a site is read by its frames and its stack is empty.
+const stacks: { prepareStackTrace?: unknown } = Error;
+const { prepareStackTrace } = stacks;
+beforeAll(() => {
+  stacks.prepareStackTrace = undefined;
+});
+afterAll(() => {
+  stacks.prepareStackTrace = prepareStackTrace;
+});
 afterEach(() => torch.autograd.setDetectAnomaly(false));
 
 /** What a step of SGD on a parameter throws, with anomaly detection; its parameter is as it was afterwards. */

@@ -4,7 +4,7 @@ import { useEngine } from "../engines.ts";
 
 useEngine("cpu");
 
-const { functional, gradcheck } = torch.autograd;
+const { functional, gradcheck, gradgradcheck } = torch.autograd;
 const floats = (...values: number[]): Tensor => torch.tensor(values, { dtype: torch.float32 });
 
 describe("derivatives of functions", () => {
@@ -166,6 +166,58 @@ describe("derivatives of functions", () => {
   });
 });
 
+test("gradients of a batch of the outputs' gradients are those of each", () => {
+  const [x, unused] = [floats(1, 2, 3).requiresGrad_(), floats(1).requiresGrad_()];
+  const [y, z] = [x.pow(2), x.sum()];
+  const gradOutputs = [torch.eye(3), torch.tensor([1, 0, 2], { dtype: torch.float32 })];
+  const options = { gradOutputs, isGradsBatched: true, allowUnused: true, createGraph: true };
+  const [rows, none] = torch.autograd.grad([y, z], [x, unused], options);
+  expect([rows!.tolist(), none]).toEqual([
+    [
+      [3, 1, 1],
+      [0, 4, 0],
+      [2, 2, 8],
+    ],
+    null,
+  ]);
+  rows!.sum().backward();
+  expect(x.grad!.tolist()).toEqual([2, 2, 2]);
+  // The graph is gone after the last row only.
+  const w = floats(1, 2, 3).requiresGrad_();
+  const once = w.exp().log().pow(2);
+  expect(torch.autograd.grad(once, w, { gradOutputs: torch.eye(3), isGradsBatched: true })[0]!.shape).toEqual(
+    [3, 3],
+  );
+  expect(() => torch.autograd.grad(once, w, floats(1, 1, 1))).toThrow(
+    "backward through the graph a second time",
+  );
+  expect(() => torch.autograd.grad(y, x, { gradOutputs: floats(1, 1, 1), isGradsBatched: true })).toThrow(
+    "grad_output[0] has a shape of torch.Size([3]) and output[0] has a shape of torch.Size([3])",
+  );
+});
+
+test("zeros for an unused input can be differentiated where a graph is created", () => {
+  const [x, unused] = [floats(1).requiresGrad_(), floats(1, 2).requiresGrad_()];
+  const zeros = (createGraph: boolean): boolean =>
+    torch.autograd.grad(x.square(), unused, { materializeGrads: true, createGraph })[0]!.requiresGrad;
+  expect([zeros(false), zeros(true)]).toEqual([false, true]);
+});
+
+test("a leaf that is frozen before backward has no gradient", () => {
+  const [w, b] = [floats(1, 2).requiresGrad_(), floats(3).requiresGrad_()];
+  for (const frozen of [true, false, true]) {
+    const y = w.mul(b).sum();
+    w.requiresGrad_(!frozen);
+    [w.grad, b.grad] = [null, null];
+    y.backward();
+    expect([w.grad, b.grad].map((g) => (g as Tensor | null)?.tolist() ?? null)).toEqual([
+      frozen ? null : [3, 3],
+      [3],
+    ]);
+    w.requiresGrad_();
+  }
+});
+
 test("gradcheck agrees with right gradients and finds wrong ones", () => {
   const x = floats(0.3, -0.8, 1.2).requiresGrad_();
   expect(gradcheck((y: Tensor) => y.tanh().mul(y), x)).toBe(true);
@@ -173,4 +225,20 @@ test("gradcheck agrees with right gradients and finds wrong ones", () => {
   expect(gradcheck(wrong, x, { raiseException: false })).toBe(false);
   expect(() => gradcheck(wrong, x)).toThrow("Jacobian mismatch for output 0 with respect to input 0");
   expect(() => gradcheck((y: Tensor) => y, floats(1))).toThrow("gradcheck expects at least one input tensor");
+});
+
+test("gradgradcheck agrees with right second derivatives and finds wrong ones", () => {
+  torch.manualSeed(0);
+  const x = floats(0.3, -0.8, 1.2).requiresGrad_();
+  expect(gradgradcheck((y: Tensor) => y.tanh().mul(y), x)).toBe(true);
+  // The first derivative is right, but is a constant for the second one.
+  const wrong = (y: Tensor): Tensor =>
+    y
+      .square()
+      .detach()
+      .add(y.sub(y.detach()).mul(y.detach().mul(2)));
+  expect(gradcheck((y: Tensor) => y.square(), x)).toBe(true);
+  expect(() => gradgradcheck(wrong, x, torch.ones(3))).toThrow(
+    "Jacobian mismatch for output 0 with respect to input 0",
+  );
 });

@@ -70,7 +70,12 @@ const RULES: Record<string, readonly Rule[]> = {
       allowed: [SHOW],
     },
     { what: "an append to Markdown", finds: named(/^append(Text|Markdown|Codeblock)$/) },
-    { what: "a terminal", finds: named(/^(createTerminal|sendText|ShellExecution|CustomExecution)$/) },
+    {
+      what: "a terminal",
+      finds: named(/^(createTerminal|sendText|ShellExecution|CustomExecution)$/),
+      // Presses Ctrl-C.
+      allowed: ["extension/editor/runs/runningSweeps.ts"],
+    },
     { what: "HTML", finds: named(MARKUP) },
     {
       what: "a tree, whose items are made plain",

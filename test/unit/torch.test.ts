@@ -68,8 +68,10 @@ test("gradients are switched off for a body, or until they are switched on", () 
     torch.noGrad(() => torch.enableGrad(wants)),
     wants(),
   ]).toEqual([false, false, true, true]);
+  expect([torch.setGradEnabled(false, wants), torch.isGradEnabled()]).toEqual([false, true]);
   torch.setGradEnabled(false);
   expect([torch.isGradEnabled(), wants()]).toEqual([false, false]);
+  expect([torch.setGradEnabled(true, wants), torch.isGradEnabled()]).toEqual([true, false]);
   torch.setGradEnabled(true);
   expect([torch.isGradEnabled(), wants()]).toEqual([true, true]);
 });
@@ -132,6 +134,8 @@ test("x.new makes a tensor of x's type, of sizes or data", () => {
 test("types, and settings that are remembered", () => {
   expect(torch.promoteTypes("bool", "int64")).toBe("int64");
   expect(torch.promoteTypes("int64", "float32")).toBe("float32");
+  expect(torch.canCast("int64", "float32")).toBe(true);
+  expect(torch.canCast("float32", "int64")).toBe(false);
   expect(torch.isNonzero(torch.tensor([0]))).toBe(false);
   expect(torch.isNonzero(torch.tensor(-0.5))).toBe(true);
   expect(() => torch.isNonzero(torch.ones(2))).toThrow(

@@ -125,6 +125,8 @@ export async function runSuite(
     LAYERWISE_TEST_RESULTS: results,
     LAYERWISE_TEST_LOG: log,
     LAYERWISE_TEST_ONLY: process.env["LAYERWISE_TEST_ONLY"] ?? "",
+    LAYERWISE_TEST_QUICK: process.env["LAYERWISE_TEST_QUICK"] ?? "",
+    LAYERWISE_TEST_STRICT: process.env["LAYERWISE_TEST_STRICT"] ?? "",
   };
   const printed = followLog(log, print);
   await chooseHost(age)({ suite, workspace, env });
@@ -153,4 +155,4 @@ function followLog(file: string, print: (text: string) => void): { end(): void }
   };
 }
 
-export { totals } from "../harness.ts";
+export { countsOf } from "../harness.ts";

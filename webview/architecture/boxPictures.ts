@@ -12,7 +12,7 @@ import {
   type PictureColours,
 } from "../shared/layers/pictures.ts";
 import type { PictureSource } from "../shared/layers/pictureSource.ts";
-import { pictureStrings as text } from "../shared/pictureStrings.ts";
+import { pictureStrings as text } from "../shared/strings/picture.ts";
 
 /** Pixels of a picture's longer and least side, between two, and of a row with the number of those left out. */
 const SIDE = 30;

@@ -94,6 +94,7 @@ function shapesOf(drawn: Drawn<ModelReport>, id: string, row: SummaryRow | undef
   return [
     ...(input === "" ? [] : [[text.input, input] satisfies [string, string]]),
     ...(output === "" ? [] : [[text.output, output] satisfies [string, string]]),
+    ...(row?.outputAxes === undefined ? [] : [[text.axes, row.outputAxes] satisfies [string, string]]),
   ];
 }
 

@@ -14,8 +14,8 @@ import {
   type PictureColours,
 } from "../shared/layers/pictures.ts";
 import type { PictureSource } from "../shared/layers/pictureSource.ts";
-import { layerStrings } from "../shared/layerStrings.ts";
-import { pictureStrings as text } from "../shared/pictureStrings.ts";
+import { layerStrings } from "../shared/strings/layer.ts";
+import { pictureStrings as text } from "../shared/strings/picture.ts";
 import { styles } from "../shared/styles.ts";
 import { pictureOf } from "./boxPictures.ts";
 

@@ -208,9 +208,12 @@ export class DiagramState<Model extends DiagramModel = DiagramModel> {
     this.camera = cameras.following(camera, corner(was), corner(is));
   }
 
-  /** Sets the size of the viewport. */
+  /** Sets the size of the viewport, whose middle stays the middle. */
   resize({ width, height }: cameras.Size): void {
-    if (width === this.#window.width && height === this.#window.height) return;
+    const before = this.#window;
+    if (width === before.width && height === before.height) return;
+    if (this.camera !== undefined && width > 0 && before.width > 0)
+      this.camera = cameras.moved(this.camera, (width - before.width) / 2, 0);
     this.#window = { width, height };
     this.#look();
     this.#redraw();

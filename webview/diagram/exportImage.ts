@@ -27,26 +27,30 @@ export function svgOf(picture: Element, { layout }: Drawn): string {
     for (const name of COPIED) target?.setAttribute(name, style.getPropertyValue(name));
     target?.removeAttribute("class");
   });
-  const world = copy.querySelector("g");
-  world?.removeAttribute("transform");
-  const [width, height] = [layout.width + 2 * MARGIN, layout.height + 2 * MARGIN];
-  copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  copy.setAttribute("viewBox", `${-MARGIN} ${-MARGIN} ${width} ${height}`);
-  copy.setAttribute("width", String(width));
-  copy.setAttribute("height", String(height));
-  for (const name of ["class", "aria-hidden", "focusable"]) copy.removeAttribute(name);
+  copy.removeAttribute("class");
   const ground = document.createElementNS("http://www.w3.org/2000/svg", "rect");
   const place = {
     x: -MARGIN,
     y: -MARGIN,
-    width,
-    height,
+    width: layout.width + 2 * MARGIN,
+    height: layout.height + 2 * MARGIN,
     fill: getComputedStyle(document.body).backgroundColor,
   };
   for (const [name, value] of Object.entries(place)) ground.setAttribute(name, String(value));
   copy.prepend(ground);
+  return framed(copy, layout);
+}
+
+/** Fits an SVG of the canvas to its layout, and writes it. */
+export function framed(picture: SVGSVGElement, layout: Drawn["layout"]): string {
+  picture.querySelector("g")?.removeAttribute("transform");
+  const [width, height] = [layout.width + 2 * MARGIN, layout.height + 2 * MARGIN];
+  picture.setAttribute("viewBox", `${-MARGIN} ${-MARGIN} ${width} ${height}`);
+  picture.setAttribute("width", String(width));
+  picture.setAttribute("height", String(height));
+  for (const name of ["aria-hidden", "focusable"]) picture.removeAttribute(name);
   // XML forbids control characters, even escaped ones.
-  return plainText(new XMLSerializer().serializeToString(copy).replaceAll(/<!--.*?-->/gs, ""));
+  return plainText(new XMLSerializer().serializeToString(picture).replaceAll(/<!--.*?-->/gs, ""));
 }
 
 /** Renders an SVG as a base64 PNG. */

@@ -103,7 +103,14 @@ function unitsOf(state: EvaluationState, layer: UnitLayer, actions: InterveneAct
   // Until the chosen layer's answer comes, the units of the last one stand there.
   const values = units !== undefined && layerKey(units) === layerKey(layer) ? units.values : [];
   const shown = all ? values.length : Math.min(values.length, FEW_UNITS);
+  const drawn = layer.kind === "head" && units?.maps !== undefined;
+  const viewed = drawn ? (["output", "attention"] as const) : (["output"] as const);
   return html`${dropdown(text.layer, layers, layerKey(layer), show)}
+    <div class="intervene-tools">
+      ${viewed.map((of) =>
+        button({ label: text.view[of], icon: "table", onClick: () => actions.view(layer, of) }),
+      )}
+    </div>
     <div class="intervene-tools">
       <span class="secondary">${text.by}</span>
       ${segmented("replacement", text.by, modes, ui.replacement, (replacement) => actions.set({ replacement }))}
@@ -133,11 +140,7 @@ function unitsOf(state: EvaluationState, layer: UnitLayer, actions: InterveneAct
     >
       ${cells(state, layer, values.slice(0, shown), units?.maps)}
     </div>
-    ${
-      layer.kind === "head" && units?.maps !== undefined
-        ? html`<p class="secondary">${text.attention}</p>`
-        : nothing
-    }
+    ${drawn ? html`<p class="secondary">${text.attention}</p>` : nothing}
     ${
       shown < values.length || values.length < layer.units
         ? html`<p class="list-foot">

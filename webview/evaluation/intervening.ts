@@ -3,6 +3,7 @@ import type {
   AblationProgress,
   AblationQuery,
   AblationScope,
+  ActivationQuery,
   Intervention,
   InterventionAnswer,
   InterventionQuery,
@@ -29,7 +30,7 @@ import {
 /** Units that are changed at once; the host accepts more. */
 const MAX_CHANGED = 128;
 
-type Host = Pick<EvaluationHostMethods, "intervene" | "rankUnits" | "stopRanking">;
+type Host = Pick<EvaluationHostMethods, "intervene" | "viewActivation" | "rankUnits" | "stopRanking">;
 
 export interface InterveningOptions {
   host: Host;
@@ -123,6 +124,14 @@ export class InterventionRequests implements InterveneActions {
       interventions: restores ? others : [...others, { ...placeOf(layer), unit, by }],
     }));
     this.refresh();
+  }
+
+  view(layer: LayerAt, of: ActivationQuery["of"]): void {
+    const subject = this.#options.state()?.asked.subject;
+    if (subject === undefined) return;
+    this.#options.host
+      .viewActivation({ ...placeOf(layer), subject, of })
+      .catch((error: unknown) => this.#change((now) => ({ ...now, error: errorOf(error) })));
   }
 
   restore(one: Intervention): void {

@@ -203,6 +203,7 @@ const requests = new InterventionRequests({
 
 const actions: Actions = {
   cancel: () => reportFailure(host.cancel()),
+  attach: () => reportFailure(host.attachRun()),
   again: () => {
     const again = (on: boolean): void => change((now) => (now.pending = new Set(on ? ["again"] : [])));
     again(true);

@@ -4,6 +4,7 @@ import type { EvaluationResult } from "../../extension/protocol/engine.ts";
 import type {
   AblationProgress,
   AblationScope,
+  ActivationQuery,
   Intervention,
   InterventionAnswer,
   LayerPart,
@@ -188,6 +189,8 @@ export interface InterveneActions {
   show(layer: LayerAt): void;
   /** Changes a unit of a layer as chosen, or restores it. */
   toggle(layer: LayerAt, unit: number): void;
+  /** Shows what a layer gives for the input, or what its heads attend to, in the tensor viewer. */
+  view(layer: LayerAt, of: ActivationQuery["of"]): void;
   restore(intervention: Intervention): void;
   /** What the next click sets a unit to. */
   set(part: Partial<Pick<EvaluationUi, "replacement" | "donor">>): void;
@@ -202,6 +205,7 @@ export interface InterveneActions {
 export interface Actions {
   cancel(): void;
   again(): void;
+  attach(): void;
   openTraining(): void;
   showLog(): void;
   openSource: (file: string, line?: number, column?: number) => void;

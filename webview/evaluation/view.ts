@@ -1,4 +1,5 @@
 /** Renders the panel from its state. */
+import { isLive } from "../../extension/protocol/run.ts";
 import { html, nothing, type TemplateResult } from "lit";
 import type { Task } from "../../extension/protocol/evaluation.ts";
 import { errorBox } from "../shared/errorBox.ts";
@@ -7,6 +8,7 @@ import { button, empty, icon, linkButton, section, pairs } from "../shared/widge
 import { notice, progressBar } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 import { pictureSeries } from "../shared/pictures.ts";
+import { placeOf, unfollowed } from "../shared/place.ts";
 import { boundarySection } from "./boundary.ts";
 import { interveneSection } from "./interveneView.ts";
 import { matrix } from "./matrix.ts";
@@ -50,29 +52,41 @@ const BADGES: Record<EvaluationState["run"]["state"], [kind: string, icon: strin
   killed: ["bad", "error"],
 };
 
+function badgeOf(state: EvaluationState): { kind: string; icon: string; text: string } {
+  const { run, live, waitsFor = [] } = state;
+  if (live && waitsFor.length > 0) return { kind: "paused", icon: "watch", text: text.states.waiting };
+  if (unfollowed(state))
+    return { kind: "plain", icon: "debug-disconnect", text: strings.elsewhere.notFollowed };
+  if (isGone(state)) return { kind: "bad", icon: "error", text: text.gone };
+  const [kind, icon] = BADGES[run.state];
+  return { kind, icon, text: text.states[run.state] };
+}
+
 function header(state: EvaluationState, actions: Actions): TemplateResult {
   const { run, live, report, result, pending } = state;
-  const gone = !live && ["starting", "running", "paused"].includes(run.state);
   const { waitsFor = [] } = state;
   const waits = live && waitsFor.length > 0;
-  const [kind, symbol] = waits ? ["paused", "watch"] : gone ? BADGES.killed : BADGES[run.state];
+  const left = unfollowed(state);
+  const badge = badgeOf(state);
   const checkpoint = run.settings["checkpoint"];
   return html`<header class="header">
     <div class="title-row">
       <h1>${run.model || run.exportName}</h1>
-      <span class="badge badge-${kind}" data-state=${waits ? "waiting" : run.state}
-        >${icon(symbol)}${waits ? text.states.waiting : gone ? text.gone : text.states[run.state]}</span
+      <span class="badge badge-${badge.kind}" data-state=${waits ? "waiting" : run.state}
+        >${icon(badge.icon)}${badge.text}</span
       >
       <div class="buttons" role="toolbar" aria-label=${text.title(run.model || run.exportName)}>
         ${
           live
             ? button({ label: text.cancel, icon: "debug-stop", onClick: () => actions.cancel() })
-            : button({
-                label: text.again,
-                icon: "debug-rerun",
-                disabled: pending.has("again"),
-                onClick: () => actions.again(),
-              })
+            : left
+              ? button({ label: strings.elsewhere.attach, icon: "plug", onClick: () => actions.attach() })
+              : button({
+                  label: text.again,
+                  icon: "debug-rerun",
+                  disabled: pending.has("again"),
+                  onClick: () => actions.again(),
+                })
         }
         ${
           typeof checkpoint === "string"
@@ -88,6 +102,7 @@ function header(state: EvaluationState, actions: Actions): TemplateResult {
       ${report ? html`<li>${text.splits[report.split]}</li>` : nothing}
       ${result ? html`<li>${text.ofSamples(result.samples)}</li>` : nothing}
       ${run.executor ? html`<li title=${run.executor.reason ?? nothing}>${run.executor.version}</li>` : nothing}
+      ${run.on ? html`<li>${placeOf(state)}</li>` : nothing}
     </ul>
     ${waits ? html`<p class="secondary">${text.waitsFor(waitsFor)}</p>` : live ? progress(state) : nothing}
     ${
@@ -106,9 +121,12 @@ function progress({ progress }: EvaluationState): TemplateResult {
   </div>`;
 }
 
-function failure({ run, live, result }: EvaluationState, actions: Actions): TemplateResult | typeof nothing {
-  const gone = !live && ["starting", "running", "paused"].includes(run.state);
-  const killed = gone || run.state === "killed";
+/** Whether its process ended without a last word. */
+const isGone = (state: EvaluationState): boolean => !state.live && !unfollowed(state) && isLive(state.run);
+
+function failure(state: EvaluationState, actions: Actions): TemplateResult | typeof nothing {
+  const { run, result } = state;
+  const killed = isGone(state) || run.state === "killed";
   const error = run.error ?? (killed ? { code: "killed", message: text.killedMessage } : undefined);
   if (error) return errorBox({ error, title: killed ? text.killed : text.failed, open: actions.openSource });
   return run.state === "stopped" && !result ? empty(text.stopped) : nothing;

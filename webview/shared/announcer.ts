@@ -1,14 +1,20 @@
-/** Announces changes to screen readers: the latest message, at most once per interval. */
+/** Announces changes to screen readers, politely: the latest messages, at most once per interval. */
 export class Announcer {
   readonly element: HTMLElement;
-  readonly #interval: number;
-  #next = "";
+  /** Milliseconds between two announcements. */
+  interval: number;
+  readonly #most: number;
+  #next: string[] = [];
   #last = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param interval Milliseconds between two messages; of those in between, only the newest is announced */
-  constructor(interval: number) {
-    this.#interval = interval;
+  /**
+   * @param interval Milliseconds between two announcements
+   * @param most Messages of an interval that are announced together: the newest. Default 1
+   */
+  constructor(interval: number, most = 1) {
+    this.interval = interval;
+    this.#most = most;
     this.element = document.createElement("div");
     this.element.className = "visually-hidden";
     this.element.setAttribute("role", "status");
@@ -16,22 +22,32 @@ export class Announcer {
   }
 
   say(text: string): void {
-    this.#next = text;
+    if (!this.#next.includes(text)) this.#next.push(text);
+    if (this.#next.length > this.#most) this.#next.shift();
     if (this.#timer !== undefined) return;
-    const wait = Math.max(0, this.#last + this.#interval - performance.now());
+    const wait = Math.max(0, this.#last + this.interval - performance.now());
     this.#timer = setTimeout(() => this.#tell(), wait);
   }
 
-  /** Announces at once, for what can't wait, such as the end of a run. */
+  /** Announces at once, for what can't wait. */
   sayNow(text: string): void {
-    this.#next = text;
-    clearTimeout(this.#timer);
+    this.cancel();
+    this.#next.push(text);
     this.#tell();
   }
 
-  #tell(): void {
+  /** Forgets what was not announced yet. */
+  cancel(): void {
+    clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#next = [];
+  }
+
+  #tell(): void {
     this.#last = performance.now();
-    this.element.textContent = this.#next;
+    const text = this.#next.join(" ");
+    // Browsers and screen readers take the same text for no change.
+    this.element.textContent = this.element.textContent === text ? `${text}\u00a0` : text;
+    this.cancel();
   }
 }

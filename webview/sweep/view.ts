@@ -40,6 +40,7 @@ function header({ snapshot }: SweepState, { metric }: Derived, actions: Actions)
     text.pruners[sweep.pruner],
     sweep.mode === "min" ? text.minimized(metric) : text.maximized(metric),
     text.seed(sweep.seed),
+    sweep.on === undefined ? "" : strings.elsewhere.place(sweep.on.name, live),
     text.trials(done, sweep.trials),
     value === undefined || best === undefined ? "" : text.best(formatMetric(value), best),
   ].filter((fact) => fact !== "");

@@ -64,10 +64,13 @@ function header({ tensor, ui, note }: TensorState, count: number, actions: Actio
 }
 
 /** Controls of the dimensions: rows, columns, and the index of each other one. */
-function slices({ tensor: { shape }, ui }: TensorState, actions: Actions): TemplateResult | typeof nothing {
+function slices(
+  { tensor: { shape, axes: names }, ui }: TensorState,
+  actions: Actions,
+): TemplateResult | typeof nothing {
   if (shape.length < 2) return nothing;
   const { slice } = ui;
-  const axes = shape.map((extent, i) => ({ value: String(i), label: text.dimension(i, extent) }));
+  const axes = shape.map((extent, i) => ({ value: String(i), label: text.dimension(i, extent, names?.[i]) }));
   const choose = (which: "rowAxis" | "columnAxis", label: string): TemplateResult =>
     html`<span class="axis"
       ><span class="secondary">${label}</span>${dropdown(label, axes, String(slice[which]), (value) =>
@@ -80,7 +83,7 @@ function slices({ tensor: { shape }, ui }: TensorState, actions: Actions): Templ
       i === slice.rowAxis || i === slice.columnAxis || extent < 2
         ? nothing
         : slider({
-            label: text.dimension(i, extent),
+            label: text.dimension(i, extent, names?.[i]),
             value: slice.at[i]!,
             minimum: 0,
             maximum: extent - 1,

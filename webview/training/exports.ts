@@ -181,3 +181,12 @@ ${plots.join("\n")}
 \\end{axis}
 \\end{tikzpicture}`;
 }
+
+/** Encodes UTF-8 piece by piece: a call takes a limited number of arguments. */
+export function base64(text: string): string {
+  const bytes = new TextEncoder().encode(text);
+  let binary = "";
+  for (let at = 0; at < bytes.length; at += 0x8000)
+    binary += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
+  return btoa(binary);
+}

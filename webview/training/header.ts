@@ -5,6 +5,7 @@ import { FOREIGN_TOOL_NAMES } from "../../extension/protocol/history/foreignRun.
 import { baseName, formatBytes, formatCompact, formatCount, formatDuration } from "../shared/format.ts";
 import { button, icon, linkButton, pairs } from "../shared/widgets.ts";
 import { progressBar } from "../shared/components.ts";
+import { placeOf, unfollowed } from "../shared/place.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
 import {
@@ -14,7 +15,6 @@ import {
   stateBadge,
   steerable,
   type TrainingState,
-  unfollowed,
   waits,
 } from "./state.ts";
 
@@ -49,17 +49,11 @@ export function header(state: TrainingState, actions: Actions): TemplateResult {
             </li>`
           : nothing
       }
-      ${run.on ? html`<li>${place(state)}</li>` : nothing}
+      ${run.on ? html`<li>${placeOf(state)}</li>` : nothing}
       ${run.parameters ? html`<li>${text.parameters(run.parameters.total)}</li>` : nothing}
     </ul>
     ${waits(state) ? turn(state, actions) : progressView(state)}
   </header>`;
-}
-
-/** Of a run on another machine: which that is. */
-function place({ run, live }: TrainingState): string {
-  const name = run.on?.name ?? "";
-  return live || unfollowed({ run, live }) ? text.runningOn(name) : text.ranOn(name);
 }
 
 /** The runs that a waiting one depends on. */
@@ -91,8 +85,8 @@ function available(state: TrainingState): {
   names: ActionName[];
   primary?: ActionName;
 } {
-  const { run, live, disconnected } = state;
-  if (disconnected || run.imported) return { names: [] };
+  const { run, live } = state;
+  if (run.imported) return { names: [] };
   if (waits(state)) return { names: ["stop", "showLog"] };
   const training = run.kind === "train";
   if (live && run.state === "paused")

@@ -13,7 +13,7 @@ import {
 } from "../shared/layers/drawing.ts";
 import { LayerSource } from "../shared/layers/layerSource.ts";
 import { columnText, scrubber } from "../shared/layers/scrubber.ts";
-import { layerStrings as text } from "../shared/layerStrings.ts";
+import { layerStrings as text } from "../shared/strings/layer.ts";
 import { ValuesFigure, type ValuesView } from "../shared/layers/valuesFigure.ts";
 import { styles } from "../shared/styles.ts";
 import { empty, icon, linkButton, section, segmented } from "../shared/widgets.ts";
@@ -59,8 +59,14 @@ export class LayersSection {
   view(state: TrainingState, actions: Actions): TemplateResult | typeof nothing {
     const { history } = this.source;
     if (state.run.kind !== "train" || history === undefined || this.#run !== state.run.id) return nothing;
+    // Other tools' histograms need no setting here.
+    if (history.steps.length === 0 && state.run.imported !== undefined) return nothing;
     if (history.steps.length === 0)
-      return section("layers", text.title, empty(watches(state) ? text.notYet : text.notWatched));
+      return section(
+        "layers",
+        text.title,
+        html`${advice(history, actions)} ${empty(watches(state) ? text.notYet : text.notWatched)}`,
+      );
     const layer = selected(history, state);
     const measure = measureOf(state);
     const tools = html`<div class="tools">
@@ -76,7 +82,8 @@ export class LayersSection {
       "layers",
       text.title,
       html`${scrubber(history, state.layerStep, (step) => actions.moveTo(step))} ${advice(history, actions)}
-      ${this.#table(history, measure, layer, state, actions)} ${this.#values(layer, state, actions)}`,
+      ${this.#table(history, measure, layer, state, actions)}
+      ${this.#values(this.source.values?.path ?? layer, state, actions)}`,
       tools,
     );
   }
@@ -95,12 +102,12 @@ export class LayersSection {
       drawOverview(this.#overview, history, measure, this.#colours);
       this.#overview.style.height = `${ROW * history.layers.size}px`;
     }
-    if (values === undefined || values.path !== layer) return;
+    if (values === undefined) return;
     const column = values.steps.findLastIndex((one) => one <= (state.layerStep ?? Infinity));
     const at = columnText(history, history.columnAt(state.layerStep));
     for (const [kind, figure] of this.#figures)
       figure.update({
-        layer: nameOf(layer),
+        layer: nameOf(values.path),
         kind,
         view: viewOf(state),
         steps: values.steps,
@@ -189,6 +196,7 @@ export class LayersSection {
       ${history.omitted > 0 ? html`<p class="secondary">${text.omitted(history.omitted)}</p>` : nothing}`;
   }
 
+  /** @param layer The one that is drawn: a new selection's values arrive later */
   #values(layer: string, state: TrainingState, actions: Actions): TemplateResult {
     return html`<div class="layer-values">
       <div class="section-head">
@@ -231,9 +239,10 @@ function advice(history: LayerHistory, actions: Actions): TemplateResult | typeo
       ({ layer, step, text: what }) =>
         html`<li>
           ${icon("lightbulb")}<span
-            ><span class="secondary">${text.atStep(step)}</span> ${what}
+            >${step === undefined ? nothing : html`<span class="secondary">${text.atStep(step)}</span>`}
+            ${what}
             ${
-              history.layers.has(layer)
+              layer !== undefined && history.layers.has(layer)
                 ? linkButton(nameOf(layer), () => actions.setUi({ layer: [layer] }), text.show(nameOf(layer)))
                 : nothing
             }</span

@@ -20,37 +20,42 @@ import type { Actions, ExportFormat } from "./actions.ts";
 import { ChartGrid, charted, models } from "./chartGrid.ts";
 import { colourOf, readPalette } from "./chartStyle.ts";
 import type { Curves } from "./curves.ts";
-import { csvText, pgfplotsText, svgText } from "./exports.ts";
+import { base64, csvText, pgfplotsText, svgText } from "./exports.ts";
 import { onRunsDropped } from "./dropped.ts";
 import { LayersSection } from "./layers.ts";
 import { runName, toggleCompared, withRecord } from "./runList.ts";
 import { PicturesSection } from "./pictures.ts";
+import { gather } from "./history/gather.ts";
 import { reportHtml } from "./history/report.ts";
-import { type ActionName, curvesOf, defaultUi, fromSnapshot, type TrainingState } from "./state.ts";
-import { panel, type Sections, summary } from "./view.ts";
+import { type ActionName, curvesOf, defaultUi, fromSnapshot, setState, type TrainingState } from "./state.ts";
+import { Teller } from "./telling/teller.ts";
+import { panel, type Sections } from "./view.ts";
 
-/** A screen reader hears of a running training this often. */
-const SUMMARY_INTERVAL = 10_000;
 const READOUT_INTERVAL = 250;
 /** Milliseconds for which a live run may be silent before the host is asked, and which the host has to answer. */
 const SILENCE = 5000;
 
 const root = document.createElement("main");
-const announcer = new Announcer(SUMMARY_INTERVAL);
+const teller = new Teller();
 const readout = new Announcer(READOUT_INTERVAL);
-document.body.append(root, announcer.element, readout.element);
+document.body.append(root, ...teller.elements, readout.element);
 
 let ui = restored(defaultUi, savedState<TrainingViewState>()?.ui);
 let state: TrainingState | undefined;
 
 const host = connect<TrainingHostMethods, TrainingViewMethods>({
   snapshot: show,
-  rows: (rows) => {
-    for (const { kind, text } of rows) if (kind === "event" && text) announcer.sayNow(text);
-    hear((now) => now.curves.append(rows));
-  },
+  rows: (rows) =>
+    hear((now) => {
+      now.curves.append(rows);
+      teller.rows(rows, now.curves);
+    }),
   record: (run, live, waitsFor = []) => hear((now) => setRecord(now, run, live, waitsFor)),
-  progress: (progress) => hear((now) => (now.progress = progress)),
+  progress: (progress) =>
+    hear((now) => {
+      now.progress = progress;
+      teller.changed(now);
+    }),
 });
 
 const layers = new LayersSection(host, () => redraw());
@@ -100,8 +105,8 @@ async function askHost(): Promise<void> {
   const timer = setTimeout(
     () =>
       change((now) => {
-        now.live = false;
-        now.disconnected = true;
+        now.unanswered = true;
+        teller.changed(now);
       }),
     SILENCE,
   );
@@ -126,6 +131,7 @@ function show(snapshot: TrainingSnapshot): void {
     if (!ui.compare.includes(id)) ui = { ...ui, compare: toggleCompared(ui.compare, id) };
   const before = state;
   state = fromSnapshot(snapshot, ui);
+  if (snapshot.telling !== undefined) teller.settings = snapshot.telling;
   if (before?.run.id === state.run.id) {
     state.zoom = before.zoom;
     state.layerStep = before.layerStep;
@@ -133,6 +139,7 @@ function show(snapshot: TrainingSnapshot): void {
     state.diffWith = before.diffWith;
     state.diff = before.diff;
   }
+  teller.shows(state, before?.run.id === state.run.id);
   if (before) {
     state.runs = withRecord(before.runs, state.run, state.live);
     state.others = before.others;
@@ -145,16 +152,10 @@ function show(snapshot: TrainingSnapshot): void {
 }
 
 function setRecord(now: TrainingState, run: RunRecord, live: boolean, waitsFor: readonly string[]): void {
-  const changed = run.state !== now.run.state || waitsFor.length > 0 !== now.waitsFor.length > 0;
-  const epochDone = run.epoch !== now.run.epoch;
-  now.run = run;
-  now.live = live;
+  const changed = setState(now, run, live, waitsFor);
   now.runs = withRecord(now.runs, run, live);
-  now.waitsFor = waitsFor;
-  now.curves.stepsPerEpoch = run.stepsPerEpoch;
   if (changed) tell(readHistory());
-  if (changed) announcer.sayNow(summary(now));
-  else if (epochDone) announcer.say(summary(now));
+  teller.changed(now);
 }
 
 function save({ run, ui }: TrainingState): void {
@@ -194,7 +195,7 @@ const RUNS_INTERVAL = 10_000;
 /** Refreshes the table of runs and the curves of compared ones, those of an ended run once. */
 async function refreshRuns(): Promise<void> {
   const shown = state;
-  if (shown?.run.kind !== "train" || shown.disconnected) return;
+  if (shown?.run.kind !== "train" || shown.unanswered) return;
   const runs = (await host.runs()) ?? [];
   const others = new Map<string, Curves>();
   for (const id of shown.ui.compare) {
@@ -226,7 +227,7 @@ setInterval(refresh, RUNS_INTERVAL);
 const LAYERS_INTERVAL = 1000;
 
 function refreshLayers(): void {
-  if (state === undefined || state.disconnected) return;
+  if (state === undefined || state.unanswered) return;
   tell(layers.refresh(state));
   tell(pictures.refresh(state));
 }
@@ -237,7 +238,7 @@ setInterval(refreshLayers, LAYERS_INTERVAL);
 async function readHistory(): Promise<void> {
   const id = state?.run.id;
   // A run that starts has no record yet.
-  if (id === undefined || state?.run.kind !== "train" || state.run.state === "starting" || state.disconnected)
+  if (id === undefined || state?.run.kind !== "train" || state.run.state === "starting" || state.unanswered)
     return;
   const history = (await host.historyOf(id)) ?? undefined;
   change((now) => {
@@ -274,6 +275,7 @@ async function saveReport(): Promise<void> {
     metrics: curves.metrics(),
     events: curves.events,
     advice: layers.source.history?.advice ?? [],
+    ...(await gather(host)),
   });
   await host.saveFile(`${run.id}.html`, base64(text));
 }
@@ -322,15 +324,6 @@ async function exportAs(format: ExportFormat): Promise<void> {
     pgfplots: () => pgfplotsText(models(state!), axis),
   }[format]();
   return host.saveFile(name, base64(text));
-}
-
-/** Encodes UTF-8 piece by piece: a call takes a limited number of arguments. */
-function base64(text: string): string {
-  const bytes = new TextEncoder().encode(text);
-  let binary = "";
-  for (let at = 0; at < bytes.length; at += 0x8000)
-    binary += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
-  return btoa(binary);
 }
 
 const actions: Actions = {

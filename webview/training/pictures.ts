@@ -13,6 +13,8 @@ export class PicturesSection {
   readonly #host: Host;
   readonly #redraw: () => void;
   #run = "";
+  /** The run with its end, if it has ended: of an imported run that is followed, both change. */
+  #state = "";
   #pictures: readonly Picture[] = [];
   /** The chosen picture; undefined follows the newest. */
   #chosen: number | undefined;
@@ -31,13 +33,17 @@ export class PicturesSection {
 
   /** Reads what is new; of an ended run once. */
   async refresh({ run: { id, step, endedAt }, live, progress }: TrainingState): Promise<void> {
-    const key = `${id} ${endedAt ?? ""}`;
-    if (key !== this.#run) {
-      this.#run = key;
+    if (id !== this.#run) {
+      this.#run = id;
       this.#pictures = [];
       this.#chosen = undefined;
       this.#fetched.clear();
+    }
+    const runState = `${id} ${live ? "" : (endedAt ?? "")}`;
+    if (runState !== this.#state) {
+      this.#state = runState;
       this.#complete = false;
+      this.#step = -1;
     }
     const now =
       progress === undefined ? step : progress.stepsPerEpoch * progress.epoch + progress.stepInEpoch;
@@ -45,13 +51,12 @@ export class PicturesSection {
     this.#reading = true;
     try {
       const pictures = (await this.#host.pictures()) ?? [];
-      if (key !== this.#run) return;
+      // The next call reads them as they are then.
+      if (runState !== this.#state) return;
       this.#pictures = pictures;
-      const newest = pictures.at(-1);
-      if (newest !== undefined) this.#fetched.delete(newest.file);
       this.#step = now;
       this.#complete = !live;
-      await this.#fetch();
+      await this.#fetch(true);
     } finally {
       this.#reading = false;
     }
@@ -61,10 +66,12 @@ export class PicturesSection {
     return Math.min(this.#chosen ?? Number.POSITIVE_INFINITY, this.#pictures.length - 1);
   }
 
-  async #fetch(): Promise<void> {
+  /** Reads the shown picture. The newest is shown as it was until then, when it may have been drawn again. */
+  async #fetch(again = false): Promise<void> {
     const wanted = this.#pictures[this.#index];
-    const key = this.#run;
-    if (wanted !== undefined && !this.#fetched.has(wanted.file)) {
+    const run = this.#run;
+    const isNewest = this.#index === this.#pictures.length - 1;
+    if (wanted !== undefined && ((again && isNewest) || !this.#fetched.has(wanted.file))) {
       const png = await this.#host.picture(wanted.file).catch((error: unknown) => {
         // Said once: a live training's pictures are read again and again.
         if (this.#failed.has(wanted.file)) return "";
@@ -72,7 +79,7 @@ export class PicturesSection {
         this.#redraw();
         throw error;
       });
-      if (key !== this.#run) return;
+      if (run !== this.#run) return;
       if (this.#fetched.size >= MOST_FETCHED) this.#fetched.delete([...this.#fetched.keys()][0]!);
       this.#fetched.set(wanted.file, png);
     }

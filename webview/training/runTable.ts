@@ -94,7 +94,7 @@ const classOf = ({ kind }: Column): string =>
   kind === "metric" || kind === "setting" ? "number" : kind === "epoch" ? "number optional" : "optional";
 
 function cell({ id, kind }: Column, { run, live }: ListedRun): string {
-  if (kind === "state") return stateBadge({ run, live, waitsFor: [], disconnected: false }).text;
+  if (kind === "state") return stateBadge({ run, live, waitsFor: [], unanswered: false }).text;
   if (kind === "created") return formatMoment(run.createdAt);
   if (kind === "epoch" && run.imported) return run.epoch > 0 ? String(run.epoch) : "";
   if (kind === "epoch") return `${run.epoch} / ${run.epochs}`;

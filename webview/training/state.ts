@@ -3,6 +3,7 @@ import type { PanelControl } from "../../extension/protocol/controls.ts";
 import type { Progress } from "../../extension/protocol/engine.ts";
 import type { MetricRow, RunRecord } from "../../extension/protocol/run.ts";
 import type { ListedRun, RunHistory, TrainingSnapshot } from "../../extension/protocol/views.ts";
+import { unfollowed } from "../shared/place.ts";
 import { strings } from "../shared/strings.ts";
 import { type Axis, Curves } from "./curves.ts";
 import type { Range } from "./decimate.ts";
@@ -67,8 +68,8 @@ export interface TrainingState {
   live: boolean;
   /** Ids of the runs that must end before its turn; empty unless it waits in the queue. */
   waitsFor: readonly string[];
-  /** The extension host of this panel has ended. */
-  disconnected: boolean;
+  /** The extension host of this panel has not answered for a while: it is busy, or has ended. */
+  unanswered: boolean;
   curves: Curves;
   progress: Progress | undefined;
   ui: TrainingUi;
@@ -97,7 +98,7 @@ export function fromSnapshot(snapshot: TrainingSnapshot, ui: TrainingUi): Traini
     run,
     live,
     waitsFor,
-    disconnected: false,
+    unanswered: false,
     curves: curvesOf(run, rows),
     progress,
     ui,
@@ -135,18 +136,16 @@ export interface StateBadge {
 export const waits = ({ live, waitsFor }: Pick<TrainingState, "live" | "waitsFor">): boolean =>
   live && waitsFor.length > 0;
 
-/** Whether a run is at work on another machine, and nothing here follows it. */
-export const unfollowed = ({ run, live }: Pick<TrainingState, "run" | "live">): boolean =>
-  !live && run.on !== undefined && ["starting", "running", "paused"].includes(run.state);
-
 export function stateBadge(
-  state: Pick<TrainingState, "run" | "live" | "waitsFor" | "disconnected">,
+  state: Pick<TrainingState, "run" | "live" | "waitsFor" | "unanswered">,
 ): StateBadge {
-  const { run, live, disconnected } = state;
+  const { run, live, unanswered } = state;
   const text = strings.training;
-  if (disconnected) return { text: text.disconnected, icon: "debug-disconnect", kind: "bad" };
+  if (unanswered) return { text: text.unanswered, icon: "debug-disconnect", kind: "neutral" };
   if (waits(state)) return { text: text.states.waiting, icon: "watch", kind: "paused" };
-  if (unfollowed(state)) return { text: text.notFollowed, icon: "debug-disconnect", kind: "neutral" };
+  if (unfollowed(state))
+    return { text: strings.elsewhere.notFollowed, icon: "debug-disconnect", kind: "neutral" };
+  if (run.imported !== undefined && live) return { text: text.following, icon: "sync", kind: "busy" };
   switch (run.state) {
     case "starting":
     case "running":
@@ -169,8 +168,22 @@ export function stateBadge(
   }
 }
 
-/** Whether a live run takes other controls than stop. Ray can't send anything to a running job. */
-export const steerable = ({ kind, on }: RunRecord): boolean => kind === "train" && on?.kind !== "ray";
+/** Sets what a run's record says. @returns whether its badge is another now */
+export function setState(
+  state: TrainingState,
+  run: RunRecord,
+  live: boolean,
+  waitsFor: readonly string[],
+): boolean {
+  const before = stateBadge(state).text;
+  Object.assign(state, { run, live, waitsFor });
+  state.curves.stepsPerEpoch = run.stepsPerEpoch;
+  return stateBadge(state).text !== before;
+}
+
+/** Whether a live run takes other controls than stop. Ray can't send anything to a running job, and other tools take none. */
+export const steerable = ({ kind, on, imported }: RunRecord): boolean =>
+  kind === "train" && on?.kind !== "ray" && imported === undefined;
 
 /** Whether a training was interrupted and can be resumed. */
 export const resumable = ({ kind, state, imported }: RunRecord): boolean =>

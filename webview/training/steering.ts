@@ -10,8 +10,8 @@ import { steerable, type TrainingState } from "./state.ts";
 const text = strings.training.steering;
 
 export function steering(state: TrainingState, actions: Actions): TemplateResult | typeof nothing {
-  const { run, live, disconnected } = state;
-  if (!steerable(run) || !live || disconnected || run.state === "starting") return nothing;
+  const { run, live } = state;
+  if (!steerable(run) || !live || run.state === "starting") return nothing;
   const rates = Object.keys(run.metrics).filter(isRate);
   return html`<div class="steering" role="group" aria-label=${text.title}>
     ${field({

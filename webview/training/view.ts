@@ -4,16 +4,17 @@ import { guard } from "lit/directives/guard.js";
 import type { UserError } from "../../extension/protocol/errors.ts";
 import type { CheckpointRecord } from "../../extension/protocol/run.ts";
 import { errorBox } from "../shared/errorBox.ts";
-import { baseName, formatMetric } from "../shared/format.ts";
+import { baseName } from "../shared/format.ts";
 import { button, icon } from "../shared/widgets.ts";
 import { notice } from "../shared/components.ts";
+import { unfollowed } from "../shared/place.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
 import { header } from "./header.ts";
 import { originSection } from "./history/origin.ts";
 import { diffSection } from "./history/runDiff.ts";
 import { runsSection } from "./runTable.ts";
-import { latestMetrics, stateBadge, type TrainingState, unfollowed } from "./state.ts";
+import type { TrainingState } from "./state.ts";
 import { steering } from "./steering.ts";
 import { checkpointsSection, metricsSection, settingsSection } from "./tables.ts";
 import { timingSection } from "./timing.ts";
@@ -58,11 +59,11 @@ function eventsList({ curves }: TrainingState): TemplateResult | typeof nothing 
 }
 
 function failure(state: TrainingState, actions: Actions): TemplateResult | typeof nothing {
-  const { run, live, disconnected } = state;
-  if (disconnected)
+  const { run, live, unanswered } = state;
+  if (unanswered)
     return errorBox({
-      error: { code: "disconnected", message: text.failed.disconnectedMessage },
-      title: text.failed.disconnected,
+      error: { code: "unanswered", message: text.failed.unansweredMessage },
+      title: text.failed.unanswered,
       open: actions.openSource,
     });
   if (unfollowed(state)) return nothing;
@@ -103,14 +104,4 @@ function lastCheckpoint(checkpoint: CheckpointRecord, actions: Actions): Templat
       onClick: () => actions.reveal(checkpoint),
     })}
   </p>`;
-}
-
-/** The run in one sentence, for screen readers. */
-export function summary(state: TrainingState): string {
-  const metrics = Object.entries(latestMetrics(state))
-    .map(([name, value]) => `${name} ${formatMetric(value)}`)
-    .join(", ");
-  const { run } = state;
-  if (run.state === "running" && run.epoch > 0) return text.announce.epoch(run.epoch, run.epochs, metrics);
-  return text.announce.state(stateBadge(state).text, metrics);
 }

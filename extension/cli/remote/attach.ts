@@ -8,6 +8,7 @@ import { findRun } from "../findRun.ts";
 import { followRun } from "../followRun.ts";
 import { isTerminal } from "../output.ts";
 import { namedTarget, onOption } from "./options.ts";
+import { concludeEvaluation } from "../evaluate.ts";
 import { conclude } from "../train.ts";
 
 interface AttachOptions {
@@ -44,5 +45,7 @@ async function attach(run: string, options: AttachOptions): Promise<number> {
   const request = await resumeRequest(directory, { on: { ...target, attach: true }, outside: true });
   const json = options.json === true;
   const display = createDisplay({ json, bar: options.progress && !json && isTerminal("stderr") });
-  return conclude(await followRun(request, display), directory, json);
+  const outcome = await followRun(request, display);
+  if (record.kind === "train") return conclude(outcome, directory, json);
+  return concludeEvaluation(outcome, { directory, checkpoint: request.checkpoint ?? "", json });
 }

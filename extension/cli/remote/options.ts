@@ -39,8 +39,11 @@ export function sendOptions(command: Command): void {
       "--send-limit <megabytes>",
       "with --on: most that is sent of the project's files (default: 1074)",
       megabytes,
-    )
-    .option("--detach", "with --on: start the run and leave it; layerwise attach follows it");
+    );
+}
+
+export function detachOption(command: Command): void {
+  command.option("--detach", "with --on: start the run and leave it; layerwise attach follows it");
 }
 
 function megabytes(text: string): number {
@@ -54,16 +57,21 @@ export async function namedTarget(name: string): Promise<Target> {
   return findTarget(name, await readTargets());
 }
 
+/** What else is sent, by a command line. */
+export const sentOf = ({ send, sendLimit }: RemoteOptions): Pick<RunOn, "send" | "sendLimit"> => ({
+  ...(send === undefined ? {} : { send }),
+  ...(sendLimit === undefined ? {} : { sendLimit }),
+});
+
 /** The fields of a request for a run on another machine; undefined for a local run. */
 export async function remoteOf(options: RemoteOptions): Promise<RunOn | undefined> {
-  const { on, hosts, send, sendLimit } = options;
+  const { on, hosts } = options;
   if (on === undefined && hosts === undefined) return undefined;
   const target = hosts === undefined ? await namedTarget(on!) : findHosts(hosts, await readTargets());
   return {
     target: options.workers === undefined ? target : inGroup(target, options.workers, options),
     ...(hosts === undefined && options.workers === undefined ? {} : groupOf(options)),
-    ...(send === undefined ? {} : { send }),
-    ...(sendLimit === undefined ? {} : { sendLimit }),
+    ...sentOf(options),
   };
 }
 

@@ -20,11 +20,18 @@ import {
   readRecord,
   runsRoot,
 } from "../../supervisor/runs/runDirectory.ts";
-import { OptunaStudy } from "../../supervisor/sweeps/optuna.ts";
-import { needsOptuna, Search } from "../../supervisor/sweeps/search.ts";
-import { bestTrial, Sweep, type SweepSource } from "../../supervisor/sweeps/sweep.ts";
-import { readSweep, sweepsRoot, SweepWriter } from "../../supervisor/sweeps/sweepDirectory.ts";
-import { takeSweep } from "../../supervisor/sweeps/sweepLock.ts";
+import { openSweep, type OpenSweep } from "../../supervisor/sweeps/openSweep.ts";
+import {
+  GRACE_PERIOD,
+  newSweep,
+  oldSweep,
+  PRUNER,
+  REDUCTION_FACTOR,
+  SEARCH,
+  TRIALS,
+} from "../../supervisor/sweeps/plan.ts";
+import { bestTrial, type Sweep, type SweepSource } from "../../supervisor/sweeps/sweep.ts";
+import { readSweep, sweepsRoot } from "../../supervisor/sweeps/sweepDirectory.ts";
 import { Workers } from "../../supervisor/sweeps/workers.ts";
 import {
   action,
@@ -41,18 +48,10 @@ import {
 import { EXIT, interruptSignal } from "../exit.ts";
 import { printJson, printStderr } from "../output.ts";
 import { shortPath } from "../render.ts";
-import { setOptions } from "../settings.ts";
+import { onOption, sendOptions } from "../remote/options.ts";
+import { quoted, setOptions } from "../settings.ts";
 import { printSummary, summaryLines, SweepDisplay } from "./display.ts";
-import {
-  GRACE_PERIOD,
-  newSweep,
-  oldSweep,
-  PRUNER,
-  REDUCTION_FACTOR,
-  SEARCH,
-  TRIALS,
-  type SweepOptions,
-} from "./plan.ts";
+import { machineOf, placing, sourceOf, type SweepOptions } from "./options.ts";
 
 export function register(program: Command): void {
   const command = program
@@ -91,6 +90,8 @@ export function register(program: Command): void {
     .option("--force-unlock", "with --resume: also from a process on another host or in a container")
     .option("--outside", "with --resume: also if the file is outside of the folder that holds the sweep")
     .option("--no-progress", "print lines only, also on a terminal");
+  onOption(command);
+  sendOptions(command);
   commonOptions(command, ["seed", "device", "json"]);
   examples(
     command,
@@ -104,6 +105,7 @@ Examples:
   layerwise sweep digits.nn.ts --search grid
   layerwise sweep digits.nn.ts --trials 100 --pruner asha --metric val_accuracy
   layerwise sweep digits.nn.ts --search tpe --pruner median
+  layerwise sweep digits.nn.ts --parallel 4 --on ray://head.example.org   each trial is a job of the cluster
   layerwise sweep resume 20260131-142501-digits     after Ctrl-C or a crash; finished trials are kept
   layerwise sweep digits.nn.ts --json | jq 'select(.event == "trial" and .state == "complete") | .value'
 
@@ -131,48 +133,44 @@ async function sweep(
   const engine = engineOptions();
   const stored = resumed === undefined ? undefined : await readSweep(await findSweep(resumed));
   const device = stored !== undefined && options.device === "auto" ? stored.record.device : options.device;
-  const workers = new Workers(engine, device);
+  const on = await machineOf(options, stored?.record);
+  const workers = new Workers(engine, on === undefined ? device : undefined);
   const interrupted = interruptSignal();
-  let release: (() => void) | undefined;
-  let study: OptunaStudy | undefined;
+  let opened: OpenSweep | undefined;
   try {
     workers.prepare(Math.min(options.parallel ?? stored?.record.parallel ?? 1, MOST_PREPARED));
+    const place = placing(on, stored?.record.on);
     const plan =
       stored === undefined
-        ? await newSweep(argument, options, workers)
-        : await oldSweep({ ...stored, options, device, workers });
-    const { directory, trials, source } = plan;
-    release = await takeSweep(directory, options.forceUnlock === true);
-    // Another process may have resumed the sweep before this one got the lock.
-    const now = stored === undefined ? trials : (await readSweep(directory)).trials;
-    const writer = await SweepWriter.open(directory);
-    // Optuna's installation can take minutes: the sweep can be found and resumed from now on.
-    if (stored === undefined) await writer.record(plan.record);
-    if (needsOptuna(plan.record)) {
-      const python = await installOptuna(json, interrupted);
-      study = await OptunaStudy.open(python, directory, plan.record, now);
-    }
-    const search = new Search(plan.record, now, study);
-    const running = new Sweep(plan.record, now, source, {
-      writer,
-      search,
+        ? await newSweep(sourceOf(argument, options), options, {
+            folder: process.cwd(),
+            workers,
+            device,
+            place,
+          })
+        : await oldSweep(stored, options, { workers, device, place, outside: options.outside === true });
+    const { directory, record: planned, source } = plan;
+    opened = await openSweep(plan, {
       workers,
       engine,
+      on,
       events: display.events,
+      force: options.forceUnlock === true,
+      python: () => installOptuna(json, interrupted),
     });
-    display.start(plan.record, now, search.size, directory);
-    const endKill = endOnInterrupt(running, display, interrupted);
+    const { sweep: running, before, size } = opened;
+    display.start(planned, before, size, directory);
+    const endKill = endOnInterrupt(running, display, { interrupted, elsewhere: on !== undefined });
     const record = await running.run().finally(endKill);
     display.end();
-    return await conclude(record, running.trials, { directory, source, json });
+    return await conclude(record, running.trials, { directory, source, json, send: options.send });
   } catch (error) {
     if (interrupted.aborted) return EXIT.interrupted;
     throw error;
   } finally {
     display.end();
-    study?.close();
     await workers.dispose();
-    release?.();
+    opened?.close();
   }
 }
 
@@ -248,9 +246,14 @@ async function installOptuna(json: boolean, signal: AbortSignal): Promise<string
 }
 
 /** Stops the sweep at the first interruption, and kills its trials when the second one ends this process. */
-function endOnInterrupt(running: Sweep, display: SweepDisplay, interrupted: AbortSignal): () => void {
+function endOnInterrupt(
+  running: Sweep,
+  display: SweepDisplay,
+  { interrupted, elsewhere }: { interrupted: AbortSignal; elsewhere: boolean },
+): () => void {
   const stop = (): void => {
-    display.above("Stopping after the trials' current steps. Ctrl-C again ends them at once.");
+    const again = elsewhere ? "Ctrl-C again doesn't wait for them." : "Ctrl-C again ends them at once.";
+    display.above(`Stopping after the trials' current steps. ${again}`);
     running.stop();
   };
   const kill = (): void => running.killNow();
@@ -263,11 +266,19 @@ function endOnInterrupt(running: Sweep, display: SweepDisplay, interrupted: Abor
   };
 }
 
+interface Conclusion {
+  directory: string;
+  source: SweepSource;
+  json: boolean;
+  /** Paths that were sent to another machine: the record doesn't name them, since it may come from a stranger. */
+  send: readonly string[] | undefined;
+}
+
 /** Prints how the sweep ended; returns the exit code. */
 async function conclude(
   record: SweepRecord,
   trials: readonly TrialRow[],
-  { directory, source, json }: { directory: string; source: SweepSource; json: boolean },
+  { directory, source, json, send = [] }: Conclusion,
 ): Promise<number> {
   const { best, weights } = await bestWeights(record, trials, directory);
   if (json) {
@@ -281,7 +292,8 @@ async function conclude(
       printStderr(`Train with the best settings: layerwise train ${target} ${setOptions(best.settings)}`);
       if (weights !== undefined) printStderr(`Weights of trial ${best.number}: ${shortPath(weights)}`);
     }
-    if (record.state === "stopped") printStderr(`Continue with: layerwise sweep resume ${record.id}`);
+    const words = [record.id, ...send.map((one) => `--send ${quoted(one)}`)];
+    if (record.state === "stopped") printStderr(`Continue with: layerwise sweep resume ${words.join(" ")}`);
   }
   if (record.error !== undefined) {
     if (!json) printErrors([record.error], false);

@@ -2,7 +2,7 @@ import type { SingleBar } from "cli-progress";
 import type { SearchSpace, Setting, SweepRecord, TrialRow } from "../../protocol/sweeps/sweep.ts";
 import { plainLine } from "../../protocol/text/plain.ts";
 import { importances } from "../../supervisor/sweeps/importance.ts";
-import { bestTrial, type SweepEvents } from "../../supervisor/sweeps/sweep.ts";
+import { bestTrial, rankedTrials, type SweepEvents } from "../../supervisor/sweeps/sweep.ts";
 import { isTerminal, newBars, print, printJson, printStderr } from "../output.ts";
 import { duration, table } from "../render.ts";
 
@@ -22,6 +22,8 @@ export class SweepDisplay {
   #bar: SingleBar | undefined;
   readonly #wanted: boolean;
   readonly #trials = new Map<number, TrialRow>();
+  /** Warnings that were shown: those of other trials are often the same. */
+  readonly #said = new Set<string>();
   #record: SweepRecord | undefined;
   #total = 0;
   #began = Date.now();
@@ -43,7 +45,7 @@ export class SweepDisplay {
       return;
     }
     this.above(
-      `Sweep ${plainLine(record.id)}: ${total} trials by ${searchText(record)}, seed ${record.seed}, ${record.parallel} at a time`,
+      `Sweep ${plainLine(record.id)}: ${total} trials by ${searchText(record)}, seed ${record.seed}, ${record.parallel} at a time${record.on === undefined ? "" : ` on ${plainLine(record.on.name)}`}`,
     );
     this.#update();
   }
@@ -58,7 +60,12 @@ export class SweepDisplay {
       log: ({ number }, level, text) => {
         if (level === "info") return;
         if (this.#json) printJson({ event: "log", trial: number, level, text });
-        else this.above(`trial ${number}: ${plainLine(text)}`);
+        else if (!this.#said.has(text)) this.above(`trial ${number}: ${plainLine(text)}`);
+        this.#said.add(text);
+      },
+      sending: ({ number }, text) => {
+        if (this.#json) printJson({ event: "log", trial: number, level: "info", text });
+        else this.above(plainLine(text));
       },
     };
   }
@@ -103,7 +110,7 @@ export class SweepDisplay {
     const best = bestTrial(this.#record, all);
     const minutes = (Date.now() - this.#began) / 60_000;
     const payload = {
-      best: best === undefined ? "" : `best ${valueText(best.value!)} (trial ${best.number}) | `,
+      best: best === undefined ? "" : `best ${valueText(best.value)} (trial ${best.number}) | `,
       running,
       speed: `${(this.#ended / Math.max(minutes, 1 / 60)).toFixed(1)} trials a minute`,
     };
@@ -147,16 +154,12 @@ export function summaryLines(
   const counts = new Map<string, number>();
   for (const { state } of trials) counts.set(state, (counts.get(state) ?? 0) + 1);
   const lines = [[...counts].map(([state, count]) => `${count} ${state}`).join(", ")];
-  const sign = record.mode === "min" ? 1 : -1;
-  const complete = trials
-    .filter(({ state, value }) => state === "complete" && value !== undefined)
-    .sort((a, b) => sign * (a.value! - b.value!))
-    .slice(0, SHOWN);
+  const complete = rankedTrials(record, trials).slice(0, SHOWN);
   const [first] = complete;
   if (first === undefined) return lines;
   const rows = complete.map(({ number, value, epoch, settings }) => [
     String(number),
-    valueText(value!),
+    valueText(value),
     String(epoch ?? ""),
     settingsText(settings),
   ]);

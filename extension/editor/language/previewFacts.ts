@@ -122,6 +122,7 @@ export function describeFact({ calls, rows, kind, start, nameEnd }: Fact, text: 
     return paragraphs([
       markdownBlock(`(${row.path === "" ? "model" : row.path}): ${row.className}(${row.detail})`),
       ...flows(own, row),
+      ...(row.outputAxes === undefined ? [] : [md`${markdownCode(row.outputAxes)}`]),
       md`${sizes(row)}`,
     ]);
   });

@@ -5,7 +5,7 @@ import { LayerDiagnostic } from "./diagnostics.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { MODEL_FILES } from "../ids.ts";
 import { maskSource } from "../../source/sourceMask.ts";
-import { argumentsOf, callSpan, isLiteral, type Span } from "../../source/textSpans.ts";
+import { argumentsOf, calleeName, callSpan, isLiteral, type Span } from "../../source/textSpans.ts";
 
 /**
  * Quick fixes for errors that state the correction: a layer's size if it is a literal in its constructor, a tensor's dtype.
@@ -73,7 +73,10 @@ function sizeFix(diagnostic: LayerDiagnostic): vscode.CodeAction | undefined {
   if (document === undefined) return undefined;
   const masked = maskSource(document.getText());
   const start = document.offsetAt(new vscode.Position(position.line - 1, position.column - 1));
-  const argument = argumentsOf(masked, callSpan(masked, start))[fix.argument];
+  const call = callSpan(masked, start);
+  // A layer made by another one of the library has its sizes from that one's arguments.
+  if (calleeName(masked, call) !== layer.className) return undefined;
+  const argument = argumentsOf(masked, call)[fix.argument];
   const old = argument === undefined ? "" : masked.slice(argument.start, argument.end);
   if (argument === undefined || !isLiteral(old)) return undefined;
   const title = vscode.l10n.t(

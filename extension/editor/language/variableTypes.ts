@@ -1,5 +1,5 @@
 import type { ModelReport, TensorType } from "../../protocol/preview.ts";
-import { endOfBrackets, maskSource } from "../../source/sourceMask.ts";
+import { bracketEnds, endOfBrackets, maskSource } from "../../source/sourceMask.ts";
 import type { Fact } from "./previewFacts.ts";
 
 const NAME = /[\p{L}\p{N}_$]/u;
@@ -68,11 +68,12 @@ interface Method {
 /** The innermost named function whose parameters or body contain an offset. */
 function methodAround(masked: string, offset: number): Method | undefined {
   let found: Method | undefined;
-  for (const match of masked.matchAll(/([\w$]+)\s*\(([^()]*)\)\s*(?::[^{;=()]+)?\{/g)) {
+  const endOf = bracketEnds(masked);
+  for (const match of masked.matchAll(/(?<![\w$])([\w$]+)\s*\(([^()]*)\)\s*(?::[^{;=()]+)?\{/g)) {
     const name = match[1]!;
     if (match.index > offset || KEYWORDS.has(name)) continue;
     const body = match.index + match[0].length;
-    if (endOfBrackets(masked, body - 1) < offset) continue;
+    if (endOf(body - 1) < offset) continue;
     const parameters = match[2]!.split(",").map((one) => /^\s*\.*([\w$]+)/.exec(one)?.[1] ?? "");
     found = { name, parameters, body };
   }
@@ -81,13 +82,16 @@ function methodAround(masked: string, offset: number): Method | undefined {
 
 function classAround(masked: string, offset: number): string | undefined {
   let found: string | undefined;
-  for (const match of masked.matchAll(/\bclass\s+([\w$]+)[^{]*\{/g))
-    if (match.index < offset && endOfBrackets(masked, match.index + match[0].length - 1) > offset)
-      found = match[1];
+  const endOf = bracketEnds(masked);
+  for (const match of masked.matchAll(/\bclass\s+([\w$]+)[^{]{0,500}\{/g))
+    if (match.index < offset && endOf(match.index + match[0].length - 1) > offset) found = match[1];
   return found;
 }
 
-/** Right sides of the assignments to a variable from `from` to `to`. */
+/** More than a variable that people write has around a place. */
+const MOST_ASSIGNMENTS = 100;
+
+/** Right sides of the last assignments to a variable from `from` to `to`. */
 function assignments(
   masked: string,
   name: string,
@@ -95,15 +99,14 @@ function assignments(
   to: number,
 ): { start: number; end: number }[] {
   const escaped = name.replaceAll("$", "\\$");
-  const pattern = new RegExp(`(?<![\\w$.])${escaped}\\s*(?::[^=;()]+)?=(?![=>])\\s*`, "g");
+  const pattern = new RegExp(`(?<![\\w$.])${escaped}\\s*(?::[^=;()]{1,500})?=(?![=>])\\s*`, "g");
   pattern.lastIndex = from;
-  const found: { start: number; end: number }[] = [];
+  const found: number[] = [];
   for (let match = pattern.exec(masked); match !== null; match = pattern.exec(masked)) {
     if (match.index >= to) break;
-    const start = match.index + match[0].length;
-    found.push({ start, end: endOfExpression(masked, start) });
+    found.push(match.index + match[0].length);
   }
-  return found;
+  return found.slice(-MOST_ASSIGNMENTS).map((start) => ({ start, end: endOfExpression(masked, start) }));
 }
 
 function endOfExpression(masked: string, start: number): number {

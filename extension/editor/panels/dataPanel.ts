@@ -12,7 +12,7 @@ import {
   type DataSummary,
   type DataViewMethods,
 } from "../../protocol/data/data.ts";
-import { EngineError, type UserError } from "../../protocol/errors.ts";
+import type { UserError } from "../../protocol/errors.ts";
 import { DataSession } from "../../supervisor/engines/dataSession.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
 import { toUserError } from "../../supervisor/errors.ts";
@@ -23,6 +23,7 @@ import type { Messages } from "../messages.ts";
 import { setting } from "../settings.ts";
 import { setTitle } from "../show.ts";
 import { requireTrust, saveSources } from "../targets.ts";
+import { KeptTensor } from "./keptTensor.ts";
 import { OfferedSources } from "./offered.ts";
 import type { ViewedTensor } from "./tensorPanel.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
@@ -190,18 +191,8 @@ export class DataPanel extends DisposableOwner {
     const session = this.#asked();
     const open = await session?.openTensor({ split, index }, name);
     if (session === undefined || open === undefined) return;
-    const { id, dtype, shape } = open;
-    await this.#options.showTensor({
-      snapshot: () =>
-        Promise.resolve({
-          name,
-          from: vscode.l10n.t("{0}, {1} sample {2}", basename(this.target.file), split, index),
-          dtype,
-          shape,
-        }),
-      statistics: async () => answered(await session.statistics(id)),
-      window: async (window) => answered(await session.window(id, window)),
-    });
+    const from = vscode.l10n.t("{0}, {1} sample {2}", basename(this.target.file), split, index);
+    await this.#options.showTensor(new KeptTensor({ name, from }, session, open));
   }
 
   /** The process with the data, which a question starts again after some idle time. */
@@ -224,15 +215,4 @@ export class DataPanel extends DisposableOwner {
       ...(this.#outdated ? { outdated: true } : {}),
     };
   }
-}
-
-/** Of a tensor: there is no answer after the data is read again, or its panel is closed. */
-function answered<T>(answer: T | undefined): T {
-  if (answer !== undefined) return answer;
-  throw new EngineError({
-    code: "cancelled",
-    message: vscode.l10n.t(
-      "The sample that this tensor is from is no longer loaded. View the tensor again from its sample.",
-    ),
-  });
 }

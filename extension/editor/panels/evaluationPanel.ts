@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
 import { SampleQuery, Subject } from "../../protocol/evaluation.ts";
-import { AblationQuery, InterventionQuery } from "../../protocol/interventions.ts";
+import { AblationQuery, ActivationQuery, InterventionQuery } from "../../protocol/interventions.ts";
 import type { RunRecord } from "../../protocol/run.ts";
 import type {
   EvaluationHostMethods,
@@ -11,6 +11,7 @@ import type {
   EvaluationViewMethods,
 } from "../../protocol/views.ts";
 import { EngineError } from "../../protocol/errors.ts";
+import type { OpenTensor } from "../../protocol/tensorValues.ts";
 import {
   listPictures,
   readEvaluation,
@@ -29,7 +30,9 @@ import type { Runs } from "../runs/runs.ts";
 import { setting } from "../settings.ts";
 import { setTitle } from "../show.ts";
 import { requireTrust } from "../targets.ts";
+import { KeptTensor } from "./keptTensor.ts";
 import { OfferedSources } from "./offered.ts";
+import type { ViewedTensor } from "./tensorPanel.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
 
@@ -38,11 +41,13 @@ const schemas: MethodSchemas<EvaluationHostMethods> = {
   samples: v.strictTuple([SampleQuery]),
   ask: v.strictTuple([Subject, v.boolean()]),
   intervene: v.strictTuple([InterventionQuery]),
+  viewActivation: v.strictTuple([ActivationQuery]),
   rankUnits: v.strictTuple([AblationQuery]),
   stopRanking: noArguments,
   cancel: noArguments,
   picture: v.strictTuple([v.string()]),
   evaluateAgain: noArguments,
+  attachRun: noArguments,
   openTraining: noArguments,
   showLog: noArguments,
   openSource: sourceArguments,
@@ -53,6 +58,7 @@ export interface EvaluationPanelOptions {
   engine: () => EngineOptions;
   messages: Messages;
   runs: Runs;
+  showTensor: (tensor: ViewedTensor) => Promise<unknown>;
 }
 
 /**
@@ -126,6 +132,7 @@ export class EvaluationPanel extends DisposableOwner {
       samples: async (query) => (await this.#asked()).samples(query),
       ask: async (subject, explain) => (await this.#asked()).ask(subject, explain),
       intervene: async (query) => (await this.#asked()).intervene(query),
+      viewActivation: (query) => this.#viewActivation(query),
       rankUnits: async (query) => (await this.#asked()).rankUnits(query),
       stopRanking: async () => this.#model?.stopRanking(),
       cancel: async () => {
@@ -133,6 +140,7 @@ export class EvaluationPanel extends DisposableOwner {
       },
       picture: (file) => readPicture(this.#training() ?? this.#session.directory, file),
       evaluateAgain: () => this.#evaluateAgain(),
+      attachRun: () => runCommand("layerwise.attachRun", { directory: this.#session.directory }),
       openTraining: async () => {
         const directory = this.#training();
         if (directory !== undefined) await runCommand("layerwise.openRun", { directory });
@@ -174,16 +182,38 @@ export class EvaluationPanel extends DisposableOwner {
     return this.#model;
   }
 
+  async #viewActivation(query: ActivationQuery): Promise<void> {
+    const model = await this.#asked();
+    const opened = (): Promise<OpenTensor | undefined> => model.openActivation(query);
+    const open = await opened();
+    if (open === undefined) return;
+    const { layer, call, subject, of, part } = query;
+    const place = layer === "" ? vscode.l10n.t("model") : layer;
+    const called = call === undefined ? place : vscode.l10n.t("{0}, call {1}", place, call);
+    const name =
+      of === "attention"
+        ? vscode.l10n.t("{0}: attention", called)
+        : part === "heads"
+          ? vscode.l10n.t("{0}: heads", called)
+          : called;
+    const from =
+      subject.kind === "sample"
+        ? vscode.l10n.t("{0}, sample {1}", this.#session.id, subject.index)
+        : this.#session.id;
+    await this.#options.showTensor(new KeptTensor({ name, from }, model, open, opened));
+  }
+
   async #evaluateAgain(): Promise<void> {
     requireTrust();
     const { directory, record } = this.#session;
     const file = await sourceOfRun(directory, record);
-    const { exportName } = record;
+    const { exportName, on } = record;
     const session = await this.#options.runs.start({
       kind: "evaluate",
       file,
       exportName,
       checkpoint: checkpointOf(record),
+      on: on && { beside: on },
     });
     this.show(session);
   }

@@ -9,6 +9,7 @@ import { DisposableOwner } from "../disposable.ts";
 import { PANELS } from "../ids.ts";
 import type { Messages } from "../messages.ts";
 import type { Previews } from "../previews.ts";
+import { FollowedImports } from "../runs/followedImports.ts";
 import type { Runs } from "../runs/runs.ts";
 import { folderOf } from "../targets.ts";
 import type { DataFilePanel } from "./dataFilePanel.ts";
@@ -53,6 +54,8 @@ export interface PanelServices {
   memory: vscode.Memento;
   /** What ends a sweep of this window. */
   stopper: SweepPanelOptions["stopper"];
+  /** Called when a sweep's trials have begun or ended. */
+  stored: () => void;
 }
 
 /** The open panels, and their restoration after a reload. The first panel loads their code. */
@@ -64,10 +67,12 @@ export class Panels extends DisposableOwner {
   readonly #sweeps = new Set<SweepPanel>();
   readonly #data = new Set<DataPanel>();
   readonly #dataFiles = new Set<DataFilePanel>();
+  readonly #imports;
 
   constructor(services: PanelServices) {
     super();
     this.#services = services;
+    this.#imports = this.own(new FollowedImports(services.engine, services.messages.log));
     for (const kind of ["training", "evaluation"] as const)
       this.own(
         vscode.window.registerWebviewPanelSerializer(PANELS[kind], {
@@ -278,8 +283,9 @@ export class Panels extends DisposableOwner {
 
   async #addSweep(panel: vscode.WebviewPanel, directory: string): Promise<SweepPanel> {
     const { SweepPanel } = await import("./sweepPanel.ts");
-    const { extensionUri, messages, stopper } = this.#services;
-    return keep(this.#sweeps, new SweepPanel(panel, directory, { extensionUri, log: messages.log, stopper }));
+    const { extensionUri, messages, stopper, stored } = this.#services;
+    const options = { extensionUri, log: messages.log, stopper, stored };
+    return keep(this.#sweeps, new SweepPanel(panel, directory, options));
   }
 
   /** A panel that can't be restored is closed: a blank one says nothing. */
@@ -308,11 +314,17 @@ export class Panels extends DisposableOwner {
   async #addRun(panel: vscode.WebviewPanel, session: RunSession): Promise<RunPanel> {
     if (session.record.kind === "train") {
       const { TrainingPanel } = await import("./trainingPanel.ts");
-      const { extensionUri, messages } = this.#services;
-      return keep(this.#training, new TrainingPanel(panel, session, { extensionUri, log: messages.log }));
+      const { extensionUri, messages, previews } = this.#services;
+      const follow = (shown: RunSession): vscode.Disposable => this.#imports.follow(shown);
+      return keep(
+        this.#training,
+        new TrainingPanel(panel, session, { extensionUri, log: messages.log, previews, follow }),
+      );
     }
     const { EvaluationPanel } = await import("./evaluationPanel.ts");
-    return keep(this.#evaluation, new EvaluationPanel(panel, session, this.#services));
+    const showTensor = (tensor: ViewedTensor): Promise<void> => this.showTensor(tensor);
+    const services = { ...this.#services, showTensor };
+    return keep(this.#evaluation, new EvaluationPanel(panel, session, services));
   }
 
   async #addArchitecture(

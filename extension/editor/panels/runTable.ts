@@ -1,12 +1,12 @@
 import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
-import { RunLabels, type MetricRow } from "../../protocol/run.ts";
+import { isLive, RunLabels, type MetricRow } from "../../protocol/run.ts";
 import type { ListedRun, RunTableMethods } from "../../protocol/views.ts";
 import { isUnseen } from "../../supervisor/runs/liveness.ts";
 import { readRows } from "../../supervisor/runs/metrics.ts";
 import { readHistory } from "../../supervisor/runs/runHistory.ts";
-import { isLive, listRuns } from "../../supervisor/runs/runDirectory.ts";
+import { listRuns } from "../../supervisor/runs/runDirectory.ts";
 import { readLabels, writeLabels } from "../../supervisor/runs/runLabels.ts";
 import { runCommand } from "../commands.ts";
 import { folderOf } from "../targets.ts";

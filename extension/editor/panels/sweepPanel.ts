@@ -32,6 +32,8 @@ export interface SweepPanelOptions {
   log: Log;
   /** Ends a sweep that this window has started; undefined for another's. */
   stopper: (directory: string) => (() => void) | undefined;
+  /** Called when trials have begun or ended: watchers of some file systems are slow. */
+  stored: () => void;
 }
 
 /** Milliseconds between two looks at a sweep that runs, and at one that doesn't. */
@@ -102,6 +104,7 @@ export class SweepPanel extends DisposableOwner {
 
   async #look(): Promise<SweepSnapshot> {
     const found = await this.#follower.look();
+    if (standing(found.trials) !== standing(this.#snapshot?.trials)) this.#options.stored();
     this.#snapshot = {
       ...found,
       stoppable: found.live && this.#options.stopper(this.directory) !== undefined,
@@ -166,3 +169,7 @@ export class SweepPanel extends DisposableOwner {
     editor.revealRange(new vscode.Range(at, at), vscode.TextEditorRevealType.InCenterIfOutsideViewport);
   }
 }
+
+/** The states of trials, for comparison. */
+const standing = (trials: readonly TrialRow[] = []): string =>
+  trials.map(({ number, state }) => `${number} ${state}`).join();

@@ -8,19 +8,24 @@ import {
   type PanelControl,
   type RunControls,
 } from "../../protocol/controls.ts";
+import { DiagramLook } from "../../protocol/flow.ts";
 import { CheckpointRecord } from "../../protocol/run.ts";
 import type { TrainingHostMethods, TrainingSnapshot, TrainingViewMethods } from "../../protocol/views.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import type { RunSession, SessionChange } from "../../supervisor/runs/session.ts";
-import { listPictures, readPicture } from "../../supervisor/runs/evaluationFiles.ts";
+import { listPictures, readPicture, readSamples } from "../../supervisor/runs/evaluationFiles.ts";
 import { SampledRows } from "../../supervisor/runs/sampledRows.ts";
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { PANELS } from "../ids.ts";
+import type { Previews } from "../previews.ts";
+import { runDiagram } from "../runs/runDiagram.ts";
 import { setTitle, type Log } from "../show.ts";
 import { layerHistory, layerSchemas } from "./layers.ts";
 import { offered, OfferedSources } from "./offered.ts";
 import { runTable, runTableSchemas } from "./runTable.ts";
+import { onSettingChange, setting } from "../settings.ts";
+import { folderOf } from "../targets.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
 
@@ -44,6 +49,8 @@ const schemas: MethodSchemas<TrainingHostMethods> = {
   revealCheckpoint: v.tuple([CheckpointRecord]),
   pictures: noArguments,
   picture: v.strictTuple([v.string()]),
+  diagram: v.strictTuple([DiagramLook]),
+  samples: noArguments,
 };
 
 function controlSchemas(): MethodSchemas<Pick<RunControls, PanelControl>> {
@@ -54,6 +61,9 @@ function controlSchemas(): MethodSchemas<Pick<RunControls, PanelControl>> {
 export interface TrainingPanelOptions {
   extensionUri: vscode.Uri;
   log: Log;
+  previews: Previews;
+  /** Keeps an imported run up to date until the result is disposed. */
+  follow: (session: RunSession) => vscode.Disposable;
 }
 
 /** Rows of each kind up to which a message has all: thousands of steps a second. */
@@ -68,7 +78,10 @@ export class TrainingPanel extends DisposableOwner {
   readonly #sources = new OfferedSources(() => this.#session.snapshot());
   readonly #throttle = new Throttle<MessageKind>(MESSAGE_INTERVAL, (kind) => this.#send(kind));
   #session: RunSession;
-  #unsubscribe: () => void;
+  readonly #follow: TrainingPanelOptions["follow"];
+  readonly #previews: Previews;
+  /** What the shown run is connected to. */
+  #connected: readonly vscode.Disposable[];
   /** Rows since the last message: bounded, whatever a run sends. */
   #rows = new SampledRows(ROWS_PER_MESSAGE);
   /** Runs to draw beside this one, for the next snapshot. */
@@ -80,7 +93,9 @@ export class TrainingPanel extends DisposableOwner {
     super();
     this.panel = panel;
     this.#session = session;
-    this.#unsubscribe = session.subscribe((change) => this.#changed(change));
+    this.#follow = options.follow;
+    this.#previews = options.previews;
+    this.#connected = this.#connect();
     this.#view = connectPanel<TrainingViewMethods, TrainingHostMethods>(panel, {
       kind: "training",
       extensionUri: options.extensionUri,
@@ -95,7 +110,9 @@ export class TrainingPanel extends DisposableOwner {
         if (!panel.visible) this.#pageGone();
       }),
     );
-    this.own({ dispose: () => this.#unsubscribe() });
+    for (const name of ["accessibility.progressInterval", "accessibility.sounds"] as const)
+      this.own(onSettingChange(name, () => this.#sendSnapshot()));
+    this.own({ dispose: () => this.#disconnect() });
     this.own({ dispose: () => this.#throttle.clear() });
     panel.onDidDispose(() => this.dispose());
   }
@@ -107,25 +124,39 @@ export class TrainingPanel extends DisposableOwner {
   /** Draws other runs of the folder beside this one, by their ids. */
   compare(ids: readonly string[]): void {
     this.#compare = [...ids];
-    if (this.#ready) void this.#view.snapshot.asEvent(this.#snapshot());
+    this.#sendSnapshot();
   }
 
   /** Shows another run in this panel. */
   show(session: RunSession): void {
     if (session === this.#session) return;
-    this.#unsubscribe();
+    this.#disconnect();
     this.#session = session;
-    this.#unsubscribe = session.subscribe((change) => this.#changed(change));
+    this.#connected = this.#connect();
     this.#title();
-    this.#forget();
-    if (this.#ready) void this.#view.snapshot.asEvent(this.#snapshot());
+    this.#sendSnapshot();
+  }
+
+  #connect(): vscode.Disposable[] {
+    return [
+      { dispose: this.#session.subscribe((change) => this.#changed(change)) },
+      this.#follow(this.#session),
+    ];
+  }
+
+  #disconnect(): void {
+    for (const one of this.#connected) one.dispose();
   }
 
   /** What the page draws; runs to compare are sent once. */
   #snapshot(): TrainingSnapshot {
     const compare = this.#compare;
     this.#compare = undefined;
-    return { ...this.#session.snapshot(), ...(compare === undefined ? {} : { compare }) };
+    const telling = {
+      progressInterval: setting("accessibility.progressInterval"),
+      sounds: setting("accessibility.sounds"),
+    };
+    return { ...this.#session.snapshot(), telling, ...(compare === undefined ? {} : { compare }) };
   }
 
   #methods(): TrainingHostMethods {
@@ -165,6 +196,11 @@ export class TrainingPanel extends DisposableOwner {
         }),
       pictures: () => listPictures(this.#session.directory),
       picture: (file) => readPicture(this.#session.directory, file),
+      diagram: async (look) => (await runDiagram(this.#previews, this.#session.directory, look)) ?? null,
+      samples: async () => {
+        const { directory, record } = this.#session;
+        return (await readSamples(folderOf(record.file), directory)) ?? null;
+      },
     };
   }
 
@@ -183,12 +219,17 @@ export class TrainingPanel extends DisposableOwner {
     if (change.kind === "record") this.#title();
     if (!this.#ready) return;
     if (change.kind === "restarted") {
-      this.#forget();
-      void this.#view.snapshot.asEvent(this.#snapshot());
+      this.#sendSnapshot();
       return;
     }
     if (change.kind === "rows") this.#rows.push(change.rows);
     if (change.kind !== "evaluated") this.#throttle.mark(change.kind);
+  }
+
+  #sendSnapshot(): void {
+    // It contains everything pending.
+    this.#forget();
+    if (this.#ready) void this.#view.snapshot.asEvent(this.#snapshot());
   }
 
   #send(kind: MessageKind): void {

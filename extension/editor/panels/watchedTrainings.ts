@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { LAYERS_FILE } from "../../protocol/run.ts";
+import { isLive, LAYERS_FILE } from "../../protocol/run.ts";
 import type { WatchedTraining } from "../../protocol/views.ts";
-import { exists, isLive, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
+import { exists, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
 import { readLabels } from "../../supervisor/runs/runLabels.ts";
 
 /** Offered trainings at most, the newest. */

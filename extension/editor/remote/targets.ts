@@ -7,9 +7,10 @@ import * as vscode from "vscode";
 import { EngineError } from "../../protocol/errors.ts";
 import type { Target } from "../../protocol/target.ts";
 import { hostsOf } from "../../remote/sshConfig.ts";
-import { findTarget, TargetSettings } from "../../remote/targets.ts";
+import { findTarget, TARGETS_VARIABLE, TargetSettings } from "../../remote/targets.ts";
 import { setting } from "../settings.ts";
 import { ask, pick, type PickItem } from "../show.ts";
+import type { RayTokens } from "./tokens.ts";
 
 const address = (): string => vscode.l10n.t("ssh://[user@]host[:port] or ray://host[:port]");
 
@@ -39,9 +40,34 @@ async function sshHosts(): Promise<string[]> {
   }
 }
 
-/** Asks which machine to run on. Undefined if the user cancelled. */
-export async function chooseTarget(): Promise<Target | undefined> {
+/** A machine that the user has chosen, and may use. */
+export interface Machine {
+  target: Target;
+  /** What chooses the same machine on a command line. */
+  args: string[];
+  env: Record<string, string>;
+}
+
+/** Asks which machine to run on, and for its token if it needs one. Undefined if the user cancelled. */
+export async function chooseMachine(tokens: RayTokens): Promise<Machine | undefined> {
   const known = settings();
+  const word = await chooseWord(known);
+  if (word === undefined) return undefined;
+  const target = findTarget(word, known);
+  if (!(await tokens.authorize(target))) return undefined;
+  const named = Object.hasOwn(known, word) ? { [word]: known[word] } : {};
+  return {
+    target,
+    // In one word, since a name may begin with "-".
+    args: [`--on=${word}`],
+    env: {
+      [TARGETS_VARIABLE]: JSON.stringify(named),
+      ...(target.kind === "ray" ? await tokens.environment() : {}),
+    },
+  };
+}
+
+async function chooseWord(known: TargetSettings): Promise<string | undefined> {
   const hosts = (await sshHosts()).filter((name) => !Object.hasOwn(known, name));
   const named = (name: string, description: string): PickItem & { name?: string } => ({
     icon: "remote",
@@ -55,8 +81,7 @@ export async function chooseTarget(): Promise<Target | undefined> {
     { icon: "add", label: vscode.l10n.t("Another machine…"), description: address() },
   ];
   const chosen = await pick(items, { title: vscode.l10n.t("Run on which machine?") });
-  if (chosen === undefined) return undefined;
-  if (chosen.name !== undefined) return findTarget(chosen.name, known);
+  if (chosen === undefined || chosen.name !== undefined) return chosen?.name;
   const text = await ask({
     title: vscode.l10n.t("Run on which machine?"),
     prompt: vscode.l10n.t(
@@ -65,7 +90,7 @@ export async function chooseTarget(): Promise<Target | undefined> {
     placeHolder: address(),
     validateInput: (value) => problemOf(value, known),
   });
-  return text === undefined ? undefined : findTarget(text.trim(), known);
+  return text?.trim();
 }
 
 function problemOf(text: string, known: TargetSettings): string | undefined {

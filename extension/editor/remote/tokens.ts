@@ -2,12 +2,10 @@
 import * as v from "valibot";
 import * as vscode from "vscode";
 import { toUserError } from "../../protocol/errors.ts";
-import { AuthToken, type Target } from "../../protocol/target.ts";
+import { AuthToken, RayTokens as Tokens, TOKENS_VARIABLE, type Target } from "../../protocol/target.ts";
 import { ask, showProgress } from "../show.ts";
 
 const KEY = "layerwise.rayTokens";
-const Tokens = v.record(v.string(), AuthToken);
-type Tokens = v.InferOutput<typeof Tokens>;
 
 export class RayTokens {
   readonly #secrets: vscode.SecretStorage;
@@ -28,12 +26,18 @@ export class RayTokens {
     }
   }
 
+  /** The variable that gives them to a command line. */
+  async environment(): Promise<Record<string, string>> {
+    return { [TOKENS_VARIABLE]: JSON.stringify(await this.all()) };
+  }
+
   /**
-   * Asks for a token if the cluster requires one, and stores a token that it accepts.
+   * Asks for a token if the machine is a cluster that requires one, and stores a token that it accepts.
    * @returns false if the user cancelled
    * @throws EngineError if the cluster can't be reached
    */
   async authorize(target: Target): Promise<boolean> {
+    if (target.kind !== "ray") return true;
     const { addressOf, Jobs } = await import("../../remote/ray/jobs.ts");
     const address = addressOf(target);
     const kept = await this.all();

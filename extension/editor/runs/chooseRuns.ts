@@ -2,8 +2,8 @@
 import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import type { RunRequest } from "../../protocol/engine.ts";
-import { runTitle, type RunRecord } from "../../protocol/run.ts";
-import { isLive, listRuns } from "../../supervisor/runs/runDirectory.ts";
+import { isLive, runTitle, type RunRecord } from "../../protocol/run.ts";
+import { listRuns } from "../../supervisor/runs/runDirectory.ts";
 import { formatAge, formatMetrics } from "../format.ts";
 import type { CheckpointTarget, RunTarget } from "../ids.ts";
 import { pick, pickSeveral, showInformation, type PickItem } from "../show.ts";

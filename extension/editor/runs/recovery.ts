@@ -1,8 +1,8 @@
-import { runTitle } from "../../protocol/run.ts";
+import { isLive, runTitle } from "../../protocol/run.ts";
 import * as vscode from "vscode";
 import { isUnseen } from "../../supervisor/runs/liveness.ts";
 import { isResumable } from "../../supervisor/runs/resume.ts";
-import { isLive, lastCheckpoint, listRuns, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
+import { lastCheckpoint, listRuns, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
 import { CONTEXT_KEYS } from "../ids.ts";
 import type { Messages } from "../messages.ts";
 import type { RunCommands } from "./runCommands.ts";

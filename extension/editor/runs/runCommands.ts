@@ -1,13 +1,13 @@
 import { basename, dirname, join } from "node:path";
 import * as vscode from "vscode";
 import type { RunControls } from "../../protocol/controls.ts";
-import { RUN_FILE, runTitle, type CheckpointRecord } from "../../protocol/run.ts";
+import { isLive, RUN_FILE, runTitle, type CheckpointRecord } from "../../protocol/run.ts";
+import type { RunOn } from "../../protocol/target.ts";
 import { toUserError } from "../../supervisor/errors.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { isResumable } from "../../supervisor/runs/resume.ts";
 import {
   checkpointPath,
-  isLive,
   lastCheckpoint,
   listRuns,
   readRecord,
@@ -75,11 +75,10 @@ export class RunCommands {
   async runOn(target?: SourceTarget | MenuTarget): Promise<void> {
     const experiment = await this.#choose(target);
     if (experiment === undefined) return;
-    const machine = await (await import("../remote/targets.ts")).chooseTarget();
-    if (machine === undefined) return;
-    if (machine.kind === "ray" && !(await this.#runs.tokens.authorize(machine))) return;
+    const on = await this.#chooseMachine();
+    if (on === undefined) return;
     const file = experiment.document.uri.fsPath;
-    await this.#start({ kind: "train", file, exportName: experiment.exportName, on: { target: machine } });
+    await this.#start({ kind: "train", file, exportName: experiment.exportName, on });
   }
 
   /** Follows a run on another machine again. */
@@ -129,8 +128,14 @@ export class RunCommands {
     await this.#panels.showRun(session);
   }
 
+  /** Evaluates weights on another machine, which the user chooses: those of a checkpoint, or the newest of an experiment. */
+  async evaluateOn(target?: SourceTarget | MenuTarget | EvaluationTarget): Promise<void> {
+    const ofRun = target !== undefined && "directory" in target;
+    await (ofRun ? this.evaluateCheckpoint(target, true) : this.evaluate(target, true));
+  }
+
   /** Evaluates the newest trained weights of an experiment. */
-  async evaluate(target?: SourceTarget | MenuTarget): Promise<void> {
+  async evaluate(target?: SourceTarget | MenuTarget, elsewhere = false): Promise<void> {
     const experiment = await this.#choose(target);
     if (experiment === undefined) return;
     const file = experiment.document.uri.fsPath;
@@ -142,20 +147,22 @@ export class RunCommands {
         record.exportName === exportName &&
         (record.checkpoints.length > 0 || this.#runs.live.some(({ id }) => id === record.id)),
     );
-    if (trained !== undefined) return this.evaluateCheckpoint({ directory: trained.directory });
+    if (trained !== undefined) return this.evaluateCheckpoint({ directory: trained.directory }, elsewhere);
     const train = vscode.l10n.t("Train");
     const text = vscode.l10n.t("There is nothing to evaluate yet: {0} has no checkpoint.", basename(file));
     if ((await showInformation(text, train)) === train) await this.train({ file, exportName });
   }
 
-  async evaluateCheckpoint(target?: EvaluationTarget): Promise<void> {
+  async evaluateCheckpoint(target?: EvaluationTarget, elsewhere = false): Promise<void> {
     if (target === undefined) return;
     requireTrust();
+    const on = elsewhere ? await this.#chooseMachine() : undefined;
+    if (elsewhere && on === undefined) return;
     const session = await this.#runs.open(target.directory);
     const file = await sourceOfRun(target.directory, session.record);
     const { exportName } = session.record;
     const checkpoint = await weights(session, target.checkpoint);
-    const evaluation = await this.#runs.start({ kind: "evaluate", file, exportName, checkpoint });
+    const evaluation = await this.#runs.start({ kind: "evaluate", file, exportName, checkpoint, on });
     await this.#panels.showRun(evaluation);
     await new Promise<void>((resolve) => {
       if (!evaluation.live) resolve();
@@ -342,6 +349,11 @@ export class RunCommands {
     requireTrust();
     const experiment = await chooseExperiment(sourceTarget(target), this.#previews);
     return experiment !== undefined && (await saveSources(experiment.document)) ? experiment : undefined;
+  }
+
+  async #chooseMachine(): Promise<RunOn | undefined> {
+    const machine = await (await import("../remote/targets.ts")).chooseMachine(this.#runs.tokens);
+    return machine && { target: machine.target };
   }
 
   async #start(options: StartOptions): Promise<void> {

@@ -29,7 +29,7 @@ export interface StartOptions {
   /** Absolute path of the initial weights. */
   checkpoint?: string;
   /** The machine to run on, if it is not this one. */
-  on?: RunOn;
+  on?: RunOn | undefined;
   /** What another run began with, to be repeated. */
   again?: Pick<RunRequest, "version" | "seed" | "hyperparameters" | "epochs">;
   /** Makes the run wait for a debugger; called with its address. */

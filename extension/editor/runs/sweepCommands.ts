@@ -3,10 +3,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import * as vscode from "vscode";
 import { rootOfRun } from "../../files/runFiles.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
-import { listSweeps } from "../../supervisor/sweeps/sweepDirectory.ts";
+import { listSweeps, readSweep } from "../../supervisor/sweeps/sweepDirectory.ts";
 import type { MenuTarget, SourceTarget, SweepTarget } from "../ids.ts";
 import type { Panels } from "../panels/panels.ts";
 import type { Previews } from "../previews.ts";
+import type { RayTokens } from "../remote/tokens.ts";
+import { setting } from "../settings.ts";
 import { pick, showInformation } from "../show.ts";
 import {
   chooseExperiment,
@@ -47,24 +49,32 @@ const PLANS: readonly { args: string[]; label: () => string; description: () => 
   },
 ];
 
+interface Services {
+  running: RunningSweeps;
+  previews: Previews;
+  panels: Panels;
+  tokens: RayTokens;
+  engine: () => EngineOptions;
+}
+
 /** Starts, continues and shows sweeps. They run on the command line, in a terminal. */
 export class SweepCommands {
-  readonly #previews: Previews;
-  readonly #panels: Panels;
-  readonly #engine: () => EngineOptions;
-  readonly #running: RunningSweeps;
+  readonly #services: Services;
 
-  constructor(running: RunningSweeps, previews: Previews, panels: Panels, engine: () => EngineOptions) {
-    this.#running = running;
-    this.#previews = previews;
-    this.#panels = panels;
-    this.#engine = engine;
+  constructor(services: Services) {
+    this.#services = services;
   }
 
-  async sweep(target?: SourceTarget | MenuTarget): Promise<void> {
+  /** @param elsewhere whether the trials run on another machine, which the user chooses */
+  async sweep(target?: SourceTarget | MenuTarget, elsewhere = false): Promise<void> {
     requireTrust();
-    const experiment = await chooseExperiment(sourceTarget(target), this.#previews);
+    const { running, previews, panels, tokens, engine } = this.#services;
+    const experiment = await chooseExperiment(sourceTarget(target), previews);
     if (experiment === undefined || !(await saveSources(experiment.document))) return;
+    const machine = elsewhere
+      ? await (await import("../remote/targets.ts")).chooseMachine(tokens)
+      : undefined;
+    if (elsewhere && machine === undefined) return;
     const items = PLANS.map(({ args, label, description }) => ({
       label: label(),
       description: description(),
@@ -77,8 +87,10 @@ export class SweepCommands {
     const folder = folderOf(file);
     const before = new Set((await listSweeps(folder)).map(({ directory }) => directory));
     const named = exportName === "default" ? file : `${file}#${exportName}`;
+    const device = ["--device", setting("device", document.uri)];
+    const args = [named, ...plan.args, ...device, ...(machine?.args ?? [])];
     const execution = await vscode.tasks.executeTask(
-      sweepTask([named, ...plan.args], basename(file), folder, this.#engine()),
+      sweepTask(args, basename(file), folder, engine(), machine?.env),
     );
     const found = await this.#whileRuns(execution, async () =>
       (await listSweeps(folder)).find(
@@ -86,8 +98,8 @@ export class SweepCommands {
       ),
     );
     if (found === undefined) return;
-    this.#running.keep(found.directory, execution);
-    await this.#panels.showSweep(found.directory);
+    running.keep(found.directory, execution);
+    await panels.showSweep(found.directory);
   }
 
   /** Continues a sweep that was stopped or killed. */
@@ -95,17 +107,19 @@ export class SweepCommands {
     requireTrust();
     const directory = target?.directory ?? (await this.#choose());
     if (directory === undefined) return;
-    const name = basename(directory);
+    const { running, panels, tokens, engine } = this.#services;
+    const { on } = (await readSweep(directory)).record;
+    const env = on?.kind === "ray" ? await tokens.environment() : {};
     const execution = await vscode.tasks.executeTask(
-      sweepTask(["resume", directory], name, rootOfRun(directory), this.#engine()),
+      sweepTask(["resume", directory], basename(directory), rootOfRun(directory), engine(), env),
     );
-    this.#running.keep(directory, execution);
-    await this.#panels.showSweep(directory);
+    running.keep(directory, execution);
+    await panels.showSweep(directory);
   }
 
   async open(target?: SweepTarget): Promise<void> {
     const directory = target?.directory ?? (await this.#choose());
-    if (directory !== undefined) await this.#panels.showSweep(directory);
+    if (directory !== undefined) await this.#services.panels.showSweep(directory);
   }
 
   /** Polls as long as a task runs. */

@@ -6,6 +6,7 @@ import { EngineError } from "../../protocol/errors.ts";
 import { addedEnvironment, type EngineOptions } from "../../supervisor/engines/process.ts";
 import { MODEL_FILES, MODEL_FILE_SUFFIX, PROBLEM_MATCHER, TASK_COMMANDS, TASK_TYPE } from "../ids.ts";
 import { scanSource } from "../../source/sourceScan.ts";
+import { modelText } from "../modelFiles.ts";
 import { folderOf } from "../targets.ts";
 
 /** A task as tasks.json has it; the manifest describes the same. */
@@ -48,7 +49,9 @@ export class ModelTasks implements vscode.TaskProvider {
   async #tasksOf(uri: vscode.Uri): Promise<vscode.Task[]> {
     if (hasVariable(uri.fsPath)) return [];
     const folder = vscode.workspace.getWorkspaceFolder(uri);
-    const text = new TextDecoder().decode(await vscode.workspace.fs.readFile(uri));
+    // A file that can't be read doesn't hide the others.
+    const text = await modelText(uri).catch(() => undefined);
+    if (text === undefined) return [];
     const file = vscode.workspace.asRelativePath(uri, false);
     const { experiments } = scanSource(text);
     const definitions: TaskDefinition[] =
@@ -102,20 +105,29 @@ export function modelTask(
 
 /**
  * A sweep in a terminal: a task of its own kind, since "resume" is no file.
- * @throws EngineError when a path has a variable of VS Code's
+ * @param more what its environment has besides the engine's; VS Code stores none of it
+ * @throws EngineError when a path, or a value in the environment, has a variable of VS Code's
  */
 export function sweepTask(
   args: readonly string[],
   name: string,
   folder: string,
   engine: EngineOptions,
+  more: Readonly<Record<string, string>> = {},
 ): vscode.Task {
   const risky = [folder, ...args].find(hasVariable);
   if (risky !== undefined) throw variableInPath(risky);
+  const variable = Object.keys(more).find((key) => hasVariable(more[key]!));
+  if (variable !== undefined)
+    throw new EngineError({
+      code: "usage",
+      // Without the value, which may be a secret.
+      message: vscode.l10n.t("VS Code would take a part of {0} for a variable: it has {1}", variable, "${"),
+    });
   const execution = new vscode.ProcessExecution(
     engine.execPath ?? process.execPath,
     [`${engine.dist}/cli.js`, "sweep", ...args],
-    { cwd: folder, env: addedEnvironment(engine.env) },
+    { cwd: folder, env: { ...addedEnvironment(engine.env), ...more } },
   );
   const scope =
     vscode.workspace.workspaceFolders?.find(({ uri }) => uri.fsPath === folder) ?? vscode.TaskScope.Workspace;

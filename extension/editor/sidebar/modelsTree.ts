@@ -2,6 +2,7 @@ import { basename, dirname, relative } from "node:path";
 import * as vscode from "vscode";
 import { MODEL_FILES, TREE_ITEMS, VIEWS, type SourceTarget } from "../ids.ts";
 import { experimentsOf } from "../language/lensModel.ts";
+import { modelText } from "../modelFiles.ts";
 import { isModelFile } from "../previews.ts";
 import { scanSource, type SourceScan, type SourceSpot } from "../../source/sourceScan.ts";
 import { folderOf } from "../targets.ts";
@@ -26,8 +27,6 @@ type Node = FileNode | DefinitionNode;
 
 /** Most files that are listed. A workspace with more is probably a data set of models. */
 const MOST_FILES = 500;
-/** Size limit in bytes; larger files are not written by hand. */
-const MOST_BYTES = 2_000_000;
 
 /** The workspace's `.nn.ts` files with their classes and experiments, found in the text: no code runs. */
 export class ModelsTree extends SidebarTree<FileNode, Node> {
@@ -106,12 +105,10 @@ export class ModelsTree extends SidebarTree<FileNode, Node> {
     const open = vscode.workspace.textDocuments.find((document) => document.uri.fsPath === file);
     try {
       const stat = open === undefined ? await vscode.workspace.fs.stat(uri) : undefined;
-      if (stat !== undefined && stat.size > MOST_BYTES) return NOTHING;
       const version = open === undefined ? `disk ${stat?.mtime}` : `open ${open.version}`;
       const known = this.#scans.get(file);
       if (known?.version === version) return known.scan;
-      const text = open?.getText() ?? new TextDecoder().decode(await vscode.workspace.fs.readFile(uri));
-      const scan = scanSource(text);
+      const scan = scanSource(open?.getText() ?? (await modelText(uri)));
       this.#scans.set(file, { version, scan });
       return scan;
     } catch {

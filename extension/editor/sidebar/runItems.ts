@@ -1,4 +1,4 @@
-import { runTitle } from "../../protocol/run.ts";
+import { isLive, runTitle } from "../../protocol/run.ts";
 import * as vscode from "vscode";
 import { FOREIGN_TOOL_NAMES } from "../../protocol/history/foreignRun.ts";
 import type { Progress } from "../../protocol/engine.ts";
@@ -6,7 +6,7 @@ import type { CheckpointRecord, RunLabels, RunState } from "../../protocol/run.t
 import { md } from "../../protocol/text/markdown.ts";
 import { plainLine } from "../../protocol/text/plain.ts";
 import { isResumable } from "../../supervisor/runs/resume.ts";
-import { isLive, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
+import { type StoredRun } from "../../supervisor/runs/runDirectory.ts";
 import { commandLink } from "../commands.ts";
 import { formatAge, formatBytes, formatDuration, formatMetrics } from "../format.ts";
 import { TREE_ITEMS, type CheckpointTarget, type RunTarget } from "../ids.ts";

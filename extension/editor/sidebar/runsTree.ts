@@ -1,6 +1,7 @@
+import { isLive } from "../../protocol/run.ts";
 import * as vscode from "vscode";
 import { readLabels } from "../../supervisor/runs/runLabels.ts";
-import { isLive, listRuns, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
+import { listRuns, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
 import type { RunSession } from "../../supervisor/runs/session.ts";
 import { CONTEXT_KEYS, VIEWS } from "../ids.ts";
 import type { Messages } from "../messages.ts";

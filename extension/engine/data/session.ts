@@ -1,8 +1,6 @@
-import { randomInt } from "node:crypto";
 import { basename } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { loadExecutor } from "../../executors/index.ts";
-import { statisticsOfValues } from "../../formats/tensorWindow.ts";
 import { listCoders, type Codes } from "../../nn/data/tokenizers.ts";
 import { Experiment, type ExperimentOptions } from "../../nn/experiment/experiment.ts";
 import { Linear } from "../../nn/modules/linear.ts";
@@ -15,14 +13,13 @@ import type {
   DataRequest,
   DataSample,
   DataSummary,
-  OpenTensor,
   SamplePlace,
   SplitName,
 } from "../../protocol/data/data.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
-import type { TensorStatistics, TensorValues, TensorWindow } from "../../protocol/tensorValues.ts";
-import { windowOf } from "../../protocol/tensorWindow.ts";
+import type { OpenTensor } from "../../protocol/tensorValues.ts";
 import { findExperiment } from "../host/exports.ts";
+import { KeptTensors } from "../host/keptTensors.ts";
 import { library } from "../host/library.ts";
 import { loadLimit } from "../host/loadLimit.ts";
 import { loadUserModule } from "../host/userModule.ts";
@@ -32,7 +29,7 @@ import { randomSeed } from "../resume/startingWeights.ts";
 import type { Batches } from "../training/batches.ts";
 import { prepare, type Prepared } from "../training/prepare.ts";
 import { allEqual, untransformed } from "./draws.ts";
-import { Rows, type Row, valueAt } from "./rows.ts";
+import { Rows, valueAt } from "./rows.ts";
 import { addSamples, readSplits, readSteps, SampleError, splitsOf, type Split } from "./splits.ts";
 import { samplesOf, summaryOf } from "./summary.ts";
 import { SampleViewer } from "./views.ts";
@@ -42,12 +39,8 @@ const LOAD_SECONDS = 240;
 const READ_SECONDS = Number(process.env["LAYERWISE_READ_LIMIT"]) || 20;
 /** Milliseconds between two reports of progress. */
 const INTERVAL = 100;
-/** Tensors that are kept for the viewer. */
-const MOST_OPEN = 8;
 /** How often the transforms of a sample are drawn. */
 const DRAWS = 8;
-/** Ids of tensors are below this, the most that randomInt takes: a process that starts later repeats none. */
-const ID_LIMIT = 2 ** 48 - 1;
 
 export interface DataSurroundings {
   watchdog: Watchdog;
@@ -59,10 +52,11 @@ export interface DataSurroundings {
 /** Prepares an experiment without training it, keeps its data in memory, and answers questions about it. */
 export class DataSession {
   readonly summary: DataSummary;
+  /** Those of samples that the viewer shows. */
+  readonly tensors = new KeptTensors();
   readonly #prepared: Prepared;
   readonly #splits: readonly Split[];
   readonly #viewer: SampleViewer;
-  readonly #tensors = new Map<number, Row>();
 
   private constructor(
     prepared: Prepared,
@@ -156,28 +150,7 @@ export class DataSession {
         code: "index",
         message: `Sample ${place.index} has no tensor ${JSON.stringify(name)}.`,
       });
-    const id = randomInt(ID_LIMIT);
-    this.#tensors.set(id, row);
-    for (const old of this.#tensors.keys()) if (this.#tensors.size > MOST_OPEN) this.#tensors.delete(old);
-    return { id, dtype: field.dtype, shape: [...row.shape] };
-  }
-
-  statistics(id: number): TensorStatistics {
-    return statisticsOfValues(this.#tensor(id).values);
-  }
-
-  window(id: number, window: TensorWindow): TensorValues {
-    const { shape, values } = this.#tensor(id);
-    return windowOf(shape, window, (from, count) => values.subarray(from, from + count));
-  }
-
-  #tensor(id: number): Row {
-    const found = this.#tensors.get(id);
-    if (found !== undefined) return found;
-    throw new EngineError({
-      code: "index",
-      message: "The tensor is no longer kept: view it again from the sample.",
-    });
+    return this.tensors.keep(field.dtype, row.shape, row.values);
   }
 
   #split(name: SplitName): Split {

@@ -20,9 +20,13 @@ import { LayoutClient } from "../preview/layoutClient.ts";
 import { library } from "../host/library.ts";
 import { installOnce } from "../host/stackTraces.ts";
 import { Watchdog } from "../host/watchdog.ts";
+import { enterFolderOf } from "../host/workingFolder.ts";
 
-/** Milliseconds between two checks of hanging user code; the supervisor decides when to end it. */
-const LOOK_INTERVAL = 400;
+/**
+ * Milliseconds without a turn of the event loop after which the line of hanging user code is looked up; the supervisor decides
+ * when to end it. The debugger that finds the line makes what isn't compiled yet several times slower, so not too early.
+ */
+const LOOK_INTERVAL = 1500;
 /** Milliseconds that a preview may outlive its window. */
 const ORPHAN_GRACE = 1000;
 /** Milliseconds that the process may compute after its previews: laying out a large diagram takes some seconds. */
@@ -49,6 +53,8 @@ function takeSnapshot(): void {
 const methods: PreviewEngineMethods = {
   inspect: async (sent) => {
     const request = v.parse(InspectRequest, sent);
+    enterFolderOf(request.file);
+    builtins?.takeFolder();
     try {
       return await watchdog.guard(
         {

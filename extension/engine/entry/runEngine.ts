@@ -32,11 +32,13 @@ import { exportModel } from "../exporting/exportModel.ts";
 import { SampleQuery, SessionRequest, Subject, type SessionMethods } from "../../protocol/evaluation.ts";
 import {
   AblationQuery,
+  ActivationQuery,
   InterventionQuery,
   type InterventionEvents,
   type InterventionMethods,
 } from "../../protocol/interventions.ts";
 import { TensorWindow } from "../../protocol/tensorValues.ts";
+import type { KeptTensors } from "../host/keptTensors.ts";
 import { waitForDebugger } from "../host/debugger.ts";
 import { ModelSession } from "../evaluation/session.ts";
 import { connectParent, hello } from "../host/ipc.ts";
@@ -82,6 +84,9 @@ function opened(): ModelSession {
     throw new EngineError({ code: "not-running", message: "No model has been loaded." });
   return session;
 }
+
+/** The tensors of whatever this process keeps at hand. */
+const tensors = (): KeptTensors => (session ?? openedData()).tensors;
 
 function running(): Run | RemoteRun {
   if (run === undefined) throw new EngineError({ code: "not-running", message: "No run has been started." });
@@ -184,9 +189,9 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods & InterventionMet
   drawSample: async (place) => openedData().draw(v.parse(SamplePlace, place)),
   openTensor: async (place, name) =>
     openedData().openTensor(v.parse(SamplePlace, place), v.parse(v.string(), name)),
-  tensorStatistics: async (id) => openedData().statistics(v.parse(v.number(), id)),
+  tensorStatistics: async (id) => tensors().statistics(v.parse(v.number(), id)),
   tensorWindow: async (id, window) =>
-    openedData().window(v.parse(v.number(), id), v.parse(TensorWindow, window)),
+    tensors().window(v.parse(v.number(), id), v.parse(TensorWindow, window)),
   async openSession(request) {
     session = await untilUncaught(() =>
       ModelSession.open(v.parse(SessionRequest, request), watchdog, failed),
@@ -196,6 +201,7 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods & InterventionMet
   samples: async (query) => opened().samples(v.parse(SampleQuery, query)),
   ask: async (subject, explain) => opened().ask(v.parse(Subject, subject), v.parse(v.boolean(), explain)),
   intervene: async (query) => opened().intervene(v.parse(InterventionQuery, query)),
+  openActivation: async (query) => opened().openActivation(v.parse(ActivationQuery, query)),
   rankUnits: (query) =>
     opened().rankUnits(v.parse(AblationQuery, query), (progress) => parent.send("ranking", progress)),
   stopRanking: async () => opened().stopRanking(),

@@ -1,12 +1,13 @@
 import type { Codes } from "../../nn/data/tokenizers.ts";
 import type { EvaluationResult } from "../../protocol/engine.ts";
+import { OUTCOMES_FILE } from "../../protocol/run.ts";
 import { describeError } from "../host/userErrors.ts";
 import type { Reporter } from "../reporting/reporter.ts";
 import type { RunDirectory } from "../reporting/runDirectory.ts";
 import type { LoopControl } from "../training/control.ts";
 import type { Prepared } from "../training/prepare.ts";
 import { evaluate } from "./evaluator.ts";
-import { Outcomes, OUTCOMES_FILE } from "./outcomes.ts";
+import { Outcomes } from "./outcomes.ts";
 import { EvaluationProgress } from "./progress.ts";
 import { reportOf } from "./report.ts";
 import { evaluated, heldOut, type Evaluated } from "./subject.ts";

@@ -5,6 +5,7 @@ import {
   type AblationProgress,
   type AblationQuery,
   type AblationScope,
+  type ActivationQuery,
   type Intervention,
   type InterventionAnswer,
   type InterventionQuery,
@@ -12,6 +13,8 @@ import {
   type Ranking,
   type UnitLayer,
 } from "../../protocol/interventions.ts";
+import type { Module } from "../../nn/module/module.ts";
+import { axesOf } from "../preview/axes.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { formatShape, numel } from "../../tensor/core/shape.ts";
@@ -93,6 +96,42 @@ export class ModelInterventions {
       before: before.outcome,
       after: changed === output ? before.outcome : this.#outcome(sample, changed).outcome,
       ...(before.labels === undefined ? {} : { labels: before.labels }),
+    };
+  }
+
+  /**
+   * What a layer gives for an input, with a first dimension for its calls if it has several of one shape.
+   * @throws EngineError as {@link intervene}, or when the layer's heads attend to nothing that can be shown
+   */
+  activation({ subject, of, ...at }: ActivationQuery): {
+    shape: number[];
+    values: Float32Array;
+    axes: readonly string[] | undefined;
+  } {
+    const { model } = this.#context.subject.prepared;
+    const { inputs } = askedSample(this.#context.subject, subject);
+    const units = unitsAt(this.#layers(inputs), at, model);
+    const attention = new Map<string, Tensor>();
+    const calls = activationsOf(model, [units], () => forward(model, inputs), attention).get(keyOf(units))!;
+    if (of === "output") {
+      const values = new Float32Array(calls.reduce((sum, { length }) => sum + length, 0));
+      let from = 0;
+      for (const call of calls) {
+        values.set(call, from);
+        from += call.length;
+      }
+      const axes = axesOfUnits(units, model);
+      return calls.length > 1
+        ? { shape: [calls.length, ...units.shape], values, axes: axes && ["calls", ...axes] }
+        : { shape: [...units.shape], values, axes };
+    }
+    const weights = attention.get(units.layer);
+    if (weights === undefined || numel(weights.shape) > MAX_ATTENTION)
+      throw new EngineError({ code: "layer", message: `${units.layer} has no attention that can be shown.` });
+    return {
+      shape: [...weights.shape],
+      values: Float32Array.from(valuesOf(weights.value)),
+      axes: weights.shape.length === 4 ? ["batch", "heads", "queries", "keys"] : undefined,
     };
   }
 
@@ -298,6 +337,14 @@ export class ModelInterventions {
         ]
       : undefined;
   }
+}
+
+/** What the dimensions of a layer's output are: its class says it, or how its units were found. */
+function axesOfUnits({ layer, part, shape, batchDim }: Units, model: Module): readonly string[] | undefined {
+  if (part === "heads") return ["batch", "heads", "queries", "features"];
+  const module = model.namedModules().find(([path]) => path === layer)?.[1];
+  const named = module === undefined ? undefined : axesOf(module, undefined, shape);
+  return shape.map((_, d) => (d === batchDim ? "batch" : (named?.[d] ?? "")));
 }
 
 const layerOf = ({ type, kind, units, ...at }: Units): UnitLayer => ({ ...placeOf(at), type, kind, units });

@@ -5,9 +5,6 @@ import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import { loadTensors, saveTensors } from "../files/tensorFiles.ts";
 import { decisions, MAX_NUMBERS, sampleLosses, taskOf, widthOf } from "./decisions.ts";
 
-/** Beside the report: loss, actual and predicted class of each sample. */
-export const OUTCOMES_FILE = "outcomes.safetensors";
-
 /** Samples of which more is kept than what they add to the metrics. */
 export const MAX_LISTED = 500_000;
 

@@ -13,14 +13,17 @@ import type { UserError } from "../../protocol/errors.ts";
 import type {
   AblationProgress,
   AblationQuery,
+  ActivationQuery,
   InterventionAnswer,
   InterventionQuery,
   Ranking,
 } from "../../protocol/interventions.ts";
+import type { OpenTensor } from "../../protocol/tensorValues.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { forward, inputsAndTarget } from "./evaluator.ts";
 import { findExperiment } from "../host/exports.ts";
+import { KeptTensors } from "../host/keptTensors.ts";
 import { library } from "../host/library.ts";
 import { loadLimit } from "../host/loadLimit.ts";
 import { prepare } from "../training/prepare.ts";
@@ -30,7 +33,8 @@ import { experimentOf, randomSeed, readWeights } from "../resume/startingWeights
 import { taskOf } from "./decisions.ts";
 import { featureMaps, inputGradient, saliencyOf } from "./explain.ts";
 import { ModelInterventions } from "./modelInterventions.ts";
-import { Outcomes, OUTCOMES_FILE } from "./outcomes.ts";
+import { OUTCOMES_FILE } from "../../protocol/run.ts";
+import { Outcomes } from "./outcomes.ts";
 import { answerOf, askedSample, type Read } from "./reading.ts";
 import { madeOf, textLength } from "./samples.ts";
 import { evaluated, lookAt, type Evaluated } from "./subject.ts";
@@ -41,6 +45,8 @@ export class ModelSession {
   readonly #outcomes: Outcomes;
   readonly #task: Task;
   readonly #interventions: ModelInterventions;
+  /** Those of layers that the viewer shows. */
+  readonly tensors = new KeptTensors();
   #stop: AbortController | undefined;
 
   private constructor(subject: Evaluated, outcomes: Outcomes) {
@@ -101,6 +107,13 @@ export class ModelSession {
   intervene(query: InterventionQuery): InterventionAnswer {
     this.#subject.prepared.model.eval();
     return this.#interventions.intervene(query);
+  }
+
+  /** Keeps what a layer gives for the viewer. */
+  openActivation(query: ActivationQuery): OpenTensor {
+    this.#subject.prepared.model.eval();
+    const { shape, values, axes } = this.#interventions.activation(query);
+    return this.tensors.keep("float32", shape, values, axes);
   }
 
   /** Null when `stopRanking` ended it. @param tell Told the forward passes so far */

@@ -24,6 +24,7 @@ const TYPES: Record<DType, { readonly proto: string; readonly weight: string }> 
   float32: { proto: "DT_FLOAT", weight: "float32" },
   int64: { proto: "DT_INT32", weight: "int32" },
   bool: { proto: "DT_BOOL", weight: "bool" },
+  complex64: { proto: "DT_COMPLEX64", weight: "complex64" },
 };
 
 /** Bytes of a file of weights, as TensorFlow's converter has them: browsers keep files of this size. */

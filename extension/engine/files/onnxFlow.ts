@@ -203,7 +203,12 @@ class FlowWriter {
   }
 
   #weightsOf({ inputs }: ModelNode): ModelTensor[] {
-    return inputs.flatMap((name) => this.#constants.get(name) ?? []);
+    const weights: ModelTensor[] = [];
+    for (const name of inputs) {
+      const tensor = this.#constants.get(name);
+      if (tensor !== undefined) weights.push(tensor);
+    }
+    return weights;
   }
 
   #unique(path: string, id: string): string {

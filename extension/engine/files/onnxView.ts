@@ -25,22 +25,17 @@ export class OnnxView {
   /** Constants that are attributes of numbers or texts, by the values that they are. */
   readonly #texts = new Map<string, string>();
   readonly #tensors: OnnxFile["tensors"];
-  /** Index among the file's tensors. */
-  readonly #places = new Map<ModelTensor, number>();
+  readonly #places: OnnxFile["places"];
 
-  constructor({ model, tensors, names }: OnnxFile) {
+  constructor({ model, tensors, places }: OnnxFile) {
     const { graph } = model;
     this.#tensors = tensors;
     this.#graph = graph;
     this.#flow = onnxFlow(graph);
     this.#constants = constantsOf(graph);
-    const places = new Map(tensors.map(({ name }, place) => [name, place]));
+    this.#places = places;
     let parameters = 0;
-    for (const [tensor, name] of names) {
-      const place = places.get(name);
-      if (place !== undefined) this.#places.set(tensor, place);
-      parameters += parametersIn(tensor);
-    }
+    for (const tensor of places.keys()) parameters += parametersIn(tensor);
     for (const node of graph.nodes) {
       const [output] = node.outputs;
       const text = isConstant(node) ? node.attributes[0]?.text : undefined;

@@ -31,7 +31,12 @@ import { fromHost, Parameter, Tensor } from "../../tensor/core/tensor.ts";
 
 import { EntryMap, entryObject } from "../resume/loadedDict.ts";
 
-const STORED: Record<DType, EncodableDtype> = { float32: "F32", int64: "I64", bool: "BOOL" };
+const STORED: Record<DType, EncodableDtype> = {
+  float32: "F32",
+  int64: "I64",
+  bool: "BOOL",
+  complex64: "F32",
+};
 
 /** Writes tensors by name to a safetensors file, whole or not at all. Computes what is still pending. */
 export function saveTensors(

@@ -10,6 +10,7 @@ import { userFolder } from "../files/dataFiles.ts";
 import { isDebugged } from "./debugger.ts";
 import { GENERATED, SourceMap } from "./sourceMap.ts";
 import { forgetScript, registerScript } from "./stackTraces.ts";
+import { enterFolderOf } from "./workingFolder.ts";
 import { versionPlugin, type Version } from "./versions.ts";
 
 /** Several files' errors would bury the first, which is usually the cause of the others. */
@@ -196,6 +197,7 @@ export async function evaluateUserModule(
   // A debugger finds sources by their places beside the script's.
   const script = debugged ? path.join(path.dirname(file), `${name}.js`) : name;
   userFolder.path = path.dirname(file);
+  enterFolderOf(file);
   registerScript(script, new SourceMap(map, path.dirname(file)));
   const dispose = (): void => forgetScript(script);
   try {

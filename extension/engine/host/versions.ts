@@ -1,5 +1,4 @@
-// A file's imports as they were: at a commit, or when a run began. Nothing is checked out, and git runs no hook and no filter.
-import { execFile } from "node:child_process";
+// A file's imports as they were: at a commit, or when a run began. Nothing is checked out.
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
@@ -7,6 +6,7 @@ import type * as esbuild from "esbuild";
 import * as v from "valibot";
 import { readRunFileSync, runPathSync, writeRunFileSync } from "../../files/runFiles.ts";
 import { checkedJson } from "../../files/json.ts";
+import { readGit } from "../../processes/git.ts";
 import { findExecutable } from "../../processes/programs.ts";
 import type { VersionSource } from "../../protocol/preview.ts";
 import { SOURCES_FILE } from "../../protocol/run.ts";
@@ -86,25 +86,8 @@ function candidates(wanted: string): string[] {
 
 export const isPackage = (file: string): boolean => file.split(path.sep).includes("node_modules");
 
-/** Milliseconds for an answer of git's, which may wait for a file system. */
-const TIMEOUT = 10_000;
-
-/** Runs git where it reads objects alone: hooks, filters and a partial clone's remote stay untouched. */
-function git(command: string, folder: string, args: readonly string[]): Promise<string> {
-  const env = { ...process.env, GIT_NO_LAZY_FETCH: "1", GIT_OPTIONAL_LOCKS: "0" };
-  return new Promise((resolve, reject) => {
-    execFile(
-      command,
-      ["--no-pager", "-c", "core.fsmonitor=false", "-C", folder, ...args],
-      { env, maxBuffer: LARGEST_ANSWER, timeout: TIMEOUT, windowsHide: true },
-      (error, stdout, stderr) => {
-        if (error === null) return resolve(stdout);
-        const [said = error.message] = stderr.trim().split("\n");
-        return reject(new EngineError({ code: "git", message: said.replace(/^fatal: /, "") }));
-      },
-    );
-  });
-}
+const git = (command: string, folder: string, args: readonly string[]): Promise<string> =>
+  readGit(command, folder, args, LARGEST_ANSWER);
 
 /** A commit and what it has of some files. */
 export interface Committed {

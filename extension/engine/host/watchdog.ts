@@ -10,23 +10,27 @@ import { LOST, REPORT, type StandingAt, type WatchdogMessage } from "./watchdogP
 /** Later than the main thread's own timer, which tells user code that waits from user code that runs. */
 const HEAD_START = 200;
 
+/** How often in its time a repeated limit begins again, as long as the event loop turns. */
+const TURNS = 4;
+
 const PROGRAM = new URL("./watchdogWorker.js", import.meta.url);
 
 /** Before it can have ended: then another takes its place. */
 const PARENT = process.ppid;
 
 export interface Limit {
-  /** Milliseconds that the body may take. */
+  /** Milliseconds that the body may take; with `repeat`, without a turn of the event loop. */
   milliseconds: number;
-  /** For a body that another process kills: report repeatedly and let it continue. */
+  /** For a body that another process kills: report repeatedly, and let it continue. */
   repeat?: boolean;
   /** Bytes that the process may have from now on, also when the body is over. */
   memory?: number;
   /** What has been running, for stderr, should nothing else be possible. */
   text: string;
   /**
-   * Called when the time is over, with the user's line that runs. When the main thread hangs, this runs while it is
-   * paused, and unless `repeat` is set it is the last that this process does: write and send at once.
+   * Called when the time is over, with the user's line that runs; undefined while the body waits. When the main thread
+   * hangs, this runs while it is paused, and unless `repeat` is set it is the last that this process does: write and
+   * send at once.
    */
   onOver: (position: SourcePosition | undefined) => void;
 }
@@ -55,17 +59,24 @@ export class Watchdog {
     const { milliseconds, repeat = false, memory, text } = limit;
     this.#onOver = limit.onOver;
     const bytes = memory === undefined ? {} : { memory };
-    this.#send({ kind: "watch", limit: milliseconds + HEAD_START, repeat, text, ...bytes });
-    // Fires only when the event loop turns: the body waits for something, at no line of its own.
-    const timer = setTimeout(() => {
-      this.#leave();
+    const watch = (): void =>
+      this.#send({ kind: "watch", limit: milliseconds + HEAD_START, repeat, text, ...bytes });
+    watch();
+    // Both fire only when the event loop turns: the body waits for something, at no line of its own, and may hang later.
+    const turning = repeat ? setInterval(watch, milliseconds / TURNS) : undefined;
+    const timer = setInterval(() => {
+      if (!repeat) over();
       limit.onOver(undefined);
     }, milliseconds);
+    const over = (): void => {
+      clearInterval(turning);
+      clearInterval(timer);
+      this.#leave();
+    };
     try {
       return await body();
     } finally {
-      clearTimeout(timer);
-      this.#leave();
+      over();
     }
   }
 

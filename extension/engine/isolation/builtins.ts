@@ -117,7 +117,7 @@ export class Builtins {
   /** How many of them are JavaScript's own, or globals. */
   readonly #globals: number;
   readonly #seen = new Set<object>();
-  readonly #folder = cwd();
+  #folder = cwd();
   readonly #channel = channelOf(process);
   /** What takes the parent's messages: Node has it behind an accessor of all channels. */
   readonly #reader = this.#channel?.onread;
@@ -176,6 +176,11 @@ export class Builtins {
     for (let i = 0; i < this.#globals; i++)
       if (differs(this.#known[i]!)) return this.#restore(0, this.#globals);
     return [];
+  }
+
+  /** From now on, the working directory is to be what it is. */
+  takeFolder(): void {
+    this.#folder = cwd();
   }
 
   /** The same for everything: accessors, Node's modules, the library, the environment and the working directory. */

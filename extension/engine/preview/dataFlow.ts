@@ -2,6 +2,7 @@ import type { Module } from "../../nn/module/module.ts";
 import { PackedSequence } from "../../nn/packedSequence.ts";
 import type { FlowEdge, FlowGraph, FlowNode } from "../../protocol/flow.ts";
 import type { Node, Value } from "../../tensor/recording/graph.ts";
+import { axesOf, passAxes, type Axes } from "./axes.ts";
 import { scope } from "../../tensor/recording/scope.ts";
 import { formatShape } from "../../tensor/core/shape.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
@@ -38,6 +39,7 @@ interface Call {
   readonly module: Module;
   /** Its box; none for the model itself. */
   readonly node: FlowNode | undefined;
+  readonly input: Value | undefined;
   /** Whether ops and calls in it are parts of the diagram, or all in its own box. */
   readonly isLeaf: boolean;
 }
@@ -52,6 +54,9 @@ export class DataFlow {
   readonly #edges = new Map<string, FlowEdge>();
   /** The box that each value comes from. */
   readonly #owners = new Map<Value, FlowNode>();
+  readonly #axes = new Map<Value, Axes>();
+  /** Of each module, the axes of what its last call gave. */
+  readonly axes = new Map<Module, readonly (Axes | undefined)[]>();
   readonly #running: Call[] = [];
   readonly #calls = new Map<string, number>();
   /** Modules whose call from outside was drawn. */
@@ -71,7 +76,9 @@ export class DataFlow {
     const before = scope.onNode;
     scope.onNode = (node) => {
       before?.(node);
-      if (this.#skipping === 0 && this.#running.length > 0) this.#meet(node);
+      if (this.#skipping > 0 || this.#running.length === 0) return;
+      passAxes(node, this.#axes);
+      this.#meet(node);
     };
     try {
       await body();
@@ -80,6 +87,7 @@ export class DataFlow {
       for (const handle of handles) handle.remove();
       this.#running.length = 0;
       this.#owners.clear();
+      this.#axes.clear();
     }
   }
 
@@ -97,14 +105,15 @@ export class DataFlow {
     } else if (this.#skipping > 0) this.#skipping++;
     if (this.#skipping > 0) return;
     const tensors = tensorsIn(input);
+    const called = { module, input: tensors[0]?.value };
     if (outer === undefined) this.#inputs(tensors);
-    if (outer?.isLeaf === true) this.#running.push({ module, node: outer.node, isLeaf: true });
+    if (outer?.isLeaf === true) this.#running.push({ ...called, node: outer.node, isLeaf: true });
     else {
       const path = this.#paths.get(module)!;
       const node = path === "" ? undefined : this.#callNode(module, path, outer?.node);
       const isLeaf = path !== "" && module.children().length === 0;
       if (isLeaf && node !== undefined) for (const tensor of tensors) this.#connect(tensor.value, node);
-      this.#running.push({ module, node, isLeaf });
+      this.#running.push({ ...called, node, isLeaf });
     }
   }
 
@@ -117,9 +126,22 @@ export class DataFlow {
     const call = this.#running.pop();
     if (call === undefined) return;
     const tensors = tensorsIn(output);
+    this.#nameAxes(call, tensors);
     if (call.isLeaf && call.node !== undefined)
       for (const tensor of tensors) this.#owners.set(tensor.value, call.node);
     if (this.#running.length === 0) this.#outputs(module, tensors);
+  }
+
+  #nameAxes({ module, input }: Call, outputs: readonly Tensor[]): void {
+    const given = input && this.#axes.get(input);
+    for (const [i, { value }] of outputs.entries()) {
+      const axes = axesOf(module, given, value.shape, i);
+      if (axes !== undefined) this.#axes.set(value, axes);
+    }
+    this.axes.set(
+      module,
+      outputs.map(({ value }) => this.#axes.get(value)),
+    );
   }
 
   /** What comes from outside. Where one part of a GAN's two gives what the other takes, that is drawn instead. */

@@ -8,6 +8,7 @@ import { CallRecorder } from "../../nn/summary/recorder.ts";
 import { ModelStatistics } from "../../nn/summary/statistics.ts";
 import type { Meta } from "../../tensor/recording/op.ts";
 import { formatShape } from "../../tensor/core/shape.ts";
+import { axesText } from "./axes.ts";
 import { DataFlow } from "./dataFlow.ts";
 import { creationFrame } from "../host/stackTraces.ts";
 
@@ -53,6 +54,7 @@ export class ModelObserver {
           ...(trainable ? {} : { frozen: true }),
         }));
       const called = calls.get(module) ?? [];
+      const axes = axesText(this.#flow.axes.get(module) ?? []);
       const position = (path === "" ? classPosition : undefined) ?? positionOf(module);
       return {
         path,
@@ -62,6 +64,7 @@ export class ModelObserver {
         ...(kernelSize === undefined
           ? {}
           : { kernelShape: JSON.stringify(kernelSize).replaceAll(",", ", ") }),
+        ...(axes === undefined ? {} : { outputAxes: axes }),
         parameters: numParams,
         trainable: trainableParams,
         ...(weights.length === 0 ? {} : { weights }),

@@ -4,8 +4,16 @@ import path from "node:path";
 import type { ControlName } from "../../protocol/controls.ts";
 import type { RunEngineEvents } from "../../protocol/engine.ts";
 import { EngineError, toUserError } from "../../protocol/errors.ts";
-import { CHUNK } from "../../remote/messages.ts";
-import type { CheckpointRecord, MetricRow, RunRecord } from "../../protocol/run.ts";
+import { CHUNK, NO_FILE, type FetchedFile } from "../../remote/messages.ts";
+import {
+  EVALUATION_FILE,
+  EVALUATION_LIMIT,
+  OUTCOMES_FILE,
+  REPORT_FILE,
+  type CheckpointRecord,
+  type MetricRow,
+  type RunRecord,
+} from "../../protocol/run.ts";
 import { plainLine, plainText } from "../../protocol/text/plain.ts";
 import { megabytes } from "../../remote/files.ts";
 import { isCut, type Machine } from "../../remote/machine.ts";
@@ -20,7 +28,7 @@ const LONGEST_WAIT = 30_000;
 const STOP_LIMIT = 30_000;
 /** More checkpoints than an experiment keeps. */
 const MOST_CHECKPOINTS = 100;
-/** Bytes of a checkpoint that is announced. */
+/** Bytes of a file that is announced. */
 const LARGE = 20e6;
 
 interface Surroundings {
@@ -61,7 +69,7 @@ export class Line {
     if (surroundings.resumed) this.#onDisk = { step: 0, epoch: 0 };
   }
 
-  /** Follows the run to its end, and fetches its checkpoints. @throws EngineError when that is not possible */
+  /** Follows the run to its end, and fetches its files. @throws EngineError when that is not possible */
   async untilEnd(): Promise<void> {
     for (;;) {
       try {
@@ -249,22 +257,53 @@ export class Line {
     }
   }
 
-  /** Fetches all checkpoints of a run that has ended. A failure doesn't prevent the others. */
+  /** Fetches all checkpoints of a run that has ended, or an evaluation's result. */
   async #fetchAll(): Promise<void> {
+    const { kind } = this.#mirror.directory.record;
+    if (kind === "evaluate") {
+      if (this.#mirror.latest?.state === "finished") await this.#fetchEvaluation();
+      return;
+    }
     for (const checkpoint of this.#mirror.missing().slice(0, MOST_CHECKPOINTS))
-      try {
-        await this.#fetch(checkpoint);
-      } catch (error) {
-        if (this.#closed || wasCut(error)) throw error;
-        this.#own.say(
-          "warning",
-          `${checkpoint.file} stays on ${this.#machine.target.name}: ${toUserError(error).message}`,
-        );
-      }
+      await this.#try(checkpoint.file, () => this.#fetch(checkpoint));
+  }
+
+  async #fetchEvaluation(): Promise<void> {
+    const mirror = this.#mirror;
+    const { hash, chunks } = await this.#open(EVALUATION_FILE, EVALUATION_LIMIT);
+    this.#own.send("evaluated", await mirror.evaluation(hash, chunks));
+    for (const file of [REPORT_FILE, OUTCOMES_FILE] as const)
+      await this.#try(file, async () => {
+        const { hash, chunks } = await this.#open(file, EVALUATION_LIMIT);
+        await (file === REPORT_FILE ? mirror.report(hash, chunks) : mirror.outcomes(hash, chunks));
+      });
+  }
+
+  /** Fetches a file. A failure doesn't prevent the others. */
+  async #try(file: string, fetch: () => Promise<void>): Promise<void> {
+    try {
+      await fetch();
+    } catch (error) {
+      if (this.#closed || wasCut(error)) throw error;
+      const { code, message } = toUserError(error);
+      if (code !== NO_FILE)
+        this.#own.say("warning", `${file} stays on ${this.#machine.target.name}: ${message}`);
+    }
+  }
+
+  /** Opens a file there. One at a time is open. */
+  async #open(
+    file: FetchedFile,
+    limit = Infinity,
+  ): Promise<{ size: number; hash: string; chunks: AsyncGenerator<Buffer> }> {
+    const machine = this.#machine;
+    const { size, hash } = (await machine.call("openFile", { file })).value;
+    if (size > limit) throw violation(`${file} has more than ${limit} bytes`);
+    if (size > LARGE) this.#own.say("info", `Fetching ${file}: ${megabytes(size)}.`);
+    return { size, hash, chunks: chunksOf(machine, size) };
   }
 
   #fetch(checkpoint: CheckpointRecord): Promise<void> {
-    // One file at a time is open there.
     const fetched = this.#fetchAfter(this.#fetching, checkpoint);
     this.#fetching = fetched.catch(() => undefined);
     return fetched;
@@ -272,14 +311,8 @@ export class Line {
 
   async #fetchAfter(others: Promise<unknown>, checkpoint: CheckpointRecord): Promise<void> {
     await others;
-    const machine = this.#machine;
-    const { value } = await machine.call("openFile", { file: checkpoint.file });
-    if (value.size > LARGE) this.#own.say("info", `Fetching ${checkpoint.file}: ${megabytes(value.size)}.`);
-    await this.#mirror.receive(
-      { ...checkpoint, bytes: value.size },
-      value.hash,
-      chunksOf(machine, value.size),
-    );
+    const { size, hash, chunks } = await this.#open(checkpoint.file);
+    await this.#mirror.receive({ ...checkpoint, bytes: size }, hash, chunks);
   }
 }
 
@@ -290,7 +323,7 @@ async function* chunksOf(machine: Machine, size: number): AsyncGenerator<Buffer>
   for (let offset = 0; next !== undefined;) {
     const { body } = await next;
     if (body.length === 0 || body.length > CHUNK)
-      throw new EngineError({ code: "remote-protocol", message: "A checkpoint ended before its end." });
+      throw new EngineError({ code: "remote-protocol", message: "A file ended before its end." });
     offset += body.length;
     next = offset < size ? ask(offset) : undefined;
     // The next turn throws a failure.

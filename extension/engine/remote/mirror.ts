@@ -5,6 +5,7 @@ import { statfs } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
 import { isMissing } from "../../files/fileError.ts";
+import { checkedJson } from "../../files/json.ts";
 import { readRunFile } from "../../files/runFiles.ts";
 import { EngineError, type FailedLayer, type SourcePosition, type UserError } from "../../protocol/errors.ts";
 import {
@@ -17,8 +18,13 @@ import {
   type RowsName,
 } from "../../remote/messages.ts";
 import type { PictureRow } from "../../protocol/layers/pictures.ts";
+import { EvaluationResult } from "../../protocol/engine.ts";
+import { EvaluationReport } from "../../protocol/evaluation.ts";
 import {
+  EVALUATION_FILE,
   LOG_FILE,
+  OUTCOMES_FILE,
+  REPORT_FILE,
   RunRecord,
   type CheckpointRecord,
   type LayerRow,
@@ -204,6 +210,23 @@ export class Mirror {
     this.directory.addCheckpoint(checkpoint, checkpoint.kind === "best");
   }
 
+  /** Writes an evaluation's result. @param chunks as of {@link receive} */
+  async evaluation(hash: string, chunks: AsyncIterable<Uint8Array>): Promise<EvaluationResult> {
+    const result = await jsonOf(EVALUATION_FILE, EvaluationResult, checked(chunks, hash));
+    this.directory.writeEvaluation(result);
+    return result;
+  }
+
+  /** Writes what else views show of an evaluation. */
+  async report(hash: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    this.directory.writeReport(await jsonOf(REPORT_FILE, EvaluationReport, checked(chunks, hash)));
+  }
+
+  /** Writes the outcomes of an evaluation's samples. Their reader checks them. */
+  async outcomes(hash: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.directory.receive(OUTCOMES_FILE, checked(chunks, hash));
+  }
+
   async #read(name: FollowedName, file: string): Promise<Buffer> {
     try {
       const bytes = await readRunFile(this.directory.path, file, LIMITS[name]);
@@ -237,5 +260,20 @@ async function* checked(chunks: AsyncIterable<Uint8Array>, hash: string): AsyncG
     sum.update(chunk);
     yield chunk;
   }
-  if (sum.digest("hex") !== hash) throw violation("a checkpoint arrived damaged");
+  if (sum.digest("hex") !== hash) throw violation("a file arrived damaged");
+}
+
+/** A file of JSON. @throws EngineError if it is damaged or of another form */
+async function jsonOf<T>(
+  file: string,
+  schema: v.GenericSchema<unknown, T>,
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<T> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  try {
+    return checkedJson(file, Buffer.concat(parts), schema);
+  } catch {
+    throw violation(`${file} has the wrong form`);
+  }
 }

@@ -1,19 +1,19 @@
-import { randomBytes } from "node:crypto";
 import { distFolder } from "../../files/shipped.ts";
+import { cacheDirectory } from "../../native/cache.ts";
 import type { HeldLock } from "../../processes/lock.ts";
 import { controlsBy, type ControlName, type RunControls } from "../../protocol/controls.ts";
 import { startingRecord, type RunEngineEvents, type RunRequest } from "../../protocol/engine.ts";
 import { EngineError, toUserError, type UserError } from "../../protocol/errors.ts";
 import type { RunRecord, RunState } from "../../protocol/run.ts";
-import type { RunPlace, Target } from "../../protocol/target.ts";
+import type { Target } from "../../protocol/target.ts";
 import { connect } from "../../remote/connect.ts";
+import { machineOfRun, newPlace, rememberRun } from "../../remote/knownRuns.ts";
 import type { Machine } from "../../remote/machine.ts";
 import type { Send } from "../host/ipc.ts";
 import { LOST_RUN } from "../reporting/ownership.ts";
 import { RunDirectory } from "../reporting/runDirectory.ts";
 import { recordToResume } from "../resume/trainingFile.ts";
 import type { StopReason } from "../training/control.ts";
-import { machineOfRun, rememberRun } from "./knownRuns.ts";
 import { Line } from "./line.ts";
 import { Mirror } from "./mirror.ts";
 import { startThere } from "./startThere.ts";
@@ -73,7 +73,9 @@ export class RemoteRun {
     const record = resume ? recordToResume(this.#request) : recordOf(this.#request);
     if (resume && record.on === undefined)
       throw new EngineError({ code: "remote", message: `Run ${record.id} was not on another machine.` });
-    const target = on?.target ?? (record.on === undefined ? undefined : await machineOfRun(record.on));
+    const cache = cacheDirectory();
+    const known = on?.beside ?? record.on;
+    const target = on?.target ?? (known === undefined ? undefined : await machineOfRun(known, cache));
     if (target === undefined)
       throw new EngineError({ code: "internal", message: "internal: no machine was named" });
     this.#target = target;
@@ -81,12 +83,11 @@ export class RemoteRun {
     this.#machine = await this.#connect(this.#aborted.signal).catch((error: unknown) => {
       throw this.#aborted.signal.aborted ? new EngineError(CANCELLED) : error;
     });
-    const place: RunPlace = {
-      name: target.name,
-      ...(target.kind === undefined ? {} : { kind: target.kind }),
-      run: record.on?.run ?? newName(record.id),
+    const place = {
+      ...newPlace(record.id, target),
+      ...(record.on === undefined ? {} : { run: record.on.run }),
     };
-    await rememberRun(place.run, target);
+    await rememberRun(place, target, cache);
     this.#directory = new RunDirectory(
       this.#request.directory,
       { ...record, on: place, pid: process.pid },
@@ -104,6 +105,7 @@ export class RemoteRun {
         signal: this.#aborted.signal,
         say: (text) => this.#say("info", text),
       });
+      this.#send("arrived");
       this.#mirror = new Mirror(directory, there);
       this.#line = new Line(machine, this.#mirror, {
         connect: () => this.#connect(),
@@ -222,13 +224,3 @@ function recordOf(request: RunRequest): RunRecord {
 }
 
 const CANCELLED: UserError = { code: "cancelled", message: "Cancelled before the run began." };
-
-/** The run's name there: the local one with random digits, since several folders and users may have the same. */
-function newName(id: string): string {
-  const word = id
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, "-")
-    .slice(0, 150)
-    .replace(/^-+/, "");
-  return `${word || "run"}-${randomBytes(6).toString("hex")}`;
-}

@@ -1,5 +1,6 @@
 import type { RunRequest } from "../../protocol/engine.ts";
 import type { LocalFile } from "../../remote/files.ts";
+import type { AgentAnswer } from "../../remote/messages.ts";
 import type { SendOptions } from "../../remote/send.ts";
 
 /** Files and request of a run that starts on another machine. */
@@ -25,5 +26,5 @@ export interface Shipped {
   /** Puts the files into the run's folder. It can be cancelled. */
   lay?: () => Promise<void>;
   /** Starts the run. */
-  start: () => Promise<"started" | "running">;
+  start: () => Promise<AgentAnswer<"start">>;
 }

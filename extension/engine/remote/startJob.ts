@@ -47,8 +47,11 @@ export const startJob =
     const own = await packageOf(await packageFiles(options.dist), signal);
     if ((await upload(machine, [own], options)).bytes > 0) say(`Sent Layerwise to ${target.name}.`);
     const rest = files.filter((one) => !data.has(one));
+    // An evaluation of the same weights, or of others by the same program, sends only what has changed.
+    const [weights, program] = [rest.filter(isFile), rest.filter((one) => !isFile(one))];
     const packages: Package[] = [];
-    for (const group of [...groups([...data]), rest]) packages.push(await packageOf(group, signal));
+    for (const group of [...groups([...data]), ...groups(weights), program])
+      packages.push(await packageOf(group, signal));
     const sent = await upload(machine, packages, options);
     const start = async (): Promise<"started" | "running"> => {
       const newest = request.resume === true ? await machine.newest(run) : undefined;
@@ -100,6 +103,9 @@ const groupOf = (
   gpus,
   ...(maxRestarts === undefined ? {} : { maxRestarts }),
 });
+
+/** Whether a file is on the disk, and not made for the run. */
+const isFile = ({ from }: LocalFile): boolean => "file" in from;
 
 /** Divides files into packages of limited size. */
 function groups(files: readonly LocalFile[]): LocalFile[][] {

@@ -7,6 +7,7 @@ import type { Machine } from "../../remote/machine.ts";
 import { megabytes, projectFiles, SEND_LIMIT, type LocalFile } from "../../remote/files.ts";
 import { HostsMachine } from "../../remote/hosts/hostsMachine.ts";
 import { RayMachine } from "../../remote/ray/rayMachine.ts";
+import type { AgentAnswer } from "../../remote/messages.ts";
 import { preparePackage, sendFiles } from "../../remote/send.ts";
 import type { RunDirectory } from "../reporting/runDirectory.ts";
 import { sourcesOf } from "../host/runSources.ts";
@@ -70,7 +71,8 @@ export async function startThere(
   signal.removeEventListener("abort", cancel);
   signal.throwIfAborted();
   const state = await sent.start();
-  if (state === "running") say(`Run ${id} is still running on ${target.name}.`);
+  if (state !== "started")
+    say(`Run ${id} ${state === "running" ? "is still running" : "has finished"} on ${target.name}.`);
   return places;
 }
 
@@ -135,7 +137,7 @@ async function packer(
 /** By ssh: sends the files to the agent, which starts the run. */
 async function startBySsh(machine: Machine, shipment: Shipment, options: ShipOptions): Promise<Shipped> {
   const { lay, package: name, ...sent } = await sendBySsh(machine, shipment, options);
-  const start = async (): Promise<"started" | "running"> =>
+  const start = async (): Promise<AgentAnswer<"start">> =>
     (await machine.call("start", { package: name, request: shipment.request })).value;
   return { ...sent, lay, start };
 }

@@ -21,6 +21,8 @@ const PROBATION = 8;
 export class StepReaders {
   /** Whether the values of each batch are read before the next. */
   readonly everyBatch: boolean;
+  /** Whether each process of a team may keep its part of what a batch gives until the step. */
+  readonly leavesParts: boolean;
   readonly #state: TrainerState;
   /** Whether steps may be speculated: each has one batch, and its rates are those of the step before. */
   readonly #predictable: boolean;
@@ -38,6 +40,7 @@ export class StepReaders {
     this.#predictable = !schedules.withinEpochs && accumulateGradBatches === 1;
     const debugged = team === undefined ? isDebugged() : team.agreed(isDebugged());
     this.everyBatch = schedules.watchSteps || debugged || BATCH_CALLBACKS.some((name) => callbacks.has(name));
+    this.leavesParts = team !== undefined && !this.everyBatch;
     // Only the user's own code can read gradients after a step.
     if (GRADIENT_CALLBACKS.some((name) => callbacks.has(name)))
       state.gradients = { kept: true, probation: 0 };

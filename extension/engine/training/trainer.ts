@@ -1,7 +1,7 @@
 import type { Batch, SavedCheckpoint, TrainContext } from "../../nn/experiment/experiment.ts";
 import { beginTraining } from "../../nn/module/modes.ts";
 import { setDetectAnomaly } from "../../tensor/recording/anomaly.ts";
-import { settle, stepsWaiting } from "../../tensor/planning/barrier.ts";
+import { settle, pendingSteps } from "../../tensor/planning/barrier.ts";
 import { withPolicy } from "../../tensor/recording/runtime.ts";
 import { BatchLookahead } from "./batchLookahead.ts";
 import { CallbackList } from "./callbacks.ts";
@@ -67,8 +67,8 @@ export class Trainer {
     this.#hooks = hooks;
     this.limits = limits;
     this.callbacks = new CallbackList(options, (name) => this.#context(name));
-    this.#steps = new TrainingStep(prepared, this.callbacks);
     this.#readers = new StepReaders(prepared, this.callbacks, this.state, hooks.control.team);
+    this.#steps = new TrainingStep(prepared, this.callbacks, this.#readers.leavesParts);
     this.#ending = new Ending(limits, this.state, hooks);
     this.#recorder = new Recorder(prepared, limits, this.state, hooks);
     this.steering = new Steering(prepared, limits, this.state, this.#recorder, hooks.checkpoints);
@@ -134,7 +134,7 @@ export class Trainer {
     } finally {
       setDetectAnomaly(false);
     }
-    if (this.#ending.tell()) return "experiment";
+    if (this.#ending.tell(this.#recorder)) return "experiment";
     return state.completed >= limits.epochs ? undefined : this.#hooks.control.stopping;
   }
 
@@ -255,7 +255,7 @@ export class Trainer {
     state.samples += samples;
     this.#recorder.trained({ read, samples, step: step + 1, steps });
     const all = watch !== undefined || this.#readers.everyBatch || this.#recorder.full;
-    this.#recorder.read(all ? 0 : stepsWaiting());
+    if (steps || all || !this.#steps.readsAfterStep) this.#recorder.read(all ? 0 : pendingSteps());
     if (steps) {
       this.#stepDone();
       if (watch !== undefined)

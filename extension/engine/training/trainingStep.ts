@@ -4,6 +4,7 @@ import { clipGradNorm_, clipGradValue_ } from "../../nn/utils/utils.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { div } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { stepsTogether, withoutGraph } from "../../tensor/planning/barrier.ts";
+import { backwardUnread } from "../../tensor/recording/autograd.ts";
 import { observe } from "../../tensor/recording/runtime.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { GradientAccumulator } from "./accumulator.ts";
@@ -30,16 +31,22 @@ export class TrainingStep {
   readonly #prepared: Prepared;
   readonly #callbacks: CallbackList | undefined;
   readonly #accumulator: GradientAccumulator | undefined;
+  /** Whether the values of a batch are read after its optimizer step: then batches of one step exchange nothing between processes. */
+  readonly readsAfterStep: boolean;
 
-  /** @throws TensorError for several optimizers without a `trainStep` */
-  constructor(prepared: Prepared, callbacks?: CallbackList) {
+  /**
+   * @param leavesParts {@link StepReaders.leavesParts}
+   * @throws TensorError for several optimizers without a `trainStep`
+   */
+  constructor(prepared: Prepared, callbacks?: CallbackList, leavesParts = false) {
     this.#prepared = prepared;
     this.#callbacks = callbacks;
     const { trainStep, accumulateGradBatches = 1 } = prepared.experiment.options;
     if (trainStep === undefined) {
       const optimizer = single(prepared.optimizers);
-      if (accumulateGradBatches > 1) this.#accumulator = new GradientAccumulator(optimizer);
+      if (accumulateGradBatches > 1) this.#accumulator = new GradientAccumulator(optimizer, leavesParts);
     }
+    this.readsAfterStep = leavesParts && this.#accumulator !== undefined;
   }
 
   /**
@@ -77,23 +84,44 @@ export class TrainingStep {
     if (accumulated === 1) optimizer.zeroGrad();
     const output = forward(model, inputs);
     const measured = measurement?.empty === false;
+    const keeps = this.readsAfterStep && !steps;
     // Unmeasured outputs needn't leave the engine. Said before `backward()`, which is
     // taken over from the step before where all was recorded as then.
-    if (!measured) output.value.visible = false;
+    if (!measured || keeps) output.value.visible = false;
     const value = loss(output, target);
+    if (keeps) value.value.visible = false;
     if (callbacks?.has("onBeforeBackward")) await callbacks.call("onBeforeBackward", value);
     if (accumulateGradBatches === 1) value.backward();
-    else {
+    else if (keeps) {
+      const part = div(value, accumulateGradBatches);
+      part.value.visible = false;
+      backwardUnread(part);
+    } else {
       observe(value.value);
       div(value, accumulateGradBatches).backward();
     }
     if (callbacks?.has("onAfterBackward")) await callbacks.call("onAfterBackward");
+    if (keeps) return this.#kept(value, measured ? output : undefined, target, measurement);
     if (steps) await this.flush();
     else this.#accumulator?.hold();
     // Many steps may wait to be read: none of them holds on to its graph.
     const then = withoutGraph(value);
     if (!measured) return () => ({ loss: toNumber(then, "loss") });
     return this.#measured(then, withoutGraph(output), target, measurement);
+  }
+
+  /** Computes a batch of a step to come, and leaves its values until then. */
+  #kept(
+    loss: Tensor,
+    output: Tensor | undefined,
+    target: Tensor,
+    measurement: Measurement | undefined,
+  ): () => Values {
+    const [value, measured] = this.#accumulator!.hold(output === undefined ? [loss] : [loss, output]);
+    return () => ({
+      loss: toNumber(value!.tensor, "loss"),
+      ...(measured === undefined ? {} : measurement!.add(measured.tensor, target)),
+    });
   }
 
   #measured(loss: Tensor, output: Tensor, target: Tensor, measurement: Measurement): () => Values {
@@ -104,6 +132,7 @@ export class TrainingStep {
   async flush(): Promise<void> {
     const callbacks = this.#callbacks;
     const optimizer = single(this.#prepared.optimizers);
+    this.#accumulator?.release();
     if (callbacks?.has("onBeforeOptimizerStep")) await callbacks.call("onBeforeOptimizerStep");
     this.#clip(optimizer);
     optimizer.step();

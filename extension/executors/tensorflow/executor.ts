@@ -133,7 +133,7 @@ export class TensorFlowExecutor implements Executor {
     this.#active = undefined;
   }
 
-  get waits(): number {
+  get pendingSteps(): number {
     return this.#active?.pending ?? 0;
   }
 

@@ -58,10 +58,10 @@ export class Recording implements Backend<Slot> {
 
   transpose(x: Slot, order: readonly number[], dtype: DType): Slot {
     const k = this.#k;
-    const slot = new Slot(
-      order.map((d) => x.shape[d]!),
-      dtype,
-    );
+    const shape = order.map((d) => x.shape[d]!);
+    // tfjs's kernel divides by the size.
+    if (numel(shape) === 0) return this.empty(shape, dtype);
+    const slot = new Slot(shape, dtype);
     this.#add(() => slot.set(undefined, k.transpose(x.onBackend(k), [...order])));
     return slot;
   }
@@ -117,7 +117,7 @@ export class Recording implements Backend<Slot> {
       throw new TensorError(
         "unsupported",
         `${op.name}: the ${k.getBackend()} backend has tensors of up to ${MAX_RANK} dimensions, got ${formatShape(deep.shape)}`,
-        "the native engine has no such limit: layerwise engine install",
+        "the native engine takes up to 8 everywhere: layerwise engine install",
       );
     }
     const { attributes } = node;

@@ -9,6 +9,7 @@ const TYPE: Record<DType, "float32" | "int32" | "bool"> = {
   float32: "float32",
   int64: "int32",
   bool: "bool",
+  complex64: "float32",
 };
 
 /** Where the value of a storage is: on the host, on the backend, or on both. It owns its array and tensor. */

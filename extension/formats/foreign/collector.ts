@@ -10,6 +10,7 @@ import {
   MOST_NOTES,
   MOST_PICTURES,
   MOST_POINTS,
+  MOST_PROBLEMS,
   MOST_SERIES,
   MOST_VALUES,
   nameOf,
@@ -119,7 +120,7 @@ export class Collector {
   }
 
   problem(text: string): void {
-    if (this.#problems.size < 20) this.#problems.add(text);
+    if (this.#problems.size < MOST_PROBLEMS) this.#problems.add(text);
   }
 
   get empty(): boolean {

@@ -9,8 +9,9 @@ import {
   type ForeignEvent,
   type SummaryValue,
 } from "./eventMessages.ts";
-import { ForeignError, timeOf } from "./limits.ts";
-import { readRecords } from "./tfRecords.ts";
+import { bytesOf } from "./folders.ts";
+import { ForeignError, MOST_PROBLEMS, timeOf } from "./limits.ts";
+import { readRecords, type RecordsRead } from "./tfRecords.ts";
 
 /** Whether a file's name is that of an event file of TensorBoard. */
 export const isEventFile = (name: string): boolean => name.includes("tfevents");
@@ -18,33 +19,56 @@ export const isEventFile = (name: string): boolean => name.includes("tfevents");
 const HPARAMS = "_hparams_/session_start_info";
 
 /**
- * Reads a run of TensorBoard: the event files of one folder, in the order of their names, which begin with their times.
- * @param root the folder that was chosen: the run's name is the way from there
- * @throws ForeignError when no file can be read
+ * A run of TensorBoard: the event files of one folder, in the order of their names, which begin with their times. Each
+ * reading continues where the last one stopped.
  */
-export function readEventFiles(folder: string, names: readonly string[], root: string): ForeignRun {
-  const run = new EventRun();
-  const files = names.map((name) => path.join(folder, name));
-  let failed = 0;
-  for (const file of files)
-    try {
-      run.read(file);
-    } catch (error) {
-      failed++;
-      run.found.problem(error instanceof Error ? error.message : String(error));
+export class EventFiles {
+  readonly #folder: string;
+  readonly #root: string;
+  #run = new EventRun();
+  /** How far each file was read. */
+  #ends = new Map<string, number>();
+
+  /** @param root the folder that was chosen: the run's name is the way from there */
+  constructor(folder: string, root: string) {
+    this.#folder = folder;
+    this.#root = root;
+  }
+
+  /** @throws ForeignError when no file can be read */
+  read(names: readonly string[]): ForeignRun {
+    const files = names.map((name) => path.join(this.#folder, name));
+    // Written anew: what was read of it counts no longer.
+    if ([...this.#ends].some(([file, end]) => bytesOf(file) < end)) {
+      this.#run = new EventRun();
+      this.#ends = new Map();
     }
-  const result = run.found.run({
-    tool: "tensorboard",
-    path: folder,
-    id: "",
-    name: path.relative(root, folder).split(path.sep).join("/") || path.basename(folder),
-    group: "",
-    state: "finished",
-    ...run.times,
-  });
-  if (failed === files.length || (run.found.empty && result.problems.length > 0))
-    throw new ForeignError(folder, result.problems[0] ?? "no event file can be read");
-  return result;
+    const problems: string[] = [];
+    let failed = 0;
+    for (const file of files)
+      try {
+        const { end, problem } = this.#run.read(file, this.#ends.get(file) ?? 0);
+        this.#ends.set(file, end);
+        if (problem !== undefined) problems.push(problem);
+      } catch (error) {
+        failed++;
+        problems.push(error instanceof Error ? error.message : String(error));
+      }
+    const { found, times } = this.#run;
+    const run = found.run({
+      tool: "tensorboard",
+      path: this.#folder,
+      id: "",
+      name: path.relative(this.#root, this.#folder).split(path.sep).join("/") || path.basename(this.#folder),
+      group: "",
+      state: "finished",
+      ...times,
+    });
+    const result = { ...run, problems: [...new Set([...run.problems, ...problems])].slice(0, MOST_PROBLEMS) };
+    if (failed === files.length || (found.empty && result.problems.length > 0))
+      throw new ForeignError(this.#folder, result.problems[0] ?? "no event file can be read");
+    return result;
+  }
 }
 
 class EventRun {
@@ -57,8 +81,8 @@ class EventRun {
     return this.#ended === 0 ? {} : { began: this.#began, ended: this.#ended };
   }
 
-  read(file: string): void {
-    const problem = readRecords(file, (bytes) => {
+  read(file: string, from: number): RecordsRead {
+    return readRecords(file, from, (bytes) => {
       let event: ForeignEvent;
       try {
         event = readEvent(bytes);
@@ -68,7 +92,6 @@ class EventRun {
       }
       this.#add(event);
     });
-    if (problem !== undefined) this.found.problem(`${problem}.`);
   }
 
   #add({ wallTime, step, values, restart }: ForeignEvent): void {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, type Dirent } from "node:fs";
 import path from "node:path";
 import { DEEPEST, ForeignError, MOST_ENTRIES } from "./limits.ts";
@@ -52,4 +53,20 @@ export function kindOf(file: string): "file" | "folder" {
     file,
     stats.isSymbolicLink() ? "a symbolic link, which is not followed" : "neither a file nor a folder",
   );
+}
+
+/** A file's length; 0 for one that is gone. */
+export const bytesOf = (file: string): number => lstatSync(file, { throwIfNoEntry: false })?.size ?? 0;
+
+/** Which version of files there is, and when one was last written, in milliseconds since 1970. */
+export function versionOf(files: readonly string[]): { version: string; writtenAt: number } {
+  const hash = createHash("sha256");
+  let writtenAt = 0;
+  for (const file of files) {
+    const stats = lstatSync(file, { throwIfNoEntry: false });
+    if (stats === undefined) continue;
+    hash.update(`${file}\n${stats.size} ${stats.mtimeMs}\n`);
+    writtenAt = Math.max(writtenAt, stats.mtimeMs);
+  }
+  return { version: hash.digest("base64"), writtenAt };
 }

@@ -13,6 +13,8 @@ export const MOST_VALUES = 20_000_000;
 /** Pictures and histograms of a run. */
 export const MOST_PICTURES = 200;
 export const MOST_HISTOGRAMS = 20_000;
+/** Problems of a run that are told. */
+export const MOST_PROBLEMS = 20;
 /** Entries of folders that are searched, and how deep. */
 export const MOST_ENTRIES = 50_000;
 export const DEEPEST = 12;

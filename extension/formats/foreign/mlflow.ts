@@ -1,12 +1,13 @@
 // MLflow's file store: https://mlflow.org/docs/latest/ml/tracking/backend-stores
 import path from "node:path";
 import { isMissing } from "../../files/fileError.ts";
-import { readRegularSync } from "../../files/regular.ts";
+import { demandSize, readRegularSync } from "../../files/regular.ts";
 import { parseDocument } from "yaml";
 import type { ForeignRun } from "../../protocol/history/foreignRun.ts";
+import { openSource } from "../byteSource.ts";
 import { Collector } from "./collector.ts";
-import { FolderReader } from "./folders.ts";
-import { ForeignError, LONGEST_NAME, problemOf, timeOf } from "./limits.ts";
+import { bytesOf, FolderReader } from "./folders.ts";
+import { ForeignError, LONGEST_NAME, MOST_PROBLEMS, problemOf, timeOf } from "./limits.ts";
 
 export const META_FILE = "meta.yaml";
 const MOST_META = 256 * 1024;
@@ -78,43 +79,109 @@ export function numberOf(text: string): number | undefined {
   return text === "" || Number.isNaN(value) ? undefined : value;
 }
 
-/**
- * Reads a run of MLflow's file store.
- * @param experiment the name of its experiment
- * @throws ForeignError; the file system's error
- */
-export function readMlflowRun(
-  folder: string,
-  meta: Meta,
-  experiment: string,
-  reader: FolderReader,
-): ForeignRun {
-  const found = new Collector();
-  for (const { name, file } of filesIn(folder, "metrics", reader)) readMetric(found, name, file);
-  for (const { name, file } of filesIn(folder, "params", reader))
-    attempt(found, file, () => found.parameter(name, textOf(file)));
-  for (const { name, file } of filesIn(folder, "tags", reader))
-    attempt(found, file, () => addTag(found, name, textOf(file)));
-  const milliseconds = (key: string): number | undefined => {
-    const value = meta.get(key);
-    return typeof value === "number" ? timeOf(value / 1000) : undefined;
-  };
-  const [began, ended] = [milliseconds("start_time"), milliseconds("end_time")];
-  const id = String(meta.get("run_id") ?? meta.get("run_uuid")).slice(0, LONGEST_NAME);
-  return found.run({
-    tool: "mlflow",
-    path: folder,
-    id,
-    name: String(meta.get("run_name") || id).slice(0, LONGEST_NAME),
-    group: experiment,
-    state: stateOf(meta.get("status")),
-    ...(began === undefined ? {} : { began }),
-    ...(ended === undefined ? {} : { ended }),
-  });
+type NamedFile = { name: string; file: string };
+
+/** The files of a run, as one look at its folders finds them. */
+export interface RunFiles {
+  metrics: NamedFile[];
+  params: NamedFile[];
+  tags: NamedFile[];
+  all: string[];
+}
+
+/** Looks for the files of a run. */
+export function runFiles(folder: string, reader: FolderReader): RunFiles {
+  const [metrics, params, tags] = (["metrics", "params", "tags"] as const).map((below) =>
+    filesIn(folder, below, reader),
+  ) as [NamedFile[], NamedFile[], NamedFile[]];
+  const all = [...metrics, ...params, ...tags].map(({ file }) => file);
+  return { metrics, params, tags, all: [path.join(folder, META_FILE), ...all] };
+}
+
+/** A run of MLflow's file store. Each reading continues where the last one stopped. */
+export class MlflowRun {
+  readonly #folder: string;
+  #found = new Collector();
+  /** How far each metric was read, and how many of its lines are no values. */
+  #metrics = new Map<string, { end: number; damaged: number }>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /**
+   * @param experiment the name of its experiment
+   * @throws ForeignError; the file system's error
+   */
+  read(meta: Meta, experiment: string, files: RunFiles): ForeignRun {
+    const folder = this.#folder;
+    // Written anew: what was read of it counts no longer.
+    if ([...this.#metrics].some(([file, { end }]) => bytesOf(file) < end)) {
+      this.#found = new Collector();
+      this.#metrics = new Map();
+    }
+    const found = this.#found;
+    const problems: string[] = [];
+    const attempt = (file: string, read: () => void): void => {
+      try {
+        read();
+      } catch (error) {
+        problems.push(`${problemOf(file, error)}.`);
+      }
+    };
+    for (const { name, file } of files.metrics) attempt(file, () => this.#metric(name, file));
+    for (const { name, file } of files.params) attempt(file, () => found.parameter(name, textOf(file)));
+    for (const { name, file } of files.tags) attempt(file, () => addTag(found, name, textOf(file)));
+    for (const [file, { damaged }] of this.#metrics)
+      if (damaged > 0)
+        problems.push(`${file}: ${damaged.toLocaleString("en-US")} lines are no values and are left out.`);
+    const milliseconds = (key: string): number | undefined => {
+      const value = meta.get(key);
+      return typeof value === "number" ? timeOf(value / 1000) : undefined;
+    };
+    const [began, ended] = [milliseconds("start_time"), milliseconds("end_time")];
+    const id = String(meta.get("run_id") ?? meta.get("run_uuid")).slice(0, LONGEST_NAME);
+    const run = found.run({
+      tool: "mlflow",
+      path: folder,
+      id,
+      name: String(meta.get("run_name") || id).slice(0, LONGEST_NAME),
+      group: experiment,
+      state: stateOf(meta.get("status")),
+      ...(began === undefined ? {} : { began }),
+      ...(ended === undefined ? {} : { ended }),
+    });
+    return { ...run, problems: [...run.problems, ...problems].slice(0, MOST_PROBLEMS) };
+  }
+
+  /** Lines of time in milliseconds, value and step; old versions wrote no step. A line that isn't ended is still being written. */
+  #metric(name: string, file: string): void {
+    const source = openSource(file, file, {});
+    try {
+      const read = this.#metrics.get(file) ?? { end: 0, damaged: 0 };
+      demandSize(file, source.fileBytes - read.end, MOST_METRIC);
+      const text = Buffer.from(source.read(read.end, source.fileBytes - read.end)).toString("latin1");
+      this.#metrics.set(file, read);
+      for (let at = 0; ;) {
+        const end = text.indexOf("\n", at);
+        if (end < 0) break;
+        const line = text.slice(at, end).slice(0, LONGEST_NAME).trim();
+        read.end += end + 1 - at;
+        at = end + 1;
+        if (line === "") continue;
+        const [time = "", value = "", step = "0"] = line.split(" ");
+        const [seconds, number, count] = [timeOf(Number(time) / 1000), numberOf(value), Number(step)];
+        if (seconds === undefined || number === undefined || !Number.isSafeInteger(count)) read.damaged++;
+        else this.#found.value(name, count, seconds, number);
+      }
+    } finally {
+      source.close();
+    }
+  }
 }
 
 /** Files below one of a run's folders; their names may have slashes. */
-function filesIn(folder: string, below: string, reader: FolderReader): { name: string; file: string }[] {
+function filesIn(folder: string, below: string, reader: FolderReader): NamedFile[] {
   const root = path.join(folder, below);
   try {
     return reader.files(root).map((name) => ({ name, file: path.join(root, name) }));
@@ -124,35 +191,4 @@ function filesIn(folder: string, below: string, reader: FolderReader): { name: s
   }
 }
 
-function attempt(found: Collector, file: string, read: () => void): void {
-  try {
-    read();
-  } catch (error) {
-    found.problem(`${problemOf(file, error)}.`);
-  }
-}
-
 const textOf = (file: string): string => readRegularSync(file, { limit: MOST_TEXT }).toString("utf8");
-
-/** Lines of time in milliseconds, value and step; old versions wrote no step. */
-function readMetric(found: Collector, name: string, file: string): void {
-  attempt(found, file, () => {
-    const text = readRegularSync(file, { limit: MOST_METRIC }).toString("utf8");
-    let damaged = 0;
-    for (let at = 0; at < text.length;) {
-      const end = text.indexOf("\n", at);
-      const line = text
-        .slice(at, end < 0 ? text.length : end)
-        .slice(0, LONGEST_NAME)
-        .trim();
-      at = end < 0 ? text.length : end + 1;
-      if (line === "") continue;
-      const [time = "", value = "", step = "0"] = line.split(" ");
-      const [seconds, number, count] = [timeOf(Number(time) / 1000), numberOf(value), Number(step)];
-      if (seconds === undefined || number === undefined || !Number.isSafeInteger(count)) damaged++;
-      else found.value(name, count, seconds, number);
-    }
-    if (damaged > 0)
-      found.problem(`${file}: ${damaged.toLocaleString("en-US")} lines are no values and are left out.`);
-  });
-}

@@ -9,15 +9,22 @@ const LONGEST_RECORD = 64 * 2 ** 20;
 const HEAD = 12;
 const FOOT = 4;
 
+/** How far a file was read. */
+export interface RecordsRead {
+  /** The byte after the last whole record: where to continue when the file has grown. */
+  end: number;
+  /** What is wrong with the file from there on; undefined if it was read to its end. */
+  problem: string | undefined;
+}
+
 /**
- * Calls back with each record of a file of TFRecords. Memory is bounded by one record.
- * @returns what is wrong with the file from some byte on; undefined if it was read to its end
+ * Calls back with each record of a file of TFRecords from a byte on. Memory is bounded by one record.
  * @throws FileError for what is no regular file; the file system's error
  */
-export function readRecords(file: string, onRecord: (data: Uint8Array) => void): string | undefined {
+export function readRecords(file: string, from: number, onRecord: (data: Uint8Array) => void): RecordsRead {
   const source = openSource(file, file, {});
   try {
-    let at = 0;
+    let at = from;
     let chunk = new Uint8Array();
     let start = 0;
     const bytes = (position: number, length: number): Uint8Array => {
@@ -29,8 +36,10 @@ export function readRecords(file: string, onRecord: (data: Uint8Array) => void):
       }
       return chunk.subarray(position - start, position - start + length);
     };
-    const whole = (problem: string): string =>
-      `${file}: ${problem} at byte ${at.toLocaleString("en-US")}; later records are left out`;
+    const whole = (problem: string): RecordsRead => ({
+      end: at,
+      problem: `${file}: ${problem} at byte ${at.toLocaleString("en-US")}; later records are left out.`,
+    });
     while (at < source.fileBytes) {
       if (source.fileBytes - at < HEAD + FOOT) return whole("the file ends within a record");
       const head = bytes(at, HEAD);
@@ -47,7 +56,7 @@ export function readRecords(file: string, onRecord: (data: Uint8Array) => void):
       onRecord(data.subarray(0, size));
       at += HEAD + size + FOOT;
     }
-    return undefined;
+    return { end: at, problem: undefined };
   } finally {
     source.close();
   }

@@ -14,6 +14,9 @@ const MAX_FIELDS = 8_000_000;
 /** Characters of all texts together. */
 const MAX_TEXT = 100_000_000;
 
+/** Bytes of a name that is decoded byte by byte. */
+const SHORT_NAME = 16;
+
 const decoder = new TextDecoder();
 
 /** A file of protobuf messages, with the limits on what is read of it. */
@@ -50,6 +53,12 @@ export class MessageFile {
     return this.#reader;
   }
 
+  /** A number of one byte at a position that is loaded; undefined for a longer one. Most are so short. */
+  shortNumber(position: number): number | undefined {
+    const byte = this.#bytes[position - this.#start];
+    return byte !== undefined && byte < 128 ? byte : undefined;
+  }
+
   /** Where the reader stands. */
   get position(): number {
     return this.#start + this.#reader.pos;
@@ -63,6 +72,19 @@ export class MessageFile {
     return bytes;
   }
 
+  /** A loaded text of a few ASCII characters, as most names are: a decoder takes longer to start. Undefined for another. */
+  #shortName(begin: number, end: number): string | undefined {
+    const from = begin - this.#start;
+    if (end - begin > SHORT_NAME || from < 0 || end - this.#start > this.#bytes.length) return undefined;
+    let name = "";
+    for (let at = from; at < end - this.#start; at++) {
+      const byte = this.#bytes[at]!;
+      if (byte >= 128) return undefined;
+      name += String.fromCharCode(byte);
+    }
+    return name;
+  }
+
   countField(): void {
     if (++this.#fields > MAX_FIELDS)
       this.fail(`the model has more than ${count(MAX_FIELDS)} values beside its weights, the limit`);
@@ -72,7 +94,8 @@ export class MessageFile {
     this.#text += end - begin;
     if (this.#text > MAX_TEXT)
       this.fail(`the names in it have more than ${count(MAX_TEXT)} characters, the limit`);
-    return begin === end ? "" : decoder.decode(this.bytes(begin, end));
+    if (begin === end) return "";
+    return this.#shortName(begin, end) ?? decoder.decode(this.bytes(begin, end));
   }
 }
 
@@ -155,7 +178,8 @@ export class Message {
 
   /** A 64-bit integer; beyond 2^53 it is rounded. */
   integer(): number {
-    return Number(this.exactInteger());
+    this.#demand(WireType.Varint);
+    return this.#file.shortNumber(this.#valueBegin) ?? Number(this.exactInteger());
   }
 
   exactInteger(): bigint | string {

@@ -6,7 +6,7 @@ import type { ModelGraph } from "./graphProto.ts";
 import { type Fail, OnnxError, quote } from "./onnxError.ts";
 import { type OnnxModel, readModel } from "./onnxModel.ts";
 import type { ModelTensor } from "./tensorProto.ts";
-import { elementReader } from "./tensorValues.ts";
+import { elementReader, type ReadElements } from "./tensorValues.ts";
 
 export interface OnnxFile {
   readonly file: string;
@@ -14,8 +14,8 @@ export interface OnnxFile {
   readonly model: OnnxModel;
   /** Tensors with elements that can be read: initializers, constants, and those of subgraphs, with unique names. */
   readonly tensors: readonly SourceTensor[];
-  /** Name among {@link tensors} of each tensor of the model. */
-  readonly names: ReadonlyMap<ModelTensor, string>;
+  /** Of each tensor of the model, its index among {@link tensors}; undefined if its elements can't be read. */
+  readonly places: ReadonlyMap<ModelTensor, number | undefined>;
   close(): void;
 }
 
@@ -38,15 +38,22 @@ export function openOnnx(path: string, content?: Uint8Array): OnnxFile {
   };
   try {
     const model = readModel(source, fail);
-    const names = new Map<ModelTensor, string>();
+    const places = new Map<ModelTensor, number | undefined>();
     const tensors: SourceTensor[] = [];
-    for (const [name, tensor] of uniquelyNamed(model.graph)) {
-      names.set(tensor, name);
+    const times = new Map<string, number>();
+    eachTensor(model.graph, "", (wanted, tensor) => {
+      const name = uniqueName(wanted || "unnamed", times);
       const { shape, byteLength, type } = tensor;
-      if (type.stored === undefined) continue;
-      const read = elementReader(tensor, source, external, (detail) =>
-        fail(`tensor ${quote(name)}: ${detail}`),
-      );
+      places.set(tensor, type.stored === undefined ? undefined : tensors.length);
+      if (type.stored === undefined) return;
+      // Made when it is used first: a model may have hundreds of thousands of tensors.
+      let reader: ReadElements | undefined;
+      const read: ReadElements = (from, to) => {
+        reader ??= elementReader(tensor, source, external, (detail) =>
+          fail(`tensor ${quote(name)}: ${detail}`),
+        );
+        return reader(from, to);
+      };
       tensors.push({
         name,
         dtype: type.stored,
@@ -54,16 +61,18 @@ export function openOnnx(path: string, content?: Uint8Array): OnnxFile {
         byteLength,
         read,
         parts: () => allParts(byteLength, read),
-        // The format has no checksums.
-        finish: function* () {},
+        finish: noChecksums,
       });
-    }
-    return { file: path, fileBytes: source.fileBytes, model, tensors, names, close };
+    });
+    return { file: path, fileBytes: source.fileBytes, model, tensors, places, close };
   } catch (error) {
     close();
     throw error;
   }
 }
+
+/** The format has none. */
+function* noChecksums(): Generator<never> {}
 
 /** At least one part, so that a tensor whose elements can't be read says so. */
 function* allParts(length: number, read: SourceTensor["read"]): Generator<Uint8Array> {
@@ -71,30 +80,29 @@ function* allParts(length: number, read: SourceTensor["read"]): Generator<Uint8A
   yield* inParts(length, read);
 }
 
-/** Tensors with the names of the values that they are. */
-function* uniquelyNamed(graph: ModelGraph): Generator<[string, ModelTensor]> {
-  const times = new Map<string, number>();
-  for (const [wanted, tensor] of tensorsOf(graph, "")) {
-    let name = wanted || "unnamed";
-    const before = times.get(name) ?? 0;
-    times.set(name, before + 1);
-    if (before > 0) name = `${name} (${before + 1})`;
-    yield [name, tensor];
-  }
+/** A name with a number if others have it. */
+function uniqueName(wanted: string, times: Map<string, number>): string {
+  const before = times.get(wanted) ?? 0;
+  times.set(wanted, before + 1);
+  return before > 0 ? `${wanted} (${before + 1})` : wanted;
 }
 
 /** Characters of the name of the node that a subgraph is in, before the names of all tensors inside. */
 const LONGEST_PREFIX = 100;
 
-/** Those of subgraphs and attributes have the node's name before theirs. */
-function* tensorsOf({ initializers, nodes }: ModelGraph, prefix: string): Generator<[string, ModelTensor]> {
-  for (const tensor of initializers) yield [prefix + tensor.name, tensor];
+/** Visits tensors with the names of the values that they are. Those of subgraphs and attributes have the node's name before theirs. */
+function eachTensor(
+  { initializers, nodes }: ModelGraph,
+  prefix: string,
+  visit: (name: string, tensor: ModelTensor) => void,
+): void {
+  for (const tensor of initializers) visit(prefix + tensor.name, tensor);
   for (const [i, node] of nodes.entries())
     for (const { name, tensors, graphs } of node.attributes) {
       if (tensors.length === 0 && graphs.length === 0) continue;
       const place = `${prefix}${node.name || `${node.op} ${i}`}.${name}`.slice(0, LONGEST_PREFIX);
       const constant = node.op === "Constant" && node.outputs[0] !== undefined;
-      for (const tensor of tensors) yield [constant ? prefix + node.outputs[0] : place, tensor];
-      for (const inner of graphs) yield* tensorsOf(inner, `${place}/`);
+      for (const tensor of tensors) visit(constant ? prefix + node.outputs[0] : place, tensor);
+      for (const inner of graphs) eachTensor(inner, `${place}/`, visit);
     }
 }

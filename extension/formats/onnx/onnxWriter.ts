@@ -18,9 +18,9 @@ const IR_VERSION = 8;
 /** Protobuf's own limit. Weights beyond it would have to be files of their own. */
 const LARGEST = 2 ** 31 - 1;
 
-const DATA_TYPE: Record<DType, number> = { float32: 1, int64: 7, bool: 9 };
+const DATA_TYPE: Record<DType, number> = { float32: 1, int64: 7, bool: 9, complex64: 14 };
 const DOUBLE = 11;
-const STORED = { float32: "F32", int64: "I64", bool: "BOOL" } as const;
+const STORED = { float32: "F32", int64: "I64", bool: "BOOL", complex64: "F32" } as const;
 
 /** @throws an error for weights of 2 GB and more; the file system's error */
 export function writeOnnx(file: string, graph: OnnxGraph): void {

@@ -49,8 +49,9 @@ export function readTensor(message: Message): ModelTensor {
   let [name, number, location] = ["", 0, 0];
   let ranked = true;
   let raw: Range | undefined;
-  const typed = new Map<DataType["field"], Range[]>();
-  const entries = new Map<string, string>();
+  // Most tensors have neither, and a model may have hundreds of thousands.
+  let typed: Map<DataType["field"], Range[]> | undefined;
+  let entries: Map<string, string> | undefined;
   let unpacked = false;
   while (message.next()) {
     const { field } = message;
@@ -58,11 +59,12 @@ export function readTensor(message: Message): ModelTensor {
     else if (field === 2) number = message.integer();
     else if (field === 8) name = message.text();
     else if (field === 9) raw = message.range();
-    else if (field === 13) readEntry(message.message(), entries);
+    else if (field === 13) readEntry(message.message(), (entries ??= new Map()));
     else if (field === 14) location = message.integer();
     else if (TYPED[field] !== undefined && TYPED[field] !== "string") {
       if (!message.packed) unpacked = true;
       else {
+        typed ??= new Map();
         const ranges = typed.get(TYPED[field]);
         if (ranges === undefined) typed.set(TYPED[field], [message.range()]);
         else ranges.push(message.range());
@@ -72,7 +74,9 @@ export function readTensor(message: Message): ModelTensor {
   const type = dataType(number);
   const elements = shape.reduce((product, extent) => product * extent, 1);
   const place: Place =
-    location === EXTERNAL ? { kind: "external", entries } : placed(raw, type, typed.get(type.field) ?? []);
+    location === EXTERNAL
+      ? { kind: "external", entries: entries ?? new Map() }
+      : placed(raw, type, typed?.get(type.field) ?? []);
   const known = { name, type, shape, elements, place };
   if (!ranked) return { ...known, ...unreadable(`it has more than ${MAX_RANK} dimensions, the limit`) };
   if (
@@ -91,7 +95,7 @@ export function readTensor(message: Message): ModelTensor {
       byteLength,
       problem: `${type.name} of shape [${shape.join(", ")}] takes ${count(expected)} bytes, but there are ${count(place.range[1] - place.range[0])}`,
     };
-  return { ...known, byteLength };
+  return { name, type, shape, elements, place, byteLength };
 }
 
 /** Floats are in their field as they are in `raw_data`. */

@@ -4,7 +4,20 @@ import { resumeRequest } from "../../supervisor/runs/resume.ts";
 import { readTail } from "../../supervisor/runs/recordLines.ts";
 import { checkpointPath, listRuns } from "../../supervisor/runs/runDirectory.ts";
 import { pageOf } from "../answers.ts";
-import { Backend, limit, Num, Offset, Rest, RunId, Seed, State, Values } from "../schemas.ts";
+import {
+  Backend,
+  Hyperparameters,
+  limit,
+  LONGEST_WAIT,
+  Num,
+  Offset,
+  Rest,
+  RunId,
+  Seed,
+  State,
+  Values,
+  WaitSeconds,
+} from "../schemas.ts";
 import type { Services } from "../services.ts";
 import { tool, type Tool } from "../tool.ts";
 import { Experiment } from "./files.ts";
@@ -164,6 +177,12 @@ export const train = (services: Services): Tool =>
           v.description("Default: the experiment's"),
         ),
       ),
+      hyperparameters: v.pipe(
+        v.optional(Hyperparameters),
+        v.description(
+          "Values of the experiment's sweep, as get_sweep gives them; the others have their defaults",
+        ),
+      ),
       seed: Seed,
       device: Backend,
       watch: v.pipe(
@@ -172,7 +191,7 @@ export const train = (services: Services): Tool =>
       ),
     }),
     output: Started,
-    async call({ file, exportName, epochs, seed, device, watch }) {
+    async call({ file, exportName, epochs, hyperparameters, seed, device, watch }) {
       const run = await services.runs.start(services.workspace.root, {
         kind: "train",
         file: await services.workspace.model(file),
@@ -180,6 +199,7 @@ export const train = (services: Services): Tool =>
         device,
         ...(watch ? { watch } : {}),
         ...(epochs === undefined ? {} : { epochs }),
+        ...(hyperparameters === undefined ? {} : { hyperparameters }),
         ...(seed === undefined ? {} : { seed }),
       });
       return { run, state: services.runs.firstState(run) };
@@ -213,9 +233,6 @@ export const resume = (services: Services): Tool =>
     },
   });
 
-/** Seconds of one wait. */
-const LONGEST_WAIT = 300;
-
 export const waitForRun = (services: Services): Tool =>
   tool({
     name: "wait_for_run",
@@ -224,10 +241,7 @@ export const waitForRun = (services: Services): Tool =>
     effect: "reads",
     input: v.strictObject({
       run: RunId,
-      seconds: v.pipe(
-        v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(LONGEST_WAIT)), 60),
-        v.description("Most seconds"),
-      ),
+      seconds: WaitSeconds,
     }),
     output: v.object({ ended: v.boolean(), ...RunDetails.entries }),
     async call({ run, seconds }, call) {

@@ -1,5 +1,6 @@
 import fs from "node:fs/promises";
 import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { distFolder } from "../../files/shipped.ts";
@@ -17,7 +18,7 @@ const REPLACED = "tfjs_binding.cc";
 export interface BindingSources {
   /** Folder of tfjs-node's C++ files. */
   sources: string;
-  /** The file that replaces {@link REPLACED} among them. */
+  /** Folder of our own: binding.cc, which replaces {@link REPLACED}, and the kernels. */
   own: string;
   /** Folder with node_api.h: the binding needs no other header of Node. */
   headers: string;
@@ -32,7 +33,7 @@ export function findBindingSources(host: Host): BindingSources {
     const shipped = path.join(dist, "native");
     return {
       sources: path.join(shipped, "binding"),
-      own: path.join(shipped, "binding.cc"),
+      own: shipped,
       headers: path.join(shipped, "include"),
       prebuilt: findPrebuilt(path.join(shipped, "prebuilt"), host),
     };
@@ -41,7 +42,7 @@ export function findBindingSources(host: Host): BindingSources {
   const folder = (name: string): string => path.dirname(require.resolve(`${name}/package.json`));
   return {
     sources: path.join(folder("@tensorflow/tfjs-node"), "binding"),
-    own: fileURLToPath(new URL("../binding.cc", import.meta.url)),
+    own: fileURLToPath(new URL("..", import.meta.url)),
     headers: path.join(folder("node-api-headers"), "include"),
     prebuilt: undefined,
   };
@@ -64,7 +65,7 @@ export interface CompileOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Copies the prebuilt binding, or compiles one where none fits (about 20 s). */
+/** Copies the prebuilt binding, or compiles one where none fits (about 45 s on two cores). */
 export async function makeBinding(options: CompileOptions): Promise<void> {
   const { binding, platform, host, signal, scratch, output } = options;
   if (binding.prebuilt !== undefined) return copyPrebuilt(binding.prebuilt, path.dirname(output));
@@ -75,33 +76,61 @@ export async function makeBinding(options: CompileOptions): Promise<void> {
     );
   const compiler = findCompiler(host);
   if (compiler === undefined) throw new NativeError("no-compiler", "There is no C++ compiler on PATH.");
-  const files = await fs.readdir(binding.sources);
   await fs.mkdir(scratch, { recursive: true });
-  const calls = platform.compile({
+  const { units, link } = platform.compile({
+    // The kernels first: they take longest.
     sources: [
-      binding.own,
-      ...files
-        .filter((name) => name.endsWith(".cc") && name !== REPLACED)
-        .map((name) => path.join(binding.sources, name)),
+      ...(await unitsIn(path.join(binding.own, "kernels"))),
+      path.join(binding.own, "binding.cc"),
+      ...(await unitsIn(binding.sources)).filter((file) => path.basename(file) !== REPLACED),
     ],
     includes: [binding.sources, binding.headers, options.headers],
     libraries: options.libraries,
     scratch,
     output,
   });
-  for (const args of calls) {
+  const call = async (args: readonly string[], ended: AbortSignal | undefined): Promise<void> => {
     const { code, output: detail } = await runCommand(compiler, args, {
       env: host.env,
-      signal,
+      signal: ended,
       cwd: scratch,
     });
-    if (code === 0) continue;
+    if (code === 0) return;
     const line = detail.split("\n").find((text) => /error/i.test(text)) ?? `exit code ${code}`;
     throw new NativeError(
       "compile-failed",
       `${path.basename(compiler)} can't compile the binding: ${line.trim()}`,
       { detail },
     );
-  }
+  };
+  await callAll(units, call, signal);
+  await call(link, signal);
   await fs.rm(scratch, { recursive: true, force: true });
+}
+
+/** The compiler's inputs in a folder. */
+const unitsIn = async (folder: string): Promise<string[]> =>
+  (await fs.readdir(folder)).filter((name) => name.endsWith(".cc")).map((name) => path.join(folder, name));
+
+/**
+ * Makes several calls, as many at once as there are cores. The first one that fails ends the others; all have ended when this
+ * function throws its error.
+ */
+async function callAll(
+  calls: readonly string[][],
+  call: (args: readonly string[], ended: AbortSignal) => Promise<void>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const failure = new AbortController();
+  const ended = signal === undefined ? failure.signal : AbortSignal.any([signal, failure.signal]);
+  const rest = calls.values();
+  const lane = async (): Promise<void> => {
+    try {
+      for (const args of rest) await call(args, ended);
+    } catch (error) {
+      failure.abort(error);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, lane));
+  ended.throwIfAborted();
 }

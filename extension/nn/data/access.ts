@@ -127,7 +127,6 @@ export interface DataFiles {
   threads(count: number): void;
   /** @throws TensorError for what is no Parquet file */
   parquet(file: string): ParquetFile;
-  /** Names in a folder; undefined when there is no such folder. */
   /** The names that braces in a name stand for: `{00..09}`, `{a,b}`. */
   expand(pattern: string): string[];
   /** Opens a tar file. */
@@ -139,6 +138,7 @@ export interface DataFiles {
     wanted: readonly string[] | undefined,
     channels: number,
   ): Pending<DecodedFile[]>;
+  /** Names in a folder; undefined when there is no such folder. */
   folder(path: string): { name: string; folder: boolean }[] | undefined;
   /** The path without links, which is the same for all names of a folder. */
   real(path: string): string;

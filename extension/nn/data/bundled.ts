@@ -28,9 +28,14 @@ export interface BundledSets {
 
 let sets: BundledSets | undefined;
 
-/** Says where the bundled sets come from: the engine knows the files. */
-export function setBundledSets(access: BundledSets | undefined): void {
+/**
+ * Says where the bundled sets come from: the engine knows the files.
+ * @returns what said it before
+ */
+export function setBundledSets(access: BundledSets | undefined): BundledSets | undefined {
+  const before = sets;
   sets = access;
+  return before;
 }
 
 function bundled(callee: string): BundledSets {

@@ -15,6 +15,35 @@ export type Collated<S> = S extends Tensor | number | boolean | ArrayBufferView
         ? { -readonly [K in keyof S]: Collated<S[K]> }
         : unknown;
 
+/** What one sample becomes: arrays of numbers become tensors. */
+export type Converted<S> = S extends Tensor | number | boolean | string | null | undefined
+  ? S
+  : S extends ArrayBufferView
+    ? Tensor
+    : S extends ReadonlyMap<infer K, infer V>
+      ? Map<K, Converted<V>>
+      : S extends object
+        ? { -readonly [K in keyof S]: Converted<S[K]> }
+        : S;
+
+/**
+ * A sample whose typed arrays are tensors, also those in arrays, Maps and objects; all else stays what it is. It is what a loader
+ * without batches (`batchSize: null`) does by default.
+ */
+export function defaultConvert<S>(data: S): Converted<S> {
+  return convert(data) as Converted<S>;
+}
+
+function convert(data: unknown): unknown {
+  if (ArrayBuffer.isView(data)) return tensor(data as Float32Array);
+  if (typeof data !== "object" || data === null || data instanceof Tensor) return data;
+  if (Array.isArray(data)) return data.map(convert);
+  if (data instanceof Map)
+    return new Map([...(data as ReadonlyMap<unknown, unknown>)].map(([key, x]) => [key, convert(x)]));
+  if (Object.getPrototypeOf(data) !== Object.prototype) return data;
+  return Object.fromEntries(Object.entries(data).map(([key, x]) => [key, convert(x)]));
+}
+
 /**
  * Samples as one batch: tensors stacked, numbers as a tensor, strings as a list; arrays and objects member by member.
  * @throws TensorError when the samples don't have one form

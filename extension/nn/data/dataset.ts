@@ -1,12 +1,15 @@
-import { TensorError } from "../../tensor/core/errors.ts";
+import { kindOf, TensorError } from "../../tensor/core/errors.ts";
 import { randomSplit as splitAtRandom } from "../../tensor/random/dataSamplers.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { numel } from "../../tensor/core/shape.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
-import { IterableDataset } from "./iterable.ts";
+import { listTensors } from "../../tensor/core/tensorLike.ts";
+import { IterableDataset, listDatasets } from "./iterable.ts";
 import { warnOnce } from "../warnings.ts";
+import { bind, REQUIRED, type Call } from "../arguments.ts";
 import type { Blocks } from "./blocks.ts";
+import { listOf, type Numbers } from "./sampler.ts";
 
 /**
  * Samples by number. Subclasses say how many there are and what each one is:
@@ -18,6 +21,7 @@ import type { Blocks } from "./blocks.ts";
  * }
  * ```
  */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- subclasses say by it what their samples are
 export abstract class Dataset<Sample = unknown> {
   /** Number of samples. */
   abstract readonly length: number;
@@ -52,8 +56,9 @@ export abstract class Dataset<Sample = unknown> {
   /** Numbers as they are outside, as the input of a sample. */
   encodeRow?(row: readonly number[]): number[];
 
-  *[Symbol.iterator](): IterableIterator<Sample> {
-    for (let i = 0; i < this.length; i++) yield this.get(i);
+  // By its `get`: a subclass may leave out what its samples are.
+  *[Symbol.iterator](): IterableIterator<ReturnType<this["get"]>> {
+    for (let i = 0; i < this.length; i++) yield this.get(i) as ReturnType<this["get"]>;
   }
 }
 
@@ -113,13 +118,11 @@ export function asDataset<Sample>(source: SampleSource<Sample> | Tensor): Datase
   if (source instanceof Dataset) return source;
   if (source instanceof Tensor) return new RowDataset(source) as Dataset<unknown> as Dataset<Sample>;
   if (Array.isArray(source)) return new ListDataset(source as readonly Sample[]);
-  const { length, get } = source as Partial<Indexable<Sample>>;
+  const { length, get } = (source ?? {}) as Partial<Indexable<Sample>>;
   if (typeof length === "number" && typeof get === "function") return source as Dataset<Sample>;
-  const type =
-    typeof source === "object" && source !== null ? (source as object).constructor.name : typeof source;
   throw new TensorError(
     "value",
-    `object of type '${type}' has no samples by number`,
+    `object of type '${kindOf(source)}' has no samples by number`,
     "a data set is an array, or an object with length and get(index)",
   );
 }
@@ -163,6 +166,7 @@ export class TensorDataset<T extends readonly Tensor[] = readonly Tensor[]> exte
 
   constructor(...tensors: T) {
     super();
+    listTensors("TensorDataset", "tensors", tensors);
     if (tensors.some((t) => t.ndim === 0 || t.shape[0] !== tensors[0]!.shape[0])) {
       throw new TensorError("shape", "Size mismatch between tensors");
     }
@@ -203,10 +207,10 @@ export class Subset<Sample = unknown> extends Dataset<Sample> {
   readonly dataset: Dataset<Sample>;
   readonly indices: readonly number[];
 
-  constructor(dataset: SampleSource<Sample>, indices: readonly number[]) {
+  constructor(dataset: SampleSource<Sample>, ...rest: Call<{ indices: Numbers }, "indices">) {
     super();
     this.dataset = asDataset(dataset);
-    this.indices = indices;
+    this.indices = listOf(bind<{ indices: Numbers }>("Subset", rest, { indices: REQUIRED }).indices);
   }
 
   get length(): number {
@@ -252,7 +256,7 @@ export class ConcatDataset<Sample = unknown> extends Dataset<Sample> {
 
   constructor(datasets: Iterable<SampleSource<Sample>>) {
     super();
-    const list = [...datasets];
+    const list = listDatasets("ConcatDataset", datasets);
     if (list.length === 0) {
       throw new TensorError("value", "datasets should not be an empty iterable");
     }
@@ -323,18 +327,27 @@ export class StackDataset<P extends Parts = Parts> extends Dataset<Stacked<P>> {
   }
 }
 
+interface SplitOptions {
+  /** How many samples each part gets, or fractions that add up to 1. */
+  lengths: Numbers;
+  /** Where the order is drawn from; the global generator by default. */
+  generator?: RandomStream | null;
+}
+
 /**
  * Splits a data set at random, as PyTorch does for the same seed. The parts of a set that is read in blocks, such as a large Parquet
  * file, have its order.
- * @param lengths how many samples each part gets, or fractions that add up to 1
  * @throws TensorError "Sum of input lengths does not equal the length of the input dataset!"
  */
 export function randomSplit<Sample>(
   dataset: SampleSource<Sample>,
-  lengths: readonly number[],
-  options: { generator?: RandomStream } = {},
+  ...rest: Call<SplitOptions, "lengths generator">
 ): Subset<Sample>[] {
-  const parts = splitAtRandom(dataset.length, lengths, options.generator ?? defaultStream);
+  const { lengths, generator } = bind<SplitOptions>("random_split", rest, {
+    lengths: REQUIRED,
+    generator: null,
+  });
+  const parts = splitAtRandom(asDataset(dataset).length, listOf(lengths), generator ?? defaultStream);
   parts.forEach((part, i) => {
     if (part.length === 0) {
       warnOnce(`Length of split at index ${i} is 0. This might result in an empty dataset.`);

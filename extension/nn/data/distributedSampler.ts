@@ -2,14 +2,15 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import { randperm } from "../../tensor/random/discrete.ts";
 import { Generator } from "../../tensor/random/generator.ts";
 import { getRank, getWorldSize } from "../distributed/processGroup.ts";
+import { bind, type Call } from "../arguments.ts";
 import { Sampler } from "./sampler.ts";
 
 /** Options of {@link DistributedSampler}. */
 export interface DistributedSamplerOptions {
   /** How many processes share the samples: those of the group by default. */
-  numReplicas?: number;
+  numReplicas?: number | null;
   /** The number of this process: that of the group by default. */
-  rank?: number;
+  rank?: number | null;
   /** Whether each epoch has an order of its own; true by default. */
   shuffle?: boolean;
   /** The same in all processes; 0 by default. */
@@ -39,15 +40,21 @@ export class DistributedSampler extends Sampler {
   epoch = 0;
   readonly #samples: number;
 
-  constructor(dataset: { readonly length: number }, options: DistributedSamplerOptions = {}) {
+  constructor(
+    dataset: { readonly length: number },
+    ...rest: Call<DistributedSamplerOptions, "numReplicas rank shuffle seed dropLast">
+  ) {
     super();
-    const {
-      numReplicas = getWorldSize(),
-      rank = getRank(),
-      shuffle = true,
-      seed = 0,
-      dropLast = false,
-    } = options;
+    const bound = bind<DistributedSamplerOptions>("DistributedSampler", rest, {
+      numReplicas: null,
+      rank: null,
+      shuffle: true,
+      seed: 0,
+      dropLast: false,
+    });
+    const { shuffle, seed, dropLast } = bound;
+    const numReplicas = bound.numReplicas ?? getWorldSize();
+    const rank = bound.rank ?? getRank();
     if (rank >= numReplicas || rank < 0)
       throw new TensorError(
         "value",

@@ -12,7 +12,7 @@ export {
   WeatherSeries,
   wine,
 } from "./bundled.ts";
-export { defaultCollate, type Collated } from "./collate.ts";
+export { defaultCollate, defaultConvert, type Collated, type Converted } from "./collate.ts";
 export { type ColumnType, type MissingPolicy, type Normalization } from "./columns.ts";
 export {
   ConcatDataset,
@@ -30,6 +30,7 @@ export { fashionMnist, type FashionMnistOptions } from "./idx.ts";
 export { ImageFolder, type ImageFolderOptions } from "./imageFolder.ts";
 export { ChainDataset, IterableDataset } from "./iterable.ts";
 export { makeGrid, readImage, saveImage, type GridOptions, type ImageReadMode } from "./images.ts";
+export { getWorkerInfo } from "./workers.ts";
 export { DataLoader, type DataLoaderOptions, type LoaderSource } from "./loader.ts";
 export { parquet, ParquetDataset } from "./parquet/parquet.ts";
 export type { ParquetOptions } from "./parquet/parquetOptions.ts";

@@ -1,4 +1,4 @@
-import { TensorError } from "../../tensor/core/errors.ts";
+import { kindOf, TensorError } from "../../tensor/core/errors.ts";
 
 /**
  * Samples one after the other, without access by number: a stream. Each loop starts over.
@@ -31,7 +31,7 @@ export class ChainDataset<Sample = unknown> extends IterableDataset<Sample> {
 
   constructor(datasets: Iterable<IterableDataset<Sample>>) {
     super();
-    this.datasets = [...datasets];
+    this.datasets = listDatasets("ChainDataset", datasets);
     if (!this.datasets.every((one) => one instanceof IterableDataset))
       throw new TensorError("value", "ChainDataset only supports IterableDataset");
   }
@@ -57,4 +57,10 @@ export interface Resumable<Sample> {
    * draws before its first sample.
    */
   after(count: number): Iterator<Sample> | undefined;
+}
+
+/** @throws TensorError for what can't be iterated */
+export function listDatasets<T>(callee: string, datasets: Iterable<T>): T[] {
+  if (Symbol.iterator in Object(datasets)) return [...datasets];
+  throw new TensorError("value", `${callee}(): argument 'datasets' must be a list, not ${kindOf(datasets)}`);
 }

@@ -3,7 +3,7 @@ import * as sampling from "../../tensor/random/dataSamplers.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 import { bind } from "../arguments.ts";
 import { BlockSampler } from "./blocks.ts";
-import { defaultCollate, type Collated } from "./collate.ts";
+import { defaultCollate, defaultConvert, type Collated } from "./collate.ts";
 import { wantThreads } from "./access.ts";
 import { asDataset, type Dataset, type SampleSource } from "./dataset.ts";
 import { IterableDataset, type Resumable } from "./iterable.ts";
@@ -62,7 +62,8 @@ export class DataLoader<
   Batch = Collated<Sample>,
   Source extends LoaderSource<Sample> = LoaderSource<Sample>,
 > implements Iterable<Batch> {
-  readonly dataset: Source;
+  /** What is loaded, as it was given. PyTorch raises an error for the length of a stream that doesn't know it; here it is undefined. */
+  readonly dataset: Source & { readonly length: number };
   /** @internal The data set that `dataset` is or stands for. */
   readonly samples: Dataset<Sample> | IterableDataset<Sample>;
   readonly batchSize: number | null;
@@ -107,7 +108,7 @@ export class DataLoader<
     this.readAhead = options.numWorkers * (options.prefetchFactor ?? 2);
     const dataset = source instanceof IterableDataset ? source : asDataset(source);
     checkOptions(dataset, options);
-    this.dataset = source;
+    this.dataset = source as typeof this.dataset;
     this.samples = dataset;
     this.generator = generator;
     this.collateFn = options.collateFn;
@@ -261,7 +262,7 @@ export class DataLoader<
   /** Without batches, `collateFn` is given each sample by itself, as in PyTorch. */
   private single(sample: Sample): Batch {
     const collateFn = this.collateFn as ((sample: Sample) => Batch) | null;
-    return collateFn === null ? (sample as unknown as Batch) : collateFn(sample);
+    return collateFn === null ? (defaultConvert(sample) as unknown as Batch) : collateFn(sample);
   }
 }
 

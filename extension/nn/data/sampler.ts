@@ -1,6 +1,9 @@
 import { TensorError } from "../../tensor/core/errors.ts";
 import * as sampling from "../../tensor/random/dataSamplers.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
+import { valuesOf } from "../../tensor/planning/barrier.ts";
+import { bind, REQUIRED, type Call } from "../arguments.ts";
 
 /**
  * Gives sample numbers for each epoch: the base class of all samplers, also of your own.
@@ -24,6 +27,42 @@ export abstract class Sampler<T = number> implements Iterable<T> {
 
 interface Sized {
   readonly length: number;
+}
+
+/** Numbers, as a list or a tensor. */
+export type Numbers = readonly number[] | Tensor;
+
+/** The numbers of a list or a tensor as a list. */
+export const listOf = (numbers: Numbers): readonly number[] =>
+  numbers instanceof Tensor ? Array.from(valuesOf(numbers.value), Number) : numbers;
+
+interface RandomOptions {
+  /** Whether a number may come several times; false by default. */
+  replacement?: boolean;
+  /** How many numbers an epoch has: as many as there are samples by default. */
+  numSamples?: number | null;
+  /** Where the order is drawn from; the global generator by default. */
+  generator?: RandomStream | null;
+}
+
+interface SubsetOptions extends Pick<RandomOptions, "generator"> {
+  indices: Numbers;
+}
+
+interface WeightedOptions extends Pick<RandomOptions, "generator"> {
+  /** How often each sample is drawn, relative to the others. */
+  weights: Numbers;
+  /** How many numbers an epoch has. */
+  numSamples: number;
+  /** Whether a number may come several times; true by default. */
+  replacement?: boolean;
+}
+
+interface BatchOptions {
+  sampler: Iterable<number> & Sized;
+  batchSize: number;
+  /** Whether a last batch that is smaller is left out. */
+  dropLast: boolean;
 }
 
 /**
@@ -57,15 +96,17 @@ export class RandomSampler extends Sampler {
   readonly length: number;
   private readonly options: sampling.RandomSamplerOptions;
 
-  constructor(
-    dataSource: Sized,
-    options: { replacement?: boolean; numSamples?: number; generator?: RandomStream } = {},
-  ) {
+  constructor(dataSource: Sized, ...rest: Call<RandomOptions, "replacement numSamples generator">) {
     super();
-    const { replacement = false, numSamples = dataSource.length, generator } = options;
-    sampling.checkSampleCount(numSamples);
-    this.length = numSamples;
-    this.options = { length: dataSource.length, replacement, samples: numSamples, source: generator };
+    const { replacement, numSamples, generator } = bind<RandomOptions>("RandomSampler", rest, {
+      replacement: false,
+      numSamples: null,
+      generator: null,
+    });
+    const samples = numSamples ?? dataSource.length;
+    sampling.checkSampleCount(samples);
+    this.length = samples;
+    this.options = { length: dataSource.length, replacement, samples, source: generator ?? undefined };
   }
 
   [Symbol.iterator](): IterableIterator<number> {
@@ -84,10 +125,14 @@ export class SubsetRandomSampler extends Sampler {
   readonly indices: readonly number[];
   private readonly source: RandomStream;
 
-  constructor(indices: readonly number[], options: { generator?: RandomStream } = {}) {
+  constructor(...args: Call<SubsetOptions, "indices generator">) {
     super();
-    this.indices = indices;
-    this.source = options.generator ?? defaultStream;
+    const { indices, generator } = bind<SubsetOptions>("SubsetRandomSampler", args, {
+      indices: REQUIRED,
+      generator: null,
+    });
+    this.indices = listOf(indices);
+    this.source = generator ?? defaultStream;
   }
 
   get length(): number {
@@ -113,17 +158,18 @@ export class WeightedRandomSampler extends Sampler {
   readonly replacement: boolean;
   private readonly source: RandomStream;
 
-  constructor(
-    weights: readonly number[],
-    numSamples: number,
-    options: { replacement?: boolean; generator?: RandomStream } = {},
-  ) {
+  constructor(...args: Call<WeightedOptions, "weights numSamples replacement generator">) {
     super();
+    const { weights, numSamples, replacement, generator } = bind<WeightedOptions>(
+      "WeightedRandomSampler",
+      args,
+      { weights: REQUIRED, numSamples: REQUIRED, replacement: true, generator: null },
+    );
     sampling.checkSampleCount(numSamples);
-    this.weights = weights;
+    this.weights = listOf(weights);
     this.length = numSamples;
-    this.replacement = options.replacement ?? true;
-    this.source = options.generator ?? defaultStream;
+    this.replacement = replacement;
+    this.source = generator ?? defaultStream;
   }
 
   [Symbol.iterator](): IterableIterator<number> {
@@ -141,13 +187,18 @@ export class WeightedRandomSampler extends Sampler {
  * @throws TensorError "batch_size should be a positive integer value, but got batch_size=…"
  */
 export class BatchSampler extends Sampler<number[]> {
-  readonly sampler: Sampler;
+  readonly sampler: Iterable<number> & Sized;
   readonly batchSize: number;
   /** Whether a last batch that is smaller is left out. */
   readonly dropLast: boolean;
 
-  constructor(sampler: Sampler, batchSize: number, dropLast: boolean) {
+  constructor(...args: Call<BatchOptions, "sampler batchSize dropLast">) {
     super();
+    const { sampler, batchSize, dropLast } = bind<BatchOptions>("BatchSampler", args, {
+      sampler: REQUIRED,
+      batchSize: REQUIRED,
+      dropLast: REQUIRED,
+    });
     sampling.checkBatchSize(batchSize);
     if (typeof dropLast !== "boolean") {
       throw new TensorError(

@@ -213,7 +213,7 @@ export class OneHotCategorical extends OfCategories {
   }
 
   override enumerateSupport(expand: boolean | { expand?: boolean } = true): Tensor {
-    const [n] = this.eventShape as [number];
+    const n = this.eventShape[0]!;
     const values = eye(n).reshape([n, ...this.batchShape.map(() => 1), n]);
     return expands(expand) ? values.expand([n, ...this.batchShape, n]) : values;
   }

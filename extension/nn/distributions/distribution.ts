@@ -5,6 +5,7 @@ import { composed, type Operand } from "../../tensor/functions/pointwise/operand
 import type { Value } from "../../tensor/recording/graph.ts";
 import { guard, hasExecutor } from "../../tensor/planning/barrier.ts";
 import { noGrad, withGradients } from "../../tensor/recording/scope.ts";
+import { sizeOf, type Size } from "../../tensor/core/size.ts";
 import { formatSize, sameShape, type Shape } from "../../tensor/core/shape.ts";
 import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
 import { py, snakeCase } from "../module/repr.ts";
@@ -30,9 +31,9 @@ export abstract class Distribution {
   }
 
   /** Shape of the parameters: of as many independent distributions. */
-  readonly batchShape: Shape;
+  readonly batchShape: Size;
   /** Shape of one value. */
-  readonly eventShape: Shape;
+  readonly eventShape: Size;
   /** Whether samples have gradients by the parameters. */
   readonly hasRsample: boolean = false;
   /** Whether all values can be listed. */
@@ -46,8 +47,8 @@ export abstract class Distribution {
     eventShape: Shape = [],
     options: { validateArgs?: boolean | null | undefined } = {},
   ) {
-    this.batchShape = batchShape;
-    this.eventShape = eventShape;
+    this.batchShape = sizeOf(batchShape);
+    this.eventShape = sizeOf(eventShape);
     this.validates = options.validateArgs ?? Distribution.checks;
   }
 

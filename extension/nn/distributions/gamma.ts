@@ -2,7 +2,7 @@ import { where } from "../../tensor/functions/pointwise/elementwise.ts";
 import { asTensor, castTo, composed } from "../../tensor/functions/pointwise/operands.ts";
 import { poisson } from "../../tensor/functions/creation/random.ts";
 import { drawn, standardGamma } from "../../tensor/functions/creation/sampling.ts";
-import { xlogy } from "../../tensor/functions/pointwise/special.ts";
+import { igamma, xlogy } from "../../tensor/functions/pointwise/special.ts";
 import * as random from "../../tensor/random/operations.ts";
 import type { RandomStream } from "../../tensor/random/stream.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
@@ -88,6 +88,10 @@ export class Gamma extends Distribution {
       const powers = xlogy(concentration, rate).add(xlogy(concentration.sub(1), x));
       return powers.sub(rate.mul(x)).sub(concentration.lgamma());
     });
+  }
+
+  override cdf(value: Tensor): Tensor {
+    return this.scored(value, (x) => igamma(this.concentration, this.rate.mul(x)));
   }
 
   override entropy(): Tensor {

@@ -10,6 +10,11 @@ export { Binomial, NegativeBinomial } from "./binomial.ts";
 export * as constraints from "./constraints.ts";
 export { Cauchy, Gumbel, Laplace, StudentT, Uniform } from "./continuous.ts";
 export { Distribution } from "./distribution.ts";
+export { ContinuousBernoulli } from "./further/continuousBernoulli.ts";
+export { GeneralizedPareto } from "./further/generalizedPareto.ts";
+export { LKJCholesky } from "./further/lkjCholesky.ts";
+export { LowRankMultivariateNormal } from "./further/lowRankMultivariateNormal.ts";
+export { VonMises } from "./further/vonMises.ts";
 export { Beta, Dirichlet } from "./dirichlet.ts";
 export { Chi2, Exponential, FisherSnedecor, Gamma, Poisson } from "./gamma.ts";
 export { Independent } from "./independent.ts";
@@ -27,6 +32,7 @@ export {
   AffineTransform,
   CatTransform,
   ComposeTransform,
+  CorrCholeskyTransform,
   CumulativeDistributionTransform,
   ExpTransform,
   IndependentTransform,

@@ -12,6 +12,7 @@ export {
 export { CatTransform, CumulativeDistributionTransform, StackTransform } from "./partTransforms.ts";
 export { Transform } from "./transform.ts";
 export {
+  CorrCholeskyTransform,
   LowerCholeskyTransform,
   PositiveDefiniteTransform,
   SoftmaxTransform,

@@ -1,10 +1,10 @@
 // Transforms of vectors and matrices as a whole.
 import { TensorError } from "../../tensor/core/errors.ts";
-import { arange } from "../../tensor/functions/creation/creation.ts";
+import { arange, eye, zeros } from "../../tensor/functions/creation/creation.ts";
 import { cholesky } from "../../tensor/functions/linalg/decompositions.ts";
 import type { Shape } from "../../tensor/core/shape.ts";
-import type { Tensor } from "../../tensor/core/tensor.ts";
-import { logsigmoid } from "../functional/activation/activation.ts";
+import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
+import { logsigmoid, softplus } from "../functional/activation/activation.ts";
 import { pad } from "../functional/vision/pad.ts";
 import * as constraints from "./constraints.ts";
 import { EPS, TINY } from "./helpers.ts";
@@ -129,5 +129,71 @@ export class PositiveDefiniteTransform extends Plain {
 
   protected backward(y: Tensor): Tensor {
     return withDiagonal(cholesky(y), (diagonal) => diagonal.log());
+  }
+}
+
+/** Places below a diagonal of matrices of n rows, row by row. */
+function placesBelow(n: number, diagonal: number): Tensor {
+  const places: number[] = [];
+  for (let r = 0; r < n; r++) for (let c = 0; c <= r + diagonal; c++) places.push(r * n + c);
+  return fromHost(Int32Array.from(places), [places.length], "int64");
+}
+
+/** The elements of matrices up to a diagonal, as vectors. */
+const vectorOf = (x: Tensor, diagonal: number): Tensor =>
+  x.reshape([...x.shape.slice(0, -2), -1]).indexSelect(-1, placesBelow(x.shape.at(-1)!, diagonal));
+
+/** Cholesky factors of correlation matrices of n rows, from vectors of n (n − 1) / 2 numbers: each is a part of what its row has left. */
+export class CorrCholeskyTransform extends Plain {
+  override get bijective(): boolean {
+    return true;
+  }
+
+  readonly domain = constraints.realVector;
+  readonly codomain = constraints.corrCholesky;
+
+  override forwardShape(shape: Shape): Shape {
+    const count = vector(shape).at(-1)!;
+    const n = Math.round(Math.sqrt(0.25 + 2 * count) + 0.5);
+    if ((n * (n - 1)) / 2 !== count)
+      throw new TensorError("value", "Input is not a flattened lower-diagonal number");
+    return [...shape.slice(0, -1), n, n];
+  }
+
+  override inverseShape(shape: Shape): Shape {
+    if (shape.length < 2) throw new TensorError("shape", "Too few dimensions on input");
+    const [rows, n] = shape.slice(-2) as [number, number];
+    if (rows !== n) throw new TensorError("shape", "Input is not square");
+    return [...shape.slice(0, -2), (n * (n - 1)) / 2];
+  }
+
+  protected forward(x: Tensor): Tensor {
+    const shape = this.forwardShape(x.shape);
+    const n = shape.at(-1)!;
+    const part = x.tanh().clamp(-1 + EPS, 1 - EPS);
+    const places = placesBelow(n, -1);
+    const below = zeros([...shape.slice(0, -2), n * n])
+      .indexCopy(-1, places, part)
+      .reshape([...shape]);
+    const left = below.square().neg().add(1).sqrt().cumprod(-1);
+    return below.add(eye(n)).mul(pad(left.narrow(-1, 0, n - 1), [1, 0], "constant", 1));
+  }
+
+  protected backward(y: Tensor): Tensor {
+    const left = y.square().cumsum(-1).neg().add(1);
+    const before = pad(left.narrow(-1, 0, y.shape.at(-1)! - 1), [1, 0], "constant", 1);
+    const part = vectorOf(y, -1).div(vectorOf(before, -1).sqrt());
+    return part.log1p().sub(part.neg().log1p()).div(2);
+  }
+
+  protected override logSlope(x: Tensor, y: Tensor): Tensor {
+    const left = y.square().cumsum(-1).neg().add(1);
+    const breaking = vectorOf(left, -2).log().sum(-1).mul(0.5);
+    const tanh = x
+      .add(softplus(x.mul(-2)))
+      .sub(Math.LN2)
+      .sum(-1)
+      .mul(-2);
+    return breaking.add(tanh);
   }
 }

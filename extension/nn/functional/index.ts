@@ -45,3 +45,5 @@ export * from "./activation/randomActivation.ts";
 export * from "./vision/rearranging.ts";
 export * from "./activation/softmax.ts";
 export * from "./pooling/unpooling.ts";
+export * from "./pooling/fractionalPooling.ts";
+export * from "./vision/upsample.ts";

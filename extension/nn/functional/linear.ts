@@ -1,8 +1,9 @@
 import { reshaped } from "../../tensor/functions/shape/views.ts";
+import { matmul as vectorMatmul } from "../../tensor/functions/linalg/linalg.ts";
 import { apply } from "../../tensor/recording/apply.ts";
-import { SCALAR_TYPE } from "../../tensor/core/dtype.ts";
+import { promoteTypes, SCALAR_TYPE, type DType } from "../../tensor/core/dtype.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
-import { composed, named } from "../../tensor/functions/pointwise/operands.ts";
+import { C_TYPE, castTo, composed, named } from "../../tensor/functions/pointwise/operands.ts";
 import { shift } from "../../tensor/ops/matrix/affine.ts";
 import { addBias, matmul } from "../../tensor/ops/matrix/matmul.ts";
 import { expand, permute, reshape } from "../../tensor/ops/movement/movement.ts";
@@ -19,13 +20,22 @@ import type { Tensor } from "../../tensor/core/tensor.ts";
 /**
  * x Wᵀ + b over the last dimension.
  * @param input [*, in]
- * @param weight [out, in]
- * @param bias [out], or what expands to the output
- * @returns [*, out]
+ * @param weight [out, in], or [in] for one output
+ * @param bias [out], or what expands to the output; for a weight [in] a number
+ * @returns [*, out], or [*] for a weight [in]
  * @throws TensorError "addmm: mat1 and mat2 shapes cannot be multiplied (32x100 and 784x128)"
  */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   return affine(input, weight, bias, reshaped);
+}
+
+/** The one output of a weight [in]. */
+function ofVector(input: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
+  if (bias === null) return vectorMatmul(input, weight);
+  return composed(() => {
+    const y = vectorMatmul(input, weight);
+    return named(apply(shift, [y, converted(bias, y.dtype)], {}), "AddBackward0");
+  });
 }
 
 /** `linear` of a copy, which PyTorch makes of what it has transposed: the input may be written to before `backward()`. */
@@ -39,13 +49,14 @@ function affine(
   inRows: (x: Tensor, shape: Shape) => Tensor,
 ): Tensor {
   checkLinear(input, weight, bias);
+  if (weight.ndim === 1) return ofVector(input, weight, bias);
   const { shape } = input;
   const [out, width] = weight.shape as [number, number];
   if (shape.length === 2) return product(input, weight, bias);
   if (bias !== null && bias.shape.filter((n) => n !== 1).length > 1)
     return broadcastBias(input, weight, bias);
   return composed(() => {
-    const rows = inRows(input, [numel(shape) / Math.max(width, 1), width]);
+    const rows = inRows(input, [numel(shape.slice(0, -1)), width]);
     const y = product(rows, weight, bias);
     return named(
       apply(reshape, [y], { shape: [...shape.slice(0, -1), out] }),
@@ -62,6 +73,12 @@ function product(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
 
 /** Adds a bias to a matrix: any shape that expands to the matrix's, as in PyTorch's addmm. */
 function withBias(x: Tensor, bias: Tensor): Tensor {
+  if (bias.dtype !== x.dtype) {
+    throw new TensorError(
+      "dtype",
+      `self and mat2 must have the same dtype, but got ${SCALAR_TYPE[bias.dtype]} and ${SCALAR_TYPE[x.dtype]}`,
+    );
+  }
   if (bias.ndim === 1 && bias.shape[0] === x.shape[1]) return apply(addBias, [x, bias], {});
   if (bias.ndim > 2) {
     throw new TensorError(
@@ -83,26 +100,41 @@ function broadcastBias(input: Tensor, weight: Tensor, bias: Tensor): Tensor {
         `output with shape ${formatShape(y.shape)} doesn't match the broadcast shape ${formatShape(shape)}`,
       );
     }
-    return named(apply(shift, [y, bias], {}), "AddBackward0");
+    return named(apply(shift, [y, converted(bias, y.dtype)], {}), "AddBackward0");
   });
+}
+
+/** A bias that is added in place to a product of a type. */
+function converted(bias: Tensor, dtype: DType): Tensor {
+  if (promoteTypes(bias.dtype, dtype) === dtype) return castTo(bias, dtype);
+  throw new TensorError(
+    "dtype",
+    `result type ${SCALAR_TYPE[bias.dtype]} can't be cast to the desired output type ${SCALAR_TYPE[dtype]}`,
+  );
 }
 
 /** @throws TensorError unless the input can be multiplied by the weight */
 export function checkLinear(input: Tensor, weight: Tensor, bias: Tensor | null): void {
-  if (input.ndim === 0) {
+  if (input.ndim === 0 || weight.ndim === 0) {
     throw new TensorError(
       "shape",
-      `both arguments to linear need to be at least 1D, but they are 0D and ${weight.ndim}D`,
+      `both arguments to linear need to be at least 1D, but they are ${input.ndim}D and ${weight.ndim}D`,
     );
   }
   if (input.dtype !== weight.dtype) {
     throw new TensorError(
       "dtype",
-      `mat1 and mat2 must have the same dtype, but got ${SCALAR_TYPE[input.dtype]} and ${SCALAR_TYPE[weight.dtype]}`,
+      bias === null
+        ? `expected m1 and m2 to have the same dtype, but got: ${C_TYPE[input.dtype]} != ${C_TYPE[weight.dtype]}`
+        : `mat1 and mat2 must have the same dtype, but got ${SCALAR_TYPE[input.dtype]} and ${SCALAR_TYPE[weight.dtype]}`,
     );
   }
   if (weight.ndim > 2) {
     throw new TensorError("shape", `t() expects a tensor with <= 2 dimensions, but self is ${weight.ndim}D`);
+  }
+  if (weight.ndim === 1) {
+    if (bias === null || (bias.ndim === 0 && input.ndim !== 2)) return;
+    throw new TensorError("shape", "addmm: mat2 must be a matrix, got 1-D tensor");
   }
   const [out, width] = weight.shape as [number, number];
   const last = input.shape[input.ndim - 1]!;
@@ -160,6 +192,11 @@ function checkBilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Ten
     if (got !== expected) {
       refuse(`input${i + 1} size does not match weight size: got ${got} but expected ${expected}`);
     }
+  }
+  const types = { input1, input2, weight, ...(bias === null ? {} : { bias }) };
+  if (Object.values(types).some(({ dtype }) => dtype !== input1.dtype)) {
+    const got = Object.entries(types).map(([name, { dtype }]) => `${name}: ${C_TYPE[dtype]}`);
+    throw new TensorError("dtype", `All tensors must have the same dtype, got ${got.join(", ")}`);
   }
   if (bias !== null && bias.shape[0] !== weight.shape[0]) {
     refuse(`bias size does not match weight size: got ${bias.shape[0]} but expected ${weight.shape[0]}`);

@@ -77,6 +77,12 @@ export const BINDING = {
   softplus: "input beta? threshold?",
   threshold: "input threshold value inplace?",
   tripletMarginLoss: "anchor positive negative | margin? p? eps? swap? sizeAverage? reduce? reduction?",
+  upsample: "input size? | scaleFactor? mode? alignCorners?",
+  ...each("input size? | scaleFactor?", "upsampleBilinear upsampleNearest"),
+  ...each(
+    "input kernelSize | outputSize? outputRatio? returnIndices? * _randomSamples?",
+    "fractionalMaxPool2d fractionalMaxPool3d",
+  ),
   unfold: "input kernelSize | dilation? padding? stride?",
 } as const;
 

@@ -4,6 +4,7 @@ import type { Value } from "../../tensor/recording/graph.ts";
 import { identity } from "../../tensor/ops/movement/movement.ts";
 import { hidden, noGrad } from "../../tensor/recording/scope.ts";
 import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
+import { Buffer } from "./buffer.ts";
 import { Module } from "./module.ts";
 import { STATE } from "./moduleCall.ts";
 import { copyStateHooks } from "./stateHooks.ts";
@@ -90,6 +91,7 @@ function tensorCopy(source: Tensor): Tensor {
   const value = new Tensor(initialOf(source) ?? apply(identity, [source], {}).value);
   const wantsGrad = source.isLeaf && source.requiresGrad;
   if (source instanceof Parameter) return new Parameter(value, wantsGrad);
+  if (source instanceof Buffer) return new Buffer(value, source);
   // An entry of a state dict shares a parameter's storage, which the next step writes over.
   if (source.undetached.storage !== undefined) value.persist();
   else value.value.visible = true;

@@ -28,6 +28,11 @@ export class Hooks<T> {
     return { remove: () => this.become(this.entries.filter((e) => e !== entry)) };
   }
 
+  /** Takes a hook out, wherever it was added: a copy of a module has no handles. */
+  remove(hook: T): void {
+    this.become(this.entries.filter((entry) => entry.hook !== hook));
+  }
+
   private become(entries: readonly { readonly hook: T }[]): void {
     this.entries = entries;
     this.list = entries.map(({ hook }) => hook);

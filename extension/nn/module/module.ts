@@ -2,13 +2,16 @@ import { target, type ToArguments } from "../../tensor/functions/creation/conver
 import { TensorError } from "../../tensor/core/errors.ts";
 import { zeroGradients } from "../../tensor/recording/gradientHooks.ts";
 import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
+import { Buffer } from "./buffer.ts";
 import type { HookOptions, RemovableHandle } from "./hookList.ts";
 import type { BackwardHook, BackwardPreHook, ForwardHook, ForwardPreHook } from "./hooks.ts";
 import { call, ModuleState, STATE } from "./moduleCall.ts";
 import {
   bufferAt,
+  checkBuffer,
   checkName,
   distinct,
+  flag,
   keyIn,
   members,
   modulesWithin,
@@ -18,10 +21,11 @@ import {
   replaceSubmodule,
   setProperty,
   submodule,
+  type Flag,
   type MemberOptions,
 } from "./moduleMembers.ts";
 import { treeText } from "./repr.ts";
-import { loadInto, stateOf, type StateDict } from "./stateDict.ts";
+import { loadInto, stateOf, type LoadOptions, type StateDict } from "./stateDict.ts";
 import { StateDictHooks, type LoadReport } from "./stateHooks.ts";
 
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
@@ -94,9 +98,8 @@ export abstract class Module extends StateDictHooks {
   }
 
   /** Puts this module and all inside it into training mode, or out of it. */
-  train(mode: boolean | { mode?: boolean } = true): this {
-    const on = typeof mode === "object" ? (mode.mode ?? true) : mode;
-    this.training = on;
+  train(mode: Flag<"mode"> = true): this {
+    const on = (this.training = flag(mode, "mode"));
     // Each by its own `train`, which may keep a part frozen.
     for (const child of this.children()) child.train(on);
     return this;
@@ -129,9 +132,10 @@ export abstract class Module extends StateDictHooks {
    * Registers a tensor that is part of the module's state but not learned, as the property `name`. It is saved in
    * the state dict unless `persistent` is false.
    */
-  registerBuffer(name: string, tensor: Tensor | null, options: { persistent?: boolean } = {}): void {
+  registerBuffer(name: string, tensor: Tensor | null, persistent: Flag<"persistent"> = true): void {
     checkName(this, name, "buffer");
-    this[STATE].buffers.set(name, { persistent: options.persistent ?? true });
+    checkBuffer(name, tensor);
+    this[STATE].buffers.set(name, { persistent: flag(persistent, "persistent") });
     register(this, name, tensor?.persist() ?? null);
   }
 
@@ -161,8 +165,11 @@ export abstract class Module extends StateDictHooks {
 
   /** @internal */
   ownBuffers(persistentOnly = false): [key: string, buffer: Tensor][] {
+    const { buffers } = this[STATE];
+    for (const [property, value] of properties(this))
+      if (value instanceof Buffer && !buffers.has(property)) buffers.set(property, value);
     const out: [string, Tensor][] = [];
-    for (const [property, { persistent }] of this[STATE].buffers) {
+    for (const [property, { persistent }] of buffers) {
       const value = (this as unknown as Record<string, unknown>)[property];
       if (value instanceof Tensor && (persistent || !persistentOnly)) out.push([this.keyOf(property), value]);
     }
@@ -197,16 +204,16 @@ export abstract class Module extends StateDictHooks {
     return members(this, prefix, recurse, (module) => module.ownParameters());
   }
 
-  parameters(recurse = true): Parameter[] {
-    return this.namedParameters("", recurse).map(([, parameter]) => parameter);
+  parameters(recurse: Flag<"recurse"> = true): Parameter[] {
+    return this.namedParameters("", flag(recurse, "recurse")).map(([, parameter]) => parameter);
   }
 
   namedBuffers(prefix: string | MemberOptions = "", recurse = true): [path: string, buffer: Tensor][] {
     return members(this, prefix, recurse, (module) => module.ownBuffers());
   }
 
-  buffers(recurse = true): Tensor[] {
-    return this.namedBuffers("", recurse).map(([, buffer]) => buffer);
+  buffers(recurse: Flag<"recurse"> = true): Tensor[] {
+    return this.namedBuffers("", flag(recurse, "recurse")).map(([, buffer]) => buffer);
   }
 
   /**
@@ -218,8 +225,8 @@ export abstract class Module extends StateDictHooks {
   }
 
   /** Puts a module in the place of the one at a dotted path; with `strict` there must be one. */
-  setSubmodule(target: string, module: Module, options: { strict?: boolean } = {}): void {
-    replaceSubmodule(this, target, module, options.strict ?? false);
+  setSubmodule(target: string, module: Module, strict: Flag<"strict"> = false): void {
+    replaceSubmodule(this, target, module, flag(strict, "strict", false));
   }
 
   /**
@@ -314,8 +321,8 @@ export abstract class Module extends StateDictHooks {
    * follow the model; copy them (`t.clone()`) to keep what they are now.
    * @throws TensorError when two fields have one name: see {@link stateDictNames}
    */
-  stateDict(prefix = ""): Map<string, Tensor> {
-    return stateOf(this, prefix);
+  stateDict(prefix: string | { prefix?: string } = ""): Map<string, Tensor> {
+    return stateOf(this, typeof prefix === "string" ? prefix : (prefix.prefix ?? ""));
   }
 
   /**
@@ -324,8 +331,8 @@ export abstract class Module extends StateDictHooks {
    * @returns what didn't match; prints `<All keys matched successfully>` when all did
    * @throws TensorError "Error(s) in loading state_dict for …", with every missing, unexpected or misshapen entry
    */
-  loadStateDict(state: StateDict, options: { strict?: boolean; assign?: boolean } = {}): LoadReport {
-    return loadInto(this, state, { strict: options.strict ?? true, assign: options.assign ?? false });
+  loadStateDict(state: StateDict, strict: LoadOptions | boolean = true, assign = false): LoadReport {
+    return loadInto(this, state, typeof strict === "boolean" ? { strict, assign } : strict);
   }
 
   /** @internal Own state, for the walk of {@link loadStateDict}. */

@@ -1,6 +1,8 @@
-import { TensorError } from "../../tensor/core/errors.ts";
+import { kindOf, TensorError } from "../../tensor/core/errors.ts";
 import { shown } from "../../tensor/recording/gradientHooks.ts";
+import { holdersOf } from "../../tensor/complex/complexTensor.ts";
 import { SITE, scope } from "../../tensor/recording/scope.ts";
+import { isTensorLike } from "../../tensor/core/tensorLike.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { interrupted } from "../../tensor/planning/barrier.ts";
 import { Hooks } from "./hookList.ts";
@@ -81,7 +83,8 @@ export function call(self: Module, args: unknown[]): unknown {
     const ended = scope.onCall?.(self, args);
     output = run(self, state, args);
     ended?.(output);
-  } catch (error) {
+  } catch (thrown) {
+    const error = noTensor(self, args, thrown) ?? thrown;
     // The innermost module is the one whose forward went wrong.
     if (error instanceof TensorError && state.path !== "") error.module ??= state.path;
     if (outermost && scope.depth === 1) interrupted();
@@ -100,6 +103,31 @@ export function call(self: Module, args: unknown[]): unknown {
   return output;
 }
 
+/**
+ * PyTorch's words where a module of the library failed at what is no tensor: the engine's words would name a property
+ * that the caller never wrote.
+ */
+function noTensor(self: Module, args: readonly unknown[], error: unknown): TensorError | undefined {
+  if (!libraryClasses.has(Object.getPrototypeOf(self) as object)) return undefined;
+  // What follows has a default.
+  const needed = Math.max(1, forwardOf(self)?.length ?? 0);
+  const confused = error instanceof TypeError;
+  const named = args.findIndex((arg, i) => isRecord(arg) && (confused || i < needed));
+  let at = named;
+  if (at < 0 && confused) at = Array.from({ length: needed }, (_, i) => args[i] ?? null).indexOf(null);
+  // Containers pass on whatever the modules in them take.
+  if (at < 0 && !isTensorLike(args[0]) && self.children().length === 0) at = 0;
+  if (at < 0) return undefined;
+  return new TensorError(
+    "value",
+    `${self.constructor.name}(): argument ${at + 1} must be Tensor, not ${kindOf(args[at])}`,
+    named < 0 ? undefined : "a module takes its inputs by position",
+  );
+}
+
+const forwardOf = (self: Module): ((...input: readonly unknown[]) => unknown) | undefined =>
+  (self as { forward?: (...input: readonly unknown[]) => unknown }).forward;
+
 function run(self: Module, state: ModuleState, args: unknown[]): unknown {
   let input = args;
   for (const hook of state.beforeForward) {
@@ -112,14 +140,14 @@ function run(self: Module, state: ModuleState, args: unknown[]): unknown {
       ? new BackwardPass(self, state.beforeBackward, state.afterBackward)
       : undefined;
   if (backward !== undefined) input = backward.enter(input);
-  const callable = self as unknown as { forward?(...input: readonly unknown[]): unknown };
-  if (callable.forward === undefined) {
+  const forward = forwardOf(self);
+  if (forward === undefined) {
     throw new TensorError(
       "value",
       `Module [${self.constructor.name}] is missing the required "forward" function`,
     );
   }
-  let output = callable.forward(...input);
+  let output = forward.apply(self, input);
   // What a hook sees and makes it may keep.
   if (state.afterForward.size > 0) show([input, output]);
   for (const hook of state.afterForward) {
@@ -153,7 +181,7 @@ const DEEPEST = 4;
 function show(output: unknown, depth = 0): void {
   if (output instanceof Tensor) {
     // What lives from step to step stays where it is.
-    if (output.storage === undefined) output.value.visible = true;
+    for (const one of holdersOf(output)) if (one.storage === undefined) one.value.visible = true;
   } else if (typeof output !== "object" || output === null || depth > DEEPEST) return;
   else if (Array.isArray(output))
     for (let i = Math.max(0, output.length - MOST_SHOWN); i < output.length; i++) show(output[i], depth + 1);
@@ -169,7 +197,12 @@ function stash(self: Module): void {
   for (const name in own) {
     const value = own[name];
     // A view of something that was written to isn't followed for this.
-    if (value instanceof Tensor ? value.still !== undefined : typeof value === "object") show(value, 1);
+    if (
+      value instanceof Tensor
+        ? holdersOf(value).every((one) => one.still !== undefined)
+        : typeof value === "object"
+    )
+      show(value, 1);
   }
 }
 

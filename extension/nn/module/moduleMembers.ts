@@ -1,6 +1,7 @@
 // Walks over a module's members, and paths to them.
-import { TensorError } from "../../tensor/core/errors.ts";
+import { kindOf, TensorError } from "../../tensor/core/errors.ts";
 import { Parameter, type Tensor } from "../../tensor/core/tensor.ts";
+import { isElement } from "../../tensor/core/tensorLike.ts";
 import type { Module, StateDictNames } from "./module.ts";
 import { join, STATE } from "./moduleCall.ts";
 import { snakeCase } from "./repr.ts";
@@ -13,6 +14,12 @@ export interface MemberOptions {
   /** Whether what has several names appears once. Default true. */
   removeDuplicate?: boolean;
 }
+
+/** A switch, by position or by its name. */
+export type Flag<Name extends string> = boolean | { readonly [K in Name]?: boolean | undefined };
+
+export const flag = <Name extends string>(given: Flag<Name>, name: Name, otherwise = true): boolean =>
+  typeof given === "boolean" ? given : (given[name] ?? otherwise);
 
 /**
  * The name of a property in paths and state dicts.
@@ -215,6 +222,15 @@ export function register(module: Module, name: string, value: unknown): void {
 
 export function setProperty(module: Module, name: string, value: unknown): void {
   Object.defineProperty(module, name, { value, writable: true, enumerable: true, configurable: true });
+}
+
+/** @throws TensorError for what is neither a tensor nor null */
+export function checkBuffer(name: string, tensor: unknown): void {
+  if (tensor === null || tensor === undefined || isElement(tensor)) return;
+  throw new TensorError(
+    "value",
+    `cannot assign '${kindOf(tensor)}' object to buffer '${name}' (torch Tensor or None required)`,
+  );
 }
 
 /** @throws TensorError for a name that a member can't have */

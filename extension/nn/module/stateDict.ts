@@ -8,14 +8,21 @@ import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
 
 import { OrderedDict } from "./orderedDict.ts";
 import { snakeCase } from "./repr.ts";
-import { LoadReport, stateHooksOf } from "./stateHooks.ts";
+import {
+  EXTRA_STATE,
+  extraStateOf,
+  LoadReport,
+  type StateDictHooks,
+  stateHooksOf,
+  takesExtraState,
+} from "./stateHooks.ts";
 import { isLazy } from "./uninitialized.ts";
 
 /** Tensors by name, as `stateDict()` gives them and checkpoint readers make them. */
 export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
 
 /** What the loader asks of a module. */
-export interface StateOwner {
+export interface StateOwner extends StateDictHooks {
   ownState(): [key: string, tensor: Tensor][];
   replaceMember(key: string, value: Tensor): void;
   ownChildren(): [key: string, module: StateOwner | null][];
@@ -26,6 +33,14 @@ export interface StateOwner {
 /** PyTorch's version numbers of a module's entries, which files here don't have. */
 const METADATA = {};
 
+/** Options of `loadStateDict`. */
+export interface LoadOptions {
+  /** Whether missing and unexpected entries are errors; true by default. */
+  strict?: boolean;
+  /** Whether tensors of the state dict take the place of the module's own; false by default. */
+  assign?: boolean;
+}
+
 /**
  * Copies a state dict into a module and its children, or nothing at all; hooks that run after loading see what fits loaded,
  * before missing and unexpected entries are an error.
@@ -34,7 +49,7 @@ const METADATA = {};
 export function loadInto(
   model: StateOwner,
   state: StateDict,
-  { strict, assign }: { strict: boolean; assign: boolean },
+  { strict = true, assign = false }: LoadOptions,
 ): LoadReport {
   if (typeof state !== "object" || state === null) {
     throw new TensorError("value", `Expected state_dict to be dict-like, got ${typeof state}.`);
@@ -86,9 +101,13 @@ export function loadInto(
         });
       } else misfits.push(sizeMismatch(name, source, tensor));
     }
+    const extra = takesExtraState(module) ? entries.get(prefix + EXTRA_STATE) : undefined;
+    if (extra !== undefined) loads.push(() => module.setExtraState(extra));
+    else if (takesExtraState(module)) lacks(prefix + EXTRA_STATE);
     const children = module.ownChildren();
     for (const name of entries.keys()) {
       if (!name.startsWith(prefix)) continue;
+      if (extra !== undefined && name === prefix + EXTRA_STATE) continue;
       const [head, ...rest] = name.slice(prefix.length).split(".");
       const known = rest.length > 0 ? children : own;
       if (!known.some(([key]) => key === head)) exceeds(name);
@@ -145,6 +164,8 @@ function collect(owner: StateOwner, prefix: string, out: OrderedDict<Tensor>): v
     if (out.has(key)) throw new TensorError("value", `two fields have the name "${key}" in the state dict`);
     out.set(key, isLazy(tensor) ? tensor : detach(tensor));
   }
+  const extra = extraStateOf(owner);
+  if (extra !== undefined) out.set(prefix + EXTRA_STATE, extra);
   for (const [key, child] of owner.ownChildren()) if (child !== null) collect(child, `${prefix}${key}.`, out);
   for (const hook of hooks?.afterSave ?? []) hook(owner, out, prefix, METADATA);
 }

@@ -1,5 +1,6 @@
 // Functions that run around a module's state dict, and what loading one reports.
-import type { Tensor } from "../../tensor/core/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
 import { Hooks, type Narrowing, type RemovableHandle } from "./hookList.ts";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- the hook knows its module
@@ -87,8 +88,51 @@ function hooksFor(module: object): StateHooks {
   return hooks;
 }
 
-/** What every module has for its state dict's hooks. */
+/** The last part of the name of what `getExtraState` gives. */
+export const EXTRA_STATE = "_extra_state";
+
+/** @throws TensorError for a method that a class has to bring along */
+function notOverridden(method: string): never {
+  throw new TensorError(
+    "value",
+    `Reached a code path in Module.${method}() that should never be called: a module with extra state overrides it`,
+  );
+}
+
+/** Whether a module's class brings a method along. */
+const overrides = (module: StateDictHooks, method: "getExtraState" | "setExtraState"): boolean =>
+  module[method] !== StateDictHooks.prototype[method];
+
+/** What a module adds to its state dict, undefined if nothing. */
+export function extraStateOf(module: StateDictHooks): Tensor | undefined {
+  if (!overrides(module, "getExtraState")) return undefined;
+  const state: unknown = module.getExtraState();
+  if (state instanceof Tensor) return state;
+  throw new TensorError(
+    "value",
+    `${module.constructor.name}.getExtraState() must give a tensor, as all of a state dict is, not ${state === null ? "null" : typeof state}`,
+    "make numbers a tensor: torch.tensor([this.steps])",
+  );
+}
+
+/** Whether a module takes extra state from a state dict. */
+export const takesExtraState = (module: StateDictHooks): boolean => overrides(module, "setExtraState");
+
+/** What every module has around its state dict. */
 export abstract class StateDictHooks {
+  /**
+   * More of the module's state than parameters and buffers, as a tensor: the entry `_extra_state` of its state dict. To be
+   * overridden with {@link setExtraState}.
+   */
+  getExtraState(): Tensor {
+    return notOverridden("get_extra_state");
+  }
+
+  /** Takes what {@link getExtraState} gave, from a state dict that is loaded. To be overridden. */
+  setExtraState(_state: Tensor): void {
+    notOverridden("set_extra_state");
+  }
+
   /** Runs `hook` before `stateDict()` collects this module's tensors. */
   registerStateDictPreHook(hook: StateDictPreHook): RemovableHandle {
     return hooksFor(this).beforeSave.add(hook);

@@ -4,7 +4,7 @@ import { defaultStream, type ReadyDraw } from "../../tensor/random/stream.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
 import { sameShape } from "../../tensor/core/shape.ts";
 import { Parameter, type Tensor } from "../../tensor/core/tensor.ts";
-import { bind, REQUIRED, type Arguments } from "../arguments.ts";
+import { bind, REQUIRED, type Arguments, type Call } from "../arguments.ts";
 import { embedding, paddingRow, type EmbeddingOptions } from "../functional/embedding/embedding.ts";
 import { embeddingBag, type EmbeddingBagOptions } from "../functional/embedding/embeddingBag.ts";
 import { BuiltIn } from "../module/module.ts";
@@ -176,7 +176,7 @@ export class Embedding extends Table {
   override extraRepr(): string {
     const parts = [`${this.numEmbeddings}, ${this.embeddingDim}`];
     if (this.paddingIdx !== null) parts.push(`padding_idx=${this.paddingIdx}`);
-    if (this.maxNorm !== null) parts.push(`max_norm=${py(this.maxNorm)}`);
+    if (this.maxNorm !== null) parts.push(`max_norm=${pyFloat(this.maxNorm)}`);
     if (this.normType !== 2) parts.push(`norm_type=${pyFloat(this.normType)}`);
     if (this.scaleGradByFreq) parts.push("scale_grad_by_freq=True");
     if (this.sparse) parts.push("sparse=True");
@@ -280,10 +280,7 @@ export class EmbeddingBag extends Table {
     return bag;
   }
 
-  forward(
-    input: Tensor,
-    ...rest: [offsets?: Tensor | null, perSampleWeights?: Tensor | null] | [inputs: BagInputs]
-  ): Tensor {
+  forward(input: Tensor, ...rest: Call<BagInputs, "offsets perSampleWeights">): Tensor {
     const { offsets, perSampleWeights } = bind<BagInputs>("EmbeddingBag.forward", rest, {
       offsets: null,
       perSampleWeights: null,
@@ -305,7 +302,7 @@ export class EmbeddingBag extends Table {
 
   override extraRepr(): string {
     const parts = [`${this.numEmbeddings}, ${this.embeddingDim}`];
-    if (this.maxNorm !== null) parts.push(`max_norm=${py(this.maxNorm)}`);
+    if (this.maxNorm !== null) parts.push(`max_norm=${pyFloat(this.maxNorm)}`);
     if (this.normType !== 2) parts.push(`norm_type=${pyFloat(this.normType)}`);
     if (this.scaleGradByFreq) parts.push("scale_grad_by_freq=True");
     parts.push(`mode=${py(this.mode)}`);

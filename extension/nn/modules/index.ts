@@ -41,6 +41,8 @@ export { ParameterDict, ModuleDict } from "./containers/dictionaries.ts";
 export { ParameterList } from "./containers/parameterContainers.ts";
 export * from "./activation/piecewise.ts";
 export * from "./pooling/pooling.ts";
+export * from "./pooling/fractionalPooling.ts";
+export { AdaptiveLogSoftmaxWithLoss } from "./adaptiveSoftmax.ts";
 export { RReLU } from "./activation/randomActivation.ts";
 export * from "./vision/rearranging.ts";
 export { GRU, LSTM, RNN, type LstmState } from "./recurrent/recurrent.ts";

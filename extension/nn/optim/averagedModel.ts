@@ -7,6 +7,7 @@ import { add_ } from "../../tensor/functions/pointwise/inplace.ts";
 import { constant } from "../../tensor/functions/pointwise/operands.ts";
 import { hidden, noGrad } from "../../tensor/recording/scope.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
+import { bind, type Call } from "../arguments.ts";
 import { deepcopy } from "../module/copy.ts";
 import { BuiltIn, type Given, type Module, type Result } from "../module/module.ts";
 import { BatchNormBase } from "../modules/norm/batchNorm.ts";
@@ -20,8 +21,14 @@ export type MultiAverageFunction = (
   numAveraged: Tensor,
 ) => void;
 
-function checkDecay(decay: number): void {
-  if (decay >= 0 && decay <= 1) return;
+interface EmaOptions {
+  /** The share of the average that stays; 0.999 by default. */
+  decay?: number;
+}
+
+function boundDecay(callee: string, args: readonly unknown[]): number {
+  const { decay } = bind<EmaOptions>(callee, args, { decay: 0.999 });
+  if (decay >= 0 && decay <= 1) return decay;
   throw new TensorError(
     "value",
     `Invalid decay value ${decay} provided. Please provide a value in [0,1] range.`,
@@ -32,8 +39,8 @@ function checkDecay(decay: number): void {
  * Exponential moving average: decay · average + (1 − decay) · parameter.
  * @throws TensorError "Invalid decay value 2 provided. Please provide a value in [0,1] range."
  */
-export function getEmaAvgFn(decay = 0.999): AverageFunction {
-  checkDecay(decay);
+export function getEmaAvgFn(...args: Call<EmaOptions, "decay">): AverageFunction {
+  const decay = boundDecay("get_ema_avg_fn", args);
   return (averaged, current) => add(mul(averaged, decay), mul(current, 1 - decay));
 }
 
@@ -43,8 +50,8 @@ export function getSwaAvgFn(): AverageFunction {
 }
 
 /** As {@link getEmaAvgFn}, for all parameters at once. */
-export function getEmaMultiAvgFn(decay = 0.999): MultiAverageFunction {
-  checkDecay(decay);
+export function getEmaMultiAvgFn(...args: Call<EmaOptions, "decay">): MultiAverageFunction {
+  const decay = boundDecay("get_ema_multi_avg_fn", args);
   return (averaged, current) =>
     noGrad(() => averaged.forEach((x, i) => copy_(x, lerp(x, current[i]!, 1 - decay))));
 }
@@ -56,10 +63,12 @@ export function getSwaMultiAvgFn(): MultiAverageFunction {
 }
 
 export interface AveragedModelOptions {
+  /** Accepted, without effect: there is one device. */
+  device?: unknown;
   /** Default: {@link getSwaAvgFn}. */
-  avgFn?: AverageFunction;
+  avgFn?: AverageFunction | null;
   /** In place of avgFn, for all parameters at once. */
-  multiAvgFn?: MultiAverageFunction;
+  multiAvgFn?: MultiAverageFunction | null;
   /** Averages buffers too (running statistics), instead of copying them. Default false. */
   useBuffers?: boolean;
 }
@@ -83,14 +92,19 @@ export interface AveragedModelOptions {
 export class AveragedModel<M extends Module = Module> extends BuiltIn {
   readonly module: M;
   declare readonly nAveraged: Tensor;
-  readonly avgFn: AverageFunction | undefined;
-  readonly multiAvgFn: MultiAverageFunction | undefined;
+  readonly avgFn: AverageFunction | null;
+  readonly multiAvgFn: MultiAverageFunction | null;
   readonly useBuffers: boolean;
 
-  constructor(model: M, options: AveragedModelOptions = {}) {
+  constructor(model: M, ...rest: Call<AveragedModelOptions, "device avgFn multiAvgFn useBuffers">) {
     super();
-    const { avgFn, multiAvgFn, useBuffers = false } = options;
-    if (avgFn !== undefined && multiAvgFn !== undefined) {
+    const { avgFn, multiAvgFn, useBuffers } = bind<AveragedModelOptions>("AveragedModel", rest, {
+      device: null,
+      avgFn: null,
+      multiAvgFn: null,
+      useBuffers: false,
+    });
+    if (avgFn !== null && multiAvgFn !== null) {
       throw new TensorError("value", "Only one of avg_fn and multi_avg_fn should be provided");
     }
     this.module = deepcopy(model);
@@ -123,7 +137,7 @@ export class AveragedModel<M extends Module = Module> extends BuiltIn {
 
   private average(averaged: Tensor[], current: Tensor[]): void {
     const n = this.nAveraged;
-    if (this.multiAvgFn !== undefined) {
+    if (this.multiAvgFn !== null) {
       // Lists of one type, as PyTorch makes them.
       for (const floats of [true, false]) {
         const own = averaged.flatMap((x, i) => ((x.dtype === "float32") === floats ? [i] : []));

@@ -1,4 +1,5 @@
 import { TensorError } from "../../tensor/core/errors.ts";
+import { roundHalfEven } from "../rounding.ts";
 import { rand } from "../../tensor/functions/creation/random.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
@@ -112,13 +113,6 @@ export class CenterCrop extends BuiltIn {
   override extraRepr(): string {
     return `size=${py(this.size)}`;
   }
-}
-
-/** Python's `round` of what is not negative. */
-function roundHalfEven(x: number): number {
-  const down = Math.floor(x);
-  if (x - down !== 0.5) return Math.round(x);
-  return down % 2 === 0 ? down : down + 1;
 }
 
 /**

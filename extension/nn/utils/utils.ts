@@ -8,6 +8,7 @@ import { cat, reshape, stack } from "../../tensor/functions/shape/shape.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { hidden, noGrad } from "../../tensor/recording/scope.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
+import { listTensors } from "../../tensor/core/tensorLike.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import { pyFloat } from "../module/repr.ts";
 
@@ -16,14 +17,16 @@ export { fuseConvBnEval, fuseConvBnWeights, fuseLinearBnEval, fuseLinearBnWeight
 export { skipInit } from "./skipInit.ts";
 export * as parametrizations from "./parametrizations.ts";
 export * as parametrize from "./parametrize.ts";
+export * as prune from "./prune/prune.ts";
 export * as rnn from "./utilsRnn.ts";
 export { removeSpectralNorm, removeWeightNorm, spectralNorm, weightNorm } from "../module/weightHooks.ts";
 
 type Parameters = Tensor | Iterable<Tensor>;
 
-function gradients(parameters: Parameters): Tensor[] {
-  const list = parameters instanceof Tensor ? [parameters] : [...parameters];
-  return list.flatMap((p) => (p.ownGrad === null ? [] : [p.ownGrad]));
+function gradients(callee: string, parameters: Parameters): Tensor[] {
+  return listTensors(callee, "parameters", parameters).flatMap((p) =>
+    p.ownGrad === null ? [] : [p.ownGrad],
+  );
 }
 
 interface ClipOptions {
@@ -52,7 +55,7 @@ export function clipGradNorm_(parameters: Parameters, ...rest: unknown[]): Tenso
     normType: 2,
     errorIfNonfinite: false,
   });
-  const total = getTotalNorm(gradients(parameters), normType, errorIfNonfinite);
+  const total = getTotalNorm(gradients("clip_grad_norm_", parameters), normType, errorIfNonfinite);
   clipGradsWithNorm_(parameters, maxNorm, total);
   return total;
 }
@@ -70,7 +73,7 @@ export function getTotalNorm(
   if (typeof normType === "object") {
     return getTotalNorm(tensors, normType.normType ?? 2, normType.errorIfNonfinite ?? false);
   }
-  const list = tensors instanceof Tensor ? [tensors] : [...tensors];
+  const list = listTensors("get_total_norm", "tensors", tensors);
   if (list.length === 0) return constant(0);
   return noGrad(() => {
     const total = composed(() => {
@@ -92,14 +95,15 @@ export function clipGradsWithNorm_(parameters: Parameters, maxNorm: number, tota
   noGrad(() =>
     hidden(() => {
       const factor = clamp(div(maxNorm, add(totalNorm, 1e-6)), null, 1);
-      for (const g of gradients(parameters)) g.write(mul(g, factor));
+      for (const g of gradients("clip_grads_with_norm_", parameters)) g.write(mul(g, factor));
     }),
   );
 }
 
 /** All parameters as one vector, through which gradients pass. */
 export function parametersToVector(parameters: Iterable<Tensor>): Tensor {
-  return composed(() => cat(Array.from(parameters, (p) => reshape(p, [-1]))));
+  const list = listTensors("parameters_to_vector", "parameters", parameters);
+  return composed(() => cat(list.map((p) => reshape(p, [-1]))));
 }
 
 /** Writes a vector into parameters, one after the other. */
@@ -110,7 +114,7 @@ export function vectorToParameters(vec: Tensor, parameters: Iterable<Tensor>): v
   noGrad(() =>
     hidden(() => {
       let at = 0;
-      for (const p of parameters) {
+      for (const p of listTensors("vector_to_parameters", "parameters", parameters)) {
         p.write(reshape(narrow(vec, 0, at, p.numel()), p.shape));
         at += p.numel();
       }
@@ -125,7 +129,7 @@ export function clipGradValue_(parameters: Parameters, ...rest: unknown[]): void
   const { clipValue } = bind<{ clipValue: number }>("clip_grad_value_", rest, { clipValue: REQUIRED });
   noGrad(() =>
     hidden(() => {
-      for (const g of gradients(parameters)) g.write(clamp(g, -clipValue, clipValue));
+      for (const g of gradients("clip_grad_value_", parameters)) g.write(clamp(g, -clipValue, clipValue));
     }),
   );
 }

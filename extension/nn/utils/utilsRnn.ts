@@ -10,6 +10,7 @@ import { slice } from "../../tensor/ops/movement/slicing.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { broadcastShapes, normalizeDim, type Shape } from "../../tensor/core/shape.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
+import { listTensors } from "../../tensor/core/tensorLike.ts";
 import { bind, REQUIRED } from "../arguments.ts";
 import { indices, lengthsOfSizes, PackedSequence, rowStarts, sizesOfLengths } from "../packedSequence.ts";
 
@@ -22,7 +23,7 @@ interface BatchOptions {
 
 interface PadOptions extends BatchOptions {
   /** What stands where a sequence has ended; 0 by default. */
-  paddingValue?: number;
+  paddingValue?: number | boolean;
 }
 
 /** A batch of sequences as lengths: numbers, or a vector of them. */
@@ -133,7 +134,7 @@ export function padPackedSequence(
 export function padPackedSequence(
   sequence: PackedSequence,
   batchFirst: boolean,
-  paddingValue?: number,
+  paddingValue?: number | boolean,
   totalLength?: number | null,
 ): [padded: Tensor, lengths: Tensor];
 export function padPackedSequence(
@@ -184,7 +185,7 @@ export function padSequence(
 export function padSequence(
   sequences: Iterable<Tensor> | Tensor,
   batchFirst: boolean,
-  paddingValue?: number,
+  paddingValue?: number | boolean,
   paddingSide?: "left" | "right",
 ): Tensor;
 export function padSequence(sequences: Iterable<Tensor> | Tensor, ...rest: unknown[]): Tensor {
@@ -193,7 +194,8 @@ export function padSequence(sequences: Iterable<Tensor> | Tensor, ...rest: unkno
     rest,
     { batchFirst: false, paddingValue: 0, paddingSide: "right" },
   );
-  const list = [...sequences];
+  const list =
+    sequences instanceof Tensor ? [...sequences] : listTensors("pad_sequence", "sequences", sequences);
   const first = list[0];
   if (first === undefined) throw new TensorError("value", "received an empty list of sequences");
   if (paddingSide !== "left" && paddingSide !== "right") {
@@ -283,7 +285,7 @@ function arranged(
     rows.forEach((row, t) => (at[batchFirst ? b * length + from + t : (from + t) * B + b] = row));
   });
   return composed(() => {
-    const value = x.dtype === "float32" ? paddingValue : Math.trunc(paddingValue);
+    const value = x.dtype === "float32" ? Number(paddingValue) : Math.trunc(Number(paddingValue));
     const pad = new Tensor(
       fillValue(x.dtype === "bool" ? Number(value !== 0) : value, [1, ...trailing], x.dtype),
     );

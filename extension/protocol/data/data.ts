@@ -4,7 +4,7 @@ import { UserError } from "../errors.ts";
 import { TensorView } from "../evaluation.ts";
 import { Finding } from "../findings.ts";
 import { MetricValue } from "../run.ts";
-import type { TensorStatistics, TensorValues, TensorWindow } from "../tensorValues.ts";
+import type { KeptTensorMethods, OpenTensor } from "../tensorValues.ts";
 
 /** Columns of a table, classes and names in an answer. */
 export const MAX_LISTED_COLUMNS = 64;
@@ -189,11 +189,8 @@ export const DataReading = v.object({
 });
 export type DataReading = v.InferOutput<typeof DataReading>;
 
-export const OpenTensor = v.object({ id: v.number(), dtype: v.string(), shape: v.array(v.number()) });
-export type OpenTensor = v.InferOutput<typeof OpenTensor>;
-
 /** Methods of a run engine that keeps the data of an experiment at hand. */
-export interface DataSessionMethods {
+export interface DataSessionMethods extends KeptTensorMethods {
   openData(request: DataRequest): Promise<DataSummary>;
   dataSamples(query: DataQuery): Promise<DataPage>;
   /** Samples by their places, such as pairs of equal ones. */
@@ -201,8 +198,6 @@ export interface DataSessionMethods {
   drawSample(place: SamplePlace): Promise<DataDraws>;
   /** Keeps a tensor of a sample for the viewer, since another reading may draw another one. */
   openTensor(place: SamplePlace, name: string): Promise<OpenTensor>;
-  tensorStatistics(id: number): Promise<TensorStatistics>;
-  tensorWindow(id: number, window: TensorWindow): Promise<TensorValues>;
 }
 
 export interface DataSessionEvents {

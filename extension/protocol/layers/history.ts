@@ -34,10 +34,11 @@ export interface LayerSeries {
   units: (number | null)[];
 }
 
-/** What a rule found in a layer, and what helps. */
+/** What a rule found, and what helps. */
 export interface LayerAdvice {
-  layer: string;
-  step: number;
+  /** Absent where it is about the data or the whole training; those come first. */
+  layer?: string;
+  step?: number;
   text: string;
 }
 

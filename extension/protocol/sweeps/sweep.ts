@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { Device } from "../device.ts";
 import { UserError } from "../errors.ts";
 import { FolderName } from "../names.ts";
+import { RunPlace } from "../target.ts";
 
 /**
  * The sweep directory, `.layerwise/sweeps/<id>/`, beside the runs of its trials:
@@ -123,6 +124,8 @@ export const SweepRecord = v.object({
   /** Trials at a time. */
   parallel: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_PARALLEL)),
   device: Device,
+  /** The machine of the trials, if it is not this one. */
+  on: v.optional(RunPlace),
   /** Of each trial. */
   epochs: v.pipe(v.number(), v.integer(), v.minValue(1)),
   /** Whether `epochs` replaces the experiment's. */

@@ -42,8 +42,9 @@ const MARKS = new RegExp(
 /** Text as Markdown that shows just it: no link, HTML, icon, list or emphasis. Its line breaks are kept. */
 export function markdownText(text: string): string {
   return text
-    .trim()
-    .split(/\s*[\r\n\u2028\u2029]\s*/)
+    .split(/[\r\n\u2028\u2029]/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "")
     .map((line) =>
       plainLine(line.replaceAll("\t", " "))
         .replaceAll("$(", "$ (")

@@ -1,11 +1,11 @@
-// A job sends its checkpoints in its log, unasked, when it ends. They are kept in temporary files until they are fetched.
+// A job sends its files in its log, unasked, when it ends. They are kept in temporary files until they are fetched.
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EngineError } from "../../protocol/errors.ts";
-import { CHUNK, type AgentEvents } from "../messages.ts";
+import { CHUNK, NO_FILE, type AgentEvents } from "../messages.ts";
 
-/** More checkpoints than an experiment keeps. */
+/** More files than a run keeps. */
 const MOST = 100;
 
 interface Waiting {
@@ -56,15 +56,14 @@ export class Spool {
   /** Opens a file for {@link read}. @throws EngineError if it is incomplete */
   open(file: string): { size: number; hash: string } {
     const waiting = this.#files.get(file);
-    if (waiting === undefined)
-      throw new EngineError({ code: "remote-files", message: "The job didn't send it." });
+    if (waiting === undefined) throw new EngineError({ code: NO_FILE, message: "The job didn't send it." });
     if (waiting.descriptor === undefined)
       throw new EngineError({
         code: "disk",
         message: `It has ${waiting.size.toLocaleString("en")} bytes, more than the disk of ${tmpdir()} has left.`,
       });
     if (waiting.at < waiting.size)
-      throw new EngineError({ code: "remote-protocol", message: "A checkpoint ended before its end." });
+      throw new EngineError({ code: "remote-protocol", message: `${file} ended before its end.` });
     this.#opened = waiting;
     return { size: waiting.size, hash: waiting.hash };
   }

@@ -5,16 +5,16 @@ import {
   DataReading,
   DataSample,
   DataSummary,
-  OpenTensor,
   type DataQuery,
   type DataRequest,
   type DataSessionEvents,
   type DataSessionMethods,
   type SamplePlace,
 } from "../../protocol/data/data.ts";
-import { TensorStatistics, TensorValues, type TensorWindow } from "../../protocol/tensorValues.ts";
-import { EngineSession, type SessionOptions } from "./engineSession.ts";
+import { OpenTensor } from "../../protocol/tensorValues.ts";
+import type { SessionOptions } from "./engineSession.ts";
 import type { EngineOptions } from "./process.ts";
+import { TensorSession } from "./tensorSession.ts";
 
 export interface DataSessionOptions extends SessionOptions {
   /** Called while the data is read, about ten times a second. */
@@ -22,7 +22,7 @@ export interface DataSessionOptions extends SessionOptions {
 }
 
 /** A process that holds the data of an experiment and shows its samples. */
-export class DataSession extends EngineSession<DataSessionMethods, DataSessionEvents, unknown> {
+export class DataSession extends TensorSession<DataSessionMethods, DataSessionEvents, unknown> {
   constructor(request: DataRequest, engine: () => EngineOptions, options: DataSessionOptions = {}) {
     super(
       {
@@ -51,16 +51,6 @@ export class DataSession extends EngineSession<DataSessionMethods, DataSessionEv
 
   openTensor(place: SamplePlace, name: string): Promise<OpenTensor | undefined> {
     return this.question(`open ${name}`, OpenTensor, (remote) => remote.openTensor(place, name));
-  }
-
-  statistics(id: number): Promise<TensorStatistics | undefined> {
-    return this.question(`statistics ${id}`, TensorStatistics, (remote) => remote.tensorStatistics(id));
-  }
-
-  /** Parts of a tensor are all wanted, also the older ones. */
-  window(id: number, window: TensorWindow): Promise<TensorValues | undefined> {
-    const kind = `window ${id} ${JSON.stringify(window)}`;
-    return this.question(kind, TensorValues, (remote) => remote.tensorWindow(id, window));
   }
 
   draw(place: SamplePlace): Promise<DataDraws | undefined> {

@@ -13,12 +13,15 @@ import {
   InterventionAnswer,
   Ranking,
   type AblationQuery,
+  type ActivationQuery,
   type InterventionEvents,
   type InterventionMethods,
   type InterventionQuery,
 } from "../../protocol/interventions.ts";
-import { EngineSession, type SessionOptions } from "./engineSession.ts";
+import { OpenTensor } from "../../protocol/tensorValues.ts";
+import type { SessionOptions } from "./engineSession.ts";
 import type { EngineOptions } from "./process.ts";
+import { TensorSession } from "./tensorSession.ts";
 
 /** Milliseconds that a ranking may take. */
 const RANKING_LIMIT = 600_000;
@@ -31,7 +34,7 @@ export interface ModelSessionOptions extends SessionOptions {
 }
 
 /** A process that holds a model with its weights and answers questions about it. */
-export class ModelSession extends EngineSession<
+export class ModelSession extends TensorSession<
   SessionMethods & InterventionMethods,
   InterventionEvents,
   void
@@ -64,6 +67,11 @@ export class ModelSession extends EngineSession<
   /** Undefined as with {@link samples}. */
   intervene(query: InterventionQuery): Promise<InterventionAnswer | undefined> {
     return this.question("intervene", InterventionAnswer, (remote) => remote.intervene(query));
+  }
+
+  /** Undefined as with {@link samples}. */
+  openActivation(query: ActivationQuery): Promise<OpenTensor | undefined> {
+    return this.question("activation", OpenTensor, (remote) => remote.openActivation(query));
   }
 
   /** Undefined as with {@link samples}, or when {@link stopRanking} stopped it. */

@@ -232,7 +232,7 @@ export class PreviewEngine {
 
   /** Waits a moment for where the code hangs: on a busy machine its watchdog comes late, and its answer is worth that. */
   async #line(running: Running): Promise<void> {
-    if (running.trouble !== undefined) return;
+    if (running.trouble?.position !== undefined) return;
     await new Promise<void>((resolve) => {
       running.onTrouble = resolve;
       setTimeout(resolve, LINE_LIMIT);

@@ -7,6 +7,7 @@ import { runPath } from "../../files/runFiles.ts";
 import { endDescendants, endFamily, newFamily } from "../../processes/family.ts";
 import { isThere, killTree, signalGroup } from "../../processes/signals.ts";
 import { newToken, tokenArgument } from "../../processes/token.ts";
+import { FOLDERS_VARIABLE } from "../../protocol/engine.ts";
 import { demandTrust } from "../trust.ts";
 import { guardChannel } from "./guardedChannel.ts";
 
@@ -16,6 +17,11 @@ export interface EngineOptions {
   dist: string;
   /** Added to the environment of engines, such as thread counts, which must be set before TensorFlow loads. */
   env?: Readonly<Record<string, string>>;
+  /**
+   * Folders of an editor's window: user code runs in the one that has its file. By default it runs in this process's
+   * working directory.
+   */
+  folders?: readonly string[];
   /** Node to run engines with; by default the one that runs this. */
   execPath?: string;
   /** What engines write to stdout and stderr goes to this process's too. Default false. */
@@ -82,7 +88,12 @@ export async function forkEngine(options: ForkOptions): Promise<EngineProcess> {
     const token = newToken();
     const child = fork(`${options.dist}/${options.entry}`, [tokenArgument(token)], {
       stdio,
-      env: { ...engineEnvironment(options.env), ...family.env },
+      env: {
+        ...engineEnvironment(options.env),
+        ...family.env,
+        // Also where there are none: a command line that user code starts has inherited those of the editor.
+        [FOLDERS_VARIABLE]: JSON.stringify(options.folders ?? []),
+      },
       // Not the host's: two processes can't share an inspector's port.
       execArgv: [...(options.nodeOptions ?? [])],
       serialization: "advanced",
@@ -162,12 +173,9 @@ function watch(
   });
 
   const kill = async (): Promise<ExitInfo> => {
-    if (child.pid !== undefined && isThere(child)) {
-      // From now on it does nothing: it answers nothing and starts no more processes.
-      if (process.platform === "linux") signalGroup(child, "SIGSTOP");
-      // Afterwards, processes that left the group have no parent to find them by.
-      await endDescendants(child.pid).catch(() => undefined);
-    }
+    // Afterwards, processes that left the group have no parent to find them by. Meanwhile it runs: a stopped process would
+    // stay for ever if this one were killed now, as VS Code's host is when a window closes.
+    if (child.pid !== undefined && isThere(child)) await endDescendants(child.pid).catch(() => undefined);
     await killTree(child);
     return exited;
   };

@@ -110,8 +110,8 @@ export class SpareEngine {
   }
 }
 
-function keyOf({ dist, env, execPath }: EngineOptions, device: Device): string {
-  return JSON.stringify([dist, env, execPath, device]);
+function keyOf({ dist, env, folders, execPath }: EngineOptions, device: Device): string {
+  return JSON.stringify([dist, env, folders, execPath, device]);
 }
 
 /** Bytes: twice the memory of a process with TensorFlow. */

@@ -5,25 +5,28 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import * as v from "valibot";
+import { isMissing } from "../../files/fileError.ts";
 import { openRegular } from "../../files/regular.ts";
 import { runPath } from "../../files/runFiles.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { RunRequest } from "../../protocol/engine.ts";
 import { ISOLATED } from "../../remote/bootstrap.ts";
 import {
-  CheckpointFile,
   CHUNK,
+  FetchedFile,
   FollowRequest,
+  NO_FILE,
   ORDERS,
   SentFile,
   Sha256,
   WorkersRequest,
+  type AgentAnswer,
 } from "../../remote/messages.ts";
 import { RemoteRunId } from "../../protocol/target.ts";
 import { FolderName } from "../../protocol/names.ts";
-import { RUNS_FOLDER } from "../../protocol/run.ts";
+import { isLive, RUNS_FOLDER, type RunRecord } from "../../protocol/run.ts";
 import { Peer, type Parcel } from "../../remote/wire.ts";
-import { isLive, readRun } from "../runs/runDirectory.ts";
+import { readRun } from "../runs/runDirectory.ts";
 import { Follower } from "./follower.ts";
 import { ControlCall, JOB_FILE, PROJECT_FOLDER } from "./keeper.ts";
 import { launch } from "./launch.ts";
@@ -204,10 +207,14 @@ export class Agent {
       return { value: (await this.#follower.control(name, args)) ?? null };
     },
     openFile: async (params) => {
-      const { file } = v.parse(v.object({ file: CheckpointFile }), params);
+      const { file } = v.parse(v.object({ file: FetchedFile }), params);
       const path = await runPath(this.#chosen().directory, file);
       await this.#file?.close();
-      this.#file = await openRegular(path);
+      this.#file = undefined;
+      this.#file = await openRegular(path).catch((error: unknown) => {
+        if (!isMissing(error)) throw error;
+        throw new EngineError({ code: NO_FILE, message: `The run has no ${file}.` });
+      });
       const { size } = await this.#file.stat();
       return {
         value: { size, hash: await hashOfFile(`/dev/fd/${this.#file.fd}`).catch(() => hashOfFile(path)) },
@@ -268,10 +275,12 @@ export class Agent {
   }
 
   /** Starts the run, unless it is running, in a process that outlives this connection. */
-  async #start(name: string, request: RunRequest): Promise<"started" | "running"> {
+  async #start(name: string, request: RunRequest): Promise<AgentAnswer<"start">> {
     const { folder, directory } = this.#chosen();
     const there = await readRun(directory).catch(() => undefined);
     if (there !== undefined && isLive(there.record)) return "running";
+    if (request.resume === true && there?.record.state === "finished" && !isExtended(request, there.record))
+      return "finished";
     // A run without a record starts from the beginning.
     const resume = request.resume === true && there !== undefined;
     const dist = this.#distOf(name);
@@ -297,6 +306,9 @@ export class Agent {
     });
   }
 }
+
+/** Whether a request is for more epochs than a run had. */
+const isExtended = ({ epochs = 0 }: RunRequest, record: RunRecord): boolean => epochs > record.epochs;
 
 const notFollowed = (): EngineError =>
   new EngineError({ code: "internal", message: "internal: no run has been named" });

@@ -9,10 +9,10 @@ import { readRegular } from "../../files/regular.ts";
 import { RECORD_LIMIT, runPath } from "../../files/runFiles.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { EVENTS, ofFollowed, ROW_NAMES, type FollowRequest, type Kept } from "../../remote/messages.ts";
-import { LOG_FILE, RUN_FILE } from "../../protocol/run.ts";
+import { isLive, LOG_FILE, RUN_FILE } from "../../protocol/run.ts";
 import { Peer, type Teller } from "../../remote/wire.ts";
 import { processOf } from "../runs/liveness.ts";
-import { isLive, readRun } from "../runs/runDirectory.ts";
+import { readRun } from "../runs/runDirectory.ts";
 import { KEEPER_LOG, Outcome, OUTCOME_FILE, SOCKET_FILE } from "./keeper.ts";
 import { ChangedError, LogTail, RowTail } from "./tail.ts";
 

@@ -3,8 +3,8 @@ import { openSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { RunRecord } from "../../protocol/run.ts";
-import { isLive, readRun } from "../runs/runDirectory.ts";
+import { isLive, type RunRecord } from "../../protocol/run.ts";
+import { readRun } from "../runs/runDirectory.ts";
 import { JOB_FILE, KEEPER_LOG, OUTCOME_FILE, type Job } from "./keeper.ts";
 import { isThere } from "./store.ts";
 

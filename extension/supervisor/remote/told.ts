@@ -1,9 +1,10 @@
 // Writes what happens in a run to the log of its job.
 import type { FileHandle } from "node:fs/promises";
+import { isMissing } from "../../files/fileError.ts";
 import { openRegular } from "../../files/regular.ts";
 import { runPath } from "../../files/runFiles.ts";
 import { EngineError, toUserError } from "../../protocol/errors.ts";
-import type { RunRecord } from "../../protocol/run.ts";
+import { EVALUATION_FILES, type RunRecord } from "../../protocol/run.ts";
 import { CHUNK, ofFollowed, type FollowRequest } from "../../remote/messages.ts";
 import type { JobLog } from "../../remote/ray/jobLog.ts";
 import { Counted } from "../../remote/rows.ts";
@@ -14,7 +15,7 @@ import { hashOfFile } from "./store.ts";
 /** Milliseconds between two records or two reports of progress: the log keeps them all. */
 const INTERVAL = 2000;
 
-/** The saved weights of a run. One file at a time is open. */
+/** The files of a run that are fetched. One file at a time is open. */
 export interface SavedFiles {
   record(): Promise<RunRecord>;
   open(file: string): Promise<{ size: number; hash: string }>;
@@ -45,7 +46,7 @@ export class Stop {
   }
 }
 
-/** Writes the events of a run to the log, and its checkpoints before its end. */
+/** Writes the events of a run to the log, and its files before its end. */
 export class Told implements Teller {
   /** Whether the run has replaced its files, so that it has to be followed again. */
   changed = false;
@@ -88,13 +89,16 @@ export class Told implements Teller {
     return false;
   }
 
-  /** Writes the weights. A file that can't be read is skipped with a warning. */
+  /** Writes the weights, or what an evaluation has left. A file that can't be read is skipped with a warning. */
   async #tellFiles(): Promise<void> {
-    const record = await this.#files.record();
-    for (const { file } of record.checkpoints)
+    const { kind, checkpoints } = await this.#files.record();
+    const names = kind === "evaluate" ? EVALUATION_FILES : checkpoints.map(({ file }) => file);
+    for (const file of names)
       try {
         await this.#file(file);
       } catch (error) {
+        // A stopped evaluation has no result, and one without samples no report.
+        if (kind === "evaluate" && isMissing(error)) continue;
         const { message } = toUserError(error);
         await this.#log.tell("said", {
           level: "warning",

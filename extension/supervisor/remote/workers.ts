@@ -1,4 +1,5 @@
 // The workers of one training that are on this machine. They end with the line to the launcher.
+import { isLive } from "../../protocol/run.ts";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -8,7 +9,7 @@ import type { Tunnel, WorkersRequest } from "../../remote/messages.ts";
 import type { Teller } from "../../remote/wire.ts";
 import { mark, startWorker } from "../parallel/worker.ts";
 import { processOf } from "../runs/liveness.ts";
-import { isLive, readRun } from "../runs/runDirectory.ts";
+import { readRun } from "../runs/runDirectory.ts";
 import type { RunEvents, RunHandle } from "../runs/run.ts";
 import { JOB_FILE, PROJECT_FOLDER, type Job } from "./keeper.ts";
 import { begun } from "./launch.ts";

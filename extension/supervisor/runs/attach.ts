@@ -1,12 +1,12 @@
 import { lstat } from "node:fs/promises";
 import { runPath } from "../../files/runFiles.ts";
 import { controlsBy, RUN_CONTROLS, type RunControls } from "../../protocol/controls.ts";
-import { RUN_FILE } from "../../protocol/run.ts";
+import { isLive, RUN_FILE } from "../../protocol/run.ts";
 import { isRunning, STOP_THERE } from "../../processes/signals.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { MetricsReader } from "./metrics.ts";
 import { isUnseen, processOf } from "./liveness.ts";
-import { isLive, readRecord, readRun, type StoredRun } from "./runDirectory.ts";
+import { readRecord, readRun, type StoredRun } from "./runDirectory.ts";
 import { RunSession } from "./session.ts";
 import { demandTrust } from "../trust.ts";
 

@@ -5,9 +5,17 @@ import { checkedJson } from "../../files/json.ts";
 import { readRunFile, runPath } from "../../files/runFiles.ts";
 import { EvaluationResult } from "../../protocol/engine.ts";
 import { EvaluationReport } from "../../protocol/evaluation.ts";
-import { EVALUATION_FILE, PICTURES_FOLDER, REPORT_FILE, RUNS_FOLDER } from "../../protocol/run.ts";
+import {
+  EVALUATION_FILE,
+  EVALUATION_LIMIT,
+  PICTURES_FOLDER,
+  REPORT_FILE,
+  RUNS_FOLDER,
+} from "../../protocol/run.ts";
+import { REPORT_SAMPLES, type RunSamples } from "../../protocol/history/report.ts";
 import { MAX_PICTURE_PIXELS, pixelsOf } from "../../protocol/pictures.ts";
 import type { Picture } from "../../protocol/views.ts";
+import { listRuns } from "./runDirectory.ts";
 
 /** What an evaluation has left in its run directory; undefined where there is nothing that can be read. */
 export async function readEvaluation(
@@ -20,8 +28,6 @@ export async function readEvaluation(
   return { result, report };
 }
 
-/** Most bytes of a report: one of thousands of classes, with pictures of samples. */
-const REPORT_LIMIT = 256 * 2 ** 20;
 /** Most bytes of a picture, and most pictures that are listed. */
 const PICTURE_LIMIT = 32 * 2 ** 20;
 const MOST_PICTURES = 1000;
@@ -32,7 +38,7 @@ async function read<T>(
   schema: v.GenericSchema<unknown, T>,
 ): Promise<T | undefined> {
   try {
-    const bytes = await readRunFile(directory, name, REPORT_LIMIT);
+    const bytes = await readRunFile(directory, name, EVALUATION_LIMIT);
     return checkedJson(name, bytes, schema);
   } catch {
     return undefined;
@@ -45,6 +51,30 @@ const PICTURE = /^(epoch|step)-(\d+)-(.+)\.png$/;
 export function runOfCheckpoint(checkpoint: string): string | undefined {
   const directory = dirname(dirname(checkpoint));
   return dirname(directory).endsWith(RUNS_FOLDER.replaceAll("/", sep)) ? directory : undefined;
+}
+
+/**
+ * Samples of the newest finished evaluation of a training; undefined without one.
+ * @param folder That has the runs
+ * @param directory The training's
+ */
+export async function readSamples(folder: string, directory: string): Promise<RunSamples | undefined> {
+  for (const { record, directory: evaluation } of await listRuns(folder)) {
+    const { checkpoint } = record.settings;
+    if (record.kind !== "evaluate" || record.state !== "finished" || typeof checkpoint !== "string") continue;
+    if (runOfCheckpoint(checkpoint) !== directory) continue;
+    const { result, report } = await readEvaluation(evaluation);
+    if (report === undefined) continue;
+    const { split, hardest, examples } = report;
+    return {
+      evaluation: record.id,
+      split,
+      hardest: hardest.slice(0, REPORT_SAMPLES),
+      examples: examples.slice(0, REPORT_SAMPLES),
+      ...(result?.classes === undefined ? {} : { classes: result.classes }),
+    };
+  }
+  return undefined;
 }
 
 /** What a training drew, in the order of its epochs, or steps where another tool recorded it. */

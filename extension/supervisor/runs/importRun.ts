@@ -1,10 +1,15 @@
 // Writes a run of another tool as a run directory, so that every view of runs has it.
 import { mkdir, rm } from "node:fs/promises";
 import { basename, isAbsolute, join, relative } from "node:path";
+import { openAppend } from "../../files/append.ts";
 import { inside } from "../../files/inside.ts";
 import { runPath, unwritable, writeRunFile } from "../../files/runFiles.ts";
 import { writeAtomicAsync } from "../../files/writeAtomic.ts";
-import { FOREIGN_TOOL_NAMES, type ForeignRun } from "../../protocol/history/foreignRun.ts";
+import {
+  FOREIGN_TOOL_NAMES,
+  type ForeignPicture,
+  type ForeignRun,
+} from "../../protocol/history/foreignRun.ts";
 import {
   LAYERS_FILE,
   LOG_FILE,
@@ -12,15 +17,16 @@ import {
   PICTURES_FOLDER,
   RUN_FILE,
   runTitle,
+  type Metrics,
   type RunRecord,
 } from "../../protocol/run.ts";
 import type { Settings } from "../../protocol/sweeps/sweep.ts";
 import { demandTrust } from "../trust.ts";
 import { layerRows } from "./importedLayers.ts";
-import { importedNames, type ImportedRow, importedRows } from "./importedRows.ts";
+import { importedNames, importedRows, writtenValues, type WrittenRows } from "./importedRows.ts";
 import { writeLabels } from "./runLabels.ts";
 import { makeRunDirectory } from "./newRun.ts";
-import { listRuns, writeRecord, type StoredRun } from "./runDirectory.ts";
+import { listRuns, writeRecord } from "./runDirectory.ts";
 
 /** A run that was imported. */
 export interface Imported {
@@ -28,45 +34,84 @@ export interface Imported {
   record: RunRecord;
   /** It was there from an earlier import, and has its newest values now. */
   updated: boolean;
+  /** Rows were only added to its curves. */
+  appended: boolean;
+}
+
+/** What this process has written of a run. */
+interface Written extends WrittenRows {
+  metrics: Metrics;
+  histograms: number;
+  pictures: ReadonlySet<ForeignPicture>;
+}
+
+interface KnownImport {
+  directory: string;
+  record: RunRecord;
+  written?: Written;
 }
 
 /** Runs of a folder that were imported before, by {@link keyOf}. */
-export type KnownImports = ReadonlyMap<string, StoredRun>;
+export type KnownImports = Map<string, KnownImport>;
 
-const keyOf = (tool: string, path: string, id: string): string => JSON.stringify([tool, path, id]);
+const keyOf = ({ tool, path, id }: Pick<ForeignRun, "tool" | "path" | "id">): string =>
+  JSON.stringify([tool, path, id]);
+
+/** Whether a run was imported before. */
+export const isKnown = (run: ForeignRun, known: KnownImports): boolean => known.has(keyOf(run));
 
 /** The runs of a folder that were imported. */
 export async function knownImports(folder: string): Promise<KnownImports> {
   const imported = (await listRuns(folder)).flatMap((run) => {
     const { imported: from } = run.record;
-    return from === undefined ? [] : [[keyOf(from.tool, from.path, from.id), run] as const];
+    return from === undefined ? [] : [[keyOf(from), run] as const];
   });
   return new Map(imported);
 }
 
 /**
- * Writes a run into a folder's runs, or brings the one of an earlier import up to date.
+ * Writes a run into a folder's runs, or brings the one of an earlier import up to date: of what this process has written, only
+ * with what is new.
  * @throws EngineError "run-directory" when it can't be written
  */
 export async function importRun(folder: string, run: ForeignRun, known: KnownImports): Promise<Imported> {
   demandTrust();
-  const before = known.get(keyOf(run.tool, run.path, run.id));
-  const began = run.began ?? Date.now() / 1000;
+  const before = known.get(keyOf(run));
+  const began = run.began ?? before?.written?.began ?? Date.now() / 1000;
   const directory = before?.directory ?? (await makeRunDirectory(folder, run.name, new Date(1000 * began)));
   try {
-    const names = importedNames(run.series.map(({ name }) => name));
-    const record = await writeRows(directory, run, began, names);
-    const whole: RunRecord = { ...recordOf(folder, directory, run, began), ...record };
+    const { appended, ...written } = await writeRows(directory, run, began, before?.written);
+    const epoch = Math.floor(written.epoch);
+    const record: RunRecord = {
+      ...recordOf(folder, directory, run, began),
+      // A file may be read by itself, and below a folder: it keeps the name that it had first.
+      ...(before === undefined ? {} : { exportName: before.record.exportName }),
+      metrics: written.metrics,
+      step: Math.max(0, written.step),
+      epoch,
+      epochs: epoch,
+    };
     await writeRunFile(directory, LOG_FILE, run.problems.map((line) => `${line}\n`).join(""));
-    await writeLayers(directory, run);
-    await writePictures(directory, run);
-    await writeRecord(directory, whole);
+    if (run.histograms.length !== (before?.written?.histograms ?? 0)) await writeLayers(directory, run);
+    await writePictures(
+      directory,
+      run.pictures.filter((picture) => !before?.written?.pictures.has(picture)),
+    );
+    await writeRecord(directory, record);
     // The name that the tool has shown, until the user gives another.
     if (before === undefined)
-      await writeLabels(directory, { name: runTitle(whole).slice(0, 200), tags: [], archived: false });
-    return { directory, record: whole, updated: before !== undefined };
+      await writeLabels(directory, { name: runTitle(record).slice(0, 200), tags: [], archived: false });
+    const { histograms, pictures } = run;
+    known.set(keyOf(run), {
+      directory,
+      record,
+      written: { ...written, histograms: histograms.length, pictures: new Set(pictures) },
+    });
+    return { directory, record, updated: before !== undefined, appended };
   } catch (error) {
     if (before === undefined) await rm(directory, { recursive: true, force: true });
+    // How much of it was written is unknown.
+    else known.set(keyOf(run), { directory, record: before.record });
     throw unwritable(directory, error);
   }
 }
@@ -126,29 +171,42 @@ const CHUNK = 1 << 16;
 
 async function writeRows(
   directory: string,
-  run: ForeignRun,
+  { series }: ForeignRun,
   began: number,
-  names: ReadonlyMap<string, string>,
-): Promise<Pick<RunRecord, "metrics" | "step" | "epoch" | "epochs">> {
-  let last: ImportedRow | undefined;
-  const metrics = new Map<string, number>();
-  await writeAtomicAsync(
-    await runPath(directory, METRICS_FILE),
-    (function* () {
-      let text = "";
-      for (const row of importedRows(run.series, began, names)) {
-        last = row;
-        for (const [name, value] of Object.entries(row.values)) metrics.set(name, value);
-        text += `${JSON.stringify(row)}\n`;
-        if (text.length < CHUNK) continue;
-        yield Buffer.from(text);
-        text = "";
-      }
+  before: Written | undefined,
+): Promise<WrittenRows & { metrics: Metrics; appended: boolean }> {
+  const names = importedNames(series.map(({ name }) => name));
+  const counts = before === undefined ? undefined : writtenValues(series, began, names, before);
+  const appended = before !== undefined && counts !== undefined;
+  let { step, epoch } = appended ? before : { step: 0, epoch: 0 };
+  const metrics = new Map<string, number>(appended ? Object.entries(before.metrics) : []);
+  const bytes = (function* () {
+    let text = "";
+    for (const row of importedRows(series, began, names, counts, epoch)) {
+      ({ step, epoch } = row);
+      for (const [name, value] of Object.entries(row.values)) metrics.set(name, value);
+      text += `${JSON.stringify(row)}\n`;
+      if (text.length < CHUNK) continue;
       yield Buffer.from(text);
-    })(),
+      text = "";
+    }
+    yield Buffer.from(text);
+  })();
+  const file = await runPath(directory, METRICS_FILE);
+  if (appended) {
+    const handle = await openAppend(file);
+    try {
+      for (const part of bytes) await handle.appendFile(part);
+    } finally {
+      await handle.close();
+    }
+  } else await writeAtomicAsync(file, bytes);
+  const last = new Map(
+    series.flatMap(({ name, steps, values }) =>
+      steps.length === 0 ? [] : [[name, [steps.at(-1)!, values.at(-1)!] as const] as const],
+    ),
   );
-  const epoch = Math.floor(last?.epoch ?? 0);
-  return { metrics: Object.fromEntries(metrics), step: Math.max(0, last?.step ?? 0), epoch, epochs: epoch };
+  return { began, names, last, step, epoch, metrics: Object.fromEntries(metrics), appended };
 }
 
 async function writeLayers(directory: string, { histograms }: ForeignRun): Promise<void> {
@@ -157,7 +215,7 @@ async function writeLayers(directory: string, { histograms }: ForeignRun): Promi
   await writeRunFile(directory, LAYERS_FILE, lines.join(""));
 }
 
-async function writePictures(directory: string, { pictures }: ForeignRun): Promise<void> {
+async function writePictures(directory: string, pictures: readonly ForeignPicture[]): Promise<void> {
   if (pictures.length === 0) return;
   await mkdir(await inside(directory, PICTURES_FOLDER), { recursive: true });
   for (const { name, step, png } of pictures) {

@@ -29,14 +29,63 @@ export function importedNames(names: readonly string[]): Map<string, string> {
 /** The metric that says in which epoch a step is: Lightning and Hugging Face log it so. It is an axis here, no curve. */
 const EPOCH = "epoch";
 
-/** The rows of curves, by ascending steps. @param began in seconds since 1970 */
+/** What of a run's curves is in its file. */
+export interface WrittenRows {
+  /** In seconds since 1970. */
+  began: number;
+  names: ReadonlyMap<string, string>;
+  /** The last written value of each series. */
+  last: ReadonlyMap<string, readonly [step: number, value: number]>;
+  step: number;
+  epoch: number;
+}
+
+/**
+ * How many values of each series the file has.
+ * @returns undefined where adding rows is not enough: values before the end have changed, or a name has
+ */
+export function writtenValues(
+  series: readonly ForeignSeries[],
+  began: number,
+  names: ReadonlyMap<string, string>,
+  written: WrittenRows,
+): ReadonlyMap<string, number> | undefined {
+  if (began !== written.began) return undefined;
+  const counts = new Map<string, number>();
+  for (const { name, steps, values } of series) {
+    const [step, value] = written.last.get(name) ?? [];
+    const count = step === undefined ? 0 : steps.lastIndexOf(step) + 1;
+    if (step !== undefined) {
+      const same = Object.is(values[count - 1], value) && names.get(name) === written.names.get(name);
+      if (count === 0 || !same) return undefined;
+    }
+    counts.set(name, count);
+    // The axis comes before what is drawn on it.
+    const earliest = name === EPOCH ? written.step + 1 : written.step;
+    if (count < steps.length && steps[count]! < earliest) return undefined;
+  }
+  return [...written.last.keys()].every((name) => counts.has(name)) ? counts : undefined;
+}
+
+/**
+ * The rows of curves, by ascending steps.
+ * @param began in seconds since 1970
+ * @param counts how many values of each series are left out, which an earlier row has
+ * @param epoch of the row before the first
+ */
 export function* importedRows(
   series: readonly ForeignSeries[],
   began: number,
   names: ReadonlyMap<string, string>,
+  counts: ReadonlyMap<string, number> = new Map(),
+  epoch = 0,
 ): Generator<ImportedRow> {
-  const open = series.map((one) => ({ ...one, name: names.get(one.name) ?? one.name, at: 0 }));
-  let epoch = 0;
+  const open = series.map((one) => ({
+    ...one,
+    name: names.get(one.name) ?? one.name,
+    at: counts.get(one.name) ?? 0,
+  }));
+  let current = epoch;
   for (;;) {
     let step = Number.POSITIVE_INFINITY;
     for (const { steps, at } of open) if (at < steps.length) step = Math.min(step, steps[at]!);
@@ -45,14 +94,14 @@ export function* importedRows(
     const time = Math.max(0, Math.min(...here.map(({ times, at }) => times[at]!)) - began);
     const counted = here.find(({ name }) => name === EPOCH);
     const now = counted?.values[counted.at];
-    if (now !== undefined && Number.isFinite(now)) epoch = now;
+    if (now !== undefined && Number.isFinite(now)) current = now;
     const curves = here.filter((one) => one !== counted);
     for (let i = 0; i < curves.length; i += MOST_VALUES) {
       const part = curves.slice(i, i + MOST_VALUES);
       yield {
         kind: "step",
         step,
-        epoch,
+        epoch: current,
         time,
         values: Object.fromEntries(part.map(({ name, values, at }) => [name, values[at]!])),
       };

@@ -59,11 +59,11 @@ export class LayerHistory {
     this.#lines = new LineSample(directory, LAYERS_FILE);
   }
 
-  /** The columns that a view doesn't have; null if there are none at all. */
+  /** The columns that a view doesn't have, and advice; null if there is neither. */
   async columns(known: KnownColumns): Promise<LayerColumns | null> {
     await this.#refresh();
     const all = this.#all;
-    if (all.length === 0) return null;
+    if (all.length === 0 && this.#advice.length === 0) return null;
     const from =
       known.generation === this.#generation ? Math.max(0, Math.min(known.kept, this.#columns.kept)) : 0;
     const shown = all.slice(from);
@@ -108,19 +108,23 @@ export class LayerHistory {
   }
 
   async #read(): Promise<void> {
-    const found = await this.#lines.read(
+    await this.#lines.read(
       (line, sampled) => this.#take(line, sampled),
       () => this.#forget(),
     );
-    if (!found) return;
-    const findings = await readLastRecords(this.#directory, FINDINGS_FILE, Finding, 2 * MOST_ADVICE);
+    // Without advice, where that can't be read: the layers can be.
+    const findings = await readLastRecords(this.#directory, FINDINGS_FILE, Finding, 2 * MOST_ADVICE).catch(
+      () => [],
+    );
     // A resumed run may have found the same again.
     const known = new Map(
-      findings.flatMap(({ kind, layer, step = 0, text }) =>
-        layer === undefined ? [] : [[`${kind} ${layer}`, { layer, step, text }] as const],
-      ),
+      findings.map(({ kind, layer, step, text }) => [
+        `${kind} ${layer ?? `: ${text}`}`,
+        { text, ...(layer === undefined ? {} : { layer }), ...(step === undefined ? {} : { step }) },
+      ]),
     );
-    this.#advice = [...known.values()].slice(-MOST_ADVICE);
+    const isOfLayer = ({ layer }: LayerAdvice): number => (layer === undefined ? 0 : 1);
+    this.#advice = [...known.values()].slice(-MOST_ADVICE).sort((a, b) => isOfLayer(a) - isOfLayer(b));
   }
 
   #forget(): void {

@@ -37,13 +37,12 @@ export class LineSample {
   /**
    * Gives new lines of the sample, then the file's last whole line, which may not belong to it.
    * @param replaced Called first if the file is shorter than it was: earlier lines don't count any more
-   * @returns whether there is such a file
    */
-  async read(take: (line: string, sampled: boolean) => void, replaced: () => void): Promise<boolean> {
+  async read(take: (line: string, sampled: boolean) => void, replaced: () => void): Promise<void> {
     const handle = await runPath(this.#directory, this.#name)
       .then((path) => openRegular(path))
       .catch(() => undefined);
-    if (handle === undefined) return false;
+    if (handle === undefined) return;
     try {
       const { size } = await handle.stat();
       if (size < this.#size) {
@@ -51,10 +50,9 @@ export class LineSample {
         this.#begins = true;
         replaced();
       }
-      if (size === this.#size) return true;
+      if (size === this.#size) return;
       this.#size = size;
       await this.#sample(new Window(handle, size), take);
-      return true;
     } finally {
       await handle.close();
     }

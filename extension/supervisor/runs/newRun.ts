@@ -80,7 +80,6 @@ export async function dropRunDirectory(directory: string): Promise<void> {
   await rmdir(directory).catch(() => undefined);
 }
 
-/** @returns false when there is something of that name, whatever it is */
 /** Makes a directory of a name in a folder, with a number appended when that is taken. */
 export async function makeNumbered(folder: string, name: string): Promise<string> {
   await mkdir(folder, { recursive: true });
@@ -91,6 +90,7 @@ export async function makeNumbered(folder: string, name: string): Promise<string
   throw new Error("every name is taken");
 }
 
+/** @returns false when there is something of that name, whatever it is */
 async function make(directory: string): Promise<boolean> {
   try {
     await mkdir(directory);

@@ -1,13 +1,13 @@
 import { basename } from "node:path";
 import type { Device } from "../../protocol/device.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
-import type { MetricRow, RunRecord } from "../../protocol/run.ts";
+import { isLive, type MetricRow, type RunRecord } from "../../protocol/run.ts";
 import type { RunOn } from "../../protocol/target.ts";
 import { readLock } from "../../processes/lockFile.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { readSampled } from "./metrics.ts";
 import { lifeOf, obstacle } from "./liveness.ts";
-import { isLive, readRecord } from "./runDirectory.ts";
+import { readRecord } from "./runDirectory.ts";
 import { isOnDisk } from "./runHistory.ts";
 import { SampledRows } from "./sampledRows.ts";
 import type { RunSession } from "./session.ts";
@@ -40,7 +40,7 @@ export interface ResumeOptions extends SourceOptions {
 }
 
 /**
- * Makes the request to resume a training from its last saved state.
+ * Makes the request to resume a training from its last saved state, or to follow a run on another machine again.
  * @throws EngineError when there is no such run, it is no training, it still runs, or its file is elsewhere
  */
 export async function resumeRequest(directory: string, options: ResumeOptions = {}): Promise<RunRequest> {
@@ -48,7 +48,8 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
   const refuse = (code: string, problem: string): never => {
     throw new EngineError({ code, message: `Run ${record.id} ${problem}` });
   };
-  if (record.kind !== "train") refuse("run-record", "is no training.");
+  // An evaluation on another machine can be followed again.
+  if (record.kind !== "train" && options.on?.attach !== true) refuse("run-record", "is no training.");
   const { forceUnlock = false } = options;
   await demandFree(directory, record, forceUnlock);
   const { exportName, seed, settings } = record;
@@ -62,7 +63,7 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
   const { device = deviceOf(record), epochs, outlive = false, tensorboard, rollback, reuse, on } = options;
   if (on !== undefined && record.on === undefined) refuse("remote", "was not on another machine.");
   return {
-    kind: "train",
+    kind: record.kind,
     file,
     exportName,
     directory,

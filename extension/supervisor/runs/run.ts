@@ -8,7 +8,7 @@ import type {
   RunRequest,
 } from "../../protocol/engine.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
-import type { MetricRow, RunRecord } from "../../protocol/run.ts";
+import { isLive, type MetricRow, type RunRecord } from "../../protocol/run.ts";
 import { outlivesFollower } from "../../protocol/target.ts";
 import { signalGroup } from "../../processes/signals.ts";
 import type { Remote } from "../engines/channel.ts";
@@ -21,7 +21,7 @@ import {
   type EngineProcess,
   type ExitInfo,
 } from "../engines/process.ts";
-import { isLive, lastCheckpoint, markKilled, readRecord } from "./runDirectory.ts";
+import { lastCheckpoint, markKilled, readRecord } from "./runDirectory.ts";
 import { forkRunProcess, type RunProcess } from "../engines/runProcess.ts";
 
 /** Events of a running run. {@link RunHandle.ended} has its outcome. */
@@ -32,6 +32,8 @@ export interface RunEvents {
   progress?(progress: Progress): void;
   log?(level: "info" | "warning" | "error", text: string): void;
   evaluated?(result: EvaluationResult): void;
+  /** A run on another machine has started there. */
+  arrived?(): void;
   /** The run waits for a debugger at this address of the machine. */
   inspecting?(url: string): void;
   /** The output streams of the process, cut at arbitrary places. */

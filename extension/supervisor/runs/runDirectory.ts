@@ -7,13 +7,7 @@ import { checkedJson } from "../../files/json.ts";
 import { readRegular } from "../../files/regular.ts";
 import { isRefused, RECORD_LIMIT, runPath, writeRunFile } from "../../files/runFiles.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
-import {
-  RUN_FILE,
-  RUNS_FOLDER,
-  RunRecord,
-  type CheckpointRecord,
-  type RunState,
-} from "../../protocol/run.ts";
+import { isLive, RUN_FILE, RUNS_FOLDER, RunRecord, type CheckpointRecord } from "../../protocol/run.ts";
 import { dropLockOf } from "../../processes/lock.ts";
 import { isLockOf, readLock } from "../../processes/lockFile.ts";
 import { lifeOf, type Life } from "./liveness.ts";
@@ -28,13 +22,6 @@ export interface StoredRun {
   record: RunRecord;
   /** How its owner is, when the record on disk says that a process is at work. */
   life?: Life | undefined;
-}
-
-const LIVE_STATES: readonly RunState[] = ["starting", "running", "paused"];
-
-/** True while a run is unfinished by its record, whether or not its process lives. */
-export function isLive(record: RunRecord): boolean {
-  return LIVE_STATES.includes(record.state);
 }
 
 /** Where the runs of a folder are. */

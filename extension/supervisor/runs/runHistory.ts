@@ -2,11 +2,12 @@ import { basename, dirname, resolve } from "node:path";
 import * as v from "valibot";
 import { checkedJson } from "../../files/json.ts";
 import { readRegular } from "../../files/regular.ts";
-import { readRunFile } from "../../files/runFiles.ts";
+import { readRunFile, rootOfRun } from "../../files/runFiles.ts";
 import { PROVENANCE_FILE, PROVENANCE_LIMIT, Provenance } from "../../protocol/history/provenance.ts";
 import { SOURCE_FILE, SOURCES_FILE, type RunRecord } from "../../protocol/run.ts";
 import type { HistoryOf } from "../../protocol/history/views.ts";
 import { readRecord } from "./runDirectory.ts";
+import { isBelow } from "./sourceFile.ts";
 
 /** Most bytes of a kept source, and of its imports together. */
 const SOURCE_LIMIT = 2 * 2 ** 20;
@@ -45,7 +46,11 @@ export async function isOnDisk(directory: string, file: string): Promise<boolean
     [file, source],
     ...Object.entries(imports).map(([name, text]) => [resolve(dirname(file), name), text]),
   ];
+  // A run keeps nothing from elsewhere: a record that names such files is a stranger's.
+  const own = rootOfRun(directory);
+  const root = own === resolve(directory) ? dirname(file) : own;
   for (const [path, text] of kept as [string, string | undefined][]) {
+    if (path !== file && !isBelow(root, path)) return false;
     const now = await readRegular(path, { limit: SOURCE_LIMIT }).then(
       (bytes) => bytes.toString("utf8"),
       () => undefined,

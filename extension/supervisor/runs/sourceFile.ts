@@ -42,8 +42,8 @@ export async function sourceOfRun(
   if (!isAbsolute(file) || file.includes("\0")) refuse("run-record", "which is no absolute path.");
   const elsewhere = (): never =>
     refuse("outside", `which is outside of the run's folder ${root}, so it was not run.`, OUTSIDE_HINT);
-  // Asking for a file of another machine tells that machine who the user is.
-  if (!outside && file.startsWith("\\\\") && !isBelow(root, file)) elsewhere();
+  // On Windows, asking for a file of another machine tells that machine who the user is.
+  if (!outside && /^[\\/]{2}/.test(file) && !isBelow(root, file)) elsewhere();
   try {
     const [real, realRoot] = await Promise.all([realpath(file), realpath(root)]);
     if (!outside && !isBelow(realRoot, real)) elsewhere();
@@ -54,7 +54,8 @@ export async function sourceOfRun(
   return file;
 }
 
-function isBelow(root: string, file: string): boolean {
+/** Whether a path leads to something below a folder, links aside. */
+export function isBelow(root: string, file: string): boolean {
   const way = relative(root, file);
   return way !== "" && way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }

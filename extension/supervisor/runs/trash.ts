@@ -5,10 +5,10 @@ import { isMissing } from "../../files/fileError.ts";
 import { inside } from "../../files/inside.ts";
 import { rootOfRun, runPath } from "../../files/runFiles.ts";
 import { readLock } from "../../processes/lockFile.ts";
-import { RUNS_FOLDER, type CheckpointRecord, type RunRecord } from "../../protocol/run.ts";
+import { isLive, RUNS_FOLDER, type CheckpointRecord, type RunRecord } from "../../protocol/run.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { isUnseen, lifeOf } from "./liveness.ts";
-import { checkpointPath, isLive, readRecord, writeRecord } from "./runDirectory.ts";
+import { checkpointPath, readRecord, writeRecord } from "./runDirectory.ts";
 import { demandTrust } from "../trust.ts";
 
 /** A deletion that can be undone until it is purged. */

@@ -21,11 +21,12 @@ export class SweepFollower {
 
   /** The sweep as it is now. @throws EngineError when it can't be read */
   async look(): Promise<Omit<SweepSnapshot, "stoppable">> {
+    // Asked first: a sweep that ends meanwhile has said so in its record.
+    const live = await isSweepOwned(this.directory);
     const stamp = await this.#stampNow();
     if (this.#stored === undefined || stamp !== this.#stamp) this.#stored = await readSweep(this.directory);
     this.#stamp = stamp;
     const { record: sweep, trials } = this.#stored;
-    const live = await isSweepOwned(this.directory);
     const best = bestTrial(sweep, trials)?.number;
     return {
       sweep,

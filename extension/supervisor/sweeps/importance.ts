@@ -60,8 +60,11 @@ function correlation(a: readonly number[], b: readonly number[]): number {
 /** The correlation ratio: the root of the share of the variance that lies between groups of equal settings. */
 function ratio(settings: readonly Setting[], metric: readonly number[]): number {
   const groups = new Map<Setting, number[]>();
-  for (const [i, setting] of settings.entries())
-    groups.set(setting, [...(groups.get(setting) ?? []), metric[i]!]);
+  for (const [i, setting] of settings.entries()) {
+    const members = groups.get(setting);
+    if (members === undefined) groups.set(setting, [metric[i]!]);
+    else members.push(metric[i]!);
+  }
   const all = mean(metric);
   const total = metric.reduce((sum, one) => sum + (one - all) ** 2, 0);
   let between = 0;

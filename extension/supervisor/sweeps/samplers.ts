@@ -81,14 +81,14 @@ export function gridSize(space: SearchSpace): number {
     if (count === undefined)
       return refuse(
         `A grid needs parameters with a finite number of values: ${name} has none.`,
-        `Write sweep.choice(…) or sweep.uniform(low, high, { step }) for ${name}, or use --search random.`,
+        `Write sweep.choice(…) or sweep.uniform(low, high, { step }) for ${name}, or search at random.`,
       );
     size *= count;
   }
   if (size > MOST_TRIALS)
     return refuse(
       `The grid has ${size.toLocaleString("en-US")} trials; at most ${MOST_TRIALS.toLocaleString("en-US")} are possible.`,
-      "Give the parameters fewer values, or use --search random.",
+      "Give the parameters fewer values, or search at random.",
     );
   return size;
 }

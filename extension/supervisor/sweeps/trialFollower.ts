@@ -27,7 +27,7 @@ export class TrialFollower {
   readonly #trial: TrialRow;
   readonly #events: FollowerEvents;
   readonly #values: TrialValues;
-  readonly #rungs: Record<string, number> = {};
+  readonly #rungs: Record<string, number>;
   #pruned: { best: TrialValues["best"] } | undefined;
   /** Reports under way, in order. */
   #reports: Promise<void> = Promise.resolve();
@@ -38,6 +38,8 @@ export class TrialFollower {
 
   constructor(trial: TrialRow, sweep: SweepRecord, events: FollowerEvents) {
     this.#trial = trial;
+    // The search knows those that the trial reached before its connection was lost.
+    this.#rungs = { ...trial.rungs };
     this.#events = events;
     this.#values = new TrialValues(sweep.mode, sweep.metric);
   }
@@ -107,6 +109,20 @@ export class TrialFollower {
     if (this.#problem !== undefined) throw this.#problem;
   }
 
+  #known(): TrialRow {
+    const { metric } = this.#values;
+    return {
+      ...this.#trial,
+      ...(metric === undefined ? {} : { metric }),
+      ...(Object.keys(this.#rungs).length === 0 ? {} : { rungs: this.#rungs }),
+    };
+  }
+
+  /** The trial, to be continued. */
+  interrupted(): TrialRow {
+    return { ...this.#known(), state: "interrupted" };
+  }
+
   /**
    * Concludes from the run's end what the trial is.
    * @param stopping whether the sweep is being stopped, so that the trial is interrupted
@@ -115,20 +131,16 @@ export class TrialFollower {
     const best = this.#pruned === undefined ? this.#values.best : this.#pruned.best;
     const { metric } = this.#values;
     const trial: TrialRow = {
-      ...this.#trial,
+      ...this.#known(),
       ...(best === undefined ? {} : { value: best.value, epoch: best.epoch }),
-      ...(metric === undefined ? {} : { metric }),
-      ...(Object.keys(this.#rungs).length === 0 ? {} : { rungs: this.#rungs }),
       endedAt: new Date().toISOString(),
     };
     const failed = (text: string): Conclusion => ({
       trial: { ...trial, state: "failed", error: text.slice(0, LONGEST) },
     });
     if (this.#pruned !== undefined) return { trial: { ...trial, state: "pruned" } };
-    if (stopping && record?.state !== "finished" && record?.state !== "failed") {
-      const { endedAt: _, value: __, epoch: ___, ...rest } = trial;
-      return { trial: { ...rest, state: "interrupted" } };
-    }
+    if (stopping && record?.state !== "finished" && record?.state !== "failed")
+      return { trial: this.interrupted() };
     if (error !== undefined) return failed(error.message);
     if (record?.state !== "finished") return failed("The run was stopped.");
     if (best !== undefined) return { trial: { ...trial, state: "complete" } };

@@ -13,11 +13,16 @@ import { toUserError } from "../errors.ts";
  */
 export class Workers {
   readonly #engine: EngineOptions;
-  readonly #device: Device;
+  readonly #device: Device | undefined;
   readonly #waiting: Promise<RunProcess>[] = [];
+  /** Processes that describe an experiment. */
+  readonly #describing = new Set<RunProcess>();
+  /** Whether a process has ended with its trial: others may do so, too. */
+  #lost = false;
   #disposed = false;
 
-  constructor(engine: EngineOptions, device: Device) {
+  /** @param device that trials compute on; undefined if they do so on another machine */
+  constructor(engine: EngineOptions, device: Device | undefined) {
     this.#engine = engine;
     this.#device = device;
   }
@@ -30,6 +35,15 @@ export class Workers {
       process.catch(() => undefined);
       this.#waiting.push(process);
     }
+  }
+
+  /**
+   * Starts a process in place of one that ended with its trial. From the first one on, one more waits: so a trial after such an
+   * end need not wait until TensorFlow is loaded.
+   */
+  replace(): void {
+    this.prepare(this.#lost ? 1 : 2);
+    this.#lost = true;
   }
 
   /** A process that waits for a run. @throws EngineError when it can't be started */
@@ -55,7 +69,7 @@ export class Workers {
     }
     await process.ready;
     // A run says why what it needs can't be loaded.
-    await process.remote.warmUp(this.#device).catch(() => undefined);
+    if (this.#device !== undefined) await process.remote.warmUp(this.#device).catch(() => undefined);
     return process;
   }
 
@@ -69,6 +83,7 @@ export class Workers {
     const hung = deferred<UserError>();
     const idle = deferred<true>();
     process.events = { failed: (error) => hung.resolve(error), idle: () => idle.resolve(true) };
+    this.#describing.add(process);
     let description: ExperimentDescription;
     try {
       description = await Promise.race([
@@ -83,6 +98,8 @@ export class Workers {
     } catch (error) {
       await engine.kill();
       throw new EngineError(toUserError(error));
+    } finally {
+      this.#describing.delete(process);
     }
     // A process whose file has left something running ends.
     const reusable = await Promise.race([idle.promise, engine.exited.then(() => false)]);
@@ -91,9 +108,10 @@ export class Workers {
     return description;
   }
 
-  /** Ends the processes that wait. */
+  /** Ends the processes that wait, or describe an experiment. */
   async dispose(): Promise<void> {
     this.#disposed = true;
+    for (const { engine } of this.#describing) void engine.kill();
     const end = async (waiting: Promise<RunProcess>): Promise<void> => {
       await (await waiting).engine.kill();
     };

@@ -1,15 +1,21 @@
-/** Element types a user sees. `int64` is computed in 32 bits, so its values must fit into ±2³¹ once they are computed with. */
-export type DType = "float32" | "int64" | "bool";
+/**
+ * Element types a user sees. `int64` is computed in 32 bits, so its values must fit into ±2³¹ once they are computed with.
+ * A `complex64` tensor is two float32 tensors (see complex/complexTensor.ts): no op and no executor meets the type.
+ */
+export type DType = "float32" | "int64" | "bool" | "complex64";
 
 /** Row-major values on the host. `Float64Array` holds drawn integers beyond 32 bits, which can be read but not computed with. */
 export type HostArray = Float32Array | Int32Array | Uint8Array | Float64Array;
 
-const RANK: Record<DType, number> = { bool: 0, int64: 1, float32: 2 };
+const RANK: Record<DType, number> = { bool: 0, int64: 1, float32: 2, complex64: 3 };
 
 /** PyTorch's result type of mixing two tensors' types. */
 export function promoteTypes(a: DType, b: DType): DType {
   return RANK[a] >= RANK[b] ? a : b;
 }
+
+/** Whether values of a type can be written into a tensor of another one, as in-place operations do: not floats as integers. */
+export const canCast = (from: DType, to: DType): boolean => promoteTypes(from, to) === to;
 
 /** Whether int64 tensors can compute with a number. */
 export const isComputable = (x: number): boolean => Number.isInteger(x) && x >= -(2 ** 31) && x < 2 ** 31;
@@ -30,11 +36,19 @@ export function allocate(dtype: DType, length: number): Float32Array | Int32Arra
 
 /** Copies numbers into the array of a dtype: booleans become 0 or 1, integers are truncated towards zero. */
 export function toHostArray(values: ArrayLike<number>, dtype: DType): Float32Array | Int32Array | Uint8Array {
-  if (dtype === "bool") return Uint8Array.from(values, (x) => (x === 0 ? 0 : 1));
-  return dtype === "int64" ? Int32Array.from(values) : Float32Array.from(values);
+  // The constructors take a tenth of the time of `from`.
+  if (dtype !== "bool") return dtype === "int64" ? new Int32Array(values) : new Float32Array(values);
+  const truths = new Uint8Array(values.length);
+  for (let i = 0; i < truths.length; i++) truths[i] = values[i] === 0 ? 0 : 1;
+  return truths;
 }
 
-export const BYTES: Record<DType, number> = { float32: 4, int64: 8, bool: 1 };
+export const BYTES: Record<DType, number> = { float32: 4, int64: 8, bool: 1, complex64: 8 };
 
 /** PyTorch's name of the C type, as error messages use it. */
-export const SCALAR_TYPE: Record<DType, string> = { float32: "Float", int64: "Long", bool: "Bool" };
+export const SCALAR_TYPE: Record<DType, string> = {
+  float32: "Float",
+  int64: "Long",
+  bool: "Bool",
+  complex64: "ComplexFloat",
+};

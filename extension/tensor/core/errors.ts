@@ -26,8 +26,8 @@ export class TensorError extends Error {
   module?: string;
   readonly hint?: string;
 
-  constructor(code: TensorErrorCode, message: string, hint?: string) {
-    super(message);
+  constructor(code: TensorErrorCode, message: string, hint?: string, options?: ErrorOptions) {
+    super(message, options);
     this.code = code;
     if (hint !== undefined) this.hint = hint;
   }
@@ -37,3 +37,14 @@ export class TensorError extends Error {
 export function internal(message: string): never {
   throw new Error(`internal: ${message}`);
 }
+
+/** What a value is, in messages about its type. */
+export function kindOf(x: unknown): string {
+  if (x === null || typeof x !== "object") return x === null ? "null" : typeof x;
+  // Not every object has a class.
+  const { constructor } = x as { constructor?: { name: string } };
+  return Array.isArray(x) ? "list" : (constructor?.name ?? "object");
+}
+
+/** What to write where a quotient of whole numbers has a fraction. */
+export const WHOLE_HINT = "Python's a // b is Math.floor(a / b)";

@@ -1,8 +1,8 @@
 // Tensors as PyTorch prints them: the rules of torch/_tensor_str.py.
-import type { HostArray } from "./dtype.ts";
 import { gradientFunction } from "../recording/op.ts";
 import { hasExecutor, valuesOf } from "../planning/barrier.ts";
 import { numel, strides, type Shape } from "./shape.ts";
+import { ComplexTensor, holdersOf } from "../complex/complexTensor.ts";
 import { SparseTensor } from "../sparse/sparseTensor.ts";
 import { Parameter, type Tensor } from "./tensor.ts";
 
@@ -54,7 +54,7 @@ export function formatTensor(x: Tensor): string {
   const { shape } = x;
   const suffixes: string[] = [];
   let text: string;
-  if (!hasExecutor() && x.value.data === undefined) {
+  if (!hasExecutor() && holdersOf(x).some(({ value }) => value.data === undefined)) {
     suffixes.push(`size=${tuple(shape)}`);
     if (x.dtype !== "float32") suffixes.push(`dtype=torch.${x.dtype}`);
     text = "...";
@@ -88,6 +88,9 @@ function formatSparse(x: SparseTensor): string {
 
 /** PyTorch's name of the function whose gradient a tensor carries. */
 export function gradientName(x: Tensor): string | undefined {
+  if (x instanceof ComplexTensor) {
+    return x.isLeaf ? undefined : (x.gradName ?? gradientName(x.re) ?? gradientName(x.im));
+  }
   if (!x.requiresGrad || x.edge?.node === undefined) return undefined;
   return x.edge.name ?? gradientFunction(x.edge.node.op);
 }
@@ -112,35 +115,53 @@ function withSuffixes(text: string, suffixes: readonly string[], indent: number,
   return `${out})`;
 }
 
+/** How the element at a position is written, and at most how wide. */
+interface ElementFormat {
+  readonly text: (at: number) => string;
+  readonly width: number;
+}
+
+/** One format for all elements, chosen by those that are shown. */
+function elementFormat(x: Tensor, shown: readonly number[]): ElementFormat {
+  if (x instanceof ComplexTensor) {
+    const [re, im] = [elementFormat(x.re, shown), elementFormat(x.im, shown)];
+    const signed = (text: string): string => (text.startsWith("-") ? text : `+${text}`);
+    return {
+      text: (at) => `${re.text(at)}${signed(im.text(at).trimStart())}j`,
+      width: re.width + im.width + 1,
+    };
+  }
+  const all = valuesOf(x.value);
+  const values = shown.map((at) => all[at]!);
+  const format =
+    x.dtype === "float32"
+      ? floatFormat(values)
+      : x.dtype === "bool"
+        ? (v: number): string => (v === 0 ? "False" : "True")
+        : (v: number): string => String(v);
+  // Of floats only those that are neither 0 nor infinite nor NaN decide on the width.
+  const measured = x.dtype === "float32" ? values.filter((v) => v !== 0 && Number.isFinite(v)) : values;
+  const width = measured.reduce((n, v) => Math.max(n, format(v).length), 1);
+  return { text: (at) => format(all[at]!).padStart(width), width };
+}
+
 class Printer {
-  readonly #values: HostArray;
   readonly #shape: Shape;
   readonly #steps: readonly number[];
   readonly #summarize: boolean;
-  readonly #format: (value: number) => string;
-  readonly #width: number;
+  readonly #format: ElementFormat;
 
   constructor(x: Tensor) {
-    this.#values = valuesOf(x.value);
     this.#shape = x.shape;
     this.#steps = strides(x.shape);
     this.#summarize = numel(x.shape) > current.threshold;
     const shown: number[] = [];
     this.#collect(0, 0, shown);
-    const format =
-      x.dtype === "float32"
-        ? floatFormat(shown)
-        : x.dtype === "bool"
-          ? (v: number): string => (v === 0 ? "False" : "True")
-          : (v: number): string => String(v);
-    // Of floats only those that are neither 0 nor infinite nor NaN decide on the width.
-    const measured = x.dtype === "float32" ? shown.filter((v) => v !== 0 && Number.isFinite(v)) : shown;
-    this.#width = measured.reduce((n, v) => Math.max(n, format(v).length), 1);
-    this.#format = (value) => format(value).padStart(this.#width);
+    this.#format = elementFormat(x, shown);
   }
 
   print(indent: number): string {
-    return this.#shape.length === 0 ? this.#format(this.#values[0]!) : this.#block(0, 0, indent);
+    return this.#shape.length === 0 ? this.#format.text(0) : this.#block(0, 0, indent);
   }
 
   /** Whether dimension `dim` shows its edges only. */
@@ -158,7 +179,7 @@ class Printer {
 
   #collect(dim: number, at: number, out: number[]): void {
     if (dim === this.#shape.length) {
-      out.push(this.#values[at]!);
+      out.push(at);
       return;
     }
     for (const i of this.#indices(dim)) this.#collect(dim + 1, at + i * this.#steps[dim]!, out);
@@ -174,10 +195,10 @@ class Printer {
 
   #vector(at: number, indent: number): string {
     const dim = this.#shape.length - 1;
-    const items = this.#indices(dim).map((i) => this.#format(this.#values[at + i]!));
+    const items = this.#indices(dim).map((i) => this.#format.text(at + i));
     if (this.#summarize && current.edgeitems === 0) items.splice(0, items.length, "...");
     else if (this.#cut(dim)) items.splice(current.edgeitems, 0, " ...");
-    const perLine = Math.max(1, Math.floor((current.linewidth - indent) / (this.#width + 2)));
+    const perLine = Math.max(1, Math.floor((current.linewidth - indent) / (this.#format.width + 2)));
     const lines: string[] = [];
     for (let i = 0; i < items.length; i += perLine) lines.push(items.slice(i, i + perLine).join(", "));
     return `[${lines.join(`,\n${" ".repeat(indent + 1)}`)}]`;

@@ -94,15 +94,13 @@ export function normalizeDims(dim: number | readonly number[] | undefined, rank:
   if (typeof dim === "number" && rank > 0) return [normalizeDim(dim, rank)];
   const list = dim === undefined ? [] : typeof dim === "number" ? [dim] : dim;
   if (list.length === 0) return range(rank);
-  const out =
-    rank === 0 ? (list.forEach((d) => normalizeDim(d, 0)), []) : list.map((d) => normalizeDim(d, rank));
-  out.sort((a, b) => a - b);
+  const out = list.map((d) => normalizeDim(d, rank)).sort((a, b) => a - b);
   for (let i = 1; i < out.length; i++) {
     if (out[i] === out[i - 1]) {
       throw new TensorError("value", `dim ${out[i]} appears multiple times in the list of dims`);
     }
   }
-  return out;
+  return rank === 0 ? [] : out;
 }
 
 /**

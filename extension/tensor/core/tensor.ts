@@ -122,7 +122,7 @@ export class Tensor implements GraphTensor {
 
   /** @internal The value now: follows the base when this is a view of something that was written to. */
   get value(): Value {
-    const view = this.shared && this.currentView();
+    const view = this.currentView();
     if (view !== undefined && view.base.currentWrites() !== this.seen) {
       const again = withGradients(view.gradients, () => view.forward(view.base));
       this.current = again.current;
@@ -142,7 +142,7 @@ export class Tensor implements GraphTensor {
 
   /** @internal The tensor whose memory this one shares through `detach()`, or itself: a state is detached at each step. */
   get undetached(): Tensor {
-    const view = this.shared && this.currentView();
+    const view = this.currentView();
     return view?.detached === true && this.edge === undefined ? view.base : this;
   }
 
@@ -153,7 +153,7 @@ export class Tensor implements GraphTensor {
    */
   memoryWithoutGraph(alias: (base: Tensor) => View<Tensor>): Tensor {
     if (this.gradientEdge()?.node === undefined || this.storage !== undefined) return this;
-    const view = this.shared && this.currentView();
+    const view = this.currentView();
     if (view?.detached === true) return view.base.memoryWithoutGraph(alias);
     const holder = new Tensor(this.value);
     if (view === undefined) {
@@ -168,7 +168,7 @@ export class Tensor implements GraphTensor {
 
   /** @internal The stored value, without following a base: undefined when that was written to since. */
   get still(): Value | undefined {
-    const view = this.shared && this.currentView();
+    const view = this.currentView();
     const stale = view !== undefined && (view.base.still === undefined || view.base.writes !== this.seen);
     return stale ? undefined : this.current;
   }
@@ -201,7 +201,7 @@ export class Tensor implements GraphTensor {
    */
   takeData(other: Tensor, former: (current: Value) => Tensor, alias: (base: Tensor) => View<Tensor>): void {
     let source = other;
-    while (source.shared?.whole === true) source = source.currentView().base;
+    while (source.shared?.whole === true) source = source.currentView()!.base;
     if (source === this) return;
     if (this.requiresGrad) writing.checkData(other);
     const { value } = source;
@@ -238,10 +238,10 @@ export class Tensor implements GraphTensor {
     this.replace(next.current, next.edge);
   }
 
-  /** The view that this tensor is; its base is the tensor that has the memory now. */
-  private currentView(): View<Tensor> {
-    const view = this.shared!;
-    const base = this.viewed!.owner;
+  /** @internal The view that this tensor is, if it is one; its base is the tensor that has the memory now. */
+  currentView(): View<Tensor> | undefined {
+    const view = this.shared;
+    const base = this.viewed?.owner;
     if (base === undefined) return view;
     this.viewed = base.memory ??= {};
     const moved = Object.create(Object.getPrototypeOf(view) as object) as View<Tensor>;
@@ -253,28 +253,29 @@ export class Tensor implements GraphTensor {
    * @param made how many values there were before `next` was computed: no code has a newer one
    * @param since how many there were when the function began that writes: nodes from before may not use the old value in
    * `backward()`; null where they may
+   * @param alike whether places that are one in memory are given one value, so that an expanded tensor may be written to
    * @throws TensorError when a leaf that requires a gradient would be changed while gradients are recorded
    */
-  write(next: Tensor, made = Value.made, since: number | null = made): this {
-    writing.checkWrite(this, next);
-    const view = this.shared && this.currentView();
+  write(next: Tensor, made = Value.made, since: number | null = made, alike = false): this {
+    const view = this.currentView();
+    writing.checkWrite(this, next, view, alike);
     // Follow the base now: what is written must not be taken for stale later.
     void this.value;
     if (scope.gradients && this.sharesLeaf()) writing.leafWritten(view !== undefined);
     const { value } = next;
     const { current } = this;
-    const counts = since !== null && view?.uncounted !== true;
+    const from = view?.uncounted === true ? null : since;
     this.replace(value, scope.gradients ? next.edge : this.edge);
     if (value.made > made) value.holders--;
     if (view === undefined) {
-      overwritten(current, this.current, counts ? since : null);
+      overwritten(current, this.current, from);
     } else {
       const [{ base }, before] = [view, Value.made];
-      const scatter = (): unknown => base.write(view.scatter(base, this), before, counts ? since : null);
+      const scatter = (): unknown => base.write(view.scatter(base, this), before, from, true);
       withGradients(scope.gradients && !view.detached, scatter);
       this.linkVersion(view);
       // As in PyTorch, the gradient that a view retains is that of what it reads from its base from here on.
-      if (this.moved === undefined) this.seen = base.writes;
+      if (this.moved === undefined && view.repeats !== true) this.seen = base.writes;
     }
     return this;
   }
@@ -384,6 +385,7 @@ export function fromHost(data: HostArray, shape: Shape, dtype: DType): Tensor {
 
 /** A learnable tensor: what modules register and optimizers update. */
 export class Parameter extends Tensor {
+  /** @throws TensorError "Parameter(): argument 'data' must be Tensor, not undefined" */
   constructor(data: Tensor, requiresGrad?: boolean | { requiresGrad?: boolean });
   /** By name; `requiresGrad` is true by default. */
   constructor(named: { data: Tensor; requiresGrad?: boolean });
@@ -391,7 +393,7 @@ export class Parameter extends Tensor {
     data: Tensor | { data: Tensor; requiresGrad?: boolean },
     requiresGrad: boolean | { requiresGrad?: boolean } = true,
   ) {
-    super((data instanceof Tensor ? data : data.data).value);
+    super(writing.learnable(data instanceof Tensor ? data : writing.dataOf(data)).value);
     this.persist();
     this.requiresGrad_(data instanceof Tensor ? requiresGrad : data);
   }

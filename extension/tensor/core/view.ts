@@ -11,6 +11,10 @@ export interface View<T> {
   readonly uncounted?: boolean;
   /** Whether the view is all of its base, in the base's shape. */
   readonly whole?: boolean;
+  /** Whether several of its elements are one of its base: such a view can't be written to. */
+  readonly overlaps?: boolean;
+  /** Whether it repeats elements of its base: after a write to one of them all are read from the base again. */
+  readonly repeats?: boolean;
   /** Whether the view has a gradient of its own, which doesn't change when it follows its base. */
   readonly computed?: boolean;
   forward(base: T): T;

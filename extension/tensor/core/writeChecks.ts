@@ -1,17 +1,36 @@
 // PyTorch's errors for values that a tensor can't be given.
 import { SCALAR_TYPE, type DType } from "./dtype.ts";
-import { TensorError } from "./errors.ts";
+import { kindOf, TensorError } from "./errors.ts";
 import { scope } from "../recording/scope.ts";
 import { formatShape, sameShape, type Shape } from "./shape.ts";
+import type { View } from "./view.ts";
 
 interface Typed {
   readonly shape: Shape;
   readonly dtype: DType;
 }
 
-/** @throws TensorError when `next` can't be written to a tensor in place */
-export function checkWrite(tensor: Typed, next: Typed): void {
+interface Viewing extends Typed {
+  currentView(): View<Viewing> | undefined;
+  viewStrides(): readonly number[] | undefined;
+}
+
+/**
+ * @param view what the tensor is a view through, if it is one
+ * @param alike whether a tensor that repeats elements of its memory may be written to
+ * @throws TensorError when `next` can't be written to a tensor in place
+ */
+export function checkWrite(
+  tensor: Viewing,
+  next: Typed,
+  view: View<Viewing> | undefined,
+  alike: boolean,
+): void {
   scope.sample?.checkWrite(tensor);
+  if (view !== undefined && !alike) checkDistinct(tensor);
+  for (let through = view; through !== undefined; through = through.base.currentView()) {
+    if (through.overlaps === true) overlapping();
+  }
   if (!sameShape(next.shape, tensor.shape)) {
     throw new TensorError(
       "shape",
@@ -24,6 +43,33 @@ export function checkWrite(tensor: Typed, next: Typed): void {
       `result type ${SCALAR_TYPE[next.dtype]} can't be cast to the desired output type ${SCALAR_TYPE[tensor.dtype]}`,
     );
   }
+}
+
+/** @throws TensorError for a tensor that repeats elements of its memory, as expanded ones do */
+export function checkDistinct(tensor: Viewing): void {
+  const { shape } = tensor;
+  const repeats = tensor.viewStrides()?.some((step, d) => step === 0 && shape[d]! > 1) ?? false;
+  if (repeats && !shape.includes(0)) overlapping();
+}
+
+function overlapping(): never {
+  throw new TensorError(
+    "value",
+    "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation.",
+  );
+}
+
+/**
+ * What becomes a parameter.
+ * @throws TensorError for a complex tensor: a parameter is one tensor
+ */
+export function learnable<T extends Typed>(data: T): T {
+  if (data.dtype !== "complex64") return data;
+  throw new TensorError(
+    "unsupported",
+    "complex parameters are not supported",
+    "keep real numbers of shape [..., 2], nn.Parameter(torch.viewAsReal(z)), and compute with torch.viewAsComplex(this.weight)",
+  );
 }
 
 /** @throws TensorError when `data` can't be that of a tensor that requires gradients */
@@ -85,4 +131,11 @@ export function outOfRange(dim: number, ndim: number): never {
     "index",
     `Dimension out of range (expected to be in range of [${-n}, ${n - 1}], but got ${dim})`,
   );
+}
+
+/** The tensor that a parameter is made of, given by name. */
+export function dataOf<T extends Typed>(named: { readonly data: T } | null | undefined): T {
+  const data: T | null | undefined = named?.data;
+  if (data?.dtype !== undefined) return data;
+  throw new TensorError("value", `Parameter(): argument 'data' must be Tensor, not ${kindOf(data ?? named)}`);
 }

@@ -88,7 +88,7 @@ class Context implements BatchContext<object> {
     );
   }
 
-  parted(x: Tensor, dim: number, inner = false): Tensor {
+  split(x: Tensor, dim: number, inner = false): Tensor {
     const { size } = this;
     const parts = [size, x.shape[dim]! / size];
     if (inner) parts.reverse();

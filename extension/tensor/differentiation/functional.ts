@@ -2,7 +2,8 @@
 import { grad } from "../recording/autograd.ts";
 import { TensorError } from "../core/errors.ts";
 import { zerosLike } from "../functions/creation/creation.ts";
-import { reshape } from "../functions/shape/shape.ts";
+import { randnLike } from "../functions/creation/random.ts";
+import { cat, reshape } from "../functions/shape/shape.ts";
 import { copied } from "../functions/shape/views.ts";
 import { valuesOf } from "../planning/barrier.ts";
 import { withGradients } from "../recording/scope.ts";
@@ -337,4 +338,34 @@ export function gradcheck<I extends Tensor | readonly Tensor[]>(
     }
   }
   return true;
+}
+
+/**
+ * Compares second derivatives with differences, as {@link gradcheck} does the first: of the inputs' gradients for
+ * `gradOutputs`, which are drawn where they are not given.
+ * @throws TensorError "Jacobian mismatch for output 0 with respect to input 0, …"
+ */
+export function gradgradcheck<I extends Tensor | readonly Tensor[]>(
+  func: Differentiable<I, Tensor>,
+  inputs: I,
+  gradOutputs?: Tensor | null,
+  options: GradcheckOptions = {},
+): boolean {
+  const list = listOf(inputs);
+  const call = func as unknown as (...inputs: readonly Tensor[]) => Tensor;
+  const seed = gradOutputs ?? randnLike(call(...list)).requiresGrad_();
+  const derivative = (...args: readonly Tensor[]): Tensor =>
+    withGradients(true, () => {
+      const given = list.map((x, i) =>
+        x.requiresGrad && !args[i]!.requiresGrad ? new Tensor(args[i]!.value).requiresGrad_() : args[i]!,
+      );
+      const wanted = given.filter((_, i) => list[i]!.requiresGrad);
+      const found = grad([call(...given)], wanted, {
+        gradOutputs: [args[list.length]!],
+        createGraph: true,
+        allowUnused: true,
+      });
+      return cat(found.map((g, i) => reshape(g ?? zerosLike(wanted[i]!), [-1])));
+    });
+  return gradcheck<readonly Tensor[]>(derivative, [...list, seed], options);
 }

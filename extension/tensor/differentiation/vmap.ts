@@ -1,5 +1,7 @@
 // PyTorch's torch.func.vmap.
 import { TensorError } from "../core/errors.ts";
+import { castTo } from "../functions/pointwise/operands.ts";
+import { sum } from "../functions/reduction/reduction.ts";
 import { narrow, select, unbind } from "../functions/shape/parts.ts";
 import { cat, stack } from "../functions/shape/shape.ts";
 import { recordDraws, refuseDraws } from "../random/stream.ts";
@@ -55,13 +57,18 @@ export function vmap<A extends unknown[], R>(
     throw new TensorError("value", `vmap: chunk_size should be None or greater than 0. (got ${chunkSize})`);
   }
   const call = func as unknown as (...args: unknown[]) => unknown;
-  const out = options.outDims ?? 0;
+  const out = options.outDims === undefined ? 0 : options.outDims;
   return (...args) => {
     const dims = aligned(options.inDims === undefined ? 0 : options.inDims, args);
     const leaves = leavesOf(args);
     const count = batchOf(leaves, dims);
     const mapped = (given: readonly unknown[], size: number): unknown =>
       mappedOver({ call, args, leaves: given, dims, size, randomness, out });
+    if (count === 0) {
+      // The function's results are known only from a call: it is called for one sample, which is left out of them.
+      const one = leaves.map((x, k) => (dims[k] === null ? x : ofZeros(x as Tensor, dims[k]!)));
+      return joined([mapped(one, 1)], out, ([x], dim) => narrow(x!, dim, 0, 0)) as R;
+    }
     const size = chunkSize ?? count;
     if (size >= count) return mapped(leaves, count) as R;
     const part = (i: number): unknown => {
@@ -216,9 +223,11 @@ function batchOf(leaves: readonly unknown[], dims: readonly (number | null)[]): 
       `vmap: Expected all tensors to have the same size in the mapped dimension, got sizes [${sizes.join(", ")}] for the mapped dimension`,
     );
   }
-  if (sizes[0] === 0) throw new TensorError("value", "vmap: the mapped dimension must not be empty");
   return sizes[0]!;
 }
+
+/** One sample of zeros, for a tensor that has none. */
+const ofZeros = (x: Tensor, dim: number): Tensor => castTo(sum(x, dim, true), x.dtype);
 
 function required(leaf: unknown): Tensor {
   if (leaf instanceof Tensor) return leaf;

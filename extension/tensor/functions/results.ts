@@ -2,7 +2,7 @@
 import type { Tensor } from "../core/tensor.ts";
 
 /** Results by position and by name, as PyTorch's named tuples. */
-export type Results<T extends Record<string, Tensor>> = Tensor[] & T;
+export type Results<T extends Record<string, Tensor | readonly Tensor[]>> = T[keyof T][] & T;
 
 /** What `max` and `min` along a dimension answer: also `const [values, indices] = x.max(1)`. */
 // Not an array by its type: an array's own `values`, a method, would be part of the tensor's type.
@@ -19,16 +19,25 @@ function textOf(name: string): PropertyDescriptor {
   if (text === undefined) {
     const value = function (this: object): string {
       const parts = Object.entries(this).filter(([key]) => !/^\d/.test(key));
-      return `torch.return_types.${name}(\n${parts.map(([key, part]) => `${key}=${part}`).join(",\n")})`;
+      return `torch.return_types.${name}(\n${parts.map(([key, part]) => `${spelled(key)}=${shown(part)}`).join(",\n")})`;
     };
     texts.set(name, (text = { value, writable: true, configurable: true }));
   }
   return text;
 }
 
+/** `binEdges` as Python has it: `bin_edges`. */
+const spelled = (key: string): string => key.replaceAll(/(?<=[a-z])[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+
+const shown = (part: unknown): string => (Array.isArray(part) ? `(${part.join(", ")})` : String(part));
+
 /** The results `parts` of the function `name`, which PyTorch writes in front of them. */
-export function results<T extends Record<string, Tensor>>(name: string, parts: T): Results<T> {
-  return Object.defineProperty(Object.assign(Object.values(parts), parts), "toString", textOf(name));
+export function results<T extends Record<string, Tensor | readonly Tensor[]>>(
+  name: string,
+  parts: T,
+): Results<T> {
+  const all = Object.values(parts) as T[keyof T][];
+  return Object.defineProperty(Object.assign(all, parts), "toString", textOf(name));
 }
 
 export const valuesAndIndices = (name: string, values: Tensor, indices: Tensor): ValuesAndIndices =>

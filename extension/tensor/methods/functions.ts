@@ -17,7 +17,7 @@ import { installAs, type Methods } from "./install.ts";
 
 /** Functions of whole modules that are no methods, or whose methods have a signature of their own: see overloads.ts. */
 const EXCLUDED =
-  "bucketize cat chainMatmul cumulativeTrapezoid detached drawInto gradient isFloatingPoint isNonzero item max median meshgrid min nanmedian nonzero numel polygamma positive searchsorted solveTriangular squeeze stack stdMean target tensordot trapezoid trilIndices triuIndices unique uniqueConsecutive vander variance varMean vdot vecdot where";
+  "bucketize cat chainMatmul cumulativeTrapezoid detached drawInto gradient histogramdd isFloatingPoint isNonzero item max median meshgrid min nanmedian nonzero numel polygamma positive searchsorted solveTriangular squeeze stack stdMean target tensordot trapezoid trilIndices triuIndices unique uniqueConsecutive vander variance varMean vdot vecdot where";
 const DECOMPOSITIONS = "cholesky det logdet matrixPower pinverse qr slogdet";
 const DRAWS = "bernoulli multinomial";
 const HOOKS = "registerHook registerPostAccumulateGradHook retainGrad";

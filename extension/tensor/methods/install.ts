@@ -1,3 +1,4 @@
+import { complexChoice } from "../complex/forms.ts";
 import { callableMethod } from "../signatures/callable.ts";
 import type { MethodForms } from "../signatures/types.ts";
 import { Tensor } from "../core/tensor.ts";
@@ -14,8 +15,8 @@ export type Methods<M, N extends keyof M> = { -readonly [K in N]: Method<M[K], K
 
 /** Makes a function a method of every tensor. */
 export function installAs(name: string | symbol, f: unknown): void {
-  const implementation = f as (input: unknown, ...rest: readonly unknown[]) => unknown;
-  const call = typeof name === "string" ? callableMethod(name, implementation) : implementation;
+  const given = f as (input: unknown, ...rest: readonly unknown[]) => unknown;
+  const call = typeof name === "string" ? callableMethod(name, given) : given;
   define(name, {
     value(this: Tensor, ...rest: unknown[]): unknown {
       return call(this, ...rest);
@@ -24,15 +25,19 @@ export function installAs(name: string | symbol, f: unknown): void {
   });
 }
 
+const NONE: readonly unknown[] = [];
+
 /** Makes a function a property of every tensor, or a pair of functions one that can be assigned. */
 export function installProperty(
   name: string,
   get: (input: Tensor) => unknown,
   set?: (input: Tensor, value: Tensor) => void,
 ): void {
+  const read = get as (...args: readonly unknown[]) => unknown;
+  const choose = complexChoice(name, read, true);
   define(name, {
     get(this: Tensor): unknown {
-      return get(this);
+      return (choose?.(NONE, this) ?? read)(this);
     },
     ...(set === undefined
       ? {}

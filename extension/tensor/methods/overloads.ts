@@ -9,6 +9,8 @@ import { made } from "../functions/creation/legacy.ts";
 import { sizesAndOptions, type SizesAndOptions, type TensorOptions } from "../functions/creation/options.ts";
 import { vdot } from "../functions/linalg/products.ts";
 import { inv, legacySvd } from "../functions/linalg/decompositions.ts";
+import { legacyLuSolve } from "../functions/linalg/lu.ts";
+import { geqrf, householderProduct, ormqr } from "../functions/linalg/reflections.ts";
 import type { Dims, Operand } from "../functions/pointwise/operands.ts";
 import type { ValuesAndIndices } from "../functions/results.ts";
 import * as functions from "../functions/tensorFunctions.ts";
@@ -107,6 +109,20 @@ declare module "../core/tensor.ts" {
     subtract: Method<typeof functions.sub, "subtract">;
     /** PyTorch's other name of div. */
     trueDivide: Method<typeof functions.div, "trueDivide">;
+    /** As `torch.geqrf`. */
+    geqrf: Method<typeof geqrf, "geqrf">;
+    /** X of A X = this, from what `linalg.luFactor` answers for A. */
+    luSolve: Method<typeof legacyLuSolve, "luSolve">;
+    /** As `torch.orgqr`. */
+    orgqr: Method<typeof householderProduct, "orgqr">;
+    /** As `torch.ormqr`. */
+    ormqr: Method<typeof ormqr, "ormqr">;
+    /** PyTorch's other name of chunk. */
+    unsafeChunk: Method<typeof functions.chunk, "unsafeChunk">;
+    /** PyTorch's other name of split. */
+    unsafeSplit: Method<typeof functions.split, "unsafeSplit">;
+    /** PyTorch's other name of splitWithSizes. */
+    unsafeSplitWithSizes: Method<typeof functions.splitWithSizes, "unsafeSplitWithSizes">;
     /** PyTorch's other name of nonzero. */
     argwhere(): Tensor;
     /** This tensor where the condition holds, else `other`. */
@@ -134,8 +150,6 @@ declare module "../core/tensor.ts" {
     positive(): Tensor;
     /** Number of dimensions. */
     ndimension(): number;
-    /** Whether elements are complex: never. */
-    isComplex(): boolean;
     /** Whether the type has negative numbers. */
     isSigned(): boolean;
     /** Whether the one element is not 0: reads it. */
@@ -168,7 +182,6 @@ for (const [name, f] of Object.entries({
   polygamma: (x: Tensor, n: number) => functions.polygamma(n, x),
   positive: functions.positive,
   ndimension: (x: Tensor) => x.ndim,
-  isComplex: () => false,
   isSigned: (x: Tensor) => x.dtype !== "bool",
   isNonzero: (x: Tensor) => isNonzero(x),
   min,
@@ -196,6 +209,13 @@ for (const [name, f] of Object.entries({
   notEqual: functions.ne,
   subtract: functions.sub,
   trueDivide: functions.div,
+  geqrf,
+  luSolve: legacyLuSolve,
+  orgqr: householderProduct,
+  ormqr,
+  unsafeChunk: functions.chunk,
+  unsafeSplit: functions.split,
+  unsafeSplitWithSizes: functions.splitWithSizes,
   argwhere: nonzero,
   clip: functions.clamp,
   inverse: inv,

@@ -31,6 +31,7 @@ installProperty("T", (x) =>
   ),
 );
 installProperty("mT", (x) => {
+  if (x.ndim === 0) return permute(x, []);
   if (x.ndim < 2) {
     throw new TensorError(
       "shape",

@@ -11,6 +11,7 @@ import { released } from "../recording/skipped.ts";
 import type { Executor, Inspector, Plan, Request } from "./executor.ts";
 import { buildPlan } from "./plan.ts";
 import { preparationOf, remaining } from "./preparation.ts";
+import { MAX_DETACHED_READS, MAX_GROUPED_STEPS, MAX_PENDING_LOSSES } from "../tuning.ts";
 
 export type { Executor, Inspector, Plan } from "./executor.ts";
 
@@ -124,11 +125,6 @@ function beside<T>(values: readonly Value[], body: (plan: Plan) => T): T {
   }
 }
 
-/** Reads in a row that leave writes pending: a program that only reads must not pile them up. Safe bound. */
-const MOST_APART = 64;
-/** Losses that wait to be computed with the next step, which may never come: each holds what it is made of. Safe bound. */
-const MOST_WAITING = 8;
-
 /**
  * Whether values are made of nothing that pending writes are made of: reading a mask, between a forward with batch norm
  * and its backward, needn't compute the forward, which its backward would compute again.
@@ -153,7 +149,8 @@ function areApart(requested: readonly Value[], writes: ReadonlySet<GraphTensor>)
  */
 export function barrier(requested: readonly Value[]): void {
   const { trace, gradients } = runtime;
-  const apart = requested.length > 0 && runtime.pendingWrites.size > 0 && runtime.readsApart < MOST_APART;
+  const apart =
+    requested.length > 0 && runtime.pendingWrites.size > 0 && runtime.readsApart < MAX_DETACHED_READS;
   const left = apart && areApart(requested, runtime.pendingWrites);
   runtime.readsApart = left ? runtime.readsApart + 1 : 0;
   const pendingWrites = left ? new Set<GraphTensor>() : runtime.pendingWrites;
@@ -213,7 +210,7 @@ export function barrier(requested: readonly Value[]): void {
   computeNow(trace.carry(complete ? [] : pendingOf(held), !complete));
   if (!writes) {
     runtime.forgetComputed();
-    if (runtime.stepOutputs.size > MOST_WAITING) {
+    if (runtime.stepOutputs.size > MAX_PENDING_LOSSES) {
       computeNow([...runtime.stepOutputs]);
       runtime.stepOutputs = new Set();
     }
@@ -268,12 +265,9 @@ export function forgetPending(): void {
   runtime.forgetPending();
 }
 
-/** Optimizer steps computed together at most: a loop of many steps must not grow its graph without end. */
-const MOST_GROUPED = 16;
-
 /** What `optimizer.step()` ends with. */
 export function step(): void {
-  if (runtime.grouping && ++runtime.groupedSteps < MOST_GROUPED) return;
+  if (runtime.grouping && ++runtime.groupedSteps < MAX_GROUPED_STEPS) return;
   runtime.groupedSteps = 0;
   if (runtime.pendingWrites.size > 0 && hasExecutor()) barrier([]);
   else runtime.rollbacks = [];
@@ -309,7 +303,7 @@ export function leafData(value: Value): HostArray {
 }
 
 /** How many of the last steps are deferred, to be computed with later ones, or are being computed. */
-export const stepsWaiting = (): number => runtime.executor?.waits ?? 0;
+export const pendingSteps = (): number => runtime.executor?.pendingSteps ?? 0;
 
 const isCompiled = (key: string): boolean => runtime.executor?.compiled?.(key) ?? false;
 

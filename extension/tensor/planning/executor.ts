@@ -35,7 +35,7 @@ export interface Executor {
    */
   run(plan: Plan, inspector?: Inspector): void;
   /** How many of the last steps are deferred and not computed yet: see `Policy`. */
-  readonly waits?: number;
+  readonly pendingSteps?: number;
   /** Live tensors of its library, by its own count. */
   readonly tensors?: number;
   /** Whether a plan of this key is run without looking at its nodes. */

@@ -4,7 +4,11 @@ import type { Meta, Signature } from "../core/meta.ts";
 import { numel, sameShape, strides, type Shape } from "../core/shape.ts";
 
 /** Computes outputs from inputs, row-major. No output is an input. */
-export type PlainKernel = (inputs: readonly HostArray[], outputs: readonly HostArray[]) => void;
+export interface PlainKernel {
+  (inputs: readonly HostArray[], outputs: readonly HostArray[]): void;
+  /** Whether it copies its elements one by one, which takes much longer than copying runs of them. */
+  readonly scattered?: true;
+}
 
 /** Makes the kernel for given shapes, which it is then called for at every step; undefined for types that it doesn't know. */
 export type PlainRule<A> = (signature: Signature, attributes: A) => PlainKernel | undefined;
@@ -14,14 +18,19 @@ const floats = (metas: readonly Meta[]): boolean => metas.every(({ dtype }) => d
 /** For each element of a tensor of `shape`, in order, where it lies: `start` plus its index along each dimension times the step. */
 export function places(shape: Shape, steps: readonly number[], start = 0): Int32Array {
   const all = new Int32Array(numel(shape));
-  for (let i = 0; i < all.length; i++) {
-    let [rest, at] = [i, start];
-    for (let d = shape.length - 1; d >= 0; d--) {
-      const index = rest % shape[d]!;
-      at += index * steps[d]!;
-      rest = (rest - index) / shape[d]!;
+  if (all.length === 0) return all;
+  const last = shape.length - 1;
+  const [width, step] = last < 0 ? [1, 0] : [shape[last]!, steps[last]!];
+  const index = shape.map(() => 0);
+  for (let i = 0, row = start; i < all.length;) {
+    for (let j = 0, at = row; j < width; j++, at += step) all[i++] = at;
+    // The next row: as an odometer counts.
+    for (let d = last - 1; d >= 0; d--) {
+      row += steps[d]!;
+      if (++index[d]! < shape[d]!) break;
+      row -= index[d]! * steps[d]!;
+      index[d] = 0;
     }
-    all[i] = at;
   }
   return all;
 }
@@ -36,12 +45,14 @@ export function broadcastPlaces(from: Shape, to: Shape): Int32Array {
   );
 }
 
-/** Copies the elements at given places. */
-export function gather(at: Int32Array): PlainKernel {
-  return ([x], [y]) => {
-    const [from, to] = [x!, y!];
+/** Copies the elements at some places, which are found when it is called first: many kernels are made only to be asked for. */
+export function gather(locate: () => Int32Array): PlainKernel {
+  let found: Int32Array | undefined;
+  const kernel: PlainKernel = ([x], [y]) => {
+    const [from, to, at] = [x!, y!, (found ??= locate())];
     for (let i = 0; i < at.length; i++) to[i] = from[at[i]!]!;
   };
+  return Object.assign(kernel, { scattered: true as const });
 }
 
 /** Copies everything unchanged. */

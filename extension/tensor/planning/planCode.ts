@@ -8,7 +8,7 @@ const [INPUT, STATE, FILL, SCALAR, VARYING, NODE, END, INTEGER, FLOAT, TRUE, FAL
   1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
 ];
 
-const DTYPES = { float32: 0, int64: 1, bool: 2 };
+const DTYPES = { float32: 0, int64: 1, bool: 2, complex64: 3 };
 
 const FLOATS = new Float64Array(1);
 const BITS = new Int32Array(FLOATS.buffer);

@@ -4,11 +4,7 @@ import type { Node, Value } from "../recording/graph.ts";
 import { costOf } from "../recording/op.ts";
 import type { Plan, Request } from "./executor.ts";
 import { buildPlan } from "./plan.ts";
-
-/** Multiply-adds of a step for which naming a second graph counts for little. Safe bound: some milliseconds. */
-const MIN_MACS = 2e7;
-/** Plans remembered. Safe bound. */
-const MOST_BODIES = 256;
+import { MAX_PREPARED_BODIES, MIN_PREPARED_MACS } from "../tuning.ts";
 
 /** By key of a plan without its preparation: the key of the whole, or undefined where there were several. */
 const bodies = new Map<string, string | undefined>();
@@ -20,7 +16,7 @@ const bodies = new Map<string, string | undefined>();
 export function preparationOf(plan: Plan, request: Request): Plan | undefined {
   const { nodes, key, assigns, lazy } = plan;
   if (assigns.length + lazy.length === 0) return undefined;
-  if (nodes.reduce((sum, node) => sum + costOf(node), 0) < MIN_MACS) return undefined;
+  if (nodes.reduce((sum, node) => sum + costOf(node), 0) < MIN_PREPARED_MACS) return undefined;
   const prepared = nodesBefore(nodes);
   if (prepared.size === 0) return undefined;
   const body = buildPlan(request, prepared);
@@ -28,7 +24,7 @@ export function preparationOf(plan: Plan, request: Request): Plan | undefined {
   const varies = known && bodies.get(body.key) !== key;
   bodies.delete(body.key);
   bodies.set(body.key, known && varies ? undefined : key);
-  if (bodies.size > MOST_BODIES) bodies.delete(bodies.keys().next().value!);
+  if (bodies.size > MAX_PREPARED_BODIES) bodies.delete(bodies.keys().next().value!);
   if (!varies) return undefined;
   const requested = body.leaves.filter(({ producer }) => producer.kind === "node" && prepared.has(producer));
   return buildPlan({ requested, assigns: [], lazy: [], held: [] });

@@ -3,20 +3,16 @@
 import { numel } from "../core/shape.ts";
 import type { Node, Value } from "../recording/graph.ts";
 import type { Executor, Plan } from "./executor.ts";
+import {
+  MAX_OUTLIVED_PLANS,
+  MAX_OUTLIVED_WRITES,
+  MAX_SAVED_BYTES,
+  MAX_SAVED_PROFILES,
+  MIN_SAVED_BYTES,
+} from "../tuning.ts";
 
 /** Which values of a plan later plans have computed again: by "node.output", their places. */
 type Profile = Map<string, readonly [node: number, output: number]>;
-
-/** Profiles that are remembered. Safe bound. */
-const MOST_PROFILES = 256;
-/** Bytes that are kept of several forwards; those of the last one are kept whatever they take. Safe bound. */
-const MOST_BYTES = 1 << 26;
-/** What a small value counts as: thousands of them slow down others. */
-const LEAST_BYTES = 4096;
-/** Writes that a value outlives: a GAN's generator is trained after its discriminator. */
-const MOST_WRITES = 2;
-/** Plans that a value outlives once one has taken it: backward() may be called twice. */
-const MOST_PLANS = 16;
 
 interface Saved {
   readonly value: Value;
@@ -83,8 +79,8 @@ export class SavedValues {
     const writes = assigns.length > 0 && !reads;
     if (writes) this.#writes++;
     this.#release(({ used, since }) => {
-      if (writes && (used <= this.#plans || this.#writes - since >= MOST_WRITES)) return true;
-      return this.#plans - used >= MOST_PLANS;
+      if (writes && (used <= this.#plans || this.#writes - since >= MAX_OUTLIVED_WRITES)) return true;
+      return this.#plans - used >= MAX_OUTLIVED_PLANS;
     }, executor);
   }
 
@@ -107,7 +103,7 @@ export class SavedValues {
     const profile: Profile = this.#profiles.get(key) ?? new Map<string, [number, number]>();
     this.#profiles.delete(key);
     this.#profiles.set(key, profile);
-    if (this.#profiles.size > MOST_PROFILES) this.#profiles.delete(this.#profiles.keys().next().value!);
+    if (this.#profiles.size > MAX_SAVED_PROFILES) this.#profiles.delete(this.#profiles.keys().next().value!);
     nodes.forEach((node: Node | undefined, at) => {
       if (node === undefined || node.computedBy !== undefined) return;
       node.computedBy = profile;
@@ -122,7 +118,7 @@ export class SavedValues {
       value.read = undefined;
       return {
         value,
-        bytes: Math.max(LEAST_BYTES, 4 * numel(value.shape)),
+        bytes: Math.max(MIN_SAVED_BYTES, 4 * numel(value.shape)),
         since: this.#writes,
         used: Infinity,
       };
@@ -130,8 +126,8 @@ export class SavedValues {
     for (const { bytes } of added) this.#bytes += bytes;
     const last = new Set(values);
     this.#saved = [...this.#saved, ...added];
-    if (this.#bytes > MOST_BYTES)
-      this.#release(({ value }) => this.#bytes > MOST_BYTES && !last.has(value), executor);
+    if (this.#bytes > MAX_SAVED_BYTES)
+      this.#release(({ value }) => this.#bytes > MAX_SAVED_BYTES && !last.has(value), executor);
   }
 
   #release(gone: (one: Saved) => boolean, executor: Executor): void {

@@ -11,7 +11,6 @@ export type OtherDType =
   | "int16"
   | "int8"
   | "uint8"
-  | "complex64"
   | "complex128";
 
 const OTHERS: Readonly<Record<OtherDType, string>> = {
@@ -22,28 +21,35 @@ const OTHERS: Readonly<Record<OtherDType, string>> = {
   int16: "use torch.int64",
   int8: "use torch.int64",
   uint8: "use torch.int64, or torch.float32 for pixels",
-  complex64: "compute with the real and the imaginary part as two float32 tensors",
-  complex128: "compute with the real and the imaginary part as two float32 tensors",
+  complex128: "use torch.complex64",
 };
 
 /** Whether a text names a type of PyTorch, one that tensors can't have included. */
-export const isDTypeName = (name: string): boolean => isDType(name) || name in OTHERS;
+export const isDTypeName = (name: string): boolean => isDType(name) || name === "complex64" || name in OTHERS;
 
+/** Types that ops compute with: a complex tensor is two of float32. */
 const isDType = (name: unknown): name is DType => name === "float32" || name === "int64" || name === "bool";
 
 /**
  * A type that tensors have.
- * @throws TensorError "float64 is not available: tensors are float32, int64 or bool"
+ * @throws TensorError "float64 is not available: tensors are float32, int64, bool or complex64"
  */
 export function checkedDType(name: unknown): DType {
   if (isDType(name)) return name;
   const text = String(name);
+  if (text === "complex64") {
+    throw new TensorError(
+      "dtype",
+      "this function does not make complex tensors",
+      "make the real and the imaginary part, then torch.complex(real, imag)",
+    );
+  }
   if (!(text in OTHERS)) {
-    throw new TensorError("dtype", `unknown dtype '${text}': expected float32, int64 or bool`);
+    throw new TensorError("dtype", `unknown dtype '${text}': expected float32, int64, bool or complex64`);
   }
   throw new TensorError(
     "dtype",
-    `${text} is not available: tensors are float32, int64 or bool`,
+    `${text} is not available: tensors are float32, int64, bool or complex64`,
     OTHERS[text as OtherDType],
   );
 }

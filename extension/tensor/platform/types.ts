@@ -3,43 +3,44 @@ import { TensorError } from "../core/errors.ts";
 import type { DType } from "../core/dtype.ts";
 import { checkedDType, type OtherDType } from "./checkedDType.ts";
 
-export const float32 = "float32" satisfies DType;
+// Constant types: an inferred literal would widen to string in `{ dtype: torch.float32 }`.
+export const float32 = "float32" as const;
 export const float = float32;
-export const int64 = "int64" satisfies DType;
+export const int64 = "int64" as const;
 export const long = int64;
-export const bool = "bool" satisfies DType;
+export const bool = "bool" as const;
 
 export type { OtherDType } from "./checkedDType.ts";
 
-/** Not available: tensors are float32, int64 or bool. */
-export const float64 = "float64" satisfies OtherDType;
-/** Not available: tensors are float32, int64 or bool. */
+/** Not available: tensors are float32, int64, bool or complex64. */
+export const float64 = "float64" as const;
+/** Not available: tensors are float32, int64, bool or complex64. */
 export const double = float64;
-/** Not available: tensors are float32, int64 or bool. */
-export const float16 = "float16" satisfies OtherDType;
-/** Not available: tensors are float32, int64 or bool. */
+/** Not available: tensors are float32, int64, bool or complex64. */
+export const float16 = "float16" as const;
+/** Not available: tensors are float32, int64, bool or complex64. */
 export const half = float16;
-/** Not available: tensors are float32, int64 or bool. */
-export const bfloat16 = "bfloat16" satisfies OtherDType;
-/** Not available: tensors are float32, int64 or bool. */
-export const int32 = "int32" satisfies OtherDType;
-/** Not available: tensors are float32, int64 or bool. */
+/** Not available: tensors are float32, int64, bool or complex64. */
+export const bfloat16 = "bfloat16" as const;
+/** Not available: tensors are float32, int64, bool or complex64. */
+export const int32 = "int32" as const;
+/** Not available: tensors are float32, int64, bool or complex64. */
 export const int = int32;
-/** Not available: tensors are float32, int64 or bool. */
-export const int16 = "int16" satisfies OtherDType;
-/** Not available: tensors are float32, int64 or bool. */
+/** Not available: tensors are float32, int64, bool or complex64. */
+export const int16 = "int16" as const;
+/** Not available: tensors are float32, int64, bool or complex64. */
 export const short = int16;
-/** Not available: tensors are float32, int64 or bool. */
-export const int8 = "int8" satisfies OtherDType;
-/** Not available: tensors are float32, int64 or bool. */
-export const uint8 = "uint8" satisfies OtherDType;
-/** Not available: tensors are float32, int64 or bool. */
-export const complex64 = "complex64" satisfies OtherDType;
-/** Not available: tensors are float32, int64 or bool. */
+/** Not available: tensors are float32, int64, bool or complex64. */
+export const int8 = "int8" as const;
+/** Not available: tensors are float32, int64, bool or complex64. */
+export const uint8 = "uint8" as const;
+/** Pairs of float32: a real and an imaginary part. */
+export const complex64 = "complex64" as const;
+/** The same as complex64. */
 export const cfloat = complex64;
-/** Not available: tensors are float32, int64 or bool. */
-export const complex128 = "complex128" satisfies OtherDType;
-/** Not available: tensors are float32, int64 or bool. */
+/** Not available: tensors are float32, int64, bool or complex64. */
+export const complex128 = "complex128" as const;
+/** Not available: tensors are float32, int64, bool or complex64. */
 export const cdouble = complex128;
 
 /** The type of new tensors of fractions: float32. */

@@ -1,6 +1,6 @@
 import { TensorError } from "../core/errors.ts";
 import { boxMuller16 } from "./boxMuller.ts";
-import { double, type Draw, forEachChunk, WORDS } from "./draw.ts";
+import { double, type Draw, type DrawKind, forEachChunk, WORDS } from "./draw.ts";
 import type { Generator } from "./generator.ts";
 
 const fround = Math.fround;
@@ -144,16 +144,57 @@ export function exponential(size: number, lambda = 1): Draw<Float32Array | Float
   };
 }
 
-/** `tensor.cauchy_()` of median 0 and scale 1: tan(π (u - 1/2)) with 53 random bits u. */
-export function cauchy(size: number): Draw {
+/**
+ * `tensor.cauchy_(median, sigma)`: median + sigma · tan(π (u - 1/2)) with 53 random bits u.
+ *
+ * @throws TensorError when sigma is not above 0.
+ */
+export function cauchy(size: number, median = 0, sigma = 1): Draw {
+  if (!(sigma > 0)) throw new TensorError("value", `cauchy_ expects sigma > 0.0, but found sigma=${sigma}`);
+  return ofDoubles("cauchy", size, (u) => median + sigma * Math.tan(Math.PI * (u - 0.5)));
+}
+
+/**
+ * `tensor.geometric_(p)`: log(u) / log(1 - p) rounded up, with 53 random bits u.
+ *
+ * @throws TensorError when p is not inside of (0, 1).
+ */
+export function geometric(size: number, p: number): Draw {
+  if (!(p > 0 && p < 1))
+    throw new TensorError("value", `geometric_ expects p to be in (0, 1), but got p=${p}`);
+  const scale = Math.log1p(-p);
+  return ofDoubles("geometric", size, (u) => Math.ceil(Math.log(u) / scale));
+}
+
+/** Values of uniform numbers with 53 random bits. */
+function ofDoubles(kind: DrawKind, size: number, value: (u: number) => number): Draw {
   return {
-    kind: "cauchy",
+    kind,
     size,
     fill: (generator, out) =>
       forEachChunk(generator, size, 2, (start, count) => {
-        for (let i = 0; i < count; i++) out[start + i] = Math.tan(Math.PI * (double(i) - 0.5));
+        for (let i = 0; i < count; i++) out[start + i] = value(double(i));
       }),
     skip: (generator) => generator.skip(2 * size),
+  };
+}
+
+/**
+ * `tensor.log_normal_(mean, std)`: the exponential of a Box-Muller value in double precision.
+ *
+ * @throws TensorError when std is not above 0.
+ */
+export function logNormal(size: number, mean = 1, std = 2): Draw {
+  if (!(std > 0)) throw new TensorError("value", `log_normal_ expects std > 0.0, but found std=${std}`);
+  return {
+    kind: "log_normal",
+    size,
+    fill: (generator, out) => {
+      for (let i = 0; i < size; i++) out[i] = Math.exp(generator.nextNormal() * std + mean);
+    },
+    skip: (generator) => {
+      for (let i = 0; i < size; i++) generator.nextNormal();
+    },
   };
 }
 

@@ -12,10 +12,13 @@ export type DrawKind =
   | "randperm"
   | "multinomial"
   | "cauchy"
+  | "geometric"
+  | "log_normal"
   | "gamma"
   | "dirichlet"
   | "poisson"
-  | "binomial";
+  | "binomial"
+  | "von_mises";
 
 /**
  * One random operation of PyTorch, ready to run on a generator: either its values are computed (`fill`) or only its

@@ -8,7 +8,7 @@ export interface Mt19937State {
   readonly fresh: boolean;
 }
 
-/** How words become numbers: the order is that of native/plan.h. */
+/** How words become numbers: the order is that of native/kernels/table.h. */
 export const DRAWN = { nothing: 0, words: 1, decisions: 2, uniform: 3, normal: 4 } as const;
 
 /** What draws many numbers at once, equal to JavaScript's bit for bit. */

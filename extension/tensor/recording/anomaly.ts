@@ -5,7 +5,7 @@ import { gradientFunction } from "./op.ts";
 import type { Inspector, Plan } from "../planning/executor.ts";
 import { inspect, leafData } from "../planning/barrier.ts";
 import { finallyRun, runtime } from "./runtime.ts";
-import { scope } from "./scope.ts";
+import { requireBody, scope } from "./scope.ts";
 import { formatShape } from "../core/shape.ts";
 
 /** What is wrong with the values of a tensor: some are no numbers, or too large for one. */
@@ -71,6 +71,7 @@ export function setDetectAnomaly(on: boolean): void {
 
 /** PyTorch's `torch.autograd.detect_anomaly`: {@link setDetectAnomaly} while `body` runs. */
 export function detectAnomaly<T>(body: () => T): T {
+  requireBody("detectAnomaly", body);
   const { inspector, checksGradients } = runtime;
   const { sites } = scope;
   setDetectAnomaly(true);

@@ -1,10 +1,11 @@
-import { TensorError } from "../core/errors.ts";
+import { TensorError, WHOLE_HINT } from "../core/errors.ts";
 import { isList, Node, scalarValue, type GradientEdge, type SampleRecording, type Value } from "./graph.ts";
 import { movedOnHost, movesOnHost } from "./onHost.ts";
 import type { Meta, Op } from "./op.ts";
 import { computeNow } from "../planning/barrier.ts";
 import { runtime } from "./runtime.ts";
 import { scope } from "./scope.ts";
+import { formatShape } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
 
 // Everything here runs for every op of every step: plain loops, and no array that isn't kept.
@@ -71,13 +72,28 @@ const hasFloat = (outputs: Meta | readonly Meta[]): boolean =>
 
 function infer<A extends object>(op: Op<A>, values: readonly Value[], attributes: A): Meta | readonly Meta[] {
   try {
-    return op.infer(values, attributes);
+    const meta = op.infer(values, attributes);
+    if (isList(meta)) for (const { shape } of meta) checkWhole(shape);
+    else checkWhole(meta.shape);
+    return meta;
   } catch (error) {
     if (error instanceof TensorError) {
       error.op ??= op.name;
       if (scope.path !== "") error.module ??= scope.path;
     }
     throw error;
+  }
+}
+
+/** @throws TensorError for a size with a fraction, as a division makes it that Python writes as `//` */
+function checkWhole(shape: readonly number[]): void {
+  for (let d = 0; d < shape.length; d++) {
+    if (Number.isInteger(shape[d])) continue;
+    throw new TensorError(
+      "shape",
+      `sizes must be integers, but the result would have shape ${formatShape(shape)}`,
+      WHOLE_HINT,
+    );
   }
 }
 

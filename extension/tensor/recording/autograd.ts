@@ -1,5 +1,6 @@
 import { inspectGradients } from "./anomaly.ts";
 import { apply } from "./apply.ts";
+import { ofBatch } from "./batchedGradients.ts";
 import { anyCustomGradients } from "../differentiation/customGradients.ts";
 import { internal, TensorError } from "../core/errors.ts";
 import { fillValue, type GradientEdge, type Node } from "./graph.ts";
@@ -13,6 +14,7 @@ import { free, isTaken, Paths, topological } from "./walk.ts";
 import { formatSize, sameShape } from "../core/shape.ts";
 import { isNamed } from "../signatures/bind.ts";
 import { Tensor, tensorOf } from "../core/tensor.ts";
+import { listTensors } from "../core/tensorLike.ts";
 
 export interface BackwardOptions {
   /** Records the gradients themselves, so that they can be differentiated again. */
@@ -28,8 +30,6 @@ export interface BackwardOptions {
 
 type Several = Tensor | readonly Tensor[];
 
-const several = (x: Several): readonly Tensor[] => (x instanceof Tensor ? [x] : x);
-
 /**
  * Adds the gradient of `root` with respect to every leaf that requires one to that leaf's `.grad`.
  * @param gradient of shape `root.shape`; may be left out for a scalar
@@ -42,6 +42,11 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
   scope.sample?.refuse();
   if (options.inputs != null) return backwardAll([root], { ...options, gradTensors: [gradient ?? null] });
   observe(root.value);
+  backwardUnread(root, gradient, options);
+}
+
+/** Like {@link backward}, of a root that is not read after the step. */
+export function backwardUnread(root: Tensor, gradient?: Tensor, options: BackwardOptions = {}): void {
   const createGraph = options.createGraph ?? false;
   const { trace } = runtime;
   const start = trace.length;
@@ -58,6 +63,7 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
     plain && runtime.policy.repeatBackward ? trace.repeatBackward(root.value, run, !keep) : undefined;
   if (repeated !== undefined) {
     for (const [leaf, value] of repeated) {
+      if (!tensorOf(leaf).requiresGrad) continue;
       tensorOf(leaf).grad = new Tensor(value);
       runtime.gradients.note(leaf);
     }
@@ -98,6 +104,8 @@ function accumulateAll(gradients: Iterable<readonly [Tensor, Tensor]>, createGra
   hidden(() =>
     withGradients(createGraph, () => {
       for (const [leaf, grad] of gradients) {
+        // One that was frozen since has no gradient.
+        if (!leaf.requiresGrad) continue;
         accumulate(leaf, grad, createGraph);
         visitAccumulated(leaf);
       }
@@ -139,12 +147,12 @@ export function backwardAll(tensors: Several, ...rest: readonly unknown[]): void
     boolean | undefined,
   ];
   const { createGraph = byPlace ?? false, retainGraph = retainByPlace, inputs } = named;
-  const roots = several(tensors);
+  const roots = listTensors("backward", "tensors", tensors);
   const given = seeds instanceof Tensor ? [seeds] : (seeds ?? []);
-  if (inputs != null && several(inputs).length === 0)
+  if (inputs != null && listTensors("backward", "inputs", inputs).length === 0)
     throw new TensorError("autograd", "`inputs` argument to `backward()` cannot be empty.");
   for (const root of roots) observe(root.value);
-  const wanted = inputs == null ? undefined : new Set(several(inputs));
+  const wanted = inputs == null ? undefined : new Set(listTensors("backward", "inputs", inputs));
   const found = propagate(
     roots,
     roots.map((_, i) => given[i] ?? undefined),
@@ -162,6 +170,8 @@ export interface GradOptions extends Omit<BackwardOptions, "inputs"> {
   allowUnused?: boolean;
   /** Answer zeros for such an input. */
   materializeGrads?: boolean;
+  /** Whether `gradOutputs` have a leading dimension of several gradients, for each of which the answers then have a row. */
+  isGradsBatched?: boolean;
   /** @deprecated PyTorch ignores it too. */
   onlyInputs?: boolean;
 }
@@ -193,28 +203,35 @@ export function grad(
 export function grad(named: Named<GradOptions>): (Tensor | null)[];
 export function grad(...args: unknown[]): (Tensor | null)[] {
   const { outputs, inputs, ...options } = namedArguments(args);
-  const roots = several(outputs);
-  const wanted = several(inputs);
+  const roots = listTensors("grad", "outputs", outputs);
+  const wanted = listTensors("grad", "inputs", inputs);
   const seeds = options.gradOutputs instanceof Tensor ? [options.gradOutputs] : (options.gradOutputs ?? []);
   const zeros = options.materializeGrads === true;
   const { createGraph = false } = options;
-  const found = propagate(
-    roots,
-    roots.map((_, i) => seeds[i] ?? undefined),
-    { createGraph, keep: options.retainGraph ?? createGraph, wanted },
-  );
-  check(found);
-  return wanted.map((t) => {
-    const g = found.get(t);
-    if (g === undefined && zeros) return new Tensor(fillValue(0, t.shape, t.dtype));
-    if (g === undefined && options.allowUnused !== true) {
+  const keep = options.retainGraph ?? createGraph;
+  const given = roots.map((_, i) => seeds[i] ?? undefined);
+  const each = (one: typeof given, more: boolean): (Tensor | null)[] => {
+    const found = propagate(roots, one, { createGraph, keep: keep || more, wanted });
+    check(found);
+    return wanted.map((t) => found.get(t) ?? null);
+  };
+  const results = options.isGradsBatched
+    ? ofBatch(roots, given, wanted, createGraph, each)
+    : each(given, false);
+  return wanted.map((t, i) => {
+    const g = results[i];
+    if (g == null && zeros) {
+      const none = new Tensor(fillValue(0, t.shape, t.dtype));
+      return createGraph ? none.requiresGrad_() : none;
+    }
+    if (g == null && options.allowUnused !== true) {
       throw new TensorError(
         "autograd",
         "One of the differentiated Tensors appears to not have been used in the graph. Set allowUnused: true if this is the desired behavior.",
       );
     }
     // The user's to hold, unlike what lies between.
-    if (g !== undefined && scope.depth === 0) g.value.visible = true;
+    if (g != null && scope.depth === 0) g.value.visible = true;
     return g ?? null;
   });
 }

@@ -30,7 +30,7 @@ export const along: BatchRule<{ readonly dim: number }> = (c) =>
   );
 
 /**
- * Samples become rows, images or channels: they are merged into a dimension of each input, and the outputs parted along a
+ * Samples become rows, images or channels: they are merged into a dimension of each input, and the outputs split along a
  * dimension of theirs. The outputs of all other dimensions don't depend on how many there are.
  * @param inner whether the samples take turns
  */
@@ -39,11 +39,11 @@ export const merging =
   <A>(c: BatchContext<A>): readonly Tensor[] =>
     c
       .applyAll(c.inputs.map((_, i) => c.merged(c.whole(i), inputs[i]!, inner)))
-      .map((y, i) => c.parted(y, outputs[i]!, inner));
+      .map((y, i) => c.split(y, outputs[i]!, inner));
 
 /** {@link leading}, but for a first matrix that all samples share: they are more columns of the second. */
 export const columnwise: BatchRule<object> = (c) => {
   if (c.batched[0]) return leading(c);
   const last = c.signature.inputs[1]!.shape.length - 1;
-  return c.parted(c.apply([c.inputs[0]!, c.merged(c.inputs[1]!, last)]), last);
+  return c.split(c.apply([c.inputs[0]!, c.merged(c.inputs[1]!, last)]), last);
 };

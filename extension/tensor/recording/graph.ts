@@ -178,7 +178,7 @@ export class Node {
   readonly outputs: readonly Value[];
   /** Dotted path of the module whose forward recorded this node. */
   readonly module = scope.path;
-  /** The user's call, kept while {@link scope.sites} is on. */
+  /** The user's call, kept while `scope.sites` is on. */
   readonly site = scope.site ?? (scope.sites ? new Error(SITE) : undefined);
   /** The node whose gradient this is a part of, kept likewise. */
   readonly forward = scope.forward;
@@ -200,6 +200,7 @@ export class Node {
     this.op = op as unknown as Op<object>;
     this.attributes = attributes;
     this.inputs = inputs;
+    for (const input of inputs) input.wasInput = true;
     this.edges = edges;
     this.outputs = isList(outputs)
       ? outputs.map((m, i) => new Value(this, i, m.shape, m.dtype))
@@ -219,6 +220,8 @@ export class Value {
   visible = scope.depth === 0;
   /** Tensors that may have it. */
   holders = 0;
+  /** A node was recorded that reads it. */
+  wasInput = false;
   /** How many values there have been, this one among them. */
   static made = 0;
   readonly made = ++Value.made;
@@ -267,6 +270,8 @@ export class Value {
     const { kind } = this.#origin;
     if (kind === "state" || (kind === "node" && this.data === undefined)) return undefined;
     if (kind === "node") return this.withoutGraph();
+    // What stands for a sample of `vmap`: each sample copies its own.
+    if (kind === "data" && this.data === undefined && this.read === undefined) return undefined;
     const copy = new Value(this.#origin, 0, this.shape, this.dtype);
     copy.data = this.data;
     copy.read = this.read;
@@ -313,11 +318,17 @@ export function scalarValue(
   varying = false,
   later?: (steps: number) => number,
 ): Value {
-  return new Value({ kind: "scalar", value, varying, later }, 0, [], dtype);
+  return new Value({ kind: "scalar", value: stored(value, dtype), varying, later }, 0, [], dtype);
 }
 
 export function fillValue(value: number, shape: Shape, dtype: DType): Value {
-  return new Value({ kind: "fill", value }, 0, shape, dtype);
+  return new Value({ kind: "fill", value: stored(value, dtype) }, 0, shape, dtype);
+}
+
+/** A number as an element of that type. */
+function stored(value: number, dtype: DType): number {
+  if (dtype === "bool") return value === 0 ? 0 : 1;
+  return dtype === "int64" ? Math.trunc(value) : value;
 }
 
 export function stateValue(storage: Storage, initial?: Value): Value {

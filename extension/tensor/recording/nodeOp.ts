@@ -35,7 +35,7 @@ export interface Along<A> {
 }
 
 /**
- * What a recorded node needs of its op; {@link OpRecord} has its gradient, too. `A` are its attributes, plain JSON.
+ * What a recorded node needs of its op; `OpRecord` has its gradient, too. `A` are its attributes, plain JSON.
  */
 export interface Op<A extends object> {
   readonly name: string;

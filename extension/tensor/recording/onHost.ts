@@ -8,9 +8,7 @@ import { dataValue, type Value } from "./graph.ts";
 import type { Op } from "./op.ts";
 import { runtime } from "./runtime.ts";
 import { scope } from "./scope.ts";
-
-/** Elements copied at once at most: up to here, the copy takes no longer than recording and running one op (10-20 µs). */
-const MOST = 65_536;
+import { MAX_COPIED_ELEMENTS, MAX_MOVES_ON_READ, MAX_SCATTERED_ELEMENTS } from "../tuning.ts";
 
 /**
  * Whether the user's own loop moves elements that are on the host. A module's graph stays whole, as exports and diagrams
@@ -38,7 +36,8 @@ export function dataAtHand(value: Value): HostArray | undefined {
   const { data, producer } = value;
   if (data !== undefined) return data;
   if (producer.kind === "node") return movedWhenRead(value) ? value.data : undefined;
-  if (producer.kind !== "random" || numel(value.shape) > MOST || !isAllowed()) return undefined;
+  if (producer.kind !== "random" || numel(value.shape) > MAX_COPIED_ELEMENTS || !isAllowed())
+    return undefined;
   return (value.data = producer.draw.values());
 }
 
@@ -48,11 +47,8 @@ function isAllowed(): boolean {
   return executor !== undefined && inspector === undefined && !policy.compileAtOnce;
 }
 
-/** Ops in a row at most that are computed when the last one's output is read. Safe bound. */
-const MOST_MOVES = 8;
-
 /** Computes a value on the host that is made of elements there, such as one row of a result: whether it could. */
-export function movedWhenRead(value: Value, most = MOST_MOVES): boolean {
+export function movedWhenRead(value: Value, most = MAX_MOVES_ON_READ): boolean {
   const { producer, ready } = value;
   if (ready || producer.kind !== "node" || producer.op.moves !== true || most === 0) return false;
   if (producer.outputs.length !== 1 || !isAllowed()) return false;
@@ -80,7 +76,8 @@ export function movedOnHost<A extends object>(
   const size = numel(shape);
   const kernel = op.plain?.({ inputs: values, outputs: [output] }, attributes);
   if (kernel === copy) return dataValue(values[0]!.data!, shape, dtype);
-  if (kernel === undefined || size > MOST) return undefined;
+  if (kernel === undefined || size > (kernel.scattered ? MAX_SCATTERED_ELEMENTS : MAX_COPIED_ELEMENTS))
+    return undefined;
   const data: HostArray = allocate(dtype, size);
   kernel(
     values.map((value) => value.data!),

@@ -50,7 +50,7 @@ export interface BatchContext<A> {
   /** [size, …sample] with the samples along dimension `dim` of a sample, one after another or, if `inner`, in turn. */
   merged(x: Tensor, dim: number, inner?: boolean): Tensor;
   /** Takes back what {@link merged} does. */
-  parted(x: Tensor, dim: number, inner?: boolean): Tensor;
+  split(x: Tensor, dim: number, inner?: boolean): Tensor;
   reshaped(x: Tensor, shape: Shape): Tensor;
   /** [size, …sample] with the samples in dimension `dim`. */
   behind(x: Tensor, dim: number): Tensor;

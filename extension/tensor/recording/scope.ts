@@ -1,3 +1,4 @@
+import { kindOf, TensorError } from "../core/errors.ts";
 import { scope } from "./graph.ts";
 
 export { SITE, scope } from "./graph.ts";
@@ -32,7 +33,17 @@ export function withGradients<T>(on: boolean, body: () => T): T {
   }
 }
 
+/** @throws TensorError for what is no function, such as none where PyTorch has a `with` */
+export function requireBody<T>(callee: string, body: () => T): () => T {
+  if (typeof body === "function") return body;
+  throw new TensorError(
+    "value",
+    `${callee}(): argument 'body' must be a function, not ${kindOf(body)}`,
+    `Python's "with" is a function here: ${callee}(() => { … })`,
+  );
+}
+
 /** PyTorch's `torch.no_grad()`: nothing recorded in `body` can be differentiated. */
 export function noGrad<T>(body: () => T): T {
-  return withGradients(false, body);
+  return withGradients(false, requireBody("noGrad", body));
 }

@@ -4,28 +4,20 @@ import { Numbering, place, Template, type Backward, type BackwardPattern } from 
 import { recordAll, released, STAND_IN, type Skipped } from "./skipped.ts";
 import { isStale, isStaleFor } from "./version.ts";
 import type { Plan, Request } from "../planning/executor.ts";
+import {
+  MAX_CARRIED_VALUES,
+  MAX_HELD_VALUES,
+  MAX_NAMED_GRAPHS,
+  MAX_TRACED_NODES,
+  MAX_TRACED_SIZES,
+  MAX_TRACES_OF_A_SIZE,
+  MAX_VAIN_ATTEMPTS,
+} from "../tuning.ts";
 
 // A training loop records the same graph step after step. Naming it each time (walking it, writing its key) would
 // cost more than small models take to compute, so the nodes are compared, in the order in which they were recorded,
 // with those of graphs named before. As soon as the forward part has been found to be that of the step before, its
 // `backward()` is not recorded at all.
-
-/** Nodes recorded without a barrier at most: a longer graph is not compared. */
-const MOST_NODES = 20_000;
-/** Graphs remembered of one number of nodes. */
-const MOST_ALIKE = 4;
-/** Numbers of nodes remembered: programs that never repeat themselves are forgotten. */
-const MOST_SIZES = 64;
-
-/** Keys remembered of graphs that were seen once: an actor-critic's episodes of 8 to 37 steps have 695. */
-const MOST_NAMED = 1024;
-
-/** Most values of a graph that is longer than {@link MOST_NODES}. */
-const MOST_HELD = 1024;
-/** Most values carried over a barrier: what is never read must not hold on to its graph for long. */
-const MOST_CARRIED = 32;
-/** Vain attempts after which a graph's backward() is always recorded. */
-const MOST_FAILURES = 3;
 
 /** What was recorded since the last barrier, and the graphs of the barriers before. */
 export class Trace {
@@ -60,9 +52,9 @@ export class Trace {
    */
   add(node: Node): readonly Value[] {
     let surplus = NONE;
-    if (this.#recorded.length >= MOST_NODES && this.#skipped.length === 0) {
+    if (this.#recorded.length >= MAX_TRACED_NODES && this.#skipped.length === 0) {
       this.#overflow = true;
-      surplus = this.carry(this.held(true), false, MOST_HELD);
+      surplus = this.carry(this.held(true), false, MAX_HELD_VALUES);
       this.#recorded = [];
       this.#stretch = { freed: false, taken: [] };
     }
@@ -106,7 +98,7 @@ export class Trace {
   interrupt(): readonly Value[] {
     if (this.#skipped.length > 0) return NONE;
     this.#abandoned = [...this.#abandoned, ...this.held(true)];
-    const surplus = this.#abandoned.length > MOST_CARRIED ? this.takeAbandoned() : NONE;
+    const surplus = this.#abandoned.length > MAX_CARRIED_VALUES ? this.takeAbandoned() : NONE;
     this.#carried = [];
     this.end();
     return surplus;
@@ -123,7 +115,7 @@ export class Trace {
    * Notes values of before a barrier that the next step must compute, in addition to those noted before or instead of them.
    * @returns values to be computed now, where there are too many
    */
-  carry(values: readonly Value[], add = false, most = MOST_CARRIED): readonly Value[] {
+  carry(values: readonly Value[], add = false, most = MAX_CARRIED_VALUES): readonly Value[] {
     const before = add ? this.#carried.filter((value) => !value.ready) : [];
     const all = [...before, ...values];
     const fits = all.length <= most;
@@ -155,7 +147,7 @@ export class Trace {
   /** Remembers a graph that was just named, once it is seen for the second time: many graphs are never seen again. */
   learn(plan: Plan): void {
     if (this.#overflow || !this.#named.delete(plan.key)) {
-      if (this.#named.size >= MOST_NAMED) this.#named.delete(this.#named.keys().next().value!);
+      if (this.#named.size >= MAX_NAMED_GRAPHS) this.#named.delete(this.#named.keys().next().value!);
       this.#named.add(plan.key);
       return;
     }
@@ -166,8 +158,8 @@ export class Trace {
     let alike = known.get(template.length);
     if (alike === undefined) known.set(template.length, (alike = []));
     alike.unshift(template);
-    if (alike.length > MOST_ALIKE) forget(alike.pop()!);
-    if (known.size <= MOST_SIZES) return;
+    if (alike.length > MAX_TRACES_OF_A_SIZE) forget(alike.pop()!);
+    if (known.size <= MAX_TRACED_SIZES) return;
     const [size, forgotten] = known.entries().next().value!;
     known.delete(size);
     forgotten.forEach(forget);
@@ -228,7 +220,8 @@ export class Trace {
   repeatBackward(root: Value, run: Skipped["run"], frees: boolean): Skipped["results"] | undefined {
     const recorded = this.#recorded;
     const predicted = this.#progress?.template ?? this.#latest?.next;
-    if (this.#overflow || predicted === undefined || predicted.failures >= MOST_FAILURES) return undefined;
+    if (this.#overflow || predicted === undefined || predicted.failures >= MAX_VAIN_ATTEMPTS)
+      return undefined;
     const start = recorded.length;
     const pattern = predicted.backwards.find((b) => b.start === start);
     if (pattern === undefined) return undefined;
@@ -297,8 +290,9 @@ export class Trace {
   /** Whether something that is still to be computed has this value as an input: of this step, or of before a barrier. */
   isRead(value: Value): boolean {
     return (
-      this.#recorded.some((node) => node.inputs.includes(value)) ||
-      isAmongInputs(value, [...this.#carried, ...this.#abandoned])
+      value.wasInput &&
+      (this.#recorded.some((node) => node.inputs.includes(value)) ||
+        isAmongInputs(value, [...this.#carried, ...this.#abandoned]))
     );
   }
 

@@ -1,10 +1,15 @@
-import { TensorError } from "../core/errors.ts";
+import { kindOf, TensorError, WHOLE_HINT } from "../core/errors.ts";
+import { isElement, isTensorLike, notElement } from "../core/tensorLike.ts";
+import { Tensor } from "../core/tensor.ts";
+import { isNone, isWhole, kindFor, type Kind } from "./kinds.ts";
 
 interface Parameter {
   readonly name: string;
   readonly optional: boolean;
   /** What `typeof` an argument must be for its overload to be chosen. */
   readonly type: string | undefined;
+  /** What it takes, if its name says so: anything else is refused. */
+  readonly kind: Kind | undefined;
   /** Accepted, but without effect. */
   readonly ignored: boolean;
   /** PyTorch has it, we don't: only its default may be given. */
@@ -44,10 +49,11 @@ function overloadOf(text: string): Overload {
     else if (word === "|") taken = parameters.length;
     else {
       if (word.startsWith("...")) variadic = parameters.length;
-      const [, name, type, optional] = /^(?:\.\.\.|-|!)?(\w+)(?::(\w+))?(\??)$/.exec(word)!;
+      const [, name, type, optional] = /^(?:\.\.\.|-|!|~)?(\w+)(?::(\w+))?(\??)$/.exec(word)!;
       parameters.push({
         name: name!,
-        type,
+        type: type === "int" ? undefined : type,
+        kind: word.startsWith("~") ? undefined : type === "int" ? "int" : kindFor(name!),
         optional: optional === "?",
         ignored: word.startsWith("-"),
         missing: word.startsWith("!"),
@@ -140,6 +146,10 @@ function matched(
     if (type !== undefined && values[i] !== undefined && typeof values[i] !== type) {
       return { kind: "type", text: `${callee}(): argument '${name}' must be ${type}` };
     }
+    const wrong = isNone(values[i], parameters[i]!)
+      ? undefined
+      : wrongKind(callee, parameters[i]!, i, values[i]);
+    if (wrong !== undefined) return wrong;
   }
   const missing = parameters.filter((p, i) => !p.optional && values[i] === undefined && i !== variadic);
   return missing.length === 0
@@ -151,6 +161,57 @@ function matched(
           missing.map((p) => p.name),
         ),
       };
+}
+
+const placed = (callee: string, name: string, at: number): string =>
+  `${callee}(): argument '${name}' (position ${at + 1})`;
+
+/** PyTorch's words for an argument that must be a tensor or a whole number, and isn't. */
+function wrongKind(callee: string, { name, kind }: Parameter, at: number, x: unknown): Mistake | undefined {
+  if (kind === undefined || x === undefined) return undefined;
+  const place = placed(callee, name, at);
+  const mistake = (text: string, hint = {}): Mistake => ({ kind: "type", text, ...hint });
+  if (kind === "int")
+    return isWhole(x) ? undefined : mistake(`${place} must be int, not float`, { hint: WHOLE_HINT });
+  if (kind === "tensor")
+    return isTensorLike(x) ? undefined : mistake(`${place} must be Tensor, not ${kindOf(x)}`);
+  if (!isList(x)) return mistake(`${place} must be a list of Tensors, not ${kindOf(x)}`);
+  const wrong = x.findIndex((one) => !isElement(one));
+  if (wrong < 0) return undefined;
+  return mistake(notElement(callee, name, wrong, x[wrong]));
+}
+
+const isList = (x: unknown): x is readonly unknown[] => Array.isArray(x);
+
+/**
+ * Whether the first arguments of a call by position are of the kinds that every overload has in their places. Most
+ * calls pass, so it makes nothing.
+ */
+export function fit(overloads: readonly Overload[], args: readonly unknown[], count = args.length): boolean {
+  for (const { parameters, variadic } of overloads) {
+    for (let i = 0; i < count; i++) {
+      const parameter = parameters[variadic >= 0 && i > variadic ? variadic : i];
+      if (parameter?.kind === undefined) continue;
+      const x = args[i];
+      if (isNone(x, parameter)) continue;
+      if (
+        parameter.kind === "int"
+          ? !isWhole(x)
+          : parameter.kind === "tensor"
+            ? !isTensorLike(x)
+            : !elements(x, i === variadic && count > i + 1)
+      )
+        return false;
+    }
+  }
+  return true;
+}
+
+/** Whether an argument is a list of tensors, or one of several tensors. */
+function elements(x: unknown, several: boolean): boolean {
+  if (several || !isList(x)) return isElement(x);
+  for (const one of x) if (!isElement(one)) return false;
+  return true;
 }
 
 function unknown(callee: string, key: string, known: readonly string[]): Mistake {
@@ -221,4 +282,58 @@ function arranged({ parameters, taken, variadic }: Overload, values: readonly un
   if (options !== undefined) out.push(options);
   else if (variadic < 0) while (out.length > 0 && out[out.length - 1] === undefined) out.pop();
   return out;
+}
+
+/** Whether an argument has code of the user's, which may fail by itself. */
+const runsCode = (x: unknown): boolean =>
+  typeof x === "function" || (isNamed(x) && Object.values(x).some((one) => typeof one === "function"));
+
+/** Whether no parameter takes it, but as an option: what a mistake in a name, or a function that returns nothing, gives. */
+const isStrange = (x: unknown): boolean =>
+  x === undefined ||
+  x === null ||
+  typeof x === "string" ||
+  typeof x === "boolean" ||
+  isNamed(x) ||
+  (isList(x) && x.some(isStrange));
+
+const isNumber = (x: unknown): boolean => typeof x === "number" || typeof x === "boolean";
+
+/** Whether an argument is not plainly what a parameter in its place takes. Many that take a tensor take a number, too. */
+const isDoubtful = (x: unknown, kinds: readonly (Kind | undefined)[]): boolean =>
+  isStrange(x) ||
+  (typeof x === "number" && !kinds.includes("int")) ||
+  (isList(x) && !kinds.some((kind) => kind === "int" || kind === "tensors")) ||
+  (x instanceof Tensor && !kinds.includes("tensor"));
+
+/**
+ * The error of a call that failed inside: where its arguments are to blame, PyTorch's words for them instead of JavaScript's
+ * about what was done with them.
+ */
+export function blamed(
+  error: unknown,
+  callee: string,
+  overloads: readonly Overload[],
+  args: readonly unknown[],
+): unknown {
+  if (!(error instanceof TypeError || error instanceof RangeError)) return error;
+  // Hooks run in `backward`.
+  if (callee === "backward" || args.some(runsCode)) return error;
+  const kindsAt = (at: number): (Kind | undefined)[] =>
+    overloads.map(({ parameters }) => parameters[at]?.kind);
+  if (!args.some((x, i) => isDoubtful(x, kindsAt(i)))) return error;
+  const names = [...new Set(overloads.flatMap(({ parameters }) => parameters.map(({ name }) => name)))];
+  const number = args.findIndex(
+    (x, i) => isNumber(x) && overloads.length === 1 && kindsAt(i)[0] === "tensor",
+  );
+  if (number >= 0) {
+    const text = `${placed(callee, names[number]!, number)} must be Tensor, not ${kindOf(args[number])}`;
+    return new TensorError("value", text, undefined, { cause: error });
+  }
+  return new TensorError(
+    "value",
+    `${callee}() received an invalid combination of arguments - got (${args.map(kindOf).join(", ")})`,
+    `its arguments are ${names.join(", ")}`,
+    { cause: error },
+  );
 }

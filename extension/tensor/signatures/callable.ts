@@ -1,7 +1,8 @@
 import { TensorError } from "../core/errors.ts";
+import { complexChoice, type Choice } from "../complex/forms.ts";
 import { withGradients } from "../recording/scope.ts";
 import { Tensor } from "../core/tensor.ts";
-import { bound, isNamed, overloadsOf, type Overload } from "./bind.ts";
+import { blamed, bound, fit, isNamed, overloadsOf, type Overload } from "./bind.ts";
 import type { Callables } from "./types.ts";
 import { METHODS, SIGNATURES } from "./table.ts";
 
@@ -27,17 +28,24 @@ function direct(overloads: readonly Overload[]): [least: number, most: number] {
 }
 
 /** A function that takes its arguments as PyTorch's does: by position, by name, and with `out`. */
-function callable(name: string, f: Callee, overloads: readonly Overload[]): Callee {
+function callable(name: string, f: Callee, overloads: readonly Overload[], choose: Choice = () => f): Callee {
   const [least, most] = direct(overloads);
   return (...args) => {
     const { length } = args;
     const last = args[length - 1];
-    if (length >= least && length <= most && last !== null && !isNamed(last)) return f(...args);
-    if (isNamed(last) && last["out"] !== undefined) {
-      const { out, ...rest } = last;
-      return written(out, f(...bound(name, overloads, [...args.slice(0, -1), rest])));
+    try {
+      if (length >= least && length <= most && last !== null && !isNamed(last) && fit(overloads, args))
+        return choose(args)(...args);
+      if (isNamed(last) && last["out"] !== undefined) {
+        const { out, ...rest } = last;
+        const given = bound(name, overloads, [...args.slice(0, -1), rest]);
+        return written(out, choose(given)(...given));
+      }
+      const given = bound(name, overloads, args);
+      return choose(given)(...given);
+    } catch (error) {
+      throw blamed(error, name, overloads, args);
     }
-    return f(...bound(name, overloads, args));
   };
 }
 
@@ -46,24 +54,39 @@ function completed(name: string, f: Callee, overloads: readonly Overload[]): Cal
   const { taken } = overloads[0]!;
   return (...args) => {
     const { length } = args;
-    if (length > taken || (length === taken && !isNamed(args[length - 1]))) return f(...args);
-    return f(...bound(name, overloads, args));
+    const named = isNamed(args[length - 1]);
+    const enough = length > taken || (length === taken && !named);
+    try {
+      if (!enough || !fit(overloads, args, named ? length - 1 : length))
+        return f(...bound(name, overloads, args));
+      return f(...args);
+    } catch (error) {
+      throw blamed(error, name, overloads, args);
+    }
   };
 }
 
 /** A method of tensors that takes its arguments as PyTorch's does. */
 export function callableMethod(name: string, f: Callee): Callee {
   const signature = signatureOfMethod(name);
-  if (signature === undefined) return f;
+  const choose = complexChoice(name, f, true);
+  if (signature === undefined)
+    return choose === undefined ? f : (input, ...args) => choose(args, input)(input, ...args);
   const overloads = overloadsOf(signature, true);
   const [least, most] = direct(overloads);
   return (input, ...args) => {
     const { length } = args;
-    if (length >= least && length <= most) {
-      const last = args[length - 1];
-      if (last !== null && !isNamed(last)) return f(input, ...args);
+    try {
+      if (length >= least && length <= most) {
+        const last = args[length - 1];
+        if (last !== null && !isNamed(last) && fit(overloads, args))
+          return (choose?.(args, input) ?? f)(input, ...args);
+      }
+      const given = bound(name, overloads, args);
+      return (choose?.(given, input) ?? f)(input, ...given);
+    } catch (error) {
+      throw blamed(error, name, overloads, args);
     }
-    return f(input, ...bound(name, overloads, args));
   };
 }
 
@@ -81,6 +104,16 @@ function written(out: unknown, result: unknown): unknown {
 /** The functions of a namespace, called as PyTorch's are. */
 export function callables<M extends object, S extends object>(functions: M, signatures: S): Callables<M, S> {
   return wrapped(functions, signatures, callable) as Callables<M, S>;
+}
+
+/** The same of the functions of torch, which have complex forms. */
+export function complexCallables<M extends object, S extends object>(
+  functions: M,
+  signatures: S,
+): Callables<M, S> {
+  return wrapped(functions, signatures, (name, f, overloads) =>
+    callable(name, f, overloads, complexChoice(name, f)),
+  ) as Callables<M, S>;
 }
 
 /** The same of functions that sort out their optional arguments themselves: see {@link completed}. */

@@ -1,13 +1,18 @@
-// How the functions of torch.linalg and torch.special are called, as table.ts says.
+// How the functions of torch.linalg, torch.special and torch.fft are called, as table.ts says.
 import { each } from "./table.ts";
 
 export const LINALG = {
   ...each("A", "det eig eigvals inv matrixExp slogdet"),
   cholesky: "A | * upper?",
+  choleskyEx: "A | * upper? checkErrors?",
   cond: "A p?",
   cross: "input other | * dim?",
   diagonal: "A | * offset? dim1? dim2?",
   ...each("A UPLO?", "eigh eigvalsh"),
+  householderProduct: "A tau",
+  invEx: "A | * checkErrors?",
+  luFactorEx: "A | * pivot? checkErrors?",
+  solveEx: "A B | * left? checkErrors?",
   lstsq: "A B rcond? | * -driver?",
   ...each("A | * pivot?", "lu luFactor"),
   luSolve: "LU pivots B | * left? adjoint?",
@@ -32,7 +37,7 @@ export const LINALG = {
 export const SPECIAL = {
   ...each(
     "input",
-    "digamma entr erf erfc erfcx erfinv exp2 expit expm1 gammaln i0 i0e i1 i1e log1p logNdtr modifiedBesselI0 modifiedBesselI1 ndtr ndtri psi sinc sphericalBesselJ0",
+    "airyAi besselJ0 besselJ1 besselY0 besselY1 digamma entr erf erfc erfcx erfinv exp2 expit expm1 gammaln i0 i0e i1 i1e log1p logNdtr modifiedBesselI0 modifiedBesselI1 modifiedBesselK0 modifiedBesselK1 ndtr ndtri psi scaledModifiedBesselK0 scaledModifiedBesselK1 sinc sphericalBesselJ0",
   ),
   ...each("input dim | * dtype?", "logSoftmax softmax"),
   logit: "input eps?",
@@ -40,5 +45,16 @@ export const SPECIAL = {
   multigammaln: "input p",
   polygamma: "n input",
   round: "input | * decimals?",
-  ...each("input other", "xlog1py xlogy"),
+  ...each("input other", "gammainc gammaincc xlog1py xlogy zeta"),
+  ...each(
+    "input ~n",
+    "chebyshevPolynomialT chebyshevPolynomialU chebyshevPolynomialV chebyshevPolynomialW hermitePolynomialH hermitePolynomialHe laguerrePolynomialL legendrePolynomialP shiftedChebyshevPolynomialT shiftedChebyshevPolynomialU shiftedChebyshevPolynomialV shiftedChebyshevPolynomialW",
+  ),
+} as const;
+
+export const FFT = {
+  ...each("input n? dim? norm?", "fft hfft ifft ihfft irfft rfft"),
+  ...each("input s? dim? norm?", "fft2 fftn hfft2 hfftn ifft2 ifftn ihfft2 ihfftn irfft2 irfftn rfft2 rfftn"),
+  ...each("n d? | * dtype? device? requiresGrad? -layout?", "fftfreq rfftfreq"),
+  ...each("input dim?", "fftshift ifftshift"),
 } as const;

@@ -1,9 +1,10 @@
 // How PyTorch's functions are called. A test holds every line against PyTorch's own signatures.
 //
 // A line has PyTorch's parameters in order, in camelCase: `dim?` is optional, `...size` takes any number of arguments or
-// one list, what follows `*` goes by name only, `-layout?` changes no numbers here
-// and `!sorter?` isn't supported. Our implementation takes what stands before `|` by position and all the
-// rest in one object. ` / ` separates overloads; `unbiased:boolean` chooses one by the type of its argument.
+// one list, what follows `*` goes by name only, `-layout?` changes no numbers here and `!sorter?` isn't supported. `k:int`
+// takes a whole number, and `~n` something else than its name does elsewhere (kinds.ts). Our implementation takes what
+// stands before `|` by position and all the rest in one object. ` / ` separates overloads; `unbiased:boolean` chooses one
+// by the type of its argument.
 
 /** The words of a list. */
 export type Names<S extends string, Found = never> = S extends `${infer A} ${infer B}`
@@ -26,12 +27,12 @@ const REDUCED = "input dim? | keepdim? * dtype?";
 const ELEMENTWISE = {
   ...each(
     "input",
-    "abs absolute acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh bitwiseNot ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 fix floor frac i0 isfinite isinf isnan isneginf isposinf lgamma log log10 log1p log2 logicalNot neg negative positive rad2deg reciprocal relu rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc",
+    "abs absolute acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh bitwiseNot ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 fix floor frac frexp i0 isfinite isinf isnan isneginf isposinf lgamma log log10 log1p log2 logicalNot neg negative positive rad2deg reciprocal relu rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc",
   ),
   round: "input | * decimals?",
   ...each(
     "input other",
-    "arctan2 atan2 bitwiseAnd bitwiseLeftShift bitwiseOr bitwiseRightShift bitwiseXor copysign eq floorDivide fmax fmin fmod ge greater greaterEqual gt hypot ldexp le less lessEqual logaddexp logaddexp2 logicalAnd logicalOr logicalXor lt maximum minimum mul multiply ne notEqual remainder xlogy",
+    "arctan2 atan2 bitwiseAnd bitwiseLeftShift bitwiseOr bitwiseRightShift bitwiseXor copysign eq floorDivide fmax fmin fmod gcd ge greater greaterEqual gt hypot igamma igammac isSameSize lcm ldexp le less lessEqual logaddexp logaddexp2 logicalAnd logicalOr logicalXor lt maximum minimum mul multiply ne nextafter notEqual remainder xlogy",
   ),
   ...each("input other | * alpha?", "add sub"),
   ...each("input other | alpha?", "rsub subtract"),
@@ -47,13 +48,15 @@ const ELEMENTWISE = {
   typeAs: "input other",
   equal: "input other",
   promoteTypes: "type1 type2",
+  canCast: "from to",
+  unravelIndex: "indices shape",
   heaviside: "input values",
   isin: "elements testElements | * assumeUnique? invert?",
   logit: "input eps?",
   mvlgamma: "input p",
   nanToNum: "input | nan? posinf? neginf?",
   polygamma: "n input",
-  where: "condition input? other?",
+  where: "condition / condition input other",
 } as const;
 
 const CREATION = {
@@ -64,6 +67,8 @@ const CREATION = {
   arange: `end | ${NEW} / start end step? | ${NEW}`,
   asTensor: "data | dtype? device?",
   eye: `n m? | ${NEW}`,
+  range: `start end step? | ${NEW}`,
+  scalarTensor: `s | ${NEW}`,
   full: `size fillValue | ${NEW}`,
   fullLike: `input fillValue | ${LIKE}`,
   linspace: `start end steps | ${NEW}`,
@@ -87,12 +92,17 @@ const SHAPES = {
   ...each("input", "adjoint contiguous fliplr flipud ravel t"),
   ...each("input dim0 dim1", "swapdims transpose"),
   ...each("input other", "expandAs reshapeAs viewAs"),
-  ...each("input source destination", "moveaxis movedim"),
+  ...each("input ~source destination", "moveaxis movedim"),
   ...each("tensors", "columnStack dstack hstack rowStack vstack"),
   ...each("tensors dim?", "cat concat concatenate stack"),
   ...each("input ...dims", "flip permute tile"),
+  asStrided: "input size stride storageOffset?",
+  broadcastShapes: "...shapes",
   broadcastTo: "input ...size",
-  chunk: "input chunks dim?",
+  ...each("input chunks dim?", "chunk unsafeChunk"),
+  ...each("input splitSizes dim?", "splitWithSizes unsafeSplitWithSizes"),
+  sumToSize: "input ...size",
+  unsafeSplit: "input splitSize dim?",
   combinations: "input r? withReplacement?",
   diag: "input diagonal?",
   ...each("input offset? dim1? dim2?", "diagEmbed diagonal"),
@@ -110,7 +120,7 @@ const SHAPES = {
   repeatInterleave: "input repeats dim? | * -outputSize?",
   reshape: "input ...shape",
   roll: "input shifts dims?",
-  rot90: "input k? dims?",
+  rot90: "input k:int? dims?",
   select: "input dim index",
   split: "tensor splitSizeOrSections dim?",
   squeeze: "input dim?",
@@ -136,13 +146,15 @@ const GATHERING = {
   indexCopy: "input dim index source",
   indexFill: "input dim index value",
   indexPut: "input indices values accumulate?",
+  indexReduce: "input dim index source reduce | * includeSelf?",
   indexSelect: "input dim index",
   isContiguous: "input | * -memoryFormat?",
-  kthvalue: "input k dim? keepdim?",
+  kthvalue: "input k:int dim? keepdim?",
   maskedScatter: "input mask source",
   maskedSelect: "input mask",
   msort: "input",
   nonzero: "input | * asTuple?",
+  nonzeroStatic: "input | * size fillValue?",
   scatter: "input dim index src | * reduce? / input dim index value | * reduce?",
   scatterAdd: "input dim index src",
   scatterReduce: "input dim index src reduce | * includeSelf?",
@@ -152,7 +164,7 @@ const GATHERING = {
   selectScatter: "input src dim index",
   take: "input index",
   takeAlongDim: "input indices dim?",
-  topk: "input k dim? | largest? sorted?",
+  topk: "input k:int dim? | largest? sorted?",
   unique: "input | sorted? returnInverse? returnCounts? dim?",
   uniqueConsecutive: "input | returnInverse? returnCounts? dim?",
 } as const;
@@ -174,6 +186,8 @@ const REDUCTION = {
   ...each("input dim", "cummax cummin logcumsumexp"),
   ...each("input dim | * dtype?", "cumprod cumsum"),
   histc: "input bins? min? max?",
+  histogram: "input bins? | * range? weight? density?",
+  histogramdd: "input bins range? weight? density?",
   ...each("input dim | dtype?", "logSoftmax softmax"),
   logsumexp: "input dim | keepdim?",
   renorm: "input p dim maxnorm",
@@ -209,6 +223,13 @@ const PRODUCTS = {
   pairwiseDistance: "x1 x2 p? eps? keepdim?",
   pdist: "input p?",
   pinverse: "input rcond?",
+  geqrf: "input",
+  luSolve: "input LUData LUPivots",
+  orgqr: "input input2",
+  ormqr: "input input2 input3 left? transpose?",
+  pcaLowrank: "A q? center? niter?",
+  svdLowrank: "A q? niter? M?",
+  triangularSolve: "input A upper? transpose? unitriangular?",
   luUnpack: "LUData LUPivots unpackData? unpackPivots?",
   matrixExp: "input",
   qr: "input some?",
@@ -216,14 +237,27 @@ const PRODUCTS = {
   tensordot: "a b dims?",
 } as const;
 
+const COMPLEX = {
+  ...each("input", "angle conj conjPhysical imag isreal real resolveConj viewAsComplex viewAsReal"),
+  complex: "real imag",
+  polar: "abs angle",
+  stft: "input nFft hopLength? winLength? window? center? padMode? normalized? onesided? returnComplex? !alignToWindow?",
+  istft: "input nFft hopLength? winLength? window? center? normalized? onesided? length? returnComplex?",
+} as const;
+
 const VALUES = {
   backward: "input gradient? | retainGraph? createGraph? inputs?",
   ...each("input", "bool detach float item long retainGrad tolist"),
-  ...each("input", "getDevice isComplex isNonzero isSigned ndimension zero_"),
+  ...each("input", "getDevice isComplex isFloatingPoint isNonzero isSigned ndimension numel zero_"),
   ...each("input | * -memoryFormat?", "bfloat16 byte char clone double half int short"),
   fillDiagonal_: "input fillValue | wrap?",
   copy_: "input src | -nonBlocking? / input other | -nonBlocking?",
+  apply_: "input callable",
+  cauchy_: "input median? sigma? | * generator?",
   exponential_: "input lambd? | * generator?",
+  geometric_: "input p | * generator?",
+  logNormal_: "input mean? std? | * generator?",
+  map_: "input other callable",
   fill_: "input value",
   normal_: "input mean? std? | * generator?",
   registerHook: "input hook",
@@ -250,6 +284,7 @@ export const SIGNATURES = {
   ...GATHERING,
   ...REDUCTION,
   ...PRODUCTS,
+  ...COMPLEX,
   ...VALUES,
 } as const;
 

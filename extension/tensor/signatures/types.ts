@@ -27,11 +27,13 @@ type Unmarked<W extends readonly string[], Found extends string[] = []> = W exte
 /** The name that a word of a signature gives a parameter. */
 type Name<W extends string> = W extends `...${infer R}`
   ? R
-  : W extends `${"-" | "!"}${infer R}?`
-    ? R
-    : W extends `${infer R}?`
+  : W extends `~${infer R}`
+    ? Name<R>
+    : W extends `${"-" | "!"}${infer R}?`
       ? R
-      : W;
+      : W extends `${infer R}?`
+        ? R
+        : W;
 
 /** The type of an option in the objects that an implementation takes. */
 type Option<P, N extends string> = P extends Tensor | readonly unknown[]

@@ -1,23 +1,19 @@
 // @ts-check
 /**
  * `npm run bench -- --cluster`: what exchanges and trials cost on this machine, and what the cost model makes of it for other
- * numbers of workers. With --page, writes the tables of docs/scaling.md.
+ * numbers of workers. With --page, writes the tables of docs/scaling.md. With --trials, only the trials.
  */
 import fs from "node:fs";
 import os from "node:os";
 import process from "node:process";
 import { inRoot, mustRun, ScriptError } from "../../project.mjs";
-import { outputOf } from "../../programs/processes.mjs";
-import { median } from "../processes.mjs";
 import { launch, torchrun } from "./launch.mjs";
 import { exchange, fittedLine, speedUp, step } from "./model.mjs";
 import { simulate } from "./simulation.mjs";
+import { measureTrials, percent, problemsOf } from "./trials.mjs";
 
 const PAGE = inRoot("docs", "scaling.md");
 const PROCESSES = [2, 4];
-const TRIALS = 12;
-/** Seconds that a program may take. */
-const LIMIT = 300;
 
 /** Two networks for the table: 4 bytes a parameter. @type {readonly (import("./model.mjs").Training & { name: string })[]} */
 const TRAININGS = [
@@ -34,16 +30,19 @@ const WORKERS = [2, 4, 16, 64, 256, 1024];
 /** One death of a worker in 1,000 hours; a minute until all train again; 10 s to save the state. */
 const FAILURES = { perWorkerHour: 0.001, restart: 60, save: 10 };
 
-/** @param {{ page: boolean }} options */
-export async function cluster({ page }) {
+/** @param {{ page: boolean, trials: boolean }} options @returns {Promise<string[]>} what breaks a promise of the docs */
+export async function cluster({ page, trials: only }) {
   const folder = inRoot("out", "bench", "cluster");
   fs.rmSync(folder, { recursive: true, force: true });
   fs.mkdirSync(folder, { recursive: true });
-  const exchanges = await measureExchanges(folder);
-  const trials = await measureTrials(folder);
-  const text = tables(exchanges, trials);
-  console.log(text);
-  if (page) await writePage(text);
+  const trials = await measureTrials(`${folder}/sweep`);
+  if (only) console.log(sweepText(trials));
+  else {
+    const text = tables(await measureExchanges(folder), trials);
+    console.log(text);
+    if (page) await writePage(text);
+  }
+  return problemsOf(trials);
 }
 
 /** @param {string} folder @returns {Promise<{ workers: number, bytes: number, seconds: number }[]>} */
@@ -68,58 +67,12 @@ async function measureExchanges(folder) {
   return rows;
 }
 
-/** Seconds between the end of a trial and the first line of the next one. @param {string} folder */
-async function measureTrials(folder) {
-  fs.writeFileSync(
-    `${folder}/trials.nn.ts`,
-    `import { data, experiment, nn, optim, sweep, torch } from "layerwise";
-export default experiment({
-  seed: 0,
-  sweep: { lr: sweep.logUniform(1e-4, 1e-1) },
-  model: () => new nn.Linear(8, 1),
-  data: () => new data.TensorDataset(torch.randn(64, 8), torch.randn(64, 1)),
-  loss: new nn.MSELoss(),
-  optimizer: (parameters, { lr }) => new optim.SGD(parameters, { lr }),
-  batchSize: 16,
-  epochs: 5,
-});
-`,
-  );
-  const args = [
-    "sweep",
-    "trials.nn.ts",
-    "--trials",
-    String(TRIALS),
-    "--search",
-    "random",
-    "--device",
-    "native",
-  ];
-  const cli = [inRoot("dist", "cli.js"), ...args];
-  await outputOf(process.execPath, cli, folder, {}, LIMIT);
-  const root = `${folder}/.layerwise/runs`;
-  const records = fs
-    .readdirSync(root)
-    .map((name) => `${root}/${name}/run.json`)
-    .filter((file) => fs.existsSync(file))
-    .map((file) => JSON.parse(fs.readFileSync(file, "utf8")))
-    .sort((a, b) => a.createdAt.localeCompare(b.createdAt));
-  if (records.length < TRIALS) throw new ScriptError(`Only ${records.length} of ${TRIALS} trials have run.`);
-  const times = records
-    .slice(1)
-    .map(({ createdAt }, i) => (Date.parse(createdAt) - Date.parse(records[i].endedAt)) / 1000);
-  return { median: median(times), longest: Math.max(...times) };
-}
-
 /**
  * @param {readonly { workers: number, bytes: number, seconds: number }[]} exchanges
- * @param {{ median: number, longest: number }} trials
+ * @param {import("./trials.mjs").Trials} trials
  */
 function tables(exchanges, trials) {
   const line = fittedLine(exchanges);
-  const digits = (/** @type {number} */ value) => String(Number(value.toPrecision(2)));
-  const ms = (/** @type {number} */ seconds) =>
-    seconds < 1 ? `${digits(1000 * seconds)} ms` : `${digits(seconds)} s`;
   const size = (/** @type {number} */ bytes) =>
     bytes < 1e6 ? `${bytes / 1024} KB` : `${bytes / 2 ** 20} MB`;
   const measured = exchanges.map(
@@ -148,8 +101,9 @@ function tables(exchanges, trials) {
 | ----- | --------- | ----------- | ------------ |
 ${measured.join("\n")}
 
-That is ${ms(line.latency)} a round and ${ms(line.secondsPerByte * 1e6)} for each MB that a process passes on. The next trial of a
-sweep is created ${ms(trials.median)} after the one before has ended (median of ${TRIALS - 1}, ${ms(trials.longest)} at most).
+That is ${ms(line.latency)} a round and ${ms(line.secondsPerByte * 1e6)} for each MB that a process passes on.
+
+${sweepText(trials)}
 
 How many times as fast as one worker, by the model:
 
@@ -163,6 +117,18 @@ A step without failures, at 10 Gbit/s, by the formulas and by the simulation:
 | --- | --- | --- | --- |
 ${checked.join("\n")}`;
 }
+
+/** @param {number} value */
+const digits = (value) => String(Number(value.toPrecision(2)));
+
+/** @param {number} seconds */
+const ms = (seconds) => (seconds < 1 ? `${digits(1000 * seconds)} ms` : `${digits(seconds)} s`);
+
+/** @param {import("./trials.mjs").Trials} measured */
+const sweepText = ({ trials, trained, processor, median, longest }) =>
+  `A sweep of ${trials} trials of a small MLP on the bundled digits, two at a time: trials trained ${percent(trained)} of the time, and the
+command used ${percent(processor)} of two cores. The first step of a trial began ${ms(median)} after the last step of the one before (median; at most
+${ms(longest)}).`;
 
 /** @param {string} text */
 async function writePage(text) {

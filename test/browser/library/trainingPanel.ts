@@ -1,5 +1,3 @@
-import fs from "node:fs";
-import { createRequire } from "node:module";
 import type { Frame } from "playwright-core";
 import { until } from "../../harness.ts";
 import { assertUnbroken } from "../../runDirectories.ts";
@@ -94,23 +92,4 @@ export class TrainingPanel {
   text(): Promise<string> {
     return this.frame.locator("main").innerText();
   }
-}
-
-const axeSource = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-/** What axe-core finds serious or worse in a webview, one line each. */
-export async function accessibilityProblems(frame: Frame): Promise<string[]> {
-  // Evaluated by the browser's debugger, which a content security policy doesn't bind.
-  await frame.evaluate(axeSource);
-  // The toolkit's elements take over their names a frame after what is in them.
-  await frame.evaluate(
-    () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))),
-  );
-  return frame.evaluate(async () => {
-    const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
-    const { violations } = await axe.run(document, { resultTypes: ["violations"] });
-    return violations
-      .filter(({ impact }) => impact === "serious" || impact === "critical")
-      .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
-  });
 }

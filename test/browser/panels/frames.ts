@@ -1,6 +1,7 @@
 /** What a page computes for its frames. */
+import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { quantile } from "../../bounds.ts";
+import { BOUNDS, load, quantile } from "../../bounds.ts";
 
 type Metered = typeof globalThis & {
   frameTimes: number[];
@@ -43,4 +44,13 @@ export async function frameTime<Item>(
     return global.frameTimes;
   });
   return quantile(times);
+}
+
+/** Demands 60 frames a second of a {@link frameTime}, where the machine is as fast as that of the bounds. */
+export function assertSmooth(milliseconds: number, what = "a frame"): void {
+  const slowness = load();
+  assert.ok(
+    milliseconds > 0 && milliseconds < BOUNDS.frame * slowness,
+    `${what} takes ${milliseconds} ms, where anything takes ${slowness.toFixed(1)} times as long`,
+  );
 }

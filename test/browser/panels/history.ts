@@ -1,13 +1,21 @@
 /** Where a run comes from, two runs on one page, and a run's report. */
 import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { encodePng } from "../../../extension/formats/images/png.ts";
+import type { ModelReport } from "../../../extension/protocol/preview.ts";
 import type { ListedRun, RunHistory } from "../../../extension/protocol/views.ts";
 import { test, until } from "../../harness.ts";
+import { recorded } from "./evaluation.ts";
 import { looks } from "./looks.ts";
+import { accessibilityProblems } from "../library/accessibility.ts";
 import { called, screenshotPage } from "./page.ts";
-import { ended } from "./recordings.ts";
+import { ended, flowModel, placesOf } from "./recordings.ts";
 import { open, press, text, type TrainingPanel } from "./trainingPage.ts";
 
 const OTHER = "20260131-142400-digits";
+const DRAWN = encodePng({ width: 96, height: 64, data: new Uint8Array(96 * 64 * 3).fill(120) }).toString(
+  "base64",
+);
 const SOURCE = `import { nn, type Tensor } from "layerwise";
 
 export class DigitsCNN extends nn.Module {
@@ -120,26 +128,100 @@ test("history: two runs are compared on one page: metrics, settings, architectur
   assert.deepEqual(await panel.complaints(), []);
 });
 
-test("history: a report is one file that runs nothing and loads nothing", async () => {
-  const panel = await openRun();
+/** Text that would do something in a page that doesn't escape it. */
+const HOSTILE = `</text></svg><script>document.title = "run"</script><img src="x" onerror="alert(1)">-->`;
+
+/** A model whose first layer and its class have such names. */
+function hostileModel(): ModelReport {
+  const model = flowModel("residual");
+  const { rows, flow } = model;
+  const { nodes, edges } = flow!;
+  return {
+    ...model,
+    name: HOSTILE,
+    rows: rows.map((row, i) => (i === 1 ? { ...row, className: HOSTILE, detail: HOSTILE } : row)),
+    flow: {
+      nodes: nodes.map((node, i) => (i === 1 ? { ...node, name: HOSTILE, className: HOSTILE } : node)),
+      edges: edges.map((edge) => ({ ...edge, shape: `[1] ${HOSTILE}` })),
+    },
+  };
+}
+
+/** Saves the report of a run whose model is given, and opens it as a page of its own: answers what it has asked for. */
+async function openReport(model: ModelReport): Promise<{ page: Page; asked: string[] }> {
+  const { report, result, pictures } = recorded("digits");
+  const panel = await openRun({
+    host: {
+      pictures: () =>
+        Promise.resolve([1, 2].map((at) => ({ file: `${at}`, name: HOSTILE, at, unit: "epoch" }) as const)),
+      picture: () => Promise.resolve(pictures[0]?.png ?? DRAWN),
+      diagram: async (look) => ({ model, look, places: await placesOf(model, look) }),
+      samples: () =>
+        Promise.resolve({
+          evaluation: OTHER,
+          split: report.split,
+          hardest: report.hardest.slice(0, 6),
+          examples: report.examples.slice(0, 6),
+          classes: result.classes ?? [],
+        }),
+    },
+  });
   await press(panel, "Save Report");
   const [name, base64] = (await called(panel, "saveFile")) as [string, string];
   assert.equal(name, "20260131-142501-digits.html");
-  const html = Buffer.from(base64, "base64").toString("utf8");
+  assert.deepEqual(await panel.complaints(), []);
   const { page } = panel;
   await page.goto("about:blank");
   const asked: string[] = [];
   page.on("request", (request) => {
     if (!request.url().startsWith("data:")) asked.push(request.url());
   });
-  await page.setContent(html);
+  await page.setContent(Buffer.from(base64, "base64").toString("utf8"));
+  return { page, asked };
+}
+
+test("history: a report is one file that runs nothing and loads nothing", async () => {
+  const { page, asked } = await openReport(flowModel("residual"));
   assert.equal((await page.locator("svg polyline").count()) > 2, true);
   assert.match(await page.locator("body").innerText(), /layerwise train digits\.nn\.ts --seed 0/);
   await page.locator("summary").first().click();
   assert.match(await page.locator("details pre").first().innerText(), /class DigitsCNN extends nn\.Module/);
+  assert.ok((await page.locator(".picture .box").count()) > 5, "the diagram has no boxes");
+  const broken = await page.locator("img").evaluateAll(async (images) => {
+    const loaded = await Promise.all(
+      (images as HTMLImageElement[]).map((image) =>
+        image.decode().then(
+          () => image.naturalWidth > 0,
+          () => false,
+        ),
+      ),
+    );
+    return { all: loaded.length, bad: loaded.filter((one) => !one).length };
+  });
+  assert.ok(broken.all >= 8 && broken.bad === 0, JSON.stringify(broken));
   assert.equal(await page.locator("script").count(), 0);
   assert.deepEqual(asked, []);
-  await screenshotPage("history-report");
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    await screenshotPage(`history-report-${colorScheme}`);
+    assert.deepEqual(await accessibilityProblems(page, "colours"), [], colorScheme);
+  }
+  // Paper is white, whatever the screen is.
+  await page.emulateMedia({ media: "print", colorScheme: "dark" });
+  await screenshotPage("history-report-print");
+  assert.equal(
+    await page.evaluate(() => getComputedStyle(document.body).backgroundColor),
+    "rgb(255, 255, 255)",
+  );
+  await page.emulateMedia({ media: null, colorScheme: null });
+});
+
+test("history: a report of a model with hostile names shows them as text", async () => {
+  const { page, asked } = await openReport(hostileModel());
+  assert.ok((await page.locator(".picture text").allTextContents()).some((text) => text.includes(HOSTILE)));
+  assert.equal(await page.locator("script, img[onerror], img[src='x']").count(), 0);
+  assert.notEqual(await page.title(), "run");
+  assert.deepEqual(asked, []);
 });
 
 looks("history looks right", "history", async (look) => {

@@ -71,7 +71,7 @@ export function layerHost(
   return {
     layers: ({ generation, kept }) => {
       const { paths, checks, advice = [] } = recording;
-      if (checks === 0) return Promise.resolve(null);
+      if (checks === 0 && advice.length === 0) return Promise.resolve(null);
       const from = generation === 1 ? Math.min(kept, checks) : 0;
       const columns = Array.from({ length: checks - from }, (_, i) => from + i);
       return Promise.resolve({

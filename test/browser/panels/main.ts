@@ -1,5 +1,5 @@
 import { runLane } from "../../lane.ts";
-import { closeBrowser, screenshotPage } from "./page.ts";
+import { closeBrowser, keepScreenshot } from "./page.ts";
 import "./architecture.ts";
 import "./charts.ts";
 import "./comparison.ts";
@@ -23,6 +23,6 @@ import "./training.ts";
 
 await runLane({
   alone: /in time|60 frames|fluid|a frame at a time/,
-  onFailure: (name) => screenshotPage(`failed-${name.replaceAll(/\W+/g, "-")}`),
+  onFailure: (name) => keepScreenshot(`failed-${name.replaceAll(/\W+/g, "-")}`),
   close: closeBrowser,
 });

@@ -12,7 +12,7 @@ import { toUserError } from "../../../extension/protocol/errors.ts";
 import type { ViewKind } from "../../../extension/protocol/views.ts";
 import { codiconFont, codiconStyles } from "../../../scripts/codicons.mjs";
 import { inRoot } from "../../../scripts/project.mjs";
-import { until } from "../../harness.ts";
+import { QUICK, until } from "../../harness.ts";
 import { launchBrowser } from "../library/browser.ts";
 
 export type ThemeName = "light" | "dark" | "hc" | "hc-light";
@@ -92,8 +92,13 @@ export const readFixture = (...segments: string[]): unknown =>
 
 export const theme = (name: ThemeName): Theme => readFixture("themes", `${name}.json`) as Theme;
 
-/** A page-sized picture in test/results/screenshots/. */
+/** A page-sized picture to look at, which `npm test` doesn't take. */
 export async function screenshotPage(name: string): Promise<void> {
+  if (!QUICK) await keepScreenshot(name);
+}
+
+/** A page-sized picture in test/results/screenshots/. */
+export async function keepScreenshot(name: string): Promise<void> {
   const file = inRoot("test/results/screenshots", `${name}.png`);
   await currentPage?.screenshot({ path: file, fullPage: true });
 }
@@ -282,23 +287,4 @@ function servedFile(name: string): string {
   if (name === "codicon.ttf") return codiconFont;
   if (name === "elk-worker.min.js") return require.resolve(`elkjs/lib/${name}`);
   return path.join(BUNDLES, name);
-}
-
-const AXE = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-
-/** Serious and critical findings of axe-core, by all of its rules or by those for colours, one line each. */
-export async function accessibilityProblems(page: Page, rules?: "colours"): Promise<string[]> {
-  if (await page.evaluate(() => !("axe" in globalThis))) await page.evaluate(AXE);
-  const results = await page.evaluate(
-    async (named) => {
-      const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
-      return axe.run(globalThis.document, { resultTypes: ["violations"], ...(named && { runOnly: named }) });
-    },
-    rules === "colours" ? ["color-contrast", "link-in-text-block"] : undefined,
-  );
-  return results.violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .flatMap(({ id, help, nodes }) =>
-      nodes.map((node) => `${id}: ${help}: ${node.target.join(" ")} ${node.failureSummary ?? ""}`),
-    );
 }

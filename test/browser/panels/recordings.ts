@@ -1,4 +1,7 @@
 /** A recorded training of a digits CNN (PyTorch, seed 0) at any moment of it. */
+import ELK from "elkjs/lib/elk.bundled.js";
+import { graphOf, positionsOf, sketchOf } from "../../../extension/diagram/layout.ts";
+import type { DiagramLook, FlowLayout } from "../../../extension/protocol/flow.ts";
 import type { Progress } from "../../../extension/protocol/engine.ts";
 import type { ModelReport } from "../../../extension/protocol/preview.ts";
 import type { CheckpointRecord, MetricRow, RunRecord } from "../../../extension/protocol/run.ts";
@@ -26,6 +29,12 @@ export const models = (): ModelReport[] => readFixture("models.json") as ModelRe
 /** A model with its diagram: "residual" or "bert". */
 export const flowModel = (name: string): ModelReport =>
   (readFixture("flows", `${name}.json`) as [ModelReport])[0];
+
+/** Where what is shown of a model stands in its diagram, by the engine of the preview's process. */
+export async function placesOf({ flow, rows }: ModelReport, look: DiagramLook): Promise<FlowLayout> {
+  const graph = graphOf(sketchOf(flow!, new Map(rows.map((row) => [row.path, row])), look), look);
+  return positionsOf(await new ELK().layout(graph));
+}
 
 const SAMPLES_PER_SECOND = 9210;
 

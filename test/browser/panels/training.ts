@@ -1,9 +1,12 @@
 /** What the training panel does: controls, live data, long runs, keyboard, screen readers. */
 import assert from "node:assert/strict";
+import type { MetricRow } from "../../../extension/protocol/run.ts";
 import type { TrainingSnapshot } from "../../../extension/protocol/views.ts";
 import { test, until } from "../../harness.ts";
+import { noteFromNowOn, soundsOf, toldBy } from "../library/telling.ts";
 import { shapeError } from "./errors.ts";
 import { looks } from "./looks.ts";
+import { defaultUi } from "../../../webview/training/state.ts";
 import { called, screenshotPage } from "./page.ts";
 import { ended, FILE, recording, runningAt } from "./recordings.ts";
 import { chart, open, picture, press, text } from "./trainingPage.ts";
@@ -125,22 +128,8 @@ test("training: a panel that was hidden comes back with the user's settings and 
   assert.deepEqual(saved, {
     runId: "20260131-142501-digits",
     file: FILE,
-    ui: {
-      axis: "epoch",
-      logScale: true,
-      smoothing: 0.9,
-      byEpochOpen: false,
-      timingOpen: false,
-      compare: [],
-      filter: "",
-      showArchived: false,
-      sort: "created",
-      descending: true,
-      columnsOpen: false,
-      layer: [],
-      layerMeasure: "gradNorm",
-      layerView: "heat",
-    },
+    // What is undefined is not in JSON.
+    ui: JSON.parse(JSON.stringify({ ...defaultUi, axis: "epoch", logScale: true, smoothing: 0.9 })),
   });
   rows = 400;
   await panel.reopen();
@@ -174,18 +163,73 @@ test("training: everything can be reached and pressed with the keyboard alone", 
 });
 
 test("training: screen readers hear of epochs now and then, and of the end at once", async () => {
-  const panel = await open(runningAt(100));
-  const spoken = (): Promise<string> =>
-    panel.page.locator(".visually-hidden[role=status]").first().innerText();
+  const panel = await open({ ...runningAt(100), telling: { progressInterval: 10, sounds: false } });
+  await noteFromNowOn(panel.page);
   const { run } = runningAt(180);
   await panel.view.record({ ...run, epoch: 3 }, true);
-  await until("the first summary", async () => (await spoken()).startsWith("Epoch 3 of 20. loss"));
+  await until("the first summary", async () => (await toldBy(panel.page)).length === 1);
   await panel.view.record({ ...run, epoch: 4 }, true);
   await panel.view.record({ ...run, epoch: 5 }, true);
   await panel.page.waitForTimeout(300);
-  assert.match(await spoken(), /^Epoch 3 /, "the next summary waits");
   await panel.view.record({ ...run, state: "finished" }, false);
-  await until("the end", async () => (await spoken()).startsWith("Finished. loss"));
+  await until("the end", async () => (await toldBy(panel.page)).at(-1)?.startsWith("Finished. loss"));
+  const told = await toldBy(panel.page);
+  assert.match(told[0]!, /^Epoch 3 of 20\. loss/);
+  assert.equal(told.length, 2, "the next summary was to wait");
+  assert.deepEqual(await soundsOf(panel.page), []);
+});
+
+test("training: the same text twice in a row is heard twice", async () => {
+  const panel = await open(runningAt(100));
+  await noteFromNowOn(panel.page);
+  for (const told of [1, 2]) {
+    const event = {
+      ...recording().rows[0]!,
+      kind: "event" as const,
+      step: 100 + told,
+      values: {},
+      text: "Saved.",
+    };
+    await panel.view.rows([event]);
+    await until("the announcement", async () => (await toldBy(panel.page)).length === told);
+  }
+  assert.deepEqual(
+    (await toldBy(panel.page)).map((text) => text.trim()),
+    ["Saved.", "Saved."],
+  );
+});
+
+test("training: with sounds, a spike, a failure and the end differ, once in a while, if the browser lets them", async () => {
+  const telling = { progressInterval: 0, sounds: true };
+  const step = (at: number, loss: number): MetricRow => ({
+    ...recording().rows[0]!,
+    step: at,
+    values: { loss },
+  });
+  for (const allowed of [true, false]) {
+    const snapshot = runningAt(400);
+    const panel = await open({ ...snapshot, telling });
+    await noteFromNowOn(panel.page, allowed);
+    await panel.view.rows([step(1001, 90), step(1002, Number.NaN)]);
+    await panel.view.record({ ...snapshot.run, epoch: 15 }, true);
+    await panel.view.record({ ...snapshot.run, state: "failed" }, false);
+    await panel.view.record({ ...snapshot.run, state: "finished" }, false);
+    const heard = ["context", 880, 880, "context", 330, 220, "context", 523, 784];
+    const expected = allowed ? heard : heard.filter((one) => one === "context");
+    await until("the sounds", async () => (await soundsOf(panel.page)).length >= expected.length);
+    assert.deepEqual(await soundsOf(panel.page), expected);
+    const told = await until("two texts of states", async () => {
+      const texts = await toldBy(panel.page);
+      return texts.length >= 3 && texts;
+    });
+    assert.match(
+      told.join("\n"),
+      /^Spike at step 1,001: loss 90\.0000, \d\.\d+ before\. loss is nan at step 1,002\.$/m,
+    );
+    assert.match(told.join("\n"), /^Failed\. loss/m);
+    assert.match(told.join("\n"), /^Finished\. loss/m);
+    assert.doesNotMatch(told.join("\n"), /Epoch/);
+  }
 });
 
 test("training: a failed run leads to the line, the callers and the last checkpoint", async () => {

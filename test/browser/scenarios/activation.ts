@@ -25,7 +25,7 @@ const EXAMPLES = ["simplenn", "digits", "autoencoder", "gan", "names", "transfor
 /** Of all of them, at the most. */
 const ROUNDS = 3;
 /** Milliseconds from a click on Train to a point that is drawn, with VS Code's page for the panel. */
-const DRAWN_POINT = 3000;
+const DRAWN_POINT = 2 * BOUNDS.firstPoint;
 /** At the most: others use this machine, so the best counts of what happens once in each window. */
 const WINDOWS = 3;
 const WARM = 6;

@@ -6,7 +6,7 @@ import type { Frame } from "playwright-core";
 import { row, until } from "../../harness.ts";
 import { residual, writeModel } from "../../models.ts";
 import { sharedWorkbench } from "../library/tier.ts";
-import { accessibilityProblems } from "../library/trainingPanel.ts";
+import { accessibilityProblems } from "../library/accessibility.ts";
 
 const MODEL = "residual.nn.ts";
 

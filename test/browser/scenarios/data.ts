@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
+import { parquetWriteBuffer } from "hyparquet-writer";
+import { PNG } from "pngjs";
 import { row, until } from "../../harness.ts";
 import { chooseFromMenu } from "../library/menu.ts";
 import { sharedWorkbench } from "../library/tier.ts";
-import { accessibilityProblems } from "../library/trainingPanel.ts";
-import { THEMES } from "../library/workbench.ts";
+import { looks } from "../library/looks.ts";
 
 const FILE = "seen.nn.ts";
 
@@ -33,7 +34,7 @@ export default experiment({
 
 const test = row("examples");
 
-test("the Data lens, its panel in light, dark and high contrast, equal samples, and draws of one", async () => {
+test("the Data lens, its panel, equal samples, and draws of one", async () => {
   const workbench = await sharedWorkbench("examples");
   const { page, folder } = workbench;
   await workbench.activated();
@@ -53,10 +54,7 @@ test("the Data lens, its panel in light, dark and high contrast, equal samples, 
   assert.match(await frame.locator(".batch").innerText(), /\[32, 1, 8, 8\]/);
   await frame.getByText(/Show \d+ pairs/).click();
   await frame.locator(".pairs-of-samples > li").first().waitFor({ timeout: 30_000 });
-  await workbench.inThemes(THEMES, async () => {
-    await workbench.screenshot("data");
-    assert.deepEqual(await accessibilityProblems(frame), [], workbench.theme);
-  });
+  await looks(workbench, frame, "data");
   await frame.locator(".section-samples .segmented label", { hasText: "Test" }).click();
   await until("the test samples", async () =>
     /of 1,797/.test(await frame.locator(".list-foot [role=status]").innerText()),
@@ -73,7 +71,7 @@ test("the Data lens, its panel in light, dark and high contrast, equal samples, 
   assert.deepEqual(workbench.complaints, []);
 }, 150_000);
 
-test("View Tensor opens a sample's values as a table, in light, dark and high contrast", async () => {
+test("View Tensor opens a sample's values as a table", async () => {
   const workbench = await sharedWorkbench("examples");
   const { page } = workbench;
   await workbench.activated();
@@ -98,14 +96,18 @@ test("View Tensor opens a sample's values as a table, in light, dark and high co
   await page.keyboard.press("Control+A");
   await page.keyboard.press("Control+C");
   await frame.getByText("Copied 4 values.").waitFor();
-  await workbench.inThemes(THEMES, async () => {
-    await workbench.screenshot("tensor");
-    assert.deepEqual(await accessibilityProblems(frame), [], workbench.theme);
-  });
+  await looks(workbench, frame, "tensor");
   assert.deepEqual(workbench.complaints, []);
 }, 150_000);
 
-test("Use in a Model shows the code of a table and puts it into a new file", async () => {
+/** A picture of one colour, as a file. */
+function picture(shade: number): Buffer {
+  const image = new PNG({ width: 8, height: 8 });
+  image.data.fill(shade);
+  return PNG.sync.write(image);
+}
+
+test("Use in a Model shows the code of a table or a folder of images, and puts it into a new file", async () => {
   const workbench = await sharedWorkbench("examples");
   const { page, folder } = workbench;
   await workbench.activated();
@@ -120,13 +122,37 @@ test("Use in a Model shows the code of a table and puts it into a new file", asy
   await chooseFromMenu(item, "Use in a Model", () => tab.waitFor({ timeout: 5000 }));
   const frame = await workbench.webview("dataFile", 60_000);
   await frame.getByText('target: "letter"').waitFor({ timeout: 30_000 });
-  await workbench.inThemes(THEMES, async () => {
-    await workbench.screenshot("data-file");
-    assert.deepEqual(await accessibilityProblems(frame), [], workbench.theme);
-  });
+  await looks(workbench, frame, "data-file");
   await frame.locator('vscode-button[aria-label="Create File"]').click();
   await page.locator('.tab.active[data-resource-name="letters.nn.ts"]').waitFor();
   const text = fs.readFileSync(path.join(folder, "letters.nn.ts"), "utf8");
   assert.match(text, /data\.csv\("letters\.csv"/);
+
+  const columns = {
+    x: Float64Array.from({ length: 40 }, (_, i) => i / 8),
+    letter: Array.from({ length: 40 }, (_, i) => "ab"[i % 2]!),
+  };
+  const parquet = parquetWriteBuffer({
+    columnData: [
+      { name: "x", data: columns.x, type: "DOUBLE" },
+      { name: "letter", data: columns.letter, type: "STRING" },
+    ],
+  });
+  fs.writeFileSync(path.join(folder, "more.parquet"), Buffer.from(parquet));
+  for (const [i, name] of ["dark", "light"].entries()) {
+    fs.mkdirSync(path.join(folder, "shades", name), { recursive: true });
+    for (let shade = 0; shade < 4; shade++)
+      fs.writeFileSync(path.join(folder, "shades", name, `${shade}.png`), picture(128 * i + shade));
+  }
+  for (const [name, code] of [
+    ["more.parquet", 'data.parquet("more.parquet"'],
+    ["shades", 'new data.ImageFolder("shades"'],
+  ] as const) {
+    await workbench.showView("Explorer");
+    const used = page.locator(".tab", { hasText: `Use ${name} in a Model` });
+    const entry = page.getByRole("treeitem", { name, exact: true });
+    await chooseFromMenu(entry, "Use in a Model", () => used.waitFor({ timeout: 5000 }));
+    await (await workbench.webview("dataFile", 60_000)).getByText(code).first().waitFor({ timeout: 30_000 });
+  }
   assert.deepEqual(workbench.complaints, []);
-}, 150_000);
+}, 180_000);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { row, until } from "../../harness.ts";
 import { newestRun } from "../../runDirectories.ts";
 import { sharedWorkbench } from "../library/tier.ts";
-import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
+import { accessibilityProblems } from "../library/accessibility.ts";
+import { TrainingPanel } from "../library/trainingPanel.ts";
 
 const test = row("examples");
 
@@ -76,5 +77,13 @@ test("digits: Evaluate, down to a cell's samples, and a digit drawn by hand", as
   await frame.locator(".section-intervene").evaluate((section) => section.scrollIntoView());
   await workbench.screenshot("intervene");
   assert.deepEqual(await accessibilityProblems(frame), []);
+
+  // What the first convolution gives for that sample, as a table.
+  await frame.locator("vscode-button", { hasText: "View Tensor" }).click();
+  const tensor = await workbench.webview("tensor", 30_000);
+  await tensor.getByText("[1, 16, 8, 8]").waitFor();
+  await tensor.getByText(/, sample \d+/).waitFor();
+  await tensor.locator('[id="cell-0-0"]').waitFor();
+  assert.ok((await tensor.locator(".slices").innerText()).includes("1: channels (16)"));
   assert.deepEqual(workbench.complaints, []);
 }, 180_000);

@@ -2,18 +2,20 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
+import { eventRecord, fileVersion } from "../../../extension/formats/tensorboard.ts";
 import { inRoot } from "../../../scripts/project.mjs";
-import { row, until } from "../../harness.ts";
+import { row, slow, until } from "../../harness.ts";
 import { chooseFromMenu } from "../library/menu.ts";
 import { sharedWorkbench } from "../library/tier.ts";
-import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
+import { accessibilityProblems } from "../library/accessibility.ts";
+import { TrainingPanel } from "../library/trainingPanel.ts";
 import { THEMES } from "../library/workbench.ts";
 
 const test = row("examples");
 
 const EVENTS = "events.out.tfevents.1700000000.host.1.0";
 
-test("runs of TensorBoard, MLflow and trackio open as curves, in light, dark and high contrast", async () => {
+test("runs of TensorBoard, MLflow and trackio open as curves", async () => {
   const workbench = await sharedWorkbench("examples");
   const { folder, page } = workbench;
   await workbench.activated();
@@ -78,8 +80,55 @@ test("runs of TensorBoard, MLflow and trackio open as curves, in light, dark and
   await workbench.command("View: Close All Editors");
 }, 240_000);
 
+slow(test)(
+  "a run of another tool grows in its panel while the tool logs",
+  async () => {
+    const workbench = await sharedWorkbench("examples");
+    const { folder } = workbench;
+    await workbench.activated();
+    const at = path.join(folder, "live");
+    fs.mkdirSync(at);
+    const scalar = (step: number): Uint8Array =>
+      eventRecord({ wallTime: Date.now() / 1000, step, scalars: { loss: 1 / (step + 1) } });
+    fs.writeFileSync(path.join(at, EVENTS), Buffer.concat([fileVersion(1), scalar(0), scalar(1)]));
+    await workbench.showView("Explorer");
+    await chooseFromMenu(workbench.treeItem(/^live/), "Open as Layerwise Runs", () =>
+      until("the imported run", () => runsOf(folder).some(({ imported: from }) => from?.path === at), 10_000),
+    );
+    const panel = await until("the run's panel", async () => {
+      const shown = await TrainingPanel.of(workbench);
+      return (await shown.text()).includes("live") && shown;
+    });
+    await panel.hasPoints(2);
+    await panel.frame.locator(".badge", { hasText: "Following" }).waitFor();
+    for (let step = 2; step < 40; step++) fs.appendFileSync(path.join(at, EVENTS), scalar(step));
+    await panel.hasPoints(40);
+    await until("the last step in the header", async () => /Step\s+39/.test(await panel.text()));
+    await workbench.inThemes(THEMES, async () => {
+      await workbench.screenshot("foreign-following");
+      assert.deepEqual(await accessibilityProblems(panel.frame), [], workbench.theme);
+    });
+    assert.equal(await panel.frame.locator("header vscode-button, .steering").count(), 0);
+    await workbench.command("View: Close All Editors");
+    // Its process has ended with the panel.
+    await until("the end of following", () => !following(at), 10_000);
+  },
+  120_000,
+);
+
+/** Whether a process follows a path. */
+const following = (at: string): boolean =>
+  fs.readdirSync("/proc").some((pid) => {
+    try {
+      const command = fs.readFileSync(`/proc/${pid}/cmdline`, "utf8");
+      return command.includes("--follow") && command.includes(at);
+    } catch {
+      return false;
+    }
+  });
+
 interface Found {
-  imported?: { tool: string };
+  imported?: { tool: string; path: string };
 }
 
 function runsOf(folder: string): Found[] {

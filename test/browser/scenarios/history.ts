@@ -4,8 +4,10 @@ import path from "node:path";
 import { row, until } from "../../harness.ts";
 import { writeModel } from "../../models.ts";
 import { newestRun } from "../../runDirectories.ts";
+import { acceptFile } from "../library/dialog.ts";
 import { sharedWorkbench } from "../library/tier.ts";
-import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
+import { accessibilityProblems } from "../library/accessibility.ts";
+import { TrainingPanel } from "../library/trainingPanel.ts";
 import { THEMES } from "../library/workbench.ts";
 
 const test = row("examples");
@@ -61,6 +63,14 @@ test("a past run is opened, run again as it was, and compared with another", asy
     await workbench.screenshot("history");
     assert.deepEqual(await accessibilityProblems(frame), [], workbench.theme);
   });
+
+  await panel.press("Save Report");
+  // It offers a place beside the file; the model is built and laid out before.
+  await acceptFile(workbench.page, undefined, 60_000);
+  await until("the report", () => fs.existsSync(path.join(folder, `${second}.html`)));
+  const report = fs.readFileSync(path.join(folder, `${second}.html`), "utf8");
+  for (const name of ["0", "1", "2"])
+    assert.match(report, new RegExp(`<g class="[^"]*box-module[^"]*" data-id="${name}"`));
 
   await frame.getByRole("button", { name: first, exact: true }).click();
   panel = await TrainingPanel.of(workbench);

@@ -3,8 +3,9 @@ import type { Frame } from "playwright-core";
 import { row, until } from "../../harness.ts";
 import { writeModel } from "../../models.ts";
 import { sharedWorkbench } from "../library/tier.ts";
-import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
-import { THEMES, type Workbench } from "../library/workbench.ts";
+import { looks } from "../library/looks.ts";
+import { TrainingPanel } from "../library/trainingPanel.ts";
+import type { Workbench } from "../library/workbench.ts";
 
 const test = row("examples");
 
@@ -107,10 +108,7 @@ test("the units of a network of two numbers are drawn on the diagram, live and a
   await frame.getByRole("slider", { name: "Position in the training" }).focus();
   await page.keyboard.press("End");
   await until("the boundary of now", async () => (await boundary.getAttribute("aria-label")) !== early);
-  await workbench.inThemes(THEMES, async () => {
-    await workbench.screenshot("pictures-plane");
-    assert.deepEqual(await accessibilityProblems(frame), [], workbench.theme);
-  });
+  await looks(workbench, frame, "pictures-plane");
 
   await frame.locator('.box[data-id="hidden"]').click();
   const units = frame.locator(".layer-pictures").getByRole("button", { name: /^Unit \d+ of hidden at Step/ });
@@ -158,10 +156,37 @@ test("feature maps and attention of the first validation sample are drawn on the
     .getByRole("button", { name: /^Channel \d of conv at Step/ });
   await channels.first().waitFor();
   assert.equal(await channels.count(), 8);
-  await workbench.inThemes(THEMES, async () => {
-    await workbench.screenshot("pictures-maps");
-    assert.deepEqual(await accessibilityProblems(frame), [], workbench.theme);
-  });
+  await looks(workbench, frame, "pictures-maps");
   await workbench.closePanel("Architecture");
+
+  // The same heads for a sample of the evaluation, as pictures and as a table.
+  await workbench.lens("Evaluate").click();
+  const evaluation = await workbench.webview("evaluation");
+  await evaluation.locator('.badge[data-state="finished"]').waitFor({ timeout: 60_000 });
+  // After one epoch the model may never say some digits.
+  await evaluation
+    .locator(".cell[data-actual]", { hasText: /^\s*[1-9]/ })
+    .first()
+    .click();
+  await evaluation.locator(".card").first().click({ timeout: 30_000 });
+  await evaluation.locator(".prediction b").waitFor();
+  await evaluation.locator(".intervene-fold summary").first().click();
+  await evaluation.locator("[data-unit]").first().waitFor({ timeout: 30_000 });
+  await evaluation.locator(".intervene-units vscode-dropdown").evaluate((dropdown) => {
+    (dropdown as HTMLSelectElement).value = "heads::attention";
+    dropdown.dispatchEvent(new Event("change"));
+  });
+  const attended = evaluation.locator("[data-unit] img");
+  await until("a picture of each head", async () => (await attended.count()) === 3, 30_000);
+  await evaluation.getByText("rows are queries, columns keys").waitFor();
+  await evaluation.locator(".section-intervene").evaluate((section) => section.scrollIntoView());
+  await looks(workbench, evaluation, "intervene-heads");
+  await evaluation.locator("vscode-button", { hasText: "View Attention" }).click();
+  const tensor = await workbench.webview("tensor", 30_000);
+  await tensor.getByText("[1, 3, 64, 64]").first().waitFor();
+  assert.ok((await tensor.locator(".slices").innerText()).includes("1: heads (3)"));
+  await workbench.screenshot("tensor-attention");
+  for (const title of ["Tensor", "Evaluation"])
+    await workbench.page.locator(".tab", { hasText: title }).getByRole("button").first().click();
   assert.deepEqual(workbench.complaints, []);
-}, 180_000);
+}, 240_000);

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
 import { row, until } from "../../harness.ts";
 import { writeModel } from "../../models.ts";
+import { acceptFile } from "../library/dialog.ts";
 import { sharedWorkbench } from "../library/tier.ts";
-import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
-import { THEMES } from "../library/workbench.ts";
+import { looks } from "../library/looks.ts";
+import { TrainingPanel } from "../library/trainingPanel.ts";
 
 const test = row("examples");
 
@@ -60,10 +63,19 @@ test("layers are followed in the training panel, and scrubbed there and on the d
   const [, norm = ""] = await section.locator("tbody tr").first().locator("td").allInnerTexts();
   assert.match(norm.trim(), /^\d/);
   await section.locator("h2").scrollIntoViewIfNeeded();
-  await workbench.inThemes(THEMES, async () => {
-    await workbench.screenshot("layers");
-    assert.deepEqual(await accessibilityProblems(panel.frame), [], workbench.theme);
+  await looks(workbench, panel.frame, "layers");
+  await panel.frame.getByRole("button", { name: "Download CSV" }).click();
+  await acceptFile(workbench.page);
+  const file = path.join(folder, `${await panel.run()}-fc1.csv`);
+  const lines = await until("the histograms", () => {
+    const text = fs.readFileSync(file, "utf8");
+    return text.endsWith("\n") && text.trimEnd().split("\n");
   });
+  assert.match(lines[0]!, /^layer,values,step,mean,std,low,high,bin 1,/);
+  assert.ok(
+    lines.slice(1).every((line) => line.startsWith("fc1,")),
+    lines[1],
+  );
   await workbench.closePanel("Training");
 
   await workbench.openFile(MODEL);
@@ -84,10 +96,7 @@ test("layers are followed in the training panel, and scrubbed there and on the d
   await page.keyboard.press("Home");
   await until("the first check on the diagram", async () => (await detail()) !== last);
   assert.match(await frame.locator(".details").innerText(), /In training: Step 20, epoch 1/);
-  await workbench.inThemes(THEMES, async () => {
-    await workbench.screenshot("layers-diagram");
-    assert.deepEqual(await accessibilityProblems(frame), [], workbench.theme);
-  });
+  await looks(workbench, frame, "layers-diagram");
   await workbench.closePanel("Architecture");
   assert.deepEqual(workbench.complaints, []);
 }, 180_000);

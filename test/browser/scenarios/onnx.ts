@@ -4,13 +4,13 @@ import fs from "node:fs";
 import path from "node:path";
 import { inRoot } from "../../../scripts/project.mjs";
 import { row, until } from "../../harness.ts";
+import { acceptFile } from "../library/dialog.ts";
 import { sharedWorkbench } from "../library/tier.ts";
-import { accessibilityProblems } from "../library/trainingPanel.ts";
-import { THEMES } from "../library/workbench.ts";
+import { looks } from "../library/looks.ts";
 
 const test = row("examples");
 
-test("an ONNX model opens as a diagram, its weights as tables, in light, dark and high contrast", async () => {
+test("an ONNX model opens as a diagram, its weights as tables, and is compared with another", async () => {
   const workbench = await sharedWorkbench("examples");
   const { folder } = workbench;
   await workbench.activated();
@@ -22,15 +22,26 @@ test("an ONNX model opens as a diagram, its weights as tables, in light, dark an
   await frame.locator('.box[data-id="stem"]').click({ timeout: 30_000 });
   const details = frame.locator(".details");
   await until("attributes", async () => /kernel_shape\s+\[3, 3\]/.test(await details.innerText()));
-  await workbench.inThemes(THEMES, async () => {
-    await workbench.screenshot("onnx-editor");
-    assert.deepEqual(await accessibilityProblems(frame), [], workbench.theme);
-  });
+  await looks(workbench, frame, "onnx-editor");
   // From the file beside the model.
   await frame.getByRole("button", { name: "stem.weight" }).click();
   const tensor = await workbench.webview("tensor", 60_000);
   await tensor.getByText("108 values").waitFor({ timeout: 30_000 });
   await tensor.locator(".statistics .pairs").waitFor({ timeout: 60_000 });
+  // The same model, but for one weight.
+  const data = path.join(folder, "external.onnx.data");
+  const weights = fs.readFileSync(data);
+  weights.writeFloatLE(weights.readFloatLE(0) + 1, 0);
+  fs.writeFileSync(data, weights);
+  await workbench.openTab("cnn.onnx");
+  const shown = await workbench.webview("onnx", 60_000);
+  await shown.locator('vscode-button[aria-label="Compare With…"]').click({ timeout: 30_000 });
+  await acceptFile(workbench.page, path.join(folder, "external.onnx"));
+  const change = shown.locator(".changes tbody tr");
+  await change.first().waitFor({ timeout: 30_000 });
+  assert.equal(await change.count(), 1);
+  assert.match(await change.innerText(), /1 of \d+/);
+  await looks(workbench, shown, "onnx-compared");
   await workbench.openTab("broken.onnx");
   await until(
     "why the file can't be read",
@@ -38,4 +49,4 @@ test("an ONNX model opens as a diagram, its weights as tables, in light, dark an
     60_000,
   );
   assert.deepEqual(workbench.complaints, []);
-}, 150_000);
+}, 180_000);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { FakeRay } from "../../fakeRay.ts";
-import { row, until } from "../../harness.ts";
+import { row, slow, until } from "../../harness.ts";
 import { newestRun } from "../../runDirectories.ts";
 import { temporaryFolder } from "../library/browser.ts";
 import { FILE, SOURCE } from "../library/farModel.ts";
@@ -12,46 +12,50 @@ import { TrainingPanel } from "../library/trainingPanel.ts";
 
 const test = row("remote");
 
-test("Run on… a Ray cluster: it asks for the token once, the run is followed in the panel and stopped", async () => {
-  const there = temporaryFolder("ray");
-  const ray = new FakeRay();
-  ray.token = "hunter2";
-  await ray.start();
-  ray.execute(path.join(there, "jobs"));
-  const cluster = { host: ray.url, node: process.execPath, folder: path.join(there, "layerwise") };
-  const settings = { "layerwise.device": "cpu", "layerwise.targets": { cluster } };
-  const workbench = await openWorkbench({ settings, env: {} });
-  const { folder, page } = workbench;
-  try {
-    await workbench.activated();
-    fs.writeFileSync(path.join(folder, FILE), SOURCE);
-    await workbench.openFile(FILE);
-    const choice = page.locator(".quick-input-widget .monaco-list-row", { hasText: "cluster" });
-    await workbench.command("Layerwise: Run on…");
-    await choice.click();
-    const input = page.locator(".quick-input-widget input.input[type=password]");
-    await input.waitFor({ timeout: 30_000 });
-    await workbench.screenshot("ray-token");
-    await input.fill("hunter2");
-    await input.press("Enter");
-    const panel = await TrainingPanel.of(workbench, 60_000);
-    await panel.reaches("running", 60_000);
-    await panel.frame.getByText("Running on cluster").waitFor();
-    await panel.hasPoints(20);
-    assert.equal(await panel.frame.locator(".header .button", { hasText: "Pause" }).count(), 0);
-    await panel.frame.locator(".header .button", { hasText: "Stop" }).click();
-    await panel.reaches("stopped", 60_000);
-    await until("the last weights here", () =>
-      newestRun(folder)?.checkpoints.some(({ kind }) => kind === "last"),
-    );
-    // The token is kept: a second run begins at the choice.
-    await page.locator(`.tab[data-resource-name="${FILE}"]`).click();
-    await workbench.command("Layerwise: Run on…");
-    await choice.click();
-    await until("another job", () => ray.jobs.size === 2, 60_000);
-    assert.deepEqual(workbench.complaints, []);
-    await closeWorkbench(workbench);
-  } finally {
-    await ray.stop();
-  }
-}, 300_000);
+slow(test)(
+  "Run on… a Ray cluster: it asks for the token once, the run is followed in the panel and stopped",
+  async () => {
+    const there = temporaryFolder("ray");
+    const ray = new FakeRay();
+    ray.token = "hunter2";
+    await ray.start();
+    ray.execute(path.join(there, "jobs"));
+    const cluster = { host: ray.url, node: process.execPath, folder: path.join(there, "layerwise") };
+    const settings = { "layerwise.device": "cpu", "layerwise.targets": { cluster } };
+    const workbench = await openWorkbench({ settings, env: {} });
+    const { folder, page } = workbench;
+    try {
+      await workbench.activated();
+      fs.writeFileSync(path.join(folder, FILE), SOURCE);
+      await workbench.openFile(FILE);
+      const choice = page.locator(".quick-input-widget .monaco-list-row", { hasText: "cluster" });
+      await workbench.command("Layerwise: Run on…");
+      await choice.click();
+      const input = page.locator(".quick-input-widget input.input[type=password]");
+      await input.waitFor({ timeout: 30_000 });
+      await workbench.screenshot("ray-token");
+      await input.fill("hunter2");
+      await input.press("Enter");
+      const panel = await TrainingPanel.of(workbench, 60_000);
+      await panel.reaches("running", 60_000);
+      await panel.frame.getByText("Running on cluster").waitFor();
+      await panel.hasPoints(20);
+      assert.equal(await panel.frame.locator(".header .button", { hasText: "Pause" }).count(), 0);
+      await panel.frame.locator(".header .button", { hasText: "Stop" }).click();
+      await panel.reaches("stopped", 60_000);
+      await until("the last weights here", () =>
+        newestRun(folder)?.checkpoints.some(({ kind }) => kind === "last"),
+      );
+      // The token is kept: a second run begins at the choice.
+      await page.locator(`.tab[data-resource-name="${FILE}"]`).click();
+      await workbench.command("Layerwise: Run on…");
+      await choice.click();
+      await until("another job", () => ray.jobs.size === 2, 60_000);
+      assert.deepEqual(workbench.complaints, []);
+      await closeWorkbench(workbench);
+    } finally {
+      await ray.stop();
+    }
+  },
+  300_000,
+);

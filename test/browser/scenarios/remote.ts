@@ -2,19 +2,20 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
-import { row, until } from "../../harness.ts";
+import { row, skip, until } from "../../harness.ts";
 import { newestRun } from "../../runDirectories.ts";
 import { noSshd, Sshd } from "../../cluster/remote/sshd.ts";
 import { temporaryFolder } from "../library/browser.ts";
 import { FILE, SOURCE } from "../library/farModel.ts";
 import { closeWorkbench, openWorkbench } from "../library/tier.ts";
-import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
+import { accessibilityProblems } from "../library/accessibility.ts";
+import { TrainingPanel } from "../library/trainingPanel.ts";
 import { THEMES } from "../library/workbench.ts";
 
 const test = row("remote");
 
 test("Run on… another machine: followed in the panel, paused, saved, the window closed, attached and stopped", async () => {
-  if (noSshd !== undefined) return;
+  if (noSshd !== undefined) skip(noSshd);
   const sshd = new Sshd(temporaryFolder("sshd"));
   await sshd.start();
   const settings = {

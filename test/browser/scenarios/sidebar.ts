@@ -7,7 +7,9 @@ import { simpleNN, writeModel } from "../../models.ts";
 import { checkpointFiles, runRecords } from "../../runDirectories.ts";
 import { temporaryFolder } from "../library/browser.ts";
 import { sharedWorkbench } from "../library/tier.ts";
-import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
+import { chooseFromMenu } from "../library/menu.ts";
+import { accessibilityProblems } from "../library/accessibility.ts";
+import { TrainingPanel } from "../library/trainingPanel.ts";
 import type { Workbench } from "../library/workbench.ts";
 
 /** The window that these tests share. */
@@ -65,6 +67,15 @@ test("the side bar: empty views say what to do; a run trained from it is compare
   const other = runRecords(folder)[0]!.id;
   await until("the other run's curve", async () => (await legend.innerText()).includes(other));
 
+  // The columns of the table of runs are chosen.
+  const heads = panel.frame.locator(".section-runs thead th");
+  await panel.frame.locator(".section-runs .columns summary").click();
+  const hasAccuracy = async (): Promise<boolean> =>
+    (await heads.allInnerTexts()).some((text) => text.includes("accuracy"));
+  assert.ok(await hasAccuracy());
+  await panel.frame.locator(".column-choice vscode-checkbox", { hasText: "accuracy" }).click();
+  await until("a table without accuracies", async () => !(await hasAccuracy()));
+
   const checkpoint = workbench.treeItem(/Checkpoint final/);
   await drag(checkpoint, page.locator(".editor-group-container").first());
   const tensors = await workbench.webview("tensors");
@@ -95,24 +106,6 @@ async function drag(item: Locator, target: Locator): Promise<void> {
   await page.mouse.up();
 }
 
-/**
- * Picks from an item's context menu, until it has its effect: VS Code ignores a click that comes too soon after its menu
- * has opened, and closes the menu when the tree is redrawn.
- */
-async function chooseFor(item: Locator, name: string, effect: () => Promise<unknown>): Promise<void> {
-  const choice = item.page().getByRole("menuitem", { name });
-  await until(
-    `what ${name} does`,
-    async () => {
-      if (!(await choice.isVisible())) await item.click({ button: "right", timeout: 5000 });
-      await choice.click({ timeout: 1000 }).catch(() => undefined);
-      await choice.waitFor({ state: "detached", timeout: 1000 });
-      return effect().then(() => true);
-    },
-    60_000,
-  );
-}
-
 test("a checkpoint of the tree is evaluated and deleted", async () => {
   const workbench = await openFolder();
   const { page, folder } = workbench;
@@ -124,18 +117,18 @@ test("a checkpoint of the tree is evaluated and deleted", async () => {
   const item = workbench.treeItem(/^Checkpoint final, epoch 300/);
   const soon = { timeout: 15_000 };
   const panel = page.locator(".tab", { hasText: "Evaluation" }).first();
-  await chooseFor(item, "Evaluate Checkpoint", () => panel.waitFor(soon));
+  await chooseFromMenu(item, "Evaluate Checkpoint", () => panel.waitFor(soon));
   const evaluation = await workbench.evaluated();
   assert.ok((evaluation.metrics["accuracy"] ?? 0) > 0.5, JSON.stringify(evaluation.metrics));
   const formats = page.locator(".quick-input-widget .monaco-list-row", { hasText: "ONNX" });
-  await chooseFor(item, "Export…", () => formats.waitFor(soon));
+  await chooseFromMenu(item, "Export…", () => formats.waitFor(soon));
   await workbench.screenshot("export");
   await page.keyboard.press("Escape");
   const before = runRecords(folder).findLast(({ kind }) => kind === "train");
   assert.ok(before);
   const [file = ""] = checkpointFiles(folder, before);
   assert.ok(fs.existsSync(file));
-  await chooseFor(item, "Delete Checkpoint", () => item.waitFor({ ...soon, state: "detached" }));
+  await chooseFromMenu(item, "Delete Checkpoint", () => item.waitFor({ ...soon, state: "detached" }));
   await until("the end of the file", () => !fs.existsSync(file));
   await workbench.command("Layerwise: Show Log");
   await page.locator(".panel .view-line", { hasText: "short" }).first().waitFor();

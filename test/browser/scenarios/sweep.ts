@@ -4,8 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { row, until } from "../../harness.ts";
 import { sharedWorkbench } from "../library/tier.ts";
-import { accessibilityProblems } from "../library/trainingPanel.ts";
-import { THEMES } from "../library/workbench.ts";
+import { looks } from "../library/looks.ts";
 
 const FILE = "swept.nn.ts";
 
@@ -29,7 +28,7 @@ export default experiment({
 
 const test = row("examples");
 
-test("the Sweep lens, its panel in light, dark and high contrast, and the best settings in the file", async () => {
+test("the Sweep lens, its panel, and the best settings in the file", async () => {
   const workbench = await sharedWorkbench("examples");
   const { page, folder } = workbench;
   await workbench.activated();
@@ -43,10 +42,7 @@ test("the Sweep lens, its panel in light, dark and high contrast, and the best s
   await frame.getByText("20 of 20 trials").waitFor({ timeout: 120_000 });
   await frame.getByText("Finished", { exact: true }).waitFor({ timeout: 30_000 });
   assert.equal(await frame.locator(".trials-table tbody tr").count(), 20);
-  await workbench.inThemes(THEMES, async () => {
-    await workbench.screenshot("sweep");
-    assert.deepEqual(await accessibilityProblems(frame), [], workbench.theme);
-  });
+  await looks(workbench, frame, "sweep");
   await frame.locator(".header .button", { hasText: "Apply Best Settings" }).click();
   const best = await until("the best settings in the file", () => {
     const [name] = fs.readdirSync(path.join(folder, ".layerwise/sweeps"));

@@ -6,8 +6,10 @@ import { writeModel } from "../../models.ts";
 import { newestRun } from "../../runDirectories.ts";
 import { longDigits } from "../library/digits.ts";
 import { sharedWorkbench } from "../library/tier.ts";
-import { accessibilityProblems, TrainingPanel } from "../library/trainingPanel.ts";
-import { THEMES, type Workbench } from "../library/workbench.ts";
+import { looks } from "../library/looks.ts";
+import { accessibilityProblems } from "../library/accessibility.ts";
+import { TrainingPanel } from "../library/trainingPanel.ts";
+import { EACH_THEME, type Workbench } from "../library/workbench.ts";
 
 const EXAMPLE = "cnn.nn.ts";
 
@@ -24,7 +26,7 @@ test("the Train lens, the curve, Stop and the checkpoint, in light, dark and hig
   await curveGrows(workbench, panel);
   const stopped = await hidesAndShows(workbench, panel);
   await checkpointIsInTheTree(workbench);
-  await workbench.inThemes(THEMES, async () => {
+  await workbench.inThemes(EACH_THEME, async () => {
     const ink = await until("drawn pixels in the chart", () => stopped.ink());
     assert.ok(ink < 0.5, `${ink} of the chart's pixels are drawn on`);
     await workbench.screenshot("checkpoints");
@@ -44,10 +46,7 @@ async function previewShows(workbench: Workbench): Promise<void> {
   const frame = await workbench.webview("architecture");
   await frame.getByText("DigitsCNN").first().waitFor();
   await frame.getByText("13,706").first().waitFor();
-  await workbench.inThemes(THEMES, async () => {
-    await workbench.screenshot("preview");
-    assert.deepEqual(await accessibilityProblems(frame), [], workbench.theme);
-  });
+  await looks(workbench, frame, "preview");
   await workbench.closePanel("Architecture");
 }
 

@@ -1,16 +1,18 @@
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { beforeAll, describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { useFolder } from "../../folders.ts";
-import { familyOf, processes } from "../../processes.ts";
-import { start, unable, weightsOf, type Training, type Weights } from "./training.ts";
+import { slow } from "../../slow.ts";
+import { describeUnless } from "../../unless.ts";
+import { familyOf, processes, type Process } from "../../processes.ts";
+import { progressed, restarted, start, unable, weightsOf, type Training, type Weights } from "./training.ts";
 
-/** Longest time in milliseconds that a disturbed training may take beyond an undisturbed one: it must not hang. */
-const HANG = 30_000;
 /** Workers are disturbed after a printed line of one of these epochs of 120: near the end one may have done its part. */
 const EPOCHS = 96;
 /** How often workers are disturbed: in the tier, and in the long test by `LAYERWISE_DISTURBANCES=20`. */
 const TIMES = Number(process.env["LAYERWISE_DISTURBANCES"] ?? 3);
+/** Networks that are trained, in turns. */
+const MODELS = ["long", "longLstm"];
 
 const folder = useFolder("all");
 
@@ -32,65 +34,66 @@ const workersOf = ({ child }: Training): number[] =>
     .map(({ pid }) => pid)
     .sort((a, b) => a - b);
 
-async function workersRunning(training: Training, count: number): Promise<number[]> {
-  for (;;) {
-    const found = workersOf(training);
-    if (found.length === count) return found;
-    await delay(100);
-  }
+/** Collects the processes of a training while it runs: also those that lose their parent, or are replaced. */
+function census({ child, ended }: Training): Map<number, string> {
+  const met = new Map<number, string>();
+  const look = (): void => {
+    for (const { pid, command } of familyOf(child.pid!)) met.set(pid, command);
+  };
+  look();
+  const timer = setInterval(look, 500);
+  void ended.then(() => clearInterval(timer));
+  return met;
 }
 
-describe.skipIf(unable !== undefined)(`workers that die${unable === undefined ? "" : ` (${unable})`}`, () => {
-  let undisturbed: Weights;
-  let took = 0;
+/** Those of the processes that still run. */
+const left = (met: ReadonlyMap<number, string>): Process[] =>
+  processes().filter(({ pid, command }) => met.get(pid) === command);
 
-  beforeAll(async () => {
-    const began = performance.now();
-    const training = start(path.join(folder, "undisturbed"), "long", "--workers", "2");
+describeUnless(unable, "workers that die", () => {
+  const undisturbed = new Map<string, Promise<Weights>>();
+
+  /** The weights of a training that nothing disturbs. */
+  async function expected(model: string): Promise<Weights> {
+    const training = start(path.join(folder, model), model, "--workers", "2");
     const { code, text } = await training.ended;
     expect(code, text).toBe(0);
-    took = performance.now() - began;
-    undisturbed = weightsOf(training)[0]!;
-  }, 300_000);
+    return weightsOf(training)[0]!;
+  }
 
   const next = random(20);
   for (let i = 0; i < TIMES; i++) {
     const signal = next() < 0.5 ? "SIGKILL" : "SIGSTOP";
     const [moment, victim] = [next(), next()];
-    it(`are replaced after ${signal} at moment ${moment.toFixed(3)}`, { timeout: 300_000 }, async () => {
-      const training = start(path.join(folder, String(i)), "long", "--workers", "2", "--max-restarts", "3");
+    const model = MODELS[i % MODELS.length]!;
+    const name = `are replaced after ${signal} at moment ${moment.toFixed(3)} of ${model}`;
+    it.concurrent(name, { timeout: 600_000, ...(i > 0 && slow) }, async () => {
+      if (!undisturbed.has(model)) undisturbed.set(model, expected(model));
+      const training = start(path.join(folder, String(i)), model, "--workers", "2", "--max-restarts", "3");
       await training.epoch(Math.ceil(moment * EPOCHS));
+      const met = census(training);
       const pids = workersOf(training);
-      const all = familyOf(training.child.pid!).map(({ pid }) => pid);
-      const pid = pids[Math.floor(victim * pids.length)];
       expect(pids, "workers").toHaveLength(2);
-      process.kill(pid!, signal);
-      const hung = setTimeout(() => training.child.kill("SIGKILL"), 2 * took + HANG);
-      const { code, text } = await training.ended;
-      clearTimeout(hung);
+      process.kill(pids[Math.floor(victim * pids.length)]!, signal);
+      await restarted(training, "start again");
+      const { code, text } = await progressed(training);
       expect(code, text).toBe(0);
       expect(text).toContain("start again");
-      for (const one of weightsOf(training)) expect(one, "bit for bit").toEqual(undisturbed);
-      const left = new Set(processes().map((one) => one.pid));
-      expect(
-        all.filter((one) => left.has(one)),
-        "orphans",
-      ).toEqual([]);
+      const weights = await undisturbed.get(model);
+      for (const one of weightsOf(training)) expect(one, "bit for bit").toEqual(weights);
+      expect(met.size, "processes met").toBeGreaterThan(4);
+      expect(left(met), "orphans").toEqual([]);
     });
   }
 
-  it("leave no process behind when their launcher is killed", { timeout: 60_000 }, async () => {
+  it.concurrent("leave no process behind when their launcher is killed", { timeout: 60_000 }, async () => {
     const training = start(path.join(folder, "orphans"), "long", "--workers", "2");
-    await workersRunning(training, 2);
-    await delay(3000);
-    const family = familyOf(training.child.pid!);
+    await training.epoch(1);
+    expect(workersOf(training), "workers").toHaveLength(2);
+    const met = census(training);
     training.child.kill("SIGKILL");
     const until = performance.now() + 15_000;
-    const alive = (): number[] => {
-      const now = new Set(processes().map(({ pid }) => pid));
-      return family.map(({ pid }) => pid).filter((pid) => now.has(pid));
-    };
-    while (alive().length > 0 && performance.now() < until) await delay(200);
-    expect(alive()).toEqual([]);
+    while (left(met).length > 0 && performance.now() < until) await delay(200);
+    expect(left(met)).toEqual([]);
   });
 });

@@ -1,18 +1,17 @@
 // Trainings by workers on two machines: one sshd, two folders, and for each connection a network of its own.
 import fs from "node:fs";
 import path from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, expect, it } from "vitest";
 import { useFolder } from "../../folders.ts";
+import { describeUnless } from "../../unless.ts";
 import { familyOf, processes } from "../../processes.ts";
 import { curves } from "../remote/program.ts";
 import { noSshd } from "../remote/sshd.ts";
 import { useSshd } from "../remote/useSshd.ts";
 import { readRun } from "../../engine/workspace.ts";
-import { resume, start, unable, weightsOf, type Training } from "./training.ts";
-
-/** Longest time in milliseconds that a disturbed training may take beyond an undisturbed one: it must not hang. */
-const HANG = 30_000;
+import { progressed, restarted, resume, start, unable, weightsOf, type Training } from "./training.ts";
+import { until } from "../until.ts";
+import { slow } from "../../slow.ts";
 
 const reason = noSshd ?? unable;
 const folder = useFolder("all");
@@ -29,23 +28,17 @@ const onHosts = (name: string, model: string, ...options: string[]): Training =>
 const workers = (): { pid: number; command: string }[] =>
   sshd.runProcesses().filter(({ command }) => command.includes("runEngine.js"));
 
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let tries = 0; !condition(); tries++) {
-    if (tries > 150) throw new Error(`not within 15 s: ${what}`);
-    await delay(100);
-  }
+function isRunning(pid: number | undefined): boolean {
+  return processes().some((one) => one.pid === pid);
 }
 
-describe.skipIf(reason !== undefined)(`workers on hosts${reason === undefined ? "" : ` (${reason})`}`, () => {
+describeUnless(reason, "workers on hosts", () => {
   let undisturbed: Training;
-  let took = 0;
 
   beforeAll(async () => {
-    const began = performance.now();
     undisturbed = start(path.join(folder, "here"), "long", "--workers", "2");
     const { code, text } = await undisturbed.ended;
     expect(code, text).toBe(0);
-    took = performance.now() - began;
   }, 300_000);
 
   afterEach(async () => {
@@ -56,9 +49,7 @@ describe.skipIf(reason !== undefined)(`workers on hosts${reason === undefined ? 
 
   /** Waits for a training that was disturbed. */
   async function finished(training: Training): Promise<string> {
-    const hung = setTimeout(() => training.child.kill("SIGKILL"), 2 * took + 3 * HANG);
-    const { code, text } = await training.ended;
-    clearTimeout(hung);
+    const { code, text } = await progressed(training);
     expect(code, text).toBe(0);
     expect(finalOf(training).equals(finalOf(undisturbed)), "bit for bit").toBe(true);
     expect(curves(run(training))).toEqual(curves(run(undisturbed)));
@@ -81,7 +72,7 @@ describe.skipIf(reason !== undefined)(`workers on hosts${reason === undefined ? 
 
   it(
     "start again when one is killed, and when a connection is lost or silent",
-    { timeout: 240_000 },
+    { ...slow, timeout: 240_000 },
     async () => {
       const training = onHosts("disturbed", "long", "--hosts", "one,two");
       const lines = (): number[] =>
@@ -92,11 +83,11 @@ describe.skipIf(reason !== undefined)(`workers on hosts${reason === undefined ? 
       await training.epoch(20);
       const victim = workers().find(({ command }) => command.includes(path.join(sshd.there, "two")));
       process.kill(victim!.pid, "SIGKILL");
-      await training.printed("(1 of 3)");
+      await restarted(training, "(1 of 3)");
       await training.epoch(40);
       // Which host a connection leads to, only the machine behind it knows.
       process.kill(lines()[0]!, "SIGKILL");
-      await training.printed("(2 of 3)");
+      await restarted(training, "(2 of 3)");
       await training.epoch(60);
       process.kill(lines().at(-1)!, "SIGSTOP");
       const text = await finished(training);
@@ -108,7 +99,7 @@ describe.skipIf(reason !== undefined)(`workers on hosts${reason === undefined ? 
     },
   );
 
-  it("stop at Ctrl-C with their state, and resume bit for bit", { timeout: 120_000 }, async () => {
+  it("stop at Ctrl-C with their state, and resume bit for bit", { ...slow, timeout: 120_000 }, async () => {
     const training = onHosts("stopped", "long", "--hosts", "one,two");
     await training.epoch(20);
     training.child.kill("SIGINT");
@@ -121,6 +112,8 @@ describe.skipIf(reason !== undefined)(`workers on hosts${reason === undefined ? 
     resumed.child.kill("SIGKILL");
     await resumed.ended;
     await until(() => sshd.runProcesses().length === 0, "no process is left there");
+    // The one here that follows the run notices it, too.
+    await until(() => !isRunning(readRun(run(training)).pid), "the run is free here");
     await finished(resume(training, { env: sshd.env }));
   });
 
@@ -132,14 +125,18 @@ describe.skipIf(reason !== undefined)(`workers on hosts${reason === undefined ? 
     expect(text).not.toContain("start again");
   });
 
-  it("need the native engine on each host, and name the one without", { timeout: 60_000 }, async () => {
-    const training = onHosts("bare", "sgd", "--hosts", "one,bare", "--device", "auto");
-    const { code, text } = await training.ended;
-    expect(code).toBe(1);
-    expect(text).toMatch(/Worker 1 on bare: Several workers can train on the native engine only/);
-  });
+  it(
+    "need the native engine on each host, and name the one without",
+    { ...slow, timeout: 60_000 },
+    async () => {
+      const training = onHosts("bare", "sgd", "--hosts", "one,bare", "--device", "auto");
+      const { code, text } = await training.ended;
+      expect(code).toBe(1);
+      expect(text).toMatch(/Worker 1 on bare: Several workers can train on the native engine only/);
+    },
+  );
 
-  it("need a login on each host, and leave no run", { timeout: 60_000 }, async () => {
+  it("need a login on each host, and leave no run", { ...slow, timeout: 60_000 }, async () => {
     for (const [host, message] of [
       ["refused", /refused refused the login/],
       ["ssh://nowhere.invalid", /ssh finds no machine named nowhere\.invalid/],
@@ -152,7 +149,7 @@ describe.skipIf(reason !== undefined)(`workers on hosts${reason === undefined ? 
     }
   });
 
-  it("leave no process when the launcher is killed as they start", { timeout: 60_000 }, async () => {
+  it("leave no process when the launcher is killed as they start", { ...slow, timeout: 60_000 }, async () => {
     const training = onHosts("early", "long", "--hosts", "one:2,two");
     await until(() => workers().length === 3, "workers");
     training.child.kill("SIGKILL");

@@ -50,6 +50,7 @@ export const clipped = experiment({
   model: mlp,
   data: rows,
   validation: 0.25,
+  metrics: ["accuracy"],
   accumulateGradBatches: 3,
   gradientClipVal: 0.05,
   optimizer: (p) => new optim.SGD(p, { lr: 0.1 }),
@@ -76,6 +77,26 @@ export const cnn = experiment({
     ),
   data: () => new data.TensorDataset(torch.randn(SAMPLES, 1, 8, 8), classes()),
   optimizer: (p) => new optim.SGD(p, { lr: 0.05 }),
+});
+
+/** Gradients, their norm, the loss and metrics: all that a step has to exchange. */
+export const measured = experiment({
+  ...options,
+  model: mlp,
+  data: rows,
+  metrics: ["accuracy", "f1"],
+  gradientClipVal: 0.5,
+  optimizer: (p) => new optim.SGD(p, { lr: 0.1 }),
+});
+
+export const accumulated = experiment({
+  ...options,
+  model: mlp,
+  data: rows,
+  metrics: ["accuracy"],
+  accumulateGradBatches: 3,
+  gradientClipVal: 0.5,
+  optimizer: (p) => new optim.SGD(p, { lr: 0.1 }),
 });
 
 class Sequences extends nn.Module {
@@ -157,6 +178,16 @@ export const long = experiment({
   epochs: 120,
   model: mlp,
   data: rows,
+  checkpoints: { everyNTrainSteps: 20 },
+  optimizer: (p) => new optim.Adam(p, { lr: 0.003 }),
+});
+
+/** The same with states of a recurrent network, and dropout between its layers. */
+export const longLstm = experiment({
+  ...options,
+  epochs: 120,
+  model: () => new Sequences(),
+  data: words,
   checkpoints: { everyNTrainSteps: 20 },
   optimizer: (p) => new optim.Adam(p, { lr: 0.003 }),
 });

@@ -30,6 +30,8 @@ export interface Training {
   epoch(count: number): Promise<void>;
   /** Resolves when this text is printed, or when the training has ended. */
   printed(part: string): Promise<void>;
+  /** Resolves when anything more is printed, or when the training has ended. */
+  more(): Promise<void>;
 }
 
 interface Surroundings {
@@ -66,17 +68,59 @@ function command(folder: string, args: readonly string[], env: NodeJS.ProcessEnv
   );
   const when = (condition: () => boolean): Promise<void> =>
     new Promise((resolve) => {
-      const look = (): void => {
-        if (condition()) resolve();
+      const streams = [child.stdout, child.stderr];
+      const look = (over = false): void => {
+        if (!over && !condition()) return;
+        for (const stream of streams) stream.off("data", onData);
+        resolve();
       };
-      for (const stream of [child.stdout, child.stderr]) stream.on("data", look);
-      void ended.then(() => resolve());
+      const onData = (): void => look();
+      for (const stream of streams) stream.on("data", onData);
+      void ended.then(() => look(true));
       look();
     });
   const epoch = (count: number): Promise<void> =>
     when(() => Number([...text.matchAll(/^Epoch \[(\d+)\//gm)].at(-1)?.[1]) >= count);
   const printed = (part: string): Promise<void> => when(() => text.includes(part));
-  return { child, folder, ended, epoch, printed };
+  const more = (): Promise<void> => {
+    const before = text.length;
+    return when(() => text.length > before);
+  };
+  return { child, folder, ended, epoch, printed, more };
+}
+
+/** Longest time in milliseconds in which a training that was disturbed may show no progress. */
+const HANG = 30_000;
+
+/**
+ * Waits for a disturbed training to start again.
+ * @param notice what it prints then
+ * @throws Error if that hangs; the training is killed
+ */
+export const restarted = (training: Training, notice: string): Promise<void> =>
+  within(training, notice, training.printed(notice));
+
+/**
+ * Waits for the end of a training.
+ * @throws Error if it hangs before; the training is killed
+ */
+export async function progressed(training: Training): Promise<Awaited<Training["ended"]>> {
+  const ended = training.ended.then(() => true);
+  const next = (): Promise<boolean> => Promise.race([ended, training.more().then(() => false)]);
+  while (!(await within(training, "progress", next())));
+  return training.ended;
+}
+
+async function within<T>(training: Training, what: string, wait: Promise<T>): Promise<T> {
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    training.child.kill("SIGKILL");
+  }, HANG);
+  const result = await wait;
+  clearTimeout(timer);
+  if (late) throw new Error(`${what}: not within ${HANG / 1000} s\n${(await training.ended).text}`);
+  return result;
 }
 
 /** The final weights of each process. */

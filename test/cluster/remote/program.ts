@@ -1,7 +1,6 @@
 // The program that tests train elsewhere and here, and what they compare.
 import fs from "node:fs";
 import path from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
 import { experimentFile, readRows, type Workspace } from "../../engine/workspace.ts";
 
@@ -54,13 +53,6 @@ export const weightsOf = (directory: string): Buffer =>
 /** The curves, without measured times. */
 export const curves = (directory: string): object[] =>
   readRows(directory).map((row) => ({ ...row, time: 0, spent: undefined }));
-
-export async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let tries = 0; !condition(); tries++) {
-    if (tries > 400) throw new Error(`not within 40 s: ${what}`);
-    await delay(100);
-  }
-}
 
 /** How many rows a run has; none before it has any. */
 export const rowsOf = (directory: string): number => {

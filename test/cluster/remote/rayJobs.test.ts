@@ -3,10 +3,12 @@ import fs from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { readRun, useWorkspace } from "../../engine/workspace.ts";
-import { FakeRay, unzip } from "../../fakeRay.ts";
-import { around, useFolder } from "../../folders.ts";
-import { processes } from "../../processes.ts";
-import { curves, rowsOf, until, useProgram, weightsOf } from "./program.ts";
+import { unzip } from "../../fakeRay.ts";
+import { around } from "../../folders.ts";
+import { curves, rowsOf, useProgram, weightsOf } from "./program.ts";
+import { until } from "../until.ts";
+import { useFakeRay } from "./useFakeRay.ts";
+import { slow } from "../../slow.ts";
 
 const workspace = useWorkspace();
 const { write } = useProgram(workspace);
@@ -21,32 +23,10 @@ around(
   },
   () => undefined,
 );
-const folder = useFolder();
-const there = path.join(folder, "there");
-
-let ray: FakeRay;
-around(
-  "each",
-  async () => {
-    ray = new FakeRay();
-    await ray.start();
-    ray.execute(path.join(folder, "jobs"), { LAYERWISE_DEVICE: "cpu" });
-    const cluster = { host: ray.url, node: process.execPath, folder: there };
-    fs.mkdirSync(path.join(folder, "config/layerwise"), { recursive: true });
-    fs.writeFileSync(path.join(folder, "config/layerwise/targets.json"), JSON.stringify({ cluster }));
-  },
-  async () => {
-    await ray.stop();
-    for (const { pid } of workers()) process.kill(pid, "SIGKILL");
-  },
-);
-
-const env = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
-  XDG_CONFIG_HOME: path.join(folder, "config"),
-  LAYERWISE_CACHE: path.join(folder, "cache"),
-  ...more,
-});
-const workers = (): { pid: number }[] => processes().filter(({ command }) => command.includes(folder));
+const cluster = useFakeRay();
+const { folder, there } = cluster;
+const env = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => cluster.env(more);
+const workers = (): { pid: number }[] => cluster.workers();
 const TRAIN = ["train", "net.nn.ts", "--on", "cluster", "--device", "cpu", "--no-progress"];
 
 test("has the weights, curves and log of a run here; nothing goes up twice", async () => {
@@ -65,17 +45,17 @@ test("has the weights, curves and log of a run here; nothing goes up twice", asy
   expect(readRun(directory)).toMatchObject({ state: "finished", file: workspace.file("net.nn.ts") });
   expect(fs.readFileSync(path.join(directory, "log.txt"), "utf8")).toContain("seen 3");
   // Layerwise, the data and the program are packages of their own: another program is all that goes up.
-  expect(ray.packages.size).toBe(3);
-  const [, job] = [...ray.jobs][0]!;
+  expect(cluster.ray.packages.size).toBe(3);
+  const [, job] = [...cluster.ray.jobs][0]!;
   expect(job.submission.metadata).toEqual({ layerwise: path.basename(directory) });
   fs.appendFileSync(workspace.file("net.nn.ts"), "\n// changed\n");
   const again = await workspace.run([...TRAIN, "--epochs", "1"], { env: env() });
   expect(again.code, again.stderr).toBe(0);
-  expect(ray.packages.size).toBe(4);
-  const puts = ray.requests.filter(({ method }) => method === "PUT").map(({ path: name }) => name);
+  expect(cluster.ray.packages.size).toBe(4);
+  const puts = cluster.ray.requests.filter(({ method }) => method === "PUT").map(({ path: name }) => name);
   expect(new Set(puts).size).toBe(puts.length);
   expect(again.stdout + again.stderr).not.toContain("Sent Layerwise");
-  for (const [name, zip] of ray.packages) await unzip(zip, path.join(folder, name));
+  for (const [name, zip] of cluster.ray.packages) await unzip(zip, path.join(folder, name));
   expect(
     fs.existsSync(path.join(folder, job.submission.runtime_env.working_dir.slice(6), "dist/remoteAgent.cjs")),
   ).toBe(true);
@@ -85,10 +65,10 @@ test("continues when the connection is lost, with each row exactly once", async 
   write("net.nn.ts", { wait: 20 });
   const command = workspace.start(TRAIN, env());
   await command.printed("Epoch [2/20]");
-  ray.cut();
+  cluster.ray.cut();
   await command.printed("Connected to cluster again");
   await command.printed("Epoch [8/20]");
-  ray.cut();
+  cluster.ray.cut();
   const { code, stdout, stderr } = await command.ended;
   expect(code, stderr).toBe(0);
   const [directory = ""] = workspace.runs();
@@ -97,23 +77,30 @@ test("continues when the connection is lost, with each row exactly once", async 
   expect(stdout.match(/^seen 1$/gm)).toHaveLength(1);
 });
 
-test("survives the command that started it, and is attached to while it runs and after it has ended", async () => {
-  write("net.nn.ts", { wait: 20 });
-  const started = await workspace.run([...TRAIN, "--detach"], { env: env() });
-  expect(started.code, started.stderr).toBe(0);
-  const [directory = ""] = workspace.runs();
-  const first = workspace.start(["attach", path.basename(directory), "--no-progress"], env());
-  await until(() => rowsOf(directory) > 20, "rows arrive");
-  first.child.kill("SIGKILL");
-  await first.ended;
-  await until(() => [...ray.jobs.values()].every(({ status }) => status === "SUCCEEDED"), "the job's end");
-  // What the job has had on its node is no longer needed.
-  fs.rmSync(there, { recursive: true });
-  const { code, stderr } = await workspace.run(["attach", path.basename(directory)], { env: env() });
-  expect(code, stderr).toBe(0);
-  expect(curves(directory)).toEqual(curves(expected));
-  expect(weightsOf(directory)).toEqual(weightsOf(expected));
-});
+test(
+  "survives the command that started it, and is attached to while it runs and after it has ended",
+  slow,
+  async () => {
+    write("net.nn.ts", { wait: 20 });
+    const started = await workspace.run([...TRAIN, "--detach"], { env: env() });
+    expect(started.code, started.stderr).toBe(0);
+    const [directory = ""] = workspace.runs();
+    const first = workspace.start(["attach", path.basename(directory), "--no-progress"], env());
+    await until(() => rowsOf(directory) > 20, "rows arrive");
+    first.child.kill("SIGKILL");
+    await first.ended;
+    await until(
+      () => [...cluster.ray.jobs.values()].every(({ status }) => status === "SUCCEEDED"),
+      "the job's end",
+    );
+    // What the job has had on its node is no longer needed.
+    fs.rmSync(there, { recursive: true });
+    const { code, stderr } = await workspace.run(["attach", path.basename(directory)], { env: env() });
+    expect(code, stderr).toBe(0);
+    expect(curves(directory)).toEqual(curves(expected));
+    expect(weightsOf(directory)).toEqual(weightsOf(expected));
+  },
+);
 
 test("is stopped from another command with its weights, and resumes to the identical ones", async () => {
   write("net.nn.ts", { wait: 20 });
@@ -132,12 +119,12 @@ test("is stopped from another command with its weights, and resumes to the ident
     env: env(),
   });
   expect(code, stderr).toBe(0);
-  expect([...ray.jobs.keys()].map((id) => id.replace(/.*[0-9a-f]{12}/, ""))).toEqual(["", ".2"]);
+  expect([...cluster.ray.jobs.keys()].map((id) => id.replace(/.*[0-9a-f]{12}/, ""))).toEqual(["", ".2"]);
   expect(curves(directory)).toEqual(curves(expected));
   expect(weightsOf(directory)).toEqual(weightsOf(expected));
 });
 
-test("resumes on no node that hasn't its state, and says so", async () => {
+test("resumes on no node that hasn't its state, and says so", slow, async () => {
   write("net.nn.ts", { wait: 20, epochs: 10_000 });
   const command = workspace.start(TRAIN, env());
   await until(() => rowsOf(workspace.runs()[0] ?? "") > 5, "rows arrive");
@@ -158,7 +145,7 @@ test("whose job is killed is reported as killed, with what the cluster says", as
   const command = workspace.start(TRAIN, env());
   await command.printed("Running on cluster");
   await until(() => rowsOf(workspace.runs()[0] ?? "") > 5, "rows arrive");
-  const [job] = ray.jobs.values();
+  const [job] = cluster.ray.jobs.values();
   process.kill(job!.child!.pid!, "SIGKILL");
   const { code, stderr } = await command.ended;
   expect(code).toBe(1);
@@ -168,16 +155,16 @@ test("whose job is killed is reported as killed, with what the cluster says", as
 
 test("wants the token that the cluster wants, and tells it to nothing else", async () => {
   write("net.nn.ts", { epochs: 1 });
-  ray.token = "hunter2";
+  cluster.ray.token = "hunter2";
   const without = await workspace.run(TRAIN, { env: env() });
   expect(without.code).toBe(1);
   expect(without.stderr).toMatch(/it requires a token \(HTTP 401\)[\s\S]*RAY_AUTH_TOKEN/);
   expect(workspace.runs()).toEqual([]);
   const { code, stderr } = await workspace.run(TRAIN, { env: env({ RAY_AUTH_TOKEN: "hunter2" }) });
   expect(code, stderr).toBe(0);
-  expect(JSON.stringify([...ray.jobs].map(([, { submission, log }]) => [submission, log]))).not.toContain(
-    "hunter2",
-  );
+  expect(
+    JSON.stringify([...cluster.ray.jobs].map(([, { submission, log }]) => [submission, log])),
+  ).not.toContain("hunter2");
   const texts = [workspace.folder, folder].flatMap((root) =>
     fs
       .readdirSync(root, { recursive: true, withFileTypes: true })
@@ -187,7 +174,7 @@ test("wants the token that the cluster wants, and tells it to nothing else", asy
   expect(texts.filter((text) => text.includes("hunter2"))).toEqual([]);
 });
 
-test("has too large a file, and says which", async () => {
+test("has too large a file, and says which", slow, async () => {
   write("net.nn.ts", { epochs: 1 });
   const noise = Buffer.alloc(101 * 2 ** 20);
   for (let at = 0; at < noise.length; at += 4) noise.writeUInt32LE((at * 2654435761) % 2 ** 32, at);

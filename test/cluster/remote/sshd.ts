@@ -23,6 +23,7 @@ export class Sshd {
   readonly folder: string;
   #server: ChildProcess | undefined;
   #port = 0;
+  #config = "";
 
   constructor(folder: string) {
     this.folder = folder;
@@ -64,7 +65,7 @@ export class Sshd {
       spawnSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", path.join(folder, name)]);
     this.#port = await freePort();
     fs.copyFileSync(path.join(folder, "user.pub"), path.join(folder, "authorized"));
-    const config = this.#file(
+    this.#config = this.#file(
       "sshd_config",
       [
         `Port ${this.#port}`,
@@ -113,7 +114,12 @@ export class Sshd {
     fs.mkdirSync(this.weights, { recursive: true });
     // Where it runs as root, it wants this folder.
     if (process.getuid?.() === 0) fs.mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
-    this.#server = spawn(SSHD!, ["-D", "-e", "-f", config], { stdio: ["ignore", "ignore", "pipe"] });
+    await this.listen();
+  }
+
+  /** Starts the server, also again after {@link deafen}. */
+  async listen(): Promise<void> {
+    this.#server = spawn(SSHD!, ["-D", "-e", "-f", this.#config], { stdio: ["ignore", "ignore", "pipe"] });
     let said = "";
     this.#server.stderr?.on("data", (bytes: Buffer) => (said += bytes.toString()));
     for (let tries = 0; !said.includes("Server listening"); tries++) {
@@ -131,6 +137,15 @@ export class Sshd {
         : familyOf(pid).filter((one) => one.pid !== pid && one.command.startsWith("sshd"));
     for (const line of lines) process.kill(line.pid, "SIGKILL");
     return lines.length;
+  }
+
+  /** Ends the server and all lines, as when a network goes for longer. */
+  async deafen(): Promise<void> {
+    const server = this.#server;
+    this.cut();
+    if (server === undefined || server.exitCode !== null) return;
+    server.kill("SIGTERM");
+    await once(server, "exit");
   }
 
   /** The processes of runs on the machine. */
@@ -151,11 +166,7 @@ export class Sshd {
   }
 
   async stop(): Promise<void> {
-    this.cut();
     this.killRuns();
-    const server = this.#server;
-    if (server === undefined || server.exitCode !== null) return;
-    server.kill("SIGTERM");
-    await once(server, "exit");
+    await this.deafen();
   }
 }

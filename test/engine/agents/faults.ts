@@ -1,4 +1,5 @@
 // Programs with one mistake each, and the same programs without it.
+import type { FindingKind } from "../../../extension/protocol/findings.ts";
 
 /** Parts of a program; the ones left out are those of a sound one. */
 interface Parts {
@@ -76,15 +77,19 @@ const regression = (loss: string, target: string): string =>
 const DEEP = `new nn.Sequential(new nn.Linear(8, 16), ...layers(14, () => [new nn.Linear(16, 16), new nn.Sigmoid()]), new nn.Linear(16, 3))`;
 const WIDE = `new nn.Sequential(new nn.Linear(8, 32), ...layers(6, () => [new nn.ReLU(), new nn.Linear(32, 32)]), new nn.ReLU(), new nn.Linear(32, 3))`;
 
+/** Draws the weights of each layer. */
+const drawn = (one: string, how: string): string =>
+  withPrepare(one, `for (const p of net.parameters()) if (p.ndim === 2) nn.init.${how};`);
+
 export interface Fault {
   name: string;
-  /** Kinds of findings of which one names the mistake. */
-  kinds: readonly string[];
+  /** The finding that names the mistake. */
+  kind: FindingKind;
   /** The tool that finds it with the least work. */
   by: "check_file" | "describe_data" | "train";
   faulty: string;
-  /** The program without it, unless that is another fault's. */
-  sound?: string;
+  /** The program without it, otherwise as much like it as can be. */
+  sound: string;
 }
 
 /** A program without a mistake. */
@@ -93,7 +98,7 @@ export const SOUND = program({});
 export const FAULTS: readonly Fault[] = [
   {
     name: "inputs are not normalised",
-    kinds: ["inputScale"],
+    kind: "inputScale",
     by: "train",
     faulty: program({
       data: `${DATA.replace("const x = ", "const small = ")}\n    const x = small.mul(200).add(500);`,
@@ -102,7 +107,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "a column gives the label away",
-    kinds: ["labelLeak"],
+    kind: "labelLeak",
     by: "describe_data",
     faulty: program({
       data: `const y = torch.randint(0, 3, [N]);
@@ -117,7 +122,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "rows are in training and validation",
-    kinds: ["duplicates"],
+    kind: "duplicates",
     by: "describe_data",
     faulty: program({
       split: `const all = new data.TensorDataset(x, y);
@@ -132,53 +137,57 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "the learning rate is too high",
-    kinds: ["learningRateHigh", "nonFinite"],
+    kind: "learningRateHigh",
     by: "train",
-    faulty: program({ optimizer: "new optim.SGD(parameters, { lr: 30 })" }),
-    sound: program({ optimizer: "new optim.SGD(parameters, { lr: 0.1 })" }),
+    faulty: program({ optimizer: "new optim.Adam(parameters, { lr: 5 })" }),
+    sound: program({ optimizer: "new optim.Adam(parameters, { lr: 0.03 })" }),
   },
   {
     name: "the learning rate is too low",
-    kinds: ["learningRateLow"],
+    kind: "learningRateLow",
     by: "train",
     faulty: program({ optimizer: "new optim.Adam(parameters, { lr: 1e-8 })" }),
     sound: program({ optimizer: "new optim.AdamW(parameters, { lr: 0.01 })" }),
   },
   {
     name: "ReLUs are dead",
-    kinds: ["deadUnits"],
+    kind: "deadUnits",
     by: "train",
     faulty: withPrepare(program({}), "nn.init.constant_((net.body.get(0) as nn.Linear).bias!, -50);"),
+    // Each unit is silent for most samples, and none for all.
+    sound: withPrepare(program({}), "nn.init.constant_((net.body.get(0) as nn.Linear).bias!, -1);"),
   },
   {
     name: "gradients vanish",
-    kinds: ["vanishingGradient"],
+    kind: "vanishingGradient",
     by: "train",
     faulty: program({ model: DEEP, optimizer: "new optim.SGD(parameters, { lr: 0.05 })" }),
     sound: program({ model: DEEP.replace("layers(14", "layers(2").replace("Sigmoid", "Tanh") }),
   },
   {
     name: "gradients explode",
-    kinds: ["explodingGradient", "nonFinite"],
+    kind: "explodingGradient",
     by: "train",
-    faulty: withPrepare(
-      program({ model: WIDE }),
-      "for (const p of net.parameters()) if (p.ndim === 2) nn.init.normal_(p, 0, 1);",
-    ),
-    sound: withPrepare(
-      program({ model: WIDE }),
-      "for (const p of net.parameters()) if (p.ndim === 2) nn.init.kaimingNormal_(p);",
-    ),
+    // Adam's steps have the same size whatever the gradient's: the loss stays finite.
+    faulty: drawn(program({ model: WIDE }), "normal_(p, 0, 1)"),
+    sound: drawn(program({ model: WIDE }), "kaimingNormal_(p)"),
   },
   {
     name: "a layer is frozen by mistake",
-    kinds: ["frozenLayer"],
+    kind: "frozenLayer",
     by: "train",
     faulty: withPrepare(program({}), "(net.body.get(0) as nn.Linear).requiresGrad_(false);"),
+    // Weights that somebody chose are frozen on purpose.
+    sound: withPrepare(
+      program({}),
+      `const fixed = net.body.get(0) as nn.Linear;
+  fixed.loadStateDict({ weight: torch.eye(32).slice(1, 0, 8), bias: torch.zeros(32) });
+  fixed.requiresGrad_(false);`,
+    ),
   },
   {
     name: "softmax is applied twice",
-    kinds: ["softmaxTwice"],
+    kind: "softmaxTwice",
     by: "check_file",
     faulty: program({
       model: MODEL.replace("new nn.Linear(32, 3)", "new nn.Linear(32, 3), new nn.Softmax(1)"),
@@ -190,16 +199,21 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "labels are shuffled",
-    kinds: ["unrelatedLabels"],
+    kind: "unrelatedLabels",
     by: "train",
     faulty: program({
       data: `${DATA.replace("const y = ", "const right = ").replace("(0, y)", "(0, right)")}
     const y = right.indexSelect(0, torch.randperm(N));`,
     }),
+    sound: program({
+      data: `${DATA.replace("const y = ", "const right = ").replace("(0, y)", "(0, right)").replace("const x = ", "const sorted = ")}
+    const order = torch.randperm(N);
+    const [x, y] = [sorted.indexSelect(0, order), right.indexSelect(0, order)];`,
+    }),
   },
   {
     name: "classes are imbalanced",
-    kinds: ["classImbalance"],
+    kind: "classImbalance",
     by: "describe_data",
     faulty: program({
       data: `const y = torch.rand(N).lt(0.05).to("int64");
@@ -213,16 +227,26 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "the target's shape is broadcast",
-    kinds: ["targetShape"],
+    kind: "targetShape",
     by: "check_file",
     faulty: regression("new nn.MSELoss()", ""),
     sound: regression("new nn.MSELoss()", ".unsqueeze(1)"),
   },
   {
     name: "a loss written out broadcasts the target's shape",
-    kinds: ["targetShape"],
+    kind: "targetShape",
     by: "check_file",
     faulty: regression("(output: Tensor, target: Tensor) => output.sub(target).abs().mean()", ""),
     sound: regression("(output: Tensor, target: Tensor) => output.sub(target).abs().mean()", ".unsqueeze(1)"),
   },
 ];
+
+/** A program whose gradients explode from the first step on, and whose loss is NaN only when its learning rate has grown. */
+export const DIVERGING = drawn(
+  program({
+    model: WIDE,
+    optimizer: `new optim.SGD(parameters, { lr: 1e-5 }),
+  lrScheduler: (optimizer) => new optim.lrScheduler.LambdaLR(optimizer, { lrLambda: (epoch) => 10 ** (2 * epoch) })`,
+  }),
+  "normal_(p, 0, 1)",
+);

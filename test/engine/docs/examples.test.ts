@@ -2,6 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { PNG } from "pngjs";
 import { describe, expect, test } from "vitest";
+import { slow } from "../../slow.ts";
 import { examples, jsonLines, readRun, useWorkspace } from "../workspace.ts";
 
 /**
@@ -33,6 +34,8 @@ interface Example {
   before?: string;
   /** Whether it is measured on random draws, which are others each time. */
   drawn?: boolean;
+  /** Whether it trains for long. */
+  slow?: true;
   /** A folder without which it is left out. */
   needs?: string;
   /** What it prints. */
@@ -52,18 +55,20 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   },
   temperature: { quality: { celsius: { atMost: 2.3 } }, samples: 289 },
   names: {
+    slow: true,
     quality: { loss: { atMost: 2.05 } },
     samples: 884,
     prints: /^([A-Z][a-z'-]+(, |$)){8}/m,
   },
-  transformer: { quality: { accuracy: { atLeast: 0.86 } }, samples: 482 },
-  bert: { quality: { accuracy: { atLeast: 0.85 } }, samples: 482, before: BERT_FOLDER },
+  transformer: { slow: true, quality: { accuracy: { atLeast: 0.86 } }, samples: 482 },
+  bert: { slow: true, quality: { accuracy: { atLeast: 0.85 } }, samples: 482, before: BERT_FOLDER },
   autoencoder: {
     quality: { loss: { atMost: 0.021 } },
     samples: 359,
     images: { "autoencoder-digits.png": [274, 70] },
   },
   gan: {
+    slow: true,
     quality: { coverage: { atMost: 0.237 }, realism: { atMost: 0.237 } },
     drawn: true,
     samples: 359,
@@ -77,10 +82,11 @@ const LIMIT = 120;
 const workspace = useWorkspace();
 
 describe("each example trains, is saved, and loaded again reaches what its file says", () => {
-  test.for(Object.entries(EXAMPLES))(
-    "%s",
-    { timeout: 5 * LIMIT * 1000 },
-    async ([name, { quality, samples, drawn, needs, before, prints, images = {} }], { skip }) => {
+  for (const [
+    name,
+    { quality, samples, drawn, slow: isSlow, needs, before, prints, images = {} },
+  ] of Object.entries(EXAMPLES))
+    test(name, { timeout: 5 * LIMIT * 1000, ...(isSlow && slow) }, async ({ skip }) => {
       skip(needs !== undefined && !fs.existsSync(needs), `${needs} is not installed`);
       const env = { LAYERWISE_DEVICE: "auto" };
       const file = workspace.write(
@@ -120,6 +126,5 @@ describe("each example trains, is saved, and loaded again reaches what its file 
         expect(red.reduce((a, b) => Math.min(a, b))).toBeLessThan(16);
         expect(red.reduce((a, b) => Math.max(a, b))).toBeGreaterThan(240);
       }
-    },
-  );
+    });
 });

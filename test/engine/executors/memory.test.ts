@@ -140,8 +140,8 @@ for (const device of ["native", "wasm"] as const)
         for (let i = 0; i < 8; i++) step();
         const before = held(step);
         for (let i = 0; i < 12; i++) step();
-        // Each step has arrays of at least half a megabyte.
-        expect(held(step) - before).toBeLessThan(1.5);
+        // Each step has arrays of at least half a megabyte: twelve that stay are six.
+        expect(held(step) - before).toBeLessThan(3);
       });
 
     it("fetches none of the versions of a tensor that is written to part by part", () => {

@@ -13,7 +13,7 @@ import { defineOp } from "../../../extension/tensor/recording/op.ts";
 import {
   setExecutor,
   stepsTogether,
-  stepsWaiting,
+  pendingSteps,
   withoutGraph,
 } from "../../../extension/tensor/planning/barrier.ts";
 import type { HotGraph } from "../../../extension/tensor/recording/policy.ts";
@@ -93,12 +93,12 @@ describe.skipIf(!native)("repeated steps", () => {
     const after = executor.counters();
     expect(after["overlapped"]! - before["overlapped"]!).toBeGreaterThan(1);
     // Reading one of a call that is done waits for no other.
-    const waiting = stepsWaiting();
+    const waiting = pendingSteps();
     expect(waiting).toBeGreaterThan(0);
     expect(losses[10]!.item()).toBeGreaterThan(0);
-    expect(stepsWaiting()).toBe(waiting);
+    expect(pendingSteps()).toBe(waiting);
     expect(losses.at(-1)!.item()).toBeGreaterThan(0);
-    expect(stepsWaiting()).toBe(0);
+    expect(pendingSteps()).toBe(0);
   });
 
   it("what can't be fed refuses the steps of its call, not those before", () => {

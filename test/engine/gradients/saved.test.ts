@@ -72,6 +72,7 @@ const DIFFERENCES: Readonly<Record<string, readonly string[]>> = {
   "torch.cumprod": ["outputs.0"],
   "torch.det": ["outputs.0"],
   "torch.dist": ["args.0", "args.1"],
+  "torch.index_fill": ["args.2"],
   "torch.kron": ["args.0", "args.1"],
   "torch.linalg.det": ["outputs.0"],
   "torch.linalg.eigvalsh": ["outputs.0"],
@@ -89,7 +90,6 @@ const DIFFERENCES: Readonly<Record<string, readonly string[]>> = {
   "torch.xlogy": ["args.1"],
   Upsample: ["once"],
   "torch.arcsinh": ["inplace"],
-  "Tensor.unfold": ["views"],
 };
 
 /** Functions whose in-place form gives a tensor another shape: tensors don't have them here. */
@@ -156,7 +156,9 @@ function sharesMemory(x: Tensor, y: Tensor): boolean {
   return y.value.version?.newest !== before;
 }
 
-const hasStretched = (t: Tensor): boolean => t.numel() === 0 || (t.viewStrides() ?? []).includes(0);
+/** Whether places of a tensor share memory: nothing is written there. */
+const hasStretched = (t: Tensor): boolean =>
+  t.numel() === 0 || (t.viewStrides() ?? []).includes(0) || t.currentView()?.overlaps === true;
 
 const nameOf = ({ fn, model }: GradSpec): string => fn ?? model!.type;
 

@@ -3,11 +3,9 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { copy, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { onEachEngine } from "../../engines.ts";
+import { expectNear, expectState, type State } from "../states.ts";
 
 const { removeSpectralNorm, removeWeightNorm, spectralNorm, weightNorm } = nn.utils;
-
-/** Shape, sum and sum of absolute values of each entry. */
-type State = Record<string, [shape: number[], sum: number, size: number]>;
 
 const expected = JSON.parse(
   readFileSync(new URL("../../fixtures/weightHooks/programs.json", import.meta.url), "utf8"),
@@ -16,21 +14,6 @@ const expected = JSON.parse(
   regression: { losses: number[]; state: State[]; after: number[] }[];
   errors: string[];
 };
-
-function near(actual: readonly number[], wanted: readonly number[]): void {
-  expect(actual.length).toBe(wanted.length);
-  actual.forEach((x, i) => expect(x, `place ${i}`).toBeCloseTo(wanted[i]!, 4));
-}
-
-function expectState(module: nn.Module, wanted: State): void {
-  const state = module.stateDict();
-  expect([...state.keys()]).toEqual(Object.keys(wanted));
-  for (const [name, x] of state) {
-    const [shape, sum, size] = wanted[name]!;
-    expect(x.shape).toEqual(shape);
-    near([x.sum().item(), x.abs().sum().item()], [sum, size]);
-  }
-}
 
 function train(optimizer: optim.Optimizer, loss: Tensor): void {
   optimizer.zeroGrad();
@@ -62,16 +45,16 @@ onEachEngine(() => {
       train(gOptimizer, gLoss);
       losses.push(dLoss.item(), gLoss.item());
     }
-    near(losses, expected.gan.losses);
+    expectNear(losses, expected.gan.losses);
     critic.eval();
     const ones = torch.ones(2, 1, 4, 4);
-    near(critic(ones).flatten().tolist() as number[], expected.gan.evaluated);
+    expectNear(critic(ones).flatten().tolist() as number[], expected.gan.evaluated);
     expectState(critic, expected.gan.state[0]!);
-    near(copy.deepcopy(critic)(ones).flatten().tolist() as number[], expected.gan.evaluated);
+    expectNear(copy.deepcopy(critic)(ones).flatten().tolist() as number[], expected.gan.evaluated);
     removeSpectralNorm(first);
     expectState(critic, expected.gan.state[1]!);
     expectState(generator, expected.gan.state[2]!);
-    near(critic(ones).flatten().tolist() as number[], expected.gan.after);
+    expectNear(critic(ones).flatten().tolist() as number[], expected.gan.after);
   });
 
   test.each([0, 1, null])("a regression with weightNorm of dimension %s trains as in PyTorch", (dim) => {
@@ -86,11 +69,11 @@ onEachEngine(() => {
       train(optimizer, loss);
       return loss.item();
     });
-    near(losses, wanted.losses);
+    expectNear(losses, wanted.losses);
     expectState(net, wanted.state[0]!);
     removeWeightNorm(first);
     expectState(net, wanted.state[1]!);
-    near(net(x).flatten().tolist() as number[], wanted.after);
+    expectNear(net(x).flatten().tolist() as number[], wanted.after);
   });
 
   test.each(

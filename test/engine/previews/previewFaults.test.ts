@@ -22,6 +22,8 @@ function lineOf(text: string, part: string): number {
 describe("code that doesn't come back", () => {
   const places: Record<string, string> = {
     "at top level": `let i = 0;\nfor (;;) i++;\n${experimentFile()}`,
+    "after a wait that is as long as reading a large file":
+      "await new Promise((resolve) => setTimeout(resolve, 1000));\nfor (;;);\n",
     "in a constructor": experimentFile(
       { model: "() => new Slow()" },
       "class Slow extends nn.Module {\n  constructor() {\n    super();\n    for (;;);\n  }\n  forward() {}\n}",
@@ -34,7 +36,8 @@ describe("code that doesn't come back", () => {
     const check = async (text: string): Promise<void> => {
       const own = new PreviewEngine(() => ({ dist }));
       try {
-        const report = await own.inspect({ file, text }, 4);
+        // Four loops share the processors with what is to find their lines.
+        const report = await own.inspect({ file, text }, 12);
         const position = { file, line: lineOf(text, "for (;;)") };
         expect(report?.errors).toMatchObject([{ code: "timeout", position }]);
         const next = await own.inspect({ file, text: experimentFile() }, 20);

@@ -14,14 +14,19 @@ const WAITING = `${WRONG}await new Promise((go) => setTimeout(go, 60_000));\n`;
 
 const checked = { LAYERWISE_NO_CHECK: undefined };
 
-test("a program's type errors are a warning with file, line and text", async () => {
+test("a program's type errors are a warning with file, line and text; --no-check looks for none", async () => {
+  const unchecked = workspace.start(["run", "--no-check", workspace.write("quiet.nn.ts", WAITING)], checked);
+  await unchecked.printed("begins 3");
   const command = workspace.start(["run", workspace.write("wrong.nn.ts", WAITING)], checked);
   await command.printed("begins 3");
   await command.printed("Type 'number' is not assignable to type 'string'.");
   await command.printed("wrong.nn.ts:2:");
   await command.printed("Warning: 1 type error in");
+  // It began earlier.
+  unchecked.child.kill("SIGINT");
   command.child.kill("SIGINT");
   await command.ended;
+  expect((await unchecked.ended).stderr).toBe("");
 });
 
 test("a program that is over doesn't wait for the check and isn't failed by it", async () => {
@@ -29,14 +34,6 @@ test("a program that is over doesn't wait for the check and isn't failed by it",
     env: checked,
   });
   expect([code, stdout.trim()]).toEqual([0, "begins 3"]);
-});
-
-test("--no-check looks for none", async () => {
-  const text = `${WRONG}await new Promise((go) => setTimeout(go, 6_000));\n`;
-  const { stderr } = await workspace.run(["run", "--no-check", workspace.write("quiet.nn.ts", text)], {
-    env: checked,
-  });
-  expect(stderr).toBe("");
 });
 
 test("errors of the user's files alone are read, and what isn't an error is left out", () => {

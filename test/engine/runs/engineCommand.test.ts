@@ -1,6 +1,4 @@
 import { spawn } from "node:child_process";
-import fs from "node:fs";
-import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
@@ -93,7 +91,7 @@ describe.skipIf(process.platform !== "linux" || process.arch !== "x64")("layerwi
     machine.python({ kind: "hangs" });
     machine.compiler();
     const { child, ended } = layerwise(machine, "engine", "install", "--json");
-    while (!fs.existsSync(path.join(machine.root, "pid"))) await delay(50);
+    while (machine.pids().length === 0) await delay(50);
     child.kill("SIGINT");
     const { code, stdout, stderr } = await ended;
     expect({ code, stderr }).toEqual({ code: 130, stderr: "" });
@@ -106,13 +104,10 @@ describe.skipIf(process.platform !== "linux" || process.arch !== "x64")("layerwi
     machine.python({ kind: "hangs" });
     machine.compiler();
     const { child, ended } = layerwise(machine, "engine", "install");
-    const pidFile = path.join(machine.root, "pid");
-    while (!fs.existsSync(pidFile) || fs.readFileSync(pidFile, "utf8").split("\n").length < 3)
-      await delay(50);
+    while (machine.pids().length < 2) await delay(50);
     child.kill("SIGKILL");
     await ended;
-    for (const pid of fs.readFileSync(pidFile, "utf8").trim().split("\n"))
-      process.kill(Number(pid), "SIGKILL");
+    for (const pid of machine.pids()) process.kill(pid, "SIGKILL");
     expect(machine.files().some((name) => name.endsWith(".lock"))).toBe(true);
     machine.python({ kind: "fails", output: "ERROR: reached pip" });
     const again = await layerwise(machine, "engine", "install").ended;

@@ -165,6 +165,37 @@ test("a channel switched off changes what a hook of one's own changes, and the r
   for (const { done, of } of told) expect(done).toBeLessThanOrEqual(of);
 }, 60_000);
 
+/** What the convolution of the same model gives. */
+const ACTIVATION = (weights: string): string => `import { torch, type Tensor } from "layerwise";
+import { Net } from "./net.nn.ts";
+const model = new Net();
+model.loadStateDict(torch.load(${JSON.stringify(weights)}));
+model.eval();
+model.conv.registerForwardHook((_module, _input, output: Tensor) =>
+  console.log(JSON.stringify([output.shape, output.flatten().tolist()])),
+);
+model(torch.arange(64).div(63).view(1, 1, 8, 8));
+`;
+
+test("what a layer gives is kept for the viewer, the last eight of them", async () => {
+  const session = open();
+  const subject = { kind: "image" as const, pixels: Array.from({ length: 64 }, (_, i) => i / 63) };
+  const query = { subject, layer: "conv", part: "output" as const, of: "output" as const };
+  workspace.write("activation.ts", ACTIVATION(checkpoint()));
+  const own = await workspace.run(["run", "activation.ts"]);
+  const [shape, values] = JSON.parse(own.stdout) as [number[], number[]];
+  const opened = await session.openActivation(query);
+  expect(opened).toMatchObject({ dtype: "float32", shape });
+  const window = { rowAxis: 2, columnAxis: 3, at: [0, 3, 0, 0], row: 0, rows: 8, column: 0, columns: 8 };
+  const seen = await session.window(opened!.id, window);
+  seen!.values.forEach((value, i) => expect(value).toBeCloseTo(values[3 * 64 + i]!, 5));
+  expect(await session.statistics(opened!.id)).toMatchObject({ count: values.length, nans: 0 });
+  for (let i = 0; i < 8; i++) await session.openActivation(query);
+  await expect(session.window(opened!.id, window)).rejects.toMatchObject({ cause: { code: "index" } });
+  await expect(session.openActivation({ ...query, layer: "none" })).rejects.toThrow(/no module "none"/);
+  await expect(session.openActivation({ ...query, of: "attention" })).rejects.toThrow(/no attention/);
+}, 60_000);
+
 test("a ranking that is stopped has no answer, and the model stays loaded", async () => {
   const stop: { run?: () => Promise<void> } = {};
   const session = open({ onRanking: () => void stop.run?.() });

@@ -2,6 +2,7 @@
 import fs from "node:fs";
 import { fileWriter, ParquetWriter, schemaFromColumnData, type ColumnSource } from "hyparquet-writer";
 import { describe, expect, test } from "vitest";
+import { slow } from "../../slow.ts";
 import { tarOf } from "../../tarFiles.ts";
 import { useWorkspace } from "../workspace.ts";
 
@@ -88,7 +89,7 @@ test("the documentation's example trains", async () => {
 });
 
 describe("a set of 300 MB trains in the memory of a smaller one", () => {
-  test("from a Parquet file, shuffled", async () => {
+  test("from a Parquet file, shuffled", slow, async () => {
     const measured = async (size: number): Promise<number> => {
       const rows = writeParquet(workspace.file("large.parquet"), size);
       expect(fs.statSync(workspace.file("large.parquet")).size).toBeGreaterThan(size);

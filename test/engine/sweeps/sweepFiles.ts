@@ -48,3 +48,14 @@ export function findSweep(workspace: Workspace): FoundSweep {
   const trials = new Map(rows.map((row) => [row.number, row]));
   return { directory, record, rows, trials: [...trials.values()].sort((a, b) => a.number - b.number) };
 }
+
+/** What of the newest sweep's trials doesn't depend on when and where they ran. */
+export const outcomesOf = (workspace: Workspace): object[] =>
+  findSweep(workspace).trials.map(({ number, state, settings, value, epoch, metric }) => ({
+    number,
+    state,
+    settings,
+    value,
+    epoch,
+    metric,
+  }));

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { loadSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import { isAlive } from "../../../extension/processes/identity.ts";
 import { readRows, readRun, useWorkspace } from "../workspace.ts";
-import { findSweep, sweptFile } from "./sweepFiles.ts";
+import { findSweep, outcomesOf, sweptFile } from "./sweepFiles.ts";
 
 const workspace = useWorkspace();
 const KILLS = Number(process.env["LAYERWISE_SWEEP_KILLS"] ?? 3);
@@ -34,17 +34,6 @@ const slow = (epochs = 20): string =>
     callbacks: "{ onEpochEnd: () => new Promise((resolve) => setTimeout(resolve, 40)) }",
   });
 
-/** What of a sweep doesn't depend on when it was interrupted. */
-const outcomes = (): object[] =>
-  findSweep(workspace).trials.map(({ number, state, settings, value, epoch, metric }) => ({
-    number,
-    state,
-    settings,
-    value,
-    epoch,
-    metric,
-  }));
-
 const args = ["sweep", "net.nn.ts", "--trials", "6", "--parallel", "2", "--seed", "4", "--no-progress"];
 
 describe("a sweep that was interrupted", () => {
@@ -69,9 +58,12 @@ describe("a sweep that was interrupted", () => {
     expect(workspace.runs()).toHaveLength(before + 6 - trials.length);
     for (const { run } of interrupted)
       expect(findSweep(workspace).trials.map((one) => one.run)).toContain(run);
-    const stopped = { outcomes: outcomes(), runs: findSweep(workspace).trials.map(({ run }) => runOf(run)) };
+    const stopped = {
+      outcomes: outcomesOf(workspace),
+      runs: findSweep(workspace).trials.map(({ run }) => runOf(run)),
+    };
     await workspace.run(args);
-    expect(stopped.outcomes).toEqual(outcomes());
+    expect(stopped.outcomes).toEqual(outcomesOf(workspace));
     for (const [i, { run }] of findSweep(workspace).trials.entries()) {
       expect(weights(runOf(run))).toEqual(weights(stopped.runs[i]!));
       expect(curve(runOf(run))).toEqual(curve(stopped.runs[i]!));
@@ -85,7 +77,7 @@ describe("a sweep that was interrupted", () => {
     async () => {
       workspace.write("net.nn.ts", slow(8));
       await workspace.run(args);
-      const expected = outcomes();
+      const expected = outcomesOf(workspace);
       fs.rmSync(workspace.file(".layerwise"), { recursive: true });
       let id: string | undefined;
       let finished: string[] = [];
@@ -107,7 +99,7 @@ describe("a sweep that was interrupted", () => {
         expect(now).toEqual(expect.arrayContaining(finished));
         finished = now;
       }
-      expect(outcomes()).toEqual(expected);
+      expect(outcomesOf(workspace)).toEqual(expected);
       const runs = findSweep(workspace).trials.map(({ run }) => run);
       expect(runs).toEqual(expect.arrayContaining(finished));
       for (const run of runs) expect(readRun(runOf(run)).state).toBe("finished");

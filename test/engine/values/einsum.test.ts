@@ -94,6 +94,31 @@ function reference({ terms, output, sizes, shapes }: Case, tensors: readonly Ten
 }
 
 function suite(): void {
+  it("counts bools, multiplies them where nothing is summed, and refuses to sum their products", () => {
+    const [v, m] = [torch.tensor([true, false]), torch.ones(2, 2).tril().bool()];
+    const of = (equation: string, ...operands: Tensor[]): unknown => {
+      const y = torch.einsum(equation, ...operands);
+      return [y.dtype, y.tolist()];
+    };
+    const first = [
+      [true, false],
+      [true, false],
+    ];
+    expect(of("ab->", m)).toEqual(["int64", 3]);
+    expect(of("ab->a", m)).toEqual(["int64", [1, 2]]);
+    expect(of("aa,aa->a", m, m)).toEqual(["bool", [true, true]]);
+    expect(of(",->", m.index(0, 0), m.index(0, 1))).toEqual(["bool", false]);
+    expect(of("ab,b->ab", m, v)).toEqual(["bool", first]);
+    expect(of("ab,bc->ac", m.index(":", "0:1"), m.index("0:1"))).toEqual(["bool", first]);
+    expect(of("b,ab->b", v, m)).toEqual(["int64", [2, 0]]);
+    expect(of("a,a->a", v, torch.tensor([1, 2]))).toEqual(["int64", [1, 0]]);
+    expect(of("a,a->a", torch.tensor([1.5, 2]), torch.tensor([1, 2]))).toEqual(["float32", [1.5, 4]]);
+    expect(() => of("ab,bc->ac", m, m)).toThrow("\"bmm\" not implemented for 'Bool'");
+    expect(() => of("a,a->", torch.tensor([1.5, 2]), torch.tensor([1, 2]))).toThrow(
+      "expected scalar type Float but found Long",
+    );
+  });
+
   it("computes what sums over all subscripts give", () => {
     for (let seed = 0; seed < 300; seed++) {
       const one = randomCase(seed);

@@ -1,6 +1,7 @@
-// An index that was expanded to whole rows is scattered by rows: the results are those of the same index, written out.
+// Values put at places: by an index that was expanded to whole rows as by the same index, written out; of bools and whole
+// numbers as in PyTorch; and results that share no memory with the input.
 import { describe, expect, it } from "vitest";
-import { torch, type Tensor } from "../../../extension/nn/index.ts";
+import { F, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { ENGINES, useEngine } from "../../engines.ts";
 
 /** Values and gradients of a sum by places. */
@@ -33,5 +34,96 @@ describe.each(ENGINES)("an expanded index on %s", (device) => {
       .tensor([...expanded.toTypedArray()].map(Number), { dtype: torch.int64 })
       .view(...shape);
     expect(summed(index.expand(...shape), dim, into, from)).toEqual(summed(dense, dim, into, from));
+  });
+});
+
+describe.each(ENGINES)("bools and whole numbers on %s", (device) => {
+  useEngine(device);
+  const at = torch.tensor([0, 0, 2]);
+  const [yes, mixed] = [torch.tensor([true, true, false]), torch.tensor([true, false, true])];
+  const data = (x: Tensor): number[] => Array.from(x.toTypedArray(), Number);
+
+  it.each<[string, (x: Tensor) => Tensor, number[]]>([
+    ["scatterAdd", (x) => x.scatterAdd(0, at, yes), [1, 0, 1]],
+    ["indexAdd", (x) => x.indexAdd(0, at, yes), [1, 0, 1]],
+    ["indexAdd with alpha", (x) => x.indexAdd(0, at, yes, { alpha: 2 }), [1, 0, 1]],
+    ["indexPut_ with accumulate", (x) => x.clone().indexPut_([at], yes, true), [1, 0, 1]],
+    ["indexPut_ of a mask, with accumulate", (x) => x.clone().indexPut_([mixed], true, true), [1, 0, 1]],
+    ["put_ with accumulate", (x) => x.clone().put_(at, yes, true), [1, 0, 1]],
+    ["scatterReduce sum", (x) => x.scatterReduce(0, at, yes, "sum"), [1, 0, 1]],
+    ["scatterReduce prod", (x) => x.scatterReduce(0, at, yes, "prod"), [1, 0, 0]],
+    ["scatterReduce amax", (x) => x.scatterReduce(0, at, yes, "amax"), [1, 0, 1]],
+    ["scatterReduce amin", (x) => x.scatterReduce(0, at, mixed, "amin"), [0, 0, 1]],
+    ["diag", (x) => x.diag().sum(0), [1, 0, 1]],
+  ])("%s takes bools for 0 and 1", (_, change, expected) => {
+    expect(data(change(mixed))).toEqual(expected);
+  });
+
+  it("a number is cut down to the dtype of the tensor that it is written to", () => {
+    const bool = (): Tensor => torch.tensor([false, true]);
+    const whole = (): Tensor => torch.tensor([5, 6]);
+    const first = torch.tensor([0]);
+    for (const number of [0.5, -2, 2]) {
+      const written = [
+        bool().fill_(number).index([0]),
+        bool().indexPut_([0], number).index([0]),
+        bool()
+          .indexPut_([[0]], number)
+          .index([0]),
+        bool().indexFill_(0, first, number).index([0]),
+        bool().scatter_(0, first, number).index([0]),
+        bool()
+          .maskedFill_(torch.tensor([true, false]), number)
+          .index([0]),
+        F.pad(bool(), [1, 0], "constant", number).index([0]),
+        torch.full([1], number, { dtype: torch.bool }),
+      ];
+      expect(written.map(data)).toEqual(written.map(() => [1]));
+    }
+    const written = [
+      whole().fill_(-1.5),
+      whole().indexPut_([0], -1.5),
+      whole().indexFill_(0, first, -1.5),
+      whole().maskedFill_(torch.tensor([true, false]), -1.5),
+    ];
+    expect(written.map((x) => data(x)[0])).toEqual(written.map(() => -1));
+    expect(() => whole().maskedFill_(torch.tensor([true, false]), Infinity)).toThrow("without overflow");
+  });
+
+  it.each<[string, (x: Tensor) => Tensor]>([
+    ["cummax", (x) => x.cummax(0).values],
+    ["cummin", (x) => x.cummin(0).values],
+    ["max", (x) => x.max(0).values],
+    ["min", (x) => x.min(0).values],
+    ["mode", (x) => x.mode(0).values],
+    ["nanmedian", (x) => x.nanmedian(0).values],
+    ["logcumsumexp", (x) => x.logcumsumexp(0)],
+    ["gather", (x) => x.gather(0, torch.tensor(0))],
+    ["all", (x) => x.bool().all([])],
+  ])("%s of one number is a copy", (_, call) => {
+    for (const shape of [[], [1]]) {
+      const x = torch.full(shape, 2.5);
+      const y = call(x.ndim === 1 && _ === "gather" ? x.squeeze() : x);
+      const before = y.tolist();
+      x.zero_();
+      expect(y.tolist()).toEqual(before);
+    }
+  });
+
+  it("all and any of no dimensions change nothing; no dimension counts twice", () => {
+    const x = torch.tensor([[true, false]]);
+    expect([x.all([]).tolist(), x.any([]).tolist()]).toEqual([[[true, false]], [[true, false]]]);
+    expect(() => torch.tensor(1.5).sum([0, -1])).toThrow("dim 0 appears multiple times in the list of dims");
+  });
+
+  it("linear takes the weight of one output as a vector", () => {
+    const [x, w] = [torch.ones(2, 3), torch.tensor([1, 2, 3.5]).requiresGrad_()];
+    const y = F.linear(x, w);
+    expect(y.tolist()).toEqual([6.5, 6.5]);
+    y.sum().backward();
+    expect(w.grad!.tolist()).toEqual([2, 2, 2]);
+    expect(F.linear(x.index(0), w, torch.tensor(0.5)).item()).toBe(7);
+    expect(F.linear(torch.ones(0), torch.ones(2, 0)).tolist()).toEqual([0, 0]);
+    expect(() => F.linear(x, w, torch.ones(2))).toThrow("addmm: mat2 must be a matrix, got 1-D tensor");
   });
 });

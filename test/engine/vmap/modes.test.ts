@@ -31,6 +31,33 @@ function modes(): void {
     }
   });
 
+  it("no samples", () => {
+    const none = torch.zeros(0, 3).requiresGrad_();
+    const found = vmap((v: Tensor) => [v.exp(), v.sum(), torch.ones(2), v.argmax()])(none);
+    expect(found.map((y) => [y.dtype, [...y.shape], y.requiresGrad])).toEqual([
+      ["float32", [0, 3], true],
+      ["float32", [0], true],
+      ["float32", [0, 2], false],
+      ["int64", [0], false],
+    ]);
+    expect(vmap(grad(energy))(none.detach()).shape).toEqual([0, 3]);
+    expect(vmap((v: Tensor) => v.cumsum(0), { inDims: 1, outDims: -1 })(torch.zeros(3, 0)).shape).toEqual([
+      3, 0,
+    ]);
+    expect(vmap((v: Tensor) => v.exp(), { chunkSize: 2 })(none).tolist()).toEqual([]);
+    expect(vmap((v: Tensor) => v.exp())(none.select(1, 0)).requiresGrad).toBe(true);
+    expect(vmap((v: Tensor) => v.logicalNot())(torch.zeros(0, { dtype: torch.bool })).dtype).toBe("bool");
+    vmap((v: Tensor) => v.exp())(none)
+      .sum()
+      .backward();
+    expect(none.grad!.shape).toEqual([0, 3]);
+  });
+
+  it("a result without a dimension of samples", () => {
+    const alone = vmap((_: Tensor, w: Tensor) => w.mul(2), { inDims: [0, null], outDims: null });
+    expect(alone(x(), torch.ones(3)).tolist()).toEqual([2, 2, 2]);
+  });
+
   it("a function that turns gradients off, or detaches, for a part of it", () => {
     const f = (v: Tensor): Tensor => {
       const factor = torch.noGrad(() => v.mul(3).cos());

@@ -160,6 +160,14 @@ function calledForEach(): void {
     expectEqual(vmap(f)(x), looped(f)(x));
   });
 
+  it("writes in place to a copy of its argument", () => {
+    const changed = (v: Tensor): Tensor => v.clone().mul_(1.5).index("1:").sin();
+    expectEqual(vmap(changed)(x), looped(changed)(x));
+    expectEqual(vmap((v: Tensor) => changed(v.detach()))(x), looped(changed)(x));
+    const put = (v: Tensor): Tensor => v.clone().indexPut_([0], 0.5);
+    expectEqual(vmap(put, 1, 1)(x), looped(put)(x.t()).t());
+  });
+
   it("writes to a tensor of outside once for each sample", () => {
     const total = torch.zeros(3);
     const y = vmap((v: Tensor) => {

@@ -10,7 +10,7 @@ import { applyAll } from "../../../extension/tensor/recording/apply.ts";
 import type { Op, OpRecord } from "../../../extension/tensor/recording/op.ts";
 import { scope } from "../../../extension/tensor/recording/scope.ts";
 import { onEachEngine } from "../../engines.ts";
-import { given, hostOf, samples, type Recorded, type Sample } from "../opSamples.ts";
+import { given, hasGradient, hostOf, samples, type Recorded, type Sample } from "../opSamples.ts";
 
 const ops = [...OPS.values()] as unknown as OpRecord<object>[];
 
@@ -64,7 +64,7 @@ const differentiable = (op: OpRecord<object>, sample: Sample): boolean =>
 function sampleFunction(op: OpRecord<object>, sample: Sample): (...inputs: Tensor[]) => Tensor[] {
   return (...inputs) => {
     if (!differentiable(op, sample)) return applyAll(op as Op<object>, inputs, sample.attributes);
-    const leaves = inputs.map((x) => (x.dtype === "float32" ? x.detach().requiresGrad_() : x));
+    const leaves = inputs.map((x, i) => (hasGradient(sample, i) ? x.detach().requiresGrad_() : x));
     const outputs = applyAll(op as Op<object>, leaves, sample.attributes);
     const seeded = outputs.filter((_, i) => sample.gradOutputs![i]);
     const gradOutputs = sample.gradOutputs!.filter((seed) => seed !== null).map(given);
@@ -126,7 +126,8 @@ function pairsOf(op: OpRecord<object>, sample: Sample, batched: readonly boolean
     expected: torch.stack(single.map((row) => row[k]!)),
   }));
   if (!differentiable(op, sample)) return pairs;
-  const leaves = (): Tensor[] => inputs.map((x) => (x.dtype === "float32" ? x.detach().requiresGrad_() : x));
+  const leaves = (): Tensor[] =>
+    inputs.map((x, i) => (hasGradient(sample, i) ? x.detach().requiresGrad_() : x));
   const [ours, theirs] = [leaves(), leaves()];
   const plain = (...xs: Tensor[]): Tensor[] => applyAll(op as Op<object>, xs, sample.attributes);
   const found = outerGradients(torch.func.vmap(plain, { inDims })(...ours), sample, ours, SIZE);

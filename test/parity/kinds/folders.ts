@@ -24,12 +24,12 @@ export interface FolderExpectation {
 const TOLERANCE: Tolerance = { abs: 1e-5, rel: 1e-5 };
 
 export function runFolder(spec: FolderSpec, expected: FolderExpectation, folder: string): string | null {
-  setTensorFiles(FILES);
+  const before = setTensorFiles(FILES);
   try {
     const path = join(folder, spec.file);
     return firstOf([...tokens(spec, path), ...outputs(spec, expected, path)]);
   } finally {
-    setTensorFiles(undefined);
+    setTensorFiles(before);
   }
 }
 

@@ -6,6 +6,7 @@ import {
   compare,
   decode,
   firstOf,
+  inPairs,
   isTensor,
   prefixed,
   Unsupported,
@@ -62,7 +63,9 @@ export function runGradItem(
   const outputs = spec.no_grad === true ? noGrad(evaluate) : evaluate();
   const loss = total(outputs, spec.grad_outputs ?? []);
   if (loss?.requiresGrad === true) loss.backward();
-  const grads = new Map([...leaves].flatMap(([path, t]) => (t.grad === null ? [] : [[path, t.grad]])));
+  const grads = new Map(
+    [...leaves].flatMap(([path, t]) => (t.grad === null ? [] : [[path, inPairs(t.grad)]])),
+  );
   for (const [name, p] of model?.namedParameters() ?? [])
     if (p.grad !== null) grads.set(`state.${name}`, p.grad);
   return firstOf(
@@ -106,7 +109,7 @@ function functionOf(name: string, args: readonly unknown[]): (...args: readonly 
 
 /** Tensors of a result in order; None is left out. */
 export function outputsOf(output: unknown): Tensor[] {
-  if (output instanceof Tensor) return [output];
+  if (output instanceof Tensor) return [inPairs(output)];
   if (Array.isArray(output)) return output.flatMap(outputsOf);
   if (output === null || output === undefined) return [];
   if (typeof output === "number" || typeof output === "boolean") return [torch.tensor(output)];

@@ -28,7 +28,7 @@ const EFFECTS: Record<Effect, string> = {
   imports: "adds runs to the workspace",
   runs: "runs code",
   writes: "runs code, may replace a file",
-  ends: "ends a run",
+  ends: "ends what runs",
 };
 
 const PARTS: Record<string, string> = {

@@ -46,6 +46,7 @@ const OURS: Readonly<Record<string, { name: string; has: ReadonlySet<string>; hi
   },
   "torch.distributions": { name: "torch.distributions", has: new Set(Object.keys(torch.distributions)) },
   "torch.func": { name: "torch.func", has: new Set(Object.keys(torch.func)) },
+  "torch.fft": { name: "torch.fft", has: new Set(Object.keys(torch.fft)) },
   "torch.linalg": { name: "torch.linalg", has: new Set(Object.keys(torch.linalg)) },
   "torch.special": { name: "torch.special", has: new Set(Object.keys(torch.special)) },
   "torch.sparse": { name: "torch.sparse", has: new Set(Object.keys(torch.sparse)) },
@@ -94,7 +95,7 @@ export function listsOf(module: string): string {
   const order = [...groups.keys()].sort((a, b) => rank(a) - rank(b));
   return [
     `${there.length} of ${wanted.length}: ${code(there.map(nameOf))}.`,
-    ...(own.length === 0 ? [] : [`Not PyTorch's: ${code(own)}.`]),
+    ...(own.length === 0 ? [] : [`Not on PyTorch's list: ${code(own)}.`]),
     ...(missing.length === 0
       ? []
       : ["Not there:", order.map((reason) => `- ${reason}: ${code(groups.get(reason)!)}`).join("\n")]),

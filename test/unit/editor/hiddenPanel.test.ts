@@ -9,9 +9,14 @@ vi.mock("vscode", () => ({
   env: { language: "en" },
   l10n: { t: (text: string) => text },
   window: {},
-  workspace: {},
+  workspace: {
+    getConfiguration: () => ({ get: (_name: string, value: unknown) => value }),
+    onDidChangeConfiguration: () => ({ dispose: () => undefined }),
+  },
   commands: {},
 }));
+
+const follow = () => ({ dispose: () => undefined });
 
 /** What of VS Code's webview panel a panel of ours uses. */
 class FakePanel {
@@ -64,7 +69,12 @@ test("a flood of rows reaches the page as one sample, its newest row and events 
   );
   const fake = new FakePanel();
   const log = { warn: vi.fn(), error: vi.fn() };
-  const panel = new TrainingPanel(fake as never, session, { extensionUri: "" as never, log: log as never });
+  const panel = new TrainingPanel(fake as never, session, {
+    extensionUri: "" as never,
+    log: log as never,
+    previews: {} as never,
+    follow,
+  });
   fake.ask();
   await vi.advanceTimersByTimeAsync(500);
   const steps = Array.from({ length: 100_000 }, (_, i): MetricRow => {
@@ -97,7 +107,12 @@ test("a hidden panel is sent nothing and keeps nothing; shown again, it gets one
   );
   const fake = new FakePanel();
   const log = { warn: vi.fn(), error: vi.fn() };
-  const panel = new TrainingPanel(fake as never, session, { extensionUri: "" as never, log: log as never });
+  const panel = new TrainingPanel(fake as never, session, {
+    extensionUri: "" as never,
+    log: log as never,
+    previews: {} as never,
+    follow,
+  });
   let step = 0;
   const train = async (): Promise<void> => {
     for (let i = 0; i < 50; i++) {

@@ -36,6 +36,7 @@ const root = (path: string): string => fileURLToPath(new URL(`../../../${path}`,
 interface MenuItem {
   command: string;
   when?: string;
+  group?: string;
 }
 interface Manifest {
   name: string;
@@ -110,6 +111,25 @@ describe("the manifest", () => {
     const always = ["layerwise.getStarted", "layerwise.newModel", "layerwise.showLog"];
     const palette = contributes.menus["commandPalette"]?.map(({ command }) => command) ?? [];
     expect([...palette, ...always].sort()).toEqual(contributes.commands.map(({ command }) => command).sort());
+  });
+
+  test("offers on another machine what it offers to run here", () => {
+    const sisters = {
+      train: "runOn",
+      evaluate: "evaluateOn",
+      sweep: "sweepOn",
+      evaluateCheckpoint: "evaluateOn",
+    };
+    for (const [here, there] of Object.entries(sisters))
+      for (const [menu, items] of Object.entries(contributes.menus)) {
+        const whens = (command: string): (string | undefined)[] =>
+          items
+            .filter((item) => item.command === `layerwise.${command}` && item.when !== "false")
+            // A view's buttons have no room for both.
+            .filter(({ group }) => group === undefined || !/^(?:inline|navigation)/.test(group))
+            .map(({ when }) => when);
+        expect(whens(there), menu).toEqual(expect.arrayContaining(whens(here)));
+      }
   });
 
   test("has shortcuts that hold in models or while something runs only, and no key of the operating systems'", () => {

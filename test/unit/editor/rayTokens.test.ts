@@ -58,6 +58,18 @@ test("asks for the token once, hides it, and keeps it for this cluster", async (
   expect(await tokens.all()).toEqual({ [address()]: "secret" });
 });
 
+test("gives a command line the tokens that it keeps, and asks for none where no cluster is", async () => {
+  ray.token = "secret";
+  user.enters = ["secret"];
+  await tokens.authorize(ray.target);
+  expect(await tokens.environment()).toEqual({
+    LAYERWISE_RAY_TOKENS: JSON.stringify({ [address()]: "secret" }),
+  });
+  const { kind: _, ...machine } = ray.target;
+  expect(await tokens.authorize(machine)).toBe(true);
+  expect(user.asked).toHaveLength(1);
+});
+
 test("asks nothing where no token is required", async () => {
   expect(await tokens.authorize(ray.target)).toBe(true);
   expect(user.asked).toEqual([]);

@@ -4,6 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
+import { processorClock } from "../../bounds.ts";
 import {
   firstUse,
   insertion,
@@ -220,10 +221,10 @@ export default experiment({
     );
     expect(insertion("const x = 1;\n", data, use, folder).offset).toBe(0);
     expect(insertion("const flowers = 1;\n", data, use, folder).code).toContain("const flowers2 = () =>");
-    const began = performance.now();
+    const spent = processorClock();
     insertion("import ".repeat(150_000), data, use, folder);
     insertion("import\n".repeat(150_000), data, use, folder);
-    expect(performance.now() - began).toBeLessThan(10_000);
+    expect(spent()).toBeLessThan(10_000);
   });
 
   test("imports under a free name if the file uses the name for something else", () => {

@@ -5,18 +5,18 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { downloadModel } from "../../../extension/engine/files/hub.ts";
 import { cachedModel, hubOf, isModelName, type Hub } from "../../../extension/engine/files/hubCache.ts";
-import { FILES } from "../../../extension/engine/host/userFiles.ts";
 import { loadExecutor } from "../../../extension/executors/index.ts";
-import { setTensorFiles } from "../../../extension/nn/files.ts";
 import { nn } from "../../../extension/nn/index.ts";
 import { COMMIT, hash, HubServer, NAME } from "../../hubServer.ts";
 import { useFolder } from "../../folders.ts";
+import { useTensorFiles } from "../../tensorFiles.ts";
 
 const source = fileURLToPath(new URL("../../fixtures/golden/files/data/bert_tiny", import.meta.url));
 
 let server: HubServer;
 const folder = useFolder();
 let hub: Hub;
+useTensorFiles();
 
 beforeEach(async () => {
   server = new HubServer(source);
@@ -25,7 +25,6 @@ beforeEach(async () => {
 });
 afterEach(() => {
   server.close();
-  setTensorFiles(undefined);
   vi.unstubAllEnvs();
 });
 
@@ -50,7 +49,6 @@ test("a model is fetched into the layout of Hugging Face's cache, then read from
 
   await loadExecutor("cpu");
   vi.stubEnv("HF_HOME", folder);
-  setTensorFiles(FILES);
   const [ours, theirs] = [NAME, source].map((name) => nn.BertModel.fromPretrained(name));
   expect(ours!.pooler!.dense.weight.tolist()).toEqual(theirs!.pooler!.dense.weight.tolist());
   expect(nn.BertTokenizer.fromPretrained(NAME)("a b").inputIds.shape).toEqual(

@@ -3,13 +3,15 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { readForeignRuns } from "../../../extension/formats/foreign/findRuns.ts";
+import { ForeignReader, type FoundRuns } from "../../../extension/formats/foreign/findRuns.ts";
 import { eventRecord, fileVersion, record } from "../../../extension/formats/tensorboard.ts";
 import type { ForeignRun, ForeignSeries } from "../../../extension/protocol/history/foreignRun.ts";
 
 const FIXTURES = fileURLToPath(new URL("../../fixtures/foreign/", import.meta.url));
 const STEPS = Array.from({ length: 12 }, (_, step) => step);
 const EVENTS = "events.out.tfevents.1700000000.host.1.0";
+
+const readForeignRuns = (chosen: string): Promise<FoundRuns> => new ForeignReader(chosen).read();
 
 let folder: string;
 beforeEach(() => {
@@ -124,14 +126,114 @@ describe("files of the tools themselves", () => {
   });
 });
 
-describe("damaged and hostile files", () => {
-  const events = (...records: Uint8Array[]): string => {
-    fs.writeFileSync(path.join(folder, EVENTS), Buffer.concat([fileVersion(1), ...records]));
-    return path.join(folder, EVENTS);
-  };
-  const scalar = (step: number, value = 1, tag = "loss"): Uint8Array =>
-    eventRecord({ wallTime: 1000 + step, step, scalars: { [tag]: value } });
+/** Writes an event file. */
+function events(...records: Uint8Array[]): string {
+  fs.writeFileSync(path.join(folder, EVENTS), Buffer.concat([fileVersion(1), ...records]));
+  return path.join(folder, EVENTS);
+}
 
+const scalar = (step: number, value = 1, tag = "loss"): Uint8Array =>
+  eventRecord({ wallTime: 1000 + step, step, scalars: { [tag]: value } });
+
+describe("a tool that still logs", () => {
+  const lossOf = ({ runs }: FoundRuns): readonly number[][] =>
+    runs.map((run) => [...seriesOf(run, "loss").steps]);
+
+  test("adds events, of which the last may be half written", async () => {
+    const file = events(scalar(0), scalar(1));
+    const reader = new ForeignReader(folder);
+    expect(lossOf(await reader.read())).toEqual([[0, 1]]);
+    expect(lossOf(await reader.read())).toEqual([]);
+    const next = scalar(2);
+    fs.appendFileSync(file, next.subarray(0, 20));
+    const half = await reader.read();
+    expect(lossOf(half)).toEqual([[0, 1]]);
+    expect(half.runs[0]!.problems[0]).toContain("ends within a record");
+    fs.appendFileSync(file, next.subarray(20));
+    const whole = await reader.read();
+    expect(lossOf(whole)).toEqual([[0, 1, 2]]);
+    expect(whole.runs[0]!.problems).toEqual([]);
+  });
+
+  test("is read from where the last reading has ended", async () => {
+    const file = events(scalar(0), scalar(1));
+    const reader = new ForeignReader(folder);
+    await reader.read();
+    // Read again, it would be a damaged file.
+    const handle = fs.openSync(file, "r+");
+    fs.writeSync(handle, Buffer.alloc(30, 255), 0, 30, 30);
+    fs.closeSync(handle);
+    fs.appendFileSync(file, scalar(2));
+    const { runs } = await reader.read();
+    expect(lossOf({ runs, problems: [] })).toEqual([[0, 1, 2]]);
+    expect(runs[0]!.problems).toEqual([]);
+  });
+
+  test("may write its files once more from the start", async () => {
+    const file = events(scalar(0), scalar(1), scalar(2));
+    const reader = new ForeignReader(file);
+    await reader.read();
+    events(scalar(7));
+    expect(lossOf(await reader.read())).toEqual([[7]]);
+  });
+
+  test("begins another file, and another run", async () => {
+    events(scalar(0));
+    const reader = new ForeignReader(folder);
+    await reader.read();
+    fs.writeFileSync(path.join(folder, `${EVENTS}.1`), Buffer.concat([fileVersion(1), scalar(1)]));
+    fs.mkdirSync(path.join(folder, "second"));
+    fs.copyFileSync(path.join(folder, EVENTS), path.join(folder, "second", EVENTS));
+    const { runs } = await reader.read();
+    expect(runs.map(({ path: from, series }) => [path.relative(folder, from), series[0]!.steps])).toEqual([
+      ["", [0, 1]],
+      ["second", [0]],
+    ]);
+    expect(reader.writtenAt).toBeGreaterThan(Date.now() - 60_000);
+  });
+
+  test("adds lines to MLflow's metrics, of which the last may be half written", async () => {
+    const root = copied("mlruns");
+    const file = path.join(runFolder(root), "metrics", "train_loss");
+    const reader = new ForeignReader(root);
+    expect((await reader.read()).runs).toHaveLength(2);
+    fs.appendFileSync(file, "1700000000000 0.5 12\n1700000001000 0.25 1");
+    const [first, ...others] = (await reader.read()).runs;
+    expect(others).toEqual([]);
+    expect(seriesOf(first, "train_loss")).toMatchObject({ steps: [...STEPS, 12] });
+    fs.appendFileSync(file, "3\n");
+    const [second] = (await reader.read()).runs;
+    expect(seriesOf(second, "train_loss").steps).toEqual([...STEPS, 12, 13]);
+    expect(seriesOf(second, "train_loss").values.slice(-2)).toEqual([0.5, 0.25]);
+  });
+
+  test("adds rows to a database's log", async () => {
+    const root = copied("trackio-live");
+    const reader = new ForeignReader(root);
+    const log = path.join(
+      root,
+      fs.readdirSync(root).find((name) => name.endsWith("-wal"))!,
+    );
+    const bytes = fs.readFileSync(log);
+    const rowsOf = ({ runs }: FoundRuns): number =>
+      runs.flatMap(({ series }) => series.flatMap(({ steps }) => steps)).length;
+    fs.truncateSync(log, 0);
+    const before = rowsOf(await reader.read());
+    expect(rowsOf(await reader.read())).toBe(0);
+    fs.writeFileSync(log, bytes);
+    expect(rowsOf(await reader.read())).toBeGreaterThan(before);
+  });
+
+  test("is not searched for below a path whose own run is meant", async () => {
+    events(scalar(0));
+    fs.mkdirSync(path.join(folder, "below"));
+    fs.copyFileSync(path.join(folder, EVENTS), path.join(folder, "below", EVENTS));
+    const { runs } = await new ForeignReader(folder, "exact").read();
+    expect(runs.map((run) => run.path)).toEqual([folder]);
+  });
+});
+
+describe("damaged and hostile files", () => {
   test("keeps what comes before the damaged record of an event file, and says where that is", async () => {
     const last = scalar(2);
     last[last.length - 6]! ^= 1;

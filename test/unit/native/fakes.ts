@@ -136,8 +136,10 @@ export class FakeMachine {
   constructor(more: Record<string, string> = {}) {
     this.#more = more;
     fs.mkdirSync(this.bin);
-    for (const folder of ["sources", "headers"]) fs.mkdirSync(path.join(this.root, folder));
-    fs.writeFileSync(path.join(this.root, "sources", "binding.cc"), "// C++");
+    for (const folder of ["sources", "headers", "own/kernels"])
+      fs.mkdirSync(path.join(this.root, folder), { recursive: true });
+    for (const file of ["sources/backend.cc", "own/binding.cc", "own/kernels/baseline.cc"])
+      fs.writeFileSync(path.join(this.root, file), "// C++");
   }
 
   /** Puts a shell script on PATH. */
@@ -199,7 +201,7 @@ export class FakeMachine {
 
   /** A script that never ends, nor does what it starts; {@link pids} are their processes. */
   private hanging(): string {
-    return `echo $$ > "${this.root}/pid"; sleep 60 & echo $! >> "${this.root}/pid"; wait`;
+    return `sleep 60 & echo "$$ $!" >> "${this.root}/pids"; wait`;
   }
 
   /** A compiler that has written half of its output and hangs. */
@@ -210,11 +212,20 @@ export class FakeMachine {
     );
   }
 
-  /** Of a program that hangs: it and what it started, once both are there. */
+  /** A compiler that fails at the kernels, once others are at work, and hangs at the rest. */
+  partlyFailingCompiler(): void {
+    const others = Math.min(2, os.availableParallelism()) - 1;
+    const started = `while [ $(cat "${this.root}/pids" 2> "${this.root}/none" | wc -l) -lt ${others} ]; do sleep 0.05; done`;
+    this.program(
+      "g++",
+      `case "$*" in *baseline.cc*) ${started}; echo "error: no such kernel" >&2; exit 1;; esac\n${this.hanging()}`,
+    );
+  }
+
+  /** Of programs that hang: they and what they started. */
   pids(): number[] {
-    const file = path.join(this.root, "pid");
-    const lines = fs.existsSync(file) ? fs.readFileSync(file, "utf8").split("\n") : [];
-    return lines.length === 3 ? lines.slice(0, 2).map(Number) : [];
+    const file = path.join(this.root, "pids");
+    return fs.existsSync(file) ? (fs.readFileSync(file, "utf8").match(/\d+/g) ?? []).map(Number) : [];
   }
 
   calls(name: string): number {
@@ -240,7 +251,7 @@ export class FakeMachine {
       host: this.host,
       binding: {
         sources: path.join(this.root, "sources"),
-        own: path.join(this.root, "own.cc"),
+        own: path.join(this.root, "own"),
         headers: path.join(this.root, "headers"),
         prebuilt: undefined,
       },

@@ -1,4 +1,5 @@
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
@@ -9,6 +10,8 @@ import { nativeStatus } from "../../../extension/native/status.ts";
 import type { InstallProgress } from "../../../extension/protocol/native.ts";
 import { failure, FakeMachine, INSTALLED, WHEEL_FILES } from "./fakes.ts";
 
+/** What is compiled before the binding is linked: the fake machine's sources, and a stub of TensorFlow's library. */
+const UNITS = 4;
 const WHEEL = "downloads/tensorflow-cpu-2.21.0-linux-x64.whl";
 
 function workingMachine(): FakeMachine {
@@ -279,19 +282,29 @@ describe.skipIf(process.platform === "win32")("installNative after a failed step
     expect(machine.files()).toEqual([WHEEL]);
   });
 
-  test.each(["pip", "the compiler"])("ends %s and all it started when cancelled", async (program) => {
+  test.each(["pip", "the compilers"])("ends %s and all they started when cancelled", async (program) => {
     const machine = workingMachine();
     if (program === "pip") machine.python({ kind: "hangs" });
     else machine.hangingCompiler();
     const controller = new AbortController();
     const installation = installNative({ ...machine.options(), signal: controller.signal });
-    await until(() => machine.pids().length === 2);
+    const running = program === "pip" ? 1 : Math.min(UNITS, os.availableParallelism());
+    await until(() => machine.pids().length === 2 * running);
     controller.abort(new Error("enough"));
     await expect(installation).rejects.toThrow("enough");
     await until(() => !machine.pids().some(isAlive));
     // A wheel that is whole serves the next attempt.
     expect(machine.files()).toEqual(program === "pip" ? [] : [WHEEL]);
     expect(fs.existsSync(`${nativeDirectory(machine.host)}.partial`)).toBe(false);
+  });
+
+  test("ends the other compilers when one fails", async () => {
+    const machine = workingMachine();
+    machine.partlyFailingCompiler();
+    const error = await failure(installNative(machine.options()));
+    expect(error.message).toBe("g++ can't compile the binding: error: no such kernel");
+    expect(machine.pids().some(isAlive)).toBe(false);
+    expect(machine.files()).toEqual([WHEEL]);
   });
 
   test("can be cancelled while it unpacks", async () => {

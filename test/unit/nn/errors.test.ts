@@ -8,6 +8,9 @@ useEngine("cpu");
 const zeros = (...size: number[]): Tensor => torch.zeros(size);
 const ints = (...size: number[]): Tensor => torch.zeros(size, { dtype: "int64" });
 
+const bceWithLogits = (options: { weight?: Tensor; posWeight?: Tensor }): Tensor =>
+  F.binaryCrossEntropyWithLogits(zeros(2), zeros(2), options);
+
 /** Messages as PyTorch 2.15 words them: each was printed by the same call there. */
 const CASES: [message: string, call: () => unknown][] = [
   [
@@ -29,6 +32,35 @@ const CASES: [message: string, call: () => unknown][] = [
   [
     "mat1 and mat2 must have the same dtype, but got Long and Float",
     () => new nn.Linear(784, 128)(ints(4, 784)),
+  ],
+  [
+    "self and mat2 must have the same dtype, but got Long and Float",
+    () => F.linear(zeros(2, 3), zeros(4, 3), ints(4)),
+  ],
+  [
+    "mixed dtype (CPU): expect parameter to have scalar type of Float",
+    () => F.layerNorm(zeros(1, 2), [2], null, ints(2)),
+  ],
+  [
+    "mixed dtype (CPU): expect parameter to have scalar type of Float",
+    () => F.groupNorm(zeros(1, 2), 1, ints(2)),
+  ],
+  [
+    "mixed dtype (CPU): expect parameter to have scalar type of Float",
+    () => F.batchNorm(zeros(3, 2), ints(2), ints(2)),
+  ],
+  ["prelu: Type promoting not supported. Got Float and Long", () => F.prelu(zeros(2, 2), ints(2))],
+  [
+    "All tensors must have the same dtype, got input1: float, input2: float, weight: float, bias: long int",
+    () => F.bilinear(zeros(1, 2), zeros(1, 2), zeros(3, 2, 2), ints(3)),
+  ],
+  [
+    "self and mat2 must have the same dtype, but got Long and Float",
+    () => torch.addmm(ints(2), zeros(2, 2), zeros(2, 2)),
+  ],
+  [
+    "Input dtypes must be the same, got: input long int, batch1: float, batch2: float",
+    () => torch.baddbmm(ints(2), zeros(1, 2, 2), zeros(1, 2, 2)),
   ],
   [
     "Given groups=1, weight of size [8, 3, 3, 3], expected input[1, 1, 8, 8] to have 3 channels, but got 1 channels instead",
@@ -137,6 +169,33 @@ const CASES: [message: string, call: () => unknown][] = [
     "Target size (torch.Size([4])) must be the same as input size (torch.Size([4, 1]))",
     () => F.binaryCrossEntropyWithLogits(zeros(4, 1), zeros(4)),
   ],
+  ...(
+    [
+      ["nll_loss_forward", "weight", (p) => F.crossEntropy(zeros(2, 2), ints(2), { weight: p })],
+      ["nll_loss_forward", "weight", (p) => F.nllLoss(zeros(2, 2), ints(2), p)],
+      ["nll_loss2d_forward", "weight", (p) => F.crossEntropy(zeros(2, 2, 3), ints(2, 3), { weight: p })],
+      ["multi_margin_loss", "weight", (p) => F.multiMarginLoss(zeros(2, 2), ints(2), { weight: p })],
+      ["binary_cross_entropy", "weight", (p) => F.binaryCrossEntropy(zeros(2), zeros(2), p)],
+      ["binary_cross_entropy_with_logits", "weight", (p) => bceWithLogits({ weight: p })],
+      ["binary_cross_entropy_with_logits", "pos_weight", (p) => bceWithLogits({ posWeight: p })],
+      ["soft_margin_loss", "target", (p) => F.softMarginLoss(zeros(2), p)],
+      ["native_batch_norm", "running_mean", (p) => F.batchNorm(zeros(3, 2), p, torch.ones(2))],
+      ["native_batch_norm", "running_var", (p) => F.instanceNorm(zeros(3, 2, 4), zeros(2), p)],
+      [
+        "fractional_max_pool2d",
+        "random_samples",
+        (p) =>
+          F.fractionalMaxPool2d(zeros(1, 1, 5, 5), 2, { outputSize: 2, _randomSamples: p.reshape(1, 1, 2) }),
+      ],
+    ] as [name: string, argument: string, call: (parameter: Tensor) => unknown][]
+  ).map(([name, argument, call]): [string, () => unknown] => [
+    `The function '${name}' is not differentiable with respect to argument '${argument}'. This input cannot have requires_grad True.`,
+    () => {
+      const parameter = new nn.Parameter(torch.ones(2));
+      torch.noGrad(() => call(parameter));
+      return call(parameter);
+    },
+  ]),
   [
     "flatten() has invalid args: start_dim cannot come after end_dim",
     () => new nn.Flatten(1, 0)(zeros(2, 3, 4)),
@@ -166,4 +225,23 @@ test.each(CASES)("%s", (message, call) => {
   }
   expect(thrown).toBeInstanceOf(TensorError);
   expect((thrown as TensorError).message).toBe(message);
+});
+
+test.each([
+  ["Linear", () => new nn.Linear(3, 2), undefined, "undefined"],
+  ["Conv2d", () => new nn.Conv2d(3, 2, 1), [1, 2], "list"],
+  ["LSTM", () => new nn.LSTM(3, 2), null, "null"],
+  ["ReLU", () => new nn.ReLU(), "text", "string"],
+])("%s names an input that is no tensor", (name, make, input, kind) => {
+  const call = make() as unknown as (x: unknown) => unknown;
+  expect(() => call(input)).toThrow(`${name}(): argument 1 must be Tensor, not ${kind}`);
+});
+
+test("keeps the error of a user's own module", () => {
+  class Own extends nn.Module {
+    forward(x: { a: { b: number } }): number {
+      return x.a.b;
+    }
+  }
+  expect(() => new Own()({} as never)).toThrow(TypeError);
 });

@@ -3,12 +3,11 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, expectTypeOf, test } from "vitest";
-import { FILES } from "../../../extension/engine/host/userFiles.ts";
-import { setTensorFiles } from "../../../extension/nn/files.ts";
 import { nn, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setWarningSink, type WarningSink } from "../../../extension/nn/warnings.ts";
 import { useEngine } from "../../engines.ts";
 import { useFolder } from "../../folders.ts";
+import { useTensorFiles } from "../../tensorFiles.ts";
 
 const base = fileURLToPath(new URL("../../fixtures/golden/files/data/bert_tiny", import.meta.url));
 const classifier = fileURLToPath(new URL("../../fixtures/huggingface/files/data/bin", import.meta.url));
@@ -17,14 +16,13 @@ let warnings: string[];
 let sink: WarningSink;
 
 useEngine("cpu");
+useTensorFiles();
 beforeEach(() => {
-  setTensorFiles(FILES);
   warnings = [];
   sink = setWarningSink((message) => warnings.push(message));
 });
 afterEach(() => {
   setWarningSink(sink);
-  setTensorFiles(undefined);
 });
 
 const write = (name: string, text: string): void => fs.writeFileSync(path.join(folder, name), text);

@@ -227,3 +227,87 @@ describe("hooks of state dicts", () => {
     expect(seen).toEqual(["0.b."]);
   });
 });
+
+describe("extra state", () => {
+  class Counting extends nn.Module {
+    steps = 0;
+    inner: nn.Linear;
+    constructor(steps = 0) {
+      super();
+      this.steps = steps;
+      this.inner = new nn.Linear(1, 1);
+    }
+    forward(x: Tensor): Tensor {
+      this.steps++;
+      return this.inner(x);
+    }
+    override getExtraState(): Tensor {
+      return torch.tensor([this.steps]);
+    }
+    override setExtraState(state: Tensor): void {
+      this.steps = state.item();
+    }
+  }
+
+  test("is an entry of the state dict, after the module's own and before its children's", () => {
+    const net = new nn.Sequential(new Counting(3));
+    expect([...net.stateDict().keys()]).toEqual(["0._extra_state", "0.inner.weight", "0.inner.bias"]);
+    const other = new nn.Sequential(new Counting());
+    expect(String(other.loadStateDict(net.stateDict()))).toBe("<All keys matched successfully>");
+    expect(other[0].steps).toBe(3);
+  });
+
+  test("that is missing or unexpected is an error unless strict is false", () => {
+    const state = new Counting(3).stateDict();
+    const without = new Map([...state].filter(([name]) => name !== "_extra_state"));
+    const text =
+      'Error(s) in loading state_dict for Counting:\n\tMissing key(s) in state_dict: "_extra_state". ';
+    expect(() => new Counting().loadStateDict(without)).toThrow(text);
+    expect(new Counting().loadStateDict(without, { strict: false }).missingKeys).toEqual(["_extra_state"]);
+    const plain = new nn.Linear(1, 1);
+    const more = new Map([...plain.stateDict(), ["_extra_state", torch.ones(1)]]);
+    expect(() => plain.loadStateDict(more)).toThrow('Unexpected key(s) in state_dict: "_extra_state". ');
+  });
+
+  test("must be a tensor, and comes from a class that overrides the method", () => {
+    class Wrong extends Counting {
+      override getExtraState(): Tensor {
+        return 3 as unknown as Tensor;
+      }
+    }
+    expect(() => new Wrong().stateDict()).toThrow("Wrong.getExtraState() must give a tensor");
+    expect(() => new nn.Linear(1, 1).getExtraState()).toThrow(
+      "Reached a code path in Module.get_extra_state() that should never be called",
+    );
+  });
+});
+
+describe("nn.Buffer", () => {
+  class Net extends nn.Module {
+    mean = new nn.Buffer(torch.zeros(2));
+    cache = new nn.Buffer(torch.ones(1), { persistent: false });
+    plain = torch.ones(1);
+  }
+
+  test("a property that holds one is a buffer, and so is what is assigned later", () => {
+    const net = new Net();
+    expect(net.namedBuffers().map(([name]) => name)).toEqual(["mean", "cache"]);
+    expect([...net.stateDict().keys()]).toEqual(["mean"]);
+    expect(net.parameters()).toEqual([]);
+    net.loadStateDict(new Map([["mean", torch.tensor([1.5, 2.5])]]));
+    expect(net.mean.tolist()).toEqual([1.5, 2.5]);
+    (net as { mean: Tensor }).mean = torch.tensor([3.5, 4.5]);
+    expect(net.stateDict().get("mean")!.tolist()).toEqual([3.5, 4.5]);
+  });
+
+  test("a copy of the module has its own", () => {
+    const net = new Net();
+    const twin = copy.deepcopy(net);
+    twin.mean.add_(1);
+    expect([net.mean.tolist(), twin.mean.tolist()]).toEqual([
+      [0, 0],
+      [1, 1],
+    ]);
+    expect(twin.namedBuffers().map(([name]) => name)).toEqual(["mean", "cache"]);
+  });
+});

@@ -1,7 +1,8 @@
+import { createInflateRaw } from "node:zlib";
 import { PassThrough } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import * as fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { EngineError } from "../../../extension/protocol/errors.ts";
 import { canonical, Counted, Lines } from "../../../extension/remote/rows.ts";
 import { Peer, type PeerOptions } from "../../../extension/remote/wire.ts";
@@ -77,6 +78,31 @@ test.each([
   await delay(10);
   expect(peer.closed).toBe(true);
   expect(problem).toBeDefined();
+});
+
+test.each(["input", "output"] as const)(
+  "is closed by a lost connection, of which %s hears: not a fault of the other side",
+  async (side) => {
+    const streams = { input: new PassThrough(), output: new PassThrough() };
+    const closed = vi.fn();
+    const peer = new Peer(streams.input, streams.output, { closed });
+    const call = peer.call("go", {});
+    const error = Object.assign(new Error("write EPIPE"), { code: "EPIPE", syscall: "write" });
+    streams[side].emit("error", error);
+    // A stream may say it for each message that it can't send.
+    streams[side].emit("error", error);
+    await expect(call).rejects.toMatchObject({ cause: { code: "line" } });
+    expect(closed.mock.calls).toEqual([[undefined]]);
+  },
+);
+
+test("is closed by what can't be unpacked, with the reason: a fault of the other side", async () => {
+  const input = createInflateRaw();
+  const closed = vi.fn();
+  const peer = new Peer(input, new PassThrough(), { closed });
+  input.write(Buffer.alloc(100, 0xff));
+  await expect.poll(() => closed.mock.calls).toMatchObject([[{ code: "Z_DATA_ERROR" }]]);
+  expect(peer.closed).toBe(true);
 });
 
 test("counts the same rows on both sides, with invalid lines between them and in pieces of any size", () => {

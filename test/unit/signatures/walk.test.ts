@@ -2,19 +2,24 @@
 import { describe, expect, test, vi } from "vitest";
 import { F, nn, torch } from "layerwise";
 import { BINDING, WITH_OPTIONS } from "../../../extension/nn/functional/signatures.ts";
-import { LINALG } from "../../../extension/tensor/signatures/namespaces.ts";
+import { FFT, LINALG } from "../../../extension/tensor/signatures/namespaces.ts";
 import { SIGNATURES } from "../../../extension/tensor/signatures/table.ts";
 import { Tensor } from "../../../extension/tensor/core/tensor.ts";
 import { forms, limited, overloads, type Parameter } from "./forms.ts";
 import { samples, type Sample } from "./samples.ts";
 import { useEngine } from "../../engines.ts";
+import { inPairs } from "../../parity/format.ts";
 
 type Callee = (...args: readonly unknown[]) => unknown;
 
 /** A result as plain data; two calls do the same if theirs are equal. */
 function plain(x: unknown): unknown {
   if (x instanceof Tensor)
-    return [x.dtype, x.shape, Array.from(x.data(), (v) => (Number.isNaN(v) ? "NaN" : v + 0))];
+    return [
+      x.dtype,
+      x.shape,
+      Array.from(inPairs(x).toTypedArray(), (v) => (Number.isNaN(v) ? "NaN" : v + 0)),
+    ];
   if (x instanceof nn.Module)
     return [x.toString(), Object.entries(x).map(([name, value]) => [name, plain(value)])];
   if (Array.isArray(x)) return x.map(plain);
@@ -76,6 +81,7 @@ const NAMESPACES: readonly (readonly [key: string, ours: object, pytorch: string
   ["torch", torch, "torch"],
   ["F", F, "torch.nn.functional"],
   ["torch.linalg", torch.linalg, "torch.linalg"],
+  ["torch.fft", torch.fft, "torch.fft"],
 ];
 
 function walk(
@@ -206,6 +212,45 @@ test.each([...NAMESPACES, ["Tensor", Tensor.prototype, "torch.Tensor"] as const]
   },
 );
 
+/** Functions that take lists of numbers, or None, for what may be a tensor. */
+const LISTS: ReadonlySet<string> = new Set(["ctcLoss", "repeatInterleave", "takeAlongDim", "unravelIndex"]);
+
+/** What a program may pass by mistake where a tensor belongs: JavaScript would make NaN of each. */
+const NO_TENSORS: readonly unknown[] = [undefined, null, "text", [1, 2]];
+
+test.each([...NAMESPACES, ["Tensor", Tensor.prototype, "torch.Tensor"] as const])(
+  "%s: what can't stand for a tensor is refused by name",
+  (key, ours, pytorch) => {
+    vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    const known = overloads(pytorch);
+    let count = 0;
+    const wrong: string[] = [];
+    for (const [path, [sample]] of samples()) {
+      const name = path.slice(key.length + 1);
+      const given = known.get(name);
+      if (!path.startsWith(`${key}.`) || APART.has(name) || given === undefined || sample === undefined)
+        continue;
+      if (typeof (ours as Record<string, unknown>)[name] !== "function") continue;
+      for (const [at, arg] of sample.args.entries()) {
+        if (!(arg instanceof Tensor)) continue;
+        for (const no of NO_TENSORS) {
+          if (LISTS.has(name)) continue;
+          const owner = (key === "Tensor" ? sample.self!.detach().clone() : ours) as Record<string, Callee>;
+          const args = freshAll(sample.args.with(at, no));
+          const text = mistake(() => owner[name]!(...args));
+          count++;
+          // None is an argument of its own where PyTorch takes it.
+          const accepted = text === undefined && (no ?? null) !== null;
+          if (accepted || /Cannot (read|destructure|convert)|is not a/.test(text ?? ""))
+            wrong.push(`${name}${shown(args)}: ${text}`);
+        }
+      }
+    }
+    expect(wrong).toEqual([]);
+    expect(count).toBeGreaterThan(20);
+  },
+);
+
 describe("nn", () => {
   const known = overloads("torch.nn");
   const names = Object.keys(nn).filter((name) => known.has(name));
@@ -228,6 +273,7 @@ test("every function that PyTorch has is in a table", () => {
     // In-place methods are called as those without the underscore.
     ...Object.keys(SIGNATURES).map((name) => `${name}_`),
     ...Object.keys(LINALG),
+    ...Object.keys(FFT),
     ...UNLISTED.split(" "),
   ]);
   // A namespace's exports may be getters; those of a tensor would need one.

@@ -98,6 +98,51 @@ describe("a run of another tool", () => {
     expect(await listRuns(folder)).toHaveLength(2);
   });
 
+  test("that grows has rows added to its file, and is written whole where earlier ones have changed", async () => {
+    const known = await knownImports(folder);
+    const write = async (series: ForeignRun["series"]): ReturnType<typeof importRun> =>
+      importRun(folder, foreign({ series }), known);
+    const one = (name: string, ...points: [step: number, value: number][]): ForeignRun["series"][number] => ({
+      name,
+      steps: points.map(([step]) => step),
+      times: points.map(([step]) => 1000 + step),
+      values: points.map(([, value]) => value),
+    });
+    const epoch = one("epoch", [0, 0.25], [1, 0.5]);
+    const { directory, appended } = await write([one("loss", [0, 3], [1, 2]), epoch]);
+    expect(appended).toBe(false);
+    const file = path.join(directory, "metrics.jsonl");
+    const before = fs.statSync(file).ino;
+    const more = [one("loss", [0, 3], [1, 2], [2, 1]), epoch, one("val_loss", [1, 5])];
+    const added = await write(more);
+    expect(added).toMatchObject({ updated: true, appended: true, record: { step: 2, epoch: 0 } });
+    expect(added.record.metrics).toEqual({ loss: 1, val_loss: 5 });
+    expect(fs.statSync(file).ino).toBe(before);
+    expect(await readRows(directory, 100)).toEqual([
+      { kind: "step", step: 0, epoch: 0.25, time: 0, values: { loss: 3 } },
+      { kind: "step", step: 1, epoch: 0.5, time: 1, values: { loss: 2 } },
+      { kind: "step", step: 1, epoch: 0.5, time: 1, values: { val_loss: 5 } },
+      { kind: "step", step: 2, epoch: 0.5, time: 2, values: { loss: 1 } },
+    ]);
+    // A value before the end, a training that went back, and a metric whose name here another one has by its own.
+    const late = [...more, one("accuracy", [0, 0.5])];
+    const back = [one("train_loss", [0, 3], [1, 9]), epoch];
+    const shared = [one("loss", [2, 4]), ...back];
+    for (const [series, last] of [
+      [late, { loss: 1, val_loss: 5, accuracy: 0.5 }],
+      [back, { loss: 9 }],
+      [shared, { train_loss: 9, loss: 4 }],
+    ] as const) {
+      const written = await write(series);
+      expect(written).toMatchObject({ appended: false, record: { metrics: last } });
+    }
+    expect((await readRows(directory, 100)).map(({ step, values }) => [step, values])).toEqual([
+      [0, { train_loss: 3 }],
+      [1, { train_loss: 9 }],
+      [2, { loss: 4 }],
+    ]);
+  });
+
   test("has no code to run", async () => {
     const { directory, record } = await imported(foreign());
     expect(isResumable(record)).toBe(false);

@@ -187,15 +187,18 @@ export default experiment({
 `;
 
 test("latency: BERT-base is built in half a second", async (note) => {
+  const whole: number[] = [];
   const times = await measured(
     5,
     async () => {
-      const { took } = await open("bert.nn.ts", BERT);
+      const { ours, took } = await open("bert.nn.ts", BERT);
       await close();
-      return took;
+      whole.push(took);
+      return ours;
     },
     (all, load) => all.length >= 3 && quantile(all) < load * BOUNDS.largePreview,
   );
   note(`${list(times.all)} ms${times.remark}`);
+  note(`with the time of VS Code's editor ${list(whole)} ms`);
   assert.ok(times.good);
 }, 90_000);

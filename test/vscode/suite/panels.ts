@@ -68,6 +68,8 @@ class Page {
     this.panel = new TrainingPanel(panel, session, {
       extensionUri: extension().extensionUri,
       log: messages.log,
+      previews: {} as never,
+      follow: () => ({ dispose: () => undefined }),
     });
   }
 

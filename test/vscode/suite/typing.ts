@@ -41,18 +41,20 @@ async function hover(document: vscode.TextDocument, part: string): Promise<strin
 const own = (document: vscode.TextDocument): vscode.Diagnostic[] =>
   vscode.languages.getDiagnostics(document.uri).filter(({ source }) => source === "Layerwise");
 
-/** Applies the quick fix of a title. */
-async function mend(
+const quickFixes = (
   document: vscode.TextDocument,
   { range }: vscode.Diagnostic,
-  title: string,
-): Promise<void> {
-  const actions = await vscode.commands.executeCommand<vscode.CodeAction[]>(
+): Thenable<vscode.CodeAction[]> =>
+  vscode.commands.executeCommand<vscode.CodeAction[]>(
     "vscode.executeCodeActionProvider",
     document.uri,
     range,
     vscode.CodeActionKind.QuickFix.value,
   );
+
+/** Applies the quick fix of a title. */
+async function mend(document: vscode.TextDocument, error: vscode.Diagnostic, title: string): Promise<void> {
+  const actions = await quickFixes(document, error);
   const action = actions.find((one) => one.title === title);
   assert.ok(action?.edit, actions.map((one) => one.title).join());
   await vscode.workspace.applyEdit(action.edit);
@@ -116,6 +118,21 @@ test("typing: a layer of the wrong size is told at its call, and mended by a qui
   await mend(document, error!, "Change in_features of Linear from 6 to 5");
   assert.match(document.getText(), /this\.fc2 = new nn\.Linear\(5, outputSize\)/);
   await until("no error once it is mended", () => own(document).length === 0, 30_000);
+  await vscode.commands.executeCommand("workbench.action.revertAndCloseActiveEditor");
+});
+
+test("typing: a layer inside one of the library's is not mended by an argument of the outer one", async () => {
+  const text = simpleNN(100)
+    .replace("new nn.Linear(hiddenSize, outputSize)", "new nn.AdaptiveLogSoftmaxWithLoss(6, 10, [4])")
+    .replace("this.fc2(x)", "this.fc2.logProb(x)");
+  const document = await openModel("composite.nn.ts", text);
+  await until("the error", () => own(document).length > 0, 30_000);
+  assert.match(own(document)[0]!.message, /Linear\(in_features=6/);
+  const titles = (await quickFixes(document, own(document)[0]!)).map(({ title }) => title);
+  assert.deepEqual(
+    titles.filter((title) => title.startsWith("Change")),
+    [],
+  );
   await vscode.commands.executeCommand("workbench.action.revertAndCloseActiveEditor");
 });
 

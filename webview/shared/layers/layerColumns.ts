@@ -39,7 +39,7 @@ export class LayerHistory {
       !same ||
       (from === 0 && steps.length > 0) ||
       this.known.generation !== generation ||
-      this.advice.length !== advice.length;
+      JSON.stringify(this.advice) !== JSON.stringify(advice);
     this.known = { generation, kept };
     if (!changed) return false;
     this.version++;

@@ -5,7 +5,7 @@ import { LayerHistory } from "./layerColumns.ts";
 export class LayerSource {
   /** Undefined until the host has answered; without columns if the run has none. */
   history: LayerHistory | undefined;
-  /** Of the selected layer. */
+  /** Of the selected layer, and until they arrive of the one before it. */
   values: LayerValues | undefined;
   readonly #host: LayerHistoryMethods;
   readonly #changed: () => void;
@@ -52,7 +52,7 @@ export class LayerSource {
   async select(path: string | undefined): Promise<void> {
     if (path === this.#selected) return;
     this.#selected = path;
-    this.values = undefined;
+    if (path === undefined) this.values = undefined;
     await this.#look();
   }
 

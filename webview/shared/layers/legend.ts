@@ -1,7 +1,7 @@
 /** The legend of a measure's colours. */
 import { html, type TemplateResult } from "lit";
 import { formatShort, formatValue, type LayerHistory, type Measure } from "./layerColumns.ts";
-import { layerStrings } from "../layerStrings.ts";
+import { layerStrings } from "../strings/layer.ts";
 
 export function legend(history: LayerHistory, measure: Measure): TemplateResult {
   const { low, high } = history.scale(measure);

@@ -19,12 +19,12 @@ const CLASSES = ["blue", "orange", "green", "red", "purple", "yellow"] as const;
 
 export function readPictureColours(): PictureColours {
   const chart = (name: string): string => themeValue(`--vscode-charts-${name}`, "--vscode-foreground");
-  // High contrast has no orange.
-  const orange = themeValue("--vscode-charts-orange", "--vscode-charts-yellow", "--vscode-foreground");
+  const below = channelsOf(themeValue("--orange"));
+  const orange = `rgb(${below.join(", ")})`;
   return {
     ground: channelsOf(themeValue("--vscode-editor-background") || "white"),
     above: channelsOf(chart("blue")),
-    below: channelsOf(orange),
+    below,
     lost: channelsOf(chart("red")),
     classes: CLASSES.map((name) => (name === "orange" ? orange : chart(name))),
     line: themeValue("--vscode-foreground"),

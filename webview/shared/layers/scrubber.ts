@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { button } from "../widgets.ts";
 import { styles } from "../styles.ts";
 import type { LayerHistory } from "./layerColumns.ts";
-import { layerStrings } from "../layerStrings.ts";
+import { layerStrings } from "../strings/layer.ts";
 
 /** @param at The selected step; undefined to follow the end */
 export function scrubber(

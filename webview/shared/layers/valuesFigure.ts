@@ -11,7 +11,7 @@ import {
   type LayerColours,
   type ValuesPicture,
 } from "./drawing.ts";
-import { layerStrings } from "../layerStrings.ts";
+import { layerStrings } from "../strings/layer.ts";
 
 export type ValuesView = "heat" | "ridge";
 

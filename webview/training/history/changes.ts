@@ -4,7 +4,7 @@ import { FOREIGN_TOOL_NAMES } from "../../../extension/protocol/history/foreignR
 import type { RunRecord } from "../../../extension/protocol/run.ts";
 import type { RunHistory } from "../../../extension/protocol/views.ts";
 import { formatBytes, formatCount } from "../../shared/format.ts";
-import { historyStrings as text } from "../../shared/historyStrings.ts";
+import { historyStrings as text } from "../../shared/strings/history.ts";
 import { direction } from "../curves.ts";
 
 /** Lines around a change. */

@@ -1,6 +1,6 @@
 /** How a run came about: command, commit, versions, machine; and what can be done with its version. */
 import { html, nothing, type TemplateResult } from "lit";
-import { historyStrings as text } from "../../shared/historyStrings.ts";
+import { historyStrings as text } from "../../shared/strings/history.ts";
 import { button, empty, section, pairs } from "../../shared/widgets.ts";
 import type { Actions } from "../actions.ts";
 import { originRows } from "./changes.ts";

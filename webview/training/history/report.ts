@@ -1,14 +1,16 @@
 /** A run as one HTML file: no script, nothing from elsewhere, all text escaped. */
 import { xmlText } from "../../../extension/protocol/text/markup.ts";
+import type { RunSamples } from "../../../extension/protocol/history/report.ts";
 import type { LayerAdvice } from "../../../extension/protocol/layers/history.ts";
 import type { RunHistory } from "../../../extension/protocol/views.ts";
-import { historyStrings as text } from "../../shared/historyStrings.ts";
+import { historyStrings as text } from "../../shared/strings/history.ts";
 import { strings } from "../../shared/strings.ts";
 import { formatBytes, formatCount, formatDuration, formatMetric } from "../../shared/format.ts";
 import type { ChartModel } from "../chartModel.ts";
 import type { MetricCurves } from "../curves.ts";
-import { svgText } from "../exports.ts";
+import { svgText, type DrawnStyle } from "../exports.ts";
 import { originRows } from "./changes.ts";
+import { picturesHtml, samplesHtml, type DrawnPicture } from "./reportSamples.ts";
 
 export interface ReportParts {
   name: string;
@@ -18,21 +20,44 @@ export interface ReportParts {
   metrics: readonly MetricCurves[];
   events: readonly { step: number; text: string }[];
   advice: readonly LayerAdvice[];
+  /** An SVG that is safe in HTML, as `stillDiagram` writes it. */
+  diagram?: string | undefined;
+  /** What the training has drawn, or a part of `drawn` pictures. */
+  pictures: readonly DrawnPicture[];
+  drawn: number;
+  samples?: RunSamples | undefined;
 }
 
 const { checkpoints: columns } = strings.training;
 
 /** Epochs whose values are listed: more would be a file of their own. */
 const MOST_EPOCHS = 500;
-/** Colours that print well; charts have one for training and one for validation. */
-const COLOURS = { train: "#1f6feb", validation: "#bf8700" };
+/** Characters of the diagram: a larger one would be unreadable, and the printed model says the same. */
+const DIAGRAM_LIMIT = 2 * 2 ** 20;
 
-const STYLE = `body{margin:2rem auto;max-width:960px;padding:0 1rem;font:14px/1.5 system-ui,sans-serif;color:#1f2328;background:#fff}
-h1{font-size:1.6rem;margin:0 0 .2rem}h2{margin:2rem 0 .5rem;font-size:1.15rem;border-bottom:1px solid #d0d7de}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{text-align:left;padding:3px 10px;border-bottom:1px solid #d0d7de;vertical-align:top;overflow-wrap:anywhere}
-th{font-weight:600}td.n,th.n{text-align:right}pre{overflow:auto;max-height:40rem;padding:.8rem;background:#f6f8fa;border:1px solid #d0d7de;border-radius:6px;font-size:12px}
-svg{max-width:100%;height:auto}.s{color:#59636e}summary{cursor:pointer;margin:.5rem 0}
-@media print{details>*{display:block}pre{max-height:none}}`;
+/** Dark where the reader's system is, light in print. Of the diagram, the classes that webview/diagram/canvas.ts gives. */
+const STYLE = `:root{color-scheme:light;--text:#1f2328;--muted:#59636e;--ground:#fff;--line:#d0d7de;--soft:#f6f8fa;--op:#ddf4ff;--train:#0969da;--validation:#9a6700}
+@media screen and (prefers-color-scheme:dark){:root{color-scheme:dark;--text:#f0f6fc;--muted:#9198a1;--ground:#0d1117;--line:#3d444d;--soft:#151b23;--op:#13233a;--train:#58a6ff;--validation:#d29922}}
+body{margin:2rem auto;max-width:960px;padding:0 1rem;font:14px/1.5 system-ui,sans-serif;color:var(--text);background:var(--ground);overflow-wrap:anywhere}
+h1{font-size:1.6rem;margin:0 0 .2rem}h2{margin:2rem 0 .5rem;font-size:1.15rem;border-bottom:1px solid var(--line)}h3{margin:1rem 0 .3rem;font-size:1rem}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{text-align:left;padding:3px 10px;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
+th{font-weight:600}td.n,th.n{text-align:right}pre{overflow:auto;max-height:40rem;padding:.8rem;background:var(--soft);border:1px solid var(--line);border-radius:6px;font-size:12px}
+svg{display:block;max-width:100%;height:auto}.s{color:var(--muted)}summary{cursor:pointer;margin:.5rem 0}
+.figures{display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start}figure{margin:0;padding:8px;max-width:280px;box-sizing:border-box;border:1px solid var(--line);border-radius:6px;break-inside:avoid}
+figure img{max-width:100%;height:auto;image-rendering:pixelated}figure p{margin:0}figcaption{color:var(--muted);font-size:12px}
+.picture{margin:0 auto}.picture text{fill:var(--text);font:13px system-ui,sans-serif}.picture .name{font-weight:600}.picture .box-op .name{font-weight:400}
+.picture .kind,.picture .detail,.picture .edge-shape{fill:var(--muted)}.picture .detail,.picture .edge-shape,.picture .badge text{font-size:11px}
+.box .frame{fill:var(--soft);stroke:var(--muted)}.box.open .frame{fill:none;stroke-dasharray:4 3}.box-input .frame,.box-output .frame{fill:var(--ground)}.box-op .frame{fill:var(--op)}
+.picture .group-head>text{stroke:var(--ground);stroke-width:4px;paint-order:stroke}.chevron,.edge{fill:none;stroke:var(--muted);stroke-width:1.2px}.arrow{fill:var(--muted)}.badge rect{fill:var(--line)}
+@media print{details>*{display:block}pre{max-height:none}svg{break-inside:avoid}.picture{max-height:24cm}}`;
+
+/** Of the curves, which stand in a page with {@link STYLE}. */
+const CURVES: DrawnStyle = {
+  background: "none",
+  text: "currentColor",
+  grid: "currentColor",
+  colourOf: ({ style }) => (style === "validation" ? "var(--validation)" : "var(--train)"),
+};
 
 export function reportHtml(parts: ReportParts): string {
   const { name, history } = parts;
@@ -51,10 +76,12 @@ export function reportHtml(parts: ReportParts): string {
 <h1>${xmlText(run.model || run.exportName)}</h1>
 <p class="s">${xmlText([name, run.state, ...(run.imported ? [] : [text.report.epochs(run.epoch, run.epochs)]), text.report.step(formatCount(run.step))].join(" · "))}</p>
 ${section(text.metrics, metricsTable(parts))}
-${parts.charts.length === 0 ? "" : section(text.report.curves, svgText(parts.charts, parts.axis, { background: "#ffffff", text: "#1f2328", grid: "#1f2328", colourOf: ({ style }) => (style === "validation" ? COLOURS.validation : COLOURS.train) }))}
+${parts.charts.length === 0 ? "" : section(text.report.curves, svgText(parts.charts, parts.axis, CURVES))}
 ${parts.events.length === 0 ? "" : section(text.report.events, list(parts.events.map(({ step, text: what }) => text.report.at(formatCount(step), what))))}
-${parts.advice.length === 0 ? "" : section(text.report.layers, list(parts.advice.map(({ step, text: what }) => text.report.at(formatCount(step), what))))}
-${history.provenance?.model === undefined ? "" : section(text.architecture, pre(history.provenance.model))}
+${parts.advice.length === 0 ? "" : section(text.report.advice, list(parts.advice.map(({ step, text: what }) => (step === undefined ? what : text.report.at(formatCount(step), what)))))}
+${section(text.report.pictureTitle, picturesHtml(parts.pictures, parts.drawn))}
+${section(text.report.samples, parts.samples === undefined ? "" : samplesHtml(parts.samples))}
+${section(text.architecture, architecture(parts))}
 ${section(text.settings, table(Object.entries(run.settings).map(([key, value]) => [key, String(value)])))}
 ${section(text.report.checkpoints, checkpoints(history))}
 ${section(text.report.environment, environment(history))}
@@ -79,6 +106,11 @@ const table = (rows: readonly (readonly [string, string])[]): string =>
   rows.length === 0
     ? ""
     : `<table>${rows.map(([key, value]) => `<tr><th scope="row">${xmlText(key)}</th><td>${xmlText(value)}</td></tr>`).join("")}</table>`;
+
+function architecture({ diagram, history: { provenance } }: ReportParts): string {
+  const drawn = diagram === undefined || diagram.length > DIAGRAM_LIMIT ? "" : diagram;
+  return drawn + (provenance?.model === undefined ? "" : pre(provenance.model));
+}
 
 /** Cells after the first are numbers. */
 function grid(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import type { StructuredPatchHunk } from "diff";
 import type { RunHistory } from "../../../extension/protocol/views.ts";
 import { formatMetric } from "../../shared/format.ts";
-import { historyStrings as text } from "../../shared/historyStrings.ts";
+import { historyStrings as text } from "../../shared/strings/history.ts";
 import { button, empty, loading, scroller, section } from "../../shared/widgets.ts";
 import { codeChanges, hunksOf, metricPairs, settingChanges } from "./changes.ts";
 import type { Actions } from "../actions.ts";

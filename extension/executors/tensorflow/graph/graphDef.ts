@@ -5,7 +5,14 @@ import type { TfAttribute, TfType } from "../../../tensor/lowering/lowering.ts";
 import type { Shape } from "../../../tensor/core/shape.ts";
 
 /** TensorFlow's DataType numbers. Our int64 is computed as its int32. */
-export const DATA_TYPE: Record<TfType, number> = { float32: 1, double: 2, int64: 3, long: 9, bool: 10 };
+export const DATA_TYPE: Record<TfType, number> = {
+  float32: 1,
+  double: 2,
+  int64: 3,
+  complex64: 8,
+  long: 9,
+  bool: 10,
+};
 export const RESOURCE = 20;
 export const VARIANT = 21;
 

@@ -13,6 +13,7 @@ import { slice } from "../../../tensor/ops/movement/slicing.ts";
 import { sameShape, type Shape } from "../../../tensor/core/shape.ts";
 import type { Communicator } from "../../../tensor/distributed/communicator.ts";
 import { resolved } from "../../nhwc.ts";
+import { MAX_PADDED_ELEMENTS } from "../../tuning.ts";
 import { inBlocks } from "./rewriter.ts";
 
 /** The group, as far as rewriting a plan depends on it. */
@@ -46,7 +47,7 @@ export class ReplicaRewriter implements ShardWriter<Value> {
   readonly #forms = new Map<Value, Forms>();
   /** Values for the next exchange to add up. */
   #pending: Value[] = [];
-  /** Values whose sum an op needs. */
+  /** Values that are needed whole: the sum of partial sums, or all shards. */
   readonly #needed = new Set<Value>();
   readonly #wanted: ReadonlySet<Value> | undefined;
 
@@ -127,17 +128,36 @@ export class ReplicaRewriter implements ShardWriter<Value> {
   /** The value, the same in all processes. */
   whole(value: Value): Value {
     const forms = this.#of(value);
-    if (forms.partial !== undefined && forms.partial !== forms.whole) {
-      this.#needed.add(resolved(value));
-      if (forms.whole === undefined) this.addUp();
-    }
+    if (forms.whole !== undefined && forms.partial === undefined) return forms.whole;
+    this.#needed.add(resolved(value));
+    if (forms.whole === undefined && this.#pending.includes(resolved(value))) this.addUp();
     return (forms.whole ??= this.#join(forms, value.shape));
+  }
+
+  /** A shard as a partial sum: with zeros in place of those of the other processes. */
+  #padded({ shards, cut }: Forms, shape: Shape): Value {
+    const { dim } = cut!;
+    const [own] = [...shards.values()] as [Value];
+    const { rank } = this.#group;
+    const zeros = (count: number): Value[] =>
+      count === 0
+        ? []
+        : [
+            fillValue(
+              0,
+              own.shape.map((n, d) => (d === dim ? count * n : n)),
+              "float32",
+            ),
+          ];
+    const parts = [...zeros(rank), own, ...zeros(this.size - 1 - rank)];
+    return this.#reshape(this.make(cat, parts, { dim }), shape);
   }
 
   /** This process's partial sum of a value. */
   partial(value: Value): Value {
-    const { partial } = this.#of(value);
-    if (partial !== undefined) return partial;
+    const forms = this.#of(value);
+    if (forms.partial !== undefined) return forms.partial;
+    if (forms.whole === undefined && isBlock(forms.cut)) return this.#padded(forms, value.shape);
     // The first process's partial sum is the whole value.
     const share = this.constant(this.#group.rank === 0 ? 1 : 0);
     return this.make(mul, [this.whole(value), share], {});
@@ -164,7 +184,7 @@ export class ReplicaRewriter implements ShardWriter<Value> {
     this.#pending = left;
     if (pending.length === 0) return;
     const all = pending.map((value) => this.#forms.get(value)!);
-    const sums = this.sums(all.map(({ partial }) => partial!));
+    const sums = this.sums(pending.map((value) => this.partial(value)));
     all.forEach((forms, i) => (forms.whole = sums[i]!));
   }
 
@@ -190,6 +210,9 @@ export class ReplicaRewriter implements ShardWriter<Value> {
       cut,
       shards: new Map([[keyOf(cut), shard]]),
     });
+    // A small value is put together by the exchange that there is anyway: one more costs more than its zeros.
+    const isSmall = value.dtype === "float32" && elements(value.shape) <= MAX_PADDED_ELEMENTS;
+    if (isSmall && isBlock(cut) && this.#wanted?.has(value) === true) this.#pending.push(value);
   }
 
   #definePartial(value: Value, partial: Value): void {
@@ -261,6 +284,8 @@ export class ReplicaRewriter implements ShardWriter<Value> {
 }
 
 const keyOf = ({ dim, outer }: Cut): string => `${dim}/${outer}`;
+/** Whether the shards of a cut are blocks that follow each other. */
+const isBlock = (cut: Cut | undefined): boolean => cut?.outer === 1;
 const elements = (shape: Shape): number => shape.reduce((product, n) => product * n, 1);
 
 /** How a node is written for one process; undefined for a node that has to be written in full. */

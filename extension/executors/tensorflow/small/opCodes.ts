@@ -1,6 +1,6 @@
-// The ops of native/plan.h, by TensorFlow's names.
+// The ops of native/kernels/table.h, by TensorFlow's names.
 
-/** In the order of plan.h's Code, with the attributes that it reads, in their order. */
+/** In the order of table.h's Code, with the attributes that it reads, in their order. */
 const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   // Of one tensor.
   ["Neg"],

@@ -4,13 +4,10 @@ import { leafData, type Plan } from "../../../tensor/planning/barrier.ts";
 import type { Value } from "../../../tensor/recording/graph.ts";
 import { numel } from "../../../tensor/core/shape.ts";
 import { Lowering } from "../../nhwc.ts";
-import { COMPILING_NANOSECONDS, MAX_SMALL_PLANS } from "../../tuning.ts";
+import { COMPILING_NANOSECONDS, MAX_SMALL_PLANS, SHARED_BYTES } from "../../tuning.ts";
 import { tensorflowBackend } from "../backend.ts";
 import type { StorageMemory } from "../storages.ts";
 import { PlanWriter, UnsupportedError } from "./planWriter.ts";
-
-/** Bytes of results that share memory, as those of Node's buffers do: one that is kept holds on to no more than these. */
-const SHARED_BYTES = 8192;
 
 /** Arrays for values: making one of its own for each takes longer than computing what is in it. */
 function arraysOf(values: readonly Value[]): (Float32Array | Int32Array | Uint8Array)[] {

@@ -1,5 +1,6 @@
 import { Value } from "../../../tensor/recording/graph.ts";
 import { apply } from "../../../tensor/recording/apply.ts";
+import { SCALAR_TYPE } from "../../../tensor/core/dtype.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { relu as reluOf } from "../../../tensor/functions/pointwise/elementwise.ts";
 import { composed, constant, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
@@ -78,6 +79,12 @@ export function prelu(input: Tensor, weight: Tensor): Tensor {
     throw new TensorError(
       "shape",
       `prelu: Expected \`weight\` to be a scalar or 1D tensor, but got: ndim = ${weight.ndim}`,
+    );
+  }
+  if (weight.dtype !== input.dtype) {
+    throw new TensorError(
+      "dtype",
+      `prelu: Type promoting not supported. Got ${SCALAR_TYPE[input.dtype]} and ${SCALAR_TYPE[weight.dtype]}`,
     );
   }
   return elementwise("prelu_cpu", "PreluKernelBackward0", input, false, (x) => {
@@ -244,7 +251,9 @@ export function threshold(input: Tensor, threshold: number, value: number, inpla
 
 /** One half of dimension `dim` (the last by default) times the sigmoid of the other. */
 export function glu(input: Tensor, dim = -1): Tensor {
-  if (input.ndim === 0) throw new TensorError("shape", "glu does not support 0-dimensional tensors");
+  if (input.ndim === 0) {
+    throw new TensorError("shape", "glu does not support scalars because halving size must be even");
+  }
   const at = normalizeDim(dim, input.ndim);
   const length = input.shape[at]!;
   if (length % 2 !== 0) {

@@ -72,7 +72,9 @@ export function slidingAxes(name: string, shape: Shape, count: number, options: 
     if (options.ceilMode && (out - 1) * s >= length + p) out--;
     return { length, kernel: k, stride: s, padding: p, dilation: dilate, out };
   });
-  if (axes.some(({ out }) => out < 1)) throw new TensorError("shape", tooSmall(name, shape, axes));
+  // PyTorch's means of volumes want a window that fits into the input as it is, whatever is around it.
+  const whole = (a: Axis): boolean => name !== "avg_pool3d" || a.length >= a.kernel;
+  if (!axes.every((a) => a.out >= 1 && whole(a))) throw new TensorError("shape", tooSmall(name, shape, axes));
   return axes;
 }
 
@@ -98,6 +100,16 @@ function tooSmall(name: string, shape: Shape, axes: readonly Axis[]): string {
 
 type Steps = readonly number[];
 
+/** Kernel and padding in the order in which PyTorch says them. */
+function halves(kernel: Steps, padding: Steps): string {
+  if (kernel.length === 2) {
+    const [height, width] = [0, 1];
+    return `padW = ${padding[width]}, padH = ${padding[height]}, kW = ${kernel[width]}, kH = ${kernel[height]}`;
+  }
+  const each = (name: string, [t, h, w]: Steps): string => `${name}T: ${t} ${name}W: ${w} ${name}H: ${h}`;
+  return `${each("k", kernel)} ${each("pad", padding)}`;
+}
+
 function checkSteps(kernel: Steps, stride: Steps, padding: Steps, dilation: Steps): void {
   const refuse = (message: string): never => {
     throw new TensorError("value", message);
@@ -116,6 +128,8 @@ function checkSteps(kernel: Steps, stride: Steps, padding: Steps, dilation: Step
       );
     }
   }
+  if (padding.every((p, d) => p <= Math.floor(kernel[d]! / 2))) return;
+  refuse(`pad should be smaller than or equal to half of kernel size, but got ${halves(kernel, padding)}`);
 }
 
 function checkSequence([kernel]: Steps, [stride]: Steps, [padding]: Steps, [dilation]: Steps): void {

@@ -1,9 +1,10 @@
 import { apply } from "../../../tensor/recording/apply.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
-import { composed, named } from "../../../tensor/functions/pointwise/operands.ts";
+import { composed, named, toFloat } from "../../../tensor/functions/pointwise/operands.ts";
 import { conv2dInputGrad, type Convolution } from "../../../tensor/ops/spatial/convolution.ts";
 import { dilatedShape } from "../../../tensor/ops/spatial/groups.ts";
 import { conv3dInputGrad } from "../../../tensor/ops/spatial/volumes.ts";
+import { pad } from "../../../tensor/ops/movement/movement.ts";
 import { formatShape, type Shape } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind, type Call } from "../../arguments.ts";
@@ -96,17 +97,26 @@ function transposed(
     const x = asImages(batch);
     const w = asImages(weight);
     const lengths = outputLengths(x.shape, dilatedShape(w.shape, dilation), stride, padding, extra);
+    // Cells from a whole stride on are none that a convolution sees: they take the padding's place, or are zeros after it.
+    const beyond = extra.map((n, d) => (n < stride[d]! ? 0 : Math.max(n - padding[d]!, 0)));
     const attributes = {
       stride,
-      padding: padding.flatMap((p) => [p, p]),
+      padding: padding.flatMap((p, d) => [p, extra[d]! < stride[d]! ? p : Math.max(p - extra[d]!, 0)]),
       ...dilations(dilation),
-      shape: [x.shape[0]!, weight.shape[1]! * groups, ...lengths],
+      shape: [x.shape[0]!, weight.shape[1]! * groups, ...lengths.map((length, d) => length - beyond[d]!)],
     };
-    const y =
+    const seen =
       count === 3
         ? apply(conv3dInputGrad, [x, w], attributes)
         : apply(conv2dInputGrad, [x, w], attributes as unknown as Convolution & { shape: Shape });
-    return named(restored(withBias(y, bias), count, batch === input), "ConvolutionBackward0");
+    const none = [0, 0, ...beyond.map(() => 0)];
+    const y = beyond.every((n) => n === 0)
+      ? seen
+      : apply(pad, [seen], { before: none, after: [0, 0, ...beyond], value: 0 });
+    return named(
+      restored(withBias(y, bias && toFloat(bias)), count, batch === input),
+      "ConvolutionBackward0",
+    );
   });
 }
 
@@ -122,7 +132,7 @@ function outputLengths(
   const lengths = before.map(
     (length, d) => (length - 1) * stride[d]! - 2 * padding[d]! + weight[d + 2]! + extra[d]!,
   );
-  if (lengths.some((length) => length < 1)) {
+  if (lengths.some((length) => length < 0)) {
     throw new TensorError(
       "shape",
       `Given input size per channel: (${before.join(" x ")}). Calculated output size per channel: (${lengths.join(" x ")}). Output size is too small`,

@@ -8,9 +8,10 @@ import { castTo, composed, named, notImplemented } from "../../../tensor/functio
 import { softplus } from "../../../tensor/ops/elementwise/elementwise.ts";
 import { binaryCrossEntropy as bce } from "../../../tensor/ops/loss/loss.ts";
 import { expand } from "../../../tensor/ops/movement/movement.ts";
-import { formatSize, sameShape } from "../../../tensor/core/shape.ts";
+import { broadcastShapes, formatShape, formatSize, sameShape } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
+import { refuseGradient } from "../refuseGradient.ts";
 import { checkReduction, LEGACY, reduce, reductionOf, type ReductionOptions } from "./reduction.ts";
 
 export interface WeightOptions extends ReductionOptions {
@@ -48,6 +49,8 @@ export function binaryCrossEntropy(
   }
   checkRange("input", input);
   checkRange("target", target);
+  checkFactor(input, weight);
+  refuseGradient("binary_cross_entropy", { weight });
   return composed(() => {
     const losses = apply(bce, [input, target], {});
     const weighted = weight === null ? losses : mul(losses, apply(expand, [weight], { shape: input.shape }));
@@ -62,6 +65,17 @@ function checkRange(name: string, x: Tensor): void {
       throw new TensorError("value", `all elements of ${name} should be between 0 and 1`);
     }
   }
+}
+
+/** @throws TensorError for a factor that would make the losses more than there are */
+function checkFactor({ shape }: Tensor, factor: Tensor | null): void {
+  if (factor === null) return;
+  const all = broadcastShapes(shape, factor.shape);
+  if (sameShape(all, shape)) return;
+  throw new TensorError(
+    "shape",
+    `output with shape ${formatShape(shape)} doesn't match the broadcast shape ${formatShape(all)}`,
+  );
 }
 
 export interface LogitsOptions extends WeightOptions {
@@ -94,6 +108,9 @@ export function binaryCrossEntropyWithLogits(
     );
   }
   if (input.dtype !== "float32") notImplemented("log_sigmoid_cpu", input.dtype);
+  checkFactor(input, weight);
+  checkFactor(input, posWeight);
+  refuseGradient("binary_cross_entropy_with_logits", { weight, pos_weight: posWeight });
   return composed(() => {
     const y = castTo(target, "float32");
     const soft = apply(softplus, [neg(input)], {});

@@ -12,6 +12,7 @@ import { valuesOf } from "../../../tensor/planning/barrier.ts";
 import { formatShape, numel, sameShape, type Shape } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
+import { refuseGradient } from "../refuseGradient.ts";
 import {
   checkReduction,
   reductionOf,
@@ -83,13 +84,13 @@ export function crossEntropy(input: Tensor, target: Tensor, ...rest: unknown[]):
   if (classes === undefined) {
     throw new TensorError("index", "Dimension out of range (expected to be in range of [-1, 0], but got 1)");
   }
-  checkWeight(weight, classes);
   if (sameShape(input.shape, target.shape)) {
+    checkWeight(weight, classes, "cross_entropy: ");
     return composed(() =>
       ofProbabilities(input, target, classes, { weight, ignoreIndex, reduction, labelSmoothing }),
     );
   }
-  const counted = checkTargets(input, target, classes, ignoreIndex);
+  const counted = checkTargets(input, target, classes, weight, ignoreIndex);
   return composed(() => {
     const rows = { scores: rowsOf(input), targets: reshape(target, [-1]) };
     if (weight === null && labelSmoothing === 0) {
@@ -104,8 +105,7 @@ export function crossEntropy(input: Tensor, target: Tensor, ...rest: unknown[]):
     const nll = reduceLosses(losses(logs, weights, ignoreIndex), target, reduction, weights);
     if (labelSmoothing === 0) return nll;
     const perClass = weight === null ? logs.scores : mul(logs.scores, weight);
-    const used = castTo(ne(logs.targets, ignoreIndex), "float32");
-    const spread = mul(neg(sum(perClass, 1)), used);
+    const spread = where(ne(logs.targets, ignoreIndex), neg(sum(perClass, 1)), 0);
     const smooth = reduceLosses(spread, target, reduction, weights);
     return add(mul(nll, 1 - labelSmoothing), mul(smooth, labelSmoothing / classes));
   });
@@ -161,8 +161,7 @@ export function nllLoss(input: Tensor, target: Tensor, ...rest: unknown[]): Tens
   checkReduction(reduction);
   const classes = input.shape[input.ndim === 1 ? 0 : 1];
   if (classes === undefined) throw new TensorError("shape", "input tensor should be 1D or 2D");
-  checkWeight(weight, classes);
-  checkTargets(input, target, classes, ignoreIndex);
+  checkTargets(input, target, classes, weight, ignoreIndex);
   return composed(() => {
     const rows = { scores: rowsOf(input), targets: reshape(target, [-1]) };
     const weights = weightsOf(rows, weight, ignoreIndex);
@@ -202,39 +201,58 @@ function reduceLosses(
   return named(weights === undefined ? mean(rows) : div(sum(rows), sum(weights)), gradient, target);
 }
 
-function checkWeight(weight: Tensor | null, classes: number): void {
+function checkWeight(weight: Tensor | null, classes: number, name = ""): void {
   if (weight !== null && !sameShape(weight.shape, [classes])) {
     throw new TensorError(
       "shape",
-      `weight tensor should be defined either for all ${classes} classes or no classes but got weight tensor of shape: ${formatShape(weight.shape)}`,
+      `${name}weight tensor should be defined either for all ${classes} classes or no classes but got weight tensor of shape: ${formatShape(weight.shape)}`,
     );
   }
 }
 
+/** The same of images, in PyTorch's other words. */
+function checkImageWeight(weight: Tensor | null, classes: number): void {
+  if (weight === null || weight.numel() === classes) return;
+  throw new TensorError("shape", "weight tensor should be defined either for all or no classes");
+}
+
 /**
- * Checks class numbers against the scores' shape and, where they are at hand, their range.
+ * Checks class numbers against the scores' shape and, where they are at hand, their range; and the classes' weights.
  * @returns true when all of them are known to count
  */
-function checkTargets(input: Tensor, target: Tensor, classes: number, ignoreIndex: number): boolean {
-  const lead = (shape: Shape): number => shape[0] ?? 1;
-  const batch = input.ndim === 1 ? 1 : lead(input.shape);
-  if (batch !== lead(target.shape)) {
+function checkTargets(
+  input: Tensor,
+  target: Tensor,
+  classes: number,
+  weight: Tensor | null,
+  ignoreIndex: number,
+): boolean {
+  const { ndim } = input;
+  const [batch, targets] = [input.shape[0]!, target.shape[0] ?? 1];
+  if (ndim > 1 && batch !== targets) {
     throw new TensorError(
       "shape",
-      `Expected input batch_size (${batch}) to match target batch_size (${lead(target.shape)}).`,
+      `Expected input batch_size (${batch}) to match target batch_size (${targets}).`,
     );
   }
-  if (input.ndim === 4 && target.ndim !== 3) {
+  if (ndim === 4 && target.ndim !== 3) {
     throw new TensorError(
       "shape",
       `only batches of spatial targets supported (3D tensors) but got targets of dimension: ${target.ndim}`,
     );
   }
-  if (input.ndim <= 2 && target.ndim > 1) {
+  if (ndim <= 2 && target.ndim > 1) {
     throw new TensorError("shape", "0D or 1D target tensor expected, multi-target not supported");
   }
-  const expected = input.ndim <= 2 ? target.shape : [batch, ...input.shape.slice(2)];
-  if (!sameShape(expected, target.shape)) {
+  if (ndim === 1 && targets !== 1) {
+    throw new TensorError(
+      "shape",
+      `For 1D input, 1D target must have size 1, but got target size: ${targets}`,
+    );
+  }
+  const expected = ndim <= 2 ? target.shape : [batch, ...input.shape.slice(2)];
+  const fits = sameShape(expected, target.shape);
+  if (!fits && ndim !== 4) {
     throw new TensorError(
       "shape",
       `Expected target size ${formatShape(expected)}, got ${formatShape(target.shape)}`,
@@ -246,6 +264,14 @@ function checkTargets(input: Tensor, target: Tensor, classes: number, ignoreInde
       `expected target dtype to be Long or Byte, but got ${SCALAR_TYPE[target.dtype]}`,
     );
   }
+  (ndim <= 2 ? checkWeight : checkImageWeight)(weight, classes);
+  if (!fits) {
+    throw new TensorError(
+      "shape",
+      `size mismatch (got input: ${formatShape(input.shape)} , target: ${formatShape(target.shape)}`,
+    );
+  }
+  refuseGradient(ndim <= 2 ? "nll_loss_forward" : "nll_loss2d_forward", { weight });
   const { value } = target;
   const { kind } = value.producer;
   if (value.data === undefined && kind !== "random") return false;

@@ -16,6 +16,8 @@ interface Kind {
   readonly gradient?: string;
   /** Whether the mean of weighted losses divides by the weights instead of their number. */
   readonly overWeights: boolean;
+  /** Whether it takes whole numbers, too. */
+  readonly ofWhole?: boolean;
   loss(input: Tensor, target: Tensor): Tensor;
 }
 
@@ -35,9 +37,12 @@ function elementwise(kind: Kind, input: Tensor, target: Tensor, { reduction, wei
     throw new TensorError("shape", "Weights and input must have the same size.");
   }
   checkReduction(reduction);
-  if (input.dtype !== "float32" && target.dtype !== "float32") notImplemented(kind.kernel, input.dtype);
+  const whole = input.dtype !== "float32" && target.dtype !== "float32";
+  if (whole && kind.ofWhole !== true) notImplemented(kind.kernel, input.dtype);
   return composed(() => {
-    const losses = kind.loss(castTo(input, "float32"), castTo(target, "float32"));
+    const losses = whole
+      ? kind.loss(input, target)
+      : kind.loss(castTo(input, "float32"), castTo(target, "float32"));
     if (weight === null) {
       const result = reduce(losses, reduction);
       return kind.gradient === undefined ? result : named(result, kind.gradient, input, target);
@@ -76,7 +81,7 @@ export function mseLoss(input: Tensor, target: Tensor, options: ElementWeightOpt
  */
 export function l1Loss(input: Tensor, target: Tensor, options: ElementWeightOptions = {}): Tensor {
   const bound = bind<ElementWeightOptions>("l1_loss", [options], PLAIN);
-  const kind: Kind = { kernel: "abs_cpu", overWeights: true, loss: (x, y) => abs(sub(x, y)) };
+  const kind: Kind = { kernel: "abs_cpu", overWeights: true, ofWhole: true, loss: (x, y) => abs(sub(x, y)) };
   return elementwise(kind, input, target, { reduction: reductionOf(bound), weight: bound.weight });
 }
 

@@ -22,12 +22,13 @@ import {
   named,
   requireType,
 } from "../../../tensor/functions/pointwise/operands.ts";
-import { cumprod, mean, sum } from "../../../tensor/functions/reduction/reduction.ts";
+import { cumprod, sum } from "../../../tensor/functions/reduction/reduction.ts";
 import { expand, reshape, unsqueeze } from "../../../tensor/functions/shape/shape.ts";
 import { softplus } from "../../../tensor/ops/elementwise/elementwise.ts";
 import { formatShape, formatSize, numel, sameShape } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind, type Arguments } from "../../arguments.ts";
+import { refuseGradient } from "../refuseGradient.ts";
 import { checkReduction, LEGACY, reduce, reductionOf, type ReductionOptions } from "./reduction.ts";
 
 export interface MarginOptions extends ReductionOptions {
@@ -122,6 +123,7 @@ export function softMarginLoss(input: Tensor, target: Tensor, options: Reduction
   const bound = bind<ReductionOptions>("soft_margin_loss", [options], { ...LEGACY, reduction: "mean" });
   const reduction = reductionOf(bound);
   checkReduction(reduction);
+  refuseGradient("soft_margin_loss", { target });
   return composed(() => {
     const losses = apply(softplus, [neg(mul(target, input))], {});
     return named(reduce(losses, reduction), "SoftMarginLossBackward0", input, target);
@@ -192,6 +194,7 @@ export function multiMarginLoss(input: Tensor, target: Tensor, ...rest: MultiMar
   for (const t of target.value.data ?? []) {
     if (t < 0 || t >= classes) throw new TensorError("index", "target out of range");
   }
+  refuseGradient("multi_margin_loss", { weight });
   return composed(() => {
     const labels = reshape(target, [n, 1]);
     const right = gather(rows, 1, labels);
@@ -281,6 +284,8 @@ export function multilabelSoftMarginLoss(
     const on = mul(target, apply(softplus, [neg(input)], {}));
     const losses = add(on, mul(sub(1, target), apply(softplus, [input], {})));
     const weighted = weight === null ? losses : mul(losses, weight);
-    return reduce(mean(weighted, -1), reduction);
+    // The classes are where the input has them: a weight may have more dimensions, in front.
+    const dim = input.ndim - 1;
+    return reduce(div(sum(weighted, dim), input.shape[dim]!), reduction);
   });
 }

@@ -11,7 +11,9 @@ import { formatShape, numel, range } from "../../../tensor/core/shape.ts";
 import { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
 import { py } from "../../module/repr.ts";
+import { refuseGradient } from "../refuseGradient.ts";
 import { byGroups } from "./byGroups.ts";
+import { checkParameterTypes } from "./parameterTypes.ts";
 import { followStatistics, unbiased } from "./statistics.ts";
 
 type Optional = Tensor | null;
@@ -93,6 +95,8 @@ export function batchNorm(
     );
   }
   if (input.dtype !== "float32") notImplemented("batch_norm", input.dtype);
+  checkParameterTypes(weight, bias, runningMean, runningVar);
+  refuseGradient("native_batch_norm", { running_mean: runningMean, running_var: runningVar });
   return composed(() => {
     const asIs = input.ndim === 4 || input.ndim === 5;
     const images = asIs ? input : reshaped(input, [shape[0]!, channels, numel(shape.slice(2)), 1]);
@@ -232,6 +236,8 @@ export function instanceNorm(input: Tensor, ...rest: unknown[]): Tensor {
     );
   }
   if (input.dtype !== "float32") notImplemented("batch_norm", input.dtype);
+  checkParameterTypes(weight, bias, runningMean, runningVar);
+  refuseGradient("native_batch_norm", { running_mean: runningMean, running_var: runningVar });
   if (!useInputStats) {
     const rest = [weight, bias, false, momentum, eps] as const;
     return named(batchNorm(input, runningMean, runningVar, ...rest), "ViewBackward0");

@@ -1,5 +1,5 @@
 import { apply, applyAll } from "../../../tensor/recording/apply.ts";
-import { TensorError } from "../../../tensor/core/errors.ts";
+import { kindOf, TensorError } from "../../../tensor/core/errors.ts";
 import { pow } from "../../../tensor/functions/pointwise/arithmetic.ts";
 import {
   composed,
@@ -20,16 +20,24 @@ import { bind, REQUIRED } from "../../arguments.ts";
 import { avgPool2d } from "../pooling/averagePooling.ts";
 import { pad } from "../vision/pad.ts";
 import { byGroups } from "./byGroups.ts";
+import { checkParameterTypes } from "./parameterTypes.ts";
 
 type Optional = Tensor | null;
 
 /** Checks what is normalised over the last dimensions; `star` is how the message writes all others. */
 function checkLast(
+  name: string,
   input: Tensor,
   normalizedShape: Shape,
   tensors: Readonly<Record<string, Optional>>,
   star: string,
 ): void {
+  if (!Array.isArray(normalizedShape)) {
+    throw new TensorError(
+      "value",
+      `${name}(): argument 'normalized_shape' (position 2) must be a list of ints, not ${kindOf(normalizedShape)}`,
+    );
+  }
   const shape = formatShape(normalizedShape);
   if (normalizedShape.length === 0) {
     throw new TensorError(
@@ -37,11 +45,11 @@ function checkLast(
       `Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got normalized_shape = ${shape}`,
     );
   }
-  for (const [name, tensor] of Object.entries(tensors)) {
+  for (const [parameter, tensor] of Object.entries(tensors)) {
     if (tensor === null || sameShape(tensor.shape, normalizedShape)) continue;
     throw new TensorError(
       "shape",
-      `Expected ${name} to be of same shape as normalized_shape, but got ${name} of shape ${formatShape(tensor.shape)} and normalized_shape = ${shape}`,
+      `Expected ${parameter} to be of same shape as normalized_shape, but got ${parameter} of shape ${formatShape(tensor.shape)} and normalized_shape = ${shape}`,
     );
   }
   const last = input.shape.slice(-normalizedShape.length);
@@ -81,12 +89,13 @@ export function layerNorm(input: Tensor, normalizedShape: Shape, ...rest: unknow
     bias: null,
     eps: 1e-5,
   });
-  checkLast(input, normalizedShape, { weight, bias }, ", ");
+  checkLast("layer_norm", input, normalizedShape, { weight, bias }, ", ");
   if (input.dtype !== "float32") {
     if (weight === null && bias === null) notImplemented("LayerNormKernelImpl", input.dtype);
     throw new TensorError("dtype", "mixed dtype (CPU): all inputs must share same datatype.");
   }
-  if (input.numel() === 0) return copied(input);
+  checkParameterTypes(weight, bias);
+  if (input.numel() === 0) return nothing(input, weight, bias, "NativeLayerNormBackward0");
   return composed(() => {
     const width = numel(normalizedShape);
     const asIs = normalizedShape.length === 1 && input.ndim > 1;
@@ -103,6 +112,15 @@ export function layerNorm(input: Tensor, normalizedShape: Shape, ...rest: unknow
       weight,
       bias,
     );
+  });
+}
+
+/** A norm of no values, from which the gradients of weight and bias are zeros. */
+function nothing(input: Tensor, weight: Optional, bias: Optional, gradient: string): Tensor {
+  return composed(() => {
+    const y = copied(input);
+    const scaled = weight === null ? y : apply(weigh, [y, weight], {});
+    return named(bias === null ? scaled : apply(shift, [scaled, bias], {}), gradient);
   });
 }
 
@@ -128,14 +146,14 @@ export function rmsNorm(
 ): Tensor;
 export function rmsNorm(input: Tensor, normalizedShape: Shape, ...rest: unknown[]): Tensor {
   const { weight, eps } = bind<RMSNormOptions>("rms_norm", rest, { weight: null, eps: null });
-  checkLast(input, normalizedShape, { weight }, "");
+  checkLast("rms_norm", input, normalizedShape, { weight }, "");
   if (input.dtype !== "float32") notImplemented("rms_norm", input.dtype);
   return composed(() => {
     const dims = range(input.ndim).slice(-normalizedShape.length);
     const square = apply(mean, [apply(mul, [input, input], {})], { dims, keepdim: true });
     const root = apply(rsqrt, [apply(add, [square, constant(eps ?? EPSILON)], {})], {});
     const y = apply(mul, [input, root], {});
-    return named(weight === null ? y : apply(weigh, [y, weight], {}), "MulBackward0");
+    return named(weight === null ? y : apply(weigh, [y, toFloat(weight)], {}), "MulBackward0");
   });
 }
 
@@ -177,10 +195,18 @@ export function groupNorm(input: Tensor, numGroups: number, ...rest: unknown[]):
     );
   }
   if (input.dtype !== "float32") notImplemented("GroupNormKernelImpl", input.dtype);
-  if (input.numel() === 0) return copied(input);
-  return composed(() => {
-    return named(byGroups(input, numGroups, weight, bias, eps), "NativeGroupNormBackward0");
-  });
+  checkParameterTypes(weight, bias);
+  for (const [what, count] of [
+    ["number of channels", shape[1]!],
+    ["HxW", numel(shape.slice(2))],
+  ] as const)
+    if (count === 0) throw new TensorError("shape", `Expected ${what} to be greater than 0, got 0`);
+  const gradient = "NativeGroupNormBackward0";
+  if (input.numel() === 0) {
+    const column = (t: Optional): Optional => t && reshaped(t, [...t.shape, ...shape.slice(2).map(() => 1)]);
+    return nothing(input, column(weight), column(bias), gradient);
+  }
+  return composed(() => named(byGroups(input, numGroups, weight, bias, eps), gradient));
 }
 
 function checkGroups({ shape, ndim }: Tensor, groups: number): void {

@@ -1,4 +1,4 @@
-import { TensorError } from "../../../tensor/core/errors.ts";
+import { kindOf, TensorError } from "../../../tensor/core/errors.ts";
 import {
   add,
   clamp,
@@ -111,6 +111,13 @@ function check(input: Tensor, grid: Tensor, mode: string, padding: string): void
     throw new TensorError(
       "shape",
       `grid_sampler(): expected grid to have size ${dims} in last dimension, but got grid with sizes ${formatShape(grid.shape)}`,
+    );
+  }
+  const bare = input.shape.indexOf(0, 2);
+  if (bare >= 0) {
+    throw new TensorError(
+      "shape",
+      `grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes ${formatShape(input.shape)} with dimension ${bare} being empty`,
     );
   }
   if ((dims !== 2 && dims !== 3) || grid.ndim !== input.ndim) {
@@ -237,6 +244,8 @@ export function affineGrid(
       `Expected theta to have floating point type, but got torch.${theta.dtype}`,
     );
   }
+  if (!Array.isArray(size))
+    throw new TensorError("value", `affine_grid(): size must be a list of ints, not ${kindOf(size)}`);
   const dims = size.length - 2;
   if (dims !== 2 && dims !== 3) {
     throw new TensorError(

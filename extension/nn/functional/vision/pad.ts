@@ -14,7 +14,7 @@ interface PadOptions {
   pad: readonly number[];
   mode?: PaddingMode;
   /** What "constant" fills with; 0 by default. */
-  value?: number | null;
+  value?: number | boolean | null;
 }
 
 /**
@@ -23,7 +23,12 @@ interface PadOptions {
  * @throws TensorError for more pairs than dimensions, and for reflections longer than the dimension
  */
 export function pad(input: Tensor, options: PadOptions): Tensor;
-export function pad(input: Tensor, pad: readonly number[], mode?: PaddingMode, value?: number | null): Tensor;
+export function pad(
+  input: Tensor,
+  pad: readonly number[],
+  mode?: PaddingMode,
+  value?: number | boolean | null,
+): Tensor;
 export function pad(input: Tensor, pad: readonly number[], options?: Omit<PadOptions, "pad">): Tensor;
 export function pad(input: Tensor, ...rest: unknown[]): Tensor {
   const options = bind<PadOptions>("pad", rest, { pad: REQUIRED, mode: "constant", value: null });
@@ -39,9 +44,11 @@ export function pad(input: Tensor, ...rest: unknown[]): Tensor {
     );
   }
   if (mode === "constant") {
-    return composed(() => named(padConstant(input, widths, options.value ?? 0), "ConstantPadNdBackward0"));
+    return composed(() =>
+      named(padConstant(input, widths, Number(options.value ?? 0)), "ConstantPadNdBackward0"),
+    );
   }
-  if (options.value !== null && options.value !== 0) {
+  if (Number(options.value) !== 0) {
     throw new TensorError("value", `Padding mode "${mode}" doesn't take in value argument`);
   }
   if (mode !== "reflect" && mode !== "replicate" && mode !== "circular") {
@@ -61,7 +68,7 @@ function padConstant(input: Tensor, widths: readonly number[], value: number): T
   for (let i = 0; i < widths.length / 2; i++) {
     const d = input.ndim - 1 - i;
     const [left, right] = [widths[2 * i]!, widths[2 * i + 1]!];
-    if (input.shape[d]! + left + right < 0) {
+    if (input.shape[d]! + Math.min(left, 0) + Math.min(right, 0) < 0) {
       throw new TensorError("shape", "narrow(): length must be non-negative.");
     }
     before[d] = Math.max(left, 0);

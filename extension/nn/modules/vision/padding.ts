@@ -44,7 +44,7 @@ abstract class ReplicationPad extends RepeatingPad {
 abstract class CircularPad extends RepeatingPad {
   forward(input: Tensor): Tensor {
     const count = this.padding.length / 2;
-    if (input.ndim !== count + 1 && input.ndim !== count + 2) {
+    if (Number.isInteger(count) && input.ndim !== count + 1 && input.ndim !== count + 2) {
       throw new TensorError(
         "shape",
         `expected ${count + 1}D or ${count + 2}D input (got ${input.ndim}D input)`,

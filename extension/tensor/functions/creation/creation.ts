@@ -194,6 +194,13 @@ export function eye(n: number, m?: number | null, options?: TensorOptions): Tens
   return finished(fromHost(toHostArray(data, dtype), [n, columns], dtype), options);
 }
 
+/** An array of what `value` gives for each index. `Float64Array.from` takes 80 ns an element. */
+function numbered(length: number, value: (i: number) => number): Float64Array {
+  const all = new Float64Array(length);
+  for (let i = 0; i < length; i++) all[i] = value(i);
+  return all;
+}
+
 /**
  * Numbers from `start` (0) up to but not including `end`, `step` (1) apart; int64 when all three are whole.
  * @throws TensorError "step must be nonzero"
@@ -212,7 +219,7 @@ export function arange(...args: (number | TensorOptions | undefined)[]): Tensor 
   }
   const dtype = options?.dtype ?? ([start, end, step].every(Number.isInteger) ? "int64" : "float32");
   const length = Math.ceil((end - start) / step);
-  const values = Float64Array.from({ length }, (_, i) => start + i * step);
+  const values = numbered(length, (i) => start + i * step);
   return finished(fromHost(host(values, dtype), [length], dtype), options);
 }
 
@@ -228,7 +235,7 @@ export function linspace(start: number, end: number, steps: number, options?: Te
   // Counted from the nearer end, as PyTorch does, so that both ends are exact.
   const at = (i: number): number =>
     i < Math.floor(steps / 2) ? start + step * i : end - step * (steps - 1 - i);
-  const values = Float64Array.from({ length: steps }, (_, i) => (steps === 1 ? start : at(i)));
+  const values = numbered(steps, (i) => (steps === 1 ? start : at(i)));
   return finished(fromHost(host(values, dtype), [steps], dtype), options);
 }
 
@@ -246,3 +253,23 @@ export function logspace(
   const dtype = options.dtype ?? "float32";
   return finished(fromHost(host(powers, dtype), [steps], dtype), options);
 }
+
+/**
+ * Numbers from `start` to `end`, both included, in steps of `step`: floats, whatever the numbers.
+ * @deprecated in PyTorch: {@link arange} leaves out its end.
+ * @throws TensorError "upper bound and lower bound inconsistent with step sign"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.range.html
+ */
+export function range(start: number, end: number, step = 1, options?: TensorOptions): Tensor {
+  if (step === 0) throw new TensorError("value", "step must be nonzero");
+  if (step > 0 ? start > end : start < end)
+    throw new TensorError("value", "upper bound and lower bound inconsistent with step sign");
+  const dtype = options?.dtype ?? "float32";
+  const length = Math.floor((end - start) / step) + 1;
+  const values = numbered(length, (i) => start + i * step);
+  return finished(fromHost(host(values, dtype), [length], dtype), options);
+}
+
+/** A number as a tensor without dimensions: a float unless `dtype` says otherwise. */
+export const scalarTensor = (s: number | boolean, options?: TensorOptions): Tensor =>
+  full([], s, { dtype: "float32", ...options });

@@ -1,16 +1,18 @@
 // Functions that give a tensor new values: all that share its memory see them.
 import { apply } from "../../recording/apply.ts";
+import { allocate, SCALAR_TYPE, type HostArray } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { fillValue } from "../../recording/graph.ts";
-import { expand } from "../../ops/movement/movement.ts";
+import { expand as expandOp } from "../../ops/movement/movement.ts";
 import * as random from "../../random/operations.ts";
 import { defaultStream, type RandomStream, type ReadyDraw } from "../../random/stream.ts";
 import { broadcastShapes, numel, sameShape, strides } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
+import { valuesOf } from "../../planning/barrier.ts";
 import { maskedFill_ } from "../pointwise/inplace.ts";
-import { castTo, notImplemented, type Operand } from "../pointwise/operands.ts";
+import { C_TYPE, castTo, notImplemented, type Operand } from "../pointwise/operands.ts";
 import { isContiguous } from "../shape/parts.ts";
-import { permute } from "../shape/shape.ts";
+import { expand, permute } from "../shape/shape.ts";
 import { copied, overwrite } from "../shape/views.ts";
 
 /**
@@ -19,7 +21,7 @@ import { copied, overwrite } from "../shape/views.ts";
  */
 export function fillDiagonal_(
   input: Tensor,
-  fillValue: number,
+  fillValue: number | boolean,
   wrap: boolean | { wrap?: boolean } = false,
 ): Tensor {
   const { shape } = input;
@@ -39,7 +41,7 @@ export function fillDiagonal_(
 
 /** All elements 0. */
 export function zero_(input: Tensor): Tensor {
-  return overwrite(input, new Tensor(fillValue(0, input.shape, input.dtype)));
+  return overwrite(input, new Tensor(fillValue(0, input.shape, input.dtype)), true);
 }
 
 /**
@@ -51,7 +53,7 @@ export function fill_(input: Tensor, value: Operand): Tensor {
     const number = Number(value);
     const fitting =
       input.dtype === "bool" ? Number(number !== 0) : input.dtype === "int64" ? Math.trunc(number) : number;
-    return overwrite(input, new Tensor(fillValue(fitting, input.shape, input.dtype)));
+    return overwrite(input, new Tensor(fillValue(fitting, input.shape, input.dtype)), true);
   }
   if (value.ndim > 0) {
     throw new TensorError(
@@ -68,7 +70,7 @@ export function copy_(input: Tensor, source: Tensor): Tensor {
   const values = castTo(source, input.dtype);
   return overwrite(
     input,
-    sameShape(values.shape, shape) ? copied(values) : apply(expand, [values], { shape }),
+    sameShape(values.shape, shape) ? copied(values) : apply(expandOp, [values], { shape }),
   );
 }
 
@@ -136,6 +138,72 @@ export function random_(input: Tensor, ...args: (number | BoundOptions | undefin
 /** 1 with probability p, else 0. */
 export function bernoulli_(input: Tensor, p = 0.5, options: DrawOptions = {}): Tensor {
   return drawInto(input, random.bernoulli(input.numel(), p), options.generator);
+}
+
+/**
+ * Numbers of the Cauchy distribution.
+ * @throws TensorError "cauchy_ expects sigma > 0.0, but found sigma=-1"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.cauchy_.html
+ */
+export function cauchy_(input: Tensor, median = 0, sigma = 1, options: DrawOptions = {}): Tensor {
+  if (input.dtype !== "float32") {
+    throw new TensorError(
+      "dtype",
+      `Cauchy distribution is a continuous probability distribution. dtype must be a floating point but you specified ${C_TYPE[input.dtype]}`,
+    );
+  }
+  return drawInto(input, random.cauchy(input.numel(), median, sigma), options.generator);
+}
+
+/**
+ * Numbers of trials up to the first success, each of probability p.
+ * @throws TensorError "geometric_ expects p to be in (0, 1), but got p=2"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.geometric_.html
+ */
+export function geometric_(input: Tensor, p: number, options: DrawOptions = {}): Tensor {
+  if (input.dtype === "bool") notImplemented("geometric_cpu", "bool");
+  return drawInto(input, random.geometric(input.numel(), p), options.generator);
+}
+
+/**
+ * Numbers whose logarithms are normal, of that mean and standard deviation.
+ * @throws TensorError "log_normal_ expects std > 0.0, but found std=-2"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.log_normal_.html
+ */
+export function logNormal_(input: Tensor, mean = 1, std = 2, options: DrawOptions = {}): Tensor {
+  return redraw(input, "log_normal_cpu", random.logNormal(input.numel(), mean, std), options.generator);
+}
+
+function mapped(input: Tensor, name: string, values: (own: HostArray) => readonly number[]): Tensor {
+  if (input.requiresGrad) {
+    throw new TensorError(
+      "autograd",
+      `Can't call ${name}() on Variable that requires grad. Use var.detach().${name}() instead.`,
+    );
+  }
+  const data = allocate(input.dtype, input.numel());
+  data.set(values(valuesOf(input.value)));
+  return overwrite(input, fromHost(data, input.shape, input.dtype));
+}
+
+/**
+ * The values of a function of each element: reads the tensor now.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.apply_.html
+ */
+export const apply_ = (input: Tensor, callable: (x: number) => number): Tensor =>
+  mapped(input, "apply_", (own) => Array.from(own, (x) => callable(x)));
+
+/**
+ * The values of a function of each element and that of another tensor, which broadcasts: reads both now.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.map_.html
+ */
+export function map_(input: Tensor, other: Tensor, callable: (x: number, y: number) => number): Tensor {
+  if (other.dtype !== input.dtype) {
+    const type = (x: Tensor): string => `torch.${SCALAR_TYPE[x.dtype]}Tensor`;
+    throw new TensorError("dtype", `map_: expected ${type(input)} for 'other' (got ${type(other)})`);
+  }
+  const others = valuesOf(expand(other, input.shape).value);
+  return mapped(input, "map_", (own) => Array.from(own, (x, i) => callable(x, others[i]!)));
 }
 
 /** Exponential numbers of a rate. */

@@ -8,15 +8,16 @@ import { hidden, scope } from "../../recording/scope.ts";
 import { broadcastShapes, normalizeDim, numel, reducedShape, type Shape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { turned } from "../shape/along.ts";
+import { remainder } from "../pointwise/arithmetic.ts";
 import { index } from "./indexing.ts";
 import { checkIndex, corner, reach, scattered } from "./scattering.ts";
 import { nonzeroIndices } from "./places.ts";
-import { castTo, composed, inRange, named, requireType, scalarOf } from "../pointwise/operands.ts";
+import { asNumbers, castTo, composed, inRange, named, requireType, scalarOf } from "../pointwise/operands.ts";
 import { isnan, where } from "../pointwise/elementwise.ts";
 import { argmax } from "../reduction/extremes.ts";
 import { valuesAndIndices, type ValuesAndIndices } from "../results.ts";
 import { expand } from "../shape/shape.ts";
-import { reshaped } from "../shape/views.ts";
+import { copied, reshaped } from "../shape/views.ts";
 import { call } from "../../ops/expressions.ts";
 
 /**
@@ -45,7 +46,7 @@ export function indexSelect(input: Tensor, dim: number, indices: Tensor): Tensor
 export function gather(input: Tensor, dim: number, indices: Tensor): Tensor {
   const at = normalizeDim(dim, input.ndim);
   checkIndex("gather", input.shape, at, indices, "self");
-  if (input.ndim === 0) return expand(input, indices.shape);
+  if (input.ndim === 0) return copied(expand(input, indices.shape));
   return composed(() => {
     const rows = turned(corner(input, reach(input, at, indices)), at);
     const picked = call(ops.gatherLast, rows, turned(indices, at));
@@ -53,7 +54,10 @@ export function gather(input: Tensor, dim: number, indices: Tensor): Tensor {
   });
 }
 
-/** As {@link gather}, with input and index broadcast against each other; of the flattened input without a dimension. */
+/**
+ * As {@link gather}, with input and index broadcast against each other, and places counted around the dimension: −1 is the
+ * last. Of the flattened input without a dimension.
+ */
 export function takeAlongDim(input: Tensor, indices: Tensor, dim?: number): Tensor {
   if (dim === undefined) {
     return composed(() => gather(reshaped(input, [input.numel()]), 0, reshaped(indices, [indices.numel()])));
@@ -62,9 +66,10 @@ export function takeAlongDim(input: Tensor, indices: Tensor, dim?: number): Tens
   const without = (shape: Shape): number[] => shape.map((n, d) => (d === at ? 1 : n));
   const lead = broadcastShapes(without(input.shape), without(indices.shape));
   const sized = (n: number): number[] => lead.map((m, d) => (d === at ? n : m));
-  return composed(() =>
-    gather(expand(input, sized(input.shape[at]!)), at, expand(indices, sized(indices.shape[at]!))),
-  );
+  return composed(() => {
+    const around = remainder(expand(indices, sized(indices.shape[at]!)), Math.max(input.shape[at]!, 1));
+    return gather(expand(input, sized(input.shape[at]!)), at, around);
+  });
 }
 
 /**
@@ -122,6 +127,20 @@ export function nonzero(input: Tensor, options: { asTuple?: boolean } = {}): Ten
 }
 
 /**
+ * The first `size` positions of elements that are not 0, one per row, and `fillValue` in the rows that are left over.
+ * @throws TensorError "nonzero_static: 'size' must be an non-negative integer"
+ */
+export function nonzeroStatic(input: Tensor, options: { size: number; fillValue?: number }): Tensor {
+  const { size, fillValue = -1 } = options;
+  if (!(size >= 0)) throw new TensorError("value", "nonzero_static: 'size' must be an non-negative integer");
+  const found = nonzero(input);
+  const count = Math.min(found.shape[0]!, size);
+  const data = new Int32Array(size * input.ndim).fill(fillValue);
+  data.set(found.value.data!.subarray(0, count * input.ndim));
+  return fromHost(data, [size, input.ndim], "int64");
+}
+
+/**
  * The k largest elements of a dimension, or the smallest, in order, and their indices.
  * @throws TensorError "selected index k out of range"
  */
@@ -153,7 +172,8 @@ function ranked(
 ): ValuesAndIndices {
   const at = normalizeDim(dim, input.ndim);
   if (input.ndim === 0) {
-    const [values, indices] = ranked(reshaped(input, [1]), k, 0, descending, name);
+    // PyTorch's answer to k = 0 has no dimension either, so it is one number.
+    const [values, indices] = ranked(reshaped(input, [1]), k === 0 ? 1 : k, 0, descending, name);
     return valuesAndIndices(name, reshaped(values, []), reshaped(indices, []));
   }
   return hidden(() => {
@@ -225,7 +245,9 @@ export function diag(input: Tensor, diagonal = 0): Tensor {
   });
   return composed(() => {
     const vector = fromHost(places, [n], "int64");
-    const spread = apply(ops.indexAdd, [input, vector], { dim: 0, length: size * size });
+    const spread = asNumbers(input, input, (x) =>
+      apply(ops.indexAdd, [x, vector], { dim: 0, length: size * size }),
+    );
     return named(reshaped(spread, [size, size]), "DiagEmbedBackward0");
   });
 }

@@ -1,13 +1,14 @@
 // Indexing: `x.index(0, "1:3", "...", null, mask)` is PyTorch's `x[0, 1:3, ..., None, mask]`.
 import { apply } from "../../recording/apply.ts";
 import { dataAtHand } from "../../recording/onHost.ts";
+import { promoteTypes, SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as elementwise from "../../ops/elementwise/elementwise.ts";
 import { indexSelect as selectRows, rowsUpdate, indexAdd } from "../../ops/movement/indexing.ts";
 import { permute } from "../../ops/movement/movement.ts";
 import { broadcastShapes, formatShape, numel, range, strides, type Shape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
-import { composed, constant, named, type Operand } from "../pointwise/operands.ts";
+import { asNumbers, composed, constant, named, type Operand } from "../pointwise/operands.ts";
 import { operand } from "../pointwise/promotion.ts";
 import { expand } from "../shape/shape.ts";
 import { overwrite, reshaped, SelectView, SliceView } from "../shape/views.ts";
@@ -25,6 +26,7 @@ export function index(input: Tensor, ...specs: IndexSpec[]): Tensor {
 /**
  * Writes `values`, broadcast to the shape of `x.index(...specs)`, into that part of the tensor.
  * With `accumulate` they are added, repeated places as often as they occur.
+ * @throws TensorError "Index put requires the source and destination dtypes match, got Long for the destination and Float for the source."
  */
 export function indexPut_(
   input: Tensor,
@@ -42,27 +44,47 @@ export function indexPut_(
   }
   const mask = specs.length === 1 ? normalized(specs[0] as IndexSpec) : undefined;
   const value = operand(values, input.dtype);
-  if (mask instanceof Tensor && mask.dtype === "bool" && value.ndim === 0) {
+  const masked = mask instanceof Tensor && mask.dtype === "bool";
+  const fills = masked && !accumulate && value.numel() === 1;
+  if (masked && value.ndim === 0) {
+    if (!fills) checkSource(input, values);
     // One value under a mask needs no count of the places: it stays lazy.
     checkMask(mask, input.shape, 0);
     const column = reshaped(mask, [...mask.shape, ...input.shape.slice(mask.ndim).map(() => 1)]);
-    const next = accumulate ? composed(() => call(elementwise.add, input, value)) : value;
-    return input.write(composed(() => call(elementwise.where, column, next, input)));
+    const next = accumulate ? composed(() => sum(input, value)) : value;
+    const filled = composed(() => call(elementwise.where, column, next, input));
+    return input.write(filled, undefined, undefined, true);
   }
   const parsed = parse(input, specs);
   const { tensors } = parsed;
+  if (tensors.size > 0 && !fills) checkSource(input, values);
   const part = viewOf(input, parsed);
   const next = composed(() => {
     if (tensors.size === 0) {
       const spread = expand(withoutLeadingOnes(value, part.ndim), part.shape);
-      return accumulate ? call(elementwise.add, part, spread) : spread;
+      return accumulate ? sum(part, spread) : spread;
     }
     const gathering = new Gathering(part, tensors);
     return put(gathering, withoutLeadingOnes(value, gathering.shape.length), accumulate);
   });
-  overwrite(part, next);
+  overwrite(part, next, tensors.size > 0 || !(values instanceof Tensor));
   return input;
 }
+
+/**
+ * Values at the places of an index lose nothing, as those of a slice and one that fills a mask do. PyTorch converts none, but
+ * TypeScript's `torch.tensor([1.0])` has whole numbers.
+ */
+function checkSource(input: Tensor, values: Operand): void {
+  if (!(values instanceof Tensor) || promoteTypes(input.dtype, values.dtype) === input.dtype) return;
+  throw new TensorError(
+    "dtype",
+    `Index put requires the source and destination dtypes match, got ${SCALAR_TYPE[input.dtype]} for the destination and ${SCALAR_TYPE[values.dtype]} for the source.`,
+    "write values.to(x.dtype)",
+  );
+}
+
+const sum = (x: Tensor, y: Tensor): Tensor => asNumbers(x, y, (a, b) => call(elementwise.add, a, b));
 
 /** Values for a part of fewer dimensions: PyTorch's `x[0] = values` drops leading dimensions of size 1. */
 function withoutLeadingOnes(values: Tensor, ndim: number): Tensor {
@@ -183,7 +205,9 @@ function wrapped(t: Tensor, size: number, dim: number): Tensor {
     return call(elementwise.where, negative, above, t);
   }
   let negative = false;
-  for (const i of data) {
+  // By index: iterating a typed array takes several times as long.
+  for (let k = 0; k < data.length; k++) {
+    const i = data[k]!;
     if (i < 0) negative = true;
     if (i < -size || i >= size) {
       throw new TensorError("index", `index ${i} is out of bounds for dimension ${dim} with size ${size}`);
@@ -210,7 +234,9 @@ function put(g: Gathering, value: Tensor, accumulate: boolean): Tensor {
   const source = reshaped(ordered, [numel(g.indexed), ...g.rest]);
   const rows = g.rows();
   const next = accumulate
-    ? call(elementwise.add, rows, apply(indexAdd, [source, g.flat], { dim: 0, length: rows.shape[0]! }))
+    ? asNumbers(rows, source, (x, y) =>
+        call(elementwise.add, x, apply(indexAdd, [y, g.flat], { dim: 0, length: rows.shape[0]! })),
+      )
     : call(rowsUpdate, rows, g.flat, source);
   return g.restored(next);
 }

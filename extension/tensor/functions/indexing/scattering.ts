@@ -7,7 +7,7 @@ import * as elementwise from "../../ops/elementwise/elementwise.ts";
 import { call } from "../../ops/expressions.ts";
 import * as ops from "../../ops/movement/indexing.ts";
 import { slice, sliceUpdate } from "../../ops/movement/slicing.ts";
-import { composed, inRange, named, requireType, scalarOf } from "../pointwise/operands.ts";
+import { asNumbers, composed, inRange, named, requireType, scalarOf } from "../pointwise/operands.ts";
 import { turned } from "../shape/along.ts";
 import { expand } from "../shape/shape.ts";
 import { reshaped } from "../shape/views.ts";
@@ -71,6 +71,10 @@ export function scattered(
   checkIndex(name, input.shape, at, indices, "self");
   if (source instanceof Tensor && source.dtype !== input.dtype) {
     throw new TensorError("dtype", `${name}(): Expected self.dtype to be equal to src.dtype`);
+  }
+  if (input.dtype === "bool" && mode !== "update") {
+    const values = source instanceof Tensor ? source : expand(scalarOf(source, "bool"), indices.shape);
+    return composed(() => asNumbers(input, values, (x, y) => scattered(name, x, dim, indices, y, mode)));
   }
   return composed(() => {
     const shared = mode === "add" && source instanceof Tensor ? sharedIndex(indices, at) : undefined;

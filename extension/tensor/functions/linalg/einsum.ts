@@ -1,11 +1,13 @@
 // Einstein summation.
 import { apply } from "../../recording/apply.ts";
+import { SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { matmul as product } from "../../ops/matrix/matmul.ts";
 import { permute, sum } from "../../ops/movement/movement.ts";
 import { numel } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { composed } from "../pointwise/operands.ts";
+import { mul } from "../pointwise/arithmetic.ts";
+import { castTo, composed } from "../pointwise/operands.ts";
 import { diagonal } from "../shape/orientation.ts";
 import { expand } from "../shape/shape.ts";
 import { reshaped } from "../shape/views.ts";
@@ -16,6 +18,7 @@ const PLAIN = { transposeA: false, transposeB: false };
  * Sums of products written with subscripts: `einsum("bij,bjk->bik", a, b)`. Every letter is a dimension; those that
  * the result doesn't name are summed over, and one that an operand repeats is its diagonal. `...` stands for dimensions
  * that broadcast. Without an arrow the result has those and, in alphabetical order, the letters that occur once.
+ * Operands whose product is summed have one type, which isn't bool.
  * @throws TensorError "einsum(): subscript j has size 4 for operand 1 which does not broadcast with previously seen size 3"
  */
 export function einsum(equation: string, ...operands: Tensor[] | [readonly Tensor[]]): Tensor {
@@ -35,7 +38,7 @@ function contract(equation: string, tensors: readonly Tensor[]): Tensor {
     left = pairwise(left, aligned[i]!, later, sizes);
   }
   const summed = left.term.flatMap((s, d) => (output.includes(s) ? [] : [d]));
-  const x = summed.length > 0 ? apply(sum, [left.x], { dims: summed, keepdim: false }) : left.x;
+  const x = summed.length > 0 ? total(left.x, summed) : left.x;
   const term = left.term.filter((s) => output.includes(s));
   const order = output.map((s) => term.indexOf(s));
   const ordered = order.every((d, i) => d === i);
@@ -60,7 +63,7 @@ function pairwise(
     const dims = from.term.flatMap((s, d) => (other.term.includes(s) || later.has(s) ? [] : [d]));
     if (dims.length === 0) return from;
     return {
-      x: apply(sum, [from.x], { dims, keepdim: false }),
+      x: total(from.x, dims),
       term: from.term.filter((_, d) => !dims.includes(d)),
     };
   };
@@ -79,10 +82,21 @@ function pairwise(
   };
   const left = arranged(l, [...batch, ...rows, ...inner], [count(batch), count(rows), count(inner)]);
   const right = arranged(r, [...batch, ...inner, ...columns], [count(batch), count(inner), count(columns)]);
-  const result = apply(product, [left, right], PLAIN);
+  // Where nothing is summed, types may differ, and bools be multiplied.
+  const alike = left.dtype === right.dtype;
+  const single = count(inner) === 1 && (left.dtype === "bool" || !alike);
+  if (!alike && !single) {
+    const [expected, found] = [SCALAR_TYPE[left.dtype], SCALAR_TYPE[right.dtype]];
+    throw new TensorError("dtype", `expected scalar type ${expected} but found ${found}`);
+  }
+  const result = single ? mul(left, right) : apply(product, [left, right], PLAIN);
   const term = [...batch, ...rows, ...columns];
   return { x: reshaped(result, term.map(size)), term };
 }
+
+/** The sum over dimensions: of bools how many are true. */
+const total = (x: Tensor, dims: readonly number[]): Tensor =>
+  apply(sum, [x.dtype === "bool" ? castTo(x, "int64") : x], { dims, keepdim: false });
 
 const refuse = (message: string, code: "value" | "shape" = "value"): never => {
   throw new TensorError(code, `einsum(): ${message}`);

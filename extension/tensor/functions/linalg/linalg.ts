@@ -1,5 +1,6 @@
 // Products of vectors and matrices.
 import { apply } from "../../recording/apply.ts";
+import { SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as elementwise from "../../ops/elementwise/elementwise.ts";
 import { matmul as product } from "../../ops/matrix/matmul.ts";
@@ -109,10 +110,9 @@ export function dot(input: Tensor, other: Tensor): Tensor {
     throw new TensorError("shape", `1D tensors expected, but got ${input.ndim}D and ${other.ndim}D tensors`);
   }
   if (input.dtype !== other.dtype) {
-    const type = { float32: "Float", int64: "Long", bool: "Bool" };
     throw new TensorError(
       "dtype",
-      `dot : expected both vectors to have same dtype, but found ${type[input.dtype]} and ${type[other.dtype]}`,
+      `dot : expected both vectors to have same dtype, but found ${SCALAR_TYPE[input.dtype]} and ${SCALAR_TYPE[other.dtype]}`,
     );
   }
   const [n, m] = [input.shape[0]!, other.shape[0]!];
@@ -226,6 +226,12 @@ export function addmm(input: Tensor, mat1: Tensor, mat2: Tensor, options: Scales
     );
   }
   matrices("addmm", mat1, mat2);
+  if (input.dtype !== mat2.dtype) {
+    throw new TensorError(
+      "dtype",
+      `self and mat2 must have the same dtype, but got ${SCALAR_TYPE[input.dtype]} and ${SCALAR_TYPE[mat2.dtype]}`,
+    );
+  }
   return plusProduct(input, mat1, mat2, options, "AddmmBackward0");
 }
 
@@ -233,6 +239,12 @@ export function addmm(input: Tensor, mat1: Tensor, mat2: Tensor, options: Scales
 export function baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, options: Scales = {}): Tensor {
   if (batch1.ndim !== 3 || batch2.ndim !== 3) throw new TensorError("shape", "batch1 must be a 3D tensor");
   batches(batch1, batch2);
+  if (input.dtype !== batch1.dtype) {
+    throw new TensorError(
+      "dtype",
+      `Input dtypes must be the same, got: input ${C_TYPE[input.dtype]}, batch1: ${C_TYPE[batch1.dtype]}, batch2: ${C_TYPE[batch2.dtype]}`,
+    );
+  }
   return plusProduct(input, batch1, batch2, options, "BaddbmmBackward0");
 }
 

@@ -1,9 +1,9 @@
 // LU decompositions with row exchanges: composed of ops, so that gradients pass through the factors.
-import { normalizeDim, range } from "../../core/shape.ts";
-import { fromHost, type Tensor } from "../../core/tensor.ts";
+import { normalizeDim } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
 import { TensorError } from "../../core/errors.ts";
 import { detached } from "../creation/conversion.ts";
-import { eye, zeros } from "../creation/creation.ts";
+import { arange, eye, zeros } from "../creation/creation.ts";
 import { gather } from "../indexing/gathering.ts";
 import { add, div, mul, sub } from "../pointwise/arithmetic.ts";
 import { abs, eq, ge, gt, logicalAnd, where } from "../pointwise/elementwise.ts";
@@ -16,11 +16,9 @@ import { solveTriangular, tril, triu } from "../shape/triangular.ts";
 import { checkMatrix } from "./decompositions.ts";
 import { matmul } from "./linalg.ts";
 
-const counted = (n: number): Tensor => fromHost(Int32Array.from(range(n)), [n], "int64");
-
 /** The order of rows after row k and row p [..., 1] changed places. */
 function exchanged(n: number, k: number, p: Tensor): Tensor {
-  const row = counted(n);
+  const row = arange(n);
   return where(eq(row, k), p, where(eq(row, p), k, row));
 }
 
@@ -39,7 +37,7 @@ export function luFactor(
   const [m, n] = a.shape.slice(-2) as [number, number];
   const pivots: Tensor[] = [];
   const parts = composedAll(() => {
-    const [row, column] = [unsqueeze(counted(m), -1), counted(n)];
+    const [row, column] = [unsqueeze(arange(m), -1), arange(n)];
     let x = a;
     for (let k = 0; k < Math.min(m, n); k++) {
       if (options.pivot !== false) {
@@ -59,7 +57,7 @@ export function luFactor(
     return [
       x,
       pivots.length === 0
-        ? expand(add(counted(Math.min(m, n)), 1), [...a.shape.slice(0, -2), Math.min(m, n)])
+        ? expand(add(arange(Math.min(m, n)), 1), [...a.shape.slice(0, -2), Math.min(m, n)])
         : cat(pivots, -1),
     ] as const;
   });
@@ -68,7 +66,7 @@ export function luFactor(
 
 /** The order in which the exchanges of `pivots` leave m rows: [..., m]. */
 function orderOf(pivots: Tensor, m: number): Tensor {
-  let order = expand(counted(m), [...pivots.shape.slice(0, -1), m]);
+  let order = expand(arange(m), [...pivots.shape.slice(0, -1), m]);
   for (let k = 0; k < pivots.shape[pivots.ndim - 1]!; k++)
     order = gather(order, -1, exchanged(m, k, sub(narrow(pivots, -1, k, 1), 1)));
   return order;
@@ -92,7 +90,7 @@ export function luUnpack(
     return transpose(rows, -2, -1);
   };
   const lower = (): Tensor => {
-    const unit = where(eq(unsqueeze(counted(m), -1), counted(k)), 1, 0);
+    const unit = where(eq(unsqueeze(arange(m), -1), arange(k)), 1, 0);
     return add(tril(narrow(LU, -1, 0, k), -1), castTo(unit, "float32"));
   };
   const part = (wanted: boolean, make: () => Tensor): Tensor => (wanted ? composed(make) : zeros(0));
@@ -144,3 +142,9 @@ export function luSolve(
     return solveTriangular(LU, half, { upper: true });
   });
 }
+
+/**
+ * X of A X = b, from what `linalg.luFactor` answers for A.
+ * @deprecated in PyTorch: use `linalg.luSolve`.
+ */
+export const legacyLuSolve = (b: Tensor, LU: Tensor, pivots: Tensor): Tensor => luSolve(LU, pivots, b);

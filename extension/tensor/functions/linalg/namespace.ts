@@ -1,5 +1,7 @@
 // Functions of torch.linalg, where some differ from those of torch of the same name.
 import type { Tensor } from "../../core/tensor.ts";
+import { composed } from "../pointwise/operands.ts";
+import { reshape } from "../shape/shape.ts";
 import { cross as crossOf, vecdot as vecdotOf } from "./products.ts";
 import { diagonal as diagonalOf, vander as vanderOf, type DiagonalOptions } from "../shape/orientation.ts";
 
@@ -23,6 +25,8 @@ export {
 export { lu, luFactor, luSolve } from "./lu.ts";
 export { eig, eigvals, matrixExp, tensorinv, tensorsolve } from "./matrixFunctions.ts";
 export { cond, matrixNorm, norm, vectorNorm } from "./norms.ts";
+export { choleskyEx, invEx, luFactorEx, solveEx } from "./unchecked.ts";
+export { householderProduct } from "./reflections.ts";
 export { solveTriangular } from "../shape/triangular.ts";
 export { matmul } from "./linalg.ts";
 
@@ -40,6 +44,9 @@ export const vecdot = (x: Tensor, y: Tensor, dim: number | { dim?: number } = -1
 
 const dimOf = (dim: number | { dim?: number }): number => (typeof dim === "number" ? dim : (dim.dim ?? -1));
 
-/** The matrix of powers xʲ for j from 0 to N − 1; N is the length of x by default. */
+/** The matrices of powers xʲ for j from 0 to N − 1; N is the length of x's last dimension by default. */
 export const vander = (x: Tensor, options: { N?: number | null } = {}): Tensor =>
-  vanderOf(x, options.N ?? undefined, true);
+  composed(() => {
+    const n = options.N ?? x.shape.at(-1) ?? 1;
+    return reshape(vanderOf(reshape(x, [-1]), n, true), [...x.shape, n]);
+  });

@@ -48,12 +48,22 @@ export function tensordot(
     typeof dims === "number" ? [i - dims, i] : [dims[0][i]!, dims[1][i]!];
   left.forEach((d, i) => {
     const [n, m] = [a.shape[d], b.shape[right[i]!]];
-    if (n === m) return;
+    if (n === m || n === 1 || m === 1) return;
     throw new TensorError(
       "shape",
       `contracted dimensions need to match, but first has size ${n} in dim ${asGiven(i)[0]} and second has size ${m} in dim ${asGiven(i)[1]}`,
     );
   });
+  // A dimension of length 1 goes with each of the other's: that is its sum.
+  const [ones, others] = [left, right].map((own, side) => {
+    const [x, y, theirs] = side === 0 ? [a, b, right] : [b, a, left];
+    return theirs.filter((d, i) => x.shape[own[i]!] === 1 && y.shape[d] !== 1);
+  });
+  if (ones!.length > 0 || others!.length > 0) {
+    const summed = (x: Tensor, at: readonly number[]): Tensor =>
+      at.length === 0 ? x : sum(x, [...at], true);
+    return composed(() => tensordot(summed(a, others!), summed(b, ones!), [left, right]));
+  }
   const rows = range(a.ndim).filter((d) => !left.includes(d));
   const columns = range(b.ndim).filter((d) => !right.includes(d));
   const size = (x: Tensor, at: readonly number[]): number[] => at.map((d) => x.shape[d]!);

@@ -92,7 +92,7 @@ export function div(input: Operand, other: Operand, options?: { roundingMode?: R
   if (dtype === "float32") {
     return composed(() => named(trunc(floatBinary(ops.div, input, other)), "DivBackward2"));
   }
-  refuseZero(other);
+  refuseZero(input, other);
   return composed(() => {
     const [a, b] = [operand(input, "int64"), operand(other, "int64")];
     const size = binary(ops.floorDiv, call(ops.abs, a), call(ops.abs, b));
@@ -104,7 +104,7 @@ export function div(input: Operand, other: Operand, options?: { roundingMode?: R
 export function floorDivide(input: Operand, other: Operand): Tensor {
   const dtype = resultType(input, other);
   if (dtype !== "float32") {
-    refuseZero(other);
+    refuseZero(input, other);
     return binary(ops.floorDiv, input, other, "int64");
   }
   return binary(ops.floorDiv, input, other, dtype);
@@ -114,14 +114,14 @@ export function floorDivide(input: Operand, other: Operand): Tensor {
 export function remainder(input: Operand, other: Operand): Tensor {
   const dtype = resultType(input, other);
   if (dtype === "float32") return binary(ops.remainder, input, other, dtype);
-  refuseZero(other);
+  refuseZero(input, other);
   return binary(ops.remainder, input, other, "int64");
 }
 
 /** The remainder that has the sign of `input`, as JavaScript's `%`. */
 export function fmod(input: Operand, other: Operand): Tensor {
   const dtype = resultType(input, other) === "float32" ? "float32" : "int64";
-  if (dtype === "int64") refuseZero(other);
+  if (dtype === "int64") refuseZero(input, other);
   return composed(() => {
     const [a, b] = [operand(input, dtype), operand(other, dtype)];
     const size = binary(ops.remainder, call(ops.abs, a), call(ops.abs, b));
@@ -129,7 +129,8 @@ export function fmod(input: Operand, other: Operand): Tensor {
   });
 }
 
-function refuseZero(divisor: Operand): void {
+function refuseZero(input: Operand, divisor: Operand): void {
+  if (input instanceof Tensor && input.numel() === 0) return;
   if (!(divisor instanceof Tensor) && Number(divisor) === 0)
     throw new TensorError("value", "ZeroDivisionError");
 }

@@ -1,5 +1,5 @@
 // Functions of one tensor, element by element, comparisons and choices.
-import { promoteTypes } from "../../core/dtype.ts";
+import { promoteTypes, SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import type { Op } from "../../recording/op.ts";
 import * as ops from "../../ops/elementwise/elementwise.ts";
@@ -206,8 +206,8 @@ export function isclose(
   });
 }
 
-const NAMES = { float32: "Float", int64: "Long", bool: "Bool" };
-const mismatch = (a: Tensor, b: Tensor): string => `${NAMES[a.dtype]} did not match ${NAMES[b.dtype]}`;
+const mismatch = (a: Tensor, b: Tensor): string =>
+  `${SCALAR_TYPE[a.dtype]} did not match ${SCALAR_TYPE[b.dtype]}`;
 
 const truth = (x: Operand): Tensor => castTo(asTensor(x), "bool");
 
@@ -235,7 +235,7 @@ export function where(condition: Tensor, input?: Operand, other?: Operand): Tens
   if (condition.dtype !== "bool") {
     throw new TensorError(
       "dtype",
-      `where expected condition to be a boolean tensor, but got a tensor with dtype ${NAMES[condition.dtype]}`,
+      `where expected condition to be a boolean tensor, but got a tensor with dtype ${SCALAR_TYPE[condition.dtype]}`,
     );
   }
   return call(ops.where, condition, ...promoted(input, other));
@@ -259,8 +259,10 @@ export function maskedFill(input: Tensor, mask: Tensor, value: Operand): Tensor 
       `masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ${value.ndim} dimension(s).`,
     );
   }
-  if (input.dtype === "bool" && typeof value === "number" && (value === 0 || value === 1))
-    value = value === 1;
+  // A number is cut down to what the type holds, if it can be.
+  if (typeof value === "number" && input.dtype === "bool") value = value !== 0;
+  if (typeof value === "number" && input.dtype === "int64" && Number.isFinite(value))
+    value = Math.trunc(value);
   if (promoteTypes(input.dtype, resultType(input, value)) !== input.dtype) {
     throw new TensorError(
       "dtype",

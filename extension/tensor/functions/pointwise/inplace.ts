@@ -5,6 +5,7 @@ import { Tensor } from "../../core/tensor.ts";
 import { Value } from "../../recording/graph.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as elementwise from "./elementwise.ts";
+import * as numbers from "./numbers.ts";
 import * as special from "./special.ts";
 import * as gathering from "../indexing/gathering.ts";
 import * as linalg from "../linalg/linalg.ts";
@@ -19,15 +20,18 @@ import { castTo } from "./operands.ts";
  * Writes a result into the tensor it was computed from.
  * @throws TensorError "result type Float can't be cast to the desired output type Long"
  */
-function assign(input: Tensor, result: Tensor, made: number, since: number): Tensor {
+function assign(input: Tensor, result: Tensor, made: number, since: number, alike = false): Tensor {
   if (promoteTypes(input.dtype, result.dtype) !== input.dtype) {
     throw new TensorError(
       "dtype",
       `result type ${SCALAR_TYPE[result.dtype]} can't be cast to the desired output type ${SCALAR_TYPE[input.dtype]}`,
     );
   }
-  return input.write(castTo(result, input.dtype), made, since);
+  return input.write(castTo(result, input.dtype), made, since, alike);
 }
+
+/** Writes what is alike at all places that are one in memory: an expanded tensor may be written to. */
+const assignAlike: typeof assign = (input, result, made, since) => assign(input, result, made, since, true);
 
 /** Writes a truth value as 1 or 0 of the tensor's own type. */
 const assignTruth = (input: Tensor, result: Tensor, made: number, since: number): Tensor =>
@@ -147,7 +151,7 @@ export const round_ = inPlace(elementwise.round);
 /** In-place `nanToNum`. */
 export const nanToNum_ = inPlace(elementwise.nanToNum);
 /** `value` where the mask holds. */
-export const maskedFill_ = inPlace(elementwise.maskedFill);
+export const maskedFill_ = inPlace(elementwise.maskedFill, assignAlike);
 /** In-place `eq`: 1 or 0 of the tensor's own type. */
 export const eq_ = inPlace(elementwise.eq, assignTruth);
 /** In-place `ne`: 1 or 0 of the tensor's own type. */
@@ -177,6 +181,10 @@ export const erfinv_ = inPlace(special.erfinv);
 export const lgamma_ = inPlace(special.lgamma);
 /** In-place `i0`. */
 export const i0_ = inPlace(special.i0);
+/** In-place `igamma`. */
+export const igamma_ = inPlace(special.igamma);
+/** In-place `igammac`. */
+export const igammac_ = inPlace(special.igammac);
 /** In-place `mvlgamma`. */
 export const mvlgamma_ = inPlace(special.mvlgamma);
 /** In-place `digamma`. */
@@ -189,6 +197,14 @@ export const xlogy_ = inPlace(special.xlogy);
 export const hypot_ = inPlace(special.hypot);
 /** In-place `copysign`. */
 export const copysign_ = inPlace(special.copysign);
+/** In-place `gcd`. */
+export const gcd_ = inPlace(numbers.gcd);
+/** In-place `lcm`. */
+export const lcm_ = inPlace(numbers.lcm);
+/** In-place `nextafter`. */
+export const nextafter_ = inPlace(numbers.nextafter);
+/** In-place `polygamma`. */
+export const polygamma_ = inPlace((input: Tensor, n: number) => special.polygamma(n, input));
 /** In-place `heaviside`. */
 export const heaviside_ = inPlace(special.heaviside);
 /** In-place `deg2rad`. */
@@ -251,17 +267,19 @@ export const put_ = inPlace(placing.put);
 export const indexAdd_ = inPlace(placing.indexAdd);
 /** In-place `indexCopy`. */
 export const indexCopy_ = inPlace(placing.indexCopy);
+/** In-place `indexReduce`. */
+export const indexReduce_ = inPlace(placing.indexReduce);
 /** In-place `indexFill`. */
-export const indexFill_ = inPlace(placing.indexFill);
+export const indexFill_ = inPlace(placing.indexFill, assignAlike);
 /** In-place `maskedScatter`. */
 export const maskedScatter_ = inPlace(placing.maskedScatter);
 /** In-place `scatterReduce`. */
 export const scatterReduce_ = inPlace(placing.scatterReduce);
 
 /** In-place `tril`. */
-export const tril_ = inPlace(triangular.tril);
+export const tril_ = inPlace(triangular.tril, assignAlike);
 /** In-place `triu`. */
-export const triu_ = inPlace(triangular.triu);
+export const triu_ = inPlace(triangular.triu, assignAlike);
 
 export {
   abs_ as absolute_,

@@ -1,6 +1,6 @@
 import { apply } from "../../recording/apply.ts";
 import { promoteScalar, SCALAR_TYPE, type DType } from "../../core/dtype.ts";
-import { TensorError } from "../../core/errors.ts";
+import { kindOf, TensorError } from "../../core/errors.ts";
 import { fillValue, scalarValue } from "../../recording/graph.ts";
 import { cast } from "../../ops/movement/movement.ts";
 import { checkedDType } from "../../platform/checkedDType.ts";
@@ -38,9 +38,21 @@ export function castTo(x: Tensor, dtype: DType): Tensor {
   return apply(cast, [x], { dtype: checkedDType(dtype) });
 }
 
+/** What `combine` makes of x and y by adding or multiplying: of bools as of the numbers 0 and 1. */
+export function asNumbers(x: Tensor, y: Tensor, combine: (x: Tensor, y: Tensor) => Tensor): Tensor {
+  if (x.dtype !== "bool") return combine(x, y);
+  return castTo(combine(castTo(x, "int64"), castTo(y, "int64")), "bool");
+}
+
 /** The number as a 0-d tensor that a compiled graph takes as input. */
 export function scalarOf(value: number | boolean, dtype: DType): Tensor {
+  if (typeof value !== "number" && typeof value !== "boolean") noScalar(value);
   return new Tensor(scalarValue(Number(value), dtype));
+}
+
+/** Refuses what the types exclude: as a number it would be NaN. */
+function noScalar(x: unknown): never {
+  throw new TensorError("value", `expected Tensor, number or boolean, but got ${kindOf(x)}`);
 }
 
 /** A number that belongs to the function and not to the user's data: a constant of a compiled graph. */
@@ -124,7 +136,12 @@ export function notImplemented(kernel: string, dtype: DType): never {
 }
 
 /** PyTorch's name of a type in messages that spell it out: `long int`. */
-export const C_TYPE: Record<DType, string> = { float32: "float", int64: "long int", bool: "bool" };
+export const C_TYPE: Record<DType, string> = {
+  float32: "float",
+  int64: "long int",
+  bool: "bool",
+  complex64: "c10::complex<float>",
+};
 
 /** Checks indices whose values are there already; the others are checked when they are computed. */
 export function inRange(

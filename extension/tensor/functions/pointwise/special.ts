@@ -5,7 +5,9 @@ import { SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as math from "../../ops/elementwise/math.ts";
 import * as bessel from "../../ops/elementwise/bessel.ts";
+import * as incompleteGamma from "../../ops/elementwise/incompleteGamma.ts";
 import * as ops from "../../ops/elementwise/special.ts";
+import type { Op } from "../../recording/op.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { add, clamp, div, maximum, minimum, mul, pow, signbit, sub } from "./arithmetic.ts";
 import {
@@ -27,7 +29,16 @@ import {
   square,
   where,
 } from "./elementwise.ts";
-import { asTensor, castTo, composed, constant, named, toFloat, type Operand } from "./operands.ts";
+import {
+  asTensor,
+  castTo,
+  composed,
+  constant,
+  named,
+  notImplemented,
+  toFloat,
+  type Operand,
+} from "./operands.ts";
 import { operand, resultType } from "./promotion.ts";
 import { any } from "../reduction/reduction.ts";
 import { reshape } from "../shape/shape.ts";
@@ -51,6 +62,23 @@ export function polygamma(n: number, input: Tensor): Tensor {
 
 /** I₀(x), the modified Bessel function of the first kind and order 0. */
 export const i0 = (input: Tensor): Tensor => named(call(bessel.besselI0, toFloat(input)), "I0Backward0");
+
+function incomplete(op: Op<object>, name: string, input: Tensor, other: Tensor): Tensor {
+  const dtype = resultType(input, other);
+  if (dtype !== "float32") notImplemented(`${name}_cpu`, dtype);
+  return call(op, toFloat(input), toFloat(other));
+}
+
+/**
+ * P(input, other), the regularized lower incomplete gamma function: ∫ tᵃ⁻¹ e⁻ᵗ dt / Γ(a) from 0 to x. It has no gradient by a.
+ * @throws TensorError "\"igamma_cpu\" not implemented for 'Long'"
+ */
+export const igamma = (input: Tensor, other: Tensor): Tensor =>
+  incomplete(incompleteGamma.igamma, "igamma", input, other);
+
+/** Q(input, other) = 1 − P(input, other), the regularized upper incomplete gamma function. */
+export const igammac = (input: Tensor, other: Tensor): Tensor =>
+  incomplete(incompleteGamma.igammac, "igammac", input, other);
 
 /**
  * ln of the multivariate gamma function of dimension p: p (p − 1) / 4 · ln π + Σ ln Γ(x − j / 2) for j from 0 to p − 1.

@@ -1,11 +1,13 @@
 // Functions of torch.special: PyTorch's names of functions of torch, and those that only torch.special has.
 import * as bessel from "../../ops/elementwise/bessel.ts";
+import { zeta as zetaOp } from "../../ops/elementwise/incompleteGamma.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { call } from "../../ops/expressions.ts";
 import { add, div, mul, sub } from "./arithmetic.ts";
 import { eq, exp, gt, isnan, log, log1p, logicalOr, lt, neg, sin, square, where } from "./elementwise.ts";
 import { composed, toFloat, type Operand } from "./operands.ts";
 import { operand } from "./promotion.ts";
+import { detached } from "../creation/conversion.ts";
 import { erfc, erfinv } from "./special.ts";
 
 export { erf, exp2, expm1, log1p, round, sigmoid as expit } from "./elementwise.ts";
@@ -16,6 +18,8 @@ export {
   erfinv,
   i0,
   i0 as modifiedBesselI0,
+  igamma as gammainc,
+  igammac as gammaincc,
   lgamma as gammaln,
   logit,
   mvlgamma as multigammaln,
@@ -23,6 +27,8 @@ export {
   sinc,
   xlogy,
 } from "./special.ts";
+export * from "./polynomials.ts";
+export { airyAi } from "./airy.ts";
 export { logsumexp } from "../reduction/reduction.ts";
 export { logSoftmax, softmax } from "../reduction/reduction.ts";
 
@@ -33,6 +39,29 @@ export { i1 as modifiedBesselI1 };
 export const i0e = (input: Tensor): Tensor => call(bessel.besselI0e, toFloat(input));
 /** e⁻ˡˣˡ I₁(x), which doesn't overflow. */
 export const i1e = (input: Tensor): Tensor => call(bessel.besselI1e, toFloat(input));
+
+/** J₀(x), the Bessel function of the first kind and order 0. */
+export const besselJ0 = (input: Tensor): Tensor => call(bessel.besselJ0, toFloat(input));
+/** J₁(x), the Bessel function of the first kind and order 1. */
+export const besselJ1 = (input: Tensor): Tensor => call(bessel.besselJ1, toFloat(input));
+/** Y₀(x), the Bessel function of the second kind and order 0; NaN for negative numbers. */
+export const besselY0 = (input: Tensor): Tensor => call(bessel.besselY0, toFloat(input));
+/** Y₁(x), the Bessel function of the second kind and order 1; NaN for negative numbers. */
+export const besselY1 = (input: Tensor): Tensor => call(bessel.besselY1, toFloat(input));
+/** K₀(x), the modified Bessel function of the second kind and order 0; NaN for negative numbers. */
+export const modifiedBesselK0 = (input: Tensor): Tensor => call(bessel.besselK0, toFloat(input));
+/** K₁(x), the modified Bessel function of the second kind and order 1; NaN for negative numbers. */
+export const modifiedBesselK1 = (input: Tensor): Tensor => call(bessel.besselK1, toFloat(input));
+/** eˣ K₀(x), which doesn't underflow. No gradient passes. */
+export const scaledModifiedBesselK0 = (input: Tensor): Tensor =>
+  call(bessel.besselK0e, toFloat(detached(input)));
+/** eˣ K₁(x), which doesn't underflow. No gradient passes. */
+export const scaledModifiedBesselK1 = (input: Tensor): Tensor =>
+  call(bessel.besselK1e, toFloat(detached(input)));
+
+/** Hurwitz' zeta function Σ 1 / (other + k)ˢ over k from 0 on; NaN for s < 1. It has no gradient by s. */
+export const zeta = (input: Operand, other: Operand): Tensor =>
+  call(zetaOp, operand(input, "float32"), operand(other, "float32"));
 
 /** −x ln x; 0 at 0, −∞ below. */
 export function entr(input: Tensor): Tensor {

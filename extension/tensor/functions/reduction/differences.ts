@@ -7,7 +7,7 @@ import { fromHost, Tensor } from "../../core/tensor.ts";
 import { add, div, mul, sub } from "../pointwise/arithmetic.ts";
 import { logicalXor, sqrt } from "../pointwise/elementwise.ts";
 import { full } from "../creation/creation.ts";
-import { composed, constant } from "../pointwise/operands.ts";
+import { composed, constant, toFloat } from "../pointwise/operands.ts";
 import { narrow } from "../shape/parts.ts";
 import { cumsum, mean, sum } from "./reduction.ts";
 import { cat, reshape, unsqueeze } from "../shape/shape.ts";
@@ -41,14 +41,14 @@ export function trapezoid(y: Tensor, x?: Tensor | { dx?: number; dim?: number },
   const at = normalizeDim(options.dim ?? -1, y.ndim);
   return composed(() => {
     const length = y.shape[at]!;
-    const pairs = add(narrow(y, at, 0, length - 1), narrow(y, at, 1, length - 1));
+    const pairs = sumsOfNeighbours(y, at);
     const width =
       x instanceof Tensor ? diff(x, 1, x.ndim === 1 ? 0 : at) : ofFunction(constant(options.dx ?? 1));
     const lined =
       x instanceof Tensor && x.ndim === 1
         ? reshape(
             width,
-            y.shape.map((_, d) => (d === at ? length - 1 : 1)),
+            y.shape.map((_, d) => (d === at ? Math.max(length - 1, 0) : 1)),
           )
         : width;
     return div(sum(mul(pairs, lined), at), ofFunction(constant(2)));
@@ -113,14 +113,19 @@ function slopes(f: Tensor, at: number, step: number | Tensor, edgeOrder: 1 | 2):
   return cat([sub(mul(first, 2), begin), inner, sub(mul(last, 2), end)], at);
 }
 
+/** What lies beside each other along a dimension, added up in pairs; nothing where there is nothing. */
+function sumsOfNeighbours(y: Tensor, at: number): Tensor {
+  const length = y.shape[at]!;
+  return length === 0 ? y : add(narrow(y, at, 0, length - 1), narrow(y, at, 1, length - 1));
+}
+
 /** Twice the area under each piece between two points. */
 function areas(y: Tensor, x: Tensor | number, at: number): Tensor {
-  const length = y.shape[at]!;
-  const pairs = add(narrow(y, at, 0, length - 1), narrow(y, at, 1, length - 1));
+  const pairs = sumsOfNeighbours(y, at);
   if (typeof x === "number") return mul(pairs, x);
   const width = diff(x, 1, x.ndim === 1 ? 0 : at);
   if (x.ndim !== 1) return mul(pairs, width);
-  const line = y.shape.map((_, d) => (d === at ? length - 1 : 1));
+  const line = y.shape.map((_, d) => (d === at ? pairs.shape[at]! : 1));
   return mul(pairs, reshape(width, line));
 }
 
@@ -132,10 +137,12 @@ export function cov(input: Tensor, options: { correction?: number } = {}): Tenso
       `cov(): expected input to have two or fewer dimensions but got an input with ${input.ndim} dimensions`,
     );
   }
+  if (input.dtype === "bool") throw new TensorError("dtype", "cov(): bool dtype is not supported for input");
   const rows = input.ndim < 2 ? reshape(input, [1, input.numel()]) : input;
   const count = rows.shape[1]!;
   return composed(() => {
-    const centred = sub(rows, mean(rows, 1, true));
+    const values = toFloat(rows);
+    const centred = sub(values, mean(values, 1, true));
     const products = sum(mul(unsqueeze(centred, 1), unsqueeze(centred, 0)), 2);
     const result = div(products, Math.max(0, count - (options.correction ?? 1)));
     return input.ndim < 2 ? reshape(result, []) : result;

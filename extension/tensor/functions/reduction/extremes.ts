@@ -11,7 +11,7 @@ import { maximum, minimum } from "../pointwise/arithmetic.ts";
 import { castTo, composed, constant, named, type Operand } from "../pointwise/operands.ts";
 import { valuesAndIndices, type ValuesAndIndices } from "../results.ts";
 import { turned } from "../shape/along.ts";
-import { reshaped } from "../shape/views.ts";
+import { copied, reshaped } from "../shape/views.ts";
 import {
   extremum,
   optionsOf,
@@ -68,7 +68,7 @@ function along({ name, index }: Kind, input: Tensor, options: ReduceOptions): Va
     );
   }
   const dim = normalizeDim(options.dim, input.ndim);
-  if (input.ndim === 0) return valuesAndIndices(name, input, new Tensor(constant(0, "int64").value));
+  if (input.ndim === 0) return valuesAndIndices(name, copied(input), new Tensor(constant(0, "int64").value));
   const chosen = indexAlong(name, index, input, dim);
   const shape = reducedShape(input.shape, [dim], options.keepdim ?? false);
   const values = composed(() => {

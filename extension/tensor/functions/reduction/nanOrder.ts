@@ -6,10 +6,11 @@ import { detached } from "../creation/conversion.ts";
 import { gather, sort } from "../indexing/gathering.ts";
 import { clamp, floorDivide, lerp, mul, sub } from "../pointwise/arithmetic.ts";
 import { ceil, floor, isnan, logicalNot, round } from "../pointwise/elementwise.ts";
-import { castTo, composed, named } from "../pointwise/operands.ts";
+import { castTo, composed, named, scalarOf } from "../pointwise/operands.ts";
 import { valuesAndIndices, type ValuesAndIndices } from "../results.ts";
 import { unbind } from "../shape/parts.ts";
 import { reshape, squeeze, stack } from "../shape/shape.ts";
+import { copied } from "../shape/views.ts";
 import { sum } from "./reduction.ts";
 import type { Interpolation } from "./statistics.ts";
 
@@ -23,10 +24,12 @@ const countOf = (x: Tensor, dim: number): Tensor => sum(castTo(logicalNot(isnan(
 export function nanmedian(input: Tensor): Tensor;
 export function nanmedian(input: Tensor, dim: number, keepdim?: boolean): ValuesAndIndices;
 export function nanmedian(input: Tensor, dim?: number, keepdim = false): Tensor | ValuesAndIndices {
+  if (dim === undefined && input.dtype === "float32" && input.numel() === 0) return scalarOf(NaN, "float32");
   if (dim === undefined)
     return composed(() => named(nanmedian(reshape(input, [input.numel()]), 0)[0], "NanmedianBackward0"));
   const at = normalizeDim(dim, input.ndim);
-  if (input.ndim === 0) return valuesAndIndices("nanmedian", input, castTo(sub(input, input), "int64"));
+  if (input.ndim === 0)
+    return valuesAndIndices("nanmedian", copied(input), castTo(sub(input, input), "int64"));
   if (input.shape[at] === 0)
     throw new TensorError("index", `nanmedian(): Expected reduction dim ${at} to have non-zero size.`);
   const place = (): Tensor => {

@@ -153,16 +153,21 @@ export function stdMean(input: Tensor, ...rest: VarianceArguments): [Tensor, Ten
   return [std(input, ...rest), mean(input, ...rest)];
 }
 
+/** Unlike other reductions, these leave an input as it is for an empty list of dimensions. */
+function truth(op: typeof ops.any, input: Tensor, options: ReduceOptions): Tensor {
+  const x = castTo(input, "bool");
+  if (Array.isArray(options.dim) && options.dim.length === 0) return x === input ? copied(x) : x;
+  return apply(op, [x], reduction(x, options));
+}
+
 /** Whether any element is true (not 0). */
 export function any(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
-  const x = castTo(input, "bool");
-  return apply(ops.any, [x], reduction(x, optionsOf(dim, keepdim)));
+  return truth(ops.any, input, optionsOf(dim, keepdim));
 }
 
 /** Whether every element is true (not 0). */
 export function all(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
-  const x = castTo(input, "bool");
-  return apply(ops.all, [x], reduction(x, optionsOf(dim, keepdim)));
+  return truth(ops.all, input, optionsOf(dim, keepdim));
 }
 
 /** Number of elements that are not 0. */

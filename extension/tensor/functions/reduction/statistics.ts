@@ -1,19 +1,34 @@
-// Order, counts and running extremes along dimensions.
+// Order and counts along dimensions.
 import { apply } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
 import { gatherLast, indexAdd } from "../../ops/movement/indexing.ts";
 import { valuesOf } from "../../planning/barrier.ts";
 import { normalizeDim, range, reducedShape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
+import { arange } from "../creation/creation.ts";
 import { turned } from "../shape/along.ts";
 import { add, div, lerp, mul, sub } from "../pointwise/arithmetic.ts";
-import { eq, floor, ge, gt, isnan, le, logicalAnd, logicalOr, lt, where } from "../pointwise/elementwise.ts";
+import {
+  eq,
+  floor,
+  ge,
+  gt,
+  isnan,
+  le,
+  logicalAnd,
+  logicalOr,
+  lt,
+  ne,
+  where,
+} from "../pointwise/elementwise.ts";
 import { sort } from "../indexing/gathering.ts";
 import { castTo, composed, constant, named, notImplemented, type Operand } from "../pointwise/operands.ts";
 import { narrow } from "../shape/parts.ts";
-import { amax, amin, logsumexp, norm, sum, type DimArgument, type KeepdimArgument } from "./reduction.ts";
+import { amax, amin, norm, sum, type DimArgument, type KeepdimArgument } from "./reduction.ts";
+import { argmax } from "./extremes.ts";
+import { cummax } from "./running.ts";
 import { results, valuesAndIndices, type ValuesAndIndices } from "../results.ts";
-import { cat, reshape, unsqueeze } from "../shape/shape.ts";
+import { cat, expand, reshape, unsqueeze } from "../shape/shape.ts";
 import { copied } from "../shape/views.ts";
 import { call } from "../../ops/expressions.ts";
 
@@ -60,7 +75,7 @@ function picked(
   name: string,
   find: (rows: Tensor) => Tensor,
 ): ValuesAndIndices {
-  if (input.ndim === 0) return valuesAndIndices(name, input, constant(0, "int64"));
+  if (input.ndim === 0) return valuesAndIndices(name, copied(input), constant(0, "int64"));
   const shape = reducedShape(input.shape, [at], keepdim);
   let places!: Tensor;
   const values = composed(() => {
@@ -73,20 +88,23 @@ function picked(
   return valuesAndIndices(name, values, indices);
 }
 
-const positionsOf = (n: number): Tensor => fromHost(Int32Array.from(range(n)), [n], "int64");
-
 /** The most frequent element along a dimension (the smallest of several), and where it is found last. */
 export function mode(input: Tensor, dim = -1, keepdim = false): ValuesAndIndices {
   const at = normalizeDim(dim, input.ndim);
   return picked(input, at, keepdim, "mode", (rows) => {
-    const counts = sum(castTo(eq(unsqueeze(rows, -1), unsqueeze(rows, -2)), "int64"), -1);
-    const most = eq(counts, amax(counts, -1, true));
-    const float = rows.dtype === "float32";
-    const value = amin(where(most, rows, float ? Infinity : amax(rows, -1, true)), -1, true);
+    const n = rows.shape[rows.ndim - 1]!;
+    const sorted = sort(rows).values;
+    const positions = expand(arange(n), rows.shape);
+    // Equal elements are neighbours: each one's count so far is how far it is from where they begin.
+    const changes = ne(narrow(sorted, -1, 1, n - 1), narrow(sorted, -1, 0, n - 1));
+    const begin = where(changes, narrow(positions, -1, 1, n - 1), 0);
+    const begins = cummax(cat([narrow(positions, -1, 0, 1), begin], -1), -1).values;
+    const most = argmax(sub(positions, begins), -1, true);
+    const value = call(gatherLast, sorted, most);
     // Where all are NaN, which equals nothing, all are as frequent.
     const same = eq(rows, value);
-    const found = logicalAnd(most, float ? logicalOr(same, isnan(rows)) : same);
-    return amax(where(found, positionsOf(rows.shape[rows.ndim - 1]!), -1), -1);
+    const found = rows.dtype === "float32" ? logicalOr(same, logicalAnd(isnan(value), isnan(rows))) : same;
+    return amax(where(found, positions, -1), -1);
   });
 }
 
@@ -123,61 +141,6 @@ export function renorm(input: Tensor, p: number, dim: number, maxnorm: number): 
 
 /** Rows in ascending order along dimension 0. */
 export const msort = (input: Tensor): Tensor => sort(input, 0).values;
-
-/** For each element, whether those of the dimension up to it. */
-function upTo(n: number): Tensor {
-  return fromHost(
-    Uint8Array.from({ length: n * n }, (_, i) => Number(i % n <= Math.floor(i / n))),
-    [n, n],
-    "bool",
-  );
-}
-
-function running(
-  input: Tensor,
-  dim: number,
-  name: string,
-  least: number,
-  reduce: (x: Tensor, dim: number) => Tensor,
-): ValuesAndIndices {
-  const at = normalizeDim(dim, input.ndim);
-  if (input.ndim === 0) return valuesAndIndices(name, input, constant(0, "int64"));
-  if (input.numel() === 0) return valuesAndIndices(name, copied(input), castTo(input, "int64"));
-  const n = input.shape[at]!;
-  let places!: Tensor;
-  const values = composed(() => {
-    const rows = turned(input, at);
-    const each = unsqueeze(new Tensor(rows.value), -2);
-    const seen = upTo(n);
-    const fitting = input.dtype === "float32" ? least : Math.sign(least) * (2 ** 31 - 1);
-    const extremes = reduce(where(seen, each, fitting), -1);
-    // The last of several that are equal, as PyTorch has it, or the last NaN: after one, all extremes are NaN.
-    const equal = eq(each, unsqueeze(extremes, -1));
-    const hit = logicalAnd(seen, input.dtype === "float32" ? logicalOr(equal, isnan(each)) : equal);
-    const index = amax(where(hit, positionsOf(n), -1), -1);
-    places = turned(index, at, true);
-    return named(turned(call(gatherLast, rows, index), at, true), gradientOf(name));
-  });
-  return valuesAndIndices(name, values, places);
-}
-
-/** Largest element so far along a dimension, and where it is. */
-export const cummax = (input: Tensor, dim: number): ValuesAndIndices =>
-  running(input, dim, "cummax", -Infinity, amax);
-/** Smallest element so far along a dimension, and where it is. */
-export const cummin = (input: Tensor, dim: number): ValuesAndIndices =>
-  running(input, dim, "cummin", Infinity, amin);
-
-/** log Σ eˣ of all elements so far along a dimension. */
-export function logcumsumexp(input: Tensor, dim: number): Tensor {
-  const at = normalizeDim(dim, input.ndim);
-  if (input.ndim === 0 || input.numel() === 0) return copied(input);
-  return composed(() => {
-    const rows = unsqueeze(turned(input, at), -2);
-    const sums = logsumexp(where(upTo(input.shape[at]!), rows, -Infinity), -1);
-    return named(turned(sums, at, true), "LogcumsumexpBackward0");
-  });
-}
 
 export type Interpolation = "linear" | "lower" | "higher" | "midpoint" | "nearest";
 

@@ -1,8 +1,7 @@
 // Diagonals, triangles, turns and windows.
 import { ofFunction } from "../../recording/version.ts";
-import { apply } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
-import { indexSelect, rowsUpdate } from "../../ops/movement/indexing.ts";
+import { rowsUpdate } from "../../ops/movement/indexing.ts";
 import { normalizeDim, numel, range, strides, type Shape } from "../../core/shape.ts";
 import { fromHost, type Tensor } from "../../core/tensor.ts";
 import { pow } from "../pointwise/arithmetic.ts";
@@ -11,7 +10,8 @@ import { composed, named } from "../pointwise/operands.ts";
 import { checkOptions, type TensorOptions } from "../creation/options.ts";
 import { sum } from "../reduction/reduction.ts";
 import { flip, permute, reshape, stack, transpose } from "./shape.ts";
-import { GatheredView, reshaped, copied } from "./views.ts";
+import { select } from "./parts.ts";
+import { GatheredView, UnfoldView, reshaped, copied } from "./views.ts";
 import { call } from "../../ops/expressions.ts";
 
 /** All elements as a vector. */
@@ -150,12 +150,19 @@ function triangle(
   options: Pick<TensorOptions, "dtype" | "device">,
   keep: (r: number, c: number) => boolean,
 ): Tensor {
-  const places = range(row).flatMap((r) =>
-    range(column).flatMap((c) => (keep(r, c) ? [[r, c] as const] : [])),
-  );
   checkOptions(options);
-  const data = Int32Array.from([...places.map(([r]) => r), ...places.map(([, c]) => c)]);
-  return fromHost(data, [2, places.length], options.dtype ?? "int64");
+  const rows: number[] = [];
+  const columns: number[] = [];
+  for (let r = 0; r < row; r++)
+    for (let c = 0; c < column; c++)
+      if (keep(r, c)) {
+        rows.push(r);
+        columns.push(c);
+      }
+  const data = new Int32Array(2 * rows.length);
+  data.set(rows);
+  data.set(columns, rows.length);
+  return fromHost(data, [2, rows.length], options.dtype ?? "int64");
 }
 
 /** Places of the lower triangle of a matrix: row numbers and, below them, column numbers. */
@@ -179,7 +186,8 @@ export function triuIndices(
 }
 
 /**
- * All windows of `size` elements along a dimension, `step` apart, as a new last dimension.
+ * All windows of `size` elements along a dimension, `step` apart, as a new last dimension: a view, to which can be written where
+ * windows don't overlap.
  * @throws TensorError "maximum size for tensor at dimension 0 is 3 but size is 5"
  */
 export function unfold(input: Tensor, dimension: number, size: number, step: number): Tensor {
@@ -193,17 +201,9 @@ export function unfold(input: Tensor, dimension: number, size: number, step: num
     );
   }
   if (step <= 0) throw new TensorError("value", `step is ${step} but must be > 0`);
-  const windows = Math.floor((length - size) / step) + 1;
-  return composed(() => {
-    const base = input.ndim === 0 ? reshape(input, [1]) : input;
-    const places = range(windows).flatMap((w) => range(size).map((i) => w * step + i));
-    const taken = apply(indexSelect, [base, vector(Int32Array.from(places))], { dim: at });
-    const split = reshaped(taken, [...base.shape.slice(0, at), windows, size, ...base.shape.slice(at + 1)]);
-    const order = range(split.ndim);
-    order.push(...order.splice(at + 1, 1));
-    const turned = permute(split, order);
-    return named(input.ndim === 0 ? reshape(turned, [size]) : turned, "UnfoldBackward0");
-  });
+  const base = input.ndim === 0 ? reshape(input, [1]) : input;
+  const windows = new UnfoldView(base, at, size, step).make();
+  return named(input.ndim === 0 ? select(windows, 0, 0) : windows, "UnfoldBackward0");
 }
 
 /**
@@ -218,7 +218,7 @@ export function trace(input: Tensor): Tensor {
   return composed(() => named(sum(x), "TraceBackward0"));
 }
 
-/** Powers of the elements of vectors as columns: the largest first, unless `increasing`. */
+/** Powers of the elements of a vector as columns: the largest first, unless `increasing`. */
 export function vander(
   x: Tensor,
   n: number | null | { N?: number; increasing?: boolean } = x.shape[x.ndim - 1]!,
@@ -226,6 +226,7 @@ export function vander(
 ): Tensor {
   if (n === null) return vander(x, undefined, increasing);
   if (typeof n === "object") return vander(x, n.N ?? x.shape[x.ndim - 1]!, n.increasing ?? false);
+  if (x.ndim !== 1) throw new TensorError("shape", "x must be a one-dimensional tensor.");
   return composed(() => {
     const powers = range(n).map((k) => pow(x, increasing ? k : n - 1 - k));
     return stack(powers, -1);

@@ -1,5 +1,5 @@
 // Parts of tensors along one dimension: views that share memory with the input.
-import { TensorError } from "../../core/errors.ts";
+import { TensorError, WHOLE_HINT } from "../../core/errors.ts";
 import { formatShape, normalizeDim, range, strides, type Shape } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { named } from "../pointwise/operands.ts";
@@ -32,6 +32,8 @@ export function narrow(input: Tensor, dim: number, start: number, length: number
   const at = normalizeDim(dim, input.ndim);
   const size = dimension(input, at, "narrow() cannot be applied to a 0-dim tensor.");
   if (length < 0) throw new TensorError("value", "narrow(): length must be non-negative.");
+  if (!Number.isInteger(start))
+    throw new TensorError("value", "narrow(): argument 'start' must be int, not float", WHOLE_HINT);
   if (!(start >= -size && start <= size)) {
     throw new TensorError(
       "index",
@@ -119,6 +121,13 @@ export function chunk(input: Tensor, chunks: number, dim = 0): Tensor[] {
   if (size === 0) return Array.from({ length: chunks }, () => narrow(input, at, 0, 0));
   return split(input, Math.ceil(size / chunks), at);
 }
+
+/**
+ * Consecutive parts of the sizes in a list; views.
+ * @throws TensorError "split_with_sizes expects split_sizes to sum exactly to 6 …"
+ */
+export const splitWithSizes = (input: Tensor, sizes: readonly number[], dim = 0): Tensor[] =>
+  split(input, sizes, dim);
 
 /**
  * As many parts of nearly equal size, the first ones larger; or parts that end at the places of a list.

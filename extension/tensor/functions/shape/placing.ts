@@ -6,21 +6,31 @@ import * as elementwise from "../../ops/elementwise/elementwise.ts";
 import * as ops from "../../ops/movement/indexing.ts";
 import { permute } from "../../ops/movement/movement.ts";
 import { broadcastShapes, formatShape, normalizeDim, range } from "../../core/shape.ts";
-import { fromHost, Tensor } from "../../core/tensor.ts";
+import { Tensor } from "../../core/tensor.ts";
+import { arange } from "../creation/creation.ts";
 import { add, mul, sub } from "../pointwise/arithmetic.ts";
 import { turned } from "./along.ts";
-import { eq, logicalNot, where } from "../pointwise/elementwise.ts";
+import { eq, ge, where } from "../pointwise/elementwise.ts";
 import { gather } from "../indexing/gathering.ts";
 import { index, indexPut } from "../indexing/indexing.ts";
 import { scattered } from "../indexing/scattering.ts";
-import { castTo, composed, constant, named, requireType, scalarOf } from "../pointwise/operands.ts";
+import {
+  asNumbers,
+  castTo,
+  composed,
+  constant,
+  inRange,
+  named,
+  requireType,
+  scalarOf,
+} from "../pointwise/operands.ts";
 import { slice } from "./slice.ts";
 import { narrow, select } from "./parts.ts";
 import { diagonal } from "./orientation.ts";
-import { any, cumsum, prod } from "../reduction/reduction.ts";
+import { cumsum, prod } from "../reduction/reduction.ts";
 import { cat, expand, reshape, unsqueeze } from "./shape.ts";
-import { copied } from "./views.ts";
-import { call } from "../../ops/expressions.ts";
+import { copied, overwrite } from "./views.ts";
+import { call, filled } from "../../ops/expressions.ts";
 
 /** Dimension `dim` in front, or back. */
 function front(x: Tensor, dim: number): Tensor {
@@ -66,11 +76,15 @@ export function indexAdd(
 ): Tensor {
   const at = normalizeDim(dim, input.ndim);
   const places = vectorOf("index_add_", index);
+  inRange(index, input.shape[at] ?? 1, () => "index out of range in self");
   sameType("index_add_", input, source);
   return composed(() => {
-    const scaled = options.alpha === undefined ? source : mul(source, options.alpha);
-    const rows = apply(ops.indexAdd, [scaled, places], { dim: at, length: input.shape[at]! });
-    return named(call(elementwise.add, input, rows), "IndexAddBackward0", source);
+    const added = asNumbers(input, source, (x, y) => {
+      const scaled = options.alpha === undefined ? y : mul(y, options.alpha);
+      const rows = apply(ops.indexAdd, [scaled, places], { dim: at, length: input.shape[at]! });
+      return call(elementwise.add, x, rows);
+    });
+    return named(added, "IndexAddBackward0", source);
   });
 }
 
@@ -78,6 +92,12 @@ export function indexAdd(
 export function indexCopy(input: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
   const at = normalizeDim(dim, input.ndim);
   const places = vectorOf("index_copy_", index);
+  const size = input.shape[at] ?? 1;
+  inRange(
+    index,
+    size,
+    (i) => `index_copy_(): index ${i} is out of bounds for dimension ${dim} with size ${size}`,
+  );
   sameType("index_copy_", input, source);
   return composed(() => {
     const next = call(ops.rowsUpdate, front(input, at), places, front(source, at));
@@ -86,16 +106,23 @@ export function indexCopy(input: Tensor, dim: number, index: Tensor, source: Ten
 }
 
 /** A copy with one value in the rows at the places of an index. */
-export function indexFill(input: Tensor, dim: number, index: Tensor, value: number | Tensor): Tensor {
+export function indexFill(
+  input: Tensor,
+  dim: number,
+  index: Tensor,
+  value: number | boolean | Tensor,
+): Tensor {
   const at = normalizeDim(dim, input.ndim);
   const places = vectorOf("index_fill_", index);
   return composed(() => {
     const rows = front(input, at);
-    const filled = expand(
+    const size = rows.shape[0]!;
+    const fromFront = where(call(elementwise.lt, places, constant(0, "int64")), add(places, size), places);
+    const values = expand(
       value instanceof Tensor ? castTo(value, input.dtype) : scalarOf(value, input.dtype),
       [places.numel(), ...rows.shape.slice(1)],
     );
-    return named(restored(call(ops.rowsUpdate, rows, places, filled), at), "IndexFillBackward0");
+    return named(restored(call(ops.rowsUpdate, rows, fromFront, values), at), "IndexFillBackward0");
   });
 }
 
@@ -158,10 +185,22 @@ export function scatterReduce(
       `reduce argument must be either sum, prod, mean, amax or amin, got ${reduce}`,
     );
   }
+  if (input.dtype === "bool" && source.dtype === "bool") {
+    if (reduce === "mean") {
+      throw new TensorError("dtype", "\"scatter_gather_tensor_cpu_reduce_mean\" not implemented for 'Bool'");
+    }
+    return composed(() =>
+      asNumbers(input, source, (x, y) => scatterReduce(x, dim, index, y, reduce, options)),
+    );
+  }
   const { includeSelf = true } = options;
   const name = "scatter_reduce";
   return composed(() => {
-    if (reduce === "prod") return named(product(input, at, index, source, includeSelf), BACKWARD);
+    if (reduce === "prod") {
+      const [x, places, values] = [input, index, source].map((t) => (t.ndim === 0 ? reshape(t, [1]) : t));
+      const result = product(x!, at, places!, values!, includeSelf);
+      return named(input.ndim === 0 ? reshape(result, []) : result, BACKWARD);
+    }
     const neutral = NEUTRAL[input.dtype === "float32" ? "float" : "whole"][reduce];
     const own = includeSelf ? input : scattered(name, input, at, index, neutral, "update");
     if (reduce === "amax" || reduce === "amin") {
@@ -182,6 +221,48 @@ export function scatterReduce(
   });
 }
 
+/**
+ * A copy in which the rows of `source` are combined with those at the places of an index (`includeSelf`), or replace them.
+ * @throws TensorError "index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got sum."
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_reduce_.html
+ */
+export function indexReduce(
+  input: Tensor,
+  dim: number,
+  index: Tensor,
+  source: Tensor,
+  reduce: Exclude<ScatterReduction, "sum">,
+  options: { includeSelf?: boolean } = {},
+): Tensor {
+  const name = "index_reduce_";
+  if (!["prod", "mean", "amax", "amin"].includes(reduce)) {
+    throw new TensorError(
+      "value",
+      `index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got ${reduce}.`,
+    );
+  }
+  const at = normalizeDim(dim, input.ndim);
+  requireType(
+    index,
+    "int64",
+    `${name}(): Expected dtype int32/int64 for index but got: ${SCALAR_TYPE[index.dtype]}`,
+  );
+  const places = vectorOf(name, index);
+  sameType(name, input, source);
+  if (places.numel() !== (source.shape[at] ?? 1)) {
+    throw new TensorError(
+      "shape",
+      `${name}(): Number of indices (${places.numel()}) should be equal to source.size(dim): (${source.shape[at] ?? 1}), for dim: ${at}`,
+    );
+  }
+  inRange(index, input.shape[at] ?? 1, () => "index out of range in self");
+  return composed(() => {
+    const along = source.shape.map((n, d) => (d === at ? n : 1));
+    const wide = expand(reshape(places, along), source.shape);
+    return named(scatterReduce(input, at, wide, source, reduce, options), "IndexReduceBackward0");
+  });
+}
+
 const BACKWARD = "ScatterReduceBackward0";
 
 /** What changes no sum, and no extreme. */
@@ -198,10 +279,13 @@ function product(input: Tensor, at: number, index: Tensor, source: Tensor, inclu
   const own = unsqueeze(turned(corner(input), at), -1);
   const values = unsqueeze(turned(narrow(corner(source), at, 0, index.shape[at]!), at), -2);
   const places = unsqueeze(turned(index, at), -2);
-  const rows = reshape(fromHost(Int32Array.from(range(n)), [n], "int64"), [n, 1]);
+  const rows = reshape(arange(n), [n, 1]);
   const hits = eq(places, rows);
-  const untouched = logicalNot(any(hits, -1, true));
-  const counted = includeSelf ? expand(constant(1, "bool"), own.shape) : untouched;
+  // How many values fall on each place: counted by scattering, which refuses an index that is out of range.
+  const line = turned(index, at);
+  const none = filled(0, own.shape.slice(0, -1));
+  const count = unsqueeze(apply(ops.scatterLast, [none, line, filled(1, line.shape)], { mode: "add" }), -1);
+  const counted = includeSelf ? ge(count, 0) : eq(count, 0);
   const masks = cat([counted, hits], -1);
   const together = cat([own, expand(values, hits.shape)], -1);
   const result = turned(prod(where(masks, together, scalarOf(1, input.dtype)), -1), at, true);
@@ -222,7 +306,10 @@ function written(input: Tensor, part: (x: Tensor) => Tensor, source: Tensor): Te
         `expected src to have a size equal to the slice of self. src size = [${source.shape.join(", ")}], slice size = [${place.shape.join(", ")}]`,
       );
     }
-    place.write(copied(castTo(source, input.dtype)));
+    const given = copied(castTo(source, input.dtype));
+    // Of an input that is replaced as a whole, the gradient is zero, and not none.
+    if (place.numel() === input.numel()) overwrite(place, given);
+    else place.write(given);
     return whole;
   });
 }

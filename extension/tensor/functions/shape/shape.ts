@@ -1,6 +1,6 @@
 // Functions that arrange elements. Where PyTorch answers with a view, the result shares memory with the input.
 import { apply } from "../../recording/apply.ts";
-import { promoteTypes } from "../../core/dtype.ts";
+import { promoteTypes, SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as ops from "../../ops/movement/movement.ts";
 import { sliceAlong } from "../../ops/movement/slicing.ts";
@@ -188,10 +188,9 @@ export function expand(input: Tensor, ...shape: Sizes): Tensor {
   const given = sizesOf(shape);
   const lead = given.length - input.ndim;
   if (lead < 0) {
-    const type = { float32: "Float", int64: "Long", bool: "Bool" }[input.dtype];
     throw new TensorError(
       "shape",
-      `expand(torch.${type}Tensor{${formatShape(input.shape)}}, size=${formatShape(given)}): the number of sizes provided (${given.length}) must be greater or equal to the number of dimensions in the tensor (${input.ndim})`,
+      `expand(torch.${SCALAR_TYPE[input.dtype]}Tensor{${formatShape(input.shape)}}, size=${formatShape(given)}): the number of sizes provided (${given.length}) must be greater or equal to the number of dimensions in the tensor (${input.ndim})`,
     );
   }
   const target = given.map((n, d) => {
@@ -292,6 +291,8 @@ export function roll(input: Tensor, shifts: Dims, dims?: Dims): Tensor {
     );
   }
   const along = typeof dims === "number" ? [dims] : dims;
+  if (input.ndim === 0)
+    throw new TensorError("index", `Dimension specified as ${along[0]} but tensor has no dimensions`);
   if (by.length !== along.length) {
     throw new TensorError(
       "value",
@@ -322,6 +323,13 @@ export function meshgrid(...given: readonly [...TensorList, options?: MeshOption
   const named = last === undefined || last instanceof Tensor || Array.isArray(last) ? undefined : last;
   const tensors = listOf((named === undefined ? given : given.slice(0, -1)) as TensorList);
   const options = (named ?? {}) as MeshOptions;
+  for (const { ndim, shape } of tensors) {
+    if (ndim <= 1) continue;
+    throw new TensorError(
+      "shape",
+      `torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got one of size ${formatShape(shape)}`,
+    );
+  }
   const swap = options.indexing === "xy" && tensors.length >= 2;
   const order = tensors.map((_, i) => (swap && i < 2 ? 1 - i : i));
   const shape = order.map((i) => tensors[i]!.numel());

@@ -1,4 +1,4 @@
-import { TensorError } from "../../core/errors.ts";
+import { TensorError, WHOLE_HINT } from "../../core/errors.ts";
 
 type Bound = number | null | undefined;
 
@@ -8,7 +8,16 @@ export class Slice {
   readonly stop: number | null;
   readonly step: number;
 
+  /** @throws TensorError "slice indices must be integers or None or have an __index__ method" */
   constructor(start?: Bound, stop?: Bound, step?: Bound) {
+    for (const bound of [start, stop, step]) {
+      if (bound === null || bound === undefined || Number.isInteger(bound)) continue;
+      throw new TensorError(
+        "value",
+        "slice indices must be integers or None or have an __index__ method",
+        WHOLE_HINT,
+      );
+    }
     this.start = start ?? null;
     this.stop = stop ?? null;
     this.step = step ?? 1;

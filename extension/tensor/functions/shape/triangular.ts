@@ -8,7 +8,9 @@ import { fromHost, type Tensor } from "../../core/tensor.ts";
 import { add } from "../pointwise/arithmetic.ts";
 import { eye } from "../creation/creation.ts";
 import { composed, constant, named } from "../pointwise/operands.ts";
+import { results, type Results } from "../results.ts";
 import { expand, transpose } from "./shape.ts";
+import { copied } from "./views.ts";
 import { call } from "../../ops/expressions.ts";
 
 /** The lower triangle (up to `diagonal` places above the main one), zeros elsewhere. */
@@ -28,7 +30,7 @@ function triangle(name: string, input: Tensor, keep: (row: number, column: numbe
   }
   const [rows, columns] = shape.slice(-2) as [number, number];
   const mask = new Uint8Array(rows * columns);
-  for (let i = 0; i < mask.length; i++) mask[i] = Number(keep(Math.floor(i / columns), i % columns));
+  for (let r = 0, i = 0; r < rows; r++) for (let c = 0; c < columns; c++, i++) mask[i] = Number(keep(r, c));
   const kept = ofFunction(fromHost(mask, [rows, columns], "bool"));
   const gradient = name === "tril" ? "TrilBackward0" : "TriuBackward0";
   return named(call(where, kept, input, constant(0, input.dtype)), gradient);
@@ -81,6 +83,40 @@ export function solveTriangular(a: Tensor, b: Tensor, options: TriangularOptions
     const wide = (x: Tensor): Tensor => expand(x, [...batch, ...x.shape.slice(-2)]);
     return call(ops.solve, wide(triangle), wide(b));
   });
+}
+
+/**
+ * X of A X = b for triangular A, of Aᵀ X = b with `transpose`, and a copy of A.
+ * @deprecated in PyTorch: use `linalg.solveTriangular`.
+ * @throws TensorError "torch.triangular_solve: Expected b to have at least 2 dimensions, but it has 1 dimensions instead"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.triangular_solve.html
+ */
+export function triangularSolve(
+  b: Tensor,
+  A: Tensor,
+  upper = true,
+  transposed = false,
+  unitriangular = false,
+): Results<{ solution: Tensor; clonedCoefficient: Tensor }> {
+  for (const [name, x] of [
+    ["b", b],
+    ["A", A],
+  ] as const)
+    if (x.ndim < 2)
+      throw new TensorError(
+        "shape",
+        `torch.triangular_solve: Expected ${name} to have at least 2 dimensions, but it has ${x.ndim} dimensions instead`,
+      );
+  const [n, rows] = [A.shape[A.ndim - 2]!, b.shape[b.ndim - 2]!];
+  if (n !== rows)
+    throw new TensorError(
+      "shape",
+      `Incompatible matrix sizes for triangular_solve: each A matrix is ${n} by ${A.shape[A.ndim - 1]!} but each b matrix is ${b.shape.slice(-2).join(" by ")}`,
+    );
+  const solution = composed(() =>
+    solveTriangular(transposed ? flipped(A) : A, b, { upper: upper !== transposed, unitriangular }),
+  );
+  return results("triangular_solve", { solution, clonedCoefficient: copied(A) });
 }
 
 /**

@@ -1,14 +1,15 @@
 // How views read the tensor they share memory with, and write to it.
 import { apply } from "../../recording/apply.ts";
 import { dataValue } from "../../recording/graph.ts";
-import { where } from "../../ops/elementwise/elementwise.ts";
-import { indexSelect, rowsUpdate } from "../../ops/movement/indexing.ts";
-import { expand, identity, permute, reshape } from "../../ops/movement/movement.ts";
+import { eq, logicalAnd, logicalOr, ne, where } from "../../ops/elementwise/elementwise.ts";
+import { gatherLast, indexSelect, rowsUpdate } from "../../ops/movement/indexing.ts";
+import { cast, expand, identity, permute, reshape } from "../../ops/movement/movement.ts";
 import { slice, sliceUpdate } from "../../ops/movement/slicing.ts";
+import { argmax } from "../../ops/reduction/reduction.ts";
 import { observe } from "../../recording/runtime.ts";
 import { scope } from "../../recording/scope.ts";
 import { ofFunction, versionOf } from "../../recording/version.ts";
-import { sameShape, strides, type Shape } from "../../core/shape.ts";
+import { range, sameShape, strides, type Shape } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import type { View } from "../../core/view.ts";
 import { constant } from "../pointwise/operands.ts";
@@ -94,6 +95,7 @@ export class PermuteView extends BasicView {
 
 /** Dimensions of length 1 repeated: writing to one place of it writes to many. */
 export class ExpandView extends BasicView {
+  readonly repeats = true;
   private readonly shape: Shape;
 
   constructor(base: Tensor, shape: Shape) {
@@ -106,18 +108,28 @@ export class ExpandView extends BasicView {
   }
 
   scatter(base: Tensor, view: Tensor): Tensor {
-    const lead = this.shape.length - base.ndim;
-    const begin = this.shape.map(() => 0);
-    const end = this.shape.map((n, d) => (d < lead || base.shape[d - lead] === 1 ? Math.min(n, 1) : n));
-    const first = apply(slice, [view], { begin, end, step: begin.map(() => 1) });
-    return inShape(first, base.shape);
+    const repeated = range(this.shape.length).filter((d) => this.repeated(d));
+    // A base that is repeated no times: nothing of it is written.
+    if (view.numel() < base.numel()) return inShape(base, base.shape);
+    if (repeated.length === 0 || view.numel() === 0) return inShape(view, base.shape);
+    // Of the places that are one of the base's, the first that differs from it: the one that was written to.
+    const order = [...range(this.shape.length).filter((d) => !repeated.includes(d)), ...repeated];
+    const rows = inShape(apply(permute, [view], { order }), [base.numel(), view.numel() / base.numel()]);
+    const old = inShape(base, [base.numel(), 1]);
+    const number = call(logicalOr, call(eq, rows, rows), call(eq, old, old));
+    const written = call(logicalAnd, call(ne, rows, old), number);
+    const at = apply(argmax, [apply(cast, [written], { dtype: "float32" })], { dim: 1 });
+    return inShape(call(gatherLast, rows, inShape(at, old.shape)), base.shape);
+  }
+
+  private repeated(dim: number): boolean {
+    const own = dim - (this.shape.length - this.base.ndim);
+    return own < 0 || (this.base.shape[own] === 1 && this.shape[dim] !== 1);
   }
 
   strides(base: readonly number[]): readonly number[] {
     const lead = this.shape.length - base.length;
-    return this.shape.map((n, d) =>
-      d < lead || (this.base.shape[d - lead] === 1 && n !== 1) ? 0 : base[d - lead]!,
-    );
+    return this.shape.map((_, d) => (this.repeated(d) ? 0 : base[d - lead]!));
   }
 }
 
@@ -189,15 +201,24 @@ export class SelectView extends BasicView {
   }
 }
 
-/** Elements at fixed places of the base's memory, each at most once. */
+/** Elements at fixed places of the base's memory, which are `steps` apart: each at most once, or else they can only be read. */
 export class GatheredView extends BasicView {
   private readonly places: Int32Array;
   private readonly shape: Shape;
+  private readonly steps: readonly number[];
+  readonly overlaps: boolean;
 
-  constructor(base: Tensor, places: Int32Array, shape: Shape) {
+  constructor(
+    base: Tensor,
+    places: Int32Array,
+    shape: Shape,
+    { steps = strides(shape), overlaps = false }: { steps?: readonly number[]; overlaps?: boolean } = {},
+  ) {
     super(base);
     this.places = places;
     this.shape = shape;
+    this.steps = steps;
+    this.overlaps = overlaps;
   }
 
   private get index(): Tensor {
@@ -216,7 +237,58 @@ export class GatheredView extends BasicView {
   }
 
   strides(): readonly number[] {
-    return strides(this.shape);
+    return this.steps;
+  }
+}
+
+/** Windows along a dimension, as a new last dimension: those that overlap can only be read. */
+export class UnfoldView extends BasicView {
+  private readonly dim: number;
+  private readonly windows: number;
+  private readonly size: number;
+  private readonly step: number;
+  readonly overlaps: boolean;
+
+  constructor(base: Tensor, dim: number, size: number, step: number) {
+    super(base);
+    this.dim = dim;
+    this.windows = Math.floor((base.shape[dim]! - size) / step) + 1;
+    this.size = size;
+    this.step = step;
+    this.overlaps = size > step && this.windows > 1;
+  }
+
+  private get places(): Tensor {
+    const { windows, size, step } = this;
+    const places = Int32Array.from(
+      { length: windows * size },
+      (_, i) => Math.floor(i / size) * step + (i % size),
+    );
+    return ofFunction(new Tensor(dataValue(places, [places.length], "int64")));
+  }
+
+  forward(base: Tensor): Tensor {
+    const { dim, windows, size } = this;
+    const taken = apply(indexSelect, [base, this.places], { dim });
+    const split = reshaped(taken, base.shape.toSpliced(dim, 1, windows, size));
+    const order = range(split.ndim);
+    order.push(...order.splice(dim + 1, 1));
+    return apply(permute, [split], { order });
+  }
+
+  scatter(base: Tensor, view: Tensor): Tensor {
+    const { dim, windows, size } = this;
+    // The dimension first: it is what places count along.
+    const rest = range(base.ndim).filter((d) => d !== dim);
+    const first = [dim, ...rest];
+    const turned = apply(permute, [view], { order: [dim, base.ndim, ...rest] });
+    const values = inShape(turned, [windows * size, ...rest.map((d) => base.shape[d]!)]);
+    const next = call(rowsUpdate, apply(permute, [base], { order: first }), this.places, values);
+    return apply(permute, [next], { order: first.map((_, d) => first.indexOf(d)) });
+  }
+
+  strides(base: readonly number[]): readonly number[] {
+    return [...base.with(this.dim, base[this.dim]! * this.step), base[this.dim]!];
   }
 }
 
@@ -289,8 +361,10 @@ export function copied(x: Tensor): Tensor {
 /**
  * Writes what does not depend on the tensor's old values. Where gradients are recorded it still belongs to the graph
  * it belonged to, and passes zeros back.
+ * @param alike whether an expanded tensor may be written to: see `Tensor.write`
  */
-export function overwrite(input: Tensor, next: Tensor): Tensor {
-  if (!scope.gradients || !input.requiresGrad || input.isLeaf) return input.write(next);
-  return input.write(call(where, constant(0, "bool"), input, next));
+export function overwrite(input: Tensor, next: Tensor, alike = false): Tensor {
+  const write = (x: Tensor): Tensor => input.write(x, undefined, undefined, alike);
+  if (!scope.gradients || !input.requiresGrad || input.isLeaf) return write(next);
+  return write(call(where, constant(0, "bool"), input, next));
 }

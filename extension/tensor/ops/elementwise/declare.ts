@@ -20,6 +20,7 @@ import {
 /** An op of one tensor, or of two of one type, which broadcast. */
 export interface Elementwise {
   readonly name: string;
+  readonly gradName?: string;
   /** The output's type; by default the inputs'. */
   readonly dtype?: DType;
   /** The gradients of the inputs in terms of other ops, or the reason why there are none. */
@@ -41,6 +42,7 @@ export interface Elementwise {
 /** Adds an op that works element by element to the table. */
 export function elementwise({
   name,
+  gradName,
   dtype,
   gradient,
   tensorflow,
@@ -53,6 +55,7 @@ export function elementwise({
 }: Elementwise): Op<object> {
   return defineOp({
     name,
+    ...(gradName === undefined ? {} : { gradName }),
     ...(saves === undefined ? {} : { saves }),
     layout: "elementwise",
     infer: ([x, y]) => ({
@@ -90,6 +93,22 @@ export function mapped(k: Tfjs, x: tfjs.Tensor, value: (x: number) => number): t
   return k.tensor(Float32Array.from(x.dataSync<"float32">(), value), x.shape, "float32");
 }
 
+/** The same of pairs of numbers; shapes broadcast. */
+export function mappedPairs(
+  k: Tfjs,
+  x: tfjs.Tensor,
+  y: tfjs.Tensor,
+  value: (x: number, y: number) => number,
+): tfjs.Tensor {
+  const shape = [...broadcastShapes(x.shape, y.shape)];
+  const [left, right] = [x, y].map((t) => k.broadcastTo(t, shape).dataSync<"float32">());
+  return k.tensor(
+    Float32Array.from(left!, (a, i) => value(a, right![i]!)),
+    shape,
+    "float32",
+  );
+}
+
 /** `xla` of divisions: of whole numbers, only TensorFlow's kernels refuse to divide by zero. */
 export const ofFloats = ({ inputs }: Signature): boolean => inputs[0]!.dtype === "float32";
 
@@ -116,3 +135,12 @@ export const onnxFloorDiv: OnnxRule<object> = (b, inputs, _, { outputs }) => {
   const quotient = b.node("Floor", [b.node("Div", [x!, y!])]);
   return whole ? b.node("Cast", [quotient], { to: attr.type("int64") }) : quotient;
 };
+
+/**
+ * What integers are divided by: at 0 kernels in wasm trap, or answer some number.
+ * @throws Error in TensorFlow's words (executors/errors.ts)
+ */
+export function divisor(x: tfjs.Tensor, y: tfjs.Tensor): tfjs.Tensor {
+  if (y.dtype === "float32" || x.size === 0 || !y.dataSync().includes(0)) return y;
+  throw new Error("Integer division by zero");
+}

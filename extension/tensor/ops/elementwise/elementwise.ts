@@ -7,7 +7,16 @@ import { broadcasting, leading } from "../../recording/batchRules.ts";
 import { broadcastPlaces } from "../../planning/plain.ts";
 import { defineOp, type GradientRule, type Op } from "../../recording/op.ts";
 import { call, constant } from "../expressions.ts";
-import { addNode, comparison, elementwise, logical, mapped, ofFloats, onnxFloorDiv } from "./declare.ts";
+import {
+  addNode,
+  comparison,
+  divisor,
+  elementwise,
+  logical,
+  mapped,
+  ofFloats,
+  onnxFloorDiv,
+} from "./declare.ts";
 import { erfNode, inDouble, reciprocalNode, sigmoidNode, softplusNode, tanhNode } from "./exactNodes.ts";
 
 const scaled = (x: Tensor, by: number): Tensor => call(mul, x, constant(by));
@@ -146,7 +155,7 @@ export const floorDiv = elementwise({
   tensorflow: "FloorDiv",
   onnx: onnxFloorDiv,
   // tfjs's cpu kernel answers integers whatever it is given.
-  tfjs: (k, x, y) => (x.dtype === "float32" ? k.floor(k.div(x, y)) : k.floorDiv(x, y)),
+  tfjs: (k, x, y) => (x.dtype === "float32" ? k.floor(k.div(x, y)) : k.floorDiv(x, divisor(x, y))),
   plain: (x, y) => Math.floor(x / y),
   gradient: zero,
   xla: ofFloats,
@@ -157,7 +166,7 @@ export const remainder = elementwise({
   tensorflow: "FloorMod",
   onnx: (b, [x, y], a, s) =>
     b.node("Sub", [x!, b.node("Mul", [onnxFloorDiv(b, [x!, y!], a, s) as OnnxRef, y!])]),
-  tfjs: (k, x, y) => k.mod(x, y),
+  tfjs: (k, x, y) => k.mod(x, divisor(x, y)),
   gradient: ({ grad, inputs: [x, y], needs }) => [
     grad,
     needs[1] ? call(neg, call(mul, grad, call(floor, call(div, x!, y!)))) : null,

@@ -14,10 +14,10 @@ const direct = (b: TfBuilder): boolean => b.portable === true || b.exact === tru
  * A kernel on doubles, rounded once. On floats Tanh, Log1p, Erf and Erfc are off by 3 to 60 units in the last place, and
  * take 40% of the time. Spelling a better formula out in floats takes longer than this.
  */
-export function inDouble(b: TfBuilder, op: string, x: TfRef): TfRef {
-  if (direct(b)) return b.node(op, [x], T);
-  const result = b.node(op, [castNode(b, x, "float32", "double")], { T: DOUBLE });
-  return castNode(b, result, "double", "float32");
+export function inDouble(b: TfBuilder, op: string, ...inputs: readonly TfRef[]): TfRef {
+  if (direct(b)) return b.node(op, inputs, T);
+  const doubles = inputs.map((x) => castNode(b, x, "float32", "double"));
+  return castNode(b, b.node(op, doubles, { T: DOUBLE }), "double", "float32");
 }
 
 /** tanh(x): the float kernel is exactly 1 from 7.91 on, and log(1 − tanh²) of a squashed policy needs better. */

@@ -18,16 +18,18 @@ const UNKNOWN: NoOnnx = { none: "ONNX has no such function" };
 export interface Special {
   readonly name: string;
   readonly value: (x: number) => number;
-  readonly gradient: GradientRule<object>;
+  readonly gradient: GradientRule<object> | { readonly none: string };
   readonly tensorflow: (b: TfBuilder, x: TfRef) => TfRef;
   readonly onnx?: OnnxRule<object>;
   readonly saves?: Op<object>["saves"];
+  readonly gradName?: string;
 }
 
 /** Adds such a function to the table. */
-export function special({ name, value, gradient, tensorflow, onnx, saves }: Special): Op<object> {
+export function special({ name, value, gradient, tensorflow, onnx, saves, gradName }: Special): Op<object> {
   return defineOp({
     name,
+    ...(gradName === undefined ? {} : { gradName }),
     ...(saves === undefined ? {} : { saves }),
     infer: ([x]) => x!,
     gradient,

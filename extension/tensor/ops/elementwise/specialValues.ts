@@ -33,8 +33,10 @@ export function digamma(x: number): number {
 
 const BERNOULLI = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6];
 
-/** Hurwitz' zeta function Σ 1 / (q + k)ˢ for s > 1, by the formula of Euler and Maclaurin. */
+/** Hurwitz' zeta function Σ 1 / (q + k)ˢ: NaN for s < 1, by the formula of Euler and Maclaurin. */
 export function zeta(s: number, q: number): number {
+  if (s === 1) return Infinity;
+  if (!(s > 1)) return NaN;
   if (q <= 0) {
     if (Number.isInteger(q)) return Infinity;
     if (!Number.isInteger(s)) return NaN;
@@ -50,25 +52,6 @@ export function zeta(s: number, q: number): number {
     factorial *= (2 * i + 3) * (2 * i + 4);
   }
   return sum;
-}
-
-/** e⁻ˡˣˡ Iₙ(x), where Iₙ is the modified Bessel function of order 0 or 1: its power series, and the asymptotic one above 30. */
-export function besselScaled(n: 0 | 1, x: number): number {
-  const size = Math.abs(x);
-  const sign = n === 1 && x < 0 ? -1 : 1;
-  if (size === Infinity) return 0;
-  if (size > 30) {
-    let [term, sum] = [1, 1];
-    for (let k = 1; k < 20; k++) sum += term *= ((2 * k - 1) ** 2 - 4 * n) / (8 * k * size);
-    return (sign * sum) / Math.sqrt(2 * Math.PI * size);
-  }
-  const square = (size * size) / 4;
-  let [term, sum] = [n === 0 ? 1 : size / 2, 0];
-  for (let k = 1; term > sum * 1e-17; k++) {
-    sum += term;
-    term *= square / (k * (k + n));
-  }
-  return sign * sum * Math.exp(-size);
 }
 
 /** 1 − erf(x): its series near 0, a continued fraction elsewhere. */
@@ -103,4 +86,62 @@ export function erfinv(y: number): number {
     x -= excess * (Math.sqrt(Math.PI) / 2) * Math.exp(x * x);
   }
   return x;
+}
+
+/** xᵃ e⁻ˣ / Γ(a). */
+const gammaDensity = (a: number, x: number): number => Math.exp(a * Math.log(x) - x - lgamma(a));
+
+/** The regularized lower incomplete gamma function P(a, x): its series, which is short below a + 1. */
+function lowerSeries(a: number, x: number): number {
+  let [term, sum] = [1 / a, 1 / a];
+  for (let n = 1; term > sum * 1e-17; n++) sum += term *= x / (a + n);
+  return sum * gammaDensity(a, x);
+}
+
+/** The regularized upper incomplete gamma function Q(a, x) above a + 1: its continued fraction, by Lentz's method. */
+function upperFraction(a: number, x: number): number {
+  let b = x + 1 - a;
+  let c = Infinity;
+  let d = 1 / b;
+  let fraction = d;
+  for (let n = 1, change = 0; Math.abs(change - 1) > Number.EPSILON; n++) {
+    const factor = n * (a - n);
+    b += 2;
+    d = 1 / (b + factor * d);
+    c = b + factor / c;
+    fraction *= change = c * d;
+  }
+  return fraction * gammaDensity(a, x);
+}
+
+/** From here on, the series and the fraction take thousands of terms, and the expansion for large a is exact to 1e-10. */
+const LARGE_A = 1e5;
+
+/**
+ * Q(a, x) (`upper`) or P(a, x) for a large a: the first terms of Temme's uniform expansion (https://dlmf.nist.gov/8.12), in η with
+ * η² / 2 = λ − 1 − ln λ for λ = x / a.
+ */
+function uniform(a: number, x: number, upper: boolean): number {
+  const mu = (x - a) / a;
+  const near = Math.abs(mu) < 1e-2;
+  const half = near
+    ? mu * mu * (1 / 2 - mu * (1 / 3 - mu * (1 / 4 - mu * (1 / 5 - mu * (1 / 6 - mu * (1 / 7 - mu / 8))))))
+    : mu - Math.log1p(mu);
+  const eta = Math.sign(mu) * Math.sqrt(2 * half);
+  const correction = near
+    ? -1 / 3 + eta * (1 / 12 - eta * (2 / 135 - eta * (1 / 864 + eta / 2835)))
+    : 1 / mu - 1 / eta;
+  const side = upper ? 1 : -1;
+  const rest = (Math.exp(-a * half) / Math.sqrt(2 * Math.PI * a)) * correction;
+  return 0.5 * erfc(side * eta * Math.sqrt(a / 2)) + side * rest;
+}
+
+/** The regularized incomplete gamma function from 0 to x, or from x to ∞ (`upper`). */
+export function incompleteGamma(a: number, x: number, upper: boolean): number {
+  if (!(a >= 0 && x >= 0) || (a === 0 && x === 0) || (a === Infinity && x === Infinity)) return NaN;
+  if (a === 0 || x === Infinity) return upper ? 0 : 1;
+  if (x === 0 || a === Infinity) return upper ? 1 : 0;
+  if (a > LARGE_A) return uniform(a, x, upper);
+  if (x < a + 1) return upper ? 1 - lowerSeries(a, x) : lowerSeries(a, x);
+  return upper ? upperFraction(a, x) : 1 - upperFraction(a, x);
 }

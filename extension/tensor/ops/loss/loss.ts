@@ -21,10 +21,10 @@ export const binaryCrossEntropy: Op<object> = defineOp({
   layout: "elementwise",
   infer: ([p]) => p!,
   gradient({ grad, inputs: [p, y], needs }) {
-    const clamped = (x: Tensor): Tensor => call(maximum, x, constant(LOWEST_LOG));
     const variance = (): Tensor =>
       call(maximum, call(mul, call(sub, constant(1), p!), p!), constant(EPSILON));
-    const logits = (): Tensor => call(sub, clamped(call(log1p, call(neg, p!))), clamped(call(log, p!)));
+    // Not clamped: infinite where p is 0 or 1, as in PyTorch.
+    const logits = (): Tensor => call(sub, call(log1p, call(neg, p!)), call(log, p!));
     return [
       needs[0] ? call(div, call(mul, grad, call(sub, p!, y!)), variance()) : null,
       needs[1] ? call(mul, grad, logits()) : null,

@@ -85,7 +85,7 @@ export const segmentMax: Op<{ length: number }> = defineOp<{ length: number }>({
     const { length } = c.attributes;
     if (!c.batched[1]) return c.front(c.apply([c.behind(c.inputs[0]!, 1), c.inputs[1]!]), 1);
     const segments = amongAll(c, c.inputs[1]!, length);
-    return c.parted(c.apply([c.merged(c.whole(0), 0), segments], { length: c.size * length }), 0);
+    return c.split(c.apply([c.merged(c.whole(0), 0), segments], { length: c.size * length }), 0);
   },
   onnx: { none: "ONNX has no maximum by segments" },
   tensorflow(b, [x, segments], { length }, { outputs: [y] }) {

@@ -1,7 +1,7 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
-import { attr, scalar } from "../../lowering/lowering.ts";
+import { attr, scalar, vector } from "../../lowering/lowering.ts";
 import { gatherNode, INDEX, reshapeNode, transposeNode } from "../../lowering/nodes.ts";
 import { alongDim } from "../../lowering/layouts.ts";
 import { ints, number, type OnnxRef } from "../../lowering/onnx.ts";
@@ -57,9 +57,9 @@ export const indexSelect: Op<{ dim: number }> = defineOp<{ dim: number }>({
     const { dim } = c.attributes;
     if (!c.batched[1]) return bySharedIndex(c);
     const [{ shape }] = c.signature.inputs as [Meta];
-    if (!c.batched[0]) return c.parted(c.apply([x, c.merged(index, 0)]), dim);
+    if (!c.batched[0]) return c.split(c.apply([x, c.merged(index, 0)]), dim);
     const places = amongAll(c, index, shape[dim]!);
-    return c.parted(c.apply([c.merged(x, dim), places]), dim);
+    return c.split(c.apply([c.merged(x, dim), places]), dim);
   },
   onnx: (b, inputs, { dim }) => b.node("Gather", inputs, { axis: attr.int(dim) }),
   tensorflow: (b, inputs, { dim }, { outputs }) => gatherNode(b, inputs, dim, outputs[0]!.dtype),
@@ -82,7 +82,7 @@ export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: num
     const { dim, length } = c.attributes;
     if (!c.batched[1]) return bySharedIndex(c);
     const places = amongAll(c, c.inputs[1]!, length);
-    return c.parted(c.apply([c.merged(c.whole(0), dim), places], { dim, length: c.size * length }), dim);
+    return c.split(c.apply([c.merged(c.whole(0), dim), places], { dim, length: c.size * length }), dim);
   },
   // Each process adds up its own rows.
   acrossProcesses([rows, index], attributes) {
@@ -111,7 +111,9 @@ export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: num
     const order = swapped(rank, dim);
     const T = attr.type(inputs[0]!.dtype);
     const front = dim === 0 ? x! : transposeNode(b, x!, order, T);
-    const sums = b.node("UnsortedSegmentSum", [front, index!, scalar(b, length, "int64")], {
+    // The kernel skips negative places: without their sign they are out of range.
+    const places = b.node("BitwiseAnd", [index!, scalar(b, 0x7fffffff, "int64")], { T: INDEX });
+    const sums = b.node("UnsortedSegmentSum", [front, places, scalar(b, length, "int64")], {
       T,
       Tindices: INDEX,
       Tnumsegments: INDEX,
@@ -122,7 +124,8 @@ export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: num
     // Scattering adds up what falls on one place, which makes it the segment sum that neither wasm nor cpu has.
     const order = swapped(inputs[0]!.shape.length, dim);
     const rows = k.transpose(x!, order);
-    const sums = k.scatterND(k.reshape(index!, [-1, 1]), rows, [length, ...rows.shape.slice(1)] as never);
+    const places = k.reshape(within(index!, length), [-1, 1]);
+    const sums = k.scatterND(places, rows, [length, ...rows.shape.slice(1)] as never);
     return k.transpose(sums, order);
   },
   parts(cuts, _, { dim }) {
@@ -211,18 +214,30 @@ export const scatterLast: Op<{ mode: ScatterMode }> = defineOp<{ mode: ScatterMo
   tensorflow(b, [x, index, source], { mode }, { inputs }) {
     const [{ shape, dtype }, { shape: indexed }] = inputs as [Meta, Meta];
     const T = attr.type(dtype);
-    const starts = b.constant(rowStarts(shape, indexed), [...indexed.slice(0, -1), 1], "int64");
-    const positions = b.node("AddV2", [index!, starts], { T: INDEX });
-    const flat = b.node(
+    const [count, length] = [numel(indexed.slice(0, -1)), indexed.at(-1)!];
+    // Row and column, each of which is checked: a place past the end of its row is none of the next one.
+    const rows = b.constant(
+      Int32Array.from({ length: count }, (_, row) => row),
+      [count, 1, 1],
+      "int64",
+    );
+    const each = b.node("BroadcastTo", [rows, vector(b, [count, length, 1])], { T: INDEX, Tidx: INDEX });
+    const columns = reshapeNode(b, index!, [count, length, 1], INDEX);
+    const places = b.node("ConcatV2", [each, columns, scalar(b, 2, "int64")], {
+      N: attr.int(2),
+      T: INDEX,
+      Tidx: INDEX,
+    });
+    const written = b.node(
       SCATTERS[mode],
       [
-        reshapeNode(b, x!, [numel(shape)], T),
-        reshapeNode(b, positions, [numel(indexed), 1], INDEX),
-        reshapeNode(b, source!, [numel(indexed)], T),
+        reshapeNode(b, x!, [numel(shape.slice(0, -1)), shape.at(-1)!], T),
+        places,
+        reshapeNode(b, source!, [count, length], T),
       ],
       { T, Tindices: INDEX },
     );
-    return reshapeNode(b, flat, shape, T);
+    return reshapeNode(b, written, shape, T);
   },
   tfjs(k, [x, index, source], { mode }, { inputs }) {
     const { shape } = inputs[0]!;
@@ -245,7 +260,11 @@ function extremes(
   source: tfjs.Tensor,
   mode: "max" | "min",
 ): tfjs.Tensor {
-  const [places, values, result] = [index.dataSync(), source.dataSync(), x.dataSync().slice()];
+  const [places, values, result] = [
+    within(index, x.shape.at(-1)!).dataSync(),
+    source.dataSync(),
+    x.dataSync().slice(),
+  ];
   const extreme = Math[mode];
   const [given, length] = [index.shape.at(-1)!, x.shape.at(-1)!];
   places.forEach((place, i) => {
@@ -261,8 +280,19 @@ function rowStarts(shape: Shape, indexed: Shape): Int32Array {
   return Int32Array.from({ length: numel(indexed.slice(0, -1)) }, (_, row) => row * length);
 }
 
+/**
+ * An index whose places are there: kernels in wasm write wherever it says, others skip what is out of range.
+ * @throws Error in the words of those kernels that look (executors/errors.ts)
+ */
+function within(index: tfjs.Tensor, length: number): tfjs.Tensor {
+  const wrong = index.dataSync().find((place) => place < 0 || place >= length);
+  if (wrong === undefined) return index;
+  throw new Error(`the index value ${wrong} is not in [0, ${length - 1}]`);
+}
+
 /** The same index into the flattened tensor, as a column. */
 function flatPositions(k: Tfjs, index: tfjs.Tensor, shape: Shape): tfjs.Tensor2D {
+  within(index, shape.at(-1)!);
   const starts = k.tensor(rowStarts(shape, index.shape), [...index.shape.slice(0, -1), 1], "int32");
   return k.reshape<tfjs.Rank.R2>(k.add(index, starts), [-1, 1]);
 }
@@ -283,7 +313,7 @@ export const rowsUpdate: Op<object> = defineOp({
     if (!c.batched[1])
       return c.front(c.apply([c.behind(c.whole(0), 1), c.inputs[1]!, c.behind(c.whole(2), 1)]), 1);
     const places = amongAll(c, c.inputs[1]!, c.signature.inputs[0]!.shape[0]!);
-    return c.parted(c.apply([c.merged(c.whole(0), 0), places, c.merged(c.whole(2), 0)]), 0);
+    return c.split(c.apply([c.merged(c.whole(0), 0), places, c.merged(c.whole(2), 0)]), 0);
   },
   onnx: (b, [x, index, source]) =>
     b.node("ScatterND", [x!, b.node("Unsqueeze", [index!, ints(b, [-1])]), source!]),
@@ -294,7 +324,7 @@ export const rowsUpdate: Op<object> = defineOp({
       Tindices: INDEX,
     });
   },
-  tfjs: (k, [x, index, source]) => updated(k, x!, k.reshape(index!, [-1, 1]), source!),
+  tfjs: (k, [x, index, source]) => updated(k, x!, k.reshape(within(index!, x!.shape[0]), [-1, 1]), source!),
 });
 
 /** A copy with values at positions. The cpu kernel writes into what it is given, and wasm's knows numbers only. */

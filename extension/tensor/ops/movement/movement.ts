@@ -92,7 +92,7 @@ export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: reado
   tfjs: (k, [x], { order }) => k.transpose(x!, [...order]),
   plain({ inputs: [x], outputs: [y] }, { order }) {
     const steps = strides(x!.shape);
-    return gather(
+    return gather(() =>
       places(
         y!.shape,
         order.map((d) => steps[d]!),
@@ -137,7 +137,7 @@ export const expand = defineOp<{ shape: Shape }>({
   tensorflow: (b, [x], { shape }, { outputs }) =>
     b.node("BroadcastTo", [x!, vector(b, shape)], { T: attr.type(outputs[0]!.dtype), Tidx: INDEX }),
   tfjs: (k, [x], { shape }) => k.broadcastTo(x!, [...shape]),
-  plain: ({ inputs: [x] }, { shape }) => gather(broadcastPlaces(x!.shape, shape)),
+  plain: ({ inputs: [x] }, { shape }) => gather(() => broadcastPlaces(x!.shape, shape)),
   parts([cut], { inputs }, { shape }, parts) {
     const to = { ...cut!, dim: cut!.dim + shape.length - inputs[0]!.shape.length };
     return { inputs: [cut], outputs: [to], attributes: { shape: partOf(shape, to, parts) } };

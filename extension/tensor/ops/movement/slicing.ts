@@ -56,11 +56,11 @@ function slicePlaces(attributes: SliceAttributes, shape: Shape): Int32Array {
 /** Where the elements of a slice begin, if they lie side by side: single indices, a part of one dimension, and then all. */
 function startOfRun({ begin, end, step }: SliceAttributes, shape: Shape): number | undefined {
   let start = 0;
-  let parted = false;
+  let partial = false;
   for (let d = 0; d < shape.length; d++) {
     const [from, to, n] = [begin[d]!, end[d]!, shape[d]!];
-    if (step[d] !== 1 || to > n || (parted && (from !== 0 || to !== n))) return undefined;
-    if (to - from !== 1) parted = true;
+    if (step[d] !== 1 || to > n || (partial && (from !== 0 || to !== n))) return undefined;
+    if (to - from !== 1) partial = true;
     start = start * n + from;
   }
   return start;
@@ -126,7 +126,7 @@ export const slice: Op<SliceAttributes> = defineOp<SliceAttributes>({
   tfjs: (k, [x], { begin, end, step }) => stepped(k, x!, begin, end, step),
   plain({ inputs: [x], outputs: [y] }, attributes) {
     const start = startOfRun(attributes, x!.shape);
-    if (start === undefined) return gather(slicePlaces(attributes, x!.shape));
+    if (start === undefined) return gather(() => slicePlaces(attributes, x!.shape));
     const end = start + numel(y!.shape);
     return ([from], [to]) => to!.set(from!.subarray(start, end));
   },

@@ -247,7 +247,7 @@ export const fixedBatchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
   batch(c) {
     if (c.batched.slice(1).some(Boolean)) return merging([1, 0, 0, 0, 0], [1])(c);
     const [x, ...given] = c.inputs;
-    return c.parted(c.apply([c.merged(x!, 0), ...given]), 0);
+    return c.split(c.apply([c.merged(x!, 0), ...given]), 0);
   },
   onnx: (b, inputs, { eps }) => b.node("BatchNormalization", inputs, { epsilon: attr.float(eps) }),
   tensorflow(b, [x, ...rest], a, { inputs: [images] }) {

@@ -47,7 +47,7 @@ const channelwise =
         c.inputs.map((_, i) => c.merged(c.whole(i), inputs[i]!)),
         { ...c.attributes, groups: c.attributes.groups * c.size },
       )
-      .map((y, i) => c.parted(y, outputs[i]!));
+      .map((y, i) => c.split(y, outputs[i]!));
 
 /**
  * Groups of channels of each sample normalised by their mean and biased variance, then times `weight` plus `bias` of the
@@ -61,7 +61,7 @@ export const groupNorm: Op<GroupNorm> = defineOp<GroupNorm>({
   batch(c) {
     if (c.batched[1] || c.batched[2]) return channelwise([1, 0, 0], [1, 1, 1])(c);
     const [x, weight, bias] = c.inputs;
-    return c.applyAll([c.merged(x!, 0), weight!, bias!]).map((y) => c.parted(y, 0));
+    return c.applyAll([c.merged(x!, 0), weight!, bias!]).map((y) => c.split(y, 0));
   },
   infer([x], { groups }) {
     const each: Meta = { shape: [x!.shape[0]!, groups], dtype: "float32" };

@@ -93,5 +93,5 @@ export const sideBySide =
     if (c.batched.slice(states).some(Boolean)) return stepwise(pass)(c);
     const given = c.inputs.map((x, i) => (i < states ? c.merged(c.whole(i), 0, true) : x));
     const sizes = c.attributes.sizes.map((n) => n * c.size);
-    return c.applyAll(given, { ...c.attributes, sizes }).map((y) => c.parted(y, 0, true));
+    return c.applyAll(given, { ...c.attributes, sizes }).map((y) => c.split(y, 0, true));
   };

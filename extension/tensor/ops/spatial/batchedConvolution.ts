@@ -19,7 +19,7 @@ interface Attributes {
   readonly shape?: Shape;
 }
 
-/** The dimension that samples are merged into, and that of the output that they are parted along. */
+/** The dimension that samples are merged into, and that of the output that they are split along. */
 type Merge = readonly [input: number, output: number];
 
 interface Kind {
@@ -73,7 +73,7 @@ export const convolving =
     const { shape, dilation } = c.attributes;
     const merged = (inputs: readonly Tensor[], out: number): Tensor => {
       const larger = shape?.map((n, d) => (d === out ? n * c.size : n));
-      return c.parted(
+      return c.split(
         c.apply(inputs, larger === undefined ? c.attributes : { ...c.attributes, shape: larger }),
         out,
       );
@@ -176,7 +176,7 @@ export function imageGradients(c: BatchContext<Attributes>): Tensor {
   const columns = product(matrices(c, c.inputs[1]!, w), given, true, false);
   const flat = c.reshaped(columns, [c.size * n, ...columns.shape.slice(2)]);
   const to = [c.size * n, ...shape.slice(1)];
-  return c.parted(gathered(flat, w.shape, g.shape, to, c.attributes), 0);
+  return c.split(gathered(flat, w.shape, g.shape, to, c.attributes), 0);
 }
 
 /** Gradients of the filters for each sample. */

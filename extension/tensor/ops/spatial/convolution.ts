@@ -325,7 +325,7 @@ export const addChannelBias: Op<object> = defineOp({
   infer: ([x]) => x!,
   gradient: ({ grad, needs }) => [grad, needs[1] ? call(channelBiasGrad, grad) : null],
   batch(c) {
-    if (!c.batched[1]) return c.parted(c.apply([c.merged(c.inputs[0]!, 0), c.inputs[1]!]), 0);
+    if (!c.batched[1]) return c.split(c.apply([c.merged(c.inputs[0]!, 0), c.inputs[1]!]), 0);
     const { shape } = c.signature.outputs[0]!;
     const ones = shape.slice(2).map(() => 1);
     const bias = apply(reshape, [c.inputs[1]!], { shape: [c.size, 1, shape[1]!, ...ones] });

@@ -59,6 +59,7 @@ describe("data sets", () => {
   });
 
   test("bundled sets come from the registered source of files", () => {
+    const before = setBundledSets(undefined);
     expect(() => data.digits()).toThrow("the bundled data sets are not at hand here");
     setBundledSets({
       samples: (name) => ({
@@ -78,7 +79,7 @@ describe("data sets", () => {
       ]);
       expect(rows(data.iris().inputs)).toEqual([0, 8, 16, 4]);
     } finally {
-      setBundledSets(undefined);
+      setBundledSets(before);
     }
   });
 });

@@ -1,12 +1,12 @@
 import fs from "node:fs";
 import path from "node:path";
 import { PNG } from "pngjs";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { data, torch, type Tensor } from "layerwise";
 import { loadExecutor } from "../../../../extension/executors/index.ts";
 import { writePng } from "../../../../extension/formats/images/png.ts";
-import { setTensorFiles } from "../../../../extension/nn/files.ts";
 import { useFolder } from "../../../folders.ts";
+import { useTensorFiles } from "../../../tensorFiles.ts";
 
 interface Case {
   shape: number[];
@@ -26,26 +26,23 @@ const imagesOf = (shape: readonly number[]): Tensor => {
 };
 
 const folder = useFolder();
+const refuse = (): never => {
+  throw new Error("not asked for");
+};
+useTensorFiles({
+  save: refuse,
+  load: refuse,
+  writeImage: writePng,
+  exists: refuse,
+  readText: refuse,
+  writeText: refuse,
+  writeOnnx: refuse,
+  list: refuse,
+  remove: refuse,
+  pretrained: refuse,
+});
 beforeEach(async () => {
   await loadExecutor("cpu");
-  const refuse = (): never => {
-    throw new Error("not asked for");
-  };
-  setTensorFiles({
-    save: refuse,
-    load: refuse,
-    writeImage: writePng,
-    exists: refuse,
-    readText: refuse,
-    writeText: refuse,
-    writeOnnx: refuse,
-    list: refuse,
-    remove: refuse,
-    pretrained: refuse,
-  });
-});
-afterEach(() => {
-  setTensorFiles(undefined);
 });
 
 describe("grids and their files are torchvision's", () => {

@@ -207,13 +207,12 @@ describe("the order", () => {
     }
   });
 
-  test("ends early without leaving files open", () => {
+  test.skipIf(!fs.existsSync("/proc/self/fd"))("ends early without leaving files open", () => {
     const open = (): number => fs.readdirSync("/proc/self/fd").length;
     const once = (): void => {
       for (const _ of data.tarShards(URLS, { keys })) break;
     };
     once();
-    if (!fs.existsSync("/proc/self/fd")) return;
     // Wait for the thread: it closes files after its answers.
     const before = (classes(data.tarShards("s-00.tar", { keys })), open());
     for (let i = 0; i < 10; i++) once();

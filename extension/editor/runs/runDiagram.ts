@@ -1,0 +1,23 @@
+/** The diagram of the model that a run has trained: built from the version of its file that the run has kept. */
+import type { DiagramLook } from "../../protocol/flow.ts";
+import type { RunDiagram } from "../../protocol/history/report.ts";
+import { modelsOf } from "../../protocol/modelForms.ts";
+import { readHistory } from "../../supervisor/runs/runHistory.ts";
+import type { Previews } from "../previews.ts";
+
+/** Undefined where the version can't be built, or its model is another one now: sizes may come from elsewhere. */
+export async function runDiagram(
+  previews: Previews,
+  directory: string,
+  look: DiagramLook,
+): Promise<RunDiagram | undefined> {
+  const { run, source, provenance } = await readHistory(directory);
+  if (source === undefined || provenance?.model === undefined) return undefined;
+  const version = { text: source, version: { kind: "run", directory } as const, name: `run ${run.id}` };
+  // It is an automatic preview: the user has asked for a report, not for code to run.
+  const report = await previews.inspectVersion(run.file, version, false);
+  const model = modelsOf(report?.models ?? [], run.exportName).find(({ text }) => text === provenance.model);
+  if (model === undefined) return undefined;
+  const places = await previews.layOut(model, look);
+  return places && { model, look, places };
+}

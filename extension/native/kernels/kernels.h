@@ -1,0 +1,1020 @@
+// Kernels for small tensors, on the calling thread. A file for each instruction set includes this one, each in another namespace:
+// the compiler vectorizes it for that set. LANES floats fit into one register.
+
+typedef float Vector __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+inline Vector Load(const float *p) { return *reinterpret_cast<const Vector *>(p); }
+inline void Store(float *p, Vector v) { *reinterpret_cast<Vector *>(p) = v; }
+// Subtracting 0 changes no number, so it is left out; adding 0 would make 0 of -0, and cost an addition.
+inline Vector Splat(float x) { return x - Vector{}; }
+inline float SumLanes(Vector v) {
+  float parts[LANES];
+  Store(parts, v);
+  for (int width = LANES / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; i++) parts[i] += parts[i + width];
+  return parts[0];
+}
+
+// ---- Functions of numbers, written so that loops of them can be vectorized ----
+
+inline float FromBits(int32_t bits) {
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+inline int32_t ToBits(float x) {
+  int32_t bits;
+  memcpy(&bits, &x, 4);
+  return bits;
+}
+
+// Cephes' expf; denormal results are 0. Its choices are written so that GCC makes no branches of them.
+inline float ExpOf(float x) {
+  const float below = x < 88.72f ? x : 88.72f;
+  const float bounded = below > -87.34f ? below : -87.34f;
+  // Adding and subtracting 1.5 · 2^23 rounds.
+  const float n = (bounded * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
+  const int32_t whole = static_cast<int32_t>(n);
+  const float r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
+  float y = 1.9875691500e-4f;
+  y = y * r + 1.3981999507e-3f;
+  y = y * r + 8.3334519073e-3f;
+  y = y * r + 4.1665795894e-2f;
+  y = y * r + 1.6666665459e-1f;
+  y = y * r + 5.0000001201e-1f;
+  y = y * r * r + r + 1.0f;
+  // In two factors: 2^128 is no float.
+  const int32_t half = whole >> 1;
+  y = y * FromBits((half + 127) << 23) * FromBits((whole - half + 127) << 23);
+  y = x < -87.3365479f ? 0.0f : y;
+  y = x > 88.7228394f ? INFINITY : y;
+  return x != x ? x : y;
+}
+
+// Cephes' logf; denormals count as 0.
+inline float LogOf(float x) {
+  const int32_t bits = ToBits(x);
+  float m = FromBits((bits & 0x007fffff) | 0x3f000000);
+  float e = static_cast<float>(((bits >> 23) & 0xff) - 126);
+  const bool low = m < 0.707106781186547524f;
+  e = low ? e - 1.0f : e;
+  m = low ? m + m - 1.0f : m - 1.0f;
+  const float z = m * m;
+  float y = 7.0376836292e-2f;
+  y = y * m - 1.1514610310e-1f;
+  y = y * m + 1.1676998740e-1f;
+  y = y * m - 1.2420140846e-1f;
+  y = y * m + 1.4249322787e-1f;
+  y = y * m - 1.6668057665e-1f;
+  y = y * m + 2.0000714765e-1f;
+  y = y * m - 2.4999993993e-1f;
+  y = y * m + 3.3333331174e-1f;
+  y = y * m * z;
+  y = y + e * -2.12194440e-4f - 0.5f * z;
+  y = m + y + e * 0.693359375f;
+  y = x < 1.17549435e-38f ? -INFINITY : y;
+  y = x < 0 ? NAN : y;
+  y = x == INFINITY ? INFINITY : y;
+  return x != x ? x : y;
+}
+
+// Cephes' tanhf near 0, and 1 - 2 / (e^2x + 1) elsewhere.
+inline float TanhOf(float x) {
+  const float size = std::fabs(x);
+  const float s = x * x;
+  float near = -5.70498872745e-3f;
+  near = near * s + 2.06390887954e-2f;
+  near = near * s + -5.37397155531e-2f;
+  near = near * s + 1.33314422036e-1f;
+  near = near * s + -3.33332819422e-1f;
+  near = near * s * x + x;
+  const float far = std::copysign(1.0f - 2.0f / (ExpOf(2.0f * size) + 1.0f), x);
+  const float y = size < 0.625f ? near : far;
+  return x != x ? x : y;
+}
+
+// What 1 + x loses by rounding is made up for.
+inline float Log1pOf(float x) {
+  const float u = 1.0f + x;
+  const float y = LogOf(u) + (x - (u - 1.0f)) / u;
+  const float finite = u == 0.0f ? -INFINITY : y;
+  return x == INFINITY ? x : finite;
+}
+
+// Cephes' erff near 0, and 1 - erfcf elsewhere.
+inline float ErfOf(float x) {
+  const float size = std::fabs(x);
+  const float s = x * x;
+  float near = 7.853861353153693e-5f;
+  near = near * s + -8.010193625184903e-4f;
+  near = near * s + 5.188327685732524e-3f;
+  near = near * s + -2.685381193529856e-2f;
+  near = near * s + 1.128358514861418e-1f;
+  near = near * s + -3.761262582423300e-1f;
+  near = near * s + 1.28379165726710e-1f;
+  near = near * x + x;
+  // erfcf beyond 1 and beyond 2; at 4 it is less than half of a unit in the last place of 1.
+  const float q = 1.0f / (size < 1.0f ? 1.0f : size);
+  const float z = q * q;
+  float one = 2.326819970068386e-2f;
+  one = one * z + -1.387039388740657e-1f;
+  one = one * z + 3.687424674597105e-1f;
+  one = one * z + -5.824733027278666e-1f;
+  one = one * z + 6.210004621745983e-1f;
+  one = one * z + -4.944515323274145e-1f;
+  one = one * z + 3.404879937665872e-1f;
+  one = one * z + -2.741127028184656e-1f;
+  one = one * z + 5.638259427386472e-1f;
+  float two = -1.047766399936249e+1f;
+  two = two * z + 1.297719955372516e+1f;
+  two = two * z + -7.495518717768503f;
+  two = two * z + 2.921019019210786f;
+  two = two * z + -1.015265279202700f;
+  two = two * z + 4.218463358204948e-1f;
+  two = two * z + -2.820767439740514e-1f;
+  two = two * z + 5.641895067754075e-1f;
+  const float tail = ExpOf(-s) * q * (size < 2.0f ? one : two);
+  const float far = std::copysign(1.0f - tail, x);
+  const float y = size < 1.0f ? near : far;
+  return x != x ? x : y;
+}
+
+#define SCALAR(Name, expression) \
+  struct Name {                  \
+    static float Of(float x) { return expression; } \
+  };
+SCALAR(NegF, -x)
+SCALAR(ExpF, ExpOf(x))
+SCALAR(LogF, LogOf(x))
+SCALAR(Log1pF, Log1pOf(x))
+SCALAR(Expm1F, std::expm1(x))
+SCALAR(SqrtF, std::sqrt(x))
+SCALAR(RsqrtF, 1.0f / std::sqrt(x))
+SCALAR(SquareF, x *x)
+SCALAR(AbsF, x < 0 ? -x : x == 0 ? 0.0f : x)
+SCALAR(SignF, x > 0 ? 1.0f : x < 0 ? -1.0f : x)
+SCALAR(TanhF, TanhOf(x))
+SCALAR(SigmoidF, 1.0f / (1.0f + ExpOf(-x)))
+SCALAR(ReluF, x < 0 ? 0.0f : x)
+SCALAR(ErfF, ErfOf(x))
+SCALAR(SinF, std::sin(x))
+SCALAR(CosF, std::cos(x))
+SCALAR(RintF, std::nearbyint(x))
+SCALAR(FloorF, std::floor(x))
+SCALAR(CeilF, std::ceil(x))
+SCALAR(ReciprocalF, 1.0f / x)
+SCALAR(SoftplusF, (x < 0 ? 0.0f : x) + Log1pOf(ExpOf(-std::fabs(x))))
+SCALAR(TanF, std::tan(x))
+SCALAR(AsinF, std::asin(x))
+SCALAR(AcosF, std::acos(x))
+SCALAR(AtanF, std::atan(x))
+SCALAR(SinhF, std::sinh(x))
+SCALAR(CoshF, std::cosh(x))
+SCALAR(AsinhF, std::asinh(x))
+SCALAR(AcoshF, std::acosh(x))
+SCALAR(AtanhF, std::atanh(x))
+SCALAR(ErfcF, static_cast<float>(std::erfc(static_cast<double>(x))))
+SCALAR(ErfinvF, static_cast<float>(layerwise::Erfinv(x)))
+SCALAR(LgammaF, static_cast<float>(std::lgamma(static_cast<double>(x))))
+SCALAR(DigammaF, static_cast<float>(layerwise::Digamma(x)))
+#undef SCALAR
+
+struct NegI { static int32_t Of(int32_t x) { return -x; } };
+struct AbsI { static int32_t Of(int32_t x) { return x < 0 ? -x : x; } };
+struct SquareI { static int32_t Of(int32_t x) { return x * x; } };
+struct SignI { static int32_t Of(int32_t x) { return (x > 0) - (x < 0); } };
+struct IsNanF { static uint8_t Of(float x) { return x != x; } };
+struct NotB { static uint8_t Of(uint8_t x) { return !x; } };
+
+template <class F, class I, class O>
+bool Unary(const Call &c) {
+  O *out = c.To<O>(0);
+  const I *x = c.To<I>(1);
+  const int64_t n = c.p[0];
+  SAME_INDEX
+  for (int64_t i = 0; i < n; i++) out[i] = F::Of(x[i]);
+  return true;
+}
+
+template <class I, class O>
+bool CastTo(const Call &c) {
+  O *out = c.To<O>(0);
+  const I *x = c.To<I>(1);
+  const int64_t n = c.p[0];
+  for (int64_t i = 0; i < n; i++) out[i] = static_cast<O>(x[i]);
+  return true;
+}
+
+template <class I>
+bool CastToBool(const Call &c) {
+  uint8_t *out = c.To<uint8_t>(0);
+  const I *x = c.To<I>(1);
+  const int64_t n = c.p[0];
+  for (int64_t i = 0; i < n; i++) out[i] = x[i] != 0;
+  return true;
+}
+
+bool LeakyRelu(const Call &c) {
+  float *out = c.To<float>(0);
+  const float *x = c.To<float>(1);
+  const int64_t n = c.p[0];
+  const float slope = FromBits(static_cast<int32_t>(c.p[1]));
+  SAME_INDEX
+  for (int64_t i = 0; i < n; i++) out[i] = x[i] > 0 ? x[i] : slope * x[i];
+  return true;
+}
+
+bool LeakyReluGrad(const Call &c) {
+  float *out = c.To<float>(0);
+  const float *gradient = c.To<float>(1);
+  const float *x = c.To<float>(2);
+  const int64_t n = c.p[0];
+  const float slope = FromBits(static_cast<int32_t>(c.p[1]));
+  SAME_INDEX
+  for (int64_t i = 0; i < n; i++) out[i] = x[i] > 0 ? gradient[i] : slope * gradient[i];
+  return true;
+}
+
+// Operands: the new p, m and v, the old ones, the gradient; of one number each the step size, the correction of the root, the
+// share that m moves by, and what p shrinks by if the last parameter isn't 0. Parameters: how many; beta2, 1 - beta2, epsilon.
+bool AdamStep(const Call &c) {
+  float *p2 = c.To<float>(0), *m2 = c.To<float>(1), *v2 = c.To<float>(2);
+  const float *p = c.To<float>(3), *m = c.To<float>(4), *v = c.To<float>(5), *g = c.To<float>(6);
+  const float step = *c.To<float>(7), correction = *c.To<float>(8), share = *c.To<float>(9);
+  const float kept = c.p[4] != 0 ? *c.To<float>(10) : 1.0f;
+  const float beta2 = FromBits(static_cast<int32_t>(c.p[1])), rest = FromBits(static_cast<int32_t>(c.p[2]));
+  const float epsilon = FromBits(static_cast<int32_t>(c.p[3]));
+  const int64_t n = c.p[0];
+  SAME_INDEX
+  for (int64_t i = 0; i < n; i++) {
+    const float mean = m[i] + (g[i] - m[i]) * share;
+    const float square = v[i] * beta2 + (g[i] * g[i]) * rest;
+    m2[i] = mean;
+    v2[i] = square;
+    p2[i] = p[i] * kept - mean / (std::sqrt(square) / correction + epsilon) * step;
+  }
+  return true;
+}
+
+// ---- Functions of two numbers, with broadcasting ----
+
+#define BINARY(Name, Type, Result, expression)                  \
+  struct Name {                                                 \
+    static Result Of(Type a, Type b) { return expression; }     \
+  };
+BINARY(AddF, float, float, a + b)
+BINARY(SubF, float, float, a - b)
+BINARY(MulF, float, float, a *b)
+BINARY(DivF, float, float, a / b)
+BINARY(MaxF, float, float, a != a ? a : b != b ? b : a > b ? a : b)
+BINARY(MinF, float, float, a != a ? a : b != b ? b : a < b ? a : b)
+BINARY(PowF, float, float, std::pow(a, b))
+BINARY(SquaredDifferenceF, float, float, (a - b) * (a - b))
+BINARY(FloorDivF, float, float, std::floor(a / b))
+BINARY(ReluGradF, float, float, b > 0 ? a : 0.0f)
+BINARY(TanhGradF, float, float, b *(1.0f - a * a))
+BINARY(SigmoidGradF, float, float, b *(a * (1.0f - a)))
+BINARY(AddI, int32_t, int32_t, a + b)
+BINARY(SubI, int32_t, int32_t, a - b)
+BINARY(MulI, int32_t, int32_t, a *b)
+BINARY(MaxI, int32_t, int32_t, a > b ? a : b)
+BINARY(MinI, int32_t, int32_t, a < b ? a : b)
+BINARY(BitwiseAndI, int32_t, int32_t, a &b)
+BINARY(BitwiseOrI, int32_t, int32_t, a | b)
+BINARY(BitwiseXorI, int32_t, int32_t, a ^ b)
+// TensorFlow shifts by at most 31 places, and not by less than none.
+BINARY(LeftShiftI, int32_t, int32_t, static_cast<int32_t>(static_cast<uint32_t>(a) << std::clamp(b, 0, 31)))
+BINARY(RightShiftI, int32_t, int32_t, a >> std::clamp(b, 0, 31))
+BINARY(LessF, float, uint8_t, a < b)
+BINARY(LessEqualF, float, uint8_t, a <= b)
+BINARY(GreaterF, float, uint8_t, a > b)
+BINARY(GreaterEqualF, float, uint8_t, a >= b)
+BINARY(EqualF, float, uint8_t, a == b)
+BINARY(NotEqualF, float, uint8_t, a != b)
+BINARY(LessI, int32_t, uint8_t, a < b)
+BINARY(LessEqualI, int32_t, uint8_t, a <= b)
+BINARY(GreaterI, int32_t, uint8_t, a > b)
+BINARY(GreaterEqualI, int32_t, uint8_t, a >= b)
+BINARY(EqualI, int32_t, uint8_t, a == b)
+BINARY(NotEqualI, int32_t, uint8_t, a != b)
+BINARY(EqualB, uint8_t, uint8_t, a == b)
+BINARY(NotEqualB, uint8_t, uint8_t, a != b)
+BINARY(AndB, uint8_t, uint8_t, a &b)
+BINARY(OrB, uint8_t, uint8_t, a | b)
+#undef BINARY
+
+// Parameters: dimensions, sizes, strides of the two.
+template <class F, class I, class O>
+bool Binary(const Call &c) {
+  O *out = c.To<O>(0);
+  const I *first = c.To<I>(1);
+  const I *second = c.To<I>(2);
+  const int64_t rank = c.p[0];
+  const int64_t *sizes = c.p + 1;
+  const int64_t *strides[] = {sizes + rank, sizes + 2 * rank};
+  const int64_t n = sizes[rank - 1];
+  const int64_t sa = strides[0][rank - 1];
+  const int64_t sb = strides[1][rank - 1];
+  Odometer<2> at(rank - 1, sizes, strides);
+  do {
+    const I *a = first + at.offset[0];
+    const I *b = second + at.offset[1];
+    if (sa == 1 && sb == 1) {
+      SAME_INDEX
+      for (int64_t i = 0; i < n; i++) out[i] = F::Of(a[i], b[i]);
+    } else if (sa == 1) {
+      const I y = *b;
+      SAME_INDEX
+      for (int64_t i = 0; i < n; i++) out[i] = F::Of(a[i], y);
+    } else if (sb == 1) {
+      const I x = *a;
+      SAME_INDEX
+      for (int64_t i = 0; i < n; i++) out[i] = F::Of(x, b[i]);
+    } else {
+      std::fill_n(out, n, F::Of(*a, *b));
+    }
+    out += n;
+  } while (at.Next());
+  return true;
+}
+
+template <class F>
+bool BinaryNonZero(const Call &c) {
+  const int32_t *b = c.To<int32_t>(2);
+  for (int64_t i = 0, n = c.p[1 + 3 * c.p[0]]; i < n; i++)
+    if (b[i] == 0) return false;
+  return Binary<F, int32_t, int32_t>(c);
+}
+// Wraps around as products do.
+struct PowI {
+  static int32_t Of(int32_t a, int32_t b) {
+    uint32_t power = 1;
+    for (uint32_t base = static_cast<uint32_t>(a), rest = static_cast<uint32_t>(b); rest > 0; rest /= 2, base *= base)
+      if (rest & 1) power *= base;
+    return static_cast<int32_t>(power);
+  }
+};
+bool BinaryPower(const Call &c) {
+  const int32_t *b = c.To<int32_t>(2);
+  for (int64_t i = 0, n = c.p[1 + 3 * c.p[0]]; i < n; i++)
+    if (b[i] < 0) return false;
+  return Binary<PowI, int32_t, int32_t>(c);
+}
+struct FloorDivI {
+  static int32_t Of(int32_t a, int32_t b) {
+    // The smallest integer has no negative, and would trap.
+    if (b == -1) return static_cast<int32_t>(0u - static_cast<uint32_t>(a));
+    const int32_t q = a / b;
+    return q * b != a && (a < 0) != (b < 0) ? q - 1 : q;
+  }
+};
+struct FloorModI {
+  static int32_t Of(int32_t a, int32_t b) {
+    if (b == -1) return 0;
+    const int32_t r = a % b;
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+  }
+};
+struct FloorModF {
+  static float Of(float a, float b) {
+    const float r = std::fmod(a, b);
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+  }
+};
+
+// Parameters: dimensions, sizes, strides of condition and of both sides.
+template <class T>
+bool Select(const Call &c) {
+  T *out = c.To<T>(0);
+  const int64_t rank = c.p[0];
+  const int64_t *sizes = c.p + 1;
+  const int64_t *strides[] = {sizes + rank, sizes + 2 * rank, sizes + 3 * rank};
+  const int64_t n = sizes[rank - 1];
+  const int64_t s[] = {strides[0][rank - 1], strides[1][rank - 1], strides[2][rank - 1]};
+  Odometer<3> at(rank - 1, sizes, strides);
+  do {
+    const uint8_t *which = c.To<uint8_t>(1) + at.offset[0];
+    const T *a = c.To<T>(2) + at.offset[1];
+    const T *b = c.To<T>(3) + at.offset[2];
+    if (s[0] == 1 && s[1] == 1 && s[2] == 1) {
+      SAME_INDEX
+      for (int64_t i = 0; i < n; i++) out[i] = which[i] ? a[i] : b[i];
+    } else if (s[0] == 1 && s[1] == 1 && s[2] == 0) {
+      const T y = *b;
+      SAME_INDEX
+      for (int64_t i = 0; i < n; i++) out[i] = which[i] ? a[i] : y;
+    } else if (s[0] == 1 && s[1] == 0 && s[2] == 1) {
+      const T x = *a;
+      SAME_INDEX
+      for (int64_t i = 0; i < n; i++) out[i] = which[i] ? x : b[i];
+    } else {
+      for (int64_t i = 0; i < n; i++) out[i] = which[i * s[0]] ? a[i * s[1]] : b[i * s[2]];
+    }
+    out += n;
+  } while (at.Next());
+  return true;
+}
+
+// ---- Copies ----
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLES
+#endif
+#endif
+
+// Writes 8 columns of 8 numbers as rows.
+inline void TurnBlock(int32_t *out, int64_t outRow, const int32_t *in, int64_t inRow) {
+#if defined(SHUFFLES)
+  typedef int32_t Eight __attribute__((vector_size(32), aligned(4), may_alias));
+#define SHUFFLE __builtin_shufflevector
+  Eight r[8], t[8];
+  for (int i = 0; i < 8; i++) r[i] = *reinterpret_cast<const Eight *>(in + i * inRow);
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = SHUFFLE(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    t[i + 1] = SHUFFLE(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  for (int i = 0; i < 8; i += 4)
+    for (int j = 0; j < 2; j++) {
+      r[i + 2 * j] = SHUFFLE(t[i + j], t[i + j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+      r[i + 2 * j + 1] = SHUFFLE(t[i + j], t[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  for (int i = 0; i < 4; i++) {
+    *reinterpret_cast<Eight *>(out + i * outRow) = SHUFFLE(r[i], r[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    *reinterpret_cast<Eight *>(out + (i + 4) * outRow) = SHUFFLE(r[i], r[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+#undef SHUFFLE
+#else
+  for (int i = 0; i < 8; i++)
+    for (int j = 0; j < 8; j++) out[i * outRow + j] = in[j * inRow + i];
+#endif
+}
+
+// Writes columns as rows, in blocks of whole lines of the cache.
+inline void Turn(int32_t *out, int64_t outRow, const int32_t *in, int64_t inRow, int64_t rows, int64_t columns) {
+  constexpr int64_t LINE = 16;
+  for (int64_t j0 = 0; j0 < columns; j0 += LINE)
+    for (int64_t i0 = 0; i0 < rows; i0 += LINE) {
+      const int64_t iEnd = std::min(rows, i0 + LINE), jEnd = std::min(columns, j0 + LINE);
+      if (iEnd - i0 == LINE && jEnd - j0 == LINE) {
+        for (int64_t i = i0; i < iEnd; i += 8)
+          for (int64_t j = j0; j < jEnd; j += 8) TurnBlock(out + i * outRow + j, outRow, in + j * inRow + i, inRow);
+      } else {
+        for (int64_t i = i0; i < iEnd; i++)
+          for (int64_t j = j0; j < jEnd; j++) out[i * outRow + j] = in[j * inRow + i];
+      }
+    }
+}
+
+// Gives `row` where each row is written and read, with the strides there, and how many numbers it has. Parameters: dimensions,
+// sizes, strides of what is written and of what is read.
+template <class T, class Row>
+bool EachRow(const Call &c, Row row) {
+  const int64_t rank = c.p[0];
+  const int64_t *sizes = c.p + 1;
+  const int64_t *strides[] = {sizes + rank, sizes + 2 * rank};
+  const int64_t n = sizes[rank - 1], so = strides[0][rank - 1], si = strides[1][rank - 1];
+  Odometer<2> at(rank - 1, sizes, strides);
+  do row(c.To<T>(0) + at.offset[0], so, c.To<T>(1) + at.offset[1], si, n);
+  while (at.Next());
+  return true;
+}
+
+// Parameters: those of EachRow.
+template <class T>
+bool Copy(const Call &c) {
+  if constexpr (sizeof(T) == 4) {
+    const int64_t rank = c.p[0];
+    const int64_t *sizes = c.p + 1;
+    const int64_t *strides[] = {sizes + rank, sizes + 2 * rank};
+    // What is read in the order of memory is another dimension than what is written so.
+    int64_t turned = -1;
+    if (strides[0][rank - 1] == 1 && strides[1][rank - 1] > 1 && sizes[rank - 1] >= 8)
+      for (int64_t d = 0; d + 1 < rank; d++)
+        if (strides[1][d] == 1 && sizes[d] >= 8) turned = d;
+    if (turned >= 0) {
+      int64_t outer[16], outs[16], ins[16], n = 0;
+      for (int64_t d = 0; d + 1 < rank; d++)
+        if (d != turned) outer[n] = sizes[d], outs[n] = strides[0][d], ins[n++] = strides[1][d];
+      const int64_t *steps[] = {outs, ins};
+      Odometer<2> at(n, outer, steps);
+      do Turn(c.To<int32_t>(0) + at.offset[0], strides[0][turned], c.To<int32_t>(1) + at.offset[1], strides[1][rank - 1],
+              sizes[turned], sizes[rank - 1]);
+      while (at.Next());
+      return true;
+    }
+  }
+  return EachRow<T>(c, [](T *out, int64_t so, const T *in, int64_t si, int64_t n) {
+    if (so == 1 && si == 1) {
+      if (n >= 16) memcpy(out, in, n * sizeof(T));
+      else for (int64_t i = 0; i < n; i++) out[i] = in[i];
+    } else if (so == 1 && si == 0) {
+      std::fill_n(out, n, *in);
+    } else {
+      for (int64_t i = 0; i < n; i++) out[i * so] = in[i * si];
+    }
+  });
+}
+
+// Adds floats to those that are there. Parameters: those of EachRow.
+bool AddInto(const Call &c) {
+  return EachRow<float>(c, [](float *out, int64_t so, const float *in, int64_t si, int64_t n) {
+    if (so == 1 && si == 1)
+      for (int64_t i = 0; i < n; i++) out[i] += in[i];
+    else
+      for (int64_t i = 0; i < n; i++) out[i * so] += in[i * si];
+  });
+}
+
+// Fills with its input, a scalar. Parameters: elements.
+template <class T>
+bool Fill(const Call &c) {
+  std::fill_n(c.To<T>(0), c.p[0], *c.To<T>(1));
+  return true;
+}
+
+// Parameters: outer, rows to choose from, chosen rows, numbers in a row; whether each outer part has its own indices.
+template <class T>
+bool Gather(const Call &c) {
+  T *out = c.To<T>(0);
+  const T *rows = c.To<T>(1);
+  const int32_t *indices = c.To<int32_t>(2);
+  const int64_t outer = c.p[0], count = c.p[1], chosen = c.p[2], width = c.p[3];
+  for (int64_t o = 0; o < outer; o++) {
+    for (int64_t i = 0; i < chosen; i++) {
+      const int32_t index = indices[i];
+      if (index < 0 || index >= count) return false;
+      memcpy(out, rows + index * width, width * sizeof(T));
+      out += width;
+    }
+    rows += count * width;
+    if (c.p[4]) indices += chosen;
+  }
+  return true;
+}
+
+// Parameters: segments, rows, numbers in a row. Rows of negative segments are left out.
+template <class T>
+bool SegmentSum(const Call &c) {
+  T *out = c.To<T>(0);
+  const T *rows = c.To<T>(1);
+  const int32_t *segments = c.To<int32_t>(2);
+  const int64_t count = c.p[0], n = c.p[1], width = c.p[2];
+  std::fill_n(out, count * width, T(0));
+  for (int64_t i = 0; i < n; i++, rows += width) {
+    const int32_t segment = segments[i];
+    if (segment >= count) return false;
+    if (segment < 0) continue;
+    T *sum = out + segment * width;
+    for (int64_t j = 0; j < width; j++) sum[j] += rows[j];
+  }
+  return true;
+}
+
+// Parameters: the same. Segments without rows have the lowest value.
+template <class T>
+bool SegmentMax(const Call &c) {
+  T *out = c.To<T>(0);
+  const T *rows = c.To<T>(1);
+  const int32_t *segments = c.To<int32_t>(2);
+  const int64_t count = c.p[0], n = c.p[1], width = c.p[2];
+  std::fill_n(out, count * width, std::numeric_limits<T>::lowest());
+  for (int64_t i = 0; i < n; i++, rows += width) {
+    const int32_t segment = segments[i];
+    if (segment >= count) return false;
+    if (segment < 0) continue;
+    T *most = out + segment * width;
+    for (int64_t j = 0; j < width; j++) most[j] = most[j] < rows[j] || rows[j] != rows[j] ? rows[j] : most[j];
+  }
+  return true;
+}
+
+enum class Scattering { UPDATE, ADD, MAX, MIN };
+
+// Writes rows at places of several indices, or combines them with what is there. Parameters: places, indices of each, numbers in a row, then size and
+// stride of each index.
+template <class T, Scattering MODE>
+bool Scatter(const Call &c) {
+  T *out = c.To<T>(0);
+  const int32_t *indices = c.To<int32_t>(1);
+  const T *rows = c.To<T>(2);
+  const int64_t n = c.p[0], depth = c.p[1], width = c.p[2];
+  const int64_t *sizes = c.p + 3;
+  const int64_t *strides = sizes + depth;
+  for (int64_t i = 0; i < n; i++, indices += depth, rows += width) {
+    int64_t offset = 0;
+    for (int64_t d = 0; d < depth; d++) {
+      if (indices[d] < 0 || indices[d] >= sizes[d]) return false;
+      offset += indices[d] * strides[d];
+    }
+    T *to = out + offset;
+    for (int64_t j = 0; j < width; j++) {
+      const T a = to[j], b = rows[j];
+      if constexpr (MODE == Scattering::UPDATE) to[j] = b;
+      if constexpr (MODE == Scattering::ADD) to[j] = a + b;
+      // NaN stays, and comes in.
+      if constexpr (MODE == Scattering::MAX) to[j] = a != a || a > b ? a : b;
+      if constexpr (MODE == Scattering::MIN) to[j] = a != a || a < b ? a : b;
+    }
+  }
+  return true;
+}
+
+// ---- Reductions ----
+
+#define REDUCTION(Name, Type, start, expression)               \
+  struct Name {                                                \
+    static constexpr Type START = start;                       \
+    static Type Of(Type a, Type b) { return expression; }      \
+  };
+REDUCTION(SumF, float, 0, a + b)
+REDUCTION(ProdF, float, 1, a *b)
+REDUCTION(MaximumF, float, -INFINITY, a != a ? a : b != b ? b : a > b ? a : b)
+REDUCTION(MinimumF, float, INFINITY, a != a ? a : b != b ? b : a < b ? a : b)
+REDUCTION(SumI, int32_t, 0, a + b)
+REDUCTION(ProdI, int32_t, 1, a *b)
+REDUCTION(MaximumI, int32_t, INT32_MIN, a > b ? a : b)
+REDUCTION(MinimumI, int32_t, INT32_MAX, a < b ? a : b)
+REDUCTION(AllB, uint8_t, 1, a &b)
+REDUCTION(AnyB, uint8_t, 0, a | b)
+#undef REDUCTION
+
+template <class F, class T>
+T ReduceBlock(const T *x, int64_t n) {
+  // Independent partial results, as many as two registers have, can be computed side by side.
+  constexpr int PARTS = 2 * LANES;
+  if (n < PARTS) {
+    T result = F::START;
+    for (int64_t i = 0; i < n; i++) result = F::Of(result, x[i]);
+    return result;
+  }
+  T parts[PARTS];
+  for (int j = 0; j < PARTS; j++) parts[j] = x[j];
+  int64_t i = PARTS;
+  for (; i + PARTS <= n; i += PARTS)
+    for (int j = 0; j < PARTS; j++) parts[j] = F::Of(parts[j], x[i + j]);
+  for (; i < n; i++) parts[i % PARTS] = F::Of(parts[i % PARTS], x[i]);
+  for (int width = PARTS / 2; width > 0; width /= 2)
+    for (int j = 0; j < width; j++) parts[j] = F::Of(parts[j], parts[j + width]);
+  return parts[0];
+}
+
+template <class F, class T>
+T ReduceRow(const T *x, int64_t n) {
+  // The sums of blocks are added as doubles: a long sum of floats would lose digits.
+  constexpr int64_t BLOCK = 512;
+  if (!std::is_same<F, SumF>::value || n <= BLOCK) return ReduceBlock<F, T>(x, n);
+  double sum = 0;
+  for (int64_t i = 0; i < n; i += BLOCK) sum += ReduceBlock<F, T>(x + i, std::min(BLOCK, n - i));
+  return static_cast<T>(sum);
+}
+
+// Sums of columns. What is left out of the sum is walked by `part`. Sums of some floats each are added as doubles.
+inline void SumColumns(float *out, const float *x, int64_t inner, int64_t step, Odometer<1> part) {
+  constexpr int FEW = 8;
+  double *sums = reinterpret_cast<double *>(Scratch(3 * inner, 0));
+  float *some = reinterpret_cast<float *>(sums + inner);
+  std::fill_n(sums, inner, 0.0);
+  for (bool more = true; more;) {
+    std::fill_n(some, inner, 0.0f);
+    for (int i = 0; i < FEW && more; i++, more = part.Next()) {
+      const float *row = x + part.offset[0];
+      if (step == 1) for (int64_t j = 0; j < inner; j++) some[j] += row[j];
+      else for (int64_t j = 0; j < inner; j++) some[j] += row[j * step];
+    }
+    for (int64_t j = 0; j < inner; j++) sums[j] += some[j];
+  }
+  for (int64_t i = 0; i < inner; i++) out[i] = static_cast<float>(sums[i]);
+}
+
+// Parameters: what to divide by (0: nothing), kept dimensions, their sizes and strides, the same of those that go.
+template <class F, class T>
+bool Reduce(const Call &c) {
+  T *out = c.To<T>(0);
+  const T *x = c.To<T>(1);
+  const int64_t divisor = c.p[0];
+  const int64_t kept = c.p[1];
+  const int64_t *keptSizes = c.p + 2;
+  const int64_t *keptStrides[] = {keptSizes + kept};
+  const int64_t gone = c.p[2 + 2 * kept];
+  const int64_t *goneSizes = c.p + 3 + 2 * kept;
+  const int64_t *goneStrides[] = {goneSizes + gone};
+  const int64_t inner = kept == 0 ? 1 : keptSizes[kept - 1];
+  int64_t count = inner;
+  for (int64_t d = 0; d + 1 < kept; d++) count *= keptSizes[d];
+  if (gone > 0 && goneStrides[0][gone - 1] == 1) {
+    Odometer<1> at(kept, keptSizes, keptStrides);
+    const int64_t n = goneSizes[gone - 1];
+    T *to = out;
+    do {
+      Odometer<1> part(gone - 1, goneSizes, goneStrides);
+      T result = F::START;
+      do result = F::Of(result, ReduceRow<F, T>(x + at.offset[0] + part.offset[0], n));
+      while (part.Next());
+      *to++ = result;
+    } while (at.Next());
+  } else {
+    const int64_t step = kept == 0 ? 0 : keptStrides[0][kept - 1];
+    Odometer<1> at(kept > 0 ? kept - 1 : 0, keptSizes, keptStrides);
+    T *to = out;
+    int64_t rows = 1;
+    for (int64_t d = 0; d < gone; d++) rows *= goneSizes[d];
+    do {
+      Odometer<1> part(gone, goneSizes, goneStrides);
+      if constexpr (std::is_same<F, SumF>::value) {
+        if (rows > 64) {
+          SumColumns(to, x + at.offset[0], inner, step, part);
+          to += inner;
+          continue;
+        }
+      }
+      std::fill_n(to, inner, F::START);
+      do {
+        const T *row = x + at.offset[0] + part.offset[0];
+        if (step == 1) {
+          for (int64_t i = 0; i < inner; i++) to[i] = F::Of(to[i], row[i]);
+        } else {
+          for (int64_t i = 0; i < inner; i++) to[i] = F::Of(to[i], row[i * step]);
+        }
+      } while (part.Next());
+      to += inner;
+    } while (at.Next());
+  }
+  if (divisor != 0)
+    for (int64_t i = 0; i < count; i++) out[i] = out[i] / static_cast<T>(divisor);
+  return true;
+}
+
+// Parameters: outer, length, inner. The first NaN is what PyTorch finds.
+template <class T, bool LEAST>
+bool ArgExtreme(const Call &c) {
+  int32_t *out = c.To<int32_t>(0);
+  const T *x = c.To<T>(1);
+  const int64_t outer = c.p[0], length = c.p[1], inner = c.p[2];
+  if (inner == 1) {
+    for (int64_t o = 0; o < outer; o++, x += length) {
+      T extreme = x[0];
+      // Of two comparisons, and no branch: vectorized.
+      bool valid = extreme == extreme;
+      for (int64_t i = 1; i < length; i++) {
+        extreme = LEAST ? std::min(extreme, x[i]) : std::max(extreme, x[i]);
+        valid &= x[i] == x[i];
+      }
+      int64_t at = 0;
+      while (valid ? x[at] != extreme : x[at] == x[at]) at++;
+      out[o] = static_cast<int32_t>(at);
+    }
+    return true;
+  }
+  T *extremes = reinterpret_cast<T *>(Scratch(inner, 0));
+  for (int64_t o = 0; o < outer; o++, out += inner) {
+    std::copy_n(x, inner, extremes);
+    std::fill_n(out, inner, 0);
+    x += inner;
+    for (int64_t i = 1; i < length; i++, x += inner)
+      for (int64_t j = 0; j < inner; j++) {
+        const T now = x[j], top = extremes[j];
+        const bool taken = (LEAST ? now < top : now > top) | ((now != now) & (top == top));
+        extremes[j] = taken ? now : top;
+        out[j] = taken ? static_cast<int32_t>(i) : out[j];
+      }
+  }
+  return true;
+}
+
+// Parameters: outer, length, inner; exclusive, reverse.
+template <class F, class T, bool PRODUCT>
+bool Cumulate(const Call &c) {
+  T *out = c.To<T>(0);
+  const T *x = c.To<T>(1);
+  const int64_t outer = c.p[0], length = c.p[1], inner = c.p[2];
+  const bool exclusive = c.p[3], reverse = c.p[4];
+  for (int64_t o = 0; o < outer; o++, x += length * inner, out += length * inner)
+    for (int64_t j = 0; j < inner; j++) {
+      // Floats are summed as doubles, as PyTorch does it.
+      double sum = F::START;
+      for (int64_t k = 0; k < length; k++) {
+        const int64_t i = (reverse ? length - 1 - k : k) * inner + j;
+        const double next = PRODUCT ? sum * x[i] : sum + x[i];
+        out[i] = static_cast<T>(exclusive ? sum : next);
+        sum = next;
+      }
+    }
+  return true;
+}
+
+// ---- Rows ----
+
+inline float ShiftedSum(const float *x, float *exps, float most, int64_t n) {
+  for (int64_t i = 0; i < n; i++) exps[i] = ExpOf(x[i] - most);
+  return ReduceRow<SumF, float>(exps, n);
+}
+
+// Parameters: rows, numbers in a row.
+bool Softmax(const Call &c) {
+  float *out = c.To<float>(0);
+  const float *x = c.To<float>(1);
+  const int64_t n = c.p[1];
+  for (int64_t r = 0; r < c.p[0]; r++, x += n, out += n) {
+    const float sum = ShiftedSum(x, out, ReduceRow<MaximumF, float>(x, n), n);
+    for (int64_t i = 0; i < n; i++) out[i] /= sum;
+  }
+  return true;
+}
+
+bool LogSoftmax(const Call &c) {
+  float *out = c.To<float>(0);
+  const float *x = c.To<float>(1);
+  const int64_t n = c.p[1];
+  for (int64_t r = 0; r < c.p[0]; r++, x += n, out += n) {
+    const float most = ReduceRow<MaximumF, float>(x, n);
+    const float log = std::log(ShiftedSum(x, out, most, n));
+    for (int64_t i = 0; i < n; i++) out[i] = x[i] - most - log;
+  }
+  return true;
+}
+
+// The losses of rows and their gradients, from logits and labels.
+bool CrossEntropy(const Call &c) {
+  float *losses = c.To<float>(0);
+  float *out = c.To<float>(1);
+  const float *x = c.To<float>(2);
+  const int32_t *labels = c.To<int32_t>(3);
+  const int64_t n = c.p[1];
+  for (int64_t r = 0; r < c.p[0]; r++, x += n, out += n) {
+    if (labels[r] < 0 || labels[r] >= n) return false;
+    const float most = ReduceRow<MaximumF, float>(x, n);
+    const float sum = ShiftedSum(x, out, most, n);
+    losses[r] = std::log(sum) - (x[labels[r]] - most);
+    for (int64_t i = 0; i < n; i++) out[i] /= sum;
+    out[labels[r]] -= 1.0f;
+  }
+  return true;
+}
+
+// Parameters: rows, numbers in a row, how many. The lower index comes first among equals.
+template <class T>
+bool TopK(const Call &c) {
+  T *largest = c.To<T>(0);
+  int32_t *places = c.To<int32_t>(1);
+  const T *x = c.To<T>(2);
+  const int64_t n = c.p[1], wanted = c.p[2];
+  std::vector<int32_t> order(n);
+  for (int64_t r = 0; r < c.p[0]; r++, x += n) {
+    for (int64_t i = 0; i < n; i++) order[i] = static_cast<int32_t>(i);
+    std::partial_sort(order.begin(), order.begin() + wanted, order.end(),
+                      [x](int32_t a, int32_t b) { return x[a] > x[b] || (x[a] == x[b] && a < b); });
+    for (int64_t i = 0; i < wanted; i++) {
+      *largest++ = x[order[i]];
+      *places++ = order[i];
+    }
+  }
+  return true;
+}
+
+#include "products.h"
+#include "spatial.h"
+#include "spatialGroups.h"
+#include "planar.h"
+#include "spatialNorms.h"
+#include "draws.h"
+#include "linear.h"
+
+// ---- The table ----
+
+Kernel UnaryKernel(Code code, Type type) {
+  if (type == Type::FLOAT) switch (code) {
+#define CASE(Name) \
+  case Code::Name: return Unary<Name##F, float, float>;
+    CASE(Neg) CASE(Exp) CASE(Log) CASE(Log1p) CASE(Expm1) CASE(Sqrt) CASE(Rsqrt) CASE(Square) CASE(Abs) CASE(Sign)
+    CASE(Tanh) CASE(Sigmoid) CASE(Relu) CASE(Erf) CASE(Sin) CASE(Cos) CASE(Rint) CASE(Floor) CASE(Ceil)
+    CASE(Reciprocal) CASE(Softplus) CASE(Tan) CASE(Asin) CASE(Acos) CASE(Atan) CASE(Sinh) CASE(Cosh) CASE(Asinh)
+    CASE(Acosh) CASE(Atanh) CASE(Erfc) CASE(Erfinv) CASE(Lgamma) CASE(Digamma)
+#undef CASE
+    case Code::LeakyRelu: return LeakyRelu;
+    case Code::IsNan: return Unary<IsNanF, float, uint8_t>;
+    default: return nullptr;
+  }
+  if (type == Type::INT32) switch (code) {
+    case Code::Neg: return Unary<NegI, int32_t, int32_t>;
+    case Code::Abs: return Unary<AbsI, int32_t, int32_t>;
+    case Code::Square: return Unary<SquareI, int32_t, int32_t>;
+    case Code::Sign: return Unary<SignI, int32_t, int32_t>;
+    default: return nullptr;
+  }
+  return code == Code::LogicalNot ? Unary<NotB, uint8_t, uint8_t> : nullptr;
+}
+
+Kernel BinaryKernel(Code code, Type type) {
+  if (type == Type::FLOAT) switch (code) {
+#define CASE(Name) \
+  case Code::Name: return Binary<Name##F, float, float>;
+    CASE(Sub) CASE(Mul) CASE(Pow) CASE(SquaredDifference) CASE(FloorDiv) CASE(FloorMod) CASE(ReluGrad) CASE(TanhGrad)
+    CASE(SigmoidGrad)
+#undef CASE
+#define CASE(Name) \
+  case Code::Name: return Binary<Name##F, float, uint8_t>;
+    CASE(Less) CASE(LessEqual) CASE(Greater) CASE(GreaterEqual) CASE(Equal) CASE(NotEqual)
+#undef CASE
+    case Code::AddV2: return Binary<AddF, float, float>;
+    case Code::RealDiv: return Binary<DivF, float, float>;
+    case Code::Maximum: return Binary<MaxF, float, float>;
+    case Code::Minimum: return Binary<MinF, float, float>;
+    default: return nullptr;
+  }
+  if (type == Type::INT32) switch (code) {
+#define CASE(Name) \
+  case Code::Name: return Binary<Name##I, int32_t, uint8_t>;
+    CASE(Less) CASE(LessEqual) CASE(Greater) CASE(GreaterEqual) CASE(Equal) CASE(NotEqual)
+#undef CASE
+#define CASE(Name) \
+  case Code::Name: return Binary<Name##I, int32_t, int32_t>;
+    CASE(BitwiseAnd) CASE(BitwiseOr) CASE(BitwiseXor) CASE(LeftShift) CASE(RightShift)
+#undef CASE
+    case Code::AddV2: return Binary<AddI, int32_t, int32_t>;
+    case Code::Sub: return Binary<SubI, int32_t, int32_t>;
+    case Code::Mul: return Binary<MulI, int32_t, int32_t>;
+    case Code::Maximum: return Binary<MaxI, int32_t, int32_t>;
+    case Code::Minimum: return Binary<MinI, int32_t, int32_t>;
+    case Code::FloorDiv: return BinaryNonZero<FloorDivI>;
+    case Code::FloorMod: return BinaryNonZero<FloorModI>;
+    case Code::Pow: return BinaryPower;
+    default: return nullptr;
+  }
+  switch (code) {
+    case Code::Equal: return Binary<EqualB, uint8_t, uint8_t>;
+    case Code::NotEqual: return Binary<NotEqualB, uint8_t, uint8_t>;
+    case Code::LogicalAnd: return Binary<AndB, uint8_t, uint8_t>;
+    case Code::LogicalOr: return Binary<OrB, uint8_t, uint8_t>;
+    default: return nullptr;
+  }
+}
+
+Kernel ReduceKernel(Code code, Type type) {
+  const bool real = type == Type::FLOAT;
+  switch (code) {
+    case Code::Sum: return real ? Reduce<SumF, float> : Reduce<SumI, int32_t>;
+    case Code::Mean: return real ? Reduce<SumF, float> : nullptr;
+    case Code::Prod: return real ? Reduce<ProdF, float> : Reduce<ProdI, int32_t>;
+    case Code::Max: return real ? Reduce<MaximumF, float> : Reduce<MaximumI, int32_t>;
+    case Code::Min: return real ? Reduce<MinimumF, float> : Reduce<MinimumI, int32_t>;
+    case Code::All: return Reduce<AllB, uint8_t>;
+    case Code::Any: return Reduce<AnyB, uint8_t>;
+    default: return nullptr;
+  }
+}
+
+Kernel CastKernel(Type from, Type to) {
+  if (to == Type::BOOL) return from == Type::FLOAT ? CastToBool<float> : CastToBool<int32_t>;
+  if (to == Type::FLOAT) return from == Type::INT32 ? CastTo<int32_t, float> : CastTo<uint8_t, float>;
+  return from == Type::FLOAT ? CastTo<float, int32_t> : CastTo<uint8_t, int32_t>;
+}
+
+constexpr Kernels KERNELS = {
+    UnaryKernel,
+    BinaryKernel,
+    ReduceKernel,
+    CastKernel,
+    {Copy<uint8_t>, Copy<int32_t>},
+    AddInto,
+    {Fill<uint8_t>, Fill<int32_t>},
+    {Select<uint8_t>, Select<int32_t>},
+    {Gather<uint8_t>, Gather<int32_t>},
+    {SegmentSum<float>, SegmentSum<int32_t>},
+    {SegmentMax<float>, SegmentMax<int32_t>},
+    {Scatter<int32_t, Scattering::UPDATE>, Scatter<float, Scattering::ADD>, Scatter<int32_t, Scattering::ADD>,
+     Scatter<uint8_t, Scattering::UPDATE>, Scatter<float, Scattering::MAX>, Scatter<int32_t, Scattering::MAX>,
+     Scatter<float, Scattering::MIN>, Scatter<int32_t, Scattering::MIN>},
+    {ArgExtreme<float, false>, ArgExtreme<float, true>, ArgExtreme<int32_t, false>, ArgExtreme<int32_t, true>},
+    {Cumulate<SumF, float, false>, Cumulate<ProdF, float, true>, Cumulate<SumI, int32_t, false>, Cumulate<ProdI, int32_t, true>},
+    LeakyReluGrad,
+    Softmax,
+    LogSoftmax,
+    CrossEntropy,
+    {TopK<float>, TopK<int32_t>},
+    MatMul,
+    Convolve,
+    FilterGradient,
+    ConvolveGroups,
+    ConvolvePlanar,
+    FilterGradientPlanar,
+    GroupFilterGradient,
+    MaxPool,
+    MaxPoolGrad,
+    BatchNorm,
+    BatchNormGrad,
+    GroupNorm,
+    GroupNormGrad,
+    AdamStep,
+    ChannelMoments,
+    MatrixInverse,
+    MatrixSolve,
+    LogMatrixDeterminant,
+    Cholesky,
+    Qr,
+    SelfAdjointEig,
+    Svd,
+    CheckNumerics,
+    LANES,
+    Draw,
+};

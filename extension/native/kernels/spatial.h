@@ -1,0 +1,406 @@
+// Convolutions and pooling, part of kernels.h. Channels come last; images are volumes of depth 1.
+
+// How the positions of a convolution's result read its input: at each tap of the filter, a position further by an offset.
+struct Taps {
+  int64_t images;
+  // Positions in each dimension: of the result's part that is computed, and of the input.
+  const int64_t *positions, *input;
+  // Channels that are read, and how many a position has: more where they are divided into groups.
+  int64_t channels, pitch;
+  const int64_t *stride;
+  int64_t count;
+  // For each tap: an offset in each dimension, and which of the filter's matrices it has.
+  const int64_t *taps;
+
+  const int64_t *Tap(int64_t t) const { return taps + 4 * t; }
+
+  // Where a position begins to read, before an offset is added.
+  void Locate(int64_t i, int64_t (&at)[4]) const {
+    for (int d = 2; d >= 0; d--) {
+      at[d + 1] = i % positions[d] * stride[d];
+      i /= positions[d];
+    }
+    at[0] = i;
+  }
+
+  // The channels that a tap reads; null in the padding.
+  const float *Read(const float *x, const int64_t (&at)[4], const int64_t *tap) const {
+    const int64_t z = at[1] + tap[0], y = at[2] + tap[1], w = at[3] + tap[2];
+    if (static_cast<uint64_t>(z) >= static_cast<uint64_t>(input[0]) ||
+        static_cast<uint64_t>(y) >= static_cast<uint64_t>(input[1]) ||
+        static_cast<uint64_t>(w) >= static_cast<uint64_t>(input[2]))
+      return nullptr;
+    return x + (((at[0] * input[0] + z) * input[1] + y) * input[2] + w) * pitch;
+  }
+};
+
+// Images with few channels, with zeros around: taps are read without asking whether they are in the padding.
+class Padded {
+ public:
+  // Of the images that some positions are in.
+  Padded(const Taps &taps, const float *x, int64_t from, int64_t to) : taps_(taps) {
+    const int64_t each = taps.positions[0] * taps.positions[1] * taps.positions[2];
+    first_ = from / each;
+    const int64_t images = (to - 1) / each + 1 - first_, channels = taps.channels, *size = taps.input;
+    int64_t low[3], high[3];
+    for (int d = 0; d < 3; d++) {
+      low[d] = high[d] = taps.Tap(0)[d];
+      for (int64_t t = 1; t < taps.count; t++) {
+        low[d] = std::min(low[d], taps.Tap(t)[d]);
+        high[d] = std::max(high[d], taps.Tap(t)[d]);
+      }
+      sizes_[d] = (taps.positions[d] - 1) * taps.stride[d] + high[d] - low[d] + 1;
+    }
+    offsets_ = Kept(0, taps.count * channels);
+    for (int64_t t = 0; t < taps.count; t++) {
+      const int64_t *tap = taps.Tap(t);
+      const int64_t at = ((tap[0] - low[0]) * sizes_[1] + tap[1] - low[1]) * sizes_[2] + tap[2] - low[2];
+      for (int64_t c = 0; c < channels; c++) offsets_[t * channels + c] = at * channels + c;
+    }
+    const int64_t row = sizes_[2] * channels;
+    float *copy = reinterpret_cast<float *>(Kept(1, (images * sizes_[0] * sizes_[1] * row + 1) / 2));
+    values_ = copy;
+    const int64_t begin = std::clamp<int64_t>(-low[2], 0, sizes_[2]);
+    const int64_t end = std::clamp<int64_t>(size[2] - low[2], begin, sizes_[2]);
+    for (int64_t i = 0; i < images; i++)
+      for (int64_t z = low[0]; z < low[0] + sizes_[0]; z++)
+        for (int64_t y = low[1]; y < low[1] + sizes_[1]; y++, copy += row) {
+          std::fill_n(copy, row, 0.0f);
+          if (z < 0 || z >= size[0] || y < 0 || y >= size[1]) continue;
+          const float *source = x + ((((first_ + i) * size[0] + z) * size[1] + y) * size[2] + begin + low[2]) * taps.pitch;
+          float *to = copy + begin * channels;
+          if (taps.pitch == channels) std::copy_n(source, (end - begin) * channels, to);
+          else
+            for (int64_t p = begin; p < end; p++, source += taps.pitch, to += channels) std::copy_n(source, channels, to);
+        }
+  }
+
+  // Where positions begin to read, one after the other.
+  class Walk {
+   public:
+    Walk(const Padded &images, int64_t i) : images_(images) {
+      images.taps_.Locate(i, at_);
+      at_[0] -= images.first_;
+    }
+    const float *Next() {
+      const int64_t *size = images_.sizes_;
+      const float *here = images_.values_ + (((at_[0] * size[0] + at_[1]) * size[1] + at_[2]) * size[2] + at_[3]) * images_.taps_.channels;
+      for (int d = 3; d > 0; d--) {
+        if ((at_[d] += images_.taps_.stride[d - 1]) < images_.taps_.positions[d - 1] * images_.taps_.stride[d - 1]) break;
+        at_[d] = 0;
+        if (d == 1) at_[0]++;
+      }
+      return here;
+    }
+
+   private:
+    const Padded &images_;
+    int64_t at_[4];
+  };
+
+  // For each channel at each tap, where it lies from the beginning on.
+  const int64_t *offsets() const { return offsets_; }
+
+ private:
+  static int64_t *Kept(int which, int64_t count) {
+    thread_local std::vector<int64_t> pieces[2];
+    // Pieces beyond 8 MB aren't kept for smaller ones.
+    const int64_t size = static_cast<int64_t>(pieces[which].size());
+    if (size < count || size > std::max<int64_t>(count, 1 << 20)) pieces[which] = std::vector<int64_t>(count);
+    return pieces[which].data();
+  }
+
+  const Taps &taps_;
+  int64_t first_, sizes_[3], *offsets_;
+  const float *values_;
+};
+
+// A matrix of a row for each position, and a column for each channel at each tap.
+struct Patches {
+  const Padded &images;
+
+  Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
+    Padded::Walk walk(images, first);
+    const float *begins[TILE_ROWS];
+    for (int64_t r = 0; r < TILE_ROWS; r++) begins[r] = r < rows ? walk.Next() : begins[0];
+    const int64_t *offsets = images.offsets() + from;
+    float *put = to;
+    for (int64_t p = 0; p < terms; p++, put += TILE_ROWS) {
+      const int64_t offset = offsets[p];
+      for (int r = 0; r < TILE_ROWS; r++) put[r] = begins[r][offset];
+    }
+    return {to, terms};
+  }
+};
+
+// The same transposed: a row for each channel at each tap.
+struct TurnedFew {
+  const Padded &images;
+
+  Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
+    Padded::Walk walk(images, from);
+    int64_t offsets[TILE_ROWS];
+    for (int64_t r = 0; r < TILE_ROWS; r++) offsets[r] = images.offsets()[first + (r < rows ? r : 0)];
+    float *put = to;
+    for (int64_t p = 0; p < terms; p++, put += TILE_ROWS) {
+      const float *begin = walk.Next();
+      for (int r = 0; r < TILE_ROWS; r++) put[r] = begin[offsets[r]];
+    }
+    return {to, terms};
+  }
+};
+
+// Channels from which on patches are read where they lie: copying fewer takes no longer than finding them.
+constexpr int64_t MIN_RUN = 8;
+alignas(64) constexpr float ZEROS[TERMS] = {};
+
+// The same matrix, not copied.
+struct PatchRuns {
+  const Taps &taps;
+  const float *x;
+  Run runs[TERMS / MIN_RUN + 2];
+
+  Runs Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *) {
+    const int64_t channels = taps.channels, end = from + terms;
+    for (int64_t r = 0; r < TILE_ROWS; r++) {
+      int64_t at[4];
+      taps.Locate(first + std::min(r, rows - 1), at);
+      Run *run = runs;
+      for (int64_t p = from; p < end; run++) {
+        const int64_t t = p / channels, c = p - t * channels;
+        const float *source = taps.Read(x, at, taps.Tap(t));
+        run->length = std::min(channels - c, end - p);
+        run->rows[r] = source == nullptr ? ZEROS : source + c;
+        p += run->length;
+      }
+    }
+    return {runs, runs + (end - 1) / channels - from / channels + 1};
+  }
+};
+
+// The same matrix transposed: a row for each channel at each tap.
+class TurnedPatches {
+ public:
+  // Of the rows from one to another.
+  TurnedPatches(const Taps &taps, const float *x, int64_t from, int64_t to)
+      : taps_(taps), x_(x), firstTap_(from / taps.channels), tapsRead_((to - 1) / taps.channels + 1 - firstTap_) {
+    thread_local std::vector<const float *> kept;
+    kept.resize(tapsRead_ * TERMS);
+    sources_ = kept.data();
+  }
+
+  Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) {
+    if (from != located_) Locate(from, terms);
+    const int64_t channels = taps_.channels;
+    for (int64_t r = 0; r < rows;) {
+      const int64_t t = (first + r) / channels, c = first + r - t * channels, n = std::min(channels - c, rows - r);
+      const float *const *sources = sources_ + (t - firstTap_) * TERMS;
+      // Lengths that the compiler knows are copied by registers: those that channels in multiples of 4 give.
+      if (n == TILE_ROWS) Copy<TILE_ROWS>(sources, terms, c, n, to + r);
+      else if (n == 8) Copy<8>(sources, terms, c, n, to + r);
+      else if (n == 4) Copy<4>(sources, terms, c, n, to + r);
+      else Copy<0>(sources, terms, c, n, to + r);
+      r += n;
+    }
+    return {to, terms};
+  }
+
+ private:
+  // Finds what the taps read at some positions, once for all rows.
+  void Locate(int64_t from, int64_t terms) {
+    located_ = from;
+    int64_t at[4];
+    taps_.Locate(from, at);
+    for (int64_t p = 0; p < terms; p++) {
+      for (int64_t t = 0; t < tapsRead_; t++) sources_[t * TERMS + p] = taps_.Read(x_, at, taps_.Tap(firstTap_ + t));
+      for (int d = 3; d > 0; d--) {
+        if ((at[d] += taps_.stride[d - 1]) < taps_.positions[d - 1] * taps_.stride[d - 1]) break;
+        at[d] = 0;
+        if (d == 1) at[0]++;
+      }
+    }
+  }
+
+  template <int LENGTH>
+  static void Copy(const float *const *sources, int64_t terms, int64_t c, int64_t n, float *to) {
+    const int64_t length = LENGTH > 0 ? LENGTH : n;
+    for (int64_t p = 0; p < terms; p++, to += TILE_ROWS) {
+      if (sources[p] == nullptr) std::fill_n(to, length, 0.0f);
+      else std::copy_n(sources[p] + c, length, to);
+    }
+  }
+
+  const Taps &taps_;
+  const float *x_;
+  int64_t firstTap_, tapsRead_, located_ = -1;
+  const float **sources_;
+};
+
+// The matrices of a filter for its taps, one above the other: of so many numbers each, with rows of `columns`.
+struct Filters {
+  const Taps &taps;
+  const float *at;
+  int64_t size, columns;
+  bool transposed;
+
+  void Pack(int64_t from, int64_t terms, int64_t first, int64_t end, float *to, int64_t panel) const {
+    const int64_t channels = taps.channels, last = from + terms;
+    for (int64_t p = from; p < last;) {
+      const int64_t t = p / channels, c = p - t * channels, n = std::min(channels - c, last - p);
+      const Right own = {at + taps.Tap(t)[3] * size, columns, columns, transposed};
+      own.Pack(c, n, first, end, to, panel);
+      to += n * TILE_COLUMNS;
+      p += n;
+    }
+  }
+};
+
+// Rows of the result at every so many positions.
+struct Spread {
+  float *at;
+  int64_t stride;
+  const Taps &taps;
+  const int64_t *sizes, *step, *begin;
+  static constexpr bool EVEN = false;
+
+  float *Row(int64_t i) const {
+    int64_t place = 0, scale = 1;
+    for (int d = 2; d >= 0; d--) {
+      place += (i % taps.positions[d] * step[d] + begin[d]) * scale;
+      i /= taps.positions[d];
+      scale *= sizes[d];
+    }
+    return at + (place + i * scale) * stride;
+  }
+};
+
+// Parameters: the part's rows and columns; images, positions, input's sizes, channels read, its channels, strides; the result's
+// channels, sizes, steps and beginnings; whether the filter's matrices are transposed, their numbers and columns; channels of a
+// group, written and read; for each dimension how many taps there are, then an offset and the filter's place of each.
+struct Convolution {
+  Part part;
+  Taps taps;
+  int64_t pitch;
+  const int64_t *sizes, *step, *begin;
+  bool transposed;
+  int64_t filterSize, filterColumns;
+  int64_t written, read;
+
+  explicit Convolution(const int64_t *p)
+      : part{p[0], p[1], p[2], p[3]},
+        taps{p[4], p + 5, p + 8, p[11], p[12], p + 13, 0, nullptr},
+        pitch(p[16]),
+        sizes(p + 17),
+        step(p + 20),
+        begin(p + 23),
+        transposed(p[26] != 0),
+        filterSize(p[27]),
+        filterColumns(p[28]),
+        written(p[29]),
+        read(p[30]) {
+    thread_local std::vector<int64_t> all;
+    all.clear();
+    const int64_t *depth = p + 31, *rows = depth + 1 + 2 * *depth, *columns = rows + 1 + 2 * *rows;
+    for (int64_t i = 0; i < *depth; i++)
+      for (int64_t j = 0; j < *rows; j++)
+        for (int64_t k = 0; k < *columns; k++)
+          all.insert(all.end(), {depth[1 + 2 * i], rows[1 + 2 * j], columns[1 + 2 * k],
+                                 depth[2 + 2 * i] + rows[2 + 2 * j] + columns[2 + 2 * k]});
+    taps.count = *depth * *rows * *columns;
+    taps.taps = all.data();
+  }
+};
+
+template <class A>
+void ConvolveWith(const Convolution &v, A &&patches, const Filters &filters, float *out) {
+  const int64_t depth = v.taps.count * v.taps.channels;
+  bool dense = true;
+  for (int d = 0; d < 3; d++) dense = dense && v.step[d] == 1 && v.begin[d] == 0 && v.sizes[d] == v.taps.positions[d];
+  if (dense) Multiply(v.part, depth, patches, filters, Dense{out, v.pitch});
+  else Multiply(v.part, depth, patches, filters, Spread{out, v.pitch, v.taps, v.sizes, v.step, v.begin});
+}
+
+bool Convolve(const Call &c) {
+  const Convolution v(c.p);
+  const Filters filters = {v.taps, c.To<float>(2), v.filterSize, v.filterColumns, v.transposed};
+  const float *x = c.To<float>(1);
+  if (v.taps.channels < MIN_RUN)
+    ConvolveWith(v, Patches{Padded(v.taps, x, v.part.row, v.part.rowEnd)}, filters, c.To<float>(0));
+  else
+    ConvolveWith(v, PatchRuns{v.taps, x, {}}, filters, c.To<float>(0));
+  return true;
+}
+
+// The gradient of filters, from the input and the gradient of the result.
+bool FilterGradient(const Call &c) {
+  const Convolution v(c.p);
+  const int64_t *n = v.taps.positions;
+  const int64_t positions = v.taps.images * n[0] * n[1] * n[2];
+  const Right gradient = {c.To<float>(2), positions, v.pitch, false};
+  const Dense out = {c.To<float>(0), v.pitch};
+  const float *x = c.To<float>(1);
+  if (v.taps.channels < MIN_RUN) Multiply(v.part, positions, TurnedFew{Padded(v.taps, x, 0, positions)}, gradient, out);
+  else Multiply(v.part, positions, TurnedPatches(v.taps, x, v.part.row, v.part.rowEnd), gradient, out);
+  return true;
+}
+
+// ---- Pooling ----
+
+// Parameters: images from and to; height and width of the result and of the input; channels; window; strides.
+struct Pooling {
+  int64_t from, to, height, width, rows, columns, channels, high, wide, down, right;
+
+  explicit Pooling(const int64_t *p)
+      : from(p[0]), to(p[1]), height(p[2]), width(p[3]), rows(p[4]), columns(p[5]), channels(p[6]), high(p[7]), wide(p[8]),
+        down(p[9]), right(p[10]) {}
+};
+
+bool MaxPool(const Call &c) {
+  const Pooling v(c.p);
+  const int64_t n = v.channels;
+  float *out = c.To<float>(0) + v.from * v.height * v.width * n;
+  for (int64_t image = v.from; image < v.to; image++)
+    for (int64_t y = 0; y < v.height; y++)
+      for (int64_t x = 0; x < v.width; x++, out += n) {
+        const float *window = c.To<float>(1) + ((image * v.rows + y * v.down) * v.columns + x * v.right) * n;
+        std::copy_n(window, n, out);
+        for (int64_t i = 0; i < v.high; i++)
+          for (int64_t j = i == 0 ? 1 : 0; j < v.wide; j++) {
+            const float *cell = window + (i * v.columns + j) * n;
+            for (int64_t q = 0; q < n; q++) out[q] = MaximumF::Of(out[q], cell[q]);
+          }
+      }
+  return true;
+}
+
+// Each window's gradient goes to its first maximum, or to its last NaN.
+bool MaxPoolGrad(const Call &c) {
+  const Pooling v(c.p);
+  const int64_t n = v.channels;
+  const int64_t size = v.rows * v.columns * n;
+  float *most = Scratch(2 * n, 0);
+  int32_t *where = reinterpret_cast<int32_t *>(most + n);
+  std::fill_n(c.To<float>(0) + v.from * size, (v.to - v.from) * size, 0.0f);
+  const float *gradient = c.To<float>(2) + v.from * v.height * v.width * n;
+  for (int64_t image = v.from; image < v.to; image++)
+    for (int64_t y = 0; y < v.height; y++)
+      for (int64_t x = 0; x < v.width; x++, gradient += n) {
+        const int64_t place = ((image * v.rows + y * v.down) * v.columns + x * v.right) * n;
+        const float *window = c.To<float>(1) + place;
+        std::copy_n(window, n, most);
+        std::fill_n(where, n, 0);
+        for (int64_t i = 0; i < v.high; i++)
+          for (int64_t j = i == 0 ? 1 : 0; j < v.wide; j++) {
+            const int32_t offset = static_cast<int32_t>(i * v.columns + j);
+            const float *cell = window + offset * n;
+            for (int64_t q = 0; q < n; q++) {
+              const bool more = cell[q] > most[q] || cell[q] != cell[q];
+              most[q] = more ? cell[q] : most[q];
+              where[q] = more ? offset : where[q];
+            }
+          }
+        float *to = c.To<float>(0) + place;
+        for (int64_t q = 0; q < n; q++) to[where[q] * n + q] += gradient[q];
+      }
+  return true;
+}

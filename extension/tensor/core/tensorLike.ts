@@ -1,0 +1,33 @@
+// What stands for a tensor in an argument: JavaScript checks no types.
+import { kindOf, TensorError } from "./errors.ts";
+import { Tensor } from "./tensor.ts";
+
+/** Whether an argument may stand for a tensor: one of any class, or a number. */
+export function isTensorLike(x: unknown): boolean {
+  if (x instanceof Tensor || typeof x === "number" || typeof x === "boolean") return true;
+  if (typeof x !== "object" || x === null) return false;
+  return !Array.isArray(x) && !ArrayBuffer.isView(x) && Object.getPrototypeOf(x) !== Object.prototype;
+}
+
+/** Whether an element of a list of tensors is one; `tensor.data` is, as a function. */
+export const isElement = (x: unknown): boolean =>
+  x instanceof Tensor || (typeof x === "object" && isTensorLike(x));
+
+/**
+ * The tensors of an argument that takes one, or several in any iterable.
+ * @throws TensorError in PyTorch's words for anything else
+ */
+export function listTensors(callee: string, name: string, given: unknown): Tensor[] {
+  if (given instanceof Tensor) return [given];
+  if (typeof given !== "object" || given === null || !(Symbol.iterator in given)) {
+    throw new TensorError("value", `${callee}(): argument '${name}' must be Tensors, not ${kindOf(given)}`);
+  }
+  const list = [...(given as Iterable<unknown>)];
+  const wrong = list.findIndex((one) => !isElement(one));
+  if (wrong < 0) return list as Tensor[];
+  throw new TensorError("value", notElement(callee, name, wrong, list[wrong]));
+}
+
+/** PyTorch's words for what is no tensor, in a list of them. */
+export const notElement = (callee: string, name: string, at: number, x: unknown): string =>
+  `${callee}(): expected Tensor as element ${at} in argument '${name}', but got ${kindOf(x)}`;

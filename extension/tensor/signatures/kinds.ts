@@ -1,0 +1,45 @@
+// Which parameters of the tables take tensors and whole numbers, and what is a whole number: JavaScript checks no types.
+
+/** What a parameter takes, where its name says so. */
+export type Kind = "tensor" | "tensors" | "int";
+
+/**
+ * Names that mean the same kind in every function, but where a table marks them. Many that take a tensor take a number, too.
+ */
+const NAMES: Readonly<Record<Kind, string>> = {
+  tensor:
+    "A B L LU LUData LUPivots a abs anchor angle b batch1 batch2 bias boundaries condition elements exponent grid imag " +
+    "inProjBias inProjWeight index input input1 input2 key linearWeight logProbs logits mask mat mat1 mat2 negative other " +
+    "outProjBias outProjWeight pivots positive query real sortedSequence source src target targets tau tensor tensor1 tensor2 " +
+    "testElements theta value values var vec vec1 vec2 weight x x1 x2 y",
+  tensors: "matrices operands tensors",
+  int:
+    "bins chunks diagonal dilation dim0 dim1 dim2 dimFeedforward dimension dModel downscaleFactor embedDim embeddingDim " +
+    "groups hiddenSize inChannels inFeatures inputSize kernelSize length m minlength n nhead " +
+    "normalizedShape numChannels numClasses numEmbeddings numFeatures numGroups numHeads numLayers numSamples offset " +
+    "outChannels outFeatures outputPadding outputSize padding r sections shifts size splitSize splitSizeOrSections " +
+    "steps stride upscaleFactor windowLength",
+};
+
+/** Those that a call must give, though it may give null. */
+const MAY_BE_NULL: ReadonlySet<string> = new Set(["inProjBias", "inProjWeight", "outProjBias"]);
+
+const KINDS = new Map(
+  (Object.keys(NAMES) as Kind[]).flatMap((kind) =>
+    NAMES[kind].split(" ").map((name) => [name, kind] as const),
+  ),
+);
+
+/** What a parameter of that name takes. */
+export const kindFor = (name: string): Kind | undefined => KINDS.get(name);
+
+/** Whether an argument may stand for none, in the place of a parameter. */
+export const isNone = (x: unknown, { name, optional }: { name: string; optional: boolean }): boolean =>
+  (x === null || x === undefined) && (optional || MAY_BE_NULL.has(name));
+
+/** Whether an argument has no fraction: a number, or each number of a list. */
+export function isWhole(x: unknown): boolean {
+  if (typeof x === "number") return Number.isInteger(x);
+  if (Array.isArray(x)) for (const one of x) if (!isWhole(one)) return false;
+  return true;
+}

@@ -1,0 +1,37 @@
+/** Texts of the editor of ONNX models; part of strings.ts. */
+import { formatCount } from "../format.ts";
+
+export const onnxStrings = {
+  loading: "Reading the model…",
+  view: "View",
+  views: { diagram: "Diagram", tensors: "Tensors" },
+  parameters: "Parameters",
+  nodes: "Nodes",
+  inputs: "Inputs",
+  outputs: "Outputs",
+  tensors: "Tensors",
+  size: "File size",
+  ir: (version: number) => `ONNX IR ${version}`,
+  opset: (domain: string, version: number) => `${domain === "" ? "opset" : domain} ${version}`,
+  more: (n: number) => `${formatCount(n)} more`,
+  search: "Search nodes",
+  diagramLabel: (name: string) => `Diagram of ${name}`,
+  keys: "Arrow keys move along the graph, Enter opens and closes, / searches, + - 0 zoom. Drag or Shift with arrow keys moves the picture.",
+  hint: "Select a node to see its attributes, inputs and outputs.",
+  description: "Description",
+  functions: "Functions of the model",
+  domain: "Domain",
+  module: "Module",
+  section: "Part of the graph",
+  inside: (n: number) => `${formatCount(n)} ${n === 1 ? "node" : "nodes"}`,
+  cut: "Its nodes are too many to draw.",
+  attributes: "Attributes",
+  subgraphs: "Subgraphs",
+  ops: (all: readonly (readonly [string, number])[]) =>
+    all.map(([op, times]) => (times === 1 ? op : `${op} × ${formatCount(times)}`)).join(", "),
+  omitted: "(left out)",
+  unknown: "type unknown",
+  input: "Input of the model",
+  output: "Output of the model",
+  viewTensor: (name: string) => `View ${name} as a table`,
+};

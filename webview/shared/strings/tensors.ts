@@ -1,0 +1,62 @@
+import { formatCount } from "../format.ts";
+
+/** Texts of the editor of tensor files; part of strings.ts. */
+export const tensorsStrings = {
+  loading: "Reading the file…",
+  failed: "The file can't be shown",
+  evaluate: "Evaluate",
+  trainOn: "Train from Checkpoint",
+  retry: "Try Again",
+  count: (count: number) => `${formatCount(count)} ${count === 1 ? "tensor" : "tensors"}`,
+  elements: (count: number) => `${formatCount(count)} ${count === 1 ? "element" : "elements"}`,
+  title: "Tensors",
+  filter: "Filter tensors",
+  none: "No tensor matches.",
+  empty: "There is no tensor in this file.",
+  shown: (shown: number, all: number) => `The first ${formatCount(shown)} of ${formatCount(all)}.`,
+  showAll: "Show All",
+  columns: {
+    name: "Name",
+    dtype: "Type",
+    shape: "Shape",
+    elements: "Elements",
+    bytes: "Size",
+    values: "Values",
+  },
+  view: (name: string) => `View ${name} as a table`,
+  viewAll: "Open",
+  look: (name: string) => `Show the values of ${name}`,
+  fold: (name: string) => `Hide the values of ${name}`,
+  lookAtAll: "Show All Values",
+  looking: (name: string) => `Reading ${name}…`,
+  comparing: "Comparing…",
+  progress: "Progress",
+  cancel: "Cancel",
+  noNumbers: "The values are not real numbers.",
+  statistics: {
+    min: "min",
+    max: "max",
+    mean: "mean",
+    std: "std",
+    zeros: "zeros",
+    nans: "NaN",
+    infinities: "infinite",
+  },
+  histogram: (name: string, min: string, max: string) => `Distribution of ${name} from ${min} to ${max}`,
+  bin: (from: string, to: string, count: number) => `${from} to ${to}: ${formatCount(count)}`,
+  suspicious: (nans: number, infinities: number) =>
+    [nans > 0 ? `${formatCount(nans)} NaN` : "", infinities > 0 ? `${formatCount(infinities)} infinite` : ""]
+      .filter((part) => part !== "")
+      .join(", "),
+  metadata: "Metadata",
+  compare: "Compare With…",
+  comparison: (other: string) => `Compared with ${other}`,
+  closeComparison: "Close Comparison",
+  same: (count: number) => `${formatCount(count)} ${count === 1 ? "tensor is" : "tensors are"} the same.`,
+  identical: "All tensors are the same.",
+  change: "Change",
+  what: "What",
+  changes: { added: "added", removed: "removed", shape: "shape", type: "type", values: "values" },
+  changed: (changed: number, elements: number, largest: string | undefined) =>
+    `${formatCount(changed)} of ${formatCount(elements)}${largest === undefined ? "" : `, by ${largest} at most`}`,
+};
