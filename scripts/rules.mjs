@@ -28,9 +28,6 @@ const NOT_SOURCE = /^test\/(?:fixtures|results)\/|\/(?:node_modules|dist)\/|\.ts
 
 /** Paths of files and folders, by rule and reason. @type {Record<string, Record<string, readonly string[]>>} */
 const EXCEPTIONS = {
-  "file length": {
-    "as long as PyTorch's program": ["test/programs/masked-lm/masked-lm.nn.ts"],
-  },
   "private members": {
     "the function that tensor.data gives has a tensor's properties": [
       "extension/tensor/core/tensor.ts",

@@ -1,5 +1,6 @@
 /** The few lines of test runner that fit into an extension host, where no test framework's runner does. */
 import { inspect } from "node:util";
+import { patience } from "./patience.ts";
 
 export interface Outcome {
   name: string;
@@ -39,7 +40,7 @@ const tests: Test[] = [];
 
 type Register = (name: string, body: Body, limit?: number) => void;
 
-/** Registers a test. Past `limit` milliseconds it has failed, and the next one runs. */
+/** Registers a test. Past `limit` milliseconds, with {@link patience}, it has failed, and the next one runs. */
 export const test: Register = (name, body, limit = 30_000) => {
   tests.push({ name, body, limit, row: name });
 };
@@ -96,7 +97,7 @@ async function runTest(
 ): Promise<Outcome> {
   const started = performance.now();
   const notes: string[] = [];
-  const thrown = await withLimit(() => body((text) => notes.push(text)), limit);
+  const thrown = await withLimit(() => body((text) => notes.push(text)), patience(limit));
   const milliseconds = Math.round(performance.now() - started);
   if (thrown instanceof Skipped) {
     print(`skipped ${name}: ${thrown.message}`);
@@ -142,13 +143,17 @@ const textOf = (thrown: unknown): string =>
 type Falsy = false | 0 | "" | null | undefined;
 const isTruthy = <T>(value: T): value is Exclude<T, Falsy> => Boolean(value);
 
-/** Polls until `probe` answers something truthy; `what` names it in the error. Errors of the probe count as "not yet". */
+/**
+ * Polls until `probe` answers something truthy, with {@link patience}; `what` names it in the error. Errors of the probe
+ * count as "not yet".
+ */
 export async function until<T>(
   what: string,
   probe: () => T | Promise<T>,
   limit = 10_000,
 ): Promise<Exclude<T, Falsy>> {
-  const end = performance.now() + limit;
+  const milliseconds = patience(limit);
+  const end = performance.now() + milliseconds;
   let reason = "";
   for (;;) {
     try {
@@ -158,7 +163,7 @@ export async function until<T>(
     } catch (error) {
       reason = ` (${error instanceof Error ? error.message : String(error)})`;
     }
-    if (performance.now() > end) throw new Error(`${what}: not within ${limit} ms${reason}`);
+    if (performance.now() > end) throw new Error(`${what}: not within ${milliseconds} ms${reason}`);
     await new Promise((resolve) => setTimeout(resolve, 40));
   }
 }

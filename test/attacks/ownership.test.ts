@@ -15,6 +15,7 @@ import { experimentFile, readRows, readRun as recordOf, useWorkspace } from "../
 import { age, killed, useSleepers, writeLock } from "../locks.ts";
 import { assertUnbroken } from "../runDirectories.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
+import { PATIENT } from "../patience.ts";
 
 const workspace = useWorkspace();
 
@@ -106,9 +107,7 @@ describe("resuming", () => {
   async function stopped(): Promise<string> {
     workspace.write("net.nn.ts", experimentFile({ callbacks: slow }));
     const command = workspace.start(["train", "net.nn.ts", "--out", "run", "--no-progress"]);
-    await vi.waitFor(() => expect(recordOf(workspace.file("run")).epoch).toBeGreaterThan(1), {
-      timeout: 15_000,
-    });
+    await vi.waitFor(() => expect(recordOf(workspace.file("run")).epoch).toBeGreaterThan(1), PATIENT);
     command.child.kill("SIGINT");
     await command.ended;
     return workspace.file("run");
@@ -123,9 +122,9 @@ describe("resuming", () => {
     expect(first.stderr).toMatch(
       /(running here|another process's run): process \d+ on host \S+ since \d{4}-/,
     );
-    await vi.waitFor(() => expect(recordOf(directory).state).toBe("running"), { timeout: 10_000 });
+    await vi.waitFor(() => expect(recordOf(directory).state).toBe("running"), PATIENT);
     const { epoch } = recordOf(directory);
-    await vi.waitFor(() => expect(recordOf(directory).epoch).toBeGreaterThan(epoch), { timeout: 10_000 });
+    await vi.waitFor(() => expect(recordOf(directory).epoch).toBeGreaterThan(epoch), PATIENT);
     for (const { child } of commands) if (child.exitCode === null) child.kill("SIGINT");
     await Promise.all(commands.map(({ ended: end }) => end));
     expect(recordOf(directory).state).toBe("stopped");
@@ -171,9 +170,9 @@ describe("resuming", () => {
     workspace.write("net.nn.ts", experimentFile({ callbacks }, 'import fs from "node:fs";'));
     workspace.start(["train", "net.nn.ts", "--out", "run", "--no-progress"]);
     const lock = workspace.file(`run/${LOCK_FILE}`);
-    await vi.waitFor(() => expect(fs.existsSync(workspace.file("hung"))).toBe(true), { timeout: 15_000 });
+    await vi.waitFor(() => expect(fs.existsSync(workspace.file("hung"))).toBe(true), PATIENT);
     const { mtimeMs } = fs.statSync(lock);
-    await vi.waitFor(() => expect(fs.statSync(lock).mtimeMs).toBeGreaterThan(mtimeMs), { timeout: 8000 });
+    await vi.waitFor(() => expect(fs.statSync(lock).mtimeMs).toBeGreaterThan(mtimeMs), PATIENT);
     expect((await readRun(workspace.file("run"))).life?.kind).toBe("here");
     await expect(resumeRequest(workspace.file("run"))).rejects.toThrow("is still running here: process");
   });
@@ -182,7 +181,7 @@ describe("resuming", () => {
     workspace.write("net.nn.ts", experimentFile({ callbacks: slow }));
     const command = workspace.start(["train", "net.nn.ts", "--out", "run", "--no-progress"]);
     const directory = workspace.file("run");
-    await vi.waitFor(() => expect(recordOf(directory).epoch).toBeGreaterThan(1), { timeout: 15_000 });
+    await vi.waitFor(() => expect(recordOf(directory).epoch).toBeGreaterThan(1), PATIENT);
     fs.renameSync(path.join(directory, LOCK_FILE), workspace.file("old"));
     const owner = await running();
     await writeLock(directory, owner);

@@ -6,6 +6,7 @@ import { describe, expect, it, vi } from "vitest";
 import { PreviewEngine } from "../../extension/supervisor/engines/preview.ts";
 import { dist } from "../engine/workspace.ts";
 import { HONEST, useAttackedPreviews } from "./attackedPreviews.ts";
+import { PATIENT } from "../patience.ts";
 
 const MEMORY = 500;
 const { workspace, logged, preview, serves } = useAttackedPreviews(MEMORY);
@@ -195,7 +196,7 @@ describe.skipIf(process.platform === "win32")("leaves a process behind:", () => 
 
   const gone = async (marker: string): Promise<void> => {
     expect(Number(fs.readFileSync(workspace.file(marker), "utf8"))).toBeGreaterThan(1);
-    await vi.waitFor(() => expect(running(marker)).toEqual([]), { timeout: 8000, interval: 100 });
+    await vi.waitFor(() => expect(running(marker)).toEqual([]), PATIENT);
   };
 
   it("a child", async () => {
@@ -275,7 +276,7 @@ ${noted(marker, "child")}`;
       const text = `${SPAWN}const child = spawn(process.execPath, ["-e", ${code}], ${options});\nchild.unref();\n${noted(marker, "child")}\nfor (;;);`;
       workspace.write("leaves.nn.ts", text);
       const { child } = workspace.start(["run", "leaves.nn.ts"]);
-      await vi.waitFor(() => expect(running(marker)).toHaveLength(1), { timeout: 10_000, interval: 100 });
+      await vi.waitFor(() => expect(running(marker)).toHaveLength(1), PATIENT);
       child.kill("SIGKILL");
       await gone(marker);
     },
@@ -287,7 +288,7 @@ ${noted(marker, "child")}`;
     const text = `${SPAWN}const child = spawn(process.execPath, ["-e", ${code}], { stdio: "ignore" });\n${noted(marker, "child")}\nfor (;;);`;
     const file = workspace.file("hostile.nn.ts");
     void own.inspect({ file, text }, 60);
-    await vi.waitFor(() => expect(running(marker)).toHaveLength(1), { timeout: 10_000, interval: 100 });
+    await vi.waitFor(() => expect(running(marker)).toHaveLength(1), PATIENT);
     await own.dispose();
     await gone(marker);
   });

@@ -9,7 +9,7 @@ import { IterableDataset, listDatasets } from "./iterable.ts";
 import { warnOnce } from "../warnings.ts";
 import { bind, REQUIRED, type Call } from "../arguments.ts";
 import type { Blocks } from "./blocks.ts";
-import { listOf, type Numbers } from "./sampler.ts";
+import { numbersOf, type Numbers } from "./sampler.ts";
 
 /**
  * Samples by number. Subclasses say how many there are and what each one is:
@@ -210,7 +210,7 @@ export class Subset<Sample = unknown> extends Dataset<Sample> {
   constructor(dataset: SampleSource<Sample>, ...rest: Call<{ indices: Numbers }, "indices">) {
     super();
     this.dataset = asDataset(dataset);
-    this.indices = listOf(bind<{ indices: Numbers }>("Subset", rest, { indices: REQUIRED }).indices);
+    this.indices = numbersOf(bind<{ indices: Numbers }>("Subset", rest, { indices: REQUIRED }).indices);
   }
 
   get length(): number {
@@ -347,7 +347,7 @@ export function randomSplit<Sample>(
     lengths: REQUIRED,
     generator: null,
   });
-  const parts = splitAtRandom(asDataset(dataset).length, listOf(lengths), generator ?? defaultStream);
+  const parts = splitAtRandom(asDataset(dataset).length, numbersOf(lengths), generator ?? defaultStream);
   parts.forEach((part, i) => {
     if (part.length === 0) {
       warnOnce(`Length of split at index ${i} is 0. This might result in an empty dataset.`);

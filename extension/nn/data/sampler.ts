@@ -33,7 +33,7 @@ interface Sized {
 export type Numbers = readonly number[] | Tensor;
 
 /** The numbers of a list or a tensor as a list. */
-export const listOf = (numbers: Numbers): readonly number[] =>
+export const numbersOf = (numbers: Numbers): readonly number[] =>
   numbers instanceof Tensor ? Array.from(valuesOf(numbers.value), Number) : numbers;
 
 interface RandomOptions {
@@ -131,7 +131,7 @@ export class SubsetRandomSampler extends Sampler {
       indices: REQUIRED,
       generator: null,
     });
-    this.indices = listOf(indices);
+    this.indices = numbersOf(indices);
     this.source = generator ?? defaultStream;
   }
 
@@ -166,7 +166,7 @@ export class WeightedRandomSampler extends Sampler {
       { weights: REQUIRED, numSamples: REQUIRED, replacement: true, generator: null },
     );
     sampling.checkSampleCount(numSamples);
-    this.weights = listOf(weights);
+    this.weights = numbersOf(weights);
     this.length = numSamples;
     this.replacement = replacement;
     this.source = generator ?? defaultStream;

@@ -7,14 +7,7 @@ import { C_TYPE, castTo, composed, named } from "../../tensor/functions/pointwis
 import { shift } from "../../tensor/ops/matrix/affine.ts";
 import { addBias, matmul } from "../../tensor/ops/matrix/matmul.ts";
 import { expand, permute, reshape } from "../../tensor/ops/movement/movement.ts";
-import {
-  broadcastShapes,
-  formatDims,
-  formatShape,
-  numel,
-  sameShape,
-  type Shape,
-} from "../../tensor/core/shape.ts";
+import { formatDims, formatShape, numel, requireExpandable, type Shape } from "../../tensor/core/shape.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 
 /**
@@ -93,13 +86,7 @@ function withBias(x: Tensor, bias: Tensor): Tensor {
 function broadcastBias(input: Tensor, weight: Tensor, bias: Tensor): Tensor {
   return composed(() => {
     const y = linear(input, weight);
-    const shape = broadcastShapes(y.shape, bias.shape);
-    if (!sameShape(shape, y.shape)) {
-      throw new TensorError(
-        "shape",
-        `output with shape ${formatShape(y.shape)} doesn't match the broadcast shape ${formatShape(shape)}`,
-      );
-    }
+    requireExpandable(bias.shape, y.shape);
     return named(apply(shift, [y, converted(bias, y.dtype)], {}), "AddBackward0");
   });
 }

@@ -72,6 +72,19 @@ export function broadcastShapes(a: Shape, b: Shape): Shape {
 }
 
 /**
+ * Refuses to broadcast what is kept in its shape.
+ * @throws TensorError "output with shape [2] doesn't match the broadcast shape [2, 2]"
+ */
+export function requireExpandable(from: Shape, to: Shape): void {
+  const shape = broadcastShapes(to, from);
+  if (sameShape(shape, to)) return;
+  throw new TensorError(
+    "shape",
+    `output with shape ${formatShape(to)} doesn't match the broadcast shape ${formatShape(shape)}`,
+  );
+}
+
+/**
  * A dimension counted from the front. `extra` is 1 for functions that insert one (unsqueeze, stack).
  * @throws TensorError "Dimension out of range (expected to be in range of [-2, 1], but got 2)"
  */

@@ -2,6 +2,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { chromium, type Browser, type Page } from "playwright-core";
+import { patience } from "../../patience.ts";
 import { ensureChromium, isRoot } from "../../../scripts/vscode/chromium.mjs";
 
 /** A browser that talks to 127.0.0.1 alone. */
@@ -31,6 +32,7 @@ export function launchBrowser(): Promise<Browser> {
  */
 export async function newWindow(browser: Browser, colorScheme: "light" | "dark" = "light"): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, colorScheme });
+  context.setDefaultTimeout(patience(40_000));
   await context.addInitScript(() => {
     if ("ServiceWorkerRegistration" in globalThis)
       ServiceWorkerRegistration.prototype.update = async function update(this: ServiceWorkerRegistration) {
@@ -79,4 +81,6 @@ export const QUIET_SETTINGS = {
   "update.showReleaseNotes": false,
   "window.commandCenter": false,
   "editor.minimap.enabled": false,
+  "editor.cursorBlinking": "solid",
+  "workbench.reduceMotion": "on",
 };

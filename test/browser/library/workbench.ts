@@ -93,7 +93,7 @@ export class Workbench {
     const page = await newWindow(browser, theme === "light" ? "light" : "dark");
     const workbench = new Workbench(page, folder, theme, dataFolder, running);
     await page.goto(windowUrl(running.port, folder));
-    await page.locator(".monaco-workbench").waitFor({ timeout: 60_000 });
+    await page.locator(".monaco-workbench").waitFor();
     return workbench;
   }
 
@@ -138,7 +138,7 @@ export class Workbench {
     const loaded = this.page.waitForEvent("load", { timeout: 60_000 });
     await this.command("Developer: Reload Window");
     await loaded;
-    await this.page.locator(".monaco-workbench").waitFor({ timeout: 60_000 });
+    await this.page.locator(".monaco-workbench").waitFor();
   }
 
   /** The server's process group: the extension host and what it starts, unless detached. */
@@ -152,7 +152,7 @@ export class Workbench {
   }
 
   async activated(): Promise<void> {
-    await this.status.waitFor({ timeout: 60_000 });
+    await this.status.waitFor();
   }
 
   /** Runs a command by its title. F1 may be swallowed just after a notification or a closing input: pressed again. */
@@ -203,9 +203,9 @@ export class Workbench {
         await this.page.keyboard.press("Escape");
         await this.page.keyboard.press("Control+P");
         await widget.locator("input.input").fill(name, { timeout: 2000 });
-        await widget.locator(".monaco-list-row", { hasText: name }).first().click({ timeout: 10_000 });
+        await widget.locator(".monaco-list-row", { hasText: name }).first().click({ timeout: 20_000 });
         const tab = this.page.locator(`.tab.active[data-resource-name="${name}"]`);
-        return tab.waitFor({ timeout: 5000 }).then(() => true);
+        return tab.waitFor({ timeout: 10_000 }).then(() => true);
       },
       60_000,
     );
@@ -219,7 +219,7 @@ export class Workbench {
   /** Clicks a lens until `effect` shows: a click is lost when the lenses are redrawn under the pointer. */
   async clickLens(text: string | RegExp, effect: () => Promise<unknown>, limit = 30_000): Promise<void> {
     const lens = this.lens(text);
-    await lens.waitFor({ timeout: 30_000 });
+    await lens.waitFor();
     await until(
       `effect of the lens ${String(text)}`,
       async () => {

@@ -190,7 +190,7 @@ test("latency: from a click on Train to a point that is drawn", async (note) => 
   await workbench.activated();
   workbench.useSettings({ "layerwise.lenses.enabled": true });
   await workbench.openFile(DIGITS);
-  await workbench.lens("parameters").waitFor({ timeout: 30_000 });
+  await workbench.lens("parameters").waitFor();
   const times = await measured(
     CLICKS,
     async () => {

@@ -36,23 +36,23 @@ test("the architecture: drawn, compared with git's HEAD, measured, and kept thro
   await workbench.openFile(MODEL);
   await workbench.clickLens("Preview", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
   const frame = await workbench.webview("architecture");
-  await frame.locator('.box[data-id="blocks/0"]').waitFor({ timeout: 20_000 });
+  await frame.locator('.box[data-id="blocks/0"]').waitFor();
   await workbench.screenshot("architecture");
 
   await workbench.command("Layerwise: Compare Architecture with Git HEAD");
-  await frame.getByText("1 changed").waitFor({ timeout: 20_000 });
+  await frame.getByText("1 changed").waitFor();
   const compared = (await frame.locator(".comparison").innerText()).replaceAll(/\s+/g, " ");
   assert.match(compared, /stem\.1 ReLU Tanh → ReLU/);
   assert.match(compared, /blocks\.2 Block \+4,704/);
   // The diagram is laid out again for its marks.
-  await frame.locator('.box.change-changed[data-id="stem/1"]').waitFor({ timeout: 20_000 });
+  await frame.locator('.box.change-changed[data-id="stem/1"]').waitFor();
   await workbench.screenshot("architecture-compared");
   assert.deepEqual(await accessibilityProblems(frame), []);
   await frame.getByRole("button", { name: "End comparison" }).click();
   await frame.locator(".comparison").waitFor({ state: "detached" });
 
   await frame.getByRole("button", { name: "Profile a training step" }).click();
-  await frame.locator(".heat").first().waitFor({ timeout: 60_000 });
+  await frame.locator(".heat").first().waitFor();
   const measured = (await frame.locator(".profile-bar").innerText()).replaceAll(/\s+/g, " ");
   assert.match(measured, /A step of 64 samples on .* Op by op/);
   await workbench.screenshot("architecture-profile");

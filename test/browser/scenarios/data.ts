@@ -43,7 +43,7 @@ test("the Data lens, its panel, equal samples, and draws of one", async () => {
   const tab = page.locator(".tab", { hasText: `Data: ${FILE}` });
   await workbench.clickLens("Data", () => tab.waitFor({ timeout: 5000 }));
   const frame = await workbench.webview("data", 90_000);
-  await frame.locator(".cards > li").nth(23).waitFor({ timeout: 60_000 });
+  await frame.locator(".cards > li").nth(23).waitFor();
   const splits = await frame.locator(".splits tbody tr").allInnerTexts();
   assert.match(splits[0]!, /Training\s+1,000/);
   assert.match(splits[1]!, /Validation\s+300.*100$/s);
@@ -53,14 +53,14 @@ test("the Data lens, its panel, equal samples, and draws of one", async () => {
   );
   assert.match(await frame.locator(".batch").innerText(), /\[32, 1, 8, 8\]/);
   await frame.getByText(/Show \d+ pairs/).click();
-  await frame.locator(".pairs-of-samples > li").first().waitFor({ timeout: 30_000 });
+  await frame.locator(".pairs-of-samples > li").first().waitFor();
   await looks(workbench, frame, "data");
   await frame.locator(".section-samples .segmented label", { hasText: "Test" }).click();
   await until("the test samples", async () =>
     /of 1,797/.test(await frame.locator(".list-foot [role=status]").innerText()),
   );
   await frame.locator(".section-samples .card").nth(3).click();
-  await frame.locator(".draws li").nth(7).waitFor({ timeout: 30_000 });
+  await frame.locator(".draws li").nth(7).waitFor();
   const pictures = (): Promise<string[]> =>
     frame.locator(".draws img").evaluateAll((all) => all.map((one) => (one as HTMLImageElement).src));
   const before = await pictures();
@@ -79,9 +79,9 @@ test("View Tensor opens a sample's values as a table", async () => {
   const tab = page.locator(".tab", { hasText: "Data: iris.nn.ts" });
   await workbench.clickLens("Data", () => tab.waitFor({ timeout: 5000 }));
   const data = await workbench.webview("data", 90_000);
-  await data.locator(".cards > li").nth(23).waitFor({ timeout: 60_000 });
+  await data.locator(".cards > li").nth(23).waitFor();
   await data.locator(".section-samples .card").first().click();
-  await data.locator('vscode-button[aria-label="View Tensor input"]').click({ timeout: 30_000 });
+  await data.locator('vscode-button[aria-label="View Tensor input"]').click();
   const frame = await workbench.webview("tensor", 30_000);
   await frame.locator("h1", { hasText: "input" }).waitFor();
   await until("four values", async () => {
@@ -121,7 +121,7 @@ test("Use in a Model shows the code of a table or a folder of images, and puts i
   const tab = page.locator(".tab", { hasText: "Use letters.csv in a Model" });
   await chooseFromMenu(item, "Use in a Model", () => tab.waitFor({ timeout: 5000 }));
   const frame = await workbench.webview("dataFile", 60_000);
-  await frame.getByText('target: "letter"').waitFor({ timeout: 30_000 });
+  await frame.getByText('target: "letter"').waitFor();
   await looks(workbench, frame, "data-file");
   await frame.locator('vscode-button[aria-label="Create File"]').click();
   await page.locator('.tab.active[data-resource-name="letters.nn.ts"]').waitFor();
@@ -152,7 +152,7 @@ test("Use in a Model shows the code of a table or a folder of images, and puts i
     const used = page.locator(".tab", { hasText: `Use ${name} in a Model` });
     const entry = page.getByRole("treeitem", { name, exact: true });
     await chooseFromMenu(entry, "Use in a Model", () => used.waitFor({ timeout: 5000 }));
-    await (await workbench.webview("dataFile", 60_000)).getByText(code).first().waitFor({ timeout: 30_000 });
+    await (await workbench.webview("dataFile", 60_000)).getByText(code).first().waitFor();
   }
   assert.deepEqual(workbench.complaints, []);
 }, 180_000);

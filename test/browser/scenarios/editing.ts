@@ -23,7 +23,7 @@ test("from an empty folder: a file written by hand and one from a template have 
   await page.locator(".editor-instance .monaco-editor.focused").waitFor();
   writeModel(workbench.folder, "mine.nn.ts", simpleNN(100));
   await workbench.openFile("mine.nn.ts");
-  await workbench.lens("67 parameters").waitFor({ timeout: 30_000 });
+  await workbench.lens("67 parameters").waitFor();
   await workbench.activated();
   await workbench.command("Layerwise: New Model");
   const input = page.locator(".quick-input-widget input.input");
@@ -31,7 +31,7 @@ test("from an empty folder: a file written by hand and one from a template have 
   await until("the proposed name", async () => (await input.inputValue()) === "autoencoder.nn.ts");
   await page.keyboard.press("Enter");
   await page.locator('.tab.active[data-resource-name="autoencoder.nn.ts"]').waitFor();
-  await workbench.lens(/^[\d,]+ parameters/).waitFor({ timeout: 30_000 });
+  await workbench.lens(/^[\d,]+ parameters/).waitFor();
 }, 120_000);
 
 test("types and completions of layerwise in a folder without node_modules", async () => {
@@ -105,6 +105,6 @@ test("an untrusted folder has static features only, until it is trusted", async 
   await restricted.waitFor({ state: "hidden" });
   await workbench.openFile("simple.nn.ts");
   await workbench.lens("Train").waitFor();
-  await workbench.lens("67 parameters").waitFor({ timeout: 30_000 });
+  await workbench.lens("67 parameters").waitFor();
   await closeWorkbench(workbench);
 }, 120_000);

@@ -20,7 +20,7 @@ const press = (frame: Frame, name: string): Promise<void> =>
 
 /** Chooses an entry of the list that is open. */
 const choose = ({ page }: Workbench, entry: string): Promise<void> =>
-  page.locator(".quick-input-widget .monaco-list-row", { hasText: entry }).click({ timeout: 30_000 });
+  page.locator(".quick-input-widget .monaco-list-row", { hasText: entry }).click();
 
 async function showFile({ page }: Workbench): Promise<void> {
   await page.locator(`.tab[data-resource-name="${FILE}"]`).click();
@@ -47,20 +47,17 @@ slow(test)(
       const sweep = await workbench.webview("sweep", 90_000);
       await sweep.getByText("Running on gpu").waitFor();
       await workbench.showSideBar();
-      await workbench.treeItem(/running on gpu/).waitFor({ timeout: 60_000 });
-      await sweep
-        .getByText("1 of 4 trials")
-        .or(sweep.getByText("2 of 4 trials"))
-        .waitFor({ timeout: 90_000 });
+      await workbench.treeItem(/running on gpu/).waitFor();
+      await sweep.getByText("1 of 4 trials").or(sweep.getByText("2 of 4 trials")).waitFor();
       await workbench.screenshot("elsewhere-sweeping");
       // In the middle of a trial.
       await until("trials there", () => sshd.runProcesses().length > 0);
       await press(sweep, "Stop");
-      await sweep.getByText("Stopped", { exact: true }).waitFor({ timeout: 60_000 });
+      await sweep.getByText("Stopped", { exact: true }).waitFor();
       await until("no trial there", () => sshd.runProcesses().length === 0);
       await press(sweep, "Resume");
-      await sweep.getByText("4 of 4 trials").waitFor({ timeout: 120_000 });
-      await sweep.getByText("Finished", { exact: true }).waitFor({ timeout: 30_000 });
+      await sweep.getByText("4 of 4 trials").waitFor();
+      await sweep.getByText("Finished", { exact: true }).waitFor();
       await sweep.getByText("Ran on gpu").waitFor();
       const listed = workbench.page.getByRole("tree", { name: "Runs", exact: true }).getByRole("treeitem");
       await until("the runs of the trials", async () => (await listed.count()) === 4);
@@ -78,7 +75,7 @@ slow(test)(
       await workbench.command("Layerwise: Evaluate on…");
       await choose(workbench, "gpu");
       const evaluation = await workbench.webview("evaluation", 60_000);
-      await evaluation.locator('.badge[data-state="finished"]').waitFor({ timeout: 60_000 });
+      await evaluation.locator('.badge[data-state="finished"]').waitFor();
       await evaluation.getByText("Ran on gpu").waitFor();
       await evaluation.locator(".figures").waitFor();
       const { id, kind, on, metrics } = newestRun(folder)!;
@@ -126,7 +123,7 @@ slow(test)(
       await workbench.command("Layerwise: Sweep on…");
       await choose(workbench, "cluster");
       const input = page.locator(".quick-input-widget input.input[type=password]");
-      await input.waitFor({ timeout: 30_000 });
+      await input.waitFor();
       await input.fill(ray.token);
       await input.press("Enter");
       await choose(workbench, "Every combination");
@@ -138,7 +135,7 @@ slow(test)(
       await workbench.command("Layerwise: Evaluate on…");
       await choose(workbench, "cluster");
       const evaluation = await workbench.webview("evaluation", 60_000);
-      await evaluation.locator('.badge[data-state="finished"]').waitFor({ timeout: 60_000 });
+      await evaluation.locator('.badge[data-state="finished"]').waitFor();
       await evaluation.getByText("Ran on cluster").waitFor();
       await workbench.screenshot("elsewhere-cluster");
       assert.equal(ray.jobs.size, 5);

@@ -51,9 +51,7 @@ test("a past run is opened, run again as it was, and compared with another", asy
   const second = await panel.run();
 
   const { frame } = panel;
-  await frame
-    .locator(`vscode-button[aria-label="Show Differences to This Run ${first}"]`)
-    .click({ timeout: 30_000 });
+  await frame.locator(`vscode-button[aria-label="Show Differences to This Run ${first}"]`).click();
   await frame.locator(".diff-lines").first().waitFor();
   const shown = (await frame.locator(".section-diff").innerText()).replaceAll(/\s+/g, " ");
   assert.match(shown, /removed: \(0\): Linear\(in_features=2, out_features=8/);

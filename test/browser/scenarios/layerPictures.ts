@@ -67,7 +67,7 @@ async function openDiagram(workbench: Workbench, file: string): Promise<Frame> {
   const tab = workbench.page.locator(".tab", { hasText: "Architecture" });
   await workbench.clickLens("Preview", () => tab.waitFor({ timeout: 10_000 }));
   const frame = await workbench.webview("architecture");
-  await frame.locator(".picture .box").first().waitFor({ timeout: 20_000 });
+  await frame.locator(".picture .box").first().waitFor();
   const choice = frame.locator('vscode-dropdown[aria-label="Layers of a training"]');
   await choice.click();
   await choice
@@ -88,7 +88,7 @@ test("the units of a network of two numbers are drawn on the diagram, live and a
 
   const frame = await openDiagram(workbench, "planar.nn.ts");
   const picture = (id: string) => frame.locator(`.box[data-id="${id}"] image`);
-  await picture("hidden").waitFor({ timeout: 20_000 });
+  await picture("hidden").waitFor();
   assert.match((await frame.locator('.box[data-id="hidden"]').textContent())!, /\+ 4 more/);
   const shown = (id: string): Promise<string | null> => picture(id).getAttribute("href");
   const first = await shown("~output");
@@ -136,7 +136,7 @@ test("feature maps and attention of the first validation sample are drawn on the
   await (await TrainingPanel.of(workbench)).reaches("finished", 60_000);
   await workbench.closePanel("Training");
   const frame = await openDiagram(workbench, "seeing.nn.ts");
-  await frame.locator('.box[data-id="conv"] image').waitFor({ timeout: 20_000 });
+  await frame.locator('.box[data-id="conv"] image').waitFor();
   const weights = frame.locator('.box-op:has-text("softmax")');
   await weights.locator("image").waitFor();
   await frame.locator('vscode-button[aria-label="Fit"]').click();
@@ -162,16 +162,16 @@ test("feature maps and attention of the first validation sample are drawn on the
   // The same heads for a sample of the evaluation, as pictures and as a table.
   await workbench.lens("Evaluate").click();
   const evaluation = await workbench.webview("evaluation");
-  await evaluation.locator('.badge[data-state="finished"]').waitFor({ timeout: 60_000 });
+  await evaluation.locator('.badge[data-state="finished"]').waitFor();
   // After one epoch the model may never say some digits.
   await evaluation
     .locator(".cell[data-actual]", { hasText: /^\s*[1-9]/ })
     .first()
     .click();
-  await evaluation.locator(".card").first().click({ timeout: 30_000 });
+  await evaluation.locator(".card").first().click();
   await evaluation.locator(".prediction b").waitFor();
   await evaluation.locator(".intervene-fold summary").first().click();
-  await evaluation.locator("[data-unit]").first().waitFor({ timeout: 30_000 });
+  await evaluation.locator("[data-unit]").first().waitFor();
   await evaluation.locator(".intervene-units vscode-dropdown").evaluate((dropdown) => {
     (dropdown as HTMLSelectElement).value = "heads::attention";
     dropdown.dispatchEvent(new Event("change"));

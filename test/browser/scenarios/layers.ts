@@ -45,7 +45,7 @@ test("layers are followed in the training panel, and scrubbed there and on the d
   const panel = await TrainingPanel.of(workbench);
   await panel.reaches("running");
   const section = panel.frame.locator(".section-layers");
-  await section.locator(".values-figure canvas").first().waitFor({ timeout: 30_000 });
+  await section.locator(".values-figure canvas").first().waitFor();
   assert.deepEqual(await section.locator(".layers-table tbody th").allInnerTexts(), ["fc1", "relu", "fc2"]);
   const position = panel.frame.getByRole("slider", { name: "Position in the training" });
   const at = async (): Promise<number> =>
@@ -81,7 +81,7 @@ test("layers are followed in the training panel, and scrubbed there and on the d
   await workbench.openFile(MODEL);
   await workbench.clickLens("Preview", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
   const frame = await workbench.webview("architecture");
-  await frame.locator(".picture .box").first().waitFor({ timeout: 20_000 });
+  await frame.locator(".picture .box").first().waitFor();
   await frame.locator('vscode-dropdown[aria-label="Layers of a training"]').click();
   await frame
     .locator('vscode-dropdown[aria-label="Layers of a training"] vscode-option:has-text("watched")')

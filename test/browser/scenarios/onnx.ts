@@ -19,15 +19,15 @@ test("an ONNX model opens as a diagram, its weights as tables, and is compared w
   fs.writeFileSync(path.join(folder, "broken.onnx"), "no model at all");
   await workbench.openTab("external.onnx");
   const frame = await workbench.webview("onnx", 60_000);
-  await frame.locator('.box[data-id="stem"]').click({ timeout: 30_000 });
+  await frame.locator('.box[data-id="stem"]').click();
   const details = frame.locator(".details");
   await until("attributes", async () => /kernel_shape\s+\[3, 3\]/.test(await details.innerText()));
   await looks(workbench, frame, "onnx-editor");
   // From the file beside the model.
   await frame.getByRole("button", { name: "stem.weight" }).click();
   const tensor = await workbench.webview("tensor", 60_000);
-  await tensor.getByText("108 values").waitFor({ timeout: 30_000 });
-  await tensor.locator(".statistics .pairs").waitFor({ timeout: 60_000 });
+  await tensor.getByText("108 values").waitFor();
+  await tensor.locator(".statistics .pairs").waitFor();
   // The same model, but for one weight.
   const data = path.join(folder, "external.onnx.data");
   const weights = fs.readFileSync(data);
@@ -35,10 +35,10 @@ test("an ONNX model opens as a diagram, its weights as tables, and is compared w
   fs.writeFileSync(data, weights);
   await workbench.openTab("cnn.onnx");
   const shown = await workbench.webview("onnx", 60_000);
-  await shown.locator('vscode-button[aria-label="Compare With…"]').click({ timeout: 30_000 });
+  await shown.locator('vscode-button[aria-label="Compare With…"]').click();
   await acceptFile(workbench.page, path.join(folder, "external.onnx"));
   const change = shown.locator(".changes tbody tr");
-  await change.first().waitFor({ timeout: 30_000 });
+  await change.first().waitFor();
   assert.equal(await change.count(), 1);
   assert.match(await change.innerText(), /1 of \d+/);
   await looks(workbench, shown, "onnx-compared");

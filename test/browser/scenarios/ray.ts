@@ -32,7 +32,7 @@ slow(test)(
       await workbench.command("Layerwise: Run on…");
       await choice.click();
       const input = page.locator(".quick-input-widget input.input[type=password]");
-      await input.waitFor({ timeout: 30_000 });
+      await input.waitFor();
       await workbench.screenshot("ray-token");
       await input.fill("hunter2");
       await input.press("Enter");

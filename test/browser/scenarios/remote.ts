@@ -70,12 +70,12 @@ test("Run on… another machine: followed in the panel, paused, saved, the windo
       60_000,
     );
     panel = await TrainingPanel.of(workbench);
-    await panel.frame.locator(".badge", { hasText: "Not followed" }).waitFor({ timeout: 60_000 });
+    await panel.frame.locator(".badge", { hasText: "Not followed" }).waitFor();
     await panel.hasPoints(20);
     await workbench.screenshot("remote-not-followed");
     const before = await panel.points();
     await press("Attach");
-    await panel.frame.locator(".badge", { hasText: "Training" }).waitFor({ timeout: 60_000 });
+    await panel.frame.locator(".badge", { hasText: "Training" }).waitFor();
     await panel.hasPoints(before + 1);
     await panel.frame.locator(".header .button", { hasText: "Stop" }).click();
     await panel.reaches("stopped", 60_000);

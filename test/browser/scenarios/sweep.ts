@@ -39,8 +39,8 @@ test("the Sweep lens, its panel, and the best settings in the file", async () =>
   await choice.click();
   const frame = await workbench.webview("sweep", 90_000);
   await frame.getByText("Sweep of swept.nn.ts").waitFor();
-  await frame.getByText("20 of 20 trials").waitFor({ timeout: 120_000 });
-  await frame.getByText("Finished", { exact: true }).waitFor({ timeout: 30_000 });
+  await frame.getByText("20 of 20 trials").waitFor();
+  await frame.getByText("Finished", { exact: true }).waitFor();
   assert.equal(await frame.locator(".trials-table tbody tr").count(), 20);
   await looks(workbench, frame, "sweep");
   await frame.locator(".header .button", { hasText: "Apply Best Settings" }).click();

@@ -27,10 +27,10 @@ test("a tensor of a file opens as a table of a million rows", async () => {
   const cell = (at: string) => frame.locator(`[id="cell-${at}"]`);
   await cell("0-1")
     .getByText(Math.fround(Math.sin(1 / 7)).toFixed(4))
-    .waitFor({ timeout: 30_000 });
+    .waitFor();
   assert.equal((await cell("0-5").innerText()).trim(), "nan");
   await frame.getByText("16,000,000 values").waitFor();
-  await frame.locator(".statistics .pairs").waitFor({ timeout: 60_000 });
+  await frame.locator(".statistics .pairs").waitFor();
   await looks(workbench, frame, "tensor-file");
   await frame.locator(".grid").focus();
   await page.keyboard.press("Control+End");
@@ -76,10 +76,10 @@ test("View Tensor in the variables of a paused training shows the values of that
   await page.locator(".codicon-debug-breakpoint").first().waitFor();
   try {
     await workbench.command("Layerwise: Debug");
-    await page.locator(".debug-toolbar").waitFor({ timeout: 60_000 });
+    await page.locator(".debug-toolbar").waitFor();
     await workbench.showView("Run and Debug");
     const variable = page.locator(".debug-variables .monaco-list-row", { hasText: /^x:? / }).first();
-    await variable.waitFor({ timeout: 60_000 });
+    await variable.waitFor();
     const tab = page.locator(".tab", { hasText: "Tensor: x" });
     await chooseFromMenu(variable, "View Tensor", () => tab.waitFor({ timeout: 5000 }));
     const frame = await workbench.webview("tensor", 60_000);
@@ -93,7 +93,7 @@ test("View Tensor in the variables of a paused training shows the values of that
   } finally {
     await workbench.command("Remove All Breakpoints");
     await page.keyboard.press("Shift+F5");
-    await page.locator(".debug-toolbar").waitFor({ state: "hidden", timeout: 60_000 });
+    await page.locator(".debug-toolbar").waitFor({ state: "hidden" });
   }
   assert.deepEqual(workbench.complaints, []);
 }, 150_000);

@@ -37,7 +37,7 @@ test("the Train lens, the curve, Stop and the checkpoint, in light, dark and hig
 
 async function lensesShow(workbench: Workbench): Promise<void> {
   await workbench.openFile(EXAMPLE);
-  await workbench.lens(/^[\d,.]+k? parameters/).waitFor({ timeout: 30_000 });
+  await workbench.lens(/^[\d,.]+k? parameters/).waitFor();
   for (const lens of ["Train", "Evaluate", "Preview"]) await workbench.lens(lens).waitFor();
 }
 

@@ -6,6 +6,7 @@ import { expect, test, vi } from "vitest";
 import { useFolder } from "../../folders.ts";
 import { tarOf } from "../../tarFiles.ts";
 import { usePreviews } from "../previews.ts";
+import { PATIENT } from "../../patience.ts";
 
 const previews = usePreviews();
 const folder = useFolder();
@@ -49,5 +50,8 @@ test("their shapes are known, and reading threads are not what a file leaves beh
   const own = `import { Worker } from "node:worker_threads";\nnew Worker("setInterval(() => {}, 1e3)", { eval: true });\n`;
   await shape("own.nn.ts", own + table);
   await shape("table.nn.ts", table);
-  await vi.waitFor(() => expect(previews.logged.join("\n")).toContain("a file left something in it"));
+  await vi.waitFor(
+    () => expect(previews.logged.join("\n")).toContain("a file left something in it"),
+    PATIENT,
+  );
 });

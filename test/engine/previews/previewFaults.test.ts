@@ -7,6 +7,7 @@ import { PreviewEngine } from "../../../extension/supervisor/engines/preview.ts"
 import { isAlive } from "../../../extension/processes/identity.ts";
 import { dist, experimentFile, useWorkspace } from "../workspace.ts";
 import { usePreviews } from "../previews.ts";
+import { PATIENT } from "../../patience.ts";
 
 const workspace = useWorkspace();
 const previews = usePreviews();
@@ -103,5 +104,5 @@ test("an engine whose parent is gone ends", async () => {
   const [hello] = (await once(child, "message")) as [{ m: string }];
   expect(hello.m).toBe("hello");
   child.disconnect();
-  await vi.waitFor(async () => expect(await isAlive(child.pid)).toBe(false), { timeout: 5000 });
+  await vi.waitFor(async () => expect(await isAlive(child.pid)).toBe(false), PATIENT);
 });

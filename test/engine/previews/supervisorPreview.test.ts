@@ -3,6 +3,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { describeExit, lastLines } from "../../../extension/supervisor/engines/process.ts";
 import { PreviewEngine } from "../../../extension/supervisor/engines/preview.ts";
 import { isAlive } from "../../../extension/processes/identity.ts";
+import { PATIENT } from "../../patience.ts";
 
 const dist = fileURLToPath(new URL("../../fixtures/engines", import.meta.url));
 const engines: PreviewEngine[] = [];
@@ -54,7 +55,7 @@ test("an endless loop is ended at its time, reported at its line, and the next r
   });
   expect(looping?.errors[0]?.message).toContain("Still running after 0.5 seconds");
   const oldPid = Number(before?.experiments[0]?.model);
-  await vi.waitFor(async () => expect(await isAlive(oldPid)).toBe(false), { timeout: 5000 });
+  await vi.waitFor(async () => expect(await isAlive(oldPid)).toBe(false), PATIENT);
   const after = await engine.inspect({ file: "/a.nn.ts", text: "fine" });
   expect(after?.errors).toEqual([]);
   expect(after?.experiments[0]?.model).not.toBe(before?.experiments[0]?.model);

@@ -5,6 +5,7 @@ import { loadSafetensors } from "../../../extension/formats/safetensors/safetens
 import { isAlive } from "../../../extension/processes/identity.ts";
 import { TUTORIAL_LINES } from "../../models.ts";
 import { examples, experimentFile, jsonLines, useWorkspace } from "../workspace.ts";
+import { PATIENT } from "../../patience.ts";
 
 const workspace = useWorkspace();
 
@@ -71,7 +72,7 @@ print("first");`,
     command.child.kill("SIGINT");
     const { code, stdout } = await command.ended;
     expect(code).toBe(130);
-    await vi.waitFor(async () => expect(await isAlive(Number(stdout.slice(4)))).toBe(false));
+    await vi.waitFor(async () => expect(await isAlive(Number(stdout.slice(4)))).toBe(false), PATIENT);
   });
 
   test("--seed comes before the first line", async () => {

@@ -14,6 +14,7 @@ import {
 } from "../../../extension/supervisor/engines/importRuns.ts";
 import { readRows } from "../../../extension/supervisor/runs/metrics.ts";
 import { dist, useWorkspace } from "../workspace.ts";
+import { PATIENT } from "../../patience.ts";
 
 const workspace = useWorkspace();
 const engine = { dist };
@@ -54,13 +55,13 @@ test("a followed run has what its tool logs, until it is no longer wanted", asyn
     onFollowing,
   });
   const ended = followed.catch((error: unknown) => error);
-  await vi.waitFor(() => expect(onFollowing).toHaveBeenCalled(), 20_000);
+  await vi.waitFor(() => expect(onFollowing).toHaveBeenCalled(), PATIENT);
   expect(changes).toMatchObject([{ directory, appended: false, record: { step: 1 } }]);
   fs.appendFileSync(file, Buffer.concat([scalar(2), scalar(3)]));
   // Another run below is none of this one.
   fs.mkdirSync(workspace.file("logs/other"));
   fs.copyFileSync(file, workspace.file("logs/other/events.out.tfevents.2"));
-  await vi.waitFor(() => expect(changes).toHaveLength(2), 20_000);
+  await vi.waitFor(() => expect(changes).toHaveLength(2), PATIENT);
   expect(changes[1]).toMatchObject({
     directory,
     appended: true,
@@ -134,14 +135,14 @@ test("the command prints documented lines, and ends with the process that has st
       .slice(0, -1)
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   try {
-    await vi.waitFor(() => expect(lines().at(-1)).toEqual({ event: "following" }), 20_000);
+    await vi.waitFor(() => expect(lines().at(-1)).toEqual({ event: "following" }), PATIENT);
     const [{ pid } = {}, ...rest] = lines();
     for (const line of rest) expect(problemOfLine("import", line)).toBeUndefined();
     expect(rest.map(({ event }) => event)).toEqual(["reading", "imported", "following"]);
     expect(await isAlive(pid as number)).toBe(true);
     holder.kill("SIGKILL");
     await once(holder, "exit");
-    await vi.waitFor(async () => expect(await isAlive(pid as number)).toBe(false), 8000);
+    await vi.waitFor(async () => expect(await isAlive(pid as number)).toBe(false), PATIENT);
   } finally {
     holder.kill("SIGKILL");
   }

@@ -6,6 +6,7 @@ import path from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import { isAlive } from "../../../extension/processes/identity.ts";
 import { dist, experimentFile, useWorkspace } from "../workspace.ts";
+import { PATIENT } from "../../patience.ts";
 
 const workspace = useWorkspace();
 const started: (ChildProcess | number)[] = [];
@@ -20,19 +21,16 @@ afterEach(() => {
 });
 
 const gone = (pid: number): Promise<void> =>
-  vi.waitFor(async () => expect(await isAlive(pid)).toBe(false), { timeout: 8000, interval: 50 });
+  vi.waitFor(async () => expect(await isAlive(pid)).toBe(false), PATIENT);
 
 /** The process that the user's code writes the number of before it hangs. */
 const hung = (): Promise<number> =>
-  vi.waitFor(
-    () => {
-      const pid = Number(fs.readFileSync(workspace.file("hung"), "utf8"));
-      expect(pid).toBeGreaterThan(0);
-      started.push(pid);
-      return pid;
-    },
-    { timeout: 20_000 },
-  );
+  vi.waitFor(() => {
+    const pid = Number(fs.readFileSync(workspace.file("hung"), "utf8"));
+    expect(pid).toBeGreaterThan(0);
+    started.push(pid);
+    return pid;
+  }, PATIENT);
 
 const HANGS = `fs.writeFileSync("hung", String(process.pid)); for (;;);`;
 

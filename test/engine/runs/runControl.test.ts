@@ -6,6 +6,7 @@ import type { RunRecord } from "../../../extension/protocol/run.ts";
 import { type RunEvents, type RunHandle } from "../../../extension/supervisor/runs/run.ts";
 import { experimentFile, readRows, readRun, useWorkspace } from "../workspace.ts";
 import { useRuns } from "./steeredRuns.ts";
+import { PATIENT } from "../../patience.ts";
 
 const workspace = useWorkspace();
 const { spawn } = useRuns(workspace);
@@ -30,9 +31,9 @@ describe("a run under way", () => {
         },
       },
     );
-    await vi.waitFor(() => expect(progress.mock.calls.length).toBeGreaterThan(5), { timeout: 20_000 });
+    await vi.waitFor(() => expect(progress.mock.calls.length).toBeGreaterThan(5), PATIENT);
     await handle.control.pause();
-    await vi.waitFor(() => expect(states.at(-1)).toBe("paused"));
+    await vi.waitFor(() => expect(states.at(-1)).toBe("paused"), PATIENT);
     const { step } = readRun(workspace.file("run"));
     await new Promise((resolve) => {
       setTimeout(resolve, 400);
@@ -43,7 +44,7 @@ describe("a run under way", () => {
     expect(path.basename(saved)).toMatch(/^step-\d{6,}\.safetensors$/);
     loadSafetensors(saved);
     await handle.control.resume();
-    await vi.waitFor(() => expect(states.at(-1)).toBe("running"));
+    await vi.waitFor(() => expect(states.at(-1)).toBe("running"), PATIENT);
     expect((await handle.control.counters())["repeated"]).toBeGreaterThan(0);
 
     const asked = performance.now();
@@ -62,9 +63,7 @@ describe("a run under way", () => {
   test("long runs write means of several steps, not every step", async () => {
     workspace.write("net.nn.ts", experimentFile());
     const handle = spawn();
-    await vi.waitFor(() => expect(readRun(workspace.file("run")).step).toBeGreaterThan(200), {
-      timeout: 20_000,
-    });
+    await vi.waitFor(() => expect(readRun(workspace.file("run")).step).toBeGreaterThan(200), PATIENT);
     await handle.stop();
     const steps = readRows(workspace.file("run")).filter(({ kind }) => kind === "step");
     // 400,000 steps in 20,000 rows.
@@ -78,11 +77,9 @@ describe("a run that is steered", () => {
     workspace.write("net.nn.ts", experimentFile(options));
     const states: string[] = [];
     const handle = spawn({}, { record: ({ state }) => states.push(state) });
-    await vi.waitFor(() => expect(readRun(workspace.file("run")).epoch).toBeGreaterThan(1), {
-      timeout: 20_000,
-    });
+    await vi.waitFor(() => expect(readRun(workspace.file("run")).epoch).toBeGreaterThan(1), PATIENT);
     await handle.control.pause();
-    await vi.waitFor(() => expect(states.at(-1)).toBe("paused"));
+    await vi.waitFor(() => expect(states.at(-1)).toBe("paused"), PATIENT);
     return handle;
   }
   const directory = (): string => workspace.file("run");
@@ -94,14 +91,14 @@ describe("a run that is steered", () => {
     const { step } = now();
     for (const more of [1, 2, 3]) {
       await handle.control.step();
-      await vi.waitFor(() => expect(now().step).toBe(step + more), { timeout: 5000 });
+      await vi.waitFor(() => expect(now().step).toBe(step + more), PATIENT);
     }
     await new Promise((resolve) => {
       setTimeout(resolve, 200);
     });
     expect(now()).toMatchObject({ state: "paused", step: step + 3 });
     await handle.control.resume();
-    await vi.waitFor(() => expect(now().step).toBeGreaterThan(step + 10), { timeout: 5000 });
+    await vi.waitFor(() => expect(now().step).toBeGreaterThan(step + 10), PATIENT);
     await handle.stop();
   });
 
@@ -109,14 +106,12 @@ describe("a run that is steered", () => {
     const handle = await paused();
     const { step } = now();
     await handle.control.step(70);
-    await vi.waitFor(() => expect(now()).toMatchObject({ state: "paused", step: step + 70 }), {
-      timeout: 5000,
-    });
+    await vi.waitFor(() => expect(now()).toMatchObject({ state: "paused", step: step + 70 }), PATIENT);
     await handle.control.resume();
-    await vi.waitFor(() => expect(now().state).toBe("running"), { timeout: 5000 });
+    await vi.waitFor(() => expect(now().state).toBe("running"), PATIENT);
     // While it runs, too.
     await handle.control.step(5);
-    await vi.waitFor(() => expect(now().state).toBe("paused"), { timeout: 5000 });
+    await vi.waitFor(() => expect(now().state).toBe("paused"), PATIENT);
     await expect(handle.control.step(0)).rejects.toThrow();
     await expect(handle.control.step(1.5)).rejects.toThrow();
     await handle.stop();
@@ -138,7 +133,7 @@ describe("a run that is steered", () => {
     const saved = now().checkpoints.filter(({ kind }) => kind === "manual");
     expect(saved, "weights of the old rate").toMatchObject([{ step, kind: "manual" }]);
     await handle.control.resume();
-    await vi.waitFor(() => expect(now().epoch).toBeGreaterThan(epoch + 2), { timeout: 5000 });
+    await vi.waitFor(() => expect(now().epoch).toBeGreaterThan(epoch + 2), PATIENT);
     await handle.stop();
     const rates = readRows(directory())
       .filter(({ kind }) => kind === "epoch")

@@ -8,6 +8,7 @@ import { isAlive } from "../../../extension/processes/identity.ts";
 import { lastCheckpoint } from "../../../extension/supervisor/runs/runDirectory.ts";
 import { dist, experimentFile, readRows, readRun, useWorkspace, type Command } from "../workspace.ts";
 import { useRuns } from "./steeredRuns.ts";
+import { patience, PATIENT } from "../../patience.ts";
 
 const workspace = useWorkspace();
 const { plainRequest, spawn, training } = useRuns(workspace);
@@ -16,7 +17,7 @@ async function hanging(): Promise<{ command: Command; directory: string }> {
   const callbacks = `{ onEpochEnd: ({ epoch }) => { if (epoch === 4) { fs.writeFileSync("hung", ""); for (;;); } } }`;
   workspace.write("net.nn.ts", experimentFile({ callbacks }, 'import fs from "node:fs";'));
   const command = workspace.start(["train", "net.nn.ts", "--out", "run"]);
-  await vi.waitFor(() => expect(fs.existsSync(workspace.file("hung"))).toBe(true), { timeout: 20_000 });
+  await vi.waitFor(() => expect(fs.existsSync(workspace.file("hung"))).toBe(true), PATIENT);
   return { command, directory: workspace.file("run") };
 }
 
@@ -30,8 +31,8 @@ function loadLast(directory: string): void {
 async function gone(pid: number | undefined, milliseconds = 5000): Promise<void> {
   expect(pid).toBeDefined();
   await vi.waitFor(async () => expect(await isAlive(pid)).toBe(false), {
-    timeout: milliseconds,
-    interval: 50,
+    ...PATIENT,
+    timeout: patience(milliseconds),
   });
 }
 
@@ -120,7 +121,7 @@ describe("a process that ends", () => {
     const directory = workspace.file(".layerwise/runs/long");
     const handle = spawn({ outlive: true, directory });
     const epochAbove = (least: number): Promise<void> =>
-      vi.waitFor(() => expect(readRun(directory).epoch).toBeGreaterThan(least), { timeout: 20_000 });
+      vi.waitFor(() => expect(readRun(directory).epoch).toBeGreaterThan(least), PATIENT);
     await epochAbove(0);
     const { pid } = handle;
     handle.detach();

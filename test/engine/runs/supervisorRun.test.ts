@@ -16,6 +16,7 @@ import type { EngineOptions } from "../../../extension/supervisor/engines/proces
 import { isAlive } from "../../../extension/processes/identity.ts";
 import { readRecord } from "../../../extension/supervisor/runs/runDirectory.ts";
 import { useFolder } from "../../folders.ts";
+import { PATIENT } from "../../patience.ts";
 
 const dist = fileURLToPath(new URL("../../fixtures/engines", import.meta.url));
 const folder = useFolder();
@@ -44,7 +45,7 @@ function run(exportName: string, events: RunEvents = {}, options: Partial<Engine
 }
 
 async function gone(pid: number | undefined): Promise<void> {
-  await vi.waitFor(async () => expect(await isAlive(pid)).toBe(false), { timeout: 5000 });
+  await vi.waitFor(async () => expect(await isAlive(pid)).toBe(false), PATIENT);
 }
 
 describe("a run", () => {
@@ -69,7 +70,7 @@ describe("a run", () => {
 
   test("stops politely when asked", async () => {
     const handle = run("train");
-    await vi.waitFor(() => readRecord(handle.request.directory), { timeout: 10_000 });
+    await vi.waitFor(() => readRecord(handle.request.directory), PATIENT);
     expect(await handle.control.checkpoint()).toContain("manual.safetensors");
     expect(await handle.control.counters()).toEqual({ compiled: 1 });
     const outcome = await handle.stop();
@@ -80,7 +81,7 @@ describe("a run", () => {
 
   test("that hangs is ended by force, and its record says so", async () => {
     const handle = run("hang", {}, { stopTimeout: 300 });
-    await vi.waitFor(() => readRecord(handle.request.directory), { timeout: 10_000 });
+    await vi.waitFor(() => readRecord(handle.request.directory), PATIENT);
     await new Promise((resolve) => {
       setTimeout(resolve, 100);
     });
@@ -109,7 +110,7 @@ describe("a run", () => {
 
   test("killed from outside says so", async () => {
     const handle = run("train");
-    await vi.waitFor(() => readRecord(handle.request.directory), { timeout: 10_000 });
+    await vi.waitFor(() => readRecord(handle.request.directory), PATIENT);
     process.kill(handle.pid ?? 0, "SIGKILL");
     const outcome = await handle.ended;
     expect(outcome.error?.message).toContain("signal SIGKILL (killed from outside");
@@ -159,7 +160,7 @@ describe("a run", () => {
   test.skipIf(process.platform === "win32")("takes its children with it", async () => {
     const pids: number[] = [];
     const handle = run("family", { log: (_, text) => pids.push(Number(text)) });
-    await vi.waitFor(() => expect(pids).toHaveLength(1), { timeout: 10_000 });
+    await vi.waitFor(() => expect(pids).toHaveLength(1), PATIENT);
     expect(await isAlive(pids[0])).toBe(true);
     await handle.kill();
     await gone(pids[0]);
@@ -198,7 +199,7 @@ describe("an engine that doesn't start", () => {
 
   test("because it was stopped before", async () => {
     const handle = run("finish", {}, { env: { FAKE_HELLO: "never" } });
-    await vi.waitFor(() => expect(handle.pid).toBeDefined(), { timeout: 5000 });
+    await vi.waitFor(() => expect(handle.pid).toBeDefined(), PATIENT);
     const outcome = await handle.stop();
     expect(outcome.error?.message).toBe("The run was ended at once, on request.");
   });
@@ -223,7 +224,7 @@ describe("the queue", () => {
     expect(before()).toEqual([[], ["train"], ["exit"], ["linger"]]);
     expect((await third.stop()).error?.code).toBe("cancelled");
     expect(before()).toEqual([[], ["train"], ["exit"]]);
-    await vi.waitFor(() => readRecord(first.request.directory), { timeout: 10_000 });
+    await vi.waitFor(() => readRecord(first.request.directory), PATIENT);
     expect((await first.stop()).record?.state).toBe("stopped");
     expect((await second.ended).record?.state).toBe("killed");
     expect((await fourth.ended).record?.state).toBe("finished");
@@ -290,7 +291,7 @@ describe("a host that is killed", () => {
   test("takes its run along", async () => {
     const { host: child, pid } = await host(request("train"));
     expect(await isAlive(pid)).toBe(true);
-    await vi.waitFor(() => stat(join(request("train").directory, "metrics.jsonl")), { timeout: 5000 });
+    await vi.waitFor(() => stat(join(request("train").directory, "metrics.jsonl")), PATIENT);
     child.kill("SIGKILL");
     await gone(pid);
     // The next window says what happened.
@@ -309,7 +310,7 @@ describe("a host that is killed", () => {
     const { session, done } = await openRun(asked.directory, { interval: 50 });
     expect(session.live).toBe(true);
     const before = session.snapshot().rows.length;
-    await vi.waitFor(() => expect(session.snapshot().rows.length).toBeGreaterThan(before), { timeout: 5000 });
+    await vi.waitFor(() => expect(session.snapshot().rows.length).toBeGreaterThan(before), PATIENT);
     await expect(session.control?.pause()).rejects.toThrow("started by another window");
     await session.control?.stop();
     await done;

@@ -7,6 +7,7 @@ import { spawnRun } from "../../../extension/supervisor/runs/run.ts";
 import { isAlive } from "../../../extension/processes/identity.ts";
 import { SpareEngine, type SpareOptions } from "../../../extension/supervisor/engines/spare.ts";
 import { useFolder } from "../../folders.ts";
+import { PATIENT } from "../../patience.ts";
 
 const dist = fileURLToPath(new URL("../../fixtures/engines", import.meta.url));
 const folder = useFolder();
@@ -40,7 +41,7 @@ function request(more: Partial<RunRequest> = {}): RunRequest {
 
 async function gone(pid: number | undefined): Promise<void> {
   expect(pid).toBeDefined();
-  await vi.waitFor(async () => expect(await isAlive(pid)).toBe(false), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await isAlive(pid)).toBe(false), PATIENT);
 }
 
 test("a run begins in the process that waits, which is its own from then on", async () => {
@@ -54,7 +55,7 @@ test("a run begins in the process that waits, which is its own from then on", as
     options,
     spare.take(request()),
   );
-  await vi.waitFor(() => expect(handle.pid).toBe(pid));
+  await vi.waitFor(() => expect(handle.pid).toBe(pid), PATIENT);
   expect(spare.take(request())).toBeUndefined();
   await spare.drop();
   const outcome = await handle.ended;
@@ -93,8 +94,8 @@ test("one that died, or that the machine can't afford, is not offered", async ()
   await spare.keep("auto");
   const { pid } = spare;
   process.kill(pid!, "SIGKILL");
-  await vi.waitFor(() => expect(spare.take(request())).toBeUndefined());
-  await vi.waitFor(() => expect(spare.pid).toBeUndefined());
+  await vi.waitFor(() => expect(spare.take(request())).toBeUndefined(), PATIENT);
+  await vi.waitFor(() => expect(spare.pid).toBeUndefined(), PATIENT);
   const poor = spareEngine({ affordable: async () => false });
   await poor.keep("auto");
   expect(poor.pid).toBeUndefined();
@@ -104,5 +105,5 @@ test("one that can't be started leaves nothing", async () => {
   options = { dist, env: { FAKE_HELLO: "exit" } };
   const spare = spareEngine();
   await spare.keep("auto");
-  await vi.waitFor(() => expect(spare.pid).toBeUndefined());
+  await vi.waitFor(() => expect(spare.pid).toBeUndefined(), PATIENT);
 });

@@ -2,11 +2,12 @@
 import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { loadSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import { isAlive } from "../../../extension/processes/identity.ts";
 import { readRows, readRun, useWorkspace } from "../workspace.ts";
 import { findSweep, outcomesOf, sweptFile } from "./sweepFiles.ts";
+import { PATIENT } from "../../patience.ts";
 
 const workspace = useWorkspace();
 const KILLS = Number(process.env["LAYERWISE_SWEEP_KILLS"] ?? 3);
@@ -26,13 +27,26 @@ const sleep = (milliseconds: number): Promise<void> =>
     setTimeout(resolve, milliseconds);
   });
 
-/** Trials of a second or so. */
+/** Trials of a second or so. While there is a file "held", each waits at the end of its epoch, and leaves a file that says so. */
 const slow = (epochs = 20): string =>
-  sweptFile({
-    epochs: String(epochs),
-    checkpoints: "{ everyNTrainSteps: 3 }",
-    callbacks: "{ onEpochEnd: () => new Promise((resolve) => setTimeout(resolve, 40)) }",
-  });
+  `import fs from "node:fs";
+const HELD = ${JSON.stringify(workspace.file("held"))};
+async function pause() {
+  do await new Promise((resolve) => setTimeout(resolve, 40));
+  while (fs.existsSync(HELD) && (fs.writeFileSync(\`\${HELD}.\${process.pid}\`, ""), true));
+}
+${sweptFile({
+  epochs: String(epochs),
+  checkpoints: "{ everyNTrainSteps: 3 }",
+  callbacks: "{ onEpochEnd: pause }",
+})}`;
+
+/** Resolves when two trials are in the middle of their trainings, and don't continue before the file "held" is removed. */
+async function hold(): Promise<void> {
+  workspace.write("held", "");
+  const held = (): string[] => fs.readdirSync(workspace.folder).filter((name) => name.startsWith("held."));
+  await vi.waitUntil(() => held().length === 2, PATIENT);
+}
 
 const args = ["sweep", "net.nn.ts", "--trials", "6", "--parallel", "2", "--seed", "4", "--no-progress"];
 
@@ -41,8 +55,10 @@ describe("a sweep that was interrupted", () => {
     workspace.write("net.nn.ts", slow());
     const command = workspace.start(args);
     await command.printed("trial 1");
-    await sleep(300);
+    await hold();
     command.child.kill("SIGINT");
+    await command.printed("Stopping after");
+    fs.rmSync(workspace.file("held"));
     const { code, stderr } = await command.ended;
     expect(code).toBe(130);
     const { record, trials } = findSweep(workspace);

@@ -32,8 +32,7 @@ class RelativeBias extends nn.Module {
       .to(torch.long)
       .add(maxExact);
     valIfLarge = torch.min(valIfLarge, torch.fullLike(valIfLarge, numBuckets - 1));
-    ret.add_(torch.where(isSmall, n, valIfLarge));
-    return ret;
+    return ret.add_(torch.where(isSmall, n, valIfLarge));
   }
 
   forward(qlen: number, klen: number): Tensor {

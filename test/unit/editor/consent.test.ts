@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { beforeEach, expect, test, vi } from "vitest";
 import type { FileReport, InspectRequest } from "../../../extension/protocol/preview.ts";
 import { sourcesOf } from "../../../scripts/l10n.mjs";
+import { PATIENT } from "../../patience.ts";
 
 type Listener = (event: never) => void;
 
@@ -155,14 +156,14 @@ test("with automatic previews off, a file is run once for each request", async (
   expect(previews.follow(document)).toMatchObject({ withheld: "request", report: undefined, busy: false });
 
   previews.request(document);
-  await vi.waitFor(() => expect(previews.follow(document).report).toBeDefined());
+  await vi.waitFor(() => expect(previews.follow(document).report).toBeDefined(), PATIENT);
   expect(previews.follow(document).outdated).toBe(false);
   await work(opened);
   expect(asked).toEqual(["/w/net.nn.ts"]);
   expect(previews.follow(document)).toMatchObject({ outdated: true, busy: false });
 
   previews.request(document);
-  await vi.waitFor(() => expect(previews.follow(document).outdated).toBe(false));
+  await vi.waitFor(() => expect(previews.follow(document).outdated).toBe(false), PATIENT);
   expect(asked).toHaveLength(2);
 });
 
@@ -180,14 +181,14 @@ test("the setting takes effect at once, in both directions", async () => {
   const opened = await open();
   const { previews, document } = opened;
   previews.follow(document);
-  await vi.waitFor(() => expect(previews.follow(document).report).toBeDefined());
+  await vi.waitFor(() => expect(previews.follow(document).report).toBeDefined(), PATIENT);
   host.fire("change", { document, contentChanges: [{}] });
   set(false);
   await work(opened);
   expect(asked).toHaveLength(1);
   expect(previews.follow(document)).toMatchObject({ withheld: "request", outdated: true, busy: false });
   set(true);
-  await vi.waitFor(() => expect(asked).toHaveLength(2));
+  await vi.waitFor(() => expect(asked).toHaveLength(2), PATIENT);
 });
 
 test("only previews ask the engine, after the one place that decides", () => {

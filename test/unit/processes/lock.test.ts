@@ -12,6 +12,7 @@ import { ownerOf, type Owner } from "../../../extension/processes/owner.ts";
 import { newToken, tokenArgument } from "../../../extension/processes/token.ts";
 import { age, killed, useSleepers, writeLock } from "../../locks.ts";
 import { useFolder } from "../../folders.ts";
+import { PATIENT } from "../../patience.ts";
 
 const directory = useFolder();
 
@@ -36,7 +37,7 @@ describe("a lock", () => {
     expect((await owner()).kind).toBe("here");
     await expect(takeLock(directory, newToken(), { force: true })).rejects.toThrow(LockedError);
     one.kill();
-    await vi.waitFor(async () => expect((await owner()).kind).toBe("ended"));
+    await vi.waitFor(async () => expect((await owner()).kind).toBe("ended"), PATIENT);
   });
 
   test("of a process that has ended is taken over, and nothing is left of it", async () => {

@@ -7,6 +7,7 @@ import { isResumable, resumedEvents, resumeRequest } from "../../../extension/su
 import { writeRecord } from "../../../extension/supervisor/runs/runDirectory.ts";
 import { RunSession, type SessionChange } from "../../../extension/supervisor/runs/session.ts";
 import { useFolder } from "../../folders.ts";
+import { PATIENT } from "../../patience.ts";
 
 const directory = useFolder();
 beforeEach(async () => {});
@@ -84,7 +85,7 @@ test("curves of a resumed run are the rows up to the resumed step, then the new 
   events.record(record({ state: "running", step: 3, epoch: 1 }));
   await appendFile(file, write([step(4)]));
   events.metrics([step(4)]);
-  await vi.waitFor(() => expect(changes).toContain("restarted"));
+  await vi.waitFor(() => expect(changes).toContain("restarted"), PATIENT);
   events.metrics([step(4, "epoch"), step(5)]);
   const rows = session.snapshot().rows.map(({ kind, step }) => `${kind} ${step}`);
   expect(rows).toEqual(["step 1", "step 2", "epoch 2", "step 3", "step 4", "epoch 4", "step 5"]);

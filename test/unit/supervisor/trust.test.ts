@@ -14,6 +14,7 @@ import { deleteCheckpoint, deleteRun } from "../../../extension/supervisor/runs/
 import { trustWhen } from "../../../extension/supervisor/trust.ts";
 import { age, useSleepers, writeLock, type Sleeper } from "../../locks.ts";
 import { useFolder } from "../../folders.ts";
+import { PATIENT } from "../../patience.ts";
 
 const folder = useFolder();
 let directory: string;
@@ -117,5 +118,5 @@ test("no process is signalled before trust", async () => {
   trusted = true;
   await session.control!.stop();
   await done;
-  await vi.waitFor(() => expect(owner.alive()).toBe(false));
+  await vi.waitFor(() => expect(owner.alive()).toBe(false), PATIENT);
 });

@@ -12,6 +12,7 @@ import {
   withAxis,
 } from "../../../webview/tensor/slice.ts";
 import { fittingCell, moved, selectionOf } from "../../../webview/tensor/state.ts";
+import { PATIENT } from "../../patience.ts";
 
 describe("a slice", () => {
   test("shows the last two dimensions, a vector as rows, a scalar as one cell", () => {
@@ -91,12 +92,12 @@ test("a block that failed is loaded again on request, and not before", async () 
   const blocks = new Blocks(load, changed, failed);
   blocks.show(firstSlice([1]));
   expect(blocks.value(0, 0)).toBeUndefined();
-  await vi.waitFor(() => expect(failed).toHaveBeenCalledOnce());
+  await vi.waitFor(() => expect(failed).toHaveBeenCalledOnce(), PATIENT);
   expect(blocks.value(0, 0)).toBeUndefined();
   expect(load).toHaveBeenCalledOnce();
   broken = false;
   blocks.retry();
   expect(blocks.value(0, 0)).toBeUndefined();
-  await vi.waitFor(() => expect(changed).toHaveBeenCalledOnce());
+  await vi.waitFor(() => expect(changed).toHaveBeenCalledOnce(), PATIENT);
   expect(blocks.value(0, 0)).toBe(7);
 });

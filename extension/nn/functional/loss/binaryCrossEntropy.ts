@@ -8,7 +8,7 @@ import { castTo, composed, named, notImplemented } from "../../../tensor/functio
 import { softplus } from "../../../tensor/ops/elementwise/elementwise.ts";
 import { binaryCrossEntropy as bce } from "../../../tensor/ops/loss/loss.ts";
 import { expand } from "../../../tensor/ops/movement/movement.ts";
-import { broadcastShapes, formatShape, formatSize, sameShape } from "../../../tensor/core/shape.ts";
+import { formatSize, requireExpandable, sameShape } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
 import { refuseGradient } from "../refuseGradient.ts";
@@ -49,7 +49,7 @@ export function binaryCrossEntropy(
   }
   checkRange("input", input);
   checkRange("target", target);
-  checkFactor(input, weight);
+  if (weight !== null) requireExpandable(weight.shape, input.shape);
   refuseGradient("binary_cross_entropy", { weight });
   return composed(() => {
     const losses = apply(bce, [input, target], {});
@@ -65,17 +65,6 @@ function checkRange(name: string, x: Tensor): void {
       throw new TensorError("value", `all elements of ${name} should be between 0 and 1`);
     }
   }
-}
-
-/** @throws TensorError for a factor that would make the losses more than there are */
-function checkFactor({ shape }: Tensor, factor: Tensor | null): void {
-  if (factor === null) return;
-  const all = broadcastShapes(shape, factor.shape);
-  if (sameShape(all, shape)) return;
-  throw new TensorError(
-    "shape",
-    `output with shape ${formatShape(shape)} doesn't match the broadcast shape ${formatShape(all)}`,
-  );
 }
 
 export interface LogitsOptions extends WeightOptions {
@@ -108,8 +97,7 @@ export function binaryCrossEntropyWithLogits(
     );
   }
   if (input.dtype !== "float32") notImplemented("log_sigmoid_cpu", input.dtype);
-  checkFactor(input, weight);
-  checkFactor(input, posWeight);
+  for (const factor of [weight, posWeight]) if (factor !== null) requireExpandable(factor.shape, input.shape);
   refuseGradient("binary_cross_entropy_with_logits", { weight, pos_weight: posWeight });
   return composed(() => {
     const y = castTo(target, "float32");

@@ -50,10 +50,7 @@ export function zero_(input: Tensor): Tensor {
  */
 export function fill_(input: Tensor, value: Operand): Tensor {
   if (!(value instanceof Tensor)) {
-    const number = Number(value);
-    const fitting =
-      input.dtype === "bool" ? Number(number !== 0) : input.dtype === "int64" ? Math.trunc(number) : number;
-    return overwrite(input, new Tensor(fillValue(fitting, input.shape, input.dtype)), true);
+    return overwrite(input, new Tensor(fillValue(Number(value), input.shape, input.dtype)), true);
   }
   if (value.ndim > 0) {
     throw new TensorError(

@@ -7,6 +7,7 @@ import type { RayJob } from "../../../../extension/remote/messages.ts";
 import { PlacementGroup } from "../../../../extension/supervisor/remote/placementGroup.ts";
 import { Stop } from "../../../../extension/supervisor/remote/told.ts";
 import { useFolder } from "../../../folders.ts";
+import { PATIENT } from "../../../patience.ts";
 
 const folder = useFolder();
 const group = { workers: 2, cpus: 1, gpus: 0 };
@@ -41,7 +42,7 @@ interface Order {
 
 async function orders(): Promise<Order[]> {
   const file = path.join(folder, "orders");
-  await vi.waitFor(() => expect(fs.statSync(file).size).toBeGreaterThan(0));
+  await vi.waitFor(() => expect(fs.statSync(file).size).toBeGreaterThan(0), PATIENT);
   return fs
     .readFileSync(file, "utf8")
     .trim()

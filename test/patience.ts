@@ -1,0 +1,11 @@
+/**
+ * How many times its limit a wait may take: a limit says what is usual, and on a machine that is several times slower than
+ * usual nothing is wrong. How quick something has to be is another matter: see bounds.ts.
+ */
+const PATIENCE = 3;
+
+/** @returns the milliseconds for which a test waits for what usually takes less than `limit` */
+export const patience = (limit: number): number => PATIENCE * limit;
+
+/** For Vitest's `vi.waitFor` and `vi.waitUntil`, which give up after a second, less than a process may need to start. */
+export const PATIENT = { timeout: patience(10_000), interval: 50 };
