@@ -1,5 +1,9 @@
+import { clipped } from "../protocol/text/clip.ts";
 import { parse } from "csv-parse/sync";
 import { UsageError } from "./command.ts";
+
+/** Characters of a cell that an error quotes. */
+const LONGEST = 100;
 
 /**
  * Parses rows of numbers from CSV or JSON (an array of arrays, nested as deeply as a sample; one flat array is one row).
@@ -23,11 +27,25 @@ function parseJson(text: string, source: string): number[][] {
   const outer = json as unknown[];
   const rows = outer.every((one) => typeof one === "number") && outer.length > 0 ? [outer] : outer;
   return rows.map((row, i) => {
-    const values = Array.isArray(row) ? row.flat(Infinity) : [];
-    if (values.length === 0 || !values.every((value) => typeof value === "number"))
+    const values = Array.isArray(row) ? flattened(row) : undefined;
+    if (values === undefined || values.length === 0)
       throw new UsageError(`${source}: row ${i + 1} is not an array of numbers.`);
     return values;
   });
+}
+
+/** The numbers of nested lists, in order; undefined if there is anything else. Lists may be nested deeper than calls can. */
+function flattened(row: readonly unknown[]): number[] | undefined {
+  const values: number[] = [];
+  const lists = [row.values()];
+  for (let list = lists.at(-1); list !== undefined; list = lists.at(-1)) {
+    const { done, value } = list.next();
+    if (done === true) lists.pop();
+    else if (Array.isArray(value)) lists.push(value.values());
+    else if (typeof value === "number") values.push(value);
+    else return undefined;
+  }
+  return values;
 }
 
 function parseCsv(text: string, source: string): number[][] {
@@ -46,7 +64,7 @@ function parseCsv(text: string, source: string): number[][] {
     const bad = values.findIndex((value) => Number.isNaN(value));
     if (bad >= 0)
       throw new UsageError(
-        `${source}: line ${i + (header ? 2 : 1)}, column ${bad + 1}: expected a number, got "${row[bad] ?? ""}".`,
+        `${source}: line ${i + (header ? 2 : 1)}, column ${bad + 1}: expected a number, got "${clipped(row[bad] ?? "", LONGEST)}".`,
       );
     return values;
   });

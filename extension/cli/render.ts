@@ -1,3 +1,4 @@
+import { clipped } from "../protocol/text/clip.ts";
 import path from "node:path";
 import { readRegularSync } from "../files/regular.ts";
 import type { SourcePosition, UserError } from "../protocol/errors.ts";
@@ -32,6 +33,9 @@ export function shortPath(file: string, folder = process.cwd()): string {
 const at = ({ file, line, column }: SourcePosition): string =>
   plainLine(`${shortPath(file)}:${line}:${column}`);
 
+/** Characters of a table's cell and of a line of source: both come from files, and may be long. */
+const WIDEST = 200;
+
 /** Lines of source shown before and after the line of an error. */
 const CONTEXT = 1;
 
@@ -55,17 +59,21 @@ function codeFrame({ file, line, column, endColumn }: SourcePosition, colours: C
   const first = Math.max(1, line - CONTEXT);
   const last = Math.min(source.length, line + CONTEXT);
   const width = String(last).length;
+  // Of a long line, such as a bundler's, the part around the column.
+  const from = text.length > WIDEST ? Math.max(0, column - 1 - WIDEST / 2) : 0;
+  const cut = from > 0 ? "…" : "";
+  const part = (line: string): string => cut + clipped(line.slice(from), WIDEST);
   const frame: string[] = [];
   for (let number = first; number <= last; number++) {
     const gutter = String(number).padStart(width);
-    const code = plainText(`${gutter} | ${source[number - 1] ?? ""}`.trimEnd());
+    const code = plainText(`${gutter} | ${part(source[number - 1] ?? "")}`.trimEnd());
     if (number !== line) {
       frame.push(colours.dim(`  ${code}`));
       continue;
     }
-    const end = Math.min(endColumn ?? column + 1, text.length + 1);
+    const end = Math.min(endColumn ?? column + 1, text.length + 1, from + WIDEST + 1);
     // Tabs are kept, so that the carets line up at any tab width.
-    const indent = plainText(text.slice(0, column - 1)).replaceAll(/[^\t]/g, " ");
+    const indent = plainText(cut + text.slice(from, column - 1)).replaceAll(/[^\t]/g, " ");
     frame.push(`${colours.red(">")} ${code}`);
     const carets = colours.red("^".repeat(Math.max(1, end - column)));
     frame.push(`  ${" ".repeat(width)} | ${indent}${carets}`);
@@ -84,16 +92,13 @@ function readLines(file: string): string[] | undefined {
   }
 }
 
-/** Maximum width of a column: one long name must not widen thousands of rows. */
-const WIDEST = 200;
-
-/** Formats rows as aligned columns, those of `alignRight` to the right. Cells are escaped to one line each. */
+/** Formats rows as aligned columns, those of `alignRight` to the right. Cells are escaped to one line each, and clipped. */
 export function table(texts: readonly (readonly string[])[], alignRight: readonly boolean[] = []): string[] {
-  const rows = texts.map((row) => row.map(plainLine));
+  const rows = texts.map((row) => row.map((cell) => clipped(plainLine(cell), WIDEST)));
   const widths: number[] = [];
   for (const row of rows)
     row.forEach((cell, i) => {
-      widths[i] = Math.min(WIDEST, Math.max(widths[i] ?? 0, cell.length));
+      widths[i] = Math.max(widths[i] ?? 0, cell.length);
     });
   return rows.map((row) =>
     row

@@ -1,5 +1,6 @@
 // The only module that opens VS Code's notifications, lists, inputs, hovers and log. Their text may come from untrusted files,
 // so it is escaped: it never becomes a link, an icon, HTML or a hidden character.
+import { clipped } from "../protocol/text/clip.ts";
 import { stripVTControlCharacters } from "node:util";
 import * as vscode from "vscode";
 import { labelText } from "../protocol/text/label.ts";
@@ -13,8 +14,7 @@ const LONGEST = 400;
 /** Notifications show one paragraph. */
 function firstLine(text: string): string {
   const [first = ""] = text.trimStart().split("\n", 1);
-  const line = labelText(first);
-  return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
+  return clipped(labelText(first), LONGEST);
 }
 
 /** Returns the action that the user chose, undefined for none. */

@@ -1,3 +1,4 @@
+import { clipped } from "../protocol/text/clip.ts";
 import * as v from "valibot";
 import { FileError } from "./fileError.ts";
 
@@ -23,8 +24,7 @@ export function checkedJson<T>(path: string, bytes: Uint8Array, schema: v.Generi
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
   const checked = firstIssue(schema, JSON.parse(text));
   if (checked.success) return checked.output;
-  const problem = v.summarize(checked.issues);
-  throw new Error(problem.length > PROBLEM ? `${problem.slice(0, PROBLEM)}…` : problem);
+  throw new Error(clipped(v.summarize(checked.issues), PROBLEM));
 }
 
 /** Checks a stranger's value. Only the first issue is kept: a list of a million has as many. */

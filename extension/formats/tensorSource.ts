@@ -1,3 +1,4 @@
+import { clipped } from "../protocol/text/clip.ts";
 import { openSource } from "./byteSource.ts";
 import { isOnnx, type OnnxFile, openOnnx } from "./onnx/onnxFile.ts";
 import { isPth, openPth, PthError, PthTensor, type PthValue } from "./pth/pth.ts";
@@ -123,7 +124,7 @@ function* plainIn(value: PthValue, path: readonly string[]): Generator<[string, 
   }
 }
 
-const cut = (text: string): string => (text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}…`);
+const cut = (text: string): string => clipped(text, LONGEST);
 
 const isPlain = (value: unknown): value is null | boolean | number | bigint | string =>
   value === null || !["object", "function"].includes(typeof value);

@@ -1,4 +1,5 @@
 /** Axes of a sweep's charts: where values lie, from 0 (bottom) to 1 (top). */
+import { clipped } from "../../extension/protocol/text/clip.ts";
 import type { DomainSpec, Mode, Setting } from "../../extension/protocol/sweeps/sweep.ts";
 import type { ShownTrial, SweepSnapshot } from "../../extension/protocol/sweeps/views.ts";
 import { formatTick } from "../shared/format.ts";
@@ -59,10 +60,8 @@ function scaleOf(spec: DomainSpec): { place: (value: Setting) => number | undefi
       const index = values.indexOf(value);
       return index < 0 ? undefined : at(index);
     };
-    const label = (value: Setting): string => {
-      const text = typeof value === "number" ? formatTick(value) : String(value);
-      return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text;
-    };
+    const label = (value: Setting): string =>
+      clipped(typeof value === "number" ? formatTick(value) : String(value), LONGEST);
     return { place, ticks: values.map((value, index) => ({ at: at(index), label: label(value) })) };
   }
   const { low, high, log } = spec;

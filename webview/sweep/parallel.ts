@@ -1,4 +1,5 @@
 /** Parallel coordinates: a line for each trial through its values on all axes. Ranges of axes select trials. */
+import { clipped } from "../../extension/protocol/text/clip.ts";
 import { html, nothing, svg, type TemplateResult } from "lit";
 import type { ShownTrial } from "../../extension/protocol/sweeps/views.ts";
 import { button, empty, scroller, section } from "../shared/widgets.ts";
@@ -81,9 +82,8 @@ function line(trial: ShownTrial, state: SweepState, { axes, levels, selected }: 
 
 function axisOf({ id, label, ticks }: Axis, x: number, { ui }: SweepState, actions: Actions) {
   const brush = ui.brushes[id];
-  const name = label.length > 18 ? `${label.slice(0, 17)}…` : label;
   return svg`<g class="axis">
-    <text class="axis-name" x=${x} y="16" text-anchor="middle">${name}<title>${label}</title></text>
+    <text class="axis-name" x=${x} y="16" text-anchor="middle">${clipped(label, 17)}<title>${label}</title></text>
     <line x1=${x} x2=${x} y1=${yOf(1)} y2=${yOf(0)}></line>
     ${ticks.map(
       (tick) => svg`<line x1=${x - 4} x2=${x} y1=${yOf(tick.at)} y2=${yOf(tick.at)}></line>

@@ -1,4 +1,5 @@
 /** The table of trials: sorted by any column, filtered by the selection. */
+import { clipped } from "../../extension/protocol/text/clip.ts";
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import type { Setting } from "../../extension/protocol/sweeps/sweep.ts";
@@ -107,6 +108,5 @@ function row(
 function settingText(value: Setting | undefined): string {
   if (value === undefined) return "–";
   if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(4)));
-  const shown = String(value);
-  return shown.length > 40 ? `${shown.slice(0, 39)}…` : shown;
+  return clipped(String(value), 40);
 }

@@ -1,4 +1,5 @@
 /** The run's metric rows as columns, one curve per metric and kind of row, grouped into charts. */
+import { clipped } from "../../extension/protocol/text/clip.ts";
 import type { MetricRow } from "../../extension/protocol/run.ts";
 import { formatTick } from "../shared/format.ts";
 import { EpochClock, type Timing } from "./epochClock.ts";
@@ -75,9 +76,6 @@ export interface CurveEvent extends Record<Axis, number> {
 
 /** No mark's text is longer: the whole stands in the list of events. */
 const LABEL = 30;
-
-const shortened = (text: string): string =>
-  text.length <= LABEL ? text : `${text.slice(0, LABEL - 1).trimEnd()}…`;
 
 /** Seconds over which a point of the throughput is measured. */
 const THROUGHPUT_SPAN = 0.2;
@@ -180,7 +178,7 @@ export class Curves {
     // A snapshot and the rows after it may both have it.
     if (this.events.some((event) => event.step === step && event.text === text)) return;
     const changes = Object.entries(values).map(([name, value]) => `${name} ${formatTick(value)}`);
-    this.events.push({ step, epoch, time, text, label: changes.join(", ") || shortened(text) });
+    this.events.push({ step, epoch, time, text, label: changes.join(", ") || clipped(text, LABEL) });
   }
 
   /** Steps fall between the epochs' whole numbers, so that both kinds share an axis. */

@@ -1,3 +1,4 @@
+import { clipped } from "../../protocol/text/clip.ts";
 import type { SingleBar } from "cli-progress";
 import type { SearchSpace, Setting, SweepRecord, TrialRow } from "../../protocol/sweeps/sweep.ts";
 import { plainLine } from "../../protocol/text/plain.ts";
@@ -142,8 +143,7 @@ function settingsText(settings: Readonly<Record<string, Setting>>): string {
 
 function settingText(value: Setting): string {
   if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(4)));
-  const text = plainLine(String(value));
-  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+  return clipped(plainLine(String(value)), LONGEST);
 }
 
 /** Describes a sweep that has ended: its best trials, and the importance of its parameters. */

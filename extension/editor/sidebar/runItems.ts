@@ -1,3 +1,4 @@
+import { clipped } from "../../protocol/text/clip.ts";
 import { isLive, runTitle } from "../../protocol/run.ts";
 import * as vscode from "vscode";
 import { FOREIGN_TOOL_NAMES } from "../../protocol/history/foreignRun.ts";
@@ -149,6 +150,9 @@ export function runItem(node: RunNode, expandable: boolean): vscode.TreeItem {
   return item;
 }
 
+/** Characters of a line of a tooltip: names and errors may come from elsewhere. */
+const LONGEST = 1000;
+
 function tooltip(node: RunNode): vscode.MarkdownString {
   const { record, labels } = node;
   const lines = [
@@ -163,8 +167,12 @@ function tooltip(node: RunNode): vscode.MarkdownString {
     record.executor?.version ?? "",
     record.error?.message ?? "",
   ];
-  const text = lines.filter((line) => line !== "").join("\n");
-  return markdownString(md`**${plainLine(labels.name || runTitle(record))}**\n\n${text}`);
+  const text = lines
+    .filter((line) => line !== "")
+    .map((line) => clipped(line, LONGEST))
+    .join("\n");
+  const title = clipped(plainLine(labels.name || runTitle(record)), LONGEST);
+  return markdownString(md`**${title}**\n\n${text}`);
 }
 
 const KINDS: Record<CheckpointRecord["kind"], { icon: string; name: string }> = {

@@ -1,4 +1,5 @@
 /** The diagram of an ONNX graph: boxes of nodes and modules, and edges with the shapes of values. */
+import { clipped } from "../../protocol/text/clip.ts";
 import { isParameter } from "../../formats/onnx/dataTypes.ts";
 import type { ModelGraph, ModelNode, ModelType } from "../../formats/onnx/graphProto.ts";
 import type { ModelTensor } from "../../formats/onnx/tensorProto.ts";
@@ -50,8 +51,6 @@ export function constantsOf({ initializers, nodes }: ModelGraph): Map<string, Mo
 
 const shapeOf = (type: ModelType | undefined): string =>
   type?.shape === undefined ? "" : `[${type.shape.join(", ")}]`;
-
-const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most)}…` : text);
 
 class FlowWriter {
   readonly #graph: ModelGraph;
@@ -108,7 +107,7 @@ class FlowWriter {
         id,
         kind,
         path: "",
-        name: cut(name, LONGEST_NAME),
+        name: clipped(name, LONGEST_NAME),
         ...(shape === "" ? {} : { shape }),
       });
       return id;
@@ -149,7 +148,7 @@ class FlowWriter {
     const weights = this.#weightsOf(node);
     const parameters = weights.reduce((sum, tensor) => sum + parametersIn(tensor), 0);
     const shape = shapeOf(this.#graph.types.get(node.outputs[0] ?? ""));
-    const path = this.#unique(cut(node.name || node.op, LONGEST_NAME), id);
+    const path = this.#unique(clipped(node.name || node.op, LONGEST_NAME), id);
     const isModule = module !== undefined || parameters > 0;
     this.#owners.set(index, id);
     this.#indices.set(id, index);
@@ -157,7 +156,7 @@ class FlowWriter {
       id,
       kind: isModule ? "module" : "op",
       path,
-      name: cut(module ?? node.op, LONGEST_NAME),
+      name: clipped(module ?? node.op, LONGEST_NAME),
       // Of an op, only for the search.
       className: isModule ? (module === undefined ? "" : node.op) : path,
       ...(parent === undefined ? {} : { parent: parent.id }),
@@ -169,14 +168,14 @@ class FlowWriter {
     this.#boxes.push({
       path,
       className: module === undefined ? "" : node.op,
-      detail: cut([...settings, ...shapes].join(" "), LONGEST_DETAIL),
+      detail: clipped([...settings, ...shapes].join(" "), LONGEST_DETAIL),
       parameters,
       nodes: 1,
     });
   }
 
   #addGroup(box: GroupBox, parent: GroupBox | undefined, isCut: boolean): void {
-    const path = this.#unique(cut(box.path || box.name, LONGEST_NAME), box.id);
+    const path = this.#unique(clipped(box.path || box.name, LONGEST_NAME), box.id);
     const weights = new Set<ModelTensor>();
     let nodes = 0;
     for (const index of indicesIn(box)) {
@@ -188,7 +187,7 @@ class FlowWriter {
       id: box.id,
       kind: "module",
       path,
-      name: cut(box.name, LONGEST_NAME),
+      name: clipped(box.name, LONGEST_NAME),
       className: box.className,
       ...(parent === undefined ? {} : { parent: parent.id }),
     });
@@ -223,7 +222,7 @@ class FlowWriter {
     if (this.#edges.has(key)) return;
     this.#characters += key.length;
     if (this.#characters <= MAX_CHARACTERS)
-      this.#edges.set(key, { from, to, shape: cut(shape, LONGEST_NAME) });
+      this.#edges.set(key, { from, to, shape: clipped(shape, LONGEST_NAME) });
   }
 }
 

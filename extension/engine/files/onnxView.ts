@@ -1,4 +1,5 @@
 /** What the editor of ONNX models shows of a file. */
+import { clipped } from "../../protocol/text/clip.ts";
 import { type ModelGraph, type ModelNode, typeText } from "../../formats/onnx/graphProto.ts";
 import type { OnnxFile } from "../../formats/onnx/onnxFile.ts";
 import type { ModelTensor } from "../../formats/onnx/tensorProto.ts";
@@ -13,8 +14,7 @@ const LONGEST_NAME = 300;
 /** Elements of a constant that are shown in place. */
 const MOST_ELEMENTS = 16;
 
-const short = (text: string): string =>
-  text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME)}…` : text;
+const short = (text: string): string => clipped(text, LONGEST_NAME);
 
 /** The view of an open model. */
 export class OnnxView {

@@ -1,4 +1,5 @@
 // How a run came about: commit and changes, versions, machine, and the command line that trains the same again.
+import { clipped } from "../../protocol/text/clip.ts";
 import { readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -116,8 +117,7 @@ export function commandOf(request: RunRequest, record: Pick<RunRecord, "seed" | 
     request.version === undefined
       ? ""
       : `  # with the version that run ${path.basename(request.version)} has kept`;
-  const whole = command + of;
-  return whole.length > COMMAND_LIMIT ? `${whole.slice(0, COMMAND_LIMIT - 1)}…` : whole;
+  return clipped(command + of, COMMAND_LIMIT - 1);
 }
 
 /** A word of a POSIX shell. */

@@ -1,3 +1,4 @@
+import { clipped } from "../../protocol/text/clip.ts";
 import type { FileFacts } from "../byteSource.ts";
 
 /** An ONNX file that is refused, or a tensor of it: which file, how long it is, and what is wrong. */
@@ -17,5 +18,4 @@ export type Fail = (detail: string) => never;
 export const count = (value: number): string => value.toLocaleString("en-US");
 
 /** A text from the file as a message shows it: whole up to a length, and on one line. */
-export const quote = (text: string): string =>
-  JSON.stringify(text.length <= 100 ? text : `${text.slice(0, 100)}…`);
+export const quote = (text: string): string => JSON.stringify(clipped(text, 100));

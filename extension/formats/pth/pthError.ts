@@ -1,3 +1,4 @@
+import { clipped } from "../../protocol/text/clip.ts";
 import type { FileFacts } from "../byteSource.ts";
 
 /** In which part of a `.pth` file something is wrong. */
@@ -45,7 +46,7 @@ export type Fail = (defect: PthDefect, detail: string) => never;
 
 /** A text from the file as a message shows it: whole up to a length, and on one line. */
 export function quote(text: string): string {
-  return JSON.stringify(text.length <= 100 ? text : `${text.slice(0, 100)}…`);
+  return JSON.stringify(clipped(text, 100));
 }
 
 /** What names the whole of a pickle in messages of the {@link Budget}. */

@@ -1,3 +1,5 @@
+import { clipped } from "../../protocol/text/clip.ts";
+
 /** What can be wrong with a safetensors file or with what is to be written to one. Sizes and positions are in bytes. */
 export type SafetensorsDefect =
   | { readonly code: "file-too-short" }
@@ -140,7 +142,7 @@ function number(count: number): string {
 
 /** Names come from the file: shown whole up to a length, and on one line. */
 function quote(name: string): string {
-  return JSON.stringify(name.length <= 100 ? name : `${name.slice(0, 100)}…`);
+  return JSON.stringify(clipped(name, 100));
 }
 
 function shape(extents: readonly number[]): string {

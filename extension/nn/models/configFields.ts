@@ -1,4 +1,5 @@
 // What the fields of a configuration may be: a config.json comes from elsewhere.
+import { clipped } from "../../protocol/text/clip.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { snakeCase } from "../module/repr.ts";
 
@@ -109,6 +110,5 @@ function check(shown: string, rule: Rule | undefined, value: unknown): void {
 export function described(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object" && value !== null) return "an object";
-  const words = typeof value === "string" ? JSON.stringify(value) : String(value);
-  return words.length <= 100 ? words : `${words.slice(0, 100)}…`;
+  return clipped(typeof value === "string" ? JSON.stringify(value) : String(value), 100);
 }

@@ -1,3 +1,4 @@
+import { clipped } from "./clip.ts";
 import { plainLine } from "./plain.ts";
 
 /** Characters of a label; no place shows more. */
@@ -15,5 +16,5 @@ export function labelText(text: string): string {
   )
     .replaceAll("](", "] (")
     .replaceAll(/\$(?=[({])/g, "$ ");
-  return label.length > LONGEST ? `${label.slice(0, LONGEST).replace(/[\ud800-\udbff]$/, "")}…` : label;
+  return clipped(label, LONGEST);
 }

@@ -1,4 +1,5 @@
 // The hosts of a training by several machines, as a command line names them.
+import { clipped } from "../../protocol/text/clip.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { MOST_WORKERS, type Target, type WorkerHost } from "../../protocol/target.ts";
 import { findTarget, type TargetSettings } from "../targets.ts";
@@ -30,7 +31,7 @@ export function findHosts(text: string, settings: TargetSettings = {}): Target {
   const { workers: _, ...first } = all[0]!;
   return {
     ...first,
-    name: name.length > LONGEST ? `${name.slice(0, LONGEST)}…` : name,
+    name: clipped(name, LONGEST),
     kind: "hosts",
     hosts: all,
   };

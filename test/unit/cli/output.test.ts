@@ -45,6 +45,18 @@ in two lines
   hint: harder`);
   });
 
+  test("shows of a long line what is around the column", () => {
+    const file = source(`${"a".repeat(999)}BAD${"c".repeat(1_000_000)}\nnext`, "long.nn.ts");
+    const position = { file, line: 1, column: 1000, endColumn: 1003 };
+    const [, code = "", carets = "", next] = renderError({ code: "x", message: "no", position }, plain).split(
+      "\n",
+    );
+    expect(code).toHaveLength("> 1 | ……".length + 200);
+    const at = code.indexOf("BAD");
+    expect(carets).toBe(`    |${" ".repeat(at - 5)}^^^`);
+    expect(next).toBe("  2 | …");
+  });
+
   test("without a place, or with a file that is gone", () => {
     expect(renderError({ code: "x", message: "no" }, plain)).toBe("error: no");
     expect(
@@ -66,6 +78,8 @@ describe("parseRows", () => {
     ]);
     expect(parseRows("[[[1, 2], [3, 4]]]", "-")).toEqual([[1, 2, 3, 4]]);
     expect(parseRows(" [1, 2]", "-")).toEqual([[1, 2]]);
+    const deep = 200_000;
+    expect(parseRows(`${"[".repeat(deep)}7${"]".repeat(deep)}`, "-")).toEqual([[7]]);
   });
 
   test("CSV: with and without a header, empty lines and comments", () => {
@@ -150,6 +164,11 @@ test("list: known names, with commas between them", () => {
   const parse = list(["one", "two"]);
   expect(parse("two, one")).toEqual(["two", "one"]);
   expect(() => parse("one,three")).toThrow('"three" is not one of one, two.');
+});
+
+test("table clips a long cell", () => {
+  const [line = ""] = table([["x".repeat(5_000_000), "end"]]);
+  expect(line).toBe(`${"x".repeat(200)}…  end`);
 });
 
 test("table aligns, duration reads", () => {
