@@ -103,7 +103,7 @@ class TextDisplay implements Display {
   }
 
   log(level: "info" | "warning" | "error", text: string): void {
-    this.#pass(level === "info" ? "stdout" : "stderr", text);
+    this.#pass(level === "info" ? "stdout" : "stderr", plainText(text));
   }
 
   evaluated(result: EvaluationResult): void {

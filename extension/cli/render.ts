@@ -48,7 +48,12 @@ export function renderError(error: UserError, colours: Colours): string {
   if (position !== undefined) lines.push(...codeFrame(position, colours));
   if (module !== undefined) lines.push(`  in module ${plainLine(module)}`);
   for (const frame of stack.slice(1, 6)) lines.push(colours.dim(`  called at ${at(frame)}`));
-  if (hint !== undefined) lines.push(...hint.split("\n").map((line) => `  ${colours.cyan("hint:")} ${line}`));
+  if (hint !== undefined)
+    lines.push(
+      ...plainText(hint)
+        .split("\n")
+        .map((line) => `  ${colours.cyan("hint:")} ${line}`),
+    );
   return lines.join("\n");
 }
 

@@ -3,6 +3,7 @@ import type { Remote } from "../supervisor/engines/channel.ts";
 import { callTool, type ToolOptions } from "../supervisor/engines/tool.ts";
 import { engineOptions } from "./command.ts";
 import { CliError, EXIT, interruptSignal } from "./exit.ts";
+import { plainText } from "../protocol/text/plain.ts";
 import { print, printStderr } from "./output.ts";
 
 /** Runs a tool's process on this process's streams. Ctrl-C ends it, and its exit code becomes this command's. */
@@ -17,7 +18,7 @@ export async function asCommand<T>(
       signal,
       inheritOutput: true,
       ...options,
-      onLog: (level, text) => (level === "info" ? print : printStderr)(text),
+      onLog: (level, text) => (level === "info" ? print : printStderr)(plainText(text)),
       describeEnd: ({ code }) => (code === null ? undefined : new CliError("", code)),
     });
   } catch (error) {

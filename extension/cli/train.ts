@@ -8,6 +8,7 @@ import { resumeRequest } from "../supervisor/runs/resume.ts";
 import type { RunOn } from "../protocol/target.ts";
 import { checkpointPath, lastCheckpoint, readRecord } from "../supervisor/runs/runDirectory.ts";
 import type { RunOutcome } from "../supervisor/runs/run.ts";
+import { sourceOfRun } from "../supervisor/runs/sourceFile.ts";
 import {
   action,
   commonOptions,
@@ -167,8 +168,7 @@ async function follow(
   try {
     const { resume, ...rest } = options;
     const out = path.join(scratch, "run");
-    const record = resume === undefined ? undefined : await readRecord(await findRun(resume));
-    const file = record === undefined ? argument : `${record.file}#${record.exportName}`;
+    const file = resume === undefined ? argument : await sourceToResume(resume, rest.outside);
     const request = await newRun(file, { ...rest, out, progress: false }, undefined);
     const quiet = createDisplay({ json: options.json === true, bar: false });
     const { error } = await followRun(request, quiet, { spawn: spawn(request) });
@@ -177,6 +177,13 @@ async function follow(
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+/** The file and export of a run. */
+async function sourceToResume(resume: string, outside = false): Promise<string> {
+  const directory = await findRun(resume);
+  const record = await readRecord(directory);
+  return `${await sourceOfRun(directory, record, { outside })}#${record.exportName}`;
 }
 
 async function newRun(

@@ -1,5 +1,6 @@
-import { basename, dirname } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import * as vscode from "vscode";
+import { rootOfRun } from "../files/runFiles.ts";
 import { EngineError } from "../protocol/errors.ts";
 import { MODEL_FILES, MODEL_FILE_SUFFIX, type MenuTarget, type SourceTarget } from "./ids.ts";
 import { experimentsOf } from "./language/lensModel.ts";
@@ -23,6 +24,12 @@ export function sourceTarget(target: SourceTarget | MenuTarget | undefined): Sou
 export function folderOf(file: string): string {
   const folder = vscode.workspace.getWorkspaceFolder(vscode.Uri.file(file));
   return folder?.uri.fsPath ?? dirname(file);
+}
+
+/** The folder whose runs are beside a run; where it stands alone, that of its file. */
+export function folderOfRun({ directory, file }: { directory: string; file: string }): string {
+  const root = rootOfRun(directory);
+  return root === resolve(directory) ? folderOf(file) : root;
 }
 
 /** The folders that may hold runs. */

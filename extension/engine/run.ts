@@ -50,11 +50,11 @@ export interface RunSurroundings {
   watchdog: Watchdog;
   /** Of the run's directory. */
   lock: HeldLock;
-  /** Called after the last word, in a turn of its own. */
+  /** Called after the last message, in a turn of its own. */
   onEnd: (failed: boolean) => void;
 }
 
-/** One training or evaluation, from its request to its last word. */
+/** One training or evaluation, from its request to its last message. */
 export class Run {
   readonly control = new LoopControl();
   /** What a host can ask of the run. */
@@ -145,7 +145,7 @@ export class Run {
   failWith(thrown: unknown): void {
     const state = this.#trainer?.state;
     const error = describeError(thrown);
-    // Its weights are those of the last good step, and may be what many hours have made. Spoilt ones are no good.
+    // The weights are those of the last good step and may have taken hours: saved, unless they are not finite.
     const lost = this.#team !== undefined && isLostWorker(thrown);
     if (lost) return this.fail({ code: LOST_WORKER, message: `Another worker has ended: ${error.message}` });
     if (!this.#ended && state !== undefined && state.step > 0 && error.code !== "non-finite")
@@ -372,7 +372,7 @@ export class Run {
     this.#reporter.flush();
     if (error !== undefined) this.#directory.appendLog(errorText(error));
     this.#directory.close();
-    // After the last word: a run without an owner is over, or was killed.
+    // After the last message: a run without an owner is over, or was killed.
     this.#lock.release();
     this.#send("ended", record);
     setImmediate(() => this.#onEnd(state === "failed"));

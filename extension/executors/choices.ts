@@ -3,7 +3,7 @@ import type { Plan } from "../tensor/planning/barrier.ts";
 import { scope } from "../tensor/recording/scope.ts";
 import { formatShape } from "../tensor/core/shape.ts";
 
-/** Something that the engine chose by itself, said by what chose it. */
+/** An automatic choice, and its reason. */
 export interface Choice {
   /** The graph that it was chosen for; "" for the whole process. */
   readonly graph: string;
@@ -13,7 +13,7 @@ export interface Choice {
   readonly why: string;
 }
 
-/** A training's graph that is computed op by op, and what is to blame for it. */
+/** A training's graph that is computed op by op, and the cause. */
 export interface Fallback {
   readonly graph: string;
   readonly why: string;
@@ -25,8 +25,8 @@ export interface Fallback {
 }
 
 /**
- * Tells of the first fallback. A model whose graphs change falls back in every step, so one is enough, and the user's
- * line, which isn't kept while all goes well, can be looked for in the next.
+ * Reports the first fallback. A model whose graphs change falls back in every step, so one report is enough, and the user's
+ * line, which isn't kept while graphs compile, can be found in the next step.
  */
 export class Fallbacks {
   /** The report of the first fallback, kept until a listener is set. */
@@ -53,7 +53,7 @@ export class Fallbacks {
     this.#tell(fallback);
   }
 
-  /** All is over: what waits for a line is told without one. */
+  /** Reports a pending fallback without a source line, at the end. */
   settle(): void {
     if (this.#pending !== undefined && this.wanted) this.#tell(this.#pending);
   }

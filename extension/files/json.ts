@@ -9,18 +9,27 @@ const PROBLEM = 300;
 
 /**
  * Parses and checks JSON that may be a stranger's, in memory that is in proportion to its length.
- * @throws FileError "too-large" for more than a million objects and lists; SyntaxError; Error saying the first thing that
+ * @param values Most values; no limit by default
+ * @throws FileError "too-large" for more values, or more than a million objects and lists; SyntaxError; Error saying the first thing that
  * is not as the schema has it
  */
-export function checkedJson<T>(path: string, bytes: Uint8Array, schema: v.GenericSchema<unknown, T>): T {
+export function checkedJson<T>(
+  path: string,
+  bytes: Uint8Array,
+  schema: v.GenericSchema<unknown, T>,
+  values = Infinity,
+): T {
   let containers = 0;
-  for (const byte of bytes) if (byte === 0x5b || byte === 0x7b) containers++;
-  if (containers > CONTAINERS)
-    throw new FileError(
-      path,
-      "too-large",
-      `the file has more than ${CONTAINERS.toLocaleString("en-US")} objects and lists`,
-    );
+  let commas = 0;
+  for (const byte of bytes) {
+    if (byte === 0x5b || byte === 0x7b) containers++;
+    else if (byte === 0x2c) commas++;
+  }
+  const refuse = (most: number, of: string): never => {
+    throw new FileError(path, "too-large", `the file has more than ${most.toLocaleString("en-US")} ${of}`);
+  };
+  if (containers > CONTAINERS) refuse(CONTAINERS, "objects and lists");
+  if (commas > values) refuse(values, "values");
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
   const checked = firstIssue(schema, JSON.parse(text));
   if (checked.success) return checked.output;

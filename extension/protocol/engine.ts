@@ -273,9 +273,9 @@ export interface RunEngineEvents {
   arrived(): void;
   /** The run waits until a debugger attaches to this address. */
   inspecting(url: string): void;
-  /** The run's last word; the process exits after it, or sends `idle`. */
+  /** The run's last message; the process exits after it, or sends `idle`. */
   ended(record: RunRecord): void;
-  /** The last word when a call other than `start` can't be answered: user code hangs. */
+  /** The last message when a call other than `start` can't be answered: user code hangs. */
   failed(error: UserError): void;
   /** The process takes another run, which computes the same numbers as in a new one. */
   idle(): void;

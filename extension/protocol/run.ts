@@ -93,7 +93,7 @@ export type CheckpointRecord = v.InferOutput<typeof CheckpointRecord>;
 /** Id of a process that may be signalled: 0 and negative ones are groups, 1 is the system's first process. */
 export const ProcessId = v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(2 ** 31 - 1));
 
-/** "killed": the process ended without a last word. Readers derive that; the process that started the run writes it. */
+/** "killed": the process ended unexpectedly. Readers derive that; the process that started the run writes it. */
 export const RunState = v.picklist([
   "starting",
   "running",

@@ -6,6 +6,7 @@ import { signalChild } from "../processes/signals.ts";
 import { EngineError } from "../protocol/errors.ts";
 import { NO_AGENT, NO_NAMESPACE, NO_NODE } from "./messages.ts";
 import type { Target } from "../protocol/target.ts";
+import { plainLine } from "../protocol/text/plain.ts";
 
 /** The oldest Node that runs Layerwise. */
 const NODE = 20;
@@ -171,7 +172,7 @@ const MEANINGS: readonly (readonly [pattern: RegExp, code: string, message: stri
 function describeEnd(target: Target, code: number | null, said: string): EngineError {
   const lines = said
     .split(/\r?\n/)
-    .map((line) => line.trim())
+    .map((line) => plainLine(line.trim()))
     .filter((line) => line !== "" && !line.startsWith("@"));
   const words = { NAME: target.name, SSH: sshText(target), SAID: lines.at(-1) ?? "" };
   const fill = (text: string): string =>

@@ -177,6 +177,12 @@ describe("a run of a stranger", () => {
     expect(await agent.refusal("resume_run", { run })).toContain("not a path in the workspace");
   });
 
+  test("is on another machine: it isn't resumed, which would send files there", async () => {
+    fs.writeFileSync(inside("net.nn.ts"), "export {};");
+    write({ file: inside("net.nn.ts"), on: { name: "gpu", run: "x-000000000000" } });
+    expect(await agent.refusal("resume_run", { run })).toContain("is on another machine");
+  });
+
   test("is an evaluation of a file, or with weights, outside of the workspace: its units aren't ablated", async () => {
     fs.writeFileSync(inside("net.nn.ts"), "export {};");
     const evaluation = { samples: 1, metrics: {} };

@@ -205,7 +205,7 @@ test.each(LIES)("a job is left when it %s", async (_, says) => {
 
 test.each([
   ["is damaged", { ...FILE, hash: "0".repeat(64) }, content, /arrived damaged/],
-  ["ends before its end", { ...FILE, size: 10 }, content, /ended before its end/],
+  ["ends before its end", { ...FILE, size: 10 }, content, /is truncated/],
   ["is larger than the disk", { ...FILE, size: 2 ** 52 }, content, /more than the disk/],
 ])("a checkpoint that %s is not kept", async (_, file, body, reason) => {
   const { text, directory } = await trained(async (log) => {

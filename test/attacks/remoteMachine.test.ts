@@ -95,7 +95,7 @@ describe.skipIf(process.platform === "win32")("a hostile machine", () => {
     ["of another form", "good", "evaluation.json has the wrong form"],
     ["too large", "huge", "evaluation.json has more than"],
     ["damaged", "hash", "a file arrived damaged"],
-    ["short", "short", "ended before its end"],
+    ["short", "short", "is truncated"],
   ])("sends a result of an evaluation that is %s", async (_, behaviour, problem) => {
     workspace.write("net.nn.ts", experimentFile({ epochs: "1" }));
     workspace.write("weights.safetensors", "weights");
@@ -134,7 +134,7 @@ describe.skipIf(process.platform === "win32")("a hostile machine", () => {
 
   test.each([
     ["is damaged", "hash", /arrived damaged/],
-    ["ends before its end", "short", /ended before its end/],
+    ["ends before its end", "short", /is truncated/],
     ["is larger than the disk", "huge", /more than the disk here has left/],
   ])("whose checkpoint %s leaves none here", async (_, behaviour, reason) => {
     const { text, directory } = await trained(behaviour);
@@ -160,10 +160,14 @@ describe.skipIf(process.platform === "win32")("a hostile machine", () => {
     expect(text.length).toBeGreaterThan(16 * 2 ** 20);
   });
 
-  test("prints text without control sequences", async () => {
-    const { text } = await trained("text");
-    expect(text).toContain("b");
-    expect(text).not.toContain("\u001b");
+  test.each([
+    ["text", "b"],
+    ["hint", "at"],
+    ["refusal", "file"],
+  ])("prints text without control sequences: %s", async (behaviour, part) => {
+    const { text } = await trained(behaviour);
+    expect(text).toContain(part);
+    expect(text).not.toMatch(/[\u001b\u0007\u009b]/);
   });
 });
 

@@ -16,6 +16,8 @@ import {
   sweepsRoot,
   SweepWriter,
 } from "../../extension/supervisor/sweeps/sweepDirectory.ts";
+import { SweepFollower } from "../../extension/supervisor/sweeps/follow.ts";
+import { processorClock } from "../bounds.ts";
 import { takeSweep } from "../../extension/supervisor/sweeps/sweepLock.ts";
 import { thisPlace } from "../../extension/processes/place.ts";
 import { setOptions } from "../../extension/cli/settings.ts";
@@ -129,6 +131,34 @@ describe("reading sweeps", () => {
     store("bad", { ...recordOf("bad"), ...more });
     expect(await ids()).toEqual([]);
     await expect(readSweep(join(sweepsRoot(workspace), "bad"))).rejects.toThrow("sweep.json");
+  });
+
+  it.each([
+    ["empty lines", "\n".repeat(16 * 2 ** 20 - 200)],
+    ["damaged lines", "{\n".repeat(8 * 2 ** 20 - 100)],
+  ])("has millions of %s: others wait for a moment, and the newest rows are read", async (_, text) => {
+    const directory = store("many", recordOf("many"), []);
+    fs.writeFileSync(join(directory, "trials.jsonl"), `${text}${JSON.stringify(trial(1))}\n`);
+    const taken = processorClock();
+    expect((await readSweep(directory)).trials).toHaveLength(1);
+    expect(taken()).toBeLessThan(2000);
+  });
+
+  it("has ten thousand running trials of one large record: it is read once", async () => {
+    const running = Array.from({ length: 10_000 }, (_, i) => trial(i, { state: "running" }));
+    const directory = store("running", { ...recordOf("running"), trials: 10_000 }, running);
+    const run = join(workspace, ".layerwise/runs/a");
+    fs.mkdirSync(run, { recursive: true });
+    const request = { kind: "train", file: join(workspace, "net.nn.ts"), exportName: "default" } as const;
+    const record = startingRecord({ ...request, directory: run, device: "cpu", outlive: false });
+    fs.writeFileSync(join(run, "run.json"), JSON.stringify({ ...record, model: "x".repeat(8e6) }));
+    await takeSweep(directory);
+    const taken = processorClock();
+    const { trials, live } = await new SweepFollower(directory).look();
+    expect(live).toBe(true);
+    expect(trials).toHaveLength(10_000);
+    expect(trials.every((one) => one.live !== undefined)).toBe(true);
+    expect(taken()).toBeLessThan(5000);
   });
 
   it("mixes damaged, foreign and endless lines among the trials", async () => {

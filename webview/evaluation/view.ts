@@ -121,7 +121,7 @@ function progress({ progress }: EvaluationState): TemplateResult {
   </div>`;
 }
 
-/** Whether its process ended without a last word. */
+/** Whether its process ended unexpectedly. */
 const isGone = (state: EvaluationState): boolean => !state.live && !unfollowed(state) && isLive(state.run);
 
 function failure(state: EvaluationState, actions: Actions): TemplateResult | typeof nothing {

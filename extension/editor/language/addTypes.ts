@@ -1,4 +1,6 @@
+import { dirname } from "node:path";
 import * as vscode from "vscode";
+import { inside } from "../../files/inside.ts";
 import { showInformation } from "../show.ts";
 import { demandTrust } from "../../supervisor/trust.ts";
 
@@ -13,6 +15,9 @@ export async function addTypes(extension: vscode.Extension<unknown>): Promise<vo
   const target = vscode.Uri.joinPath(folder, "node_modules", "layerwise");
   const manifest = vscode.Uri.joinPath(target, "package.json");
   const version = String(extension.packageJSON.version);
+  // A folder from elsewhere may have links there, which lead out of it.
+  const path = await inside(folder.fsPath, "node_modules", "layerwise", "types");
+  await inside(dirname(path), "package.json");
   await vscode.workspace.fs.createDirectory(target);
   const types = vscode.Uri.joinPath(extension.extensionUri, "dist", "types");
   await vscode.workspace.fs.copy(types, vscode.Uri.joinPath(target, "types"), { overwrite: true });

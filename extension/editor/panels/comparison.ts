@@ -13,6 +13,7 @@ import { readLabels } from "../../supervisor/runs/runLabels.ts";
 import { withheld } from "../consent.ts";
 import { DisposableOwner } from "../disposable.ts";
 import type { Previews } from "../previews.ts";
+import { mayRunVersion } from "../runs/runVersions.ts";
 import { chooseOtherFile, folderOf, requireTrust } from "../targets.ts";
 
 /** Offered runs at most, the newest. */
@@ -85,6 +86,8 @@ export class Comparison extends DisposableOwner {
     requireTrust();
     const [left, right] = [await this.#asked(base), await this.#asked(of)];
     if (left === undefined || right === undefined) return false;
+    for (const side of [left, right])
+      if (side.startsWith(RUN) && !(await mayRunVersion(this.#directoryOf(side), this.#file))) return false;
     this.#chosen = { base: left, of: right };
     await Promise.all([this.#load(left, true), this.#load(right, true)]);
     return true;
@@ -144,6 +147,15 @@ export class Comparison extends DisposableOwner {
     this.#changed();
   }
 
+  /** The directory of a run whose version is a side. */
+  #directoryOf(side: string): string {
+    const id = side.slice(RUN.length);
+    // A folder's name: never a path.
+    if (!side.startsWith(RUN) || !/^\w[\w.-]*$/.test(id))
+      throw new EngineError({ code: "internal", message: `internal: "${side}" is no version of a file` });
+    return join(runsRoot(folderOf(this.#file)), id);
+  }
+
   async #version(side: string): Promise<{ text: string; version: VersionSource }> {
     if (side === HEAD) {
       const git = findExecutable([gitPath() ?? "git"]);
@@ -154,11 +166,7 @@ export class Comparison extends DisposableOwner {
         version: { kind: "git", git, revision: "HEAD" },
       };
     }
-    const id = side.slice(RUN.length);
-    // A folder's name: never a path.
-    if (!side.startsWith(RUN) || !/^\w[\w.-]*$/.test(id))
-      throw new EngineError({ code: "internal", message: `internal: "${side}" is no version of a file` });
-    const directory = join(runsRoot(folderOf(this.#file)), id);
+    const directory = this.#directoryOf(side);
     return {
       text: (await readRunFile(directory, SOURCE_FILE)).toString("utf8"),
       version: { kind: "run", directory },

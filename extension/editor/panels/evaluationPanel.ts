@@ -2,9 +2,9 @@ import { runTitle } from "../../protocol/run.ts";
 import { basename } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
+import { rootOfRun } from "../../files/runFiles.ts";
 import { SampleQuery, Subject } from "../../protocol/evaluation.ts";
 import { AblationQuery, ActivationQuery, InterventionQuery } from "../../protocol/interventions.ts";
-import type { RunRecord } from "../../protocol/run.ts";
 import type {
   EvaluationHostMethods,
   EvaluationSnapshot,
@@ -21,7 +21,7 @@ import {
 import { ModelSession } from "../../supervisor/engines/modelSession.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
 import type { RunSession, SessionChange } from "../../supervisor/runs/session.ts";
-import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
+import { isBelow, sourceOfRun, weightsOfRecord } from "../../supervisor/runs/sourceFile.ts";
 import { runCommand } from "../commands.ts";
 import { withheld } from "../consent.ts";
 import { DisposableOwner } from "../disposable.ts";
@@ -164,7 +164,7 @@ export class EvaluationPanel extends DisposableOwner {
         file,
         exportName: record.exportName,
         device: setting("device", vscode.Uri.file(file)),
-        checkpoint: checkpointOf(record),
+        checkpoint: checkpointOf(session),
         directory,
         ...(record.seed === undefined ? {} : { seed: record.seed }),
       },
@@ -212,7 +212,7 @@ export class EvaluationPanel extends DisposableOwner {
       kind: "evaluate",
       file,
       exportName,
-      checkpoint: checkpointOf(record),
+      checkpoint: checkpointOf({ directory, record }),
       on: on && { beside: on },
     });
     this.show(session);
@@ -220,8 +220,11 @@ export class EvaluationPanel extends DisposableOwner {
 
   /** The training that the evaluated weights are of. */
   #training(): string | undefined {
-    const { checkpoint } = this.#session.record.settings;
-    return typeof checkpoint === "string" ? runOfCheckpoint(checkpoint) : undefined;
+    const { directory, record } = this.#session;
+    const { checkpoint } = record.settings;
+    const training = typeof checkpoint === "string" ? runOfCheckpoint(checkpoint) : undefined;
+    // The record may come from a stranger: it chooses no folder elsewhere.
+    return training !== undefined && isBelow(rootOfRun(directory), training) ? training : undefined;
   }
 
   #changed(change: SessionChange): void {
@@ -262,8 +265,10 @@ export class EvaluationPanel extends DisposableOwner {
   }
 }
 
-function checkpointOf({ id, settings: { checkpoint } }: RunRecord): string {
-  if (typeof checkpoint === "string") return checkpoint;
+function checkpointOf({ directory, record }: Pick<RunSession, "directory" | "record">): string {
+  const weights = weightsOfRecord(directory, record);
+  if (weights !== undefined) return weights;
+  const { id } = record;
   const message = vscode.l10n.t("Evaluation {0} doesn't say which weights it was of.", basename(id));
   throw new EngineError({ code: "no-checkpoint", message });
 }

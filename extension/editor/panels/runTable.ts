@@ -9,7 +9,7 @@ import { readHistory } from "../../supervisor/runs/runHistory.ts";
 import { listRuns } from "../../supervisor/runs/runDirectory.ts";
 import { readLabels, writeLabels } from "../../supervisor/runs/runLabels.ts";
 import { runCommand } from "../commands.ts";
-import { folderOf } from "../targets.ts";
+import { folderOfRun } from "../targets.ts";
 import { noArguments, type MethodSchemas } from "./webviewHost.ts";
 
 /** Of each other run, what a screen can show. */
@@ -36,7 +36,7 @@ export function runTable(current: () => { directory: string; file: string }): Ru
   const directoryOf = (id: string): string => join(dirname(current().directory), id);
   return {
     async runs() {
-      const stored = await listRuns(folderOf(current().file));
+      const stored = await listRuns(folderOfRun(current()));
       return Promise.all(
         stored
           .filter(({ record }) => record.kind === "train")

@@ -152,7 +152,7 @@ export class SweepPanel extends DisposableOwner {
         code: "no-sweep",
         message:
           edits.missing === undefined
-            ? vscode.l10n.t("The text of this file has no sweep of the experiment {0}.", exportName)
+            ? vscode.l10n.t("The experiment {0} declares no sweep in this file.", exportName)
             : vscode.l10n.t("The sweep in this file has no parameter {0}.", edits.missing),
       });
     const edit = new vscode.WorkspaceEdit();

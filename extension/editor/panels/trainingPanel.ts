@@ -15,6 +15,7 @@ import { EngineError } from "../../protocol/errors.ts";
 import type { RunSession, SessionChange } from "../../supervisor/runs/session.ts";
 import { listPictures, readPicture, readSamples } from "../../supervisor/runs/evaluationFiles.ts";
 import { SampledRows } from "../../supervisor/runs/sampledRows.ts";
+import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
 import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { PANELS } from "../ids.ts";
@@ -25,7 +26,7 @@ import { layerHistory, layerSchemas } from "./layers.ts";
 import { offered, OfferedSources } from "./offered.ts";
 import { runTable, runTableSchemas } from "./runTable.ts";
 import { onSettingChange, setting } from "../settings.ts";
-import { folderOf } from "../targets.ts";
+import { folderOfRun } from "../targets.ts";
 import { MESSAGE_INTERVAL, Throttle } from "./throttle.ts";
 import { connectPanel, noArguments, sourceArguments, type MethodSchemas } from "./webviewHost.ts";
 
@@ -177,9 +178,10 @@ export class TrainingPanel extends DisposableOwner {
           checkpoint === undefined ? { directory } : { directory, checkpoint: this.#listed(checkpoint) },
         );
       },
-      trainAgain: () => {
-        const { file, exportName } = this.#session.record;
-        return runCommand("layerwise.train", { file, exportName });
+      trainAgain: async () => {
+        const { directory, record } = this.#session;
+        const file = await sourceOfRun(directory, record);
+        await runCommand("layerwise.train", { file, exportName: record.exportName });
       },
       runAgain: () => runCommand("layerwise.runAgain", { directory: this.#session.directory }),
       openVersion: () => runCommand("layerwise.openRunVersion", { directory: this.#session.directory }),
@@ -199,7 +201,7 @@ export class TrainingPanel extends DisposableOwner {
       diagram: async (look) => (await runDiagram(this.#previews, this.#session.directory, look)) ?? null,
       samples: async () => {
         const { directory, record } = this.#session;
-        return (await readSamples(folderOf(record.file), directory)) ?? null;
+        return (await readSamples(folderOfRun({ directory, file: record.file }), directory)) ?? null;
       },
     };
   }

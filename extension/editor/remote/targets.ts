@@ -23,10 +23,7 @@ function settings(): TargetSettings {
   if (checked.success) return checked.output;
   throw new EngineError({
     code: "target",
-    message: vscode.l10n.t(
-      "The setting layerwise.targets is not as it has to be: {0}",
-      checked.issues[0].message,
-    ),
+    message: vscode.l10n.t("The setting layerwise.targets is invalid: {0}", checked.issues[0].message),
   });
 }
 

@@ -57,7 +57,7 @@ async function tellEnded(
         record.id,
         record.epoch,
       )
-    : vscode.l10n.t("Run {0} ended without a last word at epoch {1}.", record.id, record.epoch);
+    : vscode.l10n.t("Run {0} ended unexpectedly at epoch {1}.", record.id, record.epoch);
   const saved =
     last === undefined
       ? vscode.l10n.t("It had saved no checkpoint.")

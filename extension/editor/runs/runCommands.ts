@@ -212,7 +212,7 @@ export class RunCommands {
     const none = vscode.l10n.t("No training was interrupted.");
     const run = target ?? (await chooseRun(vscode.l10n.t("Resume which training?"), none, isResumable));
     if (run === undefined) return;
-    const { file } = await readRecord(run.directory);
+    const file = await sourceOfRun(run.directory, await readRecord(run.directory));
     if (!(await saveSources(await vscode.workspace.openTextDocument(file)))) return;
     await this.#panels.showRun(await this.#resume(run.directory, target?.rollback));
   }
@@ -226,7 +226,9 @@ export class RunCommands {
       const { code, message } = toUserError(error);
       if (code !== "locked") throw error;
       const take = vscode.l10n.t("Take Over");
-      const risk = vscode.l10n.t("Two processes at work at once damage a run: has the other one ended?");
+      const risk = vscode.l10n.t(
+        "Two processes that write to one run damage it. Take over only if the other one has ended.",
+      );
       if ((await showWarning(`${message} ${risk}`, take)) !== take) return this.#runs.open(directory);
       return this.#runs.resume(directory, { ...options, forceUnlock: true });
     }
@@ -278,7 +280,7 @@ export class RunCommands {
 
   async inspectCheckpoint(target?: CheckpointTarget): Promise<void> {
     if (target !== undefined)
-      await this.#editors.inspect(checkpointPath(target.directory, target.checkpoint));
+      await this.#editors.inspect(await weightsPath(target.directory, target.checkpoint));
   }
 
   /** Shows how the weights of two checkpoints differ: of the older one, what became of it in the newer. */
@@ -296,8 +298,8 @@ export class RunCommands {
     if (older === undefined || newer === undefined || more.length > 0)
       throw new EngineError({ code: "usage", message: vscode.l10n.t("Select two checkpoints to compare.") });
     await this.#editors.compare(
-      checkpointPath(older.directory, older.checkpoint),
-      checkpointPath(newer.directory, newer.checkpoint),
+      await weightsPath(older.directory, older.checkpoint),
+      await weightsPath(newer.directory, newer.checkpoint),
     );
   }
 

@@ -5,7 +5,7 @@ import { EngineError } from "../../protocol/errors.ts";
 import type { RunRecord } from "../../protocol/run.ts";
 import { readRecord, runsRoot } from "../../supervisor/runs/runDirectory.ts";
 import { isOnDisk, readSource } from "../../supervisor/runs/runHistory.ts";
-import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
+import { sourceOfRun, weightsOfRecord } from "../../supervisor/runs/sourceFile.ts";
 import { RUN_VERSION_SCHEME, type RunTarget } from "../ids.ts";
 import { confirm } from "../show.ts";
 import { requireTrust, runFolders } from "../targets.ts";
@@ -25,12 +25,13 @@ export async function runAgain({ directory }: RunTarget, runs: Runs): Promise<Ru
   const file = await sourceOfRun(directory, record);
   if ((await readSource(directory)) === undefined) throw noSource(record.id);
   if (!(await isOnDisk(directory, file)) && !(await confirmed(directory, record))) return undefined;
-  const { exportName, seed, hyperparameters, epochs, settings } = record;
+  const { exportName, seed, hyperparameters, epochs } = record;
+  const weights = weightsOfRecord(directory, record);
   return runs.start({
     kind: "train",
     file,
     exportName,
-    ...(typeof settings["checkpoint"] === "string" ? { checkpoint: settings["checkpoint"] } : {}),
+    ...(weights === undefined ? {} : { checkpoint: weights }),
     again: {
       version: directory,
       ...(seed === undefined ? {} : { seed }),
@@ -38,6 +39,20 @@ export async function runAgain({ directory }: RunTarget, runs: Runs): Promise<Ru
       ...(epochs > 0 ? { epochs } : {}),
     },
   });
+}
+
+/** Runs whose version the user has allowed to run, in this window. */
+const allowed = new Set<string>();
+
+/**
+ * Whether the version of a file that a run has kept may be built: it is what the file has now, or the user allows it.
+ * @param file The run's file, of its own folder
+ */
+export async function mayRunVersion(directory: string, file: string): Promise<boolean> {
+  if (allowed.has(directory) || (await isOnDisk(directory, file))) return true;
+  if (!(await confirmed(directory, await readRecord(directory)))) return false;
+  allowed.add(directory);
+  return true;
 }
 
 async function confirmed(directory: string, { id, file }: RunRecord): Promise<boolean> {

@@ -27,7 +27,7 @@ export async function runScript({ file, device, seed, args }: ScriptRequest): Pr
 const unsettled = (file: string): EngineError =>
   new EngineError({
     code: "unsettled",
-    message: "The program waits for ever: nothing is left that could settle its top-level await.",
+    message: "The program's top-level await never resolves: no timer, file or connection is pending.",
     position: { file, line: 1, column: 1 },
   });
 

@@ -9,7 +9,7 @@ import { numel, sameShape } from "../../tensor/core/shape.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { isClassification } from "../training/metrics.ts";
 
-/** What a model decides of each sample of a batch, and what is so. */
+/** Predicted and actual classes of the samples of a batch. */
 export interface Decisions {
   classes: number;
   predicted: Int32Array;

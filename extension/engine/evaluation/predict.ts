@@ -25,7 +25,7 @@ import { experimentOf, randomSeed, readWeights } from "../resume/startingWeights
 
 /**
  * What an experiment's model says of rows or of held-out samples.
- * @param fail Told when the file's code hangs, as the last word
+ * @param fail Called when the file's code hangs, as the last message
  */
 export async function predict(
   request: PredictRequest,

@@ -56,7 +56,7 @@ export class ModelSession {
     this.#interventions = new ModelInterventions({ subject, task: this.#task, outcomes });
   }
 
-  /** @param fail Told when the file's code hangs, as the last word */
+  /** @param fail Called when the file's code hangs, as the last message */
   static async open(
     request: SessionRequest,
     watchdog: Watchdog,

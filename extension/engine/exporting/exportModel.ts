@@ -81,7 +81,7 @@ const FORMATS: Record<ExportFormat, (subject: Subject) => Exported> = { onnx, tf
 /**
  * Writes an experiment's model with the weights of a checkpoint, for inputs like its data's.
  * @param tell what is being done
- * @param failed told when the file's code hangs, as the last word
+ * @param failed called when the file's code hangs, as the last message
  */
 export async function exportModel(
   { file, exportName, device, seed, checkpoint, format, out, batch }: ExportRequest,

@@ -144,7 +144,7 @@ export class DataFlow {
     );
   }
 
-  /** What comes from outside. Where one part of a GAN's two gives what the other takes, that is drawn instead. */
+  /** Adds a box for each input of a model. An input that another model has computed, as in a GAN, gets an edge instead. */
   #inputs(tensors: readonly Tensor[]): void {
     for (const { value } of tensors) {
       if (this.#owners.has(value)) continue;

@@ -235,7 +235,7 @@ function median(values: readonly number[]): number {
 /**
  * Measures a training step of an experiment of a file.
  * @param tell what is being done
- * @param failed told when the file's code hangs, as the last word
+ * @param failed called when the file's code hangs, as the last message
  */
 export async function profile(
   { file, exportName, device, seed, checkpoint, seconds }: ProfileRequest,

@@ -323,7 +323,10 @@ async function* chunksOf(machine: Machine, size: number): AsyncGenerator<Buffer>
   for (let offset = 0; next !== undefined;) {
     const { body } = await next;
     if (body.length === 0 || body.length > CHUNK)
-      throw new EngineError({ code: "remote-protocol", message: "A file ended before its end." });
+      throw new EngineError({
+        code: "remote-protocol",
+        message: "A file is truncated: the machine sent less of it than it had announced.",
+      });
     offset += body.length;
     next = offset < size ? ask(offset) : undefined;
     // The next turn throws a failure.

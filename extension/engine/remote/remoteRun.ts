@@ -6,6 +6,7 @@ import { startingRecord, type RunEngineEvents, type RunRequest } from "../../pro
 import { EngineError, toUserError, type UserError } from "../../protocol/errors.ts";
 import type { RunRecord, RunState } from "../../protocol/run.ts";
 import type { Target } from "../../protocol/target.ts";
+import { plainText } from "../../protocol/text/plain.ts";
 import { connect } from "../../remote/connect.ts";
 import { machineOfRun, newPlace, rememberRun } from "../../remote/knownRuns.ts";
 import type { Machine } from "../../remote/machine.ts";
@@ -186,7 +187,7 @@ export class RemoteRun {
   }
 
   #say(level: "info" | "warning" | "error", text: string): void {
-    this.#send("log", level, text);
+    this.#send("log", level, plainText(text));
   }
 
   #finish(state: RunState, error?: UserError): void {

@@ -1,6 +1,7 @@
 // Sends a program to another machine and starts it.
 import fs from "node:fs";
 import path from "node:path";
+import { openTensors } from "../../formats/tensorSource.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
 import type { RunRecord } from "../../protocol/run.ts";
 import type { Machine } from "../../remote/machine.ts";
@@ -123,12 +124,15 @@ async function packer(
       { path: `project/${way}`, from: { text: source }, size: Buffer.byteLength(source) },
       { path: BUNDLE, from: { text }, size: Buffer.byteLength(text) },
     ];
-    if (request.checkpoint !== undefined)
+    if (request.checkpoint !== undefined) {
+      // A resumed run's record names the file: nothing but weights goes to another machine.
+      openTensors(request.checkpoint).close();
       all.push({
         path: WEIGHTS,
         from: { file: request.checkpoint },
         size: fs.statSync(request.checkpoint).size,
       });
+    }
     const there = requestThere(request, file, folder);
     return { run: on!.run, id, files: all, data: new Set(data), request: there };
   };

@@ -10,7 +10,7 @@ import { stepsPerEpoch, type Limits } from "../training/limits.ts";
 import { ProcessorUse } from "./processorUse.ts";
 import { Means } from "../training/means.ts";
 import { Measurement } from "../training/metrics.ts";
-import { described, NonFinite, spoiltParameters } from "../training/nonFinite.ts";
+import { described, NonFinite, nonFiniteParameters } from "../training/nonFinite.ts";
 import type { Prepared } from "../training/prepare.ts";
 import type { Reporter } from "./reporter.ts";
 import { Speed } from "../training/speed.ts";
@@ -299,7 +299,7 @@ export class Recorder {
     const { terminateOnNan = true } = this.#prepared.experiment.options;
     const what = `The ${name} is ${described(values[name]!)} in step ${step} (epoch ${epoch})`;
     // Only the loss is known to be a number; what a `trainStep` gives beside it may be none on purpose.
-    if (terminateOnNan && (name === "loss" || spoiltParameters(this.#prepared.model).length > 0))
+    if (terminateOnNan && (name === "loss" || nonFiniteParameters(this.#prepared.model).length > 0))
       throw new NonFinite(what, step);
     if (this.#warnedOfNaN) return;
     this.#warnedOfNaN = true;

@@ -9,7 +9,7 @@ import type { CallbackList } from "../training/callbacks.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import type { LoopControl } from "../training/control.ts";
 import type { Limits } from "../training/limits.ts";
-import { NonFinite, some, spoiltParameters } from "../training/nonFinite.ts";
+import { NonFinite, some, nonFiniteParameters } from "../training/nonFinite.ts";
 import type { Prepared } from "../training/prepare.ts";
 import type { Recorder } from "../reporting/recorder.ts";
 import type { Reporter } from "../reporting/reporter.ts";
@@ -101,7 +101,7 @@ export class Recovery {
   check(): void {
     const { experiment, model } = this.#prepared;
     if (experiment.options.terminateOnNan === false) return;
-    const [name] = spoiltParameters(model);
+    const [name] = nonFiniteParameters(model);
     const { step, epoch } = this.#training.state;
     if (name !== undefined)
       throw new NonFinite(`Parameter ${name} is no finite number after step ${step} (epoch ${epoch})`, step);
@@ -158,16 +158,16 @@ export class Recovery {
     const { reporter, control } = this.#hooks;
     const until = performance.now() + PATIENCE;
     let cause = found.cause instanceof AnomalyError ? found.cause : undefined;
-    const spoilt = cause === undefined ? spoiltParameters(this.#prepared.model) : [];
+    const spoilt = cause === undefined ? nonFiniteParameters(this.#prepared.model) : [];
     if (cause === undefined && from !== undefined && control.stopping === undefined) {
-      reporter.log("warning", `${found.what}. Looking for where it comes from …`);
+      reporter.log("warning", `${found.description}. Looking for where it comes from …`);
       reporter.flush();
       const replay = withPolicy({ deferSteps: false }, () => this.#replay(found, from, until));
       cause = await replay.catch(() => undefined);
     }
     if (cause === undefined) {
       const names = spoilt.length === 0 ? "" : `; since then these are no finite numbers: ${some(spoilt)}`;
-      return new TensorError("non-finite", `${found.what}${names}`, HINT);
+      return new TensorError("non-finite", `${found.description}${names}`, HINT);
     }
     const { message, hint, module, sites, storage } = cause;
     const name =
@@ -175,7 +175,7 @@ export class Recovery {
     const text = name === undefined ? message : message.replace("a parameter or buffer", `parameter ${name}`);
     const samples = this.#batch && badSamples(this.#batch, cause.rows, this.#prepared.train, until);
     const error = new AnomalyError(
-      `${found.what}. ${upper(text)}.${samples === undefined ? "" : ` ${samples}.`}`,
+      `${found.description}. ${upper(text)}.${samples === undefined ? "" : ` ${samples}.`}`,
       {
         hint: hint ?? HINT,
         ...(module === undefined ? {} : { module }),

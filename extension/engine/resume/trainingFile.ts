@@ -20,9 +20,8 @@ const MOST_METRICS = 500 * 2 ** 20;
 const PREVIOUS = "training.previous.pth";
 
 /**
- * Writes the state of a training beside the one before, which stays until the next: whatever is interrupted or goes
- * bad, there is one that is whole.
- * @throws the file system's error; what was there is there still
+ * Saves the state of a training and keeps the previous one beside it, so that one intact state survives any crash.
+ * @throws the file system's error; the previous state stays
  */
 export function saveTraining(directory: string, state: TrainingState): void {
   const file = (name: string): string => runPathSync(directory, CHECKPOINTS_FOLDER, name);

@@ -142,7 +142,7 @@ function copied(value: unknown): unknown {
 
 /**
  * Finds a learning rate for an experiment of a file.
- * @param fail Told when the file's code hangs, as the last word
+ * @param fail Called when the file's code hangs, as the last message
  */
 export async function findLearningRate(
   request: LrFindRequest,

@@ -3,16 +3,16 @@ import { flawOf } from "../../tensor/recording/anomaly.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 
-/** A training has a loss, or weights, that are no finite numbers: thrown between two steps, before anything is saved. */
+/** The loss or a weight of a training is not finite: thrown between two steps, before anything is saved. */
 export class NonFinite extends Error {
-  /** What is so, and where: "The loss is NaN in step 3 (epoch 1)". */
-  readonly what: string;
+  /** Which value is not finite, and where: "The loss is NaN in step 3 (epoch 1)". */
+  readonly description: string;
   /** The step that showed it. */
   readonly step: number;
 
-  constructor(what: string, step: number, options?: { cause: unknown }) {
-    super(what, options);
-    this.what = what;
+  constructor(description: string, step: number, options?: { cause: unknown }) {
+    super(description, options);
+    this.description = description;
     this.step = step;
   }
 }
@@ -20,12 +20,12 @@ export class NonFinite extends Error {
 /** "NaN" or "infinite". */
 export const described = (value: number): string => (Number.isNaN(value) ? "NaN" : "infinite");
 
-/** Names of the parameters of a model that have values which are no finite numbers. */
-export function spoiltParameters(model: Module): string[] {
-  return [...model.namedParameters()].flatMap(([name, tensor]) => (isSpoilt(tensor) ? [name] : []));
+/** Names of the parameters of a model that have NaN or infinite values. */
+export function nonFiniteParameters(model: Module): string[] {
+  return [...model.namedParameters()].flatMap(([name, tensor]) => (isNonFinite(tensor) ? [name] : []));
 }
 
-function isSpoilt(tensor: Tensor): boolean {
+function isNonFinite(tensor: Tensor): boolean {
   return flawOf(valuesOf(tensor.value)) !== undefined;
 }
 

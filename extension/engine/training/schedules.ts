@@ -60,7 +60,7 @@ export class Schedules {
 
   /**
    * Sets a rate by hand: that of the first group of parameters of one optimizer or all, the other groups' by the same
-   * factor. Schedules go on from there, scaled likewise.
+   * factor. Schedules continue from there, scaled likewise.
    * @throws EngineError when there is no optimizer of that name
    */
   setRate(lr: number, name?: string): void {
@@ -69,7 +69,9 @@ export class Schedules {
     if (name !== undefined && named[name] === undefined)
       throw new EngineError({
         code: "value",
-        message: `There is no optimizer \`${name}\`; there are ${Object.keys(named).join(", ") || "no names: there is one"}.`,
+        message: isOptimizer(optimizers)
+          ? `There is no optimizer named \`${name}\`: this training has a single one, without a name.`
+          : `There is no optimizer named \`${name}\`; there are ${Object.keys(named).join(", ")}.`,
       });
     const all = isOptimizer(optimizers)
       ? [optimizers]

@@ -179,7 +179,8 @@ function scopeOf(
 }
 
 function answered<T extends InterventionAnswer | Ranking>(answer: T | undefined): T {
-  if (answer === undefined) throw new EngineError({ code: "cancelled", message: "It was cancelled." });
+  if (answer === undefined)
+    throw new EngineError({ code: "cancelled", message: "The ranking was cancelled." });
   return answer;
 }
 

@@ -140,7 +140,8 @@ export const checkFile = (services: Services): Tool => {
       // A call of its own: another one of the same file doesn't take its place.
       const key = randomUUID();
       const report = await services.preview.inspect({ file: path, calls: true }, LIMIT, key);
-      if (report === undefined) throw new EngineError({ code: "cancelled", message: "It was cancelled." });
+      if (report === undefined)
+        throw new EngineError({ code: "cancelled", message: "The inspection was cancelled." });
       const models = report.models.filter(
         (model) => wanted === undefined || model.name === wanted || modelTitle(model) === wanted,
       );

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { EngineError } from "../../protocol/errors.ts";
 import { LOG_FILE, type RunRecord } from "../../protocol/run.ts";
 import { resumeRequest } from "../../supervisor/runs/resume.ts";
 import { readTail } from "../../supervisor/runs/recordLines.ts";
@@ -225,6 +226,13 @@ export const resume = (services: Services): Tool =>
         ...(epochs === undefined ? {} : { epochs }),
         ...(rollback ? { rollback } : {}),
       });
+      // It would send files to a machine that no client may name, and run the program there.
+      if (request.on !== undefined)
+        throw new EngineError({
+          code: "remote",
+          message: `Run ${run} is on another machine.`,
+          hint: "Resume it on the command line: layerwise train FILE --resume NAME.",
+        });
       // A record may come from a stranger: the files that it names are checked like a client's.
       await services.workspace.model(request.file);
       if (request.checkpoint !== undefined) await services.workspace.path(request.checkpoint);

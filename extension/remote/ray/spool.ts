@@ -56,14 +56,18 @@ export class Spool {
   /** Opens a file for {@link read}. @throws EngineError if it is incomplete */
   open(file: string): { size: number; hash: string } {
     const waiting = this.#files.get(file);
-    if (waiting === undefined) throw new EngineError({ code: NO_FILE, message: "The job didn't send it." });
+    if (waiting === undefined)
+      throw new EngineError({ code: NO_FILE, message: `The job didn't send ${file}.` });
     if (waiting.descriptor === undefined)
       throw new EngineError({
         code: "disk",
-        message: `It has ${waiting.size.toLocaleString("en")} bytes, more than the disk of ${tmpdir()} has left.`,
+        message: `${file} has ${waiting.size.toLocaleString("en")} bytes, more than the disk of ${tmpdir()} has left.`,
       });
     if (waiting.at < waiting.size)
-      throw new EngineError({ code: "remote-protocol", message: `${file} ended before its end.` });
+      throw new EngineError({
+        code: "remote-protocol",
+        message: `${file} is truncated: ${waiting.at} of ${waiting.size} bytes arrived.`,
+      });
     this.#opened = waiting;
     return { size: waiting.size, hash: waiting.hash };
   }

@@ -30,7 +30,7 @@ export interface EngineOptions {
   helloTimeout?: number;
   /** Milliseconds a run has to end after `stop` before it is killed. Default 10,000. */
   stopTimeout?: number;
-  /** Milliseconds a process has to exit after its last word before it is killed. Default 3,000. */
+  /** Milliseconds a process has to exit after its last message before it is killed. Default 3,000. */
   exitTimeout?: number;
 }
 

@@ -61,7 +61,7 @@ export async function callTool<T>(
     return await Promise.race([answer, hung, ended]);
   } catch (error) {
     if (signal.aborted && !(options.interrupts === true && engine.child.exitCode !== null))
-      throw new EngineError({ code: "cancelled", message: "It was cancelled." });
+      throw new EngineError({ code: "cancelled", message: "The command was cancelled." });
     throw error;
   } finally {
     signal.removeEventListener("abort", kill);

@@ -2,14 +2,16 @@
 import { spawn, spawnSync } from "node:child_process";
 import { constants } from "node:os";
 import { UNSHARE, UNSHARE_OPTIONS, WITH_LOOPBACK } from "../../processes/namespace.ts";
+import { findExecutable } from "../../processes/programs.ts";
 import { signalChild } from "../../processes/signals.ts";
 
 const ARGUMENTS = [...UNSHARE_OPTIONS, "sh", "-c", WITH_LOOPBACK, "sh"];
 
 /** Whether processes can be started that have only a loopback: on Linux, if users may create namespaces. */
 export function canIsolate(): boolean {
-  if (process.platform !== "linux") return false;
-  return spawnSync(UNSHARE, [...ARGUMENTS, "true"], { stdio: "ignore", timeout: 10_000 }).status === 0;
+  const unshare = process.platform === "linux" ? findExecutable([UNSHARE]) : undefined;
+  if (unshare === undefined) return false;
+  return spawnSync(unshare, [...ARGUMENTS, "true"], { stdio: "ignore", timeout: 10_000 }).status === 0;
 }
 
 /** Environment variable of a process that {@link runIsolated} has started: it ends with its parent. */
@@ -18,7 +20,7 @@ const ISOLATED = "LAYERWISE_ISOLATED";
 /** Runs this command line again in a namespace with only a loopback. @returns its exit code */
 export function runIsolated(): Promise<number> {
   const command = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  const child = spawn(UNSHARE, [...ARGUMENTS, ...command], {
+  const child = spawn(findExecutable([UNSHARE]) ?? UNSHARE, [...ARGUMENTS, ...command], {
     // The channel closes when this process ends, even by a kill.
     stdio: ["inherit", "inherit", "inherit", "ipc"],
     env: { ...process.env, [ISOLATED]: "1" },

@@ -1,7 +1,7 @@
 // Answers the calls of one connection, on the machine of the runs.
 import { spawn } from "node:child_process";
 import { mkdir, rm, type FileHandle } from "node:fs/promises";
-import { homedir } from "node:os";
+import { homedir, hostname } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import * as v from "valibot";
@@ -107,7 +107,7 @@ export class Agent {
       if (code === "ENOSPC" || code === "EDQUOT")
         throw new EngineError({
           code: "remote-disk",
-          message: "The disk there is full.",
+          message: `The disk of ${hostname()} is full.`,
           hint: `Free space in ${this.#folder}, or set another "folder" for the machine.`,
         });
       if (code === "EACCES" || code === "EROFS" || code === "EPERM")

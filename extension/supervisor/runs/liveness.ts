@@ -24,7 +24,7 @@ export type Life =
 /** Milliseconds that a run without a lock may have begun ago, by an earlier version. */
 const START_LIMIT = 60_000;
 
-const ENDED = "The run's process ended without a last word: it, the window or the machine was shut down.";
+const ENDED = "The run's process ended unexpectedly: it, the window or the machine was shut down.";
 
 /** Finds out how the owner of a run is. The record says that the run isn't over. */
 export async function lifeOf(

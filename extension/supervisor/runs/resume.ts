@@ -11,7 +11,7 @@ import { readRecord } from "./runDirectory.ts";
 import { isOnDisk } from "./runHistory.ts";
 import { SampledRows } from "./sampledRows.ts";
 import type { RunSession } from "./session.ts";
-import { sourceOfRun, type SourceOptions } from "./sourceFile.ts";
+import { sourceOfRun, weightsOfRecord, type SourceOptions } from "./sourceFile.ts";
 
 /** Whether a training was interrupted and can be resumed. */
 export function isResumable({ kind, state, imported }: RunRecord): boolean {
@@ -52,7 +52,8 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
   if (record.kind !== "train" && options.on?.attach !== true) refuse("run-record", "is no training.");
   const { forceUnlock = false } = options;
   await demandFree(directory, record, forceUnlock);
-  const { exportName, seed, settings } = record;
+  const { exportName, seed } = record;
+  const weights = weightsOfRecord(directory, record);
   const file = await sourceOfRun(directory, record, options);
   // Code that only the run's folder has isn't run without a look at it.
   if (record.keptVersion === true && !(await isOnDisk(directory, file)))
@@ -78,12 +79,12 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
     ...(record.on === undefined ? {} : { on: on ?? {} }),
     ...(seed === undefined ? {} : { seed }),
     // Where nothing was saved yet, it begins again, with the weights that it began with.
-    ...(typeof settings["checkpoint"] === "string" ? { checkpoint: settings["checkpoint"] } : {}),
+    ...(weights === undefined ? {} : { checkpoint: weights }),
   };
 }
 
 /**
- * Refuses a run that has an owner. The last word has the engine, which takes the lock.
+ * Refuses a run that has an owner. The engine, which takes the lock, decides.
  * @throws EngineError "busy" saying who that is; "locked" when the user may know better
  */
 async function demandFree(directory: string, record: RunRecord, force: boolean): Promise<void> {

@@ -272,7 +272,7 @@ class SupervisedRun implements RunHandle {
     const hint = lastLines(exit);
     return {
       code: "killed",
-      message: `The run's process ended without a last word: ${describeExit(exit)}.`,
+      message: `The run's process ended unexpectedly: ${describeExit(exit)}.`,
       ...(hint === undefined ? {} : { hint }),
     };
   }
@@ -286,7 +286,7 @@ class SupervisedRun implements RunHandle {
   }
 }
 
-/** Ends a process that has said its last word, unless it takes another run. */
+/** Ends a process that has sent its last message, unless it takes another run. */
 async function endUnless(idle: Promise<void>, engine: EngineProcess, grace: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<"late">((resolve) => {

@@ -1,9 +1,10 @@
 import { constants } from "node:fs";
-import { access, readdir } from "node:fs/promises";
+import { access, lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { isMissing } from "../../files/fileError.ts";
 import { inside, isPlainName } from "../../files/inside.ts";
 import { checkedJson } from "../../files/json.ts";
+import { inLanes } from "../../files/lanes.ts";
 import { readRegular } from "../../files/regular.ts";
 import { isRefused, RECORD_LIMIT, runPath, writeRunFile } from "../../files/runFiles.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
@@ -63,7 +64,7 @@ async function readRecordAt(directory: string, path: () => Promise<string>): Pro
       return fail(message.startsWith(`${file}: `) ? message.slice(file.length + 2) : message);
     });
   try {
-    return checkedJson(file, bytes, RunRecord);
+    return checkedJson(file, bytes, RunRecord, RECORD_VALUES);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     if (error instanceof SyntaxError) return fail(message);
@@ -76,6 +77,12 @@ export async function writeRecord(directory: string, record: RunRecord): Promise
   demandTrust();
   await writeRunFile(directory, RUN_FILE, `${JSON.stringify(record, null, 2)}\n`);
 }
+
+/** Values of a record, at most: a hundred thousand checkpoints have less. */
+const RECORD_VALUES = 2 ** 20;
+
+/** Bytes of the records of a folder, at most: some hundred thousand runs have less. */
+const RECORDS_LIMIT = 256 * 2 ** 20;
 
 /**
  * All runs of a folder, newest first. A directory without a readable record is left out and reported: the rest of the
@@ -90,24 +97,28 @@ export async function listRuns(folder: string, onProblem?: (error: unknown) => v
       return [];
     });
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-  const runs: StoredRun[] = [];
-  // A few at a time: hundreds of runs must not open hundreds of files.
-  const next = names.values();
-  const work = async (): Promise<void> => {
-    for (const name of next) {
-      const directory = join(root, name);
-      try {
-        // Neither the folder nor its entry is a link.
-        const record = await readRecordAt(directory, () => Promise.resolve(join(directory, RUN_FILE)));
-        runs.push(await withLife(directory, record));
-      } catch (error) {
-        // A run that is starting or was deleted half has no record yet, or no longer.
-        if (await exists(join(directory, RUN_FILE))) onProblem?.(error);
-      }
+  let bytes = 0;
+  const runs = await inLanes(names, async (name): Promise<StoredRun | undefined> => {
+    const directory = join(root, name);
+    const file = join(directory, RUN_FILE);
+    try {
+      bytes += (await lstat(file)).size;
+      if (bytes > RECORDS_LIMIT)
+        throw new EngineError({
+          code: "run-record",
+          message: `${file}: not read, since the records of ${root} are larger than ${RECORDS_LIMIT / 2 ** 20} MB`,
+        });
+      // Neither the folder nor its entry is a link.
+      return await withLife(directory, await readRecordAt(directory, () => Promise.resolve(file)));
+    } catch (error) {
+      // A run that is starting or was deleted half has no record yet, or no longer.
+      if (await exists(file)) onProblem?.(error);
+      return undefined;
     }
-  };
-  await Promise.all(Array.from({ length: 8 }, work));
-  return runs.sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));
+  });
+  return runs
+    .filter((run) => run !== undefined)
+    .sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));
 }
 
 /** Reads a run: its record and, while unfinished, the state of its owner. Writes nothing. */
@@ -119,7 +130,7 @@ async function withLife(directory: string, record: RunRecord): Promise<StoredRun
   if (!isLive(record)) return { directory, record };
   const life = await lifeOf(directory, record);
   if (life.kind !== "killed") return { directory, record, life };
-  // Its last word may have come between the two looks.
+  // Its final record may have been written between the two reads.
   const last = await readRecord(directory);
   if (!isLive(last)) return { directory, record: last };
   const progress = await lastProgress(directory, last);
@@ -128,7 +139,7 @@ async function withLife(directory: string, record: RunRecord): Promise<StoredRun
 }
 
 /**
- * Writes "killed" into the record of a run whose process was started here and ended without a last word. A record that
+ * Writes "killed" into the record of a run whose process was started here and ended unexpectedly. A record that
  * its engine completed stays, and so does one whose lock another process holds.
  * @returns the record as it then is on disk
  */

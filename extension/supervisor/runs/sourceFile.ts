@@ -42,8 +42,7 @@ export async function sourceOfRun(
   if (!isAbsolute(file) || file.includes("\0")) refuse("run-record", "which is no absolute path.");
   const elsewhere = (): never =>
     refuse("outside", `which is outside of the run's folder ${root}, so it was not run.`, OUTSIDE_HINT);
-  // On Windows, asking for a file of another machine tells that machine who the user is.
-  if (!outside && /^[\\/]{2}/.test(file) && !isBelow(root, file)) elsewhere();
+  if (!outside && NETWORK_PATH.test(file) && !isBelow(root, file)) elsewhere();
   try {
     const [real, realRoot] = await Promise.all([realpath(file), realpath(root)]);
     if (!outside && !isBelow(realRoot, real)) elsewhere();
@@ -53,6 +52,27 @@ export async function sourceOfRun(
   }
   return file;
 }
+
+/**
+ * The weights that a run began with or has evaluated, from its record; undefined where it names none.
+ * @throws EngineError "run-record" for what is no absolute path, or is on another machine than the run
+ */
+export function weightsOfRecord(
+  directory: string,
+  { id, settings: { checkpoint } }: Pick<RunRecord, "id" | "settings">,
+): string | undefined {
+  if (typeof checkpoint !== "string") return undefined;
+  const isLocal = isAbsolute(checkpoint) && !NETWORK_PATH.test(checkpoint) && !checkpoint.includes("\0");
+  if (!isLocal && !isBelow(rootOfRun(directory), checkpoint))
+    throw new EngineError({
+      code: "run-record",
+      message: `Run ${id} has weights ${checkpoint}, which is no path of this machine.`,
+    });
+  return checkpoint;
+}
+
+/** On Windows, asking for a file of another machine tells that machine who the user is. */
+const NETWORK_PATH = /^[\\/]{2}/;
 
 /** Whether a path leads to something below a folder, links aside. */
 export function isBelow(root: string, file: string): boolean {

@@ -1,6 +1,8 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { inLanes } from "../../files/lanes.ts";
 import { rootOfRun, runPath } from "../../files/runFiles.ts";
+import type { RunRecord } from "../../protocol/run.ts";
 import { SWEEP_FILE, TRIALS_FILE, type TrialRow } from "../../protocol/sweeps/sweep.ts";
 import type { ShownTrial, SweepSnapshot } from "../../protocol/sweeps/views.ts";
 import { readRecord, runsRoot } from "../runs/runDirectory.ts";
@@ -30,7 +32,7 @@ export class SweepFollower {
     const best = bestTrial(sweep, trials)?.number;
     return {
       sweep,
-      trials: await Promise.all(trials.map((trial) => this.#shown(trial, live))),
+      trials: await this.#shown(trials, live),
       ...(best === undefined ? {} : { best }),
       importances: importances(sweep.space, trials),
       live,
@@ -46,13 +48,26 @@ export class SweepFollower {
     return (await Promise.all(stamps.map((one) => one.catch(() => "")))).join();
   }
 
-  async #shown(trial: TrialRow, live: boolean): Promise<ShownTrial> {
-    if (trial.state !== "running" || trial.run === "") return trial;
-    // Its process was killed with that of the sweep.
-    if (!live) return { ...trial, state: "interrupted" };
-    const record = await readRecord(join(runsRoot(rootOfRun(this.directory)), trial.run)).catch(
-      () => undefined,
+  async #shown(trials: readonly TrialRow[], live: boolean): Promise<ShownTrial[]> {
+    const isRunning = ({ state, run }: TrialRow): boolean => state === "running" && run !== "";
+    // A stranger's sweep may have ten thousand, all of one run.
+    const names = live ? [...new Set(trials.filter(isRunning).map(({ run }) => run))] : [];
+    const root = runsRoot(rootOfRun(this.directory));
+    const records = new Map(
+      await inLanes(
+        names,
+        async (name) => [name, await readRecord(join(root, name)).catch(() => undefined)] as const,
+      ),
     );
+    return trials.map((trial) => {
+      if (!isRunning(trial)) return trial;
+      // Its process was killed with that of the sweep.
+      if (!live) return { ...trial, state: "interrupted" };
+      return this.#withProgress(trial, records.get(trial.run));
+    });
+  }
+
+  #withProgress(trial: TrialRow, record: RunRecord | undefined): ShownTrial {
     if (record === undefined) return trial;
     const { epoch, epochs, metrics, objective } = record;
     const metric = this.#stored?.record.metric ?? objective?.metric;

@@ -17,8 +17,8 @@ const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
 
 /**
- * What a trial needs that its machine has ended, and not its settings: another attempt, a new run since its state is gone, or
- * the end of the sweep, since the next trial would end the same way.
+ * How to continue after a machine, not the settings, has ended a trial: retry it, restart it since its state is gone, or end
+ * the sweep since the next trial would fail the same way.
  */
 export type Remedy = "again" | "restart" | "end";
 

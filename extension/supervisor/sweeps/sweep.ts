@@ -198,7 +198,7 @@ export class Sweep {
       },
       prune: () => void this.#running.get(trial.number)?.stop(),
     });
-    // Its process said its last word after that of the sweep.
+    // Its process sent its last message after the sweep had ended.
     if (before?.kind === "ended") {
       await follower.readRows(before.directory, before.record);
       return this.#end(follower.conclude(before.record, before.record.error, this.#stopping));

@@ -1,10 +1,12 @@
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import * as v from "valibot";
 import { AppendFile } from "../../files/append.ts";
 import { describeFileError, isMissing } from "../../files/fileError.ts";
 import { inside } from "../../files/inside.ts";
 import { checkedJson, firstIssue } from "../../files/json.ts";
+import { inLanes } from "../../files/lanes.ts";
 import { readRunFile, runPath, writeRunFile } from "../../files/runFiles.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import {
@@ -71,6 +73,23 @@ export async function readSweep(directory: string): Promise<StoredSweep> {
   return { directory, record, trials: await readTrials(directory, record) };
 }
 
+/** Characters of a row of a trial, at most; and how many rows are read before others have their turn. */
+const LONGEST_ROW = 2 ** 20;
+const ROWS_AT_ONCE = 500;
+/** How many of the newest rows are read: a trial has two for each time that it was begun. */
+const mostRows = (trials: number): number => 1000 + 20 * trials;
+
+/** The lines of a text that aren't empty, the last one first. */
+function* newestFirst(text: string): Generator<string> {
+  for (let end = text.length; ;) {
+    while (end > 0 && text[end - 1] === "\n") end--;
+    if (end === 0) return;
+    const start = text.lastIndexOf("\n", end - 1) + 1;
+    yield text.slice(start, end);
+    end = start;
+  }
+}
+
 async function readTrials(directory: string, { trials: most }: SweepRecord): Promise<TrialRow[]> {
   const bytes = await readRunFile(directory, TRIALS_FILE).catch((error: unknown) => {
     if (isMissing(error)) return Buffer.alloc(0);
@@ -80,9 +99,15 @@ async function readTrials(directory: string, { trials: most }: SweepRecord): Pro
     });
   });
   const trials = new Map<number, TrialRow>();
-  for (const line of bytes.toString("utf8").split("\n")) {
-    const row = firstIssue(TrialRow, jsonOf(line));
-    if (row.success && row.output.number < most) trials.set(row.output.number, row.output);
+  let read = 0;
+  for (const line of newestFirst(bytes.toString("utf8"))) {
+    if (++read > mostRows(most)) break;
+    // A stranger's file may have very many, and others wait for this process.
+    if (read % ROWS_AT_ONCE === 0) await setImmediate();
+    const row = firstIssue(TrialRow, line.length > LONGEST_ROW ? undefined : jsonOf(line));
+    if (!row.success) continue;
+    const { number } = row.output;
+    if (number < most && !trials.has(number)) trials.set(number, row.output);
   }
   return [...trials.values()].sort((a, b) => a.number - b.number);
 }
@@ -100,10 +125,9 @@ export async function listSweeps(folder: string): Promise<StoredSweep[]> {
   const names = await inside(folder, SWEEPS_FOLDER)
     .then((path) => readdir(path, { withFileTypes: true }))
     .catch(() => []);
-  const sweeps = await Promise.all(
-    names
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => readSweep(join(sweepsRoot(folder), name)).catch(() => undefined)),
+  const sweeps = await inLanes(
+    names.filter((entry) => entry.isDirectory()),
+    ({ name }) => readSweep(join(sweepsRoot(folder), name)).catch(() => undefined),
   );
   return sweeps
     .filter((sweep) => sweep !== undefined)

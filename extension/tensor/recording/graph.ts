@@ -50,16 +50,16 @@ export const scope = {
   site: undefined as Error | undefined,
   /** The innermost function of one sample that is being recorded. */
   sample: undefined as SampleRecording | undefined,
-  /** Told of every node that is recorded: a summary counts them. */
+  /** Called with every recorded node: a summary counts them. */
   onNode: undefined as ((node: Node) => void) | undefined,
-  /** Told of every node of one sample that `vmap` records; `onNode` is told of those of the batch, which have its site. */
+  /** Called with every node of one sample that `vmap` records; `onNode` gets those of the batch, which have its site. */
   onSample: undefined as ((node: Node) => void) | undefined,
-  /** Told of every module that is called, before its `forward`; what it answers is told of the result. */
+  /** Called before each module's `forward`. The returned function is called with the output. */
   onCall: undefined as ((module: object, input: readonly unknown[]) => (output: unknown) => void) | undefined,
 };
 
 /**
- * What lives from step to step: a parameter, a buffer, an optimizer's moment. The executor keeps its current value
+ * A value that lives from step to step: a parameter, a buffer, an optimizer's moment. The executor keeps its current value
  * (`device`), the host has a copy only when one was read.
  */
 export class Storage {
@@ -94,7 +94,7 @@ export interface Draw {
   abandon(): void;
 }
 
-/** What the graph knows of a tensor: it lies below the class, which is the only one that is this. */
+/** The graph's interface to tensors, of which `Tensor`, a layer above, is the only implementation. */
 export interface GraphTensor {
   readonly storage: Storage | undefined;
   /** Its value, which follows that of a view's base. */

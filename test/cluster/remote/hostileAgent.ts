@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { readSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { MARK, ofFollowed } from "../../../extension/remote/messages.ts";
+import { EngineError } from "../../../extension/protocol/errors.ts";
 import type { RunRecord } from "../../../extension/protocol/run.ts";
 import { Peer, type Parcel } from "../../../extension/remote/wire.ts";
 
@@ -55,6 +56,11 @@ const RECORDS: Record<string, object> = {
   absolute: { ...record, checkpoints: [{ ...checkpoint, file: "/tmp/escape.safetensors" }] },
   form: { ...record, checkpoints: "all" },
   id: { ...record, id: "../../elsewhere" },
+  hint: {
+    ...record,
+    state: "failed",
+    error: { code: "shape", message: "failed there", hint: "look\u001b[2J at\u009b31m this" },
+  },
   names: {
     ...record,
     kind: "evaluate",
@@ -91,11 +97,16 @@ const answers: Record<string, (params: { hashes?: string[] }) => Parcel> = {
   start: () => ({ value: "started" }),
   follow: () => ({ value: ofFollowed(() => true) }),
   record: () => ({ value: record }),
-  openFile: () => ({
-    value: { size: behaviour === "huge" ? 2 ** 52 : 5, hash: behaviour === "hash" ? "0".repeat(64) : hash },
-  }),
+  openFile: () => {
+    if (behaviour === "refusal") throw new EngineError({ code: "x", message: "no\u001b]0;owned\u0007 file" });
+    return openedFile();
+  },
   readFile: () => ({ value: null, body: behaviour === "short" ? Buffer.alloc(0) : content }),
 };
+
+const openedFile = (): Parcel => ({
+  value: { size: behaviour === "huge" ? 2 ** 52 : 5, hash: behaviour === "hash" ? "0".repeat(64) : hash },
+});
 
 const progress = { epoch: 1, epochs: 1, stepInEpoch: 1, stepsPerEpoch: 1, samplesPerSecond: 1, eta: 1 };
 const row = { kind: "step", step: 1, epoch: 1, time: 0, values: { loss: 1 } };

@@ -70,7 +70,7 @@ describe("a process that ends", () => {
     process.kill(readRun(directory).pid!, "SIGKILL");
     const result = await command.ended;
     expect(result.code).toBe(1);
-    expect(result.stderr).toContain("error: The run's process ended without a last word: signal SIGKILL");
+    expect(result.stderr).toContain("error: The run's process ended unexpectedly: signal SIGKILL");
     expect(result.stderr).toContain("hint: Its last checkpoint is checkpoints/last.safetensors");
     expect(readRun(directory).state).toBe("killed");
     loadLast(directory);

@@ -49,7 +49,7 @@ async function gone(pid: number | undefined): Promise<void> {
 }
 
 describe("a run", () => {
-  test("tells its rows, progress and last word, and leaves no process", async () => {
+  test("sends its rows, progress and end, and leaves no process", async () => {
     const rows: MetricRow[] = [];
     const output: string[] = [];
     const progress = vi.fn<NonNullable<RunEvents["progress"]>>();
@@ -101,7 +101,7 @@ describe("a run", () => {
     expect(outcome.record?.state).toBe("killed");
     expect(outcome.error).toMatchObject({
       code: "killed",
-      message: "The run's process ended without a last word: signal SIGABRT (a crash in native code).",
+      message: "The run's process ended unexpectedly: signal SIGABRT (a crash in native code).",
     });
     expect(outcome.error?.hint).toContain("std::bad_alloc");
     expect(outcome.error?.hint).toContain("Its last checkpoint is checkpoints/last.safetensors, of epoch 1.");
@@ -149,7 +149,7 @@ describe("a run", () => {
     expect(log.filter((line) => line.includes('invalid "metrics"'))).toHaveLength(2);
   });
 
-  test("whose process lingers after its last word is ended", async () => {
+  test("whose process lingers after its last message is ended", async () => {
     const handle = run("linger", {}, { exitTimeout: 200 });
     const outcome = await handle.ended;
     expect(outcome.record?.state).toBe("finished");
@@ -297,7 +297,7 @@ describe("a host that is killed", () => {
     // The next window says what happened.
     const { session } = await openRun(request("train").directory);
     expect(session.record.state).toBe("killed");
-    expect(session.record.error?.message).toContain("ended without a last word");
+    expect(session.record.error?.message).toContain("ended unexpectedly");
     expect(session.live).toBe(false);
     expect(session.snapshot().rows.length).toBeGreaterThan(0);
   });

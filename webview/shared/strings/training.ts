@@ -155,9 +155,9 @@ export const trainingStrings = {
     killed: "The run's process ended unexpectedly",
     unanswered: "The extension host doesn't answer",
     unansweredMessage:
-      "It is busy, or it has ended. This panel shows the run's state before that; what is clicked is done once the host answers. " +
-      "If it has ended, so has the run, unless it may outlive its window; open it from the view of runs to see its current " +
-      "state. If VS Code doesn't restart the host, reload the window.",
+      "It is busy, or it has ended. This panel shows the last known state; clicks take effect once the host answers. " +
+      "If the host has ended, the run has ended too, unless runs may outlive their window; open it from the view of runs to " +
+      "see its current state. If VS Code doesn't restart the host, reload the window.",
     killedMessage: "It was killed, or it crashed. Everything it wrote until then is kept.",
   },
   announce: announceStrings,

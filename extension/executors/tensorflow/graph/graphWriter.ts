@@ -12,7 +12,7 @@ export interface Variable {
   readonly storage: Storage;
   readonly initFeed: string;
   readonly initFetch: string;
-  /** What writes what is fed. */
+  /** Operations that assign the fed initial values. */
   readonly init: readonly TfRef[];
   readonly read: string;
 }
@@ -24,14 +24,14 @@ export interface Graph {
   readonly feeds: readonly Feed[];
   /** In the order of `feeds`; for many steps, their number before all others. */
   readonly feedNames: readonly string[];
-  /** The plan's fetches, its lazy values, and, if it writes anything, what says that everything is written. */
+  /** The plan's fetches, its lazy values, and, if it writes anything, an operation that completes when everything is written. */
   readonly fetchNames: readonly string[];
   readonly variables: readonly Variable[];
-  /** What says that all variables were written, when all are fed. */
+  /** The operation that completes when all variables have their fed initial values. */
   readonly initFetch: string;
   /** Numbers that were taken for constants, by leaf. */
   readonly constants: ReadonlyMap<number, number>;
-  /** Steps that what is stacked has room for, where that is fixed. */
+  /** For how many steps the stacked inputs have room, where that is fixed. */
   readonly room?: number;
 }
 
