@@ -19,7 +19,7 @@ const FILE_LINES = 400;
 
 /** Everyday phrases for which the field has a term, or a verb with a subject: "resume", "is read", "again", "unknown". */
 const PHRASES =
-  /\b(?:goes on|go(?:ing|ne)? on with|going on|nobody|what is told|what it comes to|looked at|lookers?|is (?:asked|looked) for|comes again|made up for|there really were|as it is(?! (?:now|\w+ed)\b)|anew|besides|whoever)\b/gi;
+  /\b(?:goes on|go(?:ing|ne)? on with|going on|nobody|what is told|what it comes to|looked at|lookers?|is (?:asked|looked) for|comes again|made up for|there really were|(?<!\b(?:soon|far|long) )as it is(?! (?:now|\w+ed)\b)|anew|besides|whoever)\b/gi;
 
 const IMPORT = /\b(?:from|import)\s*\(?\s*"(\.[^"]+)"/g;
 const COMMENT_LINE = /^\s*(?:\/\/|\/?\*).*$/gm;
@@ -144,7 +144,10 @@ function namesOfTests(tree, code) {
   return texts;
 }
 
-/** Phrases in pages, in what the product says, and in names of tests. @returns {Breaches} */
+/** Comments that have lines of their own. @param {string} code @returns {Text[]} */
+const commentsIn = (code) => [...code.matchAll(COMMENT_LINE)].map(({ 0: text, index }) => [text, index]);
+
+/** Phrases in pages, comments, what the product says, and names of tests. @returns {Breaches} */
 function words() {
   /** @type {Breaches} */
   const found = new Map();
@@ -165,8 +168,10 @@ function words() {
   );
   for (const file of pages.filter((name) => /\.md$|^package\.nls\.json$|^media\/.*\.json$/.test(name)))
     look(file, (code) => [[code, 0]]);
-  for (const file of filesOf(/\.ts$/, "extension", "webview")) look(file, (code) => stringsIn(parse(code)));
-  for (const file of filesOf(/\.ts$/, "test")) look(file, (code) => namesOfTests(parse(code), code));
+  for (const file of filesOf(/\.ts$/, "extension", "webview"))
+    look(file, (code) => [...stringsIn(parse(code)), ...commentsIn(code)]);
+  for (const file of filesOf(/\.ts$/, "test"))
+    look(file, (code) => [...namesOfTests(parse(code), code), ...commentsIn(code)]);
   return found;
 }
 

@@ -177,7 +177,7 @@ await main(async () => {
   /** @type {[name: string, counts: Counts, seconds: number][]} */
   const results = [];
   for (const [name, tier] of tiers) {
-    // Two installers of the same thing would meet.
+    // Two concurrent installs of the same package would conflict.
     if (!FIRST.includes(name)) await prefetched;
     process.stdout.write(`\n── ${name} ──\n`);
     const start = performance.now();

@@ -6,7 +6,7 @@ import os from "node:os";
  */
 const SLACK = process.env["LAYERWISE_TEST_STRICT"] === "1" ? 1 : 4;
 
-/** How quickly what a person waits for has to be there, in milliseconds: on two cores, with VS Code and its browser beside. */
+/** Response-time limits in milliseconds: on two cores, with VS Code and its browser beside. */
 export const BOUNDS = {
   /** From a key to hints and diagnostics, of 95 in 100. */
   typing: SLACK * 300,

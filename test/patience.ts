@@ -1,7 +1,4 @@
-/**
- * How many times its limit a wait may take: a limit says what is usual, and on a machine that is several times slower than
- * usual nothing is wrong. How quick something has to be is another matter: see bounds.ts.
- */
+/** Multiplies the limits of waits, for slow machines. Limits of response times are in bounds.ts. */
 const PATIENCE = 3;
 
 /** @returns the milliseconds for which a test waits for what usually takes less than `limit` */

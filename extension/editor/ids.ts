@@ -5,7 +5,7 @@ import type { CheckpointRecord } from "../protocol/run.ts";
 
 export const EXTENSION_ID = "layerwise.layerwise";
 
-/** A model or experiment of a file; the user is asked for missing parts. */
+/** A model or experiment of a file; missing parts are asked of the user. */
 export interface SourceTarget {
   /** Absolute path of the `.nn.ts` file. */
   file?: string;

@@ -107,7 +107,7 @@ export class Run {
   }
 
   /** Runs to the end, whatever that is. Never rejects. */
-  async live(): Promise<void> {
+  async execute(): Promise<void> {
     this.#reporter.record(this.#directory.record);
     // What is printed while nothing else is reported: when the file loads, and in its data function.
     const ticker = setInterval(() => {

@@ -33,7 +33,7 @@ export interface LoadedExecutor {
  * backend, else plain JavaScript.
  * @param device "auto" takes the best there is; any other is taken or refused. "gpu" falls back to TensorFlow's kernels for
  * the CPU, with the reason.
- * @throws NativeError when "native" or "gpu" is asked for and can't be loaded
+ * @throws NativeError when "native" or "gpu" is requested and can't be loaded
  */
 export async function loadExecutor(device: Device): Promise<LoadedExecutor> {
   if (device === "gpu") return loadGpu();

@@ -179,8 +179,8 @@ export class Lowering<Ref> {
       module,
       site,
       attributes: changed.attributes,
-      inputs: inputs.map((v) => (v.shape.length === rank ? lying(v) : v)),
-      outputs: outputs.map((v) => (changed.images ? lying(v) : v)),
+      inputs: inputs.map((v) => (v.shape.length === rank ? inNhwc(v) : v)),
+      outputs: outputs.map((v) => (changed.images ? inNhwc(v) : v)),
     };
     this.#lower(node, refs, changed.images, call);
     return true;
@@ -225,7 +225,7 @@ const isSame = ({ shape }: Pick<Meta, "shape">): boolean =>
 /** A shape with its channels last. */
 const moved = ([n, c, ...spatial]: Shape): number[] => [n!, ...spatial, c!];
 
-const lying = ({ shape, dtype }: Meta): Meta => ({ shape: shape.length < 3 ? shape : moved(shape), dtype });
+const inNhwc = ({ shape, dtype }: Meta): Meta => ({ shape: shape.length < 3 ? shape : moved(shape), dtype });
 
 /** The output itself, for a value that has become one. */
 export const resolved = (value: Value): Value =>

@@ -34,7 +34,7 @@ export const LARGE_ELEMENTS = 2 ** 16;
 
 /** Milliseconds of a call: a run can be paused or stopped only between two of them. Safe bound for a window's answers. */
 export const CALL_MS = 25;
-/** Steps of a call. Measured on `simple` (18 µs a step): what a call takes besides its steps no longer counts. */
+/** Steps of a call. Measured on `simple` (18 µs a step): the overhead of a call is negligible there. */
 export const MAX_CALL_STEPS = 200;
 /** Steps timed before a call has several. Safe bound. */
 export const TIMED_STEPS = 4;

@@ -75,6 +75,8 @@ export interface GradScalerState {
 
 /** What was done with an optimizer's gradients since the last `update()`. */
 interface Stage {
+  /** Whether there were any. */
+  readonly checked: boolean;
   readonly infinite: boolean;
   stepped: boolean;
 }
@@ -155,10 +157,13 @@ export class GradScaler {
     const gradients = optimizer.paramGroups.flatMap(({ params }) => params.flatMap((p) => p.grad ?? []));
     noGrad(() => gradients.forEach((g) => g.write(mul(g, inverse))));
     const infinite = gradients.some((g) => !valuesOf(g.value).every((x) => Number.isFinite(x)));
-    this.stages.set(optimizer, { infinite, stepped: false });
+    this.stages.set(optimizer, { checked: gradients.length > 0, infinite, stepped: false });
   }
 
-  /** `optimizer.step()`, unless a gradient is infinite or NaN. */
+  /**
+   * `optimizer.step()`, unless a gradient is infinite or NaN.
+   * @throws TensorError when no parameter has a gradient
+   */
   step(optimizer: Optimizer): unknown {
     if (!this.enabled) return optimizer.step();
     this.checkScaled("step");
@@ -166,6 +171,7 @@ export class GradScaler {
       throw new TensorError("value", "step() has already been called since the last update().");
     if (!this.stages.has(optimizer)) this.unscale_(optimizer);
     const stage = this.stages.get(optimizer)!;
+    if (!stage.checked) throw new TensorError("value", "No inf checks were recorded for this optimizer.");
     stage.stepped = true;
     return stage.infinite ? undefined : optimizer.step();
   }
@@ -175,7 +181,7 @@ export class GradScaler {
     if (!this.enabled) return;
     this.checkScaled("update");
     if (newScale !== undefined) this.factor = newScale;
-    else if (this.stages.size === 0)
+    else if (![...this.stages.values()].some(({ checked }) => checked))
       throw new TensorError("value", "No inf checks were recorded prior to update.");
     else if ([...this.stages.values()].some(({ infinite }) => infinite)) {
       this.factor *= this.backoffFactor;

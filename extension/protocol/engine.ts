@@ -280,13 +280,3 @@ export interface RunEngineEvents {
   /** The process takes another run, which computes the same numbers as in a new one. */
   idle(): void;
 }
-
-export const RunEventSchemas = {
-  hello: Hello,
-  record: RunRecord,
-  metrics: v.array(MetricRow),
-  progress: Progress,
-  evaluated: EvaluationResult,
-  ended: RunRecord,
-  error: UserError,
-};

@@ -62,5 +62,5 @@ export const MAX_VAIN_ATTEMPTS = 3;
 export const MAX_PRODUCT_LENGTH = 64;
 /** Without such a factor, lengths up to here are one product too: Bluestein's algorithm transforms twice the length, and back. Safe bound. */
 export const MAX_UNSPLIT_LENGTH = 160;
-/** Numbers of matrices and tables that are kept: beyond these, all are made anew. Safe bound: 16 MB. */
+/** Numbers of matrices and tables that are kept: beyond these, all are made again. Safe bound: 16 MB. */
 export const MAX_TABLE_ELEMENTS = 2 ** 22;

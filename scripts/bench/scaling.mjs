@@ -87,7 +87,7 @@ const table = (header, rows) =>
     .join("\n");
 
 function sweepTable(title, of, rows, limit) {
-  const header = [title, "a step", "op by op", "GFLOP/s", "of the limit", "in parts", "steps a call", "XLA"];
+  const header = [title, "a step", "op by op", "GFLOP/s", "of the limit", "shards", "steps a call", "XLA"];
   const choice = ({ choices }, about) => choices.findLast((one) => one.about === about)?.chosen ?? "–";
   const cells = rows.map((row) => [
     row.value,
@@ -95,7 +95,7 @@ function sweepTable(title, of, rows, limit) {
     time(row.opByOpMs),
     digits(speed(row)),
     percent(speed(row) / limit),
-    choice(row, "batch").replace("in ", "").replace(" parts", ""),
+    choice(row, "batch").replace(" shards", ""),
     choice(row, "steps a call").replace("up to ", ""),
     choice(row, "XLA"),
   ]);

@@ -167,7 +167,7 @@ describe.skipIf(process.platform === "win32")("a hostile machine", () => {
   ])("prints text without control sequences: %s", async (behaviour, part) => {
     const { text } = await trained(behaviour);
     expect(text).toContain(part);
-    expect(text).not.toMatch(/[\u001b\u0007\u009b]/);
+    for (const control of ["\u001b", "\u0007", "\u009b"]) expect(text).not.toContain(control);
   });
 });
 

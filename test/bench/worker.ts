@@ -43,7 +43,7 @@ async function open(
   return { ...opened, everyStep };
 }
 
-/** Lets the training under way go on for so long. */
+/** Lets the training run for so long. */
 async function goOn(seconds: number): Promise<{ steps: number; seconds: number }> {
   const { trainer, control, ended } = training!;
   const from = trainer.state.step;

@@ -16,7 +16,7 @@ if (!hasPip) process.stdout.write("Downloads are not tested: there is no Python 
 const NAME = "tensorflow_cpu-2.21.0-py3-none-any.whl";
 const SIZE = 3_000_000;
 
-/** An index with one wheel. So often, it sends half of what is asked for, and then breaks the connection or falls silent. */
+/** An index with one wheel. So many times, it sends half of the requested bytes and then breaks the connection or stays silent. */
 class Index {
   bytes = randomBytes(SIZE);
   halves = 0;

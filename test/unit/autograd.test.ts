@@ -242,3 +242,46 @@ test("gradgradcheck agrees with right second derivatives and finds wrong ones", 
     "Jacobian mismatch for output 0 with respect to input 0",
   );
 });
+
+describe("refusals of gradients", () => {
+  const w = floats(1, 2).requiresGrad_();
+  const x = floats(3, 4);
+
+  test("of tensors that need none", () => {
+    const refused = "One of the differentiated Tensors does not require grad";
+    expect(() => torch.autograd.grad(w.mul(x).sum(), x, { allowUnused: true })).toThrow(refused);
+    expect(() => torch.autograd.grad(w.mul(x).sum(), [w, x])).toThrow(refused);
+    expect(() =>
+      w
+        .mul(x)
+        .sum()
+        .backward({ inputs: [x] }),
+    ).toThrow("can't retain_grad on Tensor that has requires_grad=False");
+  });
+
+  test("of other numbers of tensors and gradients", () => {
+    const roots = [w.sum(), w.prod()];
+    const one = torch.tensor(2).float();
+    expect(() => torch.autograd.grad(roots, w, [one])).toThrow("got 2 tensors and 1 gradients");
+    expect(() => torch.autograd.backward(roots, [])).toThrow("got 2 tensors and 0 gradients");
+    expect(() => torch.autograd.grad(roots, w, [one, floats(1, 2)])).toThrow(
+      "grad_output[1] has a shape of torch.Size([2]) and output[1] has a shape of torch.Size([])",
+    );
+  });
+
+  test("of a leaf that a function says that it has written", () => {
+    class Twice extends torch.autograd.Function {
+      static forward(ctx: torch.FunctionCtx, t: Tensor): Tensor {
+        t.mul_(2);
+        ctx.markDirty(t);
+        return t;
+      }
+      static backward(_: torch.FunctionCtx, grad: Tensor): Tensor {
+        return grad.mul(2);
+      }
+    }
+    expect(() => Twice.apply(floats(1).requiresGrad_())).toThrow(
+      "a leaf Variable that requires grad has been used in an in-place operation.",
+    );
+  });
+});

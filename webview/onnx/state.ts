@@ -22,7 +22,7 @@ export const defaultUi: OnnxUi = {
   tensors: defaultTensorsUi,
 };
 
-/** Details of the selected node, which the host is asked for. */
+/** Details of the selected node, which the host sends on request. */
 export interface ShownNode {
   id: string;
   /** Undefined while they are read; null for a box that is no node. */

@@ -14,7 +14,7 @@ export async function askName(directory: string): Promise<void> {
     title: vscode.l10n.t("Name of the run"),
     value: labels.name,
     placeHolder: runTitle(record),
-    validateInput: (text) => tooLong(text.length > MOST_CHARACTERS.name),
+    validateInput: (text) => tooLong([text], MOST_CHARACTERS.name),
   });
   if (name !== undefined) await writeLabels(directory, { ...labels, name: name.trim() });
 }
@@ -24,12 +24,15 @@ export async function askTags(directory: string): Promise<void> {
   const text = await ask({
     title: vscode.l10n.t("Tags of the run, separated by commas"),
     value: labels.tags.join(", "),
-    validateInput: (typed) => tooLong(tagsIn(typed).some((tag) => tag.length > MOST_CHARACTERS.tag)),
+    validateInput: (typed) => tooLong(tagsIn(typed), MOST_CHARACTERS.tag),
   });
   if (text !== undefined) await writeLabels(directory, { ...labels, tags: tagsIn(text) });
 }
 
-const tooLong = (is: boolean): string | undefined => (is ? vscode.l10n.t("That is too long.") : undefined);
+const tooLong = (texts: readonly string[], most: number): string | undefined =>
+  texts.some((text) => text.length > most)
+    ? vscode.l10n.t("At most {0} characters, please.", most)
+    : undefined;
 
 function tagsIn(text: string): string[] {
   const tags = text.split(",").map((tag) => tag.trim());

@@ -105,7 +105,7 @@ export function modelTask(
 
 /**
  * A sweep in a terminal: a task of its own kind, since "resume" is no file.
- * @param more what its environment has besides the engine's; VS Code stores none of it
+ * @param more variables of its environment in addition to the engine's; VS Code stores none of them
  * @throws EngineError when a path, or a value in the environment, has a variable of VS Code's
  */
 export function sweepTask(

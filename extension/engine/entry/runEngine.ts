@@ -140,7 +140,7 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods & InterventionMet
       lock.release();
       return refuse(error);
     }
-    void run.live();
+    void run.execute();
   },
   async describe(request) {
     const parsed = v.parse(DescribeRequest, request);

@@ -137,7 +137,7 @@ function report({ text, repeat }: WatchdogMessage & { kind: "watch" }): void {
 
 /**
  * Has the main thread report where it stands.
- * @param then Told once whether it could; answers whether the main thread may go on
+ * @param then Told once whether it could; returns whether the main thread may continue
  */
 function pause(limit: number, then: (told: boolean) => boolean): void {
   const session = new Session();

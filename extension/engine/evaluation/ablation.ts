@@ -177,7 +177,7 @@ class Passes {
     try {
       return this.#pass(sample, units, rows, fills);
     } catch {
-      // Alone, an error that is no matter of the batch comes again.
+      // Alone, an error that has nothing to do with the batch is thrown again.
       return undefined;
     }
   }

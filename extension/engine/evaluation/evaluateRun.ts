@@ -55,7 +55,7 @@ export async function evaluateRun(
   return result;
 }
 
-/** Writes what views show besides the metrics. A failure is a warning: the metrics are there all the same. */
+/** Writes what views show in addition to the metrics. A failure is a warning: the metrics are there all the same. */
 function writeReport(
   subject: Evaluated,
   outcomes: Outcomes,

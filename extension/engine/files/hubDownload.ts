@@ -1,4 +1,4 @@
-// A program of its own: fetches the model that its argument names, and prints its folder or what is wrong as JSON. Whoever
+// A program of its own: fetches the model that its argument names, and prints its folder or what is wrong as JSON. The process that
 // loads a model waits for it, as `fromPretrained` answers a model and not a promise.
 import process from "node:process";
 import { downloadModel } from "./hub.ts";

@@ -77,7 +77,7 @@ export function installOnce(): void {
 
 function position(site: NodeJS.CallSite): SourcePosition | undefined {
   const script = site.getFileName();
-  // V8 counts lines when it is asked for one: only of the user's.
+  // V8 computes line numbers on request: only those of the user's frames.
   if (typeof script !== "string" || !maps.has(script)) return undefined;
   const line = site.getLineNumber();
   const column = site.getColumnNumber();

@@ -28,7 +28,7 @@ type Result<K extends ReadingKind> = {
   transfer?: readonly Uint8Array["buffer"][];
 };
 
-/** Reads what is asked for. @param alive Called whenever it gets on */
+/** Reads the requested rows. @param alive Called at each progress */
 export async function answerTo(request: ReadingRequest, alive: () => void): Promise<Reply> {
   const { id } = request;
   try {

@@ -15,7 +15,7 @@ import { LOST_RUN } from "../reporting/ownership.ts";
 import { RunDirectory } from "../reporting/runDirectory.ts";
 import { recordToResume } from "../resume/trainingFile.ts";
 import type { StopReason } from "../training/control.ts";
-import { Line } from "./line.ts";
+import { RunConnection } from "./runConnection.ts";
 import { Mirror } from "./mirror.ts";
 import { startThere } from "./startThere.ts";
 
@@ -44,7 +44,7 @@ export class RemoteRun {
   #machine: Machine | undefined;
   #directory: RunDirectory | undefined;
   #mirror: Mirror | undefined;
-  #line: Line | undefined;
+  #connection: RunConnection | undefined;
   #ended = false;
   /** The run is to be stopped as soon as there is a connection. */
   #stopping = false;
@@ -97,7 +97,7 @@ export class RemoteRun {
   }
 
   /** Follows the run until it ends or this process leaves it. Never rejects. */
-  async live(): Promise<void> {
+  async execute(): Promise<void> {
     const [target, machine, directory] = [this.#target!, this.#machine!, this.#directory!];
     this.#send("record", directory.record);
     try {
@@ -108,16 +108,16 @@ export class RemoteRun {
       });
       this.#send("arrived");
       this.#mirror = new Mirror(directory, there);
-      this.#line = new Line(machine, this.#mirror, {
+      this.#connection = new RunConnection(machine, this.#mirror, {
         connect: () => this.#connect(),
         run: directory.record.on!.run,
         send: this.#send,
         say: (level, text) => this.#say(level, text),
         resumed: this.#request.resume === true,
       });
-      if (this.#leaving) this.#line.leave();
-      else if (this.#stopping) this.#line.stop();
-      await this.#line.untilEnd();
+      if (this.#leaving) this.#connection.leave();
+      else if (this.#stopping) this.#connection.stop();
+      await this.#connection.untilEnd();
       const { latest } = this.#mirror;
       if (latest === undefined)
         throw new EngineError({ code: "killed", message: `The run on ${target.name} left no record.` });
@@ -125,11 +125,11 @@ export class RemoteRun {
     } catch (error) {
       if (this.#ended) return;
       const attaching = this.#leaving && this.#request.on?.attach === true;
-      if (this.#line?.left === true || attaching) return this.#leave();
+      if (this.#connection?.left === true || attaching) return this.#leave();
       this.#machine?.close();
-      this.#line?.close();
+      this.#connection?.close();
       const cancelled =
-        (this.#line === undefined && this.#aborted.signal.aborted) ||
+        (this.#connection === undefined && this.#aborted.signal.aborted) ||
         (this.#stopping && toUserError(error).code === "job-stopped");
       this.#finish(cancelled ? "stopped" : "failed", cancelled ? undefined : this.#explain(error));
     }
@@ -138,17 +138,17 @@ export class RemoteRun {
   /** Called when another process has taken over the run. */
   lose(): void {
     this.#directory?.leave();
-    this.#line?.close();
+    this.#connection?.close();
     this.#finish("failed", LOST_RUN);
   }
 
   failWith(error: unknown): void {
-    this.#line?.close();
+    this.#connection?.close();
     this.#finish("failed", toUserError(error));
   }
 
   dispose(): void {
-    this.#line?.close();
+    this.#connection?.close();
   }
 
   #connect(signal?: AbortSignal): Promise<Machine> {
@@ -160,7 +160,7 @@ export class RemoteRun {
   #explain(thrown: unknown): UserError {
     const error = toUserError(thrown);
     // The connection may have been lost after the request to start.
-    const begun = this.#line !== undefined ? error.code === "remote-protocol" : error.code === "line";
+    const begun = this.#connection !== undefined ? error.code === "remote-protocol" : error.code === "line";
     if (!begun) return error;
     return {
       ...error,
@@ -173,7 +173,7 @@ export class RemoteRun {
     const leaves = (reason === "channel" || reason === "signal") && this.#target?.kind !== "hosts";
     if (leaves) this.#leaving = true;
     else this.#stopping = true;
-    if (this.#line !== undefined) return leaves ? this.#line.leave() : this.#line.stop();
+    if (this.#connection !== undefined) return leaves ? this.#connection.leave() : this.#connection.stop();
     // Stopping while attaching stops the run there, once the connection is up.
     if (this.#request.on?.attach !== true) this.#aborted.abort();
     else if (leaves) this.#machine?.close();
@@ -181,9 +181,9 @@ export class RemoteRun {
 
   async #control(name: ControlName, args: unknown[]): Promise<unknown> {
     if (name === "stop") return this.#stop("request");
-    if (this.#line === undefined)
+    if (this.#connection === undefined)
       throw new EngineError({ code: "not-running", message: "The run has not started there yet." });
-    return name === "checkpoint" ? this.#line.checkpoint() : this.#line.control(name, args);
+    return name === "checkpoint" ? this.#connection.checkpoint() : this.#connection.control(name, args);
   }
 
   #say(level: "info" | "warning" | "error", text: string): void {
@@ -209,7 +209,7 @@ export class RemoteRun {
 
   #end(record: RunRecord): void {
     this.#ended = true;
-    this.#line?.close();
+    this.#connection?.close();
     this.#machine?.close();
     this.#directory?.close();
     this.#lock.release();

@@ -26,7 +26,7 @@ export class EventFile {
 
   /**
    * @param began when the run's time 0 was, in seconds since 1970
-   * @param resumedAt the step from which the run goes on: what older files say of later ones is not so any more
+   * @param resumedAt the step from which the run continues: rows of later steps in older files are obsolete
    */
   constructor(directory: string, { began, resumedAt }: { began: number; resumedAt?: number | undefined }) {
     const now = Date.now() / 1000;

@@ -140,7 +140,7 @@ export class Measurement {
     return Object.fromEntries(Array.from(this.#whole, ([name, metric]) => [name, plainState(metric)]));
   }
 
-  /** Goes on from a {@link state}. */
+  /** Continues from a {@link state}. */
   restore(state: Readonly<Record<string, unknown>>): void {
     for (const [name, make] of this.#measures) {
       const saved = state[name];

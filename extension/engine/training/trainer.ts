@@ -188,7 +188,7 @@ export class Trainer {
 
   /**
    * True when the training continues after it.
-   * @param from Where in the epoch to go on: the batches before that are passed over
+   * @param from Where in the epoch to continue: earlier batches are skipped
    */
   async #runEpoch(from?: TrainingState): Promise<boolean> {
     const { state, callbacks } = this;

@@ -124,12 +124,12 @@ export class CompiledPlan {
       );
     if (plan.assigns.length + plan.lazy.length === 0) return made;
     const { count, why } = batch;
-    made.push({ graph, about: "batch", chosen: count > 1 ? `in ${count} parts` : "whole", why });
+    made.push({ graph, about: "batch", chosen: count > 1 ? `${count} shards` : "whole", why });
     if (weights > 0)
       made.push({
         graph,
         about: "weights",
-        chosen: `${weights} in parts`,
+        chosen: `${weights} in shards`,
         why: "cores share their products and updates",
       });
     const { inPlace } = this.#blueprint;

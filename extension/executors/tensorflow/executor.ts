@@ -19,8 +19,8 @@ import type { StepPipeline } from "./steps/pipeline.ts";
 import { StorageMemory } from "./storages.ts";
 
 /**
- * Runs plans on TensorFlow: op by op when a graph is seen for the first time, as one compiled call from the second time
- * on; in a training, which repeats its graphs, from the first. Training steps may share calls.
+ * Runs plans: by the binding's own kernels, op by op on TensorFlow, or as a compiled graph where that is faster; a training's
+ * graphs, which repeat, are compiled from the first step on. Training steps may share calls.
  */
 export class TensorFlowExecutor implements Executor {
   readonly counters = newCounters();

@@ -89,7 +89,7 @@ export class PlanCache {
       this.#prepared.set(plan.key, compiled);
       compiled.prepare();
     } catch {
-      // Its step is computed already. The error comes again when the plan is to run compiled.
+      // Its step is computed already. The error is thrown again when the plan is to run compiled.
       this.#prepared.delete(plan.key);
       return;
     }

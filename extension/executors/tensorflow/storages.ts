@@ -22,7 +22,7 @@ export class StorageMemory implements Residences {
     if (r.kind === "handle") this.#abandoned.push(r.id);
   });
 
-  /** What the registry knows, to be changed: registering anew takes longer than running a small op. */
+  /** The registered objects, which are changed in place: registering others takes longer than running a small op. */
   readonly #registered = new WeakMap<Storage, Handle>();
 
   /** @param settle computes the steps that a program's variables wait for */

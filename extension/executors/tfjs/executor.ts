@@ -39,7 +39,7 @@ export class TfjsExecutor implements Executor {
   readonly #loops: boolean;
   readonly #programs = new Map<string, Program>();
   readonly #seen = new Set<string>();
-  /** Tensors of lazy values, by what reads them. A loop's array is there until its plan comes again. */
+  /** Tensors of lazy values, by what reads them. A loop's array lasts until its plan runs again. */
   readonly #lazy = new Map<() => HostArray, tfjs.Tensor>();
   readonly #abandoned: Residence[] = [];
   readonly #registry = new FinalizationRegistry<Residence>((r) => this.#abandoned.push(r));

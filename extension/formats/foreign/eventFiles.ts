@@ -38,7 +38,7 @@ export class EventFiles {
   /** @throws ForeignError when no file can be read */
   read(names: readonly string[]): ForeignRun {
     const files = names.map((name) => path.join(this.#folder, name));
-    // Written anew: what was read of it counts no longer.
+    // Rewritten: what was read of it is obsolete.
     if ([...this.#ends].some(([file, end]) => bytesOf(file) < end)) {
       this.#run = new EventRun();
       this.#ends = new Map();

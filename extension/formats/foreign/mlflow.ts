@@ -115,7 +115,7 @@ export class MlflowRun {
    */
   read(meta: Meta, experiment: string, files: RunFiles): ForeignRun {
     const folder = this.#folder;
-    // Written anew: what was read of it counts no longer.
+    // Rewritten: what was read of it is obsolete.
     if ([...this.#metrics].some(([file, { end }]) => bytesOf(file) < end)) {
       this.#found = new Collector();
       this.#metrics = new Map();

@@ -4,7 +4,7 @@ import { crc32 } from "node:zlib";
 export interface ZipContent {
   readonly name: string;
   readonly content: Uint8Array;
-  /** The content, compressed. By default it is stored as it is. */
+  /** The content, compressed. By default it is stored uncompressed. */
   readonly deflated?: Uint8Array;
 }
 

@@ -106,7 +106,7 @@ class RowDataset extends Dataset<Tensor> {
   }
 
   override getBatch(indices: readonly number[]): Tensor {
-    return rows(this.tensor, indices);
+    return rows(this.tensor, checkIndices(indices, this.length));
   }
 }
 
@@ -152,6 +152,12 @@ export function checkIndex(index: number, length: number): number {
   throw new TensorError("index", `index ${index} is out of range for ${length} samples`);
 }
 
+/** The numbers of the samples of a batch, counted from the front. @throws TensorError for a number that there isn't */
+export function checkIndices(indices: readonly number[], length: number): readonly number[] {
+  const isPlain = (i: number): boolean => Number.isInteger(i) && i >= 0 && i < length;
+  return indices.every(isPlain) ? indices : indices.map((i) => checkIndex(i, length));
+}
+
 /**
  * Samples that are rows of tensors: sample i is `[tensor[i], …]`.
  *
@@ -188,7 +194,8 @@ export class TensorDataset<T extends readonly Tensor[] = readonly Tensor[]> exte
   }
 
   override getBatch(indices: readonly number[]): Tensor[] {
-    return this.tensors.map((t) => rows(t, indices));
+    const at = checkIndices(indices, this.length);
+    return this.tensors.map((t) => rows(t, at));
   }
 
   override get fixed(): boolean {
@@ -222,7 +229,7 @@ export class Subset<Sample = unknown> extends Dataset<Sample> {
   }
 
   override getBatch(indices: readonly number[]): unknown {
-    return this.dataset.getBatch?.(indices.map((i) => this.indices[i]!));
+    return this.dataset.getBatch?.(this.numbersIn(indices));
   }
 
   override get fixed(): boolean {
@@ -230,7 +237,12 @@ export class Subset<Sample = unknown> extends Dataset<Sample> {
   }
 
   override readAhead(indices: readonly number[]): void {
-    this.dataset.readAhead?.(indices.map((i) => this.indices[i]!));
+    this.dataset.readAhead?.(this.numbersIn(indices));
+  }
+
+  /** The numbers that samples have in the other data set. */
+  private numbersIn(indices: readonly number[]): number[] {
+    return checkIndices(indices, this.length).map((i) => this.indices[i]!);
   }
 
   override endReadAhead(): void {

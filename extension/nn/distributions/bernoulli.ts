@@ -1,16 +1,22 @@
 import { composed } from "../../tensor/functions/pointwise/operands.ts";
 import { bernoulli } from "../../tensor/functions/creation/random.ts";
 import { drawn } from "../../tensor/functions/creation/sampling.ts";
-import { arange } from "../../tensor/functions/creation/creation.ts";
+import { arange, tensor } from "../../tensor/functions/creation/creation.ts";
 import { where } from "../../tensor/functions/pointwise/elementwise.ts";
 import * as random from "../../tensor/random/operations.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
+import type { HostArray } from "../../tensor/core/dtype.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
+import type { Operand } from "../../tensor/functions/pointwise/operands.ts";
 import { bind } from "../arguments.ts";
+import { py } from "../module/repr.ts";
 import { binaryCrossEntropyWithLogits } from "../functional/loss/binaryCrossEntropy.ts";
 import * as constraints from "./constraints.ts";
 import {
   broadcastAll,
+  formatted,
+  knownValues,
   expands,
   spread,
   TINY,
@@ -105,6 +111,20 @@ export class Bernoulli extends OfOneProbability {
  * @see https://docs.pytorch.org/docs/stable/distributions.html#geometric
  */
 export class Geometric extends OfOneProbability {
+  override validateParameters(given: Readonly<Record<string, Operand | HostArray | null>> = {}): void {
+    super.validateParameters(given);
+    const probs = given["probs"] ?? (Object.hasOwn(this, "probs") ? this.probs : null);
+    if (!this.validates || probs === null) return;
+    const values = ArrayBuffer.isView(probs) ? probs : knownValues(probs);
+    const invalid = Array.from<number | bigint, number>(values ?? [], Number).filter((p) => !(p > 0));
+    if (invalid.length === 0) return;
+    throw new TensorError(
+      "value",
+      `Expected parameter probs (Tensor of shape ${py(this.probs.shape)}) of distribution ${this.toString()} ` +
+        `to be positive but found invalid values:\n${formatted(tensor(invalid))}`,
+    );
+  }
+
   override get support(): constraints.Constraint {
     return constraints.nonnegativeInteger;
   }

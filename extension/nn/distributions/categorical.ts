@@ -1,3 +1,4 @@
+import { MAX_FLOAT } from "../../tensor/core/dtype.ts";
 import type { HostArray } from "../../tensor/core/dtype.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { arange, eye, full } from "../../tensor/functions/creation/creation.ts";
@@ -14,7 +15,6 @@ import {
   clampProbs,
   expands,
   knownValues,
-  MAX,
   spread,
   type Optional,
   type SampleShape,
@@ -107,7 +107,7 @@ export class Categorical extends OfProbabilities {
   }
 
   override entropy(): Tensor {
-    return composed(() => this.logits.clamp(-MAX).mul(this.probs).sum(-1).neg());
+    return composed(() => this.logits.clamp(-MAX_FLOAT).mul(this.probs).sum(-1).neg());
   }
 
   override enumerateSupport(expand: boolean | { expand?: boolean } = true): Tensor {

@@ -272,6 +272,8 @@ export class StudentT extends Distribution {
       validateArgs: null,
     });
     const [freedom, center, width] = broadcastAll(df, loc, scale);
+    // As in PyTorch, it refuses its degrees of freedom first.
+    void new Chi2(df);
     super(freedom.shape, [], { validateArgs });
     this.df = freedom;
     this.loc = center;

@@ -186,7 +186,7 @@ export abstract class Distribution {
     const own = this as unknown as Record<string, unknown>;
     const inputs: Value[] = [];
     for (const name of Object.keys(this.argConstraints)) {
-      const x = Object.hasOwn(this, name) ? own[name] : undefined;
+      const x = this.isGiven(name) ? own[name] : undefined;
       if (x instanceof Tensor && x.value.data === undefined && x.value.producer.kind === "node") {
         inputs.push(x.value);
       }
@@ -195,20 +195,30 @@ export abstract class Distribution {
     return result;
   }
 
+  /** Parameters that are no fields, but are computed from those of another distribution. */
+  protected get derived(): readonly string[] {
+    return [];
+  }
+
+  private isGiven(name: string): boolean {
+    return Object.hasOwn(this, name) || this.derived.includes(name);
+  }
+
   protected missing(what: string): never {
     const name = this.constructor.name;
     throw new TensorError("unsupported", `${name} does not implement ${what}`);
   }
 
   /**
-   * @internal Checks parameters whose values are there: those given, and all others of `argConstraints` by their fields.
+   * @internal Checks parameters whose values are there: those given, and all others of `argConstraints` but those that are computed
+   * from others.
    * @throws TensorError "Expected parameter scale (Tensor of shape (1,)) of distribution Normal(…) to satisfy …"
    */
   validateParameters(given: Readonly<Record<string, Operand | HostArray | null>> = {}): void {
     if (!this.validates) return;
     const own = this as unknown as Record<string, unknown>;
     for (const [name, constraint] of Object.entries(this.argConstraints)) {
-      const x = Object.hasOwn(this, name) ? own[name] : undefined;
+      const x = this.isGiven(name) ? own[name] : undefined;
       if (!(x instanceof Tensor)) continue;
       const source = given[name] ?? x;
       const values = ArrayBuffer.isView(source) ? source : knownValues(source);

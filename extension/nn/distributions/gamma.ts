@@ -122,6 +122,14 @@ export class Chi2 extends Gamma {
     super(df instanceof Tensor ? composed(() => df.mul(0.5)) : df / 2, 0.5, { validateArgs });
   }
 
+  override get argConstraints(): Record<string, constraints.Constraint> {
+    return { df: constraints.positive };
+  }
+
+  protected override get derived(): readonly string[] {
+    return ["df"];
+  }
+
   get df(): Tensor {
     return composed(() => this.concentration.mul(2));
   }

@@ -13,8 +13,6 @@ import { py, pyFloat } from "../module/repr.ts";
 export const EPS = 2 ** -23;
 /** The smallest normal float32. */
 export const TINY = 2 ** -126;
-/** The largest float32. */
-export const MAX = 2 ** 128 - 2 ** 104;
 export const EULER = 0.5772156649015329;
 
 /** Sizes of a sample, by position or by name. */

@@ -324,6 +324,15 @@ export class HalfCauchy extends TransformedDistribution<Cauchy> {
       { scale: REQUIRED, validateArgs: null },
     );
     super(new Cauchy(0, scale, false), new AbsTransform(), validateArgs);
+    this.validateParameters({ scale });
+  }
+
+  override get argConstraints(): Record<string, constraints.Constraint> {
+    return { scale: constraints.positive };
+  }
+
+  protected override get derived(): readonly string[] {
+    return ["scale"];
   }
 
   get scale(): Tensor {

@@ -256,7 +256,16 @@ export class HalfNormal extends TransformedDistribution<Normal> {
       scale: REQUIRED,
       validateArgs: null,
     });
-    super(new Normal(0, scale, validateArgs), new AbsTransform(), validateArgs);
+    super(new Normal(0, scale, false), new AbsTransform(), validateArgs);
+    this.validateParameters({ scale });
+  }
+
+  override get argConstraints(): Record<string, constraints.Constraint> {
+    return { scale: constraints.positive };
+  }
+
+  protected override get derived(): readonly string[] {
+    return ["scale"];
   }
 
   get scale(): Tensor {

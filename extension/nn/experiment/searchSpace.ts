@@ -195,7 +195,7 @@ function includes(spec: DomainSpec, value: Setting): boolean {
   return Math.abs(steps - Math.round(steps)) < 1e-6;
 }
 
-/** A domain as it is written: `choice(32, 64)`, `logUniform(0.0001, 0.1)`. */
+/** A domain as code: `choice(32, 64)`, `logUniform(0.0001, 0.1)`. */
 function describeDomain(spec: DomainSpec): string {
   if (spec.kind === "choice") return `choice(${spec.values.map(show).join(", ")})`;
   const name = spec.kind === "int" ? "int" : spec.log ? "logUniform" : "uniform";

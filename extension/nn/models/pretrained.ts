@@ -41,8 +41,8 @@ const MAX_FRESH = 2 ** 28;
 const CONSTANTS = /(^|\.)(position_ids|token_type_ids)$/;
 
 /**
- * Loads the folder's weights into a model whose own are of no matter. What the folder lacks is initialised, what it has
- * besides is left alone; both are said.
+ * Loads the folder's weights into a model whose own don't matter. Missing weights are initialised, others of the folder are
+ * ignored; a warning names both.
  * @param prefix the name of the base model within others: weights of one kind of model fit into another
  * @param std of weights that are initialised
  * @throws TensorError for weights of another size; the reader's error for a damaged file

@@ -10,9 +10,16 @@ import { STATE } from "./moduleCall.ts";
 import { copyStateHooks } from "./stateHooks.ts";
 import { UninitializedBuffer, UninitializedParameter } from "./uninitialized.ts";
 
+/** Names the method by which a class copies its instances: it gets a function that copies what is in them. */
+export const DEEPCOPY = Symbol("deepcopy");
+
+interface Copyable {
+  [DEEPCOPY](deepcopied: <T>(value: T) => T): unknown;
+}
+
 /**
- * A copy of a module with everything in it: parameters, buffers, other modules, arrays, maps and plain objects. What
- * occurs twice occurs twice in the copy. Functions and other objects are taken over as they are. A tensor's gradient is
+ * A copy of a module with everything in it: parameters, buffers, other modules, optimizers, arrays, maps and plain objects.
+ * What occurs twice occurs twice in the copy. Functions and other objects are taken over as they are. A tensor's gradient is
  * copied with it, a parameter's is not.
  *
  * Initial weights that were never read are not computed for this: the copies share them.
@@ -84,6 +91,8 @@ function copyOf(source: unknown, copies: Map<unknown, unknown>, deep = true): un
     for (const [key, x] of Object.entries(source)) twin[key] = copy(x);
     return twin;
   }
+  if (deep && DEEPCOPY in source)
+    return made((source as Copyable)[DEEPCOPY]((x) => copyOf(x, copies) as typeof x));
   return source;
 }
 

@@ -8,8 +8,7 @@ import type { BackwardHook, BackwardPreHook, ForwardHook, ForwardPreHook } from 
 import { call, ModuleState, STATE } from "./moduleCall.ts";
 import {
   bufferAt,
-  checkBuffer,
-  checkName,
+  checkMember,
   distinct,
   flag,
   keyIn,
@@ -112,7 +111,7 @@ export abstract class Module extends StateDictHooks {
 
   /** Registers a child under a name that is not known before: it becomes the property of that name. */
   registerModule(name: string, module: Module | null): void {
-    checkName(this, name, "module");
+    checkMember(this, name, "module", module);
     if (module === null) this[STATE].vacant.add(name);
     register(this, name, module);
   }
@@ -122,9 +121,9 @@ export abstract class Module extends StateDictHooks {
     this.registerModule(name, module);
   }
 
-  /** Registers a parameter under a name that is not known before. */
+  /** Registers a parameter under a new name, or in place of another. */
   registerParameter(name: string, parameter: Parameter | null): void {
-    checkName(this, name, "parameter");
+    checkMember(this, name, "parameter", parameter);
     register(this, name, parameter);
   }
 
@@ -133,8 +132,7 @@ export abstract class Module extends StateDictHooks {
    * the state dict unless `persistent` is false.
    */
   registerBuffer(name: string, tensor: Tensor | null, persistent: Flag<"persistent"> = true): void {
-    checkName(this, name, "buffer");
-    checkBuffer(name, tensor);
+    checkMember(this, name, "buffer", tensor);
     this[STATE].buffers.set(name, { persistent: flag(persistent, "persistent") });
     register(this, name, tensor?.persist() ?? null);
   }
@@ -362,7 +360,7 @@ export abstract class Module extends StateDictHooks {
 
   /**
    * Runs `hook` whenever the gradients of a call's arguments are there: `(module, gradInput, gradOutput)`, null for what
-   * has none. Gradients that it returns go on in place of gradInput.
+   * has none. Gradients that it returns replace gradInput.
    */
   registerFullBackwardHook(hook: BackwardHook, options?: HookOptions): RemovableHandle {
     return this[STATE].afterBackward.add(hook, options);

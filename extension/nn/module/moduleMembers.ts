@@ -1,6 +1,7 @@
 // Walks over a module's members, and paths to them.
 import { kindOf, TensorError } from "../../tensor/core/errors.ts";
-import { Parameter, type Tensor } from "../../tensor/core/tensor.ts";
+import { SCALAR_TYPE } from "../../tensor/core/dtype.ts";
+import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
 import { isElement } from "../../tensor/core/tensorLike.ts";
 import type { Module, StateDictNames } from "./module.ts";
 import { join, STATE } from "./moduleCall.ts";
@@ -233,14 +234,43 @@ export function checkBuffer(name: string, tensor: unknown): void {
   );
 }
 
-/** @throws TensorError for a name that a member can't have */
-export function checkName(module: Module, name: string, kind: string): void {
+const isModule = (value: unknown): boolean =>
+  (typeof value === "object" || typeof value === "function") && value !== null && STATE in value;
+
+/** PyTorch's name of a value's type: "torch.FloatTensor". */
+const typeName = (value: unknown): string =>
+  value instanceof Tensor ? `torch.${SCALAR_TYPE[value.dtype]}Tensor` : kindOf(value);
+
+type MemberKind = "module" | "parameter" | "buffer";
+
+/** @throws TensorError for a name that a member can't have or that another kind of member has, or what isn't of that kind */
+export function checkMember(module: Module, name: string, kind: MemberKind, value: unknown): void {
+  checkFree(module, name, kind);
+  if (kind === "buffer") return checkBuffer(name, value);
+  if (value === null || value === undefined) return;
+  if (kind === "module" && !isModule(value)) {
+    throw new TensorError("value", `${typeName(value)} is not a Module subclass`);
+  }
+  if (kind === "parameter" && !(value instanceof Parameter)) {
+    throw new TensorError(
+      "value",
+      `cannot assign '${typeName(value)}' object to parameter '${name}' (torch.nn.Parameter or None required)`,
+    );
+  }
+}
+
+function checkFree(module: Module, name: string, kind: MemberKind): void {
   if (name === "") throw new TensorError("value", `${kind} name can't be empty string ""`);
   if (name.includes(".")) {
     const got = kind === "module" ? `, got: ${name}` : "";
     throw new TensorError("value", `${kind} name can't contain "."${got}`);
   }
   const held = (module as unknown as Record<string, unknown>)[name];
-  if (held !== undefined && held !== null)
-    throw new TensorError("value", `attribute '${name}' already exists`);
+  if (held === undefined || held === null) return;
+  const replaced = {
+    module: () => isModule(held),
+    parameter: () => held instanceof Parameter,
+    buffer: () => module[STATE].buffers.has(name),
+  };
+  if (!replaced[kind]()) throw new TensorError("value", `attribute '${name}' already exists`);
 }

@@ -1,5 +1,6 @@
 // Groups of parameters with their options, which also have PyTorch's names.
-import type { Tensor } from "../../tensor/core/tensor.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED, type Signature } from "../arguments.ts";
 import { snakeCase } from "../module/repr.ts";
 
@@ -17,6 +18,8 @@ export interface AnyOptions extends BaseOptions {
 /** A group of parameters with its own options. */
 export type ParamGroup<O extends BaseOptions = AnyOptions> = O & {
   params: Tensor[];
+  /** Names of the parameters, where they were given. */
+  paramNames?: string[];
   /** The rate a schedule started from. */
   initialLr?: number;
   /** Between which rates and momenta `OneCycleLR` and `CyclicLR` move. */
@@ -28,11 +31,38 @@ export type ParamGroup<O extends BaseOptions = AnyOptions> = O & {
   swaLr?: number;
 };
 
-/** A group as the caller passes it: missing options are the optimizer's own. */
-export type ParamGroupInput<O extends BaseOptions> = Partial<O> & { params: Tensor | Iterable<Tensor> };
+/** A parameter with its name, as `namedParameters()` gives them. */
+export type NamedParameter = readonly [name: string, parameter: Tensor];
 
-/** What an optimizer takes: parameters, or groups of them with their own options. */
-export type Params<O extends BaseOptions> = Iterable<Tensor> | Iterable<ParamGroupInput<O>>;
+/** A group as the caller passes it: missing options are the optimizer's own. */
+export type ParamGroupInput<O extends BaseOptions> = Partial<O> & {
+  params: Tensor | Iterable<Tensor> | Iterable<NamedParameter>;
+};
+
+/** What an optimizer takes: parameters, with names or without, or groups of them with their own options. */
+export type Params<O extends BaseOptions> =
+  | Iterable<Tensor>
+  | Iterable<NamedParameter>
+  | Iterable<ParamGroupInput<O>>;
+
+/** The parameters of a group, and their names where they have some. @throws TensorError where only some have */
+export function named(
+  given: ParamGroupInput<BaseOptions>["params"],
+): Pick<ParamGroup, "params" | "paramNames"> {
+  const list = given instanceof Tensor ? [given] : [...given];
+  const isPair = (p: (typeof list)[number]): p is NamedParameter => Array.isArray(p);
+  const pairs = list.filter(isPair);
+  const params = list.map((p) => (isPair(p) ? p[1] : p));
+  if (pairs.length === 0) return { params };
+  if (pairs.length === list.length) return { params, paramNames: pairs.map(([name]) => name) };
+  throw new TensorError(
+    "value",
+    "all optimizer params should be with/without names. Some param names are missing",
+  );
+}
+
+export const DUPLICATES_WARNING =
+  "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; see github.com/pytorch/pytorch/issues/40967 for more information";
 
 /** What schedules add to a group. */
 export const SCHEDULED = [

@@ -1,5 +1,5 @@
 import { Tensor } from "../../tensor/core/tensor.ts";
-import { TensorError } from "../../tensor/core/errors.ts";
+import { kindOf, TensorError } from "../../tensor/core/errors.ts";
 import { lerp, mul } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { onRefusal, refuse, step as computeStep } from "../../tensor/planning/barrier.ts";
 import { scalarTensor } from "../../tensor/recording/apply.ts";
@@ -7,12 +7,14 @@ import { zeroGradients } from "../../tensor/recording/gradientHooks.ts";
 import { fillValue } from "../../tensor/recording/graph.ts";
 import { hidden, noGrad, withGradients } from "../../tensor/recording/scope.ts";
 import { givenIn } from "../arguments.ts";
-import { deepcopy } from "../module/copy.ts";
+import { DEEPCOPY, deepcopy } from "../module/copy.ts";
 import type { HookOptions, RemovableHandle } from "../module/hookList.ts";
 import { py, pyFloat, snakeCase, type PyValue } from "../module/repr.ts";
 import {
   alias,
   camelCase,
+  DUPLICATES_WARNING,
+  named,
   SCHEDULED,
   type AnyOptions,
   type BaseOptions,
@@ -29,6 +31,7 @@ import {
   type ParamState,
 } from "./state.ts";
 import { stateDictHooks, type OptimizerStateDictHook, type OptimizerStateHook } from "./stateDictHooks.ts";
+import { warnOnce } from "../warnings.ts";
 import { stepHooks, type StepPostHook, type StepPreHook } from "./stepHooks.ts";
 
 export type { OptimizerStateDict, SavedState } from "./state.ts";
@@ -99,7 +102,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
     }
     const list = [...params];
     require(list.length > 0, "optimizer got an empty parameter list");
-    const groups = list[0] instanceof Tensor || !isGroup(list[0]) ? [{ params: list as Tensor[] }] : list;
+    const groups = isGroup(list[0]) ? list : [{ params: list as Tensor[] }];
     for (const group of groups) this.addParamGroup(group as ParamGroupInput<O>);
   }
 
@@ -157,33 +160,38 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
   }
 
   /**
-   * Adds parameters to optimize, with their own options.
-   * @throws TensorError for what is no leaf, or is in a group already
+   * Adds parameters to optimize, with their own options; pairs of a name and a parameter, as `namedParameters()` gives them,
+   * leave their names as the group's `paramNames`.
+   * @throws TensorError for what is no leaf, or is in another group already
    */
   addParamGroup(group: ParamGroupInput<O>): void {
-    const params = group.params instanceof Tensor ? [group.params] : [...group.params];
+    const { params, ...names } = named(group.params);
     const known = new Set(this.paramGroups.flatMap((g) => g.params));
     for (const p of params) {
       if (!(p instanceof Tensor)) {
         throw new TensorError(
           "value",
-          `optimizer can only optimize Tensors, but one of the params is ${typeof p}`,
+          `optimizer can only optimize Tensors, but one of the params is ${kindOf(p)}`,
         );
       }
       require(p.isLeaf, "can't optimize a non-leaf Tensor");
       require(!known.has(p), "some parameters appear in more than one parameter group");
       p.persist();
     }
-    require(new Set(params).size ===
-      params.length, "optimizer contains a parameter group with duplicate parameters");
+    if (new Set(params).size !== params.length) warnOnce(DUPLICATES_WARNING);
+    const isNamed = "paramNames" in names || "paramNames" in group || "param_names" in group;
+    for (const other of this.paramGroups)
+      require("paramNames" in other ===
+        isNamed, `all optimizer param groups should be with/without names. cannot add param group ${isNamed ? "with" : "without"} names to the optimizer`);
     const own = Object.fromEntries(
       Object.entries(group).map(([name, value]) => [
         camelCase(name) in this.defaults ? camelCase(name) : name,
         value,
       ]),
     );
-    const options = { ...this.defaults, ...own, params } as ParamGroup<O>;
-    for (const name of [...Object.keys(this.defaults), ...SCHEDULED]) alias(options, name);
+    const options = { ...this.defaults, ...own, params, ...names } as ParamGroup<O>;
+    for (const name of [...Object.keys(this.defaults), ...SCHEDULED, ...Object.keys(names)])
+      alias(options, name);
     this.given.set(options, new Set([...givenIn(this.defaults), ...Object.keys(own)]));
     this.paramGroups.push(options);
   }
@@ -278,7 +286,10 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
 
   /** Everything needed to continue, in PyTorch's structure. Parameters are numbered through all groups. */
   stateDict(): OptimizerStateDict {
-    const numbers = new Map(this.paramGroups.flatMap((g) => g.params).map((p, i) => [p, i]));
+    const numbers = new Map<Tensor, number>();
+    // A parameter that occurs twice has its first number.
+    for (const [i, p] of this.paramGroups.flatMap((g) => g.params).entries())
+      if (!numbers.has(p)) numbers.set(p, i);
     const state: OptimizerStateDict["state"] = {};
     for (const [p, remembered] of this.state) {
       const entries = Object.entries(remembered);
@@ -334,6 +345,23 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
     });
   }
 
+  /** @internal A copy whose groups and state are of copied parameters: see `copy.deepcopy`. */
+  [DEEPCOPY](deepcopied: <T>(value: T) => T): this {
+    const twin = Object.create(Object.getPrototypeOf(this) as object) as this;
+    for (const [name, value] of Object.entries(this)) if (name !== "step") Reflect.set(twin, name, value);
+    Object.assign(twin, { paramGroups: [], state: new ParamStates(), given: new WeakMap(), scalars: [] });
+    if (this.isCustom) twin.step = twin.around();
+    for (const { params, ...options } of this.paramGroups) {
+      twin.addParamGroup({ ...options, params: params.map(deepcopied) } as unknown as ParamGroupInput<O>);
+    }
+    this.paramGroups.forEach((group, i) => {
+      const given = this.given.get(group);
+      if (given !== undefined) twin.given.set(twin.paramGroups[i]!, given);
+    });
+    twin.loadStateDict(this.stateDict());
+    return twin;
+  }
+
   /** The text of PyTorch's `print(optimizer)`. */
   toString(): string {
     const groups = this.paramGroups.map((group, i) => {
@@ -349,6 +377,8 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
 
   private text(group: ParamGroup<O>, name: string, value: PyValue): string {
     if (typeof value === "string") return value;
+    // All other lists are tuples.
+    if (name === "paramNames") return `[${(value as readonly string[]).map((one) => py(one)).join(", ")}]`;
     const initial = (this.defaults as unknown as Record<string, unknown>)[name];
     // What a schedule or the program has changed is a float, too.
     const given = this.given.get(group)?.has(name) === true || value !== initial;
@@ -364,4 +394,5 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
 const isIterable = (x: unknown): x is Iterable<unknown> =>
   typeof x === "object" && x !== null && Symbol.iterator in x;
 
-const isGroup = (x: unknown): boolean => typeof x === "object" && x !== null && "params" in x;
+const isGroup = (x: unknown): boolean =>
+  typeof x === "object" && x !== null && !(x instanceof Tensor) && "params" in x;

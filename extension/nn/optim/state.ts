@@ -53,7 +53,7 @@ export function count(state: ParamState, name: string, initial = 0): number {
   return (state[name] ?? initial) as number;
 }
 
-/** A number that a state saves as a tensor or as it is. */
+/** A number that a state saves as a tensor or as a number. */
 export const numberOf = (value: Tensor | number): number =>
   typeof value === "number" ? value : valuesOf(value.value)[0]!;
 

@@ -55,8 +55,10 @@ export function clipGradNorm_(parameters: Parameters, ...rest: unknown[]): Tenso
     normType: 2,
     errorIfNonfinite: false,
   });
-  const total = getTotalNorm(gradients("clip_grad_norm_", parameters), normType, errorIfNonfinite);
-  clipGradsWithNorm_(parameters, maxNorm, total);
+  // What can be walked once, such as a generator, is walked once.
+  const list = listTensors("clip_grad_norm_", "parameters", parameters);
+  const total = getTotalNorm(gradients("clip_grad_norm_", list), normType, errorIfNonfinite);
+  clipGradsWithNorm_(list, maxNorm, total);
   return total;
 }
 

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { EngineError, toUserError, type UserError } from "../../protocol/errors.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
-import type { RunRecord } from "../../protocol/run.ts";
+import { isLive } from "../../protocol/run.ts";
 import type { Target, WorkerHost } from "../../protocol/target.ts";
 import { deferred, type Deferred } from "../../processes/deferred.ts";
 import { SignsOfLife } from "../../processes/workers/signsOfLife.ts";
@@ -388,9 +388,6 @@ export class HostsMachine implements Machine {
 }
 
 const NOTHING = Buffer.alloc(0);
-
-const isLive = ({ state }: RunRecord): boolean =>
-  state === "starting" || state === "running" || state === "paused";
 
 /** Opens a host's own folder. */
 const openFolder = ({ target: { folder }, machine }: ConnectedHost): Promise<Answered<"open">> =>

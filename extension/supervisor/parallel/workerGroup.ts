@@ -56,7 +56,7 @@ class WorkerGroup implements RunHandle {
     this.#events = events;
     this.#engine = engine;
     this.#group = group;
-    this.ended = this.#live().catch((error: unknown) => ({
+    this.ended = this.#execute().catch((error: unknown) => ({
       record: undefined,
       error: toUserError(error),
       exit: undefined,
@@ -100,7 +100,7 @@ class WorkerGroup implements RunHandle {
     await Promise.all(this.#workers.map((worker) => worker.kill()));
   }
 
-  async #live(): Promise<RunOutcome> {
+  async #execute(): Promise<RunOutcome> {
     let { request } = this;
     for (let restarts = 0; ; restarts++) {
       const end = await this.#attempt(request);

@@ -12,7 +12,7 @@ import { Follower } from "./follower.ts";
 import { trainInGroup } from "./jobGroup.ts";
 import { PROJECT_FOLDER } from "./keeper.ts";
 import { launch } from "./launch.ts";
-import { filesOf, NOTHING, Stop, Told } from "./told.ts";
+import { filesOf, NOTHING, Stop, EventLog } from "./eventLog.ts";
 import { prepareEngine, unpack } from "./unpack.ts";
 
 /** Milliseconds without an event after which a heartbeat is sent. */
@@ -72,13 +72,13 @@ async function run(what: RayJob, log: JobLog, stop: Stop): Promise<void> {
   const keeper = await launch(job, folder, there?.record);
   const ended = new Promise((settle) => keeper.once("exit", settle));
   const over = keeper.exitCode !== null || keeper.signalCode !== null;
-  await follow(folder, directory, new Told(log, filesOf(directory)), stop);
+  await follow(folder, directory, new EventLog(log, filesOf(directory)), stop);
   // If this process ended first, the keeper could become a zombie, and Ray would wait for it.
   if (!over) await Promise.race([ended, delay(KEEPER_LIMIT, undefined, { ref: false })]);
 }
 
 /** Follows the run from its first row to its end. */
-async function follow(folder: string, directory: string, told: Told, stop: Stop): Promise<void> {
+async function follow(folder: string, directory: string, told: EventLog, stop: Stop): Promise<void> {
   do {
     told.changed = false;
     const follower = new Follower(folder, directory, told);

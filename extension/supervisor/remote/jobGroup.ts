@@ -5,7 +5,7 @@ import { HostsMachine } from "../../remote/hosts/hostsMachine.ts";
 import type { Machine } from "../../remote/machine.ts";
 import type { JobLog } from "../../remote/ray/jobLog.ts";
 import { PlacementGroup } from "./placementGroup.ts";
-import { NOTHING, Told, type SavedFiles, type Stop } from "./told.ts";
+import { NOTHING, EventLog, type SavedFiles, type Stop } from "./eventLog.ts";
 import type { Say } from "./unpack.ts";
 
 /** Trains to the end. The workers' lines are connections inside of the cluster. */
@@ -32,7 +32,7 @@ export async function trainInGroup(
       const starts = hosts.map(() => ({ request: job.request }));
       await machine.start({ run: job.run, id: job.id, begun: job.begun, starts });
       stop.by(() => void machine.call("control", { name: "stop", args: [] }).catch(() => undefined));
-      await follow(machine, job, new Told(log, filesThere(machine)));
+      await follow(machine, job, new EventLog(log, filesThere(machine)));
     } finally {
       machine.close();
     }
@@ -42,7 +42,7 @@ export async function trainInGroup(
 }
 
 /** Follows the first worker from its first row to the end of all. */
-async function follow(machine: Machine, { run, id }: RayJob, told: Told): Promise<void> {
+async function follow(machine: Machine, { run, id }: RayJob, told: EventLog): Promise<void> {
   for (;;) {
     // Events are written in their order; the weights take a while.
     let written = Promise.resolve();

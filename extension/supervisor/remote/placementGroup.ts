@@ -11,7 +11,7 @@ import { JOB_VARIABLE, type RayJob } from "../../remote/messages.ts";
 import type { Transport } from "../../remote/ssh.ts";
 import { SshMachine } from "../../remote/sshMachine.ts";
 import { JOIN_VARIABLE, type Join } from "./jobWorker.ts";
-import type { Stop } from "./told.ts";
+import type { Stop } from "./eventLog.ts";
 import type { Say } from "./unpack.ts";
 
 /** Milliseconds that a worker has to start, which includes Ray's installation of the job's packages on its node. */

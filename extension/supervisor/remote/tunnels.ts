@@ -46,7 +46,7 @@ export class Tunnels {
     }
   }
 
-  /** Takes connections for a worker of another machine. It listens there: whoever connects here expects that. */
+  /** Takes connections for a worker of another machine. It listens there, as the connecting process expects. */
   async open(rank: number): Promise<void> {
     const port = this.#ports[rank];
     if (port === undefined || this.#own.has(rank) || this.#closed) return;

@@ -11,7 +11,7 @@ import { bestTrial } from "./sweep.ts";
 import { readSweep, type StoredSweep } from "./sweepDirectory.ts";
 import { isSweepOwned } from "./sweepLock.ts";
 
-/** Follows a sweep on disk, whoever runs it. */
+/** Follows a sweep on disk, whichever process runs it. */
 export class SweepFollower {
   readonly directory: string;
   #stored: StoredSweep | undefined;

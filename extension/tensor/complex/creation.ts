@@ -44,7 +44,7 @@ const sized =
     return make(shape, options);
   };
 
-/** A function that takes shape and type of a tensor: its complex form, or `f` where another type is asked for. */
+/** A function that takes shape and type of a tensor: its complex form, or `f` where another type is requested. */
 const like = (make: Make) => (f: Form) => (input: Tensor, options?: RandomOptions) =>
   (options?.dtype ?? "complex64") === "complex64"
     ? make(input.shape, options)

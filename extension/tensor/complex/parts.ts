@@ -38,7 +38,7 @@ export function complexOf(parts: () => readonly [re: Tensor, im: Tensor]): Compl
   return new ComplexTensor(...composedAll(parts));
 }
 
-/** A part that a function leaves as it is: a copy, in the shape of the result. */
+/** A part that a function leaves unchanged: a copy, in the shape of the result. */
 export function unchanged(part: Tensor, shape: readonly number[]): Tensor {
   return copied(sameShape(part.shape, shape) ? part : expand(part, shape));
 }

@@ -17,6 +17,9 @@ export function promoteTypes(a: DType, b: DType): DType {
 /** Whether values of a type can be written into a tensor of another one, as in-place operations do: not floats as integers. */
 export const canCast = (from: DType, to: DType): boolean => promoteTypes(from, to) === to;
 
+/** The largest float32. */
+export const MAX_FLOAT = 2 ** 128 - 2 ** 104;
+
 /** Whether int64 tensors can compute with a number. */
 export const isComputable = (x: number): boolean => Number.isInteger(x) && x >= -(2 ** 31) && x < 2 ** 31;
 

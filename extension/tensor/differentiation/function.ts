@@ -159,6 +159,12 @@ function attach(
 ): void {
   const { constant, dirty, outputs } = ctx[STATE];
   const wanted = inputs.filter((x) => x !== null);
+  if ([...dirty].some((t) => t.isLeaf && t.requiresGrad)) {
+    throw new TensorError(
+      "autograd",
+      "a leaf Variable that requires grad has been used in an in-place operation.",
+    );
+  }
   const through = tensors.filter((t) => t.dtype === "float32" && !constant.has(t));
   if (through.length === 0) return;
   const plain = through.map((t) => new Tensor(t.value));

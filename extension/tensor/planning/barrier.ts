@@ -204,7 +204,7 @@ export function barrier(requested: readonly Value[]): void {
   }
   if (!left) {
     runtime.pendingWrites = new Set();
-    runtime.rollbacks = [];
+    runtime.undoActions = [];
   }
   trace.computed();
   computeNow(trace.carry(complete ? [] : pendingOf(held), !complete));
@@ -246,16 +246,16 @@ export function interrupted(): void {
 /** Has `undo` run when what is pending now can't be computed. */
 export function onRefusal(undo: () => void): void {
   scope.sample?.refuse();
-  runtime.rollbacks.push(undo);
+  runtime.undoActions.push(undo);
 }
 
 /** Gives up all pending writes: the model is as it was before them, and the next step can be made. */
 export function refuse(): void {
   for (const t of runtime.pendingWrites) t.revert();
-  const { rollbacks } = runtime;
-  runtime.rollbacks = [];
+  const { undoActions } = runtime;
+  runtime.undoActions = [];
   runtime.stepOutputs = new Set();
-  for (let i = rollbacks.length - 1; i >= 0; i--) rollbacks[i]!();
+  for (let i = undoActions.length - 1; i >= 0; i--) undoActions[i]!();
   runtime.trace.carry([]);
   runtime.trace.refused();
 }
@@ -270,7 +270,7 @@ export function step(): void {
   if (runtime.grouping && ++runtime.groupedSteps < MAX_GROUPED_STEPS) return;
   runtime.groupedSteps = 0;
   if (runtime.pendingWrites.size > 0 && hasExecutor()) barrier([]);
-  else runtime.rollbacks = [];
+  else runtime.undoActions = [];
 }
 
 /**

@@ -120,7 +120,7 @@ export function sums(
 }
 
 /** How a matrix lies in an array: from one row to the next, and from one column to the next. */
-export interface Lie {
+export interface MatrixLayout {
   readonly at: number;
   readonly row: number;
   readonly column: number;
@@ -129,9 +129,9 @@ export interface Lie {
 /** Writes the product of x [m, k] and y [k, n] from `to` on. */
 export function multiply(
   x: Float32Array,
-  { at: xAt, row: xRow, column: xColumn }: Lie,
+  { at: xAt, row: xRow, column: xColumn }: MatrixLayout,
   y: Float32Array,
-  { at: yAt, row: yRow, column: yColumn }: Lie,
+  { at: yAt, row: yRow, column: yColumn }: MatrixLayout,
   z: Float32Array,
   to: number,
   [m, k, n]: readonly [number, number, number],
@@ -175,7 +175,7 @@ export function multiply(
 }
 
 /** How a row-major matrix with so many columns lies, transposed or not. */
-export const lie = (columns: number, transposed: boolean, at = 0): Lie =>
+export const matrixLayout = (columns: number, transposed: boolean, at = 0): MatrixLayout =>
   transposed ? { at, row: 1, column: columns } : { at, row: columns, column: 1 };
 
 /**

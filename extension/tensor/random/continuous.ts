@@ -1,10 +1,10 @@
+import { MAX_FLOAT } from "../core/dtype.ts";
 import { TensorError } from "../core/errors.ts";
 import { boxMuller16 } from "./boxMuller.ts";
 import { double, type Draw, type DrawKind, forEachChunk, WORDS } from "./draw.ts";
 import type { Generator } from "./generator.ts";
 
 const fround = Math.fround;
-const MAX_FLOAT = 2 ** 128 - 2 ** 104;
 
 /** Standard normal values come from the vector kernel, 16 at a time, from this size on. */
 const BLOCK = 16;

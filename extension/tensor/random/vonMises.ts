@@ -10,7 +10,7 @@ function proposal(concentration: number): number {
 }
 
 /**
- * Angles of von Mises' distribution by rejection (Best and Fisher 1979), as PyTorch has it: all are proposed anew until each was
+ * Angles of von Mises' distribution by rejection (Best and Fisher 1979), as PyTorch has it: all are proposed again until each was
  * accepted once. Their input has all directions, and then all concentrations.
  */
 export function vonMises(size: number): Draw<Float32Array, Float32Array> {

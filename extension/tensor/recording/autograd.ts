@@ -151,8 +151,10 @@ export function backwardAll(tensors: Several, ...rest: readonly unknown[]): void
   const given = seeds instanceof Tensor ? [seeds] : (seeds ?? []);
   if (inputs != null && listTensors("backward", "inputs", inputs).length === 0)
     throw new TensorError("autograd", "`inputs` argument to `backward()` cannot be empty.");
+  checkSeeds(roots, seeds);
   for (const root of roots) observe(root.value);
   const wanted = inputs == null ? undefined : new Set(listTensors("backward", "inputs", inputs));
+  checkWanted(wanted ?? [], "can't retain_grad on Tensor that has requires_grad=False");
   const found = propagate(
     roots,
     roots.map((_, i) => given[i] ?? undefined),
@@ -209,6 +211,8 @@ export function grad(...args: unknown[]): (Tensor | null)[] {
   const zeros = options.materializeGrads === true;
   const { createGraph = false } = options;
   const keep = options.retainGraph ?? createGraph;
+  checkSeeds(roots, options.gradOutputs);
+  checkWanted(wanted, "One of the differentiated Tensors does not require grad");
   const given = roots.map((_, i) => seeds[i] ?? undefined);
   const each = (one: typeof given, more: boolean): (Tensor | null)[] => {
     const found = propagate(roots, one, { createGraph, keep: keep || more, wanted });
@@ -311,7 +315,7 @@ function propagate(
             `element ${i} of tensors does not require grad and does not have a grad_fn`,
           );
         }
-        deliver(root.edge, seedFor(root, seeds[i]));
+        deliver(root.edge, seedFor(root, seeds[i], i));
       });
       const order = topological(roots, ends);
       const paths = wanted === undefined ? undefined : new Paths(order, wanted);
@@ -341,12 +345,26 @@ function propagate(
   );
 }
 
-function seedFor(root: Tensor, seed: Tensor | undefined): Tensor {
+/** @throws TensorError for fewer gradients than tensors, unless none are given */
+function checkSeeds(roots: readonly Tensor[], seeds: BackwardAllOptions["gradTensors"]): void {
+  if (seeds === undefined || seeds === null) return;
+  const count = seeds instanceof Tensor ? 1 : seeds.length;
+  if (count < roots.length) {
+    throw new TensorError("autograd", `got ${roots.length} tensors and ${count} gradients`);
+  }
+}
+
+/** @throws TensorError for a tensor that needs no gradient */
+function checkWanted(wanted: Iterable<Tensor>, refusal: string): void {
+  for (const t of wanted) if (!t.requiresGrad) throw new TensorError("autograd", refusal);
+}
+
+function seedFor(root: Tensor, seed: Tensor | undefined, at: number): Tensor {
   if (seed !== undefined) {
     if (!sameShape(seed.shape, root.shape)) {
       throw new TensorError(
         "shape",
-        `Mismatch in shape: grad_output[0] has a shape of ${formatSize(seed.shape)} and output[0] has a shape of ${formatSize(root.shape)}.`,
+        `Mismatch in shape: grad_output[${at}] has a shape of ${formatSize(seed.shape)} and output[${at}] has a shape of ${formatSize(root.shape)}.`,
       );
     }
     return seed;

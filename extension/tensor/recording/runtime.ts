@@ -28,7 +28,7 @@ export class Runtime {
   /** Values that code reads after the step, and that the next step therefore computes: losses above all. */
   stepOutputs = new Set<Value>();
   /** What takes back the host's part of pending writes, such as counts of steps, if they are refused. */
-  rollbacks: (() => void)[] = [];
+  undoActions: (() => void)[] = [];
   /** Whether optimizer steps are computed together, and how many have been made since the last barrier. */
   grouping = false;
   groupedSteps = 0;
@@ -52,7 +52,7 @@ export class Runtime {
   forgetPending(): void {
     this.pendingWrites = new Set();
     this.stepOutputs = new Set();
-    this.rollbacks = [];
+    this.undoActions = [];
     this.gradients.forgetPending();
     this.trace.carry([]);
     this.trace.end();
@@ -67,7 +67,7 @@ export class Runtime {
     this.pendingWrites = new Set();
     this.readsApart = 0;
     this.stepOutputs = new Set();
-    this.rollbacks = [];
+    this.undoActions = [];
     this.grouping = false;
     this.groupedSteps = 0;
     this.gradientReads = 0;

@@ -3,7 +3,7 @@ import fs from "node:fs";
 import { slowly } from "../../models.ts";
 import { inRoot } from "../../../scripts/project.mjs";
 
-/** The example as it is, except that no machine is done with it before Stop is pressed, and has time for the window too. */
+/** The example, made long enough that no machine finishes it before Stop is pressed, and slow enough to leave time for the window. */
 export function longDigits(): string {
   const text = fs.readFileSync(inRoot("media/examples/digits.nn.ts"), "utf8");
   assert.match(text, /epochs: \d+/);

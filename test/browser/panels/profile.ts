@@ -63,7 +63,7 @@ export function profileOf(model: ModelReport): Profile {
       {
         graph: "training step of 212 ops",
         about: "batch",
-        chosen: "in 2 parts",
+        chosen: "2 shards",
         why: "97 % run side by side",
       },
     ],

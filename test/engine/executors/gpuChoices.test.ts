@@ -46,7 +46,7 @@ describe.skipIf(nativeStatus().state !== "installed")("on a GPU", () => {
     // As in a training, which doesn't keep gradients to be read.
     const policy = { keepGradients: false };
     const cpu = withPolicy({ ...policy, smallPlans: false }, () => trained(false));
-    expect(chosen(cpu, "weights")).toEqual(["1 in parts"]);
+    expect(chosen(cpu, "weights")).toEqual(["1 in shards"]);
     const gpu = withPolicy(policy, () => trained(true));
     expect(gpu.executor.counters.small).toBe(0);
     expect(gpu.executor.counters.compiledRuns).toBeGreaterThan(0);

@@ -108,7 +108,7 @@ describe.skipIf(nativeStatus().state !== "installed")("sharded weights", () => {
     ],
   ])("%s", (_, optimizer, each) => {
     const [one, two] = [trained(1, optimizer, each), trained(2, optimizer, each)];
-    expect(two.said).toContain("2 in parts");
+    expect(two.said).toContain("2 in shards");
     alike(two, one);
   });
 

@@ -1,4 +1,4 @@
-// The code that "Use in a Model" writes trains as it is.
+// The code that "Use in a Model" writes trains without changes.
 import fs from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";

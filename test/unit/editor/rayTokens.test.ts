@@ -1,4 +1,4 @@
-/** When the user is asked for the token of a Ray cluster, and where it is kept. */
+/** When the user must enter the token of a Ray cluster, and where it is kept. */
 import { expect, test, vi } from "vitest";
 import { FakeRay } from "../../fakeRay.ts";
 import { around } from "../../folders.ts";

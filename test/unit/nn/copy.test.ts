@@ -127,3 +127,47 @@ test("a shallow copy shares what is in it", () => {
   twin.add_(1);
   expect(list[1].tolist()).toEqual([1, 1]);
 });
+
+test("an optimizer's copy trains the copied parameters, from the same state", () => {
+  torch.manualSeed(0);
+  const model = new nn.Linear(2, 1);
+  const optimizer = new optim.Adam([
+    { params: [model.weight], lr: 0.1 },
+    { params: [model.bias!], lr: 0.2 },
+  ]);
+  const train = (net: nn.Linear, o: optim.Optimizer): number[] => {
+    o.zeroGrad();
+    net(torch.ones(3, 2)).square().sum().backward();
+    o.step();
+    return [...net.weight.toTypedArray(), ...net.bias!.toTypedArray()];
+  };
+  train(model, optimizer);
+  const [twin, other] = copy.deepcopy([model, optimizer] as const);
+  expect(other).toBeInstanceOf(optim.Adam);
+  expect(Object.is(other, optimizer)).toBe(false);
+  expect(other.paramGroups[0]!.params[0]).toBe(twin.weight);
+  expect(other.paramGroups[1]!.params[0]).toBe(twin.bias);
+  expect(other.toString()).toBe(optimizer.toString());
+  const before = [...model.weight.toTypedArray()];
+  const after = train(twin, other);
+  expect([...model.weight.toTypedArray()]).toEqual(before);
+  expect(train(model, optimizer)).toEqual(after);
+});
+
+test("a program's own optimizer is copied, too", () => {
+  class Descent extends optim.Optimizer {
+    constructor(params: Iterable<Tensor>) {
+      super(params, { lr: 0.5 });
+    }
+    override step(): undefined {
+      torch.noGrad(() => {
+        for (const { params, lr } of this.paramGroups) for (const p of params) p.sub_(p.grad!, { alpha: lr });
+      });
+    }
+  }
+  const p = new nn.Parameter(torch.ones(1));
+  const [twin, optimizer] = copy.deepcopy([p, new Descent([p])] as const);
+  twin.sum().backward();
+  optimizer.step();
+  expect([p.item(), twin.item()]).toEqual([1, 0.5]);
+});

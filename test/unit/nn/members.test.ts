@@ -236,6 +236,28 @@ test("names are checked as PyTorch checks them", () => {
   expect(() => net.registerBuffer("body", null)).toThrow("attribute 'body' already exists");
 });
 
+test("a member may be replaced by one of its kind, and only by a value of its kind", () => {
+  const net = new nn.Linear(2, 1);
+  net.registerBuffer("cached", torch.zeros(1), { persistent: false });
+  net.registerBuffer("cached", torch.ones(2));
+  expect(net.namedBuffers().map(([name, x]) => [name, x.shape])).toEqual([["cached", [2]]]);
+  expect([...net.stateDict().keys()]).toContain("cached");
+  net.registerParameter("weight", new nn.Parameter(torch.ones(1, 3)));
+  expect(net.weight.shape).toEqual([1, 3]);
+  const body = new nn.Sequential(new nn.Linear(2, 2));
+  body.addModule("0", new nn.ReLU());
+  expect(body.get(0)).toBeInstanceOf(nn.ReLU);
+  expect(() => net.registerParameter("cached", null)).toThrow("attribute 'cached' already exists");
+  expect(() => net.registerBuffer("weight", null)).toThrow("attribute 'weight' already exists");
+  const plain = torch.ones(3, { requiresGrad: true });
+  expect(() => net.registerParameter("scale", plain)).toThrow(
+    "cannot assign 'torch.FloatTensor' object to parameter 'scale' (torch.nn.Parameter or None required)",
+  );
+  expect(() => net.registerModule("head", plain as never)).toThrow(
+    "torch.FloatTensor is not a Module subclass",
+  );
+});
+
 describe("containers", () => {
   test("whole numbers as names keep their place among others", () => {
     const net = new nn.Sequential();

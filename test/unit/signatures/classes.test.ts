@@ -1,4 +1,4 @@
-// What a training loop calls besides tensors and layers takes its arguments in all the ways in which PyTorch does.
+// Classes and functions of a training loop, apart from tensors and layers, take their arguments in all the ways in which PyTorch does.
 import { expect, test } from "vitest";
 import { data, nn, optim, torch, type Tensor } from "layerwise";
 import { isNamed } from "../../../extension/tensor/signatures/bind.ts";

@@ -58,7 +58,7 @@ export function shardBatch(plan: Plan, most: number): BatchShards {
   const inputs = plan.leaves.filter(isInput);
   const candidates = candidatesOf(inputs, most);
   if (candidates.length === 0)
-    return whole(`a batch of ${largestOf(inputs)?.shape[0] ?? 0} has no equal parts for ${most} cores`);
+    return whole(`a batch of ${largestOf(inputs)?.shape[0] ?? 0} has no equal shards for ${most} cores`);
   let best: Attempt | undefined;
   for (const candidate of candidates) {
     const attempt = attemptOf(plan, inputs, candidate);
@@ -69,7 +69,7 @@ export function shardBatch(plan: Plan, most: number): BatchShards {
   const share = covered / cost;
   if (share < MIN_SHARDED_SHARE) {
     const blamed = undivided === undefined ? "" : ` (${undivided.op.name} needs the whole batch)`;
-    return whole(`only ${percent(share)} of the multiply-adds can be in parts${blamed}`);
+    return whole(`only ${percent(share)} of the multiply-adds can be sharded${blamed}`);
   }
   if (gain < 0)
     return whole(

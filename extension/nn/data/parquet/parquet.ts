@@ -6,7 +6,7 @@ import { dataFiles, type ParquetCells, type ParquetFile } from "../access.ts";
 import type { Blocks } from "../blocks.ts";
 import type { Feature } from "../columns.ts";
 import type { ParquetOptions } from "./parquetOptions.ts";
-import { checkIndex, Dataset, randomSplit, type Subset } from "../dataset.ts";
+import { checkIndex, checkIndices, Dataset, randomSplit, type Subset } from "../dataset.ts";
 import { copyRow, GroupCache, isMissing, lengthOf, membership, scan, startsOf } from "./groups.ts";
 import {
   categoriesIn,
@@ -217,7 +217,8 @@ export class ParquetDataset extends Dataset<[features: Tensor, target: Tensor] |
     ) as unknown as [Tensor, Tensor];
   }
 
-  override getBatch(indices: readonly number[]): Tensor[] {
+  override getBatch(numbers: readonly number[]): Tensor[] {
+    const indices = checkIndices(numbers, this.length);
     const width = this.featureNames.length;
     const count = indices.length;
     const inputs = new Float32Array(count * width);

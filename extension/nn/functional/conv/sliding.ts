@@ -72,7 +72,7 @@ export function slidingAxes(name: string, shape: Shape, count: number, options: 
     if (options.ceilMode && (out - 1) * s >= length + p) out--;
     return { length, kernel: k, stride: s, padding: p, dilation: dilate, out };
   });
-  // PyTorch's means of volumes want a window that fits into the input as it is, whatever is around it.
+  // PyTorch's means of volumes need a window that fits into the input without its padding.
   const whole = (a: Axis): boolean => name !== "avg_pool3d" || a.length >= a.kernel;
   if (!axes.every((a) => a.out >= 1 && whole(a))) throw new TensorError("shape", tooSmall(name, shape, axes));
   return axes;

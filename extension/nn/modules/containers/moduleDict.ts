@@ -1,6 +1,6 @@
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { Module, type Layer } from "../../module/module.ts";
-import { checkName, exposeEntry, hideEntry } from "../../module/moduleMembers.ts";
+import { checkMember, exposeEntry, hideEntry } from "../../module/moduleMembers.ts";
 import { describe } from "./containers.ts";
 
 /** Modules by name. */
@@ -99,7 +99,7 @@ export class ModuleDict<X extends Module | NamedModules = Layer> extends Module 
   /** Adds a module under a name that is not known before, as `set` does. */
   override registerModule(name: string, module: Module | null): void {
     if (module === null) return super.registerModule(name, module);
-    checkName(this, name, "module");
+    checkMember(this, name, "module", module);
     this.set(name, module as Member<X>);
   }
 

@@ -1,7 +1,7 @@
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { py, snakeCase } from "../../module/repr.ts";
 import { warnOnce } from "../../warnings.ts";
-import { beforeStep, Optimizer, require } from "../optimizer.ts";
+import { beforeStep, beginSchedules, Optimizer, require } from "../optimizer.ts";
 import { type ParamGroup } from "../groups.ts";
 
 /** A schedule's state as PyTorch saves it: names in snake_case, everything but the optimizer and functions. */
@@ -68,12 +68,14 @@ export abstract class LRScheduler {
   /** Whether the initial step is still to come. */
   private isWaiting = false;
 
-  /** @param lastEpoch the epoch to go on from; −1 begins; null where the subclass makes the initial step */
+  /** @param lastEpoch the epoch to continue from; −1 begins; null where the subclass makes the initial step */
   constructor(optimizer: Optimizer, lastEpoch: number | null = -1) {
     if (!(optimizer instanceof Optimizer)) {
       throw new TensorError("value", `${typeName(optimizer)} is not an Optimizer`);
     }
     this.optimizer = optimizer;
+    // Schedules that were made before are complete by now, and make their initial steps first.
+    beginSchedules();
     if (lastEpoch === null) return;
     this.lastEpoch = lastEpoch;
     this.isWaiting = true;

@@ -1,5 +1,5 @@
 // Functions of one tensor, element by element, comparisons and choices.
-import { promoteTypes, SCALAR_TYPE } from "../../core/dtype.ts";
+import { MAX_FLOAT, promoteTypes, SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import type { Op } from "../../recording/op.ts";
 import * as ops from "../../ops/elementwise/elementwise.ts";
@@ -161,8 +161,7 @@ export function nanToNum(
   options: { nan?: number; posinf?: number; neginf?: number } = {},
 ): Tensor {
   if (input.dtype !== "float32") return copied(input);
-  const largest = 2 ** 128 - 2 ** 104;
-  const { nan = 0, posinf = largest, neginf = -largest } = options;
+  const { nan = 0, posinf = MAX_FLOAT, neginf = -MAX_FLOAT } = options;
   return composed(() => {
     const x = where(isnan(input), nan, input);
     const above = where(eq(x, Infinity), posinf, x);

@@ -153,7 +153,7 @@ export function stdMean(input: Tensor, ...rest: VarianceArguments): [Tensor, Ten
   return [std(input, ...rest), mean(input, ...rest)];
 }
 
-/** Unlike other reductions, these leave an input as it is for an empty list of dimensions. */
+/** Unlike other reductions, these leave an input unchanged for an empty list of dimensions. */
 function truth(op: typeof ops.any, input: Tensor, options: ReduceOptions): Tensor {
   const x = castTo(input, "bool");
   if (Array.isArray(options.dim) && options.dim.length === 0) return x === input ? copied(x) : x;

@@ -7,7 +7,7 @@ const T = { T: attr.type("float32") };
 
 const one = (b: TfBuilder): TfRef => scalar(b, 1, "float32");
 
-/** Whether the kernel of a function's name is used as it is. */
+/** Whether the kernel of a function's name is used without corrections. */
 const direct = (b: TfBuilder): boolean => b.portable === true || b.exact === true;
 
 /**

@@ -8,7 +8,7 @@ import { defineOp, type BatchContext, type Meta, type Op, type Tfjs } from "../.
 import { elementwise, rowwise } from "../../planning/parts.ts";
 import { expand, sum } from "../movement/movement.ts";
 import { add, mul } from "../elementwise/elementwise.ts";
-import { binaryLoop, broadcastPlaces, lie, multiply, sums } from "../../planning/plain.ts";
+import { binaryLoop, broadcastPlaces, matrixLayout, multiply, sums } from "../../planning/plain.ts";
 import { matrixProduct } from "../wasmKernels.ts";
 import { broadcastShapes, formatDims, numel, range, sameShape, type Shape } from "../../core/shape.ts";
 import { columnSum, hostSum } from "../reduction/sums.ts";
@@ -104,9 +104,9 @@ export const matmul: Op<Transposes> = defineOp<Transposes>({
       for (let i = 0; i < starts.length; i++)
         multiply(
           x as Float32Array,
-          lie(columnsA, transposeA, starts[i]! * m * k),
+          matrixLayout(columnsA, transposeA, starts[i]! * m * k),
           w as Float32Array,
-          lie(columnsB, transposeB, others[i]! * k * n),
+          matrixLayout(columnsB, transposeB, others[i]! * k * n),
           z as Float32Array,
           i * m * n,
           [m, k, n],

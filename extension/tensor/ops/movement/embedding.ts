@@ -5,12 +5,11 @@ import { equalNode, gatherNode, INDEX } from "../../lowering/nodes.ts";
 import { defineOp, type BatchContext, type Op } from "../../recording/op.ts";
 import { numel } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import { MAX_FLOAT } from "../../core/dtype.ts";
 import { call, constant, filled } from "../expressions.ts";
 import { div, eq, mul, ne } from "../elementwise/elementwise.ts";
 import { amongAll, asFloat, indexAdd, indexSelect } from "./indexing.ts";
 import { reshape } from "./movement.ts";
-
-const MAX_FLOAT = 2 ** 128 - 2 ** 104;
 
 export interface Embedding {
   /** The row that has no gradient; −1 for none. */

@@ -1,4 +1,4 @@
-import { lie, multiply, type PlainRule } from "../../planning/plain.ts";
+import { matrixLayout, multiply, type PlainRule } from "../../planning/plain.ts";
 import type { Meta, Op, Signature } from "../../recording/op.ts";
 import { numel } from "../../core/shape.ts";
 import { TensorFlowKernels, tfjsKernels, unrolled, type Kernels } from "./kernels.ts";
@@ -118,9 +118,9 @@ function plainKernels(scratch: Scratch): Kernels<Matrix> {
       const z = scratch.take(m, n);
       multiply(
         x.data,
-        lie(x.columns, transposeX, x.at),
+        matrixLayout(x.columns, transposeX, x.at),
         y.data,
-        lie(y.columns, transposeY, y.at),
+        matrixLayout(y.columns, transposeY, y.at),
         z.data,
         0,
         [m, k, n],

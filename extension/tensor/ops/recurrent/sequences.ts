@@ -140,7 +140,7 @@ export function backwards<R>(
   let now: readonly R[] | undefined;
   let running = 0;
   for (const run of runs.toReversed()) {
-    // Sequences that end with this run join those that go on.
+    // Sequences that end with this run join those that continue.
     now =
       runs.length === 1
         ? state

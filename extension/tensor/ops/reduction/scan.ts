@@ -1,3 +1,4 @@
+import { MAX_FLOAT } from "../../core/dtype.ts";
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
@@ -122,9 +123,6 @@ export const cumprod: Op<{ dim: number }> = defineOp<{ dim: number }>({
       ? scannedOnHost(k, x!, dim, false, 1, (product, value) => product * value)
       : k.cumprod(x!, dim),
 });
-
-/** The largest finite float32. */
-const MAX_FLOAT = 2 ** 128 - 2 ** 104;
 
 interface TopK {
   readonly k: number;

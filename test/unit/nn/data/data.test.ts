@@ -209,3 +209,30 @@ describe("warnings are said once", () => {
     ]);
   });
 });
+
+describe("numbers of samples that a sampler gives", () => {
+  const set = new data.TensorDataset(torch.tensor([10, 20, 30]));
+  const sets: [name: string, of: data.Dataset][] = [
+    ["a tensor data set", set],
+    ["a subset", new data.Subset(set, [0, 1, 2])],
+    ["a subset of negative numbers", new data.Subset(set, [-3, -2, -1])],
+  ];
+  const batches = (of: data.Dataset, sampler: number[]): unknown[] =>
+    [...new data.DataLoader(of, { sampler, batchSize: 3 })].flatMap((batch) =>
+      (batch as Tensor[]).map((x) => x.tolist()),
+    );
+
+  test.each(sets)("may be negative: %s", (_, of) => {
+    expect(batches(of, [0, -1])).toEqual([[10, 30]]);
+    expect(batches(of, [-3, -2, -1])).toEqual([[10, 20, 30]]);
+  });
+
+  test.each(sets)("must be there: %s", (_, of) => {
+    for (const sampler of [[0, 5, 2], [1, 2, 3], [0, -4], [0.5]])
+      expect(() => batches(of, sampler)).toThrow("is out of range for 3 samples");
+  });
+
+  test("in a subset must be there", () => {
+    expect(() => batches(new data.Subset(set, [0, 7]), [0, 1])).toThrow("index 7 is out of range");
+  });
+});

@@ -64,3 +64,11 @@ test("a scaler for the CPU scales, skips steps of infinite gradients, and grows"
   scaler.unscale_(optimizer);
   expect(() => scaler.unscale_(optimizer)).toThrow("has already been called on this optimizer");
 });
+
+test("a step without gradients is refused", () => {
+  const scaler = new torch.amp.GradScaler("cpu");
+  const p = new nn.Parameter(torch.zeros(1));
+  scaler.scale(p.sum());
+  expect(() => scaler.step(new optim.SGD([p]))).toThrow("No inf checks were recorded for this optimizer.");
+  expect(() => scaler.update()).toThrow("No inf checks were recorded prior to update.");
+});

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { nn, optim, torch, type Tensor } from "../../../../extension/nn/index.ts";
 import type { Optimizer } from "../../../../extension/nn/optim/optimizer.ts";
+import { setWarningSink } from "../../../../extension/nn/warnings.ts";
 import { useEngine } from "../../../engines.ts";
 
 useEngine("cpu");
@@ -117,6 +118,42 @@ test("any leaf can be optimized, not only parameters of modules", () => {
   const x = torch.tensor([4]).float().requiresGrad_();
   const sgd = new optim.SGD([x], { lr: 0.25 });
   expect(descend(x, sgd, 1)).toEqual([2]);
+});
+
+test("gradients are clipped once for parameters that can be walked once", () => {
+  const p = parameter();
+  p.grad = torch.tensor([0, 3, 4]).float();
+  expect(nn.utils.clipGradNorm_([p].values(), 1).item()).toBe(5);
+  expect(nn.utils.getTotalNorm([p.grad]).item()).toBeCloseTo(1, 5);
+});
+
+test("a parameter that occurs twice in a group is warned of and updated twice, as in PyTorch", () => {
+  const warnings: string[] = [];
+  setWarningSink((message) => warnings.push(message));
+  const p = parameter();
+  const sgd = new optim.SGD([p, p], { lr: 0.25 });
+  expect(warnings).toEqual([expect.stringContaining("a parameter group with duplicate parameters")]);
+  p.sum().backward();
+  sgd.step();
+  expect([...p.toTypedArray()]).toEqual([0.5, -2.5, 2.5]);
+  expect(sgd.stateDict().param_groups[0]!["params"]).toEqual([0, 0]);
+});
+
+test("parameters may come with their names, in all groups or in none", () => {
+  const layer = new nn.Linear(2, 1);
+  const sgd = new optim.SGD(layer.namedParameters(), { lr: 0.1 });
+  expect(sgd.paramGroups[0]!.paramNames).toEqual(["weight", "bias"]);
+  expect(sgd.stateDict().param_groups[0]).toMatchObject({ param_names: ["weight", "bias"], params: [0, 1] });
+  expect(sgd.toString()).toContain("param_names: ['weight', 'bias']");
+  const other = parameter();
+  expect(() => sgd.addParamGroup({ params: other })).toThrow(
+    "all optimizer param groups should be with/without names. cannot add param group without names to the optimizer",
+  );
+  sgd.addParamGroup({ params: [["other", other]] });
+  expect(sgd.paramGroups[1]!.paramNames).toEqual(["other"]);
+  expect(() => new optim.SGD([["a", other], parameter()] as never)).toThrow(
+    "all optimizer params should be with/without names. Some param names are missing",
+  );
 });
 
 describe("PyTorch's refusals", () => {

@@ -259,3 +259,40 @@ describe.each(fixture.lbfgs)("L-BFGS with $options", (recording) => {
     expect(Object.keys(state).sort()).toEqual(recording.keys.filter((key) => key !== "al"));
   });
 });
+
+class Flat extends optim.lrScheduler.LRScheduler {
+  override getLr(): number[] {
+    return this.baseLrs;
+  }
+}
+
+/** The rates of the first steps with a schedule, from a rate of 1. */
+function ratesOf(make: (optimizer: optim.Optimizer) => Scheduler, steps: number): number[] {
+  const optimizer = new optim.SGD([new nn.Parameter(torch.zeros(1))], { lr: 1 });
+  const scheduler = make(optimizer);
+  return Array.from({ length: steps }, () => {
+    optimizer.step();
+    const { lr } = optimizer.paramGroups[0]!;
+    scheduler.step();
+    return Number(lr.toFixed(4));
+  });
+}
+
+describe("a program's own schedule in others", () => {
+  it("comes last in a sequence", () => {
+    const rates = ratesOf(
+      (o) => new SequentialLR(o, [new LinearLR(o, 0.1, { totalIters: 5 }), new Flat(o)], [3]),
+      5,
+    );
+    expect(rates).toEqual([0.1, 0.28, 0.46, 1, 1]);
+  });
+
+  it("comes first in a sequence", () => {
+    const rates = ratesOf((o) => new SequentialLR(o, [new Flat(o), new StepLR(o, 1, 0.5)], [2]), 4);
+    expect(rates).toEqual([1, 1, 1, 0.5]);
+  });
+
+  it("is all of a sequence", () => {
+    expect(ratesOf((o) => new SequentialLR(o, [new Flat(o), new Flat(o)], [2]), 3)).toEqual([1, 1, 1]);
+  });
+});

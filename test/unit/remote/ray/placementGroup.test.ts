@@ -5,7 +5,7 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { RayJob } from "../../../../extension/remote/messages.ts";
 import { PlacementGroup } from "../../../../extension/supervisor/remote/placementGroup.ts";
-import { Stop } from "../../../../extension/supervisor/remote/told.ts";
+import { Stop } from "../../../../extension/supervisor/remote/eventLog.ts";
 import { useFolder } from "../../../folders.ts";
 import { PATIENT } from "../../../patience.ts";
 

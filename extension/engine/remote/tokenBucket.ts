@@ -4,7 +4,7 @@ const AT_ONCE = 32 * 2 ** 20;
 const PER_SECOND = 2 ** 20;
 
 /** Limits the rate of messages that are forwarded without being stored: a token bucket of bytes. */
-export class Allowance {
+export class TokenBucket {
   #left = AT_ONCE;
   #since = performance.now();
 

@@ -8,6 +8,7 @@ import { CHUNK, NO_FILE, type FetchedFile } from "../../remote/messages.ts";
 import {
   EVALUATION_FILE,
   EVALUATION_LIMIT,
+  isLive,
   OUTCOMES_FILE,
   REPORT_FILE,
   type CheckpointRecord,
@@ -18,7 +19,7 @@ import { plainLine, plainText } from "../../protocol/text/plain.ts";
 import { megabytes } from "../../remote/files.ts";
 import { isCut, type Machine } from "../../remote/machine.ts";
 import type { Send } from "../host/ipc.ts";
-import { Allowance } from "./allowance.ts";
+import { TokenBucket } from "./tokenBucket.ts";
 import { violation, type Mirror } from "./mirror.ts";
 
 /** Milliseconds before the first attempt to reconnect, and at most between later ones. */
@@ -42,10 +43,7 @@ interface Surroundings {
   resumed: boolean;
 }
 
-const isLive = ({ state }: RunRecord): boolean =>
-  state === "starting" || state === "running" || state === "paused";
-
-export class Line {
+export class RunConnection {
   /** Whether this process leaves the run while it continues there. */
   left = false;
   #machine: Machine;
@@ -57,8 +55,8 @@ export class Line {
   #onDisk: { step: number; epoch: number } | undefined;
   #fetching: Promise<unknown> = Promise.resolve();
   #told = false;
-  readonly #states = new Allowance();
-  readonly #texts = new Allowance();
+  readonly #states = new TokenBucket();
+  readonly #texts = new TokenBucket();
   #silenced = false;
   #wake: (() => void) | undefined;
 

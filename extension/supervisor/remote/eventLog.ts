@@ -47,7 +47,7 @@ export class Stop {
 }
 
 /** Writes the events of a run to the log, and its files before its end. */
-export class Told implements Teller {
+export class EventLog implements Teller {
   /** Whether the run has replaced its files, so that it has to be followed again. */
   changed = false;
   readonly #log: JobLog;
