@@ -121,7 +121,7 @@ export class Geometric extends OfOneProbability {
     throw new TensorError(
       "value",
       `Expected parameter probs (Tensor of shape ${py(this.probs.shape)}) of distribution ${this.toString()} ` +
-        `to be positive but found invalid values:\n${formatted(tensor(invalid))}`,
+        `to be positive but found invalid values:\n${formatted(tensor(invalid, { dtype: "float32" }))}`,
     );
   }
 

@@ -120,6 +120,7 @@ export class Chi2 extends Gamma {
       validateArgs: null,
     });
     super(df instanceof Tensor ? composed(() => df.mul(0.5)) : df / 2, 0.5, { validateArgs });
+    this.validateParameters({ df });
   }
 
   override get argConstraints(): Record<string, constraints.Constraint> {
