@@ -179,14 +179,27 @@ export const RunLock = v.object({
 export type RunLock = v.InferOutput<typeof RunLock>;
 
 /** The user's labels of a run. */
-export const RunLabels = v.object({
+const LABELS = {
   /** Shown for the run's id; empty where it has no name. */
-  name: v.optional(v.pipe(v.string(), v.maxLength(200)), ""),
-  tags: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(100))), v.maxLength(1000)), []),
+  name: v.pipe(v.string(), v.maxLength(200)),
+  tags: v.pipe(v.array(v.pipe(v.string(), v.maxLength(100))), v.maxLength(1000)),
   /** Hidden in tables by default. */
-  archived: v.optional(v.boolean(), false),
+  archived: v.boolean(),
+};
+export const RunLabels = v.object({
+  name: v.optional(LABELS.name, ""),
+  tags: v.optional(LABELS.tags, []),
+  archived: v.optional(LABELS.archived, false),
 });
 export type RunLabels = v.InferOutput<typeof RunLabels>;
+
+/** Labels that are changed; the others stay. */
+export const LabelChanges = v.object({
+  name: v.exactOptional(LABELS.name),
+  tags: v.exactOptional(LABELS.tags),
+  archived: v.exactOptional(LABELS.archived),
+});
+export type LabelChanges = v.InferOutput<typeof LabelChanges>;
 
 /**
  * One point of the curves: a step's values, or those of a whole epoch (mean of its steps, and validation); or an event,

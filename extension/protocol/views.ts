@@ -20,7 +20,7 @@ import type { LayerPictureMethods } from "./layers/pictures.ts";
 import type { DiagramLook, FlowLayout } from "./flow.ts";
 import type { FileReport, ModelReport } from "./preview.ts";
 import type { Profile } from "./profile.ts";
-import type { CheckpointRecord, MetricRow, RunLabels, RunRecord } from "./run.ts";
+import type { CheckpointRecord, MetricRow, LabelChanges, RunLabels, RunRecord } from "./run.ts";
 import type { WeightStatistics } from "./tensorValues.ts";
 
 /**
@@ -75,7 +75,8 @@ export interface RunTableMethods {
   /** A run's curves, as many rows as a screen can show. */
   rowsOf(id: string): Promise<MetricRow[]>;
   historyOf(id: string): Promise<RunHistory>;
-  label(id: string, labels: RunLabels): Promise<void>;
+  /** Changes what the user has called a run: these fields. */
+  label(id: string, labels: LabelChanges): Promise<void>;
   openRun(id: string): Promise<void>;
   /** Can be undone for a while. */
   deleteRun(id: string): Promise<void>;

@@ -3,14 +3,17 @@ import { html, nothing, type TemplateResult } from "lit";
 import { classMap } from "lit/directives/class-map.js";
 import { guard } from "lit/directives/guard.js";
 import { formatCount } from "../shared/format.ts";
-import { scroller, segmented } from "../shared/widgets.ts";
+import { linkButton, scroller, segmented } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
+import { largestConfusions, totalsOf } from "./confusion.ts";
 import type { Actions, EvaluationUi } from "./state.ts";
 
 const text = strings.evaluation.confusion;
 
-/** Most classes whose cells have room for numbers. */
+/** Most classes whose cells have room for numbers, and whose cells are drawn; and confusions that are listed. */
 const MAX_NUMBERED = 24;
+const MAX_DRAWN = 150;
+const MAX_LISTED = 100;
 
 export function matrix(
   confusion: readonly (readonly number[])[],
@@ -18,8 +21,7 @@ export function matrix(
   ui: EvaluationUi,
   actions: Actions,
 ): TemplateResult {
-  const total = confusion.flat().reduce((sum, count) => sum + count, 0);
-  const correct = confusion.reduce((sum, row, index) => sum + (row[index] ?? 0), 0);
+  const { total, correct } = totalsOf(confusion);
   const { shares, actual, predicted } = ui;
   return html`<div class="matrix">
     <div class="sub-head">
@@ -36,11 +38,46 @@ export function matrix(
       )}
     </div>
     ${guard([confusion, names, shares, actual, predicted], () =>
-      scroller(text.title, grid(confusion, names, ui, actions)),
+      scroller(
+        text.title,
+        names.length <= MAX_DRAWN ? grid(confusion, names, ui, actions) : list(confusion, names, ui, actions),
+      ),
     )}
     <p class="secondary matrix-summary">${text.summary(correct, total)}</p>
     <p class="secondary matrix-readout"></p>
   </div>`;
+}
+
+/** Of a matrix that is too large to be drawn: its largest confusions. */
+function list(
+  confusion: readonly (readonly number[])[],
+  names: readonly string[],
+  { shares, actual: chosenActual, predicted: chosenPredicted }: EvaluationUi,
+  actions: Actions,
+): TemplateResult {
+  const { support } = totalsOf(confusion);
+  return html`<p class="secondary">${text.largest(MAX_LISTED, names.length)}</p>
+    <table class="table confusions">
+      <thead>
+        <tr>
+          <th scope="col">${text.actual}</th>
+          <th scope="col">${text.predicted}</th>
+          <th scope="col" class="number">${shares ? text.shares : text.counts}</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${largestConfusions(confusion, MAX_LISTED).map(
+          ({ actual, predicted, count }) =>
+            html`<tr aria-selected=${actual === chosenActual && predicted === chosenPredicted}>
+              <td>${linkButton(nameAt(names, actual), () => actions.choose(actual, predicted))}</td>
+              <td>${nameAt(names, predicted)}</td>
+              <td class="number">
+                ${shares ? `${Math.round((100 * count) / Math.max(1, support[actual] ?? 0))}` : formatCount(count)}
+              </td>
+            </tr>`,
+        )}
+      </tbody>
+    </table>`;
 }
 
 function grid(

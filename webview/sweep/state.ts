@@ -1,5 +1,6 @@
 /** The state of a sweep's panel; its views are functions of it. */
 import type { Setting } from "../../extension/protocol/sweeps/sweep.ts";
+import { COLLATOR } from "../shared/format.ts";
 import type { ShownTrial, SweepSnapshot } from "../../extension/protocol/sweeps/views.ts";
 import { strings } from "../shared/strings.ts";
 import { axesOf, isSelected, levelsOf, valueOf, type Axis, type Brushes } from "./axes.ts";
@@ -74,7 +75,7 @@ export function sortedTrials(trials: readonly ShownTrial[], { sort, descending }
 
 function compare(a: Setting, b: Setting): number {
   if (typeof a === "number" && typeof b === "number") return a - b;
-  return String(a).localeCompare(String(b), "en", { numeric: true });
+  return COLLATOR.compare(String(a), String(b));
 }
 
 /** Seconds that a trial took; undefined until it ends. */

@@ -1,5 +1,6 @@
 /** The complete state of the tensor editor; its views are functions of it. */
 import type { UserError } from "../../extension/protocol/errors.ts";
+import { COLLATOR } from "../shared/format.ts";
 import type { TensorComparison, TensorFile, TensorRow } from "../../extension/protocol/tensorFile.ts";
 import type { TensorStatistics } from "../../extension/protocol/tensorValues.ts";
 
@@ -79,5 +80,5 @@ function valueOf(tensor: ListedTensor, column: Exclude<Column, "place">): string
 
 function compare(a: string | number, b: string | number): number {
   if (typeof a === "number" && typeof b === "number") return a - b;
-  return String(a).localeCompare(String(b), "en", { numeric: true });
+  return COLLATOR.compare(String(a), String(b));
 }

@@ -1,6 +1,6 @@
 /** What the panel's controls do. */
 import type { PanelControl, RunControls } from "../../extension/protocol/controls.ts";
-import type { CheckpointRecord, RunLabels } from "../../extension/protocol/run.ts";
+import type { CheckpointRecord, LabelChanges } from "../../extension/protocol/run.ts";
 import type { OpenSource } from "../shared/errorBox.ts";
 import type { Range } from "./decimate.ts";
 import type { ActionName, Editing, TrainingUi } from "./state.ts";
@@ -21,7 +21,7 @@ export interface Actions {
   /** Draws a run beside this one, or no longer. */
   compare(id: string): void;
   edit(editing: Editing | undefined): void;
-  label(id: string, labels: RunLabels): void;
+  label(id: string, labels: LabelChanges): void;
   deleteRun(id: string): void;
   exportAs(format: ExportFormat): void;
   /** Shows how another run differs from this one; undefined closes that. */

@@ -94,7 +94,8 @@ export class Chart {
       model.lines.map(({ style, slot }) => [style, slot]),
     ]);
     const ends = model.lines.map(({ x, y }) => [x.length, x[1], x.at(-1), y.at(-1)]);
-    const content = JSON.stringify([shape, width, height, this.#zoom, ends, model.best, model.events]);
+    const { smoothing, best, events } = model;
+    const content = JSON.stringify([shape, width, height, this.#zoom, ends, smoothing, best, events]);
     // Of ten messages a second, most are of other metrics.
     if (content === this.#drawn) return;
     this.#drawn = content;

@@ -36,6 +36,8 @@ export interface ChartModel {
   name: string;
   axis: Axis;
   logarithmic: boolean;
+  /** The weight by which lines are smoothed. */
+  smoothing: number;
   lines: ChartLine[];
   /** The best epoch's point. */
   best?: { x: number; y: number };
@@ -65,6 +67,7 @@ export function chartModel(
     name: metric.name,
     axis,
     logarithmic: options.logScale && direction(metric.name) !== "higher",
+    smoothing: options.smoothing,
     // This run lies on top.
     lines: [...others.flatMap((other) => otherLines(other, options)), ...chartLines(metric, options)],
     events: events.map((event) => ({ x: event[axis], label: event.label })),
@@ -122,12 +125,13 @@ function otherLines({ name, slot, metric }: OtherRun, { axis, smoothing }: Chart
 }
 
 /** Redrawing at ten frames a second must not smooth a long curve again for what was added to it. */
-const smoothers = new WeakMap<Curve, { weight: number; smoother: Smoother }>();
+const smoothers = new WeakMap<readonly number[], { weight: number; smoother: Smoother }>();
 
 function smoothed(curve: Curve, weight: number): readonly number[] {
   if (weight <= 0) return curve.value;
-  let known = smoothers.get(curve);
-  if (known?.weight !== weight) smoothers.set(curve, (known = { weight, smoother: new Smoother(weight) }));
+  let known = smoothers.get(curve.value);
+  if (known?.weight !== weight)
+    smoothers.set(curve.value, (known = { weight, smoother: new Smoother(weight) }));
   return known.smoother.add(curve.value);
 }
 

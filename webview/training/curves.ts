@@ -8,10 +8,11 @@ export type Axis = "step" | "epoch" | "time";
 
 /** One metric's values over one kind of row, in the order in which they came; `step` ascends strictly. */
 export class Curve {
-  readonly step: number[] = [];
-  readonly epoch: number[] = [];
-  readonly time: number[] = [];
-  readonly value: number[] = [];
+  step: number[] = [];
+  epoch: number[] = [];
+  time: number[] = [];
+  /** Grows at its end; after a {@link cut} it is another array, so that nothing made of the old one is taken for its own. */
+  value: number[] = [];
 
   /** A step that is already there gets the new value; one before it is an old row sent again. */
   add(step: number, epoch: number, time: number, value: number): void {
@@ -31,7 +32,11 @@ export class Curve {
   /** Forgets what comes after a step. */
   cut(step: number): void {
     const end = this.step.findLastIndex((one) => one <= step) + 1;
-    for (const column of [this.step, this.epoch, this.time, this.value]) column.length = end;
+    if (end === this.step.length) return;
+    this.step = this.step.slice(0, end);
+    this.epoch = this.epoch.slice(0, end);
+    this.time = this.time.slice(0, end);
+    this.value = this.value.slice(0, end);
   }
 
   get length(): number {

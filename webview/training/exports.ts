@@ -131,8 +131,15 @@ function extent(values: readonly number[]): Extent {
     maximum = Math.max(maximum, value);
   }
   if (minimum > maximum) return { minimum: 0, maximum: 1 };
-  return minimum === maximum ? { minimum: minimum - 1, maximum: maximum + 1 } : { minimum, maximum };
+  const size = Math.max(Math.abs(minimum), Math.abs(maximum));
+  // Smoothing leaves differences in the last digits of a constant: its scale is that of a constant, too.
+  if (maximum - minimum > FLAT * size) return { minimum, maximum };
+  const around = size === 0 ? 1 : size;
+  return { minimum: minimum - around, maximum: maximum + around };
 }
+
+/** A range that is smaller, in proportion to its numbers, has no ticks that could be told apart. */
+const FLAT = 1e-10;
 
 /** About five round numbers: 1, 2 or 5 times a power of ten apart. */
 export function ticks({ minimum, maximum }: Extent): number[] {

@@ -138,6 +138,9 @@ function show(snapshot: TrainingSnapshot): void {
     state.history = before.history;
     state.diffWith = before.diffWith;
     state.diff = before.diff;
+    state.editing = before.editing;
+    state.notice = before.notice;
+    state.pending = before.pending;
   }
   teller.shows(state, before?.run.id === state.run.id);
   if (before) {
@@ -361,6 +364,8 @@ const actions: Actions = {
   openSource: (file, line, column) => tell(host.openSource(file, line, column)),
   setUi: (part) =>
     change((now) => {
+      // The zoomed range is in the unit of the axis.
+      if (part.axis !== undefined && part.axis !== now.ui.axis) now.zoom = undefined;
       now.ui = ui = { ...now.ui, ...part };
       save(now);
     }),

@@ -1,5 +1,6 @@
 /** Which of the runs a table shows, and in which order. */
 import type { RunRecord } from "../../extension/protocol/run.ts";
+import { COLLATOR } from "../shared/format.ts";
 import type { ListedRun } from "../../extension/protocol/views.ts";
 import { OTHER_COLOURS } from "./chartStyle.ts";
 import { direction, isRate } from "./curves.ts";
@@ -48,8 +49,7 @@ function compare(a: string | number | undefined, b: string | number | undefined,
   const missing = (value: typeof a): boolean =>
     value === undefined || value === null || (typeof value === "number" && !Number.isFinite(value));
   if (missing(a) || missing(b)) return Number(missing(a)) - Number(missing(b));
-  if (typeof a === "string" || typeof b === "string")
-    return sign * String(a).localeCompare(String(b), "en", { numeric: true });
+  if (typeof a === "string" || typeof b === "string") return sign * COLLATOR.compare(String(a), String(b));
   return sign * ((a ?? 0) - (b ?? 0));
 }
 

@@ -1,7 +1,7 @@
 /** The runs of the folder: which are drawn beside this one, and what they are called. */
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
-import type { RunLabels } from "../../extension/protocol/run.ts";
+import type { LabelChanges } from "../../extension/protocol/run.ts";
 import type { ListedRun } from "../../extension/protocol/views.ts";
 import { formatMetric, formatMoment } from "../shared/format.ts";
 import { button, checkbox, empty, linkButton, scroller, section } from "../shared/widgets.ts";
@@ -14,15 +14,18 @@ import { allColumns, type Column, listed, runName, SETTING, shownColumns } from 
 import { stateBadge, type TrainingState, type TrainingUi } from "./state.ts";
 
 const text = strings.training.runs;
+/** Runs in the table: trials of sweeps may be thousands. */
+const MOST_ROWS = 500;
 
 export function runsSection(state: TrainingState, actions: Actions): TemplateResult | typeof nothing {
   const { runs, ui, run: current } = state;
   // A run alone has nothing to be compared with.
   if (current.kind !== "train" || runs.length === 0) return nothing;
-  const rows = listed(runs, ui);
-  const all = allColumns(runs, text);
+  const all = listed(runs, ui);
+  const rows = all.slice(0, MOST_ROWS);
+  const choice = allColumns(runs, text);
   const ids = shownColumns(runs, ui.columns);
-  const columns = all.filter(({ id }) => ids.includes(id));
+  const columns = choice.filter(({ id }) => ids.includes(id));
   const table = html`<table class="table runs-table">
     <thead>
       <tr>
@@ -43,7 +46,10 @@ export function runsSection(state: TrainingState, actions: Actions): TemplateRes
   return section(
     "runs",
     text.title,
-    rows.length === 0 ? empty(text.empty) : scroller(text.title, table),
+    rows.length === 0
+      ? empty(text.empty)
+      : html`${scroller(text.title, table)}
+        ${all.length > MOST_ROWS ? html`<p class="secondary">${text.shown(MOST_ROWS, all.length)}</p>` : nothing}`,
     html`<div class="tools">
       <input
         class="input"
@@ -58,7 +64,7 @@ export function runsSection(state: TrainingState, actions: Actions): TemplateRes
         summary: text.columns,
         open: ui.columnsOpen,
         onToggle: (columnsOpen) => actions.setUi({ columnsOpen }),
-        content: () => columnChoice(all, ids, ui, actions),
+        content: () => columnChoice(choice, ids, ui, actions),
         className: "columns",
       })}
     </div>`,
@@ -125,7 +131,11 @@ function row(
   const name = runName(one);
   const icon = (label: string, symbol: string, onClick: () => void, disabled = false): TemplateResult =>
     button({ label, description: `${label} ${name}`, icon: symbol, appearance: "icon", disabled, onClick });
-  return html`<tr class=${labels.archived ? "archived" : ""} aria-current=${current ? "true" : nothing}>
+  return html`<tr
+    data-run=${run.id}
+    class=${labels.archived ? "archived" : ""}
+    aria-current=${current ? "true" : nothing}
+  >
     <td>${compareBox(one, current, state, actions)}</td>
     <th scope="row" title=${run.id}>
       ${
@@ -142,8 +152,8 @@ function row(
       ${icon(text.tag, "tag", () => actions.edit({ id: run.id, field: "tags" }))}
       ${
         labels.archived
-          ? icon(text.unarchive, "inbox", () => actions.label(run.id, { ...labels, archived: false }))
-          : icon(text.archive, "archive", () => actions.label(run.id, { ...labels, archived: true }))
+          ? icon(text.unarchive, "inbox", () => actions.label(run.id, { archived: false }))
+          : icon(text.archive, "archive", () => actions.label(run.id, { archived: true }))
       }
       ${icon(text.delete, "trash", () => actions.deleteRun(run.id), live || current)}
     </td>
@@ -183,11 +193,12 @@ function editor({ run, labels }: ListedRun, field: "name" | "tags", actions: Act
     if (left) return;
     left = true;
     actions.edit(undefined);
-    if (keep && input.value !== value) actions.label(run.id, edited(run.id, labels, field, input.value));
+    if (keep && input.value !== value) actions.label(run.id, edited(run.id, field, input.value));
   };
   const onKey = (event: KeyboardEvent): void => {
-    if (event.key === "Enter" || event.key === "Escape")
-      leave(event.key === "Enter", event.target as HTMLInputElement);
+    if (event.key !== "Enter" && event.key !== "Escape") return;
+    leave(event.key === "Enter", event.target as HTMLInputElement);
+    focusAction(run.id, field);
   };
   return html`<input
     class="input run-editor"
@@ -200,9 +211,19 @@ function editor({ run, labels }: ListedRun, field: "name" | "tags", actions: Act
   />`;
 }
 
-function edited(id: string, labels: RunLabels, field: "name" | "tags", typed: string): RunLabels {
+/** The field is gone after the next frame, and with it the focus: it returns to the button that opened it. */
+function focusAction(id: string, field: "name" | "tags"): void {
+  requestAnimationFrame(() =>
+    requestAnimationFrame(() => {
+      const row = document.querySelector(`tr[data-run="${CSS.escape(id)}"]`);
+      row?.querySelectorAll<HTMLElement>(".row-actions vscode-button")[field === "name" ? 1 : 2]?.focus();
+    }),
+  );
+}
+
+function edited(id: string, field: "name" | "tags", typed: string): LabelChanges {
   const value = typed.trim();
-  if (field === "name") return { ...labels, name: value === id ? "" : value };
+  if (field === "name") return { name: value === id ? "" : value };
   const tags = value.split(",").map((tag) => tag.trim().slice(0, 100));
-  return { ...labels, tags: [...new Set(tags.filter(Boolean))] };
+  return { tags: [...new Set(tags.filter(Boolean))] };
 }

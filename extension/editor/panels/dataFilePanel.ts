@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
@@ -40,6 +41,8 @@ export class DataFilePanel extends DisposableOwner {
   readonly #options: DataFilePanelOptions;
   readonly #reading = new AbortController();
   #data: Promise<DataFile> | undefined;
+  /** The version of the file that {@link #data} is of. */
+  #stamp = "";
   #files: DataFileSnapshot["files"] = [];
 
   constructor(panel: vscode.WebviewPanel, path: string, options: DataFilePanelOptions) {
@@ -64,6 +67,10 @@ export class DataFilePanel extends DisposableOwner {
   }
 
   async #snapshot(): Promise<DataFileSnapshot> {
+    const { mtimeMs, size } = await stat(this.path);
+    const stamp = `${mtimeMs} ${size}`;
+    if (stamp !== this.#stamp) this.#data = undefined;
+    this.#stamp = stamp;
     const data = await this.#read();
     const found = await vscode.workspace.findFiles(MODEL_FILES, "**/node_modules/**", MOST_FILES);
     this.#files = found

@@ -152,9 +152,12 @@ export class Panels extends DisposableOwner {
       );
     if (found === undefined)
       return this.#addRun(createPanel(view, "Layerwise", this.#services.extensionUri), session);
-    // A run opened twice from disk has two sessions; the panel's own knows more, unless the run was resumed.
-    const resumed = session.live && !found.session.live;
-    if (resumed || found.session.directory !== session.directory) found.show(session);
+    // A run opened twice from disk has two sessions. The panel's own knows more, unless another process has resumed the run.
+    const { directory, live, record } = found.session;
+    const { state, step, endedAt } = session.record;
+    const isNewer =
+      session.live || state !== record.state || step !== record.step || endedAt !== record.endedAt;
+    if (directory !== session.directory || (!live && isNewer)) found.show(session);
     found.panel.reveal(undefined, true);
     return found;
   }

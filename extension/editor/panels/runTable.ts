@@ -1,7 +1,7 @@
 import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
-import { isLive, RunLabels, type MetricRow } from "../../protocol/run.ts";
+import { isLive, LabelChanges, type MetricRow } from "../../protocol/run.ts";
 import type { ListedRun, RunTableMethods } from "../../protocol/views.ts";
 import { isUnseen } from "../../supervisor/runs/liveness.ts";
 import { readRows } from "../../supervisor/runs/metrics.ts";
@@ -22,7 +22,7 @@ export const runTableSchemas: MethodSchemas<RunTableMethods> = {
   runs: noArguments,
   rowsOf: v.strictTuple([RunId]),
   historyOf: v.strictTuple([RunId]),
-  label: v.strictTuple([RunId, RunLabels]),
+  label: v.strictTuple([RunId, LabelChanges]),
   openRun: v.strictTuple([RunId]),
   deleteRun: v.strictTuple([RunId]),
   saveFile: v.strictTuple([
@@ -49,7 +49,9 @@ export function runTable(current: () => { directory: string; file: string }): Ru
     },
     rowsOf: (id): Promise<MetricRow[]> => readRows(directoryOf(id), ROWS_PER_RUN),
     historyOf: (id) => readHistory(directoryOf(id)),
-    label: (id, labels) => writeLabels(directoryOf(id), labels),
+    // The page may not know yet what was changed elsewhere.
+    label: async (id, labels) =>
+      writeLabels(directoryOf(id), { ...(await readLabels(directoryOf(id))), ...labels }),
     openRun: (id) => runCommand("layerwise.openRun", { directory: directoryOf(id) }),
     deleteRun: (id) => runCommand("layerwise.deleteRun", { directory: directoryOf(id) }),
     async saveFile(name, base64) {

@@ -36,6 +36,9 @@ export interface StartOptions {
   inspecting?: (url: string) => void;
 }
 
+/** Milliseconds within which a second click belongs to the first. */
+const DOUBLE_CLICK = 500;
+
 /** The runs of this window: its own and those of others that it follows. */
 export class Runs extends DisposableOwner {
   /** The warm process for the next run. */
@@ -49,6 +52,7 @@ export class Runs extends DisposableOwner {
   readonly #attachments = new Set<Attachment>();
   /** Runs that are being read: the panels of a new window and recovery open the same ones. */
   readonly #opening = new Map<string, Promise<RunSession>>();
+  #lastStart: { key: string; at: number; session: Promise<RunSession> } | undefined;
   readonly #changed = this.own(new vscode.EventEmitter<RunSession>());
   /** Fires at each change of a live run, up to ten times a second each, and at its end. */
   readonly onDidChange = this.#changed.event;
@@ -100,7 +104,18 @@ export class Runs extends DisposableOwner {
   }
 
   /** Starts a run, or queues it behind active ones. */
-  async start(options: StartOptions): Promise<RunSession> {
+  start(options: StartOptions): Promise<RunSession> {
+    const { inspecting: _, ...asked } = options;
+    const key = JSON.stringify(asked);
+    const last = this.#lastStart;
+    // The second click of two that follow each other means the same run.
+    if (last?.key === key && performance.now() - last.at < DOUBLE_CLICK) return last.session;
+    const session = this.#begin(options);
+    this.#lastStart = { key, at: performance.now(), session };
+    return session;
+  }
+
+  async #begin(options: StartOptions): Promise<RunSession> {
     requireTrust();
     const { kind, file, exportName, checkpoint, on, again, inspecting } = options;
     const scope = vscode.Uri.file(file);

@@ -2,7 +2,8 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 import { chartModel } from "../../../webview/training/chartModel.ts";
-import { classMeasures } from "../../../webview/evaluation/confusion.ts";
+import { classMeasures, largestConfusions } from "../../../webview/evaluation/confusion.ts";
+import { processorClock } from "../../bounds.ts";
 import { bestIndex, Curves, direction, metricName } from "../../../webview/training/curves.ts";
 import {
   type Grid,
@@ -148,6 +149,7 @@ describe("grid", () => {
       name: "loss",
       axis: "step",
       logarithmic: false,
+      smoothing: 0,
       lines: [dense, sparse],
       events: [],
     } as const;
@@ -225,6 +227,27 @@ describe("chartModel", () => {
     expect(model.logarithmic).toBe(true);
   });
 
+  test("is smoothed from where a training rolled back to", () => {
+    const rows = Array.from({ length: 10 }, (_, i) => step(i + 1, { loss: i < 5 ? 1 : Number.NaN }));
+    const curves = new Curves(rows, 20);
+    const smoothed = (): readonly number[] =>
+      chartModel(curves.metrics()[0]!, options).lines.find(({ style }) => style === "train")!.y;
+    expect(smoothed().at(-1)).toBeNaN();
+    const rollback: MetricRow = {
+      kind: "event",
+      step: 4,
+      epoch: 1,
+      time: 2,
+      text: "",
+      rollback: 4,
+      values: {},
+    };
+    curves.append([rollback, step(5, { loss: 1 }), step(6, { loss: 1 })]);
+    expect(smoothed()).toEqual([1, 1, 1, 1, 1, 1].map((value) => expect.closeTo(value, 12)));
+    for (let at = 7; at <= 12; at++) curves.append([step(at, { loss: 1 })]);
+    expect(smoothed().every(Number.isFinite)).toBe(true);
+  });
+
   test("one step an epoch is one line", () => {
     const rows = [1, 2, 3].flatMap((at) => [step(at, { loss: at }), epoch(at, at, { loss: at })]);
     const model = chartModel(new Curves(rows, 1).metrics()[0]!, options);
@@ -249,6 +272,20 @@ test("the best value depends on the metric's direction", () => {
   expect(bestIndex("accuracy", [0.1, 0.9, 0.9])).toBe(1);
   expect(bestIndex("learning_rate", [1, 2])).toBeUndefined();
   expect(bestIndex("loss", [Number.NaN])).toBeUndefined();
+});
+
+test("the measures and largest confusions of a thousand classes take a moment", () => {
+  const size = 1000;
+  const confusion = Array.from({ length: size }, (_, i) =>
+    Array.from({ length: size }, (_, j) => (i === j ? 10 : (i + 1) % size === j ? i : 0)),
+  );
+  const taken = processorClock();
+  expect(classMeasures(confusion).average.support).toBe(10 * size + (size * (size - 1)) / 2);
+  expect(largestConfusions(confusion, 2)).toEqual([
+    { actual: 999, predicted: 0, count: 999 },
+    { actual: 998, predicted: 999, count: 998 },
+  ]);
+  expect(taken()).toBeLessThan(1000);
 });
 
 test("precision, recall and F1 are those of scikit-learn", () => {

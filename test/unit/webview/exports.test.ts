@@ -102,6 +102,24 @@ describe("exports", () => {
     expect(tex.match(/\\begin\{\w+\}/g)).toHaveLength(tex.match(/\\end\{\w+\}/g)!.length);
   });
 
+  test.each([0.001, 0.1, 0.05, 1e-4, Math.fround(1e-3), 0, 1e30, -3])(
+    "SVG draws a constant, which smoothing changes in its last digits: %f",
+    (lr) => {
+      const rows = Array.from({ length: 1000 }, (_, i): MetricRow => ({
+        kind: "step",
+        step: i + 1,
+        epoch: 1,
+        time: i,
+        values: { lr },
+      }));
+      const of = chartModel(new Curves(rows).metrics()[0]!, { ...plain, smoothing: 0.6 });
+      const style = { background: "#fff", text: "#000", grid: "#888", colourOf: () => "#00f" };
+      const svg = svgText([of], "Step", style);
+      expect(svg).not.toContain("NaN");
+      expect(svg.length).toBeLessThan(100_000);
+    },
+  );
+
   test("SVG is drawn within its size, with names escaped", () => {
     const style = { background: "#fff", text: "#000", grid: "#888", colourOf: () => "#00f" };
     const svg = svgText([{ ...model(), name: "a < b" }], "Step", style);

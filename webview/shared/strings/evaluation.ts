@@ -44,6 +44,8 @@ export const evaluationStrings = {
     cell: (count: number, total: number, actual: string, predicted: string) =>
       `${formatCount(count)} of ${formatCount(total)} samples of ${actual} predicted as ${predicted}` +
       (total > 0 ? ` (${formatShare(count / total)})` : ""),
+    largest: (shown: number, classes: number) =>
+      `The matrix of ${formatCount(classes)} classes is too large to be drawn. Its ${formatCount(shown)} largest confusions:`,
     summary: (correct: number, total: number) =>
       `${formatCount(correct)} of ${formatCount(total)} predicted correctly. Choose a cell to see its samples.`,
   },

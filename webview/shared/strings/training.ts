@@ -73,6 +73,7 @@ export const trainingStrings = {
     columns: "Columns",
     resetColumns: "Reset",
     empty: "No run matches.",
+    shown: (shown: number, all: number) => `The first ${formatCount(shown)} of ${formatCount(all)}.`,
     rename: "Rename",
     tag: "Edit Tags",
     tagsHelp: "Tags, separated by commas",

@@ -1,5 +1,5 @@
 /** The training panel with a folder of several runs. */
-import type { MetricRow, RunLabels } from "../../../../extension/protocol/run.ts";
+import type { MetricRow, LabelChanges } from "../../../../extension/protocol/run.ts";
 import type {
   ListedRun,
   TrainingHostMethods,
@@ -60,9 +60,10 @@ export class Folder {
     };
   }
 
-  label(id: string, labels: RunLabels): void {
+  label(id: string, labels: LabelChanges): void {
     const at = this.runs.findIndex(({ run }) => run.id === id);
-    this.runs[at] = { ...this.runs[at]!, labels };
+    const one = this.runs[at]!;
+    this.runs[at] = { ...one, labels: { ...one.labels, ...labels } };
   }
 
   rows(id: string): MetricRow[] {
