@@ -23,7 +23,7 @@ export interface AutocastOptions {
  * ```ts
  * const loss = torch.autocast({ deviceType: "cuda" }, () => criterion(model(x), y));
  * ```
- * @throws TensorError when it is enabled for a device that there is: tensors have no half precision
+ * Switched on for a CPU, it warns and computes in float32: tensors have no half precision.
  * @see https://docs.pytorch.org/docs/stable/amp.html
  */
 export function autocast<T>(deviceType: string, body: () => T): T;
@@ -38,14 +38,11 @@ export function autocast<T>(...args: unknown[]): T {
     cacheEnabled: null,
   });
   if (!enabled) return body();
-  if (deviceType !== "cuda") {
-    throw new TensorError(
-      "dtype",
-      "autocast: tensors have no half precision here",
-      "pass { enabled: false }, which computes in float32",
-    );
-  }
-  warnOnce("CUDA is not available or torch_xla is imported. Disabling autocast.");
+  warnOnce(
+    deviceType === "cuda"
+      ? "CUDA is not available or torch_xla is imported. Disabling autocast."
+      : "autocast: tensors have no half precision here, so everything is computed in float32.",
+  );
   return body();
 }
 

@@ -88,6 +88,8 @@ export * from "./platform/performance.ts";
 export * as accelerator from "./platform/accelerator.ts";
 export * as backends from "./platform/backends.ts";
 export * as cuda from "./platform/cuda.ts";
+export * as random from "./random/namespace.ts";
+export * as testing from "./testing.ts";
 export {
   adjoint,
   angle,

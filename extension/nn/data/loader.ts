@@ -85,6 +85,12 @@ export class DataLoader<
     batchSize: number | null,
     options?: Omit<DataLoaderOptions<Sample, Batch>, "batchSize">,
   );
+  constructor(
+    dataset: Source & LoaderSource<Sample>,
+    batchSize: number | null,
+    shuffle: boolean | null,
+    options?: Omit<DataLoaderOptions<Sample, Batch>, "batchSize" | "shuffle">,
+  );
   constructor(source: Source & LoaderSource<Sample>, ...rest: unknown[]) {
     const options = bind<DataLoaderOptions<Sample, Batch>>("DataLoader", rest, {
       batchSize: 1,
@@ -154,6 +160,12 @@ export class DataLoader<
     (this.generator ?? defaultStream).generator.nextU64();
     if (dataset instanceof IterableDataset) return this.stream(dataset[Symbol.iterator]());
     return batchSampler === null ? this.unbatched(dataset) : this.read(dataset, batchSampler);
+  }
+
+  /** Numbers and batches of an epoch: Python's `enumerate(loader)`. A batch is made when it is its turn. */
+  *entries(): IterableIterator<[index: number, batch: Batch]> {
+    let index = 0;
+    for (const batch of this) yield [index++, batch];
   }
 
   /**

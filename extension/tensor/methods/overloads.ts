@@ -5,7 +5,7 @@ import type { Tensor } from "../core/tensor.ts";
 import { isNonzero, item } from "../functions/creation/conversion.ts";
 import { full, tensor, type TensorData } from "../functions/creation/creation.ts";
 import { toTypedArray } from "../functions/creation/data.ts";
-import { made } from "../functions/creation/legacy.ts";
+import { made, typeOf, type TypeLike } from "../functions/creation/legacy.ts";
 import { sizesAndOptions, type SizesAndOptions, type TensorOptions } from "../functions/creation/options.ts";
 import { vdot } from "../functions/linalg/products.ts";
 import { inv, legacySvd } from "../functions/linalg/decompositions.ts";
@@ -27,6 +27,9 @@ declare module "../core/tensor.ts" {
      */
     // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the expected type chooses
     item<T extends number | boolean = number>(): T;
+    /** The name of the tensor's type, "torch.FloatTensor"; or the tensor as another type. */
+    type(): string;
+    type(dtype: TypeLike): Tensor;
     /** A copy of the values, row-major, in a typed array. */
     toTypedArray: Method<typeof toTypedArray, "toTypedArray">;
     /** The same as `toTypedArray()`. */
@@ -175,6 +178,7 @@ const filledWith =
 const { max, median, min, nonzero, squeeze, transpose, unique, uniqueConsecutive } = functions;
 for (const [name, f] of Object.entries({
   item,
+  type: typeOf,
   max,
   median,
   nanmedian: functions.nanmedian,

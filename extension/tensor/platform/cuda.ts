@@ -16,19 +16,23 @@ export function manualSeedAll(_seed: number): void {}
 /** Frees memory of the GPU: without effect. */
 export function emptyCache(): void {}
 /** Bytes of tensors on the GPU: 0. */
-export const memoryAllocated = (): number => 0;
+export const memoryAllocated = (_device?: unknown): number => 0;
 /** Most bytes of tensors on the GPU: 0. */
-export const maxMemoryAllocated = (): number => 0;
+export const maxMemoryAllocated = (_device?: unknown): number => 0;
 /** Bytes held for tensors on the GPU: 0. */
-export const memoryReserved = (): number => 0;
+export const memoryReserved = (_device?: unknown): number => 0;
+/** Restarts the count of most bytes: without effect. */
+export function resetPeakMemoryStats(_device?: unknown): void {}
 
 const refuse = (): never => requireCpu("cuda") as never;
 
 /** @throws TensorError "Torch not compiled with CUDA enabled" */
 export const currentDevice = (): number => refuse();
 /** @throws TensorError "Torch not compiled with CUDA enabled" */
-export const getDeviceName = (): string => refuse();
+export const getDeviceName = (_device?: unknown): string => refuse();
 /** @throws TensorError "Torch not compiled with CUDA enabled" */
-export const setDevice = (): void => refuse();
+export const getDeviceCapability = (_device?: unknown): [major: number, minor: number] => refuse();
 /** @throws TensorError "Torch not compiled with CUDA enabled" */
-export const synchronize = (): void => refuse();
+export const setDevice = (_device: unknown): void => refuse();
+/** @throws TensorError "Torch not compiled with CUDA enabled" */
+export const synchronize = (_device?: unknown): void => refuse();

@@ -4,6 +4,7 @@ import { Value, type Draw } from "../recording/graph.ts";
 import type { Shape } from "../core/shape.ts";
 import { numel } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
+import { Device, requireCpu, type DeviceLike } from "../platform/device.ts";
 import { Generator } from "./generator.ts";
 
 /** A draw whose inputs are known: fills an array, or only moves the generator on as far. */
@@ -167,7 +168,11 @@ export function listGenerators(): { made: readonly RandomStream[]; end: () => vo
 export class RandomStream {
   #sequence = new Sequence();
 
-  constructor() {
+  /** @throws TensorError "Torch not compiled with CUDA enabled" for another device than the CPU */
+  constructor(device?: DeviceLike | { device?: DeviceLike }) {
+    const isOptions = typeof device === "object" && !(device instanceof Device);
+    const asked = isOptions ? device.device : device;
+    if (asked !== undefined) requireCpu(asked);
     listed?.push(this);
   }
 

@@ -1,5 +1,6 @@
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { logicalAnd, logicalNot, maskedFill, ne } from "../../../tensor/functions/pointwise/elementwise.ts";
+import { checkOptions, type TensorOptions } from "../../../tensor/functions/creation/options.ts";
 import { narrow } from "../../../tensor/functions/shape/parts.ts";
 import { any } from "../../../tensor/functions/reduction/reduction.ts";
 import { unsqueeze } from "../../../tensor/functions/shape/shape.ts";
@@ -322,7 +323,13 @@ export class Transformer extends BuiltIn {
   }
 
   /** [size, size]: −∞ above the diagonal, else 0: each place may look at itself and at those before it. */
-  static generateSquareSubsequentMask(size: number): Tensor {
+  static generateSquareSubsequentMask(size: number, options: TensorOptions = {}): Tensor {
+    checkOptions(options);
     return copied(causalMask(size, size));
+  }
+
+  /** See {@link Transformer.generateSquareSubsequentMask}. */
+  generateSquareSubsequentMask(size: number, options: TensorOptions = {}): Tensor {
+    return Transformer.generateSquareSubsequentMask(size, options);
   }
 }

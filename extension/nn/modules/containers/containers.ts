@@ -93,6 +93,11 @@ export class Sequential<L extends readonly Module[] = readonly Layer[]> extends 
     return this.get(index);
   }
 
+  /** Positions and layers: Python's `enumerate(layers)`. */
+  entries(): IterableIterator<[index: number, layer: L[number]]> {
+    return [...this].entries();
+  }
+
   /** The layers from a position up to, not including, another: PyTorch's `layers[start:end]`. They are shared, not copied. */
   slice(start?: number, end?: number): Sequential {
     const named = this.namedChildren().slice(start, end);

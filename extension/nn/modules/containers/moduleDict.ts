@@ -33,6 +33,11 @@ export class ModuleDict<X extends Module | NamedModules = Layer> extends Module 
     return this[MODULES].size;
   }
 
+  /** The names, as a loop over a dict gives them in Python. */
+  [Symbol.iterator](): IterableIterator<string> {
+    return this[MODULES].keys();
+  }
+
   /** @throws TensorError when there is no module of that name */
   get<K extends string>(name: K): X extends Readonly<Record<K, infer M extends Module>> ? M : Member<X>;
   get(name: string): Module {

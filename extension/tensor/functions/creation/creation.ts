@@ -2,6 +2,7 @@
 import { promoteScalar, toHostArray, type DType, type HostArray } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { fillValue } from "../../recording/graph.ts";
+import { valuesOf } from "../../planning/barrier.ts";
 import type { Shape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { castTo, composed } from "../pointwise/operands.ts";
@@ -30,7 +31,10 @@ type Typed =
   | BigInt64Array
   | BigUint64Array;
 
-export type TensorData = Nested | Typed | Tensor;
+/** What a tensor is made of: lists may have tensors of one element and typed arrays in them. */
+type Listed = number | boolean | Typed | Tensor | readonly Listed[];
+
+export type TensorData = Listed;
 
 function finished(x: Tensor, options: TensorOptions | undefined): Tensor {
   checkOptions(options);
@@ -57,10 +61,11 @@ export function tensor(data: TensorData, options: TensorOptions = {}): Tensor {
       options,
     );
   }
-  const shape = shapeOf(data);
+  const { plain, floats } = plainOf(data);
+  const shape = shapeOf(plain);
   const values: (number | boolean)[] = [];
-  collect(data, shape, 0, values);
-  const dtype = options.dtype ?? inferred(values);
+  collect(plain, shape, 0, values);
+  const dtype = options.dtype ?? (floats ? "float32" : inferred(values));
   return finished(fromHost(host(values.map(Number), dtype), shape, dtype), options);
 }
 
@@ -86,6 +91,31 @@ function host(values: ArrayLike<number>, dtype: DType): HostArray {
     }
   }
   return toHostArray(values, dtype);
+}
+
+/**
+ * Lists of numbers, of what may have tensors of one element and typed arrays among them: as those of a replay buffer. Computes
+ * the tensors.
+ */
+function plainOf(data: Exclude<Listed, Tensor | Typed>): { plain: Nested; floats: boolean } {
+  let floats = false;
+  const of = (x: Listed): Nested => {
+    if (x instanceof Tensor) {
+      floats ||= x.dtype === "float32";
+      if (x.numel() !== 1) {
+        throw new TensorError("value", "only one element tensors can be converted to Python scalars");
+      }
+      return x.dtype === "bool" ? valuesOf(x.value)[0] !== 0 : Number(valuesOf(x.value)[0]);
+    }
+    if (ArrayBuffer.isView(x)) {
+      const [values, dtype] = typed(x);
+      floats ||= dtype === "float32";
+      return Array.from(values);
+    }
+    if (typeof x !== "object") return x;
+    return x.some((one) => typeof one === "object") ? x.map(of) : (x as Nested);
+  };
+  return { plain: of(data), floats };
 }
 
 function shapeOf(data: Nested): number[] {

@@ -3,6 +3,7 @@ import { SCALAR_TYPE, type DType } from "../../core/dtype.ts";
 import { checkedDType, type OtherDType } from "../../platform/checkedDType.ts";
 import { TensorError } from "../../core/errors.ts";
 import { isSize } from "../../core/size.ts";
+import { castTo } from "../pointwise/operands.ts";
 import { Tensor as Class } from "../../core/tensor.ts";
 import { tensor, zeros, type TensorData } from "./creation.ts";
 
@@ -69,3 +70,22 @@ export const CharTensor = missing("int8");
 export const ByteTensor = missing("uint8");
 /** The same of bool. */
 export const BoolTensor = classOf("bool");
+
+/** A type, which may have PyTorch's older name: `torch.LongTensor`, "torch.LongTensor". */
+export type TypeLike = DType | typeof FloatTensor | `torch.${string}Tensor`;
+
+const CLASSES = { float32: [FloatTensor, Tensor], int64: [LongTensor], bool: [BoolTensor] } as const;
+
+/**
+ * The tensor as another type, or the name of its own: "torch.FloatTensor".
+ * @throws TensorError for a type that tensors don't have here
+ */
+export function typeOf(input: Class, dtype?: TypeLike): Class | string {
+  if (dtype === undefined) return nameOf(input.dtype);
+  const found = (Object.keys(CLASSES) as (keyof typeof CLASSES)[]).find(
+    (name) => (CLASSES[name] as readonly unknown[]).includes(dtype) || nameOf(name) === dtype,
+  );
+  return castTo(input, found ?? checkedDType(dtype as DType));
+}
+
+const nameOf = (dtype: DType): string => `torch.${SCALAR_TYPE[dtype]}Tensor`;
