@@ -322,14 +322,17 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
     results[i] = static_cast<char *>(data);
   }
   Resolved made;
+  // Without memory for a result, TensorFlow runs the plan, for its error.
+  bool allocated = true;
   for (size_t i = read; i < outputs.size(); i++) {
     const auto &port = outputs[i];
     TF_Tensor *tensor =
         TF_AllocateTensor(static_cast<TF_DataType>(port.type), port.shape.sizes, port.shape.rank, port.Bytes());
-    made.tensors.push_back(tensor);
-    results[i] = static_cast<char *>(TF_TensorData(tensor));
+    if (tensor != nullptr) made.tensors.push_back(tensor);
+    results[i] = tensor == nullptr ? nullptr : static_cast<char *>(TF_TensorData(tensor));
+    allocated = allocated && (results[i] != nullptr || (tensor != nullptr && port.Bytes() == 0));
   }
-  char *const arena = state->arena.Room(static_cast<size_t>(plan.bytes()));
+  char *const arena = allocated ? state->arena.Room(static_cast<size_t>(plan.bytes())) : nullptr;
   bool done = arena != nullptr;
   if (done) {
     const layerwise::FlushDenormals flush;

@@ -9,6 +9,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <new>
 #include <numeric>
 #include <vector>
 
@@ -133,7 +134,16 @@ class Plan {
   static constexpr int MAX_OPERANDS = 12;
   static constexpr int MAX_PARAMETERS = 256;
 
+  // Kernels allocate scratch memory. Where there is none left, TensorFlow runs the plan, or says so.
   bool RunPart(const Group &group, char *const *roots, int part) const {
+    try {
+      return RunSteps(group, roots, part);
+    } catch (const std::bad_alloc &) {
+      return false;
+    }
+  }
+
+  bool RunSteps(const Group &group, char *const *roots, int part) const {
     if (group.parts == 1 && group.block >= group.units) {
       for (int32_t i = group.first; i < group.end; i++) {
         const Step &step = steps_[i];

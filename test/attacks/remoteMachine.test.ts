@@ -10,6 +10,7 @@ import { findTarget, TargetSettings } from "../../extension/remote/targets.ts";
 import { agentCommand } from "../../extension/remote/bootstrap.ts";
 import { experimentFile, readRun, useWorkspace } from "../engine/workspace.ts";
 import { useFolder } from "../folders.ts";
+import { safetensors } from "./hostileRun.ts";
 import * as v from "valibot";
 
 const workspace = useWorkspace();
@@ -48,6 +49,10 @@ async function trained(
   return { code, text: stdout + stderr, directory: workspace.runs()[0] ?? "" };
 }
 
+/** Weights that are sent: nothing else goes to another machine. */
+const writeWeights = (): void =>
+  fs.writeFileSync(workspace.file("weights.safetensors"), safetensors(["weight"], {}));
+
 /** Files of the workspace, without those that a run has. */
 const others = (): string[] =>
   fs
@@ -78,7 +83,7 @@ describe.skipIf(process.platform === "win32")("a hostile machine", () => {
   test.each([[[]], [["--checkpoint", "weights.safetensors"]]])(
     "names no file of this machine that a later command reads or sends, with %j",
     async (more) => {
-      workspace.write("weights.safetensors", "weights");
+      writeWeights();
       const { code, text, directory } = await trained("names", ...more);
       expect(code).toBe(1);
       expect(text).toContain("failed there");
@@ -91,6 +96,14 @@ describe.skipIf(process.platform === "win32")("a hostile machine", () => {
     },
   );
 
+  test("gets no file that isn't weights", async () => {
+    workspace.write("secret.txt", "-----BEGIN OPENSSH PRIVATE KEY-----");
+    const { code, text } = await trained("good", "--checkpoint", "secret.txt");
+    expect(code).toBe(1);
+    expect(text).toContain("secret.txt");
+    expect(text).not.toContain("Sent the program");
+  });
+
   test.each([
     ["of another form", "good", "evaluation.json has the wrong form"],
     ["too large", "huge", "evaluation.json has more than"],
@@ -98,7 +111,7 @@ describe.skipIf(process.platform === "win32")("a hostile machine", () => {
     ["short", "short", "is truncated"],
   ])("sends a result of an evaluation that is %s", async (_, behaviour, problem) => {
     workspace.write("net.nn.ts", experimentFile({ epochs: "1" }));
-    workspace.write("weights.safetensors", "weights");
+    writeWeights();
     const words = ["evaluate", "net.nn.ts", "--checkpoint", "weights.safetensors", "--on", "box"];
     const { code, stderr } = await workspace.run(words, { env: hostile(behaviour) });
     expect(code).toBe(1);

@@ -1,6 +1,6 @@
 // Lines that PyTorch's tutorials and repositories have around their models.
 import { beforeEach, describe, expect, test } from "vitest";
-import { data, nn, torch } from "../../extension/nn/index.ts";
+import { data, nn, optim, torch } from "../../extension/nn/index.ts";
 import { setWarningSink } from "../../extension/nn/warnings.ts";
 import { useEngine } from "../engines.ts";
 
@@ -122,4 +122,14 @@ describe("torch.testing.assertClose", () => {
   ])("refuses %j for %j", (actual, expected, message) => {
     expect(() => assertClose(actual, expected)).toThrow(message);
   });
+});
+
+test("arguments by position and options of an implementation type-check", () => {
+  const layers = new nn.Sequential(new nn.ReLU(), new nn.Linear(1, 1));
+  expect(layers.at(-1).weight.shape).toEqual([1, 1]);
+  const optimizer = new optim.AdamW(layers.parameters(), { lr: 0.1, fused: true });
+  expect(new optim.SGD(layers.parameters(), { lr: 0.1, foreach: false }).paramGroups).toHaveLength(1);
+  expect(new optim.lrScheduler.OneCycleLR(optimizer, 0.1, 20).totalSteps).toBe(20);
+  expect(new optim.lrScheduler.ReduceLROnPlateau(optimizer, "min", 0.5, 5).patience).toBe(5);
+  expect(new data.DataLoader([1, 2, 3], 2, true).length).toBe(2);
 });

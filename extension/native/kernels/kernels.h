@@ -30,7 +30,7 @@ inline int32_t ToBits(float x) {
 
 // Cephes' expf; denormal results are 0. Its choices are written so that GCC makes no branches of them.
 inline float ExpOf(float x) {
-  const float below = x < 88.72f ? x : 88.72f;
+  const float below = x < 88.7228394f ? x : 88.7228394f;
   const float bounded = below > -87.34f ? below : -87.34f;
   // Adding and subtracting 1.5 · 2^23 rounds.
   const float n = (bounded * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
@@ -201,7 +201,14 @@ bool CastTo(const Call &c) {
   O *out = c.To<O>(0);
   const I *x = c.To<I>(1);
   const int64_t n = c.p[0];
-  for (int64_t i = 0; i < n; i++) out[i] = static_cast<O>(x[i]);
+  // What fits into no int is the lowest one on x64, and something else elsewhere.
+  constexpr bool CUT = std::is_floating_point_v<I> && std::is_same_v<O, int32_t>;
+  for (int64_t i = 0; i < n; i++) {
+    if constexpr (CUT)
+      out[i] = x[i] >= -2147483648.0f && x[i] < 2147483648.0f ? static_cast<O>(x[i]) : INT32_MIN;
+    else
+      out[i] = static_cast<O>(x[i]);
+  }
   return true;
 }
 

@@ -68,13 +68,21 @@ export abstract class BuiltInOptimizer<O extends BaseOptions> extends Optimizer<
   }
 }
 
+/** Options that choose among PyTorch's implementations, which are all one here: `fused`, `foreach`. */
+type Switches<Implementation> = { [K in keyof Implementation]?: boolean | null };
+
 export interface OptimizerClass<Options extends BaseOptions, Names extends string, Implementation> {
-  new (params: Params<Options>, options?: Partial<Options>): BuiltInOptimizer<Options & Implementation>;
-  new (named: Partial<Options> & { params: Params<Options> }): BuiltInOptimizer<Options & Implementation>;
+  new (
+    params: Params<Options>,
+    options?: Partial<Options> & Switches<Implementation>,
+  ): BuiltInOptimizer<Options & Implementation>;
+  new (
+    named: Partial<Options> & Switches<Implementation> & { params: Params<Options> },
+  ): BuiltInOptimizer<Options & Implementation>;
   new (
     params: Params<Options>,
     lr: number,
-    options?: Partial<Omit<Options, "lr">>,
+    options?: Partial<Omit<Options, "lr">> & Switches<Implementation>,
   ): BuiltInOptimizer<Options & Implementation>;
   new (
     params: Params<Options>,

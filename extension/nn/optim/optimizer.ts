@@ -326,7 +326,8 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
     ), "loaded state dict contains a parameter group that doesn't match the size of optimizer's group");
     this.paramGroups.forEach((group, i) => {
       for (const [name, value] of Object.entries(groups[i]!))
-        if (name !== "params") Object.assign(group, { [camelCase(name)]: value });
+        // A program's own options keep the names that it gave them.
+        if (name !== "params") Object.assign(group, { [name in group ? name : camelCase(name)]: value });
     });
     const params = this.paramGroups.flatMap((g) => g.params);
     const saved = groups.flatMap((g) => g["params"] as readonly (number | string)[]);

@@ -102,7 +102,9 @@ export async function listRuns(folder: string, onProblem?: (error: unknown) => v
     const directory = join(root, name);
     const file = join(directory, RUN_FILE);
     try {
-      bytes += (await lstat(file)).size;
+      const { size } = await lstat(file);
+      // One that is too large by itself isn't read in any case.
+      if (size <= RECORD_LIMIT) bytes += size;
       if (bytes > RECORDS_LIMIT)
         throw new EngineError({
           code: "run-record",

@@ -34,6 +34,8 @@ export class TrialFollower {
   #problem: unknown;
   /** Rows that wait for those of before the run was resumed. */
   #waiting: MetricRow[] | undefined;
+  /** Rows that have come before the metric's name, as they may over a connection. */
+  readonly #early: MetricRow[] = [];
   #begun = false;
 
   constructor(trial: TrialRow, sweep: SweepRecord, events: FollowerEvents) {
@@ -46,7 +48,7 @@ export class TrialFollower {
 
   /** Takes the run's record. */
   record(record: RunRecord, { resume = false, directory }: RunRequest): void {
-    this.#values.metric ??= record.objective?.metric;
+    this.#name(record);
     if (this.#begun || record.state === "starting") return;
     this.#begun = true;
     // The engine has cut the rows after the state that it resumes from.
@@ -70,7 +72,8 @@ export class TrialFollower {
 
   /** Reads the rows of a run that has ended. */
   async readRows(directory: string, record: RunRecord): Promise<void> {
-    this.#values.metric ??= record.objective?.metric;
+    this.#early.length = 0;
+    this.#name(record);
     await this.#read(directory, record.epoch);
     await this.settled();
   }
@@ -81,7 +84,13 @@ export class TrialFollower {
       for (const row of rows) if (row.epoch <= epochs) this.#take(row);
   }
 
+  #name({ objective }: RunRecord): void {
+    this.#values.metric ??= objective?.metric;
+    if (this.#values.metric !== undefined) for (const row of this.#early.splice(0)) this.#take(row);
+  }
+
   #take(row: MetricRow): void {
+    if (this.#values.metric === undefined) this.#early.push(row);
     const value = this.#values.add(row);
     if (value === undefined || this.#pruned !== undefined) return;
     const { best } = this.#values;

@@ -46,6 +46,7 @@ const ELEMENTWISE = {
   maskedFill: "input mask value",
   ...each("input other | rtol? atol? equalNan?", "allclose isclose"),
   typeAs: "input other",
+  type: "input dtype?",
   equal: "input other",
   promoteTypes: "type1 type2",
   canCast: "from to",

@@ -51,7 +51,7 @@ test.each<[name: string, text: string, code: number, said: string]>([
     "a top-level await that never settles",
     "await new Promise(() => undefined);\n",
     1,
-    "The program waits for ever: nothing is left that could settle its top-level await.",
+    "The program's top-level await never resolves: no timer, file or connection is pending.",
   ],
 ])("%s", async (_, text, code, said) => {
   const result = await run(text);

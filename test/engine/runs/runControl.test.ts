@@ -147,7 +147,7 @@ describe("a run that is steered", () => {
     await expect(handle.control.setLearningRate(-1)).rejects.toThrow(/expected.*>=0/i);
     await expect(handle.control.setLearningRate(Number.NaN)).rejects.toThrow();
     await expect(handle.control.setLearningRate(0.1, "generator")).rejects.toThrow(
-      "no optimizer `generator`",
+      "no optimizer named `generator`",
     );
     await expect(handle.control.addEpochs(0)).rejects.toThrow();
     await expect(handle.control.addEpochs(1.5)).rejects.toThrow();

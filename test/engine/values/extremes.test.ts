@@ -60,4 +60,68 @@ onEachEngine(() => {
     const found = x.mode(0);
     expect([found.values.item(), found.indices.item()]).toEqual([mode, data.lastIndexOf(mode)]);
   });
+
+  // Of PyTorch: where a quotient rounds up to a whole number, infinities, zeros.
+  test("quotients that are rounded down", () => {
+    const a = [
+      1,
+      -1,
+      1,
+      -1,
+      0.5,
+      -0.5,
+      Infinity,
+      -Infinity,
+      NaN,
+      0,
+      5,
+      -5,
+      1e30,
+      3,
+      7.5,
+      1,
+      2.7,
+      0.3,
+      -0.3,
+      6,
+    ];
+    const b = [
+      0.1,
+      0.1,
+      -0.1,
+      -0.1,
+      1,
+      -1,
+      1,
+      2,
+      1,
+      3,
+      Infinity,
+      Infinity,
+      1e-5,
+      -Infinity,
+      2.5,
+      0,
+      0.9,
+      0.1,
+      0.1,
+      -0.2,
+    ];
+    const floors = [9, -10, -10, 9, 0, 0, NaN, NaN, NaN, 0, 0, -1, 1e35, -1, 3, Infinity, 3, 3, -4, -30];
+    const [x, y] = [torch.tensor(a), torch.tensor(b)];
+    const expected = floors.map(Math.fround);
+    expect(x.floorDivide(y).tolist()).toEqual(expected);
+    expect(x.div(y, { roundingMode: "floor" }).tolist()).toEqual(expected);
+    expect(torch.tensor([1, -1, 0]).float().floorDivide(0).tolist()).toEqual([Infinity, -Infinity, NaN]);
+  });
+
+  test("exponentials just below infinity", () => {
+    const x = [88.7, 88.721, 88.7225, 88.7228, 88.72283, 88.73, -87.3, -104].map(Math.fround);
+    const values = torch.tensor(x, { dtype: torch.float32 }).exp().tolist() as number[];
+    for (const [i, value] of values.entries()) {
+      const exact = Math.fround(Math.exp(x[i]!));
+      if (!Number.isFinite(exact)) expect(value).toBe(exact);
+      else expect(Math.abs(value - exact)).toBeLessThanOrEqual(2e-6 * exact + 1e-38);
+    }
+  });
 });

@@ -19,6 +19,9 @@ type Known<L extends readonly Module[]> = number extends L["length"]
 type Position = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17 | 18 | 19;
 type Positions<L extends readonly Module[]> = { [I in Position]: L[I] };
 
+/** The class of the last layer, where it is known. */
+type Last<L extends readonly Module[]> = L extends readonly [...Module[], infer M] ? M : L[number];
+
 /** Position counted from the front. */
 function position(index: number, length: number): number {
   const at = index < 0 ? index + length : index;
@@ -83,12 +86,16 @@ export class Sequential<L extends readonly Module[] = readonly Layer[]> extends 
   }
 
   /** The layer at a position; negative ones count from the end. */
+  get(index: -1): Last<L>;
+  get(index: number): L[number];
   get(index: number): L[number] {
     const layers = [...this];
     return layers[position(index, layers.length)]!;
   }
 
   /** {@link get} under the name that arrays have for it. */
+  at(index: -1): Last<L>;
+  at(index: number): L[number];
   at(index: number): L[number] {
     return this.get(index);
   }

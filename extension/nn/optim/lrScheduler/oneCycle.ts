@@ -1,5 +1,5 @@
 import { TensorError } from "../../../tensor/core/errors.ts";
-import { bind, REQUIRED } from "../../arguments.ts";
+import { bind, REQUIRED, type Call } from "../../arguments.ts";
 import { py, snakeCase } from "../../module/repr.ts";
 import { require, type Optimizer } from "../optimizer.ts";
 import { camelCase } from "../groups.ts";
@@ -71,6 +71,10 @@ export class OneCycleLR extends LRScheduler {
 
   constructor(optimizer: Optimizer, options: OneCycleLROptions);
   constructor(optimizer: Optimizer, maxLr: PerGroup, options?: Omit<OneCycleLROptions, "maxLr">);
+  constructor(
+    optimizer: Optimizer,
+    ...options: Call<OneCycleLROptions, "maxLr totalSteps epochs stepsPerEpoch pctStart annealStrategy">
+  );
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);
     const options = bind<OneCycleLROptions>("OneCycleLR", rest, {

@@ -1,7 +1,7 @@
 import { internal, TensorError } from "../../../tensor/core/errors.ts";
 import { valuesOf } from "../../../tensor/planning/barrier.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind } from "../../arguments.ts";
+import { bind, type Call } from "../../arguments.ts";
 import { require, type Optimizer } from "../optimizer.ts";
 import { LRScheduler, warnEpoch, type PerGroup, type SchedulerStateDict } from "./base.ts";
 
@@ -54,6 +54,13 @@ export class ReduceLROnPlateau extends LRScheduler {
 
   constructor(optimizer: Optimizer, options?: ReduceLROnPlateauOptions);
   constructor(optimizer: Optimizer, mode: "min" | "max", options?: Omit<ReduceLROnPlateauOptions, "mode">);
+  constructor(
+    optimizer: Optimizer,
+    ...options: Call<
+      ReduceLROnPlateauOptions,
+      "mode factor patience threshold thresholdMode cooldown minLr eps"
+    >
+  );
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);
     const options = bind<ReduceLROnPlateauOptions>("ReduceLROnPlateau", rest, {

@@ -85,7 +85,7 @@ export function typeOf(input: Class, dtype?: TypeLike): Class | string {
   const found = (Object.keys(CLASSES) as (keyof typeof CLASSES)[]).find(
     (name) => (CLASSES[name] as readonly unknown[]).includes(dtype) || nameOf(name) === dtype,
   );
-  return castTo(input, found ?? checkedDType(dtype as DType));
+  return castTo(input, found ?? checkedDType(dtype));
 }
 
 const nameOf = (dtype: DType): string => `torch.${SCALAR_TYPE[dtype]}Tensor`;

@@ -107,7 +107,24 @@ export function floorDivide(input: Operand, other: Operand): Tensor {
     refuseZero(input, other);
     return binary(ops.floorDiv, input, other, "int64");
   }
-  return binary(ops.floorDiv, input, other, dtype);
+  return composed(() => {
+    const [a, b] = [operand(input, dtype), operand(other, dtype)];
+    if (!(other instanceof Tensor) && Number(other) !== 0) return floorOfQuotient(a, b);
+    // a / b where b is 0.
+    const isZero = castTo(binary(ops.eq, b, 0, dtype), dtype);
+    const floor = floorOfQuotient(a, binary(ops.add, b, isZero, dtype));
+    return binary(ops.add, floor, binary(ops.mul, a, binary(ops.div, isZero, b, dtype), dtype), dtype);
+  });
+}
+
+/** As PyTorch does it: a quotient may round up to a whole number that it is below, as that of 1 and 0.1. */
+function floorOfQuotient(a: Tensor, b: Tensor): Tensor {
+  const of = (op: Op<object>, x: Operand, y: Operand): Tensor => binary(op, x, y, "float32");
+  const rest = fmod(a, b);
+  const differs = castTo(of(ops.lt, of(ops.mul, rest, b), 0), "float32");
+  const quotient = of(ops.sub, of(ops.div, of(ops.sub, a, rest), b), differs);
+  const floor = call(ops.floor, quotient);
+  return of(ops.add, floor, castTo(of(ops.gt, of(ops.sub, quotient, floor), 0.5), "float32"));
 }
 
 /** The remainder that has the sign of `other`, as Python's `%`. */

@@ -139,6 +139,15 @@ test("a parameter that occurs twice in a group is warned of and updated twice, a
   expect(sgd.stateDict().param_groups[0]!["params"]).toEqual([0, 0]);
 });
 
+test("a program's own options of a group are loaded under the names that it gave them", () => {
+  const make = (scale: number): Optimizer =>
+    new optim.SGD([{ params: [parameter()], lr_scale: scale }] as never, { lr: 0.1, weightDecay: 0.5 });
+  const loaded = make(1);
+  loaded.loadStateDict(make(0.25).stateDict());
+  expect(loaded.paramGroups[0]).toMatchObject({ lr_scale: 0.25, weightDecay: 0.5, lr: 0.1 });
+  expect(Object.keys(loaded.paramGroups[0]!)).not.toContain("lrScale");
+});
+
 test("parameters may come with their names, in all groups or in none", () => {
   const layer = new nn.Linear(2, 1);
   const sgd = new optim.SGD(layer.namedParameters(), { lr: 0.1 });
