@@ -86,7 +86,7 @@ export async function bundleUserModule(
   const folder = path.dirname(file);
   let result: esbuild.BuildResult<{ write: false; metafile: true }>;
   try {
-    result = await esbuild.build({
+    result = await built({
       // Not the file itself as entry: its exports would be export statements, which a script can't have.
       stdin: {
         contents: `import * as all from "${ENTRY}";\n${HOST}.exports(all);`,
@@ -134,6 +134,19 @@ export async function bundleUserModule(
     .map((name) => path.resolve(folder, name))
     .filter((one) => one !== file);
   return { file, code: output(".js"), imported, commonJs, map };
+}
+
+/** What esbuild says when its own process has ended: it may be killed for want of memory. Then another one builds. */
+const STOPPED = /^The service (?:was stopped|is no longer running)/;
+
+async function built<O extends esbuild.BuildOptions>(options: O): Promise<esbuild.BuildResult<O>> {
+  try {
+    return await esbuild.build<O>(options as never);
+  } catch (error) {
+    if (!(error instanceof Error && STOPPED.test(error.message))) throw error;
+    await esbuild.stop();
+    return esbuild.build<O>(options as never);
+  }
 }
 
 /** What code asks for its own place. */

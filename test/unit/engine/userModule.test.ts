@@ -147,3 +147,31 @@ test("a stack that user code prints shows its own lines", async () => {
   const { exports } = await loadUserModule(file, { library });
   expect(exports["stack"]).toContain(`${file}:3:12`);
 });
+
+/** The processes of esbuild that this one has started. */
+function bundlers(): number[] {
+  return fs.readdirSync("/proc").flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const [, parent] = /\) \S (\d+) /.exec(fs.readFileSync(`/proc/${name}/stat`, "utf8")) ?? [];
+      const command = fs.readFileSync(`/proc/${name}/cmdline`, "utf8");
+      return Number(parent) === process.pid && command.includes("--service=") ? [Number(name)] : [];
+    } catch {
+      // It has ended meanwhile.
+      return [];
+    }
+  });
+}
+
+test.skipIf(process.platform !== "linux")(
+  "is bundled although esbuild's own process was killed",
+  async () => {
+    const file = write("model.nn.ts", "export const answer = 41;");
+    await loadUserModule(file, { library });
+    const before = bundlers();
+    expect(before).toHaveLength(1);
+    for (const pid of before) process.kill(pid, "SIGKILL");
+    expect((await loadUserModule(file, { library })).exports).toMatchObject({ answer: 41 });
+    expect(bundlers()).not.toEqual(before);
+  },
+);
