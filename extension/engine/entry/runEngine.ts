@@ -65,6 +65,8 @@ watchdog.followParent(ORPHAN_GRACE);
 const token = takeToken();
 let run: Run | RemoteRun | undefined;
 let starting = false;
+/** Whether this process is being ended, with what it has started. */
+let ending = false;
 /** The lock of the run under way, and whether that may outlive its parent. */
 let held: HeldLock | undefined;
 let outlives = false;
@@ -129,6 +131,8 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods & InterventionMet
       });
     }
     if (lost) return refuse(new EngineError(LOST_RUN));
+    // What a run needs is being killed: it would fail, and say so in its record.
+    if (ending) return new Promise<never>(() => undefined);
     try {
       if (request.on === undefined) run = new Run(request, { send: parent.send, watchdog, lock, onEnd });
       else {
@@ -256,6 +260,8 @@ async function exit(code: number): Promise<void> {
 
 // Without a run there is nothing to save.
 process.on("disconnect", () => {
-  if (run === undefined) void endOwnFamily();
+  if (run !== undefined) return;
+  ending = true;
+  void endOwnFamily();
 });
 parent.send("hello", hello("run"));

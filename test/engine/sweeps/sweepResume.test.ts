@@ -31,9 +31,12 @@ const sleep = (milliseconds: number): Promise<void> =>
 const slow = (epochs = 20): string =>
   `import fs from "node:fs";
 const HELD = ${JSON.stringify(workspace.file("held"))};
+let epoch = 0;
 async function pause() {
+  epoch++;
   do await new Promise((resolve) => setTimeout(resolve, 40));
-  while (fs.existsSync(HELD) && (fs.writeFileSync(\`\${HELD}.\${process.pid}\`, ""), true));
+  // After its last epoch, a trial is over.
+  while (epoch < ${epochs} && fs.existsSync(HELD) && (fs.writeFileSync(\`\${HELD}.\${process.pid}\`, ""), true));
 }
 ${sweptFile({
   epochs: String(epochs),
