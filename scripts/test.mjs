@@ -99,18 +99,18 @@ async function vitest(project, args = [], env = {}) {
   const exit = await run(process.execPath, [...command, ...reporters, ...args], { env });
   if (!fs.existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
   const result = JSON.parse(fs.readFileSync(report, "utf8"));
-  // A file that could not be loaded has failed, though none of its tests has.
-  const broken = result.testResults.filter(
-    (/** @type {{ status: string, assertionResults: unknown[] }} */ file) =>
-      file.status === "failed" && file.assertionResults.length === 0,
-  ).length;
-  const failed = result.numFailedTests + broken;
+  const before = failures.length;
   for (const { name, status, message, assertionResults } of result.testResults) {
     if (status !== "failed") continue;
-    if (assertionResults.length === 0) failures.push(`FAILED ${name}\n${message}`);
-    for (const { status, fullName, failureMessages } of assertionResults)
-      if (status === "failed") failures.push(`FAILED ${fullName}\n${failureMessages.join("\n")}`);
+    const tests = assertionResults.filter(
+      (/** @type {{ status: string }} */ test) => test.status === "failed",
+    );
+    for (const { fullName, failureMessages } of tests)
+      failures.push(`FAILED ${fullName}\n${failureMessages.join("\n")}`);
+    // A file that could not be loaded, or whose hook failed, has failed though none of its tests has.
+    if (tests.length === 0) failures.push(`FAILED ${name}\n${message || "A hook failed: see above."}`);
   }
+  const failed = failures.length - before;
   return {
     passed: result.numPassedTests,
     failed: failed === 0 && exit !== 0 ? 1 : failed,
@@ -181,7 +181,10 @@ await main(async () => {
     if (!FIRST.includes(name)) await prefetched;
     process.stdout.write(`\n── ${name} ──\n`);
     const start = performance.now();
+    const before = failures.length;
     const counts = await tier();
+    if (counts.failed > 0 && failures.length === before)
+      failures.push(`FAILED ${name}, though no test of it did: see its output above`);
     results.push([name, counts, (performance.now() - start) / 1000]);
   }
   const total = { passed: 0, failed: 0, skipped: 0 };

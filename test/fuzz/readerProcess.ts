@@ -104,8 +104,14 @@ export class ReaderProcess {
     if (this.#child !== undefined) return this.#child;
     this.#program ??= await bundle("test/fuzz/worker.ts", "out/fuzz/worker.mjs");
     const execArgv = [`--max-old-space-size=${HEAP}`, "--enable-source-maps"];
-    const child = fork(this.#program, [], { execArgv, stdio: ["ignore", "ignore", "ignore", "ipc"] });
-    await once(child, "message");
+    const child = fork(this.#program, [], { execArgv, stdio: ["ignore", "ignore", "pipe", "ipc"] });
+    let errors = "";
+    child.stderr?.on("data", (chunk) => (errors = (errors + String(chunk)).slice(-2000)));
+    const ended = once(child, "exit").then(([code, signal]) => {
+      throw new Error(`The process of readers ended with ${code ?? signal}: ${errors}`);
+    });
+    ended.catch(() => undefined);
+    await Promise.race([once(child, "message"), ended]);
     this.#base = Math.max(megabytesOf(child.pid), 150);
     return (this.#child = child);
   }
