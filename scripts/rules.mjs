@@ -202,7 +202,7 @@ const RULES = {
 };
 
 /**
- * What breaks the rules and is no exception, and the exceptions that are no longer needed, a line each.
+ * Breaches of the rules that are no exceptions, and exceptions that are no longer needed, a line each.
  * @param {typeof RULES} rules @param {typeof EXCEPTIONS} exceptions @returns {string[]}
  */
 export function breaches(rules = RULES, exceptions = EXCEPTIONS) {

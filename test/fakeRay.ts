@@ -29,7 +29,7 @@ export class FakeRay {
   readonly packages = new Map<string, Buffer>();
   readonly jobs = new Map<string, FakeJob>();
   readonly requests: { method: string; path: string; headers: IncomingMessage["headers"] }[] = [];
-  /** What requests have to carry; by default nothing. */
+  /** Token that requests must carry; by default none. */
   token: string | undefined;
   /** Answers a request in place of the API, unless it returns false. */
   instead: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined;

@@ -20,12 +20,12 @@ export interface Counts {
 
 class Skipped extends Error {}
 
-/** Ends a test that something is missing for: it counts as skipped, not as passed. */
+/** Ends a test whose prerequisites are missing: it counts as skipped, not as passed. */
 export function skip(reason: string): never {
   throw new Skipped(reason);
 }
 
-/** What a test measured, for its line. */
+/** Adds a test's measurements to its line. */
 type Note = (text: string) => void;
 type Body = (note: Note) => Promise<void> | void;
 

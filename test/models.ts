@@ -62,7 +62,7 @@ export const slowly = (experiment: string): string =>
 
 export const slowNN = (epochs: number): string => slowly(simpleNN(epochs));
 
-/** A residual network; its activation and its blocks are what is changed of it. */
+/** A residual network, whose activation and blocks can be changed. */
 export const residual = (
   activation: string,
   blocks: string,
@@ -120,7 +120,7 @@ export interface Mistake {
   message: RegExp;
 }
 
-/** What users get wrong, and what they are to be told, by the name of a file. */
+/** Mistakes of users with the expected messages, by the name of a file. */
 export const MISTAKES: Record<string, Mistake> = {
   "syntax.nn.ts": {
     text: simpleNN(100).replace("this.relu(x);", "this.relu(x;"),

@@ -1,4 +1,4 @@
-/** What runs have written, read as tests need it. */
+/** Reads runs' directories for tests. */
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";

@@ -29,7 +29,7 @@ export interface BoxText {
   room?: Room;
 }
 
-/** What a box shows beneath its text, in pixels. */
+/** Size of the content beneath a box's text, in pixels. */
 export interface Room {
   width: number;
   height: number;
@@ -61,7 +61,7 @@ export function boxText(box: ShownBox, row: Row | undefined, widths: TextWidths)
   };
 }
 
-/** The size of a box with something beneath its text. */
+/** Returns the size of a box with content beneath its text. */
 export const withRoom = (text: BoxText, room: Room | undefined): BoxText =>
   room === undefined
     ? text

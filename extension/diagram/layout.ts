@@ -125,7 +125,7 @@ export interface Sketch {
 
 /**
  * @param markOf A mark by a box's id, which tells otherwise equal boxes apart
- * @param roomOf What a box shows beneath its text
+ * @param roomOf Size of the content beneath a box's text
  */
 export function sketchOf(
   flow: FlowGraph,

@@ -75,14 +75,14 @@ export class Agents extends DisposableOwner {
   }
 }
 
-/** What an agent is told of the editor. */
+/** State of the editor, for an agent. */
 export interface EditorStateReport {
   /** The active model file, relative to its workspace folder, with the line of the cursor. */
   active?: { file: string; line: number; selection: string; model?: string; experiment?: string };
   panels: OpenPanel[];
 }
 
-/** Characters of a selection. */
+/** Most characters of a reported selection. */
 const SELECTION = 2000;
 
 class EditorState implements vscode.LanguageModelTool<object> {

@@ -60,7 +60,7 @@ export function variableName(path: string): string {
   return RESERVED.has(safe) ? `${safe}Data` : safe;
 }
 
-/** Names that the file has otherwise, and words of the language that data sets are likely to be called. */
+/** Names with other uses in the file, and likely names of data sets that are reserved words. */
 const RESERVED = new Set([
   "data",
   "nn",
@@ -107,7 +107,7 @@ const RESERVED = new Set([
   "interface",
 ]);
 
-/** What a file calls exports of the library. */
+/** A file's local names of the library's exports. */
 type Names = Readonly<Record<"data" | "transforms", string>>;
 
 /** The lines that read the data, as a function. @param folder Of the `.nn.ts` file */
@@ -224,7 +224,7 @@ function imageLayers({ classes }: Images): string[] {
 /** An import, whose length has a limit: a text of nothing but the word would take minutes. */
 const IMPORT = /^import\b[^;"']{0,1999}["'][^"'\n]{0,999}["'][^\S\n]{0,99};?[^\S\n]{0,99}\n?/gm;
 
-/** A name that the text doesn't have. */
+/** A name that doesn't occur in the text. */
 function freeName(text: string, name: string): string {
   const taken = new Set(text.match(/[A-Za-z_$][\w$]*/g));
   for (let n = 1; ; n++) {
@@ -242,7 +242,7 @@ function mayDeclare(masked: string, name: string): boolean {
   ).test(masked);
 }
 
-/** What a file calls an export of the library, and what it has to import for that. */
+/** Returns a file's local name of an export of the library, and the import that the file lacks for it. */
 function nameOf(text: string, masked: string, name: string): { local: string; lacks?: string } {
   const imported = [
     ...text.matchAll(/^import\s{1,99}\{([^}]{0,9999})\}\s{0,99}from\s{0,99}["']layerwise["']/gm),

@@ -4,9 +4,9 @@ import type { Recorder } from "./reporting/recorder.ts";
 import type { Reporter } from "./reporting/reporter.ts";
 import type { Stop, TrainerState } from "./training/trainerState.ts";
 
-/** What ends a training before its last epoch: limits, early stopping, callbacks, and requests. */
+/** Decides whether a training ends before its last epoch: by limits, early stopping, callbacks or requests. */
 export class Ending {
-  /** Why it is to end, when its own options or callbacks say so. */
+  /** Why the training should end, if its own options or callbacks say so. */
   stop: Stop | undefined;
   readonly #limits: Limits;
   readonly #state: TrainerState;
@@ -26,7 +26,7 @@ export class Ending {
   }
 
   end(by: Stop["by"], reason: string): void {
-    // A limit ends also what callbacks have to wait with.
+    // A limit overrides a stop that still waits for minEpochs or minSteps.
     if (this.stop === undefined || by === "its limit") this.stop = { by, reason };
   }
 
@@ -46,12 +46,12 @@ export class Ending {
     return false;
   }
 
-  /** Whether it ends at once: limits and early stopping close the epoch first. */
+  /** Whether the training ends at once; limits and early stopping close the epoch first. */
   get atOnce(): boolean {
     return this.#control.stopping !== undefined || this.stop?.by === "a callback";
   }
 
-  /** Says why a training ended that was not asked to, also on its curves. False for one that did all of its epochs. */
+  /** Logs why a training ended early, also on its curves. False if it was asked to stop, or did all of its epochs. */
   tell(curves: Pick<Recorder, "mark">): boolean {
     const { stop } = this;
     const done = this.#state.completed >= this.#limits.epochs;

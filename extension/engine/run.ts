@@ -44,11 +44,11 @@ import { bundleOf } from "./remote/bundle.ts";
 import { executorOf } from "./warmUp.ts";
 import { experimentOf, randomSeed, readWeights } from "./resume/startingWeights.ts";
 
-/** What a run needs of its process. */
+/** Parts of the process that a run uses. */
 export interface RunSurroundings {
   send: Send<RunEngineEvents>;
   watchdog: Watchdog;
-  /** Of the run's directory. */
+  /** Lock of the run's directory. */
   lock: HeldLock;
   /** Called after the last message, in a turn of its own. */
   onEnd: (failed: boolean) => void;
@@ -57,7 +57,7 @@ export interface RunSurroundings {
 /** One training or evaluation, from its request to its last message. */
 export class Run {
   readonly control = new LoopControl();
-  /** What a host can ask of the run. */
+  /** Controls that a host can call. */
   readonly controls: RunControls;
   readonly #request: RunRequest;
   readonly #send: Send<RunEngineEvents>;
@@ -106,10 +106,10 @@ export class Run {
     };
   }
 
-  /** Runs to the end, whatever that is. Never rejects. */
+  /** Runs until the run has finished, stopped or failed. Never rejects. */
   async execute(): Promise<void> {
     this.#reporter.record(this.#directory.record);
-    // What is printed while nothing else is reported: when the file loads, and in its data function.
+    // For output while nothing else is reported: when the file loads, and in its data function.
     const ticker = setInterval(() => {
       this.#explainer?.look();
       this.#reporter.flushIfDue();
@@ -136,7 +136,7 @@ export class Run {
     this.fail(LOST_RUN);
   }
 
-  /** Forgets the user's code, of which nothing runs any more. */
+  /** Forgets the user's code, once none of it runs any more. */
   dispose(): void {
     this.#module?.dispose();
   }
@@ -155,7 +155,7 @@ export class Run {
     this.fail(error);
   }
 
-  /** Saves the weights between two steps; answers the file's path. */
+  /** Saves the weights between two steps; returns the file's path. */
   #checkpoint(): Promise<string> {
     return this.control.atNextStep(() => {
       if (this.#checkpoints === undefined || this.#trainer === undefined)
@@ -216,7 +216,7 @@ export class Run {
     const module = await this.#evaluate(bundle);
     this.#module = module;
     const { exportName, experiment: found } = findExperiment(module, request.exportName);
-    // Of a resumed run, the record has those that it began with.
+    // The record of a resumed run has the hyperparameters that it began with.
     const experiment = experimentOf(found, weights, this.#directory.record.hyperparameters);
     const seed = this.#agreedSeed(
       from?.facts.seed ?? request.seed ?? weights?.seed ?? experiment.options.seed ?? randomSeed(),
@@ -227,7 +227,7 @@ export class Run {
     if (weights !== undefined) prepared.model.loadStateDict(weights.tensors);
     const unchanged = from !== undefined && from.facts.source === this.#facts(seed, bundle).source;
     this.#describe(exportName, prepared, unchanged);
-    // A resumed run has that of its beginning.
+    // A resumed run keeps the provenance of its beginning.
     if (request.kind === "train" && from === undefined)
       this.#directory.keepProvenance({ request, git: await git, model: String(prepared.model) });
     if (this.control.stopping !== undefined) return this.control.stopping;
@@ -238,7 +238,7 @@ export class Run {
     return this.#train(prepared, { generators: new Generators(generators.made), facts, from, rollback });
   }
 
-  /** Where the training begins; in a team, where the first worker's does. */
+  /** The state that the training starts from; in a team, the first worker's. */
   #startingState(bundle: Bundle): TrainingState | undefined {
     const from =
       this.#request.resume === true

@@ -5,9 +5,9 @@ import { formatShape } from "../tensor/core/shape.ts";
 
 /** An automatic choice, and its reason. */
 export interface Choice {
-  /** The graph that it was chosen for; "" for the whole process. */
+  /** Name of the graph; "" for a choice about the whole process. */
   readonly graph: string;
-  /** What there was to choose: "graph", "batch", "steps a call". */
+  /** Subject of the choice: "graph", "batch", "steps a call". */
   readonly about: string;
   readonly chosen: string;
   readonly why: string;
@@ -18,9 +18,9 @@ export interface Fallback {
   readonly graph: string;
   readonly why: string;
   readonly op: string;
-  /** Dotted path of the module that called it; "" outside all. */
+  /** Dotted path of the module that called the op; "" outside all modules. */
   readonly module: string;
-  /** The user's call, where it is known: its stack. */
+  /** Stack of the user's call, where it is known. */
   readonly site: Error | undefined;
 }
 
@@ -34,7 +34,7 @@ export class Fallbacks {
   #pending: Fallback | undefined;
   #listener: ((fallback: Fallback) => void) | undefined;
 
-  /** Whether there is none yet. */
+  /** Whether no fallback was reported yet. */
   get wanted(): boolean {
     return this.#told === undefined;
   }
@@ -65,11 +65,11 @@ export class Fallbacks {
   }
 }
 
-/** What a plan of so many ops is, in words. */
+/** Name of a plan in messages: its kind, and its number of ops. */
 export const graphName = ({ assigns, lazy }: Plan, ops: number): string =>
   `${assigns.length > 0 ? "training step" : lazy.length > 0 ? "gradients" : "evaluation"} of ${ops} ops`;
 
-/** What {@link firstDifference} compares of each node. */
+/** Description of every node of a plan, for {@link firstDifference}. */
 export type Outline = readonly NodeOutline[];
 
 interface NodeOutline {
@@ -87,7 +87,7 @@ function outline({ op, attributes, outputs }: Node): NodeOutline {
 /** Characters of an op's settings that are shown. */
 const SHOWN = 60;
 
-/** The first node of a plan that isn't as it was in another, and what both have there. */
+/** Returns the first node in which a plan differs from another, and the descriptions of both. */
 export function firstDifference(
   before: Outline,
   { nodes }: Plan,

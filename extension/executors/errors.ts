@@ -45,7 +45,7 @@ const MESSAGES: readonly [RegExp, (m: RegExpMatchArray, op: AnyOp | undefined) =
 ];
 
 /**
- * The error as PyTorch words it, if it is about the user's values; else unchanged.
+ * Returns PyTorch's error if `error` is about the user's values; else `error` itself.
  * @param op the op that was running; a compiled graph's errors name it themselves
  */
 export function translated(error: unknown, op?: AnyOp): unknown {
@@ -62,7 +62,7 @@ const named = (message: string): AnyOp | undefined => OPS.get(message.match(/\{\
 
 /**
  * Runs an op's kernels; an error about the user's values is worded as that op's.
- * @param explain says more of it, where the values can be seen
+ * @param explain returns a more precise error, where the values can be read
  */
 export function naming<T>(op: AnyOp, body: () => T, explain?: () => TensorError | undefined): T {
   try {
@@ -72,12 +72,12 @@ export function naming<T>(op: AnyOp, body: () => T, explain?: () => TensorError 
   }
 }
 
-/** What {@link naming} throws where `error` is thrown. */
+/** Returns the error that {@link naming} throws in place of `error`. */
 export function errorOf(op: AnyOp, error: unknown, explain?: () => TensorError | undefined): unknown {
   const known = translated(error, op);
   return (known instanceof TensorError ? explain?.() : undefined) ?? known;
 }
 
-/** Whether an error can say more where each op's inputs can be seen: of a compiled graph they can't. */
+/** Whether running op by op would give a more precise error: a compiled graph doesn't show the inputs of its ops. */
 export const isVague = (error: unknown): boolean =>
   error instanceof TensorError && OPS.get(error.op ?? "")?.refusal !== undefined;

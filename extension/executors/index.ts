@@ -18,21 +18,21 @@ import { TfjsExecutor } from "./tfjs/executor.ts";
 /** The executor of this process. */
 export interface LoadedExecutor {
   readonly info: ExecutorInfo;
-  /** What ran how, since the process began: `interpreted`, `compiledRuns`, …, and live `tensors`. */
+  /** Counts of runs since the process began, by how they ran: `interpreted`, `compiledRuns`, …, and live `tensors`. */
   counters(): Record<string, number>;
-  /** What was chosen so far, for the process and for each graph, and why. */
+  /** Automatic choices so far, for the process and for each graph, with their reasons. */
   choices(): Choice[];
-  /** Graphs of a training that couldn't be compiled; undefined where nothing ever is. */
+  /** Graphs of a training that couldn't be compiled; undefined for an executor that compiles nothing. */
   readonly fallbacks: Fallbacks | undefined;
-  /** Frees its graphs, when another executor takes its place and nothing of it will be read. */
+  /** Frees its graphs. Call it when another executor takes its place and none of its values will be read. */
   close(): void;
 }
 
 /**
- * Loads what computes and makes it the tensors' executor: TensorFlow when it is installed, else the embedded wasm
- * backend, else plain JavaScript.
- * @param device "auto" takes the best there is; any other is taken or refused. "gpu" falls back to TensorFlow's kernels for
- * the CPU, with the reason.
+ * Loads an executor and installs it for all tensors: TensorFlow if it is installed, else the embedded wasm backend,
+ * else plain JavaScript.
+ * @param device "auto" takes the best available; any other is taken or refused. "gpu" falls back to TensorFlow's
+ * CPU kernels, with the reason.
  * @throws NativeError when "native" or "gpu" is requested and can't be loaded
  */
 export async function loadExecutor(device: Device): Promise<LoadedExecutor> {

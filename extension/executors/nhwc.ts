@@ -10,10 +10,10 @@ interface Lowered<Ref> {
   images: Ref | undefined;
 }
 
-/** A node as a backend sees it: its attributes and shapes may be those of images as they lie in memory. */
+/** A node as a backend sees it: with the attributes and shapes of the memory layout, if it works on images. */
 export type Call = Pick<Node, "op" | "attributes" | "module" | "site"> & Signature;
 
-/** What a backend brings: how it gets leaves, runs or writes an op, and moves dimensions. */
+/** Functions of a backend: they make leaves, run or write ops, and move dimensions. */
 export interface Backend<Ref> {
   /** The ref of a value that no node of the plan makes. */
   leaf(value: Value): Ref;
@@ -36,10 +36,10 @@ export class Lowering<Ref> {
   readonly #values = new Map<Value, Lowered<Ref>>();
   readonly #backend: Backend<Ref>;
   readonly #standIns: ReadonlyMap<Value, Value> | undefined;
-  /** Whether there was an op whose kernel wants images. */
+  /** Whether an op so far had a kernel that takes images. */
   #hasImages = false;
 
-  /** @param standIns outputs by what stood for them when the plan was made, for a plan that is lowered after it was computed */
+  /** @param standIns outputs by their stand-ins when the plan was made: needed to lower it after it was computed */
   constructor(backend: Backend<Ref>, standIns?: ReadonlyMap<Value, Value>) {
     this.#backend = backend;
     this.#standIns = standIns;
@@ -49,7 +49,7 @@ export class Lowering<Ref> {
   node(node: Node): void {
     const { inputs, outputs } = node;
     if (outputs.every(isEmpty)) {
-      // Nothing to compute, and no kernel that has to know what to do with nothing.
+      // Nothing to compute: no kernel needs a case for empty tensors.
       for (const v of outputs) this.define(v, this.#backend.empty(v.shape, v.dtype));
       return;
     }
@@ -76,7 +76,7 @@ export class Lowering<Ref> {
     return refs;
   }
 
-  /** @param asImages whether outputs that can be images are */
+  /** @param asImages whether the outputs with the rank of images are images */
   #lower(node: Node, refs: readonly Ref[], asImages: boolean, call: Call = node): void {
     const made = this.#backend.lower(call, refs);
     const { outputs } = node;
@@ -89,19 +89,19 @@ export class Lowering<Ref> {
     }
   }
 
-  /** Says what a node's output is, for one that wasn't lowered. */
+  /** Sets the ref of an output of a node that wasn't lowered. */
   define(value: Value, plain: Ref): void {
     this.#values.set(value, { plain, images: undefined });
   }
 
-  /** Forgets a value, and answers its refs. */
+  /** Forgets a value and returns its refs. */
   forget(value: Value): Ref[] {
     const lowered = this.#values.get(value);
     this.#values.delete(value);
     return [lowered?.plain, lowered?.images].filter((ref) => ref !== undefined);
   }
 
-  /** The value as its shape says: row-major. */
+  /** Returns the value in the layout of its shape: row-major. */
   plain(value: Value): Ref {
     const lowered = this.#lowered(value);
     return (lowered.plain ??= this.#convert(value, lowered.images!, TO_PLAIN));
@@ -138,15 +138,15 @@ export class Lowering<Ref> {
     return this.#standIns?.get(value) ?? resolved(value);
   }
 
-  /** Whether a value is there as images only. */
+  /** Whether a value exists in the layout of images only. */
   #liesAsImages(value: Value): boolean {
     const lowered = this.#values.get(this.#output(value));
     return lowered !== undefined && lowered.plain === undefined;
   }
 
   /**
-   * The dimensions with which an elementwise op works on images as they lie; 0 where fewer elements have to be moved if
-   * it doesn't.
+   * Returns the rank at which an elementwise op works on images without moving them; 0 where the plain layout moves
+   * fewer elements.
    */
   #rankAsImages(inputs: readonly Value[]): number {
     let rank = 0;
@@ -161,14 +161,14 @@ export class Lowering<Ref> {
     return images > 0 && (images > plain || (images === plain && rank > 3)) ? rank : 0;
   }
 
-  /** Lowers an op whose attributes name dimensions, on images as they lie. False where it can't be. */
+  /** Lowers an op whose attributes name dimensions on images without moving them. @returns false where it can't */
   #along(node: Node, layout: Along<object>): boolean {
     const { op, module, site, inputs, outputs } = node;
     const rank = inputs[0]!.shape.length;
     const order = TO_IMAGES[rank];
     if (order === undefined) return false;
     const images = inputs.filter((v) => v.shape.length === rank);
-    // What is the same either way becomes images where there are any.
+    // A value that is the same in both layouts becomes images if the plan has any.
     const grows = this.#hasImages && images.every(isSame) && !outputs.every(isSame);
     if (!grows && !images.some((v) => this.#liesAsImages(v))) return false;
     const changed = layout.along(node.attributes, order, node);
@@ -186,7 +186,7 @@ export class Lowering<Ref> {
     return true;
   }
 
-  /** Lowers an op that moves dimensions. False where that is the op's own matter. */
+  /** Lowers an op that moves dimensions. @returns false where the backend has to run it */
   #reorder({ inputs: [x], outputs: [y] }: Node, order: readonly number[]): boolean {
     const rank = order.length;
     if (!(rank in TO_IMAGES)) return false;

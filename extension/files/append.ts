@@ -9,7 +9,7 @@ const COPY_LIMIT = 512 * 2 ** 20;
 const { O_WRONLY, O_APPEND, O_CREAT } = fs.constants;
 const FLAGS = O_WRONLY | O_APPEND | O_CREAT | (fs.constants.O_NOFOLLOW ?? 0) | (fs.constants.O_NONBLOCK ?? 0);
 
-/** A file that grows. What can't be written is kept and tried again with the next flush. */
+/** A file that grows. Text that can't be written is kept for the next flush. */
 export class AppendFile {
   readonly path: string;
   #descriptor: number | undefined;

@@ -1,4 +1,4 @@
-// What locks are made of: a file that only one process can create, and only one can take away.
+// Building blocks of locks: a file that only one process can create, and only one can remove.
 import { createHash, randomBytes } from "node:crypto";
 import { constants, rmSync } from "node:fs";
 import { link, lstat, open, rename, rm } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { temporaryName } from "../protocol/temporaryFiles.ts";
 import { FileError, isMissing } from "./fileError.ts";
 import { readRegular, readRegularSync } from "./regular.ts";
 
-/** Milliseconds after which a process that was taking a file away has been killed at it. */
+/** Milliseconds after which a claim is stale: its process was killed while it removed the file. */
 const CLAIM_LIMIT = 10_000;
 
 const { O_WRONLY, O_CREAT, O_EXCL } = constants;
@@ -33,12 +33,12 @@ export interface Created {
 }
 
 /**
- * Creates a file unless there is something of its name. Other processes find it with its whole text or not at all: one
- * that found half of it could take the rest for a file without an owner. Where the file system has no hard links, the
- * text follows the name, so a file without its text has to be given time.
+ * Creates a file unless its name is taken. Other processes find it with its whole text or not at all: one that found
+ * half the text could think that the file has no owner. Where the file system has no hard links, the text follows the
+ * name, so readers have to give a file without its text time.
  *
  * @param textOf the content, for the inode of the file
- * @returns undefined if there is something of that name
+ * @returns undefined if the name is taken
  */
 export async function createExclusive(
   file: string,
@@ -61,7 +61,7 @@ export async function createExclusive(
 async function createInPlace(file: string, textOf: (inode: string) => string): Promise<Created | undefined> {
   try {
     const created = await write(file, textOf);
-    // A process that waited too long for the text may have taken it away.
+    // A process that waited too long for the text may have removed the file.
     return isWhole(file, created.text) ? created : undefined;
   } catch (error) {
     if (codeOf(error) === "EEXIST") return undefined;
@@ -103,15 +103,15 @@ export function removeWhole(file: string, text: string): void {
   if (isWhole(file, text)) rmSync(file, { force: true });
 }
 
-/** What stands at a path. */
+/** A file, or something else, found at a path. */
 export interface Found {
-  /** Undefined for what is no regular file, or too large. */
+  /** Undefined for a file that is not regular, or too large. */
   readonly text: string | undefined;
-  /** Another one for each file that ever was. */
+  /** Differs for each file that was ever at the path. */
   readonly id: string;
 }
 
-/** Reads what may be a lock. @param limit most bytes @returns undefined when there is nothing */
+/** Reads a possible lock. @param limit most bytes @returns undefined when there is nothing */
 export async function readFound(file: string, limit: number): Promise<Found | undefined> {
   try {
     const text = await readRegular(file, { limit }).then(
@@ -130,12 +130,12 @@ export async function readFound(file: string, limit: number): Promise<Found | un
 }
 
 /**
- * Takes away a file that several processes may have found: the first to create a claim of its name removes it, after
- * reading it again, since by then the file of another process may stand there.
+ * Removes a file that several processes may have found: the first to create a claim on it removes it, after reading it
+ * again, since by then another process may have put its file there.
  *
- * @param id of what was found
- * @param read the id of what is there now; undefined when there is nothing
- * @returns false when another process was at it, or has replaced it
+ * @param id of the file that was found
+ * @param read returns the id of the current file; undefined when there is none
+ * @returns false when another process was removing it, or has replaced it
  */
 export async function takeAway(
   file: string,
@@ -165,7 +165,7 @@ export async function takeAway(
   }
 }
 
-/** Attempts of {@link takeExclusive} unless it is given others, and milliseconds between two. */
+/** Default number of attempts of {@link takeExclusive}, and milliseconds between two. */
 const ATTEMPTS = 50;
 const PAUSE = 50;
 /** Attempts after which an unreadable file that hasn't changed isn't being written any more. */
@@ -175,7 +175,7 @@ const WRITING = 20;
 export interface Taking<Known extends { readonly id: string }> {
   /** The content, for the inode of the file. */
   readonly textOf: (inode: string) => string;
-  /** Reads the file; undefined when there is none. The id is another one for each file that ever was. */
+  /** Reads the file; undefined when there is none. The id differs for each file that was ever there. */
   readonly read: () => Promise<Known | undefined>;
   /**
    * Judges a file: "free" may be removed, "unreadable" only if it stays unchanged for a second. Throws if waiting for
@@ -224,7 +224,7 @@ export async function takeExclusive<Known extends { readonly id: string }>(
   return undefined;
 }
 
-/** Says how long something has been found unchanged: a file without its text may be written just now. */
+/** Counts how often a file was found unchanged: one without its text may be in the middle of being written. */
 export class Standing {
   #id: string | undefined;
   #count = 0;

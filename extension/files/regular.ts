@@ -28,7 +28,7 @@ function flags({ follow = false }: OpenOptions): number {
   return O_RDONLY | NO_WAIT | (follow ? 0 : NO_FOLLOW);
 }
 
-/** What a path stands for, in words. */
+/** Names the kind of something that is not a regular file. */
 function kindOf(stats: fs.Stats): string {
   if (stats.isDirectory()) return "a folder";
   if (stats.isSymbolicLink()) return "a symbolic link";
@@ -44,7 +44,7 @@ function demandRegular(path: string, stats: fs.Stats): void {
   throw new FileError(path, code, `expected a regular file, found ${kindOf(stats)}`);
 }
 
-/** @throws FileError "not-regular": another file took the path's place between two looks */
+/** @throws FileError "not-regular": another file took the path's place between two checks */
 function demandSame(path: string, before: fs.Stats, now: fs.Stats): void {
   demandRegular(path, now);
   if (now.dev !== before.dev || now.ino !== before.ino)
@@ -93,7 +93,7 @@ async function openWithStats(
 
 /**
  * Whether a file can be opened before its kind is known: the system follows no link and waits for no pipe. (Only the
- * system's administrator can put a device into a folder.) A look less for each of a thousand runs.
+ * system's administrator can put a device into a folder.) It saves a check for each of a thousand runs.
  */
 function mayOpenAtOnce({ follow = false }: OpenOptions): boolean {
   return !follow && NO_FOLLOW !== 0 && NO_WAIT !== 0;
@@ -166,7 +166,7 @@ export function readRegularSync(path: string, options: Omit<ReadOptions, "timeou
   }
 }
 
-/** Gives work on a file up after a time. What hangs in the system can't be ended, so only the wait for it ends. */
+/** Gives up work on a file after a time. A call that hangs in the system can't be ended, only the wait for it. */
 export async function withTimeout<T>(path: string, milliseconds: number, work: () => Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

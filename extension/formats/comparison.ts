@@ -23,7 +23,7 @@ export interface Comparison {
 const numelOf = ({ shape }: SourceTensor): number => shape.reduce((product, extent) => product * extent, 1);
 const sameShape = (a: SourceTensor, b: SourceTensor): boolean => a.shape.join() === b.shape.join();
 
-/** What is added, removed and changed in another file, part by part: yields the bytes read since. */
+/** Compares two files part by part: yields the bytes read since the last part, returns the changes. */
 export function* comparisonSteps(a: TensorSource, b: TensorSource): Generator<number, Comparison> {
   const others = new Map(b.tensors.map((tensor) => [tensor.name, tensor]));
   const known = new Set(a.tensors.map(({ name }) => name));
@@ -35,13 +35,13 @@ export function* comparisonSteps(a: TensorSource, b: TensorSource): Generator<nu
   const same = a.tensors.length - changes.length;
   for (const { name, shape, dtype } of b.tensors)
     if (!known.has(name)) changes.push({ name, change: "added", shape, dtype });
-  // What can't be told in numbers is no small change.
+  // Changes without a numeric size come first.
   const size = (one: Change): number => (one.change === "values" ? (one.largest ?? Infinity) : Infinity);
   changes.sort((one, other) => (size(one) === size(other) ? 0 : size(other) - size(one)));
   return { changes, same };
 }
 
-/** Bytes that a comparison looks at. */
+/** Bytes of the first file that a comparison reads. */
 export function comparisonBytes(a: TensorSource, b: TensorSource): number {
   const others = new Map(b.tensors.map((tensor) => [tensor.name, tensor]));
   return a.tensors.reduce((sum, tensor) => {

@@ -19,7 +19,7 @@ export interface ParquetChoice {
   readonly as: "number" | "text";
 }
 
-/** What a file may claim: of metadata, rows, columns, and the bytes that the chosen columns of one row group expand to. */
+/** Limits of metadata, rows, columns, and the bytes that the chosen columns of one row group expand to. */
 const MAX_METADATA = 2 ** 27;
 const MAX_ROWS = 2 ** 31 - 1;
 const MAX_COLUMNS = 100_000;
@@ -41,7 +41,7 @@ const PARSERS = {
   jsonFromBytes: (bytes: Uint8Array | undefined) => bytes && text.decode(bytes),
 };
 
-/** Node's own decompressors are faster, and end at the length that the page has. */
+/** Node's own decompressors are faster, and stop at the page's declared length. */
 const DECOMPRESSORS = Object.fromEntries(
   Object.entries({
     ...compressors,
@@ -139,7 +139,7 @@ export class ParquetReader {
   }
 
   /**
-   * The bytes of a column in a row group, by where they begin. Their pages are checked: the decoder allots what they claim.
+   * The bytes of a column in a row group, and where they begin. Checks pages: the decoder allocates what they claim.
    * @throws Error for pages of more values than there are rows
    */
   #chunk(data: ColumnMetaData, rows: number): [start: number, bytes: ArrayBuffer] {

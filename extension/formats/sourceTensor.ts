@@ -15,13 +15,13 @@ export interface SourceTensor {
   /** Bytes of its elements from one place to another, row-major. */
   readonly read: (from: number, to: number) => Uint8Array;
   /**
-   * Verifies the checksum of the record that holds the tensor, once, where the format has one; to be exhausted after the
-   * parts. Yields the number of bytes that it reads for this.
+   * Verifies the checksum of the record that holds the tensor, once, where the format has one; to be exhausted after
+   * the parts. Yields the number of bytes that it reads for this.
    */
   readonly finish: () => Generator<number, void>;
 }
 
-/** What can be read of a tensor only part by part. */
+/** A tensor that can be read only part by part. */
 export type TensorParts = Omit<SourceTensor, "read">;
 
 /** An open file of tensors, of any format. */

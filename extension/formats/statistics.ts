@@ -1,13 +1,13 @@
 import { DTYPE_BYTES, elements, hasNumbers, type Elements, type TensorEntry } from "./tensorData.ts";
 import type { TensorParts } from "./sourceTensor.ts";
 
-/** What the values of a tensor are like. Infinities and NaN count by themselves, and in nothing else. */
+/** Statistics of a tensor's values. Infinities and NaN are counted separately, and left out of all else. */
 export interface Statistics {
   count: number;
   min: number;
   max: number;
   mean: number;
-  /** Of the values that there are: divided by their number. */
+  /** Of the population: divided by the number of values. */
   std: number;
   zeros: number;
   nans: number;
@@ -19,7 +19,7 @@ export interface Statistics {
 const BINS = 20;
 
 /**
- * Looks at all values of a tensor, part by part, twice: for their range and moments, then for the histogram.
+ * Reads all values of a tensor, part by part, twice: for their range and moments, then for the histogram.
  * Undefined for types that are no real numbers.
  * @throws PthError for a damaged file
  */
@@ -58,7 +58,7 @@ function numbersOf({ name, dtype, shape }: TensorParts, data: Uint8Array): Float
     : new Float64Array(values);
 }
 
-/** What there is to say of no values. */
+/** Statistics of no values. */
 const NONE = { min: Number.NaN, max: Number.NaN, mean: Number.NaN, std: Number.NaN };
 
 /** `spread` is the sum of squared distances from the mean. */
@@ -79,7 +79,7 @@ const NOTHING: Moments = {
 function addTo(found: Moments, values: Float64Array): void {
   let [count, zeros, nans, mean, spread] = [0, 0, 0, 0, 0];
   let { min, max } = found;
-  // The sum of large numbers would be infinite; by a power of two, nothing is rounded.
+  // The sum of large numbers would be infinite; scaling by a power of two rounds nothing.
   const share = 2 ** -Math.ceil(Math.log2(values.length));
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
@@ -120,7 +120,7 @@ function addBins(histogram: number[], values: Float64Array, min: number, max: nu
   }
 }
 
-/** What steps come to in the end. */
+/** Runs a generator to its end, and returns its result. */
 export function lastOf<T>(steps: Generator<unknown, T>): T {
   for (;;) {
     const step = steps.next();
@@ -184,7 +184,7 @@ export function* differenceSteps(a: TensorParts, b: TensorParts): Generator<numb
   return { ...(numbers ? { largest } : {}), changed };
 }
 
-/** What is no real number is the same when its bytes are. */
+/** Elements that are no real numbers, as texts of their bytes, for comparison. */
 function wholes({ dtype, data }: TensorEntry): readonly string[] {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const size = Math.max(1, DTYPE_BYTES[dtype]);

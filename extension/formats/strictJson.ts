@@ -1,4 +1,4 @@
-/** A JSON value as written: whole numbers are `bigint`, all others `number`; objects are maps in the order of the text. */
+/** A JSON value as written: whole numbers are `bigint`, others `number`; objects are maps in the order of the text. */
 export type JsonValue = string | bigint | number | boolean | null | JsonValue[] | Map<string, JsonValue>;
 
 export type JsonDefect =
@@ -14,7 +14,7 @@ export type JsonDefect =
       readonly limit: number;
     };
 
-/** What a text may hold, so that a small one can't fill the memory. */
+/** Limits of a text, so that a small one can't fill the memory. */
 export interface JsonLimits {
   /** Levels of nesting. */
   readonly depth: number;
@@ -63,10 +63,10 @@ const CONSTANTS: Readonly<Record<string, readonly [word: string, value: boolean 
 
 /**
  * Parses JSON from a source that is not trusted. Unlike `JSON.parse` it refuses a key that occurs twice in an object
- * (of which `JSON.parse` keeps the last), what is beyond the limits and unpaired surrogates, keeps whole numbers
+ * (of which `JSON.parse` keeps the last), values beyond the limits and unpaired surrogates, keeps whole numbers
  * apart from `1.0` and `1e3`, and gives no key, not even `__proto__`, a meaning.
  *
- * @param reduce what a member of the outermost object becomes, as soon as it is read; by default it stays
+ * @param reduce replaces each member of the outermost object as soon as it is read; by default it stays
  * @throws JsonError
  */
 export function parseStrictJson<T = JsonValue>(
@@ -113,13 +113,13 @@ export function parseStrictJson<T = JsonValue>(
       const value = JSON.parse(text.slice(start, at)) as string;
       if (!LONE_SURROGATE.test(value)) return value;
     } catch {
-      // A wrong escape sequence is told below, as an unpaired surrogate is.
+      // A wrong escape sequence is reported below, as an unpaired surrogate is.
     }
     at = start;
     return fail("a string with valid escapes");
   };
 
-  // What is beyond a limit is passed over and counted: the message says how many there are.
+  // Values beyond a limit are skipped and counted: the message says how many there are.
   const count = (start: number, found: number, limit: number): void => {
     if (found > limit)
       throw new JsonError({ kind: "count", at: start, path: [...path], count: found, limit });

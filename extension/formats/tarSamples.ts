@@ -19,7 +19,7 @@ interface Member {
 /**
  * Reads the samples of a tar file one after the other. Nothing is unpacked.
  * @param alive Called whenever bytes were read
- * @throws Error for what is no tar file or is cut off; for links, devices and strange names in it; for too large files
+ * @throws Error if it is no tar file or is cut off; for links, devices and strange names in it; for too large files
  */
 export async function* tarSamples(file: string, alive: () => void): AsyncGenerator<RawSample> {
   const source = openSource(file, file);
@@ -87,7 +87,7 @@ async function* entries(source: ByteSource, alive: () => void): AsyncGenerator<P
   }
 }
 
-/** The sample of a file, and its name in there; undefined for what is part of none. @throws Error for what isn't a file */
+/** The sample of a file, and its name in there; undefined if it has none. @throws Error for links and devices */
 function placeOf({ name, type, linkname }: TarHeader): { key: string; name: string } | undefined {
   if (type === "directory") return undefined;
   const shown = JSON.stringify(name.slice(0, 200));
@@ -102,7 +102,7 @@ function placeOf({ name, type, linkname }: TarHeader): { key: string; name: stri
     throw new Error(`${shown} is no name of a sample's file`);
   const base = parts.pop()!;
   const dot = base.indexOf(".");
-  // What WebDataset says of the shard, and files without an ending, are part of no sample.
+  // WebDataset's own files about the shard, and files without an extension, are part of no sample.
   if (dot <= 0 || /^__.*__$/.test(base.slice(0, dot))) return undefined;
   return { key: [...parts, base.slice(0, dot)].join("/"), name: base.slice(dot + 1).toLowerCase() };
 }

@@ -10,7 +10,7 @@ import { MAX_HEADER_BYTES, MAX_TENSORS } from "./safetensors/safetensorsHeader.t
 import { DTYPE_BYTES } from "./tensorData.ts";
 
 /**
- * Opens a file of tensors; its content says the format, except for ONNX models, which the ending tells.
+ * Opens a file of tensors; its content determines the format, except for ONNX models, which have their extension.
  * @throws SafetensorsError, PthError, OnnxError for a damaged or hostile file; the file system's error
  */
 export function openTensors(path: string): TensorSource {
@@ -50,7 +50,10 @@ function openShards(index: string): TensorSource {
   }
 }
 
-/** Whether a file begins as one of `torch.save` does. @throws FileError for a device or pipe; the file system's error */
+/**
+ * Whether a file begins as one of `torch.save` does.
+ * @throws FileError for a device or pipe; the file system's error
+ */
 export function startsAsPth(path: string): boolean {
   const source = openSource(path, path);
   try {
@@ -111,7 +114,7 @@ export function onnxTensors(onnx: OnnxFile): TensorSource {
 const MOST_PLAIN = 100;
 const LONGEST = 200;
 
-/** What stands beside the tensors, by the keys that lead to it. */
+/** Plain values beside the tensors, by the keys that lead to them. */
 function* plainIn(value: PthValue, path: readonly string[]): Generator<[string, string]> {
   if (value instanceof Map)
     for (const [key, one] of value) yield* plainIn(one as PthValue, [...path, String(key)]);

@@ -1,6 +1,6 @@
 import { plainText } from "../protocol/text/plain.ts";
 
-/** Bytes of an answer, characters of a text in it. What would be longer is cut where the answer says so. */
+/** Bytes of an answer, characters of a text in it. Longer ones are cut, and the cut is marked. */
 export const ANSWER_LIMIT = 100_000;
 export const TEXT_LIMIT = 4000;
 

@@ -13,7 +13,7 @@ import type { Call } from "./tool.ts";
 /** Runs that may wait for their turn. */
 const MOST_WAITING = 10;
 
-/** Milliseconds between two looks at the progress of a run. */
+/** Milliseconds between two checks of a run's progress. */
 const INTERVAL = 250;
 
 interface Started {

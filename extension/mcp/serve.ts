@@ -12,11 +12,11 @@ import { Workspace } from "./workspace.ts";
 /** Bytes of a message that a client sends: paths, ids and numbers need some hundred. */
 const MESSAGE_LIMIT = 2 ** 20;
 
-/** Problems of the connection that are told, and characters of each. */
+/** Maximum number of the connection's problems that are reported, and of characters of each. */
 const MOST_PROBLEMS = 50;
 const PROBLEM_LENGTH = 200;
 
-/** Opens what tools of a folder work with. */
+/** Opens the services of a folder's tools. */
 async function openServices(folder: string, engine: EngineOptions): Promise<Services> {
   return {
     workspace: await Workspace.open(folder),
@@ -29,7 +29,7 @@ async function openServices(folder: string, engine: EngineOptions): Promise<Serv
 
 /**
  * Serves one client on standard input and output until it closes them. Runs and sweeps end with the session.
- * @param log Takes what is wrong with the connection, for standard error
+ * @param log Takes problems of the connection, for standard error
  */
 export async function serve(
   folder: string,
@@ -37,7 +37,7 @@ export async function serve(
   { signal, log }: { signal: AbortSignal; log: (text: string) => void },
 ): Promise<void> {
   const services = await openServices(folder, engine);
-  // What a program writes by relative names belongs into its workspace, wherever the client runs.
+  // Files that a program writes by relative names belong in its workspace, wherever the client runs.
   process.chdir(services.workspace.root);
   const ended = new Promise<void>((resolve) => {
     process.stdin.once("end", resolve);

@@ -6,7 +6,7 @@ import type { SweepManager } from "./sweepManager.ts";
 import type { Call } from "./tool.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** What tools work with. */
+/** Services that tools use. */
 export interface Services {
   readonly workspace: Workspace;
   readonly engine: EngineOptions;

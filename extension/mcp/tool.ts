@@ -5,7 +5,7 @@ import { jsonText, plainText } from "../protocol/text/plain.ts";
 import { toUserError } from "../supervisor/errors.ts";
 import { ANSWER_LIMIT, bounded, cleaned, NOTICE } from "./answers.ts";
 
-/** What a tool does to its surroundings, for the client that asks its user. */
+/** Effect of a tool on its surroundings, for the client that asks its user. */
 export type Effect =
   /** Reads files of the workspace; runs none of its code. */
   | "reads"
@@ -21,7 +21,7 @@ export type Effect =
 export interface Call {
   /** Aborted when the client cancels the request. */
   signal: AbortSignal;
-  /** Tells the client how far a call is, if it asked for that. */
+  /** Reports the progress of a call to the client, if it asked for that. */
   progress(done: number, total: number, message: string): void;
 }
 
@@ -48,7 +48,7 @@ const HINTS: Record<Effect, { readOnlyHint: boolean; destructiveHint: boolean; i
   ends: { readOnlyHint: false, destructiveHint: true, idempotentHint: true },
 };
 
-/** Registers a tool. What it throws becomes an answer that says what is wrong and what to do. */
+/** Registers a tool. Its errors become answers that say what is wrong and what to do. */
 export function register(server: McpServer, one: Tool): void {
   const { name, title, description, effect, input, output } = one;
   server.registerTool(

@@ -61,7 +61,7 @@ export interface GradScalerOptions {
   enabled: boolean;
 }
 
-/** What a scaler saves: empty when it is switched off. */
+/** Saved state of a scaler: empty when it is switched off. */
 export interface GradScalerState {
   scale?: number;
   growth_factor?: number;
@@ -70,16 +70,16 @@ export interface GradScalerState {
   _growth_tracker?: number;
 }
 
-/** What was done with an optimizer's gradients since the last `update()`. */
+/** State of an optimizer's gradients, unscaled since the last `update()`. */
 interface Stage {
-  /** Whether there were any. */
+  /** Whether there were any gradients. */
   readonly checked: boolean;
   readonly infinite: boolean;
   stepped: boolean;
 }
 
 /**
- * Scales losses up and gradients down, and leaves out steps whose gradients aren't finite. Switched off, it changes nothing.
+ * Scales losses up and gradients down, and skips steps whose gradients aren't finite. Switched off, it changes nothing.
  *
  * ```ts
  * const scaler = new torch.amp.GradScaler("cpu");

@@ -18,10 +18,10 @@ export interface TensorFiles {
   readText(file: string): string;
   /** Makes the folder where there is none. */
   writeText(file: string, text: string): void;
-  /** Names of what is in a folder. */
+  /** Names of a folder's entries. */
   list(folder: string): readonly string[];
   remove(file: string): void;
-  /** The folder of a model of the Hugging Face Hub: in the cache, or fetched. Undefined for what can't be a name. */
+  /** The folder of a model of the Hugging Face Hub: in the cache, or fetched. Undefined for an impossible name. */
   pretrained(name: string): string | undefined;
   writeOnnx(file: string, graph: OnnxGraph): void;
 }
@@ -29,8 +29,8 @@ export interface TensorFiles {
 let files: TensorFiles | undefined;
 
 /**
- * Says how files are read and written: the engine knows the formats.
- * @returns what said it before
+ * Sets how files are read and written: the engine knows the formats.
+ * @returns the access set before
  */
 export function setTensorFiles(access: TensorFiles | undefined): TensorFiles | undefined {
   const before = files;
@@ -67,13 +67,13 @@ export function save(value: unknown, file: string): void {
 }
 
 /**
- * A file's values by name, as properties and by a Map's methods. What they are only the file says, as in Python; give
- * `load` a type to have them checked.
+ * A file's values by name, as properties and by a Map's methods. Only the file determines their types, as in Python;
+ * give `load` a type to have them checked.
  */
 // oxlint-disable-next-line typescript/no-explicit-any -- as dynamic as what torch.load returns
 export type Loaded = Map<string, any> & { readonly [name: string]: any };
 
-/** What `load` takes by name. */
+/** Arguments of {@link load} by name. */
 export interface LoadOptions {
   /** Where tensors go: the CPU. Functions and dicts of PyTorch's are accepted, since tensors are on the CPU anyway. */
   mapLocation?: DeviceLike | ((...args: never[]) => unknown) | Readonly<Record<string, DeviceLike>> | null;
@@ -101,15 +101,15 @@ function checkLocation({ mapLocation }: LoadOptions): void {
  * their content. A dict of tensors is a `Map` by name: `model.loadStateDict(torch.load("model.pth"))`. Within other
  * values, Python's `OrderedDict` is a `Map`, a dict an object (a `Map` too where an object would lose the order or the
  * type of its keys), a list an array and a tuple a frozen array. Entries of Maps are properties too, and objects have a
- * Map's methods: `saved.epoch` and `saved.get("epoch")` are the same. So the state of a training is what it was:
+ * Map's methods: `saved.epoch` and `saved.get("epoch")` are the same. So the state of a training is restored:
  *
  * ```ts
  * const saved = torch.load<{ model: StateDict; optimizer: OptimizerStateDict; epoch: number }>("training.pth");
  * model.loadStateDict(saved.model);
  * ```
  *
- * Numbers of other element types become float32 or int64. Nothing in a file is run: what names a class or function
- * that is not one of a short list is refused.
+ * Numbers of other element types become float32 or int64. Nothing in a file is run: names of classes and functions
+ * outside a short list are refused.
  * @param options.mapLocation "cpu", where tensors are anyway
  * @throws an error naming the defect of a damaged or hostile file; the file system's error
  */

@@ -1,4 +1,4 @@
-// What `import … from "layerwise"` gives.
+// Exports of the package `layerwise`.
 import "../tensor/methods.ts";
 import { libraryClasses } from "./module/moduleCall.ts";
 import * as modules from "./modules/index.ts";
@@ -21,9 +21,9 @@ export * as data from "./data/index.ts";
 export * as distributions from "./distributions/index.ts";
 /** Exchanges between the processes that train a model together: PyTorch's `torch.distributed`. */
 export * as distributed from "./distributed/index.ts";
-/** Changes of images, for data sets: torchvision's `transforms`. */
+/** Transforms of images, for data sets: torchvision's `transforms`. */
 export * as transforms from "./transforms/index.ts";
-/** Measures of classification and regression. */
+/** Metrics of classification and regression. */
 export * as metrics from "./metrics/index.ts";
 export {
   experiment,

@@ -4,11 +4,11 @@ import { isNamed } from "../tensor/signatures/bind.ts";
 import { OrderedDict, viewOf } from "./module/orderedDict.ts";
 import { py } from "./module/repr.ts";
 
-/** What `print` takes by name. */
+/** Arguments of {@link print} by name. */
 export interface PrintArguments {
-  /** Stands between the values. Default " ". */
+  /** Separator of the values. Default " ". */
   sep?: string | null;
-  /** Stands after the last one. Default a line's end; what is printed without one waits for it. */
+  /** Text after the last value. Default a line break; an unfinished line is written once it ends. */
   end?: string | null;
   /** Without effect: lines are written at once. */
   flush?: boolean;
@@ -16,7 +16,7 @@ export interface PrintArguments {
 
 const NAMES: readonly string[] = ["sep", "end", "flush"] satisfies (keyof PrintArguments)[];
 
-/** The line that was begun. */
+/** The unfinished line. */
 let begun = "";
 
 /**
@@ -34,7 +34,7 @@ export function print(...values: unknown[]): void {
   if (lines.length > 0) console.log(lines.join("\n"));
 }
 
-/** Writes a line that was begun, at the end of the program. */
+/** Writes an unfinished line at the end of the program. */
 function finish(): void {
   if (begun !== "") console.log(begun);
   begun = "";

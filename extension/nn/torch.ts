@@ -7,7 +7,7 @@ export * as amp from "./amp.ts";
 export { autocast } from "./amp.ts";
 export * as cuda from "./cuda.ts";
 export * as nn from "./nn.ts";
-// What PyTorch has in `torch` as well as in `torch.nn.functional`.
+// Functions that PyTorch has in `torch` as well as in `torch.nn.functional`.
 export const {
   adaptiveAvgPool1d,
   avgPool1d,

@@ -1,4 +1,4 @@
-// Who a process is. Ids are given again, so an id alone proves nothing: the time at which a process began and its
+// Identity of processes. Ids are reused, so an id alone proves nothing: the time at which a process began and its
 // command line do.
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -6,14 +6,14 @@ import { readFile } from "node:fs/promises";
 import { isRunning } from "./signals.ts";
 import { windowsProgram } from "./windows.ts";
 
-/** What the system says of a process. */
+/** The system's facts about a process. */
 export interface ProcessFacts {
   /** When it began: ticks since boot on Linux, else milliseconds since 1970. */
   readonly start: number;
   readonly arguments: readonly string[];
 }
 
-/** "gone": there is no such process. "hidden": there is one, of which the system says nothing. */
+/** "gone": there is no such process. "hidden": there is one, but the system says nothing about it. */
 export type ProcessAnswer = ProcessFacts | "gone" | "hidden";
 
 /** Queries to the system; tests answer for each platform. */
@@ -21,7 +21,7 @@ export interface System {
   readonly platform: NodeJS.Platform;
   isRunning(pid: number): boolean;
   readFile(path: string): Promise<string>;
-  /** What a program writes to stdout. */
+  /** Runs a program, and returns what it writes to stdout. */
   run(command: string, args: readonly string[]): Promise<string>;
 }
 
@@ -42,7 +42,7 @@ const thisSystem: System = {
     }),
 };
 
-/** Asks the system who a process is. */
+/** Asks the system for a process's facts. */
 export async function factsOf(pid: number, system: System = thisSystem): Promise<ProcessAnswer> {
   if (!system.isRunning(pid)) return "gone";
   try {
@@ -62,7 +62,7 @@ async function fromProc(pid: number, system: System): Promise<ProcessAnswer> {
   return { start: facts.start, arguments: commandLine.split("\0").filter((one) => one !== "") };
 }
 
-/** What a line of Linux's `/proc/<pid>/stat` says. */
+/** Fields of a line of Linux's `/proc/<pid>/stat`. */
 export interface Stat {
   readonly state: string;
   /** Id of the parent process. */
@@ -71,7 +71,7 @@ export interface Stat {
   readonly start: number;
 }
 
-/** Whether a process of that state has ended: its parent hasn't asked yet. */
+/** Whether a process of that state has ended, and only its parent hasn't collected it yet. */
 export const isZombie = ({ state }: Stat): boolean => state === "Z" || state === "X";
 
 /** Parses a line of Linux's `/proc/<pid>/stat`, see proc_pid_stat(5). The name in it may have any characters. */
@@ -114,7 +114,7 @@ export async function isAlive(pid: number | undefined): Promise<boolean> {
   return pid !== undefined && (await factsOf(pid)) !== "gone";
 }
 
-/** When this process began, as {@link factsOf} says it. */
+/** When this process began, in the units of {@link factsOf}. */
 export function startOfThisProcess(): number {
   if (process.platform === "linux") {
     const own = parseStat(readFileSync("/proc/self/stat", "utf8"));

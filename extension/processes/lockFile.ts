@@ -19,13 +19,13 @@ export interface FoundLock {
   /** Milliseconds since 1970: the owner's last sign of life, by the clock of its file system. */
   readonly beat: number;
   readonly inode: string;
-  /** Another one for each lock that ever was. */
+  /** Unique among all locks, also earlier ones. */
   readonly id: string;
 }
 
 /** Something that stands where a lock should be. */
 export interface InvalidLock {
-  /** What it is, as the end of a sentence. */
+  /** Describes it, as the end of a sentence. */
   readonly invalid: string;
   readonly id: string;
 }
@@ -71,7 +71,7 @@ function parse(text: string): RunLock | undefined {
   }
 }
 
-/** Of what is no regular file, or too large. */
+/** An id for something that is no regular file, or is too large. */
 async function strangerId(file: string): Promise<string> {
   const { ino, size, ctimeMs } = await lstat(file);
   return digest(`${ino} ${size} ${ctimeMs}`);

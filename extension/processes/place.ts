@@ -1,4 +1,4 @@
-// Where a process runs, as far as ids of processes reach: a machine, since it was started, in one namespace of ids.
+// Where ids of processes are valid: on one machine, until it is restarted, in one namespace of ids.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
@@ -9,13 +9,15 @@ export interface Place {
   readonly host: string;
   /** Tells machines of one name apart; empty where the system has no such id. */
   readonly machine: string;
-  /** Another one after each start of the machine; empty where that isn't told. */
+  /** Changes with each start of the machine; empty where the system doesn't tell. */
   readonly boot: string;
-  /** Containers have ids of their own; empty where that isn't told. */
+  /** Containers have ids of their own; empty where the system doesn't tell. */
   readonly namespace: string;
 }
 
-/** For systems without namespaces; and without an id of the boot where starts of processes are times of the calendar. */
+/**
+ * For systems without namespaces; and without an id of the boot where starts of processes are times of the calendar.
+ */
 const ALWAYS = "-";
 
 let place: Place | undefined;
@@ -60,8 +62,8 @@ function told(read: () => string, as = (text: string): string => text): string {
 }
 
 /**
- * What can be said from here of a process elsewhere. "here": its id can be looked up. "before": it ran on this machine
- * before its last start, so it has ended. "unknown": another machine or container, or the system doesn't tell.
+ * Relation of another process's place to this one. "here": its id can be looked up. "before": it ran on this machine
+ * before the machine's last start, so it has ended. "unknown": another machine or container, or it can't be told.
  */
 export function relation(other: Place, own: Place = thisPlace()): "here" | "before" | "unknown" {
   if (other.host !== own.host || other.machine !== own.machine) return "unknown";

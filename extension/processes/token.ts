@@ -28,7 +28,7 @@ export function takeToken(args: string[] = process.argv): string {
   return token;
 }
 
-/** What only a process with the token can have written about that. */
+/** A proof about `about` that only a process with the token can make. */
 export function proofOf(token: string, about: readonly (string | number)[]): string {
   return createHmac("sha256", token).update(JSON.stringify(about)).digest("hex");
 }

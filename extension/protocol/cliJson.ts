@@ -1,5 +1,5 @@
-// What commands print with --json: one value a line. docs/json.md and its schema are made from here, and the tests of the
-// command line check each line that they see.
+// Output of commands with --json: one value a line. docs/json.md and its schema are made from here, and the tests of
+// the command line check each line that they see.
 import * as v from "valibot";
 import { EvaluationResult, ExportResult, LrFindResult, Prediction, Progress } from "./engine.ts";
 import { UserError } from "./errors.ts";
@@ -35,14 +35,14 @@ const Differing = {
   largest: v.optional(v.nullable(v.number())),
 };
 
-/** What a command prints. */
+/** Output of one command. */
 interface CommandOutput {
   /** In a sentence, for the documentation. */
   what: string;
   lines: Readonly<Record<string, v.GenericSchema>>;
 }
 
-/** What a training prints, also one on another machine that is followed again. */
+/** Lines of a training, also of one on another machine that `attach` follows again. */
 const TRAIN_LINES = {
   TrainStart: Start,
   TrainEpoch: Epoch,
@@ -165,9 +165,9 @@ export const CLI_JSON = {
     lines: {
       ImportedRun: event("imported", {
         directory: v.string(),
-        /** It was there from an earlier import. */
+        /** Whether an earlier import had created it. */
         updated: v.boolean(),
-        /** With `--follow`: rows were only added to its metrics.jsonl since its line before. */
+        /** With `--follow`: whether rows were only added to its metrics.jsonl since its line before. */
         appended: v.boolean(),
         run: RunRecord,
       }),
@@ -185,7 +185,7 @@ export const CLI_JSON = {
 } as const satisfies Record<string, CommandOutput>;
 export type JsonCommand = keyof typeof CLI_JSON;
 
-/** What is wrong with a line of a command; undefined where the line is as documented, with no other fields. */
+/** Returns the problems of a command's line; undefined where the line is as documented, with no other fields. */
 export function problemOfLine(command: JsonCommand, line: unknown): string | undefined {
   const problems: string[] = [];
   for (const [name, schema] of Object.entries<v.GenericSchema>(CLI_JSON[command].lines)) {
@@ -200,7 +200,7 @@ export function problemOfLine(command: JsonCommand, line: unknown): string | und
   return problems.join("\n");
 }
 
-/** The path of a field that a schema didn't know, and so left out. */
+/** The path of a field that is not in the schema. */
 function undocumented(given: unknown, known: unknown, path: string): string | undefined {
   if (typeof given !== "object" || given === null || typeof known !== "object" || known === null)
     return undefined;

@@ -1,4 +1,4 @@
-// What launchers say in the environment of the processes that they start: torchrun, TensorFlow's TF_CONFIG, Slurm.
+// Reads the environment that launchers set for the processes they start: torchrun, TensorFlow's TF_CONFIG, Slurm.
 import * as v from "valibot";
 
 /** A process's place among those that were started together. */
@@ -9,7 +9,7 @@ export interface LaunchedPlace {
   readonly addresses?: readonly string[];
   /** "host:port" where the first process can be met. */
   readonly master?: string;
-  /** Which launcher said so. */
+  /** The launcher whose variables were read. */
   readonly launcher: "torchrun" | "TF_CONFIG" | "Slurm";
 }
 
@@ -46,7 +46,7 @@ function ofTorchrun(env: Environment): LaunchedPlace | undefined {
   if (host === undefined)
     throw new Error("WORLD_SIZE and RANK are set, and MASTER_ADDR is not: it has to say where rank 0 is.");
   const port = env["MASTER_PORT"] === undefined ? PORT : number(env, "MASTER_PORT");
-  // There torchrun's own agent listens.
+  // torchrun's own agent listens on the port itself.
   const taken = env["TORCHELASTIC_USE_AGENT_STORE"] === "True" ? 1 : 0;
   const place = {
     rank: number(env, "RANK"),

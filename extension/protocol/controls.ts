@@ -1,10 +1,10 @@
 import * as v from "valibot";
 
-/** What a host can ask of a live run. */
+/** A request that a host can make of a live run. */
 interface Control {
   /** Arguments of the call. */
   arguments: v.GenericSchema<unknown, unknown[]>;
-  /** What the engine answers. */
+  /** The engine's answer. */
   result: v.GenericSchema;
   /** Completes the message of a run that another window controls: it can't be … from here. */
   refused: string;

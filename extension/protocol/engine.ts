@@ -29,16 +29,16 @@ export const WorkerPlace = v.object({
   /** From 0. The first worker writes the run's directory. */
   rank: v.pipe(v.number(), v.integer(), v.minValue(0)),
   size: v.pipe(v.number(), v.integer(), v.minValue(1)),
-  /** "host:port" of each worker, by rank; undefined where the first one tells them. */
+  /** "host:port" of each worker, by rank; undefined where the first worker sends them. */
   addresses: v.optional(v.array(v.string())),
   /** "host:port" where the first worker tells the others their addresses. */
   master: v.optional(v.string()),
-  /** Seconds that a worker waits for the others in a step; 0 where a launcher sees to it that all live. */
+  /** Seconds that a worker waits for the others in a step; 0 where a launcher watches the workers. */
   timeout: v.pipe(v.number(), v.minValue(0)),
 });
 export type WorkerPlace = v.InferOutput<typeof WorkerPlace>;
 
-/** What to train or evaluate, and where to write it. Paths are absolute. */
+/** A training or an evaluation to run, and the directory to write it to. Paths are absolute. */
 export const RunRequest = v.object({
   kind: v.picklist(["train", "evaluate"]),
   file: v.string(),
@@ -140,7 +140,7 @@ export type EvaluationResult = v.InferOutput<typeof EvaluationResult>;
 
 /** Methods of a run engine, called by its supervisor. */
 export interface RunEngineMethods extends RunControls {
-  /** Loads what a run on `device` will compute with, ahead of its request. Fails silently: the run will say why. */
+  /** Loads the executor of a run on `device` ahead of its request. Fails silently: the run reports the error. */
   warmUp(device: Device): Promise<void>;
   start(request: RunRequest): Promise<void>;
   /** Loads a file and describes one of its experiments; the process then serves runs as if it were new. */
@@ -158,7 +158,7 @@ export const ScriptRequest = v.object({
 });
 export type ScriptRequest = v.InferOutput<typeof ScriptRequest>;
 
-/** What to predict with an experiment's model: given rows, or the first `count` held-out samples of its data. */
+/** Samples to predict with an experiment's model: given rows, or the first `count` held-out samples of its data. */
 export const PredictRequest = v.object({
   file: v.string(),
   exportName: v.string(),
@@ -178,7 +178,7 @@ export const Prediction = v.object({
   /** Index of the largest output, and its name where the experiment names its classes. Only for classification. */
   label: v.optional(v.number()),
   className: v.optional(v.string()),
-  /** What the data set says, for its own samples: a class, or the values the output should have. */
+  /** Target of a sample from the data set: a class, or the values the output should have. */
   target: v.optional(v.array(v.number())),
 });
 export type Prediction = v.InferOutput<typeof Prediction>;
@@ -229,7 +229,7 @@ export const ExportRequest = v.object({
 });
 export type ExportRequest = v.InferOutput<typeof ExportRequest>;
 
-/** An input or output of an exported model: a size is a number, or a name for what may be another each time. */
+/** An input or output of an exported model: a size is a number, or the name of a size that varies. */
 const ExportedValue = v.object({
   name: v.string(),
   dtype: v.string(),
@@ -245,9 +245,9 @@ export const ExportResult = v.object({
 });
 export type ExportResult = v.InferOutput<typeof ExportResult>;
 
-/** What a run engine's process does for the command line, without a run directory. One call, then it is killed. */
+/** Methods of a run engine for the command line, without a run directory. After one call the process is killed. */
 export interface ToolMethods {
-  /** Resolves with the program's exit code when it is through, its promises and timers included. */
+  /** Resolves with the program's exit code when it has ended, its promises and timers included. */
   script(request: ScriptRequest): Promise<number>;
   predict(request: PredictRequest): Promise<Prediction[]>;
   lrFind(request: LrFindRequest): Promise<LrFindResult>;
@@ -256,7 +256,7 @@ export interface ToolMethods {
   /** Reports its progress as `log`. */
   profile(request: ProfileRequest): Promise<Profile>;
   describeData(request: DataRequest): Promise<DataSummary>;
-  /** What a table or a folder of images holds; absolute path. Runs nothing of it. */
+  /** Contents of a table or a folder of images, by absolute path. Runs no code of it. */
   describeDataFile(path: string): Promise<DataFile>;
 }
 export type ToolEvents = Pick<RunEngineEvents, "hello" | "log" | "failed">;
@@ -277,6 +277,6 @@ export interface RunEngineEvents {
   ended(record: RunRecord): void;
   /** The last message when a call other than `start` can't be answered: user code hangs. */
   failed(error: UserError): void;
-  /** The process takes another run, which computes the same numbers as in a new one. */
+  /** The process accepts another run, which computes the same numbers as in a new process. */
   idle(): void;
 }

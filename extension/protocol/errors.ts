@@ -14,7 +14,7 @@ export const FailedLayer = v.object({
   className: v.string(),
   /** PyTorch's extra_repr. */
   detail: v.string(),
-  /** Shapes of what it was called with. */
+  /** Shapes of the call's inputs. */
   inputs: v.array(v.string()),
   /** Where the user's code made it. */
   position: v.optional(SourcePosition),

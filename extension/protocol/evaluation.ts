@@ -4,8 +4,8 @@ import { PngText } from "./pictures.ts";
 import { MetricValue } from "./run.ts";
 
 /**
- * What an evaluation leaves in addition to its metrics (`report.json` of its run directory), and what a session with the
- * evaluated model answers. All of it is bounded: a view is never sent a whole data set.
+ * The report of an evaluation in addition to its metrics (`report.json` of its run directory), and the answers of a
+ * session with the evaluated model. All of it is bounded: a view is never sent a whole data set.
  */
 
 /** The purpose of a model's output. */
@@ -42,13 +42,13 @@ export const SampleView = v.object({
   /** The predicted class's probability, by the model. */
   confidence: v.optional(MetricValue),
   loss: v.optional(MetricValue),
-  /** What else the data and the model say. */
+  /** Only of other tasks than classification. */
   target: v.optional(TensorView),
   output: v.optional(TensorView),
 });
 export type SampleView = v.InferOutput<typeof SampleView>;
 
-/** What a person can give a model instead of a sample. */
+/** Form of the input that a person can give a model instead of a sample. */
 export const InputForm = v.variant("kind", [
   v.object({
     kind: v.literal("image"),
@@ -57,7 +57,7 @@ export const InputForm = v.variant("kind", [
     width: v.number(),
     /**
      * Of images with ink on a plain ground: how much of the larger side the ink takes, and where its middle is, both
-     * as shares of the image. What is drawn is fitted alike.
+     * as shares of the image. A drawing is fitted alike.
      */
     ink: v.optional(v.object({ extent: v.number(), x: v.number(), y: v.number() })),
   }),
@@ -93,7 +93,7 @@ export const RegressionReport = v.object({
 });
 export type RegressionReport = v.InferOutput<typeof RegressionReport>;
 
-/** What a classifier of two numbers says everywhere between them. */
+/** Predictions of a classifier with two inputs, on a grid over their ranges. */
 export const BoundaryReport = v.object({
   names: v.tuple([v.string(), v.string()]),
   x: v.tuple([v.number(), v.number()]),
@@ -117,9 +117,9 @@ export const EvaluationReport = v.object({
   /** Samples that can be viewed one by one, the first of more. 0 for a stream. */
   listed: v.number(),
   input: InputForm,
-  /** Those with the largest loss first. */
+  /** Samples with the largest losses, largest first. */
   hardest: v.array(SampleView),
-  /** The first ones: originals beside what the model makes of them, or what a generator makes. */
+  /** The first samples: originals beside the model's outputs, or a generator's outputs. */
   examples: v.array(SampleView),
   regression: v.array(RegressionReport),
   boundary: v.optional(BoundaryReport),
@@ -134,7 +134,7 @@ export const SessionRequest = v.object({
   seed: v.optional(v.number()),
   /** Absolute path of the weights. */
   checkpoint: v.string(),
-  /** The evaluation's run directory: what is known of each sample. */
+  /** The evaluation's run directory, with the recorded outcome of each sample. */
   directory: v.string(),
 });
 export type SessionRequest = v.InferOutput<typeof SessionRequest>;
@@ -156,13 +156,13 @@ export const SampleQuery = v.object({
 export type SampleQuery = v.InferOutput<typeof SampleQuery>;
 
 export const SamplePage = v.object({
-  /** Samples that the query is true of. */
+  /** Number of samples that match the query. */
   total: v.number(),
   samples: v.array(SampleView),
 });
 export type SamplePage = v.InferOutput<typeof SamplePage>;
 
-/** What the model is asked about. */
+/** Input of a question to the model. */
 export const Subject = v.variant("kind", [
   v.object({ kind: v.literal("sample"), index: Index }),
   /** Height × width, 0 for the ground and 1 for ink, row by row. */
@@ -181,7 +181,7 @@ export const Saliency = v.variant("kind", [
 ]);
 export type Saliency = v.InferOutput<typeof Saliency>;
 
-/** What the first convolution makes of the input, a PNG in base64 for each of its channels. */
+/** Output of the first convolution for the input, a PNG in base64 for each of its channels. */
 export const FeatureMaps = v.object({
   layer: v.string(),
   channels: v.number(),
@@ -194,11 +194,11 @@ export type FeatureMaps = v.InferOutput<typeof FeatureMaps>;
 export const Answer = v.object({
   /** As the model sees it, index 0 where it is no sample of the set. */
   sample: SampleView,
-  /** Of a sample of the set: the same as a person would make it, where that is possible. */
+  /** Of a sample of the set: the same input as a person would make it, where that is possible. */
   made: v.optional(Subject),
   /** Of all classes. */
   probabilities: v.optional(v.array(MetricValue)),
-  /** Names for them where it isn't the classes that are predicted, such as characters. */
+  /** Their names where the model predicts something other than classes, such as characters. */
   labels: v.optional(v.array(v.string())),
   saliency: v.optional(Saliency),
   features: v.optional(FeatureMaps),

@@ -1,15 +1,15 @@
 import * as v from "valibot";
 import { SourcePosition } from "./errors.ts";
 
-/** What a rule looks for, how, and by whose reasoning. */
+/** A rule for a probable mistake: its condition, and the source of its reasoning. */
 interface Rule {
-  /** What is wrong, in a few words. */
+  /** The mistake, in a few words. */
   title: string;
-  /** When it is reported, with its constants. */
+  /** The condition under which it is reported, with its constants. */
   rule: string;
-  /** Why, or who says so. */
+  /** The reason or its source. */
   reason: string;
-  /** What usually helps. */
+  /** The usual fix. */
   fix: string;
 }
 
@@ -125,7 +125,7 @@ const KINDS = Object.keys(FINDING_RULES) as [FindingKind, ...FindingKind[]];
 /** A probable mistake that a rule has found. */
 export const Finding = v.object({
   kind: v.picklist(KINDS),
-  /** What was found, with its numbers and what helps. */
+  /** The finding with its numbers, and the fix. */
   text: v.string(),
   /** Dotted path of the layer, if it is about one. */
   layer: v.optional(v.string()),
@@ -138,12 +138,12 @@ export type Finding = v.InferOutput<typeof Finding>;
 /** In a run directory: one {@link Finding} a line, append-only. */
 export const FINDINGS_FILE = "findings.jsonl";
 
-/** A finding with the fix that its rule knows. */
+/** Returns a finding with its rule's fix. */
 export function findingOf(kind: FindingKind, what: string, more: Partial<Finding> = {}): Finding {
   return { kind, text: `${what} ${FINDING_RULES[kind].fix}`, ...more };
 }
 
-/** Findings that a preview's warnings are, by their codes. */
+/** Kinds of findings for a preview's warnings, by their codes. */
 export const WARNING_KINDS: Readonly<Partial<Record<string, FindingKind>>> = {
   softmaxBeforeLoss: "softmaxTwice",
   targetSize: "targetShape",

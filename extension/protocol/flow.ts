@@ -1,18 +1,18 @@
 import * as v from "valibot";
 
-/** A box of a model's diagram: a call of a module, or what a forward does between them. */
+/** A box of a model's diagram: a call of a module, or an op of a forward between them. */
 export const FlowNode = v.object({
   /** Unique; a module's second call has one of its own. */
   id: v.string(),
   kind: v.picklist(["module", "op", "input", "output"]),
-  /** Dotted path of the module; of an op, that of the module whose forward does it. */
+  /** Dotted path of the module; of an op, that of the module whose forward calls it. */
   path: v.string(),
   /** The parent's property, an op's name such as "add", or "input" and "output". */
   name: v.string(),
   className: v.optional(v.string()),
   /** Id of the box it stands in. */
   parent: v.optional(v.string()),
-  /** What an op gives; what goes in or comes out. */
+  /** Shape of an op's result, of an input or of an output. */
   shape: v.optional(v.string()),
 });
 export type FlowNode = v.InferOutput<typeof FlowNode>;
@@ -36,12 +36,12 @@ export type TextWidths = v.InferOutput<typeof TextWidths>;
 
 const BoxIds = v.pipe(v.array(v.string()), v.maxLength(100_000));
 
-/** All that a layout depends on beside the model: what of it is to be seen, and in which font. */
+/** All that a layout depends on beside the model: its visible boxes and the font. */
 export const DiagramLook = v.object({
-  /** Other widths have another one. */
+  /** Key of the font: other widths have another key. */
   font: v.pipe(v.string(), v.maxLength(1000)),
   widths: TextWidths,
-  /** What the user has opened, closed and unfolded, by ids of boxes. */
+  /** Ids of the boxes that the user has opened, closed and unfolded. */
   opened: BoxIds,
   closed: BoxIds,
   unfolded: BoxIds,
@@ -50,7 +50,7 @@ export type DiagramLook = v.InferOutput<typeof DiagramLook>;
 
 const Point = v.object({ x: v.number(), y: v.number() });
 
-/** Places for what is shown of a flow. */
+/** Places of a flow's visible boxes and edges. */
 export const FlowLayout = v.object({
   width: v.number(),
   height: v.number(),

@@ -5,13 +5,13 @@ import { MetricValue } from "./run.ts";
 import type { KeptTensorMethods, OpenTensor } from "./tensorValues.ts";
 
 /**
- * Changing what a layer gives, unit by unit: what a session with an evaluated model is asked, and what it answers. The
- * answers are bounded, whatever the size of the model.
+ * Changing a layer's output, unit by unit: questions to a session with an evaluated model, and its answers. The answers
+ * are bounded, whatever the size of the model.
  */
 
 const Index = v.pipe(v.number(), v.integer(), v.minValue(0));
 
-/** A layer's own output, or what the heads of its attention give before they are joined and projected. */
+/** A layer's own output, or the outputs of its attention's heads before they are concatenated and projected. */
 export const LayerPart = v.picklist(["output", "heads"]);
 export type LayerPart = v.InferOutput<typeof LayerPart>;
 
@@ -23,12 +23,12 @@ export const LayerOf = {
   call: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
 };
 
-/** What a unit gives instead of its own value. */
+/** The value that replaces a unit's own. */
 export const Replacement = v.variant("mode", [
   v.object({ mode: v.literal("zero") }),
   /** Its mean over samples of the evaluated set and over positions. */
   v.object({ mode: v.literal("mean") }),
-  /** What it gives for another sample of the set. */
+  /** Its value for another sample of the set. */
   v.object({ mode: v.literal("sample"), sample: Index }),
 ]);
 export type Replacement = v.InferOutput<typeof Replacement>;
@@ -41,7 +41,7 @@ export const MAX_INTERVENTIONS = 256;
 /** Units of a layer in an answer, the first of more. */
 export const MAX_UNITS = 512;
 
-/** What is changed of a model that sees one input. */
+/** An input of the model, and the units to change. */
 export const InterventionQuery = v.object({
   subject: Subject,
   interventions: v.pipe(v.array(Intervention), v.maxLength(MAX_INTERVENTIONS)),
@@ -50,7 +50,7 @@ export const InterventionQuery = v.object({
 });
 export type InterventionQuery = v.InferOutput<typeof InterventionQuery>;
 
-/** What is counted: numbers of the last dimension, channels of a convolution, heads of an attention. */
+/** Kind of a layer's units: numbers of the last dimension, channels of a convolution, heads of an attention. */
 export const UnitKind = v.picklist(["unit", "channel", "head"]);
 export type UnitKind = v.InferOutput<typeof UnitKind>;
 
@@ -68,7 +68,7 @@ export type UnitLayer = v.InferOutput<typeof UnitLayer>;
 export const RefusedLayer = v.object({ layer: v.string(), reason: v.string() });
 export type RefusedLayer = v.InferOutput<typeof RefusedLayer>;
 
-/** What the model says of an input. */
+/** The model's prediction for an input. */
 export const Outcome = v.object({
   /** Of a classification, or of the next token. */
   predicted: v.optional(v.number()),
@@ -89,13 +89,13 @@ export const InterventionAnswer = v.object({
       ...LayerOf,
       /** Means over positions; of a head the root of its mean square. */
       values: v.array(MetricValue),
-      /** Of channels with height and width, and of heads what they attend to (rows are queries): a PNG in base64 for each. */
+      /** Channels with height and width, or attention weights of heads (rows are queries): a PNG in base64 for each. */
       maps: v.optional(v.array(PngText)),
     }),
   ),
   before: Outcome,
   after: Outcome,
-  /** Names of what is predicted where it isn't the classes, such as characters. */
+  /** Names of the predictions where they are no classes, such as characters. */
   labels: v.optional(v.array(v.string())),
 });
 export type InterventionAnswer = v.InferOutput<typeof InterventionAnswer>;
@@ -104,7 +104,7 @@ export type InterventionAnswer = v.InferOutput<typeof InterventionAnswer>;
 export const ActivationQuery = v.object({
   subject: Subject,
   ...LayerOf,
-  /** What the layer gives; or of heads what they attend to, [batch, heads, queries, keys]. */
+  /** The layer's output, or the attention weights of its heads, [batch, heads, queries, keys]. */
   of: v.picklist(["output", "attention"]),
 });
 export type ActivationQuery = v.InferOutput<typeof ActivationQuery>;
@@ -129,21 +129,21 @@ export const MAX_RANKED = 128;
 export const AblationQuery = v.object({
   ...LayerOf,
   scope: AblationScope,
-  /** What a switched-off unit gives. */
+  /** The value of a switched-off unit. */
   mode: v.picklist(["zero", "mean"]),
 });
 export type AblationQuery = v.InferOutput<typeof AblationQuery>;
 
-/** What switching one unit off changes, as means over the samples. */
+/** Effect of switching one unit off, as means over the samples. */
 export const RankedUnit = v.object({
   unit: v.number(),
   /** Loss without the unit minus loss with it. */
   loss: v.optional(MetricValue),
-  /** The same of the probability of the class that the whole model predicts. */
+  /** The same difference, in the probability of the class that the whole model predicts. */
   probability: v.optional(MetricValue),
   /** Mean absolute change of the outputs. */
   output: MetricValue,
-  /** Samples of which another class is predicted. */
+  /** Samples whose predicted class changes. */
   changed: v.optional(v.number()),
 });
 export type RankedUnit = v.InferOutput<typeof RankedUnit>;
@@ -153,14 +153,14 @@ export const Ranking = v.object({
   /** Units that were switched off, and samples that they were switched off for. */
   ablated: v.number(),
   samples: v.number(),
-  /** Samples that there are in the scope. */
+  /** All samples in the scope. */
   of: v.number(),
   /** With all units. */
   loss: v.optional(MetricValue),
   probability: v.optional(MetricValue),
   /** The largest change first: of the loss, else of the probability, else of the output. */
   ranked: v.array(RankedUnit),
-  /** The model's samples influence each other, so each was computed alone. */
+  /** True if samples of a batch influence each other in the model, so each was computed alone. */
   alone: v.boolean(),
 });
 export type Ranking = v.InferOutput<typeof Ranking>;

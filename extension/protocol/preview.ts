@@ -14,9 +14,9 @@ export const SummaryRow = v.object({
   detail: v.string(),
   inputShape: v.optional(v.string()),
   outputShape: v.optional(v.string()),
-  /** What the output's dimensions are, where its layer or an earlier one says that: "[batch, channels, height, width]". */
+  /** Names of the output's dimensions, where this or an earlier layer sets them: "[batch, channels, height, width]". */
   outputAxes: v.optional(v.string()),
-  /** Of convolutions and pools: "[3, 3]", or "2" where one number says it. */
+  /** Of convolutions and pools: "[3, 3]", or "2" where one number is enough. */
   kernelShape: v.optional(v.string()),
   /** How often one forward pass calls it; 0 for a container whose children are called instead. */
   calls: v.optional(v.number()),
@@ -24,7 +24,7 @@ export const SummaryRow = v.object({
   trainable: v.number(),
   /** Multiply-adds of one forward pass, of this module and all inside it. */
   multiplyAdds: v.optional(v.number()),
-  /** Bytes of its parameters and of what the layers in it give in one forward pass. */
+  /** Bytes of its parameters and of the outputs of the layers in it, in one forward pass. */
   memoryBytes: v.optional(v.number()),
   /** Its own parameters, without those of modules inside. */
   weights: v.optional(
@@ -32,7 +32,7 @@ export const SummaryRow = v.object({
       v.object({
         name: v.string(),
         shape: v.string(),
-        /** Whether no gradient is computed of it. */
+        /** True if it gets no gradient. */
         frozen: v.optional(v.boolean()),
       }),
     ),
@@ -98,7 +98,7 @@ export const ModelReport = v.object({
   multiplyAdds: v.optional(v.number()),
   parameterBytes: v.number(),
   activationBytes: v.optional(v.number()),
-  /** Bytes of the input, and of what layers with parameters give, with its gradients: torchinfo's estimate. */
+  /** Bytes of the input, and of the outputs of layers with parameters with their gradients: torchinfo's estimate. */
   inputBytes: v.optional(v.number()),
   forwardBackwardBytes: v.optional(v.number()),
   /** The diagram, as far as forward came. */
@@ -120,7 +120,7 @@ export const ExperimentReport = v.object({
 });
 export type ExperimentReport = v.InferOutput<typeof ExperimentReport>;
 
-/** What a file defines. `errors` hold syntax errors, top-level exceptions, timeouts; models that built are still listed. */
+/** Models and experiments of a file. `errors`: syntax errors, exceptions, timeouts; built models are still listed. */
 export const FileReport = v.object({
   file: v.string(),
   models: v.array(ModelReport),
@@ -150,7 +150,7 @@ export const InspectRequest = v.object({
   calls: v.optional(v.boolean()),
   /** Bytes of memory that the process may have. */
   memory: v.optional(v.number()),
-  /** Named by the message of what remains, so that user code can't send it. */
+  /** A token that the message {@link Remains} repeats, so that user code can't forge it. */
   turn: v.optional(v.string()),
 });
 export type InspectRequest = v.InferOutput<typeof InspectRequest>;
@@ -163,20 +163,20 @@ export const LayoutRequest = v.object({
 });
 export type LayoutRequest = v.InferOutput<typeof LayoutRequest>;
 
-/** What the engine says of user code before it answers, or in place of an answer. */
+/** Trouble with user code, which the engine reports before its answer or in place of one. */
 export const Trouble = v.object({
-  /** Where it is while it doesn't come back. Undefined while it waits, or runs code that isn't the file's. */
+  /** Where the code hangs. Undefined while it waits, or runs code that isn't the file's. */
   position: v.optional(SourcePosition),
-  /** Names of the shared objects that it has changed: "Array.prototype.map". */
+  /** Names of the shared objects that the code has changed: "Array.prototype.map". */
   changed: v.array(v.string()),
 });
 export type Trouble = v.InferOutput<typeof Trouble>;
 
-/** What a preview leaves in its process; with nothing in both lists, the process can preview another file. */
+/** Side effects of a preview in its process; if both lists are empty, the process can preview another file. */
 export const Remains = v.object({
-  /** As {@link Trouble} has it. */
+  /** As in {@link Trouble}. */
   changed: v.array(v.string()),
-  /** Kinds of what still runs: "Timeout", "a child process". */
+  /** Kinds of activities that still run: "Timeout", "a child process". */
   running: v.array(v.string()),
   /** The request's. */
   turn: v.optional(v.string()),
@@ -186,7 +186,7 @@ export type Remains = v.InferOutput<typeof Remains>;
 /** Methods of the preview engine. A call that exceeds the supervisor's limit gets the process killed and restarted. */
 export interface PreviewEngineMethods {
   inspect(request: InspectRequest): Promise<FileReport>;
-  /** Starts what lays out. */
+  /** Starts the layout's thread. */
   prepareLayout(): Promise<void>;
   /** In a thread of its own, so that a file that is being inspected doesn't wait for it. */
   layOut(request: LayoutRequest): Promise<FlowLayout>;
@@ -198,6 +198,6 @@ export interface PreviewEngineEvents {
    * before the answer of a file that has changed shared objects.
    */
   trouble(trouble: Trouble): void;
-  /** What a preview has left behind, a moment after its answer. */
+  /** Side effects of a preview, a moment after its answer. */
   remains(remains: Remains): void;
 }

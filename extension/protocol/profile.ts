@@ -26,7 +26,7 @@ export type Pass = v.InferOutput<typeof Pass>;
 
 /** A module without those in it: what its own `forward` calls. */
 export const LayerProfile = v.object({
-  /** Dotted path; "" for what is outside all layers: the model's own `forward`, the loss and the step's own code. */
+  /** Dotted path; "" for code outside all layers: the model's own `forward`, the loss and the step's own code. */
   path: v.string(),
   className: v.string(),
   forward: Pass,
@@ -50,14 +50,14 @@ export const Profile = v.object({
   file: v.string(),
   exportName: v.string(),
   model: v.string(),
-  /** What computed it: "TensorFlow 2.21.0". */
+  /** Engine that computed it: "TensorFlow 2.21.0". */
   engine: v.string(),
   cpu: v.string(),
   /** Samples in the batch. */
   batch: v.number(),
   /** Steps that were timed op by op. */
   steps: v.number(),
-  /** In the order of the model; what is outside comes last. */
+  /** In the order of the model; the entry for code outside all layers comes last. */
   layers: v.array(LayerProfile),
   /** Clipping and optimizers. */
   update: Pass,
@@ -65,7 +65,7 @@ export const Profile = v.object({
   ops: v.array(
     v.object({ name: v.string(), phase: v.picklist(["forward", "backward", "update"]), ...Pass.entries }),
   ),
-  /** A step op by op, in milliseconds: what the times above are parts of. */
+  /** A step op by op, in milliseconds; the times above are its parts. */
   opByOpMs: v.number(),
   /** A step as a training runs it; undefined where nothing is compiled. */
   compiledMs: v.optional(v.number()),
@@ -74,7 +74,7 @@ export const Profile = v.object({
   /** Of a large matrix product on the same engine, run in the same way. */
   limitGflops: v.number(),
   choices: v.array(ChoiceReport),
-  /** What wasn't compiled, and why. */
+  /** Parts that weren't compiled, with the reasons. */
   fallbacks: v.array(v.string()),
 });
 export type Profile = v.InferOutput<typeof Profile>;

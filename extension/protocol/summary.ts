@@ -11,7 +11,7 @@ export const COLUMN_NAMES = [
   "trainable",
 ] as const;
 
-/** What its rows show beside their columns. */
+/** Settings of the table's rows, by torchinfo's names. */
 export const ROW_SETTINGS = ["depth", "var_names", "ascii_only", "hide_recursive_layers"] as const;
 
 /** How torchinfo's table of a model is printed. */

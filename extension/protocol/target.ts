@@ -94,9 +94,9 @@ export type RayTokens = v.InferOutput<typeof RayTokens>;
 /** The variable with the tokens of a command that the editor starts, as JSON. */
 export const TOKENS_VARIABLE = "LAYERWISE_RAY_TOKENS";
 
-/** What a request for a run elsewhere needs of it. */
+/** Part of a request for a run elsewhere: its machine, and how to start or follow it. */
 export const RunOn = v.object({
-  /** By default, the machine that this user's earlier command has started the run on. */
+  /** By default, the machine on which an earlier command of this user started the run. */
   target: v.optional(Target),
   /** Another run, for the machine that it is on. */
   beside: v.optional(RunPlace),

@@ -23,14 +23,14 @@ export const TensorFile = v.object({
 });
 export type TensorFile = v.InferOutput<typeof TensorFile>;
 
-/** What the viewer shows of one tensor. */
+/** One tensor, as the viewer shows it. */
 export interface TensorSnapshot {
   /** Its name, and where it is from. */
   name: string;
   from: string;
   dtype: string;
   shape: number[];
-  /** What its dimensions are; "" for those that aren't known. */
+  /** Names of its dimensions; "" where unknown. */
   axes?: readonly string[];
   /** Of a tensor of a file, for the panel to be restored. */
   file?: string;

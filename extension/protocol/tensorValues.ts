@@ -1,15 +1,15 @@
 import * as v from "valibot";
 import { MetricValue } from "./run.ts";
 
-/** A number of a tensor's values; one without any has none, and JSON writes that as null. */
+/** A statistic of a tensor's values; null in JSON for a tensor without values. */
 const Value = v.nullable(v.number());
 
-/** What `layerwise inspect --json` says of a tensor. */
+/** Statistics of a tensor, as `layerwise inspect --json` prints them. */
 export const WeightStatistics = v.object({
   name: v.string(),
   dtype: v.string(),
   shape: v.array(v.number()),
-  /** Not of types that are no real numbers. Values that are infinite or NaN count in nothing else. */
+  /** Absent for types that are no real numbers. Infinite and NaN values count in `infinities` and `nans` alone. */
   count: v.optional(v.number()),
   min: v.optional(Value),
   max: v.optional(Value),
@@ -23,7 +23,7 @@ export const WeightStatistics = v.object({
 });
 export type WeightStatistics = v.InferOutput<typeof WeightStatistics>;
 
-/** What a tensor's values are like, see formats/statistics.ts. */
+/** Statistics of a tensor's values, see formats/statistics.ts. */
 export const TensorStatistics = v.object({
   count: v.number(),
   min: MetricValue,
@@ -70,7 +70,7 @@ export const OpenTensor = v.object({
   id: v.number(),
   dtype: v.string(),
   shape: v.array(v.number()),
-  /** What its dimensions are; "" for those that aren't known. */
+  /** Names of its dimensions; "" where unknown. */
   axes: v.optional(v.array(v.string())),
 });
 export type OpenTensor = v.InferOutput<typeof OpenTensor>;

@@ -65,7 +65,7 @@ export interface ListedRun {
   live: boolean;
 }
 
-/** A run with what its directory holds of its origin. */
+/** A run with its origin, as its directory records it. */
 export type RunHistory = HistoryOf<RunRecord>;
 
 /** The runs of the same folder, by their ids. */
@@ -75,7 +75,7 @@ export interface RunTableMethods {
   /** A run's curves, as many rows as a screen can show. */
   rowsOf(id: string): Promise<MetricRow[]>;
   historyOf(id: string): Promise<RunHistory>;
-  /** Changes what the user has called a run: these fields. */
+  /** Changes these fields of the user's labels of a run. */
   label(id: string, labels: LabelChanges): Promise<void>;
   openRun(id: string): Promise<void>;
   /** Can be undone for a while. */
@@ -95,14 +95,14 @@ export interface TrainingHostMethods
   openVersion(): Promise<void>;
   /** Resumes an interrupted training. */
   resumeRun(): Promise<void>;
-  /** The same from its last sound state, with smaller learning rates. */
+  /** Resumes it from its last sound state, with smaller learning rates. */
   rollBack(): Promise<void>;
   /** Follows a run on another machine again. */
   attachRun(): Promise<void>;
   showLog(): Promise<void>;
   openSource(file: string, line?: number, column?: number): Promise<void>;
   revealCheckpoint(checkpoint: CheckpointRecord): Promise<void>;
-  /** What the training has drawn so far. */
+  /** Pictures that the training has drawn so far. */
   pictures(): Promise<Picture[]>;
   /** One of them in base64. */
   picture(file: string): Promise<string>;
@@ -205,7 +205,7 @@ export interface ArchitectureHostMethods extends LayerHistoryMethods, LayerPictu
   ready(look: DiagramLook): Promise<ArchitectureSnapshot>;
   select(model: string): Promise<void>;
   openSource(file: string, line?: number, column?: number): Promise<void>;
-  /** The same without taking the focus. */
+  /** Like `openSource`, without taking the focus. */
   revealSource(file: string, line?: number, column?: number): Promise<void>;
   /** Runs the file's code to build its models, at the user's request. */
   build(): Promise<void>;
@@ -268,10 +268,10 @@ export interface TensorsHostMethods {
   cancel(): Promise<void>;
 }
 
-/** Of the editor of ONNX models: as that of a file of tensors, with the graph's. */
+/** Methods for the editor of ONNX models: those for a file of tensors, and the graph's. */
 export interface OnnxHostMethods extends TensorsHostMethods {
   ready(): Promise<OnnxSnapshot>;
-  /** Of the node that a box of the diagram is; null for other boxes. */
+  /** Details of the node that a box of the diagram shows; null for other boxes. */
   node(id: string): Promise<OnnxNodeDetails | null>;
   /** As the architecture panel's. */
   saveImage(name: string, format: ImageFormat, content: string): Promise<void>;
@@ -336,7 +336,7 @@ export interface EvaluationHostMethods {
 }
 
 /**
- * What a view keeps with `setState`: enough for the panel's serializer to restore its content, and the view's own
+ * State that a view keeps with `setState`: enough for the panel's serializer to restore its content, and the view's own
  * UI state, which only the view reads.
  */
 export interface TrainingViewState {

@@ -43,7 +43,7 @@ export type SentFile = v.InferOutput<typeof SentFile>;
 
 const Size = v.pipe(v.number(), v.integer(), v.minValue(0));
 
-/** A file that is fetched from a run's directory: a checkpoint, or what an evaluation has left. */
+/** A file that is fetched from a run's directory: a checkpoint, or a file of an evaluation. */
 export const FetchedFile = v.union([
   v.pipe(v.string(), v.regex(new RegExp(`^${CHECKPOINTS_FOLDER}/${NAME}$`))),
   v.picklist(EVALUATION_FILES),
@@ -51,7 +51,7 @@ export const FetchedFile = v.union([
 
 export type FetchedFile = v.InferOutput<typeof FetchedFile>;
 
-/** The code of the error of a file that the run doesn't have. */
+/** Error code for a file that the run doesn't have. */
 export const NO_FILE = "remote-no-file";
 
 /** Files of rows that are followed, with the schema of a row. */
@@ -98,7 +98,7 @@ export type Tunnel = v.InferOutput<typeof Tunnel>;
 export const WorkersRequest = v.object({
   run: RemoteRunId,
   id: FolderName,
-  /** Layerwise there; by default what the agent belongs to. */
+  /** Layerwise's package there; by default the agent's own. */
   package: v.optional(Sha256),
   request: RunRequest,
   /** Whether the run has trained before, so that its state must be on the first worker's machine. */
@@ -121,7 +121,7 @@ export type WorkersRequest = v.InferOutput<typeof WorkersRequest>;
 /** Events that this side sends to the agent of workers. */
 export const ORDERS = { listening: Rank, tunnel: Tunnel } as const;
 
-/** What the agent answers to each call. */
+/** Schemas of the agent's answers, by call. */
 export const ANSWERS = {
   open: v.object({
     node: v.pipe(v.string(), v.maxLength(100)),
@@ -130,7 +130,7 @@ export const ANSWERS = {
     folder: v.pipe(v.string(), v.maxLength(4096), v.regex(/^\/[^\0]*$/)),
     /** Whether the agent has a network of its own with only a loopback. Workers are asked for it. */
     isolated: v.optional(v.boolean()),
-    /** Where the machine's workers are reached by others; undefined where that takes tunnels. */
+    /** Address at which others reach the machine's workers; undefined where that takes tunnels. */
     address: v.optional(v.pipe(v.string(), v.ip())),
   }),
   missing: v.array(Sha256),
@@ -205,7 +205,7 @@ export const RayJob = v.object({
     v.object({
       workers: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(MOST_WORKERS)),
       maxRestarts: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
-      /** What is reserved for each. */
+      /** Resources reserved for each worker. */
       cpus: v.number(),
       gpus: v.number(),
     }),

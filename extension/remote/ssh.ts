@@ -13,7 +13,7 @@ const NODE = 20;
 /** Most characters of ssh's messages that are kept. */
 const TAIL = 4096;
 
-/** What ssh needs of a target. */
+/** The parts of a target that ssh needs. */
 type Address = Pick<Target, "host" | "user" | "port">;
 
 /** ssh gives up after this many seconds without a connection, and three times as many without an answer. */
@@ -32,7 +32,10 @@ const OPTIONS = [
   "ClearAllForwardings=yes",
 ];
 
-/** Arguments of ssh: options, "--", the machine, a command. @param compression Programs and rows shrink, gradients don't */
+/**
+ * Arguments of ssh: options, "--", the machine, a command.
+ * @param compression Programs and rows shrink, gradients don't
+ */
 export function sshArguments(
   { host, user, port }: Address,
   command: string,

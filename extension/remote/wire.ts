@@ -18,7 +18,7 @@ type Head = v.InferOutput<typeof Head>;
 
 const NOTHING = Buffer.alloc(0);
 
-/** What a call or an event carries: a JSON value, and bytes. */
+/** Content of a call or an event: a JSON value, and bytes. */
 export interface Parcel {
   value: unknown;
   body?: Buffer | undefined;
@@ -69,8 +69,8 @@ export class Peer implements Teller {
     input.on("data", (bytes: Buffer) => this.#take(bytes));
     input.once("end", () => this.close());
     input.once("close", () => this.close());
-    // With an error of the system, the connection is lost; who owns it says why. Any other, such as that of what can't be
-    // unpacked, is the other side's fault.
+    // With an error of the system, the connection is lost, and its owner says why. Any other error, such as a failure
+    // to unpack, is the other side's fault.
     input.on("error", (error) => this.close("syscall" in error ? undefined : error));
     out.on("error", () => this.close());
     if (first.length > 0) this.#take(first);

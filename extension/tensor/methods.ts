@@ -1,4 +1,4 @@
-// Gives tensors their methods. Imported by the public index alone: functions know nothing of it.
+// Gives tensors their methods. Imported by the public index alone: functions don't depend on it.
 import "./methods/complex.ts";
 import "./methods/functions.ts";
 import "./methods/overloads.ts";
@@ -24,12 +24,12 @@ declare module "./core/tensor.ts" {
 }
 
 installAs("toString", formatTensor);
-// What console.log shows in Node.
+// Shown by console.log in Node.
 installAs(Symbol.for("nodejs.util.inspect.custom"), formatTensor);
-// What VS Code's debugger shows of a tensor; when it is unfolded, editor/attachDebugger.ts asks for the second.
+// Shown by VS Code's debugger; when a tensor is expanded, editor/attachDebugger.ts requests the second.
 installAs(Symbol.for("debug.description"), describeTensor);
 installAs(Symbol.for("layerwise.properties"), propertiesOf);
-// What "View Tensor" of a paused training asks for, see editor/panels/debuggedTensor.ts.
+// Requested by "View Tensor" of a paused training, see editor/panels/debuggedTensor.ts.
 installAs(Symbol.for("layerwise.view"), openInViewer);
 Reflect.set(globalThis, Symbol.for("layerwise.viewer"), viewer);
 installAs(Symbol.iterator, (x: Tensor): IterableIterator<Tensor> => {

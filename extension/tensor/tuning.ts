@@ -1,11 +1,11 @@
 // Every limit that recording, planning and transforms were tuned with; those of the executors are in executors/tuning.ts.
 // "Safe bound": chosen to be harmless, never measured. A MAC is a multiply-add, as `cost` of the op table counts them.
 
-// ---- What waits for a barrier (planning/barrier.ts) ----
+// ---- Values and writes that wait for a barrier (planning/barrier.ts) ----
 
 /** Reads in a row that leave writes pending: a program that only reads must not pile them up. Safe bound. */
 export const MAX_DETACHED_READS = 64;
-/** Losses that wait to be computed with the next step, which may never come: each holds what it is made of. Safe bound. */
+/** Losses that wait to be computed with the next step, which may never come: each holds its graph. Safe bound. */
 export const MAX_PENDING_LOSSES = 8;
 /** Optimizer steps computed together at most: a loop of many steps must not grow its graph without end. */
 export const MAX_GROUPED_STEPS = 16;
@@ -14,9 +14,9 @@ export const MAX_GROUPED_STEPS = 16;
 
 /** Profiles that are remembered. Safe bound. */
 export const MAX_SAVED_PROFILES = 256;
-/** Bytes that are kept of several forwards; those of the last one are kept whatever they take. Safe bound. */
+/** Bytes kept of several forwards; the last forward is kept at any size. Safe bound. */
 export const MAX_SAVED_BYTES = 1 << 26;
-/** What a small value counts as: thousands of them slow down others. */
+/** Bytes that a small value counts as: thousands of small values slow down others. */
 export const MIN_SAVED_BYTES = 4096;
 /** Writes that a value outlives: a GAN's generator is trained after its discriminator. */
 export const MAX_OUTLIVED_WRITES = 2;
@@ -25,7 +25,7 @@ export const MAX_OUTLIVED_PLANS = 16;
 
 // ---- Plans prepared ahead (planning/preparation.ts) ----
 
-/** Multiply-adds of a step for which naming a second graph counts for little. Safe bound: some milliseconds. */
+/** Multiply-adds of a step from which on naming a second graph is negligible. Safe bound: some milliseconds. */
 export const MIN_PREPARED_MACS = 2e7;
 /** Plans remembered. Safe bound. */
 export const MAX_PREPARED_BODIES = 256;
@@ -34,7 +34,7 @@ export const MAX_PREPARED_BODIES = 256;
 
 /** Elements copied at once at most: up to here, the copy takes no longer than recording and running one op (10-20 µs). */
 export const MAX_COPIED_ELEMENTS = 65_536;
-/** The same of elements that are copied one by one. */
+/** The same for elements that are copied one by one. */
 export const MAX_SCATTERED_ELEMENTS = 4096;
 /** Ops in a row at most that are computed when the last one's output is read. Safe bound. */
 export const MAX_MOVES_ON_READ = 8;
@@ -49,18 +49,21 @@ export const MAX_TRACES_OF_A_SIZE = 4;
 export const MAX_TRACED_SIZES = 64;
 /** Keys remembered of graphs that were seen once: an actor-critic's episodes of 8 to 37 steps have 695. */
 export const MAX_NAMED_GRAPHS = 1024;
-/** Most values of a graph that is longer than {@link MAX_TRACED_NODES}. */
+/** Most values carried over from a graph that is longer than {@link MAX_TRACED_NODES}. */
 export const MAX_HELD_VALUES = 1024;
-/** Most values carried over a barrier: what is never read must not hold on to its graph for long. */
+/** Most values carried over a barrier: values that are never read must not hold their graphs for long. */
 export const MAX_CARRIED_VALUES = 32;
-/** Vain attempts after which a graph's backward() is always recorded. */
+/** Vain takeovers after which a graph's backward() is always recorded. */
 export const MAX_VAIN_ATTEMPTS = 3;
 
 // ---- Fourier transforms (fft/dft.ts, fft/tables.ts) ----
 
 /** Lengths up to here are one product with a matrix, and so are the factors of longer ones. Safe bound. */
 export const MAX_PRODUCT_LENGTH = 64;
-/** Without such a factor, lengths up to here are one product too: Bluestein's algorithm transforms twice the length, and back. Safe bound. */
+/**
+ * Without such a factor, lengths up to here are one product too: Bluestein's algorithm transforms twice the length, and
+ * back. Safe bound.
+ */
 export const MAX_UNSPLIT_LENGTH = 160;
-/** Numbers of matrices and tables that are kept: beyond these, all are made again. Safe bound: 16 MB. */
+/** Elements of all cached matrices and tables: beyond these, the cache is cleared. Safe bound: 16 MB. */
 export const MAX_TABLE_ELEMENTS = 2 ** 22;

@@ -4,7 +4,7 @@ import { ScriptError } from "../project.mjs";
 import { geomean, median } from "./processes.mjs";
 
 /**
- * What a run of a program writes. Times are in ms since the program's start.
+ * Output of a program's run. Times are in ms since the program's start.
  * @typedef {object} Run
  * @property {number[]} losses
  * @property {number[]} times When each loss was added.
@@ -31,10 +31,10 @@ const TOLERANCE = 1e-4;
 const [TIGHT, DOUBLING] = [5, 3];
 /** Trainings drift apart: a loss is compared only until the tolerance reaches this value, and the mean of the rest with it. */
 const LARGEST_TOLERANCE = 0.1;
-/** What follows the last loss is a column where PyTorch needs more than this number of ms for it. */
+/** Least ms that PyTorch needs after the last loss for that part of the program to have a column. */
 const SAMPLING = 200;
 
-/** A half of fewer steps tells no speed. */
+/** Fewest steps in the second half from which a speed is measured. */
 const FEWEST_STEPS = 4;
 
 /**
@@ -114,7 +114,7 @@ export function compareLosses(losses, expected, checked) {
   ];
 }
 
-/** PyTorch's time divided by Layerwise's: of a step, of the whole program and of what follows the last step. @param {Row} row */
+/** PyTorch's time divided by Layerwise's: of a step, the program, and the part after the last step. @param {Row} row */
 export const ratiosOf = ({ torch, ours }) => ({
   step: ours.stepsPerSecond / torch.stepsPerSecond,
   whole: torch.totalMs / ours.totalMs,

@@ -24,7 +24,7 @@ const COPYRIGHTS = /** @type {Readonly<Record<string, string>>} */ ({
   seedrandom: "Copyright 2019 David Bau.",
 });
 
-/** What is compiled into a package and has a licence of its own: copyright lines, and the licence by its SPDX name. */
+/** Code that is compiled into a package and has its own licence: copyright lines, and the licence's SPDX name. */
 const INSIDE = /** @type {Readonly<Record<string, { copyright: string, license: string }>>} */ ({
   "@jsquash/jpeg": {
     copyright:

@@ -8,7 +8,7 @@ import { packagedPage } from "./markdown.mjs";
 import { copyBindings, PREBUILT_TARGETS } from "./prebuilt.mjs";
 import { completeTypes } from "./types.mjs";
 
-/** What is taken from the repository and from a release build. */
+/** Files and folders that ship, from the repository and from a release build. */
 const SHIPPED = [
   "README.md",
   "CHANGELOG.md",

@@ -169,7 +169,7 @@ describe.skipIf(process.platform === "win32" || spawnSync("git", ["--version"]).
       const head = await headOf(old, file, [file]);
       await expect(head.text(file)).rejects.toThrow();
       expect(owned()).toBe(false);
-      // What may bring objects would have run it.
+      // A command that may fetch missing objects would have run it.
       expect(() => git("cat-file", "blob", blob)).toThrow();
       expect(owned()).toBe(true);
     });

@@ -1,12 +1,12 @@
-// What of VS Code shows text, with a record of all that it was given to show.
+// The parts of VS Code that show text, with a record of all shown texts.
 export interface Shown {
-  /** "message", "pick", "log", "task" …, and what it got. */
+  /** "message", "pick", "log", "task" …, and its texts. */
   where: string;
   texts: string[];
 }
 
 export const shown: Shown[] = [];
-/** What the user answers, by where; nothing otherwise. */
+/** The user's answers, by `where`; by default none. */
 export const answers = new Map<string, (given: readonly unknown[]) => unknown>();
 
 const show =

@@ -1,14 +1,14 @@
-// What a page of VS Code's can do to its panel, and what the panel has VS Code do.
+// Actions that a webview's page can take on its panel, and actions that the panel has VS Code take.
 import { expect, vi } from "vitest";
 
-/** What the extension host did for a page. */
+/** Actions of the extension host for a page. */
 export const done = {
   /** The folder that is open. */
   workspace: "",
   opened: [] as string[],
   commands: [] as unknown[][],
   trusted: true,
-  /** What makes panels again after a reload, by their kinds. */
+  /** Serializers that restore panels after a reload, by the panels' kinds. */
   serializers: new Map<string, { deserializeWebviewPanel(panel: unknown, state: unknown): Promise<void> }>(),
 };
 
@@ -104,7 +104,7 @@ export class HostilePage {
     this.#receive(message);
   }
 
-  /** Calls a method of the host; answers what came back, an error as its message. */
+  /** Calls a method of the host; returns the answer, an error as its message. */
   async call(method: string, ...args: unknown[]): Promise<unknown> {
     const id = String(++this.#calls);
     this.send({ t: "q", m: method, a: args, i: id });

@@ -1,4 +1,4 @@
-// A hub that is not what it says: a server on this machine that answers as it likes.
+// A dishonest hub: a server on this machine with arbitrary answers.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import http from "node:http";
@@ -21,7 +21,7 @@ const WEIGHTS = Buffer.alloc(5000, 7);
 const folder = useFolder();
 let hub: Hub;
 let servers: http.Server[];
-/** What each path answers; by default an honest hub's answer. */
+/** Answer of each path; by default an honest hub's. */
 let answers: { info: Handler; tree: Handler; file: (path: string) => Handler };
 let asked: { url: string; authorization: string | undefined }[];
 

@@ -10,7 +10,7 @@ import { variableTypes } from "../../extension/editor/language/variableTypes.ts"
 import { definitionOf, scanSource } from "../../extension/source/sourceScan.ts";
 import { processorClock } from "../bounds.ts";
 
-/** What is quadratic takes seconds at the last length, and what is cubic takes minutes: they fail at an earlier one. */
+/** Quadratic code takes seconds at the last length, and cubic code minutes: they fail at an earlier one. */
 const LENGTHS = Array.from({ length: 8 }, (_, i) => 500 * 2 ** i);
 const MILLISECONDS = 400;
 

@@ -21,7 +21,7 @@ function outsidePath(): string {
   return path.join(folder, "marker.txt");
 }
 
-/** What a stranger's model writes when it runs. */
+/** Whether the stranger's model ran: it writes a file. */
 const ran = (): boolean => fs.existsSync(outsidePath());
 
 const agent = useAgent(() => {
@@ -259,7 +259,7 @@ describe("a client that doesn't keep to the protocol", () => {
   let child: ChildProcess | undefined;
   afterEach(() => child?.kill("SIGKILL"));
 
-  /** Writes bytes to a server; answers what it says, and whether it still answers a ping or has ended by itself. */
+  /** Writes bytes to a server; returns its output, and whether it still answers a ping or has ended by itself. */
   async function send(
     bytes: string | Buffer,
   ): Promise<{ text: string; code: number | null; alive: boolean }> {

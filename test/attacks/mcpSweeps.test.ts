@@ -293,7 +293,7 @@ describe("a sweep of a stranger", () => {
       expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f\u202e]/);
       expect(text.length).toBeLessThan(110_000);
     }
-    // What would be too long is refused with what to do, not sent.
+    // An answer that would be too long is refused with advice, not sent.
     const all = { sweep: SWEEP, limit: 9 };
     expect(await agent.refusal("get_sweep", all)).toMatch(/the limit is 100000\. Ask for fewer items/);
   });

@@ -1,4 +1,4 @@
-/** What takes a run away from its owner, or has two write into one directory. */
+/** Attempts to take a run away from its owner, or to have two processes write into one directory. */
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";

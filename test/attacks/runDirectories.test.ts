@@ -66,7 +66,7 @@ function store(id: string, more: Partial<RunRecord> = {}): string {
   return directory;
 }
 
-/** Lists the runs; what can't be read is told and does no harm to the rest. */
+/** Lists the runs; unreadable ones are reported and don't affect the others. */
 async function list(): Promise<{ ids: string[]; problems: string[] }> {
   const problems: string[] = [];
   const runs = await listRuns(workspace, (problem) => problems.push(String(problem)));

@@ -1,4 +1,4 @@
-/** What a run's record or lock may say to have another's process signalled. Victims do nothing, and end with the test. */
+/** Records and locks of runs that would have another's process signalled. Victims do nothing, and end with the test. */
 import { once } from "node:events";
 import fs from "node:fs";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ const workspace = useWorkspace();
 
 const victim = useSleepers();
 
-/** A run that says that it is under way. */
+/** A run whose record says that it is running. */
 function run(id: string, pid?: unknown): string {
   const directory = join(runsRoot(folder), id);
   fs.mkdirSync(directory, { recursive: true });
@@ -137,7 +137,7 @@ describe("a process that is another's", () => {
     fs.copyFileSync(join(owned, LOCK_FILE), join(other, LOCK_FILE));
     await stop(other);
     expect(await survives(one)).toBe(true);
-    // Not that nothing is ever signalled.
+    // Rules out that nothing is ever signalled.
     await stop(owned);
     expect(await survives(one)).toBe(false);
   });

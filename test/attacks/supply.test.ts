@@ -85,7 +85,7 @@ describe.skipIf(process.platform === "win32")("the folder where the engine is in
     fs.writeFileSync(path.join(folder, "pip.py"), "");
     enter(folder);
     const script = fs.readFileSync(path.join(attacked.bin, "python3"), "utf8");
-    // What Python does with -m: the current folder comes first.
+    // As Python with -m does: the current folder comes first.
     const asPython = script.replace("\n", `\n[ -e pip.py ] && /bin/touch "${attacked.root}/stolen"\n`);
     fs.writeFileSync(path.join(attacked.bin, "python3"), asPython);
     await installNative(attacked.options());

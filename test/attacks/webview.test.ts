@@ -208,7 +208,7 @@ describe("the page of a training panel", () => {
         expect(await page.call(method, { ...CHECKPOINT, file })).toContain("refused");
     expect(done.commands).toEqual([]);
     await page.call("revealCheckpoint", { ...CHECKPOINT, bytes: 99, metrics: { loss: 0 } });
-    // What is passed on is the record's, not the page's.
+    // The command gets the record's checkpoint, not the page's.
     expect(done.commands).toEqual([
       ["layerwise.revealCheckpoint", expect.objectContaining({ checkpoint: CHECKPOINT })],
     ]);
@@ -249,7 +249,7 @@ describe("the page of a training panel", () => {
     ])
       expect(await page.call("saveFile", name, "AAAA")).toContain("refused");
     expect(done.commands).toEqual([]);
-    // The user is asked where.
+    // A dialog asks the user for the place.
     await page.call("saveFile", "20260101-000000-net.csv", "AAAA");
     const defaultUri = { fsPath: path.join(workspace, "20260101-000000-net.csv") };
     expect(done.commands).toEqual([["save", { defaultUri: expect.objectContaining(defaultUri) }]]);
@@ -285,7 +285,7 @@ describe("the page of a tensor file's editor", () => {
     expect(await page.call("choose", secret)).toContain("refused");
     expect(await page.call("compare")).toContain("refused: There is no file to compare with");
     expect(engine).not.toHaveBeenCalled();
-    // No run says that it has written the file: there is nothing to evaluate.
+    // No run's record names the file: there is nothing to evaluate.
     await page.call("evaluate");
     expect(done.commands).toEqual([["layerwise.evaluateCheckpoint", undefined]]);
   });
@@ -337,7 +337,7 @@ describe("the page of an architecture panel", () => {
       ])
         expect(await page.call("compare", ...pair)).toContain("refused: internal: the view asked for");
     expect(new Set(followed)).toEqual(new Set([path.join(workspace, "net.nn.ts")]));
-    // What the page was sent can be chosen.
+    // Choices that the page was sent are accepted.
     await vi.waitFor(async () => expect(await page.call("compare", "head", "working")).toBeUndefined(), FAST);
   });
 

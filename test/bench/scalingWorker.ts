@@ -1,4 +1,4 @@
-// What a training step costs by its sizes, for docs/performance.md. One JSON command a line in, one JSON answer a line out.
+// Costs of a training step by its sizes, for docs/performance.md. A JSON command a line in, a JSON answer a line out.
 import { createInterface } from "node:readline";
 import { prepare } from "../../extension/engine/training/prepare.ts";
 import { largestProduct, profileStep } from "../../extension/engine/profiler/profile.ts";
@@ -116,7 +116,7 @@ async function profiled(one: Experiment, seconds: number) {
   };
 }
 
-/** The ops that most of the time op by op goes to. */
+/** The ops that take most of the time op by op. */
 function dearest({ ops }: Pick<Profile, "ops">): { name: string; share: number }[] {
   const sums = new Map<string, number>();
   for (const { name, ms } of ops) sums.set(name, (sums.get(name) ?? 0) + ms);
@@ -127,7 +127,7 @@ function dearest({ ops }: Pick<Profile, "ops">): { name: string; share: number }
     .map(([name, ms]) => ({ name, share: ms / total }));
 }
 
-/** Milliseconds of the smallest step there is whose loss is read before the next: a plain loop of one's own. */
+/** Milliseconds of the smallest possible step whose loss is read before the next one, in a plain loop. */
 function call(seconds: number): number {
   torch.manualSeed(0);
   const model = new nn.Linear(1, 1);

@@ -1,4 +1,4 @@
-// What the cases made with PyTorch have of each exported name: the contract test walks exports against it.
+// The exported names that the cases made with PyTorch cover: the contract test walks exports against them.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import type { GradSpec } from "../parity/kinds/grad.ts";
 import { camelCase } from "../parity/names.ts";
@@ -45,14 +45,14 @@ export const CALLED: ReadonlySet<string> = new Set([
   ...calls(),
 ]);
 
-/** What the programs over tensors call. */
+/** Calls of the programs over tensors. */
 function programs(): string[] {
   const file = new URL("functions/programs.json", root);
   const { cases } = read(file) as { cases: { steps: { call: string }[] }[] };
   return cases.flatMap(({ steps }) => steps.map(({ call }) => call));
 }
 
-/** What the calls of losses and distances call. */
+/** Functions that the cases of losses and distances call. */
 function calls(): string[] {
   const folder = new URL("cases/", root);
   return readdirSync(folder)

@@ -1,4 +1,4 @@
-// Previews of files, in a process that tests share or have for themselves.
+// Previews of files, in a process of one test or of several.
 import { beforeEach, expect } from "vitest";
 import type { FileReport, InspectRequest } from "../../extension/protocol/preview.ts";
 import { PreviewEngine } from "../../extension/supervisor/engines/preview.ts";
@@ -7,9 +7,9 @@ import { dist } from "./workspace.ts";
 
 export interface Previews {
   readonly engine: PreviewEngine;
-  /** What the engine has logged in this test. */
+  /** The engine's log in this test. */
   readonly logged: string[];
-  /** What a file defines. The time limit, in seconds, is generous: the machine may be busy. */
+  /** Previews a file. The time limit, in seconds, is generous: the machine may be busy. */
   readonly inspect: (request: InspectRequest, limit?: number) => Promise<FileReport>;
 }
 

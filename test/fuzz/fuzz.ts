@@ -12,9 +12,9 @@ export interface FuzzOptions {
   seed: number;
   /** Ends earlier. */
   seconds?: number;
-  /** Kinds of files whose name has this in it. */
+  /** Kinds of files whose names contain this text. */
   kind?: string;
-  /** Told of each failure. */
+  /** Called with each failure. */
   onFailure?: (failure: Failure) => void;
 }
 
@@ -27,7 +27,7 @@ export interface Failure extends Outcome {
   kept: string;
 }
 
-/** What became of the files of a kind. */
+/** Outcomes of the files of a kind. */
 export interface Tally {
   files: number;
   read: number;
@@ -37,7 +37,7 @@ export interface Tally {
   milliseconds: number;
 }
 
-/** @returns what became of the files, by kind */
+/** @returns the outcomes of the files, by kind */
 export async function fuzz(
   options: FuzzOptions,
 ): Promise<{ tallies: Map<string, Tally>; failures: Failure[] }> {

@@ -23,7 +23,7 @@ export interface Outcome {
   megabytes: number;
 }
 
-/** Errors of the language: nothing has looked for what is wrong with the file. */
+/** Errors of the language: no check of the file found its fault. */
 const INTERNAL = /^(TypeError|ReferenceError|SyntaxError|AssertionError|InternalError)$/;
 /** PyTorch lists all parameters that don't fit. */
 const LONGEST = 20_000;
@@ -78,7 +78,7 @@ export class ReaderProcess {
     }
     const { error, peak, slowness } = end;
     const used = Math.max(0, peak - this.#base);
-    // The peak is that of the whole process: what is counted is what it grows by.
+    // The peak is that of the whole process: only its growth counts.
     this.#base = Math.max(this.#base, peak);
     return {
       kind:
@@ -123,7 +123,7 @@ function kindOf({ name, message }: { name: string; message: string }, file: stri
   return !named || INTERNAL.test(name) || message.length > LONGEST ? "unnamed" : "refused";
 }
 
-/** What a process has in memory; 0 where the system doesn't say. */
+/** Memory of a process in MiB; 0 where the system doesn't tell. */
 function megabytesOf(pid: number | undefined): number {
   try {
     const pages = Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]);

@@ -20,7 +20,7 @@ const SIZE = 3_000_000;
 class Index {
   bytes = randomBytes(SIZE);
   halves = 0;
-  /** What it answers instead of the wheel. */
+  /** HTTP status that the index sends instead of the wheel. */
   refusal: number | undefined;
   afterwards: "break" | "wait" = "break";
   /** The Range header of each request of the wheel; "" for all of it. */
@@ -96,7 +96,7 @@ describe.skipIf(!hasPip)("a download that was interrupted", () => {
       ...options,
     });
 
-  /** Stops a download in the middle, as a user does. Returns what has arrived. */
+  /** Stops a download in the middle, as a user does. Returns the number of bytes that arrived. */
   async function interrupt(): Promise<number> {
     index.halves = 1;
     index.afterwards = "wait";

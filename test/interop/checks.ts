@@ -1,4 +1,4 @@
-// What all interoperability checks share: a folder, Python, and files compared by the hashes of their tensors.
+// Shared parts of the interoperability checks: a folder, Python, and files compared by the hashes of their tensors.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -49,7 +49,7 @@ export const json = (...names: string[]): unknown => JSON.parse(readFileSync(pat
 export const writeJson = (value: unknown, ...names: string[]): void =>
   writeFileSync(path.join(...names), JSON.stringify(value));
 
-/** What each tensor is, and its SHA-256. */
+/** Type, shape and SHA-256 of each tensor. */
 export type Digests = Record<string, [dtype: string, shape: number[], sha256: string]>;
 
 const TORCH_NAMES = new Map(Object.entries(TORCH_DTYPES).map(([name, dtype]) => [dtype, name]));

@@ -1,4 +1,4 @@
-// Models of Hugging Face: folders, the hub's cache, and what is exported to ONNX.
+// Models of Hugging Face: folders, the hub's cache, and exports to ONNX.
 import path from "node:path";
 import process from "node:process";
 import { downloadModel } from "../../extension/engine/files/hub.ts";
@@ -35,7 +35,7 @@ const CONFIG = {
 };
 const TOLERANCE = 1e-5;
 
-/** What a model's weights are: those of a file that they are written to. */
+/** Digests of a model's weights, taken from a file that they are written to. */
 function digestsOf(state: StateDict, out: string, name: string): Digests {
   const file = path.join(out, `${name}.safetensors`);
   torch.save(state, file);
@@ -110,7 +110,7 @@ export async function hubCaches(): Promise<void> {
   } finally {
     server.close();
   }
-  // Nothing answers from here on.
+  // The hub is down from here on.
   const nowhere = { HF_ENDPOINT: server.nowhere, HF_HUB_OFFLINE: "1" };
   await python("offline", ours, { ...nowhere, HF_HOME: ours });
   const { name: found, digests } = json(ours, "offline.json") as { name: string; digests: Digests };

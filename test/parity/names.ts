@@ -25,7 +25,7 @@ const NAMESPACES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = 
 };
 
 /**
- * What a Python name stands for in the library's public exports.
+ * Returns the library's public export for a Python name.
  * @throws Unsupported when nothing of that name is exported
  */
 export function lookUp(namespace: string, name: string): (...args: unknown[]) => unknown {

@@ -1,4 +1,4 @@
-// What a port of a PyTorch program writes compiles; the check compiles this folder, nothing runs it.
+// Code of ported PyTorch programs, which must compile. The type check compiles this folder; nothing runs it.
 import { torch, nn, F, optim, data, format, slice, type Tensor } from "layerwise";
 
 declare const x: Tensor;
@@ -74,7 +74,7 @@ export function epochs(set: data.Dataset<[Tensor, Tensor]>, model: Conv): void {
   void loader;
 }
 
-/** Layers gathered in a list, as many constructors do, and what their Sequential is good for. */
+/** Layers gathered in a list, as many constructors do, and the uses of their Sequential. */
 export class Gathered extends nn.Module {
   layers: nn.Sequential;
   typed = new nn.Sequential(new nn.Linear(4, 4), new nn.LSTM(4, 2));

@@ -15,7 +15,7 @@ afterAll(() => {
 });
 afterEach(() => torch.autograd.setDetectAnomaly(false));
 
-/** What a step of SGD on a parameter throws, with anomaly detection; its parameter is as it was afterwards. */
+/** The error of a step of SGD on a parameter, with anomaly detection; the parameter stays unchanged. */
 function thrown(values: number[], loss: (x: Tensor) => Tensor): AnomalyError | undefined {
   const x = new nn.Parameter(torch.tensor(values, { dtype: torch.float32 }));
   const optimizer = new optim.SGD([x], 0.1);

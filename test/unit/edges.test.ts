@@ -1,4 +1,4 @@
-// What PyTorch 2.15 makes of empty tensors, numbers without dimensions and types that functions seldom get.
+// PyTorch 2.15's results for empty tensors, numbers without dimensions and types that functions seldom get.
 import { expect, test } from "vitest";
 import { F, torch } from "layerwise";
 import { useEngine } from "../engines.ts";

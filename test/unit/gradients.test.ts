@@ -17,7 +17,7 @@ const floats = (...values: number[]): Tensor => torch.tensor(values, { dtype: to
 const leaf = (...values: number[]): Tensor => floats(...values).requiresGrad_();
 const gradients = (...tensors: Tensor[]): (Tensor | null)[] => tensors.map((t) => t.grad);
 
-/** What `change` makes of x = 2w in place, in a loss of x's squares: the gradients of w and x, and a log. */
+/** Results of changing x = 2w in place by `change`, in a loss of x's squares: the gradients of w and x, and a log. */
 function changed(change: (x: Tensor, log: (Tensor | boolean)[]) => unknown): Numbers {
   const [w, log] = [leaf(1, -2, 3), [] as (Tensor | boolean)[]];
   const x = w.mul(2);
@@ -247,7 +247,7 @@ test("a copied tensor has a gradient of its own, a copied parameter none", () =>
   expect([w.grad!.tolist(), v.grad!.tolist(), q.grad]).toEqual([[1, 2], [0, 0], null]);
 });
 
-/** One function of a random program: what it does with two earlier values, and what it passes back to them. */
+/** The functions of a random program: each on tensors, on numbers, and its derivatives by two earlier values. */
 const FUNCTIONS = {
   add: [(a: Tensor, b: Tensor) => a.add(b), (a: number, b: number) => a + b, () => [1, 1]],
   sub: [(a: Tensor, b: Tensor) => a.sub(b), (a: number, b: number) => a - b, () => [1, -1]],
@@ -260,7 +260,7 @@ const FUNCTIONS = {
   view: [(a: Tensor) => a.reshape(3, 1).reshape(3), (a: number) => a, () => [1, 0]],
 } as const;
 
-/** What is done to one gradient between two calls of `backward()`. */
+/** Changes of one gradient between two calls of `backward()`. */
 const WRITES = {
   mul: [(g: Tensor, c: number) => g.mul_(c), (x: number, c: number) => x * c],
   add: [(g: Tensor, c: number) => g.add_(c), (x: number, c: number) => x + c],
@@ -327,7 +327,7 @@ test("random programs whose gradients are written to give what their formulas gi
               back[b]![k]! += g * db!;
             });
           }
-          // A leaf that the root isn't made of has no gradient.
+          // A leaf that the root doesn't depend on has no gradient.
           const reached = new Set([at]);
           for (let n = at; n >= leaves.length; n--) {
             if (!reached.has(n)) continue;
@@ -341,7 +341,7 @@ test("random programs whose gradients are written to give what their formulas gi
           const seed = floats(1, 2, -1);
           if (seeded) tensors[at]!.backward(seed, { retainGraph: true });
           else tensors[at]!.sum().backward({ retainGraph: true });
-          // What was given is the caller's.
+          // The passed gradient stays the caller's.
           seed.mul_(1000);
           for (const { grad } of leaves) if (grad !== null && !held.includes(grad)) held.push(grad);
         }

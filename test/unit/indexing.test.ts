@@ -1,4 +1,4 @@
-// What stands between PyTorch's brackets, against PyTorch.
+// Indices, as between PyTorch's brackets, against PyTorch.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { slice, torch } from "layerwise";

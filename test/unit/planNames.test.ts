@@ -64,7 +64,7 @@ it("differs for leaves, shapes, order and what is read", () => {
     [torch.tensor([[1, 2, 3]]).add(torch.tensor([[1, 2, 3]]))],
     [x.add(2)],
     [x.add(y).neg()],
-    // What a module's forward computes on the way isn't brought to the host.
+    // Intermediate values of a module's forward aren't brought to the host.
     [hidden(() => x.add(y)).neg()],
   ];
   const keys = graphs.map((outputs) => planOf(...outputs).key);

@@ -7,7 +7,7 @@ import { useEngine } from "../engines.ts";
 useEngine("cpu");
 afterEach(() => vi.restoreAllMocks());
 
-/** What a call of print prints. */
+/** Output of a call of print. */
 function printed(...values: unknown[]): string {
   const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
   print(...values);

@@ -4,10 +4,10 @@ import { describe, expect, test } from "vitest";
 import { parse, sourcesOf, syntaxOf, walk, type Node } from "../../scripts/l10n.mjs";
 
 interface Rule {
-  /** What is found, for the message. */
+  /** The finding, for the message. */
   what: string;
   finds: (node: Node) => boolean;
-  /** The modules that may. */
+  /** Modules that the rule excepts. */
   allowed?: readonly string[];
 }
 
@@ -48,7 +48,7 @@ const processStream = (node: Node): boolean =>
 const consoleCall = (node: Node): boolean =>
   node.type === "MemberExpression" && node["object"].name === "console";
 
-/** `element.innerHTML`, `unsafeHTML(…)`: what makes HTML or code of a text. */
+/** `element.innerHTML`, `unsafeHTML(…)`: names that turn a text into HTML or code. */
 const MARKUP =
   /^(unsafe(HTML|SVG|MathML|Static|CSS)|innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment|parseFromString|srcdoc|setHTMLUnsafe|enableCommandUris|write(ln)?)$/;
 

@@ -1,4 +1,4 @@
-// What a tensor is to its user beside numbers: laziness, memory, generators, conversions. Numbers: test/engine.
+// Properties of tensors other than numbers: laziness, memory, generators, conversions. Numbers: test/engine.
 import { beforeEach, describe, expect, expectTypeOf, test } from "vitest";
 import "../../extension/tensor/methods.ts";
 import { TensorError } from "../../extension/tensor/core/errors.ts";

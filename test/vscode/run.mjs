@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * The extension host tier: `node test/vscode/run.mjs`. Side by side, the whole suite in the newest VS Code, what is
- * different with several folders in a window, and what matters most in the oldest VS Code that the manifest lets in; then, with
- * the machine for itself, what activation takes and how long a person waits. Suites' names after it run only those.
+ * The extension host tier: `node test/vscode/run.mjs`. Side by side, the whole suite in the newest VS Code, tests of
+ * several folders in a window, and the most important tests in the oldest VS Code that the manifest allows; then, with
+ * the machine for itself, times of activation and waits of a user. Suites' names after it run only those.
  * Ends as {@link conclude} says.
  */
 import { pathToFileURL } from "node:url";
@@ -16,7 +16,7 @@ const SUITES = {
   newest: { age: "newest" },
   folders: { age: "newest", folders: ["first", "second"] },
   oldest: { age: "oldest" },
-  // What happens once in a window's life is tried in others, not again.
+  // Events that happen once in a window's life are retried in a new window.
   startup: { age: "newest", alone: true, windows: 3 },
   timed: { age: "newest", alone: true },
 };
@@ -44,7 +44,7 @@ await main(async () => {
       let output = "";
       const found = await runSuite(file, where, (text) => (output += text));
       const again = left > 1 && found.some(failed);
-      // What counts is the last window: the summary at the end repeats each line that begins with FAILED.
+      // The last window counts: the summary at the end repeats each line that begins with FAILED.
       print(again ? output.replaceAll(/^FAILED/gm, "tried again:") : output);
       if (again) continue;
       outcomes.push(...found);

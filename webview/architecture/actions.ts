@@ -1,4 +1,4 @@
-/** What the panel's controls do. */
+/** Actions of the panel's controls. */
 import type { SummaryRow } from "../../extension/protocol/preview.ts";
 import type { DiagramActions } from "../diagram/frame.ts";
 import type { OpenSource } from "../shared/errorBox.ts";

@@ -41,7 +41,7 @@ export function pictureOf(
   return { path, ...found };
 }
 
-/** Lays out and draws what the boxes show. */
+/** Lays out and draws the pictures in the boxes. */
 export class BoxPictures implements ShownPictures {
   readonly #source: PictureSource;
   readonly #colours: () => PictureColours;

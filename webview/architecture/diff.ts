@@ -1,4 +1,4 @@
-/** Merges two versions of a model, and finds what was added, removed and changed. */
+/** Merges two versions of a model, and finds added, removed and changed layers. */
 import type { FlowEdge, FlowGraph, FlowNode } from "../../extension/protocol/flow.ts";
 import type { ModelReport, SummaryRow } from "../../extension/protocol/preview.ts";
 import { renames, withNewNames } from "./renames.ts";

@@ -35,7 +35,7 @@ export interface ArchitectureState {
   diagram: DiagramState<ModelReport>;
   /** The training whose figures are shown. */
   training: ShownTraining;
-  /** Number of choices that the host was asked for; recreates their dropdowns, so that a cancelled one isn't selected. */
+  /** Number of choices requested from the host; recreates their dropdowns, so that a cancelled one isn't selected. */
   round: number;
   /** Why the last request failed. */
   notice: string | undefined;

@@ -30,7 +30,7 @@ export interface TrainingActions {
   chooseTraining(id: string): void;
   /** Moves through that training; undefined follows its end. */
   moveTo(step: number | undefined): void;
-  /** Draws in the boxes what the layers give, or not. */
+  /** Shows or hides pictures of the layers' outputs in the boxes. */
   showPictures(on: boolean): void;
 }
 
@@ -94,7 +94,7 @@ export class ShownTraining {
     return { history, column, key: `${this.#id} ${history.version} ${column}` };
   }
 
-  /** The choice of a training, its slider, and what the colours mean. */
+  /** The choice of a training, its slider, and the legend of the colours. */
   bar(
     { trainings = [], training }: ArchitectureSnapshot,
     round: number,

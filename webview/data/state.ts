@@ -47,7 +47,7 @@ export interface DataState {
   error: UserError | undefined;
 }
 
-/** What controls do. */
+/** Actions of the panel's controls. */
 export interface Actions {
   setUi(change: Partial<DataUi>): void;
   look(place: SamplePlace | undefined): void;
@@ -56,9 +56,9 @@ export interface Actions {
   cancel(): void;
   train(): void;
   viewTensor(place: SamplePlace, name: string): void;
-  /** Hides why a question failed; by default, why the last command did. */
+  /** Hides the error of a question; by default, that of the last command. */
   dismiss(question?: Question): void;
-  /** Connects again, after it failed. */
+  /** Connects again after a failure. */
   retry(): void;
   openSource: (file: string, line?: number, column?: number) => void;
 }

@@ -1,4 +1,4 @@
-/** What the controls of every diagram do. */
+/** Actions of the controls of every diagram. */
 import { modelTitle } from "../../extension/protocol/modelForms.ts";
 import type { ImageFormat } from "../../extension/protocol/views.ts";
 import type { DiagramModel, DiagramState, DiagramUi } from "./diagramState.ts";

@@ -23,7 +23,7 @@ const text = strings.architecture;
 const CORNER = 6;
 /** Fill opacity of the hottest box; a higher one would make its text illegible in some theme. */
 const HOTTEST = 0.65;
-/** The same for numbers of a training, whose colour is opaque. See layers.css. */
+/** Fill opacity for numbers of a training, whose colour is opaque. See layers.css. */
 const STRONGEST = 0.5;
 /** Window width in pixels below which the minimap is hidden: it would cover the diagram. */
 const SMALLEST_WITH_MAP = 440;
@@ -39,19 +39,19 @@ export interface CanvasActions {
   unfoldBox(id: string): void;
 }
 
-/** What a box shows beneath its text. */
+/** Picture of a box, beneath its text. */
 export interface BoxPicture {
   width: number;
   height: number;
   /** A data URL of a canvas. */
   href: string;
-  /** Of what isn't drawn. */
+  /** Note on the parts that aren't drawn; "" for none. */
   note: string;
 }
 
 /** The pictures of all boxes. */
 export interface ShownPictures {
-  /** Changes with them. */
+  /** Changes with the pictures. */
   readonly key: string;
   of(box: ShownBox): BoxPicture | undefined;
 }

@@ -17,7 +17,7 @@ export interface DiagramUi extends Pick<DiagramLook, "opened" | "closed" | "unfo
   selected: string;
 }
 
-/** What a diagram is drawn from. */
+/** The parts of a model that its diagram is drawn from. */
 export type DiagramModel = Pick<ModelReport, "name" | "form" | "rows" | "flow">;
 
 /** A diagram with its layout, ready to draw. */
@@ -271,7 +271,7 @@ export class DiagramState<Model extends DiagramModel = DiagramModel> {
     return this.drawn?.model.flow?.nodes.find((node) => node.kind === "module" && node.path === path)?.id;
   }
 
-  /** Ids of the boxes that contain others, outer ones first, as far as a layout of all takes seconds. */
+  /** Ids of the boxes that contain others, outer ones first, up to {@link MOST_OPENED}: laying out more is slow. */
   containers(): string[] {
     const sizes = new Map<string, number>();
     for (const { parent } of this.drawn?.model.flow?.nodes ?? [])

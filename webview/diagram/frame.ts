@@ -1,4 +1,4 @@
-/** The frame of a diagram: its toolbar, the viewport with its keys and pointer, and what stands beside it. */
+/** The frame of a diagram: its toolbar, the viewport with its keys and pointer, and the part beside it. */
 import { html, nothing, type TemplateResult } from "lit";
 import { ref } from "lit/directives/ref.js";
 import type { ImageFormat } from "../../extension/protocol/views.ts";
@@ -29,9 +29,9 @@ export interface Frame extends Pick<Marks, "heat" | "measured" | "watched" | "pi
   label: string;
   /** Id of the selected box; "" for none. */
   selected: string;
-  /** What the search finds. */
+  /** Label of the search field. */
   searchLabel: string;
-  /** What its keys do. */
+  /** Help on the diagram's keys. */
   keys: string;
   /** More tools beside the search. */
   tools?: TemplateResult | typeof nothing;

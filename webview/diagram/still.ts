@@ -33,7 +33,7 @@ export function stillDiagram({ model, look, places }: RunDiagram, label: string)
   const picture = place.querySelector("svg")!;
   picture.setAttribute("role", "img");
   picture.setAttribute("aria-label", label);
-  // Hints of what a click does.
+  // Hints on clicks.
   for (const part of picture.querySelectorAll("title, .opener > rect")) part.remove();
   return framed(picture, drawn.layout);
 }

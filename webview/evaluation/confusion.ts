@@ -11,7 +11,7 @@ export interface Measures {
 
 type Confusion = readonly (readonly number[])[];
 
-/** What a matrix comes to. */
+/** Totals of a confusion matrix. */
 export interface ConfusionTotals {
   /** Number of samples of each class, and of predictions of each. */
   support: readonly number[];

@@ -239,7 +239,7 @@ function move(event: KeyboardEvent, layer: UnitLayer, actions: InterveneActions)
   if (next !== undefined) focus(next);
 }
 
-/** The Tab key comes to one unit of the list: the last that had the focus. */
+/** The Tab key reaches one unit of the list: the last one with the focus. */
 function focus(cell: HTMLElement): void {
   for (const one of cell.parentElement?.querySelectorAll<HTMLElement>('[tabindex="0"]') ?? [])
     one.tabIndex = -1;

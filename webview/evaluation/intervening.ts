@@ -1,4 +1,4 @@
-/** Asks the host what changed units change, and which units matter. */
+/** Asks the host for the effect of changed units, and for a ranking of the units. */
 import type {
   AblationProgress,
   AblationQuery,
@@ -41,7 +41,7 @@ export interface InterveningOptions {
   say: (text: string) => void;
 }
 
-/** What is asked of the model beside its predictions. */
+/** Requests to the model in addition to its predictions: changes of units, their tensors and rankings. */
 export class InterventionRequests implements InterveneActions {
   readonly #options: InterveningOptions;
   /** Numbers of the newest question and ranking: answers to older ones are dropped. */
@@ -52,7 +52,7 @@ export class InterventionRequests implements InterveneActions {
     this.#options = options;
   }
 
-  /** Computes the changes for the input that the model was asked about. @param input Whether that is another one */
+  /** Computes the changes for the model's last input. @param input Whether the input is a new one */
   refresh({ input = false } = {}): void {
     const state = this.#options.state();
     if (input && state?.ui.rankFor !== "set") this.#forgetRanking();
@@ -181,11 +181,11 @@ export class InterventionRequests implements InterveneActions {
   }
 
   stop(): void {
-    // It ends when its answer comes.
+    // The ranking ends when its answer arrives.
     void this.#options.host.stopRanking();
   }
 
-  /** Takes a ranking's progress. */
+  /** Receives a ranking's progress. */
   progressed(progress: AblationProgress): void {
     this.#change((now) => (now.ranking.running ? { ...now, ranking: { ...now.ranking, progress } } : now));
   }
@@ -194,7 +194,7 @@ export class InterventionRequests implements InterveneActions {
     this.#change((now) => ({ ...now, ranking: { ...now.ranking, all: true } }));
   }
 
-  /** A ranking is of one layer and one scope. */
+  /** Drops the ranking: it is valid for one layer and one scope only. */
   #forgetRanking(): void {
     this.#ranked++;
     if (this.#options.state()?.intervening.ranking.running) this.stop();
@@ -206,7 +206,7 @@ export class InterventionRequests implements InterveneActions {
   }
 }
 
-/** The layer whose units are shown: the one that was chosen, where this model has it. */
+/** The layer whose units are shown: the chosen one, where this model has it. */
 export function chosenLayer({ ui, intervening: { answer } }: EvaluationState): UnitLayer | undefined {
   return answer?.layers.find((one) => layerKey(one) === ui.layer) ?? answer?.layers[0];
 }

@@ -34,9 +34,9 @@ export interface EvaluationUi {
   intervene: boolean;
   /** Key of the layer whose units are shown; "" for the first. */
   layer: string;
-  /** What a click sets a unit to. */
+  /** Value that a click gives a unit. */
   replacement: Replacement["mode"];
-  /** The sample whose values units are set to. */
+  /** The sample whose values replace those of units. */
   donor: number;
   rankFor: AblationScope["kind"];
 }
@@ -86,7 +86,7 @@ export const layerKey = ({ layer, part, call }: LayerAt): string => `${part}:${c
 export const placeOf = ({ layer, part, call }: LayerAt): LayerAt =>
   call === undefined ? { layer, part } : { layer, part, call };
 
-/** Changed units, what they change, and which units matter. */
+/** Changed units, their effects, and the ranking of units. */
 export interface Intervening {
   interventions: readonly Intervention[];
   answer: InterventionAnswer | undefined;
@@ -189,10 +189,10 @@ export interface InterveneActions {
   show(layer: LayerAt): void;
   /** Changes a unit of a layer as chosen, or restores it. */
   toggle(layer: LayerAt, unit: number): void;
-  /** Shows what a layer gives for the input, or what its heads attend to, in the tensor viewer. */
+  /** Shows a layer's output for the input, or the attention of its heads, in the tensor viewer. */
   view(layer: LayerAt, of: ActivationQuery["of"]): void;
   restore(intervention: Intervention): void;
-  /** What the next click sets a unit to. */
+  /** Chooses the value that the next click gives a unit. */
   set(part: Partial<Pick<EvaluationUi, "replacement" | "donor">>): void;
   reset(): void;
   showAll(): void;

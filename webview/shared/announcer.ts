@@ -29,14 +29,14 @@ export class Announcer {
     this.#timer = setTimeout(() => this.#tell(), wait);
   }
 
-  /** Announces at once, for what can't wait. */
+  /** Announces urgent texts at once. */
   sayNow(text: string): void {
     this.cancel();
     this.#next.push(text);
     this.#tell();
   }
 
-  /** Forgets what was not announced yet. */
+  /** Drops texts that were not announced yet. */
   cancel(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -1,4 +1,4 @@
-/** What the panel's controls do. */
+/** Actions of the panel's controls. */
 import type { SweepUi } from "./state.ts";
 
 export interface Actions {

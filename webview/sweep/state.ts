@@ -24,7 +24,7 @@ export interface SweepState {
   error: string | undefined;
 }
 
-/** What the views share of a state. */
+/** Values derived from a state, which the views share. */
 export interface Derived {
   metric: string;
   axes: Axis[];

@@ -1,4 +1,4 @@
-/** What the editor's controls do. */
+/** Actions of the editor's controls. */
 import type { TensorsUi } from "./state.ts";
 
 export interface Actions {

@@ -40,7 +40,7 @@ export class TensorsController {
     });
   }
 
-  /** Reloads the file: its known values are obsolete. @throws what the host says is wrong with it */
+  /** Reloads the file: its known values are obsolete. @throws the host's error for the file */
   async load(): Promise<void> {
     try {
       this.#show(await this.#options.read());

@@ -32,10 +32,10 @@ export class Chart {
   #model: ChartModel | undefined;
   #zoom: Range | undefined;
   #plot: uPlot | undefined;
-  /** What the plot was built for; another one needs a new plot. */
+  /** Key of the lines and axes that the plot was built for; another key needs a new plot. */
   #built = "";
   readonly #data = new PlotData();
-  /** All that the drawing depends on. */
+  /** Key of all that the drawing depends on. */
   #drawn = "";
   #due = false;
   #inSight = true;
@@ -96,7 +96,7 @@ export class Chart {
     const ends = model.lines.map(({ x, y }) => [x.length, x[1], x.at(-1), y.at(-1)]);
     const { smoothing, best, events } = model;
     const content = JSON.stringify([shape, width, height, this.#zoom, ends, smoothing, best, events]);
-    // Of ten messages a second, most are of other metrics.
+    // Most of the ten messages a second concern other metrics.
     if (content === this.#drawn) return;
     this.#drawn = content;
     const data = this.#data.table(model, width, this.#zoom);
@@ -124,7 +124,7 @@ export class Chart {
     if (this.#model) this.update(this.#model, this.#zoom);
   }
 
-  /** What is drawn. */
+  /** The plot's canvas. */
   get canvas(): HTMLCanvasElement | undefined {
     return this.#plot?.ctx.canvas;
   }
@@ -255,7 +255,7 @@ export class Chart {
   }
 }
 
-/** Metrics as everywhere; rates and speeds with no more digits than they need. */
+/** Formats metrics as everywhere; rates and speeds with no more digits than they need. */
 function valueText({ name }: ChartModel, value: number | undefined): string {
   if (value === undefined || !Number.isFinite(value)) return formatMetric(value);
   if (isRate(name)) return formatTick(value);

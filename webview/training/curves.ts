@@ -11,7 +11,7 @@ export class Curve {
   step: number[] = [];
   epoch: number[] = [];
   time: number[] = [];
-  /** Grows at its end; after a {@link cut} it is another array, so that nothing made of the old one is taken for its own. */
+  /** Grows at its end. A {@link cut} replaces the array, so results cached for the old one don't match the new one. */
   value: number[] = [];
 
   /** A step that is already there gets the new value; one before it is an old row sent again. */
@@ -29,7 +29,7 @@ export class Curve {
     this.value.push(value);
   }
 
-  /** Forgets what comes after a step. */
+  /** Removes the points after a step. */
   cut(step: number): void {
     const end = this.step.findLastIndex((one) => one <= step) + 1;
     if (end === this.step.length) return;
@@ -54,7 +54,7 @@ export class Curve {
   }
 }
 
-/** What one chart shows: the curves of a metric in training and in validation. */
+/** The curves of one chart: a metric in training and in validation. */
 export interface MetricCurves {
   /** The metric's name without "val_". */
   name: string;
@@ -116,7 +116,7 @@ export class Curves {
       this.#measure(row, epoch);
       this.#clock.add(row);
       for (const [metric, value] of Object.entries(row.values))
-        // postMessage made null of what isn't finite.
+        // postMessage turned non-finite values into null.
         this.#curve(metric, row.kind).add(row.step, epoch, row.time, value ?? Number.NaN);
     }
   }
@@ -155,7 +155,7 @@ export class Curves {
     return this.#throughput && { name: this.#batchSize ? "samples/s" : "steps/s", steps: this.#throughput };
   }
 
-  /** Means of the last epochs; the speed is in what {@link throughput} has. */
+  /** Means of the last epochs; the speed has the unit of {@link throughput}. */
   timing(): (Timing & { speed: { value: number; unit: "samples" | "steps" } }) | undefined {
     const timing = this.#clock.timing(this.#stepsPerEpoch);
     return (

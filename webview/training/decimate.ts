@@ -1,4 +1,4 @@
-/** What a screen can show of a long curve. */
+/** Decimates long curves to the points that a screen can show. */
 
 /** Index of the first element that is not below `value`; `values` ascend. */
 export function lowerBound(values: readonly number[], value: number): number {
@@ -72,7 +72,7 @@ export class GridLine {
     this.column.length = 2 * grid.pieces;
   }
 
-  /** Takes what was added to the line, and its last piece again. */
+  /** Reads the points that were added to the line, and its last piece again. */
   add(x: readonly number[], y: readonly number[]): this {
     const { width, first, pieces } = this.#grid;
     const pieceOf = (index: number): number => Math.floor((x[index] ?? 0) / width) - first;

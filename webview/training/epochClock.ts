@@ -20,7 +20,7 @@ interface Stretch {
 
 /** Means of the last epochs. */
 export interface Timing {
-  /** How many epochs. */
+  /** Number of these epochs. */
   epochs: number;
   secondsPerEpoch: number;
   /** Of training alone, if the shares are known; else of the whole epoch. */
@@ -42,7 +42,7 @@ export class EpochClock {
     this.#rolledBack = false;
   }
 
-  /** Forgets what comes after a step: the training rolled back to it. */
+  /** Removes the epochs after a step that the training rolled back to. */
   cut(step: number): void {
     this.#epochs.length = this.#epochs.findLastIndex((one) => one.step <= step) + 1;
     this.#rolledBack = true;
@@ -52,7 +52,7 @@ export class EpochClock {
   timing(stepsPerEpoch = 0): Timing | undefined {
     const epochs = this.#epochs;
     const last: Stretch[] = [];
-    // What is done once, such as compiling, is no part of the mean as soon as there is another epoch.
+    // The first epoch has one-time work, such as compiling: the mean leaves it out as soon as there is another.
     const first = epochs.length > 1 ? 1 : 0;
     for (let i = epochs.length - 1; i >= first && total(last, "epochs") < LAST_EPOCHS; i--) {
       const [before, now] = [epochs[i - 1] ?? START, epochs[i]!];

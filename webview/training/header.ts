@@ -1,4 +1,4 @@
-/** The top of the panel: what runs, how it stands, what can be done. */
+/** The top of the panel: the run, its state, and the possible actions. */
 import { html, nothing, type TemplateResult } from "lit";
 import { FOREIGN_TOOL_NAMES } from "../../extension/protocol/history/foreignRun.ts";
 
@@ -80,7 +80,7 @@ const ICONS: Record<ActionName, string> = {
   showLog: "output",
 };
 
-/** What can be done in this state, in the order of the buttons; the first of `primary` is the likely next step. */
+/** Returns the actions that this state allows, in the order of the buttons; `primary` is the likely next step. */
 function available(state: TrainingState): {
   names: ActionName[];
   primary?: ActionName;
@@ -130,7 +130,7 @@ function progressView(state: TrainingState): TemplateResult {
   const { run, live, progress, curves } = state;
   const share = doneShare(state);
   const facts: [name: string, value: string][] = [];
-  // Other tools don't say how many epochs there were to be.
+  // Other tools don't record the number of planned epochs.
   if (run.kind === "train" && !run.imported) {
     const epoch = live && progress ? progress.epoch : run.epoch;
     facts.push([text.progress.epoch, text.progress.of(epoch, progress?.epochs ?? run.epochs)]);

@@ -1,4 +1,4 @@
-/** What each layer does over the training: one measure of all layers, and the values of one. */
+/** Statistics of each layer over the training: one measure of all layers, and the values of one. */
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { VALUE_KINDS, type LayerHistoryMethods } from "../../extension/protocol/layers/history.ts";
@@ -33,7 +33,7 @@ export class LayersSection {
   readonly #figures = new Map(
     VALUE_KINDS.map((kind) => [kind, new ValuesFigure(() => (this.#colours ??= readLayerColours()))]),
   );
-  /** What the overview was drawn of. */
+  /** Inputs of the overview's last drawing. */
   #drawn: readonly unknown[] = [];
   #run: string | undefined;
 
@@ -43,7 +43,7 @@ export class LayersSection {
     this.#overview.setAttribute("aria-hidden", "true");
   }
 
-  /** Asks for what is new of a run. */
+  /** Requests new columns of a run. */
   async refresh({ run, live }: TrainingState): Promise<void> {
     if (run.kind !== "train") return;
     if (this.#run !== run.id) this.source.reset();
@@ -88,7 +88,7 @@ export class LayersSection {
     );
   }
 
-  /** Draws what {@link view} has put into the document. */
+  /** Draws the canvases that {@link view} has put into the document. */
   draw(state: TrainingState): void {
     const { history, values } = this.source;
     if (history === undefined || history.steps.length === 0) return;
@@ -223,7 +223,7 @@ const measureOf = ({ ui }: TrainingState): Measure =>
   MEASURES.find((one) => one === ui.layerMeasure) ?? "gradNorm";
 const viewOf = ({ ui }: TrainingState): ValuesView => VIEWS.find((one) => one === ui.layerView) ?? "heat";
 
-/** Whether the experiment has its layers watched; another run may be watched on request. */
+/** Whether the experiment watches its layers; runs of others may be watched on request. */
 const watches = ({ run: { settings } }: TrainingState): boolean =>
   settings["watch"] !== undefined && settings["watch"] !== false;
 

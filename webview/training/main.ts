@@ -1,4 +1,4 @@
-/** The training panel: receives the run from the host, draws it, and passes on what the user asks for. */
+/** The training panel: receives the run from the host, draws it, and passes on the user's requests. */
 import { html, render } from "lit";
 import type { PanelControl } from "../../extension/protocol/controls.ts";
 import type { RunRecord } from "../../extension/protocol/run.ts";

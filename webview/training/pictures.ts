@@ -1,4 +1,4 @@
-/** What a training has drawn: the newest picture while it runs, or the one that was chosen. */
+/** Pictures that a training has drawn: the newest one while it runs, or the chosen one. */
 import type { nothing, TemplateResult } from "lit";
 import type { Picture, TrainingHostMethods } from "../../extension/protocol/views.ts";
 import { pictureSeries } from "../shared/pictures.ts";
@@ -73,7 +73,7 @@ export class PicturesSection {
     const isNewest = this.#index === this.#pictures.length - 1;
     if (wanted !== undefined && ((again && isNewest) || !this.#fetched.has(wanted.file))) {
       const png = await this.#host.picture(wanted.file).catch((error: unknown) => {
-        // Said once: a live training's pictures are read again and again.
+        // Reported once: a live training's pictures are read repeatedly.
         if (this.#failed.has(wanted.file)) return "";
         this.#failed.add(wanted.file);
         this.#redraw();
@@ -94,7 +94,7 @@ export class PicturesSection {
       onMove: (index) => {
         this.#chosen = index === this.#pictures.length - 1 ? undefined : index;
         this.#redraw();
-        // What fails is shown as a missing picture, whose name and epoch stay.
+        // A failure is shown as a missing picture, whose name and epoch stay.
         this.#fetch().catch(() => undefined);
       },
     });

@@ -8,7 +8,7 @@ interface Line {
   y: readonly number[];
 }
 
-/** Makes a chart's tables, each from what the one before it has already. */
+/** Makes a chart's tables, each reusing the columns of the one before. */
 export class PlotData {
   #key = "";
   #places: number[] = [];

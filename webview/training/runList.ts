@@ -1,4 +1,4 @@
-/** Which of the runs a table shows, and in which order. */
+/** Selection and order of the runs in a table. */
 import type { RunRecord } from "../../extension/protocol/run.ts";
 import { COLLATOR } from "../shared/format.ts";
 import type { ListedRun } from "../../extension/protocol/views.ts";
@@ -44,7 +44,7 @@ function valueOf(one: ListedRun, column: string): string | number | undefined {
   return typeof value === "boolean" ? String(value) : value;
 }
 
-/** What has no value comes last, whatever the direction. */
+/** Missing values come last, whatever the direction. */
 function compare(a: string | number | undefined, b: string | number | undefined, sign: number): number {
   const missing = (value: typeof a): boolean =>
     value === undefined || value === null || (typeof value === "number" && !Number.isFinite(value));
@@ -71,7 +71,7 @@ export interface Column {
   kind: "state" | "created" | "epoch" | "metric" | "setting";
 }
 
-/** Before the name of a hyperparameter: a metric may be called the same. */
+/** Prefix of a hyperparameter's name: a metric may have the same name. */
 export const SETTING = "set ";
 
 const FIELDS = ["state", "created", "epoch"] as const;

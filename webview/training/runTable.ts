@@ -1,4 +1,4 @@
-/** The runs of the folder: which are drawn beside this one, and what they are called. */
+/** The runs of the folder: their names, and the choice of those drawn beside this one. */
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import type { LabelChanges } from "../../extension/protocol/run.ts";
@@ -185,7 +185,7 @@ function compareBox(
   </label>`;
 }
 
-/** Enter keeps what was typed, Escape doesn't. */
+/** Enter keeps the typed text, Escape doesn't. */
 function editor({ run, labels }: ListedRun, field: "name" | "tags", actions: Actions): TemplateResult {
   const value = field === "name" ? labels.name || run.id : labels.tags.join(", ");
   let left = false;

@@ -1,4 +1,4 @@
-/** All that the training panel shows. Views are functions of it; nothing else is remembered. */
+/** The complete state of the training panel; its views are functions of it. */
 import type { PanelControl } from "../../extension/protocol/controls.ts";
 import type { Progress } from "../../extension/protocol/engine.ts";
 import type { MetricRow, RunRecord } from "../../extension/protocol/run.ts";
@@ -8,7 +8,7 @@ import { strings } from "../shared/strings.ts";
 import { type Axis, Curves } from "./curves.ts";
 import type { Range } from "./decimate.ts";
 
-/** What the user has set in this panel; survives it. */
+/** The user's settings of this panel; they survive it. */
 export interface TrainingUi {
   axis: Axis;
   logScale: boolean;
@@ -49,7 +49,7 @@ export const defaultUi: TrainingUi = {
   layerView: "heat",
 };
 
-/** A run with what its directory holds of its origin. */
+/** A run with its origin, as its directory records it. */
 export interface DiffSide {
   name: string;
   history: RunHistory;
@@ -57,7 +57,7 @@ export interface DiffSide {
 
 export type ActionName = keyof typeof strings.training.actions;
 
-/** Which cell of the table of runs is written in. */
+/** The cell of the table of runs that is being edited. */
 export interface Editing {
   id: string;
   field: "name" | "tags";
@@ -81,7 +81,7 @@ export interface TrainingState {
   /** Curves of compared runs, by id. */
   others: ReadonlyMap<string, Curves>;
   editing: Editing | undefined;
-  /** Where the run comes from, once that was read. */
+  /** The run's origin, once it was read. */
   history: RunHistory | undefined;
   /** Id of the run that this one is compared with, and both once they were read. */
   diffWith: string | undefined;
@@ -132,7 +132,7 @@ export interface StateBadge {
   kind: StateKind;
 }
 
-/** Whether others are to end before it begins. */
+/** Whether it waits for other runs to end. */
 export const waits = ({ live, waitsFor }: Pick<TrainingState, "live" | "waitsFor">): boolean =>
   live && waitsFor.length > 0;
 
@@ -168,7 +168,7 @@ export function stateBadge(
   }
 }
 
-/** Sets what a run's record says. @returns whether its badge is another now */
+/** Sets a run's record. @returns whether its badge has changed */
 export function setState(
   state: TrainingState,
   run: RunRecord,

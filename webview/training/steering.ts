@@ -61,7 +61,7 @@ interface Field {
   action: string;
   icon: string;
   placeholder: string;
-  /** What an empty field means; without it, an empty field does nothing. */
+  /** Value of an empty field; without it, an empty field does nothing. */
   fallback?: number;
   pending: boolean;
   valid: (value: number) => boolean;

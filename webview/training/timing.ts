@@ -1,4 +1,4 @@
-/** How long an epoch takes, and what of it isn't training. */
+/** Time of an epoch, and its shares that aren't training. */
 import { html, nothing, type TemplateResult } from "lit";
 import { foldable } from "../shared/components.ts";
 import { formatCompact, formatDuration, formatMs, formatShare } from "../shared/format.ts";
@@ -21,7 +21,7 @@ export function timingSection(
     [text.epoch, epoch],
     [text.speed[speed.unit], formatCompact(Number(speed.value.toPrecision(3)))],
   ];
-  // What a run doesn't do needs no figure.
+  // A run without validation or checkpoints needs no figure for them.
   if (shares && shares.validation > 0) figures.push([text.validation, formatShare(shares.validation)]);
   if (shares && shares.checkpoints > 0) figures.push([text.checkpoints, formatShare(shares.checkpoints)]);
   return html`<section class="section section-timing" aria-labelledby="timing-title">

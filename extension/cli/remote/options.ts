@@ -57,7 +57,7 @@ export async function namedTarget(name: string): Promise<Target> {
   return findTarget(name, await readTargets());
 }
 
-/** What else is sent, by a command line. */
+/** Fields of a command line for the additional files to send. */
 export const sentOf = ({ send, sendLimit }: RemoteOptions): Pick<RunOn, "send" | "sendLimit"> => ({
   ...(send === undefined ? {} : { send }),
   ...(sendLimit === undefined ? {} : { sendLimit }),

@@ -47,7 +47,7 @@ interface ImportOptions {
 
 /** Following ends after so many milliseconds in which no file has changed. */
 const LONGEST_SILENCE = 3_600_000;
-/** Milliseconds between two looks at the files; longer where reading takes longer, so that it takes a tenth of the time. */
+/** Milliseconds between two checks of the files; longer for slow reads, to limit them to a tenth of the time. */
 const SHORTEST_PAUSE = 2000;
 const PAUSE_SHARE = 10;
 

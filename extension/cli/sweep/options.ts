@@ -24,7 +24,7 @@ export interface SweepOptions extends CommonOptions, RemoteOptions, Omit<SweepCh
   progress: boolean;
 }
 
-/** What a command line sweeps. @throws UsageError */
+/** Returns the file and export that a command line sweeps. @throws UsageError */
 export function sourceOf(argument: string | undefined, options: SweepOptions): SweepSource {
   if (argument === undefined) throw new UsageError("missing required argument 'file' (or --resume <sweep>)");
   const { file, exportName = options.name ?? "default" } = parseTarget(argument);
@@ -46,7 +46,7 @@ export async function machineOf(
   return on && { ...on, ...takeTokens(on.target) };
 }
 
-/** Takes the tokens out of the environment: the processes that read the file here, and run its code, inherit that. */
+/** Takes the tokens out of the environment: the processes that read the file here, and run its code, inherit it. */
 function takeTokens(target: Target | undefined): Pick<RunOn, "tokens"> {
   const { [TOKENS_VARIABLE]: given, RAY_AUTH_TOKEN: own } = process.env;
   if (target?.kind !== "ray") return {};
@@ -60,7 +60,7 @@ function takeTokens(target: Target | undefined): Pick<RunOn, "tokens"> {
   };
 }
 
-/** Remembers the machine of a sweep, if it is not this one. @param before what the record said of it */
+/** Remembers the machine of a sweep, if it is not this one. @param before the record's machine so far */
 export function placing(
   { target }: RunOn = {},
   before?: RunPlace,

@@ -2,7 +2,7 @@ import { modelTitle } from "../../protocol/modelForms.ts";
 import type { FileReport, ModelReport } from "../../protocol/preview.ts";
 import type { ScannedExperiment, SourceScan } from "../../source/sourceScan.ts";
 
-/** What a lens does, without VS Code's types. */
+/** Action of a lens, without VS Code's types. */
 export type LensAction =
   | {
       kind: "parameters";

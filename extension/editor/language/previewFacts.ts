@@ -11,7 +11,7 @@ import { formatCount } from "../format.ts";
 import { maskSource } from "../../source/sourceMask.ts";
 import { callSpan, offsetFinder, type CallSpan } from "../../source/textSpans.ts";
 
-/** What a preview found at one place of the text. */
+/** A preview's findings at one place of the text. */
 export interface Fact extends CallSpan {
   /** Title of the model whose preview found it; that model's next preview replaces it. */
   readonly model: string;

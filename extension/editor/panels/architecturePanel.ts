@@ -48,7 +48,7 @@ export interface ArchitecturePanelOptions extends SubjectServices {
   showTensor: (tensor: ViewedTensor) => Promise<unknown>;
 }
 
-/** What a panel shows. */
+/** The file and the model that a panel shows. */
 export interface ArchitectureTarget {
   /** Absolute path. */
   file: string;
@@ -62,7 +62,7 @@ const Font = v.pick(DiagramLook, ["font", "widths"]);
 /** Draws the models of a file at each change of its text. An unlocked panel follows the next file. */
 export class ArchitecturePanel extends DisposableOwner {
   readonly panel: vscode.WebviewPanel;
-  /** It stays with its file. */
+  /** Whether the panel stays with its file. */
   locked: boolean;
   readonly #options: ArchitecturePanelOptions;
   readonly #view;
@@ -70,10 +70,10 @@ export class ArchitecturePanel extends DisposableOwner {
   readonly #throttle = new Throttle<"snapshot">(MESSAGE_INTERVAL, () => void this.#send());
   #subject: ArchitectureSubject;
   #ready = false;
-  /** How the page draws, or will draw. */
+  /** The page's look, or the expected one before the page exists. */
   #look: DiagramLook | undefined;
   #layout: { model: ModelReport; look: DiagramLook; given: Promise<GivenLayout | undefined> } | undefined;
-  /** The page has what it draws first of the subject. */
+  /** Whether the page has the first snapshot of the subject. */
   #drawn = false;
 
   constructor(
@@ -163,7 +163,7 @@ export class ArchitecturePanel extends DisposableOwner {
     );
     this.own(
       vscode.window.onDidChangeTextEditorSelection(({ textEditor, selections: [selection], kind }) => {
-        // What our own links select is selected in the view already.
+        // Selections by our own links are selected in the view already.
         if (kind === undefined || kind === vscode.TextEditorSelectionChangeKind.Command) return;
         if (textEditor.document.uri.fsPath === this.file && selection !== undefined && this.#ready)
           void this.#view.cursor.asEvent(selection.active.line + 1);
@@ -246,7 +246,7 @@ export class ArchitecturePanel extends DisposableOwner {
     if (JSON.stringify(look) !== JSON.stringify(this.#look)) this.#look = look;
   }
 
-  /** What a page draws first of a file, with its layout: the page can do without an engine for that. */
+  /** The first snapshot of a file, with its layout: the page needs no layout engine to draw it. */
   async #first(): Promise<ArchitectureSnapshot> {
     const snapshot = await this.#snapshot();
     const { report, model: wanted, lastGood, comparison } = snapshot;
@@ -259,7 +259,7 @@ export class ArchitecturePanel extends DisposableOwner {
       this.#layout = { model, look, given };
     }
     const layout = await this.#layout.given;
-    // Another has taken its place meanwhile.
+    // Another file has taken its place meanwhile.
     if (snapshot.file !== this.file) return this.#first();
     if (layout === undefined) this.#layout = undefined;
     this.#drawn = this.#ready;

@@ -26,7 +26,7 @@ export interface SubjectServices {
 export class ArchitectureSubject extends DisposableOwner {
   /** Absolute path. */
   readonly file: string;
-  /** The model that is wanted; one that the file doesn't have is none. */
+  /** The wanted model; ignored if the file doesn't have it. */
   model: string | undefined;
   readonly comparison: Comparison;
   readonly weights: CheckpointValues;
@@ -70,7 +70,7 @@ export class ArchitectureSubject extends DisposableOwner {
     );
   }
 
-  /** Reads which runs there are: not at each letter that is typed. */
+  /** Reads the list of runs; not called at each typed letter. */
   async lookForChoices(): Promise<void> {
     const runs = (await listRuns(folderOf(this.file))).filter(
       ({ record }) => record.kind === "train" && record.file === this.file,
@@ -84,7 +84,7 @@ export class ArchitectureSubject extends DisposableOwner {
     this.#changed();
   }
 
-  /** What the page lets the user choose from, as far as it is known. */
+  /** The choices that the page offers, as far as they are known. */
   get choices(): Pick<ArchitectureSnapshot, "sides" | "weightFiles" | "trainings"> {
     return this.#choices;
   }
@@ -103,7 +103,7 @@ export class ArchitectureSubject extends DisposableOwner {
     const { lastGood, busy, outdated } =
       compared?.shown === undefined ? preview : { lastGood: new Map(), busy: false, outdated: false };
     const unbuilt = report === undefined && !busy ? preview.withheld : undefined;
-    // A class that is a part of models has no report of its own.
+    // A class that is only a part of other models has no report of its own.
     const built = findModel(report?.models ?? [], this.model);
     const known = [...(report?.models.map(modelTitle) ?? []), ...lastGood.keys()];
     const wanted = built ? modelTitle(built) : (known.find((title) => title === this.model) ?? known[0]);

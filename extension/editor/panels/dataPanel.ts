@@ -76,7 +76,7 @@ export class DataPanel extends DisposableOwner {
   /** Seeds an experiment that sets no seed: a process restarted after idle time draws the same data. */
   readonly #seed = randomInt(2 ** 32);
 
-  /** @param asked Whether the user asked for it: else its code runs on request only, if the settings say so */
+  /** @param asked Whether the user requested it: else its code runs on request only, if the settings say so */
   constructor(panel: vscode.WebviewPanel, target: DataTarget, asked: boolean, options: DataPanelOptions) {
     super();
     this.panel = panel;

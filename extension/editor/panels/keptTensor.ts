@@ -9,7 +9,7 @@ import type {
 } from "../../protocol/tensorValues.ts";
 import type { ViewedTensor } from "./tensorPanel.ts";
 
-/** What keeps a tensor: undefined answers mean that it is gone. */
+/** The session that keeps a tensor; its answers are undefined when the tensor is gone. */
 interface Keeper {
   statistics(id: number): Promise<TensorStatistics | undefined>;
   window(id: number, window: TensorWindow): Promise<TensorValues | undefined>;
@@ -23,7 +23,7 @@ export class KeptTensor implements ViewedTensor {
   #open: OpenTensor;
   #opening: Promise<void> | undefined;
 
-  /** @param again Computes it once more, where that gives the same values, when the process no longer has it */
+  /** @param again Computes the tensor again when the process no longer has it, where that gives the same values */
   constructor(
     of: Pick<TensorSnapshot, "name" | "from">,
     keeper: Keeper,
@@ -57,7 +57,7 @@ export class KeptTensor implements ViewedTensor {
     const { id } = this.#open;
     const answer = await question(id).catch(async (error: unknown) => {
       if (this.#again === undefined || toUserError(error).code !== "index") throw error;
-      // Another question may have opened it meanwhile.
+      // Another request may have opened it meanwhile.
       if (this.#open.id === id)
         await (this.#opening ??= this.#reopen(this.#again).finally(() => (this.#opening = undefined)));
       return question(this.#open.id);

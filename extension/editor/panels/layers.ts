@@ -23,7 +23,7 @@ export const pictureSchemas: MethodSchemas<LayerPictureMethods> = {
   openPicture: v.strictTuple([Path, Step]),
 };
 
-/** What each layer of a run did: `current` answers its directory, if one is shown. */
+/** Methods for the statistics of a run's layers. `current` returns the directory of the shown run, if any. */
 export function layerHistory(current: () => string | undefined): LayerHistoryMethods {
   const history = ofDirectory(current, (directory) => new LayerHistory(directory));
   return {
@@ -32,7 +32,7 @@ export function layerHistory(current: () => string | undefined): LayerHistoryMet
   };
 }
 
-/** What each layer of a run gave: `current` answers its directory and name, if one is shown. */
+/** Methods for the pictures of a run's layers. `current` returns the directory and name of the shown run, if any. */
 export function layerPictures(
   current: () => { directory: string; name: string } | undefined,
   showTensor: (tensor: ViewedTensor) => Promise<unknown>,
@@ -59,7 +59,7 @@ export function layerPictures(
   };
 }
 
-/** The one that belongs to the directory that is shown. */
+/** Returns a function for the reader of the shown run's directory. */
 function ofDirectory<T>(
   current: () => string | undefined,
   make: (directory: string) => T,

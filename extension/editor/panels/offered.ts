@@ -10,7 +10,7 @@ export class OfferedSources {
   readonly #shown: () => unknown;
   readonly #errors: UserError[] = [];
 
-  /** @param shown Answers what the page shows now */
+  /** @param shown Returns the page's current contents */
   constructor(shown: () => unknown) {
     this.#shown = shown;
   }
@@ -30,7 +30,7 @@ export class OfferedSources {
   }
 }
 
-/** The one of what a page shows that it has chosen. Throws where it shows no such thing. */
+/** Returns the shown item that a page has chosen. Throws where the page shows no such item. */
 export function offered<T>(shown: readonly T[], isChosen: (one: T) => boolean, name: string): T {
   const found = shown.find(isChosen);
   if (found === undefined) throw notOffered(name);

@@ -20,7 +20,7 @@ import type { SweepPanel, SweepPanelOptions } from "./sweepPanel.ts";
 import type { TensorPanel, ViewedTensor } from "./tensorPanel.ts";
 import type { TrainingPanel } from "./trainingPanel.ts";
 
-/** What views keep of themselves (see protocol/views.ts); written by an older version, it may be anything. */
+/** States that views save (see protocol/views.ts); an older version's may be anything. */
 const RunState = v.object({ runId: v.pipe(v.string(), v.regex(/^[\w.-]+$/)), file: v.string() });
 const SweepState = v.object({ sweepId: RunState.entries.runId, file: v.string() });
 const ArchitectureState = v.object({
@@ -36,7 +36,7 @@ const DataState = v.object({ file: v.string(), exportName: v.string() });
 /** The panel of a training, or of an evaluation. */
 export type RunPanel = TrainingPanel | EvaluationPanel;
 
-/** A panel as agents are told of it. */
+/** A panel as agents see it. */
 export interface OpenPanel {
   kind: "training" | "evaluation" | "architecture" | "sweep" | "data";
   run?: string;
@@ -52,7 +52,7 @@ export interface PanelServices {
   previews: Previews;
   runs: Runs;
   memory: vscode.Memento;
-  /** What ends a sweep of this window. */
+  /** Returns the function that ends a sweep of this window. */
   stopper: SweepPanelOptions["stopper"];
   /** Called when a sweep's trials have begun or ended. */
   stored: () => void;
@@ -263,7 +263,7 @@ export class Panels extends DisposableOwner {
     await this.showTensor(new FileTensor(file, name, this.#services.engine));
   }
 
-  /** Only that of a file can be shown again. */
+  /** Only a tensor of a file can be shown again. */
   async #restoreTensor(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
     const { file, name } = v.parse(TensorState, state);
     demandKnown(file);
@@ -346,7 +346,7 @@ export class Panels extends DisposableOwner {
   }
 }
 
-/** A page writes what it is restored from: it can't choose a file that the user hasn't opened. */
+/** Throws unless a saved file is in the workspace or open: a page writes its own saved state. */
 function demandKnown(file: string): void {
   const opened = (input: unknown): boolean =>
     input instanceof vscode.TabInputText && input.uri.scheme === "file" && input.uri.fsPath === file;

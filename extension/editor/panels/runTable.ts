@@ -12,7 +12,7 @@ import { runCommand } from "../commands.ts";
 import { folderOfRun } from "../targets.ts";
 import { noArguments, type MethodSchemas } from "./webviewHost.ts";
 
-/** Of each other run, what a screen can show. */
+/** Most rows of each other run: as many as a screen can show. */
 const ROWS_PER_RUN = 2000;
 
 /** A folder's name: never a path. */
@@ -49,7 +49,7 @@ export function runTable(current: () => { directory: string; file: string }): Ru
     },
     rowsOf: (id): Promise<MetricRow[]> => readRows(directoryOf(id), ROWS_PER_RUN),
     historyOf: (id) => readHistory(directoryOf(id)),
-    // The page may not know yet what was changed elsewhere.
+    // The page may not know changes from elsewhere yet.
     label: async (id, labels) =>
       writeLabels(directoryOf(id), { ...(await readLabels(directoryOf(id))), ...labels }),
     openRun: (id) => runCommand("layerwise.openRun", { directory: directoryOf(id) }),

@@ -47,7 +47,7 @@ export interface TensorEditorOptions {
   showTensor: (file: string, name: string) => Promise<void>;
 }
 
-/** A file of tensors, or an ONNX model, in an editor, read-only. A process reads it, which lives while the editor is visible. */
+/** A read-only editor of a file of tensors or an ONNX model. Its reading process lives while the editor is visible. */
 export class TensorEditor extends DisposableOwner {
   readonly panel: vscode.WebviewPanel;
   /** Absolute path. */
@@ -170,7 +170,7 @@ export class TensorEditor extends DisposableOwner {
   }
 }
 
-/** What a file is as a checkpoint; undefined where no run says that it has written it. */
+/** Returns a file's run and checkpoint record; undefined where no training's record names the file. */
 async function checkpointOf(file: string): Promise<CheckpointTarget | undefined> {
   const directory = runOfCheckpoint(file);
   const record = directory === undefined ? undefined : await readRecord(directory).catch(() => undefined);

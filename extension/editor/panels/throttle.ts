@@ -22,7 +22,7 @@ export class Throttle<Kind> {
     this.#timer ??= setTimeout(() => this.#next(), Math.max(0, this.#last + this.#interval - Date.now()));
   }
 
-  /** Forgets what is pending. */
+  /** Drops pending calls. */
   clear(): void {
     this.#pending.clear();
     clearTimeout(this.#timer);

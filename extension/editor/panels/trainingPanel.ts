@@ -81,9 +81,9 @@ export class TrainingPanel extends DisposableOwner {
   #session: RunSession;
   readonly #follow: TrainingPanelOptions["follow"];
   readonly #previews: Previews;
-  /** What the shown run is connected to. */
+  /** Subscriptions to the shown run. */
   #connected: readonly vscode.Disposable[];
-  /** Rows since the last message: bounded, whatever a run sends. */
+  /** Rows since the last message: bounded, however many a run sends. */
   #rows = new SampledRows(ROWS_PER_MESSAGE);
   /** Runs to draw beside this one, for the next snapshot. */
   #compare: string[] | undefined;
@@ -149,7 +149,7 @@ export class TrainingPanel extends DisposableOwner {
     for (const one of this.#connected) one.dispose();
   }
 
-  /** What the page draws; runs to compare are sent once. */
+  /** The page's snapshot; runs to compare are sent once. */
   #snapshot(): TrainingSnapshot {
     const compare = this.#compare;
     this.#compare = undefined;
@@ -229,7 +229,7 @@ export class TrainingPanel extends DisposableOwner {
   }
 
   #sendSnapshot(): void {
-    // It contains everything pending.
+    // The snapshot contains everything pending.
     this.#forget();
     if (this.#ready) void this.#view.snapshot.asEvent(this.#snapshot());
   }

@@ -20,7 +20,7 @@ export type MethodSchemas<Methods> = {
 
 export const noArguments = v.strictTuple([]);
 
-/** Of `openSource`: a file, and perhaps a line and a column of it. */
+/** Arguments of `openSource`: a file, and perhaps a line and a column of it. */
 export const sourceArguments = v.pipe(
   v.tuple([v.string(), v.optional(v.number()), v.optional(v.number())]),
   v.transform(([file, line, column]): [file: string, line?: number, column?: number] =>
@@ -38,7 +38,7 @@ export interface HostOptions<Methods> {
   onError?: (error: UserError) => void;
 }
 
-/** What a view may load: its own bundle. */
+/** Options of a view, which may load its own bundle only. */
 export function webviewOptions(extensionUri: vscode.Uri): vscode.WebviewOptions {
   return { enableScripts: true, localResourceRoots: [webviewFolder(extensionUri)] };
 }

@@ -40,7 +40,7 @@ async function sshHosts(): Promise<string[]> {
 /** A machine that the user has chosen, and may use. */
 export interface Machine {
   target: Target;
-  /** What chooses the same machine on a command line. */
+  /** Command-line arguments that choose the same machine. */
   args: string[];
   env: Record<string, string>;
 }

@@ -20,7 +20,7 @@ export async function attachDebugger(file: string, name: string, url: string, di
     // The file is bundled when it is loaded: its breakpoints are placed when its script comes, before a line of it runs.
     sourceMaps: true,
     pauseForSourceMap: true,
-    // Of the user's files: what the engine's own maps name is not there to be stepped into.
+    // Only for the user's files: the sources in the engine's own maps are not there to step into.
     resolveSourceMapLocations: ["**", `!${dist}/**`],
     outFiles: [],
     smartStep: true,

@@ -18,7 +18,7 @@ export async function runDiagram(
   const version = { text: source, version: { kind: "run", directory } as const, name: `run ${run.id}` };
   const file = await sourceOfRun(directory, run);
   if (!(await mayRunVersion(directory, file))) return undefined;
-  // It is an automatic preview: the user has asked for a report, not for code to run.
+  // It is an automatic preview: the user has requested a report, not a run of the code.
   const report = await previews.inspectVersion(file, version, false);
   const model = modelsOf(report?.models ?? [], run.exportName).find(({ text }) => text === provenance.model);
   if (model === undefined) return undefined;

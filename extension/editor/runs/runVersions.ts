@@ -45,7 +45,7 @@ export async function runAgain({ directory }: RunTarget, runs: Runs): Promise<Ru
 const allowed = new Set<string>();
 
 /**
- * Whether the version of a file that a run has kept may be built: it is what the file has now, or the user allows it.
+ * Whether the version of a file that a run has kept may be built: it equals the present one, or the user allows it.
  * @param file The run's file, of its own folder
  */
 export async function mayRunVersion(directory: string, file: string): Promise<boolean> {

@@ -29,7 +29,7 @@ export class RunningSweeps extends DisposableOwner {
     });
   }
 
-  /** What ends a sweep; undefined if another window or a terminal runs it. */
+  /** Returns the function that ends a sweep; undefined if another window or a terminal runs it. */
   readonly stopper = (directory: string): (() => void) | undefined => {
     const execution = this.#tasks.get(resolve(directory));
     return execution === undefined ? undefined : () => this.#interrupt(execution);

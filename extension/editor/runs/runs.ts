@@ -30,7 +30,7 @@ export interface StartOptions {
   checkpoint?: string;
   /** The machine to run on, if it is not this one. */
   on?: RunOn | undefined;
-  /** What another run began with, to be repeated. */
+  /** Settings of an earlier run, to repeat it. */
   again?: Pick<RunRequest, "version" | "seed" | "hyperparameters" | "epochs">;
   /** Makes the run wait for a debugger; called with its address. */
   inspecting?: (url: string) => void;

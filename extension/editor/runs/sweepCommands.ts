@@ -21,11 +21,11 @@ import {
 import type { RunningSweeps } from "./runningSweeps.ts";
 import { sweepTask } from "./tasks.ts";
 
-/** Milliseconds that a sweep has to read its file and make its directory, and between two looks. */
+/** Milliseconds in which a sweep must have read its file and created its directory, and between two checks. */
 const START_LIMIT = 120_000;
 const PAUSE = 300;
 
-/** What can be started with one choice; a task of tasks.json has all options. */
+/** Sweeps that start with one choice; a task of tasks.json has all options. */
 const PLANS: readonly { args: string[]; label: () => string; description: () => string }[] = [
   {
     args: ["--trials", "20", "--parallel", "2"],

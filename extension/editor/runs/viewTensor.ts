@@ -6,7 +6,7 @@ import { DisposableOwner } from "../disposable.ts";
 import { CONTEXT_KEYS, type DebuggedVariable } from "../ids.ts";
 import type { Panels } from "../panels/panels.ts";
 
-/** Of a debug session's configuration: it is attached to a training. See attachDebugger.ts. */
+/** Key in a debug session's configuration that marks it as attached to a training. See attachDebugger.ts. */
 export const OF_TRAINING = "layerwiseTraining";
 
 const Evaluated = v.object({ result: v.string() });
@@ -95,7 +95,7 @@ export class DebuggedTensors extends DisposableOwner {
   }
 }
 
-/** What an expression that gives JSON stands for. The clipboard's form is whole, and may be a JSON text itself. */
+/** Returns the value of an expression that gives JSON. The clipboard's form is complete, and may be a JSON string. */
 async function evaluate(
   session: vscode.DebugSession,
   expression: string,

@@ -13,7 +13,7 @@ import { EngineError } from "../../protocol/errors.ts";
 import { openParquet } from "../reading/parquetFiles.ts";
 import { LISTED_COLUMNS, type DataFile, type TableColumn } from "../../protocol/data/dataFile.ts";
 
-/** Bytes of a table, rows, and entries of folders that are read at most. */
+/** Most bytes of a table, rows, and folder entries that are read. */
 const MAX_BYTES = 2 ** 25;
 const MAX_EXPANDED = 2 ** 28;
 const MAX_ROWS = 100_000;
@@ -26,12 +26,12 @@ const MAX_NAMES = 2 ** 22;
 const MAX_CLASSES = 1000;
 const EXAMPLES = 4;
 const MAX_TEXT = 60;
-/** Bytes in which an image has its size: in a JPEG file, a small picture and a colour profile may come before it. */
+/** Bytes searched for an image's size: in a JPEG file, a thumbnail and a colour profile may come before it. */
 const MAX_HEADER = 2 ** 20;
 const DELIMITERS = [",", ";", "\t"];
 const OTHER_IMAGES = /\.(?:gif|webp|bmp|tiff?)$/i;
 
-/** What a table or a folder of images holds. Runs nothing. @throws EngineError where it is neither */
+/** Describes a table or a folder of images, without running user code. @throws EngineError for anything else */
 export function describeDataFile(path: string): DataFile {
   const stats = fs.statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) throw failure(`There is no ${path}.`);
@@ -137,7 +137,7 @@ function textOf(path: string): { text: string; cut: boolean } {
 
 function expanded(path: string, bytes: Uint8Array): Uint8Array {
   try {
-    // The beginning of a file ends somewhere in it.
+    // Only the file's beginning was read, so the compressed data may be cut off.
     return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: MAX_EXPANDED });
   } catch (error) {
     throw failure(`${path} can't be unpacked: ${error instanceof Error ? error.message : String(error)}`);
@@ -201,7 +201,7 @@ function describeFolder(path: string): DataFile {
   };
 }
 
-/** Of an image, by its header. */
+/** An image's size, read from its header. */
 function sizeOf(file: string): { width: number; height: number } {
   const source = openSource(file, file);
   try {

@@ -38,7 +38,7 @@ interface Collected {
   values: (Row | string | undefined)[];
 }
 
-/** What a sample has of a field: a tensor, a text, or nothing. */
+/** Returns a sample's value of a field: a tensor, a text, or undefined. */
 export function valueAt(field: Field, sample: number): Row | string | undefined {
   const { part, rows, texts } = field;
   if (part === undefined) return (rows ?? texts)?.[sample];
@@ -59,7 +59,7 @@ export class Rows {
   }
 
   /**
-   * Adds a batch. Returns false, and adds nothing, where its values don't have a row for each sample.
+   * Adds a batch. Returns false, and adds nothing, if its values don't have a row for each sample.
    * @param indices Numbers of its samples; those that follow by default
    */
   addBatch(batch: unknown, indices?: readonly number[]): boolean {
@@ -127,7 +127,7 @@ export class Rows {
   }
 }
 
-/** Undefined unless all have one shape. */
+/** Joins the samples' tensors; undefined unless all have one, of the same shape. */
 function joined(rows: readonly (Row | undefined)[], dtype: Tensor["dtype"]): Part | undefined {
   const shape = rows[0]?.shape;
   if (shape === undefined || !rows.every((row) => row !== undefined && sameShape(row.shape, shape)))

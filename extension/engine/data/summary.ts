@@ -45,7 +45,7 @@ export function summaryOf(
 export const className = ({ classes }: Pick<Prepared, "classes">, index: number): string =>
   classes?.[index] ?? String(index);
 
-/** What the data of a training shows, as far as it can be read without calling the user's code. */
+/** Returns findings in a training's data and its splits, as far as they can be read without the user's code. */
 export function findingsInData(prepared: Prepared): { findings: Finding[]; splits: Split[] } {
   const splits = readSplits(prepared, true);
   return { findings: findingsOf(prepared, splits, duplicatesOf(splits)), splits };
@@ -108,7 +108,7 @@ function tensorOf(field: Field, prepared: Prepared): DataTensor {
   };
 }
 
-/** Of texts, and of tensors whose shapes differ. */
+/** Describes a field of texts, or of tensors whose shapes differ. */
 function unevenOf({ name, role, dtype, rows = [], texts }: Field): DataTensor {
   if (texts !== undefined) {
     const lengths = Float64Array.from(texts.flatMap((text) => text?.length ?? []));

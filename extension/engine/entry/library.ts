@@ -1,4 +1,4 @@
-// What `import … from "layerwise"` gives to a program of its own, from the npm package.
+// Entry point of the npm package: the exports of `import … from "layerwise"` in a standalone program.
 import { loadExecutor } from "../../executors/index.ts";
 import { deviceOfEnvironment } from "../../native/status.ts";
 import { hasExecutor, setExecutor, type Executor } from "../../tensor/planning/barrier.ts";
@@ -19,7 +19,7 @@ if (!hasExecutor())
       },
     }),
   );
-// The error reaches those who call ready().
+// Callers of ready() get the error.
 loading.catch(() => undefined);
 
 /** Waits until the engine is loaded. ES modules have waited when they import the library. */

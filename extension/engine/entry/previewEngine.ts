@@ -23,8 +23,8 @@ import { Watchdog } from "../host/watchdog.ts";
 import { enterFolderOf } from "../host/workingFolder.ts";
 
 /**
- * Milliseconds without a turn of the event loop after which the line of hanging user code is looked up; the supervisor decides
- * when to end it. The debugger that finds the line makes what isn't compiled yet several times slower, so not too early.
+ * Milliseconds without a turn of the event loop after which the line of hanging user code is determined; the supervisor
+ * decides when to end it. The debugger that finds the line slows uncompiled code several times, so not too early.
  */
 const LOOK_INTERVAL = 1500;
 /** Milliseconds that a preview may outlive its window. */
@@ -32,9 +32,9 @@ const ORPHAN_GRACE = 1000;
 /** Milliseconds that the process may compute after its previews: laying out a large diagram takes some seconds. */
 const BUSY_LIMIT = 20_000;
 
-/** Milliseconds without a request after which the next one is prepared for. */
+/** Milliseconds without a request after which the process prepares for the next one. */
 const IDLE = 200;
-/** More names say no more. */
+/** Most names of changed or leftover objects that are reported. */
 const MOST_NAMES = 10;
 
 const watchdog = new Watchdog();
@@ -42,10 +42,10 @@ watchdog.followParent(ORPHAN_GRACE);
 watchdog.endWhenBusy(BUSY_LIMIT);
 const layouts = new LayoutClient();
 
-/** What user code may change, as it was before. */
+/** Snapshot of the objects that user code may change. */
 let builtins: Builtins | undefined;
 
-/** Notes how built-ins are now. Looking at them may load parts of Node, which are not what a file has left behind. */
+/** Takes the snapshot. This may load parts of Node, which must not count as leftovers of a file. */
 function takeSnapshot(): void {
   builtins ??= ours(() => new Builtins(library));
 }
@@ -69,16 +69,16 @@ const methods: PreviewEngineMethods = {
         },
         () => {
           const report = inspect(request);
-          // While esbuild reads the file: nothing of it has run.
+          // While esbuild reads the file: none of its code has run.
           takeSnapshot();
           return report;
         },
       );
     } finally {
-      // The answer is sent by what the file may have changed.
+      // Sending the answer uses globals that the file may have changed.
       const changed = builtins?.restoreGlobals().slice(0, MOST_NAMES) ?? [];
       if (changed.length > 0) parent.send("trouble", { changed });
-      // The answer is not held up by the rest.
+      // The rest is checked later, so that the answer doesn't wait for it.
       const tell = (): void => {
         const all = [...changed, ...(ours(() => builtins?.restoreRest()) ?? [])];
         parent.send("remains", {
@@ -117,8 +117,8 @@ process.on("unhandledRejection", () => undefined);
 parent.send("hello", hello("preview"));
 
 installOnce();
-// Its process starts with the first call.
+// The first call starts esbuild's process.
 void ours(() => esbuild.transform(""));
-// When there is nothing to answer.
+// Taken while there is nothing to answer.
 setTimeout(takeSnapshot, IDLE).unref();
 watchStarts();

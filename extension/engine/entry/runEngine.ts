@@ -65,12 +65,12 @@ watchdog.followParent(ORPHAN_GRACE);
 const token = takeToken();
 let run: Run | RemoteRun | undefined;
 let starting = false;
-/** Whether this process is being ended, with what it has started. */
+/** Whether this process is being ended, with the processes it has started. */
 let ending = false;
 /** The lock of the run under way, and whether that may outlive its parent. */
 let held: HeldLock | undefined;
 let outlives = false;
-/** Of a process that serves several runs. */
+/** State to restore between runs, in a process that serves several. */
 let state: ProcessState | undefined;
 let session: ModelSession | undefined;
 let dataSession: DataSession | undefined;
@@ -87,7 +87,7 @@ function opened(): ModelSession {
   return session;
 }
 
-/** The tensors of whatever this process keeps at hand. */
+/** The tensors of the loaded model or data. */
 const tensors = (): KeptTensors => (session ?? openedData()).tensors;
 
 function running(): Run | RemoteRun {
@@ -131,7 +131,7 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods & InterventionMet
       });
     }
     if (lost) return refuse(new EngineError(LOST_RUN));
-    // What a run needs is being killed: it would fail, and say so in its record.
+    // The processes that a run needs are being killed: it would fail, and its record would say so.
     if (ending) return new Promise<never>(() => undefined);
     try {
       if (request.on === undefined) run = new Run(request, { send: parent.send, watchdog, lock, onEnd });
@@ -217,7 +217,7 @@ function outliveErrors(): void {
   process.on("unhandledRejection", () => undefined);
 }
 
-/** Ends runs with what ends a process; listens once for all runs. */
+/** Ends the run on signals, errors and the end of the parent; listens once for all runs. */
 function listen(): void {
   // Frees the run at every normal exit.
   process.once("exit", () => held?.release());

@@ -1,7 +1,7 @@
 /**
- * The thread beside an engine's main thread that sees when user code doesn't come back. It pauses the main thread like
- * a debugger does, and calls a function there with the places at which it stands. Beside an engine that is debugged it
- * is a process, which only checks whether the engine's parent lives.
+ * Watchdog thread of an engine, for user code that doesn't return. It pauses the main thread like a debugger, and calls
+ * a function there with its call frames. For an engine that is being debugged it is a process, which only checks
+ * whether the engine's parent lives and keeps its lock alive.
  */
 import fs from "node:fs";
 import { Session, type Debugger } from "node:inspector";
@@ -12,7 +12,7 @@ import { isRunning } from "../../processes/signals.ts";
 import { MEMORY_EXCEEDED } from "../../protocol/exit.ts";
 import { LOST, REPORT, type StandingAt, type WatchdogMessage } from "../host/watchdogProtocol.ts";
 
-/** Milliseconds that a main thread which runs JavaScript needs, at the very most, to be paused. */
+/** Most milliseconds that pausing a main thread which runs JavaScript takes. */
 const PAUSE_LIMIT = 3000;
 
 /** Milliseconds between two checks of the parent, and of a process that should be idle. */
@@ -49,7 +49,7 @@ port.on("message", (message: WatchdogMessage) => {
   if (memoryLimit !== Number.POSITIVE_INFINITY) looking = setInterval(() => lookAtMemory(), MEMORY_INTERVAL);
 });
 
-/** All of the process counts: arrays outside of JavaScript's heap, threads, native libraries. */
+/** Limits the memory of the whole process: also arrays outside of JavaScript's heap, threads, native libraries. */
 function lookAtMemory(): void {
   if (process.memoryUsage.rss() <= memoryLimit) return;
   clearInterval(looking);
@@ -92,17 +92,17 @@ function followParent({ pid, grace, folder }: WatchdogMessage & { kind: "parent"
   }, PARENT_INTERVAL);
 }
 
-/** Gives signs of life from here, so that a main thread that is busy doesn't look dead. */
+/** Keeps the lock alive from this thread, so that a busy main thread doesn't look dead. */
 function hold({ file, inode }: WatchdogMessage & { kind: "hold" }): void {
   clearInterval(holding);
   let busy = false;
   holding = setInterval(() => {
-    // One that a network keeps waiting is enough.
+    // On a slow network drive, one pending write is enough.
     if (busy) return;
     busy = true;
     beat(file, inode)
       .then((state) => state === "lost" && tellLost())
-      // What a disk has for the moment is no news of the lock.
+      // A temporary error of the disk says nothing about the lock.
       .catch(() => undefined)
       .finally(() => (busy = false));
   }, BEAT);
@@ -114,7 +114,7 @@ function tellLost(): void {
   else parentPort.postMessage(LOST, []);
 }
 
-/** A process whose parent ended is given another; Windows keeps the number, and the process of it is gone. */
+/** An orphan gets another parent; on Windows it keeps its parent's id, whose process is gone. */
 function isParent(pid: number): boolean {
   return (watched !== process.pid || process.ppid === pid) && isRunning(pid);
 }
@@ -136,8 +136,8 @@ function report({ text, repeat }: WatchdogMessage & { kind: "watch" }): void {
 }
 
 /**
- * Has the main thread report where it stands.
- * @param then Told once whether it could; returns whether the main thread may continue
+ * Makes the main thread report its call frames.
+ * @param then Called once with whether that worked; returns whether the main thread may continue
  */
 function pause(limit: number, then: (told: boolean) => boolean): void {
   const session = new Session();
@@ -146,12 +146,12 @@ function pause(limit: number, then: (told: boolean) => boolean): void {
   let over = false;
   const done = (told: boolean): void => {
     clearTimeout(blocked);
-    // One that is paused too late has been given up.
+    // A main thread that pauses too late has been given up.
     if (!over && !then(told)) return void (over = true);
     over = true;
     session.disconnect();
   };
-  // Paused is what JavaScript can be; a native call or an endless regular expression can't be looked into.
+  // Only JavaScript can be paused, not a native call or an endless regular expression.
   const blocked = setTimeout(() => done(false), limit);
   session.on("Debugger.scriptParsed", ({ params }) => scripts.set(params.scriptId, params.url));
   session.on("Debugger.paused", ({ params }) => {

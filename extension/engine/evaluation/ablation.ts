@@ -24,17 +24,17 @@ const MAX_ELEMENTS = 1 << 22;
 /** Milliseconds between two reports of progress. */
 const INTERVAL = 100;
 
-/** What is computed of each sample. */
+/** Inputs of {@link rankUnits}. */
 export interface Ablation {
   reading: ReadingContext;
-  /** Samples that are computed, of those that there are. */
+  /** Samples to compute, and samples in total. */
   count: number;
   of: number;
   sample: (i: number) => AskedSample;
   unitsFor: (sample: AskedSample) => Units;
   /** Numbers of the largest tensor in a forward pass of the sample. */
   largest: (sample: AskedSample) => number;
-  /** What a switched-off unit gives, as the layer's output. */
+  /** Values of switched-off units, in the shape of the layer's output. */
   fill: (units: Units) => Float32Array;
   /** The loss of each row of an output. */
   loss: (sample: AskedSample, output: Tensor) => ArrayLike<number> | undefined;
@@ -49,7 +49,7 @@ interface Row {
   output: ArrayLike<number>;
 }
 
-/** Null when its signal was aborted. */
+/** Ranks units by the effect of switching each off; null when the signal was aborted. */
 export async function rankUnits(ablation: Ablation): Promise<Ranking | null> {
   const { count, of, sample, unitsFor, tell, signal } = ablation;
   const first = unitsFor(sample(0));
@@ -159,7 +159,7 @@ class Passes {
     const { row: base } = this.#base;
     if (!this.alone) {
       const rows = this.#together(sample, units, [[], ...off.map((unit) => [unit])], fills);
-      // In a batch, the whole model must say what it says alone.
+      // In a batch, the unchanged model must answer as it does for one sample.
       const same = rows !== undefined && alike(rows[0].output, base.output);
       if (same && (rows[0].loss === undefined) === (base.loss === undefined)) return rows;
       this.alone = true;
@@ -177,7 +177,7 @@ class Passes {
     try {
       return this.#pass(sample, units, rows, fills);
     } catch {
-      // Alone, an error that has nothing to do with the batch is thrown again.
+      // An error unrelated to the batch is thrown again by the pass of one sample.
       return undefined;
     }
   }
@@ -232,7 +232,7 @@ class Mean {
   }
 }
 
-/** What one unit's absence changes. */
+/** Mean effects of switching one unit off. */
 class Sums {
   readonly #loss = new Mean();
   readonly #probability = new Mean();

@@ -16,7 +16,7 @@ export interface Decisions {
   actual: ArrayLike<number>;
 }
 
-/** More classes than this make no matrix that anybody reads. */
+/** Most classes of a readable matrix. */
 const MAX_CLASSES = 1000;
 
 /** Whether outputs are yes or no, one number a sample, by the loss that trains them. */
@@ -44,7 +44,7 @@ export function decisions(output: Tensor, target: Tensor, loss: Loss | undefined
   return { classes: 2, predicted: Int32Array.from(scores, (x) => (x > limit ? 1 : 0)), actual };
 }
 
-/** What a batch's output is for. @param single The data's samples have one tensor, their own target */
+/** Returns the task that a batch's output solves. @param single Samples have one tensor, their own target */
 export function taskOf(
   output: Tensor,
   target: Tensor,
@@ -78,8 +78,8 @@ export function probabilities(scores: ArrayLike<number>, loss: Loss | undefined)
 }
 
 /**
- * The loss of each sample: the experiment's own without its mean, where it can do without; else the squared error of
- * outputs that are like the targets. Undefined when there is no such thing.
+ * The loss of each sample: the experiment's own without its mean, if it has the reduction "none"; else the cross
+ * entropy of classes, or the squared error of outputs in the targets' shape. Undefined if none of them applies.
  */
 export function sampleLosses(
   output: Tensor,
@@ -114,7 +114,7 @@ function unreduced(loss: Module, output: Tensor, target: Tensor): Tensor | undef
     const value = noGrad(() => (loss as unknown as (a: Tensor, b: Tensor) => unknown)(output, target));
     return value instanceof Tensor ? value : undefined;
   } catch {
-    // A loss of the user's own, which knows no "none".
+    // A loss of the user's own without the reduction "none".
     return undefined;
   } finally {
     Reflect.set(loss, "reduction", before);

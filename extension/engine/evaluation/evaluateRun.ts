@@ -20,7 +20,7 @@ interface Surroundings {
 
 /**
  * Evaluates a model on its held-out data, and writes the result and the samples' outcomes into the run directory.
- * @param codes What the file made to code texts with
+ * @param codes Tokenizers and vocabularies that the file made
  * @returns undefined if the run was stopped
  */
 export async function evaluateRun(
@@ -49,13 +49,13 @@ export async function evaluateRun(
   });
   if (result === undefined) return undefined;
   directory.writeEvaluation(result);
-  // What a step of the user's own measures belongs to no sample.
+  // Measures of the user's own validation step belong to no single sample.
   if (prepared.validationStep === undefined)
     writeReport(evaluated(prepared, codes), outcomes, { directory, reporter });
   return result;
 }
 
-/** Writes what views show in addition to the metrics. A failure is a warning: the metrics are there all the same. */
+/** Writes the report and outcomes that views show beside the metrics. A failure is only a warning. */
 function writeReport(
   subject: Evaluated,
   outcomes: Outcomes,

@@ -11,7 +11,7 @@ import { Means } from "../training/means.ts";
 import { missingLoss, numbers } from "../training/stepResult.ts";
 import { Measurement, toNumber, type Measure } from "../training/metrics.ts";
 
-/** A model and what is measured of it. */
+/** A model, and how to measure it. */
 export interface Measured {
   model: Module;
   loss: Loss | undefined;
@@ -21,7 +21,7 @@ export interface Measured {
   validationStep?: ExperimentOptions["validationStep"] | undefined;
 }
 
-/** What a batch is to the model: all but the last of its tensors are inputs; a single one is its own target. */
+/** Splits a batch: the last tensor is the target, all others are inputs; a single one is its own target. */
 export function inputsAndTarget(batch: Batch): { inputs: readonly Tensor[]; target: Tensor } {
   const target = batch.at(-1);
   if (target === undefined) throw new TensorError("value", "the data set's samples have no tensors");
@@ -44,10 +44,10 @@ export function forward(model: Module, inputs: readonly Tensor[]): Tensor {
   );
 }
 
-/** What an evaluation is of, and who follows it. */
+/** Data of an evaluation, and its callbacks. */
 export interface Evaluation {
   batches: Iterable<Batch>;
-  /** Names them in errors. */
+  /** Names the batches in errors. */
   data: NamedData;
   /** Called after every batch; false ends the evaluation without a result. */
   tick: () => Promise<boolean>;

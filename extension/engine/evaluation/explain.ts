@@ -17,9 +17,9 @@ const MAX_MAPS = 32;
 const MAP_SIDE = 64;
 
 /**
- * The gradient of one of the model's numbers by its input: of numbers by themselves, of tokens by what their embedding
- * gives. Undefined when there is none.
- * @param choose Picks the number, from the output
+ * The gradient of one output number with respect to the input's numbers, or to the embeddings of its tokens. Undefined
+ * when there is none.
+ * @param choose Picks the number from the output
  */
 export function inputGradient(
   model: Module,
@@ -50,7 +50,7 @@ export function inputGradient(
   });
 }
 
-/** @param gradient By one input [1, …], or by its embedded tokens [1, L, E]; @param tokens That are the text's own */
+/** @param gradient For one input [1, …], or its embedded tokens [1, L, E]; @param tokens How many are the text's own */
 export function saliencyOf(gradient: Tensor, form: Form, tokens?: number): Saliency | undefined {
   const values = valuesOf(gradient.value);
   if (form.kind === "image") {
@@ -72,7 +72,7 @@ export function saliencyOf(gradient: Tensor, form: Form, tokens?: number): Salie
   return values.length <= Math.max(MAX_NUMBERS, 200) ? { kind: "values", values: [...values] } : undefined;
 }
 
-/** What the model's first convolution gives for an input; undefined when it has none, or doesn't call it. */
+/** The output of the model's first convolution for an input; undefined when it has none, or doesn't call it. */
 export function featureMaps(model: Module, inputs: readonly Tensor[]): FeatureMaps | undefined {
   const found = model.namedModules().find(([, one]) => one instanceof Conv2d);
   if (found === undefined) return undefined;

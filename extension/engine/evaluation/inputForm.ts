@@ -11,7 +11,7 @@ import { numel, type Shape } from "../../tensor/core/shape.ts";
 export const LOOKED_AT = 64;
 /** More columns than this are not edited by hand. */
 const MAX_COLUMNS = 200;
-/** Squares of fewer pixels a side are rather tables. */
+/** Fewest pixels along a side of an image: smaller squares are probably tables. */
 const LEAST_SIDE = 8;
 
 /** How a sample's first input is shown and made. */
@@ -41,9 +41,9 @@ export type Form =
       coder: TextCoder;
       /** Tokens of each sample. */
       length: number;
-      /** What stands after a short text's end; undefined when nothing does. */
+      /** Padding token after the end of a short text; undefined without padding. */
       pad: number | undefined;
-      /** What every sample begins with. */
+      /** Token that every sample begins with; undefined if they differ. */
       lead: number | undefined;
     }
   | { kind: "none"; reason: string };
@@ -71,7 +71,7 @@ export interface FormSources {
   encodeRow: (row: readonly number[]) => readonly number[];
 }
 
-/** What the first input is, by some samples of it. */
+/** Infers the form of inputs from some samples. */
 export function formOf(samples: Batch, sources: FormSources): Form {
   const inputs = samples.length === 1 ? samples : samples.slice(0, -1);
   const [input] = inputs;
@@ -84,7 +84,7 @@ export function formOf(samples: Batch, sources: FormSources): Form {
   return image === undefined ? rowForm(inputs, sources) : imageForm(values, image);
 }
 
-/** What a view is told of it. */
+/** Describes a form for a view. */
 export function describeForm(form: Form): InputForm {
   if (form.kind === "image") {
     const { channels, height, width, ink } = form;
@@ -147,7 +147,7 @@ function imageForm(values: HostArray, [channels, height, width]: [number, number
     if (value < low[c]!) low[c] = value;
     if (value > high[c]!) high[c] = value;
   });
-  // Pixels from 0 to 1 are so even where no sample of these few is quite black or white.
+  // Pixels range from 0 to 1 even if none of these few samples is quite black or white.
   if (low.every((x) => x >= 0) && high.every((x) => x <= 1)) {
     low.fill(0);
     high.fill(1);
@@ -156,7 +156,7 @@ function imageForm(values: HostArray, [channels, height, width]: [number, number
   return { kind: "image", channels, height, width, low, high, ink };
 }
 
-/** How large the ink of images is, and where: undefined of those that are not ink on a plain ground. */
+/** Size and place of the ink in images; undefined if they are not ink on a plain ground. */
 function inkOf(
   values: HostArray,
   height: number,
@@ -202,7 +202,7 @@ function rowForm(inputs: Batch, { names, encodeRow }: FormSources): Form {
   const width = parts.reduce((sum, { size }) => sum + size, 0);
   if (width > MAX_COLUMNS || width === 0)
     return { kind: "none", reason: "Inputs like this can't be made by hand: choose a sample of the data." };
-  // Only of a table's rows is it known how they are scaled.
+  // The scaling is known only for a table's rows.
   const table = parts.length === 1 && parts[0]!.shape.length === 1;
   const encode = table ? encodeRow : (row: readonly number[]) => row;
   const decode = decoderOf(width, encode);
@@ -226,7 +226,7 @@ function rowForm(inputs: Batch, { names, encodeRow }: FormSources): Form {
 
 const rowOf = (all: HostArray, n: number, size: number): HostArray => all.subarray(n * size, (n + 1) * size);
 
-/** Of a series [steps, features], each feature at each step. */
+/** Titles of the columns; of a series [steps, features], one for each feature at each step. */
 function titlesOf({ shape, size }: Part, names: readonly string[] | undefined): string[] {
   const features = shape.at(-1) ?? 1;
   return Array.from({ length: size }, (_, i) => {
@@ -235,7 +235,7 @@ function titlesOf({ shape, size }: Part, names: readonly string[] | undefined): 
   });
 }
 
-/** Undoes the scaling of a table, column by column: it is linear, so two rows say all of it. */
+/** Undoes the scaling of a table, column by column: it is linear, so two rows determine it. */
 function decoderOf(
   width: number,
   encodeRow: FormSources["encodeRow"],

@@ -1,4 +1,4 @@
-// Forward passes in which units of layers give other values than their own.
+// Forward passes with replaced values of layers' units.
 import type { Module } from "../../nn/module/module.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { where } from "../../tensor/functions/pointwise/elementwise.ts";
@@ -8,12 +8,12 @@ import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
 import { foundAt, keyOf, withOutputs, type Units } from "./unitLayers.ts";
 
-/** Units of one layer that give other values. */
+/** Units of one layer whose values are replaced. */
 export interface Change {
   units: Units;
   /** For each sample of the batch: the units that are changed. */
   rows: readonly (readonly number[])[];
-  /** For each call of the layer: what changed units give, as the layer's output for one sample. */
+  /** For each call of the layer: values of the changed units, in the shape of its output for one sample. */
   fills: readonly Float32Array[];
 }
 
@@ -45,7 +45,7 @@ class Changed {
     this.#mask = fromHost(mask, shape, "bool");
   }
 
-  /** What the layer gives in its next call. */
+  /** Replaces the changed units in the output of the layer's next call. */
   next(output: Tensor): Tensor {
     const { units, rows, fills } = this.#change;
     const fill = fills[this.#calls++];
@@ -60,9 +60,9 @@ class Changed {
 }
 
 /**
- * What layers give for one sample, one array for each call.
+ * Returns the outputs of layers for one sample by {@link keyOf}, one array for each call.
  * @param run Runs the model on the sample, a batch of one
- * @param attention Takes what the heads among the layers attend to, in their last call
+ * @param attention Receives the attention of heads among the layers, in their last call
  */
 export function activationsOf(
   model: Module,
@@ -93,7 +93,7 @@ export function activationsOf(
   );
 }
 
-/** Visits the numbers of a layer's output in order, with the unit of each, and the place of its mean among all means. */
+/** Visits the numbers of a layer's output in order, with each one's unit, and the place of its mean among all means. */
 function visit(
   { shape, unitDim, kept }: Pick<Units, "shape" | "unitDim" | "kept">,
   each: (at: number, unit: number, mean: number) => void,
@@ -133,7 +133,7 @@ export class UnitMeans {
     this.#sums = new Float64Array(units.units * units.kept);
   }
 
-  /** @param shape Of a batch; its positions may be others than the sample's */
+  /** @param shape Of a batch; its positions may differ from the sample's */
   add(values: ArrayLike<number>, shape: Shape): void {
     const { layer, unitDim, kept, units } = this.#units;
     if (shape[unitDim] !== units || shape.length !== this.#units.shape.length)

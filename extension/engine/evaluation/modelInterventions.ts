@@ -48,7 +48,7 @@ const MAP_SIDE = 48;
 /** Weights of an attention that are drawn. */
 const MAX_ATTENTION = 1 << 24;
 
-/** What a session with an evaluated model needs for interventions. */
+/** Context of interventions in an evaluated model. */
 export interface InterventionContext extends ReadingContext {
   outcomes: Outcomes;
 }
@@ -59,7 +59,7 @@ export interface RankOptions {
   signal: AbortSignal;
 }
 
-/** Changes units of an evaluated model, and reads what that changes. The model must be in evaluation mode. */
+/** Changes units of an evaluated model, and measures the effect. The model must be in evaluation mode. */
 export class ModelInterventions {
   readonly #context: InterventionContext;
   /** By the shapes of inputs. */
@@ -100,8 +100,8 @@ export class ModelInterventions {
   }
 
   /**
-   * What a layer gives for an input, with a first dimension for its calls if it has several of one shape.
-   * @throws EngineError as {@link intervene}, or when the layer's heads attend to nothing that can be shown
+   * A layer's attention, or its output with a first dimension for its calls if it has several of one shape.
+   * @throws EngineError as {@link intervene}, or when the layer has no attention that can be shown
    */
   activation({ subject, of, ...at }: ActivationQuery): {
     shape: number[];
@@ -135,7 +135,7 @@ export class ModelInterventions {
     };
   }
 
-  /** Switches the units of a layer off, one after the other, and sorts them by what that changes. */
+  /** Switches the units of a layer off, one after the other, and sorts them by the effect. */
   async rank(query: AblationQuery, { tell, signal }: RankOptions): Promise<Ranking | null> {
     const { subject } = this.#context;
     const { model } = subject.prepared;
@@ -178,7 +178,7 @@ export class ModelInterventions {
     }
   }
 
-  /** The samples of a scope, evenly taken where there are too many. */
+  /** The samples of a scope, evenly spaced ones if there are too many. */
   #scope(scope: AblationScope): { samples: (i: number) => AskedSample; of: number } {
     const { subject, outcomes, task } = this.#context;
     if (scope.kind === "subject") {
@@ -244,7 +244,7 @@ export class ModelInterventions {
     });
   }
 
-  /** What the layers give for the samples that units are set to. */
+  /** Layers' outputs for the samples whose values units are set to, by sample and layer. */
   #donors(
     found: readonly { own: readonly Intervention[]; units: Units }[],
   ): Map<number, Map<string, Float32Array[]>> {
@@ -287,7 +287,7 @@ export class ModelInterventions {
     return means;
   }
 
-  /** Inputs of samples evenly taken from the set; of a stream, the first. */
+  /** Inputs of evenly spaced samples of the set; of a stream, the first. */
   *#meanBatches(): Generator<readonly Tensor[]> {
     const { held } = this.#context.subject;
     if (!held.listed) {
@@ -327,7 +327,7 @@ export class ModelInterventions {
     const [targets] = repeated([target], rows) as [Tensor];
     const each = sampleLosses(output, targets, loss);
     if (each !== undefined || loss === undefined) return each;
-    // A loss of the user's own is a mean, so that of one sample is the sample's.
+    // A loss of the user's own is a mean: over one sample, it is the sample's loss.
     return rows === 1
       ? [
           toNumber(
@@ -339,7 +339,7 @@ export class ModelInterventions {
   }
 }
 
-/** What the dimensions of a layer's output are: its class says it, or how its units were found. */
+/** Names the dimensions of a layer's output, by its class or by how its units were found. */
 function axesOfUnits({ layer, part, shape, batchDim }: Units, model: Module): readonly string[] | undefined {
   if (part === "heads") return ["batch", "heads", "queries", "features"];
   const module = model.namedModules().find(([path]) => path === layer)?.[1];
@@ -374,7 +374,7 @@ function mapsOf({ kind, shape, batchDim }: Units, calls: readonly Float32Array[]
   });
 }
 
-/** What each head of the sample attends to: white for the largest weight of all heads, queries from top to bottom. */
+/** Pictures of each head's attention: white for the largest weight of all heads, queries from top to bottom. */
 function attentionMaps({ units }: Units, { value, shape }: Tensor): string[] | undefined {
   const [batch, heads, height, width] = shape;
   if (shape.length !== 4 || batch !== 1 || heads !== units || units > MAX_MAPS) return undefined;

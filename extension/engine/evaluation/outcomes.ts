@@ -5,16 +5,16 @@ import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
 import { loadTensors, saveTensors } from "../files/tensorFiles.ts";
 import { decisions, MAX_NUMBERS, sampleLosses, taskOf, widthOf } from "./decisions.ts";
 
-/** Samples of which more is kept than what they add to the metrics. */
+/** Most samples whose outcomes are kept one by one; further ones only count in the metrics. */
 export const MAX_LISTED = 500_000;
 
-/** What the data set says and what the model says, of one number of all samples. */
+/** Targets and predictions of all samples, for one number of the output. */
 export interface Numbers {
   actual: number[];
   predicted: number[];
 }
 
-/** What became of each sample in an evaluation, in the order of the data set. */
+/** Outcome of each sample in an evaluation, in the order of the data set. */
 export class Outcomes {
   readonly #loss: Loss | undefined;
   #task: Task | undefined;
@@ -66,7 +66,7 @@ export class Outcomes {
     }
   }
 
-  /** Numbers of the samples that a query is true of, in its order. */
+  /** Numbers of the samples that match a query, in its order. */
   select({ order, actual, predicted, wrong = false }: Omit<SampleQuery, "offset" | "count">): number[] {
     const chosen: number[] = [];
     for (let n = 0; n < this.length; n++) {

@@ -24,7 +24,7 @@ import type { Watchdog } from "../host/watchdog.ts";
 import { experimentOf, randomSeed, readWeights } from "../resume/startingWeights.ts";
 
 /**
- * What an experiment's model says of rows or of held-out samples.
+ * Predictions of an experiment's model for rows or for held-out samples.
  * @param fail Called when the file's code hangs, as the last message
  */
 export async function predict(
@@ -100,7 +100,7 @@ function predictBatch({ model, classes }: Prepared, batch: Batch, known: boolean
   if (!(given instanceof Tensor)) return several(model, given, batchLength(batch));
   const output = given;
   const values = valuesOf(output.value);
-  // Rows have no target to tell by; then it is a classification when the classes have names.
+  // Rows have no target: they are a classification if the classes have names.
   const labels =
     (known && isClassification(output, target)) ||
     (!known && classes?.length === output.shape[1] && output.ndim === 2)

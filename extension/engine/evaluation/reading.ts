@@ -1,4 +1,4 @@
-// One input of a model, and what the model's output says of it.
+// One input of a model, and how its output is read.
 import type { Batch } from "../../nn/experiment/experiment.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import type { SampleView, Subject, Task } from "../../protocol/evaluation.ts";
@@ -40,7 +40,7 @@ export function repeated(inputs: readonly Tensor[], rows: number): Tensor[] {
   });
 }
 
-/** What probabilities and names are read with. */
+/** Context for reading probabilities and names. */
 export interface ReadingContext {
   subject: Evaluated;
   task: Task;
@@ -54,7 +54,7 @@ export interface Read {
 }
 
 /**
- * Probabilities of classes, or of what follows a text.
+ * Probabilities of classes, or of a text's next token.
  * @param input The sample's first input, a batch of one
  * @param row The sample's place in the output's batch
  */

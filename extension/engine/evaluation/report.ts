@@ -11,13 +11,13 @@ import { lookAt, type Evaluated } from "./subject.ts";
 
 const HARDEST = 24;
 const EXAMPLES = 16;
-/** Points of a plot: more lie on each other. */
+/** Most points of a plot: more would overlap. */
 export const MAX_POINTS = 2000;
 const BINS = 41;
 /** Cells along either axis of a decision boundary. */
 const GRID = 100;
 
-/** What an evaluation leaves in addition to its metrics. */
+/** Builds the report of an evaluation, in addition to its metrics. */
 export function reportOf(subject: Evaluated, outcomes: Outcomes): EvaluationReport {
   const { held, split, form } = subject;
   const task = outcomes.task ?? "other";
@@ -44,7 +44,7 @@ function outputName(k: number, { numbers }: Outcomes): string {
   return numbers.length === 1 ? "prediction" : `output ${k + 1}`;
 }
 
-/** Every so many-th of `count` things, so that no more than `most` are left. */
+/** Evenly spaced indices below `count`, at most `most` of them. */
 export function evenly(count: number, most: number): number[] {
   const kept = Math.min(count, most);
   return Array.from({ length: kept }, (_, i) => Math.floor((i * count) / kept));
@@ -85,7 +85,7 @@ export function histogram(residuals: readonly number[]): RegressionReport["resid
   return { minimum: -most, maximum: most, counts };
 }
 
-/** What a classifier of two numbers says on a grid over its data; undefined of other models. */
+/** Predictions of a classifier of two numbers on a grid over its data; undefined for other models. */
 function boundaryOf(
   { prepared: { model, loss }, held, form }: Evaluated,
   { actual, predicted, length }: Outcomes,

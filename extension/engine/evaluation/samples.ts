@@ -82,7 +82,7 @@ export function indexOfLargest(values: readonly number[]): number {
 }
 
 /**
- * What a person drew, typed or edited, as a batch of one like those of the data set, without a target.
+ * Turns a drawn, typed or edited input into a batch of one like those of the data set, without a target.
  * @param sample The first input of the data set, without a batch
  * @throws EngineError when it doesn't fit
  */
@@ -117,7 +117,7 @@ export function inputsOf(
   throw mismatch(`a ${subject.kind}, which is no input of this model`);
 }
 
-/** A sample's inputs as a person would make them; undefined where no hand can. */
+/** A sample's inputs as a person would edit them; undefined if they can't be made by hand. */
 export function madeOf(inputs: readonly Tensor[], form: Form): Subject | undefined {
   const values = inputs.flatMap(({ value }) => Array.from(valuesOf(value)));
   if (form.kind === "row") return { kind: "row", values: form.decode(values) };
@@ -132,7 +132,7 @@ export function madeOf(inputs: readonly Tensor[], form: Form): Subject | undefin
   const tokens = own.map((id) => form.coder.token(id));
   const text = { words: tokens.join(" "), characters: tokens.join(""), pieces: tokens.join(" ") };
   const given = text[form.coder.unit].replaceAll(" ##", "");
-  // Where the vocabulary has lost something of the text, it can't be made up.
+  // A text that the vocabulary doesn't keep completely can't be made by hand.
   const again = form.coder.encode(given);
   return again.length === own.length && again.every((id, i) => id === own[i])
     ? { kind: "text", text: given }

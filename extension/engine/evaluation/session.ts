@@ -39,13 +39,13 @@ import { answerOf, askedSample, type Read } from "./reading.ts";
 import { madeOf, textLength } from "./samples.ts";
 import { evaluated, lookAt, type Evaluated } from "./subject.ts";
 
-/** A model with its data, at hand to be asked. */
+/** A loaded model with its data, ready for queries. */
 export class ModelSession {
   readonly #subject: Evaluated;
   readonly #outcomes: Outcomes;
   readonly #task: Task;
   readonly #interventions: ModelInterventions;
-  /** Those of layers that the viewer shows. */
+  /** Tensors of layers that the viewer shows. */
   readonly tensors = new KeptTensors();
   #stop: AbortController | undefined;
 
@@ -103,20 +103,20 @@ export class ModelSession {
     return answer;
   }
 
-  /** What the model says when units of its layers give other values. */
+  /** The model's answer with replaced values of its layers' units. */
   intervene(query: InterventionQuery): InterventionAnswer {
     this.#subject.prepared.model.eval();
     return this.#interventions.intervene(query);
   }
 
-  /** Keeps what a layer gives for the viewer. */
+  /** Keeps a layer's output or attention for the viewer. */
   openActivation(query: ActivationQuery): OpenTensor {
     this.#subject.prepared.model.eval();
     const { shape, values, axes } = this.#interventions.activation(query);
     return this.tensors.keep("float32", shape, values, axes);
   }
 
-  /** Null when `stopRanking` ended it. @param tell Told the forward passes so far */
+  /** Ranks a layer's units; null when `stopRanking` ended it. @param tell Called with the forward passes so far */
   async rankUnits(query: AblationQuery, tell: (progress: AblationProgress) => void): Promise<Ranking | null> {
     this.#subject.prepared.model.eval();
     const stop = (this.#stop = new AbortController());
@@ -141,7 +141,7 @@ export class ModelSession {
   }
 }
 
-/** By the first sample, as by the first batch of an evaluation. */
+/** The task by the first sample, as an evaluation finds it by its first batch. */
 function taskOfSubject({ prepared: { model, loss }, held }: Evaluated): Task {
   for (const batch of held.listed ? [held.pick([0])] : held.inOrder()) {
     const { inputs, target } = inputsAndTarget(batch);

@@ -53,7 +53,7 @@ interface Called extends LayerAt {
 /** Sees every output, and may replace it. */
 type OutputHook = (output: unknown, at: Called) => Tensor | undefined;
 
-/** Runs `body`; `hook` sees what all modules below `model` and all heads give in it, in the order of the calls' ends. */
+/** Runs `body`; `hook` sees the outputs of all modules below `model` and of all heads, in the order of calls' ends. */
 export function withOutputs<T>(model: Module, hook: OutputHook, body: () => T): T {
   const modules = new Map(model.namedModules());
   const counts = new Map<string, number>();
@@ -93,7 +93,7 @@ interface Call extends Called {
   order: number;
 }
 
-/** Two batch sizes: the dimension that follows them is the batch. */
+/** Two batch sizes: the dimension that changes with them is the batch. */
 const [FEW, MORE] = [2, 3];
 
 /**
@@ -104,7 +104,7 @@ export function unitLayers(model: Module, run: (rows: number) => unknown): Layer
   const few = callsOf(model, () => run(FEW));
   const more = callsOf(model, () => run(MORE));
   const list: LayerList = { layers: [], refused: [] };
-  /** Where the units are in outputs of a shape, by the last layer that told. */
+  /** Where the units are in outputs of a shape, by the last layer that determined it. */
   const known: { shape: Shape; channels: boolean }[] = [];
   const groups = [...few].flatMap(([key, calls]) => split(calls, more.get(key) ?? []));
   for (const { few: calls, more: others, ...call } of groups.sort(
@@ -165,13 +165,13 @@ export function unitsAt({ layers, refused }: LayerList, at: LayerAt, model: Modu
   });
 }
 
-/** The place alone. */
+/** Copies the fields of the place alone. */
 export const placeOf = ({ layer, part, call }: LayerAt): LayerAt =>
   call === undefined ? { layer, part } : { layer, part, call };
 
 export const keyOf = ({ layer, part, call }: LayerAt): string => `${part}:${call ?? ""}:${layer}`;
 
-/** What is known of a layer, or of one of its calls. */
+/** Looks up the entry of a layer, else that of one of its calls. */
 export const foundAt = <T>(known: ReadonlyMap<string, T>, { layer, part, call }: LayerAt): T | undefined =>
   known.get(keyOf({ layer, part })) ?? known.get(keyOf({ layer, part, call }));
 
@@ -188,7 +188,7 @@ function callsOf(model: Module, body: () => unknown): Map<string, Call[]> {
 
 type Place = Pick<Units, "kind" | "units" | "shape" | "batchDim" | "unitDim" | "kept" | "calls">;
 
-/** Where the units are, or why that can't be told: a phrase after the layer's name. */
+/** Where the units are, or why that is unknown: a phrase after the layer's name. */
 function unitsOf(
   few: readonly Call[],
   more: readonly Call[],

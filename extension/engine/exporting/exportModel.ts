@@ -25,10 +25,10 @@ import { graphModel } from "./graphModel.ts";
 import { graphModelFiles } from "./graphModelFiles.ts";
 import { encodeTypeScript, TYPESCRIPT_HEADER } from "./typescript.ts";
 
-/** The size that is free unless the request says otherwise. */
+/** Name of the batch dimension, which has any size unless the request says otherwise. */
 const BATCH = "batch";
 
-/** A model and what it is recorded with. */
+/** A model, and the arguments it is recorded with. */
 interface Subject {
   readonly model: Module;
   /** Arguments for a batch of a size. */
@@ -36,7 +36,7 @@ interface Subject {
   readonly inputNames: readonly string[];
   /** The size of its batch; any when undefined. */
   readonly batch: number | undefined;
-  /** What it is made of, for people. */
+  /** Files that the model comes from, for people. */
   readonly source: string;
 }
 
@@ -48,7 +48,7 @@ interface Exported {
 }
 
 const OUTPUT_NAMES = ["output"];
-/** Recorded where any batch may come: not one, for which many layers do otherwise. */
+/** Batch size of the recording if any size is allowed: not 1, for which many layers behave differently. */
 const SOME = 2;
 
 function onnx({ model, samples, inputNames, batch }: Subject): Exported {
@@ -80,7 +80,7 @@ const FORMATS: Record<ExportFormat, (subject: Subject) => Exported> = { onnx, tf
 
 /**
  * Writes an experiment's model with the weights of a checkpoint, for inputs like its data's.
- * @param tell what is being done
+ * @param tell called with the current activity
  * @param failed called when the file's code hangs, as the last message
  */
 export async function exportModel(
@@ -138,7 +138,7 @@ function write(out: string, content: Exported["content"], format: ExportFormat):
   }
 }
 
-/** A file that ends in .ts may be the user's own work. */
+/** Refuses to overwrite a .ts file of the user's own. @throws EngineError */
 function keepOthers(out: string): void {
   if (!isThere(out) || beginsWith(out, TYPESCRIPT_HEADER)) return;
   throw new EngineError({
@@ -148,7 +148,7 @@ function keepOthers(out: string): void {
   });
 }
 
-/** Also a link to nowhere. */
+/** Whether a path exists, also as a dangling link. */
 const isThere = (file: string): boolean => lstatSync(file, { throwIfNoEntry: false }) !== undefined;
 
 /** Whether a regular file begins with a text; false for a pipe, a device or a link. */

@@ -18,7 +18,7 @@ import { walk } from "./walk.ts";
 import { WEB_OPS } from "./webOps.ts";
 
 /**
- * A model as TensorFlow.js has it, recorded by calling it once, or twice where its batch may be of any size.
+ * Exports a model for TensorFlow.js, recorded by calling it once, or twice if its batch may be of any size.
  * @param samples arguments for a batch of a size
  * @param axis the name of the first dimension of inputs, which is free then
  * @throws TensorError for what can't be exported, naming op and module
@@ -77,18 +77,18 @@ class GraphModelDraft {
   }
 }
 
-/** Attributes that TensorFlow has defaults of, and TensorFlow.js none. */
+/** Attributes that have defaults in TensorFlow, but not in TensorFlow.js. */
 const DEFAULTS: Readonly<Record<string, Record<string, GraphAttribute>>> = {
   Conv2D: { dilations: attr.ints([1, 1, 1, 1]) },
 };
 
-/** Writes nodes for TensorFlow.js. What is made of constants alone is a constant. */
+/** Writes nodes for TensorFlow.js. A transposed constant becomes a constant. */
 class WebBuilder extends GraphBuilder {
   readonly portable = true;
   readonly #known = new Map<TfRef, Constant & { readonly name: string }>();
   #recorded: Call | undefined;
 
-  /** Writes what an op of the table becomes, under its module's name. */
+  /** Runs `body`, which writes the nodes of an op, under its module's name. */
   at<T>(node: Call, body: () => T): T {
     this.#recorded = node;
     try {
@@ -112,7 +112,7 @@ class WebBuilder extends GraphBuilder {
     return super.nodes(op, inputs, { ...DEFAULTS[op], ...attributes }, outputs, name);
   }
 
-  /** Each its own: equal ones may differ for another size of the batch. */
+  /** Equal constants stay separate: for another batch size they may differ. */
   override constant(
     data: HostArray | readonly number[],
     shape: Shape,
@@ -169,11 +169,11 @@ function refused(what: string): never {
   throw new TensorError("unsupported", `${what} can't be exported`);
 }
 
-/** What outputs need of a graph, in its order. */
+/** Nodes that outputs need, and all placeholders, in the graph's order. */
 function needed(graph: readonly GraphNode[], outputs: readonly string[]): GraphNode[] {
   const byName = new Map(graph.map((node) => [node.name, node]));
   const found = new Set(outputs);
-  // A set hands out what is added to it on the way.
+  // The loop also visits names that are added to the set meanwhile.
   for (const name of found)
     for (const input of byName.get(name)?.inputs ?? []) found.add(input.replace(/:\d+$/, ""));
   return graph.filter(({ name, op }) => found.has(name) || op === "Placeholder");

@@ -6,7 +6,7 @@ import { internal } from "../../tensor/core/errors.ts";
 import type { TfType } from "../../tensor/lowering/lowering.ts";
 import type { OnnxValue } from "../../tensor/lowering/onnx.ts";
 
-/** A graph for TensorFlow.js, and what its inputs and outputs are called. */
+/** A graph for TensorFlow.js, and the names of its inputs and outputs. */
 export interface GraphModel {
   readonly nodes: readonly GraphNode[];
   readonly inputs: readonly NamedNode[];
@@ -19,7 +19,7 @@ export interface NamedNode {
   readonly value: OnnxValue;
 }
 
-/** What TensorFlow calls its data types, and what TensorFlow.js calls them beside weights. */
+/** Names of data types in graphs, as in TensorFlow, and in TensorFlow.js's lists of weights. */
 const TYPES: Record<DType, { readonly proto: string; readonly weight: string }> = {
   float32: { proto: "DT_FLOAT", weight: "float32" },
   int64: { proto: "DT_INT32", weight: "int32" },
@@ -31,8 +31,8 @@ const TYPES: Record<DType, { readonly proto: string; readonly weight: string }> 
 const SHARD = 4 * 2 ** 20;
 
 /**
- * The files of a TensorFlow.js GraphModel: weights, then the `model.json` that names them. The names of weights say
- * what is in them, so that those of another model are never taken for its own.
+ * The files of a TensorFlow.js GraphModel: weights, then the `model.json` that names them. Files of weights are named
+ * by a hash of their content, so that those of another model are never taken for its own.
  */
 export function graphModelFiles({ nodes, inputs, outputs }: GraphModel): NamedFile[] {
   const weights = nodes.flatMap(({ name, attributes: { value } }) =>

@@ -1,9 +1,9 @@
-// What rules for nodes of ONNX read of them.
+// Attributes and inputs of ONNX nodes, as the rules read them.
 import type { OnnxNode } from "../../tensor/lowering/onnx.ts";
 import type { Shape } from "../../tensor/core/shape.ts";
 import type { Numbers, TypeScriptWriter } from "./typescriptWriter.ts";
 
-/** What a node of ONNX becomes. An input that is left out is undefined. */
+/** Writes an ONNX node as TypeScript and returns its outputs. An omitted input is undefined. */
 export type Rule = (
   w: TypeScriptWriter,
   inputs: readonly (Numbers | undefined)[],

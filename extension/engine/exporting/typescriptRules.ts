@@ -37,7 +37,7 @@ const calls = (f: string): Rule => elementwise((...operands) => `${f}(${operands
 const infix = (sign: string): Rule => elementwise((x, y) => `${x} ${sign} ${y}`);
 const comparison = (sign: string): Rule => elementwise((x, y) => `Number(${x} ${sign} ${y})`);
 
-/** Two biases of a layer are one. */
+/** Adds two constants of one shape, such as the two biases of a layer; else undefined. */
 function sumOfConstants([x, y]: readonly (Numbers | undefined)[]): readonly Numbers[] | undefined {
   const [a, b] = [x?.data, y?.data];
   if (a === undefined || b === undefined || !sameShape(x!.shape, y!.shape)) return undefined;
@@ -53,7 +53,7 @@ const reshaped =
     return [{ ...x, shape: shapeOf(x, inputs, node) }];
   };
 
-/** The given dimensions last, and how to bring them back. */
+/** Moves the given dimensions last; `back` is the order that undoes this. */
 function turned(w: TypeScriptWriter, x: Numbers, axes: readonly number[]): { rows: Numbers; back: number[] } {
   const kept = range(x.shape.length).filter((d) => !axes.includes(d));
   const order = [...kept, ...axes];
@@ -62,7 +62,7 @@ function turned(w: TypeScriptWriter, x: Numbers, axes: readonly number[]): { row
 
 const sizeOf = (x: Numbers, axes: readonly number[]): number => axes.reduce((n, d) => n * x.shape[d]!, 1);
 
-/** One number of all along some dimensions. */
+/** Reduces some dimensions to one number. */
 function reducing(
   w: TypeScriptWriter,
   x: Numbers,
@@ -89,7 +89,7 @@ const indexOf =
   (f: string): Rule =>
   (w, [x], node) => [reducing(w, x!, [int(node, "axis", 0)], int(node, "keepdims", 1) === 1, f)];
 
-/** Each row along a dimension made another row. */
+/** Maps each row along a dimension to another row. */
 function alongAxis(w: TypeScriptWriter, x: Numbers, axis: number, f: string): Numbers {
   const { rows, back } = turned(w, x, [axisOf(axis, x.shape)]);
   return w.permuted(w.call("eachRow", rows.shape, rows, rows.shape.at(-1)!, f), back);
@@ -99,7 +99,7 @@ const rowwise =
   (f: string): Rule =>
   (w, [x], node) => [alongAxis(w, x!, int(node, "axis", -1), w.helper(f))];
 
-/** Matrices turned over. */
+/** Transposes the last two dimensions. */
 const swapped = (w: TypeScriptWriter, x: Numbers): Numbers => {
   const rank = x.shape.length;
   return w.permuted(x, [...range(rank - 2), rank - 1, rank - 2]);
@@ -236,13 +236,13 @@ const layerNorm: Rule = (w, [x, scale, bias], node) => {
   return bias === undefined ? scaled : infix("+")(w, [scaled[0], bias], node);
 };
 
-/** The scale is 1 and the bias 0: what is learned are nodes of their own. */
+/** The scale is 1 and the bias 0: learned ones are separate nodes. */
 const instanceNorm: Rule = (w, [x], node) => {
   const unit = `(row) => ${w.helper("normalized")}(row, ${literal(epsilonOf(node))})`;
   return [w.call("eachRow", x!.shape, x!, numel(x!.shape.slice(2)), unit)];
 };
 
-/** How the windows of a convolution or pooling lie. */
+/** Layout of the windows of a convolution or pooling. */
 const layoutOf = (node: OnnxNode) => ({
   stride: ints(node, "strides")!,
   pads: ints(node, "pads") ?? ints(node, "strides")!.flatMap(() => [0, 0]),
@@ -283,7 +283,7 @@ const clip: Rule = (w, [x, least, most], node) =>
     return most === undefined ? above : `Math.min(${above}, ${literal(known(most)![0]!)})`;
   })(w, [x], node);
 
-/** What nodes of ONNX become; those that are not here are refused by name. */
+/** Rules by op of ONNX; other ops are refused by name. */
 export const RULES: Readonly<Record<string, Rule>> = {
   Add: (w, inputs, node) => sumOfConstants(inputs) ?? infix("+")(w, inputs, node),
   Sub: infix("-"),
@@ -332,7 +332,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   Cast: cast,
   Identity: reshaped((x) => x.shape),
   Reshape: reshaped((x, [, to]) => {
-    // 0 stands for the size that is there.
+    // 0 stands for the input's size.
     const sizes = known(to)!.map((n, d) => (n === 0 ? x.shape[d]! : n));
     const rest = numel(x.shape) / sizes.filter((n) => n !== -1).reduce((n, size) => n * size, 1);
     return sizes.map((size) => (size === -1 ? rest : size));

@@ -4,7 +4,7 @@ import type { Numbers, TypeScriptWriter } from "./typescriptWriter.ts";
 
 type Inputs = readonly (Numbers | undefined)[];
 
-/** The inputs' part of all gates, of every step. */
+/** Projects the inputs of every step for all gates. */
 function projected(w: TypeScriptWriter, x: Numbers, weight: Numbers): Numbers {
   const [steps, batch, features] = x.shape as [number, number, number];
   const rows = weight.shape[1]!;
@@ -22,7 +22,7 @@ function isUnit({ data, shape }: Numbers): boolean {
   );
 }
 
-/** What a helper gives in ONNX's shapes, with a dimension of directions. */
+/** Calls a helper, and returns its outputs in ONNX's shapes, with a dimension of directions. */
 function layer(
   w: TypeScriptWriter,
   [x, weight, own, bias, , ...state]: Inputs,
@@ -42,13 +42,13 @@ export function rnn(w: TypeScriptWriter, inputs: Inputs, activation: string): Nu
   return layer(w, inputs, "rnn", [activation === "Relu" ? "(x) => Math.max(x, 0)" : "Math.tanh"]);
 }
 
-/** Biases are of the inputs' part, then of the state's. */
+/** Splits the biases: first those of the inputs, then those of the state. */
 function halves(bias: Numbers | undefined): [Float32Array, Float32Array] {
   const data = Float32Array.from(bias?.data ?? internal("biases that are computed on the way"));
   return [data.subarray(0, data.length / 2), data.subarray(data.length / 2)];
 }
 
-/** The inputs' biases are in what it is given already: ours has them there. */
+/** Ignores the inputs' biases: our export has added them to the inputs already. */
 export function gru(w: TypeScriptWriter, inputs: Inputs): Numbers[] {
   const [, own] = halves(inputs[3]);
   const name = inputs[3]!.name ?? "bias";

@@ -3,14 +3,14 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import { formatShape } from "../../tensor/core/shape.ts";
 import type { Batches } from "../training/batches.ts";
 
-/** The data sets beside the training's, as errors name them. */
+/** A data set, as errors name it. */
 export interface NamedData {
   set: "validation" | "test" | "train";
-  /** What the model is trained on, to compare with. */
+  /** The training data, to compare with. */
   train: Batches;
 }
 
-/** Batches in their order, with where each is in its data. */
+/** Yields batches in order, each with its place in the data. */
 export function* located(batches: Iterable<Batch>, data: NamedData): Iterable<[Batch, Place]> {
   const iterator = batches[Symbol.iterator]();
   const place = new Place(data);
@@ -27,7 +27,7 @@ export function* located(batches: Iterable<Batch>, data: NamedData): Iterable<[B
   }
 }
 
-/** A place in a data set: what goes wrong there says so. */
+/** A place in a data set, named by errors that occur there. */
 export class Place {
   readonly #data: NamedData;
   #number = 1;
@@ -48,7 +48,7 @@ export class Place {
     this.#batch = undefined;
   }
 
-  /** Runs what reads or computes the batch. @throws what `body` throws, its message with the data's name in front */
+  /** Runs `body`, which reads or computes the batch. @throws its error, with the data's name before the message */
   run<T>(body: () => T): T {
     try {
       return body();
@@ -73,7 +73,7 @@ export class Place {
     Object.assign(error, { hint: hint === undefined ? difference : `${difference} ${hint}` });
   }
 
-  /** How its samples differ from those that the model is trained on. */
+  /** How the batch's samples differ from those that the model is trained on. */
   #difference(batch: Batch): string | undefined {
     const { set, train } = this.#data;
     const texts = (all: readonly { shape: readonly number[]; dtype: string }[]): string =>

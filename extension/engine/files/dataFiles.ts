@@ -12,7 +12,7 @@ import { openParquet } from "../reading/parquetFiles.ts";
 import { decode, expandBraces, openShard } from "../reading/shards.ts";
 import { reading, wantThreads } from "../reading/threads.ts";
 
-/** The folder of the user's file that runs: where the names of its data files begin. */
+/** The folder of the user's file that runs: names of its data files are relative to it. */
 export const userFolder: { path: string | undefined } = { path: undefined };
 
 /** Files of data sets, from the disk. */
@@ -46,11 +46,11 @@ export const diskFiles: DataFiles = {
 
 /** Most bytes of a file, which is read as a whole. */
 const MAX_BYTES = 2 ** 32;
-/** What a compressed file may expand to: real data sets seldom to ten times their length, zeros to a thousand. */
+/** Limits of decompression: real data sets seldom expand to ten times their length, zeros to a thousand. */
 const FREE_EXPANDED = 2 ** 28;
 const EXPANSION = 32;
 
-/** Tables read last, with what says that a file is still the same: a preview reads its data at every key. */
+/** Tables read last, each with a stamp of its file: a preview reads its data at every keystroke. */
 const tables = new Map<string, { stamp: string; rows: readonly CsvRow[] }>();
 const MAX_TABLES = 4;
 
@@ -95,7 +95,7 @@ function found<T>(name: string, open: (file: string) => T): T {
   }
 }
 
-/** @throws TensorError for what expands to far more than data does */
+/** @throws TensorError for a file that expands far more than data does */
 function expand(file: string, bytes: Uint8Array): Uint8Array {
   const maxOutputLength = FREE_EXPANDED + EXPANSION * bytes.length;
   try {
@@ -110,7 +110,7 @@ function expand(file: string, bytes: Uint8Array): Uint8Array {
   }
 }
 
-/** Longest text that the language has. */
+/** Longest string in JavaScript. */
 const MAX_TEXT = constants.MAX_STRING_LENGTH;
 
 function textOf(file: string, bytes: Uint8Array): string {

@@ -41,19 +41,19 @@ const limitOf = (file: string): number => {
 const HubFile = v.object({
   path: v.string(),
   size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
-  /** Git's hash of the content, or of what stands for it. */
+  /** Git's hash of the content, or of the pointer that stands for it. */
   oid: v.pipe(v.string(), v.regex(/^[0-9a-f]{40}$/)),
   /** Of a large file, the hash of its content. */
   lfs: v.optional(v.object({ oid: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) })),
 });
 type HubFile = v.InferOutput<typeof HubFile>;
 
-/** Told how many bytes of a file are there. */
+/** Called with the number of a file's bytes that are there. */
 export type Progress = (file: string, bytes: number, total: number) => void;
 
 /**
- * Fetches a model's configuration, vocabulary and weights into the cache; what is there already, whole or in part, is
- * not fetched again. Answers their folder.
+ * Fetches a model's configuration, vocabulary and weights into the cache, except for files or parts that are there
+ * already. Returns their folder.
  * @throws {@link HubError}
  */
 export async function downloadModel(
@@ -115,7 +115,7 @@ export async function downloadModel(
   }
 }
 
-/** Weights come last, and an index after what it names, so that a folder with weights is whole. */
+/** Weights come last, and an index after the files it names, so that a folder with weights is whole. */
 function wantedFiles(files: ReadonlyMap<string, unknown>, name: string): unknown[] {
   const config = files.get("config.json");
   if (config === undefined) throw new HubError(`${name} does not appear to have a file named config.json.`);
@@ -144,7 +144,7 @@ function shardsAmong(files: ReadonlyMap<string, unknown>, shard: RegExp, name: s
 
 const count = (value: number): string => value.toLocaleString("en-US");
 
-/** @throws HubError for a file without a valid size and hash, or one that is too large for what it is */
+/** @throws HubError for a file without a valid size and hash, or one that is too large for its kind */
 function checkedFile(entry: unknown, name: string): HubFile {
   const { success, output: file } = v.safeParse(HubFile, entry);
   if (!success) {
@@ -189,17 +189,17 @@ async function contentOf(
 const isThere = (blob: string, { size }: HubFile): boolean =>
   fs.lstatSync(blob, { throwIfNoEntry: false })?.size === size;
 
-/** Milliseconds without a byte after which a download is taken for one that was killed. */
+/** Milliseconds without a byte after which a download counts as killed. */
 const SILENCE = 10_000;
 
 /** The file that a download writes. */
 interface Part {
   readonly path: string;
-  /** Of the part that can be continued; who doesn't have it begins a file of its own. */
+  /** Lock of the part that can be continued; a download without it begins a file of its own. */
   readonly lock: string | undefined;
 }
 
-/** The part that an interruption left, or a new one; no two downloads write the same. */
+/** The part that an interruption left, or a new one; no two downloads write the same part. */
 function takePart(blob: string): Part {
   const path = `${blob}.incomplete`;
   const lock = `${blob}.lock`;
@@ -237,7 +237,7 @@ async function fetchBlob(
   }
 }
 
-/** @throws HubError for what is not the file that the hub has declared */
+/** Completes a part. @throws HubError if it is not the file that the hub has declared */
 async function fill(
   part: string,
   file: HubFile,
@@ -256,7 +256,7 @@ async function fill(
       const { start, body } = await open(have);
       if (start !== have) restart();
       for await (const bytes of body) {
-        // A disk that is nearly full takes a part.
+        // A nearly full disk accepts only a part of the bytes.
         for (let at = 0; at < bytes.length;) at += fs.writeSync(output, bytes, at);
         have += bytes.length;
         progress?.(file.path, have, file.size);
@@ -268,7 +268,7 @@ async function fill(
     fs.closeSync(output);
   }
   if (have === file.size && (await hashed(part, file)) === hashOf(file)) return;
-  // What is short may be continued; what is wrong may not.
+  // A part that is too short can be continued; a wrong one can't.
   if (have >= file.size) fs.rmSync(part, { force: true });
   throw new HubError(`${file.path} arrived damaged (${have} of ${file.size} bytes). Try again.`);
 }
@@ -295,7 +295,7 @@ function link(blob: string, file: string): void {
   }
 }
 
-/** What a server says, short and on one line: terminals obey some characters. */
+/** A server's text, shortened and without control characters, which terminals would obey. */
 const said = (text: string): string => text.replaceAll(/\p{C}+/gu, " ").slice(0, 300);
 
 function explain(error: unknown, name: string, { endpoint, token, cache }: Hub): string {

@@ -5,13 +5,13 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { readRegularSync } from "../../files/regular.ts";
 
-/** The least that a server must send: in each window of so many milliseconds, so many bytes. */
+/** The least speed of a server: bytes in each window of so many milliseconds. */
 export interface Pace {
   readonly milliseconds: number;
   readonly bytes: number;
 }
 
-/** Where models come from and go to, by the environment variables of Hugging Face's libraries. */
+/** The hub and the cache of models, by the environment variables of Hugging Face's libraries. */
 export interface Hub {
   endpoint: string;
   cache: string;
@@ -36,7 +36,7 @@ export function hubOf(env: Readonly<Record<string, string | undefined>>): Hub {
 
 const MAX_TOKEN = 4096;
 
-/** What `hf auth login` has saved. */
+/** The token that `hf auth login` has saved, if any. */
 function savedToken(file: string): string | undefined {
   try {
     return readRegularSync(file, { limit: MAX_TOKEN, follow: true }).toString().trim() || undefined;
@@ -45,7 +45,7 @@ function savedToken(file: string): string | undefined {
   }
 }
 
-/** Whether it can be the name of a model there: "bert-base-uncased", "google/bert_uncased_L-2_H-128_A-2". */
+/** Whether a text can be the name of a model on the hub: "bert-base-uncased", "google/bert_uncased_L-2_H-128_A-2". */
 export const isModelName = (name: string): boolean =>
   /^[\w-][\w.-]*(\/[\w-][\w.-]*)?$/.test(name) && !name.includes("..") && name.length <= 96;
 
@@ -70,7 +70,7 @@ function savedCommit(ref: string): string | undefined {
   }
 }
 
-/** The folder of a model in the cache, as far as it is there with its weights; no network is asked. */
+/** The folder of a model in the cache; undefined if its weights aren't there. Uses no network. */
 export function cachedModel(hub: Hub, name: string, revision = "main"): string | undefined {
   const folder = folderOf(hub, name);
   const commit = isCommit(revision) ? revision : savedCommit(path.join(folder, "refs", revision));

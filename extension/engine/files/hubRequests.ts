@@ -1,16 +1,16 @@
-// Requests to a hub. What answers may be anyone: answers are limited in length and must come at some speed.
+// Requests to a hub. The server isn't trusted: answers are limited in length and must come at some speed.
 import { HubApiError } from "@huggingface/hub";
 import type { Hub, Pace } from "./hubCache.ts";
 
-/** A model that can't be had, in words for users. */
+/** A model that can't be fetched, in words for users. */
 export class HubError extends Error {}
 
 const PACE: Pace = { milliseconds: 60_000, bytes: 60 * 1024 };
 
-/** Of all answers that describe a model together: lists of files come in pages, and a server may never end them. */
+/** Most bytes of all answers that describe a model: lists of files have pages, and a server may never end them. */
 const MAX_DESCRIPTION = 2 ** 26;
 const MAX_PAGES = 200;
-/** Of the text of an error. */
+/** Most bytes of an error's text. */
 const MAX_ERROR = 2 ** 16;
 
 /** An open answer. */
@@ -33,7 +33,7 @@ export class HubRequests {
     this.#signal = signal;
   }
 
-  /** A `fetch` for what describes a model, for the library of the hub. */
+  /** A `fetch` for the hub's library, which reads descriptions of a model, such as its list of files. */
   readonly describe: typeof fetch = async (input, init) => {
     if (++this.#pages > MAX_PAGES) throw new HubError(`${this.#hub.endpoint} never ends its list of files.`);
     const url = new URL(input instanceof Request ? input.url : input);
@@ -50,13 +50,13 @@ export class HubRequests {
   /**
    * Opens a file.
    * @param size as the hub has declared it: more is not accepted
-   * @throws HubApiError for a status that is no success; HubError for what is longer or too slow
+   * @throws HubApiError for a status that is no success; HubError for a file that is longer, or too slow
    */
   async file(path: string, start: number, size: number, shown: string): Promise<Answer> {
     const url = new URL(`${this.#hub.endpoint}/${path}`);
     const headers = new Headers(start > 0 ? { range: `bytes=${start}-${size - 1}` } : {});
     const { token } = this.#hub;
-    // Sizes are those of what is sent.
+    // Sizes count the bytes that are sent, so they must not be compressed.
     headers.set("accept-encoding", "identity");
     if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
     const answer = await this.#open(url, headers, size, shown);
@@ -67,7 +67,7 @@ export class HubRequests {
   async #open(url: URL, headers: Headers, limit: number, shown: string): Promise<Answer> {
     const { endpoint, pace = PACE } = this.#hub;
     this.#checkAddress(url);
-    // The token is the endpoint's alone, wherever its answers point.
+    // The token is for the endpoint alone, wherever it redirects.
     if (url.origin !== new URL(endpoint).origin) headers.delete("authorization");
     const watch = new Watch(pace, `${endpoint} sends ${shown} too slowly: `, this.#signal);
     let response: Response;
@@ -170,7 +170,7 @@ class Watch {
   }
 }
 
-/** What a server says of an error. */
+/** The error message in a server's answer, else its status. */
 async function messageOf({ body, status }: Answer): Promise<string> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of body) chunks.push(chunk);

@@ -1,4 +1,4 @@
-/** The modules around the nodes of an ONNX graph, as the names that exporters give say them. */
+/** The modules around the nodes of an ONNX graph, from names that exporters write. */
 import type { ModelGraph, ModelNode } from "../../formats/onnx/graphProto.ts";
 
 /** Levels of modules; deeper ones stay in the last. */
@@ -15,14 +15,14 @@ export type ModulePath = readonly Module[];
 const ROOT: ModulePath = [];
 
 /**
- * Returns the modules around each node. A node of which the file doesn't say them is in the innermost module that has all
- * nodes that it reads from and that read it: outside, it would be behind and before that module at once.
+ * Returns the modules around each node. A node without them in the file gets the innermost module that has all nodes
+ * that it reads from and that read it: outside, it would be both behind and before that module.
  */
 export function modulesOf({ nodes, inputs, outputs }: ModelGraph): ModulePath[] {
   const own = nodes.map(writtenModules);
   const makers = new Map<string, number>();
   nodes.forEach((node, i) => node.outputs.forEach((name) => makers.set(name, i)));
-  /** What all readers of a node are in; undefined for one that nothing reads. */
+  /** The innermost module around all readers of a node; undefined for a node without readers. */
   const readers: (ModulePath | undefined)[] = nodes.map(() => undefined);
   for (const { name } of outputs) readers[makers.get(name) ?? -1] = ROOT;
   for (let i = nodes.length - 1; i >= 0; i--) {
@@ -55,7 +55,7 @@ function common(a: ModulePath | undefined, b: ModulePath): ModulePath {
 }
 
 function writtenModules({ name, scopes, classes }: ModelNode): ModulePath {
-  // PyTorch's newer exporter writes them, the older one and TensorFlow's put them into the name.
+  // PyTorch's newer exporter writes scopes; the older one and TensorFlow's put modules into the name.
   const known = scopes?.[0] === "" ? scopes.slice(1, -1) : undefined;
   const paths = known ?? name.split("/").filter(Boolean).slice(0, -1);
   return paths.slice(0, MAX_LEVELS).map((path, i) => {

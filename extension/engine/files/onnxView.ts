@@ -1,4 +1,4 @@
-/** What the editor of ONNX models shows of a file. */
+/** The view of a file in the editor of ONNX models. */
 import { clipped } from "../../protocol/text/clip.ts";
 import { type ModelGraph, type ModelNode, typeText } from "../../formats/onnx/graphProto.ts";
 import type { OnnxFile } from "../../formats/onnx/onnxFile.ts";
@@ -22,7 +22,7 @@ export class OnnxView {
   readonly #graph: ModelGraph;
   readonly #flow: OnnxFlow;
   readonly #constants: ReadonlyMap<string, ModelTensor>;
-  /** Constants that are attributes of numbers or texts, by the values that they are. */
+  /** Texts of constants that are attributes of numbers or texts, by the names of their values. */
   readonly #texts = new Map<string, string>();
   readonly #tensors: OnnxFile["tensors"];
   readonly #places: OnnxFile["places"];
@@ -65,7 +65,7 @@ export class OnnxView {
     };
   }
 
-  /** Of a node by the id of its box; undefined for other boxes. */
+  /** Details of a node by the id of its box; undefined for other boxes. */
   node(id: string): OnnxNodeDetails | undefined {
     const index = this.#flow.nodes.get(id);
     if (index === undefined) return undefined;
@@ -112,7 +112,7 @@ export class OnnxView {
     };
   }
 
-  /** The elements of a tensor of few: sizes, axes, a factor. */
+  /** The elements of a small tensor: sizes, axes, a factor. */
   #valueOf(tensor: ModelTensor): string | undefined {
     const place = this.#places.get(tensor);
     const source = place === undefined ? undefined : this.#tensors[place];

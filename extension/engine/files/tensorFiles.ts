@@ -54,8 +54,8 @@ export function saveTensors(
 }
 
 /**
- * `torch.save`: the ending of the file's name says the format.
- * @throws TensorError for another ending, or a value that the format can't hold; the file system's error
+ * `torch.save`, in the format of the file's extension.
+ * @throws TensorError for another extension, or a value that the format can't hold; the file system's error
  */
 export function saveFile(file: string, value: unknown): void {
   refuseModule(value);
@@ -104,7 +104,7 @@ const MAX_DEPTH = 64;
 /** Makes values for a `.pth` file: a `Map` is an OrderedDict, an object a dict, a frozen array a tuple. */
 class PthMaker {
   readonly #tensors = new Map<Tensor, PthTensor>();
-  /** By the array that holds the values: tied weights are one storage. */
+  /** Storages by the array that holds the values: tied weights share one. */
   readonly #storages = new Map<HostArray, PthStorage>();
 
   value(value: unknown, depth = 0): PthValue {
@@ -120,7 +120,7 @@ class PthMaker {
       return new OrderedDict<PthKey, PthValue>([...value].map(([key, one]) => [key as PthKey, inside(one)]));
     if (value instanceof Set) return new Set([...value].map(inside));
     if (!isPlainObject(value)) return value as PthValue;
-    // What an object has as undefined it has not.
+    // Undefined properties are left out.
     const entries = Object.entries(value).filter(([, one]) => one !== undefined);
     return new Map(entries.map(([key, one]) => [isIndex(key) ? Number(key) : key, inside(one)]));
   }
@@ -167,7 +167,7 @@ function tensorsByName(value: unknown): ReadonlyMap<string, Tensor> {
 }
 
 /**
- * `torch.load`: the content says the format.
+ * `torch.load`: the content determines the format.
  * @throws PthError, SafetensorsError for a damaged or hostile file; the file system's error
  */
 export function loadFile(file: string): unknown {
@@ -181,7 +181,7 @@ export interface LoadedTensors {
   metadata: ReadonlyMap<string, string>;
 }
 
-/** Where a checkpoint made elsewhere keeps the weights, beside other things. */
+/** Keys under which other programs' checkpoints keep the weights. */
 const STATE_DICTS = ["model_state_dict", "state_dict", "model"];
 
 /**
@@ -220,7 +220,7 @@ function loadShards(index: string): LoadedTensors {
 function loadSafetensorsFile(file: string): LoadedTensors {
   const source = readSafetensors(file);
   try {
-    // One after the other: of a large file, no more than a tensor is there twice.
+    // One after the other, so that at most one tensor of a large file is in memory twice.
     const tensors = new EntryMap() as Map<unknown, unknown> as Map<string, Tensor>;
     for (const entry of source.entries()) tensors.set(entry.name, toTensor(entry, file));
     return { tensors, metadata: source.metadata };
@@ -261,7 +261,7 @@ function isStateDict(value: unknown): value is State {
   );
 }
 
-/** Makes values of the library of a file's: tensors that are one in the file are one here. */
+/** Converts a file's values to the library's; shared tensors stay shared. */
 class Converter {
   readonly #file: string;
   readonly #tensors = new Map<PthTensor, Tensor>();
@@ -308,7 +308,7 @@ class Converter {
   }
 }
 
-/** Whether an object keeps what these keys are: of its keys, those that look like whole numbers are numbers. */
+/** Whether a JavaScript object can keep these keys and their types: whole numbers become its indices. */
 function isObject(keys: readonly unknown[]): boolean {
   return keys.every((key) => {
     if (typeof key === "number") return key >= 0 && key < 2 ** 32 - 1 && Number.isInteger(key);
@@ -316,7 +316,7 @@ function isObject(keys: readonly unknown[]): boolean {
   });
 }
 
-/** Whether an object has a whole number in place of this key. */
+/** Whether an object would treat this key as an index. */
 function isIndex(key: string): boolean {
   return String(Number(key) >>> 0) === key;
 }

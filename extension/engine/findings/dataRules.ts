@@ -6,14 +6,14 @@ import { columnOf, correlationRatio, squaredCorrelation } from "./statistics.ts"
 import { inputKeys, type Part, type Split } from "../data/splits.ts";
 import { guessedClass, guessedNumber, type Guessing } from "./trainingRules.ts";
 
-/** Fewest samples of which a relation is claimed. */
+/** Fewest samples for claiming a relation. */
 const ENOUGH = 50;
-/** Columns of an input in which a leak is looked up. */
+/** Most columns of an input that are searched for a leak. */
 const MAX_COLUMNS = 4096;
 /** Numbers of a target that are compared with each column. */
 const MAX_TARGETS = 8;
 const LEAKED = { ratio: 0.99, correlation: 0.999, alone: 10, chance: 0.2 };
-/** Standard errors above the usual share of copies from which it isn't natural. */
+/** Standard errors above the usual share of copies from which copies aren't natural. */
 const NATURAL_ERRORS = 3;
 const IMBALANCED = 10;
 /** Distinct targets above which int64 inputs and targets may be tokens of one vocabulary. */
@@ -75,7 +75,7 @@ export function duplicatesOf(splits: readonly Split[]): Duplicates {
   return { repeated, inTraining, usual, pairs: [...across, ...within].slice(0, MAX_PAIRS) };
 }
 
-/** What the data alone shows. @param weighted Whether a sampler draws the classes, or weights count them, differently */
+/** Findings in the data alone. @param weighted Whether a sampler or weights of the loss treat classes differently */
 export function dataFindings(
   splits: readonly Split[],
   {
@@ -120,7 +120,7 @@ function copies(splits: readonly Split[], { inTraining, usual }: Duplicates): Fi
 }
 
 function imbalance(train: Split, classes: Map<number, number>, loss: Loss | undefined): Finding[] {
-  // Only of losses that are known to count each sample alike.
+  // Only for losses that are known to count each sample alike.
   const plain = [CrossEntropyLoss, NLLLoss, BCELoss, BCEWithLogitsLoss].some((type) => loss instanceof type);
   const counts = [...classes].sort((a, b) => b[1] - a[1]);
   const [largest, smallest] = [counts[0]!, counts.at(-1)!];
@@ -145,7 +145,7 @@ function isVocabulary(inputs: readonly Part[], classes: ReadonlyMap<number, numb
   });
 }
 
-/** Columns that tell the target. */
+/** Columns that reveal the target. */
 function leaks(
   { inputs, target, read }: Split,
   classes: ReadonlyMap<number, number> | undefined,
@@ -207,8 +207,8 @@ const NEIGHBOURS = 500;
 const MAX_DISTANCES = 3e8;
 
 /**
- * How well the target of a training sample is told by that of its nearest neighbour, among up to 500; undefined where inputs are no
- * numbers to measure distances of.
+ * How well the nearest neighbour's target, among up to 500 training samples, predicts a sample's target; undefined
+ * where inputs are no numbers to measure distances of.
  */
 export function neighbourScore(
   { inputs, target, read }: Split,

@@ -11,10 +11,10 @@ const EXPLAINED = 100;
 const VANISHING = 1e-6;
 /** Part of the weights that a step changes, above which it is too large: about 0.001 is usual. */
 const LARGE_UPDATE = 0.1;
-/** Part of a ReLU's units that are never let through. */
+/** Part of a ReLU's units that are dead, above which it is a finding. */
 const MANY_DEAD = 0.5;
 
-/** What a check of the layers has seen. */
+/** Measurements of one check of the layers. */
 export interface LayerCheck {
   layers: LayerRow["layers"];
   /** Units of each layer's ReLUs that were 0 for all samples of enough checks. */
@@ -25,13 +25,13 @@ export interface LayerCheck {
   loss: number | undefined;
 }
 
-/** What the first batch says of the size of losses: see Probe. */
+/** Losses on the first batch, as a scale: see Probe. */
 export interface LossScale {
   loss: number | undefined;
   baseline: number | undefined;
 }
 
-/** Judges checks of layers: a problem takes two in a row, since one step proves little. */
+/** Judges checks of layers: only a problem in two consecutive checks counts, since one step proves little. */
 export class LayerRules {
   #scale: LossScale = { loss: undefined, baseline: undefined };
   #suspected = new Set<string>();
@@ -86,7 +86,7 @@ export class LayerRules {
     });
   }
 
-  /** Whether a large gradient is no more than the size of what is predicted, such as prices in thousands. */
+  /** Whether the size of the targets, such as prices in thousands, explains a large gradient. */
   #explained(layer: string, gradNorm: number, { weights, loss }: LayerCheck): boolean {
     const { loss: first, baseline } = this.#scale;
     if (baseline === undefined || loss === undefined) return false;

@@ -18,12 +18,12 @@ import type { LayerCheck } from "./layerRules.ts";
 /** Samples for which a unit is 0 until it counts as silent: of fewer, it may just be rare. */
 const SILENT = 64;
 /**
- * Consecutive checks after which a silent unit counts as dead: at the end of a training, and during it, when earlier layers may
- * still revive it.
+ * Consecutive checks after which a silent unit counts as dead: at the end of a training, and during it, when earlier
+ * layers may still revive it.
  */
 const CHECKS = { end: 2, before: 20 };
 
-/** What is measured of one layer. */
+/** Measurements of one layer. */
 type Figures = LayerRow["layers"][string];
 
 /** Sums of squares over a layer's own parameters, and their arrays. */
@@ -65,7 +65,7 @@ export class LayerWatch {
   }
 
   /**
-   * What each layer did in the step that {@link during} ran.
+   * Measurements of each layer in the step that {@link during} ran.
    * @param detailed Whether to count weights, gradients and activations too
    */
   report(batch: Batch, detailed: boolean): Omit<LayerCheck, "loss"> {
@@ -124,8 +124,8 @@ export class LayerWatch {
   }
 
   /**
-   * Figures of the modules' outputs for a batch: units of each ReLU that are 0 for all of it (for images, channels), and, if
-   * detailed, the values of each module without children.
+   * Figures of the modules' outputs for a batch: units of each ReLU that are 0 for all of it (for images, channels),
+   * and, if detailed, the values of each module without children.
    */
   #outputs(batch: Batch, detailed: boolean): Map<string, Figures> {
     const found = new Map<string, Figures>();
@@ -145,7 +145,7 @@ export class LayerWatch {
     };
     try {
       const output = noGrad(() => forward(model, inputsAndTarget(batch).inputs));
-      // The next step would compute it: its plan would be another one.
+      // Otherwise the next step would compute it, with another plan.
       output.value.visible = false;
       scope.onNode = onNode;
       const outputs = [...last].filter(
@@ -200,7 +200,7 @@ export class LayerWatch {
     });
   }
 
-  /** How many units of each module have been 0 in the last half of the checks, and in so many at least. */
+  /** How many units of each module have been 0 in the last half of the checks, and in at least `checks` of them. */
   silent(checks = CHECKS.end): Map<string, number> {
     const long = Math.max(checks, this.#checks / 2);
     const enough = Math.min(SILENT, this.#prepared.train.samples ?? SILENT);

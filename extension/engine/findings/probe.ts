@@ -16,7 +16,10 @@ import { scaleOf } from "./statistics.ts";
 
 /** Scales of inputs between which the usual initial weights work, and how much columns of a table may differ. */
 const SCALE = { least: 0.01, most: 10, columns: 100 };
-/** How far an untrained cross entropy may be above that of guessing, and how many times that of predicting 0 a squared error. */
+/**
+ * How far an untrained cross entropy may be above that of guessing, and how many times a squared error may be that of
+ * predicting 0.
+ */
 const INITIAL = { excess: 2, factor: 100 };
 /** Samples of the first batch that are tried. */
 const TRIED = 256;
@@ -24,11 +27,11 @@ const TRIED = 256;
 /** Losses whose value is 0 where output and target are equal, and grows with their difference. */
 const DIFFERENCES = [nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss];
 
-/** What an untrained model does with a batch. */
+/** Results of an untrained model on a batch. */
 export interface Probe {
   /**
-   * The loss on it; undefined where the experiment has a step of its own, and of models with running statistics, which an
-   * untrained model has not collected.
+   * The loss on it; undefined where the experiment has a step of its own, and of models with running statistics, which
+   * an untrained model has not collected.
    */
   loss: number | undefined;
   /** The loss of predicting 0, for losses of differences. */
@@ -43,7 +46,7 @@ export function probe(prepared: Prepared, loaded: boolean): Probe {
   const { model, experiment, loss } = prepared;
   const called = new Set<string>();
   const nothing: Probe = { loss: undefined, baseline: undefined, called, findings: [] };
-  // A step of the experiment's own says itself what its models are given.
+  // Only the experiment's own step knows the inputs of its models.
   if (experiment.options.trainStep !== undefined) {
     for (const [path] of model.namedModules()) called.add(path);
     return nothing;
@@ -96,7 +99,7 @@ function firstBatch({ train }: Prepared): Batch | undefined {
   return undefined;
 }
 
-/** Whether a module multiplies what it is given by weights of its own. */
+/** Whether a module multiplies its input by weights of its own. */
 function hasWeights(module: object): boolean {
   if (!(module instanceof Module) || module instanceof nn.Embedding) return false;
   return (

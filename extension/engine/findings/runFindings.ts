@@ -45,7 +45,7 @@ export interface LayerReport {
   findings: Finding[];
 }
 
-/** What the end of a training shows. */
+/** Report at the end of a training. */
 export type EndReport = Pick<LayerReport, "pictures" | "findings">;
 
 /** Looks for probable mistakes while a training runs. Draws no random numbers and changes no results. */
@@ -74,11 +74,11 @@ export class RunFindings {
     this.#cost = cost;
     this.#watch = new LayerWatch(prepared);
     this.#pictures = new LayerPictures(prepared);
-    // Before anything is computed: then a value no longer tells how it came about.
+    // Before anything is computed: computed values no longer tell their origin.
     this.#origins = originsOf(prepared.model);
   }
 
-  /** Those of a training that is watched, by its own option or on request. */
+  /** Findings of a training that is watched, by its own option or on request; else undefined. */
   static of(prepared: Prepared, limits: Limits, requested: boolean): RunFindings | undefined {
     const { watch = false } = prepared.experiment.options;
     if (watch === false && !requested) return undefined;
@@ -87,7 +87,7 @@ export class RunFindings {
     return new RunFindings(prepared, limits, frequency(watch, limits), cost);
   }
 
-  /** Looks at the data and at the untrained model. */
+  /** Checks the data and the untrained model. */
   begin(): Finding[] {
     return this.#cost === undefined ? this.#begin() : this.#cost.once(() => this.#begin());
   }
@@ -115,7 +115,7 @@ export class RunFindings {
     return this.#watch.during(step);
   }
 
-  /** What each layer did in the step that {@link during} ran, and what seems wrong. */
+  /** Measurements and findings of each layer in the step that {@link during} ran. */
   check(batch: Batch, { step, loss }: { step: number; loss: number | undefined }): LayerReport {
     const kept = this.#keeps(step, MOST_ROWS);
     const seen = this.#watch.report(batch, kept);
@@ -126,7 +126,7 @@ export class RunFindings {
     return { layers: seen.layers, kept, pictures, findings };
   }
 
-  /** Whether a check has a row in a file of about so many: those of a long training are thinned out evenly. */
+  /** Whether a check has a row in a file of about `most` rows: a long training's are thinned out evenly. */
   #keeps(step: number, most: number): boolean {
     const checks = stepsOf(this.#limits) / this.#every;
     const check = Math.floor(step / this.#every);
@@ -140,7 +140,7 @@ export class RunFindings {
     if (value !== undefined && Number.isFinite(value)) this.#losses.push(value);
   }
 
-  /** Looks at the whole training. */
+  /** Judges the whole training. */
   end(steps: number, validation: Readonly<Record<string, number>>): EndReport {
     const pictures = steps === this.#pictured ? undefined : this.#pictures.take();
     return { pictures, findings: this.#end(steps, validation) };
@@ -149,7 +149,7 @@ export class RunFindings {
   #end(steps: number, validation: Readonly<Record<string, number>>): Finding[] {
     const movement = this.#movement;
     const { experiment, optimizers } = this.#prepared;
-    // What a step of the experiment's own gives as its loss may grow on purpose.
+    // The loss of an experiment's own step may grow on purpose.
     const losses = experiment.options.trainStep === undefined ? this.#losses : new LossCurve();
     const all = isOptimizer(optimizers) ? [optimizers] : Object.values(optimizers);
     const optimized = new Set<unknown>(
@@ -198,7 +198,7 @@ export class RunFindings {
   }
 }
 
-/** Optimizer steps between two checks: those of the experiment, else as many as make some checks of a short training. */
+/** Optimizer steps between two checks: the experiment's, else so few that a short training has some checks. */
 function frequency(watch: boolean | WatchOptions, limits: Limits): number {
   if (typeof watch === "object") return watch.logFreq ?? EVERY;
   const steps = stepsOf(limits);

@@ -80,8 +80,8 @@ export class Movement {
   }
 
   /**
-   * An upper bound of the distance that each layer has moved in a number of steps, by the norm of its weights; and its
-   * gradient by the largest layer's.
+   * An upper bound of the distance that each layer has moved in a number of steps, relative to the norm of its weights;
+   * and its gradient relative to the largest layer's.
    */
   distances(steps: number): { layer: string; distance: number; gradient: number }[] {
     return Array.from(this.#layers, ([layer, { updates, gradient, checks }]) => ({
@@ -92,7 +92,7 @@ export class Movement {
   }
 }
 
-/** What rules on learning rates and vanishing gradients need. */
+/** Inputs of the rules on learning rates and vanishing gradients. */
 interface Progress {
   movement: Movement;
   losses: LossCurve;
@@ -145,7 +145,7 @@ const isAbove = ({ mean, error }: { mean: number; error: number }, first: number
 export interface Origin {
   name: string;
   parameter: Parameter;
-  /** How its values came about; undefined where they were computed before. */
+  /** Origin of its values; undefined where they were computed before. */
   drawn: "random" | "loaded" | "constant" | undefined;
   /** Version of its storage. */
   version: number | undefined;

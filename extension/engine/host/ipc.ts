@@ -47,7 +47,7 @@ export function connectParent<Events extends Functions<Events>>(methods: object)
   };
 }
 
-/** What this process says first. */
+/** The first message of this process. */
 export function hello(engine: Hello["engine"]): Hello {
   return { protocol: PROTOCOL_VERSION, pid: process.pid, node: process.version, engine };
 }

@@ -18,7 +18,7 @@ function dataFolder(): string {
     : join(dist, "..", "media", "data");
 }
 
-/** Bundled data sets that were read: a preview needs them at every key. Tensors copy before they write. */
+/** Bundled data sets that were read: a preview needs them at every keystroke. Tensors copy before they write. */
 const bundled = new Map<BundledName, BundledData>();
 
 setBundledSets({
@@ -32,5 +32,5 @@ setBundledSets({
 setDataFiles(diskFiles);
 setTensorFiles(FILES);
 
-/** What `import … from "layerwise"` gives to user code: the instance that this process computes with. */
+/** Exports of `import … from "layerwise"` in user code: the instance that this process computes with. */
 export const library: Readonly<Record<string, unknown>> = { ...nn };

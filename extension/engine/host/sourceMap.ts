@@ -2,7 +2,7 @@ import path from "node:path";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import type { SourcePosition } from "../../protocol/errors.ts";
 
-/** What the bundler names the few lines that it imports the user's file from. */
+/** The bundler's name of the few lines that import the user's file. */
 export const GENERATED = "__layerwise";
 
 /** A place in code as V8 reports it: both 1-based. */
@@ -19,7 +19,7 @@ export class SourceMap {
 
   /**
    * @param json The source map, with `sourcesContent`
-   * @param folder What its `sources` are relative to
+   * @param folder The folder that its `sources` are relative to
    */
   constructor(json: string, folder: string) {
     this.#map = new TraceMap(json);
@@ -53,7 +53,7 @@ export class SourceMap {
   }
 }
 
-/** Where the name that stands at `start` ends, with the members it is reached by: all of `this.fc1` from `this` on. */
+/** End of the name at `start` with its members: all of `this.fc1` from `this` on. */
 function wordEnd(line: string, start: number): number {
   const word = /^(?:new\s+)?[\p{L}\p{N}_$]+(?:\.[\p{L}\p{N}_$]+)*/u.exec(line.slice(start));
   return start + (word?.[0].length ?? 0);

@@ -15,17 +15,17 @@ import { versionPlugin, type Version } from "./versions.ts";
 
 /** Several files' errors would bury the first, which is usually the cause of the others. */
 const MAX_ERRORS = 20;
-/** What evaluated code finds its surroundings under. */
+/** Name under which evaluated code finds its surroundings. */
 const HOST = GENERATED;
-/** What the bundle imports the user's file as: with unsaved text, it needs not be on the disk. */
+/** Name under which the bundle imports the user's file: an unsaved one needn't be on the disk. */
 const ENTRY = "__layerwise:file";
 
 export interface LoadOptions {
   /** The editor's unsaved text, instead of the file's. */
   text?: string | undefined;
-  /** What stands in place of the files that it imports. */
+  /** Texts in place of the files that it imports. */
   imports?: Version | undefined;
-  /** The library of this process: what `import … from "layerwise"` gives. */
+  /** The library of this process, for `import … from "layerwise"`. */
   library: Readonly<Record<string, unknown>>;
   /** The path that the file has where it will run, if that is another machine. */
   place?: string | undefined;
@@ -35,11 +35,11 @@ export interface LoadOptions {
 export interface UserModule {
   readonly file: string;
   readonly exports: Readonly<Record<string, unknown>>;
-  /** Forgets its source map, when nothing of it will run any more. */
+  /** Forgets its source map, once none of its code will run any more. */
   dispose(): void;
 }
 
-/** A file that can't be bundled: all that esbuild says of it. */
+/** A file that can't be bundled, with esbuild's errors. */
 export class SyntaxErrors extends EngineError {
   readonly errors: readonly UserError[];
 
@@ -57,9 +57,9 @@ export interface Bundle {
   imported: readonly string[];
   /** Whether it exports what it assigns to `module.exports`, if anything: it has no import and no export. */
   commonJs: boolean;
-  /** Of the code with one line above it. */
+  /** Source map of the code with one line above it. */
   map: string;
-  /** Of a program that several machines run, each from a folder of its own: the hash that all agree on. */
+  /** The hash that all machines agree on, if several run the program, each from a folder of its own. */
   hash?: string;
 }
 
@@ -136,7 +136,7 @@ export async function bundleUserModule(
   return { file, code: output(".js"), imported, commonJs, map };
 }
 
-/** What esbuild says when its own process has ended: it may be killed for want of memory. Then another one builds. */
+/** esbuild's error after its process has ended, such as for lack of memory. Then another process builds. */
 const STOPPED = /^The service (?:was stopped|is no longer running)/;
 
 async function built<O extends esbuild.BuildOptions>(options: O): Promise<esbuild.BuildResult<O>> {
@@ -149,7 +149,7 @@ async function built<O extends esbuild.BuildOptions>(options: O): Promise<esbuil
   }
 }
 
-/** What code asks for its own place. */
+/** Replacements for `import.meta` properties with which code asks for its place. */
 const ownPlace = (url: string, file: string, folder: string): Record<string, string> => ({
   "import.meta.url": JSON.stringify(url),
   "import.meta.filename": codeString(file),

@@ -38,7 +38,7 @@ const LOADERS: Readonly<Record<string, esbuild.Loader>> = {
   ".jsx": "jsx",
   ".json": "json",
 };
-/** What TypeScript lets a module be called by. */
+/** Source extensions that TypeScript resolves a written extension to. */
 const WRITTEN_AS: Readonly<Record<string, readonly string[]>> = {
   ".js": [".ts", ".tsx"],
   ".jsx": [".ts", ".tsx"],
@@ -53,7 +53,7 @@ export function openVersion(file: string, source: VersionSource): Promise<Versio
     : Promise.resolve(keptVersion(file, source.directory));
 }
 
-/** Has a bundler take files of a version where it has them, and others from the disk. */
+/** Makes a bundler take files from a version if it has them, and others from the disk. */
 export function versionPlugin(version: Version): esbuild.Plugin {
   return {
     name: "version",
@@ -89,17 +89,20 @@ export const isPackage = (file: string): boolean => file.split(path.sep).include
 const git = (command: string, folder: string, args: readonly string[]): Promise<string> =>
   readGit(command, folder, args, LARGEST_ANSWER);
 
-/** A commit and what it has of some files. */
+/** A commit, and its texts of some files. */
 export interface Committed {
   commit: string;
   /** Whether a file's text is the committed one, but for the ends of its lines. */
   same(file: string, text: string): boolean;
   has(file: string): boolean;
-  /** "" of a file that the commit doesn't have. */
+  /** Text of a file; "" if the commit doesn't have it. */
   text(file: string): Promise<string>;
 }
 
-/** The commit that is checked out around a file. @throws EngineError "git" outside of a repository, or without a commit */
+/**
+ * The commit that is checked out around a file.
+ * @throws EngineError "git" outside of a repository, or without a commit
+ */
 export async function headOf(command: string, file: string, sources: readonly string[]): Promise<Committed> {
   const folder = path.dirname(file);
   const [commit = "", prefix = ""] = (
@@ -181,7 +184,7 @@ async function gitVersion(
 /** Texts by their paths, relative to the file that imports them, with "/". */
 const KeptSources = v.record(v.string(), v.string());
 
-/** What a run has kept of its file's imports; an older run has kept none. */
+/** The imports that a run has kept of its file; an older run has kept none. */
 function keptVersion(file: string, directory: string): Version {
   const texts = new Map<string, string>();
   try {

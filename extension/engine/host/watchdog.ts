@@ -7,15 +7,15 @@ import { isDebugged } from "./debugger.ts";
 import { findPosition } from "./stackTraces.ts";
 import { LOST, REPORT, type StandingAt, type WatchdogMessage } from "./watchdogProtocol.ts";
 
-/** Later than the main thread's own timer, which tells user code that waits from user code that runs. */
+/** Milliseconds that the main thread's own timer has first: it fires only if user code waits rather than runs. */
 const HEAD_START = 200;
 
-/** How often in its time a repeated limit begins again, as long as the event loop turns. */
+/** How often a repeated limit is renewed within its time, as long as the event loop turns. */
 const TURNS = 4;
 
 const PROGRAM = new URL("./watchdogWorker.js", import.meta.url);
 
-/** Before it can have ended: then another takes its place. */
+/** Read before the parent can have ended: then another process takes its place. */
 const PARENT = process.ppid;
 
 export interface Limit {
@@ -25,7 +25,7 @@ export interface Limit {
   repeat?: boolean;
   /** Bytes that the process may have from now on, also when the body is over. */
   memory?: number;
-  /** What has been running, for stderr, should nothing else be possible. */
+  /** Describes the running code on stderr, if nothing else is possible. */
   text: string;
   /**
    * Called when the time is over, with the user's line that runs; undefined while the body waits. When the main thread
@@ -38,7 +38,7 @@ export interface Limit {
 /** Puts a time limit on user code, also on code that never returns to the event loop. */
 export class Watchdog {
   readonly #worker: Worker;
-  /** What does the worker's work instead. */
+  /** Replaces the worker in a debugged process. */
   #process: ChildProcess | undefined;
   #following: WatchdogMessage | undefined;
   #holding: WatchdogMessage | undefined;
@@ -52,7 +52,7 @@ export class Watchdog {
     Reflect.set(globalThis, Symbol.for(REPORT), (places: StandingAt[]) => this.#report(places));
   }
 
-  /** Runs `body`; past its limit, `onOver` is called. What becomes of the body then is up to the limit's owner. */
+  /** Runs `body`; past its limit, `onOver` is called, which decides what happens to the body. */
   async guard<T>(limit: Limit, body: () => Promise<T>): Promise<T> {
     // A process at a breakpoint doesn't hang.
     if (isDebugged()) return body();
@@ -62,7 +62,7 @@ export class Watchdog {
     const watch = (): void =>
       this.#send({ kind: "watch", limit: milliseconds + HEAD_START, repeat, text, ...bytes });
     watch();
-    // Both fire only when the event loop turns: the body waits for something, at no line of its own, and may hang later.
+    // Both fire only when the event loop turns: the body waits, at no line of its own, and may hang later.
     const turning = repeat ? setInterval(watch, milliseconds / TURNS) : undefined;
     const timer = setInterval(() => {
       if (!repeat) over();
@@ -80,7 +80,7 @@ export class Watchdog {
     }
   }
 
-  /** Ends this process when it has computed for `milliseconds` while nothing is guarded: what a file left behind. */
+  /** Ends this process when code that a file left behind has computed for `milliseconds` while nothing is guarded. */
   endWhenBusy(milliseconds: number): void {
     this.#send({ kind: "idle", limit: milliseconds });
   }
@@ -94,14 +94,14 @@ export class Watchdog {
     this.#send(this.#following);
   }
 
-  /** Gives signs of life for a lock, until this process ends. `onLost` is called when another process has taken it. */
+  /** Keeps a lock alive until this process ends. `onLost` is called when another process has taken the lock. */
   hold({ file, inode }: Pick<HeldLock, "file" | "inode">, onLost: () => void): void {
     this.#onLost = onLost;
     this.#holding = { kind: "hold", file, inode };
     this.#send(this.#holding);
   }
 
-  /** Gives no more signs of life: the lock is released. */
+  /** Stops keeping the lock alive: it is released. */
   release(): void {
     this.#onLost = undefined;
     this.#holding = undefined;

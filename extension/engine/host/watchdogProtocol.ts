@@ -5,13 +5,13 @@ export const REPORT = "layerwise.watchdog.report";
 export type WatchdogMessage =
   | {
       kind: "watch";
-      /** Milliseconds until the main thread is looked into. */
+      /** Milliseconds until the main thread is paused and inspected. */
       limit: number;
       /** Check every `limit` milliseconds and let it continue; else the process is killed after the report. */
       repeat: boolean;
       /** Bytes that the process may have, now and afterwards; else it is killed after a report. */
       memory?: number;
-      /** What to write to stderr when the main thread can't be paused before it is killed. */
+      /** Text for stderr if the main thread can't be paused before it is killed. */
       text: string;
     }
   | { kind: "leave" }

@@ -1,6 +1,6 @@
 /**
  * Finds out whether user code has changed objects that every file of this process shares: JavaScript's and Node's, and
- * the library's. What runs after user code uses only functions that were read before it.
+ * the library's. Code that runs after user code uses only functions that were read before it.
  */
 import asyncHooks from "node:async_hooks";
 import buffer from "node:buffer";
@@ -48,7 +48,7 @@ interface Property {
   readonly configurable?: boolean;
 }
 
-/** An object as it was. */
+/** An object as it was in the snapshot. */
 interface Known {
   readonly name: string;
   /** The library's. */
@@ -59,7 +59,7 @@ interface Known {
   readonly properties: readonly Property[];
 }
 
-/** A property that is another, or is new, or an object's prototype. */
+/** A changed or new property, or a changed prototype. */
 interface Change {
   /** Empty when putting it back is enough. */
   readonly name: string;
@@ -111,7 +111,7 @@ const MODULES: Readonly<Record<string, object>> = {
 /** Globals of tfjs, which change as it works. */
 const TFJS: ReadonlySet<Key> = new Set(["_tfengine", "_tfGlobals"]);
 
-/** What all files of this process share, as it was when this was made. */
+/** Snapshot of the objects that all files of this process share. */
 export class Builtins {
   readonly #known: Known[] = [];
   /** How many of them are JavaScript's own, or globals. */
@@ -119,13 +119,13 @@ export class Builtins {
   readonly #seen = new Set<object>();
   #folder = cwd();
   readonly #channel = channelOf(process);
-  /** What takes the parent's messages: Node has it behind an accessor of all channels. */
+  /** Reader of the parent's messages, which Node has behind an accessor of all channels. */
   readonly #reader = this.#channel?.onread;
   readonly #environment: Readonly<Record<string, string | undefined>> = { ...process.env };
 
-  /** @param library What user code imports: namespaces of functions and classes */
+  /** @param library Namespaces of functions and classes that user code imports */
   constructor(library: Readonly<Record<string, unknown>>) {
-    // Node has them behind setters, which don't show what was set.
+    // Node has both behind setters, which don't show what was set.
     for (const [name, value] of Object.entries({ Buffer, process }))
       defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
     for (const key of ownKeys(globalThis)) {
@@ -169,8 +169,8 @@ export class Builtins {
   }
 
   /**
-   * Puts back the globals that have other values now, and answers their names: "Array.prototype.map". Takes a tenth of a
-   * millisecond; messages can be sent afterwards, whatever user code has done.
+   * Puts back the globals that have other values now, and returns their names: "Array.prototype.map". Takes a tenth of
+   * a millisecond; messages can be sent afterwards, whatever user code has done.
    */
   restoreGlobals(): string[] {
     for (let i = 0; i < this.#globals; i++)
@@ -178,7 +178,7 @@ export class Builtins {
     return [];
   }
 
-  /** From now on, the working directory is to be what it is. */
+  /** Takes the current working directory into the snapshot. */
   takeFolder(): void {
     this.#folder = cwd();
   }
@@ -209,7 +209,7 @@ export class Builtins {
     return namesOf(this.#changes(from, to));
   }
 
-  /** What is another now, put back. */
+  /** Puts back changed properties and prototypes, and returns the changes. */
   #changes(from: number, to: number): Change[] {
     const all: Change[] = [];
     for (let i = from; i < to; i++) {
@@ -248,7 +248,7 @@ function namesOf(changes: readonly Change[]): string[] {
   return names;
 }
 
-/** Whether a value is another: quickly, by what reading it gives. */
+/** Whether a value has changed: a quick check, by reading the values. */
 function differs({ object, keys, properties }: Known): boolean {
   for (let i = 0; i < keys.length; i++) {
     const { get, value } = properties[i]!;
@@ -264,7 +264,7 @@ function changesOf({ name, ours, object, prototype, keys, properties }: Known): 
       if (property === undefined) deleteProperty(object, key);
       else defineProperty(object, key, property as PropertyDescriptor);
     };
-    // A flag of the library, such as torch.backends.cudnn.benchmark, is as it was: nothing else depends on it.
+    // A flag of the library, such as torch.backends.cudnn.benchmark, needs no name: putting it back is enough.
     const flag = ours && !isObject(was?.value ?? was?.get) && !isObject(now?.value ?? now?.get);
     const shown = flag ? "" : nameOf(name, key);
     changes[changes.length] = { name: shown, undo: () => put(was), redo: () => put(now) };
@@ -308,7 +308,7 @@ function isPutInPlace(now: Property, was: Property, object: object): boolean {
   return was.get !== undefined && now.get === undefined && is(read(was.get, object), now.value);
 }
 
-/** What an accessor gives; undefined where it refuses the object, as those of prototypes and of newer Nodes may. */
+/** Value of an accessor; undefined if it refuses the object, as those of prototypes and of newer Nodes may. */
 function read(get: () => unknown, object: object): unknown {
   try {
     return apply(get, object, []);
@@ -317,7 +317,7 @@ function read(get: () => unknown, object: object): unknown {
   }
 }
 
-/** Of a bundled namespace too, whose values are behind getters. */
+/** Value of a property, also of a bundled namespace, whose values are behind getters. */
 function valueOf(object: object, { value, get, configurable }: Property): unknown {
   const bundled = get !== undefined && configurable === false && getPrototypeOf(object) === Object.prototype;
   return bundled ? read(get, object) : value;
@@ -326,7 +326,7 @@ function valueOf(object: object, { value, get, configurable }: Property): unknow
 const isObject = (value: unknown): value is object =>
   typeof value === "function" || (typeof value === "object" && value !== null);
 
-/** Not an instance of a class, which changes as it is used: a generator of random numbers. */
+/** Whether an object is no instance of a class, such as a random generator, which changes as it is used. */
 function isNamespace(value: object): boolean {
   const prototype = getPrototypeOf(value);
   return prototype === null || prototype === Object.prototype;

@@ -8,18 +8,18 @@ import perfHooks from "node:perf_hooks";
 const activeResources = process.getActiveResourcesInfo.bind(process);
 
 /**
- * What keeps a process at work; not its streams and requests, which end by themselves, nor ports of threads, of which
- * the layout's is one.
+ * Resources that keep a process alive. Streams and requests are left out since they end by themselves, ports of threads
+ * since the layout has one.
  */
 const LASTING =
   /^(?:Timeout|(?:TCP|Pipe)Server\w*|TCP(?:Socket)?Wrap|UDP\w*|FSEvent\w*|StatWatcher|Signal\w*)$/i;
 
-/** What Node makes for its own purposes while code runs; all else calls back code that began it. */
+/** Async resources that Node makes for itself while code runs; all others call back the code that began them. */
 const PASSING = /^(?:PROMISE|TickObject|Microtask|WRITEWRAP|SHUTDOWNWRAP|ZLIB)$/;
 
 /** Processes, threads and listeners that were started and are not this program's own. */
 const started: string[] = [];
-/** What user code has begun and is not over, by Node's ids; also what keeps no process at work. */
+/** Unfinished async resources of user code, by Node's ids; also those that don't keep a process alive. */
 const pending = new Map<number, { type: string; resource: object }>();
 let own = false;
 
@@ -81,13 +81,13 @@ export function ours<T>(start: () => T): T {
   }
 }
 
-/** What is still there although the file's preview is over: "Timeout", "TCPServerWrap", "a child process". */
+/** Names resources that are left after a file's preview: "Timeout", "TCPServerWrap", "a child process". */
 export function leftovers(): string[] {
   const found = activeResources().filter((name) => LASTING.test(name));
   const debugged = inspector.url() === undefined ? [] : ["an inspector"];
   const later: string[] = [];
   for (const { type, resource } of pending.values())
-    // Node tells late of the end of timers.
+    // Node reports the end of timers late.
     if (Reflect.get(resource, "_destroyed") !== true) later.push(type);
   return [...found, ...later, ...started, ...debugged];
 }

@@ -6,7 +6,7 @@ const PULSE = 100;
 /** Steps between two pulses at most. */
 const MOST_STEPS = 1000;
 
-/** What the first worker sends to the others in a pulse. */
+/** Message of the first worker to the others in a pulse. */
 export interface Pulse {
   stopping: boolean;
   paused: boolean;
@@ -15,9 +15,9 @@ export interface Pulse {
 }
 
 /**
- * The workers that train one model. Each runs the whole program, with the same numbers; only compiled steps are split. So the
- * first worker decides whatever depends on a clock or on requests, and sends its decision to the others at the same place of
- * the program.
+ * The workers that train one model. Each runs the whole program, with the same numbers; only compiled steps are split.
+ * So the first worker decides whatever depends on a clock or on requests, and sends its decision to the others at the
+ * same place of the program.
  */
 export class Team {
   readonly rank: number;

@@ -1,4 +1,4 @@
-// What the dimensions of tensors are, where the layer that gave them says so: never by their sizes.
+// Names of tensors' dimensions, where the layer that made them defines them: never guessed from sizes.
 import * as modules from "../../nn/modules/index.ts";
 import type { Module } from "../../nn/module/module.ts";
 import type { Node, Value } from "../../tensor/recording/graph.ts";
@@ -9,14 +9,14 @@ export type Axes = readonly string[];
 
 const SPATIAL = [["length"], ["height", "width"], ["depth", "height", "width"]] as const;
 
-/** The library's own class, which a class of the user's that extends it isn't: that may give anything. */
+/** Name of a class of the library; "" for a user's class that extends one, whose output may be anything. */
 function ownName(module: Module): string {
   const { name } = module.constructor;
   return Reflect.get(modules, name) === module.constructor ? name : "";
 }
 
 /**
- * The axes of what a module gives.
+ * The axes of a module's output.
  * @param input Axes of its first input
  * @param index Which of its outputs
  */
@@ -81,7 +81,7 @@ function sequence(module: Module, rank: number): Axes | undefined {
   return batchFirst ? ["batch", "sequence", "features"] : ["sequence", "batch", "features"];
 }
 
-/** Notes the axes of what an op gives that keeps or reorders dimensions. Where its inputs disagree, there are none. */
+/** Notes the output axes of an op that keeps or reorders dimensions. If its inputs disagree, there are none. */
 export function passAxes(node: Node, known: Map<Value, Axes>): void {
   const { layout } = node.op;
   const [output] = node.outputs;
@@ -108,7 +108,7 @@ export function passAxes(node: Node, known: Map<Value, Axes>): void {
   }
 }
 
-/** As shapes are written; undefined where no axis is known. */
+/** Axes in the notation of shapes; undefined if none is known. */
 export function axesText(axes: readonly (Axes | undefined)[]): string | undefined {
   if (!axes.some((one) => one?.some((axis) => axis !== ""))) return undefined;
   const texts = axes.map((one) =>

@@ -8,21 +8,21 @@ import type { Meta } from "../../tensor/recording/op.ts";
 import { SITE, scope } from "../../tensor/recording/scope.ts";
 import { userFrames } from "../host/stackTraces.ts";
 
-/** More would be more than anybody reads: a loop over thousands of steps, each of another shape. */
+/** Most reports: a loop may have thousands of steps, each of another shape. */
 const MAX_REPORTS = 5000;
 
-/** One call: where it is in the user's code, and what went in and came out. */
+/** One call: its place in the user's code, its inputs and its outputs. */
 interface Visit {
   readonly position: SourcePosition | undefined;
   readonly path: string | undefined;
   name: string;
   inputs: readonly Meta[];
   outputs: readonly Meta[];
-  /** Whether it came back. */
+  /** Whether it returned. */
   ended: boolean;
 }
 
-/** A module whose call has not come back. */
+/** A module whose call has not returned. */
 export interface OpenCall {
   readonly module: Module;
   readonly input: readonly unknown[];
@@ -33,22 +33,22 @@ export interface OpenCall {
 
 const classes = new Set<unknown>(Object.values(nn));
 
-/** Whether a module is of a class of the library: what happens inside it is not the user's code. */
+/** Whether a module is of a class of the library: code inside it is not the user's. */
 export const isOurs = (module: Module): boolean => classes.has(module.constructor);
 
-/** Sees which calls of the user's code give which shapes. */
+/** Notes the shapes that calls in the user's code take and return. */
 export class CallSites {
   readonly #visits: Visit[] = [];
   readonly #open: OpenCall[] = [];
   /** Nodes of one call of a function: those recorded one after another from one place. */
   #group: { key: string; visit: Visit; nodes: Node[] } | undefined;
 
-  /** Runs `body`, and sees what it calls as far as it comes. */
+  /** Runs `body` and notes its calls, also those before an error. */
   async watch(body: () => unknown): Promise<void> {
     const { onNode, onSample, onCall } = scope;
     scope.onNode = (node) => {
       onNode?.(node);
-      // What is recorded again for a batch has the shapes of no call.
+      // Nodes that are recorded again for a batch have the shapes of no call.
       if (scope.site === undefined) this.#note(node);
     };
     scope.onSample = (node) => this.#note(node);
@@ -70,7 +70,7 @@ export class CallSites {
     }
   }
 
-  /** The innermost module whose call didn't come back. */
+  /** The innermost module whose call didn't return. */
   get failed(): OpenCall | undefined {
     return this.#open.at(-1);
   }
@@ -92,7 +92,7 @@ export class CallSites {
       this.#close();
       visit.outputs = tensorsIn(output);
       visit.ended = true;
-      // Calls inside that ended with an error, which the user's code caught, never come back.
+      // Inner calls with an error that the user's code caught never return.
       this.#open.length = this.#open.indexOf(call);
     };
   }
@@ -112,7 +112,7 @@ export class CallSites {
     this.#group.nodes.push(node);
   }
 
-  /** A function's results are what its nodes give and none of them takes. */
+  /** Ends a function's call: its results are the outputs of its nodes that none of them takes. */
   #close(): void {
     if (this.#group === undefined) return;
     const { visit, nodes } = this.#group;
@@ -129,9 +129,9 @@ export class CallSites {
   }
 
   /**
-   * What was seen, calls of the same place and shapes as one.
+   * Returns the noted calls; those of the same place and shapes are one.
    * @param batch Size of the batch
-   * @param other The same model seen with another batch: sizes that differ are the batch's
+   * @param other The same model with another batch: sizes that differ depend on the batch
    */
   reports(batch: number, other?: { sites: CallSites; batch: number }): CallReport[] {
     const twins = other === undefined ? undefined : twinsOf(this.#visits, other.sites.#visits);
@@ -169,7 +169,7 @@ export class CallSites {
 
 const keyOf = ({ file, line, column }: SourcePosition): string => `${line}:${column}:${file}`;
 
-/** The calls of another pass, when it went the same way. */
+/** The calls of another pass, if it made the same calls. */
 function twinsOf(visits: readonly Visit[], others: readonly Visit[]): readonly Visit[] | undefined {
   const same = (a: Visit, b: Visit | undefined): boolean =>
     b !== undefined &&
@@ -181,7 +181,7 @@ function twinsOf(visits: readonly Visit[], others: readonly Visit[]): readonly V
   return visits.every((visit, i) => same(visit, others[i])) ? others : undefined;
 }
 
-/** What a size is, by its values for two batches: a number, or a multiple of the batch, N. */
+/** A size by its values for two batches: a number, or a term in the batch size N, such as "2N+1". */
 export function symbolicSize(
   size: number,
   batch: number,

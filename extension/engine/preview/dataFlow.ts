@@ -7,7 +7,7 @@ import { scope } from "../../tensor/recording/scope.ts";
 import { formatShape } from "../../tensor/core/shape.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 
-/** Ops that only rearrange what they are given: no box of their own. */
+/** Ops that only rearrange their input: they have no box. */
 const PASSES_THROUGH = new Set([
   "reshape",
   "permute",
@@ -20,7 +20,7 @@ const PASSES_THROUGH = new Set([
   "flip",
 ]);
 
-/** Names where the op's own is a part of what the user called. */
+/** Names of ops as users know them, where the op's own name differs. */
 const OP_NAMES: Readonly<Record<string, string>> = {
   addBias: "add",
   addChannelBias: "add",
@@ -30,9 +30,9 @@ const OP_NAMES: Readonly<Record<string, string>> = {
   gatherLast: "gather",
 };
 
-/** A module called in a loop is drawn this often; later calls are the last of them again. */
+/** How often a module called in a loop is drawn; later calls share the last box. */
 const DRAWN_CALLS = 8;
-/** More boxes than anybody looks at: what comes after them is not drawn. */
+/** Most boxes: later ops are not drawn. */
 const MOST_BOXES = 4000;
 
 interface Call {
@@ -45,8 +45,8 @@ interface Call {
 }
 
 /**
- * Which module's result goes where in the first forward pass: boxes for calls and for what a forward does between
- * them, edges for the tensors that pass. Recorded while the graph is built; nothing is computed.
+ * Diagram of the first forward pass: boxes for calls of modules and for ops between them, edges for the tensors that
+ * pass. Recorded while the graph is built; nothing is computed.
  */
 export class DataFlow {
   readonly #paths: ReadonlyMap<Module, string>;
@@ -55,13 +55,13 @@ export class DataFlow {
   /** The box that each value comes from. */
   readonly #owners = new Map<Value, FlowNode>();
   readonly #axes = new Map<Value, Axes>();
-  /** Of each module, the axes of what its last call gave. */
+  /** The output axes of each module's last call. */
   readonly axes = new Map<Module, readonly (Axes | undefined)[]>();
   readonly #running: Call[] = [];
   readonly #calls = new Map<string, number>();
   /** Modules whose call from outside was drawn. */
   readonly #drawn = new Set<Module>();
-  /** A pass that isn't drawn: the model is called again, or there is too much already. */
+  /** Depth of calls in a pass that isn't drawn, since the model is called again. */
   #skipping = 0;
 
   constructor(model: Module) {
@@ -144,7 +144,9 @@ export class DataFlow {
     );
   }
 
-  /** Adds a box for each input of a model. An input that another model has computed, as in a GAN, gets an edge instead. */
+  /**
+   * Adds a box for each input of a model. An input that another model has computed, as in a GAN, gets an edge instead.
+   */
   #inputs(tensors: readonly Tensor[]): void {
     for (const { value } of tensors) {
       if (this.#owners.has(value)) continue;
@@ -201,7 +203,7 @@ export class DataFlow {
       return;
     }
     const sources = node.inputs.filter((value) => this.#owners.has(value));
-    // What doesn't depend on the model's input: masks, positions, casts of weights.
+    // Not drawn, as they don't depend on the model's input: masks, positions, casts of weights.
     if (sources.length === 0) return;
     const [first] = sources;
     const passes = PASSES_THROUGH.has(node.op.name) || this.#nodes.size > MOST_BOXES;
@@ -231,7 +233,7 @@ export class DataFlow {
     return node;
   }
 
-  /** The same for the same model, so that a change of the text moves nothing else. */
+  /** Makes an id unique. The same model gets the same ids, so that a change of the text moves nothing else. */
   #unique(base: string): string {
     const count = (this.#calls.get(base) ?? 0) + 1;
     this.#calls.set(base, count);
@@ -246,7 +248,7 @@ const idIn = (parent: FlowNode | undefined, name: string): string =>
 const childOf = (parent: FlowNode | undefined): { parent?: string } =>
   parent === undefined ? {} : { parent: parent.id };
 
-/** Ops of one forward that only hand on to each other become one box: "mul, tanh, add". */
+/** Merges each chain of ops in one forward into one box: "mul, tanh, add". */
 function chained({ nodes, edges }: FlowGraph): FlowGraph {
   const byId = new Map(nodes.map((node) => [node.id, { ...node }]));
   const incoming = new Map<string, FlowEdge[]>();
@@ -279,7 +281,7 @@ function chained({ nodes, edges }: FlowGraph): FlowGraph {
   };
 }
 
-/** All tensors in what a module takes or gives. */
+/** All tensors in a module's inputs or outputs. */
 function tensorsIn(value: unknown): Tensor[] {
   if (value instanceof Tensor) return [value];
   if (Array.isArray(value)) return value.flatMap(tensorsIn);

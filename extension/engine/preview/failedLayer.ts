@@ -7,14 +7,14 @@ import { tensorsIn } from "../../nn/summary/layerInfo.ts";
 import { isOurs, type OpenCall } from "./callSites.ts";
 import { positionOf } from "./modelSummary.ts";
 
-/** An option of a layer that says how long one dimension of its input is. */
+/** An option of a layer that sets the length of one dimension of its input. */
 interface Sized {
   readonly types: readonly (abstract new (...args: never[]) => Module)[];
   /** The layer's property, PyTorch's name of it, and its place among the arguments. */
   readonly property: string;
   readonly option: string;
   readonly argument: number;
-  /** The input's length along the dimension that the option is of; undefined when its rank is wrong too. */
+  /** The input's length along the option's dimension; undefined if the input's rank is wrong too. */
   size(shape: Shape): number | undefined;
 }
 
@@ -45,7 +45,7 @@ const SIZED: readonly Sized[] = [
   { types: [nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell], ...inputSize },
 ];
 
-/** What the editor says of a layer whose call failed, and how it could be mended. */
+/** Describes a layer whose call failed for the editor, with a possible fix. */
 export function describeFailedLayer({ module, input }: OpenCall, code: string): FailedLayer {
   const shapes = tensorsIn(input).map(({ shape }) => shape);
   const position = positionOf(module);

@@ -38,8 +38,8 @@ import { openVersion } from "../host/versions.ts";
 import { loadUserModule, SyntaxErrors, type UserModule } from "../host/userModule.ts";
 
 /**
- * What a file defines, found by building it: its graphs are recorded and nothing is computed. Errors of the file are
- * part of the answer.
+ * Reports what a file defines, by building it: its graphs are recorded and nothing is computed. Errors of the file are
+ * part of the report.
  */
 export async function inspect({ file, text, version, summary, calls }: InspectRequest): Promise<FileReport> {
   scope.sites = true;
@@ -51,7 +51,7 @@ export async function inspect({ file, text, version, summary, calls }: InspectRe
     try {
       const source = text ?? fs.readFileSync(file, "utf8");
       const report = await new Inspection(module, source, summary, calls ?? false).report();
-      // Promises without end hang the process: in this file's time, where their line is known.
+      // Endless promises hang the process: here, within this file's time limit, their line is known.
       await setImmediate();
       return report;
     } finally {
@@ -64,7 +64,7 @@ export async function inspect({ file, text, version, summary, calls }: InspectRe
   }
 }
 
-/** A file begins with the modes of a new process, whatever the one before has set. */
+/** Resets modes that an earlier file may have set to those of a new process. */
 function forgetModes(): void {
   scope.gradients = true;
   setPrintOptions({ profile: "default" });
@@ -82,7 +82,7 @@ function asksForValues(error: unknown): boolean {
 
 const NO_VALIDATION = "No data is held out, so overfitting stays unnoticed: give `validation: 0.2`.";
 
-/** Records one training step, as far as it goes without a value. */
+/** Records one training step, until it needs a value. */
 function step(
   { options: { loss, trainStep } }: Experiment,
   model: Module,
@@ -95,7 +95,7 @@ function step(
   return loss?.(forward(model, inputs), target);
 }
 
-/** Parts of a report that say nothing of the form, or follow from it. */
+/** Parts of a report that don't describe the form, or follow from it. */
 const LABELS = { name: "", experiments: [], calls: [] };
 
 async function thrownBy(body: () => unknown): Promise<unknown> {
@@ -201,7 +201,7 @@ class Inspection {
     }
   }
 
-  /** What was seen of a step, with the batch's size as N: a second step, of another size, tells what depends on it. */
+  /** Calls in a step, with the batch's size as N: a second step, of another size, shows what depends on it. */
   async #calls(
     experiment: Experiment,
     model: Module,
@@ -214,7 +214,7 @@ class Inspection {
       ({ shape: [first, ...rest], dtype }) => new Tensor(fillValue(0, [first! + 1, ...rest], dtype)),
     );
     const other = new CallSites();
-    // The library's warnings were told at the first step.
+    // The first step has reported the library's warnings.
     const sink = setWarningSink(() => undefined);
     await thrownBy(() => other.watch(() => step(experiment, model, optimizers, larger)));
     setWarningSink(sink);

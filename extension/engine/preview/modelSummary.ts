@@ -12,10 +12,10 @@ import { axesText } from "./axes.ts";
 import { DataFlow } from "./dataFlow.ts";
 import { creationFrame } from "../host/stackTraces.ts";
 
-/** What is seen of a model without computing anything. */
+/** Facts about a model that need no computation. */
 export type Observed = Omit<ModelReport, "name" | "experiments" | "text" | "error">;
 
-/** Watches a model's modules being called, and says of them what the editor and the command line show. */
+/** Watches calls of a model's modules, and summarizes them for the editor and the command line. */
 export class ModelObserver {
   readonly #recorder: CallRecorder;
   readonly #flow: DataFlow;
@@ -25,7 +25,7 @@ export class ModelObserver {
     this.#flow = new DataFlow(model);
   }
 
-  /** Runs `body`, in which the model is called. What was called before an error is kept. */
+  /** Runs `body`, in which the model is called. Calls before an error are kept. */
   watch(body: () => unknown): Promise<void> {
     return this.#recorder.record(() => this.#flow.record(body));
   }
@@ -95,7 +95,7 @@ export class ModelObserver {
   }
 }
 
-/** What one forward pass says of a module: the shapes of its last call, and the multiply-adds of all. */
+/** A module's row by one forward pass: the shapes of its last call, and the multiply-adds of all calls. */
 function callsOf(calls: readonly LayerInfo[]): Partial<SummaryRow> {
   const last = calls.findLast(({ executed }) => executed) ?? calls.at(-1);
   const [input, output] = [shapesOf(last?.inputs ?? []), shapesOf(last?.outputs ?? [])];
@@ -108,14 +108,14 @@ function callsOf(calls: readonly LayerInfo[]): Partial<SummaryRow> {
   };
 }
 
-/** Bytes of what the layers in these calls gave: containers give what their children gave. */
+/** Bytes of the outputs of layers in these calls, without containers, whose outputs are their children's. */
 const activationsOf = (calls: readonly LayerInfo[]): number =>
   sum(calls, (call) =>
     sum([call, ...call.children], ({ facts, outputs }) => (facts.isLeaf ? bytesOf(outputs) : 0)),
   );
 
 function sizesOf(totals: ModelStatistics): Partial<Observed> {
-  // Containers give what their children gave.
+  // Outputs of containers are their children's.
   const leaves = totals.summaryList.filter(({ facts }) => facts.isLeaf);
   return {
     multiplyAdds: totals.totalMultAdds,

@@ -5,7 +5,7 @@ import { scope } from "../../tensor/recording/scope.ts";
 
 export type Phase = "forward" | "backward" | "update";
 
-/** Whose a node is: of which module, and in which part of the step. */
+/** The module and the part of the step that a node belongs to. */
 export interface Owner {
   /** Dotted path of the innermost module of the model; "" outside all. */
   readonly path: string;
@@ -64,7 +64,7 @@ export class Attribution {
     if (this.#updates.has(node)) return { path: "", phase: "update" };
     const { forward } = node;
     if (forward !== undefined) return { path: this.#own.get(forward) ?? "", phase: "backward" };
-    // What is made of gradients outside a backward pass changes them before the update: clipping, accumulation.
+    // Nodes that take gradients outside a backward pass change them before the update: clipping, accumulation.
     const clips = node.inputs.some(({ producer }) => {
       if (producer.kind !== "node" || this.#updates.has(producer)) return false;
       return this.of(producer).phase !== "forward";
@@ -72,7 +72,7 @@ export class Attribution {
     return clips ? { path: "", phase: "update" } : { path: this.#own.get(node) ?? "", phase: "forward" };
   }
 
-  /** Has an optimizer say when it steps; answers what takes that back. */
+  /** Notes when an optimizer steps; returns a function that stops this. */
   #mark(optimizer: Optimizer): () => void {
     const step = optimizer.step.bind(optimizer) as (...args: unknown[]) => unknown;
     Object.defineProperty(optimizer, "step", {

@@ -15,7 +15,7 @@ export interface Tally {
   multiplyAdds: number;
 }
 
-/** What one step took, op by op. */
+/** Times and memory of one step, op by op. */
 export class StepTimes {
   /** By "phase path". */
   readonly layers = new Map<string, Tally>();
@@ -82,7 +82,7 @@ function tally(all: Map<string, Tally>, key: string, ms: number, multiplyAdds: n
   all.set(key, known);
 }
 
-/** Most bytes of values that are there at one time when each is let go after its last use. */
+/** Most bytes of values alive at one time, if each is freed after its last use. */
 function peakOf({ nodes, assigns, fetches, lazy }: Plan): number {
   const last = new Map<Value, number>();
   nodes.forEach((node, i) => {

@@ -7,14 +7,14 @@ import type {
   RawSample,
 } from "../../nn/data/access.ts";
 
-/** What a thread reads: each kind with the answer to it. */
+/** Requests to a reading thread by kind, each with its answer. */
 export interface Readings {
   parquet: { request: { file: string }; answer: ParquetFacts };
   rowGroup: {
     request: { file: string; group: number; columns: readonly ParquetChoice[]; limit: number };
     answer: ParquetCells[];
   };
-  /** The next samples of a tar file, which the first request of a stream opens, and what is wrong after them. */
+  /** The next samples of a tar file, which the first request of a stream opens, and the failure after them, if any. */
   samples: {
     request: { stream: number; file: string };
     answer: { samples: RawSample[]; done: boolean; failure?: string };
@@ -37,7 +37,7 @@ export type ReadingRequest = {
 /** The answer to a request: a value, or why there is none. */
 export type ReadingAnswer = { id: number; value: unknown } | { id: number; error: string };
 
-/** What a thread is started with. */
+/** Data that a thread is started with. */
 export interface ThreadData {
   /** Counts answers and reads, so that a blocked main thread wakes up and knows that the thread is at work. */
   signal: Int32Array;

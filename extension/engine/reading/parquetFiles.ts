@@ -2,11 +2,11 @@ import fs from "node:fs";
 import type { ParquetFacts, ParquetFile } from "../../nn/data/access.ts";
 import { reading } from "./threads.ts";
 
-/** What files say of themselves, with what says that they are still the same: a preview opens its data at every key. */
+/** Facts of the files opened last, each with a stamp of its file: a preview opens its data at every keystroke. */
 const known = new Map<string, { stamp: string; facts: ParquetFacts }>();
 const MAX_KNOWN = 16;
 
-/** A Parquet file, whose row groups threads read. @throws the file system's error; TensorError for what is no such file */
+/** Opens a Parquet file; threads read its row groups. @throws the file system's error; TensorError for other files */
 export function openParquet(path: string): ParquetFile {
   const { mtimeMs, size } = fs.statSync(path);
   const stamp = `${mtimeMs} ${size}`;

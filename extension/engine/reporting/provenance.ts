@@ -18,7 +18,7 @@ import {
 import type { RunRecord } from "../../protocol/run.ts";
 import { headOf, isPackage } from "../host/versions.ts";
 
-/** Characters of a file of which changes are kept, and files at most. */
+/** Most characters of a file whose changes are kept, and most files. */
 const LARGEST_FILE = 256 * 1024;
 const MOST_FILES = 200;
 
@@ -26,8 +26,8 @@ const MOST_FILES = 200;
 export type Sources = ReadonlyMap<string, string>;
 
 /**
- * The commit that a run's sources are of, and their changes since: in the file, and in imports that the commit has. Others
- * may be secret, or lie outside of the repository. Undefined where git doesn't answer.
+ * The commit that a run's sources are of, and their changes since: in the file, and in imports that the commit has.
+ * Others may be secret, or lie outside of the repository. Undefined where git doesn't answer.
  */
 export function gitFacts(file: string, sources: Sources): Promise<Provenance["git"]> {
   return changesSince(file, sources).catch(() => undefined);
@@ -65,7 +65,7 @@ async function changesSince(file: string, sources: Sources): Promise<Provenance[
 /** Milliseconds for the comparison of two texts: those without a common line take quadratic time. */
 const TIMEOUT = 500;
 
-/** What a run began with, for {@link keepProvenance}. */
+/** Facts at a run's beginning, for {@link keepProvenance}. */
 export interface Beginning {
   request: RunRequest;
   record: RunRecord;

@@ -11,7 +11,7 @@ export class CheckpointPolicy {
   readonly newest: boolean;
   /** False for a run that keeps nothing at all. */
   readonly any: boolean;
-  /** What decides which are the best; undefined: how new they are. */
+  /** The metric that ranks checkpoints; undefined: the newest are the best. */
   readonly monitor: string | undefined;
   /** Whether the experiment names the monitor. */
   readonly #named: boolean;
@@ -23,7 +23,7 @@ export class CheckpointPolicy {
   readonly #interval: number | undefined;
   #looked = now();
 
-  /** @throws TensorError when it watches a validation that there is none of, or has two intervals */
+  /** @throws TensorError when it monitors a validation that doesn't exist, or has two intervals */
   constructor(options: ExperimentOptions, validated: boolean) {
     const { checkpoints = true } = options;
     const given = typeof checkpoints === "boolean" ? {} : checkpoints;
@@ -43,7 +43,7 @@ export class CheckpointPolicy {
         "value",
         "experiment(): checkpoints takes one of everyNEpochs, everyNTrainSteps and trainTimeInterval",
       );
-    // Without a metric there are no best ones, unless the experiment saves at intervals.
+    // Without a metric there are no best checkpoints, unless the experiment saves at intervals.
     const asked =
       (given.saveTopK ?? given.everyNEpochs ?? given.everyNTrainSteps ?? given.trainTimeInterval) !==
       undefined;
@@ -56,7 +56,7 @@ export class CheckpointPolicy {
     return this.#count !== 0;
   }
 
-  /** Whether one is kept at a time. */
+  /** Whether only one checkpoint is kept at a time. */
   get single(): boolean {
     return this.#count === 1;
   }
@@ -66,13 +66,13 @@ export class CheckpointPolicy {
     return this.monitor !== undefined && isValidation(this.monitor);
   }
 
-  /** Whether to look after a validation, if `validation`, else at the end of an epoch. */
+  /** Whether to decide after a validation, if `validation`, else at the end of an epoch. */
   dueInEpoch(epoch: number, validation: boolean): boolean {
     if (!this.ranks || this.#epochs === 0 || epoch % this.#epochs !== 0) return false;
     return validation === this.afterValidation;
   }
 
-  /** Whether to look now or, where {@link afterValidation}, as soon as there is one. */
+  /** Whether to decide now or, if {@link afterValidation}, after the next validation. */
   dueAfterStep(step: number, at = now()): boolean {
     if (this.#interval !== undefined && this.ranks) {
       const due = at - this.#looked >= this.#interval;
@@ -143,7 +143,7 @@ export class CheckpointPolicy {
     return `no best weights are kept: there is no ${monitor}. Name another metric as checkpoints: { monitor }, of ${Object.keys(metrics).join(", ")}`;
   }
 
-  /** What decides at this point; undefined where it isn't known, or is no number to compare. */
+  /** The value to rank by at this point; undefined if it is unknown or not finite. */
   value(metrics: Readonly<Record<string, number>>, step: number): number | undefined {
     const value = this.monitor === undefined ? step : metrics[this.monitor];
     return Number.isFinite(value) ? value : undefined;

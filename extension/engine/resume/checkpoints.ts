@@ -36,11 +36,11 @@ export interface CheckpointEvents {
 interface SaveOptions {
   name?: string;
   first?: boolean;
-  /** Whether this worker saves beside the program, so that the others learn of it later: see {@link Checkpoints.share}. */
+  /** Whether this worker saves beside the program, and the others learn of it later: see {@link Checkpoints.share}. */
   alone?: boolean;
 }
 
-/** What callbacks are told of a save, and the file's path. */
+/** Arguments of {@link CheckpointEvents.onSave} for a save: its facts, and the file's path. */
 type Told = readonly [saved: Omit<SavedCheckpoint, "file">, file: string];
 
 /** Outcome of a save: the file's path, or why it can't be written. */
@@ -53,7 +53,7 @@ export class Checkpoints {
   readonly #model: Module;
   readonly #events: CheckpointEvents;
   readonly #team: Team | undefined;
-  /** Saved by this worker alone, with their paths: the others don't know of them yet. */
+  /** Saves by this worker alone: the others don't know of them yet. */
   readonly #untold: Told[] = [];
   /** Why the last save of weights failed: reported once, not for each file. */
   #problem: string | undefined;
@@ -99,7 +99,7 @@ export class Checkpoints {
     return outcome.file;
   }
 
-  /** Tells all workers of what the first one has saved alone. All call this at the same place of the program. */
+  /** Tells all workers of the saves by the first one alone. All call this at the same place of the program. */
   share(team: Team): void {
     const told = JSON.parse(team.text(JSON.stringify(this.#untold.splice(0)))) as Told[];
     for (const [saved, file] of told) this.#events.onSave?.(saved, file);
@@ -123,7 +123,7 @@ export class Checkpoints {
     return JSON.parse(team.text("")) as Outcome;
   }
 
-  /** The weights, computed: in all workers, since what one of them left would be a part of its next step's graph alone. */
+  /** Computes the weights, in all workers: if one left them pending, only its next step's graph would have them. */
   #weights(): ReadonlyMap<string, Tensor> {
     const weights = this.#model.stateDict();
     for (const tensor of weights.values()) valuesOf(tensor.value);

@@ -19,7 +19,7 @@ import type { TrainerState } from "../training/trainerState.ts";
 import { restoreTraining, type TrainingState } from "./trainingState.ts";
 import { TrainingStep } from "../training/trainingStep.ts";
 
-/** Values of a model at most that are kept to begin again with, before a state is saved. */
+/** Most values of a model that are kept for starting again before a state is saved. */
 const MOST_KEPT = 2 ** 24;
 /** Time limit of the diagnosis in milliseconds. */
 const PATIENCE = 60_000;
@@ -33,7 +33,7 @@ interface Surroundings {
   resumption: Resumption;
 }
 
-/** What recovery needs of the trainer. */
+/** The parts of the trainer that recovery uses. */
 interface Training {
   callbacks: CallbackList;
   state: TrainerState;
@@ -41,19 +41,19 @@ interface Training {
   restore: (from: TrainingState) => void;
 }
 
-/** What a training does about values that are no finite numbers: finds out where they come from, and goes back. */
+/** Handles values that are no finite numbers: finds out where they come from, and rolls the training back. */
 export class Recovery {
   readonly #prepared: Prepared;
   readonly #limits: Limits;
   readonly #hooks: Surroundings;
   readonly #training: Training;
   readonly #rollback: Required<RollbackOptions>;
-  /** Where the training began, unless that is too much to keep. */
+  /** State at the training's beginning, unless it is too large to keep. */
   #start: TrainingState | undefined;
   #attempts = 0;
   /** The batch that was trained on last when a step was repeated. */
   #batch: Batch | undefined;
-  /** Where it went wrong last, and how often in a row it did about there. */
+  /** Step of the last failure, and how many failures in a row were near there. */
   #last = { step: -Infinity, times: 0 };
 
   constructor(prepared: Prepared, limits: Limits, hooks: Surroundings, training: Training) {
@@ -66,7 +66,7 @@ export class Recovery {
     this.#rollback = { lrFactor: 0.5, attempts: rollback === false ? 0 : 3, ...given };
   }
 
-  /** Keeps where the training begins. */
+  /** Keeps the state at the training's beginning. */
   begins(state: () => TrainingState): void {
     const parameters = this.#prepared.model.parameters();
     // A lazy module has no weights yet.
@@ -81,7 +81,7 @@ export class Recovery {
     this.#start = { ...start, model_state_dict: new Map(values) };
   }
 
-  /** A training resumed from a sound state, with smaller learning rates if requested. */
+  /** Called when a training was resumed from a sound state: lowers the learning rates if requested. */
   resumed(): void {
     if (this.#hooks.resumption.rollback !== true) return;
     const { step } = this.#training.state;
@@ -108,7 +108,7 @@ export class Recovery {
   }
 
   /**
-   * Finds out what spoilt a training, and goes back to where it was sound if that is wanted.
+   * Finds the cause of a failure, and rolls the training back to a sound state if that is wanted.
    * @returns the state to continue from
    * @throws TensorError "non-finite" with the cause; any other error unchanged
    */

@@ -1,4 +1,4 @@
-// What a file of a training's state must have before any of it is used. Names in it reach the disk, numbers loops.
+// Schema of a file of a training's state, checked before use: its names become paths, its numbers limits of loops.
 // Tensors and the states of optimizers, schedules and measures are checked by those that take them.
 import * as v from "valibot";
 import { firstIssue } from "../../files/json.ts";
@@ -67,7 +67,7 @@ const Schema = v.object({
   }),
 });
 
-/** The state in a file, as it was read. @throws Error saying what of it is none */
+/** Checks a state that was read from a file. @throws Error saying what is wrong with it */
 export function stateOf(file: string, read: unknown): TrainingState {
   const { format, version } = (
     typeof read === "object" && read !== null ? read : {}

@@ -10,7 +10,7 @@ import { isOptimizer } from "../reporting/settings.ts";
 import type { RecorderState } from "../reporting/recorder.ts";
 import type { Stop, TrainerState } from "../training/trainerState.ts";
 
-/** Numbers that an optimizer keeps as they are, by parameter and name: PyTorch's structure has float32 tensors instead. */
+/** An optimizer's exact numbers, by parameter and name: PyTorch's structure has float32 tensors instead. */
 type ExactNumbers = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
 interface SavedOptimizer {
@@ -18,19 +18,19 @@ interface SavedOptimizer {
   exact: ExactNumbers;
 }
 
-/** What the trainer knows beside its {@link TrainerState}. */
+/** A trainer's {@link TrainerState}, with the rest of its own progress. */
 export interface TrainerProgress {
   state: TrainerState;
   /** Means and measures of the epoch so far. */
   numbers: RecorderState;
-  /** What will end the training as soon as it may. */
+  /** Pending end of the training, which takes effect as soon as it may. */
   stop: Stop | undefined;
   /** Whether a validation in the middle of the epoch is due before the next batch. */
   validationDue: boolean;
   callbacks: readonly unknown[];
 }
 
-/** All state of a training between two batches, as `training.pth` holds it. The names are those of PyTorch's tutorials. */
+/** All state of a training between two batches, as `training.pth` holds it, with the names of PyTorch's tutorials. */
 export interface TrainingState extends TrainerProgress {
   format: typeof FORMAT;
   version: typeof VERSION;
@@ -39,7 +39,7 @@ export interface TrainingState extends TrainerProgress {
   frozen: readonly string[];
   /** Paths of the modules in evaluation mode; older states lack them. */
   evaluating?: readonly string[];
-  /** By name; one alone has the name "". */
+  /** Optimizers by name; a single one has the name "". */
   optimizers: Readonly<Record<string, SavedOptimizer>>;
   schedulers: readonly Record<string, unknown>[];
   /** Gradients that wait for their step, by the parameter's name. */
@@ -127,7 +127,7 @@ export function collectTraining(
 }
 
 /**
- * Makes a model, its optimizers and schedules what they were.
+ * Restores a model, its optimizers and schedules.
  * @throws TensorError when the experiment has changed so that they don't fit any more
  */
 export function restoreTraining(prepared: Prepared, saved: TrainingState): void {

@@ -9,13 +9,13 @@ import { sameShape } from "../../tensor/core/shape.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 
 /**
- * Gradients that are added up over several batches. Between two of them they are stored like parameters, so that each
- * batch is computed when it is there: a graph has the size of one batch, however many are added up.
+ * Gradients that are added up over several batches. Between two batches they are stored like parameters, so that each
+ * batch is computed as it comes: a graph has the size of one batch, however many are added up.
  */
 export class GradientAccumulator {
   readonly #optimizer: Optimizer;
   readonly #stored = new Map<Tensor, Tensor>();
-  /** The places of values of batches, which the batches of the next step take again. */
+  /** Storage for values of batches, which the batches of the next step use again. */
   readonly #places: Tensor[] = [];
   #kept: Kept[] = [];
   readonly #unread: boolean;
@@ -27,9 +27,9 @@ export class GradientAccumulator {
   }
 
   /**
-   * Computes the gradients so far, and leaves them to be added to.
-   * @param values of the batch that are read later: stored like gradients, so that no process needs the others' parts before
-   * the step
+   * Computes the gradients so far, and keeps them for the next batch to add to.
+   * @param values of the batch that are read later: stored like gradients, so that no process needs the others' parts
+   * before the step
    */
   hold(values: readonly Tensor[] = []): readonly Kept[] {
     const params = this.#optimizer.paramGroups.flatMap((group) => group.params);
@@ -41,7 +41,7 @@ export class GradientAccumulator {
     }
     const kept = values.map((x) => this.#keep(x));
     computeStep();
-    // What the next batch adds is stored again only if another one follows.
+    // The next batch's sum is stored again only if another batch follows.
     for (const [p, grad] of gradients) {
       const { value } = this.#stored.get(p)!;
       if (this.#unread) value.visible = false;
@@ -62,7 +62,7 @@ export class GradientAccumulator {
     return kept;
   }
 
-  /** Has the values that are kept computed with the step that follows: their parts are added up in the step's exchange. */
+  /** Computes the kept values with the next step, whose exchange adds up their parts. */
   release(): void {
     for (const kept of this.#kept) observe(kept.tensor.value);
     this.#kept = [];
@@ -79,8 +79,8 @@ export class Kept {
   }
 
   /**
-   * The value: of all processes, so that reading it before the step is an exchange. It is a node of its own, since the next
-   * step's batches take the place again.
+   * The value of all processes: reading it before the step needs an exchange. It is a node of its own, since the next
+   * step's batches use the storage again.
    */
   get tensor(): Tensor {
     return (this.#tensor ??= noGrad(() => hidden(() => apply(mul, [this.#place, constant(1)], {}))));

@@ -16,7 +16,7 @@ export interface BatchOptions {
   shuffle: boolean;
 }
 
-/** Whether it is something that batches can be made of. */
+/** Whether batches can be made of a value. */
 export function isDataSource(value: unknown): value is DataSource {
   return value instanceof Dataset || value instanceof IterableDataset || value instanceof DataLoader;
 }
@@ -34,7 +34,7 @@ export class Batches {
   readonly #loader: DataLoader<unknown, unknown> | undefined;
   #whole: Batch | undefined;
 
-  /** @throws TensorError when the set is empty, or a stream that there is no batch size for */
+  /** @throws TensorError when the set is empty, or is a stream without a batch size */
   constructor(source: DataSource, options: BatchOptions) {
     this.#dataset = datasetOf(source);
     this.#options = options;
@@ -51,7 +51,7 @@ export class Batches {
     return this.#dataset.length;
   }
 
-  /** What makes its batches: the user's own loader, or one like it. Its batches may be no lists of tensors. */
+  /** Loader of the batches: the user's own, or one like it. Its batches need not be lists of tensors. */
   get loader(): DataLoader<unknown, unknown> {
     return (
       this.#loader ??
@@ -66,7 +66,7 @@ export class Batches {
     return this.#loader === undefined ? undefined : (this.#loader.batchSize ?? 0);
   }
 
-  /** What chooses the samples of the user's own loader. */
+  /** Sampler of the user's own loader. */
   get sampler(): unknown {
     return this.#loader?.sampler;
   }
@@ -84,7 +84,7 @@ export class Batches {
     return this.#loader?.length ?? Math.ceil(samples / (this.#options.batchSize ?? samples));
   }
 
-  /** Whether batches may be read before it is their turn. */
+  /** Whether batches may be read ahead of their turn. */
   get fixed(): boolean {
     const dataset = this.#dataset;
     return this.#loader?.fixed ?? (dataset instanceof Dataset && dataset.fixed);
@@ -97,7 +97,7 @@ export class Batches {
       : this.#first().map((tensor) => select(tensor, 0, 0));
   }
 
-  /** The set that its samples come from: of a part, the whole. */
+  /** The set that the samples come from; of a subset, the whole set. */
   get source(): Dataset | IterableDataset {
     let dataset: Dataset | IterableDataset = this.#dataset;
     while (dataset instanceof Subset) dataset = dataset.dataset;
@@ -111,13 +111,13 @@ export class Batches {
     return number;
   }
 
-  /** A row of numbers as the input of a sample: scaled, where the set's own are. */
+  /** A row of numbers as the input of a sample: scaled if the set's own rows are. */
   encodeRow(row: readonly number[]): readonly number[] {
     const { source } = this;
     return source instanceof Dataset ? (source.encodeRow?.(row) ?? row) : row;
   }
 
-  /** Whether samples can be had by number: those of a stream come and go. */
+  /** Whether samples can be read by number: those of a stream can't. */
   get listed(): boolean {
     return this.#dataset instanceof Dataset;
   }
@@ -139,8 +139,8 @@ export class Batches {
   }
 
   /**
-   * The batches of a new epoch after the first `count`, which are not made; undefined where they must be. Draws what {@link epoch}
-   * draws before its first batch.
+   * The batches of a new epoch after the first `count`, which are not made; undefined if they must be. Draws what
+   * {@link epoch} draws before its first batch.
    */
   epochAfter(count: number): Iterable<Batch> | undefined {
     const { batchSize, shuffle } = this.#options;

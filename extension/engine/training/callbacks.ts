@@ -6,7 +6,7 @@ import type {
 } from "../../nn/experiment/experiment.ts";
 
 type Name = Exclude<keyof Callbacks, keyof CallbackState>;
-/** What a callback is given after the context. */
+/** Arguments of a callback after the context. */
 type Rest<N extends Name> =
   Parameters<NonNullable<Callbacks[N]>> extends [TrainContext, ...infer R] ? R : never;
 
@@ -15,7 +15,7 @@ export class CallbackList {
   readonly #all: readonly Callbacks[];
   readonly #context: (name: Name) => TrainContext;
 
-  /** @param context Makes what the callbacks of this name see */
+  /** @param context Makes the context of the callbacks of a name */
   constructor({ callbacks = [] }: ExperimentOptions, context: (name: Name) => TrainContext) {
     this.#all = isList(callbacks) ? callbacks : [callbacks];
     this.#context = context;
@@ -25,12 +25,12 @@ export class CallbackList {
     return this.#all.some((one) => one[name] !== undefined);
   }
 
-  /** What each of them keeps; null for one that says nothing of it. */
+  /** State of each callback; null for one without state. */
   state(): unknown[] {
     return this.#all.map((one) => one.stateDict?.() ?? null);
   }
 
-  /** Gives them back what {@link state} gave. */
+  /** Restores the callbacks from a {@link state}. */
   restore(states: readonly unknown[]): void {
     this.#all.forEach((one, i) => {
       const state = states[i] ?? null;

@@ -1,11 +1,11 @@
 import type { EarlyStoppingOptions, ExperimentOptions } from "../../nn/experiment/experiment.ts";
 import { checkMonitor, isBetter, monitored, worst, type Mode } from "./monitor.ts";
 
-/** What early stopping remembers. */
+/** State of early stopping. */
 export interface EarlyStoppingState {
   /** Null before the first check. */
   best: number | null;
-  /** Checks since then. */
+  /** Checks since the best one. */
   waited: number;
 }
 
@@ -15,7 +15,7 @@ export class EarlyStopping {
   readonly #options: EarlyStoppingOptions;
   readonly #mode: Mode;
 
-  /** @throws TensorError when it watches a validation that there is none of */
+  /** @throws TensorError when it monitors a validation that doesn't exist */
   constructor(options: EarlyStoppingOptions, validated: boolean) {
     this.#options = options;
     this.monitor = options.monitor ?? (validated ? "val_loss" : "loss");
@@ -23,7 +23,7 @@ export class EarlyStopping {
     this.#mode = options.mode ?? "min";
   }
 
-  /** An experiment's own, when it has one. */
+  /** An experiment's early stopping, if it has any. */
   static of({ earlyStopping = false }: ExperimentOptions, validated: boolean): EarlyStopping | undefined {
     if (earlyStopping === false) return undefined;
     return new EarlyStopping(earlyStopping === true ? {} : earlyStopping, validated);
@@ -33,7 +33,7 @@ export class EarlyStopping {
     return { best: null, waited: 0 };
   }
 
-  /** Looks at new metrics; answers why the training should end, if it should. */
+  /** Checks new metrics; returns why the training should end, if it should. */
   check(state: EarlyStoppingState, metrics: Readonly<Record<string, number>>): string | undefined {
     const { monitor } = this;
     const mode = this.#mode;

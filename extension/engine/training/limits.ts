@@ -2,7 +2,7 @@ import { secondsOf, type ExperimentOptions } from "../../nn/experiment/experimen
 import { TensorError } from "../../tensor/core/errors.ts";
 import type { Batches } from "./batches.ts";
 
-/** How much of everything a training does, in batches, steps and seconds. Infinity where there is no end. */
+/** Limits of a training, in batches, steps and seconds. Infinity means no limit. */
 export interface Limits {
   epochs: number;
   /** Batches of a training epoch; Infinity for a stream of unknown length. */
@@ -13,7 +13,7 @@ export interface Limits {
   sanity: number;
   /** Batches after which a validation follows, counted in the epoch. */
   validationEvery: number;
-  /** Epochs after which one follows. */
+  /** Epochs after which a validation follows. */
   validationEpochs: number;
   /** Batches added up for an optimizer step. */
   accumulate: number;
@@ -24,7 +24,7 @@ export interface Limits {
 }
 
 /**
- * What an experiment's options come to with its data.
+ * Computes a training's limits from an experiment's options and data.
  * @param epochs Epochs asked for
  * @throws TensorError when a fraction is less than one batch
  */
@@ -56,7 +56,7 @@ export function limitsOf(
   };
 }
 
-/** Batches of a run that only tries whether everything runs; undefined when it is no such run. */
+/** Batches of a `fastDevRun`, which only tries whether everything runs; undefined for other runs. */
 export function fastDevRun({ fastDevRun: given = false }: ExperimentOptions): number | undefined {
   const batches = Number(given);
   return batches === 0 ? undefined : batches;

@@ -22,7 +22,7 @@ export class Means {
     return means;
   }
 
-  /** What {@link restore} takes. */
+  /** Sums so far, for {@link restore}. */
   state(): Record<string, unknown> {
     return Object.fromEntries(this.#sums);
   }

@@ -35,7 +35,7 @@ function isList(metrics: object): metrics is readonly string[] {
   return Array.isArray(metrics);
 }
 
-/** What the loss says of a classification: which class it ignores, and whether outputs are logits. */
+/** Options of classification metrics by the loss: the class it ignores, and whether outputs are logits. */
 function classesOf(loss: Loss | undefined): ClassOptions {
   if (loss instanceof CrossEntropyLoss || loss instanceof NLLLoss) return { ignoreIndex: loss.ignoreIndex };
   if (loss instanceof BCEWithLogitsLoss) return { logits: true };
@@ -70,7 +70,7 @@ function measure(name: string, metric: unknown, classes: ClassOptions): Measure 
   );
 }
 
-/** A function of the user's own, whose values of batches become their mean, by samples. */
+/** Mean of a user's function over batches, weighted by samples. */
 class MeanOf extends Metric {
   readonly #name: string;
   readonly #own: MetricFunction;
@@ -121,7 +121,7 @@ export class Measurement {
     return this.#measures.size === 0;
   }
 
-  /** Measures a batch; answers its own values. */
+  /** Measures a batch; returns the batch's own values. */
   add(output: Tensor, target: Tensor): Record<string, number> {
     const values: Record<string, number> = {};
     for (const [name, make] of this.#measures) {
@@ -135,7 +135,7 @@ export class Measurement {
     return values;
   }
 
-  /** What {@link restore} takes: what the metrics keep in their fields. */
+  /** The fields of the metrics, for {@link restore}. */
   state(): Record<string, unknown> {
     return Object.fromEntries(Array.from(this.#whole, ([name, metric]) => [name, plainState(metric)]));
   }

@@ -32,7 +32,7 @@ export interface TrainerHooks {
   control: LoopControl;
   checkpoints: Checkpoints;
   resumption: Resumption;
-  /** Told where the training is, as often as the event loop is served. */
+  /** Called with the training's state whenever the event loop is served. */
   note: (state: TrainerState) => void;
   /** Called when callbacks may have frozen parameters: before the first epoch, and after each. */
   frozen?: (() => void) | undefined;
@@ -45,7 +45,7 @@ export class Trainer {
   readonly limits: Limits;
   readonly callbacks: CallbackList;
   readonly state: TrainerState = startState();
-  /** What others change of it while it runs. */
+  /** Changes of the training while it runs. */
   readonly steering: Steering;
   readonly #prepared: Prepared;
   readonly #hooks: TrainerHooks;
@@ -58,7 +58,7 @@ export class Trainer {
   readonly #validation: Validation;
   readonly #recovery: Recovery;
   readonly #findings: RunFindings | undefined;
-  /** Checkpoints that callbacks have not been told of. */
+  /** Checkpoints that callbacks don't know of yet. */
   readonly #saved: SavedCheckpoint[] = [];
 
   constructor(prepared: Prepared, limits: Limits, hooks: TrainerHooks) {
@@ -99,7 +99,7 @@ export class Trainer {
     }
   }
 
-  /** Trains to the end. Answers why it ended before, or undefined when all epochs are done. */
+  /** Trains to the end. Returns why it ended early, or undefined when all epochs are done. */
   async run(): Promise<StopReason | undefined> {
     const { state, limits, callbacks } = this;
     const { experiment, model } = this.#prepared;
@@ -175,7 +175,7 @@ export class Trainer {
     this.#recovery.check();
   }
 
-  /** Makes everything what it was when a state was saved; in mid-epoch the generators have its order to draw first. */
+  /** Restores a saved state; in mid-epoch with the generators of the epoch's start, to draw its order again. */
   #restore(from: TrainingState): void {
     restoreTraining(this.#prepared, from);
     Object.assign(this.state, from.state);
@@ -265,13 +265,13 @@ export class Trainer {
       if (callbacks.has("onStepEnd")) await callbacks.call("onStepEnd");
     }
     if (callbacks.has("onBatchEnd")) await callbacks.call("onBatchEnd", batch);
-    // Weights that the user's code has written may be saved now, or not, depending on the time. Either way they are computed
-    // apart from the next step: as parts of one graph both may round differently.
+    // Weights that the user's code has written may be saved now, or not, depending on the time. Either way they are
+    // computed apart from the next step: as parts of one graph both may round differently.
     settle();
     if (this.#saved.length > 0) await this.tellOfCheckpoints();
   }
 
-  /** A stream ends where it ends: what waits of it for a step is stepped. */
+  /** Steps the optimizer with the gradients that are left at the end of a stream. */
   async #flush(): Promise<void> {
     await this.#steps.flush();
     this.#stepDone();
@@ -350,12 +350,12 @@ export class Trainer {
     state.kept = this.#hooks.checkpoints.saveRanked(state.kept, savePoint(state));
   }
 
-  /** A checkpoint was saved: callbacks are told of it as soon as they can be waited for. */
+  /** Notes a saved checkpoint, for callbacks as soon as they can be awaited. */
   saved(checkpoint: SavedCheckpoint): void {
     if (this.callbacks.has("onSaveCheckpoint")) this.#saved.push(checkpoint);
   }
 
-  /** Tells callbacks of what was saved. */
+  /** Tells callbacks of the saved checkpoints. */
   async tellOfCheckpoints(): Promise<void> {
     for (const checkpoint of this.#saved.splice(0)) await this.callbacks.call("onSaveCheckpoint", checkpoint);
   }

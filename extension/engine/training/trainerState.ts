@@ -35,13 +35,13 @@ export interface TrainerState {
   seconds: number;
   /** The newest value of every metric. */
   metrics: Readonly<Record<string, number>>;
-  /** What the last validation found, as `val_…`, and in which epoch that was. */
+  /** Results of the last validation, as `val_…`, and its epoch. */
   validation: Readonly<Record<string, number>>;
   validatedIn: number;
   earlyStopping: EarlyStoppingState | undefined;
   /** Whether gradients stay readable after their step, and the steps until that is decided. */
   gradients: { kept: boolean; probation: number };
-  /** The graph that most steps have, and how many: from some number on it is compiled otherwise, and rounds otherwise. */
+  /** The graph of most steps, and their number: from some number on it is compiled and rounds differently. */
   steady: HotGraph;
   /** A checkpoint is due as soon as a validation says how good the weights are. */
   checkpointDue: boolean;
@@ -75,7 +75,7 @@ export function startState(): TrainerState {
   };
 }
 
-/** What checkpoints and records say of it. */
+/** The training's progress, as checkpoints and records state it. */
 export function savePoint({ completed, step, metrics }: TrainerState): SavePoint {
   return { epoch: completed, step, metrics };
 }

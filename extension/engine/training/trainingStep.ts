@@ -31,7 +31,7 @@ export class TrainingStep {
   readonly #prepared: Prepared;
   readonly #callbacks: CallbackList | undefined;
   readonly #accumulator: GradientAccumulator | undefined;
-  /** Whether the values of a batch are read after its optimizer step: then batches of one step exchange nothing between processes. */
+  /** Whether a batch's values are read after its step: then batches of one step exchange nothing between processes. */
   readonly readsAfterStep: boolean;
 
   /**
@@ -50,8 +50,8 @@ export class TrainingStep {
   }
 
   /**
-   * Trains. What it answers reads the loss and what is measured of the batch, which `measurement` takes in: later, so
-   * that several steps can be computed at once.
+   * Trains on a batch. The returned function reads the loss and measures the batch, also for `measurement`: it is
+   * called later, so that several steps can be computed at once.
    */
   async run(batch: Batch, place: BatchPlace, measurement?: Measurement): Promise<() => Values> {
     const { experiment, model, optimizers, loss = missingLoss } = this.#prepared;
@@ -60,7 +60,7 @@ export class TrainingStep {
     const { epoch, step } = place;
     const result = await stepsTogether(async () => {
       const given = await trainStep({ model, batch, loss, optimizer: optimizers, epoch, step });
-      // Its values will be asked for: they are computed with the step, also where they only sum up what it computed.
+      // The values will be read: they are computed with the step, even if they only sum up its results.
       return mapTensors(given, (x) => {
         if (x.value.producer.kind === "node") observe(x.value);
         return x;
@@ -85,8 +85,8 @@ export class TrainingStep {
     const output = forward(model, inputs);
     const measured = measurement?.empty === false;
     const keeps = this.readsAfterStep && !steps;
-    // Unmeasured outputs needn't leave the engine. Said before `backward()`, which is
-    // taken over from the step before where all was recorded as then.
+    // Unmeasured outputs needn't leave the engine. Set before `backward()`, which is
+    // reused from the step before if everything was recorded alike.
     if (!measured || keeps) output.value.visible = false;
     const value = loss(output, target);
     if (keeps) value.value.visible = false;
@@ -104,13 +104,13 @@ export class TrainingStep {
     if (keeps) return this.#kept(value, measured ? output : undefined, target, measurement);
     if (steps) await this.flush();
     else this.#accumulator?.hold();
-    // Many steps may wait to be read: none of them holds on to its graph.
+    // Many steps may wait to be read, so none keeps its graph.
     const then = withoutGraph(value);
     if (!measured) return () => ({ loss: toNumber(then, "loss") });
     return this.#measured(then, withoutGraph(output), target, measurement);
   }
 
-  /** Computes a batch of a step to come, and leaves its values until then. */
+  /** Computes a batch of a later step, and keeps its values until then. */
   #kept(
     loss: Tensor,
     output: Tensor | undefined,
@@ -128,7 +128,7 @@ export class TrainingStep {
     return () => ({ loss: toNumber(loss, "loss"), ...measurement.add(output, target) });
   }
 
-  /** Steps the optimizer with the gradients that there are. */
+  /** Steps the optimizer with the gradients so far. */
   async flush(): Promise<void> {
     const callbacks = this.#callbacks;
     const optimizer = single(this.#prepared.optimizers);
@@ -157,7 +157,7 @@ function single(optimizers: Optimizers): Optimizer {
   );
 }
 
-/** What a step gives, with each of its tensors replaced. */
+/** A step's result, with each of its tensors replaced. */
 function mapTensors(result: StepResult, replace: (x: Tensor) => Tensor): StepResult {
   const one = <T>(value: T | Tensor): T | Tensor => (value instanceof Tensor ? replace(value) : value);
   if (!isValues(result)) return one(result);

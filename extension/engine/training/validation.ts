@@ -9,7 +9,7 @@ import type { Limits } from "./limits.ts";
 import type { Prepared } from "./prepare.ts";
 import type { TrainerState } from "./trainerState.ts";
 
-/** What a validation needs of the training. */
+/** The parts of a training that a validation uses. */
 interface Training {
   readonly callbacks: CallbackList;
   readonly recorder: Recorder;

@@ -29,9 +29,9 @@ export class CompiledPlan {
   readonly #varying: VaryingInputs;
   /** Ops of its graph that have no kernel for GPUs; undefined on the CPU. */
   readonly #offGpu: readonly string[] | undefined;
-  /** Inside an op, where that isn't the process's choice. */
+  /** Threads inside an op, where the process has not chosen them. */
   readonly #threads: number | undefined;
-  /** Waits for the preparations of {@link prepare}. */
+  /** Waits until {@link prepare} is done. */
   #ready: (() => void) | undefined;
 
   constructor(
@@ -68,7 +68,7 @@ export class CompiledPlan {
     this.pipeline = new StepPipeline(binding, blueprint.plan, { single, loop, varying, length, counters });
   }
 
-  /** Has TensorFlow prepare the graph on another thread. What is done first with it waits for that. */
+  /** Has TensorFlow prepare the graph on another thread. The first use of the graph waits for it. */
   prepare(): void {
     this.#ready = this.#single.prepare(this.#blueprint.plan);
   }
@@ -79,16 +79,16 @@ export class CompiledPlan {
     try {
       ready?.();
     } catch {
-      // Zeros may be what an op refuses, such as a divisor.
+      // An op may refuse the zeros, such as a division.
     }
   }
 
-  /** Leaves whose numbers are not the compiled ones; undefined when all are. */
+  /** Leaves whose numbers differ from the compiled ones; undefined when none does. */
   mismatch(plan: Plan): readonly number[] | undefined {
     return this.#single.mismatch(plan);
   }
 
-  /** What to use instead, with numbers that have changed as inputs. Closes this one, of which no step may be pending. */
+  /** Returns a plan with the numbers that have changed as inputs. Closes this one, which must have no pending steps. */
   replacement(changed: readonly number[]): CompiledPlan {
     if (this.pipeline.pending > 0) internal("a plan is replaced while steps of it wait");
     this.close();
@@ -96,7 +96,7 @@ export class CompiledPlan {
     return new CompiledPlan(this.#context, this.#sharded, all, this.#blueprint);
   }
 
-  /** Computes a plan now. Answers the tensors of its lazy values. */
+  /** Computes a plan now. Returns the tensors of its lazy values. */
   run(plan: Plan): number[] {
     this.#prepared();
     this.pipeline.discard();
@@ -105,7 +105,7 @@ export class CompiledPlan {
     return this.#length.time(1, () => this.#single.run(plan, inputs));
   }
 
-  /** What was chosen for it so far. */
+  /** Automatic choices for this plan so far. */
   choices(): Choice[] {
     const { batch, weights, plan, ops } = this.#sharded;
     const graph = graphName(plan, ops);
@@ -153,7 +153,7 @@ export class CompiledPlan {
     return calls === undefined ? made : [...made, { graph, about: "steps a call", ...calls }];
   }
 
-  /** How many steps a call has, and why; undefined while that isn't known. */
+  /** Number of steps of a call, and the reason; undefined while it isn't known. */
   #calls(): Pick<Choice, "chosen" | "why"> | undefined {
     const loop = this.#loop;
     const length = this.#length;

@@ -6,13 +6,13 @@ import type { LazyValues } from "./lazyValues.ts";
 
 /** Moves storages between programs; the executor's side of it. */
 export interface Residences {
-  /** A tensor with the storage's current value; stays the executor's. */
+  /** Returns a tensor with the storage's current value, owned by the executor. */
   handle(storage: Storage): number;
-  /** The tensor of a storage that has moved into a program is gone. */
+  /** Notes that a storage has moved into a program: its tensor is gone. */
   left(storage: Storage): void;
 }
 
-/** What all compiled plans of an executor share. */
+/** Resources that all compiled plans of an executor share. */
 export interface Context {
   readonly binding: NativeBinding;
   readonly residences: Residences;

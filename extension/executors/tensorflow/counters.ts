@@ -1,17 +1,17 @@
-/** What ran how: a fast path that silently isn't one shows here. */
+/** Counts of runs, by how they ran: they show a fast path that is silently not taken. */
 export const newCounters = () => ({
   interpreted: 0,
   interpretedNodes: 0,
   /** Plans run by kernels of the binding. */
   small: 0,
   compiled: 0,
-  /** Of those compiled, how many have their batch in shards. */
+  /** Compiled plans whose batch is sharded. */
   sharded: 0,
   compiledRuns: 0,
-  /** Of those, how many XLA has compiled. */
+  /** Compiled runs by XLA. */
   byXla: 0,
   calls: 0,
-  /** Of those, how many ran while the next steps were recorded. */
+  /** Calls that ran while the next steps were recorded. */
   overlapped: 0,
   /** Speculative steps that were committed. */
   speculated: 0,

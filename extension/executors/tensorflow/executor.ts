@@ -30,15 +30,15 @@ export class TensorFlowExecutor implements Executor {
   readonly #plans: PlanCache;
   readonly #small: SmallPlans;
   readonly #gpu: boolean;
-  /** The pipeline of the last training step: steps of it may be pending, and its gradients may be asked for. */
+  /** The pipeline of the last training step: its steps may be pending, and its gradients may be read. */
   #active: StepPipeline | undefined;
   readonly #lazy: LazyValues;
   readonly #context: Context;
 
   /**
-   * @param cores what a large step is sharded for; all there are by default
-   * @param gpu whether TensorFlow places ops on a GPU. What keeps cores busy would keep work off it: shards, own kernels, steps
-   * on the calling thread, and XLA's for the CPU
+   * @param cores number of cores that a large step is sharded for. Default: all
+   * @param gpu whether TensorFlow places ops on a GPU. Then nothing is used that would keep work on the CPU: shards,
+   * own kernels, steps on the calling thread, and XLA's code for the CPU
    */
   constructor(binding: NativeBinding, cores = availableParallelism(), gpu = false) {
     this.#binding = binding;

@@ -1,4 +1,4 @@
-// What steps are fed: its form, and whether it is what was fed before.
+// Inputs of steps: their form, and whether they are the same as before.
 import { allocate, type HostArray } from "../../tensor/core/dtype.ts";
 import type { Value } from "../../tensor/recording/graph.ts";
 import type { Plan } from "../../tensor/planning/barrier.ts";
@@ -6,10 +6,10 @@ import { numel } from "../../tensor/core/shape.ts";
 import { LARGE_ELEMENTS } from "../tuning.ts";
 import type { Feed } from "./graph/blueprint.ts";
 
-/** What a leaf is fed: a 0-d one by its number, which needs no array of its own; a value whose tensor is there by null. */
+/** Input for a leaf: a number if it is 0-d, which saves an array; null for a value whose tensor exists already. */
 export type Input = HostArray | number | null;
 
-/** What was fed, to compare with what is fed next. A large array isn't kept for that: a symbol stands for it. */
+/** An input kept to compare the next one with. A symbol stands for a large array, which is not kept for that. */
 export type Remembered = Input | symbol;
 
 /** One symbol for each large array. A `WeakRef` would keep the array until the program's job ends, which is its whole loop. */
@@ -22,11 +22,11 @@ export function remembered(input: Input): Remembered {
   return symbol;
 }
 
-/** Whether two steps are fed the same. */
+/** Whether two steps have the same inputs. */
 export const sameInputs = (a: readonly Input[], b: readonly Input[]): boolean =>
   a.every((input, i) => sameInput(input, b[i]));
 
-/** Whether a leaf is fed what it was fed before. */
+/** Whether a leaf has the same input as before. */
 export function sameInput(a: Remembered | undefined, b: Input | undefined): boolean {
   if (typeof a === "symbol") return typeof b === "object" && b !== null && symbols.get(b) === a;
   if (Object.is(a, b)) return true;
@@ -40,7 +40,7 @@ export class VaryingInputs {
   readonly leaves = new Set<number>();
   #last: readonly Remembered[] | undefined;
   readonly #feeds: readonly Feed[];
-  /** Whether a step is fed large arrays. */
+  /** Whether inputs include large arrays. */
   readonly #large: boolean;
 
   constructor(feeds: readonly Feed[], { leaves }: Plan) {
@@ -48,7 +48,7 @@ export class VaryingInputs {
     this.#large = feeds.some(({ leaf }) => numel(leaves[leaf]!.shape) >= LARGE_ELEMENTS);
   }
 
-  /** Notes what the next step is fed. */
+  /** Notes the inputs of the next step. */
   note(inputs: readonly Input[]): void {
     const last = this.#last;
     if (last !== undefined)
@@ -60,7 +60,7 @@ export class VaryingInputs {
   }
 }
 
-/** What several steps are fed, one after the other, in a given array if it is of the kind. */
+/** Concatenates the inputs of several steps, in the given array if its type fits. */
 export function stacked(
   inputs: readonly Input[],
   { shape, dtype }: Value,
@@ -68,7 +68,7 @@ export function stacked(
   given: HostArray | undefined,
 ): HostArray {
   const size = numel(shape);
-  // Drawn integers may be wider than what is computed with: the upload says so if they are.
+  // Drawn integers may have more than 32 bits: the upload refuses them.
   const wide = inputs.some((input) => input instanceof Float64Array);
   const fits = given !== undefined && given instanceof Float64Array === wide;
   const all = fits ? given : wide ? new Float64Array(room * size) : allocate(dtype, room * size);

@@ -22,9 +22,9 @@ export class PlanCache {
   /** By key; the most recently used comes last. */
   readonly #plans = new Map<string, CompiledPlan>();
   readonly #seen = new Set<string>();
-  /** By key, those that {@link prepare} has compiled and nothing has run. */
+  /** By key, plans that {@link prepare} has compiled and that have not run yet. */
   readonly #prepared = new Map<string, CompiledPlan>();
-  /** By key, whether a group shares a plan; what this process computes of it, until it is compiled. */
+  /** By key, whether a group shares a plan; until the plan is compiled, this process's part of it. */
   readonly #shared = new Map<string, Plan | boolean>();
   readonly #context: Context;
   readonly #cores: number;
@@ -41,13 +41,13 @@ export class PlanCache {
     return this.#plans.has(key);
   }
 
-  /** Whether a plan is the step of a training, or another that it repeats, and one of its first ones. */
+  /** Whether to compile a plan of a training when it is first seen: only its first few graphs. */
   compilesAtOnce({ nodes }: Plan): boolean {
     if (!runtime.policy.compileAtOnce || nodes.length < MIN_COMPILED_NODES) return false;
     return this.#context.counters.compiled < MAX_PLANS_AT_FIRST_SIGHT;
   }
 
-  /** Whether processes of a group compute a plan together: that is only possible in a session. */
+  /** Whether processes of a group compute a plan together, which needs a session. */
   exchanges(plan: Plan): boolean {
     const { group } = this.#context;
     if (group === undefined || group.size === 1) return false;
@@ -60,7 +60,7 @@ export class PlanCache {
     return shared !== false;
   }
 
-  /** A plan in compiled form; undefined for one to be interpreted. */
+  /** Returns the compiled form of a plan; undefined for a plan to be interpreted. */
   get(plan: Plan): CompiledPlan | undefined {
     const { key } = plan;
     const known = this.#plans.get(key);
@@ -79,7 +79,7 @@ export class PlanCache {
   }
 
   /**
-   * Compiles a plan beside the runs that it takes otherwise until it is expected.
+   * Compiles a plan in the background, while it still runs elsewhere: until {@link expect}.
    * @param varied leaves whose numbers change from run to run
    */
   prepare(plan: Plan, varied: ReadonlySet<number>): void {
@@ -96,7 +96,7 @@ export class PlanCache {
     if (this.#prepared.size > MAX_COMPILED_PLANS) this.#evict(this.#prepared);
   }
 
-  /** Has a plan compiled when it comes next, or take what is prepared. */
+  /** Has a plan run compiled from its next run on: takes the prepared form, or compiles it then. */
   expect(key: string): void {
     const prepared = this.#prepared.get(key);
     if (prepared !== undefined) {
@@ -108,7 +108,7 @@ export class PlanCache {
     if (this.#seen.size > MAX_SEEN_KEYS) this.#seen.delete(first(this.#seen)!);
   }
 
-  /** A compiled plan whose constants are those of a plan. */
+  /** Returns `known`, or a replacement if the constants of `plan` differ from its own. */
   #updated(known: CompiledPlan, plan: Plan): CompiledPlan {
     const changed = known.mismatch(plan);
     if (changed === undefined) return known;
@@ -134,13 +134,13 @@ export class PlanCache {
     return new CompiledPlan(this.#context, sharded, varied);
   }
 
-  /** What this process computes of a plan. */
+  /** Returns this process's part of a plan that a group shares; else the plan itself. */
   #own(plan: Plan): Plan {
     const { group } = this.#context;
     if (group === undefined || !this.exchanges(plan)) return plan;
     const shared = this.#shared.get(plan.key) ?? false;
     if (shared === false) return plan;
-    // What is kept for long must not hold the step's graph.
+    // The map outlives the step and must not hold its graph.
     this.#shared.set(plan.key, true);
     return (shared === true ? sharedPlan(plan, group) : shared) ?? plan;
   }
@@ -158,14 +158,14 @@ export class PlanCache {
     this.#context.counters.evicted++;
   }
 
-  /** Closes all plans. Those that XLA still compiles are left to it, since waiting would take seconds. */
+  /** Closes all plans, without waiting for those that XLA still compiles: that would take seconds. */
   close(): void {
     for (const plan of [...this.#plans.values(), ...this.#prepared.values()]) plan.abandon();
     this.#plans.clear();
     this.#prepared.clear();
   }
 
-  /** What was chosen for the graphs there are. */
+  /** Automatic choices for the process and the compiled graphs. */
   choices(): Choice[] {
     const threads = chosenThreads();
     const made = [...this.#plans.values()].flatMap((plan) => plan.choices());
@@ -177,7 +177,7 @@ export class PlanCache {
     ];
   }
 
-  /** Says why a training's graph is computed op by op. */
+  /** Reports why a training's graph is computed op by op. */
   #fellBack(plan: Plan): void {
     this.#context.counters.fellBack++;
     if (!this.fallbacks.wanted || this.#lastStep === undefined) return;

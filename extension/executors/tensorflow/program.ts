@@ -22,30 +22,30 @@ export type Residence =
       handle: number | undefined;
     };
 
-/** What a call of many steps is fed. */
+/** Input tensors of a call of many steps. */
 export interface Stack {
   readonly ids: readonly number[];
-  /** Those of them that were made for it. */
+  /** Tensors made for this call, to be released after it. */
   readonly made: readonly number[];
 }
 
 /** A call that has ended. */
 export interface Ended {
-  /** How long it ran. */
+  /** Duration of the call. */
   readonly milliseconds: number;
-  /** Takes in what it fetches, the values of all steps one after the other. */
+  /** Copies the fetched values to the host: those of all steps, one after the other. */
   readonly take: () => HostArray[];
 }
 
-/** What a call was last fed for one leaf, used again while the same is fed. */
+/** Last input of a leaf, and its tensor: reused while the input stays the same. */
 interface Fed {
   data: Remembered;
   id: number | undefined;
 }
 
 /**
- * A plan compiled into one TensorFlow session: forward, backward and update of a step are one call, or of many steps.
- * Storages the plan writes are variables of the session; everything else is fed.
+ * A plan compiled into one TensorFlow session: one call runs forward, backward and update of a step, or of many steps.
+ * Storages that the plan writes are variables of the session; everything else is fed.
  */
 export class Program {
   /** TensorFlow nodes of the graph. */
@@ -64,8 +64,8 @@ export class Program {
   readonly #fetchNames: string;
   readonly #constants: ReadonlyMap<number, number>;
   /**
-   * Steps that what is stacked has room for, where that is fixed. Its arrays are filled again every other time: a call
-   * may be under way with the last ones.
+   * Steps that stacked inputs have room for, where that is fixed. Their arrays are reused every other call: a call may
+   * still be using the last ones.
    */
   readonly #room: number | undefined;
   readonly #stacks: [HostArray[], HostArray[]] = [[], []];
@@ -74,8 +74,8 @@ export class Program {
   #asked = false;
 
   /**
-   * @param alone whether its ops run one after the other, on the thread that calls: where others would not help much
-   * @param session the graph's, which is this program's from now on
+   * @param alone whether its ops run one after the other on the calling thread, where more threads would gain little
+   * @param session the graph's session, which this program owns from now on
    */
   constructor(
     { binding, residences, lazy }: Pick<Context, "binding" | "residences" | "lazy">,
@@ -100,7 +100,7 @@ export class Program {
     this.#session = session;
   }
 
-  /** Leaves whose numbers are not the compiled ones; undefined when all are. */
+  /** Leaves whose numbers differ from the compiled ones; undefined when none does. */
   mismatch(plan: Plan): readonly number[] | undefined {
     let changed: number[] | undefined;
     for (const [leaf, value] of this.#constants) {
@@ -111,8 +111,8 @@ export class Program {
   }
 
   /**
-   * What a call of this plan feeds.
-   * @param now whether the call is the next one: values that are on TensorFlow's side may be gone later
+   * Returns the inputs of a call of this plan.
+   * @param now whether the call is the next one: values on TensorFlow's side may be gone later
    */
   inputs(plan: Plan, now = false): Input[] {
     return this.feeds.map(({ leaf, kind }) => {
@@ -126,7 +126,7 @@ export class Program {
     });
   }
 
-  /** One call of one step. Afterwards the plan's storages live here. Answers the tensors of the plan's lazy values. */
+  /** Runs one step in one call. Afterwards the plan's storages live here. Returns the tensors of its lazy values. */
   run(plan: Plan, inputs: readonly Input[]): number[] {
     this.enter();
     const ids = this.feeds.map((feed, i) => this.#feed(i, plan.leaves[feed.leaf]!, inputs[i]!));
@@ -136,8 +136,8 @@ export class Program {
   }
 
   /**
-   * One call of many steps of a plan, with the variables as they are, whatever became of the storages meanwhile.
-   * Answers what it fetches, the values of all steps one after the other.
+   * Runs many steps of a plan in one call, on the variables as they are, even if storages have moved away meanwhile.
+   * Returns the fetched values of all steps, one after the other.
    */
   runMany(plan: Plan, inputs: readonly (readonly Input[])[]): HostArray[] {
     const stack = this.stack(plan, inputs);
@@ -148,7 +148,7 @@ export class Program {
     }
   }
 
-  /** What a call of many steps is fed; to be released. */
+  /** Uploads the inputs of a call of many steps; {@link release} frees them. */
   stack(plan: Plan, inputs: readonly (readonly Input[])[]): Stack {
     const made = [this.#binding.createTensor([], DATA_TYPE.int64, Int32Array.of(inputs.length))];
     const ids = [made[0]!];
@@ -181,7 +181,7 @@ export class Program {
 
   /**
    * Starts a call of many steps that runs while JavaScript continues.
-   * @returns a function that waits for it; call it before anything else of the program
+   * @returns a function that waits for it; call it before any other method of the program
    */
   start(plan: Plan, { ids }: Stack): () => Ended {
     const finish = this.#start(ids);
@@ -205,8 +205,9 @@ export class Program {
   }
 
   /**
-   * Starts a call for its preparations alone, with zeros: of one step, or of none of many, for which XLA compiles all that it
-   * takes. Answers what waits for it, and throws when the call has failed.
+   * Starts a call on zeros to have TensorFlow prepare the graph: one step, or a loop of no steps, for which XLA still
+   * compiles everything.
+   * @returns a function that waits for the call, and throws if it has failed
    */
   prepare(plan: Plan): () => void {
     const zeros = ({ shape, dtype }: Pick<Value, "shape" | "dtype">): number =>
@@ -228,7 +229,7 @@ export class Program {
     if (this.#running) internal("something is asked of a program whose call is under way");
   }
 
-  /** Tensors of a step's lazy values from the variables as they are: nothing else is wanted of it. */
+  /** Returns tensors of a step's lazy values, computed from the variables as they are. Drops its fetched values. */
   lazy(plan: Plan, inputs: readonly Input[]): number[] {
     const outputs = this.#call(
       this.feeds.map((feed, i) => this.#feed(i, plan.leaves[feed.leaf]!, inputs[i]!)),
@@ -237,7 +238,7 @@ export class Program {
     return outputs;
   }
 
-  /** Tensors of all variables as they are; the caller's to delete. A variable that is written meanwhile moves away. */
+  /** Returns tensors of all variables, which the caller must delete. Later writes don't change them. */
   values(): number[] {
     this.#idle();
     const names = this.#variables.map(({ read }) => read).join();
@@ -253,8 +254,8 @@ export class Program {
   }
 
   /**
-   * A tensor with a variable's value, for as long as nothing is written. Where one was asked for already, as when a model is
-   * saved, all are read in the same call: the first call for each takes TensorFlow some milliseconds.
+   * Returns a tensor with a variable's value, valid until the next write. From the second request on, as when a model
+   * is saved, one call reads all variables: the first call for each takes TensorFlow some milliseconds.
    */
   handle(index: number): number {
     const all = this.#asked;
@@ -262,7 +263,7 @@ export class Program {
     try {
       this.#bring(all ? this.#variables.map((_, i) => i) : [index]);
     } catch (error) {
-      // A step that failed may leave a variable without a value: it is no business of the others.
+      // A failed step may leave one variable without a value: the others can still be read.
       if (!all) throw error;
       this.#bring([index]);
     }
@@ -281,7 +282,7 @@ export class Program {
     all.forEach(({ at }, i) => (at.handle = made[i]!));
   }
 
-  /** Where a variable's storage is, while it is here. */
+  /** Residence of a variable's storage, while it is here. */
   #residence(index: number): Extract<Residence, { kind: "variable" }> | undefined {
     const { storage } = this.#variables[index]!;
     return this.#holds(storage, index)
@@ -320,7 +321,7 @@ export class Program {
         continue;
       }
       if (storage.device === undefined && storage.host === undefined) {
-        // Written for the first time by this very call.
+        // This call writes it for the first time.
         storage.device = { kind: "variable", program: this, index, handle: undefined } satisfies Residence;
         continue;
       }
@@ -333,7 +334,7 @@ export class Program {
       this.#session,
       ids,
       moved.map((v) => v.initFeed).join(),
-      // At the beginning all of them are: one number says so, instead of one for each.
+      // At the beginning all variables move in: one fetch initialises them all.
       moved.length === this.#variables.length ? this.#initFetch : moved.map((v) => v.initFetch).join(),
       this.#alone,
     );
@@ -349,7 +350,7 @@ export class Program {
     }
   }
 
-  /** Whether all storages it writes live here. */
+  /** Whether all storages that the program writes live here. */
   get home(): boolean {
     return this.#variables.every(({ storage }, index) => this.#holds(storage, index));
   }
@@ -359,7 +360,7 @@ export class Program {
     return at?.kind === "variable" && at.program === this && at.index === index;
   }
 
-  /** Ids of the fetched values; what says that everything is written is waited for and let go. */
+  /** Returns ids of the fetched values. Waits for the output that marks the end of all writes, and frees it. */
   #call(ids: readonly number[]): number[] {
     this.#idle();
     return this.#fetched(

@@ -17,14 +17,14 @@ interface Results {
   readonly written: readonly Slot[];
 }
 
-/** All that is done for plans of one key, to be done again with other values. */
+/** Recorded calls for plans of one key, to be repeated with other values. */
 interface Program extends Results {
-  /** By their place among the plan's leaves. */
+  /** Slots of leaves, with their positions among the plan's leaves. */
   readonly fed: readonly { readonly slot: Slot; readonly at: number }[];
   readonly calls: readonly (() => void)[];
 }
 
-// Made outside of the functions that use them: a closure would hold all that is in these, such as the plan.
+// Outside the functions that use them: a closure there would hold everything in scope, such as the plan.
 const readerOf = (array: HostArray) => (): HostArray => array.slice();
 const tensorReader = (k: Tfjs, t: tfjs.Tensor, dtype: DType) => (): HostArray => copyOf(k, t, dtype);
 
@@ -39,12 +39,12 @@ export class TfjsExecutor implements Executor {
   readonly #loops: boolean;
   readonly #programs = new Map<string, Program>();
   readonly #seen = new Set<string>();
-  /** Tensors of lazy values, by what reads them. A loop's array lasts until its plan runs again. */
+  /** Tensors of lazy values, by their readers. A loop's array lasts until its plan runs again. */
   readonly #lazy = new Map<() => HostArray, tfjs.Tensor>();
   readonly #abandoned: Residence[] = [];
   readonly #registry = new FinalizationRegistry<Residence>((r) => this.#abandoned.push(r));
 
-  /** @param loops whether small tensors are computed by loops: everything is left to the backend's kernels otherwise */
+  /** @param loops whether loops compute small tensors; otherwise the backend's kernels compute everything */
   constructor(k: Tfjs, loops = true) {
     this.#k = k;
     this.#loops = loops;
@@ -100,7 +100,7 @@ export class TfjsExecutor implements Executor {
     this.#finish(program, plan);
   }
 
-  /** Whether a plan is expected again: it was there before, or is a training's. */
+  /** Whether a plan is expected to run again: it ran before, or belongs to a training. */
   #comesAgain({ key }: Plan): boolean {
     if (runtime.policy.compileAtOnce || this.#seen.has(key)) return true;
     if (this.#seen.size >= MAX_SEEN_KEYS) this.#seen.clear();
@@ -116,7 +116,7 @@ export class TfjsExecutor implements Executor {
     if (this.#programs.size > MAX_COMPILED_PLANS) this.#programs.delete(this.#programs.keys().next().value!);
   }
 
-  /** Brings the results to whom they are for. */
+  /** Hands results over to the plan's values and storages. */
   #finish({ fetches, lazy, written }: Results, plan: Plan): void {
     const k = this.#k;
     plan.fetches.forEach((value, i) => (value.data = fetches[i]!.copy(k)));
@@ -127,7 +127,7 @@ export class TfjsExecutor implements Executor {
       const { array } = lazy[i]!;
       if (array !== undefined) {
         taken.add(array);
-        // Another model's plan may have the same key, and would write over it before a step.
+        // Another model's plan may have the same key and would overwrite the array before a step.
         value.read = readerOf(plan.assigns.length > 0 ? array : array.slice());
         return;
       }
@@ -137,7 +137,7 @@ export class TfjsExecutor implements Executor {
       value.read = tensorReader(k, t, value.dtype);
       this.#lazy.set(value.read, t);
     });
-    // What is written may be read from what is overwritten: first all is there, then it is put in its place.
+    // A new value may be read from a storage that is overwritten: take all values before placing any.
     const next = written.map((slot) => this.#take(slot, taken));
     plan.assigns.forEach(({ storage }, i) => {
       const slot = written[i]!;
@@ -160,7 +160,7 @@ export class TfjsExecutor implements Executor {
     this.#lazy.delete(read);
   }
 
-  /** A value beyond its plan: itself for the first who takes it, if the plan owns it alone, and a copy otherwise. */
+  /** Takes a value out of its plan: itself the first time, if the plan owns it alone; otherwise a copy. */
   #take({ array, tensor, own }: Slot, taken: Set<object>): Residence {
     const k = this.#k;
     const first = own && !(array && taken.has(array)) && !(tensor && taken.has(tensor));
@@ -188,7 +188,7 @@ export class TfjsExecutor implements Executor {
     return this.#k.memory().numTensors;
   }
 
-  /** Answers the array that was there before. */
+  /** Stores a new value. Returns the old array. */
   #place(storage: Storage, { array, tensor }: Residence): HostArray | undefined {
     const residence = storage.device as Residence | undefined;
     if (residence === undefined) {
@@ -203,7 +203,7 @@ export class TfjsExecutor implements Executor {
     return before;
   }
 
-  /** Where a storage is at first. */
+  /** Initial residence of a storage. */
   #initial(value: Value): Residence {
     const array = computable(leafData(value));
     if (array.length <= LARGE_ELEMENTS) return { array: array.slice(), tensor: undefined };
@@ -214,7 +214,7 @@ export class TfjsExecutor implements Executor {
     const leaf = value.producer;
     if (value.data === undefined) {
       if (leaf.kind === "fill") {
-        // The same each time, and no value of the program's that is there from now on.
+        // The same each time: kept in the slot, not as the value's data.
         slot.set(slot.array ?? filled(leaf.value, value), undefined);
         return;
       }

@@ -8,16 +8,16 @@ import { naming } from "../errors.ts";
 import { Lowering, signatureOf, type Backend, type Call } from "../nhwc.ts";
 import { Slot } from "./slots.ts";
 
-/** Beyond this tfjs's kernels give wrong numbers without an error. */
+/** Above this rank, tfjs's kernels return wrong numbers without an error. */
 const MAX_RANK = 6;
 
-/** Values of a plan that no node of it makes. */
+/** A leaf of a plan, and its slot. */
 export interface Fed {
   readonly slot: Slot;
   readonly value: Value;
 }
 
-/** What is done for a plan, one call after the other: done at once, and remembered so that it can be done again. */
+/** Runs the calls for a plan, one after the other, and records them so that they can be repeated. */
 export class Recording implements Backend<Slot> {
   readonly calls: (() => void)[] = [];
   readonly fed: Fed[] = [];
@@ -78,10 +78,10 @@ export class Recording implements Backend<Slot> {
     this.calls.push(call);
   }
 
-  /** The loop that computes a node, where that is known to take less time than kernels. */
+  /** Returns the loop that computes a node, where it is known to be faster than kernels. */
   #loopOf(op: Op<object>, node: Call, inputs: readonly Slot[]): PlainKernel | undefined {
     if (!this.#loops || op.plain === undefined) return undefined;
-    // Images that lie with their channels last are kernels' alone.
+    // Only kernels take images with channels last.
     if (!inputs.every((slot, i) => sameShape(slot.shape, node.inputs[i]!.shape))) return undefined;
     const signature: Signature = signatureOf(node);
     const { attributes } = node;
@@ -136,7 +136,7 @@ export class Recording implements Backend<Slot> {
       slots ??= tensors.map(({ shape }, i) => new Slot(shape, node.outputs[i]!.dtype));
       for (let i = 0; i < slots.length; i++) {
         slots[i]!.set(undefined, tensors[i]);
-        // Some ops answer with what they were given.
+        // Some ops return their input.
         slots[i]!.own = !inputs.some(({ tensor }) => tensor === tensors[i]);
       }
     });

@@ -18,11 +18,11 @@ export interface Residence {
   tensor: tfjs.Tensor | undefined;
 }
 
-/** A value of a plan under way, on the host, on the backend, or on both; it is moved where it is needed. */
+/** A value of the running plan: on the host, on the backend, or on both. It is moved where it is needed. */
 export class Slot {
   array: HostArray | undefined;
   tensor: tfjs.Tensor | undefined;
-  /** What it was read from: tensors that are made of it stay there for the next step. */
+  /** Residence of the storage that it was read from: tensors made of it stay there for the next step. */
   home: Residence | undefined;
   readonly shape: Shape;
   readonly dtype: DType;
@@ -44,7 +44,7 @@ export class Slot {
     this.home = home;
   }
 
-  /** On the host: to be read only. */
+  /** Returns the values on the host, which must not be changed. */
   onHost(k: Tfjs): HostArray {
     if (this.array === undefined) {
       this.array = copyOf(k, this.tensor!, this.dtype);
@@ -53,7 +53,7 @@ export class Slot {
     return this.array;
   }
 
-  /** On the backend. */
+  /** Returns the values as a tensor of the backend. */
   onBackend(k: Tfjs): tfjs.Tensor {
     if (this.tensor === undefined) {
       this.tensor = upload(k, this.array!, this);
@@ -66,13 +66,13 @@ export class Slot {
     return this.tensor;
   }
 
-  /** A copy that stays what it is. */
+  /** Returns a copy, which later runs don't change. */
   copy(k: Tfjs): HostArray {
     return this.array === undefined ? copyOf(k, this.tensor!, this.dtype) : this.array.slice();
   }
 }
 
-/** Whether a tensor's values and the arrays it is made of or read into are one: the plain backend copies nothing. */
+/** Whether a tensor shares memory with the arrays that it is made of or read into: the cpu backend copies nothing. */
 const shares = (k: Tfjs): boolean => k.getBackend() === "cpu";
 
 /** A copy of a tensor's values: the backend's own memory moves when it grows. */

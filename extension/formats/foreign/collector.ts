@@ -36,7 +36,7 @@ class Values {
     this.#stride *= 2;
   }
 
-  /** A training that was resumed wrote that later steps are void. */
+  /** Drops a step and later ones, which a resumed training has declared void. */
   cut(step: number): void {
     this.points = this.points.filter(([at]) => at < step);
     if (this.#last !== undefined && this.#last[0] >= step) this.#last = undefined;
@@ -46,7 +46,7 @@ class Values {
     return this.#stride > 1;
   }
 
-  /** With ascending steps; of several values of a step, the last logged one. */
+  /** The series with ascending steps; of several values of a step, the last logged one. */
   series(name: string): ForeignSeries {
     const all = this.#last === undefined ? this.points : [...this.points, this.#last];
     // Tools count from 0 where no step is given: such values have an order only.
@@ -127,7 +127,7 @@ export class Collector {
     return this.#series.size === 0 && this.#histograms.length === 0 && this.#pictures.size === 0;
   }
 
-  /** What was collected. */
+  /** Returns the collected run. */
   run(
     facts: Omit<ForeignRun, "parameters" | "notes" | "series" | "histograms" | "pictures" | "problems">,
   ): ForeignRun {
@@ -153,7 +153,7 @@ const count = (n: number): string => n.toLocaleString("en-US");
 function scalarOf(value: unknown): string | number | boolean {
   if (typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value))) return value;
   const text = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
-  // Tools that keep texts only have numbers as texts.
+  // Tools that keep only texts have numbers as texts.
   if (/^-?\d+(\.\d+)?(e[-+]?\d+)?$/i.test(text) && text.length < 20) return Number(text);
   return text.slice(0, LONGEST_TEXT);
 }

@@ -7,9 +7,9 @@ import { FolderReader, kindOf, versionOf } from "./folders.ts";
 import { ForeignError, LONGEST_NAME, MOST_RUNS, problemOf } from "./limits.ts";
 import { kindOfMeta, META_FILE, MlflowRun, readMeta, runFiles, type RunFiles } from "./mlflow.ts";
 
-/** What is read of one file or folder. */
+/** Reader of the runs in one file or folder. */
 interface Source {
-  /** With its kind: a folder may be a run of two tools. */
+  /** Includes the kind: a folder may be a run of two tools. */
   key: string;
   path: string;
   files: () => string[];
@@ -18,7 +18,7 @@ interface Source {
 
 export interface FoundRuns {
   runs: ForeignRun[];
-  /** What could not be read, in sentences that name files. */
+  /** Failures to read, in sentences that name files. */
   problems: string[];
 }
 
@@ -26,9 +26,9 @@ export interface FoundRuns {
 export type Depth = "below" | "exact";
 
 /**
- * Reads runs that other tools recorded: TensorBoard's event files, MLflow's stores and trackio's databases, by a file or by
- * a folder that has any of them. Each folder with event files is a run, as in TensorBoard. Further readings give the runs
- * whose files have changed; of event files and MLflow's metrics they read only what is new.
+ * Reads runs that other tools recorded: TensorBoard's event files, MLflow's stores and trackio's databases, by a file
+ * or by a folder that has any of them. Each folder with event files is a run, as in TensorBoard. Further readings give
+ * the runs whose files have changed; of event files and MLflow's metrics they read only what is new.
  */
 export class ForeignReader {
   readonly #root: string;
@@ -45,7 +45,7 @@ export class ForeignReader {
     this.#depth = depth;
   }
 
-  /** @throws ForeignError when there are no runs, or at first none can be read; the file system's error for a path that is missing */
+  /** @throws ForeignError when there are no runs, or at first none can be read; the file system's for a missing path */
   async read(onRead: (path: string) => void = () => {}): Promise<FoundRuns> {
     const root = this.#root;
     const first = this.#seen.size === 0;
@@ -78,7 +78,7 @@ export class ForeignReader {
   ): Promise<number> {
     const before = this.#seen.get(key);
     try {
-      // Before the reading: what is written meanwhile is seen the next time.
+      // Before the reading: later writes are then seen the next time.
       const { version, writtenAt } = versionOf(files());
       this.writtenAt = Math.max(this.writtenAt, writtenAt);
       if (before?.version === version) return before.runs;

@@ -1,4 +1,4 @@
-// Limits of what is read from other tools' files, which may be a stranger's.
+// Limits for reading other tools' files, which may be a stranger's.
 import { FileError } from "../../files/fileError.ts";
 
 /** Most runs of one import. */
@@ -13,7 +13,7 @@ export const MOST_VALUES = 20_000_000;
 /** Pictures and histograms of a run. */
 export const MOST_PICTURES = 200;
 export const MOST_HISTOGRAMS = 20_000;
-/** Problems of a run that are told. */
+/** Most problems of a run that are reported. */
 export const MOST_PROBLEMS = 20;
 /** Entries of folders that are searched, and how deep. */
 export const MOST_ENTRIES = 50_000;
@@ -27,7 +27,7 @@ export const MOST_DATABASE = 512 * 2 ** 20;
 /** The latest time that a date can have, in seconds since 1970. */
 const LATEST = 8.64e12;
 
-/** A time in seconds since 1970; undefined if it is none. */
+/** A time in seconds since 1970; undefined if it is invalid. */
 export function timeOf(seconds: number | undefined): number | undefined {
   return seconds !== undefined && Number.isFinite(seconds) && seconds > 0 && seconds < LATEST
     ? seconds
@@ -37,7 +37,7 @@ export function timeOf(seconds: number | undefined): number | undefined {
 /** Names that records of JavaScript objects can't have. */
 const RESERVED: ReadonlySet<string> = new Set(["__proto__", "prototype", "constructor"]);
 
-/** A name that isn't longer than is shown; undefined if a record can't have it. */
+/** A name, cut to the shown length; undefined if a record can't have it. */
 export function nameOf(name: string): string | undefined {
   const short = name.slice(0, LONGEST_NAME);
   return short === "" || RESERVED.has(short) ? undefined : short;
@@ -52,7 +52,7 @@ export class ForeignError extends Error {
   }
 }
 
-/** What an error says, with the path that it is about. */
+/** An error's message, with the path that it is about. */
 export function problemOf(path: string, error: unknown): string {
   if (error instanceof ForeignError || error instanceof FileError) return error.message;
   const message = error instanceof Error ? error.message : String(error);

@@ -43,7 +43,7 @@ export function readMeta(folder: string): Meta {
   return new Map(entries);
 }
 
-/** What a folder with a `meta.yaml` is. */
+/** Kind of a folder by its `meta.yaml`; undefined if it is neither. */
 export function kindOfMeta(meta: Meta): "run" | "experiment" | undefined {
   if (meta.has("run_id") || meta.has("run_uuid")) return "run";
   return meta.has("experiment_id") ? "experiment" : undefined;
@@ -81,7 +81,7 @@ export function numberOf(text: string): number | undefined {
 
 type NamedFile = { name: string; file: string };
 
-/** The files of a run, as one look at its folders finds them. */
+/** The files of a run, as one listing of its folders finds them. */
 export interface RunFiles {
   metrics: NamedFile[];
   params: NamedFile[];
@@ -115,7 +115,7 @@ export class MlflowRun {
    */
   read(meta: Meta, experiment: string, files: RunFiles): ForeignRun {
     const folder = this.#folder;
-    // Rewritten: what was read of it is obsolete.
+    // A file was rewritten: the values that were read are obsolete.
     if ([...this.#metrics].some(([file, { end }]) => bytesOf(file) < end)) {
       this.#found = new Collector();
       this.#metrics = new Map();
@@ -154,7 +154,7 @@ export class MlflowRun {
     return { ...run, problems: [...run.problems, ...problems].slice(0, MOST_PROBLEMS) };
   }
 
-  /** Lines of time in milliseconds, value and step; old versions wrote no step. A line that isn't ended is still being written. */
+  /** Reads lines of milliseconds, value and, in newer versions, step. An unfinished line is still being written. */
   #metric(name: string, file: string): void {
     const source = openSource(file, file, {});
     try {

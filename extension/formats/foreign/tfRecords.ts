@@ -13,13 +13,13 @@ const FOOT = 4;
 export interface RecordsRead {
   /** The byte after the last whole record: where to continue when the file has grown. */
   end: number;
-  /** What is wrong with the file from there on; undefined if it was read to its end. */
+  /** The problem at that byte; undefined if the file was read to its end. */
   problem: string | undefined;
 }
 
 /**
  * Calls back with each record of a file of TFRecords from a byte on. Memory is bounded by one record.
- * @throws FileError for what is no regular file; the file system's error
+ * @throws FileError if it is no regular file; the file system's error
  */
 export function readRecords(file: string, from: number, onRecord: (data: Uint8Array) => void): RecordsRead {
   const source = openSource(file, file, {});

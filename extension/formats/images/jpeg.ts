@@ -11,7 +11,7 @@ const MAX_MEMORY = 2 ** 27;
 
 interface Decoder {
   decode(bytes: Uint8Array, orient: boolean): Picture | null;
-  /** What it says beside its result. */
+  /** Messages of the decoder. */
   readonly said: string[];
   readonly memory: { readonly buffer: { readonly byteLength: number } };
 }
@@ -27,8 +27,8 @@ let program: object | undefined;
 let decoder: Decoder | undefined;
 
 /**
- * Decodes a JPEG file, baseline or progressive, of grey or of colours, to 8 bits a channel: the pixels of libjpeg-turbo, as in
- * PyTorch and Pillow. As there, the orientation in its EXIF data has no effect.
+ * Decodes a JPEG file, baseline or progressive, of grey or of colours, to 8 bits a channel: the pixels of
+ * libjpeg-turbo, as in PyTorch and Pillow. As there, the orientation in its EXIF data has no effect.
  * @throws ImageLimit for an image that is too large; Error for a damaged one, or one of other colours
  */
 export function decodeJpeg(bytes: Uint8Array): RgbaImage {
@@ -51,7 +51,7 @@ export function decodeJpeg(bytes: Uint8Array): RgbaImage {
   });
 }
 
-/** The class of browsers that the decoder makes its results with. */
+/** Stands in for `ImageData`, a class of browsers, in which the decoder returns its results. */
 class Picture {
   readonly data: Uint8ClampedArray;
   readonly width: number;
@@ -64,7 +64,7 @@ class Picture {
   }
 }
 
-/** The decoder looks for that class among the globals, which are the user's in between. */
+/** Runs `body` with {@link Picture} as the global `ImageData`; outside, globals are the user's. */
 function withImageData<T>(body: () => T): T {
   const before = Reflect.getOwnPropertyDescriptor(globalThis, "ImageData");
   Reflect.defineProperty(globalThis, "ImageData", { value: Picture, configurable: true, writable: true });
@@ -76,7 +76,7 @@ function withImageData<T>(body: () => T): T {
   }
 }
 
-/** Starts it at once: its own way waits for the event loop, and data sets are synchronous. */
+/** Starts the decoder synchronously, as data sets need: its own start waits for the event loop. */
 function startDecoder(): Decoder {
   program ??= new wasm.Module(readFileSync(programFile()));
   const compiled = program;
@@ -100,7 +100,7 @@ function startDecoder(): Decoder {
   return { decode, said, memory };
 }
 
-/** Beside the bundle in a build, in the package when running from source. */
+/** The decoder's file: beside the bundle in a build, in the package when running from source. */
 function programFile(): string {
   const name = "mozjpeg_dec.wasm";
   const dist = distFolder();

@@ -2,11 +2,11 @@
 import { MAX_PICTURE_PIXELS } from "../../protocol/pictures.ts";
 import { ImageLimit } from "./imageLimit.ts";
 
-/** Passes over the image, of which a progressive file usually has ten: a small file may have thousands. */
+/** Most passes over the image: a progressive file usually has ten, but a small file may have thousands. */
 const MAX_SCANS = 100;
 /** Pixels of all passes. */
 const MAX_PASSED = 2 ** 30;
-/** Of a frame's header: bits, height, width and the number of components. */
+/** Bytes of a frame's header: bits, height, width and the number of components. */
 const FRAME_BYTES = 6;
 const SIGNATURE = [0xff, 0xd8, 0xff];
 const [DHT, JPG, DAC, RST0, RST7, EOI, SOS, TEM] = [0xc4, 0xc8, 0xcc, 0xd0, 0xd7, 0xd9, 0xda, 0x01];
@@ -14,7 +14,7 @@ const [DHT, JPG, DAC, RST0, RST7, EOI, SOS, TEM] = [0xc4, 0xc8, 0xcc, 0xd0, 0xd7
 /** Whether a file begins as a JPEG file does. */
 export const isJpeg = (bytes: Uint8Array): boolean => SIGNATURE.every((byte, i) => bytes[i] === byte);
 
-/** What a JPEG file says of its image. */
+/** Header of a JPEG image. */
 export interface JpegHeader {
   readonly width: number;
   readonly height: number;
@@ -23,7 +23,7 @@ export interface JpegHeader {
 }
 
 /**
- * Checks what the decoder takes as given: that the image is not too large, has grey or colours, and is complete.
+ * Checks what the decoder assumes: that the image is not too large, has grey or colours, and is complete.
  * @throws ImageLimit for an image that is too large; Error for a damaged one
  */
 export function checkJpeg(bytes: Uint8Array): JpegHeader {

@@ -3,7 +3,7 @@ import { inflateSync } from "node:zlib";
 import { MAX_PICTURE_PIXELS } from "../../protocol/pictures.ts";
 import { ImageLimit } from "./imageLimit.ts";
 
-/** What a byte can expand to at most, by the way deflate works. */
+/** Most bytes that deflate can expand one byte to. */
 const MAX_EXPANSION = 1032;
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const CHUNK_BYTES = 12;
@@ -25,7 +25,7 @@ const PASSES = [
 ] as const;
 
 /**
- * Checks what the decoder takes as given: that the chunks are inside the file, that the image is not too large, and that
+ * Checks what the decoder assumes: that the chunks are inside the file, that the image is not too large, and that
  * its data expand to no more than its pixels.
  * @throws ImageLimit for an image that is too large; Error for a damaged one
  */

@@ -65,7 +65,7 @@ export class Pickler {
     this.#keep(key);
   }
 
-  /** What `call` writes, called with what `args` write. */
+  /** Writes a call of the function that `call` writes, with the arguments that `args` write. */
   reduce(call: () => void, args: readonly (() => void)[]): void {
     call();
     this.tuple(args);
@@ -106,7 +106,7 @@ export class Pickler {
       this.#refuse(`an object of ${object.constructor?.name ?? "no class"}`);
   }
 
-  /** A list or dict: it is there before its items are, which then are put into it. */
+  /** Writes a list or dict, first empty, then its items into it. */
   #container(object: readonly unknown[] | ReadonlyMap<unknown, unknown>, begin: () => void): void {
     if (this.#recall(object)) return;
     begin();
@@ -184,7 +184,7 @@ export class Pickler {
   }
 
   #text(text: string): void {
-    // Globals are kept under what begins with "c".
+    // Keys of globals begin with "c".
     const key = `X${text}`;
     if (this.#recall(key)) return;
     const bytes = Buffer.from(text, "utf8");
@@ -196,7 +196,7 @@ export class Pickler {
     this.#keep(key);
   }
 
-  /** Writes a reference to what was written before; false when it was not. */
+  /** Writes a reference to a value that was written before; false if it was not. */
   #recall(value: unknown): boolean {
     const index = this.#memo.get(value);
     if (index === undefined) return false;
@@ -228,7 +228,7 @@ export class Pickler {
     this.#bytes.set(bytes, at);
   }
 
-  /** Makes room for some bytes more; answers where they go. */
+  /** Makes room for `count` more bytes; returns their position. */
   #grow(count: number): number {
     const at = this.#length;
     this.#length += count;

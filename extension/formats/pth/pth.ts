@@ -35,8 +35,8 @@ export interface PthFile {
 }
 
 /**
- * Reads a file of `torch.save`: a zip archive, or the format before PyTorch 1.6. What is in it is data and never run:
- * classes and functions that it names are compared with a list, and everything that is not on it is refused.
+ * Reads a file of `torch.save`: a zip archive, or the format before PyTorch 1.6. Its content is data and never run:
+ * classes and functions that it names are refused unless they are on a list.
  * @param source Path, or bytes.
  * @returns the saved value, with {@link PthTensor}s in it whose bytes are in memory; shared storages stay shared
  * @throws PthError saying what is wrong with the file; the file system's error
@@ -58,7 +58,8 @@ export function readPth(source: string | Uint8Array, options: PthOptions = {}, n
 
 /**
  * Opens a file of `torch.save` without reading the tensors' bytes, which may be more than the memory holds. Parts of
- * uncompressed records are read on demand; the checksum is compared after the last part, or by {@link PthStorage.finish}.
+ * uncompressed records are read on demand; the checksum is compared after the last part, or by
+ * {@link PthStorage.finish}.
  * @throws PthError; the file system's error
  */
 export function openPth(source: string | Uint8Array, options: PthOptions = {}, name?: string): PthFile {
@@ -178,7 +179,7 @@ function readArchive(
 
 /** Bytes of a record: read at once and kept or, where they may not fit into the memory, read on demand. */
 function storageBytes(zip: ZipReader, record: ZipRecord, swapped: StoredDtype, whole: boolean): StorageBytes {
-  // What is in memory is the caller's.
+  // Bytes in memory are the caller's, so they are copied before swapping.
   const turned = (bytes: Uint8Array): Uint8Array =>
     swapped === "U8" ? bytes : swapBytes(bytes.slice(), swapped);
   if (!whole && !record.compressed)

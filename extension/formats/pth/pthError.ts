@@ -49,7 +49,7 @@ export function quote(text: string): string {
   return JSON.stringify(clipped(text, 100));
 }
 
-/** What names the whole of a pickle in messages of the {@link Budget}. */
+/** Name of a whole pickle in messages of the {@link Budget}. */
 export const PICKLE = "the pickle";
 
 /** Memory that reading a file may take beyond the bytes that are in it. */
@@ -67,7 +67,7 @@ export class Budget {
     this.#fail = fail;
   }
 
-  /** @throws PthError "limit" when all that was taken is more than there is */
+  /** @throws PthError "limit" when the total taken exceeds the budget */
   take(bytes: number, what: string): void {
     this.#used += bytes;
     if (this.#used <= this.#limit) return;

@@ -75,7 +75,7 @@ export function checkedValue(root: unknown, fail: Fail, bytes: number): PthValue
   return root as PthValue;
 }
 
-/** What a container holds; undefined for a value that holds nothing. */
+/** The values in a container; undefined for a value that is no container. */
 function partsOf(value: unknown, fail: Fail): Iterator<unknown> | undefined {
   if (Array.isArray(value) || value instanceof Set) return value.values();
   // Keys were checked when they were set.

@@ -9,11 +9,13 @@ export class OrderedDict<K = unknown, V = unknown> extends Map<K, V> {
   attributes: ReadonlyMap<unknown, unknown> | undefined;
 }
 
-/** A class or function that a pickle names and that is on the list of allowed ones. Nothing is looked up by its name. */
+/**
+ * A class or function that a pickle names and that is on the list of allowed ones. Nothing is looked up by its name.
+ */
 export class PickleGlobal {
   /** Python's dotted path. */
   readonly path: string;
-  /** What calling it makes of its arguments; undefined for what is only named. */
+  /** Computes the result of calling it; undefined if it may only be named. */
   readonly call: ((args: readonly unknown[]) => unknown) | undefined;
 
   constructor(path: string, call?: (args: readonly unknown[]) => unknown) {
@@ -22,11 +24,11 @@ export class PickleGlobal {
   }
 }
 
-/** What a pickle's names stand for. */
+/** Resolves the names and ids in a pickle. */
 export interface PickleWorld {
   /** @throws PthError "global" for a name that is not allowed */
   global(module: string, name: string): unknown;
-  /** What a persistent id refers to. */
+  /** The object that a persistent id refers to. */
   persistent(id: unknown): unknown;
 }
 
@@ -98,7 +100,7 @@ export class Unpickler {
     if (!first || protocol < 2 || protocol > 5) this.#bad(`unknown pickle protocol ${protocol}`);
   }
 
-  /** Constants, numbers and texts. */
+  /** Handles opcodes of constants, numbers and texts. */
   #literal(opcode: number): boolean {
     switch (opcode) {
       case 0x4e /* NONE */:
@@ -134,7 +136,7 @@ export class Unpickler {
     }
   }
 
-  /** Tuples, lists, dicts, and the memo. */
+  /** Handles opcodes of tuples, lists, dicts, and the memo. */
   #container(opcode: number): boolean {
     switch (opcode) {
       case 0x28 /* MARK */:
@@ -193,7 +195,7 @@ export class Unpickler {
     }
   }
 
-  /** What names a class or function, or calls one. */
+  /** Handles opcodes that name a class or function, or call one. */
   #object(opcode: number): boolean {
     switch (opcode) {
       case 0x63 /* GLOBAL */:
@@ -235,7 +237,7 @@ export class Unpickler {
     if (this.#stack.length > this.#paid) this.#pay();
   }
 
-  /** The stack and the marks grow by an entry with a byte. */
+  /** Takes memory for the stack and the marks, which a byte of the pickle can grow by an entry. */
   #pay(): void {
     const wanted = this.#stack.length + this.#marks.length;
     if (wanted <= this.#paid) return;
@@ -367,7 +369,7 @@ export class Unpickler {
   }
 }
 
-/** What a value is, for messages. */
+/** Describes a value for messages. */
 export function describe(value: unknown): string {
   if (value instanceof PickleGlobal) return value.path;
   if (value === null) return "None";

@@ -1,6 +1,6 @@
 import { clipped } from "../../protocol/text/clip.ts";
 
-/** What can be wrong with a safetensors file or with what is to be written to one. Sizes and positions are in bytes. */
+/** Defect of a safetensors file, or of tensors to be written to one. Sizes and positions are in bytes. */
 export type SafetensorsDefect =
   | { readonly code: "file-too-short" }
   | { readonly code: "header-too-large"; readonly headerBytes: bigint; readonly limit: number }

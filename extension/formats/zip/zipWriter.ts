@@ -32,8 +32,8 @@ interface Written {
 }
 
 /**
- * The bytes of a zip archive, every content at a multiple of `alignment`. With nothing compressed, it is the very layout of
- * `torch.save`, so that files can be mapped into memory and offsets can be computed as PyTorch does.
+ * The bytes of a zip archive, every content at a multiple of `alignment`. With nothing compressed, it is the very
+ * layout of `torch.save`, so that files can be mapped into memory and offsets can be computed as PyTorch does.
  */
 export function* zipArchive(records: Iterable<ZipContent>, alignment: number): Generator<Uint8Array> {
   const written: Written[] = [];
@@ -100,7 +100,7 @@ function descriptor({ bytes, packed, crc, header }: Written): Buffer {
 }
 
 function centralHeader({ name, bytes, packed, method, crc, header }: Written): Buffer {
-  // What does not fit into 32 bits is in an extra field: size, stored size, place.
+  // Numbers that don't fit into 32 bits are in an extra field: size, stored size, place.
   const long = [bytes, packed, header].filter((value) => value >= MAX32);
   const extra = Buffer.alloc(long.length === 0 ? 0 : 4 + 8 * long.length);
   if (long.length > 0) {

@@ -8,7 +8,7 @@ import { Backend, Num, RunId, State, Values } from "../schemas.ts";
 import type { Services } from "../services.ts";
 import { tool, type Tool } from "../tool.ts";
 
-/** What a training's weights are used with: its file, its export, its best checkpoint. */
+/** Returns a training's file, export and best checkpoint. */
 export async function trainedModel(
   id: string,
   { workspace }: Services,

@@ -102,7 +102,7 @@ async function recorded(
   return record && { directory, record };
 }
 
-/** What is known of a run, also before its engine has written anything. */
+/** Details of a run, also before its engine has written anything. */
 export async function runDetails(id: string, services: Services): Promise<v.InferInput<typeof RunDetails>> {
   const failure = services.runs.failure(id);
   const record = await recorded(id, services).catch((error: unknown) => {

@@ -12,7 +12,7 @@ export interface CsvRow {
 export interface CsvFormat {
   /** "," by default. */
   delimiter?: string;
-  /** What comments begin with; there are none by default. */
+  /** Prefix of comment lines; there are none by default. */
   comment?: string;
 }
 
@@ -31,7 +31,7 @@ export interface ImagePlanes {
   readonly shape: readonly [channels: number, height: number, width: number];
 }
 
-/** What a column of a Parquet file holds: "time" is a date or a time, "nested" a list, map or struct. */
+/** Kind of a Parquet column's values: "time" is a date or a time, "nested" a list, map or struct. */
 export type ParquetKind = "number" | "boolean" | "text" | "time" | "binary" | "nested";
 
 export interface ParquetColumn {
@@ -39,7 +39,7 @@ export interface ParquetColumn {
   readonly kind: ParquetKind;
 }
 
-/** What a Parquet file says of itself. */
+/** Metadata of a Parquet file. */
 export interface ParquetFacts {
   readonly rows: number;
   readonly columns: readonly ParquetColumn[];
@@ -59,7 +59,7 @@ export interface ParquetFile extends ParquetFacts {
   /**
    * Starts reading columns of a row group.
    * @param limit Rows at most; all by default
-   * @returns what waits for the cells, by column; it throws a TensorError for damaged data
+   * @returns the pending cells, by column; `take` throws a TensorError for damaged data
    */
   read(
     group: number,
@@ -101,31 +101,31 @@ export interface Shard {
   close(): void;
 }
 
-/** What another thread reads. */
+/** A value that another thread reads. */
 export interface Pending<T> {
-  /** Whether it is there, or has failed. */
+  /** Whether the value is there, or reading it has failed. */
   readonly ready: boolean;
-  /** Waits for it. @throws what went wrong */
+  /** Waits for the value. @throws the error of reading it */
   take(): T;
-  /** Does without it. */
+  /** Gives up the value. */
   drop(): void;
 }
 
-/** What data sets are made of. Names of files are relative to the `.nn.ts` file, else to the working directory. */
+/** Files for data sets. Names of files are relative to the `.nn.ts` file, else to the working directory. */
 export interface DataFiles {
-  /** The absolute path that a name stands for. */
+  /** Absolute path of a file's name. */
   resolve(file: string): string;
-  /** @throws an error with file, line and column where the text is no table */
+  /** @throws an error with file, line and column where the text is not a table */
   csv(file: string, format: CsvFormat): CsvRow[];
   text(file: string): string;
-  /** Bytes of a file; what a `.gz` file holds. */
+  /** Bytes of a file; of a `.gz` file, the unpacked ones. */
   bytes(file: string): Uint8Array;
   image(file: string): RgbaImage;
   /** Has a thread decode an image: its channels one after the other. @param channels 1, 3 or 4 */
   planes(file: string, channels: number): Pending<ImagePlanes>;
-  /** Has at least so many threads read. */
+  /** Uses at least this many threads for reading. */
   threads(count: number): void;
-  /** @throws TensorError for what is no Parquet file */
+  /** @throws TensorError for a file that is not Parquet */
   parquet(file: string): ParquetFile;
   /** The names that braces in a name stand for: `{00..09}`, `{a,b}`. */
   expand(pattern: string): string[];
@@ -146,12 +146,12 @@ export interface DataFiles {
 
 let files: DataFiles | undefined;
 
-/** Says how files are read: the engine knows the formats. */
+/** Sets how files are read: the engine knows the formats. */
 export function setDataFiles(access: DataFiles | undefined): void {
   files = access;
 }
 
-/** A loader's `numWorkers`: at least so many threads read, where there are any. */
+/** Applies a loader's `numWorkers`: at least this many threads read, where there are any. */
 export function wantThreads(count: number): void {
   files?.threads(count);
 }

@@ -4,7 +4,7 @@ import { stack } from "../../tensor/functions/shape/shape.ts";
 import { formatShape, numel, sameShape } from "../../tensor/core/shape.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 
-/** What samples become as a batch: numbers become tensors, tensors get a batch dimension. */
+/** Type of a batch of samples: numbers become tensors, tensors get a batch dimension. */
 export type Collated<S> = S extends Tensor | number | boolean | ArrayBufferView
   ? Tensor
   : S extends string
@@ -15,7 +15,7 @@ export type Collated<S> = S extends Tensor | number | boolean | ArrayBufferView
         ? { -readonly [K in keyof S]: Collated<S[K]> }
         : unknown;
 
-/** What one sample becomes: arrays of numbers become tensors. */
+/** Type of a sample without a batch: typed arrays become tensors. */
 export type Converted<S> = S extends Tensor | number | boolean | string | null | undefined
   ? S
   : S extends ArrayBufferView
@@ -27,8 +27,8 @@ export type Converted<S> = S extends Tensor | number | boolean | string | null |
         : S;
 
 /**
- * A sample whose typed arrays are tensors, also those in arrays, Maps and objects; all else stays what it is. It is what a loader
- * without batches (`batchSize: null`) does by default.
+ * Converts a sample's typed arrays to tensors, also those in arrays, Maps and objects; all else stays unchanged. This
+ * is the default of a loader without batches (`batchSize: null`).
  */
 export function defaultConvert<S>(data: S): Converted<S> {
   return convert(data) as Converted<S>;

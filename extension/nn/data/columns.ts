@@ -1,6 +1,6 @@
 import { TensorError } from "../../tensor/core/errors.ts";
 
-/** What the cells of a column are. */
+/** Type of a column's cells. */
 export type ColumnType = "number" | "category" | "text" | "skip";
 
 /** A cell of a table, for its column and for errors. */
@@ -50,7 +50,7 @@ export interface Encoder {
   readonly names: readonly string[];
   /** Values of sample `row`, into `out` from `at` on. */
   write(row: number, out: Float32Array, at: number): void;
-  /** The same of a number that isn't in the table; undefined for columns of something else. */
+  /** The same for a number that isn't in the table; undefined for columns of another type. */
   readonly scale?: (value: number) => number;
 }
 
@@ -63,13 +63,13 @@ export interface Feature {
   readonly scale?: (value: number) => number;
 }
 
-/** A column of numbers. @param fill What takes the place of a missing one */
+/** A column of numbers. @param fill Replacement of a missing one */
 export function numberFeature(name: string, { shift, scale }: Scaling, fill: number): Feature {
   const encode = (value: number): number => ((Number.isNaN(value) ? fill : value) - shift) / scale;
   return { names: [name], write: (value, out, at) => void (out[at] = encode(value)), scale: encode };
 }
 
-/** A column of categories. @param fill The category that takes the place of a missing one, -1 for none */
+/** A column of categories. @param fill The category that replaces a missing one, -1 for none */
 export function categoryFeature(
   name: string,
   categories: readonly string[],
@@ -90,11 +90,11 @@ export function categoryFeature(
 /** How numbers are scaled: by mean and standard deviation, into [0, 1], or not. */
 export type Normalization = "standard" | "minmax" | "none";
 
-/** What to do about a missing value: refuse it, leave the row out, or put something in its place. */
+/** How to handle a missing value: refuse it, leave the row out, or replace it. */
 export type MissingPolicy = "error" | "drop" | "mean" | "median" | "mode" | number;
 
 /**
- * Numbers, scaled by what the given rows say: (x − mean) / std, with the standard deviation of the population, or
+ * Numbers, scaled by statistics of the given rows: (x − mean) / std, with the standard deviation of the population, or
  * (x − min) / (max − min). A column that never changes is only moved (as in scikit-learn).
  */
 export function numberEncoder(
@@ -110,20 +110,20 @@ export function numberEncoder(
   return { ...feature, write: (row, out, at) => feature.write(values[row]!, out, at) };
 }
 
-/** What takes the place of a missing number, by those that are known. NaN: nothing does. */
+/** Returns the replacement of a missing number, computed from the known ones; NaN for none. */
 export function filling(known: Float64Array, policy: string): number {
   if (policy === "mean") return mean(known);
   if (policy === "median") return median(known);
   return policy === "mode" ? mostFrequent([...known].sort((a, b) => a - b)) : Number.NaN;
 }
 
-/** What scales numbers: x becomes (x − shift) / scale. */
+/** Scaling of numbers: x becomes (x − shift) / scale. */
 export interface Scaling {
   readonly shift: number;
   readonly scale: number;
 }
 
-/** How numbers are to be scaled, by those that are known. Numbers that are all equal are only moved. */
+/** Returns the scaling of numbers, computed from the known ones. Numbers that are all equal are only moved. */
 export function scaling(known: Float64Array, normalize: Normalization): Scaling {
   if (normalize === "none" || known.length === 0) return { shift: 0, scale: 1 };
   if (normalize === "standard") {

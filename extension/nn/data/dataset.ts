@@ -32,28 +32,28 @@ export abstract class Dataset<Sample = unknown> {
   getBatch?(indices: readonly number[]): unknown;
 
   /**
-   * @internal Whether batches may be read before it is their turn: nothing is drawn, and no code of the user's is called,
-   * for them.
+   * @internal Whether batches may be read before it is their turn: reading them draws nothing and calls no code of the
+   * user's.
    */
   get fixed(): boolean {
     return false;
   }
 
-  /** @internal Has threads read the parts of samples that user code doesn't make: they are asked for soon, in this order. */
+  /** @internal Has threads read ahead the parts of samples that user code doesn't make, in this order. */
   readAhead?(indices: readonly number[]): void;
 
-  /** @internal Does without what was read ahead and not asked for. */
+  /** @internal Discards what was read ahead and not used. */
   endReadAhead?(): void;
 
-  /** @internal How a set is read that is larger than the memory; undefined for sets whose samples are equally near. */
+  /** @internal How to read a set larger than the memory; undefined for sets with equal access to all samples. */
   get blocks(): Blocks | undefined {
     return undefined;
   }
 
-  /** Takes what it needs to know of the data, such as the scaling of numbers, from these samples alone. */
+  /** Derives facts about the data, such as the scaling of numbers, from these samples alone. */
   fit?(indices: readonly number[]): void;
 
-  /** Numbers as they are outside, as the input of a sample. */
+  /** Converts unscaled numbers to the input of a sample. */
   encodeRow?(row: readonly number[]): number[];
 
   // By its `get`: a subclass may leave out what its samples are.
@@ -68,7 +68,7 @@ export interface Indexable<Sample> {
   get(index: number): Sample;
 }
 
-/** What stands for a data set: one, another object with `length` and `get`, an array of samples. */
+/** Source of a data set: a data set, another object with `length` and `get`, or an array of samples. */
 export type SampleSource<Sample> = Dataset<Sample> | Indexable<Sample> | readonly Sample[];
 
 /** A plain list as a data set. */
@@ -111,8 +111,8 @@ class RowDataset extends Dataset<Tensor> {
 }
 
 /**
- * The data set that something stands for: itself, an array of samples, the rows of a tensor.
- * @throws TensorError for what has no samples by number
+ * Returns the data set of a source: itself, an array of samples, the rows of a tensor.
+ * @throws TensorError for a source without samples by number
  */
 export function asDataset<Sample>(source: SampleSource<Sample> | Tensor): Dataset<Sample> {
   if (source instanceof Dataset) return source;
@@ -132,7 +132,7 @@ export function rows(tensor: Tensor, indices: readonly number[]): Tensor {
   const { shape, dtype } = tensor;
   const first = indices[0] ?? 0;
   const neighbours = indices.every((index, i) => index === first + i);
-  // What is done to a batch in place is not done to the data.
+  // In-place changes of a batch don't change the data.
   if (neighbours && indices.length === shape[0]) return new Tensor(tensor.value.copied() ?? tensor.value);
   const values = valuesOf(tensor.value);
   const size = numel(shape.slice(1));
@@ -152,7 +152,7 @@ export function checkIndex(index: number, length: number): number {
   throw new TensorError("index", `index ${index} is out of range for ${length} samples`);
 }
 
-/** The numbers of the samples of a batch, counted from the front. @throws TensorError for a number that there isn't */
+/** The numbers of the samples of a batch, counted from the front. @throws TensorError for a number out of range */
 export function checkIndices(indices: readonly number[], length: number): readonly number[] {
   const isPlain = (i: number): boolean => Number.isInteger(i) && i >= 0 && i < length;
   return indices.every(isPlain) ? indices : indices.map((i) => checkIndex(i, length));

@@ -25,8 +25,8 @@ export interface DataLoaderOptions<Sample, Batch> {
   /** Where the order is drawn from; the global generator by default. */
   generator?: RandomStream | null;
   /**
-   * Threads that read ahead: image files, tar shards, Parquet's row groups. Transforms and data sets of your own run in this thread.
-   * The order and all random numbers are those of 0 (default). At most 16.
+   * Threads that read ahead: image files, tar shards, Parquet's row groups. Transforms and data sets of your own run in
+   * this thread. The order and all random numbers are those of 0 (default). At most 16.
    */
   numWorkers?: number;
   /** Accepted, without effect: memory is pinned for GPUs. */
@@ -43,7 +43,7 @@ export interface DataLoaderOptions<Sample, Batch> {
   persistentWorkers?: boolean;
 }
 
-/** What a loader reads: a data set, an object with `length` and `get`, an array of samples, or a stream. */
+/** Source of a loader: a data set, an object with `length` and `get`, an array of samples, or a stream. */
 export type LoaderSource<Sample> = SampleSource<Sample> | IterableDataset<Sample>;
 
 /**
@@ -62,9 +62,9 @@ export class DataLoader<
   Batch = Collated<Sample>,
   Source extends LoaderSource<Sample> = LoaderSource<Sample>,
 > implements Iterable<Batch> {
-  /** What is loaded, as it was given. PyTorch raises an error for the length of a stream that doesn't know it; here it is undefined. */
+  /** The source as given. The length of a stream that doesn't know it is undefined; in PyTorch it is an error. */
   readonly dataset: Source & { readonly length: number };
-  /** @internal The data set that `dataset` is or stands for. */
+  /** @internal The data set of the source `dataset`. */
   readonly samples: Dataset<Sample> | IterableDataset<Sample>;
   readonly batchSize: number | null;
   readonly dropLast: boolean;
@@ -169,8 +169,8 @@ export class DataLoader<
   }
 
   /**
-   * @internal An epoch from its middle on: its batches after the first `count`, which are not made. Undefined where they must be, since
-   * user code makes them. Draws what the epoch draws before its first batch.
+   * @internal An epoch from its middle on: its batches after the first `count`, which are not made. Undefined where
+   * user code makes the batches, since it must run for all. Draws what the epoch draws before its first batch.
    */
   after(count: number): IterableIterator<Batch> | undefined {
     const { samples: dataset, plain, batchSampler, batchSize } = this;
@@ -291,7 +291,7 @@ function defaultSampler(dataset: Dataset, shuffle: boolean, generator: RandomStr
   return new RandomSampler(dataset, generator === null ? {} : { generator });
 }
 
-/** What PyTorch asks of options for workers. */
+/** Checks the options for workers, as PyTorch does. */
 function checkWorkers({
   numWorkers,
   timeout,
@@ -313,7 +313,7 @@ function checkWorkers({
   if (numWorkers === 0 && persistentWorkers) fail("persistent_workers option needs num_workers > 0");
 }
 
-/** What excludes each other, in PyTorch's order and words. */
+/** Refuses options that exclude each other, in PyTorch's order and words. */
 function checkOptions(
   dataset: unknown,
   {

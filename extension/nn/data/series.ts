@@ -158,7 +158,7 @@ export class WindowDataset extends Dataset<[window: Tensor, next: Tensor]> {
   }
 
   /**
-   * Splits in the order of time, and fits to the first part. What a part predicts is predicted by no part before it.
+   * Splits in the order of time, and fits to the first part. No two parts predict the same value.
    * @param lengths how many samples each part gets, or fractions that add up to 1; parts after the first lose what
    *   overlaps
    */

@@ -24,31 +24,31 @@ export interface CsvOptions {
   header?: boolean | readonly string[];
   /** "," by default. */
   delimiter?: string;
-  /** What lines that are comments begin with; there are none by default. */
+  /** Prefix of comment lines; there are none by default. */
   comment?: string;
-  /** The column to predict, or several of numbers; by default the last one. `null`: there is none. */
+  /** The column to predict, or several of numbers; by default the last one. `null` for none. */
   target?: string | readonly string[] | null;
   /** The columns to predict it from; by default all others but those of text. */
   features?: readonly string[];
   /**
-   * What columns are, where that is not what their cells look like: by default, numbers when all cells are numbers, else
-   * categories. A target that is a category is a class.
+   * Types of columns that differ from the default: numbers when all cells are numbers, else categories. A target that
+   * is a category is a class.
    */
   types?: Readonly<Record<string, ColumnType>>;
-  /** What a missing value looks like; by default an empty cell, NA, N/A, NaN, nan, null, NULL, None and ?. */
+  /** Texts of missing values; by default an empty cell, NA, N/A, NaN, nan, null, NULL, None and ?. */
   missingValues?: readonly string[];
   /**
-   * What to do about missing values: "error" (default), "drop" the row, or put the "mean", "median", "mode" (most
-   * frequent value) of the training part, or a number, in their place. Categories take the most frequent one.
+   * How to handle missing values: "error" (default), "drop" the row, or replace them by the "mean", "median" or "mode"
+   * (most frequent value) of the training part, or by a number. Categories take the most frequent one.
    */
   missing?: MissingPolicy;
   /** How categories become features: one feature each, 1 where it is ("onehot", default), or their number ("index"). */
   encoding?: "onehot" | "index";
-  /** How numbers are scaled, by what the training part says: "standard", "minmax", or "none" (default). */
+  /** How numbers are scaled, by statistics of the training part: "standard", "minmax", or "none" (default). */
   normalize?: Normalization;
 }
 
-/** What a missing value looks like, unless the options say so. */
+/** Default texts of missing values. */
 export const MISSING_VALUES = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"];
 /** More categories than this, one for nearly every row, are no categories. */
 const MAX_CATEGORIES = 100;
@@ -137,7 +137,7 @@ export class TableDataset extends Dataset<[features: Tensor, target: Tensor] | [
     return fromHost(out, [length, width], "float32");
   }
 
-  /** Takes the scaling of numbers, and what stands for missing values, from these samples alone. */
+  /** Derives the scaling of numbers, and the replacements of missing values, from these samples alone. */
   override fit(rows: readonly number[]): void {
     const { normalize = "none", encoding = "onehot", missing = "error" } = this.#options;
     this.#encoders = this.#features.map((column) =>
@@ -177,7 +177,7 @@ export class TableDataset extends Dataset<[features: Tensor, target: Tensor] | [
   }
 
   /**
-   * Numbers as in the file, one of each feature, as a model sees them.
+   * Converts numbers as in the file, one for each feature, to a model's input.
    * @throws TensorError when features are categories, or the row has another length
    */
   override encodeRow(row: readonly number[]): number[] {
@@ -219,7 +219,7 @@ export class TableDataset extends Dataset<[features: Tensor, target: Tensor] | [
  * ```
  *
  * @param file relative to the `.nn.ts` file or to the working directory, or absolute
- * @throws TensorError "file:line:column: …" at the first cell that is wrong; for columns that there aren't
+ * @throws TensorError "file:line:column: …" at the first cell that is wrong; for unknown columns
  */
 export function csv(file: string, options: CsvOptions = {}): TableDataset {
   const files = dataFiles("csv");
@@ -280,7 +280,7 @@ function columnOf(name: string, cells: readonly (Cell | undefined)[], { types }:
 }
 
 /**
- * Numbers as in a file, one of each feature, as a model sees them.
+ * Converts numbers as in a file, one for each feature, to a model's input.
  * @throws TensorError when features are categories, or the row has another length
  */
 export function encodeNumbers(
@@ -324,7 +324,7 @@ function isUsed({ type }: Column): boolean {
   return type === "number" || type === "category";
 }
 
-/** The rows that miss nothing. */
+/** The rows without missing values. */
 function complete(columns: readonly Column[]): Column[] {
   const used = columns.filter(isUsed);
   const rows = columns[0]!.cells.flatMap((_, row) =>
@@ -334,7 +334,7 @@ function complete(columns: readonly Column[]): Column[] {
   return columns.map((column) => ({ ...column, cells: rows.map((row) => column.cells[row]) }));
 }
 
-/** The columns as they are, when a missing value is none that must not be: in a target it never may. */
+/** Returns the columns unchanged. @throws TensorError for a missing value that is not allowed, as in a target */
 function filled(
   columns: readonly Column[],
   path: string,

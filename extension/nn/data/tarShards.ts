@@ -20,19 +20,19 @@ export type TarSample = Readonly<Record<string, unknown>>;
 /** How {@link tarShards} reads samples. */
 export interface TarShardsOptions<Sample = unknown> {
   /**
-   * Makes lists of the files with these endings, such as `["jpg;png", "cls"]`: the first that there is of those between ";". Without it,
-   * a sample is an object of all its files.
+   * Makes lists of the files with these endings, such as `["jpg;png", "cls"]`: the first that exists of those separated
+   * by ";". Without it, a sample is an object of all its files.
    */
   keys?: readonly string[];
-  /** Samples that are kept to draw the next one from; 0 (default): the order of the files. */
+  /** Size of the buffer from which the next sample is drawn; 0 (default): the order of the files. */
   shuffle?: number;
   /** Whether each loop takes the shards in a new order; with `shuffle` by default. */
   shardShuffle?: boolean;
   /** Colours of images: "RGB" (default), "L" (grey), or "RGBA" with opacity. */
   mode?: "RGB" | "L" | "RGBA";
-  /** Of each sample, as `keys` make it. */
+  /** Transform of each sample, as `keys` make it. */
   transform?: ((sample: never) => Sample) | null;
-  /** Number of samples of a loop, if it is known: then progress and time left are. */
+  /** Number of samples of a loop, if it is known: then progress and time left are known, too. */
   length?: number;
   /** How many processes share the shards: those of the group by default. Each takes every n-th shard. */
   numReplicas?: number;
@@ -116,7 +116,7 @@ export class TarDataset<Sample = TarSample> extends IterableDataset<Sample> {
     let failure: { error: unknown } | undefined;
     let over = false;
     const fill = (): void => {
-      // What is not there yet is waited for only when nothing else is left.
+      // Samples that are not ready are waited for only when the queue is empty.
       while (!over && queue.length < AHEAD && (queue.length === 0 || raw.ready)) {
         try {
           const { done, value } = order.next();
@@ -227,7 +227,7 @@ class RawSamples implements Iterator<Placed> {
   }
 }
 
-/** Draws each sample from as many as are kept; a new one takes its place. */
+/** Draws each sample from a buffer; a new one takes its place. */
 function* shuffled(
   samples: Iterator<Placed>,
   size: number,
@@ -257,8 +257,8 @@ function* shuffled(
 }
 
 /**
- * Samples of tar files as WebDataset writes them, as a stream that is larger than the memory. Files one after the other that share a
- * name up to its first dot are a sample: `00017.jpg`, `00017.cls`.
+ * Samples of tar files as WebDataset writes them, as a stream that may be larger than the memory. Files one after the
+ * other that share a name up to its first dot are a sample: `00017.jpg`, `00017.cls`.
  *
  * ```ts
  * const pets = data.tarShards("shards/pets-{000..009}.tar", { keys: ["jpg;png", "cls"], shuffle: 1000 });
@@ -270,7 +270,8 @@ function* shuffled(
  * seed. Nothing is unpacked to the disk.
  *
  * @param urls names with braces, relative to the `.nn.ts` file or to the working directory, or absolute
- * @throws TensorError naming the tar file, for what is none or is cut off, and for links in it; naming a sample that lacks one of the keys
+ * @throws TensorError naming the tar file, for one that is no tar file or is truncated, and for links in it; naming a
+ * sample that lacks one of the keys
  * @see https://github.com/webdataset/webdataset
  */
 export function tarShards<Sample = TarSample>(

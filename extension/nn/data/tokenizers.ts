@@ -1,14 +1,14 @@
-/** What turns texts into numbers and back, as tools that show a model's input need it. */
+/** Coder of texts as numbers and back, for tools that show a model's input. */
 export interface TextCoder {
   readonly unit: "words" | "characters" | "pieces";
-  /** How many numbers there are. */
+  /** Number of different tokens. */
   readonly size: number;
-  /** Numbers of a text's tokens; what has no number is left out. */
+  /** Numbers of a text's tokens; tokens without a number are left out. */
   encode(text: string): number[];
   token(id: number): string;
 }
 
-/** Something that user code made and that can be used as a coder. */
+/** An object made by user code that can be used as a coder. */
 export interface Codes {
   coder(): TextCoder;
 }

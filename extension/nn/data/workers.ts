@@ -1,4 +1,4 @@
-/** What PyTorch tells the code of a worker process. */
+/** Information that PyTorch gives the code of a worker process. */
 export interface WorkerInfo {
   id: number;
   numWorkers: number;
@@ -6,7 +6,7 @@ export interface WorkerInfo {
 }
 
 /**
- * Always null, as in PyTorch's main process: a data set's own code runs in the process of the training, and `numWorkers` says how
- * many threads read files for it.
+ * Always null, as in PyTorch's main process: a data set's own code runs in the process of the training, and
+ * `numWorkers` sets how many threads read files for it.
  */
 export const getWorkerInfo = (): WorkerInfo | null => null;

@@ -15,17 +15,17 @@ import { formatted, knownValues, spread, type SampleShape } from "./helpers.ts";
 /**
  * A probability distribution: PyTorch's `torch.distributions.Distribution`, the base of all others.
  *
- * Arguments are checked unless `validateArgs` is false: shapes at once, values as soon as they are known. Numbers and data
- * are known at once. What is computed is checked when `sample()` reads it (Categorical, Bernoulli, Beta and others whose
- * draws depend on their parameters), or when a sample or score is read: nothing is computed for a check alone. A loss that
- * is made of scores is not checked: it is NaN.
+ * Arguments are checked unless `validateArgs` is false: shapes at once, values as soon as they are known. Numbers and
+ * data are known at once. Computed values are checked when `sample()` reads them (Categorical, Bernoulli, Beta and
+ * others whose draws depend on their parameters), or when a sample or score is read: nothing is computed for a check
+ * alone. A loss that is made of scores is not checked: it is NaN.
  *
  * @see https://docs.pytorch.org/docs/stable/distributions.html
  */
 export abstract class Distribution {
   private static checks = true;
 
-  /** Switches the checks of all distributions that are made from here on. */
+  /** Switches the checks of all distributions created from now on. */
   static setDefaultValidateArgs(value: boolean): void {
     Distribution.checks = value;
   }
@@ -52,12 +52,12 @@ export abstract class Distribution {
     this.validates = options.validateArgs ?? Distribution.checks;
   }
 
-  /** What the parameters have to satisfy, by their names. */
+  /** Constraints of the parameters, by their names. */
   get argConstraints(): Readonly<Record<string, Constraint>> {
     return {};
   }
 
-  /** Where values lie. */
+  /** Constraint of the values. */
   get support(): Constraint {
     return this.missing("support");
   }
@@ -147,7 +147,7 @@ export abstract class Distribution {
     return `${this.constructor.name}(${texts.join(", ")})`;
   }
 
-  /** What console.log shows in Node. */
+  /** Text that console.log shows in Node. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return this.toString();
   }
@@ -171,7 +171,7 @@ export abstract class Distribution {
     return composed(() => (this.cache[name] ??= withGradients(true, compute)));
   }
 
-  /** Scores a value, once it was checked. */
+  /** Scores a value after checking it. */
   protected scored(value: Tensor, score: (value: Tensor) => Tensor): Tensor {
     return this.guarded(() => {
       if (this.validates) this.validateSample(value);
@@ -232,7 +232,7 @@ export abstract class Distribution {
     }
   }
 
-  /** @internal Checks what is to be scored. */
+  /** @internal Checks a value to be scored. */
   validateSample(value: Tensor): void {
     if (!(value instanceof Tensor)) {
       throw new TensorError("value", "The value argument to log_prob must be a Tensor");
@@ -265,7 +265,7 @@ export abstract class Distribution {
   }
 }
 
-/** Whether known values of a tensor satisfy a constraint: those of which it can't be told without computing do. */
+/** Whether known values of a tensor satisfy a constraint; true where the answer would need computing. */
 function satisfies(constraint: Constraint, values: HostArray, { shape }: Tensor): boolean {
   // One number that stands for all elements.
   const width = constraint.eventDim > 0 ? (shape[shape.length - 1] ?? 1) : 1;

@@ -1,4 +1,4 @@
-// What distributions share: broadcasting, logits and probabilities, shapes.
+// Code shared by distributions: broadcasting, logits and probabilities, shapes.
 import "../../tensor/methods.ts";
 import type { HostArray } from "../../tensor/core/dtype.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
@@ -18,10 +18,10 @@ export const EULER = 0.5772156649015329;
 /** Sizes of a sample, by position or by name. */
 export type SampleShape = Shape | { sampleShape?: Shape };
 
-/** Whether a parameter is there: PyTorch's `is not None`. */
+/** Whether a parameter was given: PyTorch's `is not None`. */
 export type Optional<T> = T | null | undefined;
 
-/** How every distribution is told whether to check its arguments: by name, or last. */
+/** Option of every distribution to check its arguments, by name or as the last argument. */
 export type Validate = boolean | null | { validateArgs?: boolean | null };
 
 /** `x` in a shape that it broadcasts to; itself if it has that shape. */
@@ -62,17 +62,17 @@ export function binaryLogits(probs: Tensor): Tensor {
 }
 
 /**
- * The values of a tensor or number that are there without computing anything: data, and what was read before.
+ * The values of a tensor or number that are known without computing anything: data, and values read before.
  */
 export function knownValues(x: Operand): HostArray | undefined {
   if (!(x instanceof Tensor)) return Float32Array.of(Number(x));
   const { data, producer } = x.value;
   if (data !== undefined) return data;
-  // One number everywhere: one look is enough.
+  // One number everywhere: checking it once is enough.
   return producer.kind === "fill" || producer.kind === "scalar" ? Float32Array.of(producer.value) : undefined;
 }
 
-/** Reads what a draw depends on, so that what is invalid is refused before the draw has its place among the others. */
+/** Reads a tensor that a draw depends on, to refuse invalid values before the draw takes its place among others. */
 export function readNow(x: Tensor): void {
   if (hasExecutor()) valuesOf(x.value);
 }

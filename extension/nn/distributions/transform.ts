@@ -6,7 +6,7 @@ import type { Shape } from "../../tensor/core/shape.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import type { Constraint } from "./constraints.ts";
 
-/** What every transform takes. */
+/** Options of every transform. */
 export interface TransformOptions {
   /** 1 keeps the last value and its image, so that inverting an image gives the value that it came from. Default 0. */
   cacheSize?: number;

@@ -49,7 +49,7 @@ export type BuiltInMetric =
 /** The tensors of one batch, in the order of the data set: `[input, target]`, or several inputs and the target. */
 export type Batch = readonly Tensor[];
 
-/** What a validation step of the user's own is given. */
+/** Argument of {@link ExperimentOptions.validationStep}. */
 export interface ValidationStep<M extends Module> {
   model: M;
   batch: Batch;
@@ -57,7 +57,7 @@ export interface ValidationStep<M extends Module> {
   loss: Loss;
 }
 
-/** What a training step of the user's own is given. */
+/** Argument of {@link ExperimentOptions.trainStep}. */
 export interface TrainStep<M extends Module, O extends Optimizers> {
   model: M;
   batch: Batch;
@@ -70,10 +70,10 @@ export interface TrainStep<M extends Module, O extends Optimizers> {
   step: number;
 }
 
-/** What a step of the user's own gives back: its loss, or several values by name, which become curves. */
+/** Result of a `trainStep` or `validationStep`: its loss, or several values by name, which become curves. */
 export type StepResult = number | Tensor | Readonly<Record<string, number | Tensor>>;
 
-/** What callbacks see and can do. */
+/** State of the training, for callbacks, which can also end it. */
 export interface TrainContext<M extends Module = Module, O extends Optimizers = Optimizers> {
   readonly model: M;
   readonly optimizer: O;
@@ -101,7 +101,7 @@ export interface SavedCheckpoint {
   step: number;
 }
 
-/** What callbacks keep, for a training that is resumed: saved with it, given back before its next step. */
+/** State of callbacks, for a training that is resumed: saved with it, restored before its next step. */
 export interface CallbackState {
   /** Plain data and tensors. */
   stateDict?: () => unknown;
@@ -109,8 +109,8 @@ export interface CallbackState {
 }
 
 /**
- * Functions called while training, in the order of Lightning's hooks. Each may be async. Those between `onBatchStart`
- * and `onBatchEnd` belong to the step of the experiment's own; a `trainStep` decides itself what happens when.
+ * Functions called while training, in the order of Lightning's hooks. Each may be async. With a `trainStep`,
+ * `onBeforeBackward`, `onAfterBackward` and `onBeforeOptimizerStep` are not called.
  */
 export interface Callbacks<
   M extends Module = Module,
@@ -121,10 +121,10 @@ export interface Callbacks<
   onTrainStart?: (context: TrainContext<M, O>) => MaybePromise<void>;
   onEpochStart?: (context: TrainContext<M, O>) => MaybePromise<void>;
   onBatchStart?: (context: TrainContext<M, O>, batch: Batch) => MaybePromise<void>;
-  /** The loss is there, its gradients are not. */
+  /** After the loss, before its gradients. */
   onBeforeBackward?: (context: TrainContext<M, O>, loss: Tensor) => MaybePromise<void>;
   onAfterBackward?: (context: TrainContext<M, O>) => MaybePromise<void>;
-  /** The gradients of all accumulated batches are there, and not clipped yet. */
+  /** After the gradients of all accumulated batches, before they are clipped. */
   onBeforeOptimizerStep?: (context: TrainContext<M, O>) => MaybePromise<void>;
   /** After each optimizer step. */
   onStepEnd?: (context: TrainContext<M, O>) => MaybePromise<void>;
@@ -140,11 +140,11 @@ export interface Callbacks<
   onException?: (context: TrainContext<M, O>, error: unknown) => MaybePromise<void>;
 }
 
-/** When to end because nothing gets better any more. Lightning's EarlyStopping. */
+/** When to end a training that no longer improves. Lightning's EarlyStopping. */
 export interface EarlyStoppingOptions {
-  /** What is watched: `val_loss` by default, `loss` without a validation set. */
+  /** Watched value: `val_loss` by default, `loss` without a validation set. */
   monitor?: string;
-  /** How many checks without improvement are one too many; 3 by default. */
+  /** Checks without improvement after which the training ends; 3 by default. */
   patience?: number;
   /** Smaller changes are no improvement; 0 by default. */
   minDelta?: number;
@@ -160,7 +160,7 @@ export interface EarlyStoppingOptions {
 
 /** Which weights are kept. Lightning's ModelCheckpoint. */
 export interface CheckpointOptions {
-  /** What decides which are the best: `val_loss` by default where there is validation; without it, none are. */
+  /** Value by which the best are chosen: `val_loss` by default where there is validation; without it, none are. */
   monitor?: string;
   /** Whether the value should fall ("min", default) or rise. */
   mode?: "min" | "max";
@@ -168,30 +168,30 @@ export interface CheckpointOptions {
   saveTopK?: number;
   /** Whether the newest are kept while it trains; true by default. */
   saveLast?: boolean;
-  /** Looks after every that many epochs; 1 by default. */
+  /** Epochs between two checks; 1 by default. */
   everyNEpochs?: number;
   /**
-   * Looks after every that many optimizer steps, and no more after epochs; by a metric of the validation, at the first
-   * validation after them.
+   * Optimizer steps between two checks, in place of epochs; by a metric of the validation, at the first validation
+   * after them.
    */
   everyNTrainSteps?: number;
-  /** Looks each time so much training time has passed, and no more after epochs: `{ minutes: 10 }`, as `maxTime`. */
+  /** Training time between two checks, in place of epochs: `{ minutes: 10 }`, as `maxTime`. */
   trainTimeInterval?: MaxTime;
 }
 
-/** How a training goes back to its last saved state when its loss is no finite number. */
+/** How a training rolls back to its last saved state when its loss is not finite. */
 export interface RollbackOptions {
   /** Learning rates are multiplied by this each time, since the same steps would go wrong again; 0.5 by default. */
   lrFactor?: number;
-  /** How often it goes back at most; 3 by default. */
+  /** Maximum number of rollbacks; 3 by default. */
   attempts?: number;
 }
 
-/** What is measured of each layer while training. Named after `wandb.watch`. */
+/** How each layer is measured while training. Named after `wandb.watch`. */
 export interface WatchOptions {
   /**
-   * Looks at every that many-th optimizer step. By default every hundredth, without those that would cost more than 1.5 % of the
-   * time so far.
+   * Optimizer steps between two measurements. By default 100, without the measurements that would cost more than 1.5 %
+   * of the time so far.
    */
   logFreq?: number;
 }
@@ -201,9 +201,9 @@ export interface ScheduleOptions {
   scheduler: LRScheduler;
   /** After every epoch (default), or after every optimizer step. */
   interval?: "epoch" | "step";
-  /** After every that many of them; 1 by default. */
+  /** Epochs or optimizer steps for each step of the schedule; 1 by default. */
   frequency?: number;
-  /** What `ReduceLROnPlateau` is given: `val_loss` by default, `loss` without a validation set. */
+  /** Metric for `ReduceLROnPlateau`: `val_loss` by default, `loss` without a validation set. */
   monitor?: string;
 }
 
@@ -212,7 +212,7 @@ type OneOrMany<T> = T | readonly T[] | Readonly<Record<string, T>>;
 /** One schedule or several, each alone or with when it is stepped. */
 export type Schedule = OneOrMany<LRScheduler | ScheduleOptions>;
 
-/** What a sweep optimizes. Named as in Ray Tune. */
+/** Objective of a sweep. Named as in Ray Tune. */
 export interface ObjectiveOptions {
   /** A metric of the curves: `val_loss` by default, `loss` without a validation set. A trial has its best epoch's value. */
   metric?: string;
@@ -231,17 +231,17 @@ export type Configuration<M extends Module, O extends Optimizers> = Partial<
   >
 >;
 
-/** What {@link experiment} is given. */
+/** Options of {@link experiment}. */
 export interface ExperimentOptions<
   M extends Module = Module,
   O extends Optimizers = Optimizers,
   S extends SearchSpace = {},
 > {
   /**
-   * Seed of all random numbers. Without one, each run takes another and notes it. Random numbers are used in the order
+   * Seed of all random numbers. Without one, each run draws and records its own. Random numbers are used in the order
    * of a PyTorch script: `torch.manualSeed(seed)`, then `model()`, `optimizer(…)`, `data()`, the split of
-   * `validation`, and in each epoch the order of the samples, then what `forward` draws. What the file's top level
-   * draws comes before the seed. The validation before epoch 1 leaves no trace in the generator.
+   * `validation`, and in each epoch the order of the samples, then what `forward` draws. Draws of the file's top level
+   * come before the seed. The validation before epoch 1 leaves no trace in the generator.
    */
   seed?: number;
   /**
@@ -249,10 +249,10 @@ export interface ExperimentOptions<
    * `optimizer` and `lrScheduler` get their values as `settings`; outside of a sweep these are the defaults, see `sweep`.
    */
   sweep?: S;
-  /** What a sweep optimizes. */
+  /** Objective of a sweep. */
   objective?: ObjectiveOptions;
   /**
-   * Gives options that depend on hyperparameters: `({ batchSize, smoothing }) => ({ batchSize, loss: new
+   * Returns options that depend on hyperparameters: `({ batchSize, smoothing }) => ({ batchSize, loss: new
    * nn.CrossEntropyLoss({ labelSmoothing: smoothing }) })`. They replace those of the same name.
    */
   configure?: (settings: SettingsOf<S>) => Configuration<M, O>;
@@ -261,8 +261,7 @@ export interface ExperimentOptions<
   /**
    * The data set, or a function that makes it: the function runs after the seed is set, and only in a run. A sample is
    * `[input, target]`, or several inputs of `forward` and then the target; one of a single tensor is its own target
-   * (an autoencoder). A `data.DataLoader` makes batches in
-   * its own way.
+   * (an autoencoder). A `data.DataLoader` makes batches in its own way.
    */
   data: DataSource | Splits | ((...settings: Given<S>) => MaybePromise<DataSource | Splits>);
   /** Needed unless `trainStep` is there and doesn't use it. */
@@ -284,7 +283,7 @@ export interface ExperimentOptions<
   batchSize?: number;
   /** Whether each epoch has its own order of samples. Default: true when there is a `batchSize`. */
   shuffle?: boolean;
-  /** What to hold out of `data` for measuring: a fraction (0.2), drawn by `data.randomSplit`, or a data set. */
+  /** Data held out for validation: a fraction of `data` (0.2), drawn by `data.randomSplit`, or a data set. */
   validation?: number | DataSource;
   /** Measured beside the loss. Default: accuracy, when the loss is `nn.CrossEntropyLoss`. */
   metrics?: readonly BuiltInMetric[] | Readonly<Record<string, MetricFunction | BuiltInMetric | Metric>>;
@@ -294,30 +293,31 @@ export interface ExperimentOptions<
    */
   trainStep?: (step: TrainStep<M, O>) => MaybePromise<StepResult>;
   /**
-   * What a validation or an evaluation measures of a batch, in place of forward, loss and metrics: for models with several
-   * outputs or targets. It gives a loss, or values by name; their means over the samples are the results. No gradients
+   * Measures a batch in a validation or an evaluation, in place of forward, loss and metrics: for models with several
+   * outputs or targets. Returns a loss, or values by name; their means over the samples are the results. No gradients
    * are recorded, and the model is in evaluation mode.
    */
   validationStep?: (step: ValidationStep<M>) => StepResult;
   /** Functions called while training, or several sets of them, called in their order. */
   callbacks?: Callbacks<M, O> | readonly Callbacks<M, O>[];
-  /** Ends the training when what it watches has stopped improving; `true` for the defaults. */
+  /** Ends the training when the watched value stops improving; `true` for the defaults. */
   earlyStopping?: boolean | EarlyStoppingOptions;
-  /** Which weights are kept; `false` for none but those of the end. */
+  /** Which weights are kept; `false` for the final ones only. */
   checkpoints?: boolean | CheckpointOptions;
   /** Ends the training when its loss, or a weight, is NaN or infinite, saying where that came from; true by default. */
   terminateOnNan?: boolean;
-  /** Goes back to the last saved state then, and on with a smaller learning rate, a few times before it ends. */
+  /** Then rolls back to the last saved state and continues with a smaller learning rate, a few times before it ends. */
   rollback?: boolean | RollbackOptions;
   /**
-   * Computes every step op by op and looks at every value, so that the first that is NaN or infinite is found at once:
-   * slow, for looking for a mistake.
+   * Computes every step op by op and checks every value, so that the first that is NaN or infinite is found at once:
+   * slow, for debugging.
    */
   detectAnomaly?: boolean;
   /**
-   * Looks for probable mistakes: in the data, in the untrained model, and in each layer every few steps (norm of its gradient,
-   * how much of its weights a step changes, units that a ReLU never lets through). Figures go to the run's `layers.jsonl`,
-   * pictures of what layers give to `layer-pictures.jsonl`, what is wrong to `findings.jsonl` and the log. `true` for the defaults.
+   * Checks for probable mistakes: in the data, in the untrained model, and in each layer every few steps (norm of its
+   * gradient, how much of its weights a step changes, units that a ReLU never lets through). Figures go to the run's
+   * `layers.jsonl`, pictures of layers' outputs to `layer-pictures.jsonl`, problems to `findings.jsonl` and the log.
+   * `true` for the defaults.
    */
   watch?: boolean | WatchOptions;
   /** Clips the gradients before each step: to this norm of all together, or to ±this value. */

@@ -3,17 +3,17 @@ import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { formatShape, numel, sameShape } from "../../tensor/core/shape.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 
-/** What all measures of a classification can be told. */
+/** Options of all classification metrics. */
 export interface ClassOptions {
   /** Number of classes, for outputs that are classes and not scores. Default: as many as were seen. */
   numClasses?: number;
   /** A class whose samples don't count. */
   ignoreIndex?: number;
-  /** Of a binary classification: the probability from which on it is a yes; 0.5 by default. */
+  /** Of a binary classification: the probability above which a sample is positive; 0.5 by default. */
   threshold?: number;
   /**
-   * Whether a binary classification's outputs are logits. Default: they are when one of the batch is outside [0, 1], as
-   * torchmetrics has it; say so where that can be wrong.
+   * Whether a binary classification's outputs are logits. Default: true if one of the batch is outside [0, 1], as in
+   * torchmetrics; set this option where that can be wrong.
    */
   logits?: boolean;
 }
@@ -28,8 +28,8 @@ export interface Classified {
 }
 
 /**
- * The classes that scores [N, C, …] say: the index of the largest along dimension 1, the first of equal ones. Computed
- * on the host, where the scores have to go anyway for their class to be read.
+ * Returns the classes of scores [N, C, …]: the index of the largest along dimension 1, the first of equal ones.
+ * Computed on the host, which needs the scores anyway to read their class.
  */
 export function predictedClasses(output: Tensor): Int32Array {
   const [samples = 0, classes = 0, ...rest] = output.shape;
@@ -48,9 +48,9 @@ export function predictedClasses(output: Tensor): Int32Array {
 
 /**
  * Reads a batch of a classification: scores [N, C, …] and classes [N, …], or probabilities [N, C] of the classes;
- * classes and classes of one shape; or, of a binary one, probabilities or logits, and 0 or 1, of one shape. Of several
- * yes-or-no answers a sample [N, C], say whether they are `logits`: otherwise they are taken for scores.
- * @throws TensorError when the shapes are others
+ * classes and classes of one shape; or, of a binary one, probabilities or logits, and 0 or 1, of one shape. For several
+ * yes-or-no answers per sample [N, C], set the option `logits`: otherwise they are taken for scores.
+ * @throws TensorError for other shapes
  */
 export function classified(name: string, output: Tensor, target: Tensor, options: ClassOptions): Classified {
   const actual = valuesOf(target.value);
@@ -88,7 +88,7 @@ function squeezed({ shape }: Tensor): readonly number[] {
   return shape.length > 1 && shape.at(-1) === 1 ? shape.slice(0, -1) : shape;
 }
 
-/** Whether a sample counts, and its class. @throws TensorError for a class that there isn't */
+/** Whether a sample counts, and its class. @throws TensorError for a class out of range */
 export function checkedClass(label: number, classes: number): number {
   if (Number.isInteger(label) && label >= 0 && (classes === 0 || label < classes)) return label;
   throw new TensorError("index", `Target ${label} is out of bounds.`);

@@ -14,7 +14,7 @@ import { initializeWeights, loadPretrained } from "./pretrained.ts";
 export interface BertInput {
   /** Token numbers [N, L]. */
   inputIds?: Tensor | null;
-  /** [N, L]: 0 for places that none looks at. */
+  /** [N, L]: 0 for places that none attends to. */
   attentionMask?: Tensor | null;
   /** Segments [N, L]; all 0 when left out. */
   tokenTypeIds?: Tensor | null;
@@ -101,8 +101,8 @@ export class BertModel<Pooling extends boolean = true> extends BertPart {
   /**
    * The model of a local folder of Hugging Face (config.json with model.safetensors or pytorch_model.bin, whole or in
    * parts), or of a name on the Hugging Face Hub ("google/bert_uncased_L-2_H-128_A-2"), in evaluation mode. Its weights
-   * replace the initial ones, which are never computed. What a name stands for is fetched once, into the cache that
-   * Hugging Face's own libraries use; their variables are heeded (HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN,
+   * replace the initial ones, which are never computed. A model of the hub is fetched once, into the cache that
+   * Hugging Face's own libraries use; their environment variables apply (HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN,
    * HF_HUB_OFFLINE).
    * @param options configuration that differs from the folder's
    * @throws TensorError for a folder without these files or with weights of other sizes
@@ -148,7 +148,7 @@ export class BertModel<Pooling extends boolean = true> extends BertPart {
   }
 }
 
-/** What is added to the scores: for the whole batch once. @param input [N, L] or [N, L, width] */
+/** Bias of the attention scores, computed once for all layers. @param input [N, L] or [N, L, width] */
 export function masksOf(
   mask: Tensor | null | undefined,
   input: Tensor,

@@ -2,7 +2,7 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import { snakeCase } from "../module/repr.ts";
 import { configured, type Fields } from "./configFields.ts";
 
-/** Fields of a BERT configuration; what is left out has the value of BERT-base. */
+/** Fields of a BERT configuration; omitted ones have the value of BERT-base. */
 export interface BertOptions {
   vocabSize?: number;
   /** Width of the hidden states: 768. */
@@ -21,15 +21,15 @@ export interface BertOptions {
   /** Standard deviation of the first weights: 0.02. */
   initializerRange?: number;
   layerNormEps?: number;
-  /** The token whose embedding is 0 and stays it; null for none. */
+  /** The token whose embedding is 0 and stays 0; null for none. */
   padTokenId?: number | null;
-  /** Whether a place may look at those before it only. */
+  /** Whether a place may attend only to itself and to those before it. */
   isDecoder?: boolean;
   /** Dropout before the classifier; hiddenDropoutProb when null. */
   classifierDropout?: number | null;
   /** Number of classes of a classifier: 2. */
   numLabels?: number;
-  /** What a classifier's loss is; null: as the labels suggest. */
+  /** Kind of a classifier's loss; null: as the labels suggest. */
   problemType?: ProblemType | null;
 }
 
@@ -55,12 +55,12 @@ const DEFAULTS: Required<BertOptions> = {
   problemType: null,
 };
 
-/** What a `config.json` of Hugging Face says, or the same fields in camelCase. */
+/** Fields of a Hugging Face `config.json`, or the same in camelCase. */
 export type BertFields = BertOptions | Readonly<Record<string, unknown>>;
 
 /**
  * Hugging Face's BertConfig. Fields have their names in camelCase; those of a `config.json`, in snake_case, are
- * understood too, and those of it that say nothing about the computation are ignored.
+ * accepted too; those that don't affect the computation are ignored.
  *
  * ```ts
  * new nn.BertConfig({ hiddenSize: 128, numHiddenLayers: 2, numAttentionHeads: 2 }).vocabSize; // 30522

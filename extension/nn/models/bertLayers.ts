@@ -17,7 +17,7 @@ import { LayerNorm } from "../modules/norm/normalization.ts";
 import { activationNamed } from "./activations.ts";
 import type { BertConfig } from "./bertConfig.ts";
 
-/** What all parts share: PyTorch's names in snake_case, but for `LayerNorm`, which has its class's name. */
+/** Base class of all parts: PyTorch's names in snake_case, but for `LayerNorm`, which has its class's name. */
 export abstract class BertPart extends BuiltIn {
   /** @internal */
   override keyOf(property: string): string {
@@ -60,12 +60,12 @@ export class BertEmbeddings extends BertPart {
   }
 }
 
-/** What the layers look at and are asked for. */
+/** Inputs that all layers share, and outputs that they fill. */
 export interface BertContext {
-  /** Added to the scores: −∞ where a place may not look. */
+  /** Added to the scores: −∞ where a place may not attend. */
   readonly bias: Tensor | null;
   readonly causal: boolean;
-  /** Takes the attention weights of every layer. */
+  /** Collects the attention weights of every layer. */
   readonly attentions: Tensor[] | undefined;
 }
 
@@ -194,7 +194,7 @@ export class BertEncoder extends BertPart {
     this.layer = new ModuleList(Array.from({ length: config.numHiddenLayers }, () => new BertLayer(config)));
   }
 
-  /** @param states takes the result of every layer */
+  /** @param states collects the result of every layer */
   forward(hiddenStates: Tensor, context: BertContext, states?: Tensor[]): Tensor {
     let x = hiddenStates;
     for (const layer of this.layer) {

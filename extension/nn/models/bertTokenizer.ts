@@ -39,7 +39,7 @@ export interface EncodeOptions {
   textPair?: string | readonly string[] | null;
   /** True or "longest": to the longest of the texts; "max_length": to `maxLength`. */
   padding?: boolean | "longest" | "max_length" | "do_not_pad";
-  /** Whether to cut what is longer than `maxLength`, and of a pair which: the longer one, token by token, by default. */
+  /** Whether to truncate to `maxLength`, and which text of a pair: by default the longer one, token by token. */
   truncation?: boolean | "longest_first" | "only_first" | "only_second" | "do_not_truncate";
   /** Special tokens included; the model's by default. */
   maxLength?: number | null;
@@ -47,7 +47,7 @@ export interface EncodeOptions {
   addSpecialTokens?: boolean;
 }
 
-/** What BERT takes: int64 tensors of shape [texts, tokens]. */
+/** Inputs of BERT: int64 tensors of shape [texts, tokens]. */
 export interface Encoded {
   inputIds: Tensor;
   tokenTypeIds: Tensor;
@@ -72,7 +72,7 @@ const ENCODE_DEFAULTS: Required<EncodeOptions> = {
 const RARE_CHINESE =
   /[\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu;
 
-/** Of a padded batch: a tokenizer's longest sequence may be any number. */
+/** Limit of a padded batch: a tokenizer's longest sequence may be any number. */
 const MAX_ELEMENTS = 2 ** 28;
 
 /** Methods of a tokenizer, which is itself callable. */
@@ -142,7 +142,7 @@ class WordPiece {
     return ids.map((id) => this.tokenizer.id_to_token(id) ?? this.options.unkToken);
   }
 
-  /** @internal What a call answers. */
+  /** @internal Result of a call. */
   encodeAll(texts: string | readonly string[], options: EncodeOptions = {}): Encoded {
     const o = { ...ENCODE_DEFAULTS, ...options };
     const rows = this.rows(texts, o);
@@ -284,7 +284,7 @@ interface BertTokenizerType {
   new (vocab: readonly string[], options?: TokenizerOptions): BertTokenizer;
   /**
    * The tokenizer of a local folder of Hugging Face: vocab.txt, and tokenizer_config.json if there is one.
-   * @param options what differs from the folder's
+   * @param options options that differ from the folder's
    * @throws TensorError for a folder without vocab.txt
    */
   fromPretrained(folder: string, options?: TokenizerOptions): BertTokenizer;
@@ -292,7 +292,7 @@ interface BertTokenizerType {
 
 /**
  * BERT's WordPiece tokenizer: words and punctuation are split, then each word into the longest pieces of the vocabulary.
- * A call gives what {@link BertModel} takes, as tensors.
+ * A call returns the inputs of {@link BertModel}, as tensors.
  *
  * https://huggingface.co/docs/transformers/model_doc/bert#transformers.BertTokenizer
  *
@@ -324,7 +324,7 @@ function lines(text: string): string[] {
   return all;
 }
 
-/** From here on, a length is none. */
+/** Lengths from here on mean no limit. */
 const LARGE = 1e20;
 
 const record = (value: unknown): Json | undefined =>

@@ -5,7 +5,7 @@ import { crossEntropy } from "../functional/loss/crossEntropy.ts";
 import { mseLoss } from "../functional/loss/loss.ts";
 import type { ProblemType } from "./bertConfig.ts";
 
-/** What of a configuration says what a classifier's loss is. */
+/** Fields of a configuration that determine a classifier's loss. */
 interface Problem {
   readonly numLabels: number;
   readonly problemType: ProblemType | null;

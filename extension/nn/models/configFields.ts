@@ -1,11 +1,11 @@
-// What the fields of a configuration may be: a config.json comes from elsewhere.
+// Checks of the fields of a configuration: a config.json comes from elsewhere.
 import { clipped } from "../../protocol/text/clip.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { snakeCase } from "../module/repr.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** What a field may be, in words and as a test. */
+/** Allowed values of a field, in words and as a test. */
 interface Rule {
   readonly expected: string;
   readonly allows: (value: unknown) => boolean;
@@ -77,8 +77,8 @@ const RULES: Readonly<Record<string, Rule>> = {
 };
 
 /**
- * The fields of a configuration: as given, in camelCase or as a `config.json` has them, else with their defaults; those of
- * a `config.json` that say nothing about the computation are left out.
+ * The fields of a configuration: as given, in camelCase or as a `config.json` has them, else with their defaults; those
+ * of a `config.json` that don't affect the computation are left out.
  * @throws TensorError "num_hidden_layers: expected a whole number from 0 to 1,024, got 100000000"
  */
 export function configured<T extends { numLabels: number; padTokenId: number | null }>(

@@ -26,7 +26,7 @@ import { classificationLoss } from "./classificationLoss.ts";
 import { modelFolder, naming, readConfig, writeFolder, type Json, type SaveOptions } from "./folder.ts";
 import { initializeWeights, loadPretrained } from "./pretrained.ts";
 
-/** Fields of a DistilBERT configuration; what is left out has the value of distilbert-base. */
+/** Fields of a DistilBERT configuration; omitted ones have the value of distilbert-base. */
 export interface DistilBertOptions extends Pick<
   BertOptions,
   "vocabSize" | "maxPositionEmbeddings" | "initializerRange" | "padTokenId" | "numLabels" | "problemType"
@@ -62,10 +62,10 @@ const DEFAULTS: Required<DistilBertOptions> = {
   problemType: null,
 };
 
-/** What a `config.json` of Hugging Face says, or the same fields in camelCase. */
+/** Fields of a Hugging Face `config.json`, or the same in camelCase. */
 export type DistilBertFields = DistilBertOptions | Json;
 
-/** Hugging Face's DistilBertConfig, its fields in camelCase; those of a `config.json` are understood too. */
+/** Hugging Face's DistilBertConfig, its fields in camelCase; those of a `config.json` are accepted too. */
 export class DistilBertConfig implements Required<DistilBertOptions> {
   declare readonly vocabSize: number;
   declare readonly maxPositionEmbeddings: number;

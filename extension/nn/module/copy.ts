@@ -18,9 +18,9 @@ interface Copyable {
 }
 
 /**
- * A copy of a module with everything in it: parameters, buffers, other modules, optimizers, arrays, maps and plain objects.
- * What occurs twice occurs twice in the copy. Functions and other objects are taken over as they are. A tensor's gradient is
- * copied with it, a parameter's is not.
+ * A copy of a module with everything in it: parameters, buffers, other modules, optimizers, arrays, maps and plain
+ * objects. An object that occurs twice is copied once, and the copy occurs twice. Functions and other objects are
+ * shared. A tensor's gradient is copied with it, a parameter's is not.
  *
  * Initial weights that were never read are not computed for this: the copies share them.
  *

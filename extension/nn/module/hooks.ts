@@ -10,7 +10,7 @@ import type { Hooks, Narrowing } from "./hookList.ts";
 import type { Module } from "./module.ts";
 import { warnOnce } from "../warnings.ts";
 
-/** What a module takes and gives is up to its `forward`. */
+/** An argument or result of a module: its type is up to `forward`. */
 // oxlint-disable-next-line typescript/no-explicit-any -- the hook knows its module
 type Any = any;
 
@@ -18,11 +18,11 @@ type Any = any;
 export type ForwardPreHook = Narrowing<[module: Module, input: Any[]], unknown>;
 /** Called after `forward`; anything but undefined that it returns replaces the result. */
 export type ForwardHook = Narrowing<[module: Module, input: Any[], output: Any], unknown>;
-/** Gradients in the order of arguments or results; null for what has none. */
+/** Gradients in the order of arguments or results; null for values without one. */
 export type Gradients = readonly (Tensor | null)[];
-/** Called when the gradients of a module's results are there; what it returns replaces them. */
+/** Called when the gradients of a module's results are ready; gradients that it returns replace them. */
 export type BackwardPreHook = Narrowing<[module: Module, gradOutput: Gradients], Gradients | Tensor | void>;
-/** Called when the gradients of a module's arguments are there; what it returns replaces them. */
+/** Called when the gradients of a module's arguments are ready; gradients that it returns replace them. */
 export type BackwardHook = Narrowing<
   [module: Module, gradInput: Gradients, gradOutput: Gradients],
   Gradients | Tensor | void
@@ -34,7 +34,7 @@ export class BackwardPass {
   private readonly before: Hooks<BackwardPreHook>;
   private readonly after: Hooks<BackwardHook>;
   private input: readonly unknown[] = [];
-  /** Whether any argument wants a gradient, so that the module's backward has an end. */
+  /** Whether any argument requires a gradient, so that the module's backward has an end. */
   private ends = false;
   private gradOutput: Gradients = [];
 
@@ -44,7 +44,7 @@ export class BackwardPass {
     this.after = after;
   }
 
-  /** Arguments that tell when their gradients are there. */
+  /** Arguments that report when their gradients are ready. */
   enter(input: unknown[]): unknown[] {
     this.input = input;
     const wanted = input.flatMap((x, i) => (x instanceof Tensor && x.requiresGrad ? [i] : []));
@@ -57,7 +57,7 @@ export class BackwardPass {
     });
   }
 
-  /** Results that tell when their gradients are there. */
+  /** Results that report when their gradients are ready. */
   leave(output: unknown): unknown {
     if (!(output instanceof Tensor) && !Array.isArray(output)) {
       warnOnce(
@@ -118,7 +118,7 @@ function watched(
       const { shape } = tensors[k]!;
       all[i] = grads[k] ?? new Tensor(fillValue(0, shape, "float32"));
     });
-    // What a hook sees and makes it may keep.
+    // A hook may keep the tensors that it sees and makes.
     const next = shown(() => {
       for (const grad of all) if (grad !== null) observe(grad.value);
       return visit(all);

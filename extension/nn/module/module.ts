@@ -34,10 +34,10 @@ const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
  */
 export type StateDictNames = string | Readonly<Record<string, string>>;
 
-/** What a module's `forward` takes: anything, where the class isn't known. */
+/** Arguments of a module's `forward`; any, where the class isn't known. */
 // oxlint-disable-next-line typescript/no-explicit-any -- as PyTorch's modules do
 export type Given<M> = M extends { forward: (...input: infer A) => unknown } ? A : any[];
-/** What a module's `forward` gives. */
+/** Result of a module's `forward`. */
 // oxlint-disable-next-line typescript/no-explicit-any -- whatever it takes
 export type Result<M> = M extends { forward: (...input: any) => infer R } ? R : any;
 
@@ -47,7 +47,7 @@ export interface Module {
 }
 
 /**
- * Base class of all networks and layers. Modules and parameters assigned to properties are found by themselves, in
+ * Base class of all networks and layers. Modules and parameters assigned to properties are found automatically, in
  * the order of their declaration:
  *
  * ```ts
@@ -109,7 +109,7 @@ export abstract class Module extends StateDictHooks {
     return this.train(false);
   }
 
-  /** Registers a child under a name that is not known before: it becomes the property of that name. */
+  /** Registers a child under a new name: it becomes the property of that name. */
   registerModule(name: string, module: Module | null): void {
     checkMember(this, name, "module", module);
     if (module === null) this[STATE].vacant.add(name);
@@ -222,7 +222,7 @@ export abstract class Module extends StateDictHooks {
     return submodule(this, target);
   }
 
-  /** Puts a module in the place of the one at a dotted path; with `strict` there must be one. */
+  /** Replaces the module at a dotted path; with `strict` there must be one. */
   setSubmodule(target: string, module: Module, strict: Flag<"strict"> = false): void {
     replaceSubmodule(this, target, module, flag(strict, "strict", false));
   }
@@ -243,12 +243,12 @@ export abstract class Module extends StateDictHooks {
     return bufferAt(this, target);
   }
 
-  /** @internal What a name in paths and state dicts stands for. */
+  /** @internal The member that a name in paths and state dicts stands for. */
   member(key: string): unknown {
     return properties(this).find(([property]) => this.keyOf(property) === key)?.[1];
   }
 
-  /** @internal Puts something in the place of a member. */
+  /** @internal Replaces a member. */
   replaceMember(key: string, value: unknown): void {
     const property = properties(this).find(([name]) => this.keyOf(name) === key)?.[0] ?? key;
     setProperty(this, property, value);
@@ -267,7 +267,7 @@ export abstract class Module extends StateDictHooks {
     return this;
   }
 
-  /** Forgets all gradients; with `setToNone` false those that are there become zeros, in place. */
+  /** Clears all gradients; with `setToNone` false, existing ones become zeros, in place. */
   zeroGrad(setToNone: boolean | { setToNone?: boolean } = true): void {
     zeroGradients(this.parameters(), setToNone);
   }
@@ -316,7 +316,7 @@ export abstract class Module extends StateDictHooks {
 
   /**
    * All parameters and persistent buffers by PyTorch's names: own parameters, own buffers, then children. The tensors
-   * follow the model; copy them (`t.clone()`) to keep what they are now.
+   * follow the model; copy them (`t.clone()`) to keep their current values.
    * @throws TensorError when two fields have one name: see {@link stateDictNames}
    */
   stateDict(prefix: string | { prefix?: string } = ""): Map<string, Tensor> {
@@ -325,8 +325,8 @@ export abstract class Module extends StateDictHooks {
 
   /**
    * Copies the tensors of a state dict into this module. Nothing is changed unless everything fits. With `assign` they
-   * take the place of the module's own; `strict` false allows missing and unexpected entries.
-   * @returns what didn't match; prints `<All keys matched successfully>` when all did
+   * replace the module's own; `strict` false allows missing and unexpected entries.
+   * @returns the entries that didn't match; prints `<All keys matched successfully>` when all did
    * @throws TensorError "Error(s) in loading state_dict for …", with every missing, unexpected or misshapen entry
    */
   loadStateDict(state: StateDict, strict: LoadOptions | boolean = true, assign = false): LoadReport {
@@ -353,20 +353,20 @@ export abstract class Module extends StateDictHooks {
     return this[STATE].afterForward.add(hook, options);
   }
 
-  /** Runs `hook` whenever the gradients of a call's results are there, before those of its arguments are computed. */
+  /** Runs `hook` whenever the gradients of a call's results are ready, before those of its arguments are computed. */
   registerFullBackwardPreHook(hook: BackwardPreHook, options?: HookOptions): RemovableHandle {
     return this[STATE].beforeBackward.add(hook, options);
   }
 
   /**
-   * Runs `hook` whenever the gradients of a call's arguments are there: `(module, gradInput, gradOutput)`, null for what
-   * has none. Gradients that it returns replace gradInput.
+   * Runs `hook` whenever the gradients of a call's arguments are ready: `(module, gradInput, gradOutput)`, null for
+   * values without one. Gradients that it returns replace gradInput.
    */
   registerFullBackwardHook(hook: BackwardHook, options?: HookOptions): RemovableHandle {
     return this[STATE].afterBackward.add(hook, options);
   }
 
-  /** What stands between the brackets when the module is printed. */
+  /** Text between the brackets when the module is printed. */
   extraRepr(): string {
     return "";
   }

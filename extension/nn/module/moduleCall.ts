@@ -104,12 +104,12 @@ export function call(self: Module, args: unknown[]): unknown {
 }
 
 /**
- * PyTorch's words where a module of the library failed at what is no tensor: the engine's words would name a property
- * that the caller never wrote.
+ * PyTorch's message for a module of the library that got something other than a tensor: the engine's message would name
+ * a property that the caller never wrote.
  */
 function noTensor(self: Module, args: readonly unknown[], error: unknown): TensorError | undefined {
   if (!libraryClasses.has(Object.getPrototypeOf(self) as object)) return undefined;
-  // What follows has a default.
+  // `length` counts the parameters before the first with a default.
   const needed = Math.max(1, forwardOf(self)?.length ?? 0);
   const confused = error instanceof TypeError;
   const named = args.findIndex((arg, i) => isRecord(arg) && (confused || i < needed));
@@ -148,7 +148,7 @@ function run(self: Module, state: ModuleState, args: unknown[]): unknown {
     );
   }
   let output = forward.apply(self, input);
-  // What a hook sees and makes it may keep.
+  // A hook may keep the tensors that it sees and makes.
   if (state.afterForward.size > 0) show([input, output]);
   for (const hook of state.afterForward) {
     const replaced = shown(() => hook(self, input, output));
@@ -171,16 +171,16 @@ function locate(self: Module, model: Module): void {
   state.path = join(scope.path, self.constructor.name);
 }
 
-/** Elements of a list or object at most that are looked through for tensors: the last ones. */
+/** Maximum number of a list's elements that are searched for tensors, the last ones; larger Maps are skipped. */
 const MOST_SHOWN = 64;
 
-/** How deep lists and objects are looked through. */
+/** How deep lists and objects are searched. */
 const DEEPEST = 4;
 
-/** What the user may hold is computed with its step, since it may be read after it: results of an outermost call. */
+/** Marks tensors that the user may hold, such as an outermost call's results, to be computed with their step. */
 function show(output: unknown, depth = 0): void {
   if (output instanceof Tensor) {
-    // What lives from step to step stays where it is.
+    // Tensors that live from step to step have their own storage.
     for (const one of holdersOf(output)) if (one.storage === undefined) one.value.visible = true;
   } else if (typeof output !== "object" || output === null || depth > DEEPEST) return;
   else if (Array.isArray(output))
@@ -191,7 +191,7 @@ function show(output: unknown, depth = 0): void {
   } else if (isRecord(output)) for (const name in output) show(output[name], depth + 1);
 }
 
-/** Shows what a module's `forward` has left in its own properties. */
+/** Shows the tensors that a module's `forward` has left in its own properties. */
 function stash(self: Module): void {
   const own = self as unknown as Readonly<Record<string, unknown>>;
   for (const name in own) {

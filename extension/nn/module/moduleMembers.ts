@@ -8,11 +8,11 @@ import { join, STATE } from "./moduleCall.ts";
 import { snakeCase } from "./repr.ts";
 
 export interface MemberOptions {
-  /** What paths begin with. Default "". */
+  /** Prefix of paths. Default "". */
   prefix?: string;
   /** Whether modules inside are visited. Default true. */
   recurse?: boolean;
-  /** Whether what has several names appears once. Default true. */
+  /** Whether a member with several names appears once. Default true. */
   removeDuplicate?: boolean;
 }
 
@@ -140,8 +140,8 @@ export function bufferAt(module: Module, target: string): Tensor {
 }
 
 /**
- * Makes an entry of a dictionary a property, which walks of the module's own don't meet. A name that is taken, such as a
- * method's, stays what it is.
+ * Makes an entry of a dictionary a property, which the module's own walks skip. A name that is taken, such as a
+ * method's, keeps its meaning.
  */
 export function exposeEntry<S extends symbol>(
   dict: Module & { readonly [K in S]: ReadonlyMap<string, unknown> } & {

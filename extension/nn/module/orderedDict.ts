@@ -1,4 +1,4 @@
-/** What a view of a dict prints: the name of its type in Python, and its elements. */
+/** Printed parts of a dict's view: the name of its type in Python, and its elements. */
 interface View {
   readonly type: string;
   elements(): Iterable<unknown>;
@@ -6,7 +6,7 @@ interface View {
 
 const views = new WeakMap<object, View>();
 
-/** What Python would print of an iterator, if it walks the keys, values or items of an {@link OrderedDict}. */
+/** Python's view behind an iterator over the keys, values or items of an {@link OrderedDict}; undefined for others. */
 export const viewOf = (iterator: object): View | undefined => views.get(iterator);
 
 function view<T extends object>(type: string, elements: () => T & Iterable<unknown>): T {

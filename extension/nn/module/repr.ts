@@ -1,4 +1,4 @@
-// Values as Python prints them: what print(model) and print(optimizer) consist of.
+// Values as Python prints them: the pieces of print(model) and print(optimizer).
 
 /** `inFeatures` → `in_features`: the name PyTorch has for one of ours. */
 export function snakeCase(name: string): string {
@@ -10,7 +10,7 @@ export function snakeCase(name: string): string {
   return known;
 }
 
-/** Names asked for so far: a loop asks for those of all parameters in each step. */
+/** Names converted so far: a loop needs those of all parameters in each step. */
 const snakeCased = new Map<string, string>();
 const MOST_NAMES = 4096;
 
@@ -32,7 +32,7 @@ export function pyFloat(x: number): string {
 /** A parameter that PyTorch declares a float, whole or not; None where it may be that. */
 export const floatOrNone = (x: number | null): string => (x === null ? "None" : pyFloat(x));
 
-/** What Python prints: None, booleans, numbers, strings and tuples of them. */
+/** Values that Python prints: None, booleans, numbers, strings and tuples of them. */
 export type PyValue = null | undefined | boolean | number | string | readonly PyValue[];
 
 /**
@@ -64,7 +64,7 @@ function pyString(text: string): string {
   return `${quote}${escaped}${quote}`;
 }
 
-/** A module and what it holds, as `print(model)` shows them. */
+/** A module and its children, as `print(model)` shows them. */
 export function treeText(
   name: string,
   extra: string,

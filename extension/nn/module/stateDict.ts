@@ -21,7 +21,7 @@ import { isLazy } from "./uninitialized.ts";
 /** Tensors by name, as `stateDict()` gives them and checkpoint readers make them. */
 export type StateDict = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
 
-/** What the loader asks of a module. */
+/** A module as the loader uses it. */
 export interface StateOwner extends StateDictHooks {
   ownState(): [key: string, tensor: Tensor][];
   replaceMember(key: string, value: Tensor): void;
@@ -37,13 +37,13 @@ const METADATA = {};
 export interface LoadOptions {
   /** Whether missing and unexpected entries are errors; true by default. */
   strict?: boolean;
-  /** Whether tensors of the state dict take the place of the module's own; false by default. */
+  /** Whether tensors of the state dict replace the module's own; false by default. */
   assign?: boolean;
 }
 
 /**
- * Copies a state dict into a module and its children, or nothing at all; hooks that run after loading see what fits loaded,
- * before missing and unexpected entries are an error.
+ * Copies a state dict into a module and its children, or nothing at all; hooks that run after loading see the matching
+ * entries loaded, before missing and unexpected entries are an error.
  * @throws TensorError listing every missing, unexpected and misshapen entry
  */
 export function loadInto(
@@ -178,7 +178,7 @@ function fits(source: Tensor, tensor: Tensor): boolean {
 const shaped = (source: Tensor, tensor: Tensor): Tensor =>
   sameShape(source.shape, tensor.shape) ? source : apply(reshape, [source], { shape: tensor.shape });
 
-/** What takes the place of a parameter or buffer: the tensor of the state dict itself, as far as it can. */
+/** Returns the replacement of a parameter or buffer: the tensor of the state dict itself, where possible. */
 function inPlaceOf(tensor: Tensor, source: Tensor): Tensor {
   const value = shaped(source, tensor);
   if (!(tensor instanceof Parameter)) return value.persist();

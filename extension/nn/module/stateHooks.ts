@@ -6,7 +6,7 @@ import { Hooks, type Narrowing, type RemovableHandle } from "./hookList.ts";
 // oxlint-disable-next-line typescript/no-explicit-any -- the hook knows its module
 type Any = any;
 
-/** What `loadStateDict` did not use or did not find. */
+/** Entries that `loadStateDict` did not use or did not find. */
 export class LoadReport {
   readonly missingKeys: string[];
   readonly unexpectedKeys: string[];
@@ -50,7 +50,7 @@ export type LoadStateDictPreHook = Narrowing<
   ],
   void
 >;
-/** Called with what hasn't matched up to here, in this module and those before it. */
+/** Called with the entries that haven't matched so far, in this module and those before it. */
 export type LoadStateDictPostHook = Narrowing<[module: Any, incompatibleKeys: LoadReport], void>;
 
 /** A module's hooks around its state dict. */
@@ -88,10 +88,10 @@ function hooksFor(module: object): StateHooks {
   return hooks;
 }
 
-/** The last part of the name of what `getExtraState` gives. */
+/** Last part of the name of the entry for `getExtraState`. */
 export const EXTRA_STATE = "_extra_state";
 
-/** @throws TensorError for a method that a class has to bring along */
+/** @throws TensorError for a method that a class has to define */
 function notOverridden(method: string): never {
   throw new TensorError(
     "value",
@@ -99,11 +99,11 @@ function notOverridden(method: string): never {
   );
 }
 
-/** Whether a module's class brings a method along. */
+/** Whether a module's class defines a method. */
 const overrides = (module: StateDictHooks, method: "getExtraState" | "setExtraState"): boolean =>
   module[method] !== StateDictHooks.prototype[method];
 
-/** What a module adds to its state dict, undefined if nothing. */
+/** Extra state that a module adds to its state dict; undefined if there is none. */
 export function extraStateOf(module: StateDictHooks): Tensor | undefined {
   if (!overrides(module, "getExtraState")) return undefined;
   const state: unknown = module.getExtraState();
@@ -118,17 +118,17 @@ export function extraStateOf(module: StateDictHooks): Tensor | undefined {
 /** Whether a module takes extra state from a state dict. */
 export const takesExtraState = (module: StateDictHooks): boolean => overrides(module, "setExtraState");
 
-/** What every module has around its state dict. */
+/** Extra state of every module, and hooks around its state dict. */
 export abstract class StateDictHooks {
   /**
-   * More of the module's state than parameters and buffers, as a tensor: the entry `_extra_state` of its state dict. To be
-   * overridden with {@link setExtraState}.
+   * State of the module beyond parameters and buffers, as a tensor: the entry `_extra_state` of its state dict. To be
+   * overridden together with {@link setExtraState}.
    */
   getExtraState(): Tensor {
     return notOverridden("get_extra_state");
   }
 
-  /** Takes what {@link getExtraState} gave, from a state dict that is loaded. To be overridden. */
+  /** Takes the result of {@link getExtraState} from a state dict that is loaded. To be overridden. */
   setExtraState(_state: Tensor): void {
     notOverridden("set_extra_state");
   }
@@ -153,7 +153,7 @@ export abstract class StateDictHooks {
 
   /**
    * Runs `hook` after `loadStateDict` has loaded this module and its children. It may change the lists of missing and
-   * unexpected entries, which decide whether loading fails. Once it runs, what fits stays loaded.
+   * unexpected entries, which decide whether loading fails. Once it runs, matching entries stay loaded.
    */
   registerLoadStateDictPostHook(hook: LoadStateDictPostHook): RemovableHandle {
     return hooksFor(this).afterLoad.add(hook);

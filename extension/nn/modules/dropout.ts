@@ -9,7 +9,7 @@ interface DropoutArguments {
   inplace?: boolean;
 }
 
-/** What the kinds of dropout share. */
+/** Base class of all kinds of dropout. */
 abstract class DropoutBase extends BuiltIn {
   readonly p: number;
   readonly inplace: boolean;

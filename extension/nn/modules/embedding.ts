@@ -19,11 +19,11 @@ interface Sizes {
 }
 
 interface Given {
-  /** @internal The rows, where they are there already. */
+  /** @internal Existing rows, if any. */
   _weight?: Tensor | null;
 }
 
-/** What both kinds of lookup tables share. */
+/** Base class of both kinds of lookup tables. */
 abstract class Table extends BuiltIn {
   readonly numEmbeddings: number;
   readonly embeddingDim: number;
@@ -72,7 +72,7 @@ abstract class Table extends BuiltIn {
 type EmbeddingArguments = Sizes & EmbeddingOptions & Given & { _freeze?: boolean };
 
 export interface PretrainedOptions extends EmbeddingOptions {
-  /** Whether the rows stay as they are; true by default. */
+  /** Whether the rows are frozen; true by default. */
   freeze?: boolean;
 }
 
@@ -133,7 +133,7 @@ export class Embedding extends Table {
   }
 
   /**
-   * A table of rows that are there already, which training leaves as they are.
+   * Returns a table of existing rows, which training leaves unchanged by default.
    *
    * ```ts
    * nn.Embedding.fromPretrained(torch.tensor([[1, 2.3, 3], [4, 5.1, 6.3]]))(torch.tensor([1])); // [[4, 5.1, 6.3]]
@@ -195,7 +195,7 @@ type BagOptions = Omit<EmbeddingBagOptions, "offsets" | "perSampleWeights">;
 type BagArguments = Sizes & BagOptions & Given;
 
 export interface PretrainedBagOptions extends BagOptions {
-  /** Whether the rows stay as they are; true by default. */
+  /** Whether the rows are frozen; true by default. */
   freeze?: boolean;
 }
 
@@ -261,7 +261,7 @@ export class EmbeddingBag extends Table {
     this.includeLastOffset = bound.includeLastOffset;
   }
 
-  /** Bags of rows that are there already, which training leaves as they are. */
+  /** Returns bags of existing rows, which training leaves unchanged by default. */
   static fromPretrained(embeddings: Tensor, options?: PretrainedBagOptions): EmbeddingBag;
   static fromPretrained(embeddings: Tensor, freeze?: boolean, options?: BagOptions): EmbeddingBag;
   static fromPretrained(embeddings: Tensor, ...rest: unknown[]): EmbeddingBag {

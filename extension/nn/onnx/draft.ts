@@ -15,7 +15,7 @@ class Ref implements OnnxRef {
   }
 }
 
-/** What a draft consists of, in the order of writing. */
+/** An entry of a draft; entries are in the order of writing. */
 export type Entry =
   | {
       readonly kind: "node";

@@ -15,8 +15,8 @@ export interface OnnxOptions {
   /** Names of the graph's outputs. */
   outputNames?: readonly string[];
   /**
-   * By input, the dimension whose size may be another each time, and a name for it: `{ input: { 0: "batch" } }`. There
-   * is one such size; several inputs may have it.
+   * By input, the dimension whose size may vary, and a name for it: `{ input: { 0: "batch" } }`. Only one size may
+   * vary; several inputs may have it.
    */
   dynamicAxes?: Readonly<Record<string, Readonly<Record<number, string>>>>;
 }
@@ -92,7 +92,7 @@ function assemble(
   graph: Pick<OnnxGraph, "nodes" | "initializers" | "values">,
   axis?: string,
 ): OnnxGraph {
-  // A rule may answer what it was given: an input or a weight.
+  // A rule may return what it was given: an input or a weight.
   const given = new Set(graph.nodes.flatMap((node) => node.outputs));
   const values = new Map(graph.values.filter(({ name }) => given.has(name)).map((one) => [one.name, one]));
   return {
@@ -113,9 +113,9 @@ const multiples = (one: Named, twin: Named, size: number): boolean =>
   });
 
 /**
- * What a graph says of its inputs or outputs.
- * @param twins the same for a size larger by 1 of the dimension that is free
- * @param axis its name
+ * Returns the names, types and sizes of a graph's inputs or outputs.
+ * @param twins the same values where the free dimension is larger by 1
+ * @param axis name of the free dimension
  */
 export function described(
   values: readonly Named[],

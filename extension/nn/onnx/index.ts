@@ -14,8 +14,8 @@ export type { ModelArguments } from "./recording.ts";
  * torch.onnx.export(model, torch.zeros(1, 784), "model.onnx", { dynamicAxes: { input: { 0: "batch" } } });
  * ```
  *
- * What runs in `forward` is recorded: a condition on values is decided once, for `args`. Weights have the names of the
- * state dict.
+ * The export records one run of `forward`: a condition on values is decided once, for `args`. Weights have the names of
+ * the state dict.
  * @param args what `forward` takes: a tensor, or a list; their sizes are the graph's, but for `dynamicAxes`
  * @param file relative to the working directory, or absolute; it is replaced as a whole
  * @throws TensorError for an op that ONNX doesn't have, naming op and module; the file system's error

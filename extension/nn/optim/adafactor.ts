@@ -16,7 +16,7 @@ export interface AdafactorOptions {
   lr: number;
   /** At step t, means of squares move by t to this power; −0.8 by default. */
   beta2Decay: number;
-  /** What keeps divisions finite, null for float32's 2⁻²³, and the smallest scale of a parameter, 1e-3 by default. */
+  /** Keeps divisions finite, null (default) for float32's 2⁻²³; and smallest scale of a parameter, 1e-3 by default. */
   eps: readonly [number | null, number];
   /** The root mean square that updates are clipped to; 1 by default. */
   d: number;

@@ -12,7 +12,7 @@ export interface AdagradOptions extends DecayOptions {
   lr: number;
   /** At step t the rate is lr / (1 + (t − 1) · lrDecay). */
   lrDecay: number;
-  /** What the sums of squares start with; 0 by default. */
+  /** Initial value of the sums of squares; 0 by default. */
   initialAccumulatorValue: number;
   /** Keeps the division finite; 1e-10 by default. */
   eps: number;

@@ -1,4 +1,4 @@
-// What PyTorch's own optimizers share: their calls, their checks and the options that many of them have.
+// Code shared by PyTorch's own optimizers: their calls, their checks and their common options.
 import type { Arguments, Signature } from "../arguments.ts";
 import { py, snakeCase } from "../module/repr.ts";
 import { bindParams, type BaseOptions, type Params } from "./groups.ts";

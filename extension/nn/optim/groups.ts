@@ -4,7 +4,7 @@ import { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED, type Signature } from "../arguments.ts";
 import { snakeCase } from "../module/repr.ts";
 
-/** What all optimizers know of a group of parameters. */
+/** Options that all optimizers have for a group of parameters. */
 export interface BaseOptions {
   lr: number;
 }
@@ -22,12 +22,12 @@ export type ParamGroup<O extends BaseOptions = AnyOptions> = O & {
   paramNames?: string[];
   /** The rate a schedule started from. */
   initialLr?: number;
-  /** Between which rates and momenta `OneCycleLR` and `CyclicLR` move. */
+  /** Bounds of the rates and momenta of `OneCycleLR` and `CyclicLR`. */
   maxLr?: number;
   minLr?: number;
   maxMomentum?: number;
   baseMomentum?: number;
-  /** Where `SWALR` goes to. */
+  /** Final rate of `SWALR`. */
   swaLr?: number;
 };
 
@@ -39,7 +39,7 @@ export type ParamGroupInput<O extends BaseOptions> = Partial<O> & {
   params: Tensor | Iterable<Tensor> | Iterable<NamedParameter>;
 };
 
-/** What an optimizer takes: parameters, with names or without, or groups of them with their own options. */
+/** Parameters of an optimizer, with names or without, or groups of them with their own options. */
 export type Params<O extends BaseOptions> =
   | Iterable<Tensor>
   | Iterable<NamedParameter>
@@ -64,7 +64,7 @@ export function named(
 export const DUPLICATES_WARNING =
   "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; see github.com/pytorch/pytorch/issues/40967 for more information";
 
-/** What schedules add to a group. */
+/** Entries that schedules add to a group. */
 export const SCHEDULED = [
   "initialLr",
   "maxLr",
@@ -97,7 +97,7 @@ export function bindParams<O extends BaseOptions>(
   return [params as Params<O>, bound as unknown as O];
 }
 
-/** Lets PyTorch's name of an entry, as `weight_decay` of `weightDecay`, read and write it. */
+/** Makes PyTorch's name of an entry, such as `weight_decay` for `weightDecay`, read and write it. */
 export function alias(owner: object, name: string): void {
   const record = owner as Record<string, unknown>;
   const theirs = snakeCase(name);

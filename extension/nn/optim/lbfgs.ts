@@ -20,7 +20,7 @@ export interface LBFGSOptions {
   toleranceGrad: number;
   /** Stops when loss or parameters change less; 1e-9 by default. */
   toleranceChange: number;
-  /** How many iterations are remembered; 100 by default. */
+  /** Iterations kept in memory; 100 by default. */
   historySize: number;
   /** Steps of length lr, or by a line search. */
   lineSearchFn: "strong_wolfe" | null;
@@ -28,7 +28,7 @@ export interface LBFGSOptions {
   maximize: boolean;
 }
 
-/** What is remembered of all parameters, as one vector each. */
+/** Memory of L-BFGS: one vector holds the values of all parameters. */
 interface Memory {
   funcEvals: number;
   nIter: number;
@@ -45,10 +45,10 @@ interface Memory {
 
 /**
  * L-BFGS (Liu and Nocedal 1989, https://doi.org/10.1007/BF01589116): p ← p + t · d with d = −H g, H the inverse Hessian
- * estimated from the last `historySize` changes of parameters and gradients. `step` needs a closure that forgets the
- * gradients, computes the loss and calls `backward()`, and is called many times.
+ * estimated from the last `historySize` changes of parameters and gradients. `step` needs a closure that clears the
+ * gradients, computes the loss and calls `backward()`; it is called many times.
  *
- * Every iteration looks at the loss, so vectors are kept and combined on the host; only the closure is a graph.
+ * Every iteration reads the loss, so vectors are kept and combined on the host; only the closure is a graph.
  * No parameter groups.
  *
  * ```ts
@@ -81,7 +81,7 @@ export class LBFGS extends builtIn<
     maximize: false,
   };
   protected override readonly integers = ["maxIter", "maxEval", "historySize"];
-  /** Where the parameters were before the step under way moved them. */
+  /** Parameters before the step under way moved them. */
   private from: Float32Array[] | undefined;
   private memory: Memory = { funcEvals: 0, nIter: 0, oldDirs: [], oldStps: [], ro: [], hDiag: 1 };
 
@@ -208,7 +208,7 @@ export class LBFGS extends builtIn<
     );
   }
 
-  /** −H g, after taking note of what the last iteration changed: the two-loop recursion. */
+  /** −H g, after recording the changes of the last iteration: the two-loop recursion. */
   private direction(gradient: Float32Array): Float32Array {
     const { memory } = this;
     const { oldDirs, oldStps, ro, prevFlatGrad, d: before } = memory;
@@ -259,7 +259,7 @@ export class LBFGS extends builtIn<
     noGrad(() => params.forEach((p, i) => p.write(fromHost(values[i]!, p.shape, "float32"))));
   }
 
-  /** PyTorch's structure: all of it is the first parameter's. */
+  /** PyTorch's structure: the whole state belongs to the first parameter. */
   override stateDict(): OptimizerStateDict {
     const { param_groups } = super.stateDict();
     if (this.memory.funcEvals === 0) return { state: {}, param_groups };

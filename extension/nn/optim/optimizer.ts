@@ -39,7 +39,7 @@ export type { OptimizerStateDict, SavedState } from "./state.ts";
 /** Schedules that are still to make their initial step. */
 const waiting: (() => void)[] = [];
 
-/** Calls `start` before the next step of any optimizer: one may be made of others. */
+/** Calls `start` before the next step of any optimizer: an optimizer may consist of others. */
 export function beforeStep(start: () => void): void {
   waiting.push(start);
 }
@@ -54,8 +54,8 @@ export function require(condition: boolean, message: string): void {
 }
 
 /**
- * Base class of all optimizers: groups of parameters, and what is remembered of each parameter. A subclass of your own
- * overrides `step`; names of its state and options are saved as they are.
+ * Base class of all optimizers: groups of parameters, and the state of each parameter. A subclass of your own
+ * overrides `step`; names of its state and options are saved unchanged.
  *
  * ```ts
  * class Descent extends torch.optim.Optimizer {
@@ -106,14 +106,14 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
     for (const group of groups) this.addParamGroup(group as ParamGroupInput<O>);
   }
 
-  /** Whether a program defines the step: then it names what is remembered. */
+  /** Whether the program defines the step, and so names the state. */
   private get isCustom(): boolean {
     return this.updateParameter === Optimizer.prototype.updateParameter;
   }
 
   /**
    * Runs `hook` before each step, with the optimizer and the arguments of `step`. A pair that it returns replaces them.
-   * @returns what removes it
+   * @returns a handle that removes it
    */
   registerStepPreHook(hook: StepPreHook): RemovableHandle {
     return stepHooks(this).before.add(hook);
@@ -121,7 +121,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
 
   /**
    * Runs `hook` after each step, with the optimizer and the arguments of `step`.
-   * @returns what removes it
+   * @returns a handle that removes it
    */
   registerStepPostHook(hook: StepPostHook): RemovableHandle {
     return stepHooks(this).after.add(hook);
@@ -147,7 +147,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
     return stateDictHooks(this).afterLoad.add(hook, options);
   }
 
-  /** What every step does before and after a `step` of a subclass. */
+  /** Wraps a program's `step` in what every step does before and after it. */
   private around(): Optimizer["step"] {
     const step: (closure?: () => unknown) => unknown = this.step.bind(this);
     return <T>(closure?: () => T) => {
@@ -160,9 +160,9 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
   }
 
   /**
-   * Adds parameters to optimize, with their own options; pairs of a name and a parameter, as `namedParameters()` gives them,
-   * leave their names as the group's `paramNames`.
-   * @throws TensorError for what is no leaf, or is in another group already
+   * Adds parameters to optimize, with their own options. Pairs of a name and a parameter, as `namedParameters()` gives
+   * them, set the group's `paramNames`.
+   * @throws TensorError for a tensor that is not a leaf, or is in another group already
    */
   addParamGroup(group: ParamGroupInput<O>): void {
     const { params, ...names } = named(group.params);
@@ -196,7 +196,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
     this.paramGroups.push(options);
   }
 
-  /** Forgets all gradients; with `setToNone` false those that are there become zeros, in place. */
+  /** Clears all gradients; with `setToNone` false, existing ones become zeros, in place. */
   zeroGrad(setToNone: boolean | { setToNone?: boolean } = true): void {
     for (const { params } of this.paramGroups) zeroGradients(params, setToNone);
   }
@@ -235,7 +235,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
     return loss;
   }
 
-  /** What gives the host's side of the state back: numbers, and which tensors there are. */
+  /** Returns a function that restores the host's side of the state: numbers, and which tensors exist. */
   protected remembered(): () => void {
     const { stepped } = this;
     const before: [state: ParamState, entries: ParamState][] = [];
@@ -266,7 +266,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
    * @param later its value that many steps later if no option changes; the same by default
    */
   protected varying(name: string, value: number, later?: (steps: number) => number): Tensor {
-    // There are a handful of them: a key for each would take longer than looking through them.
+    // There are a handful of them: making keys would take longer than a linear search.
     for (const known of this.scalars)
       if (known.name === name && Object.is(known.value, value)) return known.input;
     const input = scalarTensor(value, true, later);
@@ -274,7 +274,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
     return input;
   }
 
-  /** What the update starts from: the parameter, shrunk by decoupled weight decay. */
+  /** Returns the parameter, shrunk by decoupled weight decay: the start of the update. */
   protected shrunk(p: Tensor, { lr, weightDecay }: { lr: number; weightDecay: number }): Tensor {
     return weightDecay === 0 ? p : mul(p, this.varying("1 - lr·weightDecay", 1 - lr * weightDecay));
   }
@@ -346,7 +346,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
     });
   }
 
-  /** @internal A copy whose groups and state are of copied parameters: see `copy.deepcopy`. */
+  /** @internal A copy whose groups and state belong to copied parameters: see `copy.deepcopy`. */
   [DEEPCOPY](deepcopied: <T>(value: T) => T): this {
     const twin = Object.create(Object.getPrototypeOf(this) as object) as this;
     for (const [name, value] of Object.entries(this)) if (name !== "step") Reflect.set(twin, name, value);
@@ -381,7 +381,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
     // All other lists are tuples.
     if (name === "paramNames") return `[${(value as readonly string[]).map((one) => py(one)).join(", ")}]`;
     const initial = (this.defaults as unknown as Record<string, unknown>)[name];
-    // What a schedule or the program has changed is a float, too.
+    // An option that a schedule or the program has changed prints as a float, too.
     const given = this.given.get(group)?.has(name) === true || value !== initial;
     const float = this.floats.includes(name) || (given && !this.integers.includes(name));
     return typeof value === "number" && float ? pyFloat(value) : py(value);

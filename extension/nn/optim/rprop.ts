@@ -10,7 +10,7 @@ import { count, slot, type ParamState } from "./state.ts";
 export interface RpropOptions {
   /** The first step size; 1e-2 by default. */
   lr: number;
-  /** What a step size is multiplied by when the gradient's sign changes, and when it stays: 0.5 and 1.2 by default. */
+  /** Factors of a step size when the gradient's sign changes, and when it stays: 0.5 and 1.2 by default. */
   etas: readonly [number, number];
   /** Smallest and largest step size: 1e-6 and 50 by default. */
   stepSizes: readonly [number, number];

@@ -1,4 +1,4 @@
-// What optimizers remember of parameters, and the pieces of an update.
+// The state that optimizers keep of parameters, and the pieces of an update.
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { add, mul } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { neg, square } from "../../tensor/functions/pointwise/elementwise.ts";
@@ -17,10 +17,10 @@ export interface OptimizerStateDict {
   param_groups: Record<string, unknown>[];
 }
 
-/** What an optimizer remembers of one parameter. */
+/** An optimizer's state of one parameter. */
 export type ParamState = Record<string, Tensor | number>;
 
-/** What is remembered of each parameter. `get` makes an empty record for a new one, as PyTorch's `defaultdict` does. */
+/** State of each parameter. `get` makes an empty record for a new one, as PyTorch's `defaultdict` does. */
 // oxlint-disable-next-line typescript/no-explicit-any -- a program's own optimizer remembers what it likes
 export class ParamStates extends Map<Tensor, Record<string, any>> {
   // oxlint-disable-next-line typescript/no-explicit-any
@@ -64,7 +64,7 @@ export function restored(value: Tensor | number): Tensor | number {
   return noGrad(() => own.write(snapshot(value, own)));
 }
 
-/** The gradient that is followed: the other way round to maximize, and with weight decay added. */
+/** The gradient to descend: negated to maximize, and with weight decay added. */
 export function effective(
   g: Tensor,
   p: Tensor,

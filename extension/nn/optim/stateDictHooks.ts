@@ -2,7 +2,7 @@
 import { Hooks } from "../module/hookList.ts";
 import type { OptimizerStateDict } from "./state.ts";
 
-/** What an optimizer has that hooks run around. */
+/** The methods of an optimizer that hooks run around. */
 interface Saved {
   stateDict(): OptimizerStateDict;
   loadStateDict(dict: OptimizerStateDict): void;
@@ -27,10 +27,10 @@ interface StateDictHooks {
   readonly afterLoad: Hooks<OptimizerStateHook>;
 }
 
-/** Beside the optimizers, since few have any. */
+/** Kept beside the optimizers, since few have any. */
 const known = new WeakMap<Saved, StateDictHooks>();
 
-/** The hooks of an optimizer, whose `stateDict` and `loadStateDict` run them once there are some. */
+/** Returns an optimizer's hooks; the first call makes its `stateDict` and `loadStateDict` run them. */
 export function stateDictHooks(optimizer: Saved): StateDictHooks {
   const found = known.get(optimizer);
   if (found !== undefined) return found;

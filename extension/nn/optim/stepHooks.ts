@@ -1,7 +1,7 @@
 // Functions of the program's that run before and after an optimizer's steps.
 import { Hooks } from "../module/hookList.ts";
 
-/** What an optimizer has that hooks run around. */
+/** The method of an optimizer that hooks run around. */
 interface Steps {
   step: unknown;
 }
@@ -22,10 +22,10 @@ interface StepHooks {
   readonly after: Hooks<StepPostHook>;
 }
 
-/** Beside the optimizers, since hardly any has some. */
+/** Kept beside the optimizers, since few have any. */
 const known = new WeakMap<Steps, StepHooks>();
 
-/** The hooks of an optimizer, whose `step` runs them from the first time on that they are asked for. */
+/** Returns an optimizer's hooks; the first call makes its `step` run them. */
 export function stepHooks(optimizer: Steps): StepHooks {
   const found = known.get(optimizer);
   if (found !== undefined) return found;

@@ -23,13 +23,13 @@ type Camel<S extends string> = S extends `${infer A}_${infer B}` ? `${A}${Capita
 /** Shape of an input with its batch, or shapes of several. */
 export type InputSize = Shape | readonly Shape[];
 
-/** How {@link summary} looks at a model and what it shows. */
+/** Options of {@link summary}: how it calls a model, and what it shows. */
 export interface SummaryOptions {
   /** Shape of the input with its batch, `[32, 10]`; several for several arguments. */
   inputSize?: InputSize | null;
   /** The input itself: a tensor, or a list of `forward`'s arguments. Only shapes and types matter. */
   inputData?: Tensor | readonly unknown[] | null;
-  /** Where the batch goes in shapes that have none: a batch of one. Default: shapes have their batch. */
+  /** Position at which shapes without a batch get one of size 1. Default: shapes include their batch. */
   batchDim?: number | null;
   /** Types of the inputs of `inputSize`. Default: float32. */
   dtypes?: readonly DType[] | null;
@@ -131,7 +131,7 @@ function check({ inputSize, inputData, colNames, colWidth, verbose, mode }: Give
     fail(`You must pass inputData or inputSize in order to use columns: ${shown.join(", ")}`);
 }
 
-/** What `forward` is called with; null when it isn't. */
+/** Returns the arguments of `forward`; null if it is not called. */
 function inputOf({ inputSize, inputData, batchDim, dtypes }: Given): readonly unknown[] | null {
   if (inputData !== null) return isList(inputData) ? inputData : [inputData];
   if (inputSize === null) return null;

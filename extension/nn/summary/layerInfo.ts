@@ -22,7 +22,7 @@ export interface Weight {
   readonly trainable: boolean;
 }
 
-/** What a module holds, however often it is called. */
+/** Facts about a module that don't depend on its calls. */
 export class ModuleFacts {
   readonly weights: readonly Weight[];
   readonly numParams: number;
@@ -60,21 +60,21 @@ export class LayerInfo {
   readonly isRecursive: boolean;
   /** Whether `forward` came to its end. */
   executed = false;
-  /** The shape that stands for what went in: empty where nothing did. */
+  /** The shape that represents the input; empty without one. */
   inputSize: Shape = [];
   outputSize: Shape = [];
   outputBytes = 0;
   /** All tensors that went in and came out. */
   inputs: readonly Meta[] = [];
   outputs: readonly Meta[] = [];
-  /** Multiply-adds of what the module does itself; those of modules that it calls are theirs. */
+  /** Multiply-adds of the module itself, without those of modules that it calls. */
   ownMultAdds = 0;
   /** Number among the rows of the same depth, from 1. */
   depthIndex = 0;
   /** All rows below this one. */
   children: readonly LayerInfo[] = [];
 
-  /** @param factsOf What a module holds, asked when all calls are over: a step may freeze and thaw parameters */
+  /** @param factsOf Returns a module's facts; called after all calls, since a step may freeze and thaw parameters */
   constructor(place: Place, factsOf: (module: Module) => ModuleFacts, isRecursive: boolean) {
     this.place = place;
     this.#factsOf = factsOf;
@@ -103,8 +103,9 @@ export class LayerInfo {
   }
 
   /**
-   * What torchinfo counts: every parameter once for each sample, in a convolution also for each place. Steps of a
-   * sequence are missing for all layers but recurrent ones; products of activations, as in attention, for all.
+   * Multiply-adds as torchinfo counts them: every parameter once for each sample, in a convolution also for each place.
+   * Steps of a sequence are missing for all layers but recurrent ones; products of activations, as in attention, for
+   * all.
    */
   get torchinfoMultAdds(): number {
     if (!this.executed) return 0;
@@ -155,8 +156,8 @@ interface Size {
 }
 
 /**
- * The shape that stands for what a module takes or gives: that of its first tensor; of an object's last one, since
- * that is its newest. A batch of one is shown along `batchDim` of what comes in lists.
+ * Returns the shape that represents a module's input or output: that of its first tensor; of an object's last one,
+ * since that is its newest. For lists, the size along `batchDim` is 1.
  */
 function sizeOf(value: unknown, batchDim: number | undefined): Size {
   const size = nestedSize(value);
@@ -172,7 +173,7 @@ function nestedSize(value: unknown): Size {
   return nestedSize(Object.values(value).findLast((member) => member !== undefined && member !== null));
 }
 
-/** All tensors in what a function takes or gives. */
+/** All tensors in a function's arguments or result. */
 export function tensorsIn(value: unknown): Meta[] {
   if (value instanceof Tensor) return [{ shape: value.shape, dtype: value.dtype }];
   if (Array.isArray(value)) return value.flatMap(tensorsIn);

@@ -15,7 +15,7 @@ export class CallRecorder {
   readonly #trainable = new Map<Parameter, boolean>();
   /** For each call from outside the model, all calls that it led to, in their order. */
   readonly #passes: LayerInfo[][] = [];
-  /** Calls that have not come back. */
+  /** Calls that have not returned. */
   readonly #running: LayerInfo[] = [];
   #rows: readonly LayerInfo[] | undefined;
 
@@ -59,7 +59,7 @@ export class CallRecorder {
         this.#running.push(call);
       }),
       module.registerForwardHook((_, input, output) => {
-        // Calls that ended with an error never come back.
+        // Calls that ended with an error never return.
         while (this.#running.at(-1)!.module !== module) this.#running.pop();
         const call = this.#running.pop()!;
         call.begins(input, this.#batchDim);
@@ -87,8 +87,8 @@ export class CallRecorder {
   }
 
   /**
-   * What a module holds, to be asked after its calls. A parameter that a training step freezes for a while, as that of a
-   * GAN's discriminator while the generator trains, is trainable if it was in any call.
+   * Returns a module's facts; call it after the module's calls. A parameter that a training step freezes for a while,
+   * as that of a GAN's discriminator while the generator trains, is trainable if it was in any call.
    */
   readonly factsOf = (module: Module): ModuleFacts => {
     const known =
@@ -111,8 +111,8 @@ export class CallRecorder {
   }
 
   /**
-   * The model's first call, or, where only parts of it are called, all that was: with rows for containers that are not
-   * called, such as a ModuleList.
+   * The model's first call or, where only parts of it are called, all calls of them, with rows for containers that are
+   * not called, such as a ModuleList.
    */
   #calledRows(): LayerInfo[] {
     const calls = this.#passes.find(([first]) => first!.depth === 0) ?? this.#passes.flat();

@@ -15,7 +15,7 @@ export const DEFAULTS: TableOptions = {
   torchinfo: false,
 };
 
-/** What {@link summary} finds; printed, it is torchinfo's table. */
+/** Result of {@link summary}; it prints as torchinfo's table. */
 export class ModelStatistics implements Totals {
   readonly summaryList: readonly LayerInfo[];
   readonly called: boolean;
@@ -40,7 +40,7 @@ export class ModelStatistics implements Totals {
     this.totalOutputBytes = 2 * sum(rows, (row) => (row.facts.ownsParams ? row.outputBytes : 0));
     this.#options = options;
     if (!options.torchinfo) return;
-    // Its leaves are the modules without children, and only they are counted.
+    // torchinfo's leaves are the modules without children, and only they are counted.
     const leaves = rows.filter((row) => row.facts.isLeaf);
     const first = rows.filter((row) => !row.isRecursive);
     const own = (row: LayerInfo, leaf: number, leftover: number): number =>

@@ -15,13 +15,13 @@ const TITLES: Readonly<Record<ColumnName, string>> = {
 /** A column of the table, by torchinfo's name of it. */
 export type ColumnName = TableOptions["colNames"][number];
 
-/** What rows show beside their columns, by torchinfo's name of it. */
+/** A setting of the rows, by torchinfo's name of it. */
 export type RowSetting = TableOptions["rowSettings"][number];
 
 /** Columns that only a call of the model can fill. */
 export const OF_CALLS: readonly ColumnName[] = ["input_size", "output_size", "mult_adds"];
 
-/** What the table shows. */
+/** Contents of the table. */
 export interface Totals {
   /** Its rows. */
   readonly summaryList: readonly LayerInfo[];
@@ -34,7 +34,7 @@ export interface Totals {
   readonly totalMultAdds: number;
   /** Bytes of the input. */
   readonly totalInput: number;
-  /** Bytes of what layers with parameters give, twice: once more for the gradients. */
+  /** Bytes of the outputs of layers with parameters, twice: once more for the gradients. */
   readonly totalOutputBytes: number;
   readonly totalParamBytes: number;
 }
@@ -119,7 +119,7 @@ class Layout {
     return shown.map(({ name, shape, numel, trainable }, i) => {
       const frozen = !trainable && !this.#options.torchinfo;
       const [out, into, ...rest] = shape;
-      // Of a layer's own weight, what comes in is named first.
+      // A layer's own weight is shown with its input size first.
       const kernel = name === "weight" && into !== undefined ? [into, out!, ...rest] : shape;
       return this.#line(`${this.#branch(depth + 1)}${name}`, {
         kernel_size: formatShape(kernel),

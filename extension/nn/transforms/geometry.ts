@@ -21,14 +21,14 @@ import { resampled } from "./resample.ts";
 
 export interface ResizeOptions {
   interpolation?: "nearest" | "bilinear";
-  /** Longest the longer edge may become; only with one number as `size`. */
+  /** Maximum length of the longer edge; only with one number as `size`. */
   maxSize?: number | null;
-  /** Whether a smaller image is made of all pixels and not of the nearest ones; true by default. */
+  /** Whether a smaller image is computed from all pixels instead of the nearest ones; true by default. */
   antialias?: boolean;
 }
 
 /**
- * An image [..., H, W] in another size: one number is the shorter edge's, and the ratio stays; or `[height, width]`.
+ * Resizes an image [..., H, W]: to one number for the shorter edge, keeping the ratio, or to `[height, width]`.
  *
  * ```ts
  * new transforms.Resize(16)(torch.rand(3, 32, 64)).shape; // [3, 16, 32]
@@ -116,7 +116,7 @@ export class CenterCrop extends BuiltIn {
 }
 
 /**
- * More pixels around an image [..., H, W].
+ * Adds pixels around an image [..., H, W].
  *
  * ```ts
  * new transforms.Pad(2, 0, "reflect")(torch.rand(1, 8, 8)).shape; // [1, 12, 12]
@@ -207,7 +207,7 @@ export class RandomCrop extends BuiltIn {
   }
 }
 
-/** What random flips share: one draw of `torch.rand(1)` decides. */
+/** Base class of random flips: one draw of `torch.rand(1)` decides. */
 abstract class RandomFlip extends BuiltIn {
   readonly p: number;
 
@@ -257,7 +257,7 @@ export class RandomVerticalFlip extends RandomFlip {
 }
 
 /**
- * An image [..., H, W] turned by a random angle, to the nearest pixels; what comes from outside is `fill`. The angle is
+ * An image [..., H, W] turned by a random angle, to the nearest pixels; pixels from outside are `fill`. The angle is
  * drawn as in torchvision, uniformly.
  *
  * ```ts

@@ -21,9 +21,9 @@ const members = (module: Module): Record<string, unknown> => module as unknown a
 const run = (module: Module, ...inputs: readonly Tensor[]): Tensor =>
   (module as unknown as (...inputs: readonly Tensor[]) => Tensor)(...inputs);
 
-/** The parametrizations of one tensor, in the order in which they are applied, and what they start from: `original`. */
+/** The parametrizations of one tensor, in the order of application, and their original tensors: `original`. */
 export class ParametrizationList extends ModuleList<Module> {
-  /** Names of what they start from. */
+  /** Names of the original tensors. */
   private readonly originals: readonly string[];
 
   constructor(modules: readonly Module[], original: Parameter) {
@@ -39,7 +39,7 @@ export class ParametrizationList extends ModuleList<Module> {
     }
   }
 
-  /** What the parametrizations compute. */
+  /** Computes the parameter from the original tensors. */
   override forward(): never {
     const [first, ...others] = [...this];
     const start = this.originals.map((name) => members(this)[name] as Tensor);
@@ -57,7 +57,7 @@ export class ParametrizationList extends ModuleList<Module> {
     });
   }
 
-  /** The one tensor that they start from. */
+  /** The only original tensor. */
   get only(): Parameter | undefined {
     return this.originals.length === 1 && this.originals[0] === "original"
       ? (members(this)["original"] as Parameter)
@@ -103,7 +103,7 @@ function check(name: string, before: Tensor, after: Tensor): void {
 /**
  * Has a parameter computed by another module wherever it is read: `module.weight` is `parametrization(original)`, and
  * `module.parametrizations.weight.original` is what an optimizer updates. Another parametrization of the same tensor is
- * applied after those before. A method `rightInverse` gives what assigning to the parameter writes.
+ * applied after those before. A method `rightInverse` returns the originals for a value assigned to the parameter.
  *
  * ```ts
  * class Symmetric extends nn.Module {
@@ -181,8 +181,8 @@ function rename(module: Module): void {
 }
 
 /**
- * Makes a parametrized tensor a parameter again: with the value that it has, or with what it was computed from.
- * @throws TensorError when it was computed from several tensors and the value is not to be left
+ * Makes a parametrized tensor a parameter again: with its current value, or with the tensor that it was computed from.
+ * @throws TensorError when it was computed from several tensors and its value is not to be kept
  */
 export function removeParametrizations<M extends Module>(
   module: M,

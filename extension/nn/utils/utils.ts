@@ -55,7 +55,7 @@ export function clipGradNorm_(parameters: Parameters, ...rest: unknown[]): Tenso
     normType: 2,
     errorIfNonfinite: false,
   });
-  // What can be walked once, such as a generator, is walked once.
+  // Listed once: a generator, for example, can be walked only once.
   const list = listTensors("clip_grad_norm_", "parameters", parameters);
   const total = getTotalNorm(gradients("clip_grad_norm_", list), normType, errorIfNonfinite);
   clipGradsWithNorm_(list, maxNorm, total);

@@ -22,7 +22,7 @@ interface BatchOptions {
 }
 
 interface PadOptions extends BatchOptions {
-  /** What stands where a sequence has ended; 0 by default. */
+  /** Value after the end of a sequence; 0 by default. */
   paddingValue?: number | boolean;
 }
 
@@ -114,7 +114,7 @@ function checkLengths(lengths: readonly number[], batch: number): void {
   }
 }
 
-// PyTorch reads what lies behind the tensor.
+// PyTorch reads past the end of the tensor.
 function tooLong(steps: number, length: number): never {
   throw new TensorError("value", `Expected lengths of at most ${steps} steps, but got ${length}`);
 }

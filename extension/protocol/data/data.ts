@@ -60,7 +60,7 @@ export type DataSplit = v.InferOutput<typeof DataSplit>;
 
 const Role = v.picklist(["input", "target"]);
 
-/** What the ranges of a tensor are of: columns of rows, channels of images, features of a series. */
+/** Kind of a tensor's parts with ranges of their own: columns of rows, channels of images, features of a series. */
 export const Axis = v.picklist(["column", "channel", "feature"]);
 export type Axis = v.InferOutput<typeof Axis>;
 
@@ -100,7 +100,7 @@ export const DataBatch = v.object({
 });
 export type DataBatch = v.InferOutput<typeof DataBatch>;
 
-/** What an experiment's data holds, before any training. */
+/** Summary of an experiment's data, before any training. */
 export const DataSummary = v.object({
   splits: v.array(DataSplit),
   /** Tensors of a sample of the training set: the inputs, then the target. */
@@ -172,7 +172,7 @@ export const DataPage = v.object({
 });
 export type DataPage = v.InferOutput<typeof DataPage>;
 
-/** The same sample, read several times: what the experiment's random transforms make of it. */
+/** One sample, read several times: results of the experiment's random transforms. */
 export const DataDraws = v.object({
   /** Before the transforms, where the data set tells. */
   original: v.optional(DataSample),
@@ -196,7 +196,7 @@ export interface DataSessionMethods extends KeptTensorMethods {
   /** Samples by their places, such as pairs of equal ones. */
   dataPlaces(places: SamplePlace[]): Promise<DataSample[]>;
   drawSample(place: SamplePlace): Promise<DataDraws>;
-  /** Keeps a tensor of a sample for the viewer, since another reading may draw another one. */
+  /** Keeps a tensor of a sample for the viewer, since reading the sample again may draw another one. */
   openTensor(place: SamplePlace, name: string): Promise<OpenTensor>;
 }
 
@@ -205,7 +205,7 @@ export interface DataSessionEvents {
   reading(progress: DataReading): void;
 }
 
-/** What the panel of an experiment's data shows; see views.ts. */
+/** Contents of the panel of an experiment's data; see views.ts. */
 export interface DataSnapshot {
   /** Absolute path of the `.nn.ts` file. */
   file: string;

@@ -18,7 +18,7 @@ export const TableColumn = v.object({
 });
 export type TableColumn = v.InferOutput<typeof TableColumn>;
 
-/** What a file or a folder of data holds, as far as it was read. */
+/** Contents of a file or a folder of data, as far as it was read. */
 export const DataFile = v.variant("kind", [
   v.object({
     kind: v.literal("table"),
@@ -52,10 +52,10 @@ export type DataFile = v.InferOutput<typeof DataFile>;
 export const DataTask = v.picklist(["classification", "regression"]);
 export type DataTask = v.InferOutput<typeof DataTask>;
 
-/** Distinct whole numbers up to which a column of numbers is rather classes. */
+/** Most distinct whole numbers of a column that is taken for classes. */
 const FEW_CLASSES = 10;
 
-/** What a column is probably predicted as. */
+/** Returns the probable task of a model that predicts a column. */
 export function taskOf({ type, whole, distinct }: TableColumn, rows: number): DataTask {
   const classes = whole && distinct <= FEW_CLASSES && rows >= 5 * distinct;
   return type === "category" || classes ? "classification" : "regression";
@@ -71,7 +71,7 @@ export const DataUse = v.object({
   /** The share that is held out for validation. */
   validation: v.pipe(v.number(), v.minValue(0.01), v.maxValue(0.9)),
   batchSize: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100_000)),
-  /** What takes the place of missing values. */
+  /** Replacement of missing values, or "drop" for leaving out their rows. */
   missing: v.picklist(["drop", "mean", "median", "mode"]),
   /** Scale numbers to mean 0 and standard deviation 1. */
   normalize: v.boolean(),
@@ -93,7 +93,7 @@ export interface DataFileSnapshot {
   files: { file: string; label: string }[];
 }
 
-/** Lines that are written, and where. */
+/** Lines to write, and their place. */
 export interface WrittenCode {
   /** The name of the file, and its absolute path. */
   file: string;

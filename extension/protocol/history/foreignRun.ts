@@ -43,7 +43,7 @@ export interface ForeignRun {
   tool: ForeignTool;
   /** Absolute path of the folder or file that it is read from. */
   path: string;
-  /** What tells it apart from others at this path: its id or its folder's name. */
+  /** Its id or its folder's name: unique among the runs at this path. */
   id: string;
   /** For people. */
   name: string;
@@ -60,6 +60,6 @@ export interface ForeignRun {
   series: readonly ForeignSeries[];
   histograms: readonly ForeignHistogram[];
   pictures: readonly ForeignPicture[];
-  /** What could not be read, in sentences that name the file. */
+  /** Read errors, in sentences that name the file. */
   problems: readonly string[];
 }

@@ -20,9 +20,9 @@ export interface RunSamples
 /** Most samples of each kind in a report. */
 export const REPORT_SAMPLES = 12;
 
-/** What a run's report has that its panel doesn't show. */
+/** Parts of a run's report that its panel doesn't show. */
 export interface ReportMethods {
-  /** Null where the run's version of the model can't be built, or may not be without being asked for. */
+  /** Null where the run's version of the model can't be built, or may be built at the user's request only. */
   diagram(look: DiagramLook): Promise<RunDiagram | null>;
   /** Null where the run was not evaluated. */
   samples(): Promise<RunSamples | null>;

@@ -1,6 +1,6 @@
 import type { Provenance } from "./provenance.ts";
 
-/** What a run's directory holds of its origin. `Run` is the RunRecord of protocol/run.ts. */
+/** A run with its origin, as its directory records it. `Run` is the RunRecord of protocol/run.ts. */
 export interface HistoryOf<Run> {
   run: Run;
   /** Undefined of runs of earlier versions. */
@@ -8,6 +8,6 @@ export interface HistoryOf<Run> {
   /** Name of the trained file, and its text. */
   file: string;
   source?: string;
-  /** Texts that it imports, by paths relative to the file. */
+  /** Texts of the files that it imports, by paths relative to it. */
   imports: Record<string, string>;
 }

@@ -1,11 +1,11 @@
 /**
- * What each layer did over a training, as views show it: a sample of the rows of `layers.jsonl`, a column for each. Numbers
- * that are missing, NaN or infinite are null.
+ * Statistics of each layer over a training, as views show them: a sample of the rows of `layers.jsonl`, a column for
+ * each. Numbers that are missing, NaN or infinite are null.
  */
 
 /** Which columns a view has. */
 export interface KnownColumns {
-  /** Of the sample: another one has other columns. */
+  /** Of the sample: a new generation has other columns. */
   generation: number;
   /** Columns that stay. */
   kept: number;
@@ -13,7 +13,7 @@ export interface KnownColumns {
 
 /** The columns that a view doesn't have yet. */
 export interface LayerColumns extends KnownColumns {
-  /** Index of the first column here; a view forgets those that it has from there on. The last one may not stay. */
+  /** Index of the first column here; a view drops its own columns from there on. The last one may not stay. */
   from: number;
   steps: number[];
   epochs: number[];
@@ -34,7 +34,7 @@ export interface LayerSeries {
   units: (number | null)[];
 }
 
-/** What a rule found, and what helps. */
+/** A finding of a rule, with its fix. */
 export interface LayerAdvice {
   /** Absent where it is about the data or the whole training; those come first. */
   layer?: string;

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 
-/** Pictures of what layers give while a model trains; see engine/findings/layerPictures.ts. One {@link PictureRow} a line. */
+/** Pictures of layers' outputs in a training (see engine/findings/layerPictures.ts), one {@link PictureRow} a line. */
 export const PICTURES_FILE = "layer-pictures.jsonl";
 
 /** Units, channels or heads of a layer that have a picture, the first of more. */
@@ -11,7 +11,7 @@ export const MAX_SIDE = 32;
 export const MAX_POINTS = 150;
 /** Stands for a number that isn't finite in {@link LayerPicture}'s values. */
 export const NOT_FINITE = 0xff_ff;
-/** The greatest finite one. */
+/** The level of the greatest finite number. */
 export const LEVELS = NOT_FINITE - 1;
 
 const Count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31));
@@ -28,7 +28,7 @@ export const LayerPicture = v.object({
   /** Units, channels or heads that the layer has, and how many of them are drawn. */
   units: Count,
   drawn: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_DRAWN)),
-  /** Numbers of a picture, and of what it shows: larger ones are means. */
+  /** Size of the picture and, in `size`, of the shown output: a picture of a larger output holds means. */
   height: Side,
   width: Side,
   size: v.tuple([Count, Count]),
@@ -40,7 +40,7 @@ export const LayerPicture = v.object({
 });
 export type LayerPicture = v.InferOutput<typeof LayerPicture>;
 
-/** What the model is given. */
+/** Input of the model for the pictures. */
 export const PictureInput = v.variant("kind", [
   /** The rectangle that the training data lies in, its first row at the greatest y; scaled as the model sees it. */
   v.object({
@@ -62,7 +62,7 @@ export const PictureRow = v.object({
   step: v.number(),
   epoch: v.number(),
   input: PictureInput,
-  /** By paths of modules, of their second calls with "#2" behind it; "" is the model. */
+  /** By path of the module, with the suffix "#2" for its second call; "" is the model. */
   layers: v.record(v.string(), LayerPicture),
 });
 export type PictureRow = v.InferOutput<typeof PictureRow>;

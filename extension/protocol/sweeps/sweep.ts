@@ -71,11 +71,11 @@ export type SearchSpace = v.InferOutput<typeof SearchSpace>;
 export const Mode = v.picklist(["min", "max"]);
 export type Mode = v.InferOutput<typeof Mode>;
 
-/** What a sweep optimizes: a metric of the curves, by its name there. */
+/** The metric that a sweep optimizes, by its name in the curves. */
 export const Objective = v.object({ metric: v.pipe(v.string(), v.maxLength(200)), mode: Mode });
 export type Objective = v.InferOutput<typeof Objective>;
 
-/** Whether larger values of a metric are better: known for those that an experiment can name. */
+/** Direction in which a metric improves: "max" for accuracy, top-k, precision, recall, F1 and R2, else "min". */
 export function modeOf(metric: string): Mode {
   return /^(?:val_)?(?:accuracy|top\d+|precision|recall|f1|r2)$/.test(metric) ? "max" : "min";
 }
@@ -109,7 +109,7 @@ export const SweepRecord = v.object({
   createdAt: v.string(),
   endedAt: v.optional(v.string()),
   space: SearchSpace,
-  /** What is optimized; each run's own objective when it is absent: the loss of its validation, else of its training. */
+  /** The metric to optimize; absent: each run's own objective, the loss of its validation, else of its training. */
   metric: v.optional(v.pipe(v.string(), v.maxLength(200))),
   mode: Mode,
   search: v.picklist(SEARCHES),
@@ -164,13 +164,13 @@ export const TrialRow = v.object({
 });
 export type TrialRow = v.InferOutput<typeof TrialRow>;
 
-/** What an engine says of an experiment before its sweep. */
+/** Description of an experiment before its sweep, by an engine. */
 export const ExperimentDescription = v.object({
   exportName: v.string(),
   space: SearchSpace,
   epochs: v.number(),
   seed: v.optional(v.number()),
-  /** What its sweep optimizes, where it says so. */
+  /** The metric that its sweep optimizes, where the experiment sets it. */
   objective: v.optional(v.object({ metric: v.optional(v.string()), mode: v.optional(Mode) })),
 });
 export type ExperimentDescription = v.InferOutput<typeof ExperimentDescription>;

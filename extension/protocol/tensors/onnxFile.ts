@@ -55,7 +55,7 @@ export type OnnxModelView = v.InferOutput<typeof OnnxModelView>;
 export const OnnxFile = v.object({ tensors: TensorFile, model: OnnxModelView });
 export type OnnxFile = v.InferOutput<typeof OnnxFile>;
 
-/** What the diagram's details show of one node. */
+/** Details of one node, for the diagram. */
 export const OnnxNodeDetails = v.object({
   name: v.string(),
   op: v.string(),

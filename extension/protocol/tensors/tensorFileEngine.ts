@@ -3,12 +3,12 @@ import type { OnnxFile, OnnxNodeDetails } from "./onnxFile.ts";
 import type { TensorComparison, TensorFile } from "../tensorFile.ts";
 import type { TensorStatistics, TensorValues, TensorWindow } from "../tensorValues.ts";
 
-/** Methods of the engine that reads a file of tensors. It runs nothing of a file and holds only a part of it in memory. */
+/** Methods of the engine that reads a file of tensors. It runs no code of it and holds only a part of it in memory. */
 export interface TensorFileEngineMethods {
   open(file: string): Promise<TensorFile>;
   /** Opens an ONNX model. */
   openModel(file: string): Promise<OnnxFile>;
-  /** What the diagram's details show of a node, by its box's id; undefined for other boxes. */
+  /** Details of a node, by its box's id in the diagram; undefined for other boxes. */
   node(file: string, id: string): Promise<OnnxNodeDetails | undefined>;
   /** Of a tensor by its place in the file; undefined for types that are no real numbers. */
   statistics(file: string, index: number): Promise<TensorStatistics | undefined>;

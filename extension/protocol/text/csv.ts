@@ -1,6 +1,6 @@
 import { plainText } from "./plain.ts";
 
-/** What a spreadsheet takes for a formula, also in East Asian width. */
+/** Text that a spreadsheet takes for a formula, also in East Asian width. */
 const FORMULA = /^\s*[=+\-@＝＋－＠]|^[\t\r\n]/;
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 

@@ -1,6 +1,6 @@
 import { plainLine } from "./plain.ts";
 
-/** Markdown whose parts from outside are escaped: what {@link md} makes. */
+/** Markdown whose parts from outside are escaped: the result of {@link md}. */
 export class Markdown {
   readonly value: string;
 
@@ -28,7 +28,7 @@ export function joinMarkdown(parts: readonly Markdown[], separator: string): Mar
   return new Markdown(parts.map(({ value }) => value).join(separator));
 }
 
-/** What Markdown interprets: always, between words, as a link by itself, and at the start of a line. */
+/** Characters that Markdown interprets: always, between words, as a link by itself, and at the start of a line. */
 const MARKS = new RegExp(
   [
     "[\\\\`*[\\]<|~@]",

@@ -1,5 +1,5 @@
-// Several machines whose workers train one model, as one machine. The first one has the first worker, which writes the run.
-// The workers live as long as their connections; when one of either is lost, all start again from the last saved state.
+// Several machines whose workers train one model, as one machine. The first has the first worker, which writes the run.
+// Workers live as long as their connections; when one of either is lost, all restart from the last saved state.
 import { setTimeout as delay } from "node:timers/promises";
 import { EngineError, toUserError, type UserError } from "../../protocol/errors.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
@@ -20,7 +20,7 @@ import { isLocal } from "../ssh.ts";
 import { SshMachine } from "../sshMachine.ts";
 import { Exchange, type HostLine } from "./exchange.ts";
 
-/** Milliseconds in which a lost host has to be reached again, before the first attempt, and at most between later ones. */
+/** Milliseconds to reach a lost host again, to wait before the first attempt, and at most between later ones. */
 const RECONNECT_LIMIT = 120_000;
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 10_000;
@@ -49,7 +49,7 @@ export interface SshGroupOptions {
   openNetwork?: boolean | undefined;
 }
 
-/** What a host starts. */
+/** Start of the workers on one host. */
 export interface HostStart {
   package?: string;
   request: RunRequest;

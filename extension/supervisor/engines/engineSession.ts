@@ -7,7 +7,7 @@ import { toUserError } from "../errors.ts";
 import { describeExit, forkEngine, lastLines, type EngineOptions, type EngineProcess } from "./process.ts";
 
 export interface SessionOptions {
-  /** What the process prints, and everything odd about it. */
+  /** Takes the process's output, and everything odd about it. */
   onLog?(text: string): void;
   /** Called when {@link EngineSession.state} changes. */
   onChange?(): void;
@@ -19,9 +19,9 @@ export interface SessionOptions {
 
 export type SessionState = "closed" | "starting" | "ready";
 
-/** What a session's process has at hand, and how it gets that. */
+/** Kind of a session: what its process keeps open, how it opens it, and its events. */
 export interface SessionKind<Methods extends object, Events extends object, Opened> {
-  /** What answers, in messages: "model". */
+  /** Name of the subject in messages: "model". */
   name: string;
   open: (remote: Remote<Methods>) => Promise<Opened>;
   schemas: EventSchemas<Events>;
@@ -38,7 +38,7 @@ interface Running<Methods extends object, Opened> {
 type Job = () => Promise<void>;
 
 /**
- * A run engine's process that keeps something at hand and answers questions, one at a time. It is started by the first
+ * A run engine's process that keeps something open and answers questions, one at a time. It is started by the first
  * question and ends after some idle time; the next question starts it again. Of the questions of one kind that
  * wait, only the newest is asked: older drawings are obsolete.
  */
@@ -129,7 +129,7 @@ export class EngineSession<Methods extends object, Events extends object, Opened
   protected async urgent(call: (remote: Remote<Methods>) => Promise<unknown>): Promise<void> {
     if (this.#state !== "ready") return;
     const running = await this.#running;
-    // An answer that doesn't come is the question's matter.
+    // The question itself handles a missing answer.
     if (running !== undefined) void call(running.remote).catch(() => undefined);
   }
 

@@ -6,7 +6,7 @@ import { isTemporaryOf } from "../../protocol/temporaryFiles.ts";
 import { callTool, type ToolOptions } from "./tool.ts";
 import { demandTrust } from "../trust.ts";
 
-/** What is put behind the name of a source: of a file, for tfjs of a folder. */
+/** Endings of default names after the source's name; that of tfjs is a folder's. */
 export const EXPORT_ENDINGS: Record<ExportFormat, string> = {
   onnx: ".onnx",
   tfjs: "-tfjs",
@@ -14,8 +14,8 @@ export const EXPORT_ENDINGS: Record<ExportFormat, string> = {
 };
 
 /**
- * The file or folder that a model is written to by default: beside its source and named like that, for another export
- * than the file's default with the name of that export.
+ * The file or folder that a model is written to by default: beside its source and named like it, with the export's name
+ * unless that is the default export.
  */
 export function exportPath(file: string, exportName: string, format: ExportFormat): string {
   // A name from a record may be any text.
@@ -23,18 +23,18 @@ export function exportPath(file: string, exportName: string, format: ExportForma
   return file.replace(/(\.nn)?\.[cm]?[jt]s$/, "") + name + EXPORT_ENDINGS[format];
 }
 
-/** Writes a trained model for other programs, in a process of its own. Its end, however it comes, leaves no half file. */
+/** Writes a trained model for other programs, in a process of its own. However that ends, it leaves no half file. */
 export async function exportModel(options: ToolOptions, request: ExportRequest): Promise<ExportResult> {
   demandTrust();
   try {
     return v.parse(ExportResult, await callTool(options, (tool) => tool.exportModel(request)));
   } finally {
-    // Of an earlier one too, whose processes were all killed.
+    // Also those of an earlier export, whose processes were all killed.
     await removeUnfinished(request.out);
   }
 }
 
-/** Removes what writers of a file left beside it that were killed at work. */
+/** Removes the temporary files that killed writers of a file left beside it. */
 export async function removeUnfinished(path: string): Promise<void> {
   const folder = dirname(path);
   const names = await readdir(folder).catch((): string[] => []);

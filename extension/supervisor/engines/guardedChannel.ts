@@ -3,19 +3,19 @@ import type { ChildProcess } from "node:child_process";
 /** Bytes before each message that say how many it has. */
 const HEADER_BYTES = 4;
 
-/** What reads the channel: Node's own object. */
+/** Node's own reader of the channel. */
 interface Reader {
   onread?: (this: Reader, bytes?: ArrayBuffer) => unknown;
 }
 
 /**
- * Guards this process against what a child writes into its channel. User code there has the descriptor, and Node trusts
+ * Guards this process against invalid data in a child's channel. User code there has the descriptor, and Node trusts
  * it: an invalid message throws where nothing can catch it, and a message may have any length.
  * @param limit Bytes of one message
  * @param onBroken Called once, with the reason; after that nothing is read
  */
 export function guardChannel(child: ChildProcess, limit: number, onBroken: (reason: string) => void): void {
-  // Of sockets that processes hand on: engines have none, and Node asserts that such messages are in order.
+  // Such messages hand on sockets: engines have none, and Node asserts that the messages are valid.
   child.removeAllListeners("internalMessage");
   const key = Object.getOwnPropertySymbols(child).find(({ description }) => description === "kChannelHandle");
   const reader = key === undefined ? undefined : (child as unknown as Record<symbol, Reader | null>)[key];

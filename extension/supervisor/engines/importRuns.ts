@@ -13,7 +13,7 @@ const Line = v.union([ImportedRun, ImportFollowing, ImportReading, ImportProblem
 
 export interface ImportResult {
   runs: { directory: string; record: RunRecord; updated: boolean }[];
-  /** What could not be read, in sentences that name files. */
+  /** Failures to read, in sentences that name files. */
   problems: string[];
 }
 
@@ -27,7 +27,7 @@ export interface ImportOptions {
 const MOST_PROBLEMS = 100;
 
 /**
- * Imports runs of other tools into a folder's runs, through the command line: what it reads may be large or damaged.
+ * Imports runs of other tools into a folder's runs, through the command line: the files may be large or damaged.
  * @param paths absolute
  * @throws EngineError when nothing can be read; "cancelled"
  */
@@ -67,15 +67,15 @@ export async function followForeignRuns(
 export interface FollowOptions extends Omit<ImportOptions, "onReading"> {
   /** Called with each change of a run. */
   onRun: (run: ChangedRun) => void;
-  /** Called when everything there was is imported, and there may be more. */
+  /** Called when everything so far is imported, and there may be more. */
   onFollowing: () => void;
 }
 
-/** A run that has more than before. */
+/** A run with new values. */
 export interface ChangedRun {
   directory: string;
   record: RunRecord;
-  /** Rows were only added to its curves. */
+  /** Whether rows were only added to its curves. */
   appended: boolean;
 }
 

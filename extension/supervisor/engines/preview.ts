@@ -25,9 +25,9 @@ const schemas: EventSchemas<PreviewEngineEvents> = {
 
 /** Milliseconds that a hanging engine gets after its time limit to report its line. */
 const LINE_LIMIT = 1000;
-/** Milliseconds that an engine gets to report what a file has left behind. A late one is busy with it. */
+/** Milliseconds that an engine gets to report a file's remains. A late engine is busy with them. */
 const REMAINS_LIMIT = 1000;
-/** Megabytes. */
+/** Megabytes that the process may have by default. */
 const MEMORY_LIMIT = 2048;
 /** Messages that aren't the protocol's after which an engine is ended: user code sends them. */
 const MOST_INVALID = 100;
@@ -35,7 +35,7 @@ const MOST_INVALID = 100;
 const MESSAGE_LIMIT = 2 ** 27;
 /** Characters that a preview may print into the log. */
 const MOST_OUTPUT = 16_384;
-/** Milliseconds after which a panel had better lay out for itself. */
+/** Milliseconds after which a panel lays out for itself. */
 const LAYOUT_LIMIT = 2000;
 
 export interface PreviewOptions {
@@ -60,13 +60,13 @@ interface Running {
   readonly memory: number;
   /** It has evaluated user code. */
   used: boolean;
-  /** What the engine has said of the file that it evaluates. */
+  /** The engine's report of trouble with the file that it evaluates. */
   trouble: Trouble | undefined;
-  /** Told when that is known. */
+  /** Called when that is known. */
   onTrouble: (() => void) | undefined;
-  /** What the last file has left behind, which the engine says a moment after its answer. */
+  /** The last file's remains, which the engine reports a moment after its answer. */
   remains: Deferred<Remains>;
-  /** Which request that is of: user code doesn't know. */
+  /** Id of the request that the remains are of; user code doesn't know it. */
   turn: string;
   /** Characters that may still be logged. */
   output: number;
@@ -98,7 +98,7 @@ export class PreviewEngine {
   }
 
   /**
-   * What the file defines. Whatever goes wrong (time over, crash, no engine) is an error in the report. Undefined when
+   * Reports what the file defines. Any failure (timeout, crash, no engine) is an error in the report. Undefined when
    * a newer request for the same file made this one obsolete.
    * @param key Requests of one key replace each other; another version of a file has one of its own
    */
@@ -113,8 +113,8 @@ export class PreviewEngine {
   }
 
   /**
-   * Places for what a panel shows first, made while VS Code makes the panel: undefined when there is no process or it
-   * has other things to do; the panel can do it, too.
+   * Lays out a panel's first diagram while VS Code makes the panel: undefined when there is no process or it is busy;
+   * the panel can do it, too.
    */
   async layOut(request: LayoutRequest, limit = LAYOUT_LIMIT): Promise<FlowLayout | undefined> {
     try {
@@ -159,7 +159,7 @@ export class PreviewEngine {
       const { key, request } = job;
       this.#waiting.delete(key);
       const report = await this.#run(job).catch((error: unknown) => failed(request.file, toUserError(error)));
-      // When a newer request came meanwhile, this answer is of a text that is no more.
+      // When a newer request came meanwhile, this answer is obsolete.
       job.answer(this.#disposed || this.#waiting.has(key) ? undefined : report);
       await this.#cleanUp();
     }
@@ -179,7 +179,7 @@ export class PreviewEngine {
     return this.#attempt(job, await this.#current());
   }
 
-  /** A process that is as the settings want it. */
+  /** A process that fits the settings. */
   async #current(): Promise<Running> {
     const running = await (this.#running ??= this.#start());
     if (running.memory === this.#memory()) return running;
@@ -230,7 +230,7 @@ export class PreviewEngine {
     }
   }
 
-  /** Waits a moment for where the code hangs: on a busy machine its watchdog comes late, and its answer is worth that. */
+  /** Waits a moment for the line where the code hangs: on a busy machine, the watchdog reports it late. */
   async #line(running: Running): Promise<void> {
     if (running.trouble?.position !== undefined) return;
     await new Promise<void>((resolve) => {
@@ -240,7 +240,7 @@ export class PreviewEngine {
     running.onTrouble = undefined;
   }
 
-  /** Undefined when the process has ended, or doesn't say. */
+  /** The last file's remains; undefined when the process has ended, or doesn't report them. */
   async #remains(running: Running): Promise<Remains | undefined> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<undefined>((resolve) => {
@@ -254,7 +254,7 @@ export class PreviewEngine {
     }
   }
 
-  /** Replaces a process in which a file has left something: the next file would meet it. */
+  /** Replaces a process in which a file has left something, which could affect the next file. */
   async #cleanUp(): Promise<void> {
     const running = await this.#running?.catch(() => undefined);
     if (running === undefined || this.#disposed || !running.used) return;
@@ -265,7 +265,7 @@ export class PreviewEngine {
       `The preview starts a new process, since a file left something in it: ${left.join(", ")}.`,
     );
     await this.#end(running);
-    // It is there when the next request comes.
+    // Started ahead of the next request.
     if (!this.#disposed) (this.#running ??= this.#start()).catch(() => undefined);
   }
 
@@ -292,7 +292,7 @@ export class PreviewEngine {
         ...options,
         entry: "previewEngine.js",
         messageLimit: MESSAGE_LIMIT,
-        // For what grows faster than the engine's watchdog looks.
+        // For memory that grows faster than the engine's watchdog checks.
         nodeOptions: [`--max-old-space-size=${memory}`],
         onOutput: (_, text) => {
           if (running === undefined) return log(text.trimEnd());

@@ -24,7 +24,7 @@ export interface EngineOptions {
   folders?: readonly string[];
   /** Node to run engines with; by default the one that runs this. */
   execPath?: string;
-  /** What engines write to stdout and stderr goes to this process's too. Default false. */
+  /** Whether engines' stdout and stderr also go to this process's. Default false. */
   inheritOutput?: boolean;
   /** Milliseconds an engine has to say hello. Default 20,000. */
   helloTimeout?: number;
@@ -121,7 +121,7 @@ export function engineEnvironment(added: EngineOptions["env"]): NodeJS.ProcessEn
   return { ...inherited, ...addedEnvironment(added) };
 }
 
-/** What of it this process's own environment doesn't have. */
+/** The variables of {@link engineEnvironment} that this process's own environment doesn't have. */
 export function addedEnvironment(added: EngineOptions["env"]): Record<string, string> {
   const electron = process.versions["electron"] === undefined ? {} : { ELECTRON_RUN_AS_NODE: "1" };
   return { ...electron, ...added };
@@ -173,8 +173,8 @@ function watch(
   });
 
   const kill = async (): Promise<ExitInfo> => {
-    // Afterwards, processes that left the group have no parent to find them by. Meanwhile it runs: a stopped process would
-    // stay for ever if this one were killed now, as VS Code's host is when a window closes.
+    // Afterwards, processes that left the group have no parent to find them by. Meanwhile it runs: a stopped process
+    // would stay for ever if this one were killed now, as VS Code's host is when a window closes.
     if (child.pid !== undefined && isThere(child)) await endDescendants(child.pid).catch(() => undefined);
     await killTree(child);
     return exited;
@@ -190,7 +190,7 @@ function watch(
   return { child, pid: child.pid, token, exited, kill, exit };
 }
 
-/** What V8 says before it aborts. */
+/** V8's messages before it aborts. */
 export const OUT_OF_MEMORY = /JavaScript heap out of memory|Array buffer allocation failed/;
 
 /** Describes the unexpected end of a process for people. */
@@ -211,7 +211,7 @@ export function lastLines(exit: ExitInfo, count = 12): string | undefined {
     .split(/\r?\n/)
     .map((line) => line.trimEnd())
     .filter((line) => line !== "");
-  // Of a full heap, V8 prints what its collector has tried.
+  // When the heap is full, V8 prints its collector's last attempts.
   if (lines.length === 0 || OUT_OF_MEMORY.test(exit.stderr)) return undefined;
   // Node prints the exception above its stack, and the stack would hide it.
   const exception = lines.findLastIndex((line) => /^(?:Uncaught )?\w*Error\b.*:/.test(line));

@@ -42,12 +42,12 @@ export class TensorFileReader {
     return v.parse(OnnxFile, await this.#call((remote) => remote.openModel(this.#file)));
   }
 
-  /** What the diagram's details show of a node, by its box's id; undefined for other boxes. */
+  /** Details of a node for the diagram, by its box's id; undefined for other boxes. */
   async node(id: string): Promise<OnnxNodeDetails | undefined> {
     return v.parse(v.optional(OnnxNodeDetails), await this.#call((remote) => remote.node(this.#file, id)));
   }
 
-  /** Of a tensor by its place in the file; undefined for types that are no real numbers. */
+  /** Statistics of a tensor by its place in the file; undefined for types that are no real numbers. */
   async statistics(index: number): Promise<TensorStatistics | undefined> {
     const answer = await this.#call((remote) => remote.statistics(this.#file, index));
     return v.parse(v.optional(TensorStatistics), answer);
@@ -104,7 +104,7 @@ export class TensorFileReader {
     const remote = openChannel<TensorFileEngineMethods, TensorFileEngineEvents>(engine.child, {
       schemas: { hello: v.strictTuple([Hello]), progress: v.strictTuple([v.number()]) },
       handlers: { hello: (answer) => said.resolve(answer), progress: (share) => this.#onProgress(share) },
-      // A file that makes its reader say nonsense has an answer that fails its schema.
+      // Invalid events are ignored: if a file makes its reader send nonsense, the answer fails its schema.
       onInvalid: () => undefined,
     });
     await handshake(engine, said.promise, "tensorFile", options.helloTimeout ?? 20_000);

@@ -32,13 +32,13 @@ import { listRuns, writeRecord } from "./runDirectory.ts";
 export interface Imported {
   directory: string;
   record: RunRecord;
-  /** It was there from an earlier import, and has its newest values now. */
+  /** Whether it was there from an earlier import, and has been updated. */
   updated: boolean;
-  /** Rows were only added to its curves. */
+  /** Whether rows were only added to its curves. */
   appended: boolean;
 }
 
-/** What this process has written of a run. */
+/** Parts of a run that this process has written. */
 interface Written extends WrittenRows {
   metrics: Metrics;
   histograms: number;
@@ -70,8 +70,8 @@ export async function knownImports(folder: string): Promise<KnownImports> {
 }
 
 /**
- * Writes a run into a folder's runs, or brings the one of an earlier import up to date: of what this process has written, only
- * with what is new.
+ * Writes a run into a folder's runs, or updates the one of an earlier import; a run that this process has written gets
+ * only the new values.
  * @throws EngineError "run-directory" when it can't be written
  */
 export async function importRun(folder: string, run: ForeignRun, known: KnownImports): Promise<Imported> {
@@ -84,7 +84,7 @@ export async function importRun(folder: string, run: ForeignRun, known: KnownImp
     const epoch = Math.floor(written.epoch);
     const record: RunRecord = {
       ...recordOf(folder, directory, run, began),
-      // A file may be read by itself, and below a folder: it keeps the name that it had first.
+      // A file may be read alone or below a folder: the run keeps its first name.
       ...(before === undefined ? {} : { exportName: before.record.exportName }),
       metrics: written.metrics,
       step: Math.max(0, written.step),

@@ -8,7 +8,7 @@ const MOST_ROWS = 1000;
 /** Histograms of one row: its line has a limit. */
 const MOST_LAYERS = 100;
 
-/** What a histogram is of, by its name: the words that users of `add_histogram` give them. */
+/** Kinds of histograms by their names: words that users of `add_histogram` give them. */
 const GRADIENTS = /(?:^|[/._-])(?:grads?|gradients?)(?:[/._-]|$)/i;
 const ACTIVATIONS = /(?:^|[/._-])(?:activations?|outputs?)(?:[/._-]|$)/i;
 

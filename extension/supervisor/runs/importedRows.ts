@@ -26,10 +26,10 @@ export function importedNames(names: readonly string[]): Map<string, string> {
   return new Map([...wanted].map(([name, short]) => [name, counts.get(short) === 1 ? short : name]));
 }
 
-/** The metric that says in which epoch a step is: Lightning and Hugging Face log it so. It is an axis here, no curve. */
+/** The metric with the epoch of a step, as Lightning and Hugging Face log it. It is an axis here, no curve. */
 const EPOCH = "epoch";
 
-/** What of a run's curves is in its file. */
+/** State of a run's curves in its file. */
 export interface WrittenRows {
   /** In seconds since 1970. */
   began: number;
@@ -60,7 +60,7 @@ export function writtenValues(
       if (count === 0 || !same) return undefined;
     }
     counts.set(name, count);
-    // The axis comes before what is drawn on it.
+    // The epoch must come before the values that are drawn over it.
     const earliest = name === EPOCH ? written.step + 1 : written.step;
     if (count < steps.length && steps[count]! < earliest) return undefined;
   }

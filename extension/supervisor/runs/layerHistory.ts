@@ -38,12 +38,12 @@ interface Column {
 }
 type Packed = Partial<Record<ValueKind, PackedHistogram>>;
 
-/** What each layer of a run did, read from its directory in bounded time and memory. */
+/** History of a run's layers, read from its directory in bounded time and memory. */
 export class LayerHistory {
   readonly #directory: string;
   readonly #lines: LineSample;
   #columns = new Sample<Column>(COLUMNS);
-  /** Of the file's last row, where the sample doesn't have that. */
+  /** Column of the file's last row, if the sample doesn't have it. */
   #last: Column | undefined;
   /** Counts samples that were replaced. */
   #replaced = 0;
@@ -112,7 +112,7 @@ export class LayerHistory {
       (line, sampled) => this.#take(line, sampled),
       () => this.#forget(),
     );
-    // Without advice, where that can't be read: the layers can be.
+    // Unreadable advice is left out: the layers can still be read.
     const findings = await readLastRecords(this.#directory, FINDINGS_FILE, Finding, 2 * MOST_ADVICE).catch(
       () => [],
     );
@@ -137,7 +137,7 @@ export class LayerHistory {
   #take(line: string, sampled: boolean): void {
     const row = parsed(line);
     if (row === undefined) return;
-    // The training was resumed from an earlier step, or rolled back to one: what came after it doesn't count.
+    // The training was resumed from an earlier step, or rolled back to one: later rows don't count.
     if (row.step <= this.#newest) this.#columns.cut(row.step - 1);
     this.#newest = row.step;
     this.#last = sampled ? undefined : this.#column(row);

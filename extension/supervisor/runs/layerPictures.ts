@@ -14,7 +14,7 @@ const ROWS = 60;
 /** Most characters of a row: the file may be anyone's. */
 const LONGEST = 1 << 17;
 
-/** What a run's layers gave, read from its directory in bounded time and memory. */
+/** Pictures of a run's layers, read from its directory in bounded time and memory. */
 export class LayerPictures {
   readonly #lines: LineSample;
   #rows = new Sample<PictureRow>(ROWS);
@@ -30,7 +30,7 @@ export class LayerPictures {
 
   /**
    * The last pictures up to a step, or of all.
-   * @param have What the view has: null if that is still right
+   * @param have Version and step of the view's pictures; the answer is null if they are current
    */
   async at(
     step: number,
@@ -70,7 +70,7 @@ export class LayerPictures {
   #take(line: string, sampled: boolean): void {
     const row = line.length > LONGEST ? undefined : parsed(line);
     if (row === undefined) return;
-    // The training was resumed from an earlier step, or rolled back to one: what came after it doesn't count.
+    // The training was resumed from an earlier step, or rolled back to one: later rows don't count.
     if (row.step <= this.#newest) {
       this.#rows.cut(row.step - 1);
       this.#version++;

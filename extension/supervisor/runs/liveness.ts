@@ -1,4 +1,4 @@
-// How the owner of a run is. Each reader derives this and writes nothing: the folder may be another machine's, or a
+// State of a run's owner. Each reader derives it and writes nothing: the folder may be another machine's, or a
 // stranger's.
 import { EngineError, type UserError } from "../../protocol/errors.ts";
 import type { RunLock, RunRecord } from "../../protocol/run.ts";
@@ -26,14 +26,14 @@ const START_LIMIT = 60_000;
 
 const ENDED = "The run's process ended unexpectedly: it, the window or the machine was shut down.";
 
-/** Finds out how the owner of a run is. The record says that the run isn't over. */
+/** Finds out the state of a run's owner. The run's record says that it isn't over. */
 export async function lifeOf(
   directory: string,
   record: Pick<RunRecord, "createdAt" | "pid" | "on">,
   now = Date.now(),
 ): Promise<Life> {
   const life = await lifeHere(directory, record, now);
-  // Only what follows the run has ended.
+  // Only the process that follows the run has ended.
   const { on } = record;
   return life.kind === "killed" && on !== undefined && outlivesFollower(on)
     ? { kind: "remote", name: on.name }
@@ -68,7 +68,7 @@ function killed(message: string, since: string): Life {
   return { kind: "killed", error: { code: "killed", message }, since };
 }
 
-/** What stands in the way of taking a run over, as the end of a sentence; undefined when nothing does. */
+/** Why a run can't be taken over, as the end of a sentence; undefined if it can be. */
 export function obstacle(life: Life): string | undefined {
   switch (life.kind) {
     case "here":
@@ -88,7 +88,7 @@ export function obstacle(life: Life): string | undefined {
   }
 }
 
-/** Whether nothing here tells that a run continues: there is no sign of life, or no process follows it on its machine. */
+/** Whether nothing here shows that a run continues: no sign of life, or no process that follows it on its machine. */
 export function isUnseen(life: Life | undefined): boolean {
   return life?.kind === "silent" || life?.kind === "remote";
 }

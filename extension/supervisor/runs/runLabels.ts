@@ -6,7 +6,7 @@ import { demandTrust } from "../trust.ts";
 /** Most bytes of a name and tags. */
 const LIMIT = 2 ** 20;
 
-/** What the user has called a run. One without, or with a file that is none, has no name and no tags. */
+/** The name and tags that the user gave a run; none if their file is missing or invalid. */
 export async function readLabels(directory: string): Promise<RunLabels> {
   try {
     const bytes = await readRunFile(directory, LABELS_FILE, LIMIT);
@@ -16,7 +16,7 @@ export async function readLabels(directory: string): Promise<RunLabels> {
   }
 }
 
-/** Beside the record, which is its engine's alone to write. */
+/** Writes a run's labels beside its record, which only its engine writes. */
 export async function writeLabels(directory: string, labels: RunLabels): Promise<void> {
   demandTrust();
   await writeRunFile(directory, LABELS_FILE, `${JSON.stringify(labels, null, 2)}\n`);

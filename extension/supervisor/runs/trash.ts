@@ -56,7 +56,7 @@ export async function deleteRun(directory: string): Promise<Deleted> {
   demandTrust();
   const path = await runPath(directory);
   const record = await readRecord(directory).catch((error: unknown) => {
-    // A damaged run can be deleted, but only where nothing else than runs is.
+    // A damaged run can be deleted, but only where there is nothing but runs.
     if (rootOfRun(path) === resolve(path)) throw error;
     return undefined;
   });
@@ -73,7 +73,7 @@ async function demandOwnerless(directory: string, record: RunRecord): Promise<vo
   throw new EngineError({ code: "busy", message: `Run ${record.id} is running. Stop it first.` });
 }
 
-/** Where deleted things wait, beside the runs: moving within a file system takes no time, whatever the size. */
+/** Trash folder beside the runs: moving within a file system takes no time, whatever the size. */
 function trashOf(directory: string): Promise<string> {
   const root = rootOfRun(directory);
   if (root === directory) return inside(dirname(directory), ".layerwise-trash");
@@ -117,7 +117,7 @@ function trashName(directory: string, path: string): string {
   return `${Date.now()}-${randomBytes(6).toString("hex")}-${short(directory)}-${short(path)}`;
 }
 
-/** Whether something of that name is there, be it a link to nowhere. */
+/** Whether a path exists, also as a dangling link. */
 async function isThere(path: string): Promise<boolean> {
   return lstat(path).then(
     () => true,
@@ -128,7 +128,7 @@ async function isThere(path: string): Promise<boolean> {
   );
 }
 
-/** What a window left behind that was closed before anyone decided. */
+/** Purges deletions of windows that were closed before the user decided, after a day. */
 async function purgeOld(trash: string): Promise<void> {
   for (const name of await readdir(trash)) {
     const path = join(trash, name);

@@ -9,7 +9,7 @@ import { toUserError } from "../errors.ts";
 import { resumeRequest } from "../runs/resume.ts";
 import { readRun, type StoredRun } from "../runs/runDirectory.ts";
 
-/** What becomes of the run of an interrupted trial. */
+/** How to continue the run of an interrupted trial. */
 export type Continuation =
   /** It ended after the sweep did. */
   | {
@@ -20,13 +20,13 @@ export type Continuation =
     }
   | { readonly kind: "resumed"; readonly request: RunRequest };
 
-/** Milliseconds that the engine of a sweep that was killed needs to save and end, and between two looks. */
+/** Milliseconds that the engine of a sweep that was killed needs to save and end, and between two checks. */
 const GRACE = 15_000;
 const PAUSE = 200;
 
 /**
- * Finds out what an interrupted trial's run needs. Undefined for a trial that begins again in a new run: its run wrote no
- * record, was deleted, or is another trial's.
+ * Finds out how to continue an interrupted trial's run. Undefined for a trial that begins again in a new run: its run
+ * wrote no record, was deleted, or is another trial's.
  * @param on the machine of the sweep, for a run that is there
  * @throws EngineError "busy" if its process still runs
  */

@@ -39,7 +39,7 @@ export class OptunaStudy {
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-TAIL);
     });
-    // What is written to a process that has ended; its end says more.
+    // Errors of writing to a process that has ended; its end says more.
     child.stdin.on("error", () => undefined);
     createInterface({ input: child.stdout }).on("line", (line) => this.#receive(line));
     const end = (why: string): void => {
@@ -70,7 +70,7 @@ export class OptunaStudy {
     const journal = await runPath(directory, OPTUNA_FILE);
     // Checks that it is a file of this folder, which Python then opens by its name.
     await (await openAppend(journal)).close();
-    // Of a process that was killed while it wrote; the sweep has one owner, which is this process.
+    // The lock of a process that was killed while it wrote; the sweep has one owner, which is this process.
     await rm(await runPath(directory, `${OPTUNA_FILE}${LOCK_ENDING}`), { recursive: true, force: true });
     // Isolated: nothing is imported from the current folder, or by the user's environment.
     const child = spawn(python, ["-I", "-u", "-c", OPTUNA_SCRIPT], {

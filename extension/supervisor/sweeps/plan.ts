@@ -19,7 +19,7 @@ import type { SweepSource } from "./sweep.ts";
 import { makeSweepDirectory, type StoredSweep } from "./sweepDirectory.ts";
 import type { Workers } from "./workers.ts";
 
-/** What is chosen for a new sweep; the rest has defaults. */
+/** Choices for a new sweep; the rest has defaults. */
 export interface SweepChoices {
   trials?: number | undefined;
   parallel?: number | undefined;
@@ -47,11 +47,11 @@ export interface Plan extends StoredSweep {
   fresh: boolean;
 }
 
-/** What a plan is made with. */
+/** Inputs of a plan. */
 export interface PlanParts {
   workers: Pick<Workers, "describe">;
   device: Device;
-  /** Of trials on another machine: remembers it for the sweep of this id, and gives what the record says of it. */
+  /** For trials on another machine: remembers it for the sweep of this id, and returns its entry in the record. */
   place?: ((id: string) => Promise<RunPlace>) | undefined;
 }
 
@@ -107,7 +107,7 @@ export async function newSweep(
 
 /**
  * Plans the rest of a sweep.
- * @param choices what may differ from the first time
+ * @param choices that may differ from the first time
  * @throws EngineError if its file was moved, or its search space has changed
  */
 export async function oldSweep(

@@ -1,4 +1,4 @@
-// What the trials of a sweep need on another machine. Each is a run there that a process here follows.
+// Trials of a sweep on another machine. Each is a run there that a process here follows.
 import { isLive } from "../../protocol/run.ts";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -17,8 +17,8 @@ const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
 
 /**
- * How to continue after a machine, not the settings, has ended a trial: retry it, restart it since its state is gone, or end
- * the sweep since the next trial would fail the same way.
+ * How to continue after a machine, not the settings, has ended a trial: retry it, restart it since its state is gone,
+ * or end the sweep since the next trial would fail the same way.
  */
 export type Remedy = "again" | "restart" | "end";
 
@@ -80,7 +80,7 @@ export class TrialMachine {
 }
 
 /**
- * Trains one step on the machine, in a run that isn't kept here, so that a mistake which every trial would repeat is found.
+ * Trains one step on the machine, in a run that isn't kept here, to find a mistake that every trial would repeat.
  * @param request with the default settings
  * @throws EngineError of the file
  */

@@ -19,7 +19,7 @@ import type { SweepWriter } from "./sweepDirectory.ts";
 import { TrialFollower, type Conclusion } from "./trialFollower.ts";
 import type { Workers } from "./workers.ts";
 
-/** What happens in a sweep. */
+/** Callbacks of a sweep. */
 export interface SweepEvents {
   started?(trial: TrialRow): void;
   ended?(trial: TrialRow): void;
@@ -68,7 +68,7 @@ export class Sweep {
   readonly #parts: SweepParts;
   readonly #folder: string;
   readonly #trials = new Map<number, TrialRow>();
-  /** Trials of before that were interrupted, in order. */
+  /** Earlier trials that were interrupted, in order. */
   readonly #unfinished: TrialRow[];
   readonly #running = new Map<number, RunHandle>();
   /** Epochs at which trials were pruned: a trial that is continued reports its values again, but is judged once. */
@@ -174,7 +174,7 @@ export class Sweep {
     return trial;
   }
 
-  /** Writes what a trial is now. */
+  /** Writes a trial's current row. */
   #note(trial: TrialRow): undefined {
     this.#trials.set(trial.number, trial);
     this.#parts.writer.trial(trial);
@@ -289,7 +289,7 @@ export class Sweep {
     return join(runsRoot(this.#folder), run);
   }
 
-  /** What every trial has. */
+  /** Fields of the request that all trials share. */
   get #common(): Omit<RunRequest, "directory"> {
     const { on } = this.#parts;
     const { device } = this.#record;
@@ -313,8 +313,8 @@ export class Sweep {
   }
 
   /**
-   * A trial failed before its first step. If no trial has trained yet, the default settings are tried: when they fail too,
-   * the file is broken, and the sweep ends with the reason.
+   * A trial failed before its first step. If no trial has trained yet, the default settings are tried: when they fail
+   * too, the file is broken, and the sweep ends with the reason.
    */
   #checkFile(): Promise<void> {
     if (this.#stepped) return Promise.resolve();

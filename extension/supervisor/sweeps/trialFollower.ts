@@ -12,7 +12,7 @@ export interface FollowerEvents {
   prune(): void;
 }
 
-/** What a trial's end means. */
+/** Conclusion from a trial's end. */
 export interface Conclusion {
   trial: TrialRow;
   /** A mistake that every trial would repeat. */
@@ -32,7 +32,7 @@ export class TrialFollower {
   /** Reports under way, in order. */
   #reports: Promise<void> = Promise.resolve();
   #problem: unknown;
-  /** Rows that wait for those of before the run was resumed. */
+  /** Rows that wait for the rows from before the run was resumed. */
   #waiting: MetricRow[] | undefined;
   /** Rows that have come before the metric's name, as they may over a connection. */
   readonly #early: MetricRow[] = [];
@@ -40,7 +40,7 @@ export class TrialFollower {
 
   constructor(trial: TrialRow, sweep: SweepRecord, events: FollowerEvents) {
     this.#trial = trial;
-    // The search knows those that the trial reached before its connection was lost.
+    // The search knows the rungs that the trial reached before its connection was lost.
     this.#rungs = { ...trial.rungs };
     this.#events = events;
     this.#values = new TrialValues(sweep.mode, sweep.metric);
@@ -133,7 +133,7 @@ export class TrialFollower {
   }
 
   /**
-   * Concludes from the run's end what the trial is.
+   * Concludes a trial's result from the run's end.
    * @param stopping whether the sweep is being stopped, so that the trial is interrupted
    */
   conclude(record: RunRecord | undefined, error: UserError | undefined, stopping: boolean): Conclusion {

@@ -62,7 +62,7 @@ export class ComplexTensor extends Tensor {
     return joined(this.re.ownGrad, this.im.ownGrad);
   }
 
-  /** @internal What every function without a complex form asks of a tensor first. */
+  /** @internal @throws TensorError always: every function without a complex form reads it first */
   override get value(): Value {
     throw new TensorError(
       "unsupported",

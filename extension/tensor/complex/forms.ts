@@ -38,7 +38,7 @@ import {
 } from "./parts.ts";
 import * as pointwise from "./pointwise.ts";
 
-/** Applied to the real and to the imaginary part: what moves or adds up elements. */
+/** Functions applied to the real and to the imaginary part: those that move or sum elements. */
 const PARTWISE = new Set(
   `T broadcastTo cat chunk clone columnStack concat concatenate contiguous cumsum data detach detach_ diag
   diagEmbed diagflat diagonal diagonalScatter diff dsplit dstack expand expandAs flatten flip fliplr flipud gather hsplit
@@ -130,7 +130,7 @@ function complexEinsum(equation: string, ...given: TensorList): Tensor {
   });
 }
 
-/** What `to` and its like ask for: the first type among the arguments. */
+/** Type that a call of `to` or its like requests: the first one among the arguments. */
 function typeOf(args: ToArguments): unknown {
   for (const arg of args) {
     if (arg instanceof Tensor || (isNamed(arg) && arg["dtype"] != null)) return (arg as Tensor).dtype;
@@ -148,7 +148,7 @@ function converted(input: Tensor, ...args: ToArguments): Tensor {
   return copy ? complexOf(() => [copied(z.re), copied(z.im)]) : z;
 }
 
-/** Writes into a part of a complex tensor, of a real value with 0 as the imaginary part. */
+/** Writes into a part of a complex tensor; a real value has 0 as its imaginary part. */
 function put(
   input: Tensor,
   specs: Parameters<typeof indexPut_>[1],
@@ -249,7 +249,7 @@ const FORMS: Readonly<Record<string, Form>> = {
   ...MIXED,
 };
 
-/** Methods that take their arguments otherwise than the function of their name. */
+/** Methods whose arguments differ from those of the function of the same name. */
 const METHODS: Readonly<Record<string, Form>> = {
   where: (a: Operand, condition: Tensor, b: Operand) =>
     (MIXED["where"] as (...args: unknown[]) => Tensor)(condition, a, b),
@@ -262,7 +262,7 @@ function formOf(name: string, f: Form, method: boolean): Form | undefined {
   if (Object.hasOwn(LIKE, name)) return LIKE[name]!(f);
   if (PARTWISE.has(name)) return partwise(f);
   if (BILINEAR.has(name)) return bilinear(f);
-  // Its norm is that of the sizes.
+  // The norm of a complex tensor is that of its absolute values.
   if (name === "norm")
     return (z: ComplexTensor, ...rest: never[]) =>
       (f as (...args: unknown[]) => Tensor)(pointwise.size(z), ...rest);
@@ -283,13 +283,13 @@ function isComplexArgument(x: unknown): boolean {
 
 type Callee = (...args: readonly unknown[]) => unknown;
 
-/** Gives what computes a call with these arguments; of a method, `input` is the tensor before the dot. */
+/** Returns the function to call for these arguments; for a method, `input` is the tensor before the dot. */
 export type Choice = (args: readonly unknown[], input?: unknown) => Callee;
 
 /**
  * Chooses the complex form of a function for calls with a complex argument, and the function itself for others; undefined if
- * there is no complex form. The caller calls what is chosen: a wrapper would add a frame to every stack trace, and errors
- * would no longer reach the user's line.
+ * there is no complex form. The caller calls the chosen function: a wrapper would add a frame to every stack trace, and
+ * errors would no longer reach the user's line.
  */
 export function complexChoice(name: string, f: Callee, method = false): Choice | undefined {
   const form = formOf(name, f, method) as Callee | undefined;

@@ -11,20 +11,20 @@ import { copied } from "../functions/shape/views.ts";
 import { Value } from "../recording/graph.ts";
 import { ComplexTensor } from "./complexTensor.ts";
 
-/** What functions of complex tensors compute with. */
+/** Operand of a function of complex tensors. */
 export type Operand = Tensor | number | boolean;
 
-/** A function as tables of forms have it. */
+/** A function in a table of forms. */
 export type Form = (...args: never[]) => unknown;
 
-/** The real part: of a real operand itself. */
+/** The real part; a real operand itself. */
 export const realPart = <T extends Operand>(x: T): T | Tensor => (x instanceof ComplexTensor ? x.re : x);
 
 /** The imaginary part; undefined of a real operand. */
 export const imaginaryPart = (x: Operand): Tensor | undefined =>
   x instanceof ComplexTensor ? x.im : undefined;
 
-/** The parts of a tensor: of a real one, itself and zeros. */
+/** The parts of a tensor; for a real one, itself and zeros. */
 export function partsOf(x: Tensor): readonly [re: Tensor, im: Tensor] {
   return x instanceof ComplexTensor ? [x.re, x.im] : [toFloat(x), zeros(x.shape)];
 }
@@ -33,7 +33,7 @@ export function partsOf(x: Tensor): readonly [re: Tensor, im: Tensor] {
 export const toComplex = (x: Tensor): ComplexTensor =>
   x instanceof ComplexTensor ? x : new ComplexTensor(...partsOf(x));
 
-/** The complex tensor of two parts that a function has computed: only these are the user's, not what lies between. */
+/** Makes a complex tensor of two parts that a function computes; its intermediate values stay hidden from the user. */
 export function complexOf(parts: () => readonly [re: Tensor, im: Tensor]): ComplexTensor {
   return new ComplexTensor(...composedAll(parts));
 }
@@ -84,7 +84,7 @@ export function bilinear(product: Form): (a: Operand, b: Operand, ...rest: unkno
   };
 }
 
-/** Writes what a form computes into its first argument, as the methods with an underscore do. */
+/** Writes the result of a form into its first argument, as the methods with an underscore do. */
 export function writing(form: Form): Form {
   const compute = form as (...args: unknown[]) => Tensor;
   return (input: Tensor, ...rest: unknown[]): Tensor => {

@@ -1,4 +1,4 @@
-// A tensor as a debugger shows it. Looking changes nothing of the program's own numbers.
+// A tensor as a debugger shows it. Showing it doesn't change the program's own numbers.
 import type { HostArray } from "./dtype.ts";
 import { gradientName } from "./print.ts";
 import { peek } from "../planning/barrier.ts";
@@ -9,16 +9,16 @@ import { windowOf, type Window, type WindowValues } from "../../protocol/tensorW
 /** Rows of the last dimension that are shown one by one; more are shown as one long array. */
 const MOST_ROWS = 4096;
 
-/** One line: `Tensor float32 [32, 10]`, and the number of a tensor that has but one, once it is known. */
+/** Describes a tensor in one line: `Tensor float32 [32, 10]`. A single element's value follows once it is known. */
 export function describeTensor(x: Tensor): string {
   const kind = x instanceof Parameter ? "Parameter" : "Tensor";
   const line = `${kind} ${x.dtype} [${x.shape.join(", ")}]`;
-  // A debugger describes variables under the condition that nothing changes: no value is computed before it is unfolded.
+  // A debugger describes variables without side effects: no value is computed before the variable is expanded.
   const only = numel(x.shape) === 1 ? x.still?.data?.[0] : undefined;
   return only === undefined ? line : `${line} = ${only}`;
 }
 
-/** What a debugger lists below a tensor. */
+/** Properties that a debugger lists below a tensor. */
 export interface TensorProperties {
   shape: Shape;
   dtype: string;
@@ -57,7 +57,7 @@ function valuesOf(x: Tensor): HostArray | undefined {
   return value === undefined ? undefined : peek(value);
 }
 
-/** Of the finite values, in double precision; and how many are not finite. */
+/** Statistics of the finite values, in double precision, and counts of those that are not finite. */
 function statistics(values: HostArray): Partial<TensorProperties> {
   let [min, max, sum, squares, zeros, nan, infinite] = [Infinity, -Infinity, 0, 0, 0, 0, 0];
   for (const value of values) {
@@ -92,13 +92,13 @@ function nested(values: HostArray, shape: Shape): unknown {
   return shape.length === 1 ? rows[0] : rows;
 }
 
-/** Tensors that the editor's viewer shows, as they were when it was opened, by their number. */
+/** Tensors in the editor's viewer, as they were when it was opened, by id. */
 const viewed = new Map<number, { shape: Shape; values: HostArray }>();
-/** More than anyone looks at; each may be large. */
+/** Maximum number of tensors kept for the viewer: each may be large. */
 const MOST_VIEWED = 8;
 let views = 0;
 
-/** Keeps a tensor's values for the viewer. Returns JSON that says what it is; without `id` where nothing is to be seen. */
+/** Keeps a tensor's values for the viewer. Returns id, dtype and shape as JSON; no `id` if there are no values. */
 export function openInViewer(x: Tensor): string {
   const { dtype, shape } = x;
   const values = valuesOf(x);
@@ -109,7 +109,7 @@ export function openInViewer(x: Tensor): string {
   return JSON.stringify({ id, dtype, shape });
 }
 
-/** What the editor asks of a paused program about tensors that {@link openInViewer} has kept. All answers are JSON. */
+/** Requests of the editor to a paused program about tensors that {@link openInViewer} has kept. All return JSON. */
 export const viewer = {
   window(id: number, window: Window): string {
     const { shape, values } = kept(id);

@@ -1,4 +1,4 @@
-/** What kind of mistake a {@link TensorError} reports. */
+/** Kind of mistake that a {@link TensorError} reports. */
 export type TensorErrorCode =
   | "shape"
   | "dtype"
@@ -8,9 +8,9 @@ export type TensorErrorCode =
   | "autograd"
   | "released"
   | "unsupported"
-  /** Values came up that are no finite numbers. */
+  /** Values that are not finite. */
   | "non-finite"
-  /** A value was asked for where nothing computes: no mistake, but as far as a preview gets. */
+  /** A value was requested where nothing computes: no mistake, but the end of a preview. */
   | "preview";
 
 /**
@@ -38,7 +38,7 @@ export function internal(message: string): never {
   throw new Error(`internal: ${message}`);
 }
 
-/** What a value is, in messages about its type. */
+/** Name of a value's type in messages. */
 export function kindOf(x: unknown): string {
   if (x === null || typeof x !== "object") return x === null ? "null" : typeof x;
   // Not every object has a class.
@@ -46,5 +46,5 @@ export function kindOf(x: unknown): string {
   return Array.isArray(x) ? "list" : (constructor?.name ?? "object");
 }
 
-/** What to write where a quotient of whole numbers has a fraction. */
+/** Hint for a quotient that must be a whole number. */
 export const WHOLE_HINT = "Python's a // b is Math.floor(a / b)";

@@ -1,7 +1,7 @@
 import type { DType } from "./dtype.ts";
 import type { Shape } from "./shape.ts";
 
-/** What is known of a tensor before it is computed. */
+/** Shape and type of a tensor: known before it is computed. */
 export interface Meta {
   readonly shape: Shape;
   readonly dtype: DType;

@@ -1,4 +1,4 @@
-// What stands for a tensor in an argument: JavaScript checks no types.
+// Checks of arguments that must be tensors: JavaScript checks no types.
 import { kindOf, TensorError } from "./errors.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -9,12 +9,12 @@ export function isTensorLike(x: unknown): boolean {
   return !Array.isArray(x) && !ArrayBuffer.isView(x) && Object.getPrototypeOf(x) !== Object.prototype;
 }
 
-/** Whether an element of a list of tensors is one; `tensor.data` is, as a function. */
+/** Whether an element of a list of tensors is a tensor; `tensor.data`, a function, is one. */
 export const isElement = (x: unknown): boolean =>
   x instanceof Tensor || (typeof x === "object" && isTensorLike(x));
 
 /**
- * The tensors of an argument that takes one, or several in any iterable.
+ * Returns the tensors of an argument that takes one, or several in any iterable.
  * @throws TensorError in PyTorch's words for anything else
  */
 export function listTensors(callee: string, name: string, given: unknown): Tensor[] {
@@ -28,6 +28,6 @@ export function listTensors(callee: string, name: string, given: unknown): Tenso
   throw new TensorError("value", notElement(callee, name, wrong, list[wrong]));
 }
 
-/** PyTorch's words for what is no tensor, in a list of them. */
+/** PyTorch's message for an element of a list of tensors that is no tensor. */
 export const notElement = (callee: string, name: string, at: number, x: unknown): string =>
   `${callee}(): expected Tensor as element ${at} in argument '${name}', but got ${kindOf(x)}`;

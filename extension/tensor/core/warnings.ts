@@ -6,7 +6,7 @@ export type WarningSink = (message: string) => void;
 const shown = new Set<string>();
 let sink: WarningSink = (message) => console.warn(plainText(`UserWarning: ${message}`));
 
-/** Sends warnings elsewhere; answers where they went before. */
+/** Redirects warnings. Returns the sink before. */
 export function setWarningSink(next: WarningSink): WarningSink {
   const before = sink;
   sink = next;

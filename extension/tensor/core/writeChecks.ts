@@ -16,7 +16,7 @@ interface Viewing extends Typed {
 }
 
 /**
- * @param view what the tensor is a view through, if it is one
+ * @param view description of the view that the tensor is, if it is one
  * @param alike whether a tensor that repeats elements of its memory may be written to
  * @throws TensorError when `next` can't be written to a tensor in place
  */
@@ -60,7 +60,7 @@ function overlapping(): never {
 }
 
 /**
- * What becomes a parameter.
+ * Returns the tensor, which is to become a parameter.
  * @throws TensorError for a complex tensor: a parameter is one tensor
  */
 export function learnable<T extends Typed>(data: T): T {
@@ -72,7 +72,7 @@ export function learnable<T extends Typed>(data: T): T {
   );
 }
 
-/** @throws TensorError when `data` can't be that of a tensor that requires gradients */
+/** @throws TensorError when `data` can't be assigned to a tensor that requires gradients */
 export function checkData({ dtype }: Typed): void {
   if (dtype === "float32") return;
   throw new TensorError(
@@ -81,7 +81,7 @@ export function checkData({ dtype }: Typed): void {
   );
 }
 
-/** @throws TensorError for a tensor whose gradients can't be turned off, as it is computed from others that want them */
+/** @throws TensorError: gradients can't be turned off for a tensor computed from others that require them */
 export function noLeaf(): never {
   throw new TensorError(
     "autograd",
@@ -89,7 +89,7 @@ export function noLeaf(): never {
   );
 }
 
-/** @throws TensorError when a tensor has no type that can have gradients */
+/** @throws TensorError when a tensor's type can't have gradients */
 export function checkWantsGradient({ dtype }: Typed): void {
   if (dtype === "float32") return;
   throw new TensorError("autograd", "only Tensors of floating point dtype can require gradients");
@@ -104,7 +104,7 @@ export function leafWritten(isView: boolean): never {
 }
 
 /**
- * @param isTensor whether `next` is one at all: the user's program may not be type-checked
+ * @param isTensor whether `next` is a tensor at all: the user's program may not be type-checked
  * @throws TensorError when `next` can't be the gradient of a tensor
  */
 export function checkGradient(tensor: Typed, next: Typed, isTensor: boolean): void {
@@ -124,7 +124,7 @@ export function checkGradient(tensor: Typed, next: Typed, isTensor: boolean): vo
   }
 }
 
-/** @throws TensorError for a dimension that a tensor of so many doesn't have */
+/** @throws TensorError for a dimension outside the range of a tensor of `ndim` dimensions */
 export function outOfRange(dim: number, ndim: number): never {
   const n = Math.max(ndim, 1);
   throw new TensorError(

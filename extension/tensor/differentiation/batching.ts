@@ -38,7 +38,7 @@ export function moved(x: Tensor, from: number, to: number): Tensor {
   return apply(permute, [x], { order });
 }
 
-/** [size, …shape] of what all samples share. */
+/** A tensor that all samples share, repeated as [size, …shape]. */
 const repeated = (x: Tensor, size: number): Tensor => apply(expand, [x], { shape: [size, ...x.shape] });
 
 /** Samples along dimension 0, one by one. */
@@ -49,7 +49,7 @@ function stacked(samples: readonly Tensor[]): Tensor {
   return rows.length === 1 ? rows[0]! : apply(cat, rows, { dim: 0 });
 }
 
-/** What a batching rule sees. */
+/** Context of a batching rule. */
 class Context implements BatchContext<object> {
   readonly size: number;
   readonly op: Op<object>;
@@ -149,7 +149,7 @@ function outputsOf(context: Context): readonly Tensor[] {
 class Batch {
   readonly #graph: SampleGraph;
   readonly #size: number;
-  /** What the values of one sample are for all of them. */
+  /** Tensors of all samples, by the value of one sample. */
   readonly #known = new Map<Value, Tensor>();
   readonly #nodes: Set<Node>;
 
@@ -170,7 +170,7 @@ class Batch {
     return ends.map((end) => {
       const { tensor, batched } = this.#input(end);
       if (!batched) return repeated(tensor, this.#size);
-      // An argument that is returned as it came is a tensor of its own.
+      // A returned argument becomes a tensor of its own.
       return tensor.value.producer.kind === "node"
         ? new Tensor(tensor.value, tensor.edge)
         : apply(identity, [tensor], {});
@@ -223,7 +223,7 @@ class Batch {
     return { tensor: to === known.edge ? known : new Tensor(known.value, to), batched: true };
   }
 
-  /** Where the gradient of a batch goes (or that of what all samples share), given where that of one sample goes. */
+  /** Returns the gradient edge of a batch (or of a tensor that all samples share), given that of one sample. */
   #edge(edge: GradientEdge, batched: boolean): GradientEdge | undefined {
     const { node, leaf } = edge;
     if (leaf !== undefined) {
@@ -237,7 +237,7 @@ class Batch {
   }
 }
 
-/** The random numbers of one sample, which are drawn for all of them when it is recorded. */
+/** Draws of one sample; they are made for all samples once it is recorded. */
 class SampleDraws implements DrawCollector {
   readonly #graph: SampleGraph;
   readonly #collected: { readonly value: Value; readonly draw: CollectedDraw }[] = [];
@@ -289,22 +289,22 @@ function jointDraw(values: readonly Value[]): Tensor | undefined {
   return new Tensor(new Value({ kind: "random", draw: joint }, 0, [draws.length, ...shape], dtype));
 }
 
-/** Where an argument is not laid out row by row, one sample isn't either. */
+/** Gives a sample the memory layout of its argument, where that is not row by row. */
 function laidOutAs(x: Tensor, dim: number, sample: Tensor): void {
   const steps = (x.viewStrides() ?? strides(x.shape)).filter((_, d) => d !== dim);
   if (!sameShape(steps, strides(sample.shape))) sample.laidOut(steps);
 }
 
 export interface BatchOptions {
-  /** Whether what the function leaves elsewhere can be read later: the last sample's, as if it was called for each. */
+  /** Whether values that the function keeps elsewhere can be read later: the last sample's, as if called for each. */
   readonly keep?: boolean;
-  /** Whether samples have random numbers of their own, those that calls for one after another draw. */
+  /** Whether samples have random numbers of their own: those that calls for one after another would draw. */
   readonly differentDraws?: boolean;
 }
 
 /**
  * The results of a function of samples as [size, …sample] each, recorded at once for all samples.
- * @returns undefined where the function reads values or changes what is outside: it has to be called for each sample
+ * @returns undefined where the function reads values or changes outer tensors: it has to be called for each sample
  */
 export function overBatch(
   given: readonly Argument[],
@@ -351,7 +351,7 @@ export function overBatch(
   return results;
 }
 
-/** What the function has left elsewhere is of the last sample. */
+/** Gives the sample's value, which the function may have kept elsewhere, the data of the last sample. */
 function keepLast({ tensor, dim }: Argument, value: Value): void {
   if (dim === null) return;
   const end = tensor.shape[dim]!;

@@ -13,22 +13,22 @@ import { setCustomGradient } from "./customGradients.ts";
 
 const STATE = Symbol("state");
 
-/** What `forward` leaves for `backward`: saved tensors, and any attribute that a program sets. */
+/** State that `forward` passes to `backward`: saved tensors, and any attribute that a program sets. */
 export class FunctionCtx {
   /** @internal */
   readonly [STATE] = {
     saved: [] as readonly (Tensor | null)[],
-    /** Refuses saved tensors that were written to since, or let go of. */
+    /** Throws if saved tensors were written to since, or freed. */
     check: undefined as (() => void) | undefined,
     constant: new Set<Tensor>(),
     dirty: new Set<Tensor>(),
     materialize: true,
     needs: [] as readonly boolean[],
-    /** The output that stands for what `forward` returned: a saved one has the function's own gradient. */
+    /** Output by the tensor that `forward` returned: a saved output has the function's own gradient. */
     outputs: new Map<Tensor, Tensor>(),
   };
 
-  // What programs keep here has types of their own.
+  // Programs set attributes of any type.
   // oxlint-disable-next-line typescript/no-explicit-any
   [attribute: string]: any;
 
@@ -38,7 +38,7 @@ export class FunctionCtx {
   }
 
   /**
-   * What {@link saveForBackward} kept.
+   * Tensors that {@link saveForBackward} has kept.
    * @throws TensorError "one of the variables needed for gradient computation has been modified by an inplace operation …"
    */
   get savedTensors(): Tensor[] {
@@ -47,17 +47,17 @@ export class FunctionCtx {
     return saved.map((t) => (t === null ? null : (outputs.get(t) ?? t))) as Tensor[];
   }
 
-  /** For each argument of `forward`, whether its gradient is wanted. */
+  /** Whether each argument of `forward` needs a gradient. */
   get needsInputGrad(): readonly boolean[] {
     return this[STATE].needs;
   }
 
-  /** Says that outputs have no gradient. */
+  /** Marks outputs that have no gradient. */
   markNonDifferentiable(...outputs: Tensor[]): void {
     for (const t of outputs) this[STATE].constant.add(t);
   }
 
-  /** Says that `forward` has changed arguments in place, which it returns. */
+  /** Marks arguments that `forward` has changed in place and returns. */
   markDirty(...inputs: Tensor[]): void {
     for (const t of inputs) this[STATE].dirty.add(t);
   }
@@ -108,7 +108,7 @@ interface Statics {
  * `forward` may leave out `ctx` when there is a static `setupContext(ctx, inputs, output)`.
  * @throws TensorError "function ExpBackward returned an incorrect number of gradients (expected 1, got 2)"
  */
-// PyTorch's way: a program derives a class and never makes an object of it.
+// As in PyTorch, a program derives a class and never instantiates it.
 // oxlint-disable-next-line typescript/no-extraneous-class
 export class Function {
   /** Calls `forward`; gradients of its result go through `backward`. */
@@ -125,7 +125,7 @@ function run(definition: Statics, args: readonly unknown[]): unknown {
   const ctx = new FunctionCtx();
   const state = ctx[STATE];
   state.needs = args.map(isWanted);
-  // As they are before the call, which may change them in place.
+  // The tensors before the call, which may change them in place.
   const inputs = args.map((x) => (isWanted(x) ? new Tensor(x.value, x.edge) : null));
   const result = hidden(() => withGradients(false, () => forward(definition, ctx, args)));
   const list: readonly unknown[] = Array.isArray(result) ? result : [result];
@@ -149,7 +149,7 @@ function forward(definition: Statics, ctx: FunctionCtx, args: readonly unknown[]
   return output;
 }
 
-/** Puts a node behind the outputs whose gradient is the user's. */
+/** Adds a node to the outputs, whose gradient is the user's. */
 function attach(
   definition: Statics,
   ctx: FunctionCtx,

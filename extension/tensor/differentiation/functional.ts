@@ -27,7 +27,7 @@ export interface FunctionalOptions {
 }
 
 interface VectorOptions<I> extends FunctionalOptions {
-  /** What the derivatives are multiplied with; may be left out for a single number. */
+  /** The vector that the derivatives are multiplied by; may be left out for a single number. */
   v?: I;
 }
 
@@ -51,10 +51,10 @@ function vectorOf(rest: readonly unknown[]): { v: unknown; options: Required<Fun
 
 const listOf = (x: Tensor | readonly Tensor[]): readonly Tensor[] => (x instanceof Tensor ? [x] : x);
 
-/** What a call of {@link jacobian} takes after the inputs. */
+/** Arguments of {@link jacobian} after the inputs. */
 type Derivatives = [createGraph?: boolean, strict?: boolean] | [options: FunctionalOptions];
 
-/** Runs a function on inputs that want gradients, whatever the given ones do. */
+/** Runs a function on inputs that require gradients, even if the given ones don't. */
 function evaluated<I extends Tensor | readonly Tensor[], O extends Tensor | readonly Tensor[]>(
   func: Differentiable<I, O>,
   inputs: I,
@@ -69,7 +69,7 @@ function evaluated<I extends Tensor | readonly Tensor[], O extends Tensor | read
 
 /**
  * Gradients of outputs, zeros where they don't depend on an input.
- * @param subject what an error says doesn't depend on one, where that is refused
+ * @param subject name of the outputs in the error that refuses independent ones
  */
 function gradients(
   output: Tensor | readonly Tensor[],
@@ -189,7 +189,7 @@ export function hessian<I extends Tensor | readonly Tensor[]>(
   >;
 }
 
-/** What a call of {@link vjp} and its kind takes after the inputs. */
+/** Arguments of {@link vjp}, {@link jvp}, {@link vhp} and {@link hvp} after the inputs. */
 type Vector<V> =
   | [v?: V | null, createGraph?: boolean, strict?: boolean]
   | [v: V | null | undefined, options: FunctionalOptions]
@@ -225,7 +225,8 @@ export function vjp<I extends Tensor | readonly Tensor[], O extends Tensor | rea
 
 /**
  * The value of a function, and its derivative from the right: jacobian · v. `v` has the shape of the inputs, and may be
- * left out for a single number. Two backward passes: the gradient's gradient with respect to what it is multiplied with.
+ * left out for a single number. Two backward passes: the gradient's gradient with respect to the vector that it is
+ * multiplied by.
  *
  * ```ts
  * torch.autograd.functional.jvp((x) => x.square(), torch.ones(2), torch.tensor([1, 0.5]))[1]; // [2, 1]
@@ -275,7 +276,7 @@ export const hvp = <I extends Tensor | readonly Tensor[]>(
   ...rest: Vector<I>
 ): [value: Tensor, product: Like<I, Tensor>] => secondProduct("hvp", func as never, inputs, rest);
 
-/** {@link hvp} from the left, which is the same but for rounding: vᵀ · hessian, by one more backward pass alone. */
+/** {@link hvp} from the left, equal except for rounding: vᵀ · hessian. One backward pass more than the gradient. */
 export const vhp = <I extends Tensor | readonly Tensor[]>(
   func: Differentiable<I, Tensor>,
   inputs: I,
@@ -289,12 +290,12 @@ export interface GradcheckOptions {
   atol?: number;
   /** Default 1e-2. */
   rtol?: number;
-  /** Whether a difference is an error, and not false. Default true. */
+  /** Whether a mismatch throws instead of returning false. Default true. */
   raiseException?: boolean;
 }
 
 /**
- * Compares the gradients of a function with central differences, for every element of the inputs that want a gradient.
+ * Compares the gradients of a function with central differences, for each element of the inputs that require gradients.
  * @returns whether they agree
  * @throws TensorError "Jacobian mismatch for output 0 with respect to input 0, …"
  */
@@ -341,8 +342,8 @@ export function gradcheck<I extends Tensor | readonly Tensor[]>(
 }
 
 /**
- * Compares second derivatives with differences, as {@link gradcheck} does the first: of the inputs' gradients for
- * `gradOutputs`, which are drawn where they are not given.
+ * Compares second derivatives with differences, as {@link gradcheck} does for the first: those of the inputs' gradients
+ * for `gradOutputs`, which are drawn where they are not given.
  * @throws TensorError "Jacobian mismatch for output 0 with respect to input 0, …"
  */
 export function gradgradcheck<I extends Tensor | readonly Tensor[]>(

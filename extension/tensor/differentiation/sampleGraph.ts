@@ -3,7 +3,7 @@ import { Node, type GradientEdge, type SampleRecording, type Value } from "../re
 import type { AnyOp } from "../recording/nodeOp.ts";
 import { scope } from "../recording/scope.ts";
 
-/** Thrown where a function of one sample does what can't be recorded once for all samples. */
+/** Thrown where a function of one sample does something that can't be recorded once for all samples. */
 class PerSample extends Error {
   override readonly name = "PerSample";
 
@@ -12,7 +12,7 @@ class PerSample extends Error {
   }
 }
 
-/** What a function of one sample records, apart from all other nodes: no barrier meets it. */
+/** Nodes recorded by a function of one sample, apart from all others: no barrier computes them. */
 export class SampleGraph implements SampleRecording {
   readonly outer = scope.sample;
   /** In the order of recording. */
@@ -26,7 +26,7 @@ export class SampleGraph implements SampleRecording {
   record<T>(body: () => T): { readonly result: T } | undefined {
     const { sample } = scope;
     scope.sample = this;
-    // Not the user's own loop: what it leaves is not computed with the step.
+    // Not the user's own loop: its values are not computed with the step.
     scope.depth++;
     try {
       const result = body();

@@ -1,4 +1,4 @@
-// PyTorch's torch.func: functions that make functions of derivatives.
+// PyTorch's torch.func: transforms of functions into their derivatives.
 import { apply } from "../recording/apply.ts";
 import { grad as gradientsOf } from "../recording/autograd.ts";
 import { TensorError } from "../core/errors.ts";
@@ -23,20 +23,20 @@ type Chosen<A extends readonly unknown[], N extends Argnums> = N extends readonl
 export interface GradOptions<N extends Argnums = 0> {
   /** Which arguments are differentiated; the first by default. */
   argnums?: N;
-  /** Whether the function also returns what is no part of the derivative: `[value, aux]`. */
+  /** Whether the function also returns something that is not differentiated: `[value, aux]`. */
   hasAux?: boolean;
 }
 
-/** A call whose tensors can be told from all others. */
+/** A call on copies of its arguments. */
 interface Tracked {
-  /** What was called with. */
+  /** Copies of the tensors in the chosen arguments, in order. */
   readonly leaves: readonly Tensor[];
   readonly result: unknown;
-  /** Whether tensors of `result` depend on others that want gradients: an outer derivative. */
+  /** Whether tensors of `result` depend on others that require gradients: an outer derivative. */
   readonly nested: boolean;
 }
 
-/** Calls `func` with copies of the chosen arguments that want gradients. */
+/** Calls `func` with copies of the chosen arguments, which require gradients. */
 function track(
   func: (...args: never[]) => unknown,
   args: readonly unknown[],
@@ -57,7 +57,7 @@ function track(
   return { leaves, result, nested: scope.gradients && reachesOthers(tensorsOf(result), leaves) };
 }
 
-/** Whether gradients of `roots` reach leaves that are none of `own`. */
+/** Whether gradients of `roots` reach leaves other than `own`. */
 function reachesOthers(roots: readonly Tensor[], own: readonly Tensor[]): boolean {
   const known = new Set(own);
   const seen = new Set<Node>();
@@ -75,7 +75,7 @@ function reachesOthers(roots: readonly Tensor[], own: readonly Tensor[]): boolea
   return false;
 }
 
-/** A result as the caller sees it: without the gradients of the copies, unless an outer derivative goes through them. */
+/** Returns a result without the gradients of the copies, unless an outer derivative goes through them. */
 const released = <T>(tree: T, nested: boolean): T =>
   nested ? tree : (mapTensors(tree, (x) => (x.requiresGrad ? new Tensor(x.value) : x)) as T);
 
@@ -133,7 +133,7 @@ function auxOf(name: string, result: unknown, hasAux: boolean): [value: unknown,
 }
 
 /**
- * A function of the same arguments that answers the gradients of `func` and its value: `[gradients, value]`, or
+ * Returns a function of the same arguments that returns the gradients of `func` and its value: `[gradients, value]`, or
  * `[gradients, [value, aux]]` with `hasAux`.
  * @throws TensorError "grad_and_value(f)(*args): Expected f(*args) to return a scalar tensor, got tensor with 1 dims. …"
  */
@@ -167,7 +167,7 @@ export function gradAndValue<A extends unknown[], R, const N extends Argnums = 0
 const onesOf = (y: Tensor): Tensor => fromHost(new Float32Array(y.numel()).fill(1), y.shape, "float32");
 
 /**
- * A function of the same arguments that answers the gradient of `func`, whose value is one number.
+ * Returns a function of the same arguments that returns the gradient of `func`, whose value must be one number.
  *
  * ```ts
  * torch.func.grad((x: Tensor) => x.sin())(torch.tensor(0)); // 1
@@ -193,7 +193,7 @@ export function grad(
   };
 }
 
-/** The value of `func`, and a function that multiplies a vector (shaped as the value) with the Jacobian from the left. */
+/** Returns the value of `func`, and a function that maps a vector of its shape to the product vᵀ · Jacobian. */
 export function vjp<A extends unknown[], R>(
   func: (...args: A) => R,
   ...primals: A
@@ -222,7 +222,7 @@ const inner = (xs: readonly Tensor[], ys: readonly Tensor[]): Tensor =>
     .map((x, i) => apply(sum, [apply(mul, [x, ys[i]!], {})], { dims: range(x.ndim), keepdim: false }))
     .reduce((a, b) => apply(add, [a, b], {}));
 
-/** A linear map of tangents, made of two gradients: that of the gradient with respect to what it is multiplied with. */
+/** A linear map of tangents, made of two gradients: the gradient's gradient with respect to its weights. */
 interface Pushforward {
   readonly tracked: Tracked;
   readonly outputs: readonly Tensor[];
@@ -253,7 +253,7 @@ function likeResult(result: unknown, values: readonly unknown[]): unknown {
 }
 
 /**
- * The value of `func` at `primals`, and the Jacobian times `tangents`.
+ * Returns the value of `func` at `primals`, and the Jacobian times `tangents`.
  * @throws TensorError "jvp(f, primals, tangents): Expected primals and tangents to have the same shapes"
  */
 export function jvp<A extends unknown[], R>(
@@ -286,8 +286,8 @@ function units(shape: Shape): Tensor {
 }
 
 /**
- * What `each` makes of {@link units} of a shape, [n, …] each: recorded once for all, if that can be.
- * @param like shapes of what `each` makes, for where there are no elements
+ * Returns the results of `each` for all {@link units} of a shape, as [n, …] each: recorded once for all, if possible.
+ * @param like tensors of the shapes that `each` returns
  */
 export function ofUnits(
   shape: Shape,
@@ -303,14 +303,17 @@ export function ofUnits(
   return like.map((_, k) => stack(rows.map((row) => row[k]!)));
 }
 
-/** What a Jacobian looks like: for each tensor of the value one for each of the arguments that are differentiated. */
+/** Structure of a Jacobian: for each tensor of the value, one tensor for each differentiated argument. */
 type Jacobian<A extends readonly unknown[], N extends Argnums, R> = R extends Tensor
   ? Chosen<A, N>
   : R extends readonly unknown[]
     ? { -readonly [K in keyof R]: Jacobian<A, N, R[K]> }
     : unknown;
 
-/** A function of the same arguments that answers the Jacobian [o…, i…] of `func`: one backward pass of all outputs' gradients. */
+/**
+ * Returns a function of the same arguments that returns the Jacobian [o…, i…] of `func`: one backward pass of the
+ * gradients of all outputs.
+ */
 export function jacrev<A extends unknown[], R, const N extends Argnums = 0>(
   func: (...args: A) => R,
   options?: N | GradOptions<N>,
@@ -329,7 +332,7 @@ export function jacrev<A extends unknown[], R, const N extends Argnums = 0>(
   };
 }
 
-/** The same as {@link jacrev}, with a pass of the tangents of all elements of the arguments: for functions of few numbers. */
+/** The same as {@link jacrev}, by a pass of the tangents of all arguments' elements: for functions of few numbers. */
 export function jacfwd<A extends unknown[], R, const N extends Argnums = 0>(
   func: (...args: A) => R,
   options?: N | GradOptions<N>,
@@ -361,7 +364,7 @@ export function jacfwd<A extends unknown[], R, const N extends Argnums = 0>(
   };
 }
 
-/** A function of the same arguments that answers the second derivatives [i…, j…] of `func`. */
+/** Returns a function of the same arguments that returns the second derivatives [i…, j…] of `func`. */
 export function hessian<A extends unknown[], const N extends number = 0>(
   func: (...args: A) => Tensor,
   argnums?: N,

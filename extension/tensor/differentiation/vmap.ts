@@ -11,15 +11,15 @@ import { Tensor } from "../core/tensor.ts";
 import { moved, overBatch } from "./batching.ts";
 import { leavesOf, mapTree } from "./tree.ts";
 
-/** A dimension for all arguments, or for each (and, in a tree, for each part of it); null for what has no batch. */
+/** A dimension for all arguments, or for each (and, in a tree, for each part of it); null for parts without a batch. */
 export type InDims = number | null | readonly InDims[] | { readonly [key: string]: InDims };
 
 export interface VmapOptions {
   inDims?: InDims;
   outDims?: InDims;
-  /** What random numbers do: refuse (the default), differ from sample to sample, or be the same. */
+  /** Random numbers: an error (the default), different for each sample, or the same for all. */
   randomness?: "error" | "different" | "same";
-  /** How many samples are computed at once: fewer take less memory. All by default. */
+  /** Number of samples computed at once: fewer take less memory. Default: all. */
   chunkSize?: number | null;
 }
 
@@ -29,9 +29,9 @@ const RANDOM_ERROR =
   "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' randomness flags on vmap or perform the randomness operation out of vmap";
 
 /**
- * A function that maps `func` over a dimension of its arguments. `func` is called once, for one sample, and what it records
- * is computed for all samples at once. A function that reads values, or writes to tensors that it didn't make, is called for
- * each sample instead.
+ * Returns a function that maps `func` over a dimension of its arguments. `func` is called once, for one sample, and its
+ * ops are computed for all samples at once. A function that reads values, or writes to tensors that it didn't make, is
+ * called for each sample instead.
  *
  * ```ts
  * const perSample = torch.func.vmap(torch.func.grad(loss), [null, 0, 0])(parameters, x, y);
@@ -65,7 +65,7 @@ export function vmap<A extends unknown[], R>(
     const mapped = (given: readonly unknown[], size: number): unknown =>
       mappedOver({ call, args, leaves: given, dims, size, randomness, out });
     if (count === 0) {
-      // The function's results are known only from a call: it is called for one sample, which is left out of them.
+      // Only a call shows the shapes of the results: call it for one sample, then drop that sample.
       const one = leaves.map((x, k) => (dims[k] === null ? x : ofZeros(x as Tensor, dims[k]!)));
       return joined([mapped(one, 1)], out, ([x], dim) => narrow(x!, dim, 0, 0)) as R;
     }
@@ -139,16 +139,16 @@ interface Drawn<T> {
   readonly replay: <R>(again: () => R) => R;
 }
 
-/** {@link recordDraws}, but later runs draw numbers of their own. */
+/** Like {@link recordDraws}, but later runs draw numbers of their own. */
 const withoutTape = <T>(body: () => T): Drawn<T> => ({ result: body(), replay: (again) => again() });
 
-/** Runs `body` with draws as the mode has them. */
+/** Runs `body` with the draws of a mode. */
 function drawing<T>(randomness: Randomness, body: () => T): Drawn<T> {
   if (randomness !== "error") return recordDraws(body);
   return withoutTape(() => refuseDraws(RANDOM_ERROR, body));
 }
 
-/** @param replay has the first sample draw what is drawn already */
+/** @param replay runs the first sample with the numbers drawn already */
 function calls(
   call: (b: number) => unknown,
   size: number,
@@ -235,8 +235,8 @@ function required(leaf: unknown): Tensor {
 }
 
 /**
- * The results of several calls, joined along the dimension that each of their tensors is to have the samples in; the first
- * one's where that is null.
+ * Joins the results of several calls along the samples' dimension of each tensor; where that is null, takes the first
+ * call's tensor.
  */
 function joined(
   results: readonly unknown[],

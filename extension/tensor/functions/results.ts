@@ -4,14 +4,14 @@ import type { Tensor } from "../core/tensor.ts";
 /** Results by position and by name, as PyTorch's named tuples. */
 export type Results<T extends Record<string, Tensor | readonly Tensor[]>> = T[keyof T][] & T;
 
-/** What `max` and `min` along a dimension answer: also `const [values, indices] = x.max(1)`. */
+/** Result of `max` and `min` along a dimension: also `const [values, indices] = x.max(1)`. */
 // Not an array by its type: an array's own `values`, a method, would be part of the tensor's type.
 export interface ValuesAndIndices extends Omit<[values: Tensor, indices: Tensor], "values"> {
   values: Tensor;
   indices: Tensor;
 }
 
-/** By the name of the function: made once, since functions are called in every step. */
+/** `toString` by the name of the function: made once, since functions are called in every step. */
 const texts = new Map<string, PropertyDescriptor>();
 
 function textOf(name: string): PropertyDescriptor {
@@ -26,12 +26,12 @@ function textOf(name: string): PropertyDescriptor {
   return text;
 }
 
-/** `binEdges` as Python has it: `bin_edges`. */
+/** Converts a name to Python's style: `binEdges` to `bin_edges`. */
 const spelled = (key: string): string => key.replaceAll(/(?<=[a-z])[A-Z]/g, (c) => `_${c.toLowerCase()}`);
 
 const shown = (part: unknown): string => (Array.isArray(part) ? `(${part.join(", ")})` : String(part));
 
-/** The results `parts` of the function `name`, which PyTorch writes in front of them. */
+/** Makes the results `parts` of a function; PyTorch prints its `name` in front of them. */
 export function results<T extends Record<string, Tensor | readonly Tensor[]>>(
   name: string,
   parts: T,

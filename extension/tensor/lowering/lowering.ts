@@ -30,7 +30,7 @@ export interface TfRef {
   readonly __tensorflow: true;
 }
 
-/** The same step over and over, on matrices of floats. */
+/** A loop that repeats one step on matrices of floats. */
 export interface Loop<R> {
   readonly steps: number;
   /** Rows of one step. */
@@ -38,15 +38,15 @@ export interface Loop<R> {
   /** From the last step to the first. */
   readonly backwards: boolean;
   readonly state: readonly R[];
-  /** Matrices of steps · batch rows, of which every step sees its own. */
+  /** Matrices of steps · batch rows; every step sees its own rows. */
   readonly sequences: readonly R[];
-  /** What all steps see. */
+  /** Tensors that all steps see. */
   readonly fixed: readonly R[];
   /** Columns of each output of a step. */
   readonly widths: readonly number[];
 }
 
-/** The state that a step (or a loop of them) leaves, and what it gives for its rows. */
+/** Result of a step, or of a loop of steps: the new state, and outputs for the step's rows. */
 export interface Stepped<R> {
   readonly state: readonly R[];
   readonly outputs: readonly R[];

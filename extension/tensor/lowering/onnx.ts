@@ -16,7 +16,7 @@ export interface OnnxRef {
 
 /** Writes ONNX nodes. */
 export interface OnnxBuilder {
-  /** Adds a node and answers its outputs, `outputs` of them. An input that is left out is null. */
+  /** Adds a node and returns its `outputs` outputs. An input that is left out is null. */
   nodes(
     op: string,
     inputs: readonly (OnnxRef | null)[],

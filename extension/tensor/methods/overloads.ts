@@ -114,7 +114,7 @@ declare module "../core/tensor.ts" {
     trueDivide: Method<typeof functions.div, "trueDivide">;
     /** As `torch.geqrf`. */
     geqrf: Method<typeof geqrf, "geqrf">;
-    /** X of A X = this, from what `linalg.luFactor` answers for A. */
+    /** X of A X = this, from the result of `linalg.luFactor` for A. */
     luSolve: Method<typeof legacyLuSolve, "luSolve">;
     /** As `torch.orgqr`. */
     orgqr: Method<typeof householderProduct, "orgqr">;

@@ -1,4 +1,4 @@
-// What gradients are written with.
+// Building blocks of gradients.
 import type { DType } from "../core/dtype.ts";
 import { Tensor } from "../core/tensor.ts";
 import type { Shape } from "../core/shape.ts";

@@ -15,7 +15,7 @@ import { MAX_DETACHED_READS, MAX_GROUPED_STEPS, MAX_PENDING_LOSSES } from "../tu
 
 export type { Executor, Inspector, Plan } from "./executor.ts";
 
-/** Has a value computed with its step that the user takes out of the graph, inside a forward or of a gradient. */
+/** Has a value computed with its step, because the user detaches it inside a forward or from a gradient. */
 export function keepReadable(value: Value): void {
   if (scope.hidden > 0 || value.visible || value.ready || value.producer.kind !== "node") return;
   runtime.saved.drop([value], runtime.executor);
@@ -23,7 +23,7 @@ export function keepReadable(value: Value): void {
   else value.visible = true;
 }
 
-/** Installs what computes. Without one, graphs can be built and checked but not run: the preview. */
+/** Installs the executor. Without one, graphs can be built and checked but not run: the preview. */
 export function setExecutor(executor: Executor | undefined): void {
   runtime.executor = executor;
 }
@@ -46,17 +46,17 @@ export function withoutGraph(x: Tensor): Tensor {
   return hasGraph && value.ready ? new Tensor(value.withoutGraph()) : x;
 }
 
-/** Values that are refused when they are read, if what they were computed from is invalid. */
+/** Checks of values when they are read: reading throws if their inputs are invalid. */
 const guards = new WeakMap<Value, Guard>();
 
 interface Guard {
-  /** Computed with the value. */
+  /** Values to check, computed with the value. */
   readonly inputs: readonly Value[];
   /** @throws TensorError for invalid inputs; those without `data` are not known */
   check(): void;
 }
 
-/** Has `inputs` checked when `value` is read: for values that need not be there before. */
+/** Has `inputs` checked when `value` is read, for inputs that need not be computed before. */
 export function guard(value: Value, by: Guard): void {
   scope.sample?.checkRead(value);
   guards.set(value, by);
@@ -67,7 +67,7 @@ function computed(value: Value): HostArray {
   const by = guards.get(value);
   if (by === undefined && value.read === undefined && movedWhenRead(value)) return value.data!;
   if (value.read === undefined) barrier(by === undefined ? [value] : [value, ...by.inputs]);
-  // A barrier may leave it to be read: with the steps that wait.
+  // A barrier may leave the value on the executor's side, with deferred steps.
   const data = value.data ?? value.read?.() ?? internal("a barrier left a value uncomputed");
   by?.check();
   return data;
@@ -76,10 +76,10 @@ function computed(value: Value): HostArray {
 let peeks = 0;
 
 /**
- * A value for an observer, such as a debugger: computed beside the program, of which nothing is computed,
- * kept or named differently for it, so that its own numbers stay what they would have been. (On TensorFlow, looking at a
- * gradient before its step was seen to change the last digit of what came after.)
- * @returns undefined where there is nothing to be seen: in a preview, or of a step that is over
+ * Returns a value for an observer, such as a debugger. It is computed in a plan of its own: the program computes, keeps
+ * and names nothing differently, so its numbers stay the same. (On TensorFlow, reading a gradient before its step was
+ * seen to change the last digit of later values.)
+ * @returns undefined where the value can't be computed: in a preview, or after its step
  */
 export function peek(value: Value): HostArray | undefined {
   if (value.data !== undefined) return value.data;
@@ -96,7 +96,7 @@ export function peek(value: Value): HostArray | undefined {
   }
 }
 
-/** Shows values to an inspector before they are asked for: computed beside the program, see {@link peek}. */
+/** Shows values to an inspector before the program requests them, computed beside the program: see {@link peek}. */
 export function inspect(values: readonly Value[], inspector: (plan: Plan) => Inspector): void {
   const pending = pendingOf(values).filter(({ producer }) => producer.kind === "node");
   if (!hasExecutor() || pending.length === 0) return;
@@ -126,8 +126,8 @@ function beside<T>(values: readonly Value[], body: (plan: Plan) => T): T {
 }
 
 /**
- * Whether values are made of nothing that pending writes are made of: reading a mask, between a forward with batch norm
- * and its backward, needn't compute the forward, which its backward would compute again.
+ * Whether values depend on no node with gradients, and on no pending write: reading a mask, between a forward with
+ * batch norm and its backward, needn't compute the forward, which its backward would compute again.
  */
 function areApart(requested: readonly Value[], writes: ReadonlySet<GraphTensor>): boolean {
   const written = new Set(Array.from(writes, ({ value }) => value.producer));
@@ -144,8 +144,8 @@ function areApart(requested: readonly Value[], writes: ReadonlySet<GraphTensor>)
 }
 
 /**
- * Computes `requested`, what the user may still read, and every pending write to persistent tensors, unless what is
- * requested has nothing to do with them.
+ * Computes `requested`, the values that the user may still read, and every pending write to persistent tensors, unless
+ * `requested` is independent of the writes.
  */
 export function barrier(requested: readonly Value[]): void {
   const { trace, gradients } = runtime;
@@ -171,7 +171,7 @@ export function barrier(requested: readonly Value[]): void {
   );
   const { complete } = reached;
   if (complete && !writes) held = trace.held(true);
-  // A loss that is read before its `backward()` still needs what its forward has written over, such as a masked weight.
+  // A loss that is read before its `backward()` still needs values that its forward has overwritten: a masked weight.
   const old = writes && requested.length > 0 ? trace.overwritten(new Set(assigns.map((a) => a.storage))) : [];
   const { saved } = runtime;
   let plan: Plan;
@@ -215,7 +215,7 @@ export function barrier(requested: readonly Value[]): void {
       runtime.stepOutputs = new Set();
     }
   }
-  // Inside a forward, what is read there may still be exported as it was recorded.
+  // Values read inside a forward may still be exported as they were recorded.
   if (writes || scope.depth === 0) for (const value of plan.fetches) value.settle();
 }
 
@@ -224,7 +224,7 @@ export function settle(): void {
   if (runtime.pendingWrites.size > 0) barrier([]);
 }
 
-/** Computes values that the user may hold, before what they are made of is overwritten or their graph grows too long. */
+/** Computes values that the user may hold, before their inputs are overwritten or their graph grows too long. */
 export function computeNow(values: readonly Value[]): void {
   const requested = pendingOf(values);
   const { executor } = runtime;
@@ -233,23 +233,23 @@ export function computeNow(values: readonly Value[]): void {
   try {
     executor.run(buildPlan({ requested, assigns: [], lazy: [], held: [] }));
   } catch {
-    // One of them may be what an error was about: reading it says so. The others are there.
+    // One value may have failed: reading it throws. Compute the others.
     if (requested.length > 1) for (const value of requested) computeNow([value]);
   }
 }
 
-/** An error has ended the user's forward: the next step begins with nothing recorded. */
+/** Discards the recording after an error in the user's forward: the next step begins with an empty one. */
 export function interrupted(): void {
   computeNow(runtime.trace.interrupt());
 }
 
-/** Has `undo` run when what is pending now can't be computed. */
+/** Runs `undo` if the writes pending now can't be computed. */
 export function onRefusal(undo: () => void): void {
   scope.sample?.refuse();
   runtime.undoActions.push(undo);
 }
 
-/** Gives up all pending writes: the model is as it was before them, and the next step can be made. */
+/** Discards all pending writes: restores the model, so that the next step can be recorded. */
 export function refuse(): void {
   for (const t of runtime.pendingWrites) t.revert();
   const { undoActions } = runtime;
@@ -260,12 +260,12 @@ export function refuse(): void {
   runtime.trace.refused();
 }
 
-/** Forgets all that is pending: see {@link Runtime.forgetPending}. */
+/** Forgets everything pending: see {@link Runtime.forgetPending}. */
 export function forgetPending(): void {
   runtime.forgetPending();
 }
 
-/** What `optimizer.step()` ends with. */
+/** Ends `optimizer.step()`: computes pending writes, unless steps are grouped. */
 export function step(): void {
   if (runtime.grouping && ++runtime.groupedSteps < MAX_GROUPED_STEPS) return;
   runtime.groupedSteps = 0;
@@ -274,8 +274,8 @@ export function step(): void {
 }
 
 /**
- * Runs `body`, whose optimizer steps are computed when it is through, or when it asks for a value: the two steps of a
- * GAN become one graph.
+ * Runs `body` and computes its optimizer steps together at its end, or when it reads a value: the two steps of a GAN
+ * become one graph.
  */
 export async function stepsTogether<T>(body: () => T | Promise<T>): Promise<T> {
   runtime.grouping = true;
@@ -292,8 +292,8 @@ function pendingOf(values: Iterable<Value>): Value[] {
 }
 
 /**
- * The values of a leaf, or of a node, which is computed now.
- * @throws TensorError when it is a parameter's value from before an update
+ * Returns the values of a leaf, or of a node, which is computed now.
+ * @throws TensorError for a parameter's value from before an update
  */
 export function leafData(value: Value): HostArray {
   scope.sample?.checkRead(value);
@@ -302,14 +302,14 @@ export function leafData(value: Value): HostArray {
   return dataOfLeaf(value);
 }
 
-/** How many of the last steps are deferred, to be computed with later ones, or are being computed. */
+/** Number of the last steps that are deferred or being computed. */
 export const pendingSteps = (): number => runtime.executor?.pendingSteps ?? 0;
 
 const isCompiled = (key: string): boolean => runtime.executor?.compiled?.(key) ?? false;
 
 /**
- * Whether values are kept for a backward() that is to come. A training computes its steps alike, also those after it was resumed;
- * and inspected values must be computed.
+ * Whether values are kept for a later backward(). Not in a training, which computes all its steps alike, also after it
+ * is resumed; nor under an inspector, whose values must be computed.
  */
 const savesValues = (): boolean =>
   runtime.executor?.saves === true && !runtime.policy.compileAtOnce && runtime.inspector === undefined;
@@ -322,7 +322,7 @@ function planFor(request: Request): Plan {
   if (plan === undefined) {
     plan = buildPlan(request);
     if (savesValues()) runtime.saved.learn(plan);
-    // In a training, whose steps may be repeated from another one on, they are computed alike.
+    // A training computes all its steps alike: they may be repeated from any step on.
     const apart = runtime.inspector !== undefined || runtime.policy.compileAtOnce;
     const preparation = apart ? undefined : preparationOf(plan, request);
     if (preparation === undefined) trace.learn(plan);

@@ -1,7 +1,7 @@
 import type { HostArray } from "../core/dtype.ts";
 import type { Node, Storage, Value } from "../recording/graph.ts";
 
-/** What a barrier must compute. */
+/** Values that a barrier must compute. */
 export interface Request {
   /** Values that are read now. */
   readonly requested: readonly Value[];
@@ -9,15 +9,15 @@ export interface Request {
   readonly assigns: readonly { readonly storage: Storage; readonly value: Value }[];
   /** Values that may be read until the next step: gradients. */
   readonly lazy: readonly Value[];
-  /** Values that the user may hold: computed with a write, or where what is requested makes most of them. */
+  /** Values that the user may hold: computed with a write, or where `requested` computes most of their inputs. */
   readonly held: readonly Value[];
 }
 
-/** A pending graph, ready to run: what has to be computed, from what, and where the results go. */
+/** A pending graph, ready to run: its nodes, their inputs, and where the results go. */
 export interface Plan extends Request {
   /** Names the graph in all processes: equal for graphs that differ only in the values of their inputs and scalars. */
   readonly graph: string;
-  /** The same with the storages that are written: those belong to a compiled plan. */
+  /** The graph with the storages that it writes: those belong to a compiled plan. */
   readonly key: string;
   /** Each after its inputs. */
   readonly nodes: readonly Node[];
@@ -30,21 +30,21 @@ export interface Plan extends Request {
 /** Computes plans. Implementations: see ../../executors. */
 export interface Executor {
   /**
-   * Sets `data` of every fetch and `read` of every lazy value, and moves the storages on. Synchronous: one call is
-   * kept short by the caller.
+   * Sets `data` of every fetch and `read` of every lazy value, and updates the storages. Synchronous: the caller keeps
+   * calls short.
    */
   run(plan: Plan, inspector?: Inspector): void;
   /** How many of the last steps are deferred and not computed yet: see `Policy`. */
   readonly pendingSteps?: number;
-  /** Live tensors of its library, by its own count. */
+  /** Number of live tensors of its library. */
   readonly tensors?: number;
   /** Whether a plan of this key is run without looking at its nodes. */
   compiled?(key: string): boolean;
   /** The current value of a storage the executor has written, copied to the host. */
   read(storage: Storage): HostArray;
-  /** Whether plans take values that are kept for them without a copy, so that it pays to keep them: see savedValues.ts. */
+  /** Whether plans take kept values without a copy, so that keeping them pays: see savedValues.ts. */
   readonly saves?: boolean;
-  /** Whether a lazy value stays readable until it is released. The others are there until the next step. */
+  /** Whether a lazy value stays readable until it is released. Others last until the next step. */
   holds?(value: Value): boolean;
   /** Forgets a lazy value, if it is held, or one that is saved. */
   release?(value: Value): void;
@@ -52,9 +52,9 @@ export interface Executor {
 
 /** Sees every value of a plan that is computed op by op, before anything is written. */
 export interface Inspector {
-  /** What is fed is there: the first node is computed next. */
+  /** Called once inputs are fed, before the first node is computed. */
   begin?(): void;
   node(node: Node, read: (value: Value) => HostArray): void;
-  /** All nodes were computed. What it throws keeps the plan from writing. */
+  /** Called after all nodes were computed. If it throws, the plan writes nothing. */
   done(read: (value: Value) => HostArray): void;
 }

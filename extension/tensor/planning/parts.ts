@@ -1,7 +1,7 @@
 import type { Signature } from "../core/meta.ts";
 import { numel, type Shape } from "../core/shape.ts";
 
-// An op over a batch is the same op over each part of it, side by side: each op of the table says how, where it can.
+// An op over a batch is the same op over each of its parts, in parallel: each op of the table defines how, if it can.
 
 /** Where a tensor is cut into equal parts: along a dimension, in each of `outer` equal blocks of that dimension. */
 export interface Cut {
@@ -9,7 +9,7 @@ export interface Cut {
   readonly outer: number;
 }
 
-/** What becomes of an output when an op runs in parts: the parts of it, or what adds up to it or averages to it. */
+/** Output of an op that runs in parts: the output's parts, or terms whose sum or mean is the output. */
 export type PartOutput = Cut | "sum" | "mean";
 
 /** An op over each part. */
@@ -17,12 +17,12 @@ export interface Parts {
   /** How each input is cut; undefined for those that every part sees whole. */
   readonly inputs: readonly (Cut | undefined)[];
   readonly outputs: readonly PartOutput[];
-  /** Of one part, where they differ. */
+  /** Attributes for one part, where they differ. */
   readonly attributes?: object;
 }
 
 /**
- * @param cuts how the inputs come; at least one is cut
+ * @param cuts how the inputs are cut; at least one is
  * @returns undefined where the op needs its inputs whole
  */
 export type PartRule<A> = (
@@ -55,8 +55,8 @@ export const elementwise: PartRule<object> = (cuts, { inputs, outputs }) => {
 };
 
 /**
- * Row by row of the last dimension: the first `count` inputs are cut, the rest (weights) are whole. Outputs are cut as the
- * inputs, or what `outputs` says.
+ * Row by row of the last dimension: the first `count` inputs are cut, the rest (weights) are whole. Outputs are cut
+ * like the inputs, or are sums where `outputs` says so.
  */
 export const rowwise =
   (count: number, ...outputs: ("rows" | "sum")[]): PartRule<object> =>
@@ -101,7 +101,7 @@ export function reshaped(from: Shape, cut: Cut, to: Shape, parts: number): Cut |
   return undefined;
 }
 
-/** A reduction over `dims`: of the cut dimension it gives what adds up (or averages) to the result. */
+/** A reduction over `dims`: over the cut dimension, the parts' results add up (or average) to the result. */
 export const reducing =
   (whole: "sum" | "mean") =>
   (

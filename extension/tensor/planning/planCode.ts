@@ -1,9 +1,9 @@
-// A plan as numbers, and their hash: a graph of thousands of nodes as text took longer to write than to compute, and the
-// texts of all graphs that a program has seen took more memory than their results.
+// Encodes a plan as numbers and hashes them: as text, a graph of thousands of nodes took longer to write than to
+// compute, and the texts of all graphs that a program has seen took more memory than their results.
 import { hash } from "node:crypto";
 import type { Leaf, Value } from "../recording/graph.ts";
 
-/** What comes next: no two plans write the same numbers. */
+/** Codes of the kind of item that follows: no two plans write the same numbers. */
 const [INPUT, STATE, FILL, SCALAR, VARYING, NODE, END, INTEGER, FLOAT, TRUE, FALSE, LIST, JSON_TEXT] = [
   1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
 ];
@@ -13,7 +13,7 @@ const DTYPES = { float32: 0, int64: 1, bool: 2, complex64: 3 };
 const FLOATS = new Float64Array(1);
 const BITS = new Int32Array(FLOATS.buffer);
 
-/** Numbers of one plan after the other: {@link clear} begins the next. */
+/** Writes the numbers of one plan at a time: {@link clear} begins the next. */
 export class PlanCode {
   #words = new Int32Array(4096);
   #length = 0;
@@ -32,7 +32,7 @@ export class PlanCode {
     this.#words[this.#length++] = x;
   }
 
-  /** Writes what a leaf is, without the values that may change. */
+  /** Writes a leaf without the values that may change. */
   leaf(value: Value): void {
     const { producer, shape, dtype } = value;
     const kind = kindOf(producer as Leaf, value);
@@ -82,12 +82,12 @@ export class PlanCode {
   }
 
   #text(text: string): void {
-    // No kind of what follows is negative.
+    // Negative, unlike every code of a kind.
     this.word(-1 - text.length);
     for (let i = 0; i < text.length; i += 2) this.word(text.charCodeAt(i) | (text.charCodeAt(i + 1) << 16));
   }
 
-  /** Names the plan: equal in all processes. SHA-1 takes 2 µs for a small plan; a loop in JavaScript would first be slow. */
+  /** Names the plan: equal in all processes. SHA-1 takes 2 µs for a small plan; a JavaScript loop starts slow. */
   hash(): string {
     return hash("sha1", this.#words.subarray(0, this.#length));
   }
@@ -96,6 +96,6 @@ export class PlanCode {
 function kindOf(leaf: Leaf, value: Value): number {
   if (leaf.kind === "fill" && value.data === undefined) return FILL;
   if (leaf.kind === "scalar") return leaf.varying ? VARYING : SCALAR;
-  // Equal models share what only reads them, but each has its own variables: assigned ones are named by the plan.
+  // Equal models share graphs that only read them, but each has its own variables: the plan names the assigned ones.
   return leaf.kind === "state" ? STATE : INPUT;
 }

@@ -1,5 +1,5 @@
-// Steps that differ only in how their batch is prepared, such as by random shifts and flips: they share one plan for all
-// that follows, and the preparation is computed before.
+// Steps that differ only in how their batch is prepared, such as by random shifts and flips: the preparation is
+// computed first, and the rest of all steps shares one plan.
 import type { Node, Value } from "../recording/graph.ts";
 import { costOf } from "../recording/op.ts";
 import type { Plan, Request } from "./executor.ts";
@@ -10,7 +10,7 @@ import { MAX_PREPARED_BODIES, MIN_PREPARED_MACS } from "../tuning.ts";
 const bodies = new Map<string, string | undefined>();
 
 /**
- * What is to be computed before a step, so that the rest has the plan of an earlier step.
+ * Returns the plan of values to compute before a step, so that the rest has the plan of an earlier step.
  * @returns undefined where the step is computed as a whole
  */
 export function preparationOf(plan: Plan, request: Request): Plan | undefined {
@@ -30,13 +30,13 @@ export function preparationOf(plan: Plan, request: Request): Plan | undefined {
   return buildPlan({ requested, assigns: [], lazy: [], held: [] });
 }
 
-/** A request without what is computed already. */
+/** A request without values that are computed already. */
 export const remaining = (request: Request): Request => {
   const pending = (values: readonly Value[]): Value[] => values.filter(({ ready }) => !ready);
   return { ...request, requested: pending(request.requested), held: pending(request.held) };
 };
 
-/** Nodes that depend on nothing that a training changes. */
+/** Nodes that don't depend on anything a training changes. */
 function nodesBefore(nodes: readonly Node[]): Set<Node> {
   const found = new Set<Node>();
   const isGiven = ({ ready, producer }: Value): boolean =>

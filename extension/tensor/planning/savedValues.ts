@@ -1,5 +1,5 @@
-// A program that reads a loss before it calls backward() has its forward computed for the loss alone. Its backward() needs more
-// of the forward. From the second time on, this is kept on the executor's side, as PyTorch keeps what autograd saves.
+// A program that reads a loss before it calls backward() computes its forward for the loss alone. Its backward() needs
+// more values of the forward. From the second time on, the executor keeps them, as PyTorch keeps what autograd saves.
 import { numel } from "../core/shape.ts";
 import type { Node, Value } from "../recording/graph.ts";
 import type { Executor, Plan } from "./executor.ts";
@@ -11,21 +11,21 @@ import {
   MIN_SAVED_BYTES,
 } from "../tuning.ts";
 
-/** Which values of a plan later plans have computed again: by "node.output", their places. */
+/** Values of a plan that later plans have computed again: their places by "node.output". */
 type Profile = Map<string, readonly [node: number, output: number]>;
 
 interface Saved {
   readonly value: Value;
   readonly bytes: number;
-  /** Writes before it was kept. */
+  /** Number of writes before it was kept. */
   readonly since: number;
-  /** The first plan that has taken it. */
+  /** Number of the first plan that has taken it. */
   used: number;
 }
 
 /**
- * What is kept of forwards that were computed before their backward. A saved value is still one to be computed, for all that
- * records: only plans take it for a leaf. It may be released at any time.
+ * Values kept from forwards that were computed before their backward. To all code that records, a saved value is still
+ * to be computed: only plans take it as a leaf. It may be released at any time.
  */
 export class SavedValues {
   /** By key; the most recently used comes last. */
@@ -35,7 +35,7 @@ export class SavedValues {
   #writes = 0;
   #plans = 0;
 
-  /** A plan that is computed because values are read, extended by what later plans need of it. */
+  /** Extends a plan that is computed because values are read by the values that later plans need of it. */
   extended(plan: Plan): Plan {
     const profile = this.#profiles.get(plan.key);
     if (profile === undefined || profile.size === 0) return plan;
@@ -48,7 +48,7 @@ export class SavedValues {
     return { ...plan, lazy, key: plan.key + name, graph: plan.graph + name };
   }
 
-  /** Notes what a plan that was just named computes again. */
+  /** Notes the values that a plan that was just named computes again. */
   learn({ nodes, fetches, assigns, lazy }: Plan): void {
     if (!nodes.some(({ computedBy }) => computedBy !== undefined)) return;
     const meet = ({ producer, index, ready }: Value): void => {
@@ -62,8 +62,8 @@ export class SavedValues {
 
   /**
    * Notes that a plan was computed.
-   * @param reads whether that was because values are read, and not for gradients or a step
-   * @param kept what it was extended by
+   * @param reads whether it was computed because values are read, not for gradients or a step
+   * @param kept values that it was extended by
    */
   computed(plan: Plan, reads: boolean, kept: readonly Value[], executor: Executor): void {
     this.#plans++;
@@ -84,7 +84,7 @@ export class SavedValues {
     }, executor);
   }
 
-  /** Releases values that are asked for themselves: they are computed as ever. */
+  /** Releases values that are requested themselves: they are computed as usual. */
   drop(values: Iterable<Value>, executor: Executor | undefined): void {
     if (this.#saved.length === 0 || executor === undefined) return;
     const dropped = new Set<Value>();
@@ -92,13 +92,13 @@ export class SavedValues {
     if (dropped.size > 0) this.#release(({ value }) => dropped.has(value), executor);
   }
 
-  /** Releases all of them. */
+  /** Releases all values. */
   clear(executor: Executor | undefined): void {
     if (executor !== undefined) this.#release(() => true, executor);
   }
 
   #note({ key, nodes }: Plan): void {
-    // Those of a backward() that was taken over are missing.
+    // Nodes of a backward() that was taken over are missing.
     if (!nodes.some((node: Node | undefined) => node?.edges !== undefined)) return;
     const profile: Profile = this.#profiles.get(key) ?? new Map<string, [number, number]>();
     this.#profiles.delete(key);

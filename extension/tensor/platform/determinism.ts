@@ -7,7 +7,7 @@ export interface DeterministicOptions {
   warnOnly?: boolean;
 }
 
-/** What TensorFlow's kernels for GPUs read before the first of them runs. */
+/** Environment variable that TensorFlow's kernels for GPUs read before the first of them runs. */
 const VARIABLE = "TF_DETERMINISTIC_OPS";
 
 let enabled = false;

@@ -21,7 +21,7 @@ export function setFloat32MatmulPrecision(value: MatmulPrecision): void {
   precision = value;
 }
 
-/** What {@link setFloat32MatmulPrecision} was given last: "highest" by default. */
+/** The last value given to {@link setFloat32MatmulPrecision}. Default "highest". */
 export const getFloat32MatmulPrecision = (): MatmulPrecision => precision;
 
 /**
@@ -34,5 +34,5 @@ export function setNumThreads(count: number): void {
   threads = count;
 }
 
-/** What {@link setNumThreads} was given last: the number of processor cores by default. */
+/** The last value given to {@link setNumThreads}. Default: the number of processor cores. */
 export const getNumThreads = (): number => threads ?? availableParallelism();

@@ -12,14 +12,14 @@ export interface LoaderOptions {
   readonly length: number;
   readonly batchSize: number;
   readonly shuffle?: boolean | undefined;
-  /** Leave out a last batch that is smaller than the others. */
+  /** Drops a last batch that is smaller than the others. */
   readonly dropLast?: boolean | undefined;
   /** Source of all the loader's draws; without it they come from the global one. */
   readonly source?: RandomSource | undefined;
 }
 
 /**
- * What `DataLoader`'s constructor refuses.
+ * Checks the arguments of `DataLoader`'s constructor.
  *
  * @throws TensorError when the batch size is no positive integer or there is nothing to shuffle.
  */
@@ -28,7 +28,7 @@ export function checkLoader({ length, batchSize, shuffle }: LoaderOptions): void
   checkBatchSize(batchSize);
 }
 
-/** @throws TensorError when it is no positive integer */
+/** @throws TensorError when the batch size is no positive integer */
 export function checkBatchSize(batchSize: number): void {
   if (!Number.isInteger(batchSize) || batchSize <= 0) {
     throw new TensorError(
@@ -62,9 +62,9 @@ export function* sequentialSampler(length: number): IterableIterator<number> {
 
 export interface RandomSamplerOptions {
   readonly length: number;
-  /** Draw with replacement instead of dealing out a permutation. */
+  /** Draws with replacement instead of from a permutation. */
   readonly replacement?: boolean | undefined;
-  /** How many numbers to give, `length` by default. */
+  /** Number of samples. Default `length`. */
   readonly samples?: number | undefined;
   readonly source?: RandomSource | undefined;
 }
@@ -133,15 +133,15 @@ export function* batchSampler(
 }
 
 /**
- * Sizes of the parts of `random_split`: counts as they are; fractions of 1 become rounded-down counts, and what is
- * left goes round from the first part on.
+ * Sizes of the parts of `random_split`: counts as they are; fractions of 1 become counts, rounded down, and the
+ * remaining samples go to the parts in turn, from the first on.
  *
  * @throws TensorError when the counts don't add up to `length` or a fraction is outside [0, 1].
  */
 export function splitLengths(length: number, lengths: readonly number[]): number[] {
   const sum = lengths.reduce((total, part) => total + part, 0);
   let counts = [...lengths];
-  // PyTorch asks for a sum of at most 1; the rounding of a sum of decimals such as 0.7 + 0.2 + 0.1 is forgiven here.
+  // PyTorch requires a sum of at most 1; rounding errors of sums such as 0.7 + 0.2 + 0.1 are tolerated here.
   if (Math.abs(sum - 1) <= 1e-9 && sum <= 1 + 4 * Number.EPSILON) {
     const wrong = lengths.findIndex((fraction) => fraction < 0 || fraction > 1);
     if (wrong !== -1) {
@@ -181,7 +181,7 @@ function drawSeed(source: RandomSource): bigint {
   return source.generator.nextU64() & (2n ** 63n - 1n);
 }
 
-/** @throws TensorError when it is no positive integer */
+/** @throws TensorError when the count is no positive integer */
 export function checkSampleCount(samples: number): void {
   if (Number.isInteger(samples) && samples > 0) return;
   throw new TensorError(

@@ -8,12 +8,12 @@ export interface Mt19937State {
   readonly fresh: boolean;
 }
 
-/** How words become numbers: the order is that of native/kernels/table.h. */
+/** Kinds of numbers made from words, in the order of native/kernels/table.h. */
 export const DRAWN = { nothing: 0, words: 1, decisions: 2, uniform: 3, normal: 4 } as const;
 
-/** What draws many numbers at once, equal to JavaScript's bit for bit. */
+/** Draws many numbers at once, equal to JavaScript's bit for bit. */
 export interface Drawer {
-  /** @returns how many of the words are used then */
+  /** @returns the number of words used then */
   drawRandom(
     kind: number,
     words: Int32Array,
@@ -26,12 +26,12 @@ export interface Drawer {
 
 let drawer: Drawer | undefined;
 
-/** Has another draw what is worth a call. */
+/** Sets the drawer that draws many numbers at once; undefined for none. */
 export function drawBy(other: Drawer | undefined): void {
   drawer = other;
 }
 
-/** Numbers that are worth a call, which takes as long as drawing some 300 words in JavaScript. */
+/** Smallest count for which a call pays: a call takes as long as drawing some 300 words in JavaScript. */
 const MIN_DRAWN = 512;
 
 const PARAMETERS = new Float64Array(3);
@@ -74,8 +74,8 @@ export class Mt19937 {
   }
 
   /**
-   * Writes `count` numbers to the start of `out`, if that is worth a call of the {@link Drawer}; else returns false. The
-   * parameters are of uniform numbers scale, least and excluded value; of normal ones, 16 at a time, mean and deviation.
+   * Writes `count` numbers to the start of `out`, if a call of the {@link Drawer} pays; else returns false. Parameters
+   * of uniform numbers are scale, least and excluded value; of normal numbers, drawn 16 at a time, mean and deviation.
    */
   drawn(
     kind: (typeof DRAWN)[keyof typeof DRAWN],
@@ -108,7 +108,7 @@ export class Mt19937 {
 
   /**
    * Writes `count` decisions: `one` where the 53 bits of the next two words are below `high`·2³² + `low`,
-   * else 0. The second word is worked out only where the first leaves the matter open, which it hardly ever does.
+   * else 0. The second word is computed only where the first doesn't decide, which is rare.
    */
   decide(out: Float32Array, count: number, threshold: Threshold): void {
     // `torch.bernoulli` also draws integers and truth values.
@@ -183,7 +183,7 @@ function twist(upper: number, lower: number): number {
   return (((upper & 0x80000000) | (lower & 0x7fffffff)) >>> 1) ^ (-(lower & 1) & 0x9908b0df);
 }
 
-/** What 53 random bits are compared with, high and low word apart, and what a decision for it is written as. */
+/** Threshold that 53 random bits are compared with, as high and low word; `one` is written for values below it. */
 export interface Threshold {
   readonly high: number;
   readonly low: number;

@@ -7,18 +7,18 @@ import { Tensor } from "../core/tensor.ts";
 import { Device, requireCpu, type DeviceLike } from "../platform/device.ts";
 import { Generator } from "./generator.ts";
 
-/** A draw whose inputs are known: fills an array, or only moves the generator on as far. */
+/** A draw whose inputs are known: fills an array, or only advances the generator as far. */
 export interface ReadyDraw {
   fill(generator: Generator, out: HostArray): void;
   skip(generator: Generator): void;
 }
 
-/** A generator from one seed on, and the draws that wait for its numbers, in program order. */
+/** A generator since its last seed, and the draws that wait for its numbers, in program order. */
 class Sequence {
   readonly generator = new Generator();
   readonly queue: PendingDraw[] = [];
 
-  /** Draws all that wait, up to and including `last` (all by default). */
+  /** Makes the waiting draws, up to and including `last` (default: all). */
   settle(last?: PendingDraw): void {
     const at = last === undefined ? this.queue.length - 1 : this.queue.indexOf(last);
     for (let i = 0; i <= at; i++) this.queue[i]!.run(this.generator);
@@ -26,7 +26,7 @@ class Sequence {
   }
 }
 
-/** A draw that has its place in the generator's order but not its values yet. */
+/** A draw that has a place in the generator's order, but may have no values yet. */
 export class PendingDraw implements Draw {
   #data: HostArray | undefined;
   #users = 1;
@@ -40,18 +40,18 @@ export class PendingDraw implements Draw {
     this.#allocate = allocate;
   }
 
-  /** The values; draws everything that comes before in program order. */
+  /** Returns the values. Makes all draws that come before in program order. */
   values(): HostArray {
     if (this.#data === undefined) this.#sequence.settle(this);
     return (this.#data ??= this.#allocate());
   }
 
-  /** One more place holds these values: a copy of a parameter. */
+  /** Notes that one more place holds these values: a copy of a parameter. */
   share(): void {
     this.#users++;
   }
 
-  /** A place that held the values holds others now; after the last one, the generator only has to move on. */
+  /** Notes that a place now holds other values. After the last place, the draw only advances the generator. */
   abandon(): void {
     this.#users--;
   }
@@ -67,12 +67,12 @@ export class PendingDraw implements Draw {
   }
 }
 
-/** Draws of a piece of program, for a second run of it that is to have the same numbers. */
+/** Draws of a piece of program, for a second run with the same numbers. */
 interface Tape {
   readonly draws: Value[];
-  /** The generator's states before draws that were needed at once. */
+  /** The generator's states before draws whose values were needed at once. */
   readonly states: Uint8Array[];
-  /** What to say of a draw, where none is allowed. */
+  /** Error message for any draw, where none is allowed. */
   readonly refusal?: string | undefined;
   /** Takes the place of all draws. */
   readonly collector?: DrawCollector | undefined;
@@ -80,25 +80,25 @@ interface Tape {
   taken?: { draws: number; states: number };
 }
 
-/** A draw that is not made, and what makes it. */
+/** A draw that is not made yet. */
 export interface CollectedDraw {
   readonly shape: Shape;
   readonly dtype: DType;
   make(): Value;
 }
 
-/** Sees what a piece of program draws. */
+/** Collects the draws of a piece of program instead of making them. */
 export interface DrawCollector {
-  /** What the program has in the place of the numbers. */
+  /** Returns the value that the program gets in place of the numbers. */
   collect(draw: CollectedDraw): Value;
-  /** The numbers are needed at once. */
+  /** Called where the program needs the numbers at once. */
   refuse(): never;
 }
 
 /** Tapes of the runs under way, the innermost last. */
 const tapes: Tape[] = [];
 
-/** Takes one from the innermost tape that replays, else makes one; tapes inside of it that record keep it. */
+/** Takes an entry from the innermost tape that replays, else makes one. Recording tapes inside that tape keep it. */
 function taped<T>(
   list: "draws" | "states",
   make: () => T,
@@ -129,7 +129,7 @@ function within<T>(tape: Tape, body: () => T): T {
   }
 }
 
-/** Runs `body` and answers a function that runs another body with the same random numbers, which draws none. */
+/** Runs `body` and returns a function that runs another body with the same random numbers, without drawing new ones. */
 export function recordDraws<T>(body: () => T): { result: T; replay: <R>(again: () => R) => R } {
   const tape: Tape = { draws: [], states: [] };
   const result = within(tape, body);
@@ -139,15 +139,15 @@ export function recordDraws<T>(body: () => T): { result: T; replay: <R>(again: (
   };
 }
 
-/** Runs `body`, in which every draw is an error. */
+/** Runs `body`, in which every draw throws. */
 export const refuseDraws = <T>(refusal: string, body: () => T): T =>
   within({ draws: [], states: [], refusal }, body);
 
-/** Runs `body`, which draws nothing: `collector` takes the draws, to make them later. */
+/** Runs `body` without drawing: `collector` takes its draws, to make them later. */
 export const collectDraws = <T>(collector: DrawCollector, body: () => T): T =>
   within({ draws: [], states: [], collector }, body);
 
-/** Draws that are made later would come from another state. */
+/** Refuses to collect draws: made later, they would come from another state. */
 function refuseCollecting(): void {
   for (const { collector } of tapes) collector?.refuse();
 }
@@ -190,7 +190,7 @@ export class RandomStream {
   }
 
   /**
-   * Restarts the generator: equal seeds give equal numbers, here and in PyTorch. Draws that still wait keep what they would have.
+   * Restarts the generator: equal seeds give equal numbers, here and in PyTorch. Pending draws keep their numbers.
    * @param seed an integer from -2^63 to 2^64-1
    */
   manualSeed(seed: number | bigint): this {
@@ -206,8 +206,8 @@ export class RandomStream {
   }
 
   /**
-   * @internal Runs `body`, whose draws are of no matter: they take their numbers elsewhere, and none are computed that
-   * no code reads.
+   * @internal Runs `body` with draws from another sequence, for numbers that don't matter: only numbers that code reads
+   * are drawn.
    */
   apart<T>(body: () => T): T {
     const before = this.#sequence;
@@ -224,7 +224,7 @@ export class RandomStream {
     return this.#sequence.generator.initialSeed();
   }
 
-  /** Seeds from the system's entropy and answers that seed. */
+  /** Seeds from the system's entropy and returns that seed. */
   seed(): bigint {
     return this.generator.seed();
   }
@@ -268,5 +268,5 @@ export class RandomStream {
   }
 }
 
-/** What `torch.rand` and all others draw from unless they are given a generator. */
+/** The generator that `torch.rand` and all other functions draw from by default. */
 export const defaultStream = new RandomStream();

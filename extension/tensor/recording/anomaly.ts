@@ -8,18 +8,18 @@ import { finallyRun, runtime } from "./runtime.ts";
 import { requireBody, scope } from "./scope.ts";
 import { formatShape } from "../core/shape.ts";
 
-/** What is wrong with the values of a tensor: some are no numbers, or too large for one. */
+/** Flaw of a tensor's values: some are NaN, or infinite. */
 export type Flaw = "nan" | "inf";
 
 /**
  * Anomaly detection found a value that is not finite. Nothing of the step was written.
  */
 export class AnomalyError extends TensorError {
-  /** Stacks of the calls that led to it: of the function that made it, and before those of what it was given. */
+  /** Stacks of calls: of the function that made the value, and of those that made its inputs. */
   readonly sites: readonly Error[];
-  /** The parameter or buffer that had such a value before the step already. */
+  /** The parameter or buffer that already had such a value before the step. */
   readonly storage: Storage | undefined;
-  /** Which rows of the first bad tensor that a function returned have such values. Undefined for a number. */
+  /** Flawed rows of the first bad tensor that a function returned. Undefined for a number. */
   readonly rows: ReturnedRows | undefined;
 
   constructor(
@@ -47,9 +47,9 @@ export interface FlawedRows {
   readonly numbers: readonly number[];
 }
 
-/** Those of a tensor that a function returned. */
+/** Flawed rows of a tensor that a function returned. */
 export interface ReturnedRows extends FlawedRows {
-  /** Whether it is made of a value: of a batch, if its rows are samples. */
+  /** Whether the tensor is made of a value: of a batch, if its rows are samples. */
   madeOf(value: Value): boolean;
 }
 
@@ -61,7 +61,8 @@ export function isAnomalyEnabled(): boolean {
 /**
  * PyTorch's `torch.autograd.set_detect_anomaly`: from here on every step is computed op by op, and one that writes a NaN
  * or an infinity into a parameter, or has one as its loss, throws instead; so does a `backward()` that computes a NaN. The
- * error names the function that made the first one, its module and the line that called it. Unlike PyTorch's it looks at forward functions too. Slow: for looking for a mistake.
+ * error names the function that made the first one, its module and the line that called it.
+ * Unlike PyTorch's, it checks forward functions too. Slow: for debugging.
  */
 export function setDetectAnomaly(on: boolean): void {
   runtime.inspector = on ? (plan) => new PlanInspector(plan) : undefined;
@@ -81,7 +82,7 @@ export function detectAnomaly<T>(body: () => T): T {
   });
 }
 
-/** What is wrong with some values; undefined when nothing is. */
+/** Returns the flaw of some values; undefined if all are finite. */
 export function flawOf(data: HostArray): Flaw | undefined {
   if (!(data instanceof Float32Array)) return undefined;
   let infinite = false;
@@ -93,7 +94,7 @@ export function flawOf(data: HostArray): Flaw | undefined {
   return infinite ? "inf" : undefined;
 }
 
-/** The rows of a tensor that have such values. */
+/** Returns the rows of a tensor with values that are not finite. */
 export function flawedRows(data: HostArray, shape: readonly number[]): FlawedRows | undefined {
   const [of = 0] = shape;
   if (of === 0) return undefined;
@@ -107,7 +108,7 @@ export function flawedRows(data: HostArray, shape: readonly number[]): FlawedRow
 /** Flaws of values computed so far: a step may be computed in parts. */
 const flaws = new WeakMap<Value, Flaw>();
 
-/** Looks at what a plan computes, and throws when a step would be spoilt by it. */
+/** Checks the values that a plan computes, and throws if it would write a flawed one. */
 export class PlanInspector implements Inspector {
   readonly #plan: Plan;
 
@@ -125,7 +126,7 @@ export class PlanInspector implements Inspector {
   /** @throws AnomalyError */
   done(read: (value: Value) => HostArray): void {
     const { assigns, requested } = this.#plan;
-    // What is computed without being written is the user's to look at: a mask may well be infinite.
+    // A plan without writes only reads values: a mask may well be infinite.
     if (assigns.length === 0) return;
     for (const value of [...requested, ...assigns.map((a) => a.value)]) {
       const flaw = flawed(value);
@@ -134,7 +135,7 @@ export class PlanInspector implements Inspector {
   }
 }
 
-/** Looks at gradients that `backward()` has made: as in PyTorch, for NaN. */
+/** Checks gradients that `backward()` has made for NaN, as PyTorch does. */
 class GradientInspector extends PlanInspector {
   readonly #gradients: readonly Value[];
 
@@ -154,7 +155,7 @@ export function inspectGradients(gradients: readonly Value[]): void {
   inspect(gradients, (plan) => new GradientInspector(plan));
 }
 
-/** The flaw of a value: of a leaf, whatever its data says. */
+/** Returns the flaw of a value, from the data if it is a leaf. */
 function flawed(value: Value): Flaw | undefined {
   if (value.dtype !== "float32") return undefined;
   const leaf = value.producer;
@@ -165,7 +166,7 @@ function flawed(value: Value): Flaw | undefined {
   return flawOf(leafData(value));
 }
 
-/** Where a flawed value comes from: the function that made it of sound ones, or the leaf that it is. */
+/** Returns the origin of a flawed value: the first output made of sound values, or a leaf. */
 function origin(value: Value): Value {
   const { producer } = value;
   if (producer.kind !== "node") return value;
@@ -259,7 +260,7 @@ function flawedRowsOf(node: Node, read: (value: Value) => HostArray): ReturnedRo
   }
 }
 
-/** How far back to look for a call of the user's: a loss has several functions, none of which is. */
+/** Nodes searched backwards for a call of the user's: a loss has several functions, none of which is one. */
 const DEPTH = 16;
 
 function sitesOf(node: Node): Error[] {

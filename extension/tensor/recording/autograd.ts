@@ -20,11 +20,11 @@ export interface BackwardOptions {
   /** Records the gradients themselves, so that they can be differentiated again. */
   createGraph?: boolean;
   /**
-   * Lets a gradient pass through the graph again. By default as `createGraph`: else PyTorch's error says that the values of
-   * the forward pass are gone.
+   * Lets a gradient pass through the graph again. Default: `createGraph`. Without it, a second pass throws PyTorch's
+   * error that the values of the forward pass are gone.
    */
   retainGraph?: boolean | null;
-  /** Adds to the `.grad` of these tensors only; by default to that of every leaf. */
+  /** Adds to the `.grad` of these tensors only. Default: every leaf. */
   inputs?: Several | null;
 }
 
@@ -45,12 +45,12 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
   backwardUnread(root, gradient, options);
 }
 
-/** Like {@link backward}, of a root that is not read after the step. */
+/** Like {@link backward}, for a root that is not read after the step. */
 export function backwardUnread(root: Tensor, gradient?: Tensor, options: BackwardOptions = {}): void {
   const createGraph = options.createGraph ?? false;
   const { trace } = runtime;
   const start = trace.length;
-  // What hooks see and do is the user's: such a backward is recorded each time.
+  // Hooks and custom gradients run user code: such a backward is recorded each time.
   const plain =
     gradient === undefined &&
     !createGraph &&
@@ -87,15 +87,15 @@ function check(gradients: ReadonlyMap<Tensor, Tensor>): void {
 }
 
 /**
- * PyTorch's AccumulateGrad: a leaf has a gradient of its own, which later ones are added to in place. One that can be
- * differentiated again is a new tensor.
+ * PyTorch's AccumulateGrad: a leaf has a gradient of its own, to which later ones are added in place. A gradient that
+ * can be differentiated again is a new tensor.
  */
 function accumulate(leaf: Tensor, grad: Tensor, createGraph: boolean): void {
   const before = leaf.ownGrad;
   if (before === null) leaf.grad = new Tensor(grad.value, createGraph ? grad.edge : undefined);
   else if (createGraph) leaf.grad = apply(add, [before, grad], {});
   else before.write(apply(add, [before, grad], {}));
-  // No step makes use of the gradient of an input: it is the program's to read.
+  // No step uses the gradient of an input: only the program reads it.
   if (leaf.storage === undefined) leaf.ownGrad!.value.visible = true;
   else runtime.gradients.note(leaf);
 }
@@ -104,7 +104,7 @@ function accumulateAll(gradients: Iterable<readonly [Tensor, Tensor]>, createGra
   hidden(() =>
     withGradients(createGraph, () => {
       for (const [leaf, grad] of gradients) {
-        // One that was frozen since has no gradient.
+        // A leaf that was frozen since gets no gradient.
         if (!leaf.requiresGrad) continue;
         accumulate(leaf, grad, createGraph);
         visitAccumulated(leaf);
@@ -114,7 +114,7 @@ function accumulateAll(gradients: Iterable<readonly [Tensor, Tensor]>, createGra
   visitEnd(gradients);
 }
 
-/** What {@link backwardAll} takes by name. */
+/** Named arguments of {@link backwardAll}. */
 export interface BackwardAllOptions extends BackwardOptions {
   /** The gradients of the tensors; may be left out for tensors of one element. */
   gradTensors?: Tensor | readonly (Tensor | null)[] | null;
@@ -164,15 +164,15 @@ export function backwardAll(tensors: Several, ...rest: readonly unknown[]): void
   accumulateAll(wanted === undefined ? found : [...found].filter(([x]) => wanted.has(x)), createGraph);
 }
 
-/** What {@link grad} takes by name. */
+/** Options of {@link grad}. */
 export interface GradOptions extends Omit<BackwardOptions, "inputs"> {
   /** The gradients of the outputs; may be left out for outputs of one element. */
   gradOutputs?: Tensor | readonly (Tensor | null)[] | null;
-  /** Answer null for an input that the outputs don't depend on. */
+  /** Returns null for an input that the outputs don't depend on, instead of throwing. Default false. */
   allowUnused?: boolean;
-  /** Answer zeros for such an input. */
+  /** Returns zeros for such an input. Default false. */
   materializeGrads?: boolean;
-  /** Whether `gradOutputs` have a leading dimension of several gradients, for each of which the answers then have a row. */
+  /** Whether `gradOutputs` have a leading dimension of several gradients: the results have a row for each. */
   isGradsBatched?: boolean;
   /** @deprecated PyTorch ignores it too. */
   onlyInputs?: boolean;
@@ -234,7 +234,7 @@ export function grad(...args: unknown[]): (Tensor | null)[] {
         "One of the differentiated Tensors appears to not have been used in the graph. Set allowUnused: true if this is the desired behavior.",
       );
     }
-    // The user's to hold, unlike what lies between.
+    // Visible to the user, unlike intermediate values.
     if (g != null && scope.depth === 0) g.value.visible = true;
     return g ?? null;
   });
@@ -252,12 +252,12 @@ function namedArguments(args: readonly unknown[]): Named<GradOptions> {
   } as Named<GradOptions>;
 }
 
-/** Nodes at which a walk ends, with the gradients that have arrived there; none at first. */
+/** Nodes at which a walk ends, with the gradients that have arrived there: none at first. */
 type Border = Map<Node, (Tensor | null)[]>;
 
 /**
- * @internal Gradients of `roots` that arrive at edges, beyond which nothing is visited: those of a part of the graph. No
- * hook of a leaf sees them.
+ * @internal Returns the gradients of `roots` at the given edges, beyond which nothing is visited: those of a part of
+ * the graph. No hook of a leaf sees them.
  */
 export function gradientsAt(
   edges: readonly GradientEdge[],
@@ -281,7 +281,7 @@ interface Walk {
   readonly border?: Border;
 }
 
-/** Walks the graph from the roots back and answers the gradient of every leaf, or of every tensor in `wanted`. */
+/** Walks the graph back from the roots. Returns the gradient of every leaf, or of every tensor in `wanted`. */
 function propagate(
   roots: readonly Tensor[],
   seeds: readonly (Tensor | undefined)[],

@@ -17,8 +17,8 @@ function rowOf(x: Tensor, i: number): Tensor {
 }
 
 /**
- * What `each` makes of one row of every seed, as rows of one tensor for each of `like`.
- * @param each its second argument says whether other rows follow
+ * Calls `each` for one row of every seed. Returns its results as rows of one tensor for each of `like`.
+ * @param each its second argument says whether more rows follow
  * @throws TensorError "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. …"
  */
 export function ofBatch(

@@ -1,4 +1,4 @@
-// Functions of the user's that see gradients on their way back.
+// The user's hooks, which see gradients in the backward pass.
 import { apply } from "./apply.ts";
 import { TensorError } from "../core/errors.ts";
 import { fillValue, type Node } from "./graph.ts";
@@ -13,18 +13,18 @@ export type TensorHook = (grad: Tensor) => Tensor | void;
 /** Sees the gradients of all outputs of a node, and may replace them. */
 export type NodeHook = (grads: (Tensor | null)[]) => void;
 
-/** Takes back what made it. */
+/** Removes a hook. */
 interface Handle {
   remove(): void;
 }
 
-/** What waits for gradients. Beside the graph, since hardly any node or leaf has some of it. */
+/** Hooks and retained tensors. Kept beside the graph, since few nodes and leaves have any. */
 const nodes = new WeakMap<Node, readonly NodeHook[]>();
 const retained = new WeakMap<Node, readonly Tensor[]>();
 const leaves = new WeakMap<Tensor, readonly TensorHook[]>();
 const accumulated = new WeakMap<Tensor, readonly ((leaf: Tensor) => void)[]>();
 
-/** What sees the leaves that a `backward()` has given gradients, while its owner lives. */
+/** Observers of the leaves that a `backward()` has given gradients, while their owners live. */
 const endings: { owner: WeakRef<object>; ended: (owner: never, leaves: Iterable<Tensor>) => void }[] = [];
 
 /** Has `ended` called after each `backward()`, as long as `owner` lives. */
@@ -36,7 +36,7 @@ export function afterBackward<T extends object>(
   registered++;
 }
 
-/** @internal A `backward()` has added its gradients to those of these leaves. */
+/** @internal Notifies observers that a `backward()` has added its gradients to those of these leaves. */
 export function visitEnd(gradients: Iterable<readonly [leaf: Tensor, grad: Tensor]>): void {
   if (endings.length === 0) return;
   const leaves = Array.from(gradients, ([leaf]) => leaf);
@@ -51,13 +51,13 @@ export function visitEnd(gradients: Iterable<readonly [leaf: Tensor, grad: Tenso
   }
 }
 
-/** Hooks that were not removed. Those of nodes count for as long as the process runs. */
+/** Hooks that were not removed. Hooks of nodes count until the process ends. */
 let registered = 0;
 
 /** Whether some hook may see the gradients of a graph. */
 export const anyHooks = (): boolean => registered > 0;
 
-/** Adds to a list, which is replaced and not changed: a hook may remove itself while it runs. */
+/** Adds an item to a copy of a list, not in place: a hook may remove itself while it runs. */
 function listed<K extends object, T>(map: WeakMap<K, readonly T[]>, key: K, item: T): Handle {
   scope.sample?.refuse();
   map.set(key, [...(map.get(key) ?? []), item]);
@@ -81,7 +81,7 @@ export function hookGradients(node: Node, hook: NodeHook): Handle {
   return listed(nodes, node, hook);
 }
 
-/** @internal The gradients of a node's outputs are complete: runs what waits for them. */
+/** @internal Runs the hooks of a node, whose outputs' gradients are complete. */
 export function visitNode(node: Node, grads: (Tensor | null)[]): void {
   if (registered === 0) return;
   for (const hook of nodes.get(node) ?? []) hook(grads);
@@ -97,19 +97,19 @@ export function visitNode(node: Node, grads: (Tensor | null)[]): void {
   }
 }
 
-/** @internal The gradient of a leaf, as its hooks leave it. */
+/** @internal Runs the hooks of a leaf. Returns its gradient after them. */
 export function visitLeaf(leaf: Tensor, grad: Tensor): Tensor {
   let current = grad;
   for (const hook of leaves.get(leaf) ?? []) current = visited(hook, current);
   return current;
 }
 
-/** @internal A leaf's gradient was added to its `.grad`. */
+/** @internal Runs the hooks of a leaf whose gradient was added to its `.grad`. */
 export function visitAccumulated(leaf: Tensor): void {
   for (const hook of accumulated.get(leaf) ?? []) shown(() => hook(leaf));
 }
 
-/** The user's code inside backward: what it keeps is computed with the step. */
+/** Runs a hook inside backward: gradients that it keeps are computed with the step. */
 function visited(hook: TensorHook, grad: Tensor): Tensor {
   return shown(() => {
     observe(grad.value);
@@ -145,7 +145,7 @@ export function registerHook(input: Tensor, hook: TensorHook): Handle {
   });
 }
 
-/** PyTorch's `zero_grad`: forgets the gradients of tensors, or makes those that are there zeros, in place. */
+/** PyTorch's `zero_grad`: drops the gradients of tensors, or sets existing ones to zero in place. */
 export function zeroGradients(tensors: Iterable<Tensor>, setToNone: boolean | { setToNone?: boolean }): void {
   const forget = typeof setToNone === "object" ? (setToNone.setToNone ?? true) : setToNone;
   for (const tensor of tensors) {

@@ -1,5 +1,5 @@
-// Gradients that a program can still reach when a step overwrites what they depend on: the `.grad` of a leaf, and those
-// that it has taken from there. PyTorch computes them in `backward()`, and so keeps them.
+// Gradients that a program can still reach when a step overwrites the values that they depend on: the `.grad` of a
+// leaf, and tensors taken from there. PyTorch computes gradients in `backward()`, so they stay readable.
 import type { GraphTensor, Node, Storage, Value } from "./graph.ts";
 
 /** A gradient that the executor keeps beyond its step, without bringing it to the host. */
@@ -11,7 +11,7 @@ interface Kept {
   readonly gradient: GraphTensor | undefined;
 }
 
-/** What keeps gradients: an executor. */
+/** Executor that keeps gradients. */
 interface Keeper {
   /** Whether the value stays readable until {@link release}. */
   holds?(value: Value): boolean;
@@ -20,13 +20,13 @@ interface Keeper {
 
 /** The gradients that a program can reach, of the step under way and of those before. */
 export class Gradients {
-  /** Leaves that live from step to step, and have got a gradient that is not computed yet. */
+  /** Leaves that live from step to step and have a gradient that is not computed yet. */
   graded = new Set<GraphTensor>();
   /** Gradients that the program has read from a leaf before they were computed. */
   taken = new Set<GraphTensor>();
   /** Gradients that the executor keeps beyond their step. */
   kept: readonly Kept[] = [];
-  /** All gradients that the program has read from a leaf: it may hold them after the leaf has another. */
+  /** All gradients that the program has read from a leaf: it may hold them after the leaf gets another. */
   readonly #held = new WeakSet<GraphTensor>();
   #keptValues: { readonly of: readonly Kept[]; readonly values: ReadonlySet<Value> } | undefined;
 
@@ -61,7 +61,7 @@ export class Gradients {
     return this.graded.size > 0 || this.taken.size > 0;
   }
 
-  /** Forgets gradients that are computed by now, and those that no step can make unreadable. */
+  /** Forgets gradients that are computed by now, and those that stay readable after any step. */
   forgetComputed(): void {
     if (this.graded.size > 0)
       this.graded = new Set([...this.graded].filter((leaf) => isPending(leaf.ownGrad)));
@@ -69,7 +69,7 @@ export class Gradients {
     const readsState = madeOf(({ ready, producer }) => {
       if (producer.kind === "state") return true;
       if (ready || producer.kind !== "node") return false;
-      // One without inputs stands for what is not recorded.
+      // A node without inputs is a stand-in for nodes that are not recorded.
       return producer.inputs.length === 0 || undefined;
     });
     this.taken = new Set([...this.taken].filter((one) => isPending(one) && readsState(one.value)));
@@ -82,12 +82,12 @@ export class Gradients {
   }
 }
 
-/** Gradients to be kept with a step, and what those that are left pending are to be computed from. */
+/** Gradients to be kept with a step, and the values that pending gradients need. */
 export class Reached {
   readonly keep: Kept[] = [];
   readonly #pending = { graded: new Set<GraphTensor>(), taken: new Set<GraphTensor>() };
   readonly #needed = new Set<Value>();
-  /** Kept values that the plan reads: let go of when it has run. */
+  /** Kept values that the plan reads: released after it has run. */
   readonly #used: Kept[] = [];
   #kept: ReadonlySet<GraphTensor | undefined> | undefined;
   readonly #gradients: Gradients;
@@ -95,9 +95,9 @@ export class Reached {
   readonly #isStandIn: (value: Value) => boolean;
 
   /**
-   * @param all whether the gradients of what is written are kept, and those that the program has taken
+   * @param all whether the gradients of written leaves are kept, and those that the program has taken
    * @param computed values that the step computes anyway
-   * @param isStandIn whether a value stands for what a repeated `backward()` would have recorded
+   * @param isStandIn whether a value stands for one that a repeated `backward()` would have recorded
    */
   constructor(
     gradients: Gradients,
@@ -121,13 +121,13 @@ export class Reached {
     const loose = all ? [...gradients.taken].filter(isPending) : [];
     if (left.length + loose.length === 0) return;
     const values = new Set(computed());
-    // An optimizer's step leaves the gradients of others alone: a GAN's program discards those of its discriminator.
+    // An optimizer's step ignores gradients of other models: a GAN's program discards those of its discriminator.
     const shared = all && this.keep.length === 0;
     const [graded, taken] = shared ? this.#keepShared(left, loose, values) : [left, loose];
     this.#divide(graded, taken, values);
   }
 
-  /** Keeps gradients that are made of the same forward as what is computed: it would be computed again for them. */
+  /** Keeps gradients that share the forward of the computed values: it would be computed again for them. */
   #keepShared(
     left: readonly GraphTensor[],
     loose: readonly GraphTensor[],
@@ -135,7 +135,7 @@ export class Reached {
   ): [left: readonly GraphTensor[], loose: readonly GraphTensor[]] {
     const forward = forwardOf(computed);
     if (forward.size === 0) return [left, loose];
-    // Gradients of steps before this forward are made of nothing in it: a program that adds up those of many has long graphs.
+    // Skip gradients from before this forward, which share none of it: accumulated over many steps, graphs are long.
     let since = Infinity;
     for (const node of forward) since = Math.min(since, madeAt(node));
     const shares = madeOf(({ ready, producer }) => {
@@ -158,7 +158,7 @@ export class Reached {
     return this.keep.map(({ value }) => value);
   }
 
-  /** Keeps gradients that couldn't be computed any more after the step. */
+  /** Keeps gradients that couldn't be computed after the step. */
   #divide(left: readonly GraphTensor[], loose: readonly GraphTensor[], computed: Set<Value>): void {
     if (this.#written.size === 0) {
       this.#pending.graded = new Set(left);
@@ -168,17 +168,17 @@ export class Reached {
     const storages = new Set<Storage>();
     for (const { storage } of this.#written) if (storage !== undefined) storages.add(storage);
     for (const { value } of this.keep) computed.add(value);
-    // Whether a pending value depends on what is written now, other than through values that are computed before.
+    // Whether a pending value depends on a storage written now, other than through values computed before.
     const lost = madeOf((value) => {
       if (value.ready || computed.has(value)) {
         if (this.#gradients.isTransient(value)) this.#needed.add(value);
         return false;
       }
       const { producer } = value;
-      // Of an older version, it is lost already.
+      // A state of an older version is lost already.
       if (producer.kind === "state")
         return storages.has(producer.storage) && producer.storage.version === producer.version;
-      // What it stands for is not recorded, and depends on the parameters.
+      // A stand-in's graph is not recorded; it depends on the parameters.
       return this.#isStandIn(value) || undefined;
     });
     for (const leaf of left) {
@@ -195,13 +195,13 @@ export class Reached {
     }
   }
 
-  /** Whether there is anything to keep, or a parameter is written: the gradients of before may be let go of. */
+  /** Whether there is anything to keep, or a parameter is written: then earlier gradients may be released. */
   get complete(): boolean {
     return this.#written.size > 0 || this.keep.length > 0;
   }
 
   /**
-   * Has the executor forget the gradients of before that the program can't reach any more. Those that the plan reads stay
+   * Has the executor forget earlier gradients that the program can't reach any more. Those that the plan reads stay
    * until it has run.
    * @param used values that the plan reads
    * @returns whether the program has read some of them since
@@ -257,7 +257,7 @@ export class Reached {
     return read;
   }
 
-  /** Whether something that isn't computed now may need a value: before a step, all but what has become another gradient. */
+  /** Whether a pending gradient may need a value. Before a step, all may, except values replaced by a kept gradient. */
   #isAwaited(value: Value, current: GraphTensor | null | undefined): boolean {
     if (this.#needed.has(value)) return true;
     if (this.#written.size > 0) return false;
@@ -265,7 +265,7 @@ export class Reached {
     return current?.value === value || !this.#kept.has(current ?? undefined);
   }
 
-  /** The plan was computed. */
+  /** Notes that the plan was computed. */
   done(keeper: Keeper, released: () => never): void {
     if (!this.complete) return;
     const gradients = this.#gradients;
@@ -285,10 +285,10 @@ const isPending = (gradient: GraphTensor | null): boolean => {
   return !value.ready && value.producer.kind === "node";
 };
 
-/** When a node was recorded: after all that it is made of. */
+/** When a node was recorded: after all of its inputs. */
 const madeAt = ({ outputs }: Node): number => outputs[0]?.made ?? Infinity;
 
-/** Nodes of the forward that values to be computed are made of, and which have gradients. */
+/** Nodes with gradients that the values are made of: their forward. */
 function forwardOf(values: Iterable<Value>): Set<Node> {
   const found = new Set<Node>();
   const met = new Set<Node>();
@@ -304,8 +304,8 @@ function forwardOf(values: Iterable<Value>): Set<Node> {
 }
 
 /**
- * Answers whether a value is made of one that a test finds.
- * @param test undefined for a value whose inputs are to be tested
+ * Returns a function that tells whether a value is made of one that passes a test.
+ * @param test returns undefined for a value whose inputs are to be tested
  */
 function madeOf(test: (value: Value) => boolean | undefined): (value: Value) => boolean {
   const known = new Map<Node, boolean>();

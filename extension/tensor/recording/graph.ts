@@ -7,7 +7,7 @@ import type { MemoryVersion } from "./memoryVersion.ts";
 /** Message of an error that is created only for its stack frames. */
 export const SITE = "site";
 
-/** What is recorded of a function of one sample, whose ops are recorded again for the whole batch: see `vmap`. */
+/** Recording of a function of one sample, whose ops are recorded again for the whole batch: see `vmap`. */
 export interface SampleRecording {
   /** The recording that `vmap` was called in, if it was. */
   readonly outer: SampleRecording | undefined;
@@ -24,15 +24,15 @@ export interface SampleRecording {
   ): Node;
   /** Notes a tensor that the function makes: it may write to it. */
   own(tensor: object): void;
-  /** Ends the recording if code reads a value of it, or of one outside it: samples have different ones. */
+  /** Ends the recording if code reads a value of this recording or an outer one: it differs between samples. */
   checkRead(value: Value): void;
-  /** Ends the recording if the function writes to a tensor of outside. */
+  /** Ends the recording if the function writes to an outer tensor. */
   checkWrite(tensor: object): void;
   /** Ends the recording: the function is called for each sample. */
   refuse(): never;
 }
 
-/** What is being recorded right now: set by module calls, backward and optimizers, read when a node is made. */
+/** State of the recording: set by module calls, backward and optimizers, read when a node is made. */
 export const scope = {
   /** Dotted path of the innermost module whose forward is running; "" outside. */
   path: "",
@@ -42,11 +42,11 @@ export const scope = {
   hidden: 0,
   /** False under `noGrad`. */
   gradients: true,
-  /** Whether nodes keep the stack of the call that made them: on in the preview and until a run's first steps are through. */
+  /** Whether nodes keep the stack of the call that made them: in the preview, and during a run's first steps. */
   sites: false,
   /** The node whose gradient is being recorded, while sites are kept. */
   forward: undefined as Node | undefined,
-  /** The call that the next nodes stand for, where another one records them. */
+  /** The user's call that the next nodes belong to, where another call records them. */
   site: undefined as Error | undefined,
   /** The innermost function of one sample that is being recorded. */
   sample: undefined as SampleRecording | undefined,
@@ -65,12 +65,12 @@ export const scope = {
 export class Storage {
   static #count = 0;
   readonly id = Storage.#count++;
-  /** Grows with every write: values read from an older version are gone. */
+  /** Increases with every write: values of older versions are gone. */
   version = 0;
   host: HostArray | undefined;
-  /** The executor's own record of where the value is. */
+  /** The executor's record of where the value is. */
   device: object | undefined;
-  /** Whether, in a group of processes, each may keep a part, all of which add up to the value: gradients that are accumulated. */
+  /** Whether each process of a group may keep a term of the value, which is their sum: accumulated gradients. */
   addsUp = false;
   /** The value as of `version`. */
   settled: Value | undefined;
@@ -84,13 +84,13 @@ export class Storage {
   }
 }
 
-/** Random numbers that have their place in the generator's order, but may not be drawn yet. */
+/** Random numbers with a place in the generator's order, which may not be drawn yet. */
 export interface Draw {
-  /** The numbers; draws everything that comes before in program order. */
+  /** Returns the numbers. Makes all draws that come before in program order. */
   values(): HostArray;
-  /** One more place holds these numbers: a copy of a parameter. */
+  /** Notes that one more place holds these numbers: a copy of a parameter. */
   share(): void;
-  /** A place that held the numbers holds others now. */
+  /** Notes that a place now holds other numbers. */
   abandon(): void;
 }
 
@@ -103,11 +103,11 @@ export interface GraphTensor {
   readonly still: Value | undefined;
   /** Its `.grad`. */
   readonly ownGrad: GraphTensor | null;
-  /** The storage holds the value of the last barrier. */
+  /** Notes that the storage holds the value of the last barrier. */
   settled(storage: Storage): void;
-  /** Forgets a write that could not be computed. */
+  /** Undoes a write that could not be computed. */
   revert(): void;
-  /** Lets go of the graph that its value comes from. */
+  /** Releases the graph that its value comes from. */
   dropGraph(): void;
 }
 
@@ -119,7 +119,7 @@ export type Leaf =
       readonly kind: "scalar";
       readonly value: number;
       readonly varying: boolean;
-      /** What it will be so many steps later, as far as that is known now; the same without it. */
+      /** Its value so many steps later, as far as known; without it, the number stays the same. */
       readonly later?: ((steps: number) => number) | undefined;
     }
   /** One number everywhere: zeros, ones, full. Allocated only when it is read. */
@@ -149,7 +149,7 @@ export type GradientEdge =
 /** Array.isArray, for readonly arrays too. */
 export const isList = (x: Meta | readonly Meta[]): x is readonly Meta[] => Array.isArray(x);
 
-/** A stretch of the recording, from one barrier to the next. */
+/** The part of the recording between two barriers. */
 export interface Stretch {
   /** Whether a `backward()` has freed nodes of it. */
   freed: boolean;
@@ -160,27 +160,27 @@ export interface Stretch {
 /** One op applied to values: recorded, not computed. */
 export class Node {
   readonly kind = "node";
-  /** Place among the nodes recorded since the last barrier: see trace.ts. */
+  /** Position among the nodes recorded since the last barrier: see trace.ts. */
   serial = -1;
-  /** Where plan.ts met it last. */
+  /** Mark of the last plan that has visited it: see plan.ts. */
   planned = 0;
-  /** The last walk back through the graph that met it: see autograd.ts. */
+  /** Number of the last walk back through the graph that has visited it: see walk.ts. */
   walk = 0;
-  /** What a plan that has computed it is remembered by, and its place in that: see savedValues.ts. */
+  /** Profile of the plan that has computed it; `computedAs` is its position there: see savedValues.ts. */
   computedBy: object | undefined = undefined;
   computedAs = 0;
-  /** A gradient has passed through it, and what it needs for another one was let go of: see `retainGraph`. */
+  /** Whether a gradient has passed through it and freed the values that another would need: see `retainGraph`. */
   freed = false;
   /** Values that PyTorch's gradient of the whole function needs, where its last node does not. */
   saved: readonly Value[] | undefined = undefined;
-  /** What the trace knows of the nodes recorded with it. */
+  /** State that the trace shares between the nodes of a stretch. */
   stretch: Stretch | undefined = undefined;
   readonly outputs: readonly Value[];
   /** Dotted path of the module whose forward recorded this node. */
   readonly module = scope.path;
   /** The user's call, kept while `scope.sites` is on. */
   readonly site = scope.site ?? (scope.sites ? new Error(SITE) : undefined);
-  /** The node whose gradient this is a part of, kept likewise. */
+  /** The node whose gradient this node belongs to, kept likewise. */
   readonly forward = scope.forward;
   /** Per input, where its gradient goes; undefined when no input wants one. */
   readonly edges: readonly (GradientEdge | undefined)[] | undefined;
@@ -196,7 +196,7 @@ export class Node {
     outputs: Meta | readonly Meta[],
     edges: readonly (GradientEdge | undefined)[] | undefined,
   ) {
-    // The one place where an op loses the type of its attributes, which the node keeps beside it.
+    // The only place where an op loses the type of its attributes, which the node keeps beside it.
     this.op = op as unknown as Op<object>;
     this.attributes = attributes;
     this.inputs = inputs;
@@ -209,27 +209,27 @@ export class Node {
   }
 }
 
-/** One output of a node, or a leaf. `data` is there once it was computed and brought to the host. */
+/** One output of a node, or a leaf. `data` is set once it was computed and brought to the host. */
 export class Value {
   data: HostArray | undefined;
   /** Reads a result that is still on the executor's side; replaced by an error once its step is over. */
   read: (() => HostArray) | undefined;
   /** Reads a result that the executor keeps for later plans. For the program, the value is still to be computed: see savedValues.ts. */
   retained: (() => HostArray) | undefined;
-  /** Recorded by the user's own loop, outside any forward: computed with its step, since the user may read it later. */
+  /** Whether the user's own loop recorded it, outside any forward: its step computes it, as code may read it later. */
   visible = scope.depth === 0;
-  /** Tensors that may have it. */
+  /** Number of tensors that may have it. */
   holders = 0;
-  /** A node was recorded that reads it. */
+  /** Whether a recorded node reads it. */
   wasInput = false;
-  /** How many values there have been, this one among them. */
+  /** Number of values made so far; `made` is this one's number. */
   static made = 0;
   readonly made = ++Value.made;
-  /** Where trace.ts met it last. */
+  /** Mark of the last numbering that has met it: see template.ts. */
   mark = 0;
-  /** Where plan.ts met it last. */
+  /** Mark of the last plan that has visited it: see plan.ts. */
   planned = 0;
-  /** The state of memory that it is from; undefined where nothing shared or overwrote that. */
+  /** Version of the memory that it was read from; undefined where nothing shared or overwrote it. */
   version: MemoryVersion | undefined = undefined;
   /** Replaced by an equal {@link Size} when a user may see it. */
   shape: Shape;
@@ -252,7 +252,7 @@ export class Value {
     return this.#output;
   }
 
-  /** Whether a barrier has computed it, or leaves it to be read. */
+  /** Whether a barrier has computed it, on the host or the executor's side. */
   get ready(): boolean {
     return this.data !== undefined || this.read !== undefined;
   }
@@ -265,12 +265,12 @@ export class Value {
     return leaf;
   }
 
-  /** The same values for other memory; undefined where an op has to copy them: they are computed later, or may change. */
+  /** Returns a copy for other memory; undefined where an op must copy: values are computed later, or may change. */
   copied(): Value | undefined {
     const { kind } = this.#origin;
     if (kind === "state" || (kind === "node" && this.data === undefined)) return undefined;
     if (kind === "node") return this.withoutGraph();
-    // What stands for a sample of `vmap`: each sample copies its own.
+    // A stand-in for a sample of `vmap`: each sample copies its own values.
     if (kind === "data" && this.data === undefined && this.read === undefined) return undefined;
     const copy = new Value(this.#origin, 0, this.shape, this.dtype);
     copy.data = this.data;
@@ -278,12 +278,12 @@ export class Value {
     return copy;
   }
 
-  /** Lets go of the graph that a computed value comes from. Gradients go through it by the edges of tensors and nodes. */
+  /** Releases the graph of a computed value. Gradients still pass through the edges of tensors and nodes. */
   settle(): void {
     if (this.#origin.kind === "node") this.#origin = DATA;
   }
 
-  /** What stood for another value is that value now. */
+  /** Turns a stand-in into the value that it stands for. */
   become(other: Value): void {
     this.#origin = other.#origin;
     this.#output = other.#output;
@@ -293,8 +293,8 @@ export class Value {
 }
 
 /**
- * A value takes another's place in a tensor. What the program could read before, it can read after; the old one, no longer,
- * unless another tensor has it or a gradient goes through it.
+ * Replaces a tensor's value by another. If the program could read the old value, it can read the new one. The old one
+ * can no longer be read, unless another tensor has it or a gradient passes through it.
  */
 export function takePlace(value: Value, before: Value): void {
   if (before.visible && value.producer.kind === "node") value.visible = true;
@@ -303,7 +303,7 @@ export function takePlace(value: Value, before: Value): void {
   if (before.producer.edges === undefined) before.visible = false;
 }
 
-/** A value that stands for one of many, and is none itself until it has {@link Value.become} another. */
+/** Makes a stand-in: a value without data, until {@link Value.become} turns it into another. */
 export const standIn = (shape: Shape, dtype: DType): Value => new Value(DATA, 0, shape, dtype);
 
 export function dataValue(data: HostArray, shape: Shape, dtype: DType): Value {
@@ -340,7 +340,7 @@ export function stateValue(storage: Storage, initial?: Value): Value {
   );
 }
 
-/** Whether values that are still to be computed are made of a value. */
+/** Whether the values in `of`, as far as they are pending, are or depend on a value. */
 export function isAmongInputs(value: Value, of: Value[]): boolean {
   const met = new Set<Value>();
   for (let one = of.pop(); one !== undefined; one = of.pop()) {

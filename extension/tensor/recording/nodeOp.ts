@@ -10,7 +10,7 @@ import type { PlainRule } from "../planning/plain.ts";
 export type Tfjs = typeof tfjs;
 
 /**
- * The ONNX nodes that an op becomes: its outputs, as far as ONNX has them. The rest is for gradients only.
+ * Writes an op as ONNX nodes. Returns its outputs, as far as ONNX has them: the others are for gradients only.
  */
 export type OnnxRule<A> = (
   b: OnnxBuilder,
@@ -19,12 +19,12 @@ export type OnnxRule<A> = (
   signature: Signature,
 ) => OnnxRef | readonly OnnxRef[];
 
-/** Why an op isn't exported. */
+/** Reason why an op isn't exported. */
 export type NoOnnx = { readonly none: string };
 
 /**
- * What an op's attributes are where its inputs with the first one's dimensions lie in another order, and whether its outputs
- * then are images, too; undefined where they would be neither that nor plain.
+ * Converts an op's attributes for inputs of the first one's rank whose dimensions are in another order. Also returns
+ * whether the outputs are images then; undefined where they would be neither images nor plain.
  */
 export interface Along<A> {
   along(
@@ -35,11 +35,11 @@ export interface Along<A> {
 }
 
 /**
- * What a recorded node needs of its op; `OpRecord` has its gradient, too. `A` are its attributes, plain JSON.
+ * An op as a recorded node needs it; `OpRecord` adds its gradient. `A` are its attributes, plain JSON.
  */
 export interface Op<A extends object> {
   readonly name: string;
-  /** PyTorch's name of the gradient, where it is not the op's own name: printing shows it. */
+  /** PyTorch's name of the gradient, where it differs from the op's name: printing shows it. */
   readonly gradName?: string;
   /** Shapes and dtypes of the outputs; throws a TensorError for inputs that don't fit. */
   infer(inputs: readonly Meta[], attributes: A): Meta | readonly Meta[];
@@ -58,61 +58,61 @@ export interface Op<A extends object> {
   ): tfjs.Tensor | readonly tfjs.Tensor[];
   /** The op as a loop over plain arrays, which takes the place of `tfjs` for small tensors. */
   readonly plain?: PlainRule<A>;
-  /** How many kernels `tfjs` calls, about; 1 by default. */
+  /** Approximate number of kernels that `tfjs` calls. Default 1. */
   calls?(signature: Signature, attributes: A): number;
   /**
-   * Multiply-adds of one call: a product that is added to a sum, or a weight or bias that an element meets, counts
-   * one. None when left out: functions of single elements, sums and comparisons, and what only moves data.
+   * Multiply-adds of one call: a product added to a sum, or a weight or bias applied to an element, counts one. None if
+   * left out: for functions of single elements, sums, comparisons, and ops that only move data.
    */
   cost?(signature: Signature, attributes: A): number;
   /**
-   * How images and volumes are laid out in memory (shapes are PyTorch's NCHW and NCDHW everywhere). "elementwise" kernels
-   * keep whatever comes in; those with `images` take these inputs, and give their outputs that are such if `output`, with
-   * channels last; those of {@link Along} can have both, with other attributes; `order` only moves dimensions; all others see
-   * them as the shape says.
+   * Layout of images and volumes in memory (shapes are PyTorch's NCHW and NCDHW everywhere). "elementwise" kernels keep
+   * the layout of their inputs. Those with `images` take these inputs with channels last, and return outputs that are
+   * images so if `output`. Those of {@link Along} work in both layouts, with other attributes. `order` only moves
+   * dimensions. All others take row-major inputs.
    */
   readonly layout?:
     | "elementwise"
     | { readonly images: readonly number[]; readonly output: boolean }
     | Along<A>
     | { order(attributes: A): readonly number[] };
-  /** How it runs over parts of a batch, where it can: elementwise ops do anyway. */
+  /** Rule for running over parts of a batch, where the op can; elementwise ops have a default rule. */
   readonly parts?: PartRule<A>;
   /**
-   * Which inputs PyTorch's gradient needs, and no output; by default, what the gradient's rule uses. They may not be written to
-   * before `backward()`.
+   * Which inputs PyTorch's gradient needs, if it needs no output. Default: those that the gradient's rule uses. They
+   * may not be written to before `backward()`.
    */
   readonly saves?: ((needs: readonly boolean[]) => readonly boolean[]) | undefined;
-  /** Whether its TensorFlow nodes can be compiled by XLA and gain by it, where steps are small and many. Elementwise ops can,
-   * unless it is said here that they can't. Not for convolutions, at which XLA is slow, or where TensorFlow's kernel
-   * refuses some values: XLA computes something of them.
+  /** Whether XLA can compile its TensorFlow nodes, and speeds up many small steps with them. Default true for
+   * elementwise ops. False for convolutions, at which XLA is slow, and where TensorFlow's kernel refuses some values:
+   * XLA computes something of them.
    */
   readonly xla?: boolean | ((signature: Signature) => boolean);
-  /** An input of whose values XLA doesn't say that they are wrong: it has to be one that is fed, and is checked then. */
+  /** An input whose wrong values XLA doesn't refuse: it has to be fed, and is checked then. */
   readonly refuses?: {
     readonly input: number;
     /** @throws TensorError for a wrong value */
     check(value: number, attributes: A, signature: Signature): void;
   };
-  /** Whether the output has the elements of the first input and no others, if perhaps in another shape, order or type. */
+  /** Whether the output has exactly the elements of the first input, possibly in another shape, order or type. */
   readonly keepsElements?: boolean;
-  /** Whether `plain` moves elements and changes none: with inputs on the host, it can run where the op is called. */
+  /** Whether `plain` only moves elements: with inputs on the host, it can run where the op is called. */
   readonly moves?: boolean;
   /**
-   * PyTorch's error for inputs that the op's kernel refused; undefined where they are none of its business. Without their
-   * values, which a compiled graph doesn't show, it says less.
+   * PyTorch's error for inputs that the op's kernel refused; undefined where they are valid. Without their values,
+   * which a compiled graph doesn't show, the error says less.
    */
   readonly refusal?: (inputs?: readonly HostArray[], signature?: Signature) => TensorError | undefined;
-  /** Whether its value comes from several processes: then it runs in a session of their group. */
+  /** Whether several processes compute its value: then it runs in a session of their group. */
   readonly collective?: boolean;
-  /** How it runs over shards of a batch that lie in several processes, where each needs sums over all of them. */
+  /** Rule for running over shards of a batch in several processes, where each needs sums over all of them. */
   readonly acrossProcesses?: AcrossProcesses<A>;
-  /** What PyTorch says of indices that turn out to be out of range, where it doesn't say which and of what. */
+  /** PyTorch's message for indices out of range, where it names neither the index nor the size. */
   readonly outOfRange?: string;
   /**
    * The op inside a compiled graph when output i is the new value of the variable whose old value is input i, for every
    * output: updates `variables[i]` instead of computing outputs. `inputs` are those after the variables' old values.
-   * Answers the nodes that write.
+   * Returns the nodes that write.
    */
   inPlace?(
     b: TfGraphBuilder,
@@ -125,7 +125,7 @@ export interface Op<A extends object> {
 
 /** Writes an op over one process's shard; `V` are values of a graph. */
 export interface ShardWriter<V extends Meta = Meta> {
-  /** How many processes there are. */
+  /** Number of processes. */
   readonly size: number;
   make<B extends object>(op: Op<B>, inputs: readonly V[], attributes: B): V;
   makeAll<B extends object>(op: Op<B>, inputs: readonly V[], attributes: B): readonly V[];
@@ -135,8 +135,8 @@ export interface ShardWriter<V extends Meta = Meta> {
 }
 
 /**
- * An output of {@link SummedRule}: this process's shard; the value, which is the same in all processes; or what adds up over
- * the processes to the value.
+ * An output of {@link SummedRule}: this process's shard; the value, the same in all processes; or a term of the value,
+ * which is the sum over the processes.
  */
 export type ShardOutput<V> =
   | { readonly shard: V; readonly cut: Cut }
@@ -144,8 +144,8 @@ export type ShardOutput<V> =
   | { readonly partial: V };
 
 /**
- * @param cuts how the inputs come
- * @returns what to write, given the shard's inputs; undefined where the inputs have to be whole
+ * @param cuts how the inputs are cut
+ * @returns the rule that writes the op over a shard; undefined where the inputs have to be whole
  */
 export type AcrossProcesses<A> = (
   cuts: readonly (Cut | undefined)[],

@@ -15,26 +15,26 @@ export {
   type Tfjs,
 } from "./nodeOp.ts";
 
-/** What a gradient rule sees. `grad` is the gradient of output 0; `grads` has null where an output has none. */
+/** Context of a gradient rule. `grad` is the gradient of output 0; `grads` has null where an output has none. */
 export interface GradientContext<A> {
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
   readonly grad: Tensor;
   readonly grads: readonly (Tensor | null)[];
   readonly attributes: A;
-  /** Which inputs want a gradient: the others may be answered with null. */
+  /** Which inputs need a gradient: the rule may return null for the others. */
   readonly needs: readonly boolean[];
 }
 
 /**
- * Gradients of the inputs, in their order; null for those that have none. A rule may answer with the broadcast shape:
- * the engine sums it back to the input's.
+ * Returns the gradients of the inputs, in their order; null for inputs without one. A gradient may have the broadcast
+ * shape: the engine sums it back to the input's.
  */
 export type GradientRule<A> = (c: GradientContext<A>) => readonly (Tensor | null)[];
 
-/** What a batching rule sees: an op of one sample, and its inputs for all samples. */
+/** Context of a batching rule: an op of one sample, and its inputs for all samples. */
 export interface BatchContext<A> {
-  /** How many samples. */
+  /** Number of samples. */
   readonly size: number;
   readonly attributes: A;
   /** The inputs and outputs of one sample. */
@@ -49,23 +49,23 @@ export interface BatchContext<A> {
   aligned(input: number, rank: number): Tensor;
   /** [size, …sample] with the samples along dimension `dim` of a sample, one after another or, if `inner`, in turn. */
   merged(x: Tensor, dim: number, inner?: boolean): Tensor;
-  /** Takes back what {@link merged} does. */
+  /** Undoes {@link merged}. */
   split(x: Tensor, dim: number, inner?: boolean): Tensor;
   reshaped(x: Tensor, shape: Shape): Tensor;
   /** [size, …sample] with the samples in dimension `dim`. */
   behind(x: Tensor, dim: number): Tensor;
-  /** Takes back what {@link behind} does. */
+  /** Undoes {@link behind}. */
   front(x: Tensor, dim: number): Tensor;
-  /** The op itself. */
+  /** Applies the op itself. */
   apply(inputs: readonly Tensor[], attributes?: A): Tensor;
   applyAll(inputs: readonly Tensor[], attributes?: A): Tensor[];
-  /** Outputs by a function of one sample, which is made of other ops: these are batched instead. */
+  /** Returns the outputs by a function of one sample in terms of other ops, which are batched instead. */
   spelled(body: (inputs: readonly Tensor[]) => readonly Tensor[]): readonly Tensor[];
 }
 
 /**
- * The outputs of an op for all samples, as [size, …sample] each: at least one input is batched. Undefined where the op has to
- * be applied sample by sample.
+ * Returns the outputs of an op for all samples, as [size, …sample] each: at least one input is batched. Undefined where
+ * the op has to be applied sample by sample.
  */
 export type BatchRule<A> = (c: BatchContext<A>) => Tensor | readonly Tensor[] | undefined;
 
@@ -83,7 +83,7 @@ export const OPS = new Map<string, OpRecord<never>>();
 /** Adds an op to the table. */
 export function defineOp<A extends object = object>(op: OpRecord<A>): Op<A> {
   if (OPS.has(op.name)) throw new Error(`internal: op ${op.name} is defined twice`);
-  // All records have the property: each gradient reads it, and one that is missing is slow to find.
+  // All records have the property: each gradient reads it, and looking up a missing one is slow.
   const record = op.saves === undefined ? Object.assign(op, { saves: undefined }) : op;
   OPS.set(op.name, record);
   return record;

@@ -7,48 +7,48 @@ import { resetScope, scope } from "./scope.ts";
 import { Trace } from "./trace.ts";
 
 /**
- * What recording and computing share. A process has one {@link runtime}.
+ * State shared by recording and computing. A process has one {@link runtime}.
  *
- * Sets that live from step to step are replaced and not cleared: a cleared set's old table keeps its elements and points to
- * the new one, so that the first to grow old would keep the graphs of all steps since.
+ * Sets that live from step to step are replaced, not cleared: a cleared set's old table keeps its elements and points
+ * to the new table, so the first table promoted to the old generation would keep the graphs of all steps since.
  */
 export class Runtime {
   /** Computes plans. Without one, graphs can be built and checked but not run: the preview. */
   executor: Executor | undefined = undefined;
   policy: Policy = DEFAULT_POLICY;
-  /** Where in the program the next node is recorded. */
+  /** The place in the program where the next node is recorded. */
   readonly scope = scope;
   gradients = new Gradients();
   trace = new Trace(this.gradients);
   readonly saved = new SavedValues();
   /** Persistent tensors whose newest value is not computed yet: a barrier computes them. */
   pendingWrites = new Set<GraphTensor>();
-  /** Reads in a row that have left them pending. */
+  /** Consecutive reads that have left writes pending. */
   readsApart = 0;
-  /** Values that code reads after the step, and that the next step therefore computes: losses above all. */
+  /** Values that code reads after the step, and that the next step computes for that reason: mostly losses. */
   stepOutputs = new Set<Value>();
-  /** What takes back the host's part of pending writes, such as counts of steps, if they are refused. */
+  /** Undo the host's part of pending writes, such as step counts, if they are refused. */
   undoActions: (() => void)[] = [];
-  /** Whether optimizer steps are computed together, and how many have been made since the last barrier. */
+  /** Whether optimizer steps are computed together; `groupedSteps` counts those since the last barrier. */
   grouping = false;
   groupedSteps = 0;
-  /** Barriers that have written, such as optimizer steps: what was recorded before is over. */
+  /** Number of barriers that have written, such as optimizer steps: recordings from before are over. */
   writings = 0;
-  /** Steps whose gradients code read after the step: a loop that never does needn't have them kept. */
+  /** Number of steps whose gradients code read after the step: a loop that never does needn't keep them. */
   gradientReads = 0;
   /** Makes an inspector for each plan, which is then computed op by op: for anomaly detection and profiles. */
   inspector: ((plan: Plan) => Inspector) | undefined = undefined;
   /** Whether `backward()` checks its gradients for NaN. */
   checksGradients = false;
 
-  /** Forgets what is computed by now, where nothing was written. */
+  /** Forgets values that are computed by now, where nothing was written. */
   forgetComputed(): void {
     const { stepOutputs } = this;
     if (stepOutputs.size > 0) this.stepOutputs = new Set([...stepOutputs].filter((value) => !value.ready));
     this.gradients.forgetComputed();
   }
 
-  /** Forgets all that is pending: for a preview, which computes nothing and builds one program after another. */
+  /** Forgets everything pending: for a preview, which computes nothing and builds one program after another. */
   forgetPending(): void {
     this.pendingWrites = new Set();
     this.stepOutputs = new Set();
@@ -58,7 +58,7 @@ export class Runtime {
     this.trace.end();
   }
 
-  /** Forgets all that programs have left behind: the next one is recorded as in a new process. */
+  /** Forgets all state of programs: the next one is recorded as in a new process. */
   reset(): void {
     this.policy = DEFAULT_POLICY;
     this.saved.clear(this.executor);
@@ -82,7 +82,7 @@ export const runtime = new Runtime();
 /** Has a value computed with the next step, because code reads it after the step. */
 export function observe(value: Value): void {
   value.visible = true;
-  // No barrier computes what is of one sample.
+  // No barrier computes a value of one sample.
   if (scope.sample?.includes(value) === true) return;
   runtime.stepOutputs.add(value);
 }

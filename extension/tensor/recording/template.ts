@@ -8,16 +8,16 @@ export interface Backward {
   readonly end: number;
   readonly root: Value;
   readonly results: readonly (readonly [leaf: GraphTensor, gradient: Value])[];
-  /** Values that it needs although they were overwritten: those of functions that have done so themselves. */
+  /** Values that it needs although they were overwritten, by the functions that use them. */
   readonly stale: readonly Value[];
 }
 
-/** Outputs that a node can have here. */
+/** Maximum number of outputs of a node here. */
 const OUTPUTS = 64;
 /** The code of a value that was recorded before the last barrier, and not computed by it. */
 const FOREIGN = 0;
 
-/** Numbers values by where they come from: outputs by their node's place, leaves in the order in which they are met. */
+/** Numbers values by their origin: outputs by their node's position, leaves in the order in which they are met. */
 export class Numbering {
   /** Marks of values numbered here lie above it, those of earlier numberings below. */
   static #last = 0;
@@ -29,7 +29,7 @@ export class Numbering {
     this.#nodes = nodes;
   }
 
-  /** Above 0 for an output of a recorded node, below for a leaf. */
+  /** Returns a value's code: above 0 for an output of a recorded node, below 0 for a leaf. */
   code(value: Value): number {
     const { producer } = value;
     if (producer.kind === "node" && !value.ready && value.retained === undefined) {
@@ -47,7 +47,7 @@ export class Numbering {
   }
 }
 
-/** Where the code of an output points to. */
+/** Decodes the code of an output. */
 export const place = (code: number): { serial: number; index: number } => ({
   serial: Math.floor((code - 1) / OUTPUTS),
   index: (code - 1) % OUTPUTS,
@@ -57,7 +57,7 @@ interface Step {
   readonly op: Node["op"];
   readonly attributes: object;
   readonly inputs: readonly number[];
-  /** Which outputs the user may read later, and which inputs want a gradient: as bits. */
+  /** Bits: the outputs that the user may read later; `wanting` has the inputs that need a gradient. */
   readonly visible: number;
   readonly wanting: number;
 }
@@ -71,7 +71,7 @@ export interface BackwardPattern {
   readonly forward: ReadonlySet<number>;
   /** Values of the forward part that gradients are computed from. */
   readonly saved: readonly number[];
-  /** Leaves met first in it, by their numbers from 0. */
+  /** Number, from 0, of the first of `leaves`, which the graph reads here for the first time. */
   readonly firstLeaf: number;
   readonly leaves: readonly Value[];
   readonly results: readonly ResultPattern[];
@@ -90,15 +90,15 @@ interface ResultPattern {
 
 type Codes = Record<"requested" | "assigned" | "lazy" | "held" | "used" | "fetched", readonly number[]>;
 
-/** A graph that was named before, in the order in which it was recorded. */
+/** A graph that was named before, in the order of its recording. */
 export class Template {
   readonly graph: string;
   readonly key: string;
   readonly length: number;
   readonly backwards: readonly BackwardPattern[];
-  /** What followed it last: the generator's step follows the discriminator's. */
+  /** Template of the step that followed it last: the generator's step follows the discriminator's. */
   next: Template | undefined;
-  /** How often a backward() was taken over from it in vain. */
+  /** Number of vain takeovers of its backward(). */
   failures = 0;
   readonly #steps: readonly Step[];
   readonly #leaves: readonly LeafPattern[];
@@ -125,7 +125,7 @@ export class Template {
     this.#order = plan.nodes.map((n) => n.serial);
   }
 
-  /** Undefined for a graph that reaches back beyond the last barrier. */
+  /** Makes a template; undefined for a graph that reaches back beyond the last barrier. */
   static of(nodes: readonly Node[], plan: Plan, backwards: readonly Backward[]): Template | undefined {
     const numbering = new Numbering(nodes);
     const code = (v: Value): number => numbering.code(v);
@@ -158,7 +158,7 @@ export class Template {
       const firstLeaf = met[start]!;
       const leaves = numbering.leaves.slice(firstLeaf, met[end]);
       const found = results.map((result) => resultPattern(nodes, start, result, code));
-      // What a state was is not what it will be, and drawn numbers are others each time.
+      // States change from step to step, and drawn numbers differ each time.
       const constant = leaves.every(
         ({ producer: { kind }, retained }) => kind !== "state" && kind !== "random" && retained === undefined,
       );
@@ -192,7 +192,7 @@ export class Template {
     return true;
   }
 
-  /** The plan, when all nodes were found to match and the same values are requested. */
+  /** Returns the plan, if all nodes match and the same values are requested. */
   plan(numbering: Numbering, nodes: readonly Node[], request: Request): Plan | undefined {
     const codes = this.#codes;
     const { requested, assigns, lazy } = request;
@@ -225,7 +225,7 @@ export class Template {
   }
 }
 
-/** Serials of the nodes that a value's gradient passes through; undefined where some were recorded before the others. */
+/** Serials of the nodes that a value's gradient passes through; undefined where some are from before the barrier. */
 function forwardOf(nodes: readonly Node[], root: Value): ReadonlySet<number> | undefined {
   const found = new Set<number>();
   const stack = root.producer.kind === "node" ? [root.producer] : [];
@@ -238,7 +238,7 @@ function forwardOf(nodes: readonly Node[], root: Value): ReadonlySet<number> | u
   return found;
 }
 
-/** Undefined when the leaf isn't read by the forward part itself, or isn't one that lives from step to step. */
+/** Undefined if the forward part itself doesn't read the leaf, or the leaf doesn't live from step to step. */
 function resultPattern(
   nodes: readonly Node[],
   start: number,
@@ -274,7 +274,7 @@ function wantingInputs({ edges }: Node): number {
   return bits;
 }
 
-/** What a leaf's part of the key says of it, and the id of the storage that a state is read from. */
+/** Leaf properties encoded in the plan key, and the id of the storage that a state is read from. */
 interface LeafPattern {
   readonly kind: Leaf["kind"] | "node";
   readonly shape: Value["shape"];

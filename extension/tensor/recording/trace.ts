@@ -15,27 +15,26 @@ import {
 } from "../tuning.ts";
 
 // A training loop records the same graph step after step. Naming it each time (walking it, writing its key) would
-// cost more than small models take to compute, so the nodes are compared, in the order in which they were recorded,
-// with those of graphs named before. As soon as the forward part has been found to be that of the step before, its
-// `backward()` is not recorded at all.
+// take longer than computing small models, so its nodes are compared, in the order of recording, with those of graphs
+// named before. Once the forward part equals that of the step before, its `backward()` is taken over, not recorded.
 
-/** What was recorded since the last barrier, and the graphs of the barriers before. */
+/** Nodes recorded since the last barrier, and templates of the graphs before. */
 export class Trace {
   /** Nodes since the last barrier; those of a `backward()` taken over are missing, but for its results. */
   #recorded: Node[] = [];
   /** Values that the user may hold, of nodes recorded before `recorded`. */
   #carried: readonly Value[] = [];
-  /** Those of a step that an error has ended: computed beside the next one, whose graph is what it always is. */
+  /** Such values of a step that an error has ended: computed apart from the next step, whose graph stays the same. */
   #abandoned: readonly Value[] = [];
   #stretch: Stretch = { freed: false, taken: [] };
   #overflow = false;
   #backwards: Backward[] = [];
   /** The last training step. */
   #latest: Template | undefined;
-  /** How far the step under way was found to repeat it. */
+  /** How far the current step repeats a template. */
   #progress: { readonly template: Template; readonly numbering: Numbering; matched: number } | undefined;
   #skipped: Skipped[] = [];
-  /** Those of the plan that is computed now. */
+  /** Skipped calls of the plan that is computed now. */
   #computing: Skipped[] = [];
   readonly #known = new Map<number, Template[]>();
   /** Keys of graphs that were seen once. */
@@ -48,7 +47,7 @@ export class Trace {
 
   /**
    * Notes a node in the order of recording.
-   * @returns values to be computed now, since they would hold on to too long a graph
+   * @returns values to be computed now, since they would hold too long a graph
    */
   add(node: Node): readonly Value[] {
     let surplus = NONE;
@@ -65,9 +64,9 @@ export class Trace {
   }
 
   /**
-   * Values that the user may hold, and that can't be computed once parameters have changed: they depend on a parameter, or
-   * on what lies inside a forward.
-   * @param all those of before the last barrier too
+   * Returns values that the user may hold, and that can't be computed once parameters have changed: they depend on a
+   * parameter, or on values inside a forward.
+   * @param all whether to include values from before the last barrier
    */
   held(all: boolean): Value[] {
     const held = all ? this.#carried.filter((value) => !value.ready) : [];
@@ -92,7 +91,7 @@ export class Trace {
   }
 
   /**
-   * An error has ended the step under way: the next one begins with nothing recorded.
+   * Discards the recording after an error has ended the current step: the next one begins with nothing recorded.
    * @returns values to be computed now
    */
   interrupt(): readonly Value[] {
@@ -104,7 +103,7 @@ export class Trace {
     return surplus;
   }
 
-  /** Answers values of steps that errors have ended, once. */
+  /** Returns values of steps that errors have ended, and forgets them. */
   takeAbandoned(): Value[] {
     const values = this.#abandoned.filter((value) => !value.ready);
     this.#abandoned = [];
@@ -112,7 +111,8 @@ export class Trace {
   }
 
   /**
-   * Notes values of before a barrier that the next step must compute, in addition to those noted before or instead of them.
+   * Notes values from before a barrier that the next step must compute: in addition to those noted before (`add`), or
+   * instead of them.
    * @returns values to be computed now, where there are too many
    */
   carry(values: readonly Value[], add = false, most = MAX_CARRIED_VALUES): readonly Value[] {
@@ -123,7 +123,7 @@ export class Trace {
     return fits ? NONE : all;
   }
 
-  /** The graph is computed, or given up: what is recorded from here on is another. */
+  /** Ends the graph, which is computed or given up: later nodes belong to another. */
   end(): void {
     this.#recorded = [];
     this.#stretch = { freed: false, taken: [] };
@@ -135,7 +135,7 @@ export class Trace {
   }
 
   /**
-   * The plan of what was recorded, if it equals a graph that was named before.
+   * Returns the plan of the recorded nodes, if they equal a graph that was named before.
    * @param compiled whether a plan of that name can be run without its nodes
    */
   recognize(request: Request, compiled: (key: string) => boolean): Plan | undefined {
@@ -144,7 +144,7 @@ export class Trace {
     return plan;
   }
 
-  /** Remembers a graph that was just named, once it is seen for the second time: many graphs are never seen again. */
+  /** Keeps a template of a graph that was just named, from its second time on: many graphs never repeat. */
   learn(plan: Plan): void {
     if (this.#overflow || !this.#named.delete(plan.key)) {
       if (this.#named.size >= MAX_NAMED_GRAPHS) this.#named.delete(this.#named.keys().next().value!);
@@ -165,7 +165,7 @@ export class Trace {
     forgotten.forEach(forget);
   }
 
-  /** The step that repeats the predicted one, some of whose nodes may be missing. */
+  /** Returns the plan of a step that repeats the predicted one, some of whose nodes may be missing. */
   #completed(request: Request, compiled: (key: string) => boolean): Plan | undefined {
     if (this.#progress === undefined) return undefined;
     const recorded = this.#recorded;
@@ -182,14 +182,14 @@ export class Trace {
     return plan;
   }
 
-  /** Remembers which training step comes after which. */
+  /** Notes which training step follows which. */
   #follow(template: Template, { assigns }: Plan): void {
     if (assigns.length === 0) return;
     if (this.#latest !== undefined) this.#latest.next = template;
     this.#latest = template;
   }
 
-  /** A graph of which all nodes are there, among those of its length. */
+  /** Compares a completely recorded graph with the templates of its length. */
   #compared(request: Request): Plan | undefined {
     const recorded = this.#recorded;
     if (this.#skipped.length > 0) return undefined;
@@ -212,10 +212,10 @@ export class Trace {
   }
 
   /**
-   * Takes a `backward()` over from the step before, if everything up to it was recorded as then.
-   * @param run records it after all
+   * Takes a `backward()` over from the step before, if everything up to it was recorded as in that step.
+   * @param run records the `backward()` if that turns out to be necessary
    * @param frees whether no gradient may pass through the graph after it
-   * @returns for each leaf what stands for the gradient that would have been recorded; undefined where it must be recorded
+   * @returns for each leaf a stand-in for its gradient; undefined where the `backward()` must be recorded
    */
   repeatBackward(root: Value, run: Skipped["run"], frees: boolean): Skipped["results"] | undefined {
     const recorded = this.#recorded;
@@ -254,7 +254,7 @@ export class Trace {
     return results;
   }
 
-  /** Whether the gradients may not be computed: recording them says why. */
+  /** Whether the gradients must not be computed: recording them throws the reason. */
   #isRefused({ forward, saved }: BackwardPattern, { leaves }: Numbering): boolean {
     const recorded = this.#recorded;
     for (const code of saved) {
@@ -287,7 +287,7 @@ export class Trace {
     return this.#recorded.length;
   }
 
-  /** Whether something that is still to be computed has this value as an input: of this step, or of before a barrier. */
+  /** Whether a pending node or value has this value as an input: of this step, or from before a barrier. */
   isRead(value: Value): boolean {
     return (
       value.wasInput &&
@@ -296,11 +296,11 @@ export class Trace {
     );
   }
 
-  /** What storages hold now, of which a gradient may still be computed: inputs of recorded nodes that have gradients. */
+  /** Current values of storages that a gradient may still need: inputs of recorded nodes that have gradients. */
   overwritten(storages: ReadonlySet<Storage>): Value[] {
     const recorded = this.#recorded;
     const found: Value[] = [];
-    // Nodes without a gradient whose values one with a gradient reads.
+    // Nodes without a gradient whose values a node with a gradient reads.
     const read = new Set<Node>();
     for (let i = recorded.length - 1; i >= 0; i--) {
       const node = recorded[i];
@@ -322,7 +322,7 @@ export class Trace {
     return this.#skipped.some(({ results }) => results.some((result) => result[1] === value));
   }
 
-  /** Records what was taken over if a leaf that isn't updated now has its gradient from it: it may be used later. */
+  /** Records skipped calls after all, if a leaf that isn't updated now has its gradient from them, for later use. */
   recordReached(requested: readonly Value[], written: ReadonlySet<GraphTensor>): void {
     for (const { results } of this.#skipped)
       for (const [leaf, value] of results) {
@@ -331,7 +331,7 @@ export class Trace {
       }
   }
 
-  /** Records what was taken over: more of it than its results is needed. */
+  /** Records skipped calls after all, where more than their results is needed. */
   #record(): void {
     const skipped = this.#skipped;
     if (skipped.length === 0) return;
@@ -339,16 +339,16 @@ export class Trace {
     this.#progress!.template.failures++;
     this.#progress = undefined;
     recordAll(skipped);
-    // The nodes are not where they were recorded before.
+    // The nodes have other positions than before.
     this.#overflow = true;
   }
 
-  /** The plan was computed: nothing of its graph is needed any more. */
+  /** Notes that the plan was computed: its graph is no longer needed. */
   computed(): void {
     this.#computing = [];
   }
 
-  /** The plan was refused: its gradients are what they would be without it. */
+  /** Notes that the plan was refused: records its skipped calls, so that gradients are the same without it. */
   refused(): void {
     const taken = [...this.#computing, ...this.#skipped];
     this.end();
@@ -362,7 +362,7 @@ export class Trace {
     if (this.#skipped.length === 0) this.#progress = undefined;
   }
 
-  /** What stands for an output of a node that was not recorded. */
+  /** Makes a stand-in for an output of a node that was not recorded. */
   #standIn(
     { serial, index }: { serial: number; index: number },
     shape: Value["shape"],
@@ -375,7 +375,7 @@ export class Trace {
       this.#recorded[serial] = node;
     }
     const value = new Value(node, index, shape, dtype);
-    // As where it is recorded: a gradient is kept for its tensor, and not fetched.
+    // As for recorded gradients: kept for its tensor, not fetched.
     value.visible = false;
     return value;
   }

@@ -1,15 +1,15 @@
-// The order in which a gradient visits the nodes of a graph, and which of them.
+// The order in which gradients visit the nodes of a graph, and the nodes that they visit.
 import type { GradientEdge, GraphTensor, Node } from "./graph.ts";
 import type { Tensor } from "../core/tensor.ts";
 
-/** For each input of a node, whether its gradient goes anywhere. */
+/** Whether each input of a node needs a gradient. */
 export function wantedEdges({ edges }: Node): boolean[] {
   const needs: boolean[] = [];
   for (const edge of edges!) needs.push(edge !== undefined);
   return needs;
 }
 
-/** The part of a graph through which some tensors are reached: PyTorch visits no other. */
+/** The part of a graph through which gradients reach some tensors: PyTorch visits no other. */
 export class Paths {
   readonly #leaves = new Set<GraphTensor>();
   readonly #ends = new Map<Node, Tensor[]>();
@@ -39,7 +39,7 @@ export class Paths {
     return this.#inner.has(node) || this.#ends.has(node);
   }
 
-  /** Which inputs of a node are on the way; undefined for none. */
+  /** Which inputs of a node are on these paths; undefined for none. */
   through(node: Node): readonly boolean[] | undefined {
     return this.#inner.get(node);
   }
@@ -58,13 +58,13 @@ export function isTaken({ stretch, serial }: Node): boolean {
   return stretch !== undefined && stretch.taken.length > 0 && stretch.taken.some((one) => one.has(serial));
 }
 
-/** What a node has saved for its gradient is gone. */
+/** Marks a node as freed: the values saved for its gradient are gone. */
 export function free(node: Node): void {
   node.freed = true;
   if (node.stretch !== undefined) node.stretch.freed = true;
 }
 
-/** Walks of graphs so far: a node that the last one has met has its number. */
+/** Number of walks so far: the nodes that a walk has visited have its number. */
 let walks = 0;
 
 /** Nodes between the roots and the leaves that require gradients, each after all that use it. */

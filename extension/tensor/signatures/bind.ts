@@ -6,13 +6,13 @@ import { isNone, isWhole, kindFor, type Kind } from "./kinds.ts";
 interface Parameter {
   readonly name: string;
   readonly optional: boolean;
-  /** What `typeof` an argument must be for its overload to be chosen. */
+  /** Required `typeof` of an argument for its overload to be chosen. */
   readonly type: string | undefined;
-  /** What it takes, if its name says so: anything else is refused. */
+  /** Kind of arguments that it takes, if its name implies one: others are refused. */
   readonly kind: Kind | undefined;
   /** Accepted, but without effect. */
   readonly ignored: boolean;
-  /** PyTorch has it, we don't: only its default may be given. */
+  /** In PyTorch but not here: only its default may be given. */
   readonly missing: boolean;
 }
 
@@ -21,7 +21,7 @@ export interface Overload {
   readonly parameters: readonly Parameter[];
   /** How many parameters may be given by position. */
   readonly positional: number;
-  /** How many of them the implementation takes by position: the rest goes into one object. */
+  /** How many of them the implementation takes by position: the others go into one object. */
   readonly taken: number;
   readonly required: number;
   /** The parameter that takes any number of arguments, or -1. */
@@ -30,7 +30,7 @@ export interface Overload {
 
 const parsed = new Map<string, readonly Overload[]>();
 
-/** The overloads that a line of the table stands for; of a method, whose first parameter is the tensor before the dot. */
+/** Parses the overloads of a line of the table. The first parameter of a `method` is the tensor before the dot. */
 export function overloadsOf(signature: string, method = false): readonly Overload[] {
   const key = method ? `.${signature}` : signature;
   let overloads = parsed.get(key);
@@ -77,7 +77,7 @@ export function isNamed(x: unknown): x is Readonly<Record<string, unknown>> {
   return prototype === Object.prototype || prototype === null;
 }
 
-/** NumPy's names of parameters, which PyTorch takes too: of those that have no parameter of their own. */
+/** NumPy's names of parameters, which PyTorch takes too, unless a function has a parameter of that name. */
 const NUMPY: Readonly<Record<string, string>> = {
   axis: "dim",
   keepdims: "keepdim",
@@ -87,14 +87,14 @@ const NUMPY: Readonly<Record<string, string>> = {
   x2: "other",
 };
 
-/** Where a parameter stands that a call names, or -1. */
+/** Position of the parameter that a call names, or -1. */
 function placeOf(parameters: readonly Parameter[], key: string): number {
   const at = parameters.findIndex((p) => p.name === key);
   if (at >= 0 || !Object.hasOwn(NUMPY, key)) return at;
   return parameters.findIndex((p) => p.name === NUMPY[key]);
 }
 
-/** PyTorch's words for each mistake in a call; the first is told where no overload fits. */
+/** Kinds of mistakes in a call. Where no overload fits, the first of these is reported. */
 const RANKS = ["missing", "multiple", "unknown", "type", "count"] as const;
 
 interface Mistake {
@@ -103,7 +103,7 @@ interface Mistake {
   readonly hint?: string;
 }
 
-/** Values of an overload's parameters, of which a variadic one has a list, or why the call doesn't fit. */
+/** Values of an overload's parameters (a list for a variadic one), or the reason why the call doesn't fit. */
 function matched(
   callee: string,
   { parameters, positional, required, variadic }: Overload,
@@ -134,7 +134,7 @@ function matched(
     const value = named[key];
     values[at] = at === variadic && !Array.isArray(value) ? [value] : value;
   }
-  // None stands for what a parameter is by default.
+  // None stands for the default.
   for (let i = 0; i < parameters.length; i++) {
     if (values[i] === null && parameters[i]!.optional) values[i] = undefined;
   }
@@ -166,7 +166,7 @@ function matched(
 const placed = (callee: string, name: string, at: number): string =>
   `${callee}(): argument '${name}' (position ${at + 1})`;
 
-/** PyTorch's words for an argument that must be a tensor or a whole number, and isn't. */
+/** PyTorch's message for an argument that must be a tensor or a whole number, and isn't. */
 function wrongKind(callee: string, { name, kind }: Parameter, at: number, x: unknown): Mistake | undefined {
   if (kind === undefined || x === undefined) return undefined;
   const place = placed(callee, name, at);
@@ -184,8 +184,8 @@ function wrongKind(callee: string, { name, kind }: Parameter, at: number, x: unk
 const isList = (x: unknown): x is readonly unknown[] => Array.isArray(x);
 
 /**
- * Whether the first arguments of a call by position are of the kinds that every overload has in their places. Most
- * calls pass, so it makes nothing.
+ * Whether the first positional arguments of a call have the kinds that all overloads expect. Most calls pass, so it
+ * allocates nothing.
  */
 export function fit(overloads: readonly Overload[], args: readonly unknown[], count = args.length): boolean {
   for (const { parameters, variadic } of overloads) {
@@ -223,14 +223,14 @@ function unknown(callee: string, key: string, known: readonly string[]): Mistake
   };
 }
 
-/** PyTorch's words for arguments that no parameter takes. */
+/** PyTorch's message for too many arguments. */
 export function tooMany(callee: string, required: number, positional: number, given: number): string {
   const takes = required === positional ? `${positional}` : `from ${required} to ${positional}`;
   const plural = positional === 1 && required === 1 ? "" : "s";
   return `${callee}() takes ${takes} positional argument${plural} but ${given} ${given === 1 ? "was" : "were"} given`;
 }
 
-/** PyTorch's words for required arguments that weren't given. */
+/** PyTorch's message for missing required arguments. */
 export function lacking(callee: string, names: readonly string[]): string {
   const plural = names.length === 1 ? "" : "s";
   const list = names.map((name) => `'${name}'`);
@@ -240,7 +240,7 @@ export function lacking(callee: string, names: readonly string[]): string {
 }
 
 /**
- * The arguments of a call as the implementation takes them: what PyTorch allows by position or by name, in one form.
+ * Returns the arguments of a call as the implementation takes them: PyTorch allows them by position or by name.
  * @throws TensorError in PyTorch's words for a missing, repeated or unknown argument, or one too many
  */
 export function bound(
@@ -267,7 +267,7 @@ export function bound(
   throw new TensorError("value", mistake!.text, mistake!.hint);
 }
 
-/** By position what the implementation takes so, then an object of the rest, if there is any. */
+/** Arranges arguments: those that the implementation takes by position, then an object of the others, if any. */
 function arranged({ parameters, taken, variadic }: Overload, values: readonly unknown[]): unknown[] {
   const out: unknown[] = [];
   for (let i = 0; i < taken; i++) {
@@ -284,11 +284,11 @@ function arranged({ parameters, taken, variadic }: Overload, values: readonly un
   return out;
 }
 
-/** Whether an argument has code of the user's, which may fail by itself. */
+/** Whether an argument contains user code, which may throw by itself. */
 const runsCode = (x: unknown): boolean =>
   typeof x === "function" || (isNamed(x) && Object.values(x).some((one) => typeof one === "function"));
 
-/** Whether no parameter takes it, but as an option: what a mistake in a name, or a function that returns nothing, gives. */
+/** Whether only options take such a value: it comes from a misspelt name, or a function that returns nothing. */
 const isStrange = (x: unknown): boolean =>
   x === undefined ||
   x === null ||
@@ -299,7 +299,7 @@ const isStrange = (x: unknown): boolean =>
 
 const isNumber = (x: unknown): boolean => typeof x === "number" || typeof x === "boolean";
 
-/** Whether an argument is not plainly what a parameter in its place takes. Many that take a tensor take a number, too. */
+/** Whether an argument may not fit the parameter in its place. Many that take a tensor take a number, too. */
 const isDoubtful = (x: unknown, kinds: readonly (Kind | undefined)[]): boolean =>
   isStrange(x) ||
   (typeof x === "number" && !kinds.includes("int")) ||
@@ -307,8 +307,8 @@ const isDoubtful = (x: unknown, kinds: readonly (Kind | undefined)[]): boolean =
   (x instanceof Tensor && !kinds.includes("tensor"));
 
 /**
- * The error of a call that failed inside: where its arguments are to blame, PyTorch's words for them instead of JavaScript's
- * about what was done with them.
+ * Returns the error of a call that failed inside: if its arguments are wrong, PyTorch's message about them in place of
+ * JavaScript's internal one.
  */
 export function blamed(
   error: unknown,

@@ -1,10 +1,11 @@
-// Which parameters of the tables take tensors and whole numbers, and what is a whole number: JavaScript checks no types.
+// Which parameters of the tables take tensors or whole numbers, and checks of these: JavaScript checks no types.
 
-/** What a parameter takes, where its name says so. */
+/** Kind of arguments that a parameter takes, where its name implies one. */
 export type Kind = "tensor" | "tensors" | "int";
 
 /**
- * Names that mean the same kind in every function, but where a table marks them. Many that take a tensor take a number, too.
+ * Names that imply the same kind in every function, unless a table marks them. Many that take a tensor also take a
+ * number.
  */
 const NAMES: Readonly<Record<Kind, string>> = {
   tensor:
@@ -21,7 +22,7 @@ const NAMES: Readonly<Record<Kind, string>> = {
     "steps stride upscaleFactor windowLength",
 };
 
-/** Those that a call must give, though it may give null. */
+/** Required parameters that may be null. */
 const MAY_BE_NULL: ReadonlySet<string> = new Set(["inProjBias", "inProjWeight", "outProjBias"]);
 
 const KINDS = new Map(
@@ -30,10 +31,10 @@ const KINDS = new Map(
   ),
 );
 
-/** What a parameter of that name takes. */
+/** Returns the kind of arguments that a parameter of that name takes; undefined for any. */
 export const kindFor = (name: string): Kind | undefined => KINDS.get(name);
 
-/** Whether an argument may stand for none, in the place of a parameter. */
+/** Whether an argument is None, and the parameter allows that. */
 export const isNone = (x: unknown, { name, optional }: { name: string; optional: boolean }): boolean =>
   (x === null || x === undefined) && (optional || MAY_BE_NULL.has(name));
 

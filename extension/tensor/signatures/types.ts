@@ -1,4 +1,4 @@
-// The types of functions called as table.ts says. An implementation's own type stays: what it lacks is added.
+// The types of functions called as table.ts says. They keep the implementation's own type and add the missing forms.
 import type { DType } from "../core/dtype.ts";
 import type { RandomStream } from "../random/stream.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -173,7 +173,7 @@ type OfOverload<S extends string, Extra> = Divided<
   Extra
 >;
 
-/** What a signature adds to a function of parameters P. */
+/** Argument lists that a signature adds to a function of parameters P. */
 type Forms<S extends string, P extends readonly unknown[], Extra> = S extends `${infer A} / ${infer B}`
   ? OfOverload<A, Extra> | (B extends `${string} / ${string}` ? Forms<B, P, Extra> : OfOverload<B, Extra>)
   : Divided<Typed<Unmarked<Split<S>>, P, Before<Split<S>, "|">>, Unmarked<Before<Split<S>, "*">>, Extra>;

@@ -1,4 +1,4 @@
-// Sparse matrices: made, put in order, and multiplied with dense ones by gathering rows and adding them up.
+// Sparse matrices: converting and coalescing them, and products with dense ones by gathering and summing rows.
 import { apply } from "../recording/apply.ts";
 import { allocate } from "../core/dtype.ts";
 import { TensorError } from "../core/errors.ts";
@@ -14,14 +14,14 @@ import { fromHost, Tensor } from "../core/tensor.ts";
 import { SparseTensor } from "./sparseTensor.ts";
 import { call } from "../ops/expressions.ts";
 
-/** A row of the coordinates: of every element that of one dimension. */
+/** A row of the coordinates: those of all elements along one dimension. */
 function row(places: Tensor, d: number): Tensor {
   const n = places.shape[1]!;
   const one = apply(slice, [places], { begin: [d, 0], end: [d + 1, n], step: [1, 1] });
   return apply(reshape, [one], { shape: [n] });
 }
 
-/** What coordinates must be, checked where they are known. */
+/** Checks coordinates, where they are known. @throws TensorError for a negative index, or one beyond the size */
 export function checkPlaces(places: Tensor, shape: Shape): void {
   const { data } = places.value;
   if (data === undefined) return;
@@ -38,7 +38,7 @@ export function checkPlaces(places: Tensor, shape: Shape): void {
   });
 }
 
-/** The matrix with equal places added up and all in order. Reads the coordinates. */
+/** The matrix with elements at equal places summed, and all places in order. Reads the coordinates. */
 export function coalesce(x: SparseTensor): SparseTensor {
   if (x.coalesced) return x;
   const { places, stored, nnz, shape } = x;
@@ -60,7 +60,7 @@ export function coalesce(x: SparseTensor): SparseTensor {
   return new SparseTensor(found, named(values, "ValuesBackward0"), shape, true, "CoalesceBackward0");
 }
 
-/** The same matrix with all its zeros; other tensors as they are. */
+/** The matrix as a dense tensor; dense tensors unchanged. */
 export function toDense(input: Tensor): Tensor {
   if (!(input instanceof SparseTensor)) return input;
   const { places, stored, shape } = input;
@@ -90,7 +90,7 @@ function matrix(name: string, x: SparseTensor): void {
   throw new TensorError("unsupported", `${name}: of sparse tensors only matrices of numbers are supported`);
 }
 
-/** Where a product has a sparse operand: the product; undefined for two dense ones. */
+/** Product of matrices of which at least one is sparse; undefined for two dense ones. */
 export function sparseProduct(a: Tensor, b: Tensor): Tensor | undefined {
   const [left, right] = [a instanceof SparseTensor, b instanceof SparseTensor];
   if (!left && !right) return undefined;
@@ -107,7 +107,7 @@ export function sparseProduct(a: Tensor, b: Tensor): Tensor | undefined {
   return composed(() => named(turn(product(transposed(b as SparseTensor), turn(a))), "MmBackward0"));
 }
 
-/** A X for a sparse matrix A: rows of X that its elements meet, times the elements, added up. */
+/** A X for a sparse matrix A: the rows of X selected by its elements, times the elements, summed. */
 function product(a: SparseTensor, x: Tensor): Tensor {
   matrix("mm", a);
   const [m, k] = a.shape as [number, number];

@@ -53,7 +53,7 @@ export class SparseTensor extends Tensor {
     );
   }
 
-  /** @internal What every function asks of a tensor first. */
+  /** @internal @throws TensorError always: functions read it first, and none takes a sparse tensor's value */
   override get value(): Value {
     throw new TensorError(
       "unsupported",
@@ -62,7 +62,7 @@ export class SparseTensor extends Tensor {
     );
   }
 
-  /** How many elements are stored. */
+  /** Number of stored elements. */
   get nnz(): number {
     return this.places.shape[1]!;
   }

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * What a data-parallel training costs on a number of workers, by formulas. Times are seconds, sizes bytes.
+ * Cost of a data-parallel training on a number of workers, by formulas. Times are seconds, sizes bytes.
  *
  * - The exchange is a ring all-reduce: Patarasuk and Yuan, Bandwidth Optimal All-reduce Algorithms for Clusters of
  *   Workstations (2009). Each of the 2 (N - 1) rounds passes 1/N of the bytes to the next worker.
@@ -25,7 +25,7 @@
  */
 
 /**
- * What ends workers, and what that costs.
+ * Failures of workers, and their costs.
  * @typedef {object} Failures
  * @property {number} perWorkerHour Workers that die in an hour, of one.
  * @property {number} restart Seconds until all workers train again.
@@ -67,7 +67,7 @@ export function useful(workers, failures) {
   const interval = saveInterval(workers, failures);
   if (interval === Infinity) return 1;
   const rate = (failures.perWorkerHour * workers) / 3600;
-  // Of a failure, half of an interval is lost in the mean.
+  // A failure loses half of an interval on average.
   const perInterval = failures.save + rate * (interval + failures.save) * (failures.restart + interval / 2);
   return interval / (interval + perInterval);
 }

@@ -71,12 +71,12 @@ export async function measureTrials(folder, more = ["--search", "random"]) {
   const sum = (/** @type {number[]} */ values) => values.reduce((total, value) => total + value, 0);
   const whole = Math.max(...ends) - Math.min(...starts);
   const trained = (sum(ends) - sum(starts)) / (PARALLEL * whole);
-  // With so many at a time, each further trial begins once one more has ended: in its process, or in one that replaces it.
+  // At this limit, each further trial begins when one more has ended: in its process, or in one that replaces it.
   const gaps = starts.slice(PARALLEL).map((start, i) => start - (ends[i] ?? start));
   return { trials: TRIALS, trained, processor, median: median(gaps), longest: Math.max(...gaps), quiet };
 }
 
-/** What a measurement says against the promises. @param {Trials} measured @returns {string[]} */
+/** Returns the promises that a measurement breaks. @param {Trials} measured @returns {string[]} */
 export function problemsOf({ trained, longest, quiet }) {
   if (!quiet) {
     console.log("The machine was not quiet: the lines of docs/sweeps.md are not checked.");

@@ -1,5 +1,5 @@
 // Files of any structure take time and memory in proportion to their length: each is read twice, the second four times
-// as long. What is quadratic takes sixteen times as long, and what is exponential never ends.
+// as long. Quadratic code takes sixteen times as long, and exponential code never ends.
 import { crc32, deflateSync } from "node:zlib";
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
@@ -18,7 +18,7 @@ const FREE_MEGABYTES = 320;
 /** A file's bytes as values of the language. */
 const MULTIPLE = 120;
 
-/** Reads what `make` gives for a size and for four times that size, and compares. */
+/** Reads the file that `make` returns for a size and for four times that size, and compares. */
 async function grows(
   one: Reader,
   name: string,
@@ -43,7 +43,7 @@ const u32 = (value: number): string => {
   return bytes.toString("latin1");
 };
 
-/** What a pickle keeps under 0, of a size that grows. */
+/** Values of growing size that a pickle stores as memo 0. */
 const LARGE: readonly ((size: number) => string)[] = [
   (size) => `(${"K\x01".repeat(size)}tq\0`,
   (size) => `](${"N".repeat(size)}eq\0`,
@@ -54,7 +54,7 @@ const LARGE: readonly ((size: number) => string)[] = [
   (size) => `]q\0${"](h\0h\0eq\0".repeat(Math.min(size, 60))}`,
   (size) => `)q\0${"h\0h\0\x86q\0".repeat(Math.min(size, 60))}`,
 ];
-/** What is done with it again and again. */
+/** Repeated uses of that value. */
 const STEPS = [
   "h\0", "h\0h\0\x86", "(h\0h\0h\0t", "](h\0h\0e", "}h\0Ns", "}Nh\0s", "}(h\0NNh\0u", "h\0\x85q\0", "h\0]h\0a",
   "ccollections\nOrderedDict\nh\0\x85R", "cbuiltins\nset\nh\0\x85R", "ctorch\nSize\nh\0\x85R", "cbuiltins\nbytearray\nh\0\x85R",

@@ -18,5 +18,5 @@ export class Repeated extends data.IterableDataset {
 export const repeated = (...batch: Tensor[]): data.DataLoader<readonly Tensor[], readonly Tensor[]> =>
   new data.DataLoader(new Repeated(...batch), { batchSize: null, generator: new torch.Generator() });
 
-/** What all workloads have in common. */
+/** Settings that all workloads share. */
 export const SETTINGS = { seed: 0, epochs: 1, checkpoints: false, metrics: [] } as const;

@@ -12,17 +12,17 @@ const RULES = {
   names: { type: "tag", values: ["cat.name-role-value", "cat.aria", "cat.forms"] },
 } satisfies Record<string, RunOptions["runOnly"]>;
 
-/** What a narrow page is checked for: its colours are those of a wide one, and `npm test` leaves them out. */
+/** Rules for a narrow page: its colours are those of a wide one, and `npm test` leaves them out. */
 export const NARROW_RULES = QUICK ? "names" : undefined;
 
-/** What axe-core finds serious or worse, by all of its rules or by some, one line each. */
+/** Problems that axe-core rates serious or worse, by all of its rules or by some, one line each. */
 export async function accessibilityProblems(
   page: Frame | Page,
   rules?: keyof typeof RULES,
 ): Promise<string[]> {
   // Evaluated by the browser's debugger, which a content security policy doesn't bind.
   if (await page.evaluate(() => !("axe" in globalThis))) await page.evaluate(AXE);
-  // The toolkit's elements take over their names a frame after what is in them.
+  // The toolkit's elements take over their names a frame after their content.
   await page.evaluate(
     () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))),
   );

@@ -63,7 +63,7 @@ export async function showsNoGap({ folder }: Workbench, panel: TrainingPanel, la
 const hostOf = (workbench: Workbench): Process | undefined =>
   familyOf(workbench.processGroup).find(({ command }) => command.includes("--type=extensionHost"));
 
-/** Kills the extension host of a window. What is answered waits until VS Code has started the next one. */
+/** Kills the extension host of a window. The returned function waits until VS Code has started the next one. */
 export function killHost(workbench: Workbench): () => Promise<void> {
   const killed = hostOf(workbench);
   assert.ok(killed, "no extension host among the server's processes");

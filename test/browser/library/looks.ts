@@ -9,8 +9,8 @@ import { THEMES, type Workbench } from "./workbench.ts";
 const NARROW = 380;
 
 /**
- * Checks and pictures of a panel in each theme, and narrow in the window's own; what themes don't change is checked in the
- * first. `frame` is the panel's.
+ * Checks and pictures of a panel in each theme, and narrow in the window's own; parts that themes don't change are
+ * checked in the first. `frame` is the panel's.
  */
 export async function looks(workbench: Workbench, frame: Frame, name: string): Promise<void> {
   await workbench.inThemes(THEMES, async () => {
@@ -41,7 +41,7 @@ async function whileNarrow({ page, panel }: Workbench, look: () => Promise<void>
   await page.setViewportSize(size);
 }
 
-/** What stands out of a page at its right, outermost elements first: not what scrolls, or is cut, in an element of its own. */
+/** Elements that overflow a page at its right, outermost first; not those that scroll or are cut in another element. */
 export function overflowing(page: Frame | Page): Promise<string[]> {
   return page.evaluate(() => {
     const { clientWidth, scrollWidth } = document.documentElement;

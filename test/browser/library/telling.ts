@@ -1,4 +1,4 @@
-/** What a page tells: texts for screen readers, and sounds, without a screen reader or a device for sounds. */
+/** Announcements of a page: texts for screen readers, and sounds, without a screen reader or a device for sounds. */
 import type { Frame, Page } from "playwright-core";
 
 type Noting = typeof globalThis & { told?: string[]; sounds?: (number | "context")[] };

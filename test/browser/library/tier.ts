@@ -3,7 +3,7 @@ import { launchBrowser } from "./browser.ts";
 import { Workbench, type WorkbenchOptions } from "./workbench.ts";
 import { ensureVscode, type VscodeServer } from "../../../scripts/vscode/server.mjs";
 
-/** What all scenarios of a process share: the installed extension and one browser. */
+/** Shared by all scenarios of a process: the installed extension and one browser. */
 interface Tier {
   browser: Browser;
   server: VscodeServer;
@@ -33,8 +33,8 @@ export async function openWorkbench(options: Options = {}): Promise<Workbench> {
 }
 
 /**
- * The window of that name, for scenarios in a row which can do with one that others have used: to open one takes longer
- * than most of what they do. Its editors and notifications are closed; a test that failed leaves none.
+ * The window of that name, for scenarios in a row that need no fresh window: opening one takes longer than most
+ * scenarios. Its editors and notifications are closed; a failed test leaves no window.
  */
 export async function sharedWorkbench(name: string, options: () => Options = () => ({})): Promise<Workbench> {
   if (shared?.name === name && open.has(shared.workbench)) {

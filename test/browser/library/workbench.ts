@@ -36,13 +36,13 @@ export interface WorkbenchOptions {
   env?: Record<string, string>;
 }
 
-/** One VS Code server with one window on one folder, and what a user does in it. */
+/** One VS Code server with one window on one folder, and a user's actions in it. */
 export class Workbench {
   readonly page: Page;
   readonly folder: string;
   theme: Theme;
   readonly dataFolder: string;
-  /** What the window's console says of errors in webviews and of their content security policy. */
+  /** Messages in the window's console on errors in webviews and on their content security policy. */
   readonly complaints: string[] = [];
   /** All that the window's console said: VS Code's own log of the window is nowhere else. */
   readonly console: string[] = [];
@@ -165,7 +165,7 @@ export class Workbench {
     });
     await input.fill(`>${title}`);
     await widget.locator(".monaco-list-row", { hasText: title }).first().click();
-    // Another one may have come in its place.
+    // Another notification may have taken its place.
     await until(
       `the palette to be gone, or to ask on, after "${title}"`,
       async () => (await widget.isHidden()) || (await input.inputValue({ timeout: 500 })) !== `>${title}`,
@@ -223,7 +223,7 @@ export class Workbench {
     await until(
       `effect of the lens ${String(text)}`,
       async () => {
-        // One that reports a failure may have been a click all the same.
+        // A click that reports a failure may have happened all the same.
         await lens.click({ timeout: 2000 }).catch(() => undefined);
         return effect().then(() => true);
       },
@@ -262,7 +262,7 @@ export class Workbench {
     await this.webviewFrame.waitFor({ state: "detached" });
   }
 
-  /** The evaluation that was begun last, once it is done. */
+  /** The last evaluation that was started, once it is done. */
   evaluated(): Promise<RunRecord> {
     return until(
       "the evaluation",

@@ -1,14 +1,14 @@
-/** What a panel is for those who use no mouse, or want nothing to move. */
+/** Checks of a panel for users without a mouse, or with reduced motion. */
 import type { Page } from "playwright-core";
 
 /** More keys than any panel needs. */
 const KEYS = 500;
 
 interface Access {
-  /** What the Tab key should come to, and how to name it. */
+  /** Elements that the Tab key should reach, with their names. */
   wanted: Map<Element, string>;
   reached: Set<Element>;
-  /** What had the focus before, and how it looked then. */
+  /** The previously focused element, and its look with the focus. */
   last: { element: Element; look: string } | undefined;
 }
 type AccessPage = typeof globalThis & { access: Access; look: (element: Element) => string };
@@ -25,7 +25,7 @@ function begin(): void {
   const all = document.body.querySelectorAll<HTMLElement>(
     "a[href], button, input, select, textarea, summary, [tabindex], [role=button], [role=link]",
   );
-  // Of a group of radio buttons, and of a grid, the keys come to one.
+  // The Tab key reaches one element of a group of radio buttons, and of a grid.
   const grouped = "vscode-radio, [role=gridcell], [role=option], [role=radio]";
   const wanted = [...all].filter(
     (element) =>
@@ -42,7 +42,7 @@ function begin(): void {
     reached: new Set(),
     last: undefined,
   };
-  // Whatever may be drawn otherwise of an element that has the focus: it, what is in it, its shadow, what it is in.
+  // All that may look different with the focus: the element, its content, its shadow, its ancestors.
   global.look = (element) =>
     [
       element.parentElement,
@@ -62,7 +62,7 @@ function begin(): void {
   (document.activeElement as HTMLElement | null)?.blur();
 }
 
-/** Runs in the page, after a press of the Tab key: whether it has come around, and what the last element lacked. */
+/** Runs in the page after a press of Tab: whether it is around, and the last element if its focus is invisible. */
 function next(): { around: boolean; unseen?: string } {
   const { access, look } = globalThis as AccessPage;
   const { activeElement: active } = document;
@@ -90,7 +90,7 @@ function missed(): string[] {
   );
 }
 
-/** What can't be reached with the Tab key alone, and what doesn't show that it has the focus. */
+/** Elements that the Tab key alone can't reach, and those that don't show the focus. */
 export async function keyboardProblems(page: Page): Promise<string[]> {
   await page.evaluate(begin);
   const problems: string[] = [];
@@ -105,7 +105,7 @@ export async function keyboardProblems(page: Page): Promise<string[]> {
   return [...problems, ...unreached.map((name) => `the Tab key doesn't come to ${name}`)];
 }
 
-/** What moves by itself. */
+/** Elements that move by themselves. */
 export function motions(page: Page): Promise<string[]> {
   return page.evaluate(() => {
     const roots = [

@@ -1,4 +1,4 @@
-/** What the architecture panel does: the picker, links to the source, folding, views. */
+/** The architecture panel: the picker, links to the source, folding, views. */
 import assert from "node:assert/strict";
 import type { ModelReport } from "../../../extension/protocol/preview.ts";
 import type {
@@ -118,7 +118,7 @@ test("architecture: the next file takes the panel, with nothing of the last one'
   const other = FILE.replace("digits", "others");
   const next = snapshotOf("ResidualNet");
   await panel.view.snapshot({ file: other, busy: true });
-  // The last one stays for the moment in which the next is built.
+  // The last model stays while the next one is built.
   assert.equal(await panel.page.getByText("Building the model").count(), 0);
   await panel.view.snapshot({ ...next, file: other, report: { ...next.report!, file: other } });
   await panel.page.getByRole("button", { name: "others.nn.ts", exact: true }).waitFor();

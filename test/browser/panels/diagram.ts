@@ -1,4 +1,4 @@
-/** What the diagram does: opening, folding, searching, following the source and the text, files of it. */
+/** The diagram: opening, folding, searching, following the source and the text, saving images. */
 import assert from "node:assert/strict";
 import type { DiagramLook } from "../../../extension/protocol/flow.ts";
 import type { ModelReport } from "../../../extension/protocol/preview.ts";

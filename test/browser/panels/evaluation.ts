@@ -1,4 +1,4 @@
-/** The evaluation panel: recorded evaluations in every theme, and what clicking, drawing and typing ask of the host. */
+/** The evaluation panel: recorded evaluations in every theme, and requests to the host by clicks, strokes and text. */
 import assert from "node:assert/strict";
 import { BOUNDS } from "../../bounds.ts";
 import type { Answer, SamplePage, SampleQuery, Subject } from "../../../extension/protocol/evaluation.ts";
@@ -49,7 +49,7 @@ export function openEvaluation(
       ask: (subject) => {
         const [sample, other = sample] = answers;
         if (subject.kind === "sample") return Promise.resolve(sample);
-        // What a person has made needs no form of it.
+        // The answer for a person's own input has no `made`.
         const { made: _, ...answer } = other!;
         return Promise.resolve(answer);
       },
@@ -59,7 +59,7 @@ export function openEvaluation(
   });
 }
 
-/** Many classes, many samples: what the panel has to stay quick with. */
+/** Many classes, many samples: the panel has to stay quick. */
 function large(classes: number): Recorded {
   const given = recorded("digits");
   const confusion = Array.from({ length: classes }, (_row, actual) =>

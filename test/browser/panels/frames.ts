@@ -1,4 +1,4 @@
-/** What a page computes for its frames. */
+/** Measures the computation of a page's frames. */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { BOUNDS, load, quantile } from "../../bounds.ts";

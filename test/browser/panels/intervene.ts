@@ -14,7 +14,7 @@ import { called, readFixture, type Panel, type PanelOptions } from "./page.ts";
 
 type EvaluationPanel = Panel<EvaluationViewMethods>;
 
-/** What a model answered without changes, and without the unit that matters most. */
+/** A model's answers without changes, and without the unit that matters most. */
 interface Changed {
   ranking: Ranking;
   none: InterventionAnswer;
@@ -115,7 +115,7 @@ test("intervene: units take another sample's value, by keyboard, and Reset resto
   assert.deepEqual([first?.unit, first?.by], [2, { mode: "sample", sample: 12 }]);
   assert.ok(second!.unit > 2 + 1, "the arrow comes to the row below");
   await page.getByText("conv2, channel 2: sample 12").waitFor();
-  // Another value takes the place of the first.
+  // Another replacement takes the place of the first.
   await page.getByRole("radio", { name: "Its mean" }).check({ force: true });
   await page.locator('[data-unit="2"]').click();
   await page.getByText("conv2, channel 2: mean").waitFor();

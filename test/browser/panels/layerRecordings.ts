@@ -1,4 +1,4 @@
-/** What the host says of a run's layers: as many of them, and of its checks, as a test wants. */
+/** The host's answers on a run's layers, with as many layers and checks as a test wants. */
 import type {
   LayerColumns,
   LayerHistoryMethods,
@@ -20,7 +20,7 @@ export interface LayerRecording {
   /** Checks so far. */
   checks: number;
   advice?: LayerColumns["advice"];
-  /** Pictures by the layers that have some, and the check that they are of. */
+  /** Pictures by layer, and the check that they are of. */
   pictures?: (column: number) => PictureRow["layers"];
 }
 
@@ -29,7 +29,7 @@ const EPOCH = 34;
 
 const stepOf = (column: number): number => STEPS * (column + 1);
 
-/** A dead ReLU is told by its name. */
+/** Dead ReLUs are recognized by their names. */
 const isRelu = (path: string): boolean => path.includes("relu");
 
 function seriesOf(path: string, index: number, from: number, checks: number): LayerSeries {

@@ -1,4 +1,4 @@
-/** What each layer does over a training: in the training panel, and on the diagram. */
+/** Statistics of each layer over a training: in the training panel, and on the diagram. */
 import assert from "node:assert/strict";
 import type {
   ArchitectureHostMethods,
@@ -85,7 +85,7 @@ test("layers: numbers, advice and pictures of the last check; a run that was not
   );
   assert.deepEqual(await panel.complaints(), []);
 
-  // What is found before the first check needs no layers.
+  // A finding before the first check needs no layers.
   const early = await open(runningAt(300), { host: layerHost({ paths: [], checks: 0, advice: ADVICE }) });
   await early.page.locator(`${SECTION} .layer-advice`).waitFor();
   assert.match(await text(early, SECTION), /Column 3 gives the label away/);

@@ -41,13 +41,13 @@ const require = createRequire(import.meta.url);
 const BUNDLES = process.env["LAYERWISE_PANELS"] ?? "";
 
 let browser: Browser | undefined;
-/** By what a page can't change of itself. They are kept: what one panel has loaded and compiled, the next one has too. */
+/** Pages by their fixed properties. They are kept, so that panels share loaded and compiled code. */
 const pages = new Map<string, Page>();
 let currentPage: Page | undefined;
-/** What the panel in the current page says. */
+/** Receives the messages of the panel in the current page. */
 let receive: (message: unknown) => void = () => undefined;
 let errors: string[] = [];
-/** What the view that is opened next has saved of itself before. */
+/** Saved state of the view that is opened next. */
 let saved: object | undefined;
 let server: http.Server | undefined;
 let origin: string;
@@ -78,7 +78,7 @@ function serve({ url = "" }: http.IncomingMessage, response: http.ServerResponse
     const type = TYPES[path.extname(pathname)] ?? "application/octet-stream";
     response.writeHead(200, { "content-type": type, "cache-control": "max-age=3600" }).end(data);
   } catch {
-    // Such as the icon that a browser asks for.
+    // Such as the icon that a browser requests.
     response.writeHead(204).end();
   }
 }
@@ -112,7 +112,7 @@ export interface Panel<View extends object> {
   page: Page;
   /** The view's methods; each resolves when the view has handled the call. */
   view: ReturnType<typeof createBirpc<View, object>>;
-  /** What the view has asked the host for, without what it looks up by itself. */
+  /** The view's calls of the host, without its own look-ups. */
   calls: Call[];
   /** Content security violations, errors and warnings of the page so far. */
   complaints(): Promise<string[]>;
@@ -132,7 +132,7 @@ export interface PanelOptions<Host extends object> {
   scale?: number;
   /** Default true: pictures and clicks don't wait for animations. */
   reducedMotion?: boolean;
-  /** What the view had saved of itself before. */
+  /** The view's saved state. */
   state?: object;
   /** Wait for the first snapshot to be drawn. Default true. */
   waitReady?: boolean;
@@ -206,17 +206,17 @@ export async function openPanel<Host extends object, View extends object>(
     reopen: () => open("&again"),
     setTheme: async (name) => {
       await page.evaluate(applyTheme, theme(name));
-      // What is on a canvas follows a frame later.
+      // Canvases are redrawn a frame later.
       await drawn(page);
     },
   };
 }
 
-/** Waits until what was asked for is drawn. */
+/** Waits until requested changes are drawn. */
 export const drawn = (page: Page): Promise<unknown> =>
   page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 
-/** Waits until the host was asked for `method`; answers the arguments. */
+/** Waits until the view has called the host's `method`; returns the arguments. */
 export const called = async (panel: { calls: Call[] }, method: string): Promise<unknown[]> =>
   (await until(`a call of ${method}`, () => panel.calls.find((call) => call.method === method))).args;
 
@@ -245,7 +245,7 @@ function document(kind: ViewKind, theme: Theme, again: boolean): string {
   });
   const script = (code: string): string => `<script nonce="${NONCE}">${code}</script>`;
   const api = `(${provideApi.toString()})()`;
-  // As a panel that is new has it, or one that VS Code has kept.
+  // As in a new panel, or in one that VS Code has kept.
   const before =
     saved === undefined ? "clear()" : `setItem("state", ${JSON.stringify(JSON.stringify(saved))})`;
   return page

@@ -1,4 +1,4 @@
-/** What the training panel does: controls, live data, long runs, keyboard, screen readers. */
+/** The training panel: controls, live data, long runs, keyboard, screen readers. */
 import assert from "node:assert/strict";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 import type { TrainingSnapshot } from "../../../extension/protocol/views.ts";
@@ -128,7 +128,7 @@ test("training: a panel that was hidden comes back with the user's settings and 
   assert.deepEqual(saved, {
     runId: "20260131-142501-digits",
     file: FILE,
-    // What is undefined is not in JSON.
+    // Undefined fields are not in JSON.
     ui: JSON.parse(JSON.stringify({ ...defaultUi, axis: "epoch", logScale: true, smoothing: 0.9 })),
   });
   rows = 400;

@@ -1,4 +1,4 @@
-/** A training panel, and what is found in it. */
+/** A training panel, and its elements. */
 import type {
   TrainingHostMethods,
   TrainingSnapshot,
@@ -25,7 +25,7 @@ export const press = (panel: TrainingPanel, name: string): Promise<void> =>
 export const chart = (panel: TrainingPanel, name: string) =>
   panel.page.locator("figure.chart", { has: panel.page.getByRole("heading", { name, exact: true }) });
 
-/** What is drawn of a chart, to compare. */
+/** The drawing of a chart, to compare. */
 export const picture = (panel: TrainingPanel, name: string): Promise<string> =>
   chart(panel, name)
     .locator("canvas")

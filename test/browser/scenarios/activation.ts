@@ -1,4 +1,4 @@
-/** What a window on a folder with a model waits for first. */
+/** First waits in a window on a folder with a model. */
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import type { Frame } from "playwright-core";
@@ -26,7 +26,7 @@ const EXAMPLES = ["simplenn", "digits", "autoencoder", "gan", "names", "transfor
 const ROUNDS = 3;
 /** Milliseconds from a click on Train to a point that is drawn, with VS Code's page for the panel. */
 const DRAWN_POINT = 2 * BOUNDS.firstPoint;
-/** At the most: others use this machine, so the best counts of what happens once in each window. */
+/** Most windows for a measurement that each gives once. Other work uses this machine, so the best counts. */
 const WINDOWS = 3;
 const WARM = 6;
 
@@ -45,8 +45,8 @@ const openQuiet = (): Promise<Workbench> =>
   });
 
 /**
- * VS Code's own figure: loading the code and the call of activate(). It includes everything that runs while a window is loaded in
- * it, so it is told; what activation itself takes is held to its bound inside the extension host (test/vscode).
+ * VS Code's own figure: loading the code and the call of activate(). It includes everything that runs while a window is
+ * loaded, so it is only reported; activation itself is held to its bound inside the extension host (test/vscode).
  */
 async function activationTime(workbench: Workbench): Promise<number> {
   await workbench.command("Developer: Show Running Extensions");
@@ -57,7 +57,7 @@ async function activationTime(workbench: Workbench): Promise<number> {
   });
 }
 
-/** What passed between the keys of the command and the diagram of a panel that it opened, in milliseconds. */
+/** Times between the keys of the command and the diagram in the panel that it opened, in milliseconds. */
 interface Preview {
   /** Until VS Code had a page for the panel. */
   page: number;
@@ -172,7 +172,7 @@ test("latency: a preview is drawn in a moment, with and without a process to sta
     },
     (all, load) => Math.min(...all) < load * BOUNDS.warmPreview,
   );
-  // A locked panel stays with its file: what is drawn next is in a frame that is new.
+  // A locked panel stays with its file: the next drawing is in a new frame.
   await frame.getByRole("button", { name: /^Keep .* in this panel$/ }).click();
   await frame.getByRole("button", { name: "Follow the active file in this panel" }).waitFor();
   await workbench.openFile(MODEL);

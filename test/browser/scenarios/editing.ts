@@ -45,7 +45,7 @@ test("types and completions of layerwise in a folder without node_modules", asyn
   await until(
     "the completion Conv2d",
     async () => {
-      // What was asked before TypeScript knew the types stays empty.
+      // A completion list requested before TypeScript knew the types stays empty.
       await page.keyboard.press("Escape");
       await page.keyboard.press("Control+Space");
       return suggestion.waitFor({ timeout: 3000 }).then(() => true);

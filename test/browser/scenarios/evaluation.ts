@@ -78,7 +78,7 @@ test("digits: Evaluate, down to a cell's samples, and a digit drawn by hand", as
   await workbench.screenshot("intervene");
   assert.deepEqual(await accessibilityProblems(frame), []);
 
-  // What the first convolution gives for that sample, as a table.
+  // Output of the first convolution for that sample, as a table.
   await frame.locator("vscode-button", { hasText: "View Tensor" }).click();
   const tensor = await workbench.webview("tensor", 30_000);
   await tensor.getByText("[1, 16, 8, 8]").waitFor();

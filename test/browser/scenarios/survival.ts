@@ -1,4 +1,4 @@
-/** What is left of a training whose process, window or extension host has gone. */
+/** A training whose process, window or extension host has gone. */
 import assert from "node:assert/strict";
 import { row, until } from "../../harness.ts";
 import { simpleNN } from "../../models.ts";

@@ -1,4 +1,4 @@
-/** What a training tells screen readers, and by sounds. */
+/** Announcements of a training to screen readers, and its sounds. */
 import assert from "node:assert/strict";
 import type { Frame } from "playwright-core";
 import { row, until } from "../../harness.ts";
@@ -52,14 +52,14 @@ test("a spike and an early end are told to screen readers, and by sounds where t
   const workbench = await sharedWorkbench("examples");
   await workbench.activated();
   const allow = (epochs: number): string => writeModel(workbench.folder, ALLOWED, String(epochs));
-  // By default, a progress that others hid is told ten seconds later.
+  // By default, progress that other announcements hid is announced ten seconds later.
   workbench.useSettings({ "layerwise.accessibility.progressInterval": 1 });
   allow(1);
   writeModel(workbench.folder, MODEL, source);
   await workbench.openFile(MODEL);
   await workbench.clickLens("Train", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
   const panel = await TrainingPanel.of(workbench);
-  // An epoch that is over when the state changes is not told.
+  // An epoch that is over when the state changes is not announced.
   await panel.reaches("running");
   await noteFromNowOn(panel.frame);
   allow(200);

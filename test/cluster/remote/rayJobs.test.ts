@@ -93,7 +93,7 @@ test(
       () => [...cluster.ray.jobs.values()].every(({ status }) => status === "SUCCEEDED"),
       "the job's end",
     );
-    // What the job has had on its node is no longer needed.
+    // The job's files on its node are no longer needed.
     fs.rmSync(there, { recursive: true });
     const { code, stderr } = await workspace.run(["attach", path.basename(directory)], { env: env() });
     expect(code, stderr).toBe(0);

@@ -42,7 +42,7 @@ describeUnless(noSshd, "a run by ssh", () => {
     expect(JSON.parse(fs.readFileSync(path.join(directory, "sources.json"), "utf8"))).toHaveProperty(
       "parts/net.ts",
     );
-    // What was sent once is not sent again.
+    // Files are sent once.
     const again = await workspace.run(["train", "net.nn.ts", "--on", "box", "--epochs", "1"], {
       env: env(),
     });

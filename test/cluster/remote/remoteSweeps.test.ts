@@ -43,7 +43,7 @@ describeUnless(noSshd, "a sweep by ssh", () => {
     expect(outcomesOf(workspace)).toEqual(expected);
     expect(stdout).toContain("4 complete");
     expect(stderr).toMatch(/2 at a time on box/);
-    // What is sent is told of the first trial alone.
+    // Sent files are reported for the first trial alone.
     expect(stderr.match(/Sent Layerwise|Sent the program and 1 of its files/g)).toHaveLength(2);
     const { record, trials } = findSweep(workspace);
     expect(record).toMatchObject({ state: "finished", on: { name: "box" } });
@@ -124,7 +124,7 @@ describeUnless(noSshd, "a sweep by ssh", () => {
     const before = new Set(sshd.runProcesses().map(({ pid }) => pid));
     expect(before.size).toBeGreaterThanOrEqual(4);
     const { record } = findSweep(workspace);
-    // The trials that are still to come don't wait.
+    // The remaining trials run without waits.
     writeSwept(workspace, { epochs: 60 });
     const { code, stderr } = await workspace.run(["sweep", "--resume", record.id, "--no-progress"], {
       env: env(),

@@ -44,7 +44,7 @@ const long = (): string =>
     callbacks: "{ onEpochEnd: () => new Promise((resolve) => setTimeout(resolve, 50)) }",
   });
 
-/** A test that failed leaves a sweep that would keep the next from its turn. */
+/** A failed test leaves a running sweep, behind which the next one would wait. */
 afterEach(async () => {
   const { sweeps } = await agent.call<{ sweeps: Details[] }>("list_sweeps");
   for (const { sweep, state } of sweeps) if (state === "running") await agent.call("stop_sweep", { sweep });
@@ -85,7 +85,7 @@ describe("a sweep", () => {
       counts: { complete: 6 },
     });
 
-    // What is answered is what the records say.
+    // The answers agree with the records.
     const { record, trials } = findSweep(workspace);
     expect(record.id).toBe(sweep);
     const first = await agent.call<Details>("get_sweep", { sweep, limit: 4 });

@@ -27,18 +27,18 @@ fs.writeFileSync("bert/vocab.txt", tokens.join("\\n") + "\\n");
 `;
 
 interface Example {
-  /** What must be reached on held-out data, and on how much. */
+  /** Bounds of the metrics on held-out data, and the number of samples. */
   quality: Readonly<Record<string, { atLeast: number } | { atMost: number }>>;
   samples: number;
-  /** A program that makes what it needs, in the folder in which it runs. */
+  /** A program that creates the files it needs, in the folder in which it runs. */
   before?: string;
-  /** Whether it is measured on random draws, which are others each time. */
+  /** Whether it is measured on random draws, which differ each time. */
   drawn?: boolean;
   /** Whether it trains for long. */
   slow?: true;
-  /** A folder without which it is left out. */
+  /** A folder without which the example is skipped. */
   needs?: string;
-  /** What it prints. */
+  /** Pattern of its output. */
   prints?: RegExp;
   /** PNG files that it writes, with their sizes. */
   images?: Readonly<Record<string, [width: number, height: number]>>;

@@ -1,5 +1,5 @@
-// What the compiled step promises: it runs, it agrees with the interpreter, it leaks nothing, and a value read later is
-// the value of its own step.
+// The contract of the compiled step: it runs, it agrees with the interpreter, it leaks nothing, and a value read later
+// is the value of its own step.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";

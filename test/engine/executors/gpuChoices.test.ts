@@ -1,4 +1,4 @@
-// What the executor chooses where TensorFlow has a GPU, tried on kernels for the CPU.
+// Choices of the executor where TensorFlow has a GPU, tested on kernels for the CPU.
 import { afterAll, describe, expect, test } from "vitest";
 import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/executor.ts";
 import { withoutGpuKernel } from "../../../extension/executors/tensorflow/gpu.ts";
@@ -43,7 +43,7 @@ describe.skipIf(nativeStatus().state !== "installed")("on a GPU", () => {
   test("nothing is divided for cores, computed by kernels of the binding or compiled by XLA", () => {
     const chosen = ({ executor }: ReturnType<typeof trained>, about: string): string[] =>
       executor.choices().flatMap((choice) => (choice.about === about ? [choice.chosen] : []));
-    // As in a training, which doesn't keep gradients to be read.
+    // As in a training, which keeps no gradients for later reads.
     const policy = { keepGradients: false };
     const cpu = withPolicy({ ...policy, smallPlans: false }, () => trained(false));
     expect(chosen(cpu, "weights")).toEqual(["1 in shards"]);

@@ -1,4 +1,4 @@
-// What a debugger does at a breakpoint: it looks at tensors that are not computed yet, and nothing changes by that.
+// A debugger at a breakpoint: it inspects tensors that are not computed yet, and nothing changes.
 import { afterAll, describe, expect, it } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
@@ -65,7 +65,7 @@ describe.each(devices)("on %s", (device) => {
   it("observing a training doesn't change its numbers, and shows the right ones", async () => {
     await loadExecutor(device);
     const plain = train(() => undefined);
-    // Another, which has compiled nothing yet.
+    // A new executor, which has compiled nothing yet.
     await loadExecutor(device);
     let [seen, missing] = [0, 0];
     const looked = train((x) => {

@@ -16,7 +16,7 @@ import { attr, scalar } from "../../../extension/tensor/lowering/lowering.ts";
 
 const SESSION_CONFIG = sessionConfig(0);
 
-/** What binding.ts says of the C++ binding, tried on the real one. */
+/** Tests the declarations of binding.ts on the real C++ binding. */
 describe.skipIf(nativeStatus().state !== "installed")("the native binding", () => {
   let binding: NativeBinding;
   beforeAll(() => {
@@ -240,7 +240,7 @@ describe.skipIf(nativeStatus().state !== "installed")("the native binding", () =
     const before = rss();
     for (let i = 0; i < 100; i++) {
       touch();
-      // The array's reference is released in a turn of the event loop.
+      // The event loop's next turn releases the array's reference.
       await delay(0);
     }
     // 100 tensors of 16 MB each would be 1.6 GB.

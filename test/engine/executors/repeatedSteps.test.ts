@@ -131,7 +131,7 @@ describe.skipIf(!native)("repeated steps", () => {
       .get(1)
       .registerForwardHook((_, __, output) => void hidden.push(new WeakRef((output as Tensor).value)));
     const losses = Array.from({ length: 40 }, () => withoutGraph(step()));
-    // What a weak reference was made for lives until the event loop turns.
+    // The target of a new weak reference lives until the event loop turns.
     await new Promise(setImmediate);
     collectGarbage();
     expect(hidden.filter((ref) => ref.deref() !== undefined).length).toBeLessThan(8);

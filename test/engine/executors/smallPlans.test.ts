@@ -1,4 +1,4 @@
-// Which of the four ways a plan takes in a program's own loop, and when it changes.
+// Choice among the four ways to run a plan in a program's own loop, and its changes.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/executor.ts";
@@ -98,7 +98,7 @@ describe.skipIf(!available)("plans of a program's own loop", () => {
       for (let i = 0; i < 4; i++) columns.push(w.index(":", torch.tensor(i)).mul(2).tolist());
     });
     expect(columns).toEqual([0, 1, 2, 3].map((i) => [2 * i, 2 * i + 8, 2 * i + 16]));
-    // Two at most: the first may compute what the test before has left.
+    // Two at most: the first may compute pending values of the test before.
     expect(plans.read).toBeLessThan(3);
     expect(plans.run).toBe(4);
   });
@@ -195,7 +195,7 @@ describe.skipIf(!available)("plans of a program's own loop", () => {
       expect(executor.counters.small - small).toBe(3);
       const [before, large] = [pages(), process.memoryUsage.rss() / MEGABYTE];
       for (let i = 0; i < 5; i++) step(many);
-      // What 13 values of a forward fill; gradients and what they are made of take as much again.
+      // Pages of a forward's 13 values; gradients and their inputs take as much again.
       const values = (13 * 4 * many.numel()) / 4096;
       expect((pages() - before) / 5).toBeLessThan(values / 4);
       const given = (): number => large - process.memoryUsage.rss() / MEGABYTE;

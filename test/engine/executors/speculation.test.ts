@@ -1,5 +1,5 @@
 // Steps that are read one by one are speculated where their inputs are known. Whatever a program does between two of
-// them, every number is what it is without speculation.
+// them, every number is the same as without speculation.
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
 import { XLA_STEPS } from "../../../extension/executors/tuning.ts";
@@ -42,7 +42,7 @@ class Known implements Lookahead {
 interface Loop {
   model: nn.Sequential;
   optimizer: optim.Adam;
-  /** Makes a step of a batch, the next one by default. Answers its loss. */
+  /** Runs a step with a batch, the next one by default. Returns its loss. */
   step: (batch?: Batch) => number;
   batches: readonly Batch[];
 }
@@ -81,7 +81,7 @@ const part = (model: nn.Sequential, index: number): nn.Linear => model.get(index
 const times = (count: number, body: (i: number) => number): number[] =>
   Array.from({ length: count }, (_, i) => body(i));
 
-/** What a program may do between two steps. Each answers all numbers that it has read. */
+/** Possible actions of a program between two steps. Each returns all numbers that it has read. */
 const PROGRAMS: Record<string, (loop: Loop) => number[]> = {
   nothing: ({ step }) => times(STEPS, () => step()),
   "read a weight now and then": ({ step, model }) =>

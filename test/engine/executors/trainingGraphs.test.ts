@@ -1,4 +1,4 @@
-// What a training costs on the native engine: how many graphs a step is, and that nothing is left behind.
+// Costs of a training on the native engine: its number of graphs a step, and that it leaves nothing behind.
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
@@ -176,7 +176,7 @@ describe.skipIf(nativeStatus().state !== "installed")("training on the native en
     const { rows } = await train(long({ epochs: 40, callbacks }));
     expect(rows.at(-1)!.step).toBe(4000);
     expect(new Set(tensors).size).toBe(1);
-    // What the curves of 3,000 steps are: the test keeps them.
+    // Size of the curves of 3,000 steps, which the test keeps.
     const kept = 3000 * 400 * 2 ** -20;
     expect(used[3]! - used[0]!).toBeLessThan(kept + 0.5);
   });

@@ -1,4 +1,4 @@
-// What watching the layers changes of a training: nothing where it is off, and nothing in the steps between two checks.
+// Effects of watching the layers on a training: none where it is off, and none in the steps between two checks.
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
@@ -62,7 +62,7 @@ describe.skipIf(nativeStatus().state !== "installed")("watching", () => {
   afterAll(() => setExecutor(undefined));
 
   it("costs nothing where it is off: the same plans in the same order, none of them for it", async () => {
-    // What the library remembers of earlier graphs is then the same for all.
+    // Afterwards the library's memory of earlier graphs is the same for all.
     await observed({});
     const [absent, off] = [await observed({}), await observed({ watch: false })];
     expect(absent.steps).toHaveLength(STEPS);

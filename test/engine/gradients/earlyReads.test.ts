@@ -1,11 +1,11 @@
-// What a program reads of a forward before its `backward()`: from the second step on, the forward isn't computed twice, and no
-// number changes by it, whatever comes between the two.
+// Reads of a forward before its `backward()`: from the second step on, the forward isn't computed twice, and no number
+// changes, whatever the program does between the two.
 import { expect, it } from "vitest";
 import { distributions, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { onEachEngine } from "../../engines.ts";
 
-/** A program that reads before backward() if `read` does anything. Answers what it has computed. */
+/** A program that reads before backward() if `read` does anything. Returns its results. */
 type Program = (steps: number, read: (x: Tensor) => void) => number[];
 
 const weights = (model: nn.Module): number[] => model.parameters().flatMap((p) => [...p.toTypedArray()]);
@@ -13,7 +13,7 @@ const weights = (model: nn.Module): number[] => model.parameters().flatMap((p) =
 const mlp = (...between: nn.Module[]): nn.Sequential =>
   new nn.Sequential(new nn.Linear(6, 8), ...between, new nn.Tanh(), new nn.Linear(8, 3));
 
-/** Trains a model with a batch, which may be of other values at each step. */
+/** Trains a model with a batch whose values may differ at each step. */
 function training(
   model: nn.Module & { forward(x: Tensor): Tensor },
   steps: number,

@@ -8,7 +8,7 @@ import { onEachEngine } from "../../engines.ts";
 import { given, samples, type Recorded, type Sample } from "../opSamples.ts";
 import { OPS } from "../../../extension/tensor/ops/table.ts";
 
-/** Ops whose gradient has no gradient in PyTorch either, and what PyTorch says. */
+/** Ops whose gradient has no gradient in PyTorch either, with PyTorch's message. */
 const NONE: Record<string, string> = {
   ctcLoss: "derivative for aten::_ctc_loss_backward is not implemented",
 };
@@ -26,7 +26,7 @@ const direction = (shape: readonly number[], seed: number): Tensor =>
 interface Slope {
   /** Σ direction · gradient, over all inputs that have one. */
   readonly value: Tensor;
-  /** What it depends on: inputs and seeds. */
+  /** Tensors that it depends on: inputs and seeds. */
   readonly leaves: readonly Tensor[];
 }
 

@@ -1,5 +1,5 @@
-// Truncated backpropagation, and whatever else a program reads of a step once the parameters have changed: PyTorch's
-// numbers on both engines, whether graphs are compiled at first sight, at the second, or not at all.
+// Truncated backpropagation, and other reads of a step once the parameters have changed: PyTorch's numbers on both
+// engines, whether graphs are compiled at first sight, at the second, or not at all.
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
@@ -16,7 +16,7 @@ const EXPECTED = JSON.parse(
   readFileSync(new URL("../../fixtures/autograd/truncated.json", import.meta.url), "utf8"),
 ) as Record<string, number[]>;
 
-/** What a training has come to on the first engine. */
+/** Results of trainings on the first engine. */
 const stateful: Record<string, number[]> = {};
 
 const numbers = (tensors: readonly Tensor[]): number[] => tensors.flatMap((x) => [...x.toTypedArray()]);
@@ -30,7 +30,7 @@ describe.each(devices)("on %s", (device) => {
   beforeAll(async () => {
     executor = await loadExecutor(device);
   });
-  // A training leaves its own choices.
+  // A training leaves its own policy.
   beforeEach(() => changePolicy(DEFAULT_POLICY));
   afterAll(() => {
     changePolicy(DEFAULT_POLICY);

@@ -15,7 +15,7 @@ describe("inspect", () => {
     expect(stdout).toMatch(/^tensor +type +shape +bytes +min +max +mean +std +zeros +NaN, inf +histogram$/m);
     expect(stdout).toMatch(/^model_state_dict\.fc1\.weight +F32 +\[5, 10\] +200 .* [▁▂▃▄▅▆▇█]{20}$/m);
     expect(stdout).toContain("16 tensors, ");
-    // What stands beside them, too.
+    // The file's other values, too.
     expect(stdout).toMatch(/^epoch: 5\noptimizer_state_dict\.param_groups\.0\.lr: 0\.01$/m);
     expect(stdout).toMatch(/^history: \[0\.5, 0\.25, null, true\]$/m);
     const json = jsonLines(

@@ -3,7 +3,7 @@ import { experimentFile, jsonLines, readRun, useWorkspace } from "../workspace.t
 
 const workspace = useWorkspace();
 
-/** What all commands that need an experiment print of a mistake, after "error:" and before. */
+/** Error output of all commands that need an experiment, for a mistake in the file. */
 async function failures(file: string, commands = ["train", "summary"]): Promise<string[]> {
   const run = async (command: string): Promise<string> => {
     const { code, stderr } = await workspace.run([command, file], { env: { LAYERWISE_LOAD_LIMIT: "1" } });
@@ -167,7 +167,7 @@ class Deep extends nn.Module {
       }),
     );
     expect(await failures("model.nn.ts", ["train"])).toEqual([expect.stringContaining("error: lost\n")]);
-    // What was trained until then is kept.
+    // The weights trained so far are kept.
     expect(readRun(workspace.runs()[0]!)).toMatchObject({ state: "failed", checkpoints: [{ kind: "last" }] });
   });
 

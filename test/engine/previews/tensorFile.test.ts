@@ -1,4 +1,4 @@
-// Files of tensors as the editor looks into them: in a process of its own, which is asked and cancelled.
+// Files of tensors as the editor reads them: in a process of its own, with requests and cancellation.
 import {
   closeSync,
   copyFileSync,

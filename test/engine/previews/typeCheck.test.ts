@@ -1,4 +1,4 @@
-// Type errors of a program are told while it runs.
+// Type errors of a program are reported while it runs.
 import { expect, test } from "vitest";
 import { readErrors } from "../../../extension/cli/typeCheck.ts";
 import { useWorkspace } from "../workspace.ts";

@@ -165,7 +165,7 @@ test("a channel switched off changes what a hook of one's own changes, and the r
   for (const { done, of } of told) expect(done).toBeLessThanOrEqual(of);
 }, 60_000);
 
-/** What the convolution of the same model gives. */
+/** A program that prints the output of the same model's convolution. */
 const ACTIVATION = (weights: string): string => `import { torch, type Tensor } from "layerwise";
 import { Net } from "./net.nn.ts";
 const model = new Net();
@@ -220,7 +220,7 @@ async function opacity(saliency: { kind: string; png?: string }): Promise<number
   return Array.from(data).filter((_, i) => i % 4 === 3);
 }
 
-/** The same samples, whose numbers may be rounded otherwise: that depends on how many are computed together. */
+/** Expects equal samples, up to the rounding of their numbers, which depends on the batch size. */
 function expectAlike(found: readonly SampleView[], wanted: readonly SampleView[]): void {
   expect(found.map(({ index, actual, predicted }) => [index, actual, predicted])).toEqual(
     wanted.map(({ index, actual, predicted }) => [index, actual, predicted]),
@@ -250,7 +250,7 @@ test("a cell's samples are those that the matrix counts, page by page", async ()
   expect(wrong!.total).toBe(359 - right);
   const losses = wrong!.samples.map(({ loss }) => loss!);
   expect(losses).toEqual(losses.toSorted((a, b) => b - a));
-  // What is kept of each sample is what the model says of it now, in batches of another size.
+  // The kept figures of each sample equal the model's present ones, in batches of another size.
   const now = (await session.samples({ order: "hardest", offset: 0, count: 12 }))!.samples;
   expectAlike(report!.hardest.slice(0, 12), now);
   const { index } = wrong!.samples[0]!;

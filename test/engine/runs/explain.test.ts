@@ -1,4 +1,4 @@
-// What a training says of the engine's choices: in its log when it falls back, and on the terminal when it is asked.
+// Reports of the engine's choices: in a training's log when it falls back, and on the terminal on request.
 import fs from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
@@ -7,7 +7,7 @@ import { Profile } from "../../../extension/protocol/profile.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { useWorkspace } from "../workspace.ts";
 
-/** A model that looks at another number of columns in every step. */
+/** A model that uses another number of columns in every step. */
 const CHANGING = `import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
 
 let calls = 0;

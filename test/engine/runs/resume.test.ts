@@ -8,7 +8,7 @@ import { loadSafetensors } from "../../../extension/formats/safetensors/safetens
 import { experimentFile, readRows, readRun, useWorkspace } from "../workspace.ts";
 
 const KILLS = Number(process.env["LAYERWISE_KILLS"] ?? 4);
-/** Longest that a run is left alone before it is killed, in milliseconds. */
+/** Longest time before a run is killed, in milliseconds. */
 const LIFE = 1500;
 const DEVICE = process.env["LAYERWISE_KILL_DEVICE"] ?? "cpu";
 
@@ -97,7 +97,7 @@ describe("kill -9", () => {
           if (interrupted(workspace.folder)) found.exporting++;
           // Whatever was interrupted, the file of that name is whole.
           if (fs.existsSync(workspace.file("export.pth"))) readPth(workspace.file("export.pth"));
-          // What was done is repeated from one interval before at most; curves tell how far it was, the record once a second.
+          // The run repeats at most one interval. The curves show how far it was; the record is written once a second.
           const saved = savedStep(directory);
           const done = Math.max(told ?? 0, lastStep(directory));
           expect(saved).toBeGreaterThanOrEqual(Math.max(before, done - INTERVAL));
@@ -116,7 +116,7 @@ describe("kill -9", () => {
   );
 });
 
-/** Some time, and then, half of the time, when a file is being written in a folder of checkpoints or exports. */
+/** Waits a random time, and in half of the cases until a file is being written among checkpoints or exports. */
 async function momentToKill(folder: string, ended: Promise<unknown>): Promise<void> {
   await sleep(300 + Math.random() * LIFE);
   if (fs.existsSync(path.join(folder, "run.json")) || !fs.existsSync(folder)) return;
@@ -132,7 +132,7 @@ async function momentToKill(folder: string, ended: Promise<unknown>): Promise<vo
   });
 }
 
-/** Kills a run's engine by itself; answers the step that it had told of, or undefined when there was none to kill. */
+/** Kills a run's engine alone; returns the last step that it reported, or undefined when no engine ran. */
 function kill(directory: string): number | undefined {
   try {
     const record = fs.readFileSync(path.join(directory, "run.json"), "utf8");

@@ -1,4 +1,4 @@
-// What an earlier version has written stays usable: runs, their states and weights, settings. See test/fixtures/upgrade.
+// Files of earlier versions stay usable: runs, their states and weights, settings. See test/fixtures/upgrade.
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,4 @@
-/** What other versions of a file, and of its weights, are read from. */
+/** Sources of other versions of a file, and of its weights. */
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
@@ -73,7 +73,7 @@ export class Net extends nn.Module {
 }
 `;
 
-/** Writes what the network imports. */
+/** Writes the network's imports. */
 function writeParts(width: number, hidden: number, names: string): void {
   workspace.write("parts/width.ts", `export const WIDTH = ${width};\n`);
   workspace.write(
@@ -126,7 +126,7 @@ test("git's HEAD is built with what it imported, and git runs no hook, filter or
   expect(models[0]!.text).toContain("(fc): Linear(in_features=3, out_features=2, bias=True)");
   expect(models[0]!.text).toContain("(block): Linear(in_features=2, out_features=5, bias=True)");
   expect(fs.existsSync(marker)).toBe(false);
-  // What reads the working tree would have run them.
+  // A command that reads the working tree would have run them.
   git("status");
   expect(fs.existsSync(marker)).toBe(true);
 });

@@ -1,4 +1,4 @@
-// What the tests of sweeps share.
+// Shared functions of the tests of sweeps.
 import fs from "node:fs";
 import path from "node:path";
 import * as v from "valibot";
@@ -49,7 +49,7 @@ export function findSweep(workspace: Workspace): FoundSweep {
   return { directory, record, rows, trials: [...trials.values()].sort((a, b) => a.number - b.number) };
 }
 
-/** What of the newest sweep's trials doesn't depend on when and where they ran. */
+/** The parts of the newest sweep's trials that don't depend on when and where they ran. */
 export const outcomesOf = (workspace: Workspace): object[] =>
   findSweep(workspace).trials.map(({ number, state, settings, value, epoch, metric }) => ({
     number,

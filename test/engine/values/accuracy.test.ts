@@ -41,7 +41,7 @@ interface Case {
 const file = new URL("../../fixtures/accuracy/accuracy.json", import.meta.url);
 const cases = JSON.parse(readFileSync(file, "utf8")) as Case[];
 
-/** How many times PyTorch's error is let pass, and what always is: about one unit in the last place of the largest value. */
+/** Allowed multiple of PyTorch's error, and error that is always allowed: about one unit in the last place. */
 const [MOST, ULP] = [4, 1.25 * 2 ** -23];
 /** Elements from which on a case runs once, and isn't compiled. */
 const LARGE = 1e6;
@@ -104,7 +104,7 @@ const seeds = ({ shape }: Tensor): Tensor =>
 
 const isSpec = (a: unknown): a is Spec => typeof a === "object" && a !== null && "shape" in a;
 
-/** The output of a case, and the gradients of what it depends on. */
+/** The output of a case, and the gradients of its inputs. */
 function record({ namespace, name, args, kwargs, grad: differentiated }: Case): Tensor[] {
   const inputs: Tensor[] = [];
   const value = (a: unknown): unknown => {
@@ -153,7 +153,7 @@ function call({ name, args, kwargs }: Case): string {
   return `${name}(${[...args.map(text), ...named].join(", ")})`;
 }
 
-/** What of a case is too far off; nothing, most of the time. */
+/** Results of a case whose errors are too large; usually none. */
 function tooFar(c: Case): string[] {
   const largest = Math.max(...c.args.filter(isSpec).map(({ shape }) => numel(shape)));
   const far: string[] = [];
@@ -195,7 +195,7 @@ function erf(x: number): number {
 /** Smallest float that isn't denormal: TensorFlow's kernels take what is smaller for 0. */
 const TINY = 2 ** -126;
 
-/** Numbers from -20 to 20, some of any size, and what isn't finite. */
+/** Numbers from -20 to 20, some of any size, and non-finite ones. */
 function anywhere(): Float32Array {
   const near = Array.from(bits(20_000, 1), (h) => (h / 2 ** 32) * 40 - 20);
   const between = Array.from(bits(5000, 2), (h) => (h / 2 ** 32) * 2 - 1);

@@ -1,5 +1,5 @@
-// What every exported class and function promises, enumerated from the exports: cases made with PyTorch, an example that
-// runs, a state that can be saved and loaded, and memory that is flat, compiled and op by op.
+// The contract of every exported class and function, enumerated from the exports: cases made with PyTorch, an example
+// that runs, a state that can be saved and loaded, and memory that is flat, compiled and op by op.
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
@@ -19,7 +19,7 @@ import { useTensorFiles } from "../../tensorFiles.ts";
 const native = nativeStatus().state === "installed";
 const folder = useFolder("all");
 
-/** Functions of torch that no call with fixed results can show, and where they are tested instead. */
+/** Functions of torch that no call with fixed results can test, and the place of their tests. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   ...from(
     "test/parity/kinds/rng.ts",
@@ -60,7 +60,7 @@ function from(file: string, names: string): Record<string, string> {
 
 type Class = new (...args: never[]) => unknown;
 
-/** Names of the exported classes that are a kind of `base`, itself left out. */
+/** Names of the exported subclasses of `base`, without `base` itself. */
 function classes(exports: object, base: abstract new (...args: never[]) => unknown): string[] {
   return Object.entries(exports)
     .filter(([, value]) => typeof value === "function" && (value as Class).prototype instanceof base)

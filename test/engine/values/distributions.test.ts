@@ -76,7 +76,7 @@ const isMake = (x: Value): x is Make => Array.isArray(x) && x.length === 3 && ty
 
 const numbers = (x: Nested): torch.Nested => (Array.isArray(x) ? x.map(numbers) : Number(x));
 
-/** What a value stands for; tensors of floats go to `leaves`, if they are to be differentiated by. */
+/** Builds the object that a value describes; adds tensors of floats to `leaves`, if given, to differentiate by them. */
 function build(x: Value, leaves?: Tensor[]): unknown {
   if (isMake(x)) {
     const [name, args, kwargs] = x;

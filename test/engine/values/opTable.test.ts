@@ -1,4 +1,4 @@
-// Walks the op table: every op, on every backend that is there, against PyTorch's values and gradients.
+// Walks the op table: every op, on every available backend, against PyTorch's values and gradients.
 import * as k from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
@@ -78,7 +78,7 @@ const zeros = (x: Tensor): Recorded => ({
   data: Array(x.numel()).fill(0) as number[],
 });
 
-/** What of samples is still to be computed. */
+/** Tensors of samples that are not yet computed. */
 const pending = (runs: readonly Run[]): Tensor[] =>
   runs
     .flatMap(({ outputs, grads }) => [...outputs, ...grads])

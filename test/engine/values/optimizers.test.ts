@@ -1,5 +1,5 @@
-// What every optimizer promises, enumerated from the exports: its step is compiled once whatever its rate and momentum
-// do, it agrees with the interpreter, it leaks nothing, and its state can be saved and restored.
+// The contract of every optimizer, enumerated from the exports: its step is compiled once whatever its rate and
+// momentum do, it agrees with the interpreter, it leaks nothing, and its state can be saved and restored.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";

@@ -69,7 +69,7 @@ describe.skipIf(!hasNative)("the gradient of a tensor that is read as", () => {
   test.each(Object.entries(USES))("%s", (_, use) => {
     const gradients = (): number[][] => {
       const start = torch.arange(120).remainder(7).sub(3).reshape(6, 5, 4).to(torch.float32).requiresGrad_();
-      // What is read of the gradient, beside the sum itself.
+      // An intermediate tensor keeps its gradient as well, in addition to the leaf.
       const x = start.mul(1);
       x.retainGrad();
       use(x).sum().backward();

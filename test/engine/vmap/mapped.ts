@@ -1,4 +1,4 @@
-// What the tests of vmap share.
+// Shared functions of the tests of vmap.
 import { expect } from "vitest";
 import { torch, type Tensor } from "../../../extension/nn/index.ts";
 import { scope } from "../../../extension/tensor/recording/scope.ts";

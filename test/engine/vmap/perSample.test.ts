@@ -1,4 +1,4 @@
-// What vmap is used for most: gradients of single samples and ensembles, also with PyTorch's numbers.
+// The most common uses of vmap: gradients of single samples and ensembles, also with PyTorch's numbers.
 import { describe, expect, it } from "vitest";
 import { F, nn, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { onEachEngine } from "../../engines.ts";

@@ -16,7 +16,7 @@ export interface ErrorsExpectation {
   message: string;
 }
 
-/** What is refused, in PyTorch's words: a model's construction, or a call. */
+/** A model's construction, or a call, that must be refused in PyTorch's words. */
 export function runErrorsItem(spec: ErrorsSpec, expected: ErrorsExpectation): string | null {
   try {
     attempt(spec);

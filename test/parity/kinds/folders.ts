@@ -11,7 +11,7 @@ export interface FolderSpec {
   id: string;
   file: string;
   inputs: Record<string, JsonTensor>;
-  /** What the inputs are the tokens of, padded to the longest. */
+  /** The texts whose tokens the inputs are, padded to the longest. */
   texts?: string[];
 }
 

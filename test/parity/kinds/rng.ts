@@ -74,16 +74,16 @@ export interface RngExpectation {
   results: (GoldenTensor | string | number[] | number[][] | number[][][] | null)[];
 }
 
-/** What an op gives: values, a decimal string, lists of sample numbers, or nothing. */
+/** Result of an op: values, a decimal string, lists of sample numbers, or nothing. */
 export type RngResult = NumberArray | string | number[] | number[][] | number[][][] | null;
 
 /** Normal values agree within 1e-6, times the standard deviation where it is above 1; all else is exact. */
 const NORMAL_TOLERANCE = 1e-6;
 
 /**
- * Runs an item of kind `rng` and compares with what PyTorch gave.
+ * Runs an item of kind `rng` and compares the results with PyTorch's.
  *
- * @returns null when all results agree, else what differs.
+ * @returns null when all results agree, else the differences.
  */
 export function runRngItem(spec: RngSpec, expect: RngExpectation): string | null {
   const results = runRngOps(spec.ops);

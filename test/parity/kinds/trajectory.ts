@@ -75,7 +75,7 @@ const DRAWN = { abs: 1e-6, rel: 1e-6 };
 type Models = ReadonlyMap<string, Module>;
 type Call = (...input: readonly Tensor[]) => Tensor;
 
-/** What a training run leaves behind. */
+/** Results of a training run. */
 interface Run {
   readonly log: string[];
   readonly losses: (number | number[])[];
@@ -137,7 +137,7 @@ function makeData(spec: TrajectorySpec["data"]): { tensors: Map<string, Tensor>;
   const tensors = new Map<string, Tensor>();
   const differences: (string | null)[] = [];
   for (const op of spec.ops) {
-    // What is recorded is what the name stands for in the end.
+    // The recorded tensor is the name's last value.
     const final = spec.ops.findLast(({ name }) => name === op.name) === op;
     const given = final ? spec.tensors[op.name] : undefined;
     if (op.op !== "expr") {
@@ -174,7 +174,7 @@ function stateOf(models: Models): Map<string, Tensor> {
   );
 }
 
-/** The state with the slices that are not to be compared taken from what is expected. */
+/** The state, with ignored slices replaced by the expected ones. */
 function withIgnored(
   state: Map<string, Tensor>,
   expected: State,

@@ -268,7 +268,7 @@ for (let epoch = 0; epoch < EPOCHS; epoch++) {
   print(`Epoch ${epoch + 1}/${EPOCHS}: ${correct}/${total} right`);
 }
 
-// What the class token attends to, in the last block.
+// Attention of the class token to the patches, in the last block.
 const attention = model.blocks
   .get(-1)
   .attn.lastAttention.index(":", ":", 0, "1:")

@@ -1,4 +1,4 @@
-// What VS Code is offered for agents, and what it is not.
+// The tools and servers that VS Code is offered for agents, and those that it isn't.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { beforeEach, expect, test, vi } from "vitest";

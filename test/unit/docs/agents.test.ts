@@ -17,7 +17,7 @@ import { CheckpointRecord, Metrics, MetricValue, RunRecord } from "../../../exte
 
 const docs = (name: string): string => fileURLToPath(new URL(`../../../docs/${name}`, import.meta.url));
 
-/** What several lines have in them. */
+/** Schemas that several lines share. */
 const SHARED = { RunRecord, UserError, SourcePosition, Metrics, CheckpointRecord, TensorType, SummaryRow };
 
 /** Making a tool calls none of them. */

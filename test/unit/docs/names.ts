@@ -1,4 +1,4 @@
-// What PyTorch has and what we have, by name: the lists of docs/from-pytorch.md.
+// Names in PyTorch and in the library: the lists of docs/from-pytorch.md.
 import fs from "node:fs";
 import { data, F, nn, optim, torch } from "layerwise";
 
@@ -102,7 +102,7 @@ export function listsOf(module: string): string {
   ].join("\n\n");
 }
 
-/** Where else a name is that a module lacks. */
+/** The other place of a name that a module lacks. */
 function elsewhere(module: string, name: string): string | undefined {
   const ours = nameOf(name);
   if (module === "torch") {
@@ -112,7 +112,7 @@ function elsewhere(module: string, name: string): string | undefined {
   return module === "torch.Tensor" && OURS["torch"]!.has.has(ours) ? "as functions of `torch`" : undefined;
 }
 
-/** What is elsewhere first, what has no reason last. */
+/** Order of the reasons: names that are elsewhere first, those without a reason last. */
 function rank(reason: string): number {
   const at = REASONS.findIndex(([one]) => one === reason);
   if (reason === "others") return REASONS.length;

@@ -1,4 +1,4 @@
-/** What sends a file to the process that runs it, by trust and by the setting `preview.automatic`. */
+/** Actions that send a file to the process that runs it, by trust and by the setting `preview.automatic`. */
 import { readFileSync } from "node:fs";
 import { beforeEach, expect, test, vi } from "vitest";
 import type { FileReport, InspectRequest } from "../../../extension/protocol/preview.ts";
@@ -98,7 +98,7 @@ async function open(): Promise<{
   return { previews: new Previews(engine as never), document: document as never };
 }
 
-/** Everything that happens to a file while somebody works at it. */
+/** All events of a file while it is edited. */
 async function work({ previews, document }: Awaited<ReturnType<typeof open>>): Promise<void> {
   host.fire("editors", [{ document }]);
   previews.follow(document);

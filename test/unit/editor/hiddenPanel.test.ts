@@ -18,7 +18,7 @@ vi.mock("vscode", () => ({
 
 const follow = () => ({ dispose: () => undefined });
 
-/** What of VS Code's webview panel a panel of ours uses. */
+/** The parts of VS Code's webview panel that our panels use. */
 class FakePanel {
   visible = true;
   title = "";
@@ -44,7 +44,7 @@ class FakePanel {
     this.#changed();
   }
 
-  /** As its page does when its script runs. */
+  /** Does what its page does when its script runs. */
   ask(): void {
     this.#receive({ t: "q", m: "ready", a: [], i: "1" });
   }
@@ -123,7 +123,7 @@ test("a hidden panel is sent nothing and keeps nothing; shown again, it gets one
   };
   fake.ask();
   await train();
-  // A second of training: ten messages and the first snapshot, however much there was to tell.
+  // A second of training: ten messages and the first snapshot, whatever the number of events.
   expect(fake.sent.length).toBeGreaterThan(5);
   expect(fake.sent.length).toBeLessThanOrEqual(12);
 

@@ -11,7 +11,7 @@ import {
   type Node,
 } from "../../../scripts/l10n.mjs";
 
-/** What shows its arguments, or what it is assigned, to the user. */
+/** Names of functions that show their arguments to the user, and of properties that show their values. */
 const SHOWING = /^(show(Information|Warning|Error)(Message)?|setStatusBarMessage|createStatusBarItem)$/;
 const SHOWN =
   /^(title|label|placeHolder|placeholder|tooltip|prompt|detail|description|openLabel|saveLabel|text|textContent|innerText|ariaLabel|ariaDescription|alt)$/;
@@ -20,7 +20,7 @@ const ATTRIBUTE = /\b(?:aria-label|aria-description|aria-roledescription|title|p
 /** Names of products and formats, and a keyword of CSS, are the same in every language. */
 const SAME_EVERYWHERE = /\b(Layerwise|TensorFlow\.js|TypeScript|SVG|PNG|CSV|ONNX|TikZ|N|px|currentColor)\b/g;
 
-/** Whether somebody would have to translate it. */
+/** Whether the text needs a translation. */
 const isText = (text: string): boolean =>
   /\p{L}{2}/u.test(text.replaceAll(/\$\([\w~-]+\)/g, "").replaceAll(SAME_EVERYWHERE, ""));
 
@@ -56,7 +56,7 @@ function markup(node: Node): string[] {
   return [...attributes, ...text.filter((part) => !/[=<>]/.test(part))].map((part) => part.trim());
 }
 
-/** What a file says to the user in words of its own. */
+/** Untranslated words that a file shows to the user. */
 function wordsOf(tree: Node): string[] {
   const found: string[] = [];
   const add = (texts: readonly string[]): void => void found.push(...texts.filter(isText));

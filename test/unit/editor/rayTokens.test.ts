@@ -1,9 +1,9 @@
-/** When the user must enter the token of a Ray cluster, and where it is kept. */
+/** Requests for the token of a Ray cluster, and its storage. */
 import { expect, test, vi } from "vitest";
 import { FakeRay } from "../../fakeRay.ts";
 import { around } from "../../folders.ts";
 
-/** What the user enters, in order; undefined cancels. */
+/** The user's inputs, in order; undefined cancels. */
 const user = vi.hoisted(() => ({ enters: [] as (string | undefined)[], asked: [] as object[] }));
 
 vi.mock("vscode", () => ({

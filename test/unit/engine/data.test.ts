@@ -1,4 +1,4 @@
-// What the data panel says of data sets of any form, of known ones and of hostile ones.
+// The data panel's summaries of data sets of any form, of known ones and of hostile ones.
 import { describe, expect, test } from "vitest";
 import { DataSession, prepareData } from "../../../extension/engine/data/session.ts";
 import { readSteps } from "../../../extension/engine/data/splits.ts";

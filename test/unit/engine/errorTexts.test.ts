@@ -1,4 +1,4 @@
-// Mistakes in a user's model are told in PyTorch's words, at the user's line, with the path of the module that made them.
+// Mistakes in a user's model are reported in PyTorch's words, at the user's line, with the path of their module.
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeError } from "../../../extension/engine/host/userErrors.ts";
@@ -52,6 +52,6 @@ test.each(mistakes.map(({ call, message }, i) => [call, message, i] as const))("
   const told = describeError(thrown);
   expect(told.message).toBe(message);
   expect(told.position?.line).toBe(lineOf(i));
-  // A layer that is made where it is called has no name of its own: it is told by its class.
+  // A layer that is made where it is called has no name of its own: it is named by its class.
   expect(told.module).toMatch(/^inner(\.\w+)?$/);
 });

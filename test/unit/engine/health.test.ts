@@ -1,4 +1,4 @@
-// What a training does about losses, weights and gradients that go wrong.
+// Reactions of a training to losses, weights and gradients that go wrong.
 import fs from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
@@ -82,7 +82,7 @@ describe("a loss that is NaN", () => {
   });
 
   test("from a gradient: named by PyTorch's name of it, before weights that it spoils are saved", async () => {
-    // sqrt has no slope at 0, and what is multiplied by 0 hides it from the loss.
+    // sqrt has no slope at 0, and the factor 0 hides it from the loss.
     const error = await failure({
       model: () => new nn.Linear(1, 1),
       loss: (output: Tensor, target: Tensor) =>

@@ -1,4 +1,4 @@
-// What a profile says of a training step: whose each op is, what it costs, what the backward pass keeps.
+// The profile of a training step: the layer and the cost of each op, and the values that the backward pass keeps.
 import { describe, expect, it } from "vitest";
 import { profileStep } from "../../../extension/engine/profiler/profile.ts";
 import { prepare } from "../../../extension/engine/training/prepare.ts";
@@ -45,7 +45,7 @@ const measure = async (changes: object = {}): Promise<Profile> => {
   };
   const prepared = await prepare(experiment(options as never), 0);
   const measured = await profileStep(prepared, { executor: executor(), seconds: 0 });
-  // What it sends to other processes is what they expect.
+  // The profile has the form that other processes expect.
   return v.parse(Profile, { file: "/net.nn.ts", exportName: "default", ...measured });
 };
 
@@ -87,7 +87,7 @@ describe("a profile", () => {
 
   it("counts what the backward pass needs of the forward pass", async () => {
     const profile = await measure();
-    // What the ReLU gave is kept for its own gradient and the head's; its input isn't.
+    // The ReLU's output is kept for its own gradient and the head's; its input isn't.
     expect(layer(profile, "body").activationBytes).toBe(4 * BATCH * 5);
     expect(layer(profile, "body.fc").activationBytes).toBe(0);
     expect(profile.peakBytes).toBeGreaterThan(4 * BATCH * (5 + 3));

@@ -44,7 +44,7 @@ const { options } = experiment({
   epochs: 1,
 });
 
-/** The checkpoints of a worker, and what its callbacks are told of. */
+/** The checkpoints of a worker, and the events of its callbacks. */
 function checkpointsOf(team: Team): { checkpoints: Checkpoints; directory: string; told: string[] } {
   const directory = path.join(folder, String(team.rank));
   const request = { kind: "train", file: "/net.nn.ts", exportName: "default", device: "cpu" } as const;

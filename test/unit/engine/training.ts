@@ -1,4 +1,4 @@
-// Trains an experiment in this process, and keeps all that a run would tell.
+// Trains an experiment in this process, and keeps all that a run would report.
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -33,10 +33,10 @@ export interface Trained {
   prepared: Prepared;
   state: TrainerState;
   rows: MetricRow[];
-  /** What was logged, without the run's ends of lines. */
+  /** The log, without the run's ends of lines. */
   log: string[];
   record: RunRecord;
-  /** Names of the files of weights that are there. */
+  /** Names of the existing files of weights. */
   files: string[];
 }
 

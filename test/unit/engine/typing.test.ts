@@ -39,7 +39,7 @@ export default experiment({
 
 const look = (text: string): Promise<FileReport> => inspect({ file, text, calls: true });
 
-/** What calls give, by the text of their line from the callee on. */
+/** Output shapes of calls, with the callee's name in the text. */
 function outputs(text: string, calls: readonly CallReport[]): string[] {
   return calls.flatMap(({ position, outputs: types }) => {
     if (position === undefined) return [];
@@ -143,7 +143,7 @@ test.each([
   expect(error).toMatchObject({ module: "layer", position: { line: 6, column: 20, endColumn: 25 } });
   expect(error!.layer).toMatchObject({ className, position: { line: 4, column: 11 } });
   expect(error!.layer!.fix).toEqual(option === undefined ? undefined : { option, argument: 0, value });
-  // What was called before the error has its shapes.
+  // Calls before the error have their shapes.
   if (input !== "x") expect(outputs(text, calls!)[0]).toMatch(/^reshape \[N, 3, 2/);
 });
 

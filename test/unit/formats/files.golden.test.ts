@@ -20,7 +20,7 @@ interface GoldenCase {
   expect: { items: FilesExpectation[] };
 }
 
-/** What hostile files write when something in them is run. */
+/** File that hostile files write when their code runs. */
 const MARKER = "MARKER_unsafe_load.txt";
 
 const load = (name: string): GoldenCase =>

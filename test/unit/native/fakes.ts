@@ -106,7 +106,7 @@ export const INSTALLED = [
   "manifest.json",
   "tfjs_binding.node",
 ].map((name) => `${KEY}/${name}`);
-/** What the fake `python3 -m pip download` does. */
+/** Behaviour of the fake `python3 -m pip download`. */
 export type PipBehaviour =
   | { kind: "serves"; wheel: WheelOptions }
   | { kind: "serves-by-pip-alone" }
@@ -171,7 +171,7 @@ export class FakeMachine {
     this.program("python3", `case "$*" in *--version) exit 0;; esac\n${download}`);
   }
 
-  /** uv, which unpacks the files that the user's hash allows, and leaves its cache where it is told to. */
+  /** uv, which unpacks the files that the user's hash allows, and leaves its cache in the given place. */
   uv(failure?: string): void {
     const files = path.join(this.root, "unpacked");
     for (const [name, text] of Object.entries(WHEEL_FILES)) {

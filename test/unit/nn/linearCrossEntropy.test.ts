@@ -1,4 +1,4 @@
-// What cases made with PyTorch can't say: test/fixtures/modules/losses.py has those.
+// Properties that cases made with PyTorch can't show; test/fixtures/modules/losses.py has those cases.
 import { expect, test } from "vitest";
 import { F, nn, optim, torch } from "../../../extension/nn/index.ts";
 import { useEngine } from "../../engines.ts";

@@ -17,7 +17,7 @@ const { cases } = JSON.parse(fs.readFileSync(file, "utf8")) as { cases: Case[] }
 
 useEngine("cpu");
 
-/** What a metric says of a case, all at once and batch by batch; both must agree, and so must merged ones. */
+/** A metric's value for a case, all at once and batch by batch; both must agree, and so must merged ones. */
 function measured<R>(metric: metrics.Metric<object, R>, { output, target, kind }: Case): R {
   const tensors = (from: number, to: number): [Tensor, Tensor] => {
     const y = torch.tensor(target.slice(from, to));

@@ -1,4 +1,4 @@
-// What is exported to ONNX, run by ONNX Runtime: the same numbers as here, for the recorded batch and another one.
+// Exports to ONNX, run by ONNX Runtime: the same numbers as here, for the recorded batch and another one.
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -25,7 +25,7 @@ interface Result {
   data: ArrayLike<number | bigint>;
 }
 
-/** What ONNX Runtime computes of a model for several inputs: the outputs of each. */
+/** Runs a model in ONNX Runtime for several inputs; returns the outputs of each. */
 async function run(model: Uint8Array, batches: object[]): Promise<Result[][]> {
   const crash = once(runtime, "exit").then(([code, signal]) => [{ error: `exit ${code ?? signal}` }]);
   const answer = Promise.race([once(runtime, "message"), crash]);

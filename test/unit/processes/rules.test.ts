@@ -1,4 +1,4 @@
-/** Rules of the source that no type says. */
+/** Rules of the source that no type expresses. */
 import fs from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
@@ -32,7 +32,7 @@ test("a bare name of a program is run by no code that may stand in a stranger's 
   expect(bare.map(([name]) => name)).toEqual([]);
 });
 
-/** What changes a file, a folder or a workspace: functions of Node, of extension/files, of VS Code. */
+/** Functions that change a file, a folder or a workspace: those of Node, of extension/files, of VS Code. */
 const WRITERS =
   /import \{[^}]*\b(?:rename|rm|rmdir|mkdir|writeFile|appendFile|unlink|open|link|symlink|copyFile|cp|utimes|truncate|writeAtomic\w*|writeRunFile|AppendFile|openAppend)\b[^}]*\} from "(?:node:fs|[./]+files\/)|workspace\.fs\.(?:writeFile|delete|rename|copy|createDirectory)\(/;
 

@@ -1,4 +1,4 @@
-// What marketplaces demand of the manifest and of the pages in a package.
+// Requirements of marketplaces on the manifest and on the pages in a package.
 import fs from "node:fs";
 import path from "node:path";
 import { listFiles, PackageManager } from "@vscode/vsce";

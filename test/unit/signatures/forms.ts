@@ -21,7 +21,7 @@ export interface Parameter {
 const camelCase = (name: string): string =>
   name.endsWith("_") ? `${camelCase(name.slice(0, -1))}_` : plain(name);
 
-/** What changes where and how a result lies, not its numbers. */
+/** Parameters that change the place or layout of a result, not its numbers. */
 export const WITHOUT_EFFECT: ReadonlySet<string> = new Set(
   "out layout device pinMemory memoryFormat nonBlocking foreach fused differentiable capturable".split(" "),
 );
@@ -40,7 +40,7 @@ function parameters(text: string): Parameter[] {
     if (word === "*" || word === "" || word.startsWith("**")) return [];
     const at = word.indexOf("=");
     const variadic = word.startsWith("...");
-    // What begins with an underscore is PyTorch's own business.
+    // A name with a leading underscore is private in PyTorch.
     if (word.startsWith("_")) {
       byNameOnly = true;
       return [];

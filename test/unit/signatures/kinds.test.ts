@@ -1,4 +1,4 @@
-// No argument is refused that PyTorch takes: what a parameter's name stands for here (kinds.ts) is what its schemas say.
+// No argument is refused that PyTorch takes: the kind of a parameter's name (kinds.ts) agrees with PyTorch's schemas.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { overloadsOf } from "../../../extension/tensor/signatures/bind.ts";
@@ -13,7 +13,7 @@ const { types } = JSON.parse(
   readFileSync(new URL("../../fixtures/signatures/schemas.json", import.meta.url), "utf8"),
 ) as { types: Readonly<Record<string, Types>> };
 
-/** What may stand in a parameter of a kind; each may be None where it is optional, too. */
+/** Types in PyTorch's schemas that a parameter of a kind may have; each may be optional, too. */
 const TAKEN: Readonly<Record<Kind, readonly string[]>> = {
   int: ["int", "List[int]"],
   // A number stands for a tensor, which PyTorch sees as a Scalar or an index.
@@ -21,7 +21,7 @@ const TAKEN: Readonly<Record<Kind, readonly string[]>> = {
   tensors: ["List[Tensor]"],
 };
 
-/** Where what is no number passes anyway: `bins` may be edges, `padding` a word. */
+/** Types other than numbers that an `int` parameter may take: `bins` may be edges, `padding` a word. */
 const NO_NUMBERS = ["Tensor", "List[Tensor]", "str"];
 
 test.each([

@@ -30,7 +30,7 @@ function plain(x: unknown): unknown {
 const shown = (args: readonly unknown[]): string =>
   JSON.stringify(args, (_, x: unknown) => (x instanceof Tensor ? `tensor${JSON.stringify(x.shape)}` : x));
 
-/** What differs between a call as the fixtures write it and as PyTorch's signatures allow it to be written. */
+/** Differences between a call as the fixtures write it and the other forms that PyTorch's signatures allow. */
 function differences(
   call: (args: readonly unknown[]) => unknown,
   given: readonly (readonly Parameter[])[],
@@ -215,7 +215,7 @@ test.each([...NAMESPACES, ["Tensor", Tensor.prototype, "torch.Tensor"] as const]
 /** Functions that take lists of numbers, or None, for what may be a tensor. */
 const LISTS: ReadonlySet<string> = new Set(["ctcLoss", "repeatInterleave", "takeAlongDim", "unravelIndex"]);
 
-/** What a program may pass by mistake where a tensor belongs: JavaScript would make NaN of each. */
+/** Values that a program may pass by mistake in place of a tensor: JavaScript would turn each into NaN. */
 const NO_TENSORS: readonly unknown[] = [undefined, null, "text", [1, 2]];
 
 test.each([...NAMESPACES, ["Tensor", Tensor.prototype, "torch.Tensor"] as const])(
@@ -261,7 +261,7 @@ describe("nn", () => {
   });
 });
 
-/** What takes nothing that could be named, or a function. */
+/** Functions that take no argument with a name, or take a function. */
 const UNLISTED =
   "new manualSeed seed initialSeed getRngState setRngState isTensor isGradEnabled resultType save load index to setRequiresGrad size numel dim ndim stride nelement elementSize isFloatingPoint cpu requiresGrad_ cuda pinMemory numpy toDense toSparse multiHeadAttentionForward vmap getDefaultDtype setDefaultDtype getDefaultDevice setDefaultDevice sparseCooTensor spmm useDeterministicAlgorithms areDeterministicAlgorithmsEnabled isDeterministicAlgorithmsWarnOnlyEnabled getDeterministicDebugMode setDeterministicDebugMode setFloat32MatmulPrecision getFloat32MatmulPrecision setNumThreads getNumThreads";
 

@@ -1,4 +1,4 @@
-// What can't be an argument is refused in words, never by an error of JavaScript's own that comes from somewhere inside.
+// Wrong arguments are refused by a clear message, never by a JavaScript error from somewhere inside the library.
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { data, F, nn, torch, type Tensor } from "layerwise";
 import { Tensor as TensorClass } from "../../../extension/tensor/core/tensor.ts";
@@ -16,7 +16,7 @@ afterAll(() => {
   log.mockRestore();
 });
 
-/** What stands in the place of an argument: a mistyped name, a function that returned nothing, plain data, numbers. */
+/** Values in place of an argument: a mistyped name, a function that returned nothing, plain data, numbers. */
 const WRONG: readonly unknown[] = [undefined, null, "a", {}, 1, 0.5, true];
 
 /** Calls with a wrong argument in each place that end in an error of JavaScript's own. */

@@ -1,4 +1,4 @@
-// What each layer did, read from a file that may be long, growing, broken or a stranger's.
+// Statistics of layers, read from a file that may be long, growing, broken or a stranger's.
 import fs from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-// What layers gave, read from a file that may be long, growing, broken or a stranger's.
+// Pictures of layers' outputs, read from a file that may be long, growing, broken or a stranger's.
 import fs from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
@@ -56,7 +56,7 @@ test("gives the last pictures up to a step, those of the end, and nothing twice"
   expect(await pictures.at(LAST, { version: 0, step: 30 })).toBeNull();
   write(row(40));
   expect(await stepAt(pictures, LAST)).toBe(40);
-  // Resumed from step 25: what came after it doesn't count.
+  // Resumed from step 25: later rows don't count.
   write(row(26));
   const resumed = await pictures.at(LAST, { version: 0, step: 40 });
   expect(resumed?.row?.step).toBe(26);

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 
-/** What terminals, VS Code, Markdown, spreadsheets and compilers interpret. */
+/** Texts that terminals, VS Code, Markdown, spreadsheets and compilers interpret. */
 export const TOKENS = [
   "\u001b[2J",
   "\u001b]0;owned\u0007",
@@ -121,5 +121,5 @@ export const CONTROLS =
 export const CONTROLS_IN_LINES =
   /(?![\n\t])[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}\u200b\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]/u;
 
-/** How often each property is tried. */
+/** Runs of each property. */
 export const RUNS = { numRuns: Number(process.env["LAYERWISE_FUZZ_RUNS"] ?? 500) };

@@ -1,4 +1,4 @@
-// What a page makes of a training's layers: numbers, colours, what a picture shows.
+// A page's view of a training's layers: numbers, colours, pictures.
 import { describe, expect, test } from "vitest";
 import type { LayerColumns, ShownHistogram } from "../../../extension/protocol/layers/history.ts";
 import {

@@ -1,4 +1,4 @@
-/** Styles use only colours that every kind of theme has: what has an undefined one is not drawn, or black. */
+/** Styles use only colours that every kind of theme has: elements with an undefined one are invisible or black. */
 import fs from "node:fs";
 import { describe, expect, test } from "vitest";
 import { inRoot } from "../../../scripts/project.mjs";
@@ -16,9 +16,9 @@ const styles = fs
   .readdirSync(folder)
   .map((name) => fs.readFileSync(`${folder}/${name}`, "utf8"))
   .join("\n");
-/** Variables of VS Code that stand without another value for where they are undefined. */
+/** Variables of VS Code that are used without a fallback. */
 const needed = new Set([...styles.matchAll(/var\((--vscode-[\w-]+)\)/g)].map(([, name]) => name!));
-/** What high contrast has alone, in rules for it. */
+/** Variables that only high-contrast themes have, used in rules for them. */
 const CONTRAST = /^--vscode-contrast/;
 
 describe.each(THEMES)("the theme %s", (name, theme) => {

@@ -1,6 +1,6 @@
 /**
- * What a person waits for, on the examples, measured in the extension host. Not by asking for inlay hints: VS Code asks
- * TypeScript for its own with them. Lenses, hints and diagnostics come of the same report.
+ * Waits of a user on the examples, measured in the extension host. Not by requesting inlay hints: VS Code would request
+ * TypeScript's with them. Lenses, hints and diagnostics come from the same report.
  */
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -31,7 +31,7 @@ interface Opened {
   document: vscode.TextDocument;
   /** From the request to show the file, with what VS Code needs for its editor. */
   took: number;
-  /** From when VS Code told of its editor. */
+  /** From VS Code's event for its editor. */
   ours: number;
 }
 
@@ -71,7 +71,7 @@ async function close(): Promise<void> {
 const said = ({ uri }: vscode.TextDocument): number =>
   vscode.languages.getDiagnostics(uri).filter(({ source }) => source === "Layerwise").length;
 
-/** Milliseconds from an edit until something else is said of the document. */
+/** Milliseconds from an edit until the document's diagnostics change. */
 async function answer(
   document: vscode.TextDocument,
   change: (edit: vscode.WorkspaceEdit) => void,
@@ -143,7 +143,7 @@ test("latency: from a key to hints and diagnostics, on the examples", async (not
   assert.ok(rounds.good, `p95 ${list(rounds.all)} ms${rounds.remark}`);
 }, 150_000);
 
-/** Types into each of the examples; answers what 95 in 100 keys don't exceed, in milliseconds. */
+/** Types into each of the examples; returns the 95th percentile of the keys' milliseconds. */
 async function typed(note: (text: string) => void): Promise<number> {
   const all: number[] = [];
   for (const name of EXAMPLES) {
@@ -153,14 +153,14 @@ async function typed(note: (text: string) => void): Promise<number> {
     const times: number[] = [];
     try {
       for (let key = 0; key < KEYS; key++) {
-        // Nothing uses the layer: the whole model is built, and that is to be said.
+        // Nothing uses the layer: the whole model is built, and a diagnostic must say so.
         const start = new vscode.Position(line, 0);
         times.push(await answer(document, (edit) => edit.insert(document.uri, start, LAYER)));
         const typed = new vscode.Range(line, 0, line + 1, 0);
         times.push(await answer(document, (edit) => edit.delete(document.uri, typed)));
       }
     } finally {
-      // Left open, it would be what the next try finds.
+      // Left open, the document would affect the next try.
       await close();
     }
     note(`${name} ${quantile(times).toFixed(0)}`);

@@ -1,4 +1,4 @@
-/** What VS Code runs inside its extension host: the tests of a suite, then a file with the results. */
+/** Entry point in VS Code's extension host: runs the tests of a suite, then writes a file with the results. */
 import fs from "node:fs";
 import { runTests } from "../../harness.ts";
 

@@ -1,4 +1,4 @@
-/** The side bar's views, their commands, and the editors that open what they list. */
+/** The side bar's views, their commands, and the editors of their items. */
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
@@ -161,7 +161,7 @@ test("Checkpoints are beneath their runs, the best first; they open, compare, dr
       [file(one, "best"), file(two, "final")].map((name) => vscode.Uri.file(name).toString()),
     );
 
-    // What a drop on the editors does.
+    // As a drop on the editors does.
     await vscode.commands.executeCommand("vscode.open", vscode.Uri.parse(uris[0]!));
     const custom = (viewType: string): vscode.TabInputCustom | undefined =>
       tabs()
@@ -172,7 +172,7 @@ test("Checkpoints are beneath their runs, the best first; they open, compare, dr
     assert.equal((await until("its tensors", () => custom(EDITORS.tensors))).uri.fsPath, file(one, "best"));
     await vscode.commands.executeCommand("workbench.action.closeAllEditors");
     await run("compareCheckpoints", final?.node, [final?.node, best?.node]);
-    // The older one, with what became of it.
+    // The older one, compared with the later one.
     assert.equal(
       (await until("the comparison", () => custom(EDITORS.tensors))).uri.fsPath,
       file(two, "final"),

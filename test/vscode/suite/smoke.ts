@@ -1,4 +1,4 @@
-/** What must work in every VS Code that the manifest lets in. */
+/** Features that must work in every VS Code that the manifest allows. */
 import assert from "node:assert/strict";
 import * as vscode from "vscode";
 import { test, until } from "../../harness.ts";

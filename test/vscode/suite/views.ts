@@ -1,4 +1,4 @@
-/** What the side bar shows. */
+/** Contents of the side bar. */
 import * as vscode from "vscode";
 import { tree } from "./answers.ts";
 
@@ -11,7 +11,7 @@ export interface Shown {
   children: Shown[];
 }
 
-/** What a view shows, whether it is on the screen or not. */
+/** Returns the items of a view, whether it is on the screen or not. */
 export async function shown(view: string): Promise<Shown[]> {
   const { provider } = tree(view);
   const items = async (parent?: object): Promise<Shown[]> =>

@@ -123,7 +123,7 @@ export class LayerHistory {
 export interface WatchedLayers {
   readonly history: LayerHistory;
   readonly column: number;
-  /** Identifies what is shown, for redrawing. */
+  /** Identifies the shown data, for redrawing. */
   readonly key: string;
 }
 

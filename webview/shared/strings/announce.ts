@@ -1,4 +1,4 @@
-/** What the training panel tells screen readers; part of strings.ts. */
+/** The training panel's texts for screen readers; part of strings.ts. */
 import { formatCount, formatMetric } from "../format.ts";
 
 export const announceStrings = {

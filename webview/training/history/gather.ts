@@ -1,4 +1,4 @@
-/** Asks the host for what a run's report has beside what the panel shows. */
+/** Asks the host for the parts of a run's report that the panel doesn't show. */
 import type { TrainingHostMethods } from "../../../extension/protocol/views.ts";
 import { stillDiagram } from "../../diagram/still.ts";
 import { measuredWidths } from "../../diagram/textWidths.ts";
@@ -8,7 +8,7 @@ import { chosenPictures, PICTURES_LIMIT, type DrawnPicture } from "./reportSampl
 
 type Host = Pick<TrainingHostMethods, "diagram" | "samples" | "pictures" | "picture">;
 
-/** What can't be read is left out: a report has what there is. */
+/** Parts that can't be read are left out of the report. */
 export async function gather(
   host: Host,
 ): Promise<Pick<ReportParts, "diagram" | "samples" | "pictures" | "drawn">> {

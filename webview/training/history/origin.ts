@@ -1,4 +1,4 @@
-/** How a run came about: command, commit, versions, machine; and what can be done with its version. */
+/** Origin of a run: command, commit, versions, machine; and the actions on its version. */
 import { html, nothing, type TemplateResult } from "lit";
 import { historyStrings as text } from "../../shared/strings/history.ts";
 import { button, empty, section, pairs } from "../../shared/widgets.ts";

@@ -22,7 +22,7 @@ export interface ReportParts {
   advice: readonly LayerAdvice[];
   /** An SVG that is safe in HTML, as `stillDiagram` writes it. */
   diagram?: string | undefined;
-  /** What the training has drawn, or a part of `drawn` pictures. */
+  /** The training's pictures, or some of its `drawn` pictures. */
   pictures: readonly DrawnPicture[];
   drawn: number;
   samples?: RunSamples | undefined;
@@ -95,7 +95,7 @@ ${code(history)}
 const section = (title: string, content: string): string =>
   content === "" ? "" : `<section><h2>${xmlText(title)}</h2>\n${content}\n</section>`;
 
-/** Text that keeps its lines. */
+/** Text that keeps its line breaks. */
 const pre = (content: string): string =>
   `<pre>${content.replaceAll("\t", "  ").split("\n").map(xmlText).join("\n")}</pre>`;
 

@@ -1,4 +1,4 @@
-/** The pictures of a report: what the training has drawn, and samples of its evaluation. */
+/** The pictures of a report: those of the training, and samples of its evaluation. */
 import type { SampleView, TensorView } from "../../../extension/protocol/evaluation.ts";
 import type { RunSamples } from "../../../extension/protocol/history/report.ts";
 import { xmlText } from "../../../extension/protocol/text/markup.ts";

@@ -1,4 +1,4 @@
-/** Which events of a training are told, to screen readers and by sounds. */
+/** Finds the events of a training that screen readers and sounds announce. */
 import { SpikeFinder } from "../../../extension/protocol/curves/spikes.ts";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 import { formatMetric } from "../../shared/format.ts";
@@ -10,7 +10,7 @@ import type { Sound } from "./sounds.ts";
 /** How often screen readers hear of it: see {@link Teller}. */
 export type Voice = "progress" | "news" | "alarms";
 
-/** Every kind of event that is told. */
+/** Every kind of announced event. */
 export const NOTABLE = {
   /** The end of an epoch, or a further twentieth of the run. */
   progress: { voice: "progress" },
@@ -36,7 +36,7 @@ export interface Notable {
 /** Parts of a run that count as progress where epochs are longer. */
 const PARTS = 20;
 
-/** Finds the notable events of one run. What the first state has is known already, and not told. */
+/** Finds the notable events of one run. Those of the first state are known already, and not announced. */
 export class Watch {
   /** By names of metrics. */
   #spikes = new Map<string, SpikeFinder>();
@@ -57,12 +57,12 @@ export class Watch {
     this.#read(state.curves);
   }
 
-  /** All points again, with others between them: a snapshot. What is notable of those that came since. */
+  /** Reads a snapshot: all points again, with others between them. Returns notable events since the last reading. */
   replaced(curves: Curves): Notable[] {
     return this.#read(curves, this.#step);
   }
 
-  /** Reads all points, instead of those before. Answers what is notable after a step, and events that weren't told. */
+  /** Reads all points in place of the earlier ones. Returns notable points after a step, and unannounced events. */
   #read(curves: Curves, after = Infinity): Notable[] {
     const found: Notable[] = [];
     const note = (step: number, notables: readonly Notable[]): void => {
@@ -103,7 +103,7 @@ export class Watch {
     this.#step = Math.max(this.#step, step);
     return Object.entries(values).flatMap(([metric, value]): Notable[] => {
       if (kind === "step") this.#inSteps.add(metric);
-      // A mean of steps that were told of.
+      // A mean of steps that were already announced.
       else if (this.#inSteps.has(metric) && !metric.startsWith(VALIDATION_PREFIX)) return [];
       if (!Number.isFinite(value)) return this.#notFinite(metric, step, value);
       this.#nonFinite.delete(metric);
@@ -145,7 +145,7 @@ export class Watch {
     return finder;
   }
 
-  /** What is different from the state before. */
+  /** Returns the notable changes since the state before. */
   state(now: TrainingState): Notable[] {
     const { text: badge, kind } = stateBadge(now);
     const { state, epoch, epochs } = now.run;

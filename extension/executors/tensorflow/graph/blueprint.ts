@@ -17,15 +17,15 @@ export interface Feed {
 type LeafKind = "variable" | "fill" | "number" | Feed["kind"];
 
 /**
- * A plan to write graphs from, whenever they are needed: what depends on the moment at which it was made is noted then.
+ * A plan to write graphs from, whenever they are needed. It notes at once all that depends on when the plan was made.
  */
 export class Blueprint {
   readonly plan: Plan;
-  /** What becomes of each leaf: a variable of the session, a constant, or an input. */
+  /** Kind of each leaf: a variable of the session, a constant, or an input. */
   readonly leaves: readonly LeafKind[];
-  /** Nodes that are written as updates of variables. */
+  /** Nodes written as updates of variables. */
   readonly inPlace: ReadonlySet<Node>;
-  /** Of their outputs, those that the same step uses: a GAN's generator meets the updated discriminator. */
+  /** Outputs of these nodes that the same step uses: a GAN's generator meets the updated discriminator. */
   readonly usedAtOnce: ReadonlySet<Value>;
   /** Storages whose value before the step is used by more than their update. */
   readonly usedBefore: ReadonlySet<Storage>;
@@ -33,7 +33,7 @@ export class Blueprint {
   readonly storages: ShardedPlan["storages"];
   /** Multiply-adds of a step. */
   readonly cost: number;
-  /** Outputs by what stands for them: that forgets its node once it is computed, and programs are written after that, too. */
+  /** Outputs by their stand-ins, which forget their nodes once computed: programs are written after that, too. */
   readonly standIns: ReadonlyMap<Value, Value>;
 
   constructor({ plan, storages }: ShardedPlan) {

@@ -16,7 +16,7 @@ export const DATA_TYPE: Record<TfType, number> = {
 export const RESOURCE = 20;
 export const VARIANT = 21;
 
-/** A NodeDef: inputs are "name", "name:1" or "^name" (runs after, gives nothing). */
+/** A NodeDef: inputs are "name", "name:1" or "^name" (a control dependency). */
 export interface GraphNode {
   readonly name: string;
   readonly op: string;
@@ -24,7 +24,7 @@ export interface GraphNode {
   readonly attributes: Readonly<Record<string, GraphAttribute>>;
 }
 
-/** What a graph's node can have beyond what an op of the table needs: constants, functions, TensorFlow's own types. */
+/** Attribute of a node: those of the op table's ops, and constants, functions and TensorFlow's own types. */
 export type GraphAttribute =
   | TfAttribute
   | { readonly kind: "tensor"; readonly data: HostArray; readonly shape: Shape; readonly dtype: DType }
@@ -97,7 +97,7 @@ function encodeNode(w: BinaryWriter, node: GraphNode): void {
   encodeAttributes(w, node.attributes);
 }
 
-/** Nodes and functions have them under the same number. */
+/** Writes attributes: nodes and functions have them under the same field number. */
 function encodeAttributes(w: BinaryWriter, attributes: Readonly<Record<string, GraphAttribute>>): void {
   for (const [name, value] of Object.entries(attributes)) {
     field(w, 5, (entry) => {

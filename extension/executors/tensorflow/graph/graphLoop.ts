@@ -12,16 +12,16 @@ import {
 import type { DType, HostArray } from "../../../tensor/core/dtype.ts";
 import type { Shape } from "../../../tensor/core/shape.ts";
 
-/** What a loop asks of the builder that writes its graph. */
+/** Builder of the graph that a loop is written into. */
 export interface LoopHost extends TfBuilder {
-  /** Adds an input to a node that is written already: a loop's way back to its beginning. */
+  /** Adds an input to a node that is written already: the back edge of a loop. */
   addInput(node: TfRef, input: TfRef): void;
 }
 
 const T = attr.type("float32");
 const INDEX = attr.type("int64");
 
-/** Writes the nodes of a loop's body. What comes from outside, constants included, enters the loop's frame first. */
+/** Writes the nodes of a loop's body. Values from outside, constants included, enter the loop's frame first. */
 class BodyBuilder implements TfBuilder {
   readonly #entered = new Map<TfRef, TfRef>();
   readonly #outer: TfBuilder;
@@ -49,7 +49,7 @@ class BodyBuilder implements TfBuilder {
     return this.enter(this.#outer.constant(data, shape, dtype), dtype, true);
   }
 
-  /** A value from outside: the same in every iteration, or that of the first one. */
+  /** Lets a value from outside enter: the same in every iteration if `constant`, else the first one's. */
   enter(x: TfRef, dtype: DType, constant: boolean): TfRef {
     const known = constant ? this.#entered.get(x) : undefined;
     if (known !== undefined) return known;
@@ -64,7 +64,7 @@ class BodyBuilder implements TfBuilder {
   }
 }
 
-/** A variable of the loop: what it is in this iteration, and after the last one. */
+/** A variable of the loop: its value in this iteration, and after the last one. */
 interface Variable {
   readonly merge: TfRef;
   readonly dtype: DType;
@@ -73,8 +73,8 @@ interface Variable {
 }
 
 /**
- * A loop inside a graph, as TensorFlow's executor runs it: a frame with a merge, a switch and a way back for every
- * variable.
+ * Writes a loop inside a graph, as TensorFlow's executor runs it: a frame with a merge, a switch and a back edge for
+ * every variable.
  */
 export function writeLoop(b: LoopHost, frame: string, loop: Loop<TfRef>, step: TfStep): Stepped<TfRef> {
   const { steps, batch, widths } = loop;
@@ -92,7 +92,7 @@ export function writeLoop(b: LoopHost, frame: string, loop: Loop<TfRef>, step: T
   });
   const counter = variable(scalar(b, 0, "int64"), "int64");
   const state = loop.state.map((s) => variable(s, "float32"));
-  // Filled in place, row by row; a fresh buffer each time, which no other node can see.
+  // Filled in place, row by row: a new buffer each time, which no other node can see.
   const results = widths.map((width) =>
     variable(
       b.node("Empty", [vector(b, [steps, batch, width])], { dtype: T, init: attr.bool(false) }),

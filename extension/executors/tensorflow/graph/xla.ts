@@ -1,6 +1,6 @@
-// Which trainings XLA compiles. Small steps cost TensorFlow more for its nodes than for what they compute; compiled, a
-// step of a few thousand multiply-adds takes a fifth of the time. Compiling takes half a second, and large matrix products
-// gain nothing, so it is for steps that are small and come again and again.
+// Which trainings XLA compiles. TensorFlow's overhead per node dominates small steps; compiled, a step of a few
+// thousand multiply-adds takes a fifth of the time. Compiling takes half a second, and large matrix products gain
+// nothing, so it is for small steps that repeat many times.
 import type { Node } from "../../../tensor/recording/graph.ts";
 import type { Plan } from "../../../tensor/planning/barrier.ts";
 import type { HotGraph } from "../../../tensor/recording/policy.ts";
@@ -15,7 +15,7 @@ import {
 } from "../../tuning.ts";
 import type { Blueprint } from "./blueprint.ts";
 
-/** Why XLA isn't to compute a training step, however often it comes; undefined for one that suits it. */
+/** Reason not to compile a training step with XLA, however often it runs; undefined for a step that suits XLA. */
 export function whyNotXla({ plan, cost }: Blueprint, gpu: boolean): string | undefined {
   if (gpu) return "it was measured on CPUs only";
   if (plan.assigns.length === 0) return "it is no training step";
@@ -38,13 +38,13 @@ function suits(node: Node): boolean {
 
 /** A leaf whose values have to be checked when it is fed. */
 export interface Checked {
-  /** Position among the plan's leaves; -1 for what is no leaf, or isn't fed each time. */
+  /** Position among the plan's leaves; -1 for a value that is no leaf, or isn't fed each time. */
   readonly leaf: number;
   /** @throws TensorError for a value that TensorFlow's own kernel would refuse */
   readonly check: (value: number) => void;
 }
 
-/** What is to be checked for XLA in each step. */
+/** Returns the values to check in each step that XLA computes, since it refuses none. */
 export const checkedFor = (plan: Plan): Checked[] => plan.nodes.flatMap((node) => refusing(node, plan) ?? []);
 
 function refusing(node: Node, plan: Plan): Checked | undefined {
@@ -55,7 +55,7 @@ function refusing(node: Node, plan: Plan): Checked | undefined {
   for (;;) {
     const { producer, dtype } = value;
     const leaf = plan.leaves.indexOf(value);
-    // True and false are no longer the numbers that they were.
+    // A cast to bool loses the numbers.
     if (leaf < 0 && producer.kind === "node" && producer.op.keepsElements === true && dtype !== "bool") {
       value = producer.inputs[0]!;
       continue;
@@ -82,6 +82,6 @@ export function countStep({ graph, steps }: HotGraph, name: string): HotGraph {
 export const isHot = ({ graph, steps }: HotGraph, name: string): boolean =>
   graph === name && steps > XLA_STEPS;
 
-/** Whether it is time to compile a graph. */
+/** Whether to start compiling a graph, so that it is ready in time. */
 export const almostHot = ({ graph, steps }: HotGraph, name: string): boolean =>
   graph === name && steps > XLA_COMPILE_STEPS;

@@ -13,7 +13,7 @@ import { DATA_TYPE, type GraphAttribute, type GraphFunction } from "./graphDef.t
 const T = attr.type("float32");
 const INDEX = attr.type("int64");
 
-/** What a loop asks of the builder that writes a function's body. */
+/** Builder of the function body that a loop is written into. */
 export interface FunctionHost extends TfBuilder {
   readonly graph: GraphFunction["nodes"];
   readonly functions: GraphFunction[];
@@ -27,7 +27,7 @@ export interface FunctionHost extends TfBuilder {
   result(ref: TfRef): string;
 }
 
-/** What a loop carries from step to step. */
+/** A value that a loop carries from step to step. */
 interface Carried {
   readonly name: string;
   readonly type: number;
@@ -35,8 +35,8 @@ interface Carried {
 }
 
 /**
- * A loop inside a graph that XLA compiles: a function for the step, which compiles in no time however many there are. Its
- * functions are added to the builder's.
+ * Writes a loop inside a graph that XLA compiles: one function for the step, which compiles fast for any number of
+ * steps. Adds its functions to the builder's.
  * @param functionBuilder makes the builders of both functions
  */
 export function writeXlaLoop(

@@ -1,4 +1,4 @@
-// Gradients of a tensor that was split: sums of slices amid zeros are one concatenation.
+// Gradients of a tensor that was split: a sum of slices amid zeros becomes one concatenation.
 import { fillValue, type Node, type Value } from "../../../tensor/recording/graph.ts";
 import type { Plan } from "../../../tensor/planning/barrier.ts";
 import { sameShape } from "../../../tensor/core/shape.ts";
@@ -59,7 +59,7 @@ export function sliceSums(plan: Plan): Map<Node, SliceSum> {
   return found;
 }
 
-/** What slices of one dimension that don't overlap are a concatenation of. */
+/** Returns the pieces whose concatenation is the sum of the slices; undefined if they overlap or dimensions differ. */
 function join(slices: readonly Node[]): Pick<SliceSum, "dim" | "pieces"> | undefined {
   const places = slices.map((node) => ({
     value: node.inputs[0]!,

@@ -1,5 +1,5 @@
-// Splits the batch of a training step into shards that run side by side, one on each core: each op over a shard as its
-// record says, gradients of weights added up. Large steps gain what several threads inside one kernel lose.
+// Splits the batch of a training step into shards that run in parallel, one on each core. The op table says how each op
+// runs over a shard; gradients of weights are summed. Large steps gain what several threads inside one kernel lose.
 import type { Node, Value } from "../../../tensor/recording/graph.ts";
 import { costOf } from "../../../tensor/recording/op.ts";
 import { divides, elementwise, type Parts } from "../../../tensor/planning/parts.ts";
@@ -15,10 +15,10 @@ import {
 } from "../../tuning.ts";
 import { ShardRewriter } from "./rewriter.ts";
 
-/** What became of a step's batch. */
+/** How a step's batch is divided. */
 export interface BatchShards {
   readonly count: number;
-  /** What decided, in words. */
+  /** Reason, in words. */
   readonly why: string;
   /** The nodes in shards; undefined where the batch stays whole. */
   readonly rewriter?: ShardRewriter;
@@ -41,13 +41,13 @@ interface Attempt {
   readonly rewriter: ShardRewriter;
   /** Multiply-adds in shards. */
   readonly covered: number;
-  /** Multiply-adds that shards save, less what they exchange. */
+  /** Multiply-adds that shards save, minus the cost of their exchange. */
   readonly gain: number;
   /** The most expensive node that takes a sharded input and needs it whole. */
   readonly undivided: Node | undefined;
 }
 
-/** @param most shards at most */
+/** @param most maximum number of shards */
 export function shardBatch(plan: Plan, most: number): BatchShards {
   const whole = (why: string): BatchShards => ({ count: 1, why });
   if (!isOfTraining(plan)) return whole("only a training step is divided");

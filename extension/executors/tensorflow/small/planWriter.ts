@@ -81,7 +81,7 @@ export class PlanWriter implements TfBuilder {
     return refOf(this.#write(op, inputs, attributes, 1));
   }
 
-  /** Answers the id of the first output. */
+  /** Returns the id of the first output. */
   #write(
     op: string,
     inputs: readonly TfRef[],

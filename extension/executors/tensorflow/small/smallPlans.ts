@@ -9,7 +9,7 @@ import { tensorflowBackend } from "../backend.ts";
 import type { StorageMemory } from "../storages.ts";
 import { PlanWriter, UnsupportedError } from "./planWriter.ts";
 
-/** Arrays for values: making one of its own for each takes longer than computing what is in it. */
+/** Allocates arrays for values, small ones in one buffer: allocating each takes longer than computing its values. */
 function arraysOf(values: readonly Value[]): (Float32Array | Int32Array | Uint8Array)[] {
   let bytes = 0;
   for (const { shape } of values) bytes += 4 * numel(shape);
@@ -25,23 +25,23 @@ function arraysOf(values: readonly Value[]): (Float32Array | Int32Array | Uint8A
   });
 }
 
-/** A plan as the binding has it. */
+/** A plan opened in the binding. */
 interface Opened {
   readonly id: number;
-  /** How often it still runs here before it runs compiled. */
+  /** Runs left here before it runs compiled. */
   runs: number;
-  /** At how many of these it is compiled. */
+  /** Number of remaining runs at which it is compiled. */
   readonly preparedAt: number;
-  /** Numbers of the user's code in its last run, by leaf, and those that differed from run to run. */
+  /** Numbers of the user's code in its last run, by leaf; `varied` has the leaves whose number has changed. */
   readonly numbers: Map<number, number>;
   readonly varied: Set<number>;
 }
 
-/** What runs plans that have outgrown their kernels here. */
+/** Runs the plans that take too long here. */
 interface Successor {
-  /** Compiles a plan beside its runs here. */
+  /** Compiles a plan in the background, while it still runs here. */
   prepare(plan: Plan, varied: ReadonlySet<number>): void;
-  /** A plan is not run here when it comes next. */
+  /** Notes that a plan will not run here again. */
   expect(key: string): void;
 }
 
@@ -59,8 +59,8 @@ export class SmallPlans {
   readonly #threads: number;
 
   /**
-   * @param threads how many may share the work of an op
-   * @param lazyTensor the tensor of a value that is read later
+   * @param threads maximum number of threads of an op
+   * @param lazyTensor returns the tensor of a lazy value
    */
   constructor(
     binding: NativeBinding,
@@ -93,7 +93,7 @@ export class SmallPlans {
     }
     const fetched = arraysOf(plan.fetches);
     const made = new Int32Array(plan.assigns.length + plan.lazy.length);
-    // TensorFlow says what is wrong with an input.
+    // Refused, as for a wrong input: TensorFlow's error says why.
     if (!this.#binding.runPlan(opened.id, leaves, fetched, made)) return undefined;
     if (opened.runs < Infinity) this.#count(plan, opened);
     plan.fetches.forEach((value, i) => (value.data = fetched[i]!));
@@ -165,8 +165,8 @@ export class SmallPlans {
   }
 
   /**
-   * Opens a plan of so many ops. One that TensorFlow would compute faster runs here until that has cost as much time as
-   * compiling takes: lengths that never come again are never compiled. Half of that time is left for compiling beside it.
+   * Opens a plan of `ops` ops. A plan that TensorFlow would compute faster runs here until the loss equals the time of
+   * compiling: lengths that never repeat are never compiled. Compiling starts at half of these runs, in the background.
    */
   #read(code: Int32Array, ops: number): Opened | undefined {
     const costs = new Float64Array(2);

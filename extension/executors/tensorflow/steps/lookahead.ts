@@ -1,4 +1,4 @@
-// What the steps to come will be fed, and how many of them are computed before they are recorded.
+// Predicted inputs of the next steps, and the number of steps that are computed before they are recorded.
 import type { Plan } from "../../../tensor/planning/barrier.ts";
 import type { Lookahead } from "../../../tensor/recording/policy.ts";
 import { numel, sameShape } from "../../../tensor/core/shape.ts";
@@ -18,8 +18,8 @@ export function canRollBack({ assigns }: Plan, feeds: readonly Feed[]): boolean 
 }
 
 /**
- * Which tensor of the batch each input is, -1 for none: one that doesn't change, or a number.
- * @returns undefined where one is drawn or made for each step
+ * Returns which tensor of the batch each input is; -1 for an input that doesn't change, or a number.
+ * @returns undefined where an input is drawn or made for each step
  */
 export function batchPositions(
   plan: Plan,
@@ -36,7 +36,7 @@ export function batchPositions(
   return positions;
 }
 
-/** Inputs of a step and of those that will follow it, `most` at most. */
+/** Returns the inputs of a step and of the steps after it: `most` steps at most. */
 export function predictedInputs(
   plan: Plan,
   feeds: readonly Feed[],
@@ -64,25 +64,25 @@ export function predictedInputs(
   return steps;
 }
 
-/** How many steps a speculative call has, from how many of the last one were committed. */
+/** Chooses the number of steps of a speculative call by how many steps of the last one were committed. */
 export class SpeculationWindow {
   #size = MAX_CALL_STEPS;
-  /** Steps to be computed one by one after speculation in vain; and how many the next time. */
+  /** Steps left to compute one by one after a vain speculation; `#nextPause` is their number after the next one. */
   #pause = 0;
   #nextPause = MIN_SPECULATION_PAUSE;
 
-  /** Steps of the next call at most. */
+  /** Maximum number of steps of the next call. */
   next(): number {
     return this.#pause > 0 && this.#pause-- > 0 ? 1 : this.#size;
   }
 
-  /** All steps of a call were committed: the next one has twice as many. */
+  /** Notes that all steps of a call were committed: the next call has twice as many. */
   used(steps: number): void {
     this.#size = Math.min(2 * steps, MAX_CALL_STEPS);
     this.#nextPause = MIN_SPECULATION_PAUSE;
   }
 
-  /** Only so many steps of a call were committed. */
+  /** Notes that only some steps of a call were committed. */
   cut(committed: number): void {
     this.#size = Math.max(committed, 2);
     if (committed < 2) this.inVain();

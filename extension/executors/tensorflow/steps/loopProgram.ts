@@ -11,17 +11,17 @@ import { writeLoop } from "./stepLoop.ts";
 
 /** The program that computes many steps of a plan in one call: TensorFlow's loop, or one that XLA has compiled. */
 export class LoopProgram {
-  /** What the plan's steps are counted by; empty for a plan that XLA isn't to compile. */
+  /** Name under which the plan's steps are counted; empty for a plan that XLA isn't to compile. */
   name = "";
-  /** Whether XLA has compiled what is open. */
+  /** Whether XLA has compiled the open program. */
   byXla = false;
   /** Whether the plan can be looped: no op of it is known to forbid that. */
   possible = true;
   #opened: Program | undefined;
-  /** XLA's loop while XLA is at work on it, and what waits for that. */
+  /** XLA's loop while XLA compiles it, and a function that waits for that. */
   #inBackground: { readonly program: Program; readonly ready: () => void } | undefined;
   #whyNotXla: string | undefined;
-  /** How many leaves the open loop takes from step to step. */
+  /** Number of leaves that differ from step to step in the open loop. */
   #varied = 0;
   readonly #blueprint: Blueprint;
   readonly #promoted: ReadonlySet<number>;
@@ -55,12 +55,12 @@ export class LoopProgram {
     return this.#opened !== undefined;
   }
 
-  /** Whether what is open can compute the next step. An input that was the same in all steps may be another now. */
+  /** Whether the open program can compute the next step. An input that was the same in all steps may have changed. */
   fits(xla: boolean): boolean {
     return this.isOpen && this.byXla === xla && (xla || this.#varied === this.#varying.leaves.size);
   }
 
-  /** @returns false where there can be none */
+  /** @returns false where the plan can't be looped */
   open(xla: boolean): boolean {
     this.#opened = xla ? this.#compiledByXla() : this.#written();
     if (this.#opened === undefined) return false;
@@ -75,10 +75,10 @@ export class LoopProgram {
     return graph && this.#program(graph);
   }
 
-  /** Whether XLA computes the next step, as the training's count says. Has XLA compile in time. */
+  /** Whether XLA computes the next step, by the training's count. Has XLA compile in time. */
   wantsXla(hot: HotGraph): boolean {
     if (this.name !== "" && almostHot(hot, this.name)) this.#compileInBackground();
-    // It may turn out that XLA can't.
+    // The call above may have found that XLA can't.
     return this.name !== "" && isHot(hot, this.name);
   }
 
@@ -86,7 +86,7 @@ export class LoopProgram {
     if (this.byXla || this.#inBackground !== undefined) return;
     const blueprint = this.#blueprint;
     const promoted = this.#promoted;
-    // What XLA computes may not depend on what has changed so far.
+    // XLA's program must not depend on which inputs have changed so far.
     const graph = writeLoop(blueprint, promoted, blueprint.inputs(promoted), MAX_CALL_STEPS);
     if (graph === undefined) return this.#refuseXla("an op of it can't be part of a loop in the graph");
     if (graph.functions.find(({ name }) => name === "step")!.nodes.length > MAX_XLA_NODES)
@@ -99,7 +99,7 @@ export class LoopProgram {
     }
   }
 
-  /** What XLA has compiled; waits for it. */
+  /** Waits for XLA. Returns its program; undefined if it can't compile the plan. */
   #compiledByXla(): Program | undefined {
     this.#compileInBackground();
     const inBackground = this.#inBackground;
@@ -119,7 +119,7 @@ export class LoopProgram {
     this.#whyNotXla = why;
   }
 
-  /** What was chosen for XLA. */
+  /** Whether XLA compiles the plan, and the reason. */
   get xlaChoice(): Pick<Choice, "chosen" | "why"> {
     if (this.#whyNotXla !== undefined) return { chosen: "no", why: this.#whyNotXla };
     return {
@@ -128,7 +128,7 @@ export class LoopProgram {
     };
   }
 
-  /** Closes what is open; another may be opened. */
+  /** Closes the open program; another may be opened. */
   release(): void {
     this.#opened?.close();
     this.#opened = undefined;

@@ -21,13 +21,13 @@ interface Call {
   readonly inputs: (readonly Input[])[];
   /** How many of the steps were recorded. Those after them are speculative. */
   committed: number;
-  /** What the plan fetches, the values of all steps one after the other; undefined until it is there. */
+  /** Fetched values of all steps, one after the other; undefined until the call has ended. */
   fetched?: readonly HostArray[] | undefined;
   /** Why nothing is fetched. */
   refused?: Error;
 }
 
-/** What a pipeline works with. */
+/** Parts of a pipeline. */
 interface PipelineParts {
   /** Computes one step. */
   readonly single: Program;
@@ -40,12 +40,12 @@ interface PipelineParts {
 
 /**
  * The training steps of a plan that share calls. A step is committed when it is recorded. Committed steps may wait in a
- * queue until a call is worth while, and that call runs while the next ones are recorded. Where the inputs to come are
- * known, a call computes speculative steps as well: the next recorded step takes its values from there if its inputs are
- * the same. When anything else is needed, speculative steps are rolled back.
+ * queue until a call pays, and that call runs while the next steps are recorded. Where the next inputs are known, a
+ * call computes speculative steps as well: the next recorded step takes its values from them if its inputs are the
+ * same. Otherwise speculative steps are rolled back.
  */
 export class StepPipeline {
-  /** Committed steps that no call was started for. */
+  /** Committed steps whose call has not started yet. */
   #queue: Call | undefined;
   /** The call under way. */
   #running: { readonly call: Call; readonly wait: () => Ended } | undefined;
@@ -85,7 +85,7 @@ export class StepPipeline {
     return this.#loop.isOpen && program === this.#loop.current;
   }
 
-  /** Takes a step that was just recorded. @returns false for one that has to be computed by itself */
+  /** Takes a step that was just recorded. @returns false for a step that has to be computed by itself */
   commit(plan: Plan): boolean {
     const { deferSteps, training, lookahead } = runtime.policy;
     if (plan.assigns.length === 0) return false;
@@ -96,7 +96,7 @@ export class StepPipeline {
     }
     if (training === undefined || lookahead === undefined) return false;
     const positions = this.#canRollBack ? batchPositions(plan, this.#single.feeds, lookahead) : undefined;
-    // Where it isn't known what comes, a call of XLA would compute a single step, and cost more than it saves.
+    // Without known inputs, a call of XLA would compute a single step, and cost more than it saves.
     const known = lookahead.predictable && positions !== undefined;
     training.steady = countStep(training.steady, known ? this.#loop.name : "");
     return this.#commitOrSpeculate(plan, this.#loop.wantsXla(training.steady), lookahead, positions);
@@ -123,7 +123,7 @@ export class StepPipeline {
     return true;
   }
 
-  /** Commits a step that was computed ahead, or computes it together with those that are expected next. */
+  /** Commits a step that was computed speculatively, or computes it together with the next predicted steps. */
   #commitOrSpeculate(
     plan: Plan,
     xla: boolean,
@@ -169,7 +169,7 @@ export class StepPipeline {
       if (snapshot.length > 0) program.restore(snapshot);
       this.#drop(snapshot);
       if (steps.length === 1) throw error;
-      // Perhaps a speculative step can't be computed: that is an error only when it is its turn.
+      // A speculative step may have failed, which is an error only once the step is recorded.
       window.inVain();
       return xla && this.#commitOrSpeculate(plan, true, lookahead, positions);
     }
@@ -179,7 +179,7 @@ export class StepPipeline {
   #commitSpeculated(plan: Plan, inputs: readonly Input[], xla: boolean): boolean {
     const loop = this.#loop;
     const call = this.#last?.call;
-    // A weight that was replaced meanwhile is not a variable of the loop; and from its step on, XLA rounds differently.
+    // A weight that was replaced since is no variable of the loop. XLA and TensorFlow's loop round differently.
     if (call === undefined || loop.byXla !== xla || !loop.isOpen || !loop.current.home) return false;
     const step = call.committed;
     if (step === call.inputs.length || !sameInputs(call.inputs[step]!, inputs)) return false;
@@ -190,7 +190,7 @@ export class StepPipeline {
     return true;
   }
 
-  /** Gives a step's values what reads them: nothing of it holds on to the step's graph, as hundreds may wait. */
+  /** Gives a step's values their readers, which don't hold the step's graph: hundreds of steps may wait. */
   #handOver({ fetches, lazy }: Plan, call: Call, step: number, xla: boolean): void {
     if (xla) this.#counters.byXla++;
     fetches.forEach((value, i) => {
@@ -198,7 +198,7 @@ export class StepPipeline {
       const take = (): HostArray => {
         const all = call.fetched?.[i] ?? internal("steps that waited were not computed");
         const [from, to] = [step * size, (step + 1) * size];
-        // A single number shares the memory of its call: an array of its own would take longer than the rest of reading.
+        // A single number shares its call's memory: allocating an array would take longer than the rest of reading.
         return size === 1 ? all.subarray(from, to) : all.slice(from, to);
       };
       if (call.fetched !== undefined) value.data = take();
@@ -213,12 +213,12 @@ export class StepPipeline {
     });
   }
 
-  /** Whether calls of several steps are possible and worth while. */
+  /** Whether calls of several steps are possible and pay. */
   get #severalFit(): boolean {
     return this.#loop.possible && this.#length.several;
   }
 
-  /** Makes the loop the place of the storages that it writes. @returns false where there can be none */
+  /** Moves the storages that the loop writes into it. @returns false where the plan can't be looped */
   #enterLoop(xla: boolean): boolean {
     const loop = this.#loop;
     if (!loop.fits(xla)) {
@@ -232,7 +232,7 @@ export class StepPipeline {
     return true;
   }
 
-  /** @throws TensorError for what TensorFlow's kernels would refuse: XLA computes something of it */
+  /** @throws TensorError for values that TensorFlow's kernels would refuse: XLA computes something of them */
   #check(inputs: readonly Input[]): void {
     this.#checked ??= checkedFor(this.#plan);
     for (const { leaf, check } of this.#checked) {
@@ -243,8 +243,8 @@ export class StepPipeline {
   }
 
   /**
-   * Sees to it that a call is computed.
-   * @throws TensorError if one of its steps was refused: then reading any of them is
+   * Makes sure that a call is computed.
+   * @throws TensorError if one of its steps was refused: then no step of the call can be read
    */
   #compute(call: Call): void {
     if (call.fetched === undefined && call.refused === undefined) {
@@ -254,7 +254,7 @@ export class StepPipeline {
     if (call.refused !== undefined) throw call.refused;
   }
 
-  /** Computes all committed steps, and nothing else: speculative ones are rolled back. */
+  /** Computes all committed steps and rolls back speculative ones. */
   flush(): void {
     this.rollback();
     this.#start();
@@ -263,7 +263,7 @@ export class StepPipeline {
 
   /**
    * Starts the call of the queued steps as soon as the one before has ended.
-   * @throws TensorError what that one was refused with
+   * @throws TensorError if the one before was refused
    */
   #start(): void {
     const call = this.#queue;
@@ -290,7 +290,7 @@ export class StepPipeline {
 
   /**
    * Waits for the call under way.
-   * @throws TensorError what it was refused with
+   * @throws TensorError if it was refused
    */
   #finish(): void {
     const running = this.#running;
@@ -308,7 +308,7 @@ export class StepPipeline {
     } catch (error) {
       const refused = translated(error) as Error;
       running.call.refused = refused;
-      // The next ones were recorded as if it had been computed.
+      // The queued steps were recorded as if this call had succeeded.
       if (this.#queue !== undefined) this.#queue.refused = refused;
       this.#queue = undefined;
       throw refused;
@@ -326,14 +326,14 @@ export class StepPipeline {
     this.#replay(snapshot, call.inputs);
   }
 
-  /** Lets go of what the last steps could be replayed from. */
+  /** Frees lazy tensors, and the snapshot from which the last steps could be replayed. */
   discard(): void {
     this.#dropLazy();
     this.#drop(this.#last?.snapshot ?? []);
     this.#last = undefined;
   }
 
-  /** Tensors of the lazy values of the last step, which was computed with others. */
+  /** Returns tensors of the lazy values of the last step, which was computed together with others. */
   #lazyTensors(): readonly number[] {
     if (this.#lazy.length > 0) return this.#lazy;
     this.rollback();
@@ -357,8 +357,8 @@ export class StepPipeline {
   }
 
   /**
-   * Has the variables go from what they were through steps once more. A weight that the user has replaced meanwhile is no
-   * longer among the storages that live here, and comes in with the next step.
+   * Restores the variables from a snapshot and runs steps again. A weight that the user has replaced since is no longer
+   * among the storages that live here; it enters with the next step.
    */
   #replay(snapshot: readonly number[], inputs: readonly (readonly Input[])[]): void {
     const program = this.#loop.current;

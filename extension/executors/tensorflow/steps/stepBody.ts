@@ -9,7 +9,7 @@ import type { GraphBuilder } from "../graph/graphBuilder.ts";
 /** A variable, and its value before the step: read where something needs it. */
 export class Resource {
   readonly handle: TfRef;
-  /** The value before the step, which an update has to wait for; undefined while nothing needs it. */
+  /** Read of the value before the step, for which an update must wait; undefined while nothing needs it. */
   before: TfRef | undefined;
   readonly #write: () => TfRef;
 
@@ -24,19 +24,19 @@ export class Resource {
   }
 }
 
-/** What updates of variables have to wait for. */
+/** Returns the reads of old values, for which updates of the variables must wait. */
 const readsOf = (resources: Iterable<Resource>): TfRef[] =>
   [...resources].flatMap(({ before }) => (before === undefined ? [] : [before]));
 
 /** Forward, backward and update of one step. */
 export class StepBody {
-  /** Numbers taken for constants, by leaf. */
+  /** Numbers that are constants of the graph, by leaf. */
   readonly constants = new Map<number, number>();
   readonly #b: GraphBuilder;
   readonly #blueprint: Blueprint;
   readonly #resources: ReadonlyMap<Storage, Resource>;
   readonly #lowering: Lowering<TfRef>;
-  /** Updates that were written in between, and what was read after them. */
+  /** Updates written between other nodes, and the reads after them. */
   readonly #done: TfRef[] = [];
 
   constructor(
@@ -74,7 +74,7 @@ export class StepBody {
     const b = this.#b;
     const blueprint = this.#blueprint;
     const updated = this.#updated(node);
-    // What still needs the old values gets them now.
+    // Read the old values now that other nodes still need.
     for (const { storage, resource } of updated) if (blueprint.usedBefore.has(storage)) resource.read();
     const inputs = this.#others(node);
     const writes = b.after(readsOf(updated.map(({ resource }) => resource)), () =>
@@ -98,7 +98,7 @@ export class StepBody {
     });
   }
 
-  /** Inputs of an update but for its variables. */
+  /** Inputs of an update other than its variables. */
   #others({ inputs, outputs }: Node): TfRef[] {
     return inputs.slice(outputs.length).map((v) => this.#lowering.plain(v));
   }
@@ -108,7 +108,7 @@ export class StepBody {
     return node.op.inPlace!(this.#b, handles, inputs, node.attributes, signatureOf(node));
   }
 
-  /** A leaf that isn't fed. */
+  /** Writes a leaf that isn't fed. */
   #leaf(value: Value, i: number): TfRef {
     const { producer, dtype } = value;
     if (producer.kind === "state") return this.#resources.get(producer.storage)!.read();
@@ -122,7 +122,7 @@ export class StepBody {
     return this.#lowering.plain(value);
   }
 
-  /** The nodes that write variables: each after its variable was read, so that all see the old value. */
+  /** Writes the updates of variables: each after its variable was read, so that all nodes see the old value. */
   updates(): TfRef[] {
     const b = this.#b;
     const resources = this.#resources;
@@ -140,7 +140,7 @@ export class StepBody {
       for (const [node, refs] of inputs) writes.push(...this.#update(node, refs));
       others.forEach(({ storage }, i) => {
         const T = attr.type(storage.dtype);
-        // XLA's variables share nothing.
+        // XLA's variables share no memory.
         const own = b.xla ? values[i]! : b.node("DeepCopy", [values[i]!], { T });
         writes.push(b.node("AssignVariableOp", [resources.get(storage)!.handle, own], { dtype: T }));
       });

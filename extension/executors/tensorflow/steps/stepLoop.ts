@@ -9,7 +9,7 @@ import { StepBody, Resource } from "./stepBody.ts";
 
 const INDEX = attr.type("int64");
 
-/** What a function takes: a name, TensorFlow's number of its type, and what it is given. */
+/** Argument of a function: a name, TensorFlow's number of its type, and the value passed. */
 interface Argument {
   readonly name: string;
   readonly type: number;
@@ -17,9 +17,9 @@ interface Argument {
 }
 
 /**
- * Any number of steps a call, as a loop inside the graph. What the plan fetches comes back with a dimension more.
+ * Writes a loop inside the graph: any number of steps a call. Fetches of the plan get a leading dimension of steps.
  * @param stacked leaves that differ from step to step
- * @param room for XLA, which compiles for fixed sizes: the steps of a call at most; how many there are is still an input
+ * @param room for XLA, which compiles for fixed sizes: maximum steps of a call; their number is still an input
  * @returns undefined when the plan has an op that can't be part of a function
  */
 export function writeLoop(
@@ -74,13 +74,13 @@ export function writeLoop(
   };
 }
 
-/** What a loop gives: the plan's fetches of all steps, and something that is there when all is done. */
+/** Outputs of a loop: the plan's fetches of all steps, and a node that runs after everything else. */
 interface Looped {
   readonly results: readonly TfRef[];
   readonly done: TfRef;
 }
 
-/** The loop as nodes of `b`; its functions are added to `functions`. */
+/** Writes the loop as nodes of `b`, and adds its functions to `functions`. */
 function loop(
   b: GraphBuilder,
   { plan }: Blueprint,
@@ -141,7 +141,7 @@ function loop(
   return { results, done: ends[0]! };
 }
 
-/** The loop in a function that XLA compiles. */
+/** Writes the loop in a function that XLA compiles. */
 function compiled(
   b: GraphBuilder,
   blueprint: Blueprint,
@@ -189,7 +189,7 @@ function compiled(
   return { results: refs.slice(0, -1), done: refs[outputs.length - 1]! };
 }
 
-/** One turn of the loop: what it gives for the parts of the state that change. */
+/** Body of the loop; `results` are the outputs for the parts of the state that change. */
 interface LoopBody extends Pick<Graph, "nodes" | "constants"> {
   readonly results: ReadonlyMap<string, string>;
   readonly unnamed: ReadonlySet<string>;
@@ -204,7 +204,7 @@ function loopBody(blueprint: Blueprint, feeds: readonly Feed[], xla: boolean): L
   plan.assigns.forEach(({ storage }, at) => {
     const handle = b.argument(`h${at}`);
     const dtype = attr.type(storage.dtype);
-    // A turn reads what the one before has written: its count is known only then.
+    // An iteration must read after the one before has written: its counter exists only then.
     const read = (): TfRef => b.after([i], () => b.node("ReadVariableOp", [handle], { dtype }));
     resources.set(storage, new Resource(handle, read));
   });

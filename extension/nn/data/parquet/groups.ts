@@ -1,6 +1,6 @@
 import type { ParquetCells, ParquetFile, Pending } from "../access.ts";
 
-/** A column, and what its cells are read as. */
+/** A column, and the type as which its cells are read. */
 export interface ColumnChoice {
   readonly name: string;
   readonly as: "number" | "text";
@@ -29,7 +29,7 @@ export function scan(
   }
 }
 
-/** What is made of row groups when they are needed. The ones used last are kept, up to a number of bytes. */
+/** Cache of values made from row groups on demand. Keeps the most recently used, up to a number of bytes. */
 export class GroupCache<T extends { readonly bytes: number }> {
   readonly #file: ParquetFile;
   readonly #columns: readonly ColumnChoice[];
@@ -54,14 +54,14 @@ export class GroupCache<T extends { readonly bytes: number }> {
     this.#make = make;
   }
 
-  /** Bytes of what is kept. */
+  /** Bytes of the kept values. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /**
    * Groups that are needed soon, in this order: threads read the first of them.
-   * @param first Whether they take the place of those announced before
+   * @param first Whether they replace those announced before
    */
   announce(groups: readonly number[], first: boolean): void {
     if (first) {
@@ -103,7 +103,7 @@ export class GroupCache<T extends { readonly bytes: number }> {
       try {
         this.#keep(group, this.#make(group, read.take()));
       } catch {
-        // What is wrong with it is an error where it is needed.
+        // A damaged group is an error only when it is needed: `get` reads it again.
       }
       this.#readAhead();
       return;

@@ -51,7 +51,7 @@ export class ParquetDataset extends Dataset<[features: Tensor, target: Tensor] |
   readonly #categories: ReadonlyMap<string, readonly string[]>;
   /** First rows of the row groups, and where the last one ends. */
   readonly #starts: Float64Array;
-  /** Rows that miss nothing, where others are left out. */
+  /** Rows without missing values, where others are left out. */
   readonly #kept: Int32Array | undefined;
   #fitted: readonly number[] | undefined;
   #features: readonly Feature[] | undefined;
@@ -119,7 +119,7 @@ export class ParquetDataset extends Dataset<[features: Tensor, target: Tensor] |
     );
   }
 
-  /** The rows in which no column that may be used lacks a value. */
+  /** The rows without missing values in the columns that may be used. */
   #completeRows(): Int32Array {
     const kept = new Int32Array(this.#file.rows);
     let count = 0;
@@ -136,7 +136,7 @@ export class ParquetDataset extends Dataset<[features: Tensor, target: Tensor] |
     return kept && membership(kept, this.#file.rows);
   }
 
-  /** What the file says of nulls: those that it doesn't count are found when they are read. */
+  /** Checks the file's own counts of nulls; nulls that it doesn't count are found when they are read. */
   #checkNulls(): void {
     const { missing } = this.#options;
     if (missing === "drop") return;
@@ -159,7 +159,7 @@ export class ParquetDataset extends Dataset<[features: Tensor, target: Tensor] |
     );
   }
 
-  /** Takes the scaling of numbers, and what stands for missing values, from these samples alone. */
+  /** Derives the scaling of numbers, and the replacements of missing values, from these samples alone. */
   override fit(indices: readonly number[]): void {
     this.#fitted = indices;
     this.#features = undefined;
@@ -203,7 +203,7 @@ export class ParquetDataset extends Dataset<[features: Tensor, target: Tensor] |
   }
 
   /**
-   * Numbers as in the file, one of each feature, as a model sees them.
+   * Converts numbers as in the file, one for each feature, to a model's input.
    * @throws TensorError when features are categories, or the row has another length
    */
   override encodeRow(row: readonly number[]): number[] {
@@ -371,8 +371,8 @@ export class ParquetDataset extends Dataset<[features: Tensor, target: Tensor] |
  * Row groups are read when they are needed, ahead of time by a thread. Compressed by snappy, gzip, zstd, brotli or LZ4, or not.
  *
  * @param file relative to the `.nn.ts` file or to the working directory, or absolute
- * @throws TensorError for what is no Parquet file; for columns that there aren't; for nested and binary columns, unless their type
- * is "skip"
+ * @throws TensorError for a file that is not Parquet; for unknown columns; for nested and binary columns, unless their
+ * type is "skip"
  */
 export function parquet(file: string, options: ParquetOptions = {}): ParquetDataset {
   return new ParquetDataset(dataFiles("parquet").parquet(file), options);

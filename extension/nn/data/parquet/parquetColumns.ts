@@ -33,8 +33,8 @@ const TYPES: Readonly<Record<ParquetKind, ColumnType>> = {
 };
 
 /**
- * What the columns of a file are.
- * @throws TensorError for a nested or binary column that isn't skipped; for names that aren't there
+ * Returns the types of a file's columns.
+ * @throws TensorError for a nested or binary column that isn't skipped; for unknown names
  */
 export function usesOf(
   file: ParquetFile,
@@ -65,7 +65,7 @@ export const isFlat = (kind: ParquetKind): boolean => kind !== "nested" && kind 
 export const missingColumn = (name: string, names: readonly string[]): TensorError =>
   new TensorError("value", `data.parquet(): there is no column "${name}"`, `columns are ${names.join(", ")}`);
 
-/** The categories of columns, by name. A preview asks for them at every key. */
+/** The categories of columns, by name. A preview needs them at every keystroke. */
 const found = new WeakMap<object, Map<string, readonly string[]>>();
 
 /**
@@ -111,14 +111,14 @@ const notCategories = (name: string, count: number, rows: number): TensorError =
     `leave it out: types: { "${name}": "text" }`,
   );
 
-/** How features are made of cells. */
+/** How features are computed from cells. */
 export interface FeatureOptions {
   readonly normalize: Normalization;
   readonly encoding: "onehot" | "index";
   readonly missing: MissingPolicy;
 }
 
-/** Makes the features of columns, by what the given rows say. */
+/** Makes the features of columns, by statistics of the given rows. */
 export function featuresOf(
   file: ParquetFile,
   columns: readonly ParquetUse[],

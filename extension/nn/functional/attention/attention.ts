@@ -19,7 +19,7 @@ export interface ScaledDotProductOptions {
   attnMask?: Tensor | null;
   /** Probability of each weight to be dropped, in evaluation too: pass 0 there. */
   dropoutP?: number;
-  /** Each query looks at the keys up to its own place. */
+  /** Each query attends to the keys up to its own place. */
   isCausal?: boolean;
   /** Factor of the scores; 1/√E by default. */
   scale?: number | null;

@@ -1,4 +1,4 @@
-// What multi-head attention checks of its inputs, and the masks it makes one bias of.
+// Checks of the inputs of multi-head attention, and the merging of its masks into one bias.
 import { apply } from "../../../tensor/recording/apply.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import type { DType } from "../../../tensor/core/dtype.ts";
@@ -149,7 +149,7 @@ export function canonicalMask(
   return mask.dtype === "bool" ? additive(mask, false) : mask;
 }
 
-/** The masks of a call as one bias, for so many keys. */
+/** The masks of a call as one bias, for a number of keys. */
 export interface Bias {
   readonly causal: boolean;
   of(keys: number): Tensor | null;
@@ -167,7 +167,7 @@ export function attentionBias(m: MultiHead, { batch, targets, sources }: Sizes):
       "Need attn_mask if specifying the is_causal hint. You may use the Transformer module method `generate_square_subsequent_mask` to create this mask.",
     );
   }
-  // A causal mask is known without looking at it.
+  // The values of a causal mask are known without reading it.
   const causal = m.isCausal && padding === null && !needWeights;
   const given = causal ? null : canonicalMask(m.attnMask, "attn_mask");
   const mask = given === null ? null : attentionMask(given, numHeads, { batch, targets, sources });
@@ -189,7 +189,7 @@ export function attentionBias(m: MultiHead, { batch, targets, sources }: Sizes):
   };
 }
 
-/** Zeros for keys that the layer added, which all may look at. */
+/** Adds zeros for keys that the layer added, which all places may attend to. */
 function widened(bias: Tensor, added: number): Tensor {
   if (added === 0) return bias;
   return apply(pad, [bias], { before: [0, 0, 0, 0], after: [0, 0, 0, added], value: 0 });

@@ -1,4 +1,4 @@
-// What convolutions and their transposes share: sizes, what fits what, groups and dilation.
+// Code shared by convolutions and their transposes: sizes, checks of shapes, groups and dilation.
 import { reshaped } from "../../../tensor/functions/shape/views.ts";
 import { apply } from "../../../tensor/recording/apply.ts";
 import { SCALAR_TYPE } from "../../../tensor/core/dtype.ts";
@@ -49,7 +49,7 @@ export function paddings(
   });
 }
 
-/** @throws TensorError for steps that no convolution has */
+/** @throws TensorError for a stride, padding, dilation or number of groups that no convolution has */
 export function checkSteps(
   stride: readonly number[],
   padding: readonly (readonly number[])[],

@@ -1,4 +1,4 @@
-// What pooling functions are asked for: their inputs and sliding windows, refused in PyTorch's words.
+// Checks of the inputs and sliding windows of pooling functions, with PyTorch's messages.
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { formatShape, type Shape } from "../../../tensor/core/shape.ts";
 import type { Size } from "./convolving.ts";
@@ -147,7 +147,7 @@ function checkSequence([kernel]: Steps, [stride]: Steps, [padding]: Steps, [dila
   if (dilation! <= 0) refuse(`dilation must be greater than zero, but got ${dilation}`);
 }
 
-/** @throws TensorError for an input that is not [N, C, spatial…] or [C, spatial…], or has nothing to look at */
+/** @throws TensorError for an input that is not [N, C, spatial…] or [C, spatial…], or is empty */
 export function checkPooled(name: string, shape: Shape, count: number): void {
   const rank = shape.length;
   const ranks = `${count + 1}D or ${count + 2}D`;
@@ -156,7 +156,7 @@ export function checkPooled(name: string, shape: Shape, count: number): void {
   if (rank !== count + 1 && rank !== count + 2) {
     throw new TensorError("shape", wrongRank());
   }
-  // Means of no channels are nothing, but fine.
+  // PyTorch allows adaptive means of no channels: the result is empty.
   const channels = name === "adaptive_avg_pool1d" || name === "adaptive_avg_pool2d" ? 0 : 1;
   const empty = shape.findIndex((n, d) => n === 0 && d >= rank - count - channels);
   if (empty < 0) return;

@@ -1,4 +1,4 @@
-// What pooling functions share: which elements each window sees, and largest values and means over any windows.
+// Code shared by pooling functions: the elements of each window, and maxima and means over any windows.
 import { apply } from "../../../tensor/recording/apply.ts";
 import { gatherLast, indexSelect } from "../../../tensor/ops/movement/indexing.ts";
 import { matmul } from "../../../tensor/ops/matrix/matmul.ts";

@@ -19,13 +19,13 @@ export type BagMode = "sum" | "mean" | "max";
 export interface EmbeddingBagOptions {
   /** Where each bag starts in a vector of indices. */
   offsets?: Tensor | null;
-  /** Rows that are looked up and longer than this are shortened to it, in place. */
+  /** Looked-up rows longer than this are shortened to it, in place. */
   maxNorm?: number | null;
   /** Exponent of that length's norm; 2 by default. */
   normType?: number;
   /** Divides a row's gradient by the number of times it is looked up; false by default. */
   scaleGradByFreq?: boolean;
-  /** What becomes of the rows of a bag; "mean" by default. */
+  /** How the rows of a bag are reduced; "mean" by default. */
   mode?: BagMode;
   /** Accepted for PyTorch's sake: gradients are dense here, with the same values. */
   sparse?: boolean;
@@ -122,7 +122,7 @@ export function embeddingBag(input: Tensor, weight: Tensor, ...rest: unknown[]):
   });
 }
 
-/** The bags' rows made one. */
+/** Reduces the rows of each bag to one. */
 function gathered(rows: Tensor, bag: Tensor, length: number, mode: BagMode): Tensor {
   if (mode === "max") return apply(ops.segmentMax, [rows, bag], { length });
   const total = apply(indexAdd, [rows, bag], { dim: 0, length });

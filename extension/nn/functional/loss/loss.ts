@@ -10,13 +10,13 @@ import { bind } from "../../arguments.ts";
 import { warnOnce } from "../../warnings.ts";
 import { checkReduction, LEGACY, reduce, reductionOf, type ReductionOptions } from "./reduction.ts";
 
-/** What the loss functions that broadcast, but warn about it, differ in. */
+/** Differences of the loss functions that broadcast, but warn about it. */
 interface Kind {
   readonly kernel: string;
   readonly gradient?: string;
   /** Whether the mean of weighted losses divides by the weights instead of their number. */
   readonly overWeights: boolean;
-  /** Whether it takes whole numbers, too. */
+  /** Whether the loss takes integers, too. */
   readonly ofWhole?: boolean;
   loss(input: Tensor, target: Tensor): Tensor;
 }

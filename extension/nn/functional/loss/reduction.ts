@@ -4,7 +4,7 @@ import { mean, sum } from "../../../tensor/functions/reduction/reduction.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { warnOnce } from "../../warnings.ts";
 
-/** What becomes of the losses of a batch: kept, averaged or added up. */
+/** How the losses of a batch are reduced: kept, averaged or added up. */
 export type Reduction = "none" | "mean" | "sum";
 
 export interface ReductionOptions {

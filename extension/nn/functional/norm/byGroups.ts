@@ -1,4 +1,4 @@
-// What group and instance norm share.
+// Code shared by group and instance norm.
 import { applyAll } from "../../../tensor/recording/apply.ts";
 import { reshaped } from "../../../tensor/functions/shape/views.ts";
 import { fillValue } from "../../../tensor/recording/graph.ts";

@@ -1,4 +1,4 @@
-// What the parameters of normalisations may be.
+// Check of the types of a normalisation's parameters.
 import { TensorError } from "../../../tensor/core/errors.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 

@@ -38,7 +38,7 @@ export type GridPadding = "zeros" | "border" | "reflection";
 export interface GridSampleOptions {
   /** How places between pixels are filled. Default "bilinear". */
   mode?: GridMode;
-  /** What lies outside. Default "zeros". */
+  /** Values outside the input. Default "zeros". */
   paddingMode?: GridPadding;
   /** Whether −1 and 1 are the centres of the outer pixels, and not their outer edges. Default false. */
   alignCorners?: boolean | null;
@@ -129,8 +129,9 @@ function check(input: Tensor, grid: Tensor, mode: string, padding: string): void
 }
 
 /**
- * A place from −1 to 1 as a pixel's number, rounded as in PyTorch: one unit less, and a place on a pixel falls short of it,
- * and has another gradient. PyTorch's kernel of images multiplies and adds in one go, that of volumes doesn't.
+ * Converts a place from −1 to 1 into a pixel's number, rounded as in PyTorch: one unit less, and a place on a pixel
+ * falls short of it and has another gradient. PyTorch's kernel of images fuses multiplication and addition, that of
+ * volumes doesn't.
  */
 function pixelOf(x: Tensor, size: number, alignCorners: boolean, volume: boolean): Tensor {
   const from = add(x, 1);
@@ -139,14 +140,14 @@ function pixelOf(x: Tensor, size: number, alignCorners: boolean, volume: boolean
   return volume ? pixel : add(pixel, lostProduct(detach(from), size / 2));
 }
 
-/** What rounding takes from x · factor, for a factor of up to 13 bits: Dekker's product of halves of x. */
+/** Returns the rounding error of x · factor, for a factor of up to 13 bits: Dekker's product of halves of x. */
 function lostProduct(x: Tensor, factor: number): Tensor {
   const shifted = mul(x, 2 ** 13 + 1);
   const high = sub(shifted, sub(shifted, x));
   return add(sub(mul(high, factor), mul(x, factor)), mul(sub(x, high), factor));
 }
 
-/** Pixels outside moved inside, unless what lies there is zero. */
+/** Moves places outside the input inside, unless outside values are zeros. */
 function padded(x: Tensor, size: number, padding: GridPadding, alignCorners: boolean): Tensor {
   if (padding === "zeros") return x;
   if (padding === "border") return clipped(x, size - 1);

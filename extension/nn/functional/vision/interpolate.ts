@@ -26,11 +26,11 @@ export type InterpolationMode =
 export interface InterpolateOptions {
   /** Lengths of the output. */
   size?: Size | null;
-  /** Or how many times longer than the input's they are. */
+  /** Factors of the input's lengths, in place of `size`. */
   scaleFactor?: Size | null;
   /** "nearest" by default. */
   mode?: InterpolationMode;
-  /** Whether the outermost elements of input and output lie on each other; false by default. */
+  /** Whether the centres of the outermost elements of input and output coincide; false by default. */
   alignCorners?: boolean | null;
   /** Compute with the ratio of the rounded lengths instead of `scaleFactor` itself. */
   recomputeScaleFactor?: boolean | null;
@@ -71,7 +71,7 @@ export function interpolate(input: Tensor, ...rest: unknown[]): Tensor {
   return composed(() => named(resized(input, options, lengths, factors), gradientName(input, options)));
 }
 
-/** The output's lengths, and the factors that places follow, where they do. */
+/** Returns the output's lengths, and the factors that determine places, if they do. */
 function checked(
   input: Tensor,
   { size, scaleFactor, mode, alignCorners, recomputeScaleFactor, antialias }: Bound,
@@ -135,7 +135,7 @@ function checkMode({ ndim }: Tensor, mode: InterpolationMode): void {
   );
 }
 
-/** What PyTorch's kernels are called in its messages. */
+/** Names of PyTorch's kernels in its messages. */
 const KERNELS: Readonly<Record<InterpolationMode, string>> = {
   nearest: "nearest",
   "nearest-exact": "nearest",
@@ -215,7 +215,7 @@ function picked(x: Tensor, places: readonly (readonly number[])[]): Tensor {
   }, x);
 }
 
-/** Every element of the last dimensions several times: copies, and sums as their gradients. */
+/** Repeats every element of the last dimensions; the gradients of the copies are summed. */
 function repeated(x: Tensor, factors: readonly number[]): Tensor {
   if (x.ndim > 3) return apply(tileCopies, [x], { tile: factors });
   return factors.reduce((y, factor, d) => {

@@ -13,7 +13,7 @@ export type PaddingMode = "constant" | "reflect" | "replicate" | "circular";
 interface PadOptions {
   pad: readonly number[];
   mode?: PaddingMode;
-  /** What "constant" fills with; 0 by default. */
+  /** Fill value of "constant"; 0 by default. */
   value?: number | boolean | null;
 }
 
@@ -125,12 +125,12 @@ function padByIndex(input: Tensor, widths: readonly number[], mode: Repeating): 
     : named(x, `${mode === "reflect" ? "Reflection" : "Replication"}Pad${dims}DBackward0`);
 }
 
-/** Where the element comes from that is at place `at` of the padded dimension. */
+/** Returns the input's index of the element at `at` in the padded dimension. */
 function sourceIndex(at: number, left: number, right: number, length: number, mode: Repeating): number {
   const inside = at - left;
   if (mode === "replicate") return Math.min(Math.max(inside, 0), length - 1);
   if (mode === "reflect") return length - 1 - Math.abs(length - 1 - Math.abs(inside));
-  // What negative widths cut off does not come around again.
+  // Elements that negative widths cut off do not wrap around.
   const first = Math.max(-left, 0);
   const kept = length - first - Math.max(-right, 0);
   return first + ((((at - Math.max(left, 0)) % kept) + kept) % kept);

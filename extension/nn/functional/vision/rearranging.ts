@@ -17,7 +17,7 @@ function checkImages(name: string, input: Tensor, factorName: string, factor: nu
   }
 }
 
-/** What lies behind the dimensions `lead` split up, put into another order and joined again. */
+/** Splits the dimensions after `lead`, permutes the pieces and joins them again. */
 function rearranged(
   x: Tensor,
   lead: readonly number[],

@@ -1,13 +1,13 @@
-// What each output of a resized dimension sums: PyTorch's kernels, one dimension at a time.
+// Inputs and weights of each output of a resized dimension: PyTorch's kernels, one dimension at a time.
 import type { Mixing } from "../conv/windows.ts";
 
 /** How a dimension is resized. */
 export interface Resizing {
   readonly length: number;
   readonly out: number;
-  /** Whether the outermost elements of input and output lie on each other, instead of their borders. */
+  /** Whether the centres of the outermost elements of input and output coincide, instead of their borders. */
   readonly alignCorners: boolean;
-  /** The factor that the user gave, where the places follow it instead of the ratio of lengths. */
+  /** The user's factor, where it determines the places instead of the ratio of lengths. */
   readonly factor: number | undefined;
 }
 
@@ -20,7 +20,7 @@ function scaleOf({ length, out, alignCorners, factor }: Resizing): number {
 const outputs = <T>(resizing: Resizing, place: (i: number) => T): T[] =>
   Array.from({ length: resizing.out }, (_, i) => place(i));
 
-/** Which element each output is; in float32, as which one it is may hang on the last bit. */
+/** Returns the input element of each output; in float32, since the choice may depend on the last bit. */
 export function nearest(resizing: Resizing, exact: boolean): number[] {
   const scale = Math.fround(scaleOf(resizing));
   const shift = exact ? 0.5 : 0;
@@ -65,7 +65,7 @@ export function cubic(resizing: Resizing): Mixing {
   });
 }
 
-/** A kernel of distance, 0 from `support` on. */
+/** A kernel as a function of distance, 0 from `support` on. */
 interface Filter {
   readonly support: number;
   readonly weight: (distance: number) => number;

@@ -117,7 +117,7 @@ export class Tanhshrink extends BuiltIn {
   }
 }
 
-/** What the exponential units share. */
+/** Base class of the exponential units with `alpha` and `inplace`. */
 abstract class AlphaActivation extends configured<[alpha?: number, inplace?: boolean]>()(
   "alpha inplace",
   1,

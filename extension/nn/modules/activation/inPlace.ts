@@ -4,7 +4,7 @@ export const inplaceText = (inplace: boolean): string => (inplace ? "inplace=Tru
 export const andInplace = (text: string, inplace: boolean): string =>
   inplace ? `${text}, inplace=True` : text;
 
-/** What the activations that only know `inplace` share. */
+/** Base class of activations whose only option is `inplace`. */
 export abstract class InPlaceActivation extends configured<[inplace?: boolean]>()("inplace", false) {
   override extraRepr(): string {
     return inplaceText(this.inplace);

@@ -105,7 +105,7 @@ interface HardtanhArguments extends F.InPlace {
 }
 
 /**
- * x moved into [minVal, maxVal]: ±1 by default.
+ * x clamped to [minVal, maxVal], ±1 by default.
  *
  * ```ts
  * new nn.Hardtanh(-2, 2)(torch.tensor([-3, 0.5, 3])).tolist(); // [-2, 0.5, 2]
@@ -158,7 +158,7 @@ export class Hardtanh extends BuiltIn {
   }
 }
 
-/** What the shrinking functions share. */
+/** Base class of {@link Hardshrink} and {@link Softshrink}. */
 abstract class Shrink extends configured<[lambd?: number]>()("lambd", 0.5) {
   override extraRepr(): string {
     return pyFloat(this.lambd);

@@ -5,7 +5,7 @@ import { BuiltIn } from "../../module/module.ts";
 import { py } from "../../module/repr.ts";
 import { configured } from "../configured.ts";
 
-/** What functions along one dimension share. */
+/** Base class of functions along one dimension. */
 abstract class AlongDimension extends configured<[dim?: number | null]>()("dim", null) {
   override extraRepr(): string {
     return `dim=${py(this.dim)}`;

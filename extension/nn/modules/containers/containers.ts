@@ -34,7 +34,7 @@ function position(index: number, length: number): number {
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- only a merged type has the layers at their positions
 export interface Sequential<L extends readonly Module[] = readonly Layer[]> extends Positions<L> {}
 
-/** Gives a container other layers, named by their positions. */
+/** Replaces a container's layers; the new ones are named by their positions. */
 function relist(container: Module, layers: readonly Module[]): void {
   for (const [name, member] of properties(container))
     if (member instanceof Module) Reflect.deleteProperty(container, name);
@@ -93,7 +93,7 @@ export class Sequential<L extends readonly Module[] = readonly Layer[]> extends 
     return layers[position(index, layers.length)]!;
   }
 
-  /** {@link get} under the name that arrays have for it. */
+  /** The same as {@link get}, under its name in arrays. */
   at(index: -1): Last<L>;
   at(index: number): L[number];
   at(index: number): L[number] {
@@ -168,11 +168,11 @@ function namedModules(args: readonly unknown[]): [string, Module][] {
   });
 }
 
-/** What a value is, for messages. */
+/** Type of a value, for messages: "null", or its `typeof`. */
 export const describe = (value: unknown): string => (value === null ? "null" : typeof value);
 
 /**
- * A list of modules, which a `forward` calls itself. An ordinary array would hide them from `parameters()`.
+ * A list of modules, called by your own `forward`. An ordinary array would hide them from `parameters()`.
  *
  * ```ts
  * class Stack extends nn.Module {
@@ -202,7 +202,7 @@ export class ModuleList<M extends Module = Layer> extends Module {
     return this[position(index, this.length)]!;
   }
 
-  /** {@link get} under the name that arrays have for it. */
+  /** The same as {@link get}, under its name in arrays. */
   at(index: number): M {
     return this.get(index);
   }

@@ -5,13 +5,13 @@ import { describe } from "./containers.ts";
 
 /** Modules by name. */
 export type NamedModules = Readonly<Record<string, Module>>;
-/** What a dictionary of `X` holds: `X` is the type of all its modules, or that of each name. */
+/** Type of a dictionary's modules; `X` is the type of all of them, or that of each name. */
 type Member<X> = X extends Module ? X : X extends NamedModules ? X[keyof X] : never;
 
 const MODULES: unique symbol = Symbol("layerwise.modules");
 
 /**
- * Modules by name, which a `forward` calls itself. Each is a property too, unless a method has its name.
+ * Modules by name, called by your own `forward`. Each is a property too, unless a method has its name.
  *
  * ```ts
  * const heads = new nn.ModuleDict({ label: new nn.Linear(4, 3), value: new nn.Linear(4, 1) });
@@ -21,7 +21,7 @@ const MODULES: unique symbol = Symbol("layerwise.modules");
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleDict.html
  */
 export class ModuleDict<X extends Module | NamedModules = Layer> extends Module {
-  // Not as properties: those with whole numbers as names would come first.
+  // A Map: among properties, those with whole numbers as names would come first.
   readonly [MODULES] = new Map<string, Member<X>>();
 
   constructor(modules: Readonly<Record<string, Member<X>>> | ReadonlyMap<string, Member<X>> = {}) {
@@ -81,7 +81,7 @@ export class ModuleDict<X extends Module | NamedModules = Layer> extends Module 
     return module;
   }
 
-  /** Adds modules by name, in place of those that have these names. */
+  /** Adds modules by name, replacing those with the same names. */
   update(modules: Readonly<Record<string, Member<X>>> | ReadonlyMap<string, Member<X>>): this {
     const entries =
       modules instanceof Map ? (modules as ReadonlyMap<string, Member<X>>) : Object.entries(modules);
@@ -101,7 +101,7 @@ export class ModuleDict<X extends Module | NamedModules = Layer> extends Module 
     return [...this[MODULES]];
   }
 
-  /** Adds a module under a name that is not known before, as `set` does. */
+  /** Adds a module under a new name, as `set` does. */
   override registerModule(name: string, module: Module | null): void {
     if (module === null) return super.registerModule(name, module);
     checkMember(this, name, "module", module);

@@ -20,7 +20,7 @@ export interface ConvOptions {
   /** Input and output channels are divided into this many groups, each convolved alone. */
   groups?: number;
   bias?: boolean;
-  /** What the cells around the input hold: zeros by default. */
+  /** Values of the cells around the input: zeros by default. */
   paddingMode?: ConvPaddingMode;
 }
 

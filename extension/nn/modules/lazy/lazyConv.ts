@@ -14,7 +14,7 @@ import {
 } from "../conv/transposedConvolution.ts";
 import { firstCall, waits, type LazyModule } from "./lazyModule.ts";
 
-/** What lazy convolutions of both kinds have in common. */
+/** Members common to convolutions and transposed convolutions. */
 interface AnyConv extends Module {
   weight: Parameter;
   bias: Parameter | null;

@@ -1,4 +1,4 @@
-// What lazy modules share: they know their input's size from the first call on, and are then of their usual class.
+// Code shared by lazy modules, which learn their input's size in the first call and then become their usual class.
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { noGrad } from "../../../tensor/recording/scope.ts";
 import type { Module } from "../../module/module.ts";
@@ -6,13 +6,13 @@ import { isLazy } from "../../module/uninitialized.ts";
 
 /** A module that takes a size from its first input. */
 export interface LazyModule {
-  /** Whether parameters or buffers wait for the first call. */
+  /** Whether parameters or buffers are still uninitialized. */
   hasUninitializedParams(): boolean;
-  /** Infers sizes from an input, and gives parameters and buffers their first values; without effect when they have some. */
+  /** Infers sizes from an input and initializes parameters and buffers; without effect once they are initialized. */
   initializeParameters(input: Tensor): void;
 }
 
-/** @internal Whether parameters or buffers of the module itself wait for the first call. */
+/** @internal Whether parameters or buffers of the module itself are still uninitialized. */
 export const waits = (module: Module): boolean =>
   [...module.ownParameters(), ...module.ownBuffers()].some(([, member]) => isLazy(member));
 

@@ -13,7 +13,7 @@ import {
 } from "../../functional/loss/reduction.ts";
 import { BuiltIn } from "../../module/module.ts";
 
-/** What losses share: how the losses of a batch become one number. */
+/** Base class of losses: how the losses of a batch become one number. */
 export abstract class Loss extends BuiltIn {
   readonly reduction: Reduction;
 

@@ -31,7 +31,7 @@ export interface NormOptions {
 
 type NormArguments = { numFeatures: number } & NormOptions;
 
-/** What the layers with running statistics share: parameters and buffers. */
+/** Base class of layers with running statistics: their parameters and buffers. */
 abstract class NormBase extends BuiltIn {
   /** Whether weights, bias and running statistics exist by default. */
   protected static readonly on: boolean = true;
@@ -117,9 +117,9 @@ function checkDimensions(input: Tensor, ...allowed: readonly number[]): void {
   );
 }
 
-/** What BatchNorm1d, 2d and 3d share. */
+/** Base class of BatchNorm1d, 2d and 3d. */
 export abstract class BatchNormBase extends NormBase {
-  /** Ranks of input that are allowed. */
+  /** Allowed ranks of the input. */
   declare protected static readonly ranks: readonly number[];
 
   forward(input: Tensor): Tensor {
@@ -148,7 +148,7 @@ export abstract class BatchNormBase extends NormBase {
     );
   }
 
-  /** Counts a batch; answers how far the statistics move with it. */
+  /** Counts a batch; returns how far the statistics move with it. */
   private countBatch(): number | Tensor {
     const { momentum, numBatchesTracked: count } = this;
     if (count === null) return momentum ?? 0;

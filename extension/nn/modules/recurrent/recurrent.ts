@@ -30,7 +30,7 @@ export interface RNN {
  *
  * - input [steps, batch, inputSize] ([batch, steps, inputSize] with `batchFirst`, [steps, inputSize] alone), or a
  *   PackedSequence; state [numLayers · directions, batch, hiddenSize], zeros if left out
- * - answers the hidden states of the last layer [steps, batch, directions · hiddenSize], and of all layers after the
+ * - returns the hidden states of the last layer [steps, batch, directions · hiddenSize], and of all layers after the
  *   last step, in the shape of the state
  * - weightIhL0 [hiddenSize, inputSize] (of later layers [hiddenSize, directions · hiddenSize]), weightHhL0 [hiddenSize,
  *   hiddenSize], biasIhL0 and biasHhL0 [hiddenSize], all from U(−k, k) with k = 1/√hiddenSize; `…L0Reverse` are those of
@@ -107,7 +107,7 @@ export interface LSTM {
 /** Hidden state and cell. */
 export type LstmState = [h: Tensor, c: Tensor];
 
-/** What a recurrent layer begins with: an LSTM takes both of its states, so that a layer of either kind is callable. */
+/** Initial state of a recurrent layer. All kinds accept this type, so that a layer of any kind is callable. */
 export type HiddenState = Tensor | LstmState;
 
 /**
@@ -117,7 +117,7 @@ export type HiddenState = Tensor | LstmState;
  * - input [steps, batch, inputSize] ([batch, steps, inputSize] with `batchFirst`, [steps, inputSize] alone), or a
  *   PackedSequence; states h [numLayers · directions, batch, P] and c [numLayers · directions, batch, hiddenSize] with P
  *   = projSize or, without projection, hiddenSize; zeros if left out
- * - answers the hidden states of the last layer [steps, batch, directions · P], and both states of all layers after the
+ * - returns the hidden states of the last layer [steps, batch, directions · P], and both states of all layers after the
  *   last step
  * - weightIhL0 [4 · hiddenSize, inputSize] (of later layers [4 · hiddenSize, directions · P]), weightHhL0 [4 ·
  *   hiddenSize, P], biasIhL0 and biasHhL0 [4 · hiddenSize], weightHrL0 [projSize, hiddenSize], gates in the order i, f,
@@ -166,7 +166,7 @@ export class LSTM extends RecurrentBase {
     input: Tensor | PackedSequence,
     hx: HiddenState | null = null,
   ): [output: Tensor | PackedSequence, hx: LstmState] {
-    // One tensor of both states is read as Python reads it.
+    // One tensor of both states is unpacked as in Python.
     const given: readonly Tensor[] | null = hx instanceof Tensor ? [select(hx, 0, 0), select(hx, 0, 1)] : hx;
     const { y, states } = this.evaluate(input, given);
     return [y, states as LstmState];
@@ -194,7 +194,7 @@ export class LSTM extends RecurrentBase {
     );
   }
 
-  // PyTorch leaves packed input to its kernels, which have words of their own.
+  // PyTorch leaves packed input to its kernels, which have their own messages.
   protected override checkPacked(data: Tensor, hx: readonly Tensor[] | null, batch: number): void {
     checkLinear(data, this.weightIhL0!, this.biasIhL0 ?? null);
     this.checkInput(data, data.ndim, 2);
@@ -220,7 +220,7 @@ export interface GRU {
  *
  * - input [steps, batch, inputSize] ([batch, steps, inputSize] with `batchFirst`, [steps, inputSize] alone), or a
  *   PackedSequence; state [numLayers · directions, batch, hiddenSize], zeros if left out
- * - answers the hidden states of the last layer [steps, batch, directions · hiddenSize], and of all layers after the
+ * - returns the hidden states of the last layer [steps, batch, directions · hiddenSize], and of all layers after the
  *   last step, in the shape of the state
  * - weightIhL0 [3 · hiddenSize, inputSize] (of later layers [3 · hiddenSize, directions · hiddenSize]), weightHhL0 [3 ·
  *   hiddenSize, hiddenSize], biasIhL0 and biasHhL0 [3 · hiddenSize], gates in the order r, z, n, all from U(−k, k) with
@@ -272,7 +272,7 @@ export class GRU extends RecurrentBase {
   }
 }
 
-/** The one state of a layer that is no LSTM. */
+/** The one state of a layer that is not an LSTM. */
 function stateOf(hx: HiddenState): Tensor {
   if (hx instanceof Tensor) return hx;
   throw new TensorError("value", "this layer has one hidden state, but got a pair: an LSTM's");

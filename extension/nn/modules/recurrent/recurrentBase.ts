@@ -17,16 +17,16 @@ import { py, pyFloat } from "../../module/repr.ts";
 import { warnOnce } from "../../warnings.ts";
 import { emptyParameter } from "../linear.ts";
 
-/** What recurrent layers of all kinds are made with. */
+/** Options of all recurrent layers. */
 export interface RecurrentOptions {
-  /** Layers on top of each other, each reading what the one below it gives; 1 by default. */
+  /** Number of stacked layers, each reading the output of the one below it; 1 by default. */
   numLayers?: number;
   bias?: boolean;
   /** Input and output are [batch, steps, features] instead of [steps, batch, features]. States are not affected. */
   batchFirst?: boolean;
   /** Probability, in training, of dropping each output of all layers but the last. */
   dropout?: number;
-  /** A second unit per layer reads the sequence from its end; outputs of both stand side by side. */
+  /** Adds a second unit per layer, which reads the sequence from its end; the outputs of both are concatenated. */
   bidirectional?: boolean;
 }
 
@@ -46,7 +46,7 @@ export function resetRecurrent(module: BuiltIn, hiddenSize: number): void {
 type ParameterName =
   `${"weightIh" | "weightHh" | "biasIh" | "biasHh" | "weightHr"}L${number}${"" | "Reverse"}`;
 
-/** What RNN, LSTM and GRU share. */
+/** Base class of RNN, LSTM and GRU. */
 export abstract class RecurrentBase extends BuiltIn {
   [name: ParameterName]: Parameter;
   readonly inputSize: number;
@@ -142,7 +142,7 @@ export abstract class RecurrentBase extends BuiltIn {
     ).flat();
   }
 
-  /** The output sequence of the last layer, and the states of all in which it ends. */
+  /** Returns the output sequence of the last layer and the final states of all layers. */
   protected evaluate(
     input: Tensor | PackedSequence,
     given: readonly Tensor[] | null,

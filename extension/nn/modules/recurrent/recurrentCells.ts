@@ -25,7 +25,7 @@ interface Nonlinearity {
   nonlinearity?: "tanh" | "relu";
 }
 
-/** What the cells share: one step of a recurrent layer. */
+/** Base class of the cells: one step of a recurrent layer. */
 abstract class Cell extends BuiltIn {
   readonly inputSize: number;
   readonly hiddenSize: number;

@@ -22,7 +22,7 @@ export interface CyclicLROptions {
   stepSizeUp?: number;
   /** Steps downwards; as many as upwards by default. */
   stepSizeDown?: number | null;
-  /** What becomes of the amplitude: stays (default), halves every cycle, or is gamma^step. */
+  /** Scaling of the amplitude: none (default), halved every cycle, or gamma^step. */
   mode?: CyclicMode;
   /** 1 by default. */
   gamma?: number;
@@ -40,7 +40,7 @@ export interface CyclicLROptions {
 }
 
 /**
- * Moves the rate up and down between two bounds. Is stepped after every batch.
+ * Moves the rate up and down between two bounds. Step it after every batch.
  *
  * ```ts
  * const optimizer = new optim.SGD(new nn.Linear(3, 1).parameters(), { lr: 1 });

@@ -10,17 +10,17 @@ export interface ReduceLROnPlateauOptions {
   mode?: "min" | "max";
   /** 0.1 by default. */
   factor?: number;
-  /** How many epochs without improvement are borne; 10 by default. */
+  /** Epochs without improvement that are tolerated; 10 by default. */
   patience?: number;
-  /** What counts as an improvement; 1e-4 by default. */
+  /** Smallest change that counts as an improvement; 1e-4 by default. */
   threshold?: number;
-  /** Whether the threshold is a part of the best metric ("rel", default) or a difference. */
+  /** Whether the threshold is a fraction of the best metric ("rel", default) or a difference ("abs"). */
   thresholdMode?: "rel" | "abs";
-  /** Epochs after a reduction in which none is counted; 0 by default. */
+  /** Epochs after a reduction that don't count as epochs without improvement; 0 by default. */
   cooldown?: number;
   /** Smallest rate; 0 by default. */
   minLr?: PerGroup;
-  /** Smaller changes of the rate are not made; 1e-8 by default. */
+  /** Smaller changes of the rate are skipped; 1e-8 by default. */
   eps?: number;
 }
 
@@ -46,7 +46,7 @@ export class ReduceLROnPlateau extends LRScheduler {
   mode: "min" | "max";
   threshold: number;
   thresholdMode: "rel" | "abs";
-  /** The worst metric there is. */
+  /** The worst possible metric. */
   modeWorse: number;
   best: number;
   cooldownCounter = 0;
@@ -100,7 +100,7 @@ export class ReduceLROnPlateau extends LRScheduler {
     this.lastLr = this.rates();
   }
 
-  /** Whether reductions are not counted at the moment. */
+  /** Whether epochs without improvement don't count at the moment. */
   get inCooldown(): boolean {
     return this.cooldownCounter > 0;
   }
@@ -110,8 +110,8 @@ export class ReduceLROnPlateau extends LRScheduler {
   }
 
   /**
-   * Looks at the metric of an epoch: a number, or a tensor of one element, which is computed.
-   * @throws TensorError without a metric, or when the optimizer has got groups that `minLr` has no value for
+   * Takes the metric of an epoch: a number, or a tensor of one element, which is computed.
+   * @throws TensorError without a metric, or when the optimizer has new groups that `minLr` has no value for
    */
   override step(metrics?: number | Tensor, epoch?: number): void {
     if (metrics === undefined) {

@@ -147,7 +147,7 @@ export interface LambdaLROptions {
   lastEpoch?: number;
 }
 
-/** What schedules by the user's functions share. Functions are not saved. */
+/** Base class of schedules by the user's functions. Functions are not saved. */
 abstract class ByFunction extends LRScheduler {
   lrLambdas: LRLambda[];
 

@@ -1,4 +1,4 @@
-// What all methods of pruning share: a mask of zeros and ones by which a parameter is multiplied before every call.
+// Code shared by all pruning methods: a mask of zeros and ones that multiplies a parameter before every call.
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { formatSize, sameShape } from "../../../tensor/core/shape.ts";
 import { Parameter, Tensor } from "../../../tensor/core/tensor.ts";
@@ -15,7 +15,7 @@ import type { Module } from "../../module/module.ts";
 import { STATE } from "../../module/moduleCall.ts";
 import { setProperty } from "../../module/moduleMembers.ts";
 
-/** What a method's mask is computed from: elements that earlier masks left, channels that they left, or all. */
+/** Input of a method's mask: elements that earlier masks left, channels that they left, or all. */
 export type PruningType = "unstructured" | "structured" | "global";
 
 /** Methods by the hooks that apply their masks. A copy of a module has the same hooks. */
@@ -76,7 +76,7 @@ function checkScores(scores: Tensor, of: Tensor, what: string): void {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.prune.BasePruningMethod.html
  */
 export abstract class BasePruningMethod {
-  /** PyTorch's PRUNING_TYPE: what is left to a method that is applied after others. */
+  /** PyTorch's PRUNING_TYPE: the elements left to a method that is applied after others. */
   abstract readonly pruningType: PruningType;
   /** The dimension of the channels, of structured methods. */
   readonly dim?: number;
@@ -84,9 +84,9 @@ export abstract class BasePruningMethod {
   tensorName = "";
 
   /**
-   * The mask: 0 for what is pruned, else 1.
+   * Computes the mask: 0 for pruned elements, else 1.
    * @param t importance of each element: the parameter itself, or scores
-   * @param defaultMask what earlier methods left, in the shape of `t`; ones if there are none
+   * @param defaultMask mask of earlier methods, in the shape of `t`; ones if there are none
    */
   abstract computeMask(t: Tensor, defaultMask: Tensor): Tensor;
 
@@ -247,7 +247,7 @@ export class PruningContainer extends BasePruningMethod {
   }
 }
 
-/** What earlier masks leave to a method, as an index. */
+/** Index of the elements that earlier masks leave to a method. */
 function remaining(method: BasePruningMethod, t: Tensor, mask: Tensor): IndexSpec[] {
   if (method.pruningType === "unstructured") return [eq(mask, 1)];
   const everything: IndexSpec[] = t.shape.map(() => ":");

@@ -38,7 +38,7 @@ export function tolist(input: Tensor): Nested {
   return build(0, 0);
 }
 
-/** What `to` takes by name. */
+/** Named arguments of `to`. */
 export interface ToOptions {
   dtype?: DType | OtherDType;
   device?: DeviceLike | null;
@@ -61,7 +61,7 @@ export type ToArguments = (
 )[];
 
 /**
- * @internal What the arguments of `to` ask for.
+ * @internal Returns the type that the arguments of `to` request, and whether they request a copy.
  * @throws TensorError for a type or device that tensors don't have here
  */
 export function target(args: ToArguments): { dtype: DType | undefined; copy: boolean } {
@@ -123,7 +123,7 @@ export const bool = (input: Tensor): Tensor => castTo(input, "bool");
 /** As the type of another tensor. */
 export const typeAs = (input: Tensor, other: Tensor): Tensor => castTo(input, other.dtype);
 
-/** The same values in the same memory, without gradient. What a forward detaches stays readable after the step. */
+/** The same values in the same memory, without gradient. Values detached in a forward stay readable after the step. */
 export function detach(input: Tensor): Tensor {
   const result = detached(input);
   if (input.storage === undefined) keepReadable(result.value);
@@ -137,7 +137,7 @@ export function detached(input: Tensor): Tensor {
 }
 
 /**
- * Makes this tensor a leaf that wants no gradient.
+ * Makes this tensor a leaf that requires no gradient.
  * @throws TensorError "Can't detach views in-place. Use detach() instead. …"
  */
 export function detach_(input: Tensor): Tensor {

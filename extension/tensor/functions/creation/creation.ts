@@ -31,7 +31,7 @@ type Typed =
   | BigInt64Array
   | BigUint64Array;
 
-/** What a tensor is made of: lists may have tensors of one element and typed arrays in them. */
+/** Data of a new tensor: lists may have tensors of one element and typed arrays in them. */
 type Listed = number | boolean | Typed | Tensor | readonly Listed[];
 
 export type TensorData = Listed;
@@ -69,7 +69,7 @@ export function tensor(data: TensorData, options: TensorOptions = {}): Tensor {
   return finished(fromHost(host(values.map(Number), dtype), shape, dtype), options);
 }
 
-/** As {@link tensor}, but answers a tensor of the right type itself. */
+/** As {@link tensor}, but returns a tensor of the right type itself. */
 export function asTensor(data: TensorData, options: Omit<TensorOptions, "requiresGrad"> = {}): Tensor {
   checkOptions(options);
   return data instanceof Tensor ? castTo(data, options.dtype ?? data.dtype) : tensor(data, options);
@@ -82,7 +82,7 @@ function typed(data: Typed): [values: ArrayLike<number>, dtype: DType] {
   return [data, data instanceof Float32Array || data instanceof Float64Array ? "float32" : "int64"];
 }
 
-/** Values as the array of a type; integers beyond 32 bits stay exact, though nothing can be computed with them. */
+/** Converts values to the array of a type. Integers beyond 32 bits stay exact, but no engine computes with them. */
 function host(values: ArrayLike<number>, dtype: DType): HostArray {
   if (dtype === "int64") {
     for (let i = 0; i < values.length; i++) {
@@ -94,8 +94,8 @@ function host(values: ArrayLike<number>, dtype: DType): HostArray {
 }
 
 /**
- * Lists of numbers, of what may have tensors of one element and typed arrays among them: as those of a replay buffer. Computes
- * the tensors.
+ * Converts lists that may contain tensors of one element and typed arrays, such as those of a replay buffer, to lists
+ * of numbers. Computes the tensors.
  */
 function plainOf(data: Exclude<Listed, Tensor | Typed>): { plain: Nested; floats: boolean } {
   let floats = false;
@@ -224,7 +224,7 @@ export function eye(n: number, m?: number | null, options?: TensorOptions): Tens
   return finished(fromHost(toHostArray(data, dtype), [n, columns], dtype), options);
 }
 
-/** An array of what `value` gives for each index. `Float64Array.from` takes 80 ns an element. */
+/** Fills an array with `value(i)` for each index i. `Float64Array.from` takes 80 ns an element. */
 function numbered(length: number, value: (i: number) => number): Float64Array {
   const all = new Float64Array(length);
   for (let i = 0; i < length; i++) all[i] = value(i);
@@ -269,7 +269,7 @@ export function linspace(start: number, end: number, steps: number, options?: Te
   return finished(fromHost(host(values, dtype), [steps], dtype), options);
 }
 
-/** `steps` numbers whose exponents to `base` are {@link linspace}. */
+/** `base` to the power of the `steps` numbers of {@link linspace}. */
 export function logspace(
   start: number,
   end: number,

@@ -13,7 +13,7 @@ export function toTypedArray(input: Tensor): HostArray {
   return valuesOf(input.value).slice();
 }
 
-/** What `tensor.data` is: a tensor. It can be called as long as programs do that for its values. */
+/** Type of `tensor.data`: a tensor. It can still be called, for programs that get its values so. */
 export interface DataTensor extends Tensor {
   /** @deprecated `tensor.data` is a tensor, as in PyTorch. Use `tensor.toTypedArray()` for its values. */
   (): HostArray;
@@ -49,7 +49,7 @@ export function setData(input: Tensor, data: Tensor): void {
   input.takeData(data, formerValue, (base) => new DataView(base));
 }
 
-/** The value of a tensor that is about to get another, for its views. */
+/** Returns the value of a tensor that is about to get another one; its views keep the old one. */
 function formerValue(value: Value): Tensor {
   const { producer } = value;
   if (producer.kind !== "state" || !hasExecutor()) return new Tensor(value);

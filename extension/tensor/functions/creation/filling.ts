@@ -76,7 +76,7 @@ function redraw(input: Tensor, name: string, draw: ReadyDraw, generator: RandomS
   return drawInto(input, draw, generator);
 }
 
-/** Writes what is drawn into a tensor in the order in which its elements lie in PyTorch's memory. */
+/** Writes drawn numbers into a tensor, in the order of its elements in PyTorch's memory. */
 export function drawInto(input: Tensor, draw: ReadyDraw, generator: RandomStream = defaultStream): Tensor {
   const steps = input.viewStrides();
   const order = [...input.shape.keys()];
@@ -88,7 +88,7 @@ export function drawInto(input: Tensor, draw: ReadyDraw, generator: RandomStream
 
 const invert = (order: readonly number[]): number[] => order.map((_, d) => order.indexOf(d));
 
-/** What the functions that draw take. */
+/** Options of the functions that draw random numbers. */
 export interface DrawOptions {
   /** Draws from this generator instead of the global one. */
   generator?: RandomStream;
@@ -184,14 +184,14 @@ function mapped(input: Tensor, name: string, values: (own: HostArray) => readonl
 }
 
 /**
- * The values of a function of each element: reads the tensor now.
+ * Replaces each element by a function of it: reads the tensor now.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.apply_.html
  */
 export const apply_ = (input: Tensor, callable: (x: number) => number): Tensor =>
   mapped(input, "apply_", (own) => Array.from(own, (x) => callable(x)));
 
 /**
- * The values of a function of each element and that of another tensor, which broadcasts: reads both now.
+ * Replaces each element by a function of it and that of another tensor, which broadcasts: reads both now.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.map_.html
  */
 export function map_(input: Tensor, other: Tensor, callable: (x: number, y: number) => number): Tensor {

@@ -1,4 +1,4 @@
-// What functions that make tensors take.
+// Options of functions that make tensors.
 import type { DType } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { requireCpu, type DeviceLike } from "../../platform/device.ts";
@@ -6,13 +6,13 @@ import { checkedDType } from "../../platform/checkedDType.ts";
 import type { Shape } from "../../core/shape.ts";
 import { sizeOf } from "../../core/size.ts";
 
-/** What every function that makes a tensor takes. */
+/** Options of every function that makes a tensor. */
 export interface TensorOptions {
   /** Element type. Default float32, unless the values say otherwise. */
   dtype?: DType;
   /** Whether `backward()` fills `.grad`. Default false. */
   requiresGrad?: boolean;
-  /** Where the tensor is: "cpu". */
+  /** Device of the tensor: "cpu". */
   device?: DeviceLike | null;
   /** Accepted, without effect: memory is pinned for GPUs. */
   pinMemory?: boolean;

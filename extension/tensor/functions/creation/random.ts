@@ -26,7 +26,7 @@ export function manualSeed(seed: number | bigint): RandomStream {
   return defaultStream.manualSeed(seed);
 }
 
-/** Seeds the global generator from the system's entropy and answers that seed. */
+/** Seeds the global generator from the system's entropy and returns that seed. */
 export function seed(): bigint {
   return defaultStream.seed();
 }

@@ -1,4 +1,4 @@
-// What an index stands for: which part of each dimension, in terms of slices and index tensors.
+// Parses an index into the part of each dimension that it selects, as slices and index tensors.
 import { kindOf, TensorError } from "../../core/errors.ts";
 import type { HostArray } from "../../core/dtype.ts";
 import { formatShape, range, type Shape } from "../../core/shape.ts";
@@ -18,27 +18,27 @@ export type IndexList = number | boolean | Tensor | readonly IndexList[];
  */
 export type IndexSpec = number | boolean | Slice | string | null | Tensor | readonly IndexList[];
 
-/** What an {@link IndexSpec} stands for. */
+/** A parsed {@link IndexSpec}. */
 type Place = number | boolean | Slice | null | "..." | Tensor;
 
 interface Basic {
   readonly begin: number[];
   readonly end: number[];
   readonly step: number[];
-  /** Of each dimension of the result, the input's dimension, or -1 for a new one. */
+  /** Per dimension of the result, the input's dimension; -1 for a new one. */
   readonly origin: number[];
   readonly shape: number[];
 }
 
 export interface Parsed {
   readonly basic: Basic;
-  /** Integers without dimensions that are still to be computed, by the dimension of the basic result where they select. */
+  /** 0-d integers that are not computed yet, by the dimension of the basic result in which they select. */
   readonly selects: readonly (readonly [dim: number, at: Tensor])[];
-  /** Index tensors by the dimension that they index of what is selected. */
+  /** Index tensors by the dimension that they index after slicing and selecting. */
   readonly tensors: ReadonlyMap<number, Tensor>;
 }
 
-/** The part at whole numbers, one for each of the first dimensions: `x.index(i)` and `x.index(i, j)`, by far the most. */
+/** Parses whole numbers, one for each of the first dimensions: by far the most calls are `x.index(i)` or `(i, j)`. */
 function atNumbers(size: Shape, given: readonly IndexSpec[]): Parsed | undefined {
   for (const spec of given) if (typeof spec !== "number") return undefined;
   if (given.length > size.length) return undefined;
@@ -128,7 +128,7 @@ function place(size: Shape, specs: readonly Exclude<Place, "...">[]): Parsed {
   return { basic, selects, tensors };
 }
 
-/** PyTorch's words for what is no index. */
+/** PyTorch's error for an invalid index. */
 function noIndex(kind: string): never {
   throw new TensorError(
     "index",
@@ -144,7 +144,7 @@ function position(i: number, size: number, dim: number): number {
   return i < 0 ? i + size : i;
 }
 
-/** For a condition without dimensions, the places that it selects of a new dimension of length 1. */
+/** Returns the places that a 0-d condition selects of a new dimension of length 1; undefined for any other place. */
 function condition(spec: Place): Tensor | undefined {
   if (spec instanceof Tensor) {
     if (spec.dtype !== "bool" || spec.ndim > 0) return undefined;
@@ -155,9 +155,9 @@ function condition(spec: Place): Tensor | undefined {
 }
 
 /**
- * What a place of an index stands for.
- * @param moves whether the elements are on the host, where a number selects. Elsewhere it would be part of the graph, which
- *   would then be another for each number.
+ * Parses one place of an index.
+ * @param moves whether the input is on the host: then a 0-d index becomes its number. Otherwise the number would be
+ *   part of the graph, and each number would make another graph.
  */
 export function normalized(spec: IndexSpec, moves = true): Place {
   if (spec instanceof Tensor) {
@@ -176,7 +176,7 @@ export function normalized(spec: IndexSpec, moves = true): Place {
   return noIndex(kindOf(spec));
 }
 
-/** Slices by their text, which loops write again and again. */
+/** Slices by their text, which loops parse again and again. */
 const slices = new Map<string, Slice>();
 /** Slices remembered. Safe bound: some kilobytes. */
 const MOST_SLICES = 512;
@@ -198,7 +198,7 @@ function sliceOf(text: string): Slice {
 const flattened = (x: unknown): unknown[] =>
   Array.isArray(x) || ArrayBuffer.isView(x) ? Array.from(x as Iterable<unknown>).flatMap(flattened) : [x];
 
-/** A list as the tensor of indices or the mask that it stands for. */
+/** Converts a list to a tensor of indices or a mask. */
 function indicesOf(list: readonly IndexList[]): Tensor {
   const flat = flattened(list);
   if (flat.some((x) => x === null || x === undefined)) {

@@ -7,9 +7,9 @@ import { reshape } from "../shape/shape.ts";
 import { noGrad } from "../../recording/scope.ts";
 
 export interface UniqueOptions {
-  /** Answers the place of every element among the distinct ones, too. Default false. */
+  /** Also returns the place of every element among the distinct ones. Default false. */
   returnInverse?: boolean;
-  /** Answers how often each occurs, too. Default false. */
+  /** Also returns how often each distinct element occurs. Default false. */
   returnCounts?: boolean;
   /** Rows of this dimension are compared; by default single elements. */
   dim?: number;

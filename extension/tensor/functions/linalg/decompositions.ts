@@ -138,7 +138,7 @@ function besideUnits(a: Tensor): Tensor {
   return cat([a, expand(eye(m), [...a.shape.slice(0, -2), m, m])], -1);
 }
 
-/** Which half of a symmetric matrix is read: the lower ("L") or the upper one. */
+/** The half of a symmetric matrix that is read: the lower ("L") or the upper one ("U"). */
 export type Triangle = "L" | "U";
 
 /** Eigenvalues (ascending) and eigenvectors, as columns and up to their signs, of symmetric matrices. */
@@ -163,7 +163,7 @@ function thin(a: Tensor): [u: Tensor, s: Tensor, v: Tensor] {
   return [u, s, v];
 }
 
-/** Orthonormal columns, and others to them until there are as many as rows: without gradient, since they are not unique. */
+/** Completes orthonormal columns to a square matrix. The new ones are not unique, and have no gradient. */
 function square(columns: Tensor): Tensor {
   const [m, k] = columns.shape.slice(-2) as [number, number];
   if (m <= k) return columns;
@@ -199,17 +199,17 @@ export function svdvals(a: Tensor): Tensor {
   return thin(a)[1];
 }
 
-/** What counts as 0 among singular values, or among eigenvalues of symmetric (`hermitian`) matrices. */
+/** Threshold up to which singular values, or eigenvalues of symmetric (`hermitian`) matrices, count as 0. */
 export interface RankOptions {
-  /** At most this. Default 0. */
+  /** Absolute threshold. Default 0. */
   atol?: number | null;
-  /** At most this times the largest. Default: the longer side times float32's step (1.2e-7), or 0 with `atol`. */
+  /** Threshold relative to the largest. Default: the longer side times float32's step (1.2e-7), or 0 with `atol`. */
   rtol?: number | null;
-  /** Whether A is symmetric: then its eigenvalues are found, of its lower triangle. */
+  /** Whether A is symmetric: then the eigenvalues of its lower triangle are used. */
   hermitian?: boolean;
 }
 
-/** Singular values that count. */
+/** Mask of the singular values that don't count as 0. */
 function kept(s: Tensor, a: Tensor, { atol, rtol }: RankOptions): Tensor {
   const whole = (atol ?? 0) > 0 ? 0 : Math.max(...a.shape.slice(-2)) * 2 ** -23;
   const bound = mul(amax(s, -1, true), rtol ?? whole);
@@ -235,7 +235,7 @@ function symmetric(a: Tensor): [u: Tensor, s: Tensor, v: Tensor] {
 /** `torch.linalg.pinv` that takes singular values below `rcond` times the largest for 0. */
 export const pinverse = (input: Tensor, rcond = 1e-15): Tensor => pinv(input, { rtol: rcond });
 
-/** The number of singular values that count. */
+/** The number of singular values that don't count as 0. */
 export function matrixRank(a: Tensor, options: RankOptions = {}): Tensor {
   checkMatrix("linalg.matrix_rank", a);
   return composed(() =>
@@ -244,8 +244,8 @@ export function matrixRank(a: Tensor, options: RankOptions = {}): Tensor {
 }
 
 /**
- * X that makes ‖A X − B‖ smallest, of all such X the shortest; `residuals` are the smallest squares, of A with more rows than
- * columns. Singular values up to `rcond` times the largest count as 0.
+ * X that minimises ‖A X − B‖, of all such X the shortest; `residuals` are the sums of squared errors, if A has more
+ * rows than columns. Singular values up to `rcond` times the largest count as 0.
  */
 export function lstsq(
   a: Tensor,
@@ -262,7 +262,7 @@ export function lstsq(
   return results("linalg_lstsq", { solution, residuals, rank, singularValues: zeros(0) });
 }
 
-/** A multiplied by itself n times; of the inverse for negative n. */
+/** A to the power of n; the inverse to the power of −n for negative n. */
 export function matrixPower(a: Tensor, n: number): Tensor {
   checkSquare("linalg.matrix_power", a);
   return composed(() => {
@@ -276,7 +276,7 @@ export function matrixPower(a: Tensor, n: number): Tensor {
   });
 }
 
-/** Products of several matrices, in the cheapest order of two. */
+/** Product of several matrices, multiplied in the cheapest order. */
 export function multiDot(tensors: readonly Tensor[]): Tensor {
   const sizes = [tensors[0]!.shape[0]!, ...tensors.map((x) => x.shape[1]!)];
   const best = new Map<string, { cost: number; product: () => Tensor }>();

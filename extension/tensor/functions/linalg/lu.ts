@@ -26,7 +26,7 @@ const inOrder = (a: Tensor, order: Tensor): Tensor =>
   gather(a, -2, expand(unsqueeze(order, -1), [...order.shape, a.shape[a.ndim - 1]!]));
 
 /**
- * L without its diagonal of ones and U, in one matrix, and for each row the one (counted from 1) with which it changed places.
+ * L without its diagonal of ones and U, in one matrix, and for each row the row (counted from 1) it was swapped with.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.lu_factor.html
  */
 export function luFactor(
@@ -73,7 +73,7 @@ function orderOf(pivots: Tensor, m: number): Tensor {
 }
 
 /**
- * P, L and U with A = P L U, from what `linalg.luFactor` answers: L and U are empty without `unpackData`, P without
+ * P, L and U with A = P L U, from the result of `linalg.luFactor`: L and U are empty without `unpackData`, P without
  * `unpackPivots`.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.lu_unpack.html
  */
@@ -114,7 +114,7 @@ export function lu(
 }
 
 /**
- * X of A X = B (with `left` false of X A = B, with `adjoint` of Aᵀ X = B), from what `linalg.luFactor` answers for A.
+ * X of A X = B (with `left` false of X A = B, with `adjoint` of Aᵀ X = B), from the result of `linalg.luFactor` for A.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.lu_solve.html
  */
 export function luSolve(
@@ -144,7 +144,7 @@ export function luSolve(
 }
 
 /**
- * X of A X = b, from what `linalg.luFactor` answers for A.
+ * X of A X = b, from the result of `linalg.luFactor` for A.
  * @deprecated in PyTorch: use `linalg.luSolve`.
  */
 export const legacyLuSolve = (b: Tensor, LU: Tensor, pivots: Tensor): Tensor => luSolve(LU, pivots, b);

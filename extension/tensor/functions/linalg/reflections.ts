@@ -84,8 +84,8 @@ export function householderProduct(a: Tensor, tau: Tensor): Tensor {
 }
 
 /**
- * Q times `other` [*, m, k], or `other` [*, k, m] times Q with `left` false, of the product Q of reflections as {@link geqrf}
- * answers them; of Qᵀ with `transpose`.
+ * Q times `other` [*, m, k], or `other` [*, k, m] times Q with `left` false, for the product Q of the reflections that
+ * {@link geqrf} returns; Qᵀ with `transpose`.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.ormqr.html
  */
 export function ormqr(input: Tensor, tau: Tensor, other: Tensor, left = true, transposed = false): Tensor {

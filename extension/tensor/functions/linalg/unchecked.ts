@@ -1,4 +1,4 @@
-// Decompositions that say of each matrix whether they could be made, in place of an error.
+// Decompositions that return a status for each matrix instead of throwing.
 import { TensorError } from "../../core/errors.ts";
 import { numel } from "../../core/shape.ts";
 import { fromHost, type Tensor } from "../../core/tensor.ts";
@@ -18,11 +18,11 @@ import { checkSquare, cholesky, inv, solve } from "./decompositions.ts";
 import { luFactor } from "./lu.ts";
 
 export interface CheckOptions {
-  /** Whether a matrix that has no result is an error. Default false. */
+  /** Whether a matrix without a result is an error. Default false. */
   checkErrors?: boolean;
 }
 
-/** By matrix, where `find` finds something wrong with it, or 0: reads the matrices now. */
+/** Per matrix, the place where `find` finds a fault, or 0: reads the matrices now. */
 function places(a: Tensor, find: (matrix: Float64Array, n: number) => number | undefined): Int32Array {
   const n = a.shape[a.ndim - 1]!;
   const found = new Int32Array(numel(a.shape.slice(0, -2)));
@@ -31,7 +31,7 @@ function places(a: Tensor, find: (matrix: Float64Array, n: number) => number | u
   return found.map((_, i) => find(Float64Array.from(data.subarray(i * n * n, (i + 1) * n * n)), n) ?? 0);
 }
 
-/** @throws TensorError of the first matrix that has no result */
+/** @throws TensorError for the first matrix without a result */
 function refuse(name: string, a: Tensor, found: Int32Array, text: (place: number) => string): void {
   const i = found.findIndex((place) => place > 0);
   if (i < 0) return;
@@ -39,7 +39,7 @@ function refuse(name: string, a: Tensor, found: Int32Array, text: (place: number
   throw new TensorError("value", `${name}: ${which}${text(found[i]!)}`);
 }
 
-/** The result of those matrices that have one, NaN for the others. */
+/** Results of the matrices that have one, NaN for the others. */
 function ofOthers(
   a: Tensor,
   info: Tensor,
@@ -127,7 +127,7 @@ export function solveEx(
 }
 
 /**
- * What `linalg.luFactor` answers, and `info`: 0, or which of the pivots is 0.
+ * The result of `linalg.luFactor`, and `info` [*]: 0, or which of the pivots is 0.
  * @throws TensorError "torch.linalg.lu_factor_ex: U[2,2] is zero and using it on lu_solve would result in a division by zero. …"
  * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.lu_factor_ex.html
  */

@@ -8,7 +8,7 @@ import { hidden, scope } from "../../recording/scope.ts";
 import { normalizeDim } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 
-/** What elementwise functions compute with: numbers and booleans are PyTorch's Python scalars. */
+/** Operand of an elementwise function: numbers and booleans are PyTorch's Python scalars. */
 export type Operand = Tensor | number | boolean;
 
 /** One dimension or several; negative ones count from the end. */
@@ -32,13 +32,13 @@ export function listOf(args: TensorList): readonly Tensor[] {
 export function castTo(x: Tensor, dtype: DType): Tensor {
   if (x.dtype === dtype) return x;
   const { data } = x.value;
-  // Integers beyond 32 bits are on the host, where no engine computes with them.
+  // Integers beyond 32 bits are on the host; no engine computes with them.
   if (data instanceof Float64Array && dtype === "float32" && x.storage === undefined)
     return fromHost(Float32Array.from(data), x.shape, "float32");
   return apply(cast, [x], { dtype: checkedDType(dtype) });
 }
 
-/** What `combine` makes of x and y by adding or multiplying: of bools as of the numbers 0 and 1. */
+/** Combines x and y by `combine`, a sum or product: bools as the numbers 0 and 1. */
 export function asNumbers(x: Tensor, y: Tensor, combine: (x: Tensor, y: Tensor) => Tensor): Tensor {
   if (x.dtype !== "bool") return combine(x, y);
   return castTo(combine(castTo(x, "int64"), castTo(y, "int64")), "bool");
@@ -50,29 +50,29 @@ export function scalarOf(value: number | boolean, dtype: DType): Tensor {
   return new Tensor(scalarValue(Number(value), dtype));
 }
 
-/** Refuses what the types exclude: as a number it would be NaN. */
+/** Throws for values that the types exclude: as a number they would be NaN. */
 function noScalar(x: unknown): never {
   throw new TensorError("value", `expected Tensor, number or boolean, but got ${kindOf(x)}`);
 }
 
-/** A number that belongs to the function and not to the user's data: a constant of a compiled graph. */
+/** A number of the function itself, not of the user's data: a constant of a compiled graph. */
 export function constant(value: number, dtype: DType = "float32"): Tensor {
   return new Tensor(fillValue(value, [], dtype));
 }
 
-/** A scalar as the tensor it makes on its own: integers int64, other numbers float32, booleans bool. */
+/** Converts a scalar to a tensor: integers to int64, other numbers to float32, booleans to bool. */
 export function asTensor(x: Operand): Tensor {
   if (x instanceof Tensor) return x;
   return scalarOf(x, promoteScalar("bool", x));
 }
 
-/** Integers and booleans as float32: what PyTorch computes roots, exponentials and means of them in. */
+/** Converts integers and booleans to float32, in which PyTorch computes their roots, exponentials and means. */
 export function toFloat(x: Tensor): Tensor {
   return castTo(x, "float32");
 }
 
 /**
- * Runs a function made of several ops: only its result is the user's, what lies between is not kept.
+ * Runs a function made of several ops: only its result is visible to the user; intermediate values are not kept.
  */
 export function composed(body: () => Tensor): Tensor {
   if (scope.depth > 0) return body();
@@ -81,7 +81,7 @@ export function composed(body: () => Tensor): Tensor {
   return result;
 }
 
-/** {@link composed} for functions of several results; null stands for none. */
+/** {@link composed} for functions of several results; null stands for a missing one. */
 export function composedAll<T extends readonly (Tensor | null)[]>(body: () => T): T {
   if (scope.depth > 0) return body();
   const results = hidden(body);
@@ -89,7 +89,7 @@ export function composedAll<T extends readonly (Tensor | null)[]>(body: () => T)
   return results;
 }
 
-/** The tensor with PyTorch's name for the gradient of the function that made it, as printing shows it. */
+/** Sets PyTorch's name for the gradient of the function that made a tensor, which printing shows. */
 export function named(x: Tensor, gradient: string, ...saved: readonly (Tensor | null | undefined)[]): Tensor {
   const { edge } = x;
   if (edge?.node !== undefined) {
@@ -99,7 +99,7 @@ export function named(x: Tensor, gradient: string, ...saved: readonly (Tensor | 
   return x;
 }
 
-/** Says what PyTorch's gradient of a function of several ops needs: `backward()` refuses it once it was written to. */
+/** Notes values that PyTorch's gradient of a composed function needs: `backward()` throws if they were written to. */
 export function saving<T extends Tensor>(x: T, ...needed: readonly (Tensor | null | undefined)[]): T {
   const node = x.edge?.node;
   if (node === undefined) return x;
@@ -143,7 +143,7 @@ export const C_TYPE: Record<DType, string> = {
   complex64: "c10::complex<float>",
 };
 
-/** Checks indices whose values are there already; the others are checked when they are computed. */
+/** Checks indices whose values are known already; others are checked when they are computed. */
 export function inRange(
   indices: Tensor,
   size: number,

@@ -1,4 +1,4 @@
-// Differences of neighbours, and what is computed from differences.
+// Differences of neighbours, and functions computed from them.
 import { ofFunction } from "../../recording/version.ts";
 import { TensorError } from "../../core/errors.ts";
 import { sliceAlong } from "../../ops/movement/slicing.ts";
@@ -75,7 +75,8 @@ export interface GradientOptions {
 }
 
 /**
- * Derivatives of a function, given its values, along each dimension: from both neighbours, at the ends from one or two on one side.
+ * Derivatives of a function along each dimension, given its values: from both neighbours; at the ends, from one or two
+ * neighbours on one side.
  * @throws TensorError "torch.gradient expected each dimension size to be at least edge_order+1"
  * @see https://docs.pytorch.org/docs/stable/generated/torch.gradient.html
  */
@@ -103,17 +104,17 @@ function slopes(f: Tensor, at: number, step: number | Tensor, edgeOrder: 1 | 2):
   const change = div(sub(narrow(f, at, 1, n - 1), narrow(f, at, 0, n - 1)), h);
   const [first, last] = [narrow(change, at, 0, 1), narrow(change, at, n - 2, 1)];
   if (n === 2) return cat([first, last], at);
-  // The slope of the parabola through three points: a mean of the slopes on both sides, the nearer point weighing more.
+  // Slope of the parabola through three points: a mean of the slopes on both sides, weighted towards the nearer point.
   const [before, after] = [narrow(h, at, 0, n - 2), narrow(h, at, 1, n - 2)];
   const [left, right] = [narrow(change, at, 0, n - 2), narrow(change, at, 1, n - 2)];
   const inner = div(add(mul(left, after), mul(right, before)), add(before, after));
   if (edgeOrder === 1) return cat([first, inner, last], at);
-  // At its ends, that parabola is as much steeper or flatter as the slope beside them is.
+  // The parabola's slope is linear: extrapolate it to the ends.
   const [begin, end] = [narrow(inner, at, 0, 1), narrow(inner, at, n - 3, 1)];
   return cat([sub(mul(first, 2), begin), inner, sub(mul(last, 2), end)], at);
 }
 
-/** What lies beside each other along a dimension, added up in pairs; nothing where there is nothing. */
+/** Sums of neighbours along a dimension; empty where the dimension is. */
 function sumsOfNeighbours(y: Tensor, at: number): Tensor {
   const length = y.shape[at]!;
   return length === 0 ? y : add(narrow(y, at, 0, length - 1), narrow(y, at, 1, length - 1));

@@ -21,14 +21,14 @@ import {
   type Reduction,
 } from "./options.ts";
 
-/** How `max` and `min` are called. */
+/** Signatures of `max` and `min`. */
 export interface Extreme {
   (input: Tensor): Tensor;
   (input: Tensor, other: Tensor): Tensor;
   (input: Tensor, dim: number | ReduceOptions, keepdim?: KeepdimArgument): ValuesAndIndices;
 }
 
-/** What `max` and `min` differ in. */
+/** Parts in which `max` and `min` differ. */
 interface Kind {
   readonly name: "max" | "min";
   readonly ofTwo: (input: Tensor, other: Tensor) => Tensor;

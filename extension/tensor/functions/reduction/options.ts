@@ -1,4 +1,4 @@
-// How functions over dimensions are called.
+// Arguments of functions over dimensions.
 import type { DType } from "../../core/dtype.ts";
 import { normalizeDims } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -32,12 +32,12 @@ export function optionsOf(dim: DimArgument | undefined, keepdim: KeepdimArgument
   return { ...more, dim: dim as Dims | null };
 }
 
-/** What an op over dimensions is given. */
+/** Returns the attributes of an op over dimensions. */
 export function reduction(x: Tensor, { dim, keepdim }: ReduceOptions): Reduction {
   return { dims: normalizeDims(dim ?? undefined, x.ndim), keepdim: keepdim ?? false };
 }
 
-/** Largest or smallest elements over dimensions: of booleans too. */
+/** Largest or smallest elements over dimensions, also of booleans. */
 export function extremum(op: Op<Reduction>, input: Tensor, options: ReduceOptions): Tensor {
   const x = castTo(input, input.dtype === "bool" ? "int64" : input.dtype);
   return castTo(apply(op, [x], reduction(x, options)), input.dtype);

@@ -91,7 +91,7 @@ export function amin(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument
 }
 
 export interface VarianceOptions extends ReduceOptions {
-  /** What is subtracted from the number of elements. Default 1. */
+  /** Number subtracted from the number of elements. Default 1. */
   correction?: number;
   /** PyTorch's older name: true for correction 1, false for 0. */
   unbiased?: boolean;
@@ -153,7 +153,7 @@ export function stdMean(input: Tensor, ...rest: VarianceArguments): [Tensor, Ten
   return [std(input, ...rest), mean(input, ...rest)];
 }
 
-/** Unlike other reductions, these leave an input unchanged for an empty list of dimensions. */
+/** Applies `any` or `all`: unlike other reductions, they keep the input for an empty list of dimensions. */
 function truth(op: typeof ops.any, input: Tensor, options: ReduceOptions): Tensor {
   const x = castTo(input, "bool");
   if (Array.isArray(options.dim) && options.dim.length === 0) return x === input ? copied(x) : x;
@@ -209,7 +209,7 @@ export function norm(
   });
 }
 
-/** xᵖ of what is not negative, with gradient 0 where it is 0. */
+/** xᵖ for x ≥ 0, with gradient 0 where x is 0. */
 function powerOf(x: Tensor, p: number): Tensor {
   const of = (op: Op<object>, ...inputs: Tensor[]): Tensor => apply(op, inputs, {});
   const zero = of(elementwise.eq, x, constant(0));
@@ -234,7 +234,7 @@ export function logsumexp(input: Tensor, dim: DimArgument, keepdim?: KeepdimArgu
   });
 }
 
-/** A dimension by name, and the type that the input is converted to first. */
+/** Named arguments: the dimension, and the type that the input is converted to first. */
 export interface AlongOptions {
   dim: number;
   dtype?: DType;

@@ -1,4 +1,4 @@
-// Extremes and sums of what comes up to each element of a dimension.
+// Running extremes and sums along a dimension.
 import { gatherLast } from "../../ops/movement/indexing.ts";
 import { call } from "../../ops/expressions.ts";
 import { normalizeDim } from "../../core/shape.ts";
@@ -14,8 +14,8 @@ import { cat, expand } from "../shape/shape.ts";
 import { copied } from "../shape/views.ts";
 
 /**
- * What `combine` makes of all elements up to each one along the last dimension, in log2(n) steps of the whole tensor.
- * @param combine of earlier elements and later ones; associative
+ * Combines all elements up to each one along the last dimension, in log2(n) steps of the whole tensor.
+ * @param combine takes earlier and later elements; must be associative
  * @see W. D. Hillis, G. L. Steele: Data parallel algorithms, 1986
  */
 function scan<T extends readonly Tensor[]>(rows: T, combine: (before: T, own: T) => T): T {
@@ -44,7 +44,7 @@ function running(
     const rows = turned(input, at);
     const each = new Tensor(rows.value);
     const positions = expand(arange(input.shape[at]!), rows.shape);
-    // The last of several that are equal, as PyTorch has it, or the last NaN: after one, all extremes are NaN.
+    // As in PyTorch, the last of equal elements, or the last NaN: after a NaN, all extremes are NaN.
     const [, index] = scan([each, positions], ([before, from], [own, here]) => {
       const taken = exceeds(own, before);
       const later = input.dtype === "float32" ? logicalOr(taken, isnan(own)) : taken;

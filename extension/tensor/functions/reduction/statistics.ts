@@ -56,7 +56,7 @@ export function nansum(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgume
   );
 }
 
-/** Mean over dimensions of what is not NaN. */
+/** Mean over dimensions of the elements that are not NaN. */
 export function nanmean(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
   return composed(() => {
     const count = sum(castTo(eq(input, input), "float32"), dim, keepdim);
@@ -64,10 +64,10 @@ export function nanmean(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgum
   });
 }
 
-/** PyTorch's name for what differentiates a function: `mode` is "ModeBackward0". */
+/** PyTorch's name for the gradient of a function: "ModeBackward0" for `mode`. */
 const gradientOf = (name: string): string => `${name[0]!.toUpperCase()}${name.slice(1)}Backward0`;
 
-/** Values and where they are found, along a dimension that may be kept. */
+/** Values and their indices along a dimension that may be kept. */
 function picked(
   input: Tensor,
   at: number,
@@ -88,20 +88,20 @@ function picked(
   return valuesAndIndices(name, values, indices);
 }
 
-/** The most frequent element along a dimension (the smallest of several), and where it is found last. */
+/** The most frequent element along a dimension (the smallest if several are), and its last index. */
 export function mode(input: Tensor, dim = -1, keepdim = false): ValuesAndIndices {
   const at = normalizeDim(dim, input.ndim);
   return picked(input, at, keepdim, "mode", (rows) => {
     const n = rows.shape[rows.ndim - 1]!;
     const sorted = sort(rows).values;
     const positions = expand(arange(n), rows.shape);
-    // Equal elements are neighbours: each one's count so far is how far it is from where they begin.
+    // Equal elements are neighbours: the count so far is the distance from the first of them.
     const changes = ne(narrow(sorted, -1, 1, n - 1), narrow(sorted, -1, 0, n - 1));
     const begin = where(changes, narrow(positions, -1, 1, n - 1), 0);
     const begins = cummax(cat([narrow(positions, -1, 0, 1), begin], -1), -1).values;
     const most = argmax(sub(positions, begins), -1, true);
     const value = call(gatherLast, sorted, most);
-    // Where all are NaN, which equals nothing, all are as frequent.
+    // NaN equals nothing: where the result is NaN, count every NaN as equal.
     const same = eq(rows, value);
     const found = rows.dtype === "float32" ? logicalOr(same, logicalAnd(isnan(value), isnan(rows))) : same;
     return amax(where(found, positions, -1), -1);
@@ -109,7 +109,7 @@ export function mode(input: Tensor, dim = -1, keepdim = false): ValuesAndIndices
 }
 
 /**
- * The k-th smallest element along a dimension, k from 1 on, and where it is.
+ * The k-th smallest element along a dimension, counted from 1, and its index.
  * @throws TensorError "kthvalue(): selected number k out of range for dimension 0"
  */
 export function kthvalue(input: Tensor, k: number, dim = -1, keepdim = false): ValuesAndIndices {
@@ -121,7 +121,7 @@ export function kthvalue(input: Tensor, k: number, dim = -1, keepdim = false): V
 }
 
 /**
- * The parts of a tensor along a dimension, those of a larger p-norm than `maxnorm` scaled down to it.
+ * Scales down the slices of a tensor along a dimension whose p-norm is larger than `maxnorm`, to that norm.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.renorm.html
  */
 export function renorm(input: Tensor, p: number, dim: number, maxnorm: number): Tensor {
@@ -200,7 +200,7 @@ export function quantile(
           results.map((x) => unsqueeze(x, 0)),
           0,
         );
-    // What holds a NaN has no order.
+    // Values with a NaN have no order.
     const broken = amax(castTo(isnan(flat), "int64"), at);
     return named(where(eq(reshape(broken, shape), 1), NaN, joined), "WhereBackward0");
   });
@@ -235,12 +235,12 @@ export function searchsorted(
   });
 }
 
-/** The number of boundaries below each element; of those not above it with `right`. */
+/** The number of boundaries below each element; with `right`, of boundaries not above it. */
 export function bucketize(input: Operand, boundaries: Tensor, options: { right?: boolean } = {}): Tensor {
   return searchsorted(boundaries, input, options);
 }
 
-/** How often each number occurs among integers that are not negative, or the sum of their weights: reads them now. */
+/** How often each number occurs among non-negative integers, or the sum of their weights: reads them now. */
 export function bincount(input: Tensor, weights?: Tensor | null, minlength = 0): Tensor {
   if (input.dtype === "float32") notImplemented("bincount_cpu", input.dtype);
   if (input.ndim !== 1) {
@@ -260,8 +260,8 @@ export function bincount(input: Tensor, weights?: Tensor | null, minlength = 0):
 }
 
 /**
- * The number of elements in each of `bins` (100) equal parts of [min, max], or of the range of the values where both are
- * equal. Elements outside are left out.
+ * The number of elements in each of `bins` (100) equal parts of [min, max], or of the range of the values if min equals
+ * max. Elements outside are left out.
  */
 export function histc(input: Tensor, bins = 100, min = 0, max = 0): Tensor {
   if (!(bins > 0))

@@ -1,4 +1,4 @@
-// What functions along one dimension share.
+// Shared by functions along one dimension.
 import { apply } from "../../recording/apply.ts";
 import { permute } from "../../ops/movement/movement.ts";
 import { range } from "../../core/shape.ts";

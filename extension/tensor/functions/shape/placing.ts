@@ -32,7 +32,7 @@ import { cat, expand, reshape, unsqueeze } from "./shape.ts";
 import { copied, overwrite } from "./views.ts";
 import { call, filled } from "../../ops/expressions.ts";
 
-/** Dimension `dim` in front, or back. */
+/** Moves dimension `dim` to the front; {@link restored} moves it back. */
 function front(x: Tensor, dim: number): Tensor {
   if (dim === 0) return x;
   const order = range(x.ndim);
@@ -162,12 +162,12 @@ export function maskedScatter(input: Tensor, mask: Tensor, source: Tensor): Tens
   });
 }
 
-/** How values that fall on one place are combined. */
+/** How values at the same place are combined. */
 export type ScatterReduction = "sum" | "prod" | "mean" | "amax" | "amin";
 
 /**
- * A copy in which the values of `source` at the places that `gather` would read are combined with what is there
- * (`includeSelf`), or replace it. A product costs memory of the size of a dimension for every value.
+ * A copy in which the values of `source` are combined with the elements that `gather` would read (`includeSelf`), or
+ * replace them. A product takes memory of the size of a dimension for every value.
  */
 export function scatterReduce(
   input: Tensor,
@@ -265,13 +265,13 @@ export function indexReduce(
 
 const BACKWARD = "ScatterReduceBackward0";
 
-/** What changes no sum, and no extreme. */
+/** Neutral elements of sums and extremes. */
 const NEUTRAL = {
   float: { sum: 0, mean: 0, amax: -Infinity, amin: Infinity },
   whole: { sum: 0, mean: 0, amax: -(2 ** 31), amin: 2 ** 31 - 1 },
 };
 
-/** Products of all values that fall on a place: each place looks at all of them. */
+/** Products of all values at the same place: each place is compared with all values. */
 function product(input: Tensor, at: number, index: Tensor, source: Tensor, includeSelf: boolean): Tensor {
   const n = input.shape[at]!;
   const corner = (x: Tensor): Tensor =>
@@ -281,7 +281,7 @@ function product(input: Tensor, at: number, index: Tensor, source: Tensor, inclu
   const places = unsqueeze(turned(index, at), -2);
   const rows = reshape(arange(n), [n, 1]);
   const hits = eq(places, rows);
-  // How many values fall on each place: counted by scattering, which refuses an index that is out of range.
+  // Number of values at each place: counted by scattering, which refuses an index out of range.
   const line = turned(index, at);
   const none = filled(0, own.shape.slice(0, -1));
   const count = unsqueeze(apply(ops.scatterLast, [none, line, filled(1, line.shape)], { mode: "add" }), -1);
@@ -307,7 +307,7 @@ function written(input: Tensor, part: (x: Tensor) => Tensor, source: Tensor): Te
       );
     }
     const given = copied(castTo(source, input.dtype));
-    // Of an input that is replaced as a whole, the gradient is zero, and not none.
+    // If the whole input is replaced, its gradient is zeros, not null.
     if (place.numel() === input.numel()) overwrite(place, given);
     else place.write(given);
     return whole;
@@ -335,7 +335,7 @@ export function sliceScatter(
   return written(input, (x) => index(x, ...part), source);
 }
 
-/** A copy with the elements of `source` at the places of an index of the flattened input; added to what is there if `accumulate`. */
+/** A copy with the elements of `source` at the places of an index of the flattened input; added if `accumulate`. */
 export function put(input: Tensor, places: Tensor, source: Tensor, accumulate = false): Tensor {
   requireType(places, "int64", "put_(): Expected a long tensor for index, but got Float");
   if (places.numel() !== source.numel())

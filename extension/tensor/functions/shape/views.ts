@@ -1,4 +1,4 @@
-// How views read the tensor they share memory with, and write to it.
+// How views read from and write to the tensor that they share memory with.
 import { apply } from "../../recording/apply.ts";
 import { dataValue } from "../../recording/graph.ts";
 import { eq, logicalAnd, logicalOr, ne, where } from "../../ops/elementwise/elementwise.ts";
@@ -34,11 +34,11 @@ abstract class BasicView implements View<Tensor> {
   }
 }
 
-/** The elements of x in another shape, for another tensor: without an op when nothing changes and no gradient has to pass. */
+/** The elements of x in another shape, as another tensor: without an op if nothing changes and no gradient passes. */
 const inShape = (x: Tensor, shape: Shape): Tensor =>
   sameShape(x.shape, shape) && x.edge === undefined ? new Tensor(x.value) : apply(reshape, [x], { shape });
 
-/** x in another shape: in PyTorch the same memory if possible, so that a write to x is refused where a gradient needs the result. */
+/** x in another shape. If PyTorch shares memory there, writes to x are refused where a gradient needs the result. */
 export function reshaped(x: Tensor, shape: Shape): Tensor {
   const result = inShape(x, shape);
   const steps = x.viewStrides();
@@ -93,7 +93,7 @@ export class PermuteView extends BasicView {
   }
 }
 
-/** Dimensions of length 1 repeated: writing to one place of it writes to many. */
+/** Dimensions of length 1 repeated: a write to one place of the view changes many. */
 export class ExpandView extends BasicView {
   readonly repeats = true;
   private readonly shape: Shape;
@@ -109,10 +109,10 @@ export class ExpandView extends BasicView {
 
   scatter(base: Tensor, view: Tensor): Tensor {
     const repeated = range(this.shape.length).filter((d) => this.repeated(d));
-    // A base that is repeated no times: nothing of it is written.
+    // The base is repeated zero times: nothing of it is written.
     if (view.numel() < base.numel()) return inShape(base, base.shape);
     if (repeated.length === 0 || view.numel() === 0) return inShape(view, base.shape);
-    // Of the places that are one of the base's, the first that differs from it: the one that was written to.
+    // Of the places that share one element of the base, take the first that differs from it: it was written to.
     const order = [...range(this.shape.length).filter((d) => !repeated.includes(d)), ...repeated];
     const rows = inShape(apply(permute, [view], { order }), [base.numel(), view.numel() / base.numel()]);
     const old = inShape(base, [base.numel(), 1]);
@@ -136,7 +136,7 @@ export class ExpandView extends BasicView {
 /** A regular part of every dimension, some of which may then be dropped and others inserted. */
 export class SliceView extends BasicView {
   private readonly part: { begin: readonly number[]; end: readonly number[]; step: readonly number[] };
-  /** Of each dimension of the view, the base's dimension it is a part of; -1 for inserted ones. */
+  /** Per dimension of the view, the base's dimension that it is a part of; -1 for inserted ones. */
   private readonly origin: readonly number[];
   private readonly shape: Shape;
   private readonly whole: boolean;
@@ -170,7 +170,7 @@ export class SliceView extends BasicView {
   }
 }
 
-/** What a dimension has at a place that is still to be computed. */
+/** One index of a dimension, by an index tensor that is not computed yet. */
 export class SelectView extends BasicView {
   private readonly dim: number;
   /** The place, counted from the front, as a vector. */
@@ -201,7 +201,7 @@ export class SelectView extends BasicView {
   }
 }
 
-/** Elements at fixed places of the base's memory, which are `steps` apart: each at most once, or else they can only be read. */
+/** Elements at fixed places of the base's memory, `steps` apart. If a place occurs twice, the view is read-only. */
 export class GatheredView extends BasicView {
   private readonly places: Int32Array;
   private readonly shape: Shape;
@@ -241,7 +241,7 @@ export class GatheredView extends BasicView {
   }
 }
 
-/** Windows along a dimension, as a new last dimension: those that overlap can only be read. */
+/** Windows along a dimension, as a new last dimension: read-only if they overlap. */
 export class UnfoldView extends BasicView {
   private readonly dim: number;
   private readonly windows: number;
@@ -278,7 +278,7 @@ export class UnfoldView extends BasicView {
 
   scatter(base: Tensor, view: Tensor): Tensor {
     const { dim, windows, size } = this;
-    // The dimension first: it is what places count along.
+    // The dimension first: places count along it.
     const rest = range(base.ndim).filter((d) => d !== dim);
     const first = [dim, ...rest];
     const turned = apply(permute, [view], { order: [dim, base.ndim, ...rest] });
@@ -310,14 +310,14 @@ export class DetachedView extends BasicView {
   }
 }
 
-/** What `data` is: writes through it are no business of `backward()`, which uses the values from before. */
+/** The view behind `data`: `backward()` ignores writes through it and uses the values from before. */
 export class DataView extends DetachedView {
   readonly uncounted = true;
 }
 
 /**
- * PyTorch's rule for whether a tensor of these steps can be seen under another shape without moving its elements: the
- * steps of the new shape, or undefined.
+ * PyTorch's rule for viewing a tensor of given memory steps under another shape without moving its elements. Returns
+ * the steps of the new shape; undefined where it can't be viewed.
  */
 export function viewStrides(shape: Shape, steps: readonly number[], target: Shape): number[] | undefined {
   const out = target.map(() => 1);
@@ -347,7 +347,7 @@ export function viewStrides(shape: Shape, steps: readonly number[], target: Shap
 export function copied(x: Tensor): Tensor {
   const { value } = x;
   const leaf = value.producer;
-  // A value that is there, or is drawn or filled in at need, can't change: only the memory is no longer shared.
+  // A computed, drawn or filled value can't change: the copy only stops sharing memory.
   const own = x.edge === undefined ? value.copied() : undefined;
   if (own !== undefined) return new Tensor(own);
   const copy = call(identity, x);
@@ -359,8 +359,8 @@ export function copied(x: Tensor): Tensor {
 }
 
 /**
- * Writes what does not depend on the tensor's old values. Where gradients are recorded it still belongs to the graph
- * it belonged to, and passes zeros back.
+ * Writes values that don't depend on the tensor's old ones. Where gradients are recorded, the tensor stays in its graph
+ * and passes zeros back.
  * @param alike whether an expanded tensor may be written to: see `Tensor.write`
  */
 export function overwrite(input: Tensor, next: Tensor, alike = false): Tensor {

@@ -1,4 +1,4 @@
-// How ops that work element by element are declared: as records of what they differ in.
+// Declares ops that work element by element, as records of their differences.
 import type * as tfjs from "@tensorflow/tfjs-core";
 import type { DType } from "../../core/dtype.ts";
 import { broadcastShapes, numel } from "../../core/shape.ts";
@@ -29,13 +29,13 @@ export interface Elementwise {
   readonly tensorflow: string | ((b: TfBuilder, inputs: readonly TfRef[], signature: Signature) => TfRef);
   /** The name of ONNX's op (by default TensorFlow's), a function that writes nodes, or the reason why there are none. */
   readonly onnx?: string | OnnxRule<object> | NoOnnx;
-  /** tfjs's kernels; by default the one that is called as the op. */
+  /** tfjs's kernels; by default the one with the op's name. */
   readonly tfjs?: (k: Tfjs, x: tfjs.Tensor, y: tfjs.Tensor) => tfjs.Tensor;
   /** The value of one element, where a loop may compute the op. */
   readonly plain?: (x: number, y: number) => number;
   readonly xla?: Op<object>["xla"];
   readonly saves?: Op<object>["saves"];
-  /** By default that of kernels that broadcast. */
+  /** Default: the rule of kernels that broadcast. */
   readonly batch?: BatchRule<object>;
 }
 
@@ -88,12 +88,12 @@ export const comparison = (record: Omit<Elementwise, "dtype" | "gradient">): Op<
 export const logical = (name: string, tensorflow: string, onnx: string): Op<object> =>
   comparison({ name, tensorflow: (b, inputs) => b.node(tensorflow, inputs, {}), onnx });
 
-/** Floats by a function of numbers: where tfjs's kernels are missing, or wrong by thousands of units in the last place. */
+/** Applies a function to each float, where tfjs has no kernel or one that is wrong by thousands of ulps. */
 export function mapped(k: Tfjs, x: tfjs.Tensor, value: (x: number) => number): tfjs.Tensor {
   return k.tensor(Float32Array.from(x.dataSync<"float32">(), value), x.shape, "float32");
 }
 
-/** The same of pairs of numbers; shapes broadcast. */
+/** Like {@link mapped}, for pairs of numbers; shapes broadcast. */
 export function mappedPairs(
   k: Tfjs,
   x: tfjs.Tensor,
@@ -112,11 +112,11 @@ export function mappedPairs(
 /** `xla` of divisions: of whole numbers, only TensorFlow's kernels refuse to divide by zero. */
 export const ofFloats = ({ inputs }: Signature): boolean => inputs[0]!.dtype === "float32";
 
-/** All elements lie along one dimension of several. */
+/** Whether a tensor of several dimensions has all elements along one of them. */
 const isRow = ({ shape }: Meta): boolean => shape.length > 1 && numel(shape) === Math.max(...shape);
 
 /**
- * A sum. Grappler fuses a matrix product (or convolution) and a row into a kernel with a bias, and the kernel then refuses
+ * Writes a sum. Grappler fuses a matrix product (or convolution) and a row into a kernel with bias, which then refuses
  * rows of two dimensions ("bias must be 1-dimensional[1,40]"). It fuses no difference, and x − (−y) is x + y exactly.
  */
 export function addNode(b: TfBuilder, [x, y]: readonly TfRef[], { inputs }: Signature): TfRef {
@@ -137,7 +137,7 @@ export const onnxFloorDiv: OnnxRule<object> = (b, inputs, _, { outputs }) => {
 };
 
 /**
- * What integers are divided by: at 0 kernels in wasm trap, or answer some number.
+ * Returns the divisor of integers, checked: at 0, kernels in wasm trap or return some number.
  * @throws Error in TensorFlow's words (executors/errors.ts)
  */
 export function divisor(x: tfjs.Tensor, y: tfjs.Tensor): tfjs.Tensor {

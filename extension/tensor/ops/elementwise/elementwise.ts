@@ -154,7 +154,7 @@ export const floorDiv = elementwise({
   name: "floorDiv",
   tensorflow: "FloorDiv",
   onnx: onnxFloorDiv,
-  // tfjs's cpu kernel answers integers whatever it is given.
+  // tfjs's cpu kernel returns integers for any input.
   tfjs: (k, x, y) => (x.dtype === "float32" ? k.floor(k.div(x, y)) : k.floorDiv(x, divisor(x, y))),
   plain: (x, y) => Math.floor(x / y),
   gradient: zero,

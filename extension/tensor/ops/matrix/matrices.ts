@@ -26,7 +26,7 @@ function flipped(x: Tensor): Tensor {
   return apply(permute, [x], { order: [...order, x.ndim - 1, x.ndim - 2] });
 }
 
-/** A vector for each matrix as its rows (or columns). */
+/** Broadcasts a vector for each matrix along its rows (or columns). */
 const lined = (x: Tensor, column: boolean): Tensor =>
   apply(reshape, [x], {
     shape: column ? [...x.shape, 1] : [...x.shape.slice(0, -1), 1, x.shape[x.ndim - 1]!],
@@ -58,8 +58,8 @@ function perMatrix(
 }
 
 /**
- * PyTorch's error of the first matrix of a batch that `find` finds something wrong with, and says where.
- * @param text says it, given the place
+ * Returns PyTorch's error for the first matrix of a batch in which `find` finds a fault, with its place.
+ * @param text returns the message, given the place
  */
 function refusing(
   name: string,
@@ -82,7 +82,7 @@ function refusing(
   };
 }
 
-/** Has an op without a kernel say what is wrong with its inputs. */
+/** Throws the error of an op without a kernel, if its inputs are wrong. */
 function refused(refusal: Op<object>["refusal"], inputs: readonly tfjs.Tensor[], signature: Signature): void {
   const error = refusal!(
     inputs.map((x) => x.dataSync<"float32">()),
@@ -186,7 +186,7 @@ export const cholesky: Op<object> = defineOp({
   },
   batch: leading,
   onnx: NO_ONNX,
-  // TensorFlow's kernel answers NaN for a matrix that has no factor.
+  // TensorFlow's kernel returns NaN for a matrix without a factor.
   tensorflow: (b, inputs) =>
     b.node("CheckNumerics", [b.node("Cholesky", inputs, { T })], { T, message: attr.string("cholesky") }),
   refusal: refusing(
@@ -257,10 +257,10 @@ export const qr: Op<object> = defineOp({
   cost: ({ inputs: [a] }) => 2 * numel(a!.shape) * matrixOf(a!.shape)[1],
 });
 
-/** Vectors are known up to their sign: that of this sum of their components is made positive. */
+/** Weights of the sum of a vector's components that is made positive: it fixes the vector's sign. */
 const weightsOf = (n: number): number[] => range(n).map((i) => 1 / (i + 1.37));
 
-/** Signs [..., 1, k] that make columns unambiguous. */
+/** Signs [..., 1, k] that make columns unique. */
 function signs(b: TfBuilder, columns: TfRef, shape: Shape): TfRef {
   const n = shape[shape.length - 2]!;
   const weighted = b.node("Mul", [columns, b.constant(weightsOf(n), [n, 1], "float32")], { T });
@@ -364,7 +364,7 @@ export const svd: Op<object> = defineOp({
       if (gv) inner = plus(inner, call(mul, lined(s!, true), skew(product(v!, gv, true))));
     }
     if (inner === undefined) return [null];
-    // What of the vectors' gradients lies outside the space that the vectors span, for matrices that aren't square.
+    // For matrices that aren't square: the part of the vectors' gradients outside the space that the vectors span.
     const outside = (g: Tensor, q: Tensor): Tensor =>
       call(div, call(sub, g, product(q, product(q, g, true))), lined(s!, false));
     let result = product(product(u!, inner), v!, false, true);

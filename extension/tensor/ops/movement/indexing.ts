@@ -17,8 +17,8 @@ import { call, constant, zeros } from "../expressions.ts";
 export const asFloat = (x: Tensor): Tensor => apply(cast, [x], { dtype: "float32" });
 
 /**
- * Places in the rows of all samples, `length` of each, from places in those of one: [size, n] to [size · n]. What is out of
- * range stays out of range.
+ * Converts places in the rows of one sample, which has `length` rows, to places in those of all samples: [size, n] to
+ * [size · n]. Places out of range stay out of range.
  */
 export function amongAll({ size }: { readonly size: number }, index: Tensor, length: number): Tensor {
   const first = fromHost(
@@ -121,7 +121,7 @@ export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: num
     return dim === 0 ? sums : transposeNode(b, sums, order, T);
   },
   tfjs(k, [x, index], { dim, length }, { inputs }) {
-    // Scattering adds up what falls on one place, which makes it the segment sum that neither wasm nor cpu has.
+    // Scattering sums the values at one place: the segment sum that neither wasm nor cpu has.
     const order = swapped(inputs[0]!.shape.length, dim);
     const rows = k.transpose(x!, order);
     const places = k.reshape(within(index!, length), [-1, 1]);
@@ -169,7 +169,7 @@ export const gatherLast: Op<object> = defineOp({
   },
 });
 
-/** What becomes of an element that a value falls on. */
+/** How a scattered value changes the element at its place. */
 export type ScatterMode = "add" | "update" | "max" | "min";
 
 const SCATTERS: Readonly<Record<ScatterMode, string>> = {
@@ -180,9 +180,9 @@ const SCATTERS: Readonly<Record<ScatterMode, string>> = {
 };
 
 /**
- * Per row of the first input, its elements at the index replaced by the third input, or added up with it, or the larger or
- * smaller of both. Of a fourth input, elements that equal an extreme count among those that share its gradient: in PyTorch,
- * `scatter_reduce` counts the elements that it leaves out.
+ * Per row of the first input, replaces its elements at the index by the third input, by their sum, or by the larger or
+ * smaller of both. Elements of a fourth input that equal an extreme share its gradient: PyTorch's `scatter_reduce`
+ * counts the elements that it leaves out.
  */
 export const scatterLast: Op<{ mode: ScatterMode }> = defineOp<{ mode: ScatterMode }>({
   name: "scatterLast",
@@ -215,7 +215,7 @@ export const scatterLast: Op<{ mode: ScatterMode }> = defineOp<{ mode: ScatterMo
     const [{ shape, dtype }, { shape: indexed }] = inputs as [Meta, Meta];
     const T = attr.type(dtype);
     const [count, length] = [numel(indexed.slice(0, -1)), indexed.at(-1)!];
-    // Row and column, each of which is checked: a place past the end of its row is none of the next one.
+    // Row and column, each of which is checked: a place past the end of its row must not hit the next one.
     const rows = b.constant(
       Int32Array.from({ length: count }, (_, row) => row),
       [count, 1, 1],
@@ -252,7 +252,7 @@ export const scatterLast: Op<{ mode: ScatterMode }> = defineOp<{ mode: ScatterMo
   },
 });
 
-/** No backend has a kernel for this. */
+/** Scatters extremes on the host: no backend has a kernel for it. */
 function extremes(
   k: Tfjs,
   x: tfjs.Tensor,
@@ -281,8 +281,8 @@ function rowStarts(shape: Shape, indexed: Shape): Int32Array {
 }
 
 /**
- * An index whose places are there: kernels in wasm write wherever it says, others skip what is out of range.
- * @throws Error in the words of those kernels that look (executors/errors.ts)
+ * Checks an index: kernels in wasm write anywhere, others skip places out of range.
+ * @throws Error in the words of kernels that check (executors/errors.ts)
  */
 function within(index: tfjs.Tensor, length: number): tfjs.Tensor {
   const wrong = index.dataSync().find((place) => place < 0 || place >= length);
@@ -290,7 +290,7 @@ function within(index: tfjs.Tensor, length: number): tfjs.Tensor {
   throw new Error(`the index value ${wrong} is not in [0, ${length - 1}]`);
 }
 
-/** The same index into the flattened tensor, as a column. */
+/** Converts an index over the last dimension to one into the flattened tensor, as a column. */
 function flatPositions(k: Tfjs, index: tfjs.Tensor, shape: Shape): tfjs.Tensor2D {
   within(index, shape.at(-1)!);
   const starts = k.tensor(rowStarts(shape, index.shape), [...index.shape.slice(0, -1), 1], "int32");
@@ -327,7 +327,7 @@ export const rowsUpdate: Op<object> = defineOp({
   tfjs: (k, [x, index, source]) => updated(k, x!, k.reshape(within(index!, x!.shape[0]), [-1, 1]), source!),
 });
 
-/** A copy with values at positions. The cpu kernel writes into what it is given, and wasm's knows numbers only. */
+/** A copy with values at positions. The cpu kernel writes into its input, and wasm's takes numbers only. */
 function updated(k: Tfjs, x: tfjs.Tensor, positions: tfjs.Tensor, values: tfjs.Tensor): tfjs.Tensor {
   if (x.dtype === "bool") {
     return k.cast(updated(k, k.cast(x, "int32"), positions, k.cast(values, "int32")), "bool");

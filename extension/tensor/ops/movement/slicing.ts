@@ -43,7 +43,7 @@ const turned = ({ begin, end, step }: SliceAttributes, order: readonly number[])
 const sliceShape = ({ begin, end, step }: SliceAttributes): number[] =>
   begin.map((b, i) => Math.max(0, Math.ceil((end[i]! - b) / step[i]!)));
 
-/** Where the elements of a slice of a tensor of `shape` lie. */
+/** Positions of the elements of a slice of a tensor of `shape`. */
 function slicePlaces(attributes: SliceAttributes, shape: Shape): Int32Array {
   const own = strides(shape);
   return places(
@@ -53,7 +53,7 @@ function slicePlaces(attributes: SliceAttributes, shape: Shape): Int32Array {
   );
 }
 
-/** Where the elements of a slice begin, if they lie side by side: single indices, a part of one dimension, and then all. */
+/** Start of a slice whose elements are contiguous: single indices, a part of one dimension, and then all. */
 function startOfRun({ begin, end, step }: SliceAttributes, shape: Shape): number | undefined {
   let start = 0;
   let partial = false;
@@ -88,7 +88,7 @@ const SLICE_MASKS = {
   shrink_axis_mask: attr.int(0),
 };
 
-/** An index beyond all ends. */
+/** An index beyond the end of any dimension. */
 export const FAR = 2 ** 31 - 1;
 
 function onnxSlice(b: OnnxBuilder, x: OnnxRef, { begin, end, step }: SliceAttributes, shape: Shape): OnnxRef {
@@ -161,12 +161,12 @@ function onnxSpread(
     now[d] = now[d]! * s;
     y = b.node("Reshape", [padded, b.sizes([...now])]);
   });
-  // What is behind the last element may be too much.
+  // The zeros behind the last element may exceed the shape.
   const after = shape.map((n, d) => n - begin[d]! - now[d]!);
   return b.node("Pad", [y, ints(b, [...begin, ...after])]);
 }
 
-/** What {@link spread} does, in nodes that not only TensorFlow has. */
+/** {@link spread} in portable nodes, which not only TensorFlow has. */
 function spreadNodes(
   b: TfBuilder,
   x: TfRef,
@@ -200,7 +200,7 @@ function spreadNodes(
   );
 }
 
-/** The dimension that a slice is taken of, and from where to where; undefined for steps, or several dimensions. */
+/** Returns the one dimension that a slice cuts, and its range; undefined for steps, or several dimensions. */
 export function rangeOf({
   begin,
   end,
@@ -270,7 +270,7 @@ export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAtt
   },
 });
 
-/** A slice with steps, in tfjs: the wasm kernel of strided slices takes everything for floats. */
+/** A slice with steps, in tfjs: the wasm kernel of strided slices treats all types as floats. */
 export function stepped(
   k: Tfjs,
   x: tfjs.Tensor,
@@ -307,7 +307,7 @@ export function stepped(
   return y;
 }
 
-/** Zeros with a tensor at every `step`-th place from `begin` on: what {@link unslice} does, in tfjs. */
+/** {@link unslice} in tfjs: zeros with a tensor at every `step`-th place from `begin` on. */
 export function spread(
   k: Tfjs,
   x: tfjs.Tensor,

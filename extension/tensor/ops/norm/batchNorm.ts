@@ -22,13 +22,13 @@ export interface BatchNorm {
   readonly eps: number;
 }
 
-/** Gradients of a channel from which on their mean is taken off first. */
+/** Number of a channel's gradients from which on their mean is subtracted first. */
 const MANY = 2 ** 14;
-/** Everything but channels. */
+/** All dimensions but the channels. */
 const others = (rank: number): number[] => range(rank).filter((d) => d !== 1);
 
 const channelsOf = (x: Meta): Meta => ({ shape: [x.shape[1]!], dtype: "float32" });
-/** A value per channel, so that it broadcasts against images (or volumes) `x` and lies as they lie. */
+/** Reshapes a value per channel, so that it broadcasts against images (or volumes) `x` in their memory layout. */
 const perChannel = (t: Tensor, x: Tensor): Tensor =>
   apply(reshape, [t], { shape: x.shape.map((_, d) => (d === 1 ? t.shape[0]! : 1)) });
 
@@ -42,16 +42,16 @@ function attributes({ eps }: BatchNorm, training: boolean): Record<string, TfAtt
   };
 }
 
-/** Forward attributes: the factor says that the kernel is to give the batch's statistics as they are. */
+/** Forward attributes: with this factor, the kernel returns the batch's own statistics. */
 const forward = (a: BatchNorm, training: boolean): Record<string, TfAttribute> => ({
   ...attributes(a, training),
   exponential_avg_factor: attr.float(1),
 });
 
-/** The shape of what lies in memory, channels last. */
+/** The shape in memory: channels last. */
 const lyingAs = ({ shape: [n, c, ...spatial] }: Meta): number[] => [n!, ...spatial, c!];
 
-/** What lies in memory as the kernels want it, which know images only: volumes are higher images. */
+/** Reshapes volumes in memory to higher images, since the kernels take images only. */
 function asImages(b: TfBuilder, x: TfRef, { shape: [n, c, ...spatial] }: Meta): TfRef {
   if (spatial.length === 2) return x;
   const [depth, height, width] = spatial as [number, number, number];
@@ -63,7 +63,7 @@ function asGiven(b: TfBuilder, y: TfRef, { shape: [n, c, ...spatial] }: Meta): T
   return spatial.length === 2 ? y : reshapeNode(b, y, [n!, ...spatial, c!]);
 }
 
-/** The same without the kernel that takes the statistics itself. */
+/** The same without the fused kernel. */
 function spelledOut(
   b: TfBuilder,
   [x, weight, bias]: readonly [TfRef, TfRef, TfRef],
@@ -92,7 +92,7 @@ function moments(b: TfBuilder, x: TfRef, sizes: readonly number[]): [mean: TfRef
 /** One gradient kernel serves both ops; the last input is of the GPU alone. */
 const reserved = (b: TfBuilder): TfRef => b.constant([0], [1], "float32");
 
-/** The batch is cut, in the first inputs; weights and statistics are whole. */
+/** Returns the cut of the first inputs, if it is along the batch and weights and statistics are whole. */
 const alongBatch = (cuts: readonly (Cut | undefined)[], images: number): Cut | undefined => {
   const cut = cuts.find((c) => c !== undefined);
   const fits = cut?.dim === 0 && cut.outer === 1 && cuts.slice(images).every((c) => c === undefined);
@@ -214,7 +214,7 @@ export const batchNormGrad: Op<BatchNorm> = defineOp<BatchNorm>({
     if (b.exact === true) return kernel(g!);
     const total = columnSum(b, g!, lyingAs(images!));
     const count = numel(images!.shape) / images!.shape[1]!;
-    // The kernel adds gradients one after the other. Only their distances from the mean matter to it, and add up to little.
+    // The kernel sums gradients one by one. Only their distances from the mean matter to it, and their sum stays small.
     const centre = (): TfRef => b.node("RealDiv", [total, b.constant([count], [], "float32")], { T });
     const [xGrad, weightGrad] = kernel(count > MANY ? b.node("Sub", [g!, centre()], { T }) : g!);
     return [xGrad!, weightGrad!, total];
@@ -225,8 +225,8 @@ export const batchNormGrad: Op<BatchNorm> = defineOp<BatchNorm>({
 });
 
 /**
- * Images or volumes normalised by given statistics: inputs x, weight, bias, mean, variance. What is given is not learned, so only
- * the first three have gradients.
+ * Images or volumes normalised by given statistics: inputs x, weight, bias, mean, variance. Only the first three have
+ * gradients: the statistics are not learned.
  */
 export const fixedBatchNorm: Op<BatchNorm> = defineOp<BatchNorm>({
   name: "fixedBatchNorm",

@@ -10,7 +10,7 @@ import { before } from "./sequences.ts";
 /** Hidden sizes from which on the fused gradient of a whole sequence is slower than one of each step. */
 const LARGE = 64;
 
-/** Whether the fused kernels know this: sequences of one length, hidden state and cell of one size. */
+/** Whether the fused kernels support this: sequences of one length, hidden state and cell of one size. */
 export function fitsBlock(sizes: readonly number[], projected: boolean): boolean {
   return !projected && sizes[0]! > 0 && sizes[0] === sizes[sizes.length - 1];
 }
@@ -105,7 +105,7 @@ function stepsBackward(
       backwards: true,
       state: [gradH!, gradC!],
       sequences: [i!, c!, f!, o!, g!, squashed!, before(k, sizes, c0!, c!), gradY!],
-      // Of x, h, the weights and the bias it wants nothing but the shapes.
+      // The kernel needs only the shapes of x, h, the weights and the bias.
       fixed: [k.stack(reordered(rows)), zeros(b, [batch, 1]), zeros(b, [1 + H, 4 * H]), zeros(b, [H]), bias!],
       widths: [4 * H],
     },
@@ -132,7 +132,7 @@ function stepsBackward(
 
 const zeros = (b: TfBuilder, shape: readonly number[]): TfRef => fillNode(b, shape, 0);
 
-/** What both kernels of whole sequences begin with. */
+/** First inputs of both kernels of whole sequences. */
 function sequenceInputs(
   k: TensorFlowKernels,
   x: TfRef,

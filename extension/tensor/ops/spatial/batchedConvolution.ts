@@ -23,12 +23,12 @@ interface Attributes {
 type Merge = readonly [input: number, output: number];
 
 interface Kind {
-  /** Which of the two inputs and the output, in this order, has the images, and which the filters. */
+  /** Position of the images, and of the filters, among the two inputs and the output. */
   readonly images: number;
   readonly filters: number;
-  /** For each input, where samples of it go if the other is shared and there are no groups. */
+  /** For each input, the merge of its samples if the other input is shared and there are no groups. */
   readonly merges: readonly [Merge, Merge];
-  /** Where samples of both inputs and of the output go to become groups. */
+  /** Dimensions in which samples of both inputs and of the output become groups. */
   readonly grouped: readonly [number, number, number];
 }
 
@@ -118,7 +118,7 @@ function cells(
   return found;
 }
 
-/** What every filter cell meets: images [M, C, H, W] to [M, C · kH · kW, places]. */
+/** Input pixels under every filter cell (im2col): images [M, C, H, W] to [M, C · kH · kW, places]. */
 function patches(x: Tensor, filters: Shape, output: Shape, { stride, padding }: Attributes): Tensor {
   const [top, bottom, left, right] = padding as [number, number, number, number];
   const image = padding.some((p) => p !== 0)

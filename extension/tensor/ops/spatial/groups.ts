@@ -1,4 +1,4 @@
-// Convolutions of groups of channels and with dilation, for backends whose kernels know neither, or only some of them.
+// Convolutions of groups of channels and with dilation, for backends whose kernels support only some of them, or none.
 import type * as tfjs from "@tensorflow/tfjs-core";
 import {
   attr,
@@ -59,7 +59,7 @@ export function dilatedNode(b: TfBuilder, w: TfRef, filters: Shape, dilation: Di
   return unslice.tensorflow(b, [w], cells, signature) as TfRef;
 }
 
-/** The cells of such filters. */
+/** The cells of filters with zeros between them: the inverse of {@link dilatedNode}. */
 export function cellsNode(b: TfBuilder, w: TfRef, filters: Shape, dilation: Dilation): TfRef {
   if (isDense(dilation)) return w;
   const cells = cellsOf(filters, dilation);
@@ -77,7 +77,7 @@ export function filterCells(k: Tfjs, w: tfjs.Tensor, filters: Shape, dilation: D
   return stepped(k, w, begin, end, step);
 }
 
-/** Attributes for the binding's own kernels, which know all geometries and see groups by the shapes. */
+/** Attributes for the binding's own kernels, which support all geometries and infer groups from the shapes. */
 export function geometry({ stride, padding, dilation }: Geometry): Record<string, TfAttribute> {
   const explicit = padding.some((p) => p !== 0);
   return {
@@ -89,10 +89,10 @@ export function geometry({ stride, padding, dilation }: Geometry): Record<string
   };
 }
 
-/** The sizes of images or volumes [N, C, *], channels last: what TensorFlow's gradients for images take. */
+/** Sizes of images or volumes [N, C, *], channels last, as TensorFlow's gradients for images take them. */
 export const sizesOf = (b: TfBuilder, [n, c, ...spatial]: Shape): TfRef => vector(b, [n!, ...spatial, c!]);
 
-/** What each group makes of its parts of the inputs, which are cut along an axis each, joined along another. */
+/** Runs `run` on each group's parts of the inputs, split along an axis each, and joins the results along `axis`. */
 export function perGroup(
   b: TfBuilder,
   groups: number,
@@ -148,6 +148,6 @@ export function depthwise({ stride, padding }: Geometry): Record<string, TfAttri
   };
 }
 
-/** Filters [kH, kW, 1, out] for them: [kH, kW, channels, out / channels]. */
+/** Filters [kH, kW, 1, out] for these kernels: [kH, kW, channels, out / channels]. */
 export const depthwiseFilters = (b: TfBuilder, w: TfRef, [o, , h, width]: Shape, channels: number): TfRef =>
   reshapeNode(b, w, [h!, width!, channels, o! / channels]);

@@ -79,7 +79,7 @@ export const maxPool2dGrad: Op<Pooling> = defineOp<Pooling>({
   name: "maxPool2dGrad",
   layout: { images: [0, 1, 2], output: true },
   infer: ([x]) => x!,
-  // Constant in x and linear in g, whose gradient is what comes back at each window's maximum.
+  // Constant in x and linear in g: the gradient of g is the incoming gradient at each window's maximum.
   gradient: ({ grad, inputs: [x], attributes, needs }) => [
     needs[0] ? zeros(x!.shape) : null,
     null,
@@ -99,7 +99,7 @@ export const maxPool2dGrad: Op<Pooling> = defineOp<Pooling>({
   parts: imagewise([0, 1, 2], "images"),
 });
 
-/** What `values` has at the place of each window's first maximum of x. */
+/** Elements of `values` at the place of each window's first maximum of x. */
 function atMaxima(x: Tensor, values: Tensor, attributes: Pooling): Tensor {
   const candidates = windowsOf(x, LOWEST, attributes);
   const { shape } = candidates;
@@ -127,8 +127,8 @@ function windowsOf(x: Tensor, value: number, { kernel, stride, padding }: Poolin
 }
 
 /**
- * tfjs's wasm backend has no kernel for this gradient, and made of those that it has it took most of a convolutional
- * network's step: each window's gradient goes to its first maximum, or to its last NaN, as in PyTorch.
+ * Adds each window's gradient to its first maximum, or to its last NaN, as in PyTorch. tfjs's wasm backend has no
+ * kernel for it; composed of its other kernels, it took most of a convolutional network's step.
  */
 function maxPoolGradient(
   k: Parameters<Op<Pooling>["tfjs"]>[0],

@@ -38,7 +38,7 @@ test("pictures: the newest is shown while a training draws, or the one that was 
   const slider = page.locator(".section-pictures").getByLabel("Epoch");
   await slider.press("Home");
   await shows(1);
-  // What is drawn meanwhile doesn't take the chosen one away.
+  // Pictures that are drawn meanwhile don't replace the chosen one.
   pictures.push(drawn(4));
   await view.progress({ ...progress!, stepInEpoch: progress!.stepInEpoch + 2 });
   await until("four pictures", async () => (await slider.getAttribute("max")) === "3");

@@ -57,7 +57,7 @@ test("runs: epochs and the learning rate can be changed while a run trains", asy
   const rate = panel.page.getByLabel("Learning rate", { exact: true });
   assert.equal(await rate.getAttribute("placeholder"), "0.0005");
   await rate.fill("1e-4");
-  // What is drawn meanwhile must not take what is being typed.
+  // Redrawing meanwhile must not discard text that is being typed.
   await panel.view.rows(recording().rows.slice(420, 430));
   await panel.page.waitForTimeout(100);
   assert.equal(await rate.inputValue(), "1e-4");

@@ -1,4 +1,4 @@
-// What is exported for TensorFlow.js, loaded by its own converter: the same numbers as here, for any batch.
+// Exports for TensorFlow.js, loaded by its own converter: the same numbers as here, for any batch.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";

@@ -1,4 +1,4 @@
-// What is exported as TypeScript, compiled strictly and called: the same numbers as here.
+// Exports as TypeScript, compiled strictly and called: the same numbers as here.
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -32,7 +32,7 @@ const CASES = [...NETWORKS, LANGUAGE, ...LAYERS, ...ACTIVATIONS, FUNCTIONS];
 const SMALL = CASES.filter(([name]) => !LARGE.includes(name));
 /** One sample, unless that is too little for its statistics; and several. */
 const batches = (name: string): readonly number[] => (name.includes("without running") ? [2] : [1, 2]);
-/** Models made once: what is compiled is called in the test of its name. */
+/** Models made once: the test of each name calls the compiled function. */
 const models = new Map<string, Module>();
 const file = (name: string, batch: number): string => `${name.replaceAll(/\W+/g, "_")}_${batch}`;
 

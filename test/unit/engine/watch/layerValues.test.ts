@@ -1,4 +1,4 @@
-// What is counted of a layer's values: a sample that stands for all, in bins that outliers don't stretch.
+// Histograms of a layer's values: a sample that stands for all, in bins that outliers don't stretch.
 import { describe, expect, test } from "vitest";
 import {
   histogramOf,

@@ -1,4 +1,4 @@
-// What a loader reads beside data sets. Expected batches are PyTorch 2.15's default_collate.
+// Sources of a loader other than data sets. Expected batches are PyTorch 2.15's default_collate.
 import { describe, expect, expectTypeOf, test } from "vitest";
 import { data, torch, type Tensor } from "../../../../extension/nn/index.ts";
 import { useEngine } from "../../../engines.ts";

@@ -54,7 +54,7 @@ const record = (state: string): object => ({
   outlive: true,
 });
 
-/** What is here of the first steps. */
+/** A request to follow a run whose given steps are here already. */
 function have(...steps: number[]): FollowRequest {
   const counted = new Counted();
   for (const step of steps) counted.line(canonical("metrics", row(step))!.line);
@@ -78,7 +78,7 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-/** The steps that came. */
+/** The steps that arrived. */
 const steps = (): number[] =>
   said.flatMap((one) =>
     one.event === "rows" ? one.data.rows.map((each) => (each as { step: number }).step) : [],
