@@ -26,7 +26,7 @@ import { RunPlace } from "./target.ts";
  * - `checkpoints/*.safetensors`: weights, named in the record's `checkpoints`;
  * - `checkpoints/training.pth`: the state that resuming needs, and beside it the state saved before.
  *
- * The truth of a run is here; every view can be closed and rebuilt from it.
+ * The directory is a run's only source of truth: every view can be closed and rebuilt from it.
  */
 export const RUNS_FOLDER = ".layerwise/runs";
 export const RUN_FILE = "run.json";
@@ -39,10 +39,15 @@ export const SOURCE_FILE = "source.ts";
 export const SOURCES_FILE = "sources.json";
 export const REPORT_FILE = "report.json";
 export const OUTCOMES_FILE = "outcomes.safetensors";
-/** What an evaluation leaves beside its record; all but the first may be missing. */
+/** Files of an evaluation, beside its record; all but the first may be missing. */
 export const EVALUATION_FILES = [EVALUATION_FILE, REPORT_FILE, OUTCOMES_FILE] as const;
-/** Most bytes of each: of thousands of classes, with pictures of samples. */
-export const EVALUATION_LIMIT = 256 * 2 ** 20;
+/**
+ * Most bytes of the result and of the report: a thousand classes are 7 MB, and forty samples' pictures 10 MB. The extension host
+ * parses them, which takes it a tenth of a second at this limit.
+ */
+export const REPORT_LIMIT = 16 * 2 ** 20;
+/** Most bytes of the outcomes, which only engines read. */
+export const OUTCOMES_LIMIT = 256 * 2 ** 20;
 export const PICTURES_FOLDER = "pictures";
 export const LABELS_FILE = "labels.json";
 export const LOCK_FILE = "lock.json";
@@ -133,13 +138,13 @@ export const RunRecord = v.object({
   settings: v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])),
   /** Values of the experiment's hyperparameters, if it has a sweep. */
   hyperparameters: v.optional(Settings),
-  /** It began with the version of its file that another run had kept, not with the file as it was. */
+  /** True if it began with the version of its file that another run had kept, not with the file itself. */
   keptVersion: v.optional(v.literal(true)),
   /** The trial of a sweep that this run is. */
   trial: v.optional(TrialOf),
-  /** What a sweep of the experiment optimizes. */
+  /** Metric that a sweep of the experiment optimizes. */
   objective: v.optional(Objective),
-  /** The tool that recorded it, if that is another one, where from, and its id there. It has no code and no weights. */
+  /** Source of a run that another tool recorded: tool, path, and its id there. It has no code and no weights. */
   imported: v.optional(v.object({ tool: v.picklist(FOREIGN_TOOLS), path: v.string(), id: v.string() })),
   /** The machine that the run is on, if it is not this one. Checkpoints that are still there are not listed. */
   on: v.optional(RunPlace),
@@ -235,7 +240,7 @@ export const ValueHistogram = v.object({
 });
 export type ValueHistogram = v.InferOutput<typeof ValueHistogram>;
 
-/** What each layer did in an observed optimizer step, by its path in the model. */
+/** Statistics of each layer in an observed optimizer step, by its path in the model. */
 export const LayerRow = v.object({
   step: v.number(),
   epoch: v.number(),

@@ -7,10 +7,11 @@ import { EngineError, toUserError } from "../../protocol/errors.ts";
 import { CHUNK, NO_FILE, type FetchedFile } from "../../remote/messages.ts";
 import {
   EVALUATION_FILE,
-  EVALUATION_LIMIT,
   isLive,
   OUTCOMES_FILE,
+  OUTCOMES_LIMIT,
   REPORT_FILE,
+  REPORT_LIMIT,
   type CheckpointRecord,
   type MetricRow,
   type RunRecord,
@@ -268,11 +269,11 @@ export class RunConnection {
 
   async #fetchEvaluation(): Promise<void> {
     const mirror = this.#mirror;
-    const { hash, chunks } = await this.#open(EVALUATION_FILE, EVALUATION_LIMIT);
+    const { hash, chunks } = await this.#open(EVALUATION_FILE, REPORT_LIMIT);
     this.#own.send("evaluated", await mirror.evaluation(hash, chunks));
     for (const file of [REPORT_FILE, OUTCOMES_FILE] as const)
       await this.#try(file, async () => {
-        const { hash, chunks } = await this.#open(file, EVALUATION_LIMIT);
+        const { hash, chunks } = await this.#open(file, file === REPORT_FILE ? REPORT_LIMIT : OUTCOMES_LIMIT);
         await (file === REPORT_FILE ? mirror.report(hash, chunks) : mirror.outcomes(hash, chunks));
       });
   }

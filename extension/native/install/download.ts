@@ -56,6 +56,8 @@ export interface DownloadOptions {
   signal?: AbortSignal | undefined;
   /** Receives the bytes so far, and the total once pip has printed it. */
   onProgress?: (bytes: number, total: number | undefined) => void;
+  /** Receives the path of the growing wheel, again and again while it is downloaded. */
+  onWheel?: (file: string) => void;
 }
 
 /**
@@ -107,7 +109,7 @@ const PIP_OPTIONS = [
 async function pipDownload(
   extra: readonly string[],
   scratch: string,
-  { downloader, requirement, most, host, signal, onProgress }: DownloadOptions,
+  { downloader, requirement, most, host, signal, onProgress, onWheel }: DownloadOptions,
 ): Promise<CommandResult> {
   let total: number | undefined;
   const temporary = path.join(scratch, "tmp");
@@ -128,7 +130,11 @@ async function pipDownload(
       most ?? MOST_WHEEL_BYTES,
       { requirement, signal },
       {
-        onBytes: (bytes) => onProgress?.(bytes, total),
+        onBytes: (bytes, files) => {
+          onProgress?.(bytes, total);
+          const wheel = files.find((one) => /\.whl(?:\.part)?$/.test(one));
+          if (wheel !== undefined) onWheel?.(wheel);
+        },
         run: (limited) =>
           runCommand(downloader.command, args, {
             env,
@@ -149,25 +155,38 @@ async function pipDownload(
   return run([...downloader.args, "download"], temporary);
 }
 
-/** Runs a download, reports the size of the folder that it writes to, and stops it past a limit. */
+/** Runs a download, reports the size and files of the folder that it writes to, and stops it past a limit. */
 export async function whileWatching<T>(
   folder: string,
   most: number,
   { requirement, signal }: { requirement: string; signal: AbortSignal | undefined },
-  { onBytes, run }: { onBytes: (bytes: number) => void; run: (signal: AbortSignal) => Promise<T> },
+  {
+    onBytes,
+    run,
+  }: {
+    onBytes: (bytes: number, files: readonly string[]) => void;
+    run: (signal: AbortSignal) => Promise<T>;
+  },
 ): Promise<T> {
   const limit = new AbortController();
-  const note = (bytes: number): void => {
-    onBytes(bytes);
-    if (bytes > most) limit.abort(tooLarge(requirement, most));
+  let ended = false;
+  let timer: NodeJS.Timeout | undefined;
+  const look = async (): Promise<void> => {
+    try {
+      const { bytes, files } = await contentOf(folder);
+      onBytes(bytes, files);
+      if (bytes > most) limit.abort(tooLarge(requirement, most));
+    } catch {
+      // A file was renamed or removed meanwhile.
+    }
+    if (!ended) timer = setTimeout(() => void look(), 100);
   };
-  const watch = setInterval(() => {
-    sizeOf(folder).then(note, () => undefined);
-  }, 200);
+  void look();
   try {
     return await run(signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]));
   } finally {
-    clearInterval(watch);
+    ended = true;
+    clearTimeout(timer);
   }
 }
 
@@ -185,11 +204,12 @@ export function announcedSize(text: string): number | undefined {
   return Number(value) * (unit === "G" ? 1e9 : unit === "M" ? 1e6 : 1e3);
 }
 
-async function sizeOf(folder: string): Promise<number> {
+async function contentOf(folder: string): Promise<{ bytes: number; files: string[] }> {
+  const entries = await fs.readdir(folder, { withFileTypes: true, recursive: true });
+  const files = entries.flatMap((entry) => (entry.isFile() ? [path.join(entry.parentPath, entry.name)] : []));
   let bytes = 0;
-  for (const entry of await fs.readdir(folder, { withFileTypes: true, recursive: true }))
-    if (entry.isFile()) bytes += (await fs.stat(path.join(entry.parentPath, entry.name))).size;
-  return bytes;
+  for (const file of files) bytes += (await fs.stat(file)).size;
+  return { bytes, files };
 }
 
 /** The error for a failed download, from what pip or uv has printed. */

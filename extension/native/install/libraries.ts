@@ -16,6 +16,7 @@ import { machineOf, OWN_MEMORY } from "../machine.ts";
 import { allowedWheels, cudaRequirements, unknownWheel } from "./pins.ts";
 import type { Platform } from "../platforms.ts";
 import type { Downloader } from "./tools.ts";
+import { StreamingUnpack } from "./streaming.ts";
 import { takeFiles, unpackWithUv } from "./uv.ts";
 import { extractWheel } from "./wheel.ts";
 
@@ -77,33 +78,46 @@ export async function fetchLibraries(job: LibraryJob): Promise<Libraries> {
   const downloader = (): Promise<Downloader> => (found ??= prepare(job, folder));
   const hashes: Record<string, string> = {};
   const wheels: string[] = [];
-  const kept = wanted.map(({ wheel }) => existsSync(wheel));
-  for (const [i, one] of wanted.entries()) {
-    if (kept[i] === true) continue;
-    const step = { ...job, report: part(i) };
+  const streams = new Map<Wanted, StreamingUnpack>();
+  /** Downloads a wheel, or with uv unpacks it too. */
+  const fetch = async (step: LibraryJob, one: Wanted): Promise<void> => {
     const tool = await downloader();
-    if (tool.kind === "uv") Object.assign(hashes, await unpack(step, tool, one));
-    else await download(step, tool, one);
-  }
-  for (const [i, one] of wanted.entries()) {
-    if (!existsSync(one.wheel)) continue;
-    const step = { ...job, report: part(i) };
-    const again = async (error: unknown): Promise<Record<string, string>> => {
-      if (!isBadWheel(error)) throw error;
-      await fs.rm(one.wheel, { force: true });
-      if (kept[i] !== true) throw error;
-      const tool = await downloader();
-      if (tool.kind === "uv") return unpack(step, tool, one);
-      await download(step, tool, one);
-      return extract(step, one);
-    };
-    Object.assign(hashes, await extract(step, one).catch(again));
-    wheels.push(one.wheel);
+    if (tool.kind === "uv") return void Object.assign(hashes, await unpack(step, tool, one));
+    const stream = streamOf(step, one);
+    streams.set(one, stream);
+    await download(step, tool, one, stream);
+  };
+  const kept = wanted.map(({ wheel }) => existsSync(wheel));
+  try {
+    for (const [i, one] of wanted.entries())
+      if (kept[i] !== true) await fetch({ ...job, report: part(i) }, one);
+    for (const [i, one] of wanted.entries()) {
+      if (!existsSync(one.wheel)) continue;
+      const step = { ...job, report: part(i) };
+      const again = async (error: unknown): Promise<Record<string, string>> => {
+        if (!isBadWheel(error)) throw error;
+        await fs.rm(one.wheel, { force: true });
+        if (kept[i] !== true) throw error;
+        await fetch(step, one);
+        return existsSync(one.wheel) ? extract(step, one, streams.get(one)) : {};
+      };
+      Object.assign(hashes, await extract(step, one, streams.get(one)).catch(again));
+      if (existsSync(one.wheel)) wheels.push(one.wheel);
+    }
+  } finally {
+    for (const stream of streams.values()) await stream.close();
   }
   // uv has unpacked each while it was downloaded; before the last one, this would be too early.
   job.report("unpack", 1, "The libraries are unpacked");
   return { wheels, hashes };
 }
+
+const streamOf = ({ report }: LibraryJob, { wheel, title, place }: Wanted): StreamingUnpack =>
+  new StreamingUnpack({
+    place,
+    directory: `${wheel}.unpacking`,
+    onProgress: (fraction) => report("unpack", fraction, title.replace("Downloading", "Unpacking")),
+  });
 
 const isBadWheel = (error: unknown): boolean =>
   error instanceof NativeError && ["corrupt-download", "unknown-wheel"].includes(error.code);
@@ -154,7 +168,9 @@ function wantedWheels({ host, build, platform, headers }: LibraryJob): Wanted[] 
 async function extract(
   { host, build, staging, signal, report }: LibraryJob,
   { requirement, wheel, title, place, needed }: Wanted,
+  stream?: StreamingUnpack,
 ): Promise<Record<string, string>> {
+  const streamed = await stream?.finish();
   const allowed = allowedWheels(host, build);
   const hashes = await extractWheel(wheel, {
     admit: (sha256) => {
@@ -162,6 +178,7 @@ async function extract(
     },
     place,
     directory: staging,
+    ...(streamed && { streamed }),
     signal,
     onProgress: (fraction) => report("unpack", fraction, title.replace("Downloading", "Unpacking")),
   });
@@ -194,6 +211,7 @@ async function download(
   { host, build, signal, report }: LibraryJob,
   downloader: Downloader,
   { requirement, pip, wheel, title }: Wanted,
+  stream: StreamingUnpack,
 ): Promise<void> {
   await downloadWheel({
     downloader,
@@ -203,6 +221,7 @@ async function download(
     ...(build === "gpu" && { most: MOST_GPU_WHEEL_BYTES }),
     host,
     signal,
+    onWheel: (file) => stream.follow(file),
     onProgress: (bytes, total) =>
       total !== undefined &&
       report(

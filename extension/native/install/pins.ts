@@ -43,6 +43,6 @@ export function allowedWheels(host: Host, build: Build = "cpu"): ReadonlySet<str
 export const unknownWheel = (requirement: string, sha256: string): NativeError =>
   new NativeError(
     "unknown-wheel",
-    `pip's index sent a wheel of ${requirement} that Layerwise doesn't know (SHA-256 ${sha256}); it was not unpacked. ` +
+    `pip's index sent a wheel of ${requirement} that Layerwise doesn't know (SHA-256 ${sha256}); nothing of it was installed. ` +
       `If the index builds its own wheels and you trust them, set ${ALLOWED} to this hash and install again.`,
   );

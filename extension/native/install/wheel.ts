@@ -1,17 +1,18 @@
 import { createHash } from "node:crypto";
-import { close, closeSync, createReadStream, createWriteStream, fstatSync, read } from "node:fs";
+import { close, closeSync, createReadStream, fstatSync, read } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
-import { Readable, Transform } from "node:stream";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { text } from "node:stream/consumers";
-import { createInflateRaw } from "node:zlib";
 import { parse } from "csv-parse/sync";
 import * as v from "valibot";
 import { fromRandomAccessReaderPromise, RandomAccessReader, type Entry, type ZipFile } from "yauzl";
 import { openRegularSync } from "../../files/regular.ts";
 import { NativeError, systemErrorCode } from "../errors.ts";
+import { BLOCK, placeIn, writeEntry, type WriteOptions } from "./entries.ts";
+import type { StreamedFile } from "./streaming.ts";
 
 /** Limits above the contents of TensorFlow's wheels: 15,700 files, 1.3 GB, a RECORD of 1.7 MB. */
 const MOST_FILES = 100_000;
@@ -24,13 +25,12 @@ export interface ExtractOptions {
   /** Returns the target of a file of the wheel, relative to `directory`; undefined for files that aren't unpacked. */
   place: (name: string) => string | undefined;
   directory: string;
+  /** Files that were unpacked while the wheel arrived, by their name in it: moved to `directory` if they are what RECORD says. */
+  streamed?: ReadonlyMap<string, StreamedFile>;
   signal?: AbortSignal | undefined;
   /** Receives the share of the selected bytes that is written. */
   onProgress?: (fraction: number) => void;
 }
-
-/** Bytes that are read at once. */
-const BLOCK = 1 << 20;
 
 interface RecordRow {
   /** base64url, without padding. */
@@ -44,7 +44,7 @@ interface RecordRow {
  */
 export async function extractWheel(
   wheel: string,
-  { admit, place, directory, signal, onProgress }: ExtractOptions,
+  { admit, place, directory, streamed, signal, onProgress }: ExtractOptions,
 ): Promise<Record<string, string>> {
   let descriptor: number | undefined;
   let zip: ZipFile | undefined;
@@ -73,13 +73,21 @@ export async function extractWheel(
       if (expected === undefined) throw new Error(`${entry.fileName} is not in RECORD`);
       if (hashes[target] !== undefined) throw new Error(`it holds ${entry.fileName} twice`);
       const file = placeIn(directory, target);
-      await fs.mkdir(path.dirname(file), { recursive: true });
-      const digest = await writeEntry(zip, entry, file, signal, (bytes) => {
-        done += bytes;
-        onProgress?.(done / total);
-      });
-      if (entry.uncompressedSize !== expected.size || digest.toString("base64url") !== expected.sha256)
-        throw new Error(`${entry.fileName} differs from its hash in RECORD`);
+      const fits = ({ size, sha256 }: Omit<StreamedFile, "file">): boolean =>
+        size === expected.size && sha256.toString("base64url") === expected.sha256;
+      const before = streamed?.get(entry.fileName);
+      let digest: Buffer;
+      if (before !== undefined && fits(before)) {
+        await fs.mkdir(path.dirname(file), { recursive: true });
+        await fs.rename(before.file, file);
+        digest = before.sha256;
+        onProgress?.((done += before.size) / total);
+      } else {
+        const onBytes = (bytes: number): void => onProgress?.((done += bytes) / total);
+        digest = await unpackEntry(zip, entry, file, { signal, onBytes });
+        if (!fits({ size: entry.uncompressedSize, sha256: digest }))
+          throw new Error(`${entry.fileName} differs from its hash in RECORD`);
+      }
       hashes[target] = digest.toString("hex");
     }
     return hashes;
@@ -155,14 +163,6 @@ async function hashOf(descriptor: number, signal: AbortSignal | undefined): Prom
   return hash.digest("hex");
 }
 
-/** The path of a file inside a folder; throws if an archive's name would leave it. */
-function placeIn(directory: string, target: string): string {
-  const file = path.resolve(directory, target);
-  if (path.isAbsolute(target) || !file.startsWith(path.resolve(directory) + path.sep))
-    throw new Error(`${target} is outside the engine's folder`);
-  return file;
-}
-
 const corrupt = (wheel: string, error: unknown): NativeError => {
   const detail = error instanceof Error ? error.message : String(error);
   return new NativeError("corrupt-download", `${path.basename(wheel)} is damaged: ${detail}.`, {
@@ -194,37 +194,8 @@ async function readRecord(zip: ZipFile, entries: readonly Entry[]): Promise<Map<
   );
 }
 
-async function writeEntry(
-  zip: ZipFile,
-  entry: Entry,
-  file: string,
-  signal: AbortSignal | undefined,
-  onBytes: (bytes: number) => void,
-): Promise<Buffer> {
-  const hash = createHash("sha256");
-  let written = 0;
-  const meter = new Transform({
-    transform(chunk: Buffer, _encoding, next) {
-      written += chunk.length;
-      if (written > entry.uncompressedSize)
-        return next(new Error(`${entry.fileName} is longer than the archive says`));
-      hash.update(chunk);
-      onBytes(chunk.length);
-      next(null, chunk);
-    },
-  });
-  // zlib's default chunks of 16 kB take twice the time for a library of 800 MB.
+async function unpackEntry(zip: ZipFile, entry: Entry, file: string, options: WriteOptions): Promise<Buffer> {
   const deflated = entry.canDecodeFileData() && entry.compressionMethod !== 0;
   const source = await zip.openReadStreamPromise(entry, deflated ? { decodeFileData: false } : {});
-  await pipeline(
-    [
-      source,
-      ...(deflated ? [createInflateRaw({ chunkSize: BLOCK })] : []),
-      meter,
-      // Flushed to disk before the folder is renamed, so that a power cut leaves no truncated file under its final name.
-      createWriteStream(file, { flush: true, mode: 0o755 }),
-    ],
-    signal === undefined ? {} : { signal },
-  );
-  return hash.digest();
+  return writeEntry({ name: entry.fileName, size: entry.uncompressedSize, source, deflated }, file, options);
 }

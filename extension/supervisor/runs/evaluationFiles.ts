@@ -7,9 +7,9 @@ import { EvaluationResult } from "../../protocol/engine.ts";
 import { EvaluationReport } from "../../protocol/evaluation.ts";
 import {
   EVALUATION_FILE,
-  EVALUATION_LIMIT,
   PICTURES_FOLDER,
   REPORT_FILE,
+  REPORT_LIMIT,
   RUNS_FOLDER,
 } from "../../protocol/run.ts";
 import { REPORT_SAMPLES, type RunSamples } from "../../protocol/history/report.ts";
@@ -17,7 +17,7 @@ import { MAX_PICTURE_PIXELS, pixelsOf } from "../../protocol/pictures.ts";
 import type { Picture } from "../../protocol/views.ts";
 import { listRuns } from "./runDirectory.ts";
 
-/** What an evaluation has left in its run directory; undefined where there is nothing that can be read. */
+/** Reads an evaluation's result and report from its run directory; undefined where they can't be read. */
 export async function readEvaluation(
   directory: string,
 ): Promise<{ result: EvaluationResult | undefined; report: EvaluationReport | undefined }> {
@@ -38,7 +38,7 @@ async function read<T>(
   schema: v.GenericSchema<unknown, T>,
 ): Promise<T | undefined> {
   try {
-    const bytes = await readRunFile(directory, name, EVALUATION_LIMIT);
+    const bytes = await readRunFile(directory, name, REPORT_LIMIT);
     return checkedJson(name, bytes, schema);
   } catch {
     return undefined;
@@ -55,8 +55,8 @@ export function runOfCheckpoint(checkpoint: string): string | undefined {
 
 /**
  * Samples of the newest finished evaluation of a training; undefined without one.
- * @param folder That has the runs
- * @param directory The training's
+ * @param folder The folder of the runs
+ * @param directory The training's directory
  */
 export async function readSamples(folder: string, directory: string): Promise<RunSamples | undefined> {
   for (const { record, directory: evaluation } of await listRuns(folder)) {
@@ -77,7 +77,7 @@ export async function readSamples(folder: string, directory: string): Promise<Ru
   return undefined;
 }
 
-/** What a training drew, in the order of its epochs, or steps where another tool recorded it. */
+/** Pictures of a training, in the order of its epochs, or steps where another tool recorded it. */
 export async function listPictures(directory: string): Promise<Picture[]> {
   const names = await runPath(directory, PICTURES_FOLDER)
     .then((folder) => readdir(folder))

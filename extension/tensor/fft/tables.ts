@@ -9,16 +9,17 @@ export type Sign = 1 | -1;
 const kept = new Map<string, readonly Tensor[]>();
 let size = 0;
 
-/** What `make` gives, made once for a key. */
+/** Returns the result of `make`, which runs once for a key. */
 function cached(key: string, make: () => readonly Tensor[]): readonly Tensor[] {
   let found = kept.get(key);
   if (found === undefined) {
     found = make();
-    size += found.reduce((sum, x) => sum + numel(x.shape), 0);
-    if (size > MAX_TABLE_ELEMENTS) {
+    const elements = found.reduce((sum, x) => sum + numel(x.shape), 0);
+    if (size + elements > MAX_TABLE_ELEMENTS) {
       kept.clear();
       size = 0;
     }
+    size += elements;
     kept.set(key, found);
   }
   return found;
@@ -35,7 +36,7 @@ export function unit(turns: number, n: number): [cos: number, sin: number] {
   return [Math.cos(angle), Math.sin(angle)];
 }
 
-/** The first half of a spectrum of n numbers, which the rest mirrors if they are the transform of real ones. */
+/** Length of the first half of a spectrum of n numbers: the rest mirrors it for transforms of real numbers. */
 export const half = (n: number): number => Math.floor(n / 2) + 1;
 
 /** How a product computes the transform of n numbers. */
@@ -43,15 +44,15 @@ export interface Product {
   readonly n: number;
   readonly sign: Sign;
   readonly scale: number;
-  /** What goes in: complex numbers, real ones, or the first half of the spectrum of real ones. */
+  /** Input: complex numbers, real ones, or the first half of the spectrum of real ones. */
   readonly from: "complex" | "real" | "half";
-  /** What comes out. */
+  /** Output, likewise. */
   readonly to: "complex" | "real" | "half";
 }
 
 /**
- * The matrix that a column of real parts, followed by the imaginary parts, is multiplied by from the left to give the
- * transform in the same form. `turned` is its transpose.
+ * Returns the matrix M of the transform M · x, for x a column of real parts followed by imaginary parts; the result has
+ * the same form. With `turned`, its transpose.
  */
 export function factors(product: Product, turned: boolean): Tensor {
   const { n, sign, scale, from, to } = product;
@@ -64,7 +65,7 @@ export function factors(product: Product, turned: boolean): Tensor {
     };
     for (let k = 0; k < outputs; k++) {
       for (let j = 0; j < inputs; j++) {
-        // Each number of a half, but those that mirror themselves, stands for two.
+        // Each number of a half stands for two, except those that mirror themselves.
         const weight = from === "half" && j > 0 && 2 * j !== n ? 2 * scale : scale;
         const [cos, sin] = unit(j * k, n);
         set(k, j, weight * cos);
@@ -91,14 +92,14 @@ export function complexTable(
   }) as readonly [Tensor, Tensor];
 }
 
-/** The factors between two transforms of an n = rows · columns of which only the first `count` rows are computed. */
+/** Twiddle factors between two transforms of n = rows · columns, of which only the first `count` rows are computed. */
 export const twiddles = (n: number, count: number, columns: number, sign: Sign): readonly [Tensor, Tensor] =>
   complexTable(`twiddles ${n} ${count} ${columns} ${sign}`, [count, columns, 1], (i) => {
     const [cos, sin] = unit(Math.floor(i / columns) * (i % columns), n);
     return [cos, sign * sin];
   });
 
-/** e^(± iπ j² / n), by which Bluestein's algorithm makes a convolution of a transform of any length. */
+/** e^(± iπ j² / n), with which Bluestein's algorithm turns a transform of any length into a convolution. */
 export function chirp(j: number, n: number, sign: Sign): [re: number, im: number] {
   const [cos, sin] = unit(j * j, 2 * n);
   return [cos, sign * sin];

@@ -10,7 +10,7 @@ import { nativeStatus } from "../../../extension/native/status.ts";
 import type { InstallProgress } from "../../../extension/protocol/native.ts";
 import { failure, FakeMachine, INSTALLED, WHEEL_FILES } from "./fakes.ts";
 
-/** What is compiled before the binding is linked: the fake machine's sources, and a stub of TensorFlow's library. */
+/** Units compiled before the binding is linked: the fake machine's sources, and a stub of TensorFlow's library. */
 const UNITS = 4;
 const WHEEL = "downloads/tensorflow-cpu-2.21.0-linux-x64.whl";
 

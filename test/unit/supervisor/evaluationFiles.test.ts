@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { REPORT_SAMPLES } from "../../../extension/protocol/history/report.ts";
-import type { RunRecord } from "../../../extension/protocol/run.ts";
+import { REPORT_LIMIT, type RunRecord } from "../../../extension/protocol/run.ts";
 import { readSamples } from "../../../extension/supervisor/runs/evaluationFiles.ts";
 
 const TRAINING = "20260101-000000-net";
@@ -73,5 +73,17 @@ test("none of a training that was not evaluated, or whose evaluation left no rep
   write(TRAINING, { kind: "train" });
   expect(await readSamples(folder, directoryOf(TRAINING))).toBeUndefined();
   write("20260102-000000-net", { settings: ofRun(TRAINING) });
+  expect(await readSamples(folder, directoryOf(TRAINING))).toBeUndefined();
+});
+
+test("a report that would block the extension host is not parsed", async () => {
+  const { id, settings } = { id: "20260101-000001-net", settings: ofRun(TRAINING) };
+  write(TRAINING, { kind: "train" });
+  write(id, { settings }, reportOf(1));
+  expect(await readSamples(folder, directoryOf(TRAINING))).toBeDefined();
+  writeFileSync(
+    path.join(directoryOf(id), "report.json"),
+    JSON.stringify({ ...reportOf(1), padding: " ".repeat(REPORT_LIMIT) }),
+  );
   expect(await readSamples(folder, directoryOf(TRAINING))).toBeUndefined();
 });
