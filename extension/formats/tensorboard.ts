@@ -1,18 +1,21 @@
 // TensorBoard's event files: records of protobuf messages, each with its length and checksums, appended one by one.
 // https://github.com/tensorflow/tensorboard/blob/master/tensorboard/compat/proto/event.proto
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { WireType, type BinaryWriter } from "@bufbuild/protobuf/wire";
+import type {
+  EventHistogram,
+  EventImage,
+  SummaryEvent,
+  SummaryValue,
+} from "../nn/utils/tensorboard/events.ts";
+import { hparamsContent, hparamsTag } from "./hparams.ts";
+import { pngOf } from "./images/png.ts";
+import { message, nested } from "./protobufWriter.ts";
 
-/** One event: values at a step, a text, or that what was written for later steps is to be forgotten. */
-export interface TensorBoardEvent {
-  /** Seconds since 1970. */
-  readonly wallTime: number;
-  /** Optimizer steps done. */
-  readonly step: number;
+/** An event: values at a step, hyperparameters, or that values of later steps are void. */
+export interface TensorBoardEvent extends SummaryEvent {
   readonly scalars?: Readonly<Record<string, number>>;
   /** Markdown by tag. */
   readonly texts?: Readonly<Record<string, string>>;
-  /** The training resumes at this step: later steps in this file, or those before it, are void. */
-  readonly restart?: boolean;
 }
 
 /** The record that every event file begins with. */
@@ -26,15 +29,25 @@ export function fileVersion(wallTime: number): Uint8Array {
 }
 
 /** The record of an event, to be appended to a file. */
-export function eventRecord({ wallTime, step, scalars, texts, restart }: TensorBoardEvent): Uint8Array {
+export function eventRecord(event: TensorBoardEvent): Uint8Array {
+  const { wallTime, step, scalars = {}, texts = {}, values = [], hparams, restart } = event;
+  const all: SummaryValue[] = [
+    ...Object.entries(scalars).map(([tag, scalar]) => ({ tag, scalar })),
+    ...Object.entries(texts).map(([tag, text]) => ({ tag, text })),
+    ...values,
+  ];
   return record(
     message((w) => {
       w.tag(1, WireType.Bit64).double(wallTime);
-      w.tag(2, WireType.Varint).int64(step);
-      if (scalars !== undefined || texts !== undefined) {
+      if (step !== undefined) w.tag(2, WireType.Varint).int64(step);
+      if (all.length > 0 || hparams !== undefined) {
         nested(w, 5, (summary) => {
-          for (const [tag, value] of Object.entries(scalars ?? {})) scalar(summary, tag, value);
-          for (const [tag, value] of Object.entries(texts ?? {})) text(summary, tag, value);
+          for (const value of all) nested(summary, 1, (one) => summaryValue(one, value));
+          if (hparams !== undefined)
+            nested(summary, 1, (one) => {
+              one.tag(1, WireType.LengthDelimited).string(hparamsTag(hparams));
+              plugin(one, "hparams", hparamsContent(hparams));
+            });
         });
       }
       // SessionLog.START, as PyTorch's SummaryWriter writes it for `purge_step`.
@@ -43,39 +56,67 @@ export function eventRecord({ wallTime, step, scalars, texts, restart }: TensorB
   );
 }
 
-function scalar(summary: BinaryWriter, tag: string, value: number): void {
-  nested(summary, 1, (one) => {
-    one.tag(1, WireType.LengthDelimited).string(tag);
-    one.tag(2, WireType.Bit32).float(value);
-  });
-}
-
+const DT_FLOAT = 1;
+const DT_DOUBLE = 2;
 const DT_STRING = 7;
 
-function text(summary: BinaryWriter, tag: string, value: string): void {
-  nested(summary, 1, (one) => {
-    one.tag(1, WireType.LengthDelimited).string(`${tag}/text_summary`);
-    nested(one, 8, (tensor) => {
-      tensor.tag(1, WireType.Varint).int32(DT_STRING);
-      nested(tensor, 2, (shape) => nested(shape, 2, (size) => size.tag(1, WireType.Varint).int64(1)));
-      tensor.tag(8, WireType.LengthDelimited).string(value);
-    });
-    nested(one, 9, (metadata) => {
-      nested(metadata, 1, (plugin) => plugin.tag(1, WireType.LengthDelimited).string("text"));
-    });
+function summaryValue(w: BinaryWriter, value: SummaryValue): void {
+  w.tag(1, WireType.LengthDelimited).string("text" in value ? `${value.tag}/text_summary` : value.tag);
+  if ("text" in value) text(w, value.text);
+  else if ("histogram" in value) nested(w, 5, (one) => histogram(one, value.histogram));
+  else if ("image" in value) nested(w, 4, (one) => image(one, value.image));
+  else if (value.style === undefined) w.tag(2, WireType.Bit32).float(value.scalar);
+  else scalarTensor(w, value.scalar, value.style);
+}
+
+/** A scalar as TensorFlow 2 writes it. */
+function scalarTensor(w: BinaryWriter, scalar: number, style: "float" | "double"): void {
+  nested(w, 8, (tensor) => {
+    tensor.tag(1, WireType.Varint).int32(style === "float" ? DT_FLOAT : DT_DOUBLE);
+    if (style === "float") nested(tensor, 5, (packed) => packed.float(scalar));
+    else nested(tensor, 6, (packed) => packed.double(scalar));
   });
+  plugin(w, "scalars");
 }
 
-function message(write: (w: BinaryWriter) => void): Uint8Array {
-  const w = new BinaryWriter();
-  write(w);
-  return w.finish();
+function text(w: BinaryWriter, value: string): void {
+  nested(w, 8, (tensor) => {
+    tensor.tag(1, WireType.Varint).int32(DT_STRING);
+    nested(tensor, 2, (shape) => nested(shape, 2, (size) => size.tag(1, WireType.Varint).int64(1)));
+    tensor.tag(8, WireType.LengthDelimited).string(value);
+  });
+  plugin(w, "text");
 }
 
-function nested(w: BinaryWriter, field: number, write: (w: BinaryWriter) => void): void {
-  w.tag(field, WireType.LengthDelimited).fork();
-  write(w);
-  w.join();
+function histogram(
+  w: BinaryWriter,
+  { min, max, num, sum, sumSquares, limits, counts }: EventHistogram,
+): void {
+  for (const [i, value] of [min, max, num, sum, sumSquares].entries())
+    w.tag(i + 1, WireType.Bit64).double(value);
+  for (const [field, values] of [
+    [6, limits],
+    [7, counts],
+  ] as const)
+    nested(w, field, (packed) => {
+      for (const value of values) packed.double(value);
+    });
+}
+
+function image(w: BinaryWriter, one: EventImage): void {
+  for (const [i, size] of [one.height, one.width, one.channels].entries())
+    w.tag(i + 1, WireType.Varint).int32(size);
+  w.tag(4, WireType.LengthDelimited).bytes(pngOf(one));
+}
+
+/** The plugin of TensorBoard that shows a value. */
+function plugin(w: BinaryWriter, name: string, content?: Uint8Array): void {
+  nested(w, 9, (metadata) =>
+    nested(metadata, 1, (data) => {
+      data.tag(1, WireType.LengthDelimited).string(name);
+      if (content !== undefined) data.tag(2, WireType.LengthDelimited).bytes(content);
+    }),
+  );
 }
 
 /** A TFRecord: length, checksum of the length, data, checksum of the data. */

@@ -111,7 +111,14 @@ export function bind<P extends object>(
 }
 
 /** Recurrent modules refuse fractions in words of their own, as PyTorch's do; the order of a norm may be one. */
-const UNCHECKED: ReadonlySet<string> = new Set(["RNN", "LSTM", "GRU", "LnStructured", "ln_structured"]);
+const UNCHECKED: ReadonlySet<string> = new Set([
+  "RNN",
+  "LSTM",
+  "GRU",
+  "LnStructured",
+  "ln_structured",
+  "add_histogram",
+]);
 
 /** Classes print their arguments, and must know which were given; functions are called in every step. */
 function isClass(callee: string): boolean {

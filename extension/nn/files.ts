@@ -1,5 +1,6 @@
 import { TensorError } from "../tensor/core/errors.ts";
 import type { OnnxGraph } from "../tensor/lowering/onnx.ts";
+import type { EventFileOptions, EventSink } from "./utils/tensorboard/events.ts";
 import { Device, device, requireCpu, type DeviceLike } from "../tensor/platform/device.ts";
 
 /** An image of 8 bits a channel: red, green and blue of each pixel, row by row. */
@@ -24,6 +25,10 @@ export interface TensorFiles {
   /** The folder of a model of the Hugging Face Hub: in the cache, or fetched. Undefined for an impossible name. */
   pretrained(name: string): string | undefined;
   writeOnnx(file: string, graph: OnnxGraph): void;
+  /** Creates an event file of TensorBoard, with its folder; undefined where nothing is to be written. */
+  openEvents(folder: string, options: EventFileOptions): EventSink | undefined;
+  /** Name of the machine. */
+  hostName(): string;
 }
 
 let files: TensorFiles | undefined;

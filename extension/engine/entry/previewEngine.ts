@@ -97,13 +97,14 @@ const methods: PreviewEngineMethods = {
 const parent = connectParent<PreviewEngineEvents>(methods);
 
 // A preview must change nothing, and its output is useless while the user types.
-const nothing = (): void => undefined;
+const nothing = (): undefined => undefined;
 setTensorFiles({
   ...FILES,
   save: nothing,
   writeImage: nothing,
   writeText: nothing,
   writeOnnx: nothing,
+  openEvents: nothing,
   list: () => [],
   remove: nothing,
   pretrained: cachedFolder,

@@ -39,6 +39,7 @@ import {
 } from "../../protocol/interventions.ts";
 import { TensorWindow } from "../../protocol/tensorValues.ts";
 import type { KeptTensors } from "../host/keptTensors.ts";
+import { flushOpenEvents } from "../files/userEvents.ts";
 import { waitForDebugger } from "../host/debugger.ts";
 import { ModelSession } from "../evaluation/session.ts";
 import { connectParent, hello } from "../host/ipc.ts";
@@ -262,6 +263,7 @@ async function exit(code: number): Promise<void> {
 process.on("disconnect", () => {
   if (run !== undefined) return;
   ending = true;
+  flushOpenEvents();
   void endOwnFamily();
 });
 parent.send("hello", hello("run"));

@@ -1,6 +1,7 @@
 import { loadExecutor } from "../../executors/index.ts";
 import type { ScriptRequest } from "../../protocol/engine.ts";
 import { manualSeed } from "../../tensor/functions/creation/random.ts";
+import { flushOpenEvents } from "../files/userEvents.ts";
 import { library } from "../host/library.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { bundleUserModule, evaluateUserModule } from "../host/userModule.ts";
@@ -11,7 +12,7 @@ export async function runScript({ file, device, seed, args }: ScriptRequest): Pr
   await loadExecutor(device);
   if (seed !== undefined) manualSeed(seed);
   process.argv = [process.argv[0]!, file, ...args];
-  await untilUncaught(async () => {
+  const program = untilUncaught(async () => {
     // The channel must not keep alive what waits for nothing else.
     process.channel?.unref();
     const idle = new Promise<"idle">((resolve) => {
@@ -20,6 +21,8 @@ export async function runScript({ file, device, seed, args }: ScriptRequest): Pr
     if ((await Promise.race([evaluateUserModule(bundle, library), idle])) === "idle") throw unsettled(file);
     await idle;
   });
+  // The process ends by a signal.
+  await program.finally(flushOpenEvents);
   return Number(process.exitCode ?? 0);
 }
 

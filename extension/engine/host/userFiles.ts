@@ -1,5 +1,6 @@
 import { writeOnnx } from "../../formats/onnx/onnxWriter.ts";
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { readRegularSync } from "../../files/regular.ts";
 import { writePng } from "../../formats/images/png.ts";
@@ -7,6 +8,7 @@ import { writeAtomic } from "../../files/writeAtomic.ts";
 import type { TensorFiles } from "../../nn/files.ts";
 import { pretrainedFolder } from "../files/pretrained.ts";
 import { loadFile, saveFile } from "../files/tensorFiles.ts";
+import { openEvents } from "../files/userEvents.ts";
 
 /** Above the largest vocabularies and their merges. */
 const MAX_TEXT = 2 ** 28;
@@ -22,6 +24,8 @@ export const FILES: TensorFiles = {
   list: (folder) => readdirSync(folder),
   remove: (file) => rmSync(file),
   pretrained: pretrainedFolder,
+  openEvents,
+  hostName: hostname,
   writeText(file, text) {
     mkdirSync(dirname(file), { recursive: true });
     writeAtomic(file, [Buffer.from(text)]);

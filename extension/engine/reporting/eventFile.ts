@@ -9,6 +9,14 @@ import { AppendFile } from "../../files/append.ts";
 
 const PREFIX = "events.out.tfevents.";
 
+/**
+ * The name of an event file, as TensorFlow and PyTorch write it.
+ * @param time seconds since 1970
+ * @param count files that this process had before
+ */
+export const eventFileName = (time: number, count = 0): string =>
+  `${PREFIX}${String(Math.floor(time)).padStart(10, "0")}.${hostname()}.${process.pid}.${count}`;
+
 const cell = (text: string): string => markdownText(plainLine(text));
 
 /** Whether a run directory has files for TensorBoard. */
@@ -30,8 +38,7 @@ export class EventFile {
    */
   constructor(directory: string, { began, resumedAt }: { began: number; resumedAt?: number | undefined }) {
     const now = Date.now() / 1000;
-    const name = `${PREFIX}${String(Math.floor(now)).padStart(10, "0")}.${hostname()}.${process.pid}.0`;
-    this.#file = new AppendFile(path.join(directory, name));
+    this.#file = new AppendFile(path.join(directory, eventFileName(now)));
     this.#began = began;
     this.#file.push(fileVersion(now));
     if (resumedAt !== undefined)

@@ -7,6 +7,7 @@ import { setPrintOptions } from "../../tensor/core/print.ts";
 import { setWarningSink } from "../../tensor/core/warnings.ts";
 import { getRngState, setRngState } from "../../tensor/functions/creation/random.ts";
 import { runtime } from "../../tensor/recording/runtime.ts";
+import { flushOpenEvents } from "../files/userEvents.ts";
 import { library } from "../host/library.ts";
 import { Builtins } from "../isolation/builtins.ts";
 import { dropExecutor } from "../warmUp.ts";
@@ -26,6 +27,7 @@ export class ProcessState {
    * @returns false if that isn't possible and the process should end
    */
   restore(): boolean {
+    flushOpenEvents();
     runtime.reset();
     dropExecutor();
     setRngState(this.#generator);

@@ -10,14 +10,21 @@ import { checkPng } from "./pngChunks.ts";
  * Writes an image as a PNG file, whole or not at all. Makes the folder that it goes into.
  * @throws the file system's error
  */
-export function writePng(file: string, { width, height, data }: RgbImage): void {
+export function writePng(file: string, image: RgbImage): void {
+  const bytes = pngOf(image);
+  mkdirSync(dirname(file), { recursive: true });
+  writeAtomic(file, [bytes]);
+}
+
+/** A PNG file of an image of 3 channels, or of 4 with opacity. */
+export function pngOf(image: RgbImage & { readonly channels?: 3 | 4 }): Buffer {
+  const { width, height, data, channels = 3 } = image;
+  if (channels === 4) return encodePng(image);
   const png = new PNG({ width, height });
   // In memory the library has a fourth channel, also where the file has none.
   png.data = Buffer.alloc(width * height * 4, 255);
   for (let i = 0, to = 0; i < data.length; i += 3, to += 4) png.data.set(data.subarray(i, i + 3), to);
-  const bytes = PNG.sync.write(png, { colorType: 2 });
-  mkdirSync(dirname(file), { recursive: true });
-  writeAtomic(file, [bytes]);
+  return PNG.sync.write(png, { colorType: 2 });
 }
 
 /** A PNG file of an image with opacity. */

@@ -1,6 +1,8 @@
 // The other commands, and mistakes in a command line.
+import fs from "node:fs";
 import path from "node:path";
 import { describe, expect, test, vi } from "vitest";
+import { ForeignReader } from "../../../extension/formats/foreign/findRuns.ts";
 import { loadSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import { isAlive } from "../../../extension/processes/identity.ts";
 import { TUTORIAL_LINES } from "../../models.ts";
@@ -48,6 +50,23 @@ print("first");`,
     expect(await workspace.run(["run", file])).toMatchObject({ stdout: "first\nlater\n", code: 7 });
     const exits = workspace.write("exits.nn.ts", "console.log('here'); process.exit(3);");
     expect(await workspace.run(["run", exits])).toMatchObject({ stdout: "here\n", code: 3 });
+  });
+
+  test("writes all events of a SummaryWriter, closed or not, below the working directory", async () => {
+    const file = workspace.write(
+      "events.nn.ts",
+      `import { torch } from "layerwise";
+const { SummaryWriter } = torch.utils.tensorboard;
+const writer = new SummaryWriter("runs/a");
+for (let step = 0; step < 25; step++) writer.addScalar("loss", torch.tensor(step), step);
+if (process.argv[2] === "exit") process.exit(0);`,
+    );
+    for (const args of [[], ["--", "exit"]]) {
+      expect(await workspace.run(["run", file, ...args])).toMatchObject({ stderr: "", code: 0 });
+      const { runs } = await new ForeignReader(workspace.file("runs")).read();
+      expect(runs.map(({ name, series: [curve] }) => [name, curve?.steps.length])).toEqual([["a", 25]]);
+      fs.rmSync(workspace.file("runs"), { recursive: true });
+    }
   });
 
   test("what follows -- are the program's arguments", async () => {

@@ -40,6 +40,8 @@ useTensorFiles({
   list: refuse,
   remove: refuse,
   pretrained: refuse,
+  openEvents: refuse,
+  hostName: refuse,
 });
 beforeEach(async () => {
   await loadExecutor("cpu");
