@@ -1,6 +1,7 @@
 // PyTorch's torch.nn: the `nn` that users import.
 export { Module } from "./module/module.ts";
-export type { Layer, StateDictNames } from "./module/module.ts";
+export type { Layer } from "./module/module.ts";
+export type { StateDictNames } from "./module/moduleMembers.ts";
 export type { HookOptions, RemovableHandle } from "./module/hookList.ts";
 export type { BackwardHook, BackwardPreHook, ForwardHook, ForwardPreHook } from "./module/hooks.ts";
 export type { StateDict } from "./module/stateDict.ts";

@@ -5,6 +5,7 @@ export * from "./inPlaceFunctions.ts";
 export * from "./torchFunctions.ts";
 export * as amp from "./amp.ts";
 export { autocast } from "./amp.ts";
+export { compile, type CompileOptions } from "./compile.ts";
 export * as cuda from "./cuda.ts";
 export * as nn from "./nn.ts";
 // Functions that PyTorch has in `torch` as well as in `torch.nn.functional`.

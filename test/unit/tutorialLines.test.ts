@@ -133,3 +133,36 @@ test("arguments by position and options of an implementation type-check", () => 
   expect(new optim.lrScheduler.ReduceLROnPlateau(optimizer, "min", 0.5, 5).patience).toBe(5);
   expect(new data.DataLoader([1, 2, 3], 2, true).length).toBe(2);
 });
+
+describe("torch.compile", () => {
+  const options = { mode: "max-autotune", fullgraph: true, dynamic: false, backend: "inductor" } as const;
+
+  test("returns the module or function itself, also as a decorator", () => {
+    const model = new nn.Sequential(new nn.Linear(2, 1));
+    const double = (x: number): number => 2 * x;
+    expect(torch.compile(model)).toBe(model);
+    expect(torch.compile(model, options)).toBe(model);
+    expect(torch.compile(double, { options: { "triton.cudagraphs": true }, disable: true })).toBe(double);
+    expect(torch.compile(options)(double)(4)).toBe(8);
+    expect(torch.compile()(model)).toBe(model);
+    expect([...torch.compile(model).stateDict().keys()]).toEqual(["0.weight", "0.bias"]);
+    expect(model.compile(options)).toBeUndefined();
+  });
+
+  test("refuses what PyTorch refuses", () => {
+    const model = new nn.ReLU();
+    expect(() => torch.compile(5 as never)).toThrow(
+      "A callable function is expected, but number is provided.",
+    );
+    expect(() => torch.compile(torch.ones(1) as never)).toThrow(
+      "A callable function is expected, but Tensor",
+    );
+    expect(() => torch.compile({})(5 as never)).toThrow("A callable function is expected");
+    expect(() => torch.compile({})(null as never)).toThrow("Model can't be None");
+    expect(() => torch.compile(model, { mode: "default", options: {} })).toThrow("Either mode or options");
+    expect(() => torch.compile(model, { fast: true } as never)).toThrow(
+      "compile() got an unexpected keyword argument 'fast'",
+    );
+    expect(() => model.compile({ fast: true } as never)).toThrow("unexpected keyword argument 'fast'");
+  });
+});

@@ -2,6 +2,7 @@ import { target, type ToArguments } from "../../tensor/functions/creation/conver
 import { TensorError } from "../../tensor/core/errors.ts";
 import { zeroGradients } from "../../tensor/recording/gradientHooks.ts";
 import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
+import { compile, type CompileOptions } from "../compile.ts";
 import { Buffer } from "./buffer.ts";
 import type { HookOptions, RemovableHandle } from "./hookList.ts";
 import type { BackwardHook, BackwardPreHook, ForwardHook, ForwardPreHook } from "./hooks.ts";
@@ -22,17 +23,13 @@ import {
   submodule,
   type Flag,
   type MemberOptions,
+  type StateDictNames,
 } from "./moduleMembers.ts";
 import { treeText } from "./repr.ts";
 import { loadInto, stateOf, type LoadOptions, type StateDict } from "./stateDict.ts";
 import { StateDictHooks, type LoadReport } from "./stateHooks.ts";
 
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
-
-/**
- * Names of fields in state dicts: see `Module.stateDictNames`. Any text passes: TypeScript widens that of a static field.
- */
-export type StateDictNames = string | Readonly<Record<string, string>>;
 
 /** Arguments of a module's `forward`; any, where the class isn't known. */
 // oxlint-disable-next-line typescript/no-explicit-any -- as PyTorch's modules do
@@ -364,6 +361,11 @@ export abstract class Module extends StateDictHooks {
    */
   registerFullBackwardHook(hook: BackwardHook, options?: HookOptions): RemovableHandle {
     return this[STATE].afterBackward.add(hook, options);
+  }
+
+  /** Does nothing, as {@link compile}: every step that repeats is compiled anyway. */
+  compile(options: CompileOptions = {}): void {
+    compile(this, options);
   }
 
   /** Text between the brackets when the module is printed. */

@@ -3,7 +3,7 @@ import { kindOf, TensorError } from "../../tensor/core/errors.ts";
 import { SCALAR_TYPE } from "../../tensor/core/dtype.ts";
 import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
 import { isElement } from "../../tensor/core/tensorLike.ts";
-import type { Module, StateDictNames } from "./module.ts";
+import type { Module } from "./module.ts";
 import { join, STATE } from "./moduleCall.ts";
 import { snakeCase } from "./repr.ts";
 
@@ -21,6 +21,11 @@ export type Flag<Name extends string> = boolean | { readonly [K in Name]?: boole
 
 export const flag = <Name extends string>(given: Flag<Name>, name: Name, otherwise = true): boolean =>
   typeof given === "boolean" ? given : (given[name] ?? otherwise);
+
+/**
+ * Names of fields in state dicts: see `Module.stateDictNames`. Any text passes: TypeScript widens that of a static field.
+ */
+export type StateDictNames = string | Readonly<Record<string, string>>;
 
 /**
  * The name of a property in paths and state dicts.

@@ -263,7 +263,7 @@ describe("nn", () => {
 
 /** Functions that take no argument with a name, or take a function. */
 const UNLISTED =
-  "new manualSeed seed initialSeed getRngState setRngState isTensor isGradEnabled resultType save load index to setRequiresGrad size numel dim ndim stride nelement elementSize isFloatingPoint cpu requiresGrad_ cuda pinMemory numpy toDense toSparse multiHeadAttentionForward vmap getDefaultDtype setDefaultDtype getDefaultDevice setDefaultDevice sparseCooTensor spmm useDeterministicAlgorithms areDeterministicAlgorithmsEnabled isDeterministicAlgorithmsWarnOnlyEnabled getDeterministicDebugMode setDeterministicDebugMode setFloat32MatmulPrecision getFloat32MatmulPrecision setNumThreads getNumThreads";
+  "new manualSeed seed initialSeed getRngState setRngState isTensor isGradEnabled resultType save load index to setRequiresGrad size numel dim ndim stride nelement elementSize isFloatingPoint cpu requiresGrad_ cuda pinMemory numpy toDense toSparse multiHeadAttentionForward vmap getDefaultDtype setDefaultDtype getDefaultDevice setDefaultDevice sparseCooTensor spmm useDeterministicAlgorithms areDeterministicAlgorithmsEnabled isDeterministicAlgorithmsWarnOnlyEnabled getDeterministicDebugMode setDeterministicDebugMode setFloat32MatmulPrecision getFloat32MatmulPrecision setNumThreads getNumThreads compile";
 
 test("every function that PyTorch has is in a table", () => {
   const listed = new Set([
