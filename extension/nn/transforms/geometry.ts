@@ -1,30 +1,25 @@
+// Transforms of sizes, and parts of images that aren't random.
 import { TensorError } from "../../tensor/core/errors.ts";
-import { roundHalfEven } from "../rounding.ts";
-import { rand } from "../../tensor/functions/creation/random.ts";
-import { valuesOf } from "../../tensor/planning/barrier.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
+import { bind, REQUIRED, type Call } from "../arguments.ts";
 import { BuiltIn } from "../module/module.ts";
+import { configured } from "../modules/configured.ts";
 import { py, pyFloat } from "../module/repr.ts";
-import {
-  bothSides,
-  crop,
-  drawBelow,
-  drawBetween,
-  gathered,
-  pad,
-  planesOf,
-  type Padding,
-  type PaddingMode,
-  type Size,
-} from "./image.ts";
-import { resampled } from "./resample.ts";
+import { bothSides, drawChance, pad, type Padding, type PaddingMode, type Size } from "./image.ts";
+import { centerCrop, fiveCrop, hflip, tenCrop, vflip, type Five } from "./parts.ts";
+import { checkInterpolation, resize, type Interpolation } from "./resample.ts";
 
 export interface ResizeOptions {
-  interpolation?: "nearest" | "bilinear";
+  /** "bilinear" by default. */
+  interpolation?: Interpolation;
   /** Maximum length of the longer edge; only with one number as `size`. */
   maxSize?: number | null;
   /** Whether a smaller image is computed from all pixels instead of the nearest ones; true by default. */
-  antialias?: boolean;
+  antialias?: boolean | null;
+}
+
+interface ResizeArguments extends ResizeOptions {
+  size: Size;
 }
 
 /**
@@ -34,20 +29,28 @@ export interface ResizeOptions {
  * new transforms.Resize(16)(torch.rand(3, 32, 64)).shape; // [3, 16, 32]
  * ```
  * @throws TensorError when it is no float image, or `maxSize` is not above `size`
+ * @see https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Resize.html
  */
 export class Resize extends BuiltIn {
   readonly size: Size;
-  readonly interpolation: "nearest" | "bilinear";
+  readonly interpolation: Interpolation;
   readonly maxSize: number | null;
-  readonly antialias: boolean;
+  readonly antialias: boolean | null;
 
-  constructor(size: Size, options: ResizeOptions = {}) {
+  constructor(size: Size, options?: ResizeOptions);
+  constructor(...args: Call<ResizeArguments, "size interpolation maxSize antialias">);
+  constructor(...args: unknown[]) {
     super();
-    const { interpolation = "bilinear", maxSize = null, antialias = true } = options;
-    if (typeof size !== "number" && size.length !== 2)
+    const { size, interpolation, maxSize, antialias } = bind<ResizeArguments>("Resize", args, {
+      size: REQUIRED,
+      interpolation: "bilinear",
+      maxSize: null,
+      antialias: true,
+    });
+    const sizes: readonly number[] = typeof size === "number" ? [size] : size;
+    if (sizes.length !== 1 && sizes.length !== 2)
       throw new TensorError("value", "If size is a sequence, it should have 1 or 2 values");
-    if (interpolation !== "nearest" && interpolation !== "bilinear")
-      throw new TensorError("unsupported", `Resize(): expected interpolation "nearest" or "bilinear"`);
+    checkInterpolation("Resize", interpolation);
     this.size = size;
     this.interpolation = interpolation;
     this.maxSize = maxSize;
@@ -55,28 +58,7 @@ export class Resize extends BuiltIn {
   }
 
   forward(image: Tensor): Tensor {
-    if (image.dtype !== "float32")
-      throw new TensorError("dtype", `Resize(): expected a float image, got torch.${image.dtype}`);
-    const { height, width } = planesOf(image);
-    const [newHeight, newWidth] = this.outputSize(height, width);
-    if (newHeight === height && newWidth === width) return image;
-    return resampled(image, [newHeight, newWidth], this.interpolation, this.antialias);
-  }
-
-  private outputSize(height: number, width: number): readonly [number, number] {
-    const { size, maxSize } = this;
-    if (typeof size !== "number") return size;
-    const [short, long] = width <= height ? [width, height] : [height, width];
-    let [newShort, newLong] = [size, Math.trunc((size * long) / short)];
-    if (maxSize !== null) {
-      if (maxSize <= size)
-        throw new TensorError(
-          "value",
-          `max_size = ${maxSize} must be strictly greater than the requested size for the smaller edge size = ${size}`,
-        );
-      if (newLong > maxSize) [newShort, newLong] = [Math.trunc((maxSize * newShort) / newLong), maxSize];
-    }
-    return width <= height ? [newLong, newShort] : [newShort, newLong];
+    return resize(image, this.size, this.interpolation, this.maxSize, this.antialias === true, "Resize");
   }
 
   override extraRepr(): string {
@@ -85,14 +67,8 @@ export class Resize extends BuiltIn {
   }
 }
 
-/**
- * The middle of an image [..., H, W]; a smaller image gets zeros around it.
- *
- * ```ts
- * new transforms.CenterCrop(6)(torch.rand(1, 8, 8)).shape; // [1, 6, 6]
- * ```
- */
-export class CenterCrop extends BuiltIn {
+/** Base class of transforms whose first argument is a size of two sides. */
+abstract class Cropping extends BuiltIn {
   readonly size: readonly [height: number, width: number];
 
   constructor(size: Size) {
@@ -100,19 +76,92 @@ export class CenterCrop extends BuiltIn {
     this.size = bothSides(size);
   }
 
-  forward(image: Tensor): Tensor {
-    const [height, width] = this.size;
-    const old = planesOf(image);
-    const [more, wider] = [Math.max(height - old.height, 0), Math.max(width - old.width, 0)];
-    const whole = pad(image, [wider >> 1, more >> 1, (wider + 1) >> 1, (more + 1) >> 1], 0, "constant");
-    const top = roundHalfEven((old.height + more - height) / 2);
-    const left = roundHalfEven((old.width + wider - width) / 2);
-    return crop(whole, top, left, height, width);
-  }
-
   override extraRepr(): string {
     return `size=${py(this.size)}`;
   }
+}
+
+interface SizeArguments {
+  size: Size;
+}
+
+/**
+ * The middle of an image [..., H, W]; a smaller image gets zeros around it.
+ *
+ * ```ts
+ * new transforms.CenterCrop(6)(torch.rand(1, 8, 8)).shape; // [1, 6, 6]
+ * ```
+ * @see https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.CenterCrop.html
+ */
+export class CenterCrop extends Cropping {
+  constructor(...args: Call<SizeArguments, "size">) {
+    super(bind<SizeArguments>("CenterCrop", args, { size: REQUIRED }).size);
+  }
+
+  forward(image: Tensor): Tensor {
+    return centerCrop(image, this.size);
+  }
+}
+
+/**
+ * The four corners of an image [..., H, W] and its middle, as a list of five images.
+ *
+ * ```ts
+ * const crops = new transforms.FiveCrop(6)(torch.rand(3, 8, 8));
+ * torch.stack(crops).shape; // [5, 3, 6, 6]
+ * ```
+ * @throws TensorError "Requested crop size (9, 9) is bigger than input size (8, 8)"
+ * @see https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.FiveCrop.html
+ */
+export class FiveCrop extends Cropping {
+  constructor(...args: Call<SizeArguments, "size">) {
+    super(bind<SizeArguments>("FiveCrop", args, { size: REQUIRED }).size);
+  }
+
+  forward(image: Tensor): Five {
+    return fiveCrop(image, this.size);
+  }
+}
+
+interface TenCropArguments extends SizeArguments {
+  verticalFlip?: boolean;
+}
+
+/**
+ * The images of {@link FiveCrop}, and those of the image mirrored left to right, or upside down with `verticalFlip`: a
+ * list of ten images.
+ *
+ * ```ts
+ * const crops = new transforms.TenCrop(6)(torch.rand(3, 8, 8));
+ * torch.stack(crops).shape; // [10, 3, 6, 6]
+ * ```
+ * @throws TensorError "Requested crop size (9, 9) is bigger than input size (8, 8)"
+ * @see https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.TenCrop.html
+ */
+export class TenCrop extends Cropping {
+  readonly verticalFlip: boolean;
+
+  constructor(...args: Call<TenCropArguments, "size verticalFlip">) {
+    const bound = bind<TenCropArguments>("TenCrop", args, { size: REQUIRED, verticalFlip: false });
+    super(bound.size);
+    this.verticalFlip = bound.verticalFlip;
+  }
+
+  forward(image: Tensor): [...Five, ...Five] {
+    return tenCrop(image, this.size, this.verticalFlip);
+  }
+
+  override extraRepr(): string {
+    return `${super.extraRepr()}, vertical_flip=${py(this.verticalFlip)}`;
+  }
+}
+
+interface PadArguments {
+  /** Of all sides; `[leftRight, topBottom]`; or `[left, top, right, bottom]`. */
+  padding: Padding;
+  /** Value of the new pixels, for "constant"; 0 by default. */
+  fill?: number;
+  paddingMode?: PaddingMode;
 }
 
 /**
@@ -121,6 +170,7 @@ export class CenterCrop extends BuiltIn {
  * ```ts
  * new transforms.Pad(2, 0, "reflect")(torch.rand(1, 8, 8)).shape; // [1, 12, 12]
  * ```
+ * @see https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Pad.html
  */
 export class Pad extends BuiltIn {
   readonly padding: Padding;
@@ -131,8 +181,15 @@ export class Pad extends BuiltIn {
    * @param padding of all sides; `[leftRight, topBottom]`; or `[left, top, right, bottom]`
    * @param fill value of the new pixels, for "constant"; 0 by default
    */
-  constructor(padding: Padding, fill = 0, paddingMode: PaddingMode = "constant") {
+  constructor(padding: Padding, fill?: number, paddingMode?: PaddingMode);
+  constructor(...args: Call<PadArguments, "padding fill paddingMode">);
+  constructor(...args: unknown[]) {
     super();
+    const { padding, fill, paddingMode } = bind<PadArguments>("Pad", args, {
+      padding: REQUIRED,
+      fill: 0,
+      paddingMode: "constant",
+    });
     this.padding = padding;
     this.fill = fill;
     this.paddingMode = paddingMode;
@@ -147,83 +204,18 @@ export class Pad extends BuiltIn {
   }
 }
 
-export interface RandomCropOptions {
-  /** Pixels added around the image first. */
-  padding?: Padding | null;
-  /** Adds pixels to an image that is smaller than the crop; false by default. */
-  padIfNeeded?: boolean;
-  fill?: number;
-  paddingMode?: PaddingMode;
-}
-
 /**
- * A part of an image [..., H, W] at a random place, drawn as in torchvision: top, then left; nothing is drawn when there
- * is one place only.
+ * An image [..., H, W] mirrored left to right, with probability p, 0.5 by default: one draw of `torch.rand(1)` decides.
  *
  * ```ts
- * new transforms.RandomCrop(8, { padding: 1 })(torch.rand(1, 8, 8)).shape; // [1, 8, 8]
+ * new transforms.RandomHorizontalFlip()(torch.rand(1, 8, 8));
  * ```
- * @throws TensorError "Required crop size (…) is larger than input image size (…)"
+ * @see https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomHorizontalFlip.html
  */
-export class RandomCrop extends BuiltIn {
-  readonly size: readonly [height: number, width: number];
-  readonly padding: Padding | null;
-  readonly padIfNeeded: boolean;
-  readonly fill: number;
-  readonly paddingMode: PaddingMode;
-
-  constructor(size: Size, options: RandomCropOptions = {}) {
-    super();
-    this.size = bothSides(size);
-    this.padding = options.padding ?? null;
-    this.padIfNeeded = options.padIfNeeded ?? false;
-    this.fill = options.fill ?? 0;
-    this.paddingMode = options.paddingMode ?? "constant";
-  }
-
+export class RandomHorizontalFlip extends configured<[p?: number]>()("p", 0.5) {
   forward(image: Tensor): Tensor {
-    const [height, width] = this.size;
-    const { fill, paddingMode } = this;
-    let whole = this.padding === null ? image : pad(image, this.padding, fill, paddingMode);
-    if (this.padIfNeeded) {
-      const missing = (size: number, old: number): number => Math.max(size - old, 0);
-      whole = pad(whole, [missing(width, planesOf(whole).width), 0], fill, paddingMode);
-      whole = pad(whole, [0, missing(height, planesOf(whole).height)], fill, paddingMode);
-    }
-    const old = planesOf(whole);
-    if (old.height < height || old.width < width)
-      throw new TensorError(
-        "shape",
-        `Required crop size ${py([height, width])} is larger than input image size ${py([old.height, old.width])}`,
-      );
-    if (old.height === height && old.width === width) return whole;
-    const top = drawBelow(old.height - height + 1);
-    const left = drawBelow(old.width - width + 1);
-    return crop(whole, top, left, height, width);
+    return drawChance(this.p) ? hflip(image) : image;
   }
-
-  override extraRepr(): string {
-    return `size=${py(this.size)}, padding=${py(this.padding)}`;
-  }
-}
-
-/** Base class of random flips: one draw of `torch.rand(1)` decides. */
-abstract class RandomFlip extends BuiltIn {
-  readonly p: number;
-
-  /** @param p probability; 0.5 by default */
-  constructor(p = 0.5) {
-    super();
-    this.p = p;
-  }
-
-  forward(image: Tensor): Tensor {
-    if (!(valuesOf(rand(1).value)[0]! < this.p)) return image;
-    const { height, width } = planesOf(image);
-    return gathered(image, [height, width], (y, x) => this.source(y, x, height, width));
-  }
-
-  protected abstract source(y: number, x: number, height: number, width: number): number;
 
   override extraRepr(): string {
     return `p=${pyFloat(this.p)}`;
@@ -231,90 +223,19 @@ abstract class RandomFlip extends BuiltIn {
 }
 
 /**
- * An image [..., H, W] mirrored left to right, with probability p.
- *
- * ```ts
- * new transforms.RandomHorizontalFlip()(torch.rand(1, 8, 8));
- * ```
- */
-export class RandomHorizontalFlip extends RandomFlip {
-  protected source(y: number, x: number, _height: number, width: number): number {
-    return y * width + (width - 1 - x);
-  }
-}
-
-/**
- * An image [..., H, W] turned upside down, with probability p.
+ * An image [..., H, W] turned upside down, with probability p, 0.5 by default: one draw of `torch.rand(1)` decides.
  *
  * ```ts
  * new transforms.RandomVerticalFlip(0.1)(torch.rand(1, 8, 8));
  * ```
+ * @see https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomVerticalFlip.html
  */
-export class RandomVerticalFlip extends RandomFlip {
-  protected source(y: number, x: number, height: number, width: number): number {
-    return (height - 1 - y) * width + x;
-  }
-}
-
-/**
- * An image [..., H, W] turned by a random angle, to the nearest pixels; pixels from outside are `fill`. The angle is
- * drawn as in torchvision, uniformly.
- *
- * ```ts
- * new transforms.RandomRotation(15)(torch.rand(1, 28, 28));
- * ```
- */
-export class RandomRotation extends BuiltIn {
-  readonly degrees: readonly [from: number, to: number];
-  readonly fill: number;
-
-  /**
-   * @param degrees the range of angles, counter-clockwise; one number d stands for −d to d
-   * @throws TensorError "If degrees is a single number, it must be positive."
-   */
-  constructor(degrees: number | readonly [from: number, to: number], options: { fill?: number } = {}) {
-    super();
-    if (typeof degrees === "number" && degrees < 0)
-      throw new TensorError("value", "If degrees is a single number, it must be positive.");
-    if (typeof degrees !== "number" && degrees.length !== 2)
-      throw new TensorError("value", "degrees should be a sequence of length 2.");
-    this.degrees = typeof degrees === "number" ? [-degrees, degrees] : degrees;
-    this.fill = options.fill ?? 0;
-  }
-
+export class RandomVerticalFlip extends configured<[p?: number]>()("p", 0.5) {
   forward(image: Tensor): Tensor {
-    return rotated(image, drawBetween(...this.degrees), this.fill);
+    return drawChance(this.p) ? vflip(image) : image;
   }
 
   override extraRepr(): string {
-    const [from, to] = this.degrees;
-    return `degrees=[${pyFloat(from)}, ${pyFloat(to)}], interpolation=nearest, expand=False, fill=${py(this.fill)}`;
+    return `p=${pyFloat(this.p)}`;
   }
-}
-
-/** In float32, in the order of torchvision's grid: then the nearest pixel is the same one. */
-function rotated(image: Tensor, degrees: number, fill: number): Tensor {
-  const { height, width } = planesOf(image);
-  const f = Math.fround;
-  const angle = (-degrees * Math.PI) / 180;
-  const [cos, sin] = [f(Math.cos(angle)), f(Math.sin(angle))];
-  const across = [f(cos / f(0.5 * width)), f(sin / f(0.5 * width))] as const;
-  const down = [f(-sin / f(0.5 * height)), f(cos / f(0.5 * height))] as const;
-  const nearest = (coordinate: number, size: number): number =>
-    nearbyInteger(f(f(f(f(coordinate + 1) * size) - 1) / 2));
-  return gathered(
-    image,
-    [height, width],
-    (row, column) => {
-      const [x, y] = [column - width * 0.5 + 0.5, row - height * 0.5 + 0.5];
-      const fromX = nearest(f(f(x * across[0]) + y * across[1]), width);
-      const fromY = nearest(f(f(x * down[0]) + y * down[1]), height);
-      return fromX < 0 || fromY < 0 || fromX >= width || fromY >= height ? -1 : fromY * width + fromX;
-    },
-    fill,
-  );
-}
-
-function nearbyInteger(x: number): number {
-  return x < 0 ? -roundHalfEven(-x) : roundHalfEven(x);
 }

@@ -1,10 +1,11 @@
 import { TensorError } from "../../tensor/core/errors.ts";
 import { uniform_ } from "../../tensor/functions/creation/filling.ts";
-import { randint } from "../../tensor/functions/creation/random.ts";
+import { rand, randint } from "../../tensor/functions/creation/random.ts";
 import type { HostArray } from "../../tensor/core/dtype.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { formatShape, numel } from "../../tensor/core/shape.ts";
 import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
+import { roundHalfEven } from "../rounding.ts";
 
 /** Height and width of an image; one number stands for both. */
 export type Size = number | readonly [height: number, width: number];
@@ -27,6 +28,39 @@ export function planesOf(image: Tensor): Planes {
   return { values: valuesOf(image.value), count: numel(shape.slice(0, -2)), height, width };
 }
 
+/** Number of channels of an image [..., C, H, W], 1 of [H, W]. @throws TensorError when it has no height and width */
+export function channelsOf({ shape }: Tensor): number {
+  if (shape.length < 2) throw new TensorError("shape", "Tensor is not a torch image.");
+  return shape.length === 2 ? 1 : shape.at(-3)!;
+}
+
+/** @throws TensorError "Input image tensor permitted channel values are [1, 3], but found 2" */
+export function checkChannels(image: Tensor, permitted: readonly number[] = [1, 3]): number {
+  const channels = channelsOf(image);
+  if (!permitted.includes(channels))
+    throw new TensorError(
+      "shape",
+      `Input image tensor permitted channel values are ${formatShape(permitted)}, but found ${channels}`,
+    );
+  return channels;
+}
+
+/** @throws TensorError "Input image tensor should have at least 3 dimensions, but found 2" */
+export function checkDimensions({ shape }: Tensor): void {
+  if (shape.length < 3)
+    throw new TensorError(
+      "shape",
+      `Input image tensor should have at least 3 dimensions, but found ${shape.length}`,
+    );
+}
+
+/** Values of a float image: there are no images of 8 bits. @throws TensorError for another type */
+export function floatsOf(callee: string, image: Tensor): HostArray {
+  if (image.dtype !== "float32")
+    throw new TensorError("dtype", `${callee}(): expected a float image, got torch.${image.dtype}`);
+  return valuesOf(image.value);
+}
+
 /**
  * Another image of the same planes, pixel by pixel.
  * @param source Index in the plane that a pixel is taken from; below 0 for `fill`
@@ -44,9 +78,10 @@ export function gathered(
   for (let plane = 0; plane < count; plane++) {
     const from = plane * oldHeight * oldWidth;
     const to = plane * index.length;
-    index.forEach((at, i) => {
+    for (let i = 0; i < index.length; i++) {
+      const at = index[i]!;
       out[to + i] = at < 0 ? fill : values[from + at]!;
-    });
+    }
   }
   return fromHost(out, [...image.shape.slice(0, -2), height, width], image.dtype);
 }
@@ -128,6 +163,17 @@ export function bothSides(size: Size): readonly [height: number, width: number] 
   return [height, width];
 }
 
+/** The nearest whole number; the even one where two are as near: Python's `round`. */
+export function nearbyInteger(x: number): number {
+  return x < 0 ? -roundHalfEven(-x) : roundHalfEven(x);
+}
+
+/** Whether a draw of `torch.rand(1)` is below a probability, or `inclusive` equal to it. */
+export function drawChance(p: number, inclusive = false): boolean {
+  const drawn = valuesOf(rand(1).value)[0]!;
+  return inclusive ? drawn <= Math.fround(p) : drawn < p;
+}
+
 /** A number below `high`, drawn as `torch.randint(0, high, (1,))`. */
 export function drawBelow(high: number): number {
   return valuesOf(randint(0, high, [1]).value)[0]!;
@@ -136,4 +182,22 @@ export function drawBelow(high: number): number {
 /** A number of [from, to), drawn as `torch.empty(1).uniform_(from, to)`. */
 export function drawBetween(from: number, to: number): number {
   return valuesOf(uniform_(fromHost(new Float32Array(1), [1], "float32"), from, to).value)[0]!;
+}
+
+/** A range of numbers. */
+export type Range = readonly [min: number, max: number];
+
+/**
+ * A share of an area, drawn uniformly, and a ratio of its sides, drawn uniformly by its logarithm: the sides of a
+ * rectangle of that size, rounded, the first divided by the second being about the ratio.
+ */
+export function drawSides(
+  area: number,
+  scale: Range,
+  ratio: Range,
+): readonly [first: number, second: number] {
+  const part = area * drawBetween(...scale);
+  const [from, to] = ratio.map((one) => Math.fround(Math.log(Math.fround(one)))) as unknown as Range;
+  const quotient = Math.fround(Math.exp(drawBetween(from, to)));
+  return [roundHalfEven(Math.sqrt(part * quotient)), roundHalfEven(Math.sqrt(part / quotient))];
 }

@@ -1,6 +1,6 @@
 // Names in PyTorch and in the library: the lists of docs/from-pytorch.md.
 import fs from "node:fs";
-import { data, F, nn, optim, torch } from "layerwise";
+import { data, F, nn, optim, torch, transforms } from "layerwise";
 
 const { names } = JSON.parse(
   fs.readFileSync(new URL("../../fixtures/names/torch.json", import.meta.url), "utf8"),
@@ -51,10 +51,16 @@ const OURS: Readonly<Record<string, { name: string; has: ReadonlySet<string>; hi
   "torch.special": { name: "torch.special", has: new Set(Object.keys(torch.special)) },
   "torch.sparse": { name: "torch.sparse", has: new Set(Object.keys(torch.sparse)) },
   "torch.utils.data": { name: "data", has: new Set(Object.keys(data)) },
+  "torchvision.transforms": { name: "transforms", has: new Set(Object.keys(transforms)) },
+  "torchvision.transforms.functional": {
+    name: "transforms.functional",
+    has: new Set(Object.keys(transforms.functional)),
+  },
 };
 
 /** Why a name is not there, the first that fits. */
 const REASONS: readonly (readonly [reason: string, names: RegExp])[] = [
+  ["images of Pillow, which are tensors here", /PIL|_pil_|^pil_|^to_grayscale$/],
   [
     "complex numbers and other element types",
     /complex|conj|^(is)?real$|imag|angle|polar|c?float$|cdouble|c?half|bfloat16|double|short|^int$|^char$|^byte$|adjoint|can_cast|promote|dtype|^type$/,

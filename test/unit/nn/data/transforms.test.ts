@@ -1,7 +1,8 @@
 // Transforms against torchvision's (test/fixtures/transforms/make.py), random draws included.
 import fs from "node:fs";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { torch, transforms, type Tensor } from "../../../../extension/nn/index.ts";
+import { setWarningSink } from "../../../../extension/nn/warnings.ts";
 import { useEngine } from "../../../engines.ts";
 
 interface Image {
@@ -9,19 +10,24 @@ interface Image {
   data: number[];
 }
 
-interface Case {
+interface Call {
   name: string;
   args: unknown[];
   options: object;
   image: string | null;
+}
+
+interface Case extends Call {
   repr: string;
   results: (Image & { seed: number; next: number })[];
 }
 
 const file = new URL("../../../fixtures/transforms/transforms.json", import.meta.url);
-const { images, cases, compose } = JSON.parse(fs.readFileSync(file, "utf8")) as {
+const { images, cases, functional, errors, compose } = JSON.parse(fs.readFileSync(file, "utf8")) as {
   images: Record<string, Image>;
   cases: Case[];
+  functional: (Call & { image: string; result: Image | number | number[] })[];
+  errors: (Call & { message: string })[];
   compose: string;
 };
 
@@ -29,27 +35,64 @@ useEngine("cpu");
 
 const tensor = ({ shape, data }: Image): Tensor => torch.tensor(data).reshape(...shape);
 
-function made({ name, args, options }: Case): (image: Tensor) => Tensor {
+/** The arguments that a case of the fixture stands for: transforms are lists `[name, args, options]`. */
+function given(args: readonly unknown[], options: object): unknown[] {
+  const isMade = (x: unknown): x is [string, unknown[], object][] =>
+    Array.isArray(x) && Array.isArray(x[0]) && typeof x[0][0] === "string";
+  const made = args.map((x) =>
+    isMade(x) ? x.map(([name, inner, named]) => transformOf({ name, args: inner, options: named })) : x,
+  );
+  return Object.keys(options).length > 0 ? [...made, options] : made;
+}
+
+function transformOf({ name, args, options }: Omit<Call, "image">): (image: Tensor) => Tensor | Tensor[] {
   const types: Readonly<Record<string, unknown>> = transforms;
-  const type = types[name] as new (...args: unknown[]) => (image: Tensor) => Tensor;
-  return new type(...args, ...(Object.keys(options).length > 0 ? [options] : []));
+  const type = types[name] as new (...args: unknown[]) => (image: Tensor) => Tensor | Tensor[];
+  return new type(...given(args, options));
+}
+
+function applied({ name, args, options }: Call, image: Tensor): unknown {
+  const functions: Readonly<Record<string, unknown>> = transforms.functional;
+  return (functions[name] as (...args: unknown[]) => unknown)(image, ...given(args, options));
+}
+
+function expectClose(result: Tensor | Tensor[], { shape, data }: Image): void {
+  const one = Array.isArray(result) ? torch.stack(result) : result;
+  expect(one.shape).toEqual(shape);
+  const values = one.toTypedArray();
+  const worst = data.reduce((most, value, i) => Math.max(most, Math.abs(values[i]! - value)), 0);
+  expect(worst).toBeLessThanOrEqual(1e-6);
 }
 
 describe.each(cases)("$name($args, $options) of $image", (one) => {
   test("is torchvision's, and draws as much", () => {
-    const transform = made(one);
+    const transform = transformOf(one);
     expect(String(transform)).toBe(one.repr);
-    for (const { seed, shape, data, next } of one.results) {
+    for (const result of one.results) {
       const image = tensor(images[one.image!]!);
-      torch.manualSeed(seed);
-      const result = transform(image);
-      expect(result.shape).toEqual(shape);
-      [...result.toTypedArray()].forEach((value, i) =>
-        expect(Math.abs(value - data[i]!)).toBeLessThanOrEqual(1e-6),
-      );
-      expect(torch.rand(1).item()).toBeCloseTo(next, 7);
+      torch.manualSeed(result.seed);
+      expectClose(transform(image), result);
+      expect(torch.rand(1).item()).toBeCloseTo(result.next, 7);
     }
   });
+});
+
+test.each(functional)("functional.$name($args, $options) of $image is torchvision's", (one) => {
+  const result = applied(one, tensor(images[one.image]!));
+  const expected = one.result;
+  if (typeof expected === "number" || Array.isArray(expected)) expect(result).toEqual(expected);
+  else expectClose(result as Tensor | Tensor[], expected);
+});
+
+test.each(errors)("$name($args, $options) of $image throws torchvision's error", (one) => {
+  const { name, image, message } = one;
+  const others: Record<string, Tensor> = { two: torch.zeros(2, 3, 3), plane: torch.zeros(3, 3) };
+  const input = image === null ? undefined : (others[image] ?? tensor(images[image]!));
+  expect(() => {
+    if (/^[a-z]/.test(name)) return applied(one, input!);
+    const transform = transformOf(one);
+    return input === undefined ? transform : transform(input);
+  }).toThrow(message);
 });
 
 test("Compose runs one after the other and prints as torchvision's", () => {
@@ -99,9 +142,121 @@ test.each<[string, () => unknown, string]>([
     () => new transforms.Normalize([0], [1])(torch.zeros(2, 2)),
     "Expected tensor to be a tensor image of size (..., C, H, W). Got tensor.size() = torch.Size([2, 2])",
   ],
-  ["two channels", () => new transforms.Grayscale()(torch.zeros(2, 2, 2)), "are 1 or 3, but found 2"],
+  ["two channels", () => new transforms.Grayscale()(torch.zeros(2, 2, 2)), "are [1, 3], but found 2"],
   ["a negative angle", () => new transforms.RandomRotation(-1), "it must be positive."],
   ["three sizes", () => new transforms.CenterCrop([1, 2, 3] as never), "only two dimensions (h, w)"],
 ])("refuses %s", (_, body, message) => {
   expect(body).toThrow(message);
+});
+
+test("transforms take their arguments by name too", () => {
+  expect(String(new transforms.RandomHorizontalFlip({ p: 0.25 }))).toBe("RandomHorizontalFlip(p=0.25)");
+  expect(String(new transforms.CenterCrop({ size: 2 }))).toBe("CenterCrop(size=(2, 2))");
+  expect(String(new transforms.Pad({ padding: 1, fill: 2 }))).toBe(
+    "Pad(padding=1, fill=2, padding_mode=constant)",
+  );
+  // @ts-expect-error -- it has no such argument
+  expect(() => new transforms.ColorJitter({ colour: 1 })).toThrow("unexpected keyword argument 'colour'");
+});
+
+test("the parameters that getParams draws make an image and its mask alike", () => {
+  const image = torch.rand(1, 9, 9);
+  const { functional: F } = transforms;
+  const draws: ((x: Tensor) => (y: Tensor) => Tensor)[] = [
+    (x) => {
+      const region = transforms.RandomCrop.getParams(x, [4, 5]);
+      return (y) => F.crop(y, ...region);
+    },
+    (x) => {
+      const region = transforms.RandomResizedCrop.getParams(x, [0.1, 1], [0.5, 2]);
+      return (y) => F.resizedCrop(y, ...region, [4, 4]);
+    },
+    () => {
+      const angle = transforms.RandomRotation.getParams([-40, 40]);
+      return (y) => F.rotate(y, angle);
+    },
+    () => {
+      const drawn = transforms.RandomAffine.getParams([-9, 9], [0.1, 0.1], [0.5, 2], [-9, 9], [9, 9]);
+      return (y) => F.affine(y, ...drawn);
+    },
+    (x) => {
+      const drawn = transforms.RandomErasing.getParams(x, [0.1, 0.3], [0.5, 2], [0.5]);
+      return (y) => F.erase(y, ...drawn);
+    },
+  ];
+  for (const draw of draws) {
+    const change = draw(image);
+    expect(change(image.clone()).tolist()).toEqual(change(image).tolist());
+  }
+});
+
+test("RandomErasing changes the image itself with inplace", () => {
+  const image = torch.zeros(3, 6, 6);
+  const erased = new transforms.RandomErasing(1, { value: 1, inplace: true })(image);
+  expect(erased).toBe(image);
+  expect(image.max().item()).toBe(1);
+});
+
+test("reversed ranges warn", () => {
+  const warned = vi.fn<(text: string) => void>();
+  const before = setWarningSink(warned);
+  try {
+    expect(new transforms.RandomResizedCrop(2, { scale: [1, 0.5] }).scale).toEqual([1, 0.5]);
+  } finally {
+    setWarningSink(before);
+  }
+  expect(warned.mock.calls.flat().join(" ")).toContain("Scale and ratio should be of kind (min, max)");
+});
+
+test("geometry keeps the dtype of a mask; colours refuse other types than float32", () => {
+  const mask = torch.tensor([
+    [
+      [1, 2],
+      [3, 4],
+    ],
+  ]);
+  const turned = transforms.functional.rotate(mask, 90);
+  expect([turned.dtype, turned.tolist()]).toEqual([
+    "int64",
+    [
+      [
+        [2, 4],
+        [1, 3],
+      ],
+    ],
+  ]);
+  expect(() => transforms.functional.invert(mask)).toThrow(
+    "invert(): expected a float image, got torch.int64",
+  );
+});
+
+test("dtypes convert with their scale; float images stay unchanged", () => {
+  const image = torch.rand(1, 2, 2);
+  expect(new transforms.ConvertImageDtype(torch.float32)(image)).toBe(image);
+  expect(String(new transforms.ConvertImageDtype(torch.float32))).toBe("ConvertImageDtype()");
+  const { convertImageDtype } = transforms.functional;
+  expect(convertImageDtype(torch.tensor([true, false])).tolist()).toEqual([1, 0]);
+  expect(convertImageDtype(torch.tensor([0, 0.25]), torch.bool).tolist()).toEqual([false, true]);
+  expect(convertImageDtype(torch.tensor([2 ** 30])).item()).toBeCloseTo(2 ** -33, 15);
+  expect(() => convertImageDtype(torch.tensor([1]), "bool")).toThrow(
+    "no cast from torch.int64 to torch.bool",
+  );
+});
+
+test("LinearTransformation multiplies flat images by a matrix", () => {
+  const [matrix, mean] = [torch.arange(16).reshape(4, 4).float(), torch.ones(4)];
+  const whiten = new transforms.LinearTransformation(matrix, mean);
+  const image = torch.rand(2, 1, 2, 2);
+  expect(whiten(image).tolist()).toEqual(
+    image.reshape(2, 4).sub(mean).matmul(matrix).reshape(2, 1, 2, 2).tolist(),
+  );
+  expect(String(new transforms.LinearTransformation(torch.eye(2), torch.zeros(2)))).toBe(
+    "LinearTransformation(transformation_matrix=[[1.0, 0.0], [0.0, 1.0]], mean_vector=[0.0, 0.0])",
+  );
+  expect(() => whiten(torch.rand(1, 2, 3))).toThrow(
+    "Input tensor and transformation matrix have incompatible shape.[1 x 2 x 3] != 4",
+  );
+  expect(() => new transforms.LinearTransformation(torch.zeros(2, 3), mean)).toThrow(
+    "transformation_matrix should be square. Got (2, 3) rectangular matrix.",
+  );
 });

@@ -1,0 +1,4 @@
+// torchvision.transforms.functional: changes of images without draws.
+export * from "./color.ts";
+export * from "./geometry.ts";
+export * from "./warps.ts";
