@@ -21,6 +21,8 @@ export const COMPILING_NANOSECONDS = 250e3;
 export const MAX_SMALL_PLANS = 512;
 /** Bytes of results that share memory, as those of Node's buffers do: one that is kept holds on to no more than these. */
 export const SHARED_BYTES = 8192;
+/** Bytes of a result from which its memory isn't cleared first: below, making a Buffer takes longer. Measured with elementwise ops. */
+export const UNCLEARED_BYTES = 65_536;
 
 // ---- Host memory ----
 

@@ -6,7 +6,7 @@ import type { NativeBinding } from "../../../extension/native/binding.ts";
 import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
+import { setExecutor, valuesOf } from "../../../extension/tensor/planning/barrier.ts";
 import { withPolicy } from "../../../extension/tensor/recording/runtime.ts";
 
 const available = nativeStatus().state === "installed";
@@ -145,6 +145,28 @@ describe.skipIf(!available)("plans of a program's own loop", () => {
       }),
     );
     expect(plans.run).toBe(1);
+  });
+
+  test("a result and its reshapes share an array, and a write to a copy changes neither", () => {
+    const x = torch
+      .arange(0, 300 * 200)
+      .reshape(300, 200)
+      .float();
+    const expected = Array.from({ length: 300 * 200 }, (_, i) => i + 1);
+    const y = x.add(1);
+    const flat = y.reshape(-1).reshape(200, 300);
+    const [negative, negativeFlat] = [y.neg(), y.neg().flatten()];
+    const changed = flat.clone();
+    changed.mul_(0);
+    expect(flat.sum().item()).toBeCloseTo((60_000 * 60_001) / 2, -4);
+    expect(valuesOf(flat.value)).toBe(valuesOf(y.value));
+    expect(Array.from(valuesOf(y.value))).toEqual(expected);
+    expect(Array.from(valuesOf(negative.value))).toEqual(expected.map((value) => -value));
+    expect(Array.from(valuesOf(negativeFlat.value))).toEqual(expected.map((value) => -value));
+    expect(changed.abs().max().item()).toBe(0);
+    y.add_(1);
+    expect(flat.index(0, 0).item()).toBe(2);
+    expect(Array.from(valuesOf(changed.value)).every((value) => value === 0)).toBe(true);
   });
 
   test("a sequence that grows by a drawn token stays on the host", () => {

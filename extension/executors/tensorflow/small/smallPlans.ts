@@ -1,10 +1,10 @@
 import type { NativeBinding, TensorData } from "../../../native/binding.ts";
-import { allocate, type HostArray } from "../../../tensor/core/dtype.ts";
+import { allocate, type DType, type HostArray } from "../../../tensor/core/dtype.ts";
 import { leafData, type Plan } from "../../../tensor/planning/barrier.ts";
 import type { Value } from "../../../tensor/recording/graph.ts";
 import { numel } from "../../../tensor/core/shape.ts";
 import { Lowering } from "../../nhwc.ts";
-import { COMPILING_NANOSECONDS, MAX_SMALL_PLANS, SHARED_BYTES } from "../../tuning.ts";
+import { COMPILING_NANOSECONDS, MAX_SMALL_PLANS, SHARED_BYTES, UNCLEARED_BYTES } from "../../tuning.ts";
 import { tensorflowBackend } from "../backend.ts";
 import type { StorageMemory } from "../storages.ts";
 import { PlanWriter, UnsupportedError } from "./planWriter.ts";
@@ -17,7 +17,8 @@ function arraysOf(values: readonly Value[]): (Float32Array | Int32Array | Uint8A
   let at = 0;
   return values.map(({ shape, dtype }) => {
     const size = numel(shape);
-    if (shared === undefined) return allocate(dtype, size);
+    if (shared === undefined)
+      return 4 * size < UNCLEARED_BYTES ? allocate(dtype, size) : uncleared(dtype, size);
     const start = at;
     at += 4 * size;
     if (dtype === "float32") return new Float32Array(shared, start, size);
@@ -25,9 +26,48 @@ function arraysOf(values: readonly Value[]): (Float32Array | Int32Array | Uint8A
   });
 }
 
+/** As {@link allocate}, for what a kernel writes as a whole: clearing memory takes as long as a simple op on it. */
+function uncleared(dtype: DType, size: number): Float32Array | Int32Array | Uint8Array {
+  const { buffer } = Buffer.allocUnsafeSlow(dtype === "bool" ? size : 4 * size);
+  if (dtype === "float32") return new Float32Array(buffer);
+  return dtype === "int64" ? new Int32Array(buffer) : new Uint8Array(buffer);
+}
+
+/**
+ * Numbers the arrays that a plan's fetched values need: a reshaped value has the same numbers in the same order as the value
+ * that it is of, and shares its array.
+ */
+function shareArrays(fetches: readonly Value[]): number[] {
+  const places = new Map<Value, number>();
+  let count = 0;
+  const placeOf = (value: Value): number => {
+    const known = places.get(value);
+    if (known !== undefined) return known;
+    const { producer } = value;
+    let source = value;
+    for (let from = producer; from.kind === "node" && from.op.name === "reshape"; from = source.producer) {
+      source = from.inputs[0]!;
+      if (wanted.has(source)) break;
+    }
+    const place = source !== value && wanted.has(source) ? placeOf(source) : count++;
+    places.set(value, place);
+    return place;
+  };
+  const wanted = new Set(fetches);
+  return fetches.map(placeOf);
+}
+
+/** The first value of each array, in the order of their numbers. */
+function distinct(fetches: readonly Value[], arrays: readonly number[]): Value[] {
+  let next = 0;
+  return fetches.filter((_, i) => arrays[i] === next && ++next > 0);
+}
+
 /** A plan opened in the binding. */
 interface Opened {
   readonly id: number;
+  /** For each fetched value, which of the arrays that the plan writes it has: see {@link shareArrays}. */
+  readonly arrays: readonly number[];
   /** Runs left here before it runs compiled. */
   runs: number;
   /** Number of remaining runs at which it is compiled. */
@@ -91,12 +131,12 @@ export class SmallPlans {
       if (leaf instanceof Float64Array) return undefined;
       leaves.push(leaf);
     }
-    const fetched = arraysOf(plan.fetches);
+    const fetched = arraysOf(distinct(plan.fetches, opened.arrays));
     const made = new Int32Array(plan.assigns.length + plan.lazy.length);
     // Refused, as for a wrong input: TensorFlow's error says why.
     if (!this.#binding.runPlan(opened.id, leaves, fetched, made)) return undefined;
     if (opened.runs < Infinity) this.#count(plan, opened);
-    plan.fetches.forEach((value, i) => (value.data = fetched[i]!));
+    plan.fetches.forEach((value, i) => (value.data = fetched[opened.arrays[i]!]!));
     plan.assigns.forEach(({ storage }, i) => this.#storages.replace(storage, made[i]!));
     return [...made.subarray(plan.assigns.length)];
   }
@@ -156,8 +196,13 @@ export class SmallPlans {
         }),
       );
       for (const node of plan.nodes) lowering.node(node);
-      const outputs = [...plan.fetches, ...plan.assigns.map(({ value }) => value), ...plan.lazy];
-      return this.#read(writer.finish(outputs.map((value) => lowering.plain(value))), writer.count);
+      const arrays = shareArrays(plan.fetches);
+      const outputs = [
+        ...distinct(plan.fetches, arrays),
+        ...plan.assigns.map(({ value }) => value),
+        ...plan.lazy,
+      ];
+      return this.#read(writer.finish(outputs.map((value) => lowering.plain(value))), writer.count, arrays);
     } catch (error) {
       if (error instanceof UnsupportedError) return undefined;
       throw error;
@@ -168,12 +213,12 @@ export class SmallPlans {
    * Opens a plan of `ops` ops. A plan that TensorFlow would compute faster runs here until the loss equals the time of
    * compiling: lengths that never repeat are never compiled. Compiling starts at half of these runs, in the background.
    */
-  #read(code: Int32Array, ops: number): Opened | undefined {
+  #read(code: Int32Array, ops: number, arrays: readonly number[]): Opened | undefined {
     const costs = new Float64Array(2);
     const id = this.#binding.openPlan(code, this.#threads, costs);
     if (id < 0) return undefined;
     const [own, library] = costs as unknown as [number, number];
     const runs = own > library ? Math.ceil((ops * COMPILING_NANOSECONDS) / (own - library)) : Infinity;
-    return { id, runs, preparedAt: Math.floor(runs / 2), numbers: new Map(), varied: new Set() };
+    return { id, arrays, runs, preparedAt: Math.floor(runs / 2), numbers: new Map(), varied: new Set() };
   }
 }
