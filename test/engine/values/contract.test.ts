@@ -32,6 +32,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   ),
   ...from("test/unit/torch.test.ts", "noGrad enableGrad inferenceMode isGradEnabled setGradEnabled"),
   ...from("test/unit/nn/optim/amp.test.ts", "autocast"),
+  ...from("test/unit/tutorialLines.test.ts", "compile"),
   ...from(
     "test/unit/platform.test.ts",
     "device getDefaultDevice setDefaultDevice isFloatingPoint numel getDefaultDtype setDefaultDtype finfo iinfo",
