@@ -78,41 +78,42 @@ export async function fetchLibraries(job: LibraryJob): Promise<Libraries> {
   const downloader = (): Promise<Downloader> => (found ??= prepare(job, folder));
   const hashes: Record<string, string> = {};
   const wheels: string[] = [];
-  const streams = new Map<Wanted, StreamingUnpack>();
-  /** Downloads a wheel, or with uv unpacks it too. */
-  const fetch = async (step: LibraryJob, one: Wanted): Promise<void> => {
-    const tool = await downloader();
-    if (tool.kind === "uv") return void Object.assign(hashes, await unpack(step, tool, one));
-    const stream = streamOf(step, one);
-    streams.set(one, stream);
-    await download(step, tool, one, stream);
-  };
+  const streams = wanted.map((one, i) => streamOf(one, part(i)));
   const kept = wanted.map(({ wheel }) => existsSync(wheel));
+  /** Downloads a wheel; with uv, unpacks it too. */
+  const obtain = async (i: number): Promise<void> => {
+    const step = { ...job, report: part(i) };
+    const tool = await downloader();
+    if (tool.kind === "uv") Object.assign(hashes, await unpack(step, tool, wanted[i]!));
+    else await download(step, tool, wanted[i]!, streams[i]!);
+  };
+  /** Unpacks a wheel, or the rest of it. uv has left none. */
+  const take = async (i: number): Promise<void> => {
+    const { wheel } = wanted[i]!;
+    if (!existsSync(wheel)) return;
+    Object.assign(hashes, await extract({ ...job, report: part(i) }, wanted[i]!, streams[i]!));
+    wheels.push(wheel);
+  };
   try {
-    for (const [i, one] of wanted.entries())
-      if (kept[i] !== true) await fetch({ ...job, report: part(i) }, one);
-    for (const [i, one] of wanted.entries()) {
-      if (!existsSync(one.wheel)) continue;
-      const step = { ...job, report: part(i) };
-      const again = async (error: unknown): Promise<Record<string, string>> => {
+    for (const i of wanted.keys()) if (kept[i] !== true) await obtain(i);
+    for (const [i, { wheel }] of wanted.entries())
+      await take(i).catch(async (error: unknown) => {
         if (!isBadWheel(error)) throw error;
-        await fs.rm(one.wheel, { force: true });
+        await fs.rm(wheel, { force: true });
         if (kept[i] !== true) throw error;
-        await fetch(step, one);
-        return existsSync(one.wheel) ? extract(step, one, streams.get(one)) : {};
-      };
-      Object.assign(hashes, await extract(step, one, streams.get(one)).catch(again));
-      if (existsSync(one.wheel)) wheels.push(one.wheel);
-    }
+        await obtain(i);
+        await take(i);
+      });
   } finally {
-    for (const stream of streams.values()) await stream.close();
+    // Also of an earlier attempt that was killed.
+    for (const stream of streams) await stream.close();
   }
   // uv has unpacked each while it was downloaded; before the last one, this would be too early.
   job.report("unpack", 1, "The libraries are unpacked");
   return { wheels, hashes };
 }
 
-const streamOf = ({ report }: LibraryJob, { wheel, title, place }: Wanted): StreamingUnpack =>
+const streamOf = ({ wheel, title, place }: Wanted, report: Report): StreamingUnpack =>
   new StreamingUnpack({
     place,
     directory: `${wheel}.unpacking`,
@@ -168,9 +169,9 @@ function wantedWheels({ host, build, platform, headers }: LibraryJob): Wanted[] 
 async function extract(
   { host, build, staging, signal, report }: LibraryJob,
   { requirement, wheel, title, place, needed }: Wanted,
-  stream?: StreamingUnpack,
+  stream: StreamingUnpack,
 ): Promise<Record<string, string>> {
-  const streamed = await stream?.finish();
+  const streamed = await stream.finish();
   const allowed = allowedWheels(host, build);
   const hashes = await extractWheel(wheel, {
     admit: (sha256) => {
@@ -178,7 +179,7 @@ async function extract(
     },
     place,
     directory: staging,
-    ...(streamed && { streamed }),
+    streamed,
     signal,
     onProgress: (fraction) => report("unpack", fraction, title.replace("Downloading", "Unpacking")),
   });

@@ -17,44 +17,34 @@ function arraysOf(values: readonly Value[]): (Float32Array | Int32Array | Uint8A
   let at = 0;
   return values.map(({ shape, dtype }) => {
     const size = numel(shape);
-    if (shared === undefined)
-      return 4 * size < UNCLEARED_BYTES ? allocate(dtype, size) : uncleared(dtype, size);
-    const start = at;
-    at += 4 * size;
-    if (dtype === "float32") return new Float32Array(shared, start, size);
-    return dtype === "int64" ? new Int32Array(shared, start, size) : new Uint8Array(shared, start, size);
+    if (shared !== undefined) return view(dtype, shared, (at += 4 * size) - 4 * size, size);
+    // Kernels write all of it, and clearing a large array takes as long as a simple op on it.
+    if (4 * size >= UNCLEARED_BYTES) return view(dtype, Buffer.allocUnsafeSlow(4 * size).buffer, 0, size);
+    return allocate(dtype, size);
   });
 }
 
-/** As {@link allocate}, for what a kernel writes as a whole: clearing memory takes as long as a simple op on it. */
-function uncleared(dtype: DType, size: number): Float32Array | Int32Array | Uint8Array {
-  const { buffer } = Buffer.allocUnsafeSlow(dtype === "bool" ? size : 4 * size);
-  if (dtype === "float32") return new Float32Array(buffer);
-  return dtype === "int64" ? new Int32Array(buffer) : new Uint8Array(buffer);
+function view(dtype: DType, buffer: ArrayBuffer, start: number, size: number) {
+  if (dtype === "float32") return new Float32Array(buffer, start, size);
+  return dtype === "int64" ? new Int32Array(buffer, start, size) : new Uint8Array(buffer, start, size);
 }
 
 /**
- * Numbers the arrays that a plan's fetched values need: a reshaped value has the same numbers in the same order as the value
- * that it is of, and shares its array.
+ * Numbers the arrays that a plan's fetched values need. Values that are reshaped from the same one have the same elements in
+ * the same order, so they share an array.
  */
-function shareArrays(fetches: readonly Value[]): number[] {
-  const places = new Map<Value, number>();
-  let count = 0;
-  const placeOf = (value: Value): number => {
-    const known = places.get(value);
-    if (known !== undefined) return known;
-    const { producer } = value;
-    let source = value;
-    for (let from = producer; from.kind === "node" && from.op.name === "reshape"; from = source.producer) {
-      source = from.inputs[0]!;
-      if (wanted.has(source)) break;
-    }
-    const place = source !== value && wanted.has(source) ? placeOf(source) : count++;
-    places.set(value, place);
-    return place;
-  };
-  const wanted = new Set(fetches);
-  return fetches.map(placeOf);
+function shareArrays({ nodes, fetches }: Plan): number[] {
+  const reshaped = new Map<Value, Value>();
+  const unshaped = (value: Value): Value => reshaped.get(value) ?? value;
+  for (const { op, inputs, outputs } of nodes)
+    if (op.name === "reshape") reshaped.set(outputs[0]!, unshaped(inputs[0]!));
+  const numbers = new Map<Value, number>();
+  return fetches.map((value) => {
+    const source = unshaped(value);
+    const number = numbers.get(source) ?? numbers.size;
+    numbers.set(source, number);
+    return number;
+  });
 }
 
 /** The first value of each array, in the order of their numbers. */
@@ -196,7 +186,7 @@ export class SmallPlans {
         }),
       );
       for (const node of plan.nodes) lowering.node(node);
-      const arrays = shareArrays(plan.fetches);
+      const arrays = shareArrays(plan);
       const outputs = [
         ...distinct(plan.fetches, arrays),
         ...plan.assigns.map(({ value }) => value),
