@@ -10,6 +10,7 @@ import {
   PICTURES_FOLDER,
   REPORT_FILE,
   REPORT_LIMIT,
+  REPORT_VALUES,
   RUNS_FOLDER,
 } from "../../protocol/run.ts";
 import { REPORT_SAMPLES, type RunSamples } from "../../protocol/history/report.ts";
@@ -39,7 +40,7 @@ async function read<T>(
 ): Promise<T | undefined> {
   try {
     const bytes = await readRunFile(directory, name, REPORT_LIMIT);
-    return checkedJson(name, bytes, schema);
+    return checkedJson(name, bytes, schema, REPORT_VALUES);
   } catch {
     return undefined;
   }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { REPORT_SAMPLES } from "../../../extension/protocol/history/report.ts";
-import { REPORT_LIMIT, type RunRecord } from "../../../extension/protocol/run.ts";
+import { REPORT_LIMIT, REPORT_VALUES, type RunRecord } from "../../../extension/protocol/run.ts";
 import { readSamples } from "../../../extension/supervisor/runs/evaluationFiles.ts";
 
 const TRAINING = "20260101-000000-net";
@@ -81,9 +81,12 @@ test("a report that would block the extension host is not parsed", async () => {
   write(TRAINING, { kind: "train" });
   write(id, { settings }, reportOf(1));
   expect(await readSamples(folder, directoryOf(TRAINING))).toBeDefined();
-  writeFileSync(
-    path.join(directoryOf(id), "report.json"),
-    JSON.stringify({ ...reportOf(1), padding: " ".repeat(REPORT_LIMIT) }),
-  );
-  expect(await readSamples(folder, directoryOf(TRAINING))).toBeUndefined();
+  const more = (padding: unknown): void =>
+    writeFileSync(path.join(directoryOf(id), "report.json"), JSON.stringify({ ...reportOf(1), padding }));
+  more(" ".repeat(REPORT_LIMIT / 2));
+  expect(await readSamples(folder, directoryOf(TRAINING))).toBeDefined();
+  for (const padding of [" ".repeat(REPORT_LIMIT), Array.from({ length: REPORT_VALUES }, () => 1)]) {
+    more(padding);
+    expect(await readSamples(folder, directoryOf(TRAINING))).toBeUndefined();
+  }
 });
