@@ -17,9 +17,10 @@ let count = 0;
 class UserEvents implements EventSink {
   readonly #file: AppendFile;
   readonly #options: EventFileOptions;
-  #pending: Uint8Array[] = [];
+  /** Events that wait, and their bytes. */
+  #waiting = 0;
   #bytes = 0;
-  /** When pending events were written last, by `performance.now()`. */
+  /** When events were written last, by `performance.now()`. */
   #written = performance.now();
   #timer: NodeJS.Timeout | undefined;
 
@@ -34,7 +35,7 @@ class UserEvents implements EventSink {
     this.#push(eventRecord(event));
     const { queue, seconds } = this.#options;
     const late = performance.now() - this.#written >= seconds * 1000;
-    if (late || this.#pending.length >= queue || this.#bytes >= MAX_PENDING) this.flush();
+    if (late || this.#waiting >= queue || this.#bytes >= MAX_PENDING) this.flush();
     else this.#timer ??= setTimeout(() => this.tryFlush(), seconds * 1000).unref();
   }
 
@@ -42,10 +43,8 @@ class UserEvents implements EventSink {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#written = performance.now();
-    if (this.#pending.length > 0) this.#file.push(Buffer.concat(this.#pending));
-    this.#pending = [];
-    this.#bytes = 0;
-    // What a full disk doesn't take is tried again.
+    this.#waiting = this.#bytes = 0;
+    // The file keeps what a full disk doesn't take, for the next flush.
     attempt(this.#file.path, () => this.#file.flush());
   }
 
@@ -68,7 +67,8 @@ class UserEvents implements EventSink {
   }
 
   #push(bytes: Uint8Array): void {
-    this.#pending.push(bytes);
+    this.#file.push(bytes);
+    this.#waiting++;
     this.#bytes += bytes.length;
   }
 }
