@@ -11,13 +11,6 @@ import { hparamsContent, hparamsTag } from "./hparams.ts";
 import { pngOf } from "./images/png.ts";
 import { message, nested } from "./protobufWriter.ts";
 
-/** An event: values at a step, hyperparameters, or that values of later steps are void. */
-export interface TensorBoardEvent extends SummaryEvent {
-  readonly scalars?: Readonly<Record<string, number>>;
-  /** Markdown by tag. */
-  readonly texts?: Readonly<Record<string, string>>;
-}
-
 /** The record that every event file begins with. */
 export function fileVersion(wallTime: number): Uint8Array {
   return record(
@@ -29,20 +22,14 @@ export function fileVersion(wallTime: number): Uint8Array {
 }
 
 /** The record of an event, to be appended to a file. */
-export function eventRecord(event: TensorBoardEvent): Uint8Array {
-  const { wallTime, step, scalars = {}, texts = {}, values = [], hparams, restart } = event;
-  const all: SummaryValue[] = [
-    ...Object.entries(scalars).map(([tag, scalar]) => ({ tag, scalar })),
-    ...Object.entries(texts).map(([tag, text]) => ({ tag, text })),
-    ...values,
-  ];
+export function eventRecord({ wallTime, step, values = [], hparams, restart }: SummaryEvent): Uint8Array {
   return record(
     message((w) => {
       w.tag(1, WireType.Bit64).double(wallTime);
       if (step !== undefined) w.tag(2, WireType.Varint).int64(step);
-      if (all.length > 0 || hparams !== undefined) {
+      if (values.length > 0 || hparams !== undefined) {
         nested(w, 5, (summary) => {
-          for (const value of all) nested(summary, 1, (one) => summaryValue(one, value));
+          for (const value of values) nested(summary, 1, (one) => summaryValue(one, value));
           if (hparams !== undefined)
             nested(summary, 1, (one) => {
               one.tag(1, WireType.LengthDelimited).string(hparamsTag(hparams));

@@ -49,8 +49,10 @@ export class EventFile {
   describe({ model, exportName, settings, seed }: RunRecord): void {
     const rows = Object.entries({ model, experiment: exportName, ...settings, seed: seed ?? "" });
     const table = rows.map(([name, value]) => `| ${cell(name)} | ${cell(String(value))} |`);
-    const texts = { settings: ["| setting | value |", "| --- | --- |", ...table].join("\n") };
-    this.#file.push(eventRecord({ wallTime: Date.now() / 1000, step: 0, texts }));
+    const text = ["| setting | value |", "| --- | --- |", ...table].join("\n");
+    this.#file.push(
+      eventRecord({ wallTime: Date.now() / 1000, step: 0, values: [{ tag: "settings", text }] }),
+    );
   }
 
   append(rows: readonly MetricRow[]): void {
@@ -58,13 +60,16 @@ export class EventFile {
       const wallTime = this.#began + time;
       if (kind === "event") {
         if (text !== undefined)
-          this.#file.push(eventRecord({ wallTime, step, texts: { events: markdownText(text) } }));
+          this.#file.push(
+            eventRecord({ wallTime, step, values: [{ tag: "events", text: markdownText(text) }] }),
+          );
         continue;
       }
-      const scalars = Object.entries(values).map(([name, value]) => [`${kind}/${name}`, value]);
-      this.#file.push(
-        eventRecord({ wallTime, step, scalars: Object.fromEntries(scalars) as Record<string, number> }),
-      );
+      const scalars = Object.entries(values).map(([name, value]) => ({
+        tag: `${kind}/${name}`,
+        scalar: value,
+      }));
+      this.#file.push(eventRecord({ wallTime, step, values: scalars }));
     }
   }
 

@@ -89,7 +89,7 @@ slow(test)(
     const at = path.join(folder, "live");
     fs.mkdirSync(at);
     const scalar = (step: number): Uint8Array =>
-      eventRecord({ wallTime: Date.now() / 1000, step, scalars: { loss: 1 / (step + 1) } });
+      eventRecord({ wallTime: Date.now() / 1000, step, values: [{ tag: "loss", scalar: 1 / (step + 1) }] });
     fs.writeFileSync(path.join(at, EVENTS), Buffer.concat([fileVersion(1), scalar(0), scalar(1)]));
     await workbench.showView("Explorer");
     await chooseFromMenu(workbench.treeItem(/^live/), "Open as Layerwise Runs", () =>

@@ -21,7 +21,7 @@ const engine = { dist };
 const HOUR = 3600;
 
 const scalar = (step: number): Uint8Array =>
-  eventRecord({ wallTime: 1000 + step, step, scalars: { loss: 1 / (step + 1) } });
+  eventRecord({ wallTime: 1000 + step, step, values: [{ tag: "loss", scalar: 1 / (step + 1) }] });
 
 /** An event file with two values, last written so many seconds ago. */
 function events(age = 0): string {

@@ -133,7 +133,7 @@ function events(...records: Uint8Array[]): string {
 }
 
 const scalar = (step: number, value = 1, tag = "loss"): Uint8Array =>
-  eventRecord({ wallTime: 1000 + step, step, scalars: { [tag]: value } });
+  eventRecord({ wallTime: 1000 + step, step, values: [{ tag, scalar: value }] });
 
 describe("a tool that still logs", () => {
   const lossOf = ({ runs }: FoundRuns): readonly number[][] =>

@@ -57,7 +57,14 @@ test("records are framed as TensorFlow frames them", () => {
 });
 
 test("an event has a step, a time, scalars and texts", () => {
-  const bytes = eventRecord({ wallTime: 1.5, step: 7, scalars: { loss: 0.25 }, texts: { note: "**hi**" } });
+  const bytes = eventRecord({
+    wallTime: 1.5,
+    step: 7,
+    values: [
+      { tag: "loss", scalar: 0.25 },
+      { tag: "note", text: "**hi**" },
+    ],
+  });
   const [event] = messages(bytes);
   expect(event!.get(1)).toEqual([1.5]);
   expect(event!.get(2)).toEqual([7]);

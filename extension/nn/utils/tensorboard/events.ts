@@ -1,4 +1,4 @@
-// What an event file of TensorBoard records. The engine knows the format: formats/tensorboard.ts.
+// Records of TensorBoard's event files. The engine knows the format: formats/tensorboard.ts.
 
 /** Counts of values between edges. */
 export interface EventHistogram {
