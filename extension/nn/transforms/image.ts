@@ -171,7 +171,8 @@ export function nearbyInteger(x: number): number {
 /** Whether a draw of `torch.rand(1)` is below a probability, or `inclusive` equal to it. */
 export function drawChance(p: number, inclusive = false): boolean {
   const drawn = valuesOf(rand(1).value)[0]!;
-  return inclusive ? drawn <= Math.fround(p) : drawn < p;
+  const limit = Math.fround(p);
+  return inclusive ? drawn <= limit : drawn < limit;
 }
 
 /** A number below `high`, drawn as `torch.randint(0, high, (1,))`. */

@@ -48,4 +48,4 @@ export {
   type RandomPerspectiveOptions,
   type RandomRotationOptions,
 } from "./turns.ts";
-export type { Corners, Fill, Point } from "./warp.ts";
+export type { Corners, Fill, Point, WarpInterpolation } from "./warp.ts";

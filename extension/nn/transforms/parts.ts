@@ -7,14 +7,22 @@ import { roundHalfEven } from "../rounding.ts";
 import { py } from "../module/repr.ts";
 import { bothSides, crop, gathered, pad, planesOf, type Size } from "./image.ts";
 
-export function hflip(image: Tensor): Tensor {
-  const { height, width } = planesOf(image);
-  return gathered(image, [height, width], (y, x) => y * width + (width - 1 - x));
+/**
+ * Mirrors an image [..., H, W] left to right.
+ * @see https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.hflip.html
+ */
+export function hflip(img: Tensor): Tensor {
+  const { height, width } = planesOf(img);
+  return gathered(img, [height, width], (y, x) => y * width + (width - 1 - x));
 }
 
-export function vflip(image: Tensor): Tensor {
-  const { height, width } = planesOf(image);
-  return gathered(image, [height, width], (y, x) => (height - 1 - y) * width + x);
+/**
+ * Turns an image [..., H, W] upside down.
+ * @see https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.vflip.html
+ */
+export function vflip(img: Tensor): Tensor {
+  const { height, width } = planesOf(img);
+  return gathered(img, [height, width], (y, x) => (height - 1 - y) * width + x);
 }
 
 /** The middle of an image; a smaller image gets zeros around it. */
@@ -68,8 +76,8 @@ export function erase(
   inplace: boolean,
 ): Tensor {
   const { values, count, height: fullHeight, width: fullWidth } = planesOf(image);
-  const rows = Math.max(Math.min(height, fullHeight - top), 0);
-  const columns = Math.max(Math.min(width, fullWidth - left), 0);
+  const [firstRow, rows] = sliced(top, height, fullHeight);
+  const [firstColumn, columns] = sliced(left, width, fullWidth);
   const size = rows * columns;
   const inside =
     value instanceof Tensor
@@ -78,9 +86,15 @@ export function erase(
   const out = values.slice();
   for (let i = 0; i < count * size; i++) {
     const [plane, at] = [Math.floor(i / size), i % size];
-    const y = top + Math.floor(at / columns);
-    out[(plane * fullHeight + y) * fullWidth + left + (at % columns)] = inside[i]!;
+    const y = firstRow + Math.floor(at / columns);
+    out[(plane * fullHeight + y) * fullWidth + firstColumn + (at % columns)] = inside[i]!;
   }
   const result = fromHost(out, image.shape, image.dtype);
   return inplace ? image.write(result) : result;
+}
+
+/** First place and length of Python's slice `[from : from + length]`, where negative places count from the end. */
+function sliced(from: number, length: number, size: number): readonly [first: number, length: number] {
+  const place = (at: number): number => Math.min(Math.max(at < 0 ? at + size : at, 0), size);
+  return [place(from), Math.max(place(from + length) - place(from), 0)];
 }

@@ -17,10 +17,8 @@ import {
   type Corners,
   type Fill,
   type Point,
+  type WarpInterpolation,
 } from "./warp.ts";
-
-/** Interpolations of turned images. */
-type Turning = "nearest" | "bilinear";
 
 /** A range of angles; one number stands for −d to d. */
 function anglesOf(
@@ -45,7 +43,7 @@ const floats = (list: readonly number[]): string => list.map(pyFloat).join(", ")
 
 export interface RandomRotationOptions {
   /** "nearest" by default. */
-  interpolation?: Turning;
+  interpolation?: WarpInterpolation;
   /** Whether the result is as large as the turned image; false by default. */
   expand?: boolean;
   /** `[x, y]` from the upper left corner; the middle by default. */
@@ -70,7 +68,7 @@ interface RandomRotationArguments extends RandomRotationOptions {
  */
 export class RandomRotation extends BuiltIn {
   readonly degrees: Range;
-  readonly interpolation: Turning;
+  readonly interpolation: WarpInterpolation;
   readonly expand: boolean;
   readonly center: Point | null;
   readonly fill: Fill;
@@ -120,7 +118,7 @@ export interface RandomAffineOptions {
   /** Range of the shear in degrees: one number s for −s to s along x, a range, or `[xMin, xMax, yMin, yMax]`. */
   shear?: number | readonly number[] | null;
   /** "nearest" by default. */
-  interpolation?: Turning;
+  interpolation?: WarpInterpolation;
   /** Value of pixels from outside, or one for each channel; 0 by default. */
   fill?: Fill;
   /** `[x, y]` from the upper left corner; the middle by default. */
@@ -147,7 +145,7 @@ export class RandomAffine extends BuiltIn {
   readonly translate: Range | null;
   readonly scale: Range | null;
   readonly shear: readonly number[] | null;
-  readonly interpolation: Turning;
+  readonly interpolation: WarpInterpolation;
   readonly fill: Fill;
   readonly center: Point | null;
 
@@ -238,7 +236,7 @@ export interface RandomPerspectiveOptions {
   /** Probability; 0.5 by default. */
   p?: number;
   /** "bilinear" by default. */
-  interpolation?: Turning;
+  interpolation?: WarpInterpolation;
   /** Value of pixels from outside, or one for each channel; 0 by default. */
   fill?: Fill;
 }
@@ -255,7 +253,7 @@ export interface RandomPerspectiveOptions {
 export class RandomPerspective extends BuiltIn {
   readonly distortionScale: number;
   readonly p: number;
-  readonly interpolation: Turning;
+  readonly interpolation: WarpInterpolation;
   readonly fill: Fill;
 
   constructor(options?: RandomPerspectiveOptions);
@@ -320,7 +318,7 @@ export interface ElasticTransformOptions {
   /** Smoothness of the moves, or `[x, y]`; 5 by default. */
   sigma?: number | readonly [x: number, y: number];
   /** "bilinear" by default. */
-  interpolation?: Turning;
+  interpolation?: WarpInterpolation;
   /** Value of pixels from outside, or one for each channel; 0 by default. */
   fill?: Fill;
 }
@@ -338,7 +336,7 @@ export interface ElasticTransformOptions {
 export class ElasticTransform extends BuiltIn {
   readonly alpha: Point;
   readonly sigma: Point;
-  readonly interpolation: Turning;
+  readonly interpolation: WarpInterpolation;
   readonly fill: readonly number[];
 
   constructor(options?: ElasticTransformOptions);

@@ -12,6 +12,9 @@ const f = Math.fround;
 /** Value of pixels from outside: one, or one for each channel. */
 export type Fill = number | readonly number[];
 
+/** Interpolations of warped images. */
+export type WarpInterpolation = Extract<Interpolation, "nearest" | "bilinear">;
+
 export type Point = readonly [x: number, y: number];
 export type Corners = readonly [topLeft: Point, topRight: Point, bottomRight: Point, bottomLeft: Point];
 

@@ -109,6 +109,8 @@ export const INSTALLED = [
 /** Behaviour of the fake `python3 -m pip download`. */
 export type PipBehaviour =
   | { kind: "serves"; wheel: WheelOptions }
+  /** Ends only when a part of the wheel is unpacked. */
+  | { kind: "serves-in-parts" }
   | { kind: "serves-by-pip-alone" }
   | { kind: "serves-to-python-3.12" }
   | { kind: "hangs" }
@@ -159,10 +161,14 @@ export class FakeMachine {
       behaviour.kind === "serves" ? behaviour.wheel : {},
     );
     const serve = `for dest; do :; done; echo "Downloading fake-1.0.whl (2.5 kB)"; cp "${wheel}" "$dest"`;
+    const early = `"${this.cache}"/downloads/*.unpacking/libtensorflow_framework.so.2`;
+    const wait = `for i in $(seq 200); do [ -s ${early} ] && echo yes > "${this.root}/early" && break; sleep 0.05; done`;
+    const parts = `for dest; do :; done; cp "${wheel}" "$dest/fake-1.0.whl.part"; ${wait}; mv "$dest/fake-1.0.whl.part" "$dest/fake-1.0.whl"`;
     const itself = `case "$1" in *download.py) exit 3;; *) ${serve};; esac`;
     const missing = 'echo "ERROR: No matching distribution found for tensorflow-cpu" >&2; exit 1';
     const download = {
       serves: serve,
+      "serves-in-parts": parts,
       "serves-by-pip-alone": itself,
       "serves-to-python-3.12": `case "$*" in *"--python-version 3.12"*) ${serve};; *) ${missing};; esac`,
       hangs: this.hanging(),

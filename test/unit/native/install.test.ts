@@ -93,6 +93,27 @@ describe.skipIf(process.platform === "win32")("installNative", () => {
     expect(machine.files()).toEqual(INSTALLED);
   });
 
+  test("unpacks a wheel while it is downloaded", async () => {
+    const machine = workingMachine();
+    machine.python({ kind: "serves-in-parts" });
+    await installNative(machine.options());
+    expect(fs.existsSync(path.join(machine.root, "early"))).toBe(true);
+    expect(machine.files()).toEqual(INSTALLED);
+  });
+
+  test("removes what a killed installer unpacked of a wheel that it has kept", async () => {
+    const machine = workingMachine();
+    machine.compiler("no space for the object file");
+    await failure(installNative(machine.options()));
+    expect(machine.files()).toEqual([WHEEL]);
+    const unpacking = path.join(machine.cache, `${WHEEL}.unpacking`);
+    fs.mkdirSync(unpacking);
+    fs.writeFileSync(path.join(unpacking, "libtensorflow_cc.so.2"), "a part");
+    machine.compiler();
+    await installNative(machine.options());
+    expect(machine.files()).toEqual(INSTALLED);
+  });
+
   test("fetches the wheel of another Python when this one has none", async () => {
     const machine = workingMachine();
     machine.python({ kind: "serves-to-python-3.12" });

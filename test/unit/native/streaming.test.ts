@@ -100,6 +100,24 @@ test.each<[string, (bytes: Buffer) => void]>([
   expectAll(wheel.out, hashes);
 });
 
+test("of a wheel whose hash isn't allowed, nothing is taken", async () => {
+  const wheel = arriving();
+  fs.writeFileSync(wheel.part, wheel.bytes);
+  wheel.stream.follow(wheel.part);
+  const streamed = await wheel.stream.finish();
+  expect(streamed.size).toBe(3);
+  const admit = (): void => {
+    throw new Error("another wheel");
+  };
+  const { part, out } = wheel;
+  await expect(extractWheel(part, { admit, place, directory: out, streamed })).rejects.toThrow(
+    "another wheel",
+  );
+  expect(fs.existsSync(out)).toBe(false);
+  await wheel.stream.close();
+  expect(fs.existsSync(wheel.directory)).toBe(false);
+});
+
 test("of a wheel that is damaged, nothing is taken", async () => {
   const wheel = arriving({ compress: false });
   wheel.bytes.write("X", wheel.bytes.indexOf("bbbb") + 50_000);

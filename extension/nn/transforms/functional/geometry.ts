@@ -182,22 +182,6 @@ export function resizedCrop(img: Tensor, ...args: unknown[]): Tensor {
   return resized(image.crop(img, top, left, height, width), size, interpolation, null, antialias === true);
 }
 
-/**
- * Mirrors an image [..., H, W] left to right.
- * @see https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.hflip.html
- */
-export function hflip(img: Tensor): Tensor {
-  return parts.hflip(img);
-}
-
-/**
- * Turns an image [..., H, W] upside down.
- * @see https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.vflip.html
- */
-export function vflip(img: Tensor): Tensor {
-  return parts.vflip(img);
-}
-
 interface FiveCropArguments {
   size: Size;
 }

@@ -3,11 +3,11 @@ import { TensorError } from "../../../tensor/core/errors.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind, REQUIRED, type Call } from "../../arguments.ts";
 import * as warp from "../warp.ts";
-import type { Corners, Fill, Point } from "../warp.ts";
+import type { Corners, Fill, Point, WarpInterpolation } from "../warp.ts";
 
 interface RotateArguments {
   angle: number;
-  interpolation?: "nearest" | "bilinear";
+  interpolation?: WarpInterpolation;
   expand?: boolean;
   center?: Point | null;
   fill?: Fill | null;
@@ -25,7 +25,7 @@ interface RotateArguments {
 export function rotate(
   img: Tensor,
   angle: number,
-  interpolation?: "nearest" | "bilinear",
+  interpolation?: WarpInterpolation,
   expand?: boolean,
   center?: Point | null,
   fill?: Fill | null,
@@ -50,7 +50,7 @@ interface AffineArguments {
   translate: Point;
   scale: number;
   shear: number | readonly number[];
-  interpolation?: "nearest" | "bilinear";
+  interpolation?: WarpInterpolation;
   fill?: Fill | null;
   center?: Point | null;
 }
@@ -73,7 +73,7 @@ export function affine(
   translate: Point,
   scale: number,
   shear: number | readonly number[],
-  interpolation?: "nearest" | "bilinear",
+  interpolation?: WarpInterpolation,
   fill?: Fill | null,
   center?: Point | null,
 ): Tensor;
@@ -102,7 +102,7 @@ export function affine(img: Tensor, ...args: unknown[]): Tensor {
 interface PerspectiveArguments {
   startpoints: Corners;
   endpoints: Corners;
-  interpolation?: "nearest" | "bilinear";
+  interpolation?: WarpInterpolation;
   fill?: Fill | null;
 }
 
@@ -118,7 +118,7 @@ export function perspective(
   img: Tensor,
   startpoints: Corners,
   endpoints: Corners,
-  interpolation?: "nearest" | "bilinear",
+  interpolation?: WarpInterpolation,
   fill?: Fill | null,
 ): Tensor;
 export function perspective(
@@ -137,7 +137,7 @@ export function perspective(img: Tensor, ...args: unknown[]): Tensor {
 
 interface ElasticTransformArguments {
   displacement: Tensor;
-  interpolation?: "nearest" | "bilinear";
+  interpolation?: WarpInterpolation;
   fill?: Fill | null;
 }
 
@@ -152,7 +152,7 @@ interface ElasticTransformArguments {
 export function elasticTransform(
   img: Tensor,
   displacement: Tensor,
-  interpolation?: "nearest" | "bilinear",
+  interpolation?: WarpInterpolation,
   fill?: Fill | null,
 ): Tensor;
 export function elasticTransform(

@@ -159,35 +159,78 @@ test("transforms take their arguments by name too", () => {
   expect(() => new transforms.ColorJitter({ colour: 1 })).toThrow("unexpected keyword argument 'colour'");
 });
 
-test("the parameters that getParams draws make an image and its mask alike", () => {
-  const image = torch.rand(1, 9, 9);
-  const { functional: F } = transforms;
-  const draws: ((x: Tensor) => (y: Tensor) => Tensor)[] = [
-    (x) => {
-      const region = transforms.RandomCrop.getParams(x, [4, 5]);
-      return (y) => F.crop(y, ...region);
-    },
-    (x) => {
-      const region = transforms.RandomResizedCrop.getParams(x, [0.1, 1], [0.5, 2]);
-      return (y) => F.resizedCrop(y, ...region, [4, 4]);
-    },
-    () => {
-      const angle = transforms.RandomRotation.getParams([-40, 40]);
-      return (y) => F.rotate(y, angle);
-    },
-    () => {
-      const drawn = transforms.RandomAffine.getParams([-9, 9], [0.1, 0.1], [0.5, 2], [-9, 9], [9, 9]);
-      return (y) => F.affine(y, ...drawn);
-    },
-    (x) => {
-      const drawn = transforms.RandomErasing.getParams(x, [0.1, 0.3], [0.5, 2], [0.5]);
-      return (y) => F.erase(y, ...drawn);
-    },
+test("what getParams draws gives the transform's result, for a mask too", () => {
+  const {
+    functional: F,
+    RandomCrop,
+    RandomResizedCrop,
+    RandomRotation,
+    RandomAffine,
+    RandomErasing,
+  } = transforms;
+  const [image, mask] = [torch.rand(1, 9, 9), torch.rand(1, 9, 9)];
+  const draws: [(y: Tensor) => Tensor, (x: Tensor) => (y: Tensor) => Tensor][] = [
+    [
+      new RandomCrop([4, 5]),
+      (x) => {
+        const region = RandomCrop.getParams(x, [4, 5]);
+        return (y) => F.crop(y, ...region);
+      },
+    ],
+    [
+      new RandomResizedCrop(4, { scale: [0.1, 1], ratio: [0.5, 2] }),
+      (x) => {
+        const region = RandomResizedCrop.getParams(x, [0.1, 1], [0.5, 2]);
+        return (y) => F.resizedCrop(y, ...region, [4, 4]);
+      },
+    ],
+    [
+      new RandomRotation(40),
+      () => {
+        const angle = RandomRotation.getParams([-40, 40]);
+        return (y) => F.rotate(y, angle);
+      },
+    ],
+    [
+      new RandomAffine(9, { translate: [0.1, 0.1], scale: [0.5, 2], shear: 9 }),
+      () => {
+        const drawn = RandomAffine.getParams([-9, 9], [0.1, 0.1], [0.5, 2], [-9, 9], [9, 9]);
+        return (y) => F.affine(y, ...drawn);
+      },
+    ],
+    [
+      new RandomErasing({ p: 1, scale: [0.1, 0.3], ratio: [0.5, 2], value: 0.5 }),
+      (x) => {
+        // Whether it is erased.
+        torch.rand(1);
+        const drawn = RandomErasing.getParams(x, [0.1, 0.3], [0.5, 2], [0.5]);
+        return (y) => F.erase(y, ...drawn);
+      },
+    ],
   ];
-  for (const draw of draws) {
+  for (const [transform, draw] of draws) {
+    torch.manualSeed(5);
     const change = draw(image);
-    expect(change(image.clone()).tolist()).toEqual(change(image).tolist());
+    for (const one of [image, mask]) {
+      torch.manualSeed(5);
+      expect(change(one).tolist()).toEqual(transform(one).tolist());
+    }
+    expect(change(image).tolist()).not.toEqual(change(mask).tolist());
+    torch.manualSeed(6);
+    expect(transform(image).tolist()).not.toEqual(change(image).tolist());
   }
+});
+
+test("erase takes places as Python's slices do", () => {
+  const rows = (x: Tensor): unknown => x.index(0).tolist();
+  const image = torch.zeros(1, 3, 3);
+  const { erase } = transforms.functional;
+  expect(rows(erase(image, -2, 1, 1, 9, 1))).toEqual([
+    [0, 0, 0],
+    [0, 1, 1],
+    [0, 0, 0],
+  ]);
+  expect(erase(image, -1, -1, 2, 2, 1).max().item()).toBe(0);
 });
 
 test("RandomErasing changes the image itself with inplace", () => {
