@@ -16,7 +16,7 @@ export interface CompileOptions {
 }
 
 /** A module, which is a function here, or a function. */
-// oxlint-disable-next-line typescript/no-explicit-any -- of any arguments
+// oxlint-disable-next-line typescript/no-explicit-any -- `unknown` would refuse functions of typed arguments
 type Compilable = (...args: any[]) => unknown;
 
 const DEFAULTS = {
