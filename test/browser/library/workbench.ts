@@ -155,17 +155,42 @@ export class Workbench {
     await this.status.waitFor();
   }
 
-  /** Runs a command by its title. F1 may be swallowed just after a notification or a closing input: pressed again. */
-  async command(title: string): Promise<void> {
+  /**
+   * Opens the command palette with a text in it. A notification, or a view that takes the focus, may swallow F1 or close the
+   * palette at any moment: then it is opened again.
+   */
+  async #openPalette(text: string): Promise<Locator> {
     const widget = this.page.locator(".quick-input-widget");
     const input = widget.locator("input.input");
-    await until(`command palette for "${title}"`, async () => {
-      await this.page.keyboard.press("F1");
-      return input.waitFor({ timeout: 2000 }).then(() => true);
-    });
-    await input.fill(`>${title}`);
-    await widget.locator(".monaco-list-row", { hasText: title }).first().click();
+    await until(
+      `the command palette with "${text}"`,
+      async () => {
+        await this.page.keyboard.press("F1");
+        await input.fill(text, { timeout: 2000 });
+        return widget
+          .locator(".monaco-list-row")
+          .first()
+          .waitFor({ timeout: 5000 })
+          .then(() => true);
+      },
+      30_000,
+    );
+    return widget;
+  }
+
+  /** Runs a command by its title. */
+  async command(title: string): Promise<void> {
+    const widget = await until(
+      `the command ${title}`,
+      async () => {
+        const palette = await this.#openPalette(`>${title}`);
+        await palette.locator(".monaco-list-row", { hasText: title }).first().click({ timeout: 5000 });
+        return palette;
+      },
+      60_000,
+    );
     // Another notification may have taken its place.
+    const input = widget.locator("input.input");
     await until(
       `the palette to be gone, or to ask on, after "${title}"`,
       async () => (await widget.isHidden()) || (await input.inputValue({ timeout: 500 })) !== `>${title}`,
@@ -174,14 +199,7 @@ export class Workbench {
 
   /** Whether the palette offers a command of exactly this label, such as "Layerwise: Train". */
   async offers(label: string): Promise<boolean> {
-    const widget = this.page.locator(".quick-input-widget");
-    const input = widget.locator("input.input");
-    await until("command palette", async () => {
-      await this.page.keyboard.press("F1");
-      return input.waitFor({ timeout: 2000 }).then(() => true);
-    });
-    await input.fill(`>${label}`);
-    await widget.locator(".monaco-list-row").first().waitFor();
+    const widget = await this.#openPalette(`>${label}`);
     const rows = await widget.locator(".monaco-list-row .label-name").allInnerTexts();
     await this.page.keyboard.press("Escape");
     return rows.some((row) => row.trim() === label);

@@ -105,7 +105,21 @@ describe("the changes since a commit", () => {
     const file = workspace.write("net.nn.ts", "1");
     expect(await gitFacts(file, new Map([[file, "1"]]))).toBeUndefined();
     git("init");
-    expect(await gitFacts(file, new Map([[file, "1"]]))).toBeUndefined();
+    expect(await gitFacts(file, new Map([[file, "2"]]))).toBeUndefined();
+  });
+
+  test("are asked for once while a process trains the same texts", async () => {
+    const file = workspace.write("net.nn.ts", "a\n");
+    git("init");
+    git("add", ".");
+    git("commit", "-m", "one");
+    const first = await gitFacts(file, new Map([[file, "b\n"]]));
+    expect(first?.patch).toContain("-a\n+b");
+    git("commit", "--allow-empty", "-m", "two");
+    expect(await gitFacts(file, new Map([[file, "b\n"]]))).toEqual(first);
+    const other = await gitFacts(file, new Map([[file, "c\n"]]));
+    expect(other?.patch).toContain("-a\n+c");
+    expect(other?.commit).not.toBe(first?.commit);
   });
 
   test("ignore line ends, imports that the commit doesn't have, and git's filters", async () => {
