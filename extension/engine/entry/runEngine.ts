@@ -156,7 +156,10 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods & InterventionMet
     else setImmediate(() => void exit(0));
     return description;
   },
-  script: async (request) => runScript(v.parse(ScriptRequest, request)),
+  async script(request) {
+    await watchdog.ready();
+    return runScript(v.parse(ScriptRequest, request));
+  },
   predict: (request) => untilUncaught(() => predict(v.parse(PredictRequest, request), watchdog, failed)),
   lrFind: (request) =>
     untilUncaught(() => findLearningRate(v.parse(LrFindRequest, request), watchdog, failed)),

@@ -10,7 +10,7 @@ import { BEAT, beat } from "../../processes/heartbeat.ts";
 import { endOwnFamily } from "../../processes/family.ts";
 import { isRunning } from "../../processes/signals.ts";
 import { MEMORY_EXCEEDED } from "../../protocol/exit.ts";
-import { LOST, REPORT, type StandingAt, type WatchdogMessage } from "../host/watchdogProtocol.ts";
+import { LOST, READY, REPORT, type StandingAt, type WatchdogMessage } from "../host/watchdogProtocol.ts";
 
 /** Most milliseconds that pausing a main thread which runs JavaScript takes. */
 const PAUSE_LIMIT = 3000;
@@ -110,8 +110,12 @@ function hold({ file, inode }: WatchdogMessage & { kind: "hold" }): void {
 
 function tellLost(): void {
   clearInterval(holding);
-  if (parentPort === null) process.send?.(LOST);
-  else parentPort.postMessage(LOST, []);
+  tell(LOST);
+}
+
+function tell(message: typeof LOST | typeof READY): void {
+  if (parentPort === null) process.send?.(message);
+  else parentPort.postMessage(message, []);
 }
 
 /** An orphan gets another parent; on Windows it keeps its parent's id, whose process is gone. */
@@ -180,3 +184,6 @@ function places(
     column: (location.columnNumber ?? 0) + 1,
   }));
 }
+
+// Messages that were sent before are received first.
+setImmediate(() => tell(READY));

@@ -1,11 +1,11 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import type { SourcePosition } from "../../protocol/errors.ts";
+import { EngineError, type SourcePosition } from "../../protocol/errors.ts";
 import type { HeldLock } from "../../processes/lock.ts";
 import { isDebugged } from "./debugger.ts";
 import { findPosition } from "./stackTraces.ts";
-import { LOST, REPORT, type StandingAt, type WatchdogMessage } from "./watchdogProtocol.ts";
+import { LOST, READY, REPORT, type StandingAt, type WatchdogMessage } from "./watchdogProtocol.ts";
 
 /** Milliseconds that the main thread's own timer has first: it fires only if user code waits rather than runs. */
 const HEAD_START = 200;
@@ -38,6 +38,7 @@ export interface Limit {
 /** Puts a time limit on user code, also on code that never returns to the event loop. */
 export class Watchdog {
   readonly #worker: Worker;
+  readonly #ready: Promise<void>;
   /** Replaces the worker in a debugged process. */
   #process: ChildProcess | undefined;
   #following: WatchdogMessage | undefined;
@@ -48,14 +49,30 @@ export class Watchdog {
   constructor() {
     this.#worker = new Worker(PROGRAM);
     this.#worker.on("message", (message) => this.#receive(message));
+    this.#ready = new Promise((resolve, reject) => {
+      this.#worker.on("message", (message) => message === READY && resolve());
+      this.#worker.once("error", (error) => reject(notStarted(error)));
+    });
+    // Whoever waits for it reports the reason.
+    this.#ready.catch(() => undefined);
     this.#worker.unref();
     Reflect.set(globalThis, Symbol.for(REPORT), (places: StandingAt[]) => this.#report(places));
+  }
+
+  /**
+   * Resolves once the watchdog follows what it was told to. User code runs afterwards: code that never returns to the event loop
+   * would otherwise have no limit, and outlive the parent.
+   * @throws EngineError when the watchdog can't be started
+   */
+  ready(): Promise<void> {
+    return this.#ready;
   }
 
   /** Runs `body`; past its limit, `onOver` is called, which decides what happens to the body. */
   async guard<T>(limit: Limit, body: () => Promise<T>): Promise<T> {
     // A process at a breakpoint doesn't hang.
     if (isDebugged()) return body();
+    await this.ready();
     const { milliseconds, repeat = false, memory, text } = limit;
     this.#onOver = limit.onOver;
     const bytes = memory === undefined ? {} : { memory };
@@ -146,3 +163,9 @@ export class Watchdog {
     this.#onOver?.(undefined);
   }
 }
+
+const notStarted = (error: Error): EngineError =>
+  new EngineError({
+    code: "internal",
+    message: `internal: the engine's watchdog can't be started: ${error.message}`,
+  });

@@ -27,6 +27,9 @@ export type WatchdogMessage =
    */
   | { kind: "parent"; pid: number; grace: number; folder?: string };
 
+/** From the watchdog: it follows what it was told to. */
+export const READY = "ready";
+
 /** From the watchdog: the lock is another process's now. */
 export const LOST = "lost";
 

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
+import { text } from "node:stream/consumers";
 import { afterEach, expect, test, vi } from "vitest";
 import { isAlive } from "../../../extension/processes/identity.ts";
 import { dist, experimentFile, useWorkspace } from "../workspace.ts";
@@ -104,3 +105,25 @@ test("a process that is debugged ends with its parent too: its watchdog is a pro
   parent.kill("SIGKILL");
   await gone(pid);
 });
+
+test.each(["run", "summary", "train"])(
+  "layerwise %s runs no user code before its watchdog follows the parent",
+  async (command) => {
+    const installed = workspace.file("installed");
+    fs.cpSync(dist, path.join(installed, "dist"), { recursive: true });
+    fs.copyFileSync(path.join(dist, "../package.json"), path.join(installed, "package.json"));
+    fs.writeFileSync(
+      path.join(installed, "dist/watchdogWorker.js"),
+      'throw new Error("It has been damaged.");',
+    );
+    workspace.write("net.nn.ts", `import fs from "node:fs";\nfs.writeFileSync("ran", "");`);
+    const cli = spawn(process.execPath, [path.join(installed, "dist/cli.js"), command, "net.nn.ts"], {
+      cwd: workspace.file(""),
+      env: { ...process.env, LAYERWISE_DEVICE: "cpu" },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    started.push(cli);
+    expect(await text(cli.stderr)).toContain("watchdog can't be started: It has been damaged.");
+    expect(fs.existsSync(workspace.file("ran"))).toBe(false);
+  },
+);
