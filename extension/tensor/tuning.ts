@@ -18,10 +18,16 @@ export const MAX_SAVED_PROFILES = 256;
 export const MAX_SAVED_BYTES = 1 << 26;
 /** Bytes that a small value counts as: thousands of small values slow down others. */
 export const MIN_SAVED_BYTES = 4096;
+/** Bytes from which a value that may be read is left out. */
+export const MIN_LEFT_OUT_BYTES = 1 << 16;
+/** How many times the bytes of copied leaves the values left out must have: a copy and its memory cost as much as a value. */
+export const LEAF_SHARE = 3;
 /** Writes that a value outlives: a GAN's generator is trained after its discriminator. */
 export const MAX_OUTLIVED_WRITES = 2;
 /** Plans that a value outlives once one has taken it: backward() may be called twice. */
 export const MAX_OUTLIVED_PLANS = 16;
+/** The same of a value that the program could read: most are the state of the next step. */
+export const MAX_OUTLIVED_LATER = 2;
 
 // ---- Plans prepared ahead (planning/preparation.ts) ----
 

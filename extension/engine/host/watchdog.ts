@@ -53,7 +53,7 @@ export class Watchdog {
       this.#worker.on("message", (message) => message === READY && resolve());
       this.#worker.once("error", (error) => reject(notStarted(error)));
     });
-    // Whoever waits for it reports the reason.
+    // The caller that waits for it reports the reason.
     this.#ready.catch(() => undefined);
     this.#worker.unref();
     Reflect.set(globalThis, Symbol.for(REPORT), (places: StandingAt[]) => this.#report(places));

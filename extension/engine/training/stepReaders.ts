@@ -55,6 +55,7 @@ export class StepReaders {
       deferSteps: !this.everyBatch,
       compileAtOnce: true,
       smallPlans: true,
+      leaveOutFrom: Infinity,
       shareSteps: true,
       training: this.#state,
       lookahead: undefined,

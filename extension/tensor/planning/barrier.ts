@@ -11,6 +11,7 @@ import { released } from "../recording/skipped.ts";
 import type { Executor, Inspector, Plan, Request } from "./executor.ts";
 import { buildPlan } from "./plan.ts";
 import { preparationOf, remaining } from "./preparation.ts";
+import type { Chosen } from "./savedValues.ts";
 import { MAX_DETACHED_READS, MAX_GROUPED_STEPS, MAX_PENDING_LOSSES } from "../tuning.ts";
 
 export type { Executor, Inspector, Plan } from "./executor.ts";
@@ -175,6 +176,7 @@ export function barrier(requested: readonly Value[]): void {
   const old = writes && requested.length > 0 ? trace.overwritten(new Set(assigns.map((a) => a.storage))) : [];
   const { saved } = runtime;
   let plan: Plan;
+  let chosen: Chosen | undefined;
   try {
     saved.drop(
       [...roots, ...assigns.map(({ value }) => value), ...reached.values, ...held],
@@ -183,12 +185,14 @@ export function barrier(requested: readonly Value[]): void {
     plan = planFor({ requested: roots, assigns, lazy: reached.values, held });
     if (complete && reached.releaseOthers(new Set(plan.leaves), requireExecutor(), released))
       runtime.gradientReads++;
-    const before = old.map(leafData);
     const saves = savesValues();
     const reads = requested.length > 0 && plan.lazy.length === 0;
-    const run = saves && reads ? saved.extended(plan) : plan;
+    chosen = saves ? saved.choose(plan, reads, runtime.policy.leaveOutFrom) : undefined;
+    const run = chosen?.plan ?? plan;
+    if (chosen !== undefined) old.push(...chosen.leaves);
+    const before = old.map(leafData);
     requireExecutor().run(run, runtime.inspector?.(run));
-    if (saves) saved.computed(plan, reads, run.lazy, requireExecutor());
+    if (chosen !== undefined) saved.computed(plan, reads, chosen, requireExecutor());
     reached.done(requireExecutor(), released);
     old.forEach((value, i) => (value.data = before[i]));
   } catch (error) {
@@ -207,7 +211,9 @@ export function barrier(requested: readonly Value[]): void {
     runtime.undoActions = [];
   }
   trace.computed();
-  computeNow(trace.carry(complete ? [] : pendingOf(held), !complete));
+  if (chosen !== undefined) trace.release(chosen.leftOut);
+  const open = complete ? [] : pendingOf(held).filter((value) => chosen?.leftOut.has(value) !== true);
+  computeNow(trace.carry(open, !complete));
   if (!writes) {
     runtime.forgetComputed();
     if (runtime.stepOutputs.size > MAX_PENDING_LOSSES) {
@@ -216,7 +222,7 @@ export function barrier(requested: readonly Value[]): void {
     }
   }
   // Values read inside a forward may still be exported as they were recorded.
-  if (writes || scope.depth === 0) for (const value of plan.fetches) value.settle();
+  if (writes || scope.depth === 0) for (const value of chosen?.plan.fetches ?? plan.fetches) value.settle();
 }
 
 /** Computes pending writes to persistent tensors, if there are any. */

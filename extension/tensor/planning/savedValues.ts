@@ -1,31 +1,61 @@
-// A program that reads a loss before it calls backward() computes its forward for the loss alone. Its backward() needs
-// more values of the forward. From the second time on, the executor keeps them, as PyTorch keeps what autograd saves.
+// Which values of a plan are brought to the host, which stay on the executor's side, and which are left out. A plain loop may read
+// every value that it records outside of a forward, and a later plan may need every value; most are never asked for again.
 import { numel } from "../core/shape.ts";
 import type { Node, Value } from "../recording/graph.ts";
 import type { Executor, Plan } from "./executor.ts";
 import {
+  MAX_OUTLIVED_LATER,
   MAX_OUTLIVED_PLANS,
   MAX_OUTLIVED_WRITES,
   MAX_SAVED_BYTES,
+  LEAF_SHARE,
   MAX_SAVED_PROFILES,
   MIN_SAVED_BYTES,
 } from "../tuning.ts";
 
-/** Values of a plan that later plans have computed again: their places by "node.output". */
-type Profile = Map<string, readonly [node: number, output: number]>;
+/** Outputs of a plan's nodes, by "node.output". */
+type Places = Map<string, readonly [node: number, output: number]>;
+
+/** Experience with a plan that has run before. */
+interface Profile {
+  /** Values that later plans have computed again. */
+  readonly again: Places;
+  /** Values that were left out, and read all the same. */
+  readonly read: Set<string>;
+}
+
+/** How a plan is run. */
+export interface Chosen {
+  readonly plan: Plan;
+  /** Values that stay on the executor's side for later plans. */
+  readonly kept: readonly Value[];
+  /** Values that the program may read, but that aren't brought to the host. */
+  readonly leftOut: ReadonlySet<Value>;
+  /** Leaves that may change: what is left out is computed from their values before the plan. */
+  readonly leaves: readonly Value[];
+}
 
 interface Saved {
   readonly value: Value;
   readonly bytes: number;
   /** Number of writes before it was kept. */
   readonly since: number;
+  /** Plans that it outlives once one has taken it. */
+  readonly outlives: number;
   /** Number of the first plan that has taken it. */
   used: number;
 }
 
 /**
- * Values kept from forwards that were computed before their backward. To all code that records, a saved value is still
- * to be computed: only plans take it as a leaf. It may be released at any time.
+ * Keeps and leaves out values by experience with their plan.
+ *
+ * Values that later plans have computed again are kept on the executor's side from the second time on, as PyTorch keeps what
+ * autograd saves: a program that reads a loss before `backward()` would compute its forward twice. To all code that records, a
+ * kept value is still to be computed: only plans take it as a leaf. It may be released at any time.
+ *
+ * Large values that the program may read are left out from the second time on: bringing them to the host takes longer than
+ * computing them. They keep their graph, whose leaves stay as they were. A value that is read is computed from them, and from
+ * then on with its plan.
  */
 export class SavedValues {
   /** By key; the most recently used comes last. */
@@ -35,42 +65,59 @@ export class SavedValues {
   #writes = 0;
   #plans = 0;
 
-  /** Extends a plan that is computed because values are read by the values that later plans need of it. */
-  extended(plan: Plan): Plan {
+  /**
+   * Chooses how a plan is run.
+   * @param reads whether it is computed because values are read, not for gradients or a step
+   * @param from bytes from which a value may be left out
+   */
+  choose(plan: Plan, reads: boolean, from: number): Chosen {
     const profile = this.#profiles.get(plan.key);
-    if (profile === undefined || profile.size === 0) return plan;
     // Nodes of a backward() that was taken over are missing: only the plan as it was can run without them.
-    if (plan.nodes.some((node: Node | undefined) => node === undefined)) return plan;
+    if (profile === undefined || plan.nodes.some((node: Node | undefined) => node === undefined))
+      return whole(plan);
+    const { leftOut, leaves } = partOf(plan, profile, from);
     const fetched = new Set(plan.fetches);
-    const values = Array.from(profile.values(), ([node, output]) => plan.nodes[node]!.outputs[output]!);
-    const name = ` saves ${profile.size}`;
-    const lazy = values.filter((value) => !fetched.has(value));
-    return { ...plan, lazy, key: plan.key + name, graph: plan.graph + name };
+    const kept = Array.from(
+      profile.again.values(),
+      ([node, output]) => plan.nodes[node]!.outputs[output]!,
+    ).filter((value) => leftOut.has(value) || (reads && !fetched.has(value)));
+    if (kept.length + leftOut.size === 0) return whole(plan);
+    const name = ` keeps ${placesOf(plan, kept)} without ${placesOf(plan, leftOut)}`;
+    return {
+      plan: {
+        ...plan,
+        lazy: [...plan.lazy, ...kept],
+        fetches: plan.fetches.filter((value) => !leftOut.has(value)),
+        key: plan.key + name,
+        graph: plan.graph + name,
+      },
+      kept,
+      leftOut,
+      leaves,
+    };
   }
 
   /** Notes the values that a plan that was just named computes again. */
-  learn({ nodes, fetches, assigns, lazy }: Plan): void {
+  learn({ nodes, requested, assigns, lazy }: Plan): void {
     if (!nodes.some(({ computedBy }) => computedBy !== undefined)) return;
-    const meet = ({ producer, index, ready }: Value): void => {
+    const meet = ({ producer, index, ready }: Value, read: boolean): void => {
       if (ready || producer.kind !== "node" || producer.computedBy === undefined) return;
-      const at = producer.computedAs;
-      (producer.computedBy as Profile).set(`${at}.${index}`, [at, index]);
+      const [at, profile] = [producer.computedAs, producer.computedBy as Profile];
+      if (read) profile.read.add(`${at}.${index}`);
+      profile.again.set(`${at}.${index}`, [at, index]);
     };
-    for (const { computedBy, inputs } of nodes) if (computedBy === undefined) inputs.forEach(meet);
-    for (const value of [...fetches, ...lazy, ...assigns.map((one) => one.value)]) meet(value);
+    for (const { computedBy, inputs } of nodes)
+      if (computedBy === undefined) for (const value of inputs) meet(value, false);
+    for (const value of requested) meet(value, true);
+    for (const value of [...lazy, ...assigns.map((one) => one.value)]) meet(value, false);
   }
 
-  /**
-   * Notes that a plan was computed.
-   * @param reads whether it was computed because values are read, not for gradients or a step
-   * @param kept values that it was extended by
-   */
-  computed(plan: Plan, reads: boolean, kept: readonly Value[], executor: Executor): void {
+  /** Notes that a plan was computed as chosen. */
+  computed(plan: Plan, reads: boolean, { kept, leftOut }: Chosen, executor: Executor): void {
     this.#plans++;
     if (this.#saved.length > 0) this.#age(plan, reads, executor);
-    if (!reads) return;
-    this.#keep(kept, executor);
-    this.#note(plan);
+    this.#keep(kept, leftOut, executor);
+    this.#note(plan, reads, leftOut.size > 0);
   }
 
   #age({ assigns, leaves }: Plan, reads: boolean, executor: Executor): void {
@@ -78,9 +125,9 @@ export class SavedValues {
     for (const one of this.#saved) if (taken.has(one.value)) one.used = Math.min(one.used, this.#plans);
     const writes = assigns.length > 0 && !reads;
     if (writes) this.#writes++;
-    this.#release(({ used, since }) => {
+    this.#release(({ used, since, outlives }) => {
       if (writes && (used <= this.#plans || this.#writes - since >= MAX_OUTLIVED_WRITES)) return true;
-      return this.#plans - used >= MAX_OUTLIVED_PLANS;
+      return this.#plans - used >= outlives;
     }, executor);
   }
 
@@ -92,18 +139,21 @@ export class SavedValues {
     if (dropped.size > 0) this.#release(({ value }) => dropped.has(value), executor);
   }
 
-  /** Releases all values. */
+  /** Releases all values, and forgets all experience. */
   clear(executor: Executor | undefined): void {
+    this.#profiles.clear();
     if (executor !== undefined) this.#release(() => true, executor);
   }
 
-  #note({ key, nodes }: Plan): void {
+  #note({ key, nodes, fetches, requested }: Plan, reads: boolean, leavesOut: boolean): void {
     // Nodes of a backward() that was taken over are missing.
-    if (!nodes.some((node: Node | undefined) => node?.edges !== undefined)) return;
-    const profile: Profile = this.#profiles.get(key) ?? new Map<string, [number, number]>();
+    const saves = reads && nodes.some((node: Node | undefined) => node?.edges !== undefined);
+    if (!saves && !leavesOut && fetches.length === requested.length) return;
+    const profile: Profile = this.#profiles.get(key) ?? { again: new Map(), read: new Set() };
     this.#profiles.delete(key);
     this.#profiles.set(key, profile);
     if (this.#profiles.size > MAX_SAVED_PROFILES) this.#profiles.delete(this.#profiles.keys().next().value!);
+    if (!saves && !leavesOut) return;
     nodes.forEach((node: Node | undefined, at) => {
       if (node === undefined || node.computedBy !== undefined) return;
       node.computedBy = profile;
@@ -111,7 +161,7 @@ export class SavedValues {
     });
   }
 
-  #keep(values: readonly Value[], executor: Executor): void {
+  #keep(values: readonly Value[], leftOut: ReadonlySet<Value>, executor: Executor): void {
     if (values.length === 0) return;
     const added = values.map((value) => {
       value.retained = value.read;
@@ -120,6 +170,7 @@ export class SavedValues {
         value,
         bytes: Math.max(MIN_SAVED_BYTES, 4 * numel(value.shape)),
         since: this.#writes,
+        outlives: leftOut.has(value) ? MAX_OUTLIVED_LATER : MAX_OUTLIVED_PLANS,
         used: Infinity,
       };
     });
@@ -139,4 +190,57 @@ export class SavedValues {
       return false;
     });
   }
+}
+
+const NONE: ReadonlySet<Value> = new Set();
+
+const whole = (plan: Plan): Chosen => ({ plan, kept: [], leftOut: NONE, leaves: [] });
+
+const bytesOf = ({ shape }: Value): number => 4 * numel(shape);
+
+function total(values: Iterable<Value>): number {
+  let bytes = 0;
+  for (const value of values) bytes += bytesOf(value);
+  return bytes;
+}
+
+function placesOf({ nodes }: Plan, values: Iterable<Value>): string {
+  const places = new Map(nodes.map((node, at) => [node, at]));
+  return Array.from(values, ({ producer, index }) => `${places.get(producer as Node)}.${index}`).join(",");
+}
+
+/** The values that a plan leaves out, if to keep the leaves that they need takes less. */
+function partOf(plan: Plan, { read }: Profile, from: number): Pick<Chosen, "leftOut" | "leaves"> {
+  const none = { leftOut: NONE, leaves: [] };
+  const isLarge = (value: Value): boolean => bytesOf(value) >= from;
+  if (!plan.fetches.some(isLarge)) return none;
+  const [fetched, needed] = [new Set(plan.fetches), new Set([...plan.requested, ...plan.lazy])];
+  const leftOut = new Set<Value>();
+  // What would hold a leaf with a graph of its own is brought to the host, so that no graph grows from step to step. A value on
+  // the host has no graph, but gradients still hold the nodes that they pass through.
+  const holding = new Set<Value | Node>();
+  for (const value of plan.leaves) if (value.producer.kind === "node") holding.add(value);
+  const planned = new Set(plan.nodes);
+  plan.nodes.forEach((one, at) => {
+    const { inputs, outputs, edges } = one;
+    const holds =
+      inputs.some((value) => holding.has(value)) ||
+      edges?.some((edge) => edge?.node !== undefined && (holding.has(edge.node) || !planned.has(edge.node)));
+    if (holds === true) holding.add(one);
+    for (const value of outputs)
+      if (holds === true) {
+        if (!fetched.has(value)) holding.add(value);
+      } else if (
+        fetched.has(value) &&
+        isLarge(value) &&
+        !needed.has(value) &&
+        !read.has(`${at}.${value.index}`)
+      )
+        leftOut.add(value);
+  });
+  const open = plan.leaves.filter(
+    ({ data, producer: { kind } }) => data === undefined && (kind === "state" || kind === "data"),
+  );
+  if (leftOut.size === 0 || total(open) > total(leftOut) / LEAF_SHARE) return none;
+  return { leftOut, leaves: open };
 }

@@ -1,3 +1,4 @@
+import { MIN_LEFT_OUT_BYTES } from "../tuning.ts";
 import type { Value } from "./graph.ts";
 
 /** The graph that most of a training's steps have, and a count of them. */
@@ -38,6 +39,8 @@ export interface Policy {
   readonly compileAtOnce: boolean;
   /** Whether plans of small tensors are left to the executor's own kernels, if it has any. Off in tests of what is compiled. */
   readonly smallPlans: boolean;
+  /** Bytes from which a value that the program may read is left out of plans that have run before: see savedValues.ts. */
+  readonly leaveOutFrom: number;
   /** Whether the processes of a group share the batch of each step, if there is a group. */
   readonly shareSteps: boolean;
   /** The state of the training, in which an executor counts steps: it compiles frequent graphs differently. */
@@ -52,6 +55,7 @@ export const DEFAULT_POLICY: Policy = {
   deferSteps: false,
   compileAtOnce: false,
   smallPlans: true,
+  leaveOutFrom: MIN_LEFT_OUT_BYTES,
   shareSteps: false,
   training: undefined,
   lookahead: undefined,

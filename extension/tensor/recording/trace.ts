@@ -110,6 +110,11 @@ export class Trace {
     return values;
   }
 
+  /** Forgets values that can still be computed when they are read. */
+  release(values: ReadonlySet<Value>): void {
+    if (values.size > 0) this.#carried = this.#carried.filter((value) => !values.has(value));
+  }
+
   /**
    * Notes values from before a barrier that the next step must compute: in addition to those noted before (`add`), or
    * instead of them.
