@@ -144,6 +144,20 @@ describe("reading sweeps", () => {
     expect(taken()).toBeLessThan(2000);
   });
 
+  it("has fifteen megabytes of trials in each of many sweeps: the newest are read", async () => {
+    const first = store("20260101-000010-net");
+    fs.writeFileSync(
+      join(first, "trials.jsonl"),
+      `${"\n".repeat(15 * 2 ** 20)}${JSON.stringify(trial(1))}\n`,
+    );
+    for (let i = 11; i < 20; i++) {
+      const directory = store(`20260101-0000${i}-net`);
+      fs.rmSync(join(directory, "trials.jsonl"));
+      fs.linkSync(join(first, "trials.jsonl"), join(directory, "trials.jsonl"));
+    }
+    expect((await ids()).sort()).toEqual([16, 17, 18, 19].map((i) => `20260101-0000${i}-net`));
+  });
+
   it("has ten thousand running trials of one large record: it is read once", async () => {
     const running = Array.from({ length: 10_000 }, (_, i) => trial(i, { state: "running" }));
     const directory = store("running", { ...recordOf("running"), trials: 10_000 }, running);
