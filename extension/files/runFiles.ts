@@ -1,7 +1,9 @@
 // The files of run directories and sweep directories. Whatever lies there may come from a stranger's repository: nothing is followed out of it.
-import { dirname, join, resolve, sep } from "node:path";
+import { basename, dirname, join, resolve, sep } from "node:path";
+import * as v from "valibot";
 import { EngineError } from "../protocol/errors.ts";
-import { RUNS_FOLDER } from "../protocol/run.ts";
+import { FolderName } from "../protocol/names.ts";
+import { RUNS_FOLDER, type RunRecord } from "../protocol/run.ts";
 import { SWEEPS_FOLDER } from "../protocol/sweeps/sweep.ts";
 import { describeFileError, FileError } from "./fileError.ts";
 import { inside, insideSync } from "./inside.ts";
@@ -60,6 +62,18 @@ export async function writeRunFile(directory: string, name: string, content: str
 /** Like {@link writeRunFile}, for code that may block. */
 export function writeRunFileSync(directory: string, name: string, content: string | Uint8Array): void {
   writeAtomic(runPathSync(directory, name), [Buffer.from(content as string)]);
+}
+
+/**
+ * A record with its folder's name as its id: views open, label and delete a run by its id, and a stranger's record could have that of
+ * another run.
+ * @throws Error for a folder whose name can't be a run's
+ */
+export function namedByFolder(directory: string, record: RunRecord): RunRecord {
+  const id = basename(resolve(directory));
+  if (id === record.id) return record;
+  if (!v.is(FolderName, id)) throw new Error("the name of its folder is not a run's");
+  return { ...record, id };
 }
 
 /** Whether an error says that a file was refused, not that it is missing or that a disk fails. */

@@ -159,6 +159,23 @@ describe("listing runs", () => {
     expect(process.memoryUsage().rss - memory).toBeLessThan(600 * 2 ** 20);
   });
 
+  it("has the id of another run: views open, label and delete a run by its id", async () => {
+    store("mine", { model: "Mine" });
+    const other = store("other", { id: "mine", model: "Other" });
+    expect((await list()).ids.sort()).toEqual(["mine", "other"]);
+    expect(await readRecord(other)).toMatchObject({ id: "other", model: "Other" });
+    expect(recordToResume({ directory: other } as never)).toMatchObject({ id: "other", model: "Other" });
+  });
+
+  posix.each(["a\nrm -rf ~", "\u001b[2J", ".hidden", "a:b"])("has a folder named %j", async (name) => {
+    const bad = store(name, { id: "good" });
+    expect((await list()).ids).toEqual([]);
+    await expect(readRecord(bad)).rejects.toThrow("the name of its folder is not a run's");
+    expect(() => recordToResume({ directory: bad } as never)).toThrow(
+      "the name of its folder is not a run's",
+    );
+  });
+
   it.each(["../x", "a/b", "..", "a\nb", "\u001b[2J", "x".repeat(300)])("has the id %j", async (id) => {
     const bad = store("bad", { id });
     expect((await list()).ids).toEqual([]);
@@ -175,6 +192,28 @@ describe("reading a run", () => {
     const rows = await readRows(directory, 100);
     expect(rows.map(({ step }) => step)).toEqual([1]);
     expect(taken()).toBeLessThan(10_000);
+  });
+
+  it("has thousands of values in each row, under names of their own: a bounded number is kept", async () => {
+    const directory = store("run");
+    const file = fs.openSync(join(directory, "metrics.jsonl"), "w");
+    for (let step = 0; step < 150; step++) {
+      const values = Object.fromEntries(
+        Array.from({ length: 5000 }, (_, i) => [(5000 * step + i).toString(36), 1]),
+      );
+      for (const kind of ["step", "epoch"])
+        fs.writeSync(file, `${JSON.stringify({ kind, step, epoch: step, time: step, values })}\n`);
+      fs.writeSync(
+        file,
+        `${JSON.stringify({ kind: "event", step, epoch: 1, time: 1, text: "x".repeat(6e4), values: {} })}\n`,
+      );
+    }
+    fs.closeSync(file);
+    const rows = await readRows(directory, 2000);
+    const count = rows.reduce((sum, { values }) => sum + Object.keys(values).length, 0);
+    expect(count).toBeGreaterThan(2 ** 17);
+    expect(count).toBeLessThan(2 * 2 ** 18);
+    expect(rows.map(({ step }) => step)).toContain(149);
   });
 
   it("has metrics that never end a line, in a file of a terabyte", async () => {
@@ -282,6 +321,18 @@ describe("writing into a run", () => {
     fs.writeFileSync(join(directory, "checkpoints", ".x.0123456789ab.tmp"), "");
     new RunDirectory(directory, recordOf(directory), () => undefined).close();
     expect(fs.readdirSync(join(directory, "checkpoints")).sort()).toEqual(names.toSorted());
+  });
+
+  it("has a rollback in every row of the metrics when curves are cut", () => {
+    const directory = store("run");
+    const row = { kind: "event", step: 1, epoch: 1, time: 1, rollback: 9, values: {} };
+    const last = { ...row, step: 5, rollback: 0 };
+    const line = (one: object): string => `${JSON.stringify(one)}\n`;
+    fs.writeFileSync(join(directory, "metrics.jsonl"), line(row).repeat(60_000) + line(last));
+    const taken = processorClock();
+    cutMetrics(directory, { step: 9, completed: 1 });
+    expect(taken()).toBeLessThan(4000);
+    expect(fs.readFileSync(join(directory, "metrics.jsonl"), "utf8")).toBe(line(last));
   });
 
   posix("links metrics to the user's file when curves are cut", () => {

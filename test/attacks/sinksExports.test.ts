@@ -11,6 +11,7 @@ import { parse as parseHtml } from "parse5";
 import { beforeAll, describe, expect, it } from "vitest";
 import "../../extension/engine/host/library.ts";
 import { EventFile } from "../../extension/engine/reporting/eventFile.ts";
+import { commandOf } from "../../extension/engine/reporting/provenance.ts";
 import { encodeTypeScript } from "../../extension/engine/exporting/typescript.ts";
 import { nn, torch, type Tensor } from "../../extension/nn/index.ts";
 import { onnxGraph } from "../../extension/nn/onnx/graph.ts";
@@ -155,6 +156,15 @@ describe("curves", () => {
   const metric = `loss ${HOSTILE}`;
   const metricsOf = (name: string): ReturnType<Curves["metrics"]> =>
     new Curves([row("step", 1, { [name]: -2.5 }), row("step", 2, { [name]: 1e-7 })], 1, 32).metrics();
+
+  it("names a run by lines of commands, for a shell", () => {
+    const version = path.join(folder, "a\ntouch owned\n\u001b[201~\rtouch owned");
+    const request = { file: "net.nn.ts", exportName: "default", device: "auto", version } as const;
+    const command = commandOf({ ...request, kind: "train", directory: folder, outlive: false }, {});
+    expect(command).toMatch(/^layerwise train net\.nn\.ts {2}# with the version that run a\\ntouch owned/);
+    expect(command.match(STEERS)?.[0]).toBeUndefined();
+    expect(command.split(/[\r\n]/)).toHaveLength(1);
+  });
 
   it("names a run or a metric as a formula, for a spreadsheet", () => {
     for (const name of [

@@ -17,6 +17,7 @@ import {
   SweepWriter,
 } from "../../extension/supervisor/sweeps/sweepDirectory.ts";
 import { SweepFollower } from "../../extension/supervisor/sweeps/follow.ts";
+import { importances } from "../../extension/supervisor/sweeps/importance.ts";
 import { processorClock } from "../bounds.ts";
 import { takeSweep } from "../../extension/supervisor/sweeps/sweepLock.ts";
 import { thisPlace } from "../../extension/processes/place.ts";
@@ -142,6 +143,43 @@ describe("reading sweeps", () => {
     const taken = processorClock();
     expect((await readSweep(directory)).trials).toHaveLength(1);
     expect(taken()).toBeLessThan(2000);
+  });
+
+  it("has ten thousand trials of a hundred parameters: importances take bounded time, once", async () => {
+    const names = Array.from({ length: 100 }, (_, i) => `p${i}`);
+    const space = Object.fromEntries(names.map((name) => [name, recordOf("wide").space["lr"]!]));
+    const trials = Array.from({ length: 10_000 }, (_, number) =>
+      trial(number, {
+        state: "complete",
+        value: number % 7,
+        settings: Object.fromEntries(names.map((name, i) => [name, (number * (i + 3)) % 9973])),
+      }),
+    );
+    const time = (count: number): number => {
+      const taken = processorClock();
+      expect(importances(space, trials.slice(0, count))).toHaveLength(100);
+      return taken();
+    };
+    time(1000);
+    expect(time(10_000)).toBeLessThan(100 + 2 * time(1000));
+    const directory = store("wide", { ...recordOf("wide"), space, trials: 10_000 }, trials);
+    const follower = new SweepFollower(directory);
+    const { importances: first } = await follower.look();
+    expect((await follower.look()).importances).toBe(first);
+  });
+
+  it("has fifteen megabytes of trials in each of many sweeps: the newest are read", async () => {
+    const first = store("20260101-000010-net");
+    fs.writeFileSync(
+      join(first, "trials.jsonl"),
+      `${"\n".repeat(15 * 2 ** 20)}${JSON.stringify(trial(1))}\n`,
+    );
+    for (let i = 11; i < 20; i++) {
+      const directory = store(`20260101-0000${i}-net`);
+      fs.rmSync(join(directory, "trials.jsonl"));
+      fs.linkSync(join(first, "trials.jsonl"), join(directory, "trials.jsonl"));
+    }
+    expect((await ids()).sort()).toEqual([16, 17, 18, 19].map((i) => `20260101-0000${i}-net`));
   });
 
   it("has ten thousand running trials of one large record: it is read once", async () => {

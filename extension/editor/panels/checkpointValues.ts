@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import type { ChosenWeights, WeightFile } from "../../protocol/views.ts";
 import { toUserError } from "../../supervisor/errors.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
-import { checkpointPath, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
+import { checkpointPath, newestFirst, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
 import { readLabels } from "../../supervisor/runs/runLabels.ts";
 import { weightStatistics } from "../../supervisor/engines/weightStatistics.ts";
 import { DisposableOwner } from "../disposable.ts";
@@ -34,18 +34,18 @@ export class CheckpointValues extends DisposableOwner {
 
   /** Checkpoints of trainings, the newest training first, and a chosen file from elsewhere. */
   async files(runs: readonly StoredRun[]): Promise<WeightFile[]> {
-    const found = await Promise.all(
-      runs.map(async ({ directory, record }) => {
-        const { name } = await readLabels(directory);
-        return record.checkpoints
-          .toSorted((a, b) => b.savedAt.localeCompare(a.savedAt))
-          .map((checkpoint) => ({
-            id: checkpointPath(directory, checkpoint),
-            label: `${name || record.id}: ${basename(checkpoint.file)}`,
-          }));
-      }),
-    );
-    const files = found.flat().slice(0, MOST_CHECKPOINTS);
+    const files: WeightFile[] = [];
+    for (const { directory, record } of runs) {
+      const left = MOST_CHECKPOINTS - files.length;
+      if (left <= 0) break;
+      if (record.checkpoints.length === 0) continue;
+      const { name } = await readLabels(directory);
+      for (const checkpoint of newestFirst(record).slice(0, left))
+        files.push({
+          id: checkpointPath(directory, checkpoint),
+          label: `${name || record.id}: ${basename(checkpoint.file)}`,
+        });
+    }
     const chosen = this.#chosen?.id;
     if (chosen !== undefined && !files.some(({ id }) => id === chosen))
       files.push({ id: chosen, label: basename(chosen) });

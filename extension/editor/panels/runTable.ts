@@ -7,7 +7,7 @@ import { isUnseen } from "../../supervisor/runs/liveness.ts";
 import { readRows } from "../../supervisor/runs/metrics.ts";
 import { readHistory } from "../../supervisor/runs/runHistory.ts";
 import { listRuns } from "../../supervisor/runs/runDirectory.ts";
-import { readLabels, writeLabels } from "../../supervisor/runs/runLabels.ts";
+import { readLabels, readLabelsOf, writeLabels } from "../../supervisor/runs/runLabels.ts";
 import { runCommand } from "../commands.ts";
 import { folderOfRun } from "../targets.ts";
 import { noArguments, type MethodSchemas } from "./webviewHost.ts";
@@ -37,15 +37,13 @@ export function runTable(current: () => { directory: string; file: string }): Ru
   return {
     async runs() {
       const stored = await listRuns(folderOfRun(current()));
-      return Promise.all(
-        stored
-          .filter(({ record }) => record.kind === "train")
-          .map(async ({ directory, record, life }): Promise<ListedRun> => ({
-            run: record,
-            labels: await readLabels(directory),
-            live: isLive(record) && !isUnseen(life),
-          })),
-      );
+      const trainings = stored.filter(({ record }) => record.kind === "train");
+      const labels = await readLabelsOf(trainings);
+      return trainings.map(({ record, life }, i): ListedRun => ({
+        run: record,
+        labels: labels[i]!,
+        live: isLive(record) && !isUnseen(life),
+      }));
     },
     rowsOf: (id): Promise<MetricRow[]> => readRows(directoryOf(id), ROWS_PER_RUN),
     historyOf: (id) => readHistory(directoryOf(id)),

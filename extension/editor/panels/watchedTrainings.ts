@@ -14,15 +14,15 @@ export class WatchedTrainings {
 
   /** Those of a file's runs, the newest first. A live one may not have its first figures yet. */
   async find(runs: readonly StoredRun[]): Promise<WatchedTraining[]> {
-    const found = await Promise.all(
-      runs.map(async ({ directory, record }): Promise<WatchedTraining[]> => {
-        if (!isLive(record) && !(await exists(join(directory, LAYERS_FILE)))) return [];
-        const { name } = await readLabels(directory);
-        this.#directories.set(record.id, directory);
-        return [{ id: record.id, label: name || record.id }];
-      }),
-    );
-    return found.flat().slice(0, MOST_TRAININGS);
+    const found: WatchedTraining[] = [];
+    for (const { directory, record } of runs) {
+      if (found.length >= MOST_TRAININGS) break;
+      if (!isLive(record) && !(await exists(join(directory, LAYERS_FILE)))) continue;
+      const { name } = await readLabels(directory);
+      this.#directories.set(record.id, directory);
+      found.push({ id: record.id, label: name || record.id });
+    }
+    return found;
   }
 
   /** @param id One of those that were found; "" for none */

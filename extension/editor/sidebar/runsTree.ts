@@ -1,6 +1,6 @@
 import { isLive } from "../../protocol/run.ts";
 import * as vscode from "vscode";
-import { readLabels } from "../../supervisor/runs/runLabels.ts";
+import { readLabelsOf } from "../../supervisor/runs/runLabels.ts";
 import { listRuns, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
 import type { RunSession } from "../../supervisor/runs/session.ts";
 import { CONTEXT_KEYS, VIEWS } from "../ids.ts";
@@ -50,9 +50,8 @@ abstract class StoredRuns<Node extends RunNode | CheckpointNode> extends Sidebar
     for (const session of this.runs.notBegun(folder)) if (!known.has(session.directory)) stored.push(session);
     if (stored.length > 0) void vscode.commands.executeCommand("setContext", CONTEXT_KEYS.hasRuns, true);
     const trainings = stored.filter(({ record }) => record.kind === "train").sort(byAge);
-    return Promise.all(
-      trainings.map(async (run) => ({ ...this.#withSession(run), labels: await readLabels(run.directory) })),
-    );
+    const labels = await readLabelsOf(trainings);
+    return trainings.map((run, i) => ({ ...this.#withSession(run), labels: labels[i]! }));
   }
 
   /** Adds the state of this window's session, which is newer than the record on disk. */

@@ -1,5 +1,6 @@
 // How a run came about: commit and changes, versions, machine, and the command line that trains the same again.
 import { clipped } from "../../protocol/text/clip.ts";
+import { plainLine } from "../../protocol/text/plain.ts";
 import { readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -127,7 +128,8 @@ export function commandOf(request: RunRequest, record: Pick<RunRecord, "seed" | 
   const of =
     request.version === undefined
       ? ""
-      : `  # with the version that run ${path.basename(request.version)} has kept`;
+      : // The name of a folder may have a line break, after which a shell would run the rest.
+        `  # with the version that run ${plainLine(path.basename(request.version))} has kept`;
   return clipped(command + of, COMMAND_LIMIT - 1);
 }
 

@@ -2,7 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { checkedJson, firstIssue } from "../../files/json.ts";
 import { readRegularSync } from "../../files/regular.ts";
-import { readRunFileSync, runPathSync, writeRunFileSync } from "../../files/runFiles.ts";
+import { namedByFolder, readRunFileSync, runPathSync, writeRunFileSync } from "../../files/runFiles.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
 import { CHECKPOINTS_FOLDER, METRICS_FILE, MetricRow, RUN_FILE, RunRecord } from "../../protocol/run.ts";
 import { describeFileError } from "../../files/fileError.ts";
@@ -92,7 +92,8 @@ export function loadTraining(
 export function recordToResume({ directory, epochs, outlive }: RunRequest): RunRecord {
   const file = path.join(directory, RUN_FILE);
   try {
-    const record = checkedJson(file, readRunFileSync(directory, RUN_FILE), RunRecord);
+    const read = checkedJson(file, readRunFileSync(directory, RUN_FILE), RunRecord);
+    const record = namedByFolder(directory, read);
     const { endedAt: _, error: __, orphaned: ___, ...rest } = record;
     return { ...rest, state: "starting", outlive, ...(epochs === undefined ? {} : { epochs }) };
   } catch (error) {
@@ -111,19 +112,18 @@ export function cutMetrics(
   const file = runPathSync(directory, METRICS_FILE);
   if (!fs.existsSync(file)) return;
   const lines = readRegularSync(file, { limit: MOST_METRICS }).toString("utf8").split("\n");
-  let counting: { line: string; row: MetricRow }[] = [];
-  for (const line of lines) {
+  const kept: string[] = [];
+  // Backwards: a row counts up to the lowest step that a later row went back to. Forwards, a file of such rows takes quadratic time.
+  let counting = Infinity;
+  for (const line of lines.reverse()) {
     const { success, output: row } = firstIssue(MetricRow, jsonOf(line));
     // The last line may have been cut off.
     if (!success) continue;
-    const { rollback } = row;
-    if (rollback !== undefined) counting = counting.filter((one) => one.row.step <= rollback);
-    counting.push({ line, row });
+    const before = row.kind === "epoch" ? row.epoch <= completed : row.step <= step;
+    if (before && row.step <= counting) kept.push(`${line}\n`);
+    counting = Math.min(counting, row.rollback ?? Infinity);
   }
-  const kept = counting.flatMap(({ line, row }) =>
-    (row.kind === "epoch" ? row.epoch <= completed : row.step <= step) ? [line] : [],
-  );
-  writeRunFileSync(directory, METRICS_FILE, kept.map((line) => `${line}\n`).join(""));
+  writeRunFileSync(directory, METRICS_FILE, kept.reverse().join(""));
 }
 
 function jsonOf(line: string): unknown {

@@ -20,7 +20,8 @@ type Point = readonly [step: number, time: number, value: number];
 
 /** A metric's values in the order in which they were logged: of too many, evenly spaced ones and the last. */
 class Values {
-  points: Point[] = [];
+  /** In this order; a number is a step from which on the values before it are void. */
+  #log: (Point | number)[] = [];
   #stride = 1;
   #skipped = 0;
   #last: Point | undefined;
@@ -29,17 +30,33 @@ class Values {
     this.#last = point;
     if (++this.#skipped < this.#stride) return;
     this.#skipped = 0;
-    this.points.push(point);
+    this.#log.push(point);
     this.#last = undefined;
-    if (this.points.length < 2 * MOST_POINTS) return;
-    this.points = this.points.filter((_, i) => i % 2 === 0);
+    if (this.#log.length < 2 * MOST_POINTS) return;
+    const points = this.#points();
+    this.#log = points;
+    // With a few points less, all would be checked again for the next ones.
+    if (points.length < 1.5 * MOST_POINTS) return;
+    this.#log = points.filter((_, i) => i % 2 === 0);
     this.#stride *= 2;
   }
 
-  /** Drops a step and later ones, which a resumed training has declared void. */
+  /** Drops a step and later ones, which a resumed training has declared void. A file may do so with each of its events. */
   cut(step: number): void {
-    this.points = this.points.filter(([at]) => at < step);
     if (this.#last !== undefined && this.#last[0] >= step) this.#last = undefined;
+    const before = this.#log.at(-1);
+    if (typeof before === "number") this.#log[this.#log.length - 1] = Math.min(before, step);
+    else if (before !== undefined) this.#log.push(step);
+  }
+
+  /** The points that count, in one pass: from the last one back, each up to the lowest step that was cut after it. */
+  #points(): Point[] {
+    let end = Infinity;
+    const points: Point[] = [];
+    for (const one of this.#log.toReversed())
+      if (typeof one === "number") end = Math.min(end, one);
+      else if (one[0] < end) points.push(one);
+    return points.reverse();
   }
 
   get thinned(): boolean {
@@ -48,17 +65,18 @@ class Values {
 
   /** The series with ascending steps; of several values of a step, the last logged one. */
   series(name: string): ForeignSeries {
-    const all = this.#last === undefined ? this.points : [...this.points, this.#last];
+    const points = this.#points();
+    const all = this.#last === undefined ? points : [...points, this.#last];
     // Tools count from 0 where no step is given: such values have an order only.
     const counted = all.length > 1 && all.every(([step]) => step === all[0]![0]);
     const numbered = counted ? all.map(([, time, value], i): Point => [i, time, value]) : all;
     const byStep = new Map(numbered.map((point) => [point[0], point]));
-    const points = [...byStep.values()].sort((a, b) => a[0] - b[0]);
+    const sorted = [...byStep.values()].sort((a, b) => a[0] - b[0]);
     return {
       name,
-      steps: points.map(([step]) => step),
-      times: points.map(([, time]) => time),
-      values: points.map(([, , value]) => value),
+      steps: sorted.map(([step]) => step),
+      times: sorted.map(([, time]) => time),
+      values: sorted.map(([, , value]) => value),
     };
   }
 }

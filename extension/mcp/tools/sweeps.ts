@@ -340,12 +340,12 @@ export const listSweepsTool = ({ workspace }: Services): Tool =>
     output: v.object({ sweeps: v.array(SweepSummary), ...Rest }),
     async call({ offset, limit: most }) {
       const { items, total, next } = pageOf(await listSweeps(workspace.root), offset, most);
-      const sweeps = await Promise.all(
-        items.map(async ({ directory }) => {
-          const { sweep, trials, live } = await new SweepFollower(directory).look();
-          return summaryOf(sweep, trials, { live, workspace });
-        }),
-      );
+      const sweeps: v.InferInput<typeof SweepSummary>[] = [];
+      // One at a time: each may be large.
+      for (const { directory } of items) {
+        const { sweep, trials, live } = await new SweepFollower(directory).look();
+        sweeps.push(summaryOf(sweep, trials, { live, workspace }));
+      }
       return { sweeps, total, next };
     },
   });

@@ -6,7 +6,7 @@ import { inside, isPlainName } from "../../files/inside.ts";
 import { checkedJson } from "../../files/json.ts";
 import { inLanes } from "../../files/lanes.ts";
 import { readRegular } from "../../files/regular.ts";
-import { isRefused, RECORD_LIMIT, runPath, writeRunFile } from "../../files/runFiles.ts";
+import { isRefused, namedByFolder, RECORD_LIMIT, runPath, writeRunFile } from "../../files/runFiles.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { isLive, RUN_FILE, RUNS_FOLDER, RunRecord, type CheckpointRecord } from "../../protocol/run.ts";
 import { dropLockOf } from "../../processes/lock.ts";
@@ -64,7 +64,7 @@ async function readRecordAt(directory: string, path: () => Promise<string>): Pro
       return fail(message.startsWith(`${file}: `) ? message.slice(file.length + 2) : message);
     });
   try {
-    return checkedJson(file, bytes, RunRecord, RECORD_VALUES);
+    return namedByFolder(directory, checkedJson(file, bytes, RunRecord, RECORD_VALUES));
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     if (error instanceof SyntaxError) return fail(message);
@@ -176,15 +176,20 @@ async function lastProgress(
   return { step: row.step, epoch: Math.max(epoch, row.kind === "epoch" ? row.epoch : row.epoch - 1) };
 }
 
+/** A run's checkpoints, the newest first. */
+export function newestFirst({ checkpoints }: RunRecord): CheckpointRecord[] {
+  return checkpoints.toSorted((a, b) => (a.savedAt < b.savedAt ? 1 : -1));
+}
+
 /** The newest of a run's checkpoints. */
 export function lastCheckpoint(record: RunRecord): CheckpointRecord | undefined {
-  return record.checkpoints.toSorted((a, b) => (a.savedAt < b.savedAt ? 1 : -1))[0];
+  return newestFirst(record)[0];
 }
 
 /** A run's checkpoints: the best ones, then the others from the newest on. */
-export function bestFirst({ checkpoints }: RunRecord): CheckpointRecord[] {
-  const newest = checkpoints.toSorted((a, b) => (a.savedAt < b.savedAt ? 1 : -1));
-  const best = checkpoints.filter(({ kind }) => kind === "best");
+export function bestFirst(record: RunRecord): CheckpointRecord[] {
+  const newest = newestFirst(record);
+  const best = record.checkpoints.filter(({ kind }) => kind === "best");
   // By kind: a stranger's record may have a hundred thousand.
   return [...best, ...newest.filter(({ kind }) => kind !== "best")];
 }

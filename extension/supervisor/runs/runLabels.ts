@@ -1,10 +1,16 @@
+import { lstat } from "node:fs/promises";
+import { join } from "node:path";
 import { checkedJson } from "../../files/json.ts";
+import { inLanes } from "../../files/lanes.ts";
 import { readRunFile, writeRunFile } from "../../files/runFiles.ts";
 import { LABELS_FILE, RunLabels } from "../../protocol/run.ts";
 import { demandTrust } from "../trust.ts";
 
-/** Most bytes of a name and tags. */
+/** Most bytes of a name and tags, and of those of a list of runs. */
 const LIMIT = 2 ** 20;
+const LIST_LIMIT = 64 * 2 ** 20;
+
+const NONE: RunLabels = { name: "", tags: [], archived: false };
 
 /** The name and tags that the user gave a run; none if their file is missing or invalid. */
 export async function readLabels(directory: string): Promise<RunLabels> {
@@ -12,8 +18,25 @@ export async function readLabels(directory: string): Promise<RunLabels> {
     const bytes = await readRunFile(directory, LABELS_FILE, LIMIT);
     return checkedJson(LABELS_FILE, bytes, RunLabels);
   } catch {
-    return { name: "", tags: [], archived: false };
+    return NONE;
   }
+}
+
+/**
+ * The labels of a list of runs, in its order. A stranger's folder may have many runs with large labels: few files are open at a
+ * time, and runs have none once their files take more than 64 MB together.
+ */
+export async function readLabelsOf(runs: readonly { readonly directory: string }[]): Promise<RunLabels[]> {
+  let bytes = 0;
+  return inLanes(runs, async ({ directory }) => {
+    const size = await lstat(join(directory, LABELS_FILE)).then(
+      (stats) => stats.size,
+      () => 0,
+    );
+    if (size === 0 || size > LIMIT) return NONE;
+    bytes += size;
+    return bytes > LIST_LIMIT ? NONE : readLabels(directory);
+  });
 }
 
 /** Writes a run's labels beside its record, which only its engine writes. */

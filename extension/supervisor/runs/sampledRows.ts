@@ -1,6 +1,17 @@
 import type { MetricRow } from "../../protocol/run.ts";
 
 /**
+ * Values of a sample's rows, at most: a thousand rows of a training have some ten thousand. A stranger's rows may have thousands of
+ * values each, under names of their own.
+ */
+const MOST_VALUES = 2 ** 18;
+/** Characters of a text that take as much memory as a value. */
+const TEXT = 64;
+
+const weigh = ({ values, text = "" }: MetricRow): number =>
+  1 + Object.keys(values).length + text.length / TEXT;
+
+/**
  * A sample of a run's rows in bounded memory: evenly spaced, as many as a screen can show, whatever the run's length.
  * The newest row of each kind is always in it.
  */
@@ -11,9 +22,9 @@ export class SampledRows {
 
   /** @param limit Keeps between `limit` and twice as many rows of each kind */
   constructor(limit = 500) {
-    this.#steps = new Sample<MetricRow>(limit);
-    this.#epochs = new Sample<MetricRow>(limit);
-    this.#events = new Sample<MetricRow>(limit);
+    this.#steps = new Sample<MetricRow>(limit, weigh);
+    this.#epochs = new Sample<MetricRow>(limit, weigh);
+    this.#events = new Sample<MetricRow>(limit, weigh);
   }
 
   push(rows: readonly MetricRow[]): void {
@@ -34,30 +45,48 @@ export class SampledRows {
 /** Drops every second row when there are too many, and from then on takes only every second of the new ones. */
 export class Sample<Row extends { readonly step: number }> {
   readonly #limit: number;
+  readonly #weigh: (row: Row) => number;
   #kept: Row[] = [];
+  /** Of the rows that are kept, and all together. */
+  #weights: number[] = [];
+  #weight = 0;
   #stride = 1;
   #seen = 0;
   #newest: Row | undefined;
   /** Changes when rows that were kept are dropped. */
   generation = 0;
 
-  constructor(limit: number) {
+  /** @param weigh gives a row's number of values, of which a sample has a limited number */
+  constructor(limit: number, weigh: (row: Row) => number = () => 0) {
     this.#limit = limit;
+    this.#weigh = weigh;
   }
 
   push(row: Row): void {
-    if (this.#seen++ % this.#stride === 0) this.#kept.push(row);
+    if (this.#seen++ % this.#stride === 0) {
+      const weight = this.#weigh(row);
+      this.#kept.push(row);
+      this.#weights.push(weight);
+      this.#weight += weight;
+    }
     this.#newest = row;
     // One place is for the newest row, which may not be among those kept.
-    if (this.#kept.length < 2 * this.#limit) return;
-    this.#kept = this.#kept.filter((_, index) => index % 2 === 0);
-    this.#stride *= 2;
+    while (this.#kept.length >= 2 * this.#limit || (this.#weight > MOST_VALUES && this.#kept.length > 1)) {
+      this.#keep((_, index) => index % 2 === 0);
+      this.#stride *= 2;
+    }
+  }
+
+  #keep(stays: (row: Row, index: number) => boolean): void {
     this.generation++;
+    const rows = this.#kept;
+    this.#kept = rows.filter(stays);
+    this.#weights = this.#weights.filter((_, index) => stays(rows[index]!, index));
+    this.#weight = this.#weights.reduce((sum, weight) => sum + weight, 0);
   }
 
   cut(step: number): void {
-    this.generation++;
-    this.#kept = this.#kept.filter((row) => row.step <= step);
+    this.#keep((row) => row.step <= step);
     if (this.#newest !== undefined && this.#newest.step > step) this.#newest = this.#kept.at(-1);
   }
 

@@ -14,7 +14,7 @@ import { isSweepOwned } from "./sweepLock.ts";
 /** Follows a sweep on disk, whichever process runs it. */
 export class SweepFollower {
   readonly directory: string;
-  #stored: StoredSweep | undefined;
+  #stored: (StoredSweep & Pick<SweepSnapshot, "best" | "importances">) | undefined;
   #stamp = "";
 
   constructor(directory: string) {
@@ -26,15 +26,22 @@ export class SweepFollower {
     // Asked first: a sweep that ends meanwhile has said so in its record.
     const live = await isSweepOwned(this.directory);
     const stamp = await this.#stampNow();
-    if (this.#stored === undefined || stamp !== this.#stamp) this.#stored = await readSweep(this.directory);
+    if (this.#stored === undefined || stamp !== this.#stamp) {
+      const stored = await readSweep(this.directory);
+      const best = bestTrial(stored.record, stored.trials)?.number;
+      this.#stored = {
+        ...stored,
+        ...(best === undefined ? {} : { best }),
+        importances: importances(stored.record.space, stored.trials),
+      };
+    }
     this.#stamp = stamp;
-    const { record: sweep, trials } = this.#stored;
-    const best = bestTrial(sweep, trials)?.number;
+    const { record: sweep, trials, best, importances: found } = this.#stored;
     return {
       sweep,
       trials: await this.#shown(trials, live),
       ...(best === undefined ? {} : { best }),
-      importances: importances(sweep.space, trials),
+      importances: found,
       live,
     };
   }

@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { lstat, readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import * as v from "valibot";
@@ -7,7 +7,7 @@ import { describeFileError, isMissing } from "../../files/fileError.ts";
 import { inside } from "../../files/inside.ts";
 import { checkedJson, firstIssue } from "../../files/json.ts";
 import { inLanes } from "../../files/lanes.ts";
-import { readRunFile, runPath, writeRunFile } from "../../files/runFiles.ts";
+import { readRunFile, RECORD_LIMIT, runPath, writeRunFile } from "../../files/runFiles.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import {
   SWEEP_FILE,
@@ -120,18 +120,37 @@ function jsonOf(line: string): unknown {
   }
 }
 
-/** All sweeps of a folder, newest first. Damaged ones are left out. */
+/** Bytes of the records and trials of a list of sweeps: a thousand sweeps of a hundred trials have less. */
+const LIST_LIMIT = 64 * 2 ** 20;
+
+/** All sweeps of a folder, newest first. Damaged ones are left out, and the oldest ones where all are larger than 64 MB. */
 export async function listSweeps(folder: string): Promise<StoredSweep[]> {
   const names = await inside(folder, SWEEPS_FOLDER)
     .then((path) => readdir(path, { withFileTypes: true }))
     .catch(() => []);
+  let bytes = 0;
   const sweeps = await inLanes(
-    names.filter((entry) => entry.isDirectory()),
-    ({ name }) => readSweep(join(sweepsRoot(folder), name)).catch(() => undefined),
+    // Their names begin with the time.
+    names.filter((entry) => entry.isDirectory()).sort((a, b) => (a.name < b.name ? 1 : -1)),
+    async ({ name }) => {
+      const directory = join(sweepsRoot(folder), name);
+      const size = (await sizeOf(directory, SWEEP_FILE)) + (await sizeOf(directory, TRIALS_FILE));
+      bytes += size;
+      return bytes > LIST_LIMIT ? undefined : readSweep(directory).catch(() => undefined);
+    },
   );
   return sweeps
     .filter((sweep) => sweep !== undefined)
     .sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));
+}
+
+/** Bytes that are read of a file: none of one that is too large. */
+async function sizeOf(directory: string, name: string): Promise<number> {
+  const size = await lstat(join(directory, name)).then(
+    (stats) => stats.size,
+    () => 0,
+  );
+  return size > RECORD_LIMIT ? 0 : size;
 }
 
 /** Writes a sweep, whose owner this process is. */

@@ -3,6 +3,7 @@
 import { crc32, deflateSync } from "node:zlib";
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
+import { eventRecord, fileVersion } from "../../../extension/formats/tensorboard.ts";
 import { craft } from "../../fuzz/archive.ts";
 import { fuzz } from "../../fuzz/fuzz.ts";
 import { useReaders, type Outcome, type Reader } from "./readers.ts";
@@ -147,6 +148,22 @@ it("is a picture of as many chunks as there are bytes for", { timeout: 120_000 }
     ),
     { seed: SEED, numRuns: 20 },
   );
+});
+
+it("is an event file that declares values void again and again", { timeout: 120_000 }, async () => {
+  const event = (step: number): Uint8Array =>
+    eventRecord({ wallTime: 1, step, values: [{ tag: "loss", scalar: 1 }] });
+  // Of the two, one removes nothing, and the other the last value.
+  for (const step of [2 ** 40, 2 ** 30]) {
+    const start = eventRecord({ wallTime: 1, step, restart: true });
+    await grows("runs", "events.out.tfevents.1", 8000, (size) =>
+      Buffer.concat([
+        fileVersion(1),
+        ...Array.from({ length: size }, (_, i) => event(i)),
+        ...Array.from({ length: size }, () => [event(2 ** 30), start]).flat(),
+      ]),
+    );
+  }
 });
 
 it("is an archive of as many records as there are bytes for", { timeout: 120_000 }, async () => {
