@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { patience } from "./test/patience.ts";
 
 const root = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -127,7 +128,7 @@ export default defineConfig({
           ...shared,
           name: "attacks",
           include: ["test/attacks/**/*.test.ts"],
-          testTimeout: 20_000,
+          testTimeout: patience(20_000),
           hookTimeout: 120_000,
           maxWorkers: PROCESSES,
         },

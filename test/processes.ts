@@ -21,6 +21,19 @@ export function processes(): Process[] {
   });
 }
 
+/** Kills processes, some of which may have ended meanwhile. @returns how many it found */
+export function killAll(pids: readonly number[]): number {
+  const found = pids.filter((pid) => {
+    try {
+      return process.kill(pid, "SIGKILL");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+      throw error;
+    }
+  });
+  return found.length;
+}
+
 /** A process and all that it started, directly or not, and that still has its parent. */
 export function familyOf(root: number): Process[] {
   const all = processes();

@@ -1,7 +1,6 @@
 // A Ray dashboard may be another's by now, or anybody may have answered at its address: what it says is a stranger's data.
 import { createHash, randomBytes } from "node:crypto";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { deflateRawSync } from "node:zlib";
 import { expect, test } from "vitest";
@@ -13,6 +12,8 @@ import { around, useFolder } from "../folders.ts";
 
 const workspace = useWorkspace();
 const cache = useFolder("all");
+/** Temporary files of the commands alone: other test files have jobs of their own. */
+const temporary = useFolder();
 
 let ray: FakeRay;
 around(
@@ -82,7 +83,7 @@ async function outcome(): Promise<Outcome> {
   const { code, stdout, stderr } = await workspace.run(
     ["train", "net.nn.ts", "--on", ray.url, "--device", "cpu"],
     {
-      env: { LAYERWISE_CACHE: cache, RAY_AUTH_TOKEN: "hunter2" },
+      env: { LAYERWISE_CACHE: cache, RAY_AUTH_TOKEN: "hunter2", TMPDIR: temporary },
     },
   );
   return { code, text: stdout + stderr, directory: workspace.runs()[0] ?? "" };
@@ -98,8 +99,7 @@ const others = (): string[] =>
           name,
         ),
     );
-const spools = (): string[] =>
-  fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith("layerwise-job-"));
+const spools = (): string[] => fs.readdirSync(temporary).filter((name) => name.startsWith("layerwise-job-"));
 
 test("a job can say how its run went, and nothing of where it is here", async () => {
   const before = spools();

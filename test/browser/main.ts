@@ -1,5 +1,6 @@
 /** The scenarios in VS Code. */
 import { runLane } from "../lane.ts";
+import { keepLogs } from "./library/logs.ts";
 import { said } from "./library/said.ts";
 import { closeTier, closeWorkbench, openWorkbenches } from "./library/tier.ts";
 // Those that take longest stand first, so that no process is left alone with one in the end.
@@ -32,7 +33,7 @@ await runLane({
     const word = `failed ${name}`.replaceAll(/\W+/g, "-");
     for (const workbench of openWorkbenches()) {
       left.push(...(await said(workbench.page)).map((text) => `shown: ${text}`));
-      left.push(`screenshot: ${await workbench.keepScreenshot(word)}`, `logs: ${workbench.keepLogs(word)}`);
+      left.push(`screenshot: ${await workbench.keepScreenshot(word)}`, `logs: ${keepLogs(workbench, word)}`);
       await closeWorkbench(workbench);
     }
     return left.join("\n");

@@ -3,6 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { expect, test } from "vitest";
+import { killAll } from "../processes.ts";
 import { slow } from "../slow.ts";
 import { experimentFile, useWorkspace } from "./workspace.ts";
 
@@ -113,7 +114,7 @@ for (const [format, width, options] of [
         const watcher = fs.watch(workspace.folder, (_, name) => {
           if (name?.endsWith(".tmp") !== true) return;
           watcher.close();
-          process.kill(Number(fs.readFileSync(workspace.file("pid"), "utf8")), "SIGKILL");
+          killAll([Number(fs.readFileSync(workspace.file("pid"), "utf8"))]);
         });
         const { code, stderr } = await command.ended;
         watcher.close();

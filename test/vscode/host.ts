@@ -3,6 +3,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { launchBrowser, newWindow, QUIET_SETTINGS, temporaryFolder } from "../browser/library/browser.ts";
 import type { Outcome } from "../harness.ts";
+import { patience } from "../patience.ts";
+import { deferred } from "../../extension/processes/deferred.ts";
 import { inRoot, root } from "../../scripts/project.mjs";
 import {
   ensureVscode,
@@ -15,7 +17,7 @@ import {
 } from "../../scripts/vscode/server.mjs";
 
 /** All tests have their own limits; this one is for a VS Code that never starts. */
-const SUITE_LIMIT = 300_000;
+const SUITE_LIMIT = patience(300_000);
 
 interface SuiteRun {
   suite: string;
@@ -40,14 +42,13 @@ const codeServer: (release: Release) => Host =
     const browser = await launchBrowser();
     try {
       const page = await newWindow(browser);
-      const ended = new Promise<string>((resolve) => {
-        setTimeout(() => resolve(`the suite was not done after ${SUITE_LIMIT} ms`), SUITE_LIMIT).unref();
-        void page.exposeFunction("codeAutomationLog", (_type: string, args: unknown[]) => {
-          const line = args.map(String).join(" ");
-          if (process.env["LAYERWISE_TEST_VERBOSE"]) console.log(`  [host] ${line}`);
-        });
-        void page.exposeFunction("codeAutomationExit", () => resolve(""));
+      const ended = deferred<string>();
+      setTimeout(() => ended.resolve(`the suite was not done after ${SUITE_LIMIT} ms`), SUITE_LIMIT).unref();
+      await page.exposeFunction("codeAutomationLog", (_type: string, args: unknown[]) => {
+        const line = args.map(String).join(" ");
+        if (process.env["LAYERWISE_TEST_VERBOSE"]) console.log(`  [host] ${line}`);
       });
+      await page.exposeFunction("codeAutomationExit", () => ended.resolve(""));
       const development = remoteUri(server.port, root);
       const tests = remoteUri(server.port, suite);
       await page.goto(
@@ -57,7 +58,7 @@ const codeServer: (release: Release) => Host =
           ["skipWelcome", "true"],
         ]),
       );
-      const problem = await ended;
+      const problem = await ended.promise;
       if (!problem) return;
       const screenshot = inRoot("test/results/screenshots/extension-host-timeout.png");
       await page.screenshot({ path: screenshot });

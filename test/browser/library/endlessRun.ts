@@ -37,7 +37,7 @@ export async function openEndless(window: string, text = slowNN): Promise<Workbe
 
 /** Trains until a checkpoint is on disk; answers the panel and the run's process. */
 export async function train(workbench: Workbench): Promise<{ panel: TrainingPanel; pid: number }> {
-  await workbench.clickLens("Train", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  await workbench.openByLens("Train", "Training");
   const panel = await TrainingPanel.of(workbench);
   await panel.reaches("running");
   await panel.hasPoints(5);

@@ -3,8 +3,10 @@ import path from "node:path";
 import type { Browser, Frame, Locator, Page } from "playwright-core";
 import type { RunRecord } from "../../../extension/protocol/run.ts";
 import { QUICK, until } from "../../harness.ts";
+import { patience } from "../../patience.ts";
 import { newestRun } from "../../runDirectories.ts";
 import { newWindow, QUIET_SETTINGS, temporaryFolder } from "./browser.ts";
+import { QuickInput } from "./quickInput.ts";
 import { copyExamples } from "../../../scripts/example-workspace.mjs";
 import { inRoot } from "../../../scripts/project.mjs";
 import { startServer, windowUrl, type VscodeServer } from "../../../scripts/vscode/server.mjs";
@@ -39,6 +41,8 @@ export interface WorkbenchOptions {
 /** One VS Code server with one window on one folder, and a user's actions in it. */
 export class Workbench {
   readonly page: Page;
+  /** The palette, and the lists and boxes that commands open. */
+  readonly quick: QuickInput;
   readonly folder: string;
   theme: Theme;
   readonly dataFolder: string;
@@ -57,6 +61,7 @@ export class Workbench {
     running: Awaited<ReturnType<typeof startServer>>,
   ) {
     this.page = page;
+    this.quick = new QuickInput(page);
     this.folder = folder;
     this.theme = theme;
     this.dataFolder = dataFolder;
@@ -135,7 +140,7 @@ export class Workbench {
 
   /** Reloads the window, as its user does: VS Code saves its layout before. */
   async reload(): Promise<void> {
-    const loaded = this.page.waitForEvent("load", { timeout: 60_000 });
+    const loaded = this.page.waitForEvent("load");
     await this.command("Developer: Reload Window");
     await loaded;
     await this.page.locator(".monaco-workbench").waitFor();
@@ -155,60 +160,25 @@ export class Workbench {
     await this.status.waitFor();
   }
 
-  /**
-   * Opens the command palette with a text in it. A notification, or a view that takes the focus, may swallow F1 or close the
-   * palette at any moment: then it is opened again.
-   */
-  async #openPalette(text: string): Promise<Locator> {
-    const widget = this.page.locator(".quick-input-widget");
-    const input = widget.locator("input.input");
-    await until(
-      `the command palette with "${text}"`,
-      async () => {
-        await this.page.keyboard.press("F1");
-        await input.fill(text, { timeout: 2000 });
-        return widget
-          .locator(".monaco-list-row")
-          .first()
-          .waitFor({ timeout: 5000 })
-          .then(() => true);
-      },
-      30_000,
-    );
-    return widget;
+  /** Runs a command by its title. */
+  command(title: string): Promise<void> {
+    return this.quick.command(title);
   }
 
-  /** Runs a command by its title. */
-  async command(title: string): Promise<void> {
-    const widget = await until(
-      `the command ${title}`,
+  /**
+   * Opens a text file of the folder, pinned, by its name; afterwards the editor has the focus. A panel that opens late may
+   * take the focus: then the file is opened again.
+   */
+  async openFile(name: string): Promise<void> {
+    const focused = this.page.locator(".editor-instance .monaco-editor.focused");
+    await until(
+      `the focus in ${name}`,
       async () => {
-        const palette = await this.#openPalette(`>${title}`);
-        await palette.locator(".monaco-list-row", { hasText: title }).first().click({ timeout: 5000 });
-        return palette;
+        await this.openTab(name);
+        return focused.waitFor({ timeout: 10_000 }).then(() => true);
       },
       60_000,
     );
-    // Another notification may have taken its place.
-    const input = widget.locator("input.input");
-    await until(
-      `the palette to be gone, or to ask on, after "${title}"`,
-      async () => (await widget.isHidden()) || (await input.inputValue({ timeout: 500 })) !== `>${title}`,
-    );
-  }
-
-  /** Whether the palette offers a command of exactly this label, such as "Layerwise: Train". */
-  async offers(label: string): Promise<boolean> {
-    const widget = await this.#openPalette(`>${label}`);
-    const rows = await widget.locator(".monaco-list-row .label-name").allInnerTexts();
-    await this.page.keyboard.press("Escape");
-    return rows.some((row) => row.trim() === label);
-  }
-
-  /** Opens a text file of the folder, pinned, by its name; afterwards the editor has the focus. */
-  async openFile(name: string): Promise<void> {
-    await this.openTab(name);
-    await this.page.locator(".editor-instance .monaco-editor.focused").waitFor();
   }
 
   /** Opens a file of the folder in whatever editor is its own. A file that has just been written may be found later. */
@@ -249,6 +219,14 @@ export class Workbench {
     );
   }
 
+  /**
+   * Clicks a lens until a panel is there, by a part of its title. On a busy machine that takes its time: a second click on
+   * Train would be a second training.
+   */
+  async openByLens(lens: string, panel: string): Promise<void> {
+    await this.clickLens(lens, () => this.tab(panel).waitFor({ timeout: patience(10_000) }), 60_000);
+  }
+
   treeItem(name: string | RegExp): Locator {
     return this.page.getByRole("treeitem", { name }).first();
   }
@@ -271,12 +249,33 @@ export class Workbench {
   /** Shows a view container in the side bar; a click on the one that is shown would hide it. */
   async showView(name: string): Promise<void> {
     const tab = this.page.locator(".activitybar").getByRole("tab", { name }).first();
-    if ((await tab.getAttribute("aria-selected")) !== "true") await tab.click();
+    const selected = async (): Promise<boolean> =>
+      (await tab.getAttribute("aria-selected", { timeout: 2000 })) === "true";
+    await until(`the view ${name}`, async () => {
+      if (await selected()) return true;
+      await tab.click({ timeout: 2000 });
+      return until("its selection", selected, 2000);
+    });
   }
 
-  /** Closes a panel by its tab. */
+  /** The first tab with this in its title. */
+  tab(title: string): Locator {
+    return this.page.locator(".tab", { hasText: title }).first();
+  }
+
+  /** Closes each editor with this in its title. A click is lost when the tabs are redrawn under the pointer. */
+  async closeTab(title: string): Promise<void> {
+    const tab = this.tab(title);
+    await until(`the end of the tab ${title}`, async () => {
+      if ((await tab.count()) === 0) return true;
+      await tab.getByRole("button").first().click({ timeout: 2000 });
+      return tab.waitFor({ state: "detached", timeout: 2000 }).then(() => true);
+    });
+  }
+
+  /** Closes a panel that is the only one. */
   async closePanel(title: string): Promise<void> {
-    await this.page.locator(".tab", { hasText: title }).getByRole("button").first().click();
+    await this.closeTab(title);
     await this.webviewFrame.waitFor({ state: "detached" });
   }
 
@@ -384,23 +383,6 @@ export class Workbench {
         clip: { ...box, height: Math.min(height, box.height) },
       });
     });
-  }
-
-  /**
-   * Keeps what VS Code and the extension have logged in a folder beside the screenshots: those of its extension hosts
-   * with their output channels, the server's, and the window's.
-   */
-  keepLogs(name: string): string {
-    const folder = inRoot("test/results/screenshots", name);
-    fs.rmSync(folder, { recursive: true, force: true });
-    fs.mkdirSync(folder, { recursive: true });
-    fs.writeFileSync(path.join(folder, "window.log"), this.console.join("\n"));
-    for (const logs of ["server.log", "data/logs"]) {
-      const source = path.join(this.dataFolder, logs);
-      if (fs.existsSync(source))
-        fs.cpSync(source, path.join(folder, path.basename(logs)), { recursive: true });
-    }
-    return folder;
   }
 
   /** A picture to look at, which `npm test` doesn't take. */

@@ -232,6 +232,8 @@ test("data: splits, classes, the batch, values and findings are shown with their
     await page.locator(".finding").innerText(),
     /Validation samples are also trained on\s+12 of 360/,
   );
+  // Samples come after the numbers.
+  await page.locator(".cards > li").nth(23).waitFor();
   assert.equal(await page.locator(".cards > li").count(), 24);
   assert.match(await page.locator(".card-failed").innerText(), /broken file/);
   assert.deepEqual(await panel.complaints(), []);

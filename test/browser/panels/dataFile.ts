@@ -138,7 +138,9 @@ test("dataFile: after a file is created, the form offers the next free name", as
   await page.getByText("Code for flowers2.nn.ts").waitFor();
   await shows(form, "batchSize: 64");
   assert.equal(await page.locator(".problem").count(), 0);
-  assert.match(await page.locator(".visually-hidden[role=status]").innerText(), /^Created .*flowers\.nn\.ts/);
+  await until("the announcement", async () =>
+    /^Created .*flowers\.nn\.ts/.test(await page.locator(".visually-hidden[role=status]").innerText()),
+  );
 });
 
 test("dataFile: of a wide table, the columns at its ends can be chosen", async () => {

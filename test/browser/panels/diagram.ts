@@ -10,7 +10,7 @@ import type {
 import { test, until } from "../../harness.ts";
 import { shapeError } from "./errors.ts";
 import { assertSmooth, frameTime } from "./frames.ts";
-import { called, openPanel, type Panel } from "./page.ts";
+import { called, drawn, openPanel, type Panel } from "./page.ts";
 import { FILE, flowModel, placesOf } from "./recordings.ts";
 
 type DiagramPanel = Panel<ArchitectureViewMethods>;
@@ -192,6 +192,7 @@ test("diagram: a box shows its source and details, and the cursor, the table and
   await box(panel, "stem/0").locator("text").first().click();
   await selects(panel, "stem/0");
   assert.deepEqual((await called(panel, "revealSource"))[1], row("stem.0").position!.line);
+  await drawn(panel.page);
   const details = await panel.page.locator(".details").innerText();
   for (const part of ["stem.0", "Conv2d", "in_channels", "kernel_size", "[16, 1, 3, 3]", "655 k"])
     assert.ok(details.includes(part), `${part} is in ${details}`);
@@ -203,14 +204,13 @@ test("diagram: a box shows its source and details, and the cursor, the table and
   await panel.page.keyboard.press("Escape");
   await panel.view.cursor(row("head").position!.line);
   await selects(panel, "head");
-  const [place, last] = [
-    await panel.page.locator(".outline-place").boundingBox(),
-    await panel.page.locator(".outline .selected").boundingBox(),
-  ];
-  assert.ok(
-    last!.y >= place!.y && last!.y + last!.height <= place!.y + place!.height + 2,
-    "its row is in sight",
-  );
+  await until("its row is in sight", async () => {
+    const [place, last] = [
+      await panel.page.locator(".outline-place").boundingBox(),
+      await panel.page.locator(".outline .selected").boundingBox(),
+    ];
+    return last!.y >= place!.y && last!.y + last!.height <= place!.y + place!.height + 2;
+  });
   await panel.view.cursor(row("stem").position!.line);
   await until("a layer of that line is selected", async () => (await selected(panel))[0]?.startsWith("stem"));
 });
@@ -242,6 +242,7 @@ test("diagram: zooms and moves, and stays where it is when the text changes or b
   await panel.page.mouse.down();
   await panel.page.mouse.move(place!.x + 60, place!.y + 280, { steps: 3 });
   await panel.page.mouse.up();
+  await drawn(panel.page);
   const before = await camera();
   const good = snapshotOf(model);
   const partial = { ...model, flow: { nodes: [], edges: [] }, error: shapeError() };

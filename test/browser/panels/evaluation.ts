@@ -9,8 +9,17 @@ import type {
 } from "../../../extension/protocol/views.ts";
 import { test, until } from "../../harness.ts";
 import { shapeError } from "./errors.ts";
+import { assertQuick } from "./frames.ts";
 import { inspect, inThemes, type Look, looks } from "./looks.ts";
-import { called, openPanel, readFixture, screenshotPage, type Panel, type PanelOptions } from "./page.ts";
+import {
+  called,
+  drawn,
+  openPanel,
+  readFixture,
+  screenshotPage,
+  type Panel,
+  type PanelOptions,
+} from "./page.ts";
 
 type EvaluationPanel = Panel<EvaluationViewMethods>;
 
@@ -158,6 +167,7 @@ test("evaluation: a cell of the matrix leads to its samples, by mouse and by key
   const queries = (): SampleQuery[] =>
     panel.calls.filter(({ method }) => method === "samples").map(({ args }) => args[0] as SampleQuery);
   await page.locator('.cell[data-actual="8"][data-predicted="1"]').hover();
+  await drawn(page);
   assert.match(
     await page.locator(".matrix-readout").innerText(),
     /^\d+ of \d+ samples of 8 predicted as 1 \(/,
@@ -314,7 +324,7 @@ test("evaluation: 60,000 samples of 100 classes are drawn in a moment and stay f
     return longest;
   });
   note(`${milliseconds.toFixed(0)} ms`);
-  assert.ok(milliseconds < BOUNDS.largeDrawing, `${milliseconds} ms for two frames`);
+  assertQuick(milliseconds, BOUNDS.largeDrawing, "two frames");
 });
 
 test("evaluation: the epochs of a generator's pictures", async () => {

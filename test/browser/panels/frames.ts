@@ -46,11 +46,15 @@ export async function frameTime<Item>(
   return quantile(times);
 }
 
-/** Demands 60 frames a second of a {@link frameTime}, where the machine is as fast as that of the bounds. */
-export function assertSmooth(milliseconds: number, what = "a frame"): void {
+/** Demands a bound of a measured time, where the machine is as fast as that of the bounds. */
+export function assertQuick(milliseconds: number, bound: number, what: string): void {
   const slowness = load();
   assert.ok(
-    milliseconds > 0 && milliseconds < BOUNDS.frame * slowness,
+    milliseconds > 0 && milliseconds < bound * slowness,
     `${what} takes ${milliseconds} ms, where anything takes ${slowness.toFixed(1)} times as long`,
   );
 }
+
+/** Demands 60 frames a second of a {@link frameTime}. */
+export const assertSmooth = (milliseconds: number, what = "a frame"): void =>
+  assertQuick(milliseconds, BOUNDS.frame, what);

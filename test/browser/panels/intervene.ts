@@ -80,7 +80,10 @@ test("intervene: a click switches a unit off, a second one on, and the outcomes 
   const { layer, part } = ranking;
   const { index } = recorded("digits").report.hardest[0]!;
   assert.deepEqual(queries(panel)[0], { subject: { kind: "sample", index }, interventions: [] });
-  assert.deepEqual(queries(panel).at(-1)?.of, { layer, part });
+  await until("the question for its units", () => {
+    const { of } = queries(panel).at(-1)!;
+    return of?.layer === layer && of.part === part;
+  });
   assert.equal(await page.locator("[data-unit]").count(), none.units!.values.length);
   assert.equal(await page.locator("[data-unit] img").count(), none.units!.maps!.length);
   const { unit } = ranking.ranked[0]!;
@@ -169,8 +172,11 @@ test("intervene: a ranking has progress, can be stopped, and its bars change uni
   // Another sample's class may be another one.
   await page.locator(".card").nth(1).click();
   await until("no ranking of another class", async () => (await rows.count()) === 0);
-  const { subject, interventions } = queries(panel).at(-1)!;
-  assert.deepEqual(subject, { kind: "sample", index: recorded("digits").report.hardest[1]!.index });
+  const { index } = recorded("digits").report.hardest[1]!;
+  const { interventions } = await until("the question for that sample", () => {
+    const last = queries(panel).at(-1)!;
+    return last.subject.kind === "sample" && last.subject.index === index && last;
+  });
   assert.equal(interventions.length, 1, "changes stay for the next sample");
 });
 

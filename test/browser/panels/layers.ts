@@ -9,7 +9,7 @@ import { test, until } from "../../harness.ts";
 import { assertSmooth, frameTime } from "./frames.ts";
 import { layerHost, picture, type LayerRecording } from "./layerRecordings.ts";
 import { looks, type Look } from "./looks.ts";
-import { called, openPanel, screenshotPage, type Panel } from "./page.ts";
+import { called, drawn, openPanel, screenshotPage, type Panel } from "./page.ts";
 import { ended, FILE, flowModel, runningAt } from "./recordings.ts";
 import { open, text, type TrainingPanel } from "./trainingPage.ts";
 
@@ -103,10 +103,8 @@ test("layers: the slider moves numbers and pictures together, by the keyboard to
   await until("the first check", async () => (await numbers(panel, "conv1"))[1] !== before[1]);
   assert.deepEqual(await numbers(panel, "conv1"), ["conv1", "1.3", "0.004", "0.2", "–"]);
   assert.equal(await slider(panel).getAttribute("aria-valuetext"), "Step 10, epoch 1");
-  const first = await pictures(panel);
-  assert.ok(
-    first.every((picture, i) => picture !== shown[i]),
-    "a picture has not moved",
+  await until("each picture has moved", async () =>
+    (await pictures(panel)).every((picture, i) => picture !== shown[i]),
   );
   for (let i = 0; i < 5; i++) await panel.page.keyboard.press("ArrowRight");
   await until(
@@ -115,12 +113,13 @@ test("layers: the slider moves numbers and pictures together, by the keyboard to
   );
   await panel.page.locator('vscode-button[aria-label="Follow the End"]').click();
   await until("the end", async () => (await numbers(panel, "conv1")).join() === before.join());
-  assert.deepEqual(await pictures(panel), shown);
+  await until("the end's pictures", async () => (await pictures(panel)).join() === shown.join());
   // A click into the picture of all layers chooses the layer and the step.
   await panel.page.locator(".layers-strip-body").scrollIntoViewIfNeeded();
   const strip = (await panel.page.locator(".layers-strip-body").boundingBox())!;
   await panel.page.mouse.click(strip.x + strip.width / 4, strip.y + 2.5 * 22);
   await panel.page.getByRole("heading", { name: "Values of conv2" }).waitFor();
+  await drawn(panel.page);
   assert.equal(await text(panel, `${SECTION} .scrubber output`), "Step 160, epoch 5");
 });
 
@@ -317,15 +316,16 @@ test("layers: a training colours the diagram, and the slider moves colours, numb
   await slider(panel).focus();
   await panel.page.keyboard.press("Home");
   await until("the first check", async () => (await detail("stem/0")) !== end.detail);
+  await drawn(panel.page);
   assert.equal(await detail("stem/0"), "1.3");
   assert.notDeepEqual(await heats(panel), end.heats);
   assert.match(await panel.page.locator(".details").innerText(), /In training: Step 10, epoch 1/);
-  assert.ok(
+  await until("each histogram has moved", async () =>
     (await pictures(panel)).every((picture, i) => picture !== end.pictures[i]),
-    "a histogram has not moved",
   );
   await panel.page.locator('vscode-button[aria-label="Follow the End"]').click();
   await until("the end", async () => (await detail("stem/0")) === end.detail);
+  await drawn(panel.page);
   assert.deepEqual(await heats(panel), end.heats);
   for (const [name, shown] of [
     ["Training: update ratio", /^Update ratio/],
@@ -346,12 +346,12 @@ test("layers: boxes and details draw what a layer gives, at the slider's step, a
   const height = async (): Promise<number> => Number(await box.locator(".frame").getAttribute("height"));
   const plain = await height();
   await chooseTraining(panel);
-  const drawn = box.locator("image");
-  await drawn.waitFor();
+  const image = box.locator("image");
+  await image.waitFor();
   assert.ok((await height()) > plain + 60, "two rows of pictures");
   assert.match((await box.textContent())!, /\+ 8 more/);
   assert.equal(await page.locator(".box image").count(), 3);
-  const last = await drawn.getAttribute("href");
+  const last = await image.getAttribute("href");
   await box.click();
   const pictures = page.locator(".layer-pictures");
   const first = pictures.getByRole("button").first();
@@ -363,8 +363,10 @@ test("layers: boxes and details draw what a layer gives, at the slider's step, a
   assert.match(await pictures.innerText(), /first 8 of 16.*sample 0 of the validation set/s);
   await slider(panel).focus();
   await page.keyboard.press("Home");
-  await until("the first check's pictures", async () => (await drawn.getAttribute("href")) !== last);
-  assert.match((await first.getAttribute("aria-label"))!, /at Step 10, epoch 1/);
+  await until("the first check's pictures", async () => (await image.getAttribute("href")) !== last);
+  await until("their names", async () =>
+    /at Step 10, epoch 1/.test((await first.getAttribute("aria-label"))!),
+  );
   await first.click();
   assert.deepEqual(await called(panel, "openPicture"), ["stem.0", 10]);
   // Without them, boxes are as they were.

@@ -13,6 +13,7 @@ import type { ViewKind } from "../../../extension/protocol/views.ts";
 import { codiconFont, codiconStyles } from "../../../scripts/codicons.mjs";
 import { inRoot } from "../../../scripts/project.mjs";
 import { QUICK, until } from "../../harness.ts";
+import { patience } from "../../patience.ts";
 import { launchBrowser } from "../library/browser.ts";
 
 export type ThemeName = "light" | "dark" | "hc" | "hc-light";
@@ -179,7 +180,7 @@ export async function openPanel<Host extends object, View extends object>(
       // As the host does: an Error is `{}` in JSON.
       serialize: (message: { e?: unknown }) =>
         message.e === undefined ? message : { ...message, e: toUserError(message.e) },
-      timeout: 20_000,
+      timeout: patience(20_000),
       resolver:
         (method) =>
         (...args: unknown[]) => {
@@ -192,7 +193,8 @@ export async function openPanel<Host extends object, View extends object>(
   saved = options.state;
   const open = async (again = ""): Promise<void> => {
     await page.goto(`${origin}/?view=${kind}&theme=${themeName}${again}`);
-    if (options.waitReady ?? true) await page.waitForSelector("body[data-ready='1']", { timeout: 10_000 });
+    if (options.waitReady ?? true)
+      await page.waitForSelector("body[data-ready='1']", { timeout: patience(10_000) });
   };
   await open();
   return {

@@ -138,7 +138,7 @@ test("tensor: keys move the focus, select and copy", async () => {
   await page.getByText("Copied 4 values.").waitFor();
   await page.keyboard.press("Control+End");
   await reads(viewer, "[0, 0, 11, 19]");
-  assert.ok(await cell(viewer, 11, 19).isVisible());
+  await cell(viewer, 11, 19).waitFor();
   viewer.calls.length = 0;
   await page.locator('vscode-button[aria-label^="Copy as CSV"]').click();
   const [whole] = (await called(viewer, "copy")) as [TensorWindow];

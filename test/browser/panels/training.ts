@@ -7,7 +7,7 @@ import { noteFromNowOn, soundsOf, toldBy } from "../library/telling.ts";
 import { shapeError } from "./errors.ts";
 import { looks } from "./looks.ts";
 import { defaultUi } from "../../../webview/training/state.ts";
-import { called, screenshotPage } from "./page.ts";
+import { called, drawn, screenshotPage } from "./page.ts";
 import { ended, FILE, recording, runningAt } from "./recordings.ts";
 import { chart, open, picture, press, text } from "./trainingPage.ts";
 
@@ -82,7 +82,7 @@ test("training: a button waits for the host, and says why the host could not", a
   assert.equal(panel.calls.length, 1, "a second click is not a second call");
   refuse(new Error("the process does not answer"));
   await panel.page.getByRole("alert").getByText("Stop: the process does not answer").waitFor();
-  assert.equal(await stop.count(), 0);
+  await stop.waitFor({ state: "detached" });
   await press(panel, "Dismiss");
   await until("the notice goes", async () => (await panel.page.getByRole("alert").count()) === 0);
 });
@@ -124,6 +124,7 @@ test("training: a panel that was hidden comes back with the user's settings and 
   await panel.page.getByRole("radio", { name: "Epoch" }).check({ force: true });
   await panel.page.getByLabel("Smoothing").fill("0.9");
   await panel.page.getByRole("checkbox", { name: "Log scale" }).click();
+  await drawn(panel.page);
   const saved = await panel.page.evaluate(() => JSON.parse(sessionStorage.getItem("state") ?? "{}"));
   assert.deepEqual(saved, {
     runId: "20260131-142501-digits",

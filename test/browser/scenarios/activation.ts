@@ -195,7 +195,7 @@ test("latency: from a click on Train to a point that is drawn", async (note) => 
     CLICKS,
     async () => {
       const clicked = performance.now();
-      await workbench.clickLens("Train", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+      await workbench.openByLens("Train", "Training");
       const panel = await TrainingPanel.of(workbench);
       await panel.hasPoints(1);
       const took = performance.now() - clicked;

@@ -34,7 +34,7 @@ test("the architecture: drawn, compared with git's HEAD, measured, and kept thro
   writeModel(folder, MODEL, GOOD);
   await workbench.activated();
   await workbench.openFile(MODEL);
-  await workbench.clickLens("Preview", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  await workbench.openByLens("Preview", "Architecture");
   const frame = await workbench.webview("architecture");
   await frame.locator('.box[data-id="blocks/0"]').waitFor();
   await workbench.screenshot("architecture");

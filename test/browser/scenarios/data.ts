@@ -36,12 +36,11 @@ const test = row("examples");
 
 test("the Data lens, its panel, equal samples, and draws of one", async () => {
   const workbench = await sharedWorkbench("examples");
-  const { page, folder } = workbench;
+  const { folder } = workbench;
   await workbench.activated();
   fs.writeFileSync(path.join(folder, FILE), SOURCE);
   await workbench.openFile(FILE);
-  const tab = page.locator(".tab", { hasText: `Data: ${FILE}` });
-  await workbench.clickLens("Data", () => tab.waitFor({ timeout: 5000 }));
+  await workbench.openByLens("Data", `Data: ${FILE}`);
   const frame = await workbench.webview("data", 90_000);
   await frame.locator(".cards > li").nth(23).waitFor();
   const splits = await frame.locator(".splits tbody tr").allInnerTexts();
@@ -76,8 +75,7 @@ test("View Tensor opens a sample's values as a table", async () => {
   const { page } = workbench;
   await workbench.activated();
   await workbench.openFile("iris.nn.ts");
-  const tab = page.locator(".tab", { hasText: "Data: iris.nn.ts" });
-  await workbench.clickLens("Data", () => tab.waitFor({ timeout: 5000 }));
+  await workbench.openByLens("Data", "Data: iris.nn.ts");
   const data = await workbench.webview("data", 90_000);
   await data.locator(".cards > li").nth(23).waitFor();
   await data.locator(".section-samples .card").first().click();
@@ -125,8 +123,9 @@ test("Use in a Model shows the code of a table or a folder of images, and puts i
   await looks(workbench, frame, "data-file");
   await frame.locator('vscode-button[aria-label="Create File"]').click();
   await page.locator('.tab.active[data-resource-name="letters.nn.ts"]').waitFor();
-  const text = fs.readFileSync(path.join(folder, "letters.nn.ts"), "utf8");
-  assert.match(text, /data\.csv\("letters\.csv"/);
+  await until("the code in the file", () =>
+    /data\.csv\("letters\.csv"/.test(fs.readFileSync(path.join(folder, "letters.nn.ts"), "utf8")),
+  );
 
   const columns = {
     x: Float64Array.from({ length: 40 }, (_, i) => i / 8),

@@ -25,11 +25,11 @@ test("from an empty folder: a file written by hand and one from a template have 
   await workbench.openFile("mine.nn.ts");
   await workbench.lens("67 parameters").waitFor();
   await workbench.activated();
-  await workbench.command("Layerwise: New Model");
-  const input = page.locator(".quick-input-widget input.input");
-  await page.locator(".quick-input-widget .monaco-list-row", { hasText: "autoencoder" }).click();
-  await until("the proposed name", async () => (await input.inputValue()) === "autoencoder.nn.ts");
-  await page.keyboard.press("Enter");
+  await workbench.quick.answer("a new model", async () => {
+    await workbench.command("Layerwise: New Model");
+    await workbench.quick.choose("autoencoder");
+    await workbench.quick.accept("autoencoder.nn.ts");
+  });
   await page.locator('.tab.active[data-resource-name="autoencoder.nn.ts"]').waitFor();
   await workbench.lens(/^[\d,]+ parameters/).waitFor();
 }, 120_000);
@@ -90,12 +90,13 @@ test("an untrusted folder has static features only, until it is trusted", async 
   await workbench.lens("Preview").waitFor();
   assert.equal(await workbench.lens("Train").count(), 0);
   assert.equal(await workbench.lens("parameters").count(), 0);
-  assert.equal(await workbench.offers("Layerwise: Train"), false);
+  assert.equal(await workbench.quick.offers("Layerwise: Train"), false);
   await workbench.showSideBar();
   await page.getByRole("button", { name: "Manage Workspace Trust" }).first().waitFor();
   await workbench.screenshot("restricted");
-  await workbench.lens("Preview").click();
-  await workbench.notification("not trusted").waitFor();
+  await workbench.clickLens("Preview", () =>
+    workbench.notification("not trusted").waitFor({ timeout: 5000 }),
+  );
   await workbench.command("Workspaces: Manage Workspace Trust");
   await page
     .locator(".workspace-trust-editor")

@@ -16,11 +16,7 @@ import { THEMES, type Workbench } from "../library/workbench.ts";
 const test = row("remote");
 
 const press = (frame: Frame, name: string): Promise<void> =>
-  frame.locator(".header .button", { hasText: name }).click({ timeout: 10_000 });
-
-/** Chooses an entry of the list that is open. */
-const choose = ({ page }: Workbench, entry: string): Promise<void> =>
-  page.locator(".quick-input-widget .monaco-list-row", { hasText: entry }).click();
+  frame.locator(".header .button", { hasText: name }).click();
 
 async function showFile({ page }: Workbench): Promise<void> {
   await page.locator(`.tab[data-resource-name="${FILE}"]`).click();
@@ -41,9 +37,11 @@ slow(test)(
       await workbench.activated();
       fs.writeFileSync(path.join(folder, FILE), farModel(50));
       await workbench.openFile(FILE);
-      await workbench.command("Layerwise: Sweep on…");
-      await choose(workbench, "gpu");
-      await choose(workbench, "Every combination");
+      await workbench.quick.answer("a sweep", async () => {
+        await workbench.command("Layerwise: Sweep on…");
+        await workbench.quick.choose("gpu");
+        await workbench.quick.choose("Every combination");
+      });
       const sweep = await workbench.webview("sweep", 90_000);
       await sweep.getByText("Running on gpu").waitFor();
       await workbench.showSideBar();
@@ -72,8 +70,10 @@ slow(test)(
       });
 
       await showFile(workbench);
-      await workbench.command("Layerwise: Evaluate on…");
-      await choose(workbench, "gpu");
+      await workbench.quick.answer("an evaluation", async () => {
+        await workbench.command("Layerwise: Evaluate on…");
+        await workbench.quick.choose("gpu");
+      });
       const evaluation = await workbench.webview("evaluation", 60_000);
       await evaluation.locator('.badge[data-state="finished"]').waitFor();
       await evaluation.getByText("Ran on gpu").waitFor();
@@ -115,25 +115,29 @@ slow(test)(
     const cluster = { host: ray.url, node: process.execPath, folder: path.join(there, "layerwise") };
     const settings = { "layerwise.device": "cpu", "layerwise.targets": { cluster } };
     const workbench = await openWorkbench({ settings, env: { LAYERWISE_CACHE: path.join(there, "cache") } });
-    const { folder, page, dataFolder } = workbench;
+    const { folder, dataFolder } = workbench;
     try {
       await workbench.activated();
       fs.writeFileSync(path.join(folder, FILE), farModel(2));
       await workbench.openFile(FILE);
-      await workbench.command("Layerwise: Sweep on…");
-      await choose(workbench, "cluster");
-      const input = page.locator(".quick-input-widget input.input[type=password]");
-      await input.waitFor();
-      await input.fill(ray.token);
-      await input.press("Enter");
-      await choose(workbench, "Every combination");
+      let asked = false;
+      await workbench.quick.answer("a sweep", async () => {
+        await workbench.command("Layerwise: Sweep on…");
+        await workbench.quick.choose("cluster");
+        // The token is kept.
+        if (!asked) await workbench.quick.enterSecret(ray.token!);
+        asked = true;
+        await workbench.quick.choose("Every combination");
+      });
       const sweep = await workbench.webview("sweep", 90_000);
       await sweep.getByText("4 of 4 trials").waitFor({ timeout: 180_000 });
       await sweep.getByText("Ran on cluster").waitFor();
       assert.equal(ray.jobs.size, 4);
       await showFile(workbench);
-      await workbench.command("Layerwise: Evaluate on…");
-      await choose(workbench, "cluster");
+      await workbench.quick.answer("an evaluation", async () => {
+        await workbench.command("Layerwise: Evaluate on…");
+        await workbench.quick.choose("cluster");
+      });
       const evaluation = await workbench.webview("evaluation", 60_000);
       await evaluation.locator('.badge[data-state="finished"]').waitFor();
       await evaluation.getByText("Ran on cluster").waitFor();

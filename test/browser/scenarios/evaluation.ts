@@ -13,9 +13,9 @@ test("digits: Evaluate, down to a cell's samples, and a digit drawn by hand", as
   await workbench.activated();
   await workbench.openFile("digits.nn.ts");
   await workbench.lens("parameters").waitFor();
-  await workbench.clickLens("Train", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  await workbench.openByLens("Train", "Training");
   await (await TrainingPanel.of(workbench)).reaches("finished", 60_000);
-  await workbench.lens("Evaluate").click();
+  await workbench.openByLens("Evaluate", "Evaluation");
   const frame = await workbench.webview("evaluation");
   await frame.locator('.badge[data-state="finished"]').waitFor();
   const run = newestRun(workbench.folder);
@@ -46,7 +46,7 @@ test("digits: Evaluate, down to a cell's samples, and a digit drawn by hand", as
   assert.equal(await frame.locator(".maps img").count(), 16);
   await frame.locator(".saliency").waitFor();
   await until("the last answer", async () => (await frame.getByText("Asking…").count()) === 0);
-  await workbench.command("View: Toggle Primary Side Bar Visibility");
+  await workbench.command("View: Close Primary Side Bar");
   await frame.locator(".section-ask").evaluate((section) => section.scrollIntoView());
   await workbench.screenshot("evaluation");
   assert.deepEqual(await accessibilityProblems(frame), []);

@@ -39,7 +39,7 @@ test("a past run is opened, run again as it was, and compared with another", asy
   const runs = path.join(folder, ".layerwise/runs");
   writeModel(folder, MODEL, source(8));
   await workbench.openFile(MODEL);
-  await workbench.clickLens("Train", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  await workbench.openByLens("Train", "Training");
   let panel = await TrainingPanel.of(workbench);
   await panel.reaches("finished");
   const first = await panel.run();
@@ -65,8 +65,10 @@ test("a past run is opened, run again as it was, and compared with another", asy
   await panel.press("Save Report");
   // It offers a place beside the file; the model is built and laid out before.
   await acceptFile(workbench.page, undefined, 60_000);
-  await until("the report", () => fs.existsSync(path.join(folder, `${second}.html`)));
-  const report = fs.readFileSync(path.join(folder, `${second}.html`), "utf8");
+  const report = await until("the whole report", () => {
+    const text = fs.readFileSync(path.join(folder, `${second}.html`), "utf8");
+    return text.trimEnd().endsWith("</html>") && text;
+  });
   for (const name of ["0", "1", "2"])
     assert.match(report, new RegExp(`<g class="[^"]*box-module[^"]*" data-id="${name}"`));
 

@@ -63,9 +63,7 @@ export default experiment({
 /** Opens a file's diagram with its newest training. */
 async function openDiagram(workbench: Workbench, file: string): Promise<Frame> {
   await workbench.openFile(file);
-  // A webview may be there already: that of the training.
-  const tab = workbench.page.locator(".tab", { hasText: "Architecture" });
-  await workbench.clickLens("Preview", () => tab.waitFor({ timeout: 10_000 }));
+  await workbench.openByLens("Preview", "Architecture");
   const frame = await workbench.webview("architecture");
   await frame.locator(".picture .box").first().waitFor();
   const choice = frame.locator('vscode-dropdown[aria-label="Layers of a training"]');
@@ -83,7 +81,7 @@ test("the units of a network of two numbers are drawn on the diagram, live and a
   const { page, folder } = workbench;
   writeModel(folder, "planar.nn.ts", PLANAR);
   await workbench.openFile("planar.nn.ts");
-  await workbench.clickLens("Train", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  await workbench.openByLens("Train", "Training");
   await (await TrainingPanel.of(workbench)).reaches("running");
 
   const frame = await openDiagram(workbench, "planar.nn.ts");
@@ -100,14 +98,13 @@ test("the units of a network of two numbers are drawn on the diagram, live and a
   await frame.locator('vscode-button[aria-label="Fit"]').click();
   await output.click();
   const boundary = frame.locator(".layer-pictures .decision");
-  const early = (await boundary.getAttribute("aria-label"))!;
-  assert.match(
-    early,
-    /^Decision boundary at Step 20, epoch 1: class 0 [\d.]+ % of the plane, class 1 [\d.]+ %/,
-  );
+  const label = (): Promise<string> => boundary.getAttribute("aria-label", { timeout: 2000 }).then(String);
+  const first20 = /^Decision boundary at Step 20, epoch 1: class 0 [\d.]+ % of the plane, class 1 [\d.]+ %/;
+  await until("the first check's boundary", async () => first20.test(await label()));
+  const early = await label();
   await frame.getByRole("slider", { name: "Position in the training" }).focus();
   await page.keyboard.press("End");
-  await until("the boundary of now", async () => (await boundary.getAttribute("aria-label")) !== early);
+  await until("the boundary of now", async () => (await label()) !== early);
   await looks(workbench, frame, "pictures-plane");
 
   await frame.locator('.box[data-id="hidden"]').click();
@@ -118,8 +115,7 @@ test("the units of a network of two numbers are drawn on the diagram, live and a
   const tensor = await workbench.webview("tensor", 60_000);
   await tensor.getByText("[8, 24, 24]").first().waitFor();
   // Other panels stay open behind them.
-  for (const title of ["Tensor", "Architecture"])
-    await page.locator(".tab", { hasText: title }).getByRole("button").first().click();
+  for (const title of ["Tensor", "Architecture"]) await workbench.closeTab(title);
   const panel = await TrainingPanel.of(workbench);
   await panel.press("Stop");
   await panel.reaches("stopped");
@@ -132,7 +128,7 @@ test("feature maps and attention of the first validation sample are drawn on the
   await workbench.activated();
   writeModel(workbench.folder, "seeing.nn.ts", PICTURES);
   await workbench.openFile("seeing.nn.ts");
-  await workbench.clickLens("Train", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  await workbench.openByLens("Train", "Training");
   await (await TrainingPanel.of(workbench)).reaches("finished", 60_000);
   await workbench.closePanel("Training");
   const frame = await openDiagram(workbench, "seeing.nn.ts");
@@ -160,7 +156,7 @@ test("feature maps and attention of the first validation sample are drawn on the
   await workbench.closePanel("Architecture");
 
   // The same heads for a sample of the evaluation, as pictures and as a table.
-  await workbench.lens("Evaluate").click();
+  await workbench.openByLens("Evaluate", "Evaluation");
   const evaluation = await workbench.webview("evaluation");
   await evaluation.locator('.badge[data-state="finished"]').waitFor();
   // After one epoch the model may never say some digits.
@@ -186,7 +182,6 @@ test("feature maps and attention of the first validation sample are drawn on the
   await tensor.getByText("[1, 3, 64, 64]").first().waitFor();
   assert.ok((await tensor.locator(".slices").innerText()).includes("1: heads (3)"));
   await workbench.screenshot("tensor-attention");
-  for (const title of ["Tensor", "Evaluation"])
-    await workbench.page.locator(".tab", { hasText: title }).getByRole("button").first().click();
+  for (const title of ["Tensor", "Evaluation"]) await workbench.closeTab(title);
   assert.deepEqual(workbench.complaints, []);
 }, 240_000);

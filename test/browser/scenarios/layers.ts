@@ -41,7 +41,7 @@ test("layers are followed in the training panel, and scrubbed there and on the d
   const { page, folder } = workbench;
   writeModel(folder, MODEL, SOURCE);
   await workbench.openFile(MODEL);
-  await workbench.clickLens("Train", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  await workbench.openByLens("Train", "Training");
   const panel = await TrainingPanel.of(workbench);
   await panel.reaches("running");
   const section = panel.frame.locator(".section-layers");
@@ -79,14 +79,14 @@ test("layers are followed in the training panel, and scrubbed there and on the d
   await workbench.closePanel("Training");
 
   await workbench.openFile(MODEL);
-  await workbench.clickLens("Preview", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  await workbench.openByLens("Preview", "Architecture");
   const frame = await workbench.webview("architecture");
   await frame.locator(".picture .box").first().waitFor();
   await frame.locator('vscode-dropdown[aria-label="Layers of a training"]').click();
   await frame
     .locator('vscode-dropdown[aria-label="Layers of a training"] vscode-option:has-text("watched")')
     .click();
-  await frame.locator(".box .heat").first().waitFor({ timeout: 10_000 });
+  await frame.locator(".box .heat").first().waitFor();
   await frame.locator('.box[data-id="fc1"]').click();
   await frame.locator(".details .values-figure canvas").first().waitFor();
   const detail = (): Promise<string | null> =>

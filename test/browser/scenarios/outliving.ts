@@ -11,6 +11,7 @@ import {
   showsNoGap,
   train,
 } from "../library/endlessRun.ts";
+import { clickItem } from "../library/menu.ts";
 import { closeWorkbench, sharedWorkbench } from "../library/tier.ts";
 import { TrainingPanel } from "../library/trainingPanel.ts";
 
@@ -27,31 +28,12 @@ test("VS Code closed and opened again: the run that outlived it is listed, shown
   await again.activated();
   await again.showSideBar();
   const item = again.treeItem(/Run of SimpleNN, running/);
-  // The row is redrawn at each progress report, and a click in that moment is lost.
-  await until(
-    "the panel of the run",
-    async () => {
-      await item.click({ timeout: 10_000 });
-      return again.webviewFrame.waitFor({ timeout: 10_000 }).then(() => true);
-    },
-    60_000,
-  );
+  await clickItem(item, () => again.webviewFrame.waitFor({ timeout: 10_000 }));
   const panel = await TrainingPanel.of(again);
   await panel.reaches("running");
   await showsNoGap(again, panel, before);
   await again.screenshot("reopened");
-  await until(
-    "the end of the run",
-    async () => {
-      if (await item.isVisible()) {
-        await item.hover({ timeout: 10_000 });
-        // At once: a busy machine may not find the button at rest before it is redrawn.
-        await item.getByRole("button", { name: "Stop" }).click({ force: true, timeout: 2000 });
-      }
-      return panel.reaches("stopped", 10_000).then(() => true);
-    },
-    60_000,
-  );
+  await clickItem(item, () => panel.reaches("stopped", 10_000), "Stop");
   await processGone(pid);
   assert.equal(newestRun(folder)?.state, "stopped");
 }, 180_000);

@@ -4,6 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { FakeRay } from "../../fakeRay.ts";
 import { row, slow, until } from "../../harness.ts";
+import { patience } from "../../patience.ts";
 import { newestRun } from "../../runDirectories.ts";
 import { temporaryFolder } from "../library/browser.ts";
 import { FILE, SOURCE } from "../library/farModel.ts";
@@ -28,14 +29,13 @@ slow(test)(
       await workbench.activated();
       fs.writeFileSync(path.join(folder, FILE), SOURCE);
       await workbench.openFile(FILE);
-      const choice = page.locator(".quick-input-widget .monaco-list-row", { hasText: "cluster" });
-      await workbench.command("Layerwise: Run on…");
-      await choice.click();
-      const input = page.locator(".quick-input-widget input.input[type=password]");
-      await input.waitFor();
-      await workbench.screenshot("ray-token");
-      await input.fill("hunter2");
-      await input.press("Enter");
+      await workbench.quick.answer("a run", async () => {
+        await workbench.command("Layerwise: Run on…");
+        await workbench.quick.choose("cluster");
+        await workbench.quick.secret.waitFor({ timeout: patience(5000) });
+        await workbench.screenshot("ray-token");
+        await workbench.quick.enterSecret("hunter2");
+      });
       const panel = await TrainingPanel.of(workbench, 60_000);
       await panel.reaches("running", 60_000);
       await panel.frame.getByText("Running on cluster").waitFor();
@@ -48,8 +48,10 @@ slow(test)(
       );
       // The token is kept: a second run begins at the choice.
       await page.locator(`.tab[data-resource-name="${FILE}"]`).click();
-      await workbench.command("Layerwise: Run on…");
-      await choice.click();
+      await workbench.quick.answer("another run", async () => {
+        await workbench.command("Layerwise: Run on…");
+        await workbench.quick.choose("cluster");
+      });
       await until("another job", () => ray.jobs.size === 2, 60_000);
       assert.deepEqual(workbench.complaints, []);
       await closeWorkbench(workbench);

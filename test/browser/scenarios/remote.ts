@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { row, skip, until } from "../../harness.ts";
+import { patience } from "../../patience.ts";
 import { newestRun } from "../../runDirectories.ts";
 import { noSshd, Sshd } from "../../cluster/remote/sshd.ts";
 import { temporaryFolder } from "../library/browser.ts";
 import { FILE, SOURCE } from "../library/farModel.ts";
+import { clickItem } from "../library/menu.ts";
 import { closeWorkbench, openWorkbench } from "../library/tier.ts";
 import { accessibilityProblems } from "../library/accessibility.ts";
 import { TrainingPanel } from "../library/trainingPanel.ts";
@@ -28,11 +30,12 @@ test("Run on… another machine: followed in the panel, paused, saved, the windo
     await workbench.activated();
     fs.writeFileSync(path.join(folder, FILE), SOURCE);
     await workbench.openFile(FILE);
-    const choice = workbench.page.locator(".quick-input-widget .monaco-list-row", { hasText: "box" });
-    await workbench.command("Layerwise: Run on…");
-    await choice.waitFor();
-    await workbench.screenshot("remote-targets");
-    await choice.click();
+    await workbench.quick.answer("a run", async () => {
+      await workbench.command("Layerwise: Run on…");
+      await workbench.quick.entry("box").waitFor({ timeout: patience(5000) });
+      await workbench.screenshot("remote-targets");
+      await workbench.quick.choose("box");
+    });
     let panel = await TrainingPanel.of(workbench, 60_000);
     await panel.reaches("running", 60_000);
     await panel.frame.getByText("Running on box").waitFor();
@@ -44,7 +47,7 @@ test("Run on… another machine: followed in the panel, paused, saved, the windo
       assert.deepEqual(await accessibilityProblems(panel.frame), [], workbench.theme);
     });
     const press = (name: string): Promise<void> =>
-      panel.frame.locator(".header .button", { hasText: name }).click({ timeout: 10_000 });
+      panel.frame.locator(".header .button", { hasText: name }).click();
     await press("Save Checkpoint");
     await until("the saved weights here", () =>
       newestRun(folder)?.checkpoints.some(({ kind }) => kind === "manual"),
@@ -61,14 +64,7 @@ test("Run on… another machine: followed in the panel, paused, saved, the windo
     await workbench.activated();
     await workbench.showSideBar();
     const item = workbench.treeItem(/on box, not followed/);
-    await until(
-      "the panel of the run",
-      async () => {
-        await item.click({ timeout: 10_000 });
-        return workbench.webviewFrame.waitFor({ timeout: 10_000 }).then(() => true);
-      },
-      60_000,
-    );
+    await clickItem(item, () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
     panel = await TrainingPanel.of(workbench);
     await panel.frame.locator(".badge", { hasText: "Not followed" }).waitFor();
     await panel.hasPoints(20);

@@ -7,7 +7,7 @@ import { simpleNN, writeModel } from "../../models.ts";
 import { checkpointFiles, runRecords } from "../../runDirectories.ts";
 import { temporaryFolder } from "../library/browser.ts";
 import { sharedWorkbench } from "../library/tier.ts";
-import { chooseFromMenu } from "../library/menu.ts";
+import { chooseFromMenu, clickItem } from "../library/menu.ts";
 import { accessibilityProblems } from "../library/accessibility.ts";
 import { TrainingPanel } from "../library/trainingPanel.ts";
 import type { Workbench } from "../library/workbench.ts";
@@ -39,8 +39,9 @@ test("the side bar: empty views say what to do; a run trained from it is compare
   await model.click();
   await page.locator('.tab.active[data-resource-name="net.nn.ts"]').waitFor();
   const trained = async (count: number): Promise<void> => {
-    await model.hover();
-    await model.getByRole("button", { name: "Train" }).click();
+    // Its process has to start before: a second click would be a second training.
+    const begun = () => until("its beginning", () => runRecords(folder).length >= count, 20_000);
+    await clickItem(model, begun, "Train");
     await until(
       `${count} trained`,
       () => runRecords(folder).filter(({ state }) => state === "finished").length === count,
@@ -60,12 +61,15 @@ test("the side bar: empty views say what to do; a run trained from it is compare
   // Two selected runs become one picture.
   await runs.nth(0).click();
   await runs.nth(1).click({ modifiers: ["ControlOrMeta"] });
-  await runs.nth(0).hover();
-  await runs.nth(0).getByRole("button", { name: "Compare Runs" }).click();
-  const panel = await TrainingPanel.of(workbench);
-  const legend = panel.frame.locator("figure.chart .legend").first();
   const other = runRecords(folder)[0]!.id;
-  await until("the other run's curve", async () => (await legend.innerText()).includes(other));
+  const compared = (): Promise<TrainingPanel> =>
+    until("the other run's curve", async () => {
+      const shown = await TrainingPanel.of(workbench);
+      const legend = shown.frame.locator("figure.chart .legend").first();
+      return (await legend.innerText({ timeout: 2000 })).includes(other) && shown;
+    });
+  await clickItem(runs.nth(0), compared, "Compare Runs");
+  const panel = await compared();
 
   // The columns of the table of runs are chosen.
   const heads = panel.frame.locator(".section-runs thead th");
@@ -77,7 +81,9 @@ test("the side bar: empty views say what to do; a run trained from it is compare
   await until("a table without accuracies", async () => !(await hasAccuracy()));
 
   const checkpoint = workbench.treeItem(/Checkpoint final/);
-  await drag(checkpoint, page.locator(".editor-group-container").first());
+  await drag(checkpoint, page.locator(".editor-group-container").first(), () =>
+    workbench.tab(".safetensors").waitFor({ timeout: 10_000 }),
+  );
   const tensors = await workbench.webview("tensors");
   await tensors.getByText("fc1.weight").waitFor();
   await tensors.getByRole("button", { name: "Show the values of fc1.weight" }).click();
@@ -89,21 +95,34 @@ test("the side bar: empty views say what to do; a run trained from it is compare
   assert.deepEqual(workbench.complaints, []);
 }, 180_000);
 
-/** As a person drags: slowly enough that VS Code shows where it would drop. */
-async function drag(item: Locator, target: Locator): Promise<void> {
+/**
+ * Drags until `effect` shows, as a person does: slowly enough that VS Code shows where it would drop. An item that is redrawn
+ * under the pointer is dropped nowhere.
+ */
+async function drag(item: Locator, target: Locator, effect: () => Promise<unknown>): Promise<void> {
   const page = item.page();
-  await item.hover();
-  await page.mouse.down();
-  const box = await target.boundingBox();
-  assert.ok(box);
-  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
-  await page.mouse.move(x, y, { steps: 8 });
-  await page
-    .locator(".editor-group-overlay-indicator, .monaco-grid-view .drop-target")
-    .first()
-    .waitFor({ state: "attached" });
-  await page.mouse.move(x + 2, y + 2, { steps: 2 });
-  await page.mouse.up();
+  await until(
+    "effect of the drop",
+    async () => {
+      await item.hover({ timeout: 10_000 });
+      await page.mouse.down();
+      try {
+        const box = await target.boundingBox();
+        assert.ok(box);
+        const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+        await page.mouse.move(x, y, { steps: 8 });
+        await page
+          .locator(".editor-group-overlay-indicator, .monaco-grid-view .drop-target")
+          .first()
+          .waitFor({ state: "attached", timeout: 5000 });
+        await page.mouse.move(x + 2, y + 2, { steps: 2 });
+      } finally {
+        await page.mouse.up();
+      }
+      return effect().then(() => true);
+    },
+    60_000,
+  );
 }
 
 test("a checkpoint of the tree is evaluated and deleted", async () => {
@@ -111,7 +130,7 @@ test("a checkpoint of the tree is evaluated and deleted", async () => {
   const { page, folder } = workbench;
   writeModel(folder, "short.nn.ts", simpleNN(300));
   await workbench.openFile("short.nn.ts");
-  await workbench.clickLens("Train", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  await workbench.openByLens("Train", "Training");
   await (await TrainingPanel.of(workbench)).reaches("finished");
   await workbench.showSideBar();
   const item = workbench.treeItem(/^Checkpoint final, epoch 300/);

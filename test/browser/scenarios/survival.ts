@@ -15,7 +15,7 @@ test("kill -9 of the run's process: the panel says so, and the last checkpoint o
   process.kill(pid, "SIGKILL");
   await panel.reaches("killed");
   assert.match(await panel.text(), /process ended unexpectedly/i);
-  await workbench.notification(/killed|SIGKILL/).waitFor();
+  await workbench.notified(/killed|SIGKILL/);
   await workbench.screenshot("killed");
   assert.equal(newestRun(workbench.folder)?.state, "killed");
   await panel.press("Evaluate");

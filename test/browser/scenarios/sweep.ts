@@ -34,9 +34,11 @@ test("the Sweep lens, its panel, and the best settings in the file", async () =>
   await workbench.activated();
   fs.writeFileSync(path.join(folder, FILE), SOURCE);
   await workbench.openFile(FILE);
-  const choice = page.locator(".quick-input-widget .monaco-list-row", { hasText: "20 trials at random" });
-  await workbench.clickLens("Sweep", () => choice.waitFor({ timeout: 5000 }));
-  await choice.click();
+  const choice = "20 trials at random";
+  await workbench.quick.answer("a sweep", async () => {
+    await workbench.clickLens("Sweep", () => workbench.quick.entry(choice).waitFor({ timeout: 5000 }));
+    await workbench.quick.choose(choice);
+  });
   const frame = await workbench.webview("sweep", 90_000);
   await frame.getByText("Sweep of swept.nn.ts").waitFor();
   await frame.getByText("20 of 20 trials").waitFor();

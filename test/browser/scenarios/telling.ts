@@ -57,7 +57,7 @@ test("a spike and an early end are told to screen readers, and by sounds where t
   allow(1);
   writeModel(workbench.folder, MODEL, source);
   await workbench.openFile(MODEL);
-  await workbench.clickLens("Train", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  await workbench.openByLens("Train", "Training");
   const panel = await TrainingPanel.of(workbench);
   // An epoch that is over when the state changes is not announced.
   await panel.reaches("running");

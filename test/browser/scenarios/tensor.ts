@@ -68,10 +68,15 @@ test("View Tensor in the variables of a paused training shows the values of that
   fs.writeFileSync(path.join(folder, "paused.nn.ts"), SOURCE);
   await workbench.openFile("paused.nn.ts");
   const line = SOURCE.split("\n").findIndex((text) => text.includes("return y;")) + 1;
-  await page.keyboard.press("Control+G");
   const input = page.locator(".quick-input-widget input.input");
-  await input.fill(`:${line}`);
-  await page.keyboard.press("Enter");
+  await workbench.quick.answer(`line ${line}`, async () => {
+    await page.keyboard.press("Control+G");
+    await input.fill(`:${line}`, { timeout: 2000 });
+    await input.press("Enter", { timeout: 2000 });
+    await page
+      .locator(".line-numbers.active-line-number", { hasText: String(line) })
+      .waitFor({ timeout: 2000 });
+  });
   await page.keyboard.press("F9");
   await page.locator(".codicon-debug-breakpoint").first().waitFor();
   try {
@@ -92,8 +97,13 @@ test("View Tensor in the variables of a paused training shows the values of that
     await workbench.screenshot("tensor-debugged");
   } finally {
     await workbench.command("Remove All Breakpoints");
-    await page.keyboard.press("Shift+F5");
-    await page.locator(".debug-toolbar").waitFor({ state: "hidden" });
+    await until("the end of the debugger", async () => {
+      await page.keyboard.press("Shift+F5");
+      return page
+        .locator(".debug-toolbar")
+        .waitFor({ state: "hidden", timeout: 5000 })
+        .then(() => true);
+    });
   }
   assert.deepEqual(workbench.complaints, []);
 }, 150_000);

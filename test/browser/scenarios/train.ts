@@ -21,7 +21,7 @@ test("the Train lens, the curve, Stop and the checkpoint, in light, dark and hig
   writeModel(workbench.folder, EXAMPLE, longDigits());
   await lensesShow(workbench);
   await previewShows(workbench);
-  await workbench.clickLens("Train", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  await workbench.openByLens("Train", "Training");
   const panel = await TrainingPanel.of(workbench);
   await curveGrows(workbench, panel);
   const stopped = await hidesAndShows(workbench, panel);
@@ -42,7 +42,7 @@ async function lensesShow(workbench: Workbench): Promise<void> {
 }
 
 async function previewShows(workbench: Workbench): Promise<void> {
-  await workbench.clickLens("Preview", () => workbench.webviewFrame.waitFor({ timeout: 10_000 }));
+  await workbench.openByLens("Preview", "Architecture");
   const frame = await workbench.webview("architecture");
   await frame.getByText("DigitsCNN").first().waitFor();
   await frame.getByText("13,706").first().waitFor();

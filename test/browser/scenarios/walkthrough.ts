@@ -33,20 +33,18 @@ test("from an empty folder to a trained, evaluated, saved digits network, by not
   await page.locator(".activitybar").getByRole("tab", { name: "Layerwise" }).first().waitFor();
   const template = page.locator(".quick-input-widget .monaco-list-row", { hasText: "Convolutional network" });
   await until(
-    "a chosen template",
+    "a chosen template and its name",
     async () => {
       // VS Code may draw its page once more, which takes the focus and hides the list.
       if (!(await template.isVisible())) await follow(workbench, "Create a model", "New Model…");
       await template.waitFor({ timeout: 5000 });
       await workbench.picture("newModel", page.locator(".quick-input-widget"));
       await template.click({ timeout: 2000 });
+      await workbench.quick.accept("digits.nn.ts");
       return true;
     },
     60_000,
   );
-  const input = page.locator(".quick-input-widget input.input");
-  await until("the proposed name", async () => (await input.inputValue()) === "digits.nn.ts");
-  await page.keyboard.press("Enter");
   await page.locator('.tab.active[data-resource-name="digits.nn.ts"]').waitFor();
 
   await follow(workbench, "See its architecture", "Preview Architecture");

@@ -1,7 +1,7 @@
 import path from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { useFolder } from "../../folders.ts";
+import { patience, PATIENT } from "../../patience.ts";
 import { slow } from "../../slow.ts";
 import { describeUnless } from "../../unless.ts";
 import { familyOf, processes, type Process } from "../../processes.ts";
@@ -82,18 +82,16 @@ describeUnless(unable, "workers that die", () => {
       const weights = await undisturbed.get(model);
       for (const one of weightsOf(training)) expect(one, "bit for bit").toEqual(weights);
       expect(met.size, "processes met").toBeGreaterThan(4);
-      expect(left(met), "orphans").toEqual([]);
+      await vi.waitFor(() => expect(left(met), "orphans").toEqual([]), PATIENT);
     });
   }
 
-  it.concurrent("leave no process behind when their launcher is killed", { timeout: 60_000 }, async () => {
+  it.concurrent("leave no process behind when their launcher is killed", async () => {
     const training = start(path.join(folder, "orphans"), "long", "--workers", "2");
     await training.epoch(1);
     expect(workersOf(training), "workers").toHaveLength(2);
     const met = census(training);
     training.child.kill("SIGKILL");
-    const until = performance.now() + 15_000;
-    while (left(met).length > 0 && performance.now() < until) await delay(200);
-    expect(left(met)).toEqual([]);
+    await vi.waitFor(() => expect(left(met)).toEqual([]), { ...PATIENT, timeout: patience(15_000) });
   });
 });

@@ -117,7 +117,7 @@ describeUnless(reason, "workers on hosts", () => {
     await finished(resume(training, { env: sshd.env }));
   });
 
-  it("end with the user's error, and are not started again", { timeout: 60_000 }, async () => {
+  it("end with the user's error, and are not started again", async () => {
     const { code, text } = await onHosts("faulty", "faulty", "--hosts", "one,two").ended;
     expect(code).toBe(1);
     expect(text).toContain("No such model");
@@ -125,18 +125,14 @@ describeUnless(reason, "workers on hosts", () => {
     expect(text).not.toContain("start again");
   });
 
-  it(
-    "need the native engine on each host, and name the one without",
-    { ...slow, timeout: 60_000 },
-    async () => {
-      const training = onHosts("bare", "sgd", "--hosts", "one,bare", "--device", "auto");
-      const { code, text } = await training.ended;
-      expect(code).toBe(1);
-      expect(text).toMatch(/Worker 1 on bare: Several workers can train on the native engine only/);
-    },
-  );
+  it("need the native engine on each host, and name the one without", slow, async () => {
+    const training = onHosts("bare", "sgd", "--hosts", "one,bare", "--device", "auto");
+    const { code, text } = await training.ended;
+    expect(code).toBe(1);
+    expect(text).toMatch(/Worker 1 on bare: Several workers can train on the native engine only/);
+  });
 
-  it("need a login on each host, and leave no run", { ...slow, timeout: 60_000 }, async () => {
+  it("need a login on each host, and leave no run", slow, async () => {
     for (const [host, message] of [
       ["refused", /refused refused the login/],
       ["ssh://nowhere.invalid", /ssh finds no machine named nowhere\.invalid/],
@@ -149,7 +145,7 @@ describeUnless(reason, "workers on hosts", () => {
     }
   });
 
-  it("leave no process when the launcher is killed as they start", { ...slow, timeout: 60_000 }, async () => {
+  it("leave no process when the launcher is killed as they start", slow, async () => {
     const training = onHosts("early", "long", "--hosts", "one:2,two");
     await until(() => workers().length === 3, "workers");
     training.child.kill("SIGKILL");

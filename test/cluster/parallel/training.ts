@@ -5,6 +5,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { canIsolate } from "../../../extension/supervisor/parallel/isolation.ts";
+import { patience } from "../../patience.ts";
 import { outerAddresses } from "../../../extension/supervisor/parallel/addresses.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -90,7 +91,7 @@ function command(folder: string, args: readonly string[], env: NodeJS.ProcessEnv
 }
 
 /** Longest time in milliseconds in which a training that was disturbed may show no progress. */
-const HANG = 30_000;
+const HANG = patience(30_000);
 
 /**
  * Waits for a disturbed training to start again.

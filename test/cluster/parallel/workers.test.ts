@@ -64,7 +64,7 @@ describeUnless(unable, "several workers", () => {
     },
   );
 
-  it("end with the user's error, and are not started again", { timeout: 60_000 }, async () => {
+  it("end with the user's error, and are not started again", async () => {
     const { code, text } = await start(path.join(folder, "faulty"), "faulty", "--workers", "2").ended;
     expect(code).toBe(1);
     expect(text).toContain("No such model");

@@ -8,13 +8,22 @@ const EPOCHS = 20;
 
 interface Program {
   /** Dropout, shuffled samples, a validation set, a file of data: all that a resumed run has to have again. */
-  write: (name: string, options?: { epochs?: number; wait?: number }) => void;
+  write: (name: string, options?: { epochs?: number; wait?: number; holdAt?: number }) => void;
+  /** Has trainings of a program that was written with `holdAt` wait at the end of that epoch, until the returned function is called. */
+  hold: () => () => void;
   /** Trains it on this machine. @returns its run directory */
   here: (file: string, ...more: string[]) => Promise<string>;
 }
 
 export function useProgram(workspace: Workspace): Program {
-  function write(name: string, { epochs = EPOCHS, wait = 0 } = {}): void {
+  /** In a program, its name is encoded: a file that a program names goes with it. */
+  const held = (): string => workspace.file("held");
+  function hold(): () => void {
+    fs.writeFileSync(held(), "");
+    return () => fs.rmSync(held());
+  }
+
+  function write(name: string, { epochs = EPOCHS, wait = 0, holdAt = 0 } = {}): void {
     fs.writeFileSync(
       workspace.file("points.csv"),
       `a,b,c,d,y\n${Array.from({ length: 48 }, (_, i) => `${i % 5},${(i * 7) % 11},${i % 3},${i % 2},${"uvw"[i % 3]}`).join("\n")}\n`,
@@ -31,9 +40,17 @@ export function useProgram(workspace: Workspace): Program {
           validation: "0.25",
           epochs: String(epochs),
           checkpoints: "{ everyNTrainSteps: 4 }",
-          callbacks: `{ onBatchEnd: () => new Promise((done) => { setTimeout(done, ${wait}); }), onEpochEnd: ({ epoch }) => console.log("seen", epoch) }`,
+          callbacks: `{
+    onBatchEnd: () => new Promise((done) => { setTimeout(done, ${wait}); }),
+    onEpochStart: async ({ epoch }) => {
+      while (epoch === ${holdAt} + 1 && existsSync(HELD)) await new Promise((done) => { setTimeout(done, 20); });
+    },
+    onEpochEnd: ({ epoch }) => console.log("seen", epoch),
+  }`,
         },
-        'import { file, wide } from "./parts/net.ts";',
+        `import { existsSync } from "node:fs";
+import { file, wide } from "./parts/net.ts";
+const HELD = Buffer.from("${Buffer.from(held()).toString("hex")}", "hex").toString();`,
       ).replace(/export class Net[\s\S]*?\n}\n/, ""),
     );
   }
@@ -44,7 +61,7 @@ export function useProgram(workspace: Workspace): Program {
     expect(code).toBe(0);
     return workspace.file("here");
   }
-  return { write, here };
+  return { write, hold, here };
 }
 
 export const weightsOf = (directory: string): Buffer =>

@@ -11,7 +11,7 @@ import { useFakeRay } from "./useFakeRay.ts";
 import { slow } from "../../slow.ts";
 
 const workspace = useWorkspace();
-const { write } = useProgram(workspace);
+const { write, hold } = useProgram(workspace);
 const own = useWorkspace("all");
 const local = useProgram(own);
 let expected = "";
@@ -30,12 +30,14 @@ const workers = (): { pid: number }[] => cluster.workers();
 const TRAIN = ["train", "net.nn.ts", "--on", "cluster", "--device", "cpu", "--no-progress"];
 
 test("has the weights, curves and log of a run here; nothing goes up twice", async () => {
-  write("net.nn.ts", { wait: 5 });
+  write("net.nn.ts", { wait: 5, holdAt: 4 });
+  const resume = hold();
   const command = workspace.start(TRAIN, env());
   await command.printed("Epoch [4/20]");
   const [directory = ""] = workspace.runs();
   expect(readRun(directory)).toMatchObject({ state: "running", on: { name: "cluster" } });
   expect((await workspace.run(["runs"], { env: env() })).stdout).toContain("running on cluster");
+  resume();
   const { code, stdout, stderr } = await command.ended;
   expect(code, stderr).toBe(0);
   expect(stdout + stderr).toContain("Sent Layerwise to cluster");

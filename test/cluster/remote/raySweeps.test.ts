@@ -2,7 +2,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { expect, test, vi } from "vitest";
-import { findSweep, outcomesOf } from "../../engine/sweeps/sweepFiles.ts";
+import { findSweep, outcomesOf, slowLosers } from "../../engine/sweeps/sweepFiles.ts";
 import { readRun, useWorkspace } from "../../engine/workspace.ts";
 import { rowsOf, useProgram } from "./program.ts";
 import { until } from "../until.ts";
@@ -62,7 +62,7 @@ test("is stopped with its jobs, and resumed; a trial whose state is gone begins 
 
 test("ends pruned trials there, and jobs that wait with it", slow, async () => {
   writeSwept(workspace, {
-    wait: 100,
+    callbacks: slowLosers("onEpochEnd", 300),
     epochs: 30,
     sweep: "{ lr: sweep.choice(0.1, 1e-9, 1e-8) }",
     model: "() => new nn.Linear(4, 3)",

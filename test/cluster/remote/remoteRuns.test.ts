@@ -1,10 +1,10 @@
 // Runs on a machine that ssh reaches: an sshd of the test's own, on the loopback.
 import fs from "node:fs";
 import path from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { ROW_NAMES } from "../../../extension/remote/messages.ts";
 import { experimentFile, readRun, useWorkspace } from "../../engine/workspace.ts";
+import { gone } from "../../gone.ts";
 import { describeUnless } from "../../unless.ts";
 import { curves, rowsOf, useProgram, weightsOf } from "./program.ts";
 import { until } from "../until.ts";
@@ -15,20 +15,22 @@ import { slow } from "../../slow.ts";
 const workspace = useWorkspace();
 const sshd = useSshd();
 
-const { write, here } = useProgram(workspace);
+const { write, hold, here } = useProgram(workspace);
 
 const env = (): Record<string, string> => sshd.env;
 
 describeUnless(noSshd, "a run by ssh", () => {
   test("has the weights, curves and log of a local run, and is followed live", async () => {
-    write("net.nn.ts", { wait: 5 });
+    write("net.nn.ts", { wait: 5, holdAt: 4 });
     const expected = await here("net.nn.ts");
+    const resume = hold();
     const command = workspace.start(["train", "net.nn.ts", "--on", "box", "--no-progress"], env());
     await command.printed("Epoch [4/20]");
     const [directory = ""] = workspace.runs();
     expect(readRun(directory)).toMatchObject({ state: "running", on: { name: "box" } });
     const listed = await workspace.run(["runs"], { env: env() });
     expect(listed.stdout).toContain("running on box");
+    resume();
     const { code, stdout, stderr } = await command.ended;
     expect(stderr).toContain("Running on box: ");
     expect(stdout).toContain("seen 3");
@@ -140,7 +142,7 @@ describeUnless(noSshd, "a run by ssh", () => {
     // As when a window or a terminal is closed.
     first.child.kill("SIGKILL");
     await first.ended;
-    await delay(500);
+    await gone(readRun(directory).pid);
     const { code, stderr } = await workspace.run(["attach", path.basename(directory)], { env: env() });
     expect(code, stderr).toBe(0);
     expect(curves(directory)).toEqual(curves(expected));
@@ -149,12 +151,14 @@ describeUnless(noSshd, "a run by ssh", () => {
   });
 
   test("that is killed there resumes to the identical weights", async () => {
-    write("net.nn.ts", { wait: 20 });
+    write("net.nn.ts", { holdAt: 6 });
     const expected = await here("net.nn.ts");
+    const resume = hold();
     const command = workspace.start(["train", "net.nn.ts", "--on", "box", "--no-progress"], env());
     await command.printed("Epoch [6/20]");
     expect(sshd.killRuns()).toBeGreaterThanOrEqual(2);
     const killed = await command.ended;
+    resume();
     expect(killed.code).toBe(1);
     const [directory = ""] = workspace.runs();
     expect(readRun(directory)).toMatchObject({ state: "killed" });

@@ -2,7 +2,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { expect, test, vi } from "vitest";
-import { findSweep, outcomesOf } from "../../engine/sweeps/sweepFiles.ts";
+import { findSweep, outcomesOf, slowLosers } from "../../engine/sweeps/sweepFiles.ts";
 import { readRun, useWorkspace } from "../../engine/workspace.ts";
 import { describeUnless } from "../../unless.ts";
 import { processes } from "../../processes.ts";
@@ -58,7 +58,7 @@ describeUnless(noSshd, "a sweep by ssh", () => {
 
   test("ends pruned trials there, which makes room for the next", async () => {
     writeSwept(workspace, {
-      wait: 100,
+      callbacks: slowLosers("onEpochEnd", 300),
       epochs: 200,
       sweep: "{ lr: sweep.choice(0.1, 1e-9, 1e-8) }",
       model: "() => new nn.Linear(4, 3)",

@@ -6,8 +6,9 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { findExecutable } from "../../../extension/processes/programs.ts";
-import { familyOf, processes } from "../../processes.ts";
+import { familyOf, killAll, processes } from "../../processes.ts";
 import { freePort } from "../../freePort.ts";
+import { patience } from "../../patience.ts";
 
 const SSHD = findExecutable(["sshd", "/usr/sbin/sshd", "/usr/local/sbin/sshd"]);
 
@@ -122,8 +123,9 @@ export class Sshd {
     this.#server = spawn(SSHD!, ["-D", "-e", "-f", this.#config], { stdio: ["ignore", "ignore", "pipe"] });
     let said = "";
     this.#server.stderr?.on("data", (bytes: Buffer) => (said += bytes.toString()));
-    for (let tries = 0; !said.includes("Server listening"); tries++) {
-      if (tries > 100 || this.#server.exitCode !== null) throw new Error(`sshd did not start:\n${said}`);
+    for (const end = performance.now() + patience(5000); !said.includes("Server listening");) {
+      if (performance.now() > end || this.#server.exitCode !== null)
+        throw new Error(`sshd did not start:\n${said}`);
       await delay(50);
     }
   }
@@ -135,8 +137,7 @@ export class Sshd {
       pid === undefined
         ? []
         : familyOf(pid).filter((one) => one.pid !== pid && one.command.startsWith("sshd"));
-    for (const line of lines) process.kill(line.pid, "SIGKILL");
-    return lines.length;
+    return killAll(lines.map((line) => line.pid));
   }
 
   /** Ends the server and all lines, as when a network goes for longer. */
@@ -155,14 +156,7 @@ export class Sshd {
 
   /** Kills all that works at runs there, as when the machine is switched off. */
   killRuns(): number {
-    const found = this.runProcesses();
-    for (const { pid } of found)
-      try {
-        process.kill(pid, "SIGKILL");
-      } catch {
-        // It ended by itself.
-      }
-    return found.length;
+    return killAll(this.runProcesses().map(({ pid }) => pid));
   }
 
   async stop(): Promise<void> {

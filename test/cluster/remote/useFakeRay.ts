@@ -2,7 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { FakeRay } from "../../fakeRay.ts";
 import { around, useFolder } from "../../folders.ts";
-import { processes } from "../../processes.ts";
+import { killAll, processes } from "../../processes.ts";
 
 /** A cluster named "cluster" for each test of a file, which starts the jobs that are submitted. */
 export class Cluster {
@@ -44,7 +44,7 @@ export class Cluster {
 
   async stop(): Promise<void> {
     await this.ray.stop();
-    for (const { pid } of this.workers()) process.kill(pid, "SIGKILL");
+    killAll(this.workers().map(({ pid }) => pid));
   }
 }
 

@@ -1,6 +1,6 @@
 // The tools for sweeps, called by the official client.
 import { afterEach, describe, expect, test } from "vitest";
-import { findSweep, sweptFile } from "../sweeps/sweepFiles.ts";
+import { findSweep, slowLosers, sweptFile } from "../sweeps/sweepFiles.ts";
 import { experimentFile, readRun, useWorkspace } from "../workspace.ts";
 import { useAgent } from "./client.ts";
 
@@ -195,7 +195,7 @@ describe("a sweep", () => {
       experimentFile({
         sweep: "{ lr: sweep.choice(0.3, 1e-9, 1e-8, 1e-7, 1e-6) }",
         optimizer: "(parameters, { lr }) => new optim.SGD(parameters, { lr })",
-        callbacks: "{ onEpochEnd: () => new Promise((resolve) => setTimeout(resolve, 60)) }",
+        callbacks: slowLosers("onEpochEnd", 300),
       }).replace("experiment, type", "experiment, sweep, type"),
     );
     const { sweep, trials } = await start({

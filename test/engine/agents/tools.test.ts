@@ -3,6 +3,7 @@ import fs from "node:fs";
 import { describe, expect, test } from "vitest";
 import { inRoot } from "../../../scripts/project.mjs";
 import { RUNS_FOLDER } from "../../../extension/protocol/run.ts";
+import { PATIENT } from "../../patience.ts";
 import { experimentFile, readRun, useWorkspace } from "../workspace.ts";
 import { useAgent } from "./client.ts";
 import { SOUND } from "./faults.ts";
@@ -249,7 +250,7 @@ describe("a training", () => {
     expect(await agent.call("get_run", { run: second })).toMatchObject({ state: "waiting" });
     expect(await agent.call("wait_for_run", { run, seconds: 0.2 })).toMatchObject({ ended: false });
     await expect
-      .poll(async () => (await agent.call<Details>("get_run", { run })).epoch, { timeout: 20_000 })
+      .poll(async () => (await agent.call<Details>("get_run", { run })).epoch, PATIENT)
       .toBeGreaterThan(2);
     const stopped = await agent.call<Details>("stop_run", { run });
     expect(stopped).toMatchObject({ state: "stopped", checkpoints: [{ kind: "last" }] });

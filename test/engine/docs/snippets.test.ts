@@ -39,4 +39,4 @@ test("a file of all snippets trains in its loop, saves and loads", async () => {
   expect(ran.stdout).toMatch(/^Epoch 1 loss \d\S+\nEpoch 2 loss \d\S+\n1,2,4,4\n2\n$/);
   const trained = await workspace.run(["train", "all.nn.ts", "--no-progress"]);
   expect(trained.code, trained.stderr).toBe(0);
-}, 30_000);
+});

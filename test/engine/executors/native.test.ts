@@ -145,12 +145,19 @@ describe.skipIf(nativeStatus().state !== "installed")("the native binding", () =
       );
       const ids = [x, one(2)];
       const known = binding.runSavedModel(session, ids, "x:0,y:0", "product:0,quotient:0");
-      const began = performance.now();
+      // Others may have the processor before a start returns: the first that is quick counts.
+      const quick = [1, 2, 3, 4, 5].some(() => {
+        const began = performance.now();
+        const call = start(session, ids);
+        const free = performance.now() - began;
+        const { outputs, milliseconds } = binding.finishGraph(call);
+        for (const id of outputs) binding.deleteTensor(id);
+        return free < milliseconds;
+      });
+      expect(quick, "a start that doesn't wait for the graph").toBe(true);
       const call = start(session, ids);
-      const free = performance.now() - began;
       for (const id of ids) binding.deleteTensor(id);
-      const { outputs, milliseconds } = binding.finishGraph(call);
-      expect(free).toBeLessThan(milliseconds);
+      const { outputs } = binding.finishGraph(call);
       const values = [...known.map(({ id }) => id), ...outputs].map((id) => binding.tensorDataSync(id));
       expect(values[2]).toEqual(values[0]);
       expect(values[3]).toEqual(Int32Array.of(3));

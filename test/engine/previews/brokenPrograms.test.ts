@@ -1,5 +1,6 @@
 /** Programs that end otherwise than they should, run as a stranger would: exit codes, messages, signals, input. */
 import { describe, expect, test } from "vitest";
+import { patience } from "../../patience.ts";
 import { useWorkspace, type Result } from "../workspace.ts";
 
 const workspace = useWorkspace();
@@ -120,7 +121,8 @@ await new Promise<void>((r) => (stopped = r));\nclearInterval(timer);\nconsole.l
     const command = workspace.start(["run", workspace.write("program.ts", text)]);
     await command.printed("started");
     command.child.kill("SIGINT");
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    // A second signal is none where the first one has not arrived.
+    await new Promise((resolve) => setTimeout(resolve, patience(200)));
     command.child.kill("SIGINT");
     expect((await command.ended).code).toBe(130);
   });

@@ -1,13 +1,12 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { FileReport } from "../../../extension/protocol/preview.ts";
 import { PreviewEngine } from "../../../extension/supervisor/engines/preview.ts";
-import { isAlive } from "../../../extension/processes/identity.ts";
 import { dist, experimentFile, useWorkspace } from "../workspace.ts";
 import { usePreviews } from "../previews.ts";
-import { PATIENT } from "../../patience.ts";
+import { gone } from "../../gone.ts";
 
 const workspace = useWorkspace();
 const previews = usePreviews();
@@ -104,5 +103,5 @@ test("an engine whose parent is gone ends", async () => {
   const [hello] = (await once(child, "message")) as [{ m: string }];
   expect(hello.m).toBe("hello");
   child.disconnect();
-  await vi.waitFor(async () => expect(await isAlive(child.pid)).toBe(false), PATIENT);
+  await gone(child.pid);
 });

@@ -1,13 +1,12 @@
 // The other commands, and mistakes in a command line.
 import fs from "node:fs";
 import path from "node:path";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ForeignReader } from "../../../extension/formats/foreign/findRuns.ts";
 import { loadSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
-import { isAlive } from "../../../extension/processes/identity.ts";
 import { TUTORIAL_LINES } from "../../models.ts";
 import { examples, experimentFile, jsonLines, useWorkspace } from "../workspace.ts";
-import { PATIENT } from "../../patience.ts";
+import { gone } from "../../gone.ts";
 
 const workspace = useWorkspace();
 
@@ -91,7 +90,7 @@ if (process.argv[2] === "exit") process.exit(0);`,
     command.child.kill("SIGINT");
     const { code, stdout } = await command.ended;
     expect(code).toBe(130);
-    await vi.waitFor(async () => expect(await isAlive(Number(stdout.slice(4)))).toBe(false), PATIENT);
+    await gone(Number(stdout.slice(4)));
   });
 
   test("--seed comes before the first line", async () => {

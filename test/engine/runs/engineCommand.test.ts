@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import * as v from "valibot";
 import { InstallLine, NativeReport } from "../../../extension/protocol/native.ts";
 import { FakeMachine } from "../../unit/native/fakes.ts";
+import { killAll } from "../../processes.ts";
 
 const CLI = fileURLToPath(new URL("../../../dist/cli.js", import.meta.url));
 
@@ -107,7 +108,7 @@ describe.skipIf(process.platform !== "linux" || process.arch !== "x64")("layerwi
     while (machine.pids().length < 2) await delay(50);
     child.kill("SIGKILL");
     await ended;
-    for (const pid of machine.pids()) process.kill(pid, "SIGKILL");
+    killAll(machine.pids());
     expect(machine.files().some((name) => name.endsWith(".lock"))).toBe(true);
     machine.python({ kind: "fails", output: "ERROR: reached pip" });
     const again = await layerwise(machine, "engine", "install").ended;

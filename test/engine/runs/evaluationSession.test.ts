@@ -14,6 +14,7 @@ import {
   type ModelSessionOptions,
 } from "../../../extension/supervisor/engines/modelSession.ts";
 import { readRun, dist, useWorkspace } from "../workspace.ts";
+import { patience } from "../../patience.ts";
 
 const MODEL = `import { torch, nn, optim, data, experiment, F, type Tensor } from "layerwise";
 export class Net extends nn.Module {
@@ -63,7 +64,7 @@ beforeAll(async () => {
   expect((await workspace.run(["train", "net.nn.ts"])).code).toBe(0);
   expect((await workspace.run(["evaluate", "net.nn.ts"])).code).toBe(0);
   [training, evaluation] = workspace.runs() as [string, string];
-}, 60_000);
+});
 
 afterAll(async () => {
   await Promise.all(sessions.map((session) => session.dispose()));
@@ -102,7 +103,7 @@ test("what the session says of a drawing is what the model's own forward and aut
   alpha.forEach((value, i) => expect(Math.abs(value - expected[i]!)).toBeLessThan(1.01));
   expect(answer!.features).toMatchObject({ layer: "conv", channels: 4, width: 8, height: 8 });
   expect(answer!.features!.maps).toHaveLength(4);
-}, 60_000);
+});
 
 /** The same model, with one channel of its convolution zeroed by a hook. */
 const HOOKED = (weights: string): string => `import { torch, type Tensor } from "layerwise";
@@ -163,7 +164,7 @@ test("a channel switched off changes what a hook of one's own changes, and the r
   expect(wide!.ranked).toHaveLength(128);
   expect(told.length).toBeGreaterThan(0);
   for (const { done, of } of told) expect(done).toBeLessThanOrEqual(of);
-}, 60_000);
+});
 
 /** A program that prints the output of the same model's convolution. */
 const ACTIVATION = (weights: string): string => `import { torch, type Tensor } from "layerwise";
@@ -194,7 +195,7 @@ test("what a layer gives is kept for the viewer, the last eight of them", async 
   await expect(session.window(opened!.id, window)).rejects.toMatchObject({ cause: { code: "index" } });
   await expect(session.openActivation({ ...query, layer: "none" })).rejects.toThrow(/no module "none"/);
   await expect(session.openActivation({ ...query, of: "attention" })).rejects.toThrow(/no attention/);
-}, 60_000);
+});
 
 test("a ranking that is stopped has no answer, and the model stays loaded", async () => {
   const stop: { run?: () => Promise<void> } = {};
@@ -212,7 +213,7 @@ test("a ranking that is stopped has no answer, and the model stays loaded", asyn
   expect((await session.ask({ kind: "sample", index: 1 }, false))?.sample.index).toBe(1);
   expect(session.pid).toBe(pid);
   await expect(session.rankUnits({ ...query, layer: "relu" })).rejects.toThrow('Net has no module "relu".');
-}, 60_000);
+});
 
 async function opacity(saliency: { kind: string; png?: string }): Promise<number[]> {
   const { PNG } = await import("pngjs");
@@ -256,7 +257,7 @@ test("a cell's samples are those that the matrix counts, page by page", async ()
   const { index } = wrong!.samples[0]!;
   const { sample } = (await session.ask({ kind: "sample", index }, false))!;
   expectAlike([sample], wrong!.samples.slice(0, 1));
-}, 60_000);
+});
 
 test("only the newest question waits, a cancelled one has no answer, and the next starts again", async () => {
   const states: string[] = [];
@@ -273,14 +274,14 @@ test("only the newest question waits, a cancelled one has no answer, and the nex
   expect(await cancelled).toBeUndefined();
   expect((await ask(4))?.sample.index).toBe(4);
   expect(session.pid).not.toBe(pid);
-  await expect.poll(() => session.state, { timeout: 5000 }).toBe("closed");
+  await expect.poll(() => session.state, { timeout: patience(5000) }).toBe("closed");
   expect(states.filter((state) => state === "ready")).toHaveLength(2);
-}, 60_000);
+});
 
 test("a question that takes too long ends the process, and says so", async () => {
   const session = open({ limit: 1 });
   await expect(session.ask({ kind: "sample", index: 0 }, true)).rejects.toThrow("did not answer within 0 s");
-}, 60_000);
+});
 
 test("a drawing of another size, and an input of another kind, are refused in words", async () => {
   const session = open();
@@ -290,7 +291,7 @@ test("a drawing of another size, and an input of another kind, are refused in wo
   await expect(session.ask({ kind: "text", text: "seven" }, false)).rejects.toThrow(
     "Got a text, which is no input of this model.",
   );
-}, 60_000);
+});
 
 test("pictures that a training draws are kept by their epoch", async () => {
   expect(runOfCheckpoint(checkpoint())).toBe(training);

@@ -7,22 +7,14 @@ import { text } from "node:stream/consumers";
 import { afterEach, expect, test, vi } from "vitest";
 import { isAlive } from "../../../extension/processes/identity.ts";
 import { dist, experimentFile, useWorkspace } from "../workspace.ts";
+import { gone } from "../../gone.ts";
 import { PATIENT } from "../../patience.ts";
+import { killAll } from "../../processes.ts";
 
 const workspace = useWorkspace();
 const started: (ChildProcess | number)[] = [];
-afterEach(() => {
-  for (const one of started.splice(0)) {
-    try {
-      process.kill(typeof one === "number" ? one : one.pid!, "SIGKILL");
-    } catch {
-      // It is gone, as it should be.
-    }
-  }
-});
-
-const gone = (pid: number): Promise<void> =>
-  vi.waitFor(async () => expect(await isAlive(pid)).toBe(false), PATIENT);
+// Those that are gone, as they should be, are none to kill.
+afterEach(() => void killAll(started.splice(0).map((one) => (typeof one === "number" ? one : one.pid!))));
 
 /** The process that the user's code writes the number of before it hangs. */
 const hung = (): Promise<number> =>
@@ -84,7 +76,7 @@ test("what may outlive its parent ends when the folder that it is found by is go
   await once(run.stdout, "data");
   expect(await isAlive(run.pid)).toBe(true);
   fs.rmdirSync(folder);
-  await gone(run.pid!);
+  await gone(run.pid);
 });
 
 test("a process that is debugged ends with its parent too: its watchdog is a process", async () => {

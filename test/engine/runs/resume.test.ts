@@ -5,6 +5,7 @@ import process from "node:process";
 import { describe, expect, test } from "vitest";
 import { readPth } from "../../../extension/formats/pth/pth.ts";
 import { loadSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
+import { patience } from "../../patience.ts";
 import { experimentFile, readRows, readRun, useWorkspace } from "../workspace.ts";
 
 const KILLS = Number(process.env["LAYERWISE_KILLS"] ?? 4);
@@ -76,14 +77,15 @@ describe("kill -9", () => {
           ;
           args = ["train", "--resume", directory]
         ) {
-          const before = fs.existsSync(path.join(directory, "run.json")) ? savedStep(directory) : 0;
+          const begun = fs.existsSync(path.join(directory, "run.json"));
+          const [before, last] = begun ? [savedStep(directory), readRun(directory).pid] : [0, undefined];
           const command = workspace.start([...args, "--no-progress"], env);
           const aim = [directory, directory, path.join(directory, "checkpoints"), workspace.folder][
             killed % 4
           ]!;
           const moment = killed < KILLS ? momentToKill(aim, command.ended) : command.ended;
           await Promise.race([moment, command.ended]);
-          const told = kill(directory);
+          const told = kill(directory, last);
           const { code, stderr } = await command.ended;
           if (code === 0) break;
           // A run that has ended by itself just then has ended well.
@@ -112,7 +114,7 @@ describe("kill -9", () => {
           `${killed} kills on ${DEVICE}: ${found.saving} in the middle of a save, ${found.exporting} of an export, ${found.before} before there was a run; ${found.most} steps done again at most\n`,
         );
     },
-    120_000 + KILLS * 10_000,
+    patience(60_000 + KILLS * 10_000),
   );
 });
 
@@ -132,11 +134,15 @@ async function momentToKill(folder: string, ended: Promise<unknown>): Promise<vo
   });
 }
 
-/** Kills a run's engine alone; returns the last step that it reported, or undefined when no engine ran. */
-function kill(directory: string): number | undefined {
+/**
+ * Kills a run's engine alone; returns the last step that it reported, or undefined when no engine ran.
+ * @param last The engine before it, whose process id may be another program's by now
+ */
+function kill(directory: string, last: number | undefined): number | undefined {
   try {
     const record = fs.readFileSync(path.join(directory, "run.json"), "utf8");
     const { pid, step } = JSON.parse(record) as { pid: number; step: number };
+    if (pid === last) return undefined;
     process.kill(pid, "SIGKILL");
     return step;
   } catch {

@@ -4,11 +4,11 @@ import { describe, expect, test, vi } from "vitest";
 import { loadSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import type { RunRecord } from "../../../extension/protocol/run.ts";
 import { SpareEngine } from "../../../extension/supervisor/engines/spare.ts";
-import { isAlive } from "../../../extension/processes/identity.ts";
 import { lastCheckpoint } from "../../../extension/supervisor/runs/runDirectory.ts";
 import { dist, experimentFile, readRows, readRun, useWorkspace, type Command } from "../workspace.ts";
 import { useRuns } from "./steeredRuns.ts";
-import { patience, PATIENT } from "../../patience.ts";
+import { gone } from "../../gone.ts";
+import { PATIENT } from "../../patience.ts";
 
 const workspace = useWorkspace();
 const { plainRequest, spawn, training } = useRuns(workspace);
@@ -26,14 +26,6 @@ function loadLast(directory: string): void {
   expect(last).toBeDefined();
   const { entries } = loadSafetensors(path.join(directory, last!.file));
   expect(entries.map(({ name }) => name).sort()).toEqual(["fc.bias", "fc.weight"]);
-}
-
-async function gone(pid: number | undefined, milliseconds = 5000): Promise<void> {
-  expect(pid).toBeDefined();
-  await vi.waitFor(async () => expect(await isAlive(pid)).toBe(false), {
-    ...PATIENT,
-    timeout: patience(milliseconds),
-  });
 }
 
 describe("Ctrl-C", () => {
@@ -59,7 +51,7 @@ describe("Ctrl-C", () => {
     await command.printed("Ctrl-C again ends it at once");
     command.child.kill("SIGINT");
     expect((await command.ended).code).toBe(130);
-    await gone(pid);
+    await gone(pid, 5000);
     loadLast(directory);
   });
 });
@@ -95,7 +87,7 @@ describe("a process that ends", () => {
     const { command, directory } = await training();
     const { pid } = readRun(directory);
     command.child.kill("SIGKILL");
-    await gone(pid);
+    await gone(pid, 5000);
     expect(readRun(directory).state).toBe("stopped");
     loadLast(directory);
   });
@@ -104,7 +96,7 @@ describe("a process that ends", () => {
     const { command, directory } = await hanging();
     const { pid } = readRun(directory);
     command.child.kill("SIGKILL");
-    await gone(pid);
+    await gone(pid, 5000);
     loadLast(directory);
   });
 
@@ -131,7 +123,7 @@ describe("a process that ends", () => {
     const stopped = await workspace.run(["runs", "--stop", "long"]);
     expect(stopped).toMatchObject({ code: 0, stderr: "" });
     expect(stopped.stdout).toMatch(/^long: stopped after step \d+ \(\d+ of 100000 epochs\)\.\n$/);
-    await gone(pid);
+    await gone(pid, 5000);
     loadLast(directory);
     expect((await workspace.run(["runs", "--stop", "long"])).stdout).toBe("long is not running: stopped.\n");
     expect((await workspace.run(["runs", "--stop", "none"])).code).toBe(2);
@@ -246,7 +238,7 @@ describe("a process that waited", () => {
     await spare.keep("cpu");
     const { pid } = spare;
     spare.take(plainRequest())!.engine.child.disconnect();
-    await gone(pid);
+    await gone(pid, 5000);
     await spare.dispose();
   });
 });

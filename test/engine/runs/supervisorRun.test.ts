@@ -16,6 +16,7 @@ import type { EngineOptions } from "../../../extension/supervisor/engines/proces
 import { isAlive } from "../../../extension/processes/identity.ts";
 import { readRecord } from "../../../extension/supervisor/runs/runDirectory.ts";
 import { useFolder } from "../../folders.ts";
+import { gone } from "../../gone.ts";
 import { PATIENT } from "../../patience.ts";
 
 const dist = fileURLToPath(new URL("../../fixtures/engines", import.meta.url));
@@ -42,10 +43,6 @@ function run(exportName: string, events: RunEvents = {}, options: Partial<Engine
   const handle = spawnRun(request(exportName), events, { dist, ...options });
   handles.push(handle);
   return handle;
-}
-
-async function gone(pid: number | undefined): Promise<void> {
-  await vi.waitFor(async () => expect(await isAlive(pid)).toBe(false), PATIENT);
 }
 
 describe("a run", () => {

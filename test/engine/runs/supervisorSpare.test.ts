@@ -7,6 +7,7 @@ import { spawnRun } from "../../../extension/supervisor/runs/run.ts";
 import { isAlive } from "../../../extension/processes/identity.ts";
 import { SpareEngine, type SpareOptions } from "../../../extension/supervisor/engines/spare.ts";
 import { useFolder } from "../../folders.ts";
+import { gone } from "../../gone.ts";
 import { PATIENT } from "../../patience.ts";
 
 const dist = fileURLToPath(new URL("../../fixtures/engines", import.meta.url));
@@ -37,11 +38,6 @@ function request(more: Partial<RunRequest> = {}): RunRequest {
     outlive: false,
     ...more,
   };
-}
-
-async function gone(pid: number | undefined): Promise<void> {
-  expect(pid).toBeDefined();
-  await vi.waitFor(async () => expect(await isAlive(pid)).toBe(false), PATIENT);
 }
 
 test("a run begins in the process that waits, which is its own from then on", async () => {

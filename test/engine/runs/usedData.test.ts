@@ -30,7 +30,7 @@ test("of a table with categories, texts and missing values, as classes and as nu
   expect(await trained("my flowers.csv")).toMatch(/accuracy/i);
   expect(await trained("my flowers.csv", { target: "length", task: "regression" })).toMatch(/mae/i);
   await trained("my flowers.csv", { target: "petal count", task: "classification", normalize: false });
-}, 60_000);
+});
 
 test("of a table without a header, with semicolons, and of whole numbers", async () => {
   workspace.write(
@@ -38,14 +38,14 @@ test("of a table without a header, with semicolons, and of whole numbers", async
     rows((i) => `${i};${i % 13};${i % 3}`),
   );
   expect(await trained("plain.csv")).toMatch(/accuracy/i);
-}, 60_000);
+});
 
 test("of a Parquet file, as classes and as numbers", async () => {
   const fixture = new URL("../../fixtures/parquet/zstd.parquet", import.meta.url);
   fs.copyFileSync(fixture, workspace.file("trees.parquet"));
   expect(await trained("trees.parquet")).toMatch(/accuracy/i);
   expect(await trained("trees.parquet", { target: "gaps", task: "regression" })).toMatch(/mae/i);
-}, 60_000);
+});
 
 test("of a folder of images of several sizes", async () => {
   for (let i = 0; i < 24; i++) {
@@ -56,7 +56,7 @@ test("of a folder of images of several sizes", async () => {
     fs.writeFileSync(file, encodePng({ width, height, data }));
   }
   expect(await trained("pets")).toMatch(/accuracy/i);
-}, 60_000);
+});
 
 test("lines for an existing file are read by its experiment", async () => {
   workspace.write("points.csv", `x,y,kind\n${rows((i) => `${i},${i % 3},${["a", "b"][i % 2]}`)}`);
@@ -80,4 +80,4 @@ export default experiment({
   );
   const { code: exit, stderr } = await workspace.run(["train", "models/points.nn.ts"]);
   expect(exit, stderr).toBe(0);
-}, 60_000);
+});

@@ -6,7 +6,7 @@ import { ensureOptuna } from "../../../extension/native/install/optuna.ts";
 import { NativeError } from "../../../extension/native/errors.ts";
 import { cacheDirectory, thisHost } from "../../../extension/native/cache.ts";
 import { experimentFile, readRun, useWorkspace } from "../workspace.ts";
-import { findSweep, sweptFile } from "./sweepFiles.ts";
+import { findSweep, slowLosers, sweptFile } from "./sweepFiles.ts";
 
 const workspace = useWorkspace();
 
@@ -69,7 +69,7 @@ describe("Optuna", () => {
       sweep: "{ lr: sweep.choice(0.3, 0.29, 0.28, 0.27, 0.26, 1e-9, 1e-8, 1e-7) }",
       model: "() => new nn.Linear(4, 3)",
       optimizer: "(parameters, { lr }) => new optim.SGD(parameters, { lr })",
-      callbacks: "{ onEpochEnd: () => new Promise((resolve) => setTimeout(resolve, 30)) }",
+      callbacks: slowLosers("onEpochEnd", 300),
       objective: '{ metric: "loss" }',
       epochs: "12",
     });

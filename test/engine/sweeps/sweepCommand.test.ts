@@ -4,7 +4,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import { experimentFile, jsonLines, readRows, readRun, useWorkspace } from "../workspace.ts";
-import { findSweep, sweptFile } from "./sweepFiles.ts";
+import { findSweep, slowLosers, sweptFile } from "./sweepFiles.ts";
 
 const workspace = useWorkspace();
 
@@ -137,7 +137,7 @@ describe("sweep", () => {
       experimentFile({
         sweep: "{ lr: sweep.choice(0.3, 1e-9, 1e-8, 1e-7, 1e-6) }",
         optimizer: "(parameters, { lr }) => new optim.SGD(parameters, { lr })",
-        callbacks: "{ onEpochEnd: () => new Promise((resolve) => setTimeout(resolve, 60)) }",
+        callbacks: slowLosers("onEpochEnd", 300),
         epochs: "20",
       }).replace("experiment, type", "experiment, sweep, type"),
     );

@@ -2,7 +2,12 @@
 import fs from "node:fs";
 import path from "node:path";
 import * as v from "valibot";
-import { SweepRecord, SWEEPS_FOLDER, TrialRow } from "../../../extension/protocol/sweeps/sweep.ts";
+import {
+  SWEEP_FILE,
+  SweepRecord,
+  SWEEPS_FOLDER,
+  TrialRow,
+} from "../../../extension/protocol/sweeps/sweep.ts";
 import { experimentFile, type Workspace } from "../workspace.ts";
 
 /** A small experiment with a sweep of four hyperparameters; options replace its own. */
@@ -22,6 +27,15 @@ export function sweptFile(options: Readonly<Record<string, string>> = {}): strin
     .replace(/export class Net[\s\S]*?\n}\n/, options["model"] === undefined ? "" : "$&");
 }
 
+/**
+ * Callbacks of a sweep over rates, of which those below 0.1 lose: from the second epoch on, losers wait at each call of `hook`.
+ * So a pruner's stop is there before their last epoch on a busy machine too, and winners are as quick as they can be.
+ */
+export const slowLosers = (hook: "onEpochEnd" | "onStepEnd", milliseconds: number): string =>
+  `{ ${hook}: async ({ optimizer, epoch }) => {
+    if (epoch >= 2 && optimizer.paramGroups[0].lr < 0.1) await new Promise((go) => setTimeout(go, ${milliseconds}));
+  } }`;
+
 export interface FoundSweep {
   directory: string;
   record: SweepRecord;
@@ -31,14 +45,19 @@ export interface FoundSweep {
   rows: TrialRow[];
 }
 
+/** The newest sweep of a workspace; undefined before it has its record. */
+export function recordedSweep(workspace: Workspace): FoundSweep | undefined {
+  const root = workspace.file(SWEEPS_FOLDER);
+  const newest = fs.existsSync(root) ? fs.readdirSync(root).sort().at(-1) : undefined;
+  const recorded = newest !== undefined && fs.existsSync(path.join(root, newest, SWEEP_FILE));
+  return recorded ? findSweep(workspace) : undefined;
+}
+
 /** The newest sweep of a workspace. */
 export function findSweep(workspace: Workspace): FoundSweep {
   const root = workspace.file(SWEEPS_FOLDER);
   const directory = path.join(root, fs.readdirSync(root).sort().at(-1)!);
-  const record = v.parse(
-    SweepRecord,
-    JSON.parse(fs.readFileSync(path.join(directory, "sweep.json"), "utf8")),
-  );
+  const record = v.parse(SweepRecord, JSON.parse(fs.readFileSync(path.join(directory, SWEEP_FILE), "utf8")));
   const file = path.join(directory, "trials.jsonl");
   const text = fs.existsSync(file) ? fs.readFileSync(file, "utf8") : "";
   const rows = text

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { loadSafetensors } from "../../../extension/formats/safetensors/safetensors.ts";
 import { slow } from "../../slow.ts";
 import { readRows, readRun, useWorkspace } from "../workspace.ts";
-import { findSweep, sweptFile } from "./sweepFiles.ts";
+import { findSweep, slowLosers, sweptFile } from "./sweepFiles.ts";
 
 const workspace = useWorkspace();
 
@@ -86,7 +86,7 @@ describe("a process that serves several trials", () => {
       sweep: "{ lr: sweep.choice(0.3, 1e-9, 1e-8, 0.31), width: sweep.int(8, 8) }",
       model:
         "({ width }) => new nn.Sequential(new nn.Linear(4, width), new nn.Dropout(0.2), new nn.Linear(width, 3))",
-      callbacks: "{ onStepEnd: () => new Promise((resolve) => setTimeout(resolve, 15)) }",
+      callbacks: slowLosers("onStepEnd", 100),
       optimizer: "(parameters, { lr }) => new optim.SGD(parameters, { lr })",
       objective: '{ metric: "loss" }',
       epochs: "9",

@@ -83,7 +83,8 @@ test("folders: lenses, models, runs, checkpoints and settings are each folder's 
   const [other] = (await shown(VIEWS.models))[1]!.children;
   const { command } = await tree(VIEWS.models).provider.getTreeItem(other!.node);
   await vscode.commands.executeCommand(command!.command, ...(command!.arguments ?? []));
-  assert.equal(vscode.window.activeTextEditor?.document.uri.fsPath, documents[1]!.uri.fsPath);
+  const { fsPath } = documents[1]!.uri;
+  await until("its file", () => vscode.window.activeTextEditor?.document.uri.fsPath === fsPath);
 }, 90_000);
 
 test("folders: a task runs the file of its folder, and what it finds wrong is a problem at its line", async () => {

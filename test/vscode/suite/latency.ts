@@ -12,6 +12,7 @@ import { deferred } from "../../../extension/processes/deferred.ts";
 import { BOUNDS, measured, quantile } from "../../bounds.ts";
 import { test, until } from "../../harness.ts";
 import { writeModel } from "../../models.ts";
+import { patience } from "../../patience.ts";
 import { lensProvider } from "./answers.ts";
 import { extension, openModel, workspaceFolder } from "./workspace.ts";
 
@@ -20,7 +21,7 @@ const EXAMPLES = ["simplenn", "digits", "autoencoder", "gan", "names", "transfor
 /** Of each example; a layer is typed and taken away again with each. */
 const KEYS = 4;
 const LAYER = "  spare = new nn.Linear(3, 3);\n";
-const LIMIT = 10_000;
+const LIMIT = patience(10_000);
 
 function example(name: string): string {
   return fs.readFileSync(path.join(extension().extensionPath, "media/examples", `${name}.nn.ts`), "utf8");
@@ -107,7 +108,7 @@ test("latency: the parameters of a file are there in a moment, with and without 
       edit.insert(dying.uri, new vscode.Position(0, 0), 'process.kill(process.pid, "SIGKILL");\n');
       await vscode.window.showTextDocument(dying);
       await vscode.workspace.applyEdit(edit);
-      await until("the end of the process", () => said(dying) === 1, LIMIT);
+      await until("the end of the process", () => said(dying) === 1);
       await close();
       const { took } = await open("cold.nn.ts", example("digits"));
       await close();

@@ -24,6 +24,7 @@ import { readLabels } from "../../../extension/supervisor/runs/runLabels.ts";
 import type { RunSession } from "../../../extension/supervisor/runs/session.ts";
 import { test, until } from "../../harness.ts";
 import { ENDLESS_EPOCHS, simpleNN, writeModel } from "../../models.ts";
+import { patience } from "../../patience.ts";
 import { assertNoGap, rowsOf } from "../../runDirectories.ts";
 import { answering } from "./answers.ts";
 import { fakePanel } from "./fakePanel.ts";
@@ -116,13 +117,8 @@ test("the training panel pauses, steps, changes, saves, stops and resumes a real
     await host.pause();
     await page.state("paused");
     // An epoch is a step here. What was done before the pause is on disk a moment later.
-    let before = -1;
-    await until("all of it", async () => {
-      const seen = before;
-      before = lastEpoch(directory);
-      await new Promise((resolve) => setTimeout(resolve, 150));
-      return before > 0 && before === seen;
-    });
+    const before = page.run.epoch;
+    await until("all of it", () => lastEpoch(directory) === before);
     await host.step();
     await until("one step more", () => lastEpoch(directory) === before + 1);
     assert.equal(page.run.state, "paused");
@@ -268,6 +264,10 @@ test("the table of runs renames, tags, archives, draws, opens, deletes and bring
 test("the architecture panel shows a layer's line without taking the focus, and saves pictures", async () => {
   const messages = logged();
   const engine = new PreviewEngine(engineOptions(extension().extensionUri), { onLog: () => undefined });
+  // On a busy machine, a file takes longer than its limit, and pages lay out their first pictures by themselves.
+  const [layOut, inspect] = [engine.layOut.bind(engine), engine.inspect.bind(engine)];
+  engine.layOut = (request) => layOut(request, patience(10_000));
+  engine.inspect = (request, _limit, key) => inspect(request, patience(10), key);
   const previews = new Previews(engine);
   try {
     const document = await openModel("drawn.nn.ts", simpleNN(10));
@@ -308,18 +308,19 @@ test("the architecture panel shows a layer's line without taking the focus, and 
     assert.ok(picture.layout.places.boxes.some(({ id }) => id === "fc1"));
     unasked.dispose();
     await host.revealSource(file, 16, 5);
-    const shown = await until("the source", () =>
-      vscode.window.visibleTextEditors.find((editor) => editor.document.uri.fsPath === file),
+    await until("the source, at its line", () =>
+      vscode.window.visibleTextEditors.some(
+        ({ document: { uri }, selection: { active } }) =>
+          uri.fsPath === file && active.isEqual(new vscode.Position(15, 4)),
+      ),
     );
-    assert.deepEqual([shown.selection.active.line, shown.selection.active.character], [15, 4]);
     // A page opens only what it was sent.
     await assert.rejects(async () => host.openSource(other.uri.fsPath, 3));
     await host.openSource(file, 3);
-    await until(
-      "the file, with the focus",
-      () => vscode.window.activeTextEditor?.document.uri.fsPath === file,
-    );
-    assert.equal(vscode.window.activeTextEditor?.selection.active.line, 2);
+    await until("the file, with the focus, at its line", () => {
+      const editor = vscode.window.activeTextEditor;
+      return editor?.document.uri.fsPath === file && editor.selection.active.line === 2;
+    });
     await assert.rejects(host.revealSource(file, "4" as unknown as number));
     const target = path.join(folder(), "net.svg");
     await answering(

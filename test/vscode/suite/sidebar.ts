@@ -54,7 +54,7 @@ test("Models shows files, classes and experiments of the text as it is typed", a
   assert.equal(other?.context, "model");
   const item = await tree(VIEWS.models).provider.getTreeItem(other.node);
   await vscode.commands.executeCommand(item.command!.command, ...(item.command!.arguments ?? []));
-  assert.equal(vscode.window.activeTextEditor?.selection.active.line, 2);
+  await until("its line", () => vscode.window.activeTextEditor?.selection.active.line === 2);
   await vscode.commands.executeCommand("workbench.action.files.revert");
 });
 

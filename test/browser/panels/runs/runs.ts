@@ -5,7 +5,7 @@ import type { ListedRun, TrainingSnapshot } from "../../../../extension/protocol
 import { test, until } from "../../../harness.ts";
 import { looks } from "../looks.ts";
 import { assertSmooth, frameTime } from "../frames.ts";
-import { called, screenshotPage } from "../page.ts";
+import { called, drawn, screenshotPage } from "../page.ts";
 import { ended, recording, runningAt } from "../recordings.ts";
 import { Folder, names, open, press, type TrainingPanel } from "./folder.ts";
 
@@ -46,6 +46,7 @@ test("runs: epochs and the learning rate can be changed while a run trains", asy
   const epochs = panel.page.getByLabel("More epochs", { exact: true });
   await epochs.fill("2.5");
   await press(panel, "Run: More epochs");
+  await drawn(panel.page);
   assert.equal(await epochs.getAttribute("aria-invalid"), "true");
   assert.deepEqual(panel.calls, []);
   await epochs.fill("25");
@@ -59,7 +60,7 @@ test("runs: epochs and the learning rate can be changed while a run trains", asy
   await rate.fill("1e-4");
   // Redrawing meanwhile must not discard text that is being typed.
   await panel.view.rows(recording().rows.slice(420, 430));
-  await panel.page.waitForTimeout(100);
+  await drawn(panel.page);
   assert.equal(await rate.inputValue(), "1e-4");
   await press(panel, "Set: Learning rate");
   assert.deepEqual(await called(panel, "setLearningRate"), [0.0001]);
@@ -100,6 +101,7 @@ test("runs: an event is a mark on the curves and a line below them", async () =>
   const before = await picture();
   await panel.view.rows([event]);
   await panel.page.getByText("Step 200 lr changed by hand from 0.002 to 0.0005.").waitFor();
+  await drawn(panel.page);
   assert.notEqual(await picture(), before);
 });
 

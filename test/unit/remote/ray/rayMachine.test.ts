@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
-import os from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { toUserError } from "../../../../extension/protocol/errors.ts";
 import type { Heard } from "../../../../extension/remote/machine.ts";
 import { ofFollowed, type FollowRequest } from "../../../../extension/remote/messages.ts";
@@ -10,18 +9,21 @@ import { JobLog } from "../../../../extension/remote/ray/jobLog.ts";
 import { RayMachine } from "../../../../extension/remote/ray/rayMachine.ts";
 import { canonical, Counted } from "../../../../extension/remote/rows.ts";
 import { FakeRay, type FakeJob } from "../../../fakeRay.ts";
-import { around } from "../../../folders.ts";
+import { around, useFolder } from "../../../folders.ts";
 
 const RUN = "net-0123456789ab";
 const EMPTY = new Counted().have;
 const NOTHING: FollowRequest = ofFollowed(() => EMPTY);
 
+/** Temporary files of these tests alone: other test files have jobs of their own. */
+const temporary = useFolder();
 let ray: FakeRay;
 let machine: RayMachine;
 let said: Heard[];
 around(
   "each",
   async () => {
+    vi.stubEnv("TMPDIR", temporary);
     ray = new FakeRay();
     await ray.start();
     machine = await RayMachine.connect(ray.target, undefined);
@@ -31,6 +33,7 @@ around(
   async () => {
     machine.close();
     await ray.stop();
+    vi.unstubAllEnvs();
   },
 );
 
@@ -183,8 +186,7 @@ test("keeps checkpoints of a job until they are asked for", async () => {
   expect(folders()).toEqual(before);
 });
 
-const folders = (): string[] =>
-  fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith("layerwise-job-"));
+const folders = (): string[] => fs.readdirSync(temporary).filter((name) => name.startsWith("layerwise-job-"));
 
 test("follows the newest job of a run that was resumed", async () => {
   ray.add(RUN, "STOPPED");
