@@ -89,11 +89,14 @@ export function prelu(input: Tensor, weight: Tensor): Tensor {
   }
   return elementwise("prelu_cpu", "PreluKernelBackward0", input, false, (x) => {
     const shape = x.shape.map((_, d) => (d === 1 || (d === 0 && x.ndim === 1) ? count : 1));
-    return choose(f(op.gt, x, c(0)), x, f(op.mul, apply(reshape, [weight], { shape }), x));
+    const positive = f(op.gt, x, c(0));
+    // Without the positive elements, whose gradient would be 0 times a weight that may be infinite.
+    const rest = choose(positive, c(0), x);
+    return choose(positive, x, f(op.mul, apply(reshape, [weight], { shape }), rest));
   });
 }
 
-/** x where it is positive, else scale · alpha · (e^(x · inputScale) − 1), times `scale`. */
+/** scale · alpha · (e^(x · inputScale) − 1) where x is not positive, else scale · x: also where x is NaN, as in PyTorch. */
 function eluOf(
   name: string,
   input: Tensor,
@@ -103,10 +106,11 @@ function eluOf(
   inputScale = 1,
 ): Tensor {
   return elementwise("elu_cpu", `${name}Backward0`, input, inplace, (x) => {
-    const positive = f(op.gt, x, c(0));
+    const curved = f(op.le, x, c(0));
     // The branch that isn't taken must stay finite, or its gradient is 0 · ∞.
-    const below = inputScale === 1 ? choose(positive, c(0), x) : times(choose(positive, c(0), x), inputScale);
-    return choose(positive, scale === 1 ? x : times(x, scale), times(f(op.expm1, below), alpha * scale));
+    const below = choose(curved, x, c(0));
+    const curve = f(op.expm1, inputScale === 1 ? below : times(below, inputScale));
+    return choose(curved, times(curve, alpha * scale), scale === 1 ? x : times(x, scale));
   });
 }
 
@@ -190,19 +194,22 @@ function hardtanhOf(input: Tensor, min: number, max: number, inplace: boolean): 
   );
 }
 
-/** min(max(x + 3, 0), 6) / 6. */
+/** min(max(x + 3, 0), 6) / 6. NaN gets no gradient, as in PyTorch. */
 export function hardsigmoid(input: Tensor, inplace = false): Tensor {
-  return elementwise("hardsigmoid_cpu", "HardsigmoidBackward0", input, inplace, (x) => {
-    const line = times(plus(x, 3), 1 / 6);
-    return choose(f(op.le, x, c(-3)), c(0), choose(f(op.ge, x, c(3)), c(1), line));
-  });
+  return elementwise("hardsigmoid_cpu", "HardsigmoidBackward0", input, inplace, (x) =>
+    times(plus(apply(clamp, [x], { min: -3, max: 3 }), 3), 1 / 6),
+  );
 }
 
 /** x · hardsigmoid(x). */
 export function hardswish(input: Tensor, inplace = false): Tensor {
   return elementwise("hardswish_cpu", "HardswishBackward0", input, inplace, (x) => {
-    const curve = f(op.mul, x, times(plus(x, 3), 1 / 6));
-    return choose(f(op.le, x, c(-3)), c(0), choose(f(op.ge, x, c(3)), x, curve));
+    const [low, high] = [f(op.le, x, c(-3)), f(op.lt, x, c(3))];
+    // The branches that aren't taken must stay finite, or their gradients are 0 · ∞.
+    const inner = choose(low, c(0), choose(high, x, c(0)));
+    const curve = f(op.mul, inner, times(plus(inner, 3), 1 / 6));
+    // 0 · x is NaN at −∞, as in PyTorch.
+    return choose(low, times(x, 0), choose(high, curve, x));
   });
 }
 

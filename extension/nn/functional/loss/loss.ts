@@ -108,7 +108,10 @@ export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1Opt
     overWeights: false,
     loss(x, y) {
       const distance = abs(sub(x, y));
-      return where(lt(distance, beta), mul(square(distance), 0.5 / beta), sub(distance, beta / 2));
+      const near = lt(distance, beta);
+      // Without distances that are far: their gradient would be 0 times infinity.
+      const curve = mul(square(where(near, distance, 0)), 0.5 / beta);
+      return where(near, curve, sub(distance, beta / 2));
     },
   };
   return elementwise(kind, input, target, { reduction, weight: null });
@@ -143,7 +146,8 @@ export function huberLoss(input: Tensor, target: Tensor, options: HuberOptions =
     loss(x, y) {
       const distance = abs(sub(x, y));
       const line = mul(sub(distance, delta / 2), delta);
-      return where(lt(distance, delta), mul(square(distance), 0.5), line);
+      const near = lt(distance, delta);
+      return where(near, mul(square(where(near, distance, 0)), 0.5), line);
     },
   };
   return elementwise(kind, input, target, { reduction, weight });

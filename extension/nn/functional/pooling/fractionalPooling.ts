@@ -10,10 +10,10 @@ import { narrow, select } from "../../../tensor/functions/shape/parts.ts";
 import { cat, reshape } from "../../../tensor/functions/shape/shape.ts";
 import { gatherLast } from "../../../tensor/ops/movement/indexing.ts";
 import { expand } from "../../../tensor/ops/movement/movement.ts";
-import { argmax } from "../../../tensor/ops/reduction/reduction.ts";
 import { formatShape, normalizeDim, numel } from "../../../tensor/core/shape.ts";
 import { bind, REQUIRED } from "../../arguments.ts";
 import type { Size } from "../conv/convolving.ts";
+import { placesOfMaxima } from "../conv/windows.ts";
 import { refuseGradient } from "../refuseGradient.ts";
 import type { Pooled, ValuesAndIndices, WithIndices } from "./pooling.ts";
 
@@ -178,7 +178,7 @@ function pooled(name: string, count: number, input: Tensor, rest: readonly unkno
       cells,
       window,
     ]);
-    const best = apply(argmax, [candidates], { dim: 2 });
+    const best = placesOfMaxima(candidates);
     const at = reshape(best, [rows, cells, 1]);
     const shape = [...input.shape.slice(0, -count), ...out];
     indices = reshape(apply(gatherLast, [reshape(flat, [rows, cells, window]), at], {}), shape);

@@ -3,7 +3,7 @@ import { TensorError } from "../../core/errors.ts";
 import { normalizeDim, reducedShape } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { detached } from "../creation/conversion.ts";
-import { gather, sort } from "../indexing/gathering.ts";
+import { gather, sharedByEqual, sort } from "../indexing/gathering.ts";
 import { clamp, floorDivide, lerp, mul, sub } from "../pointwise/arithmetic.ts";
 import { ceil, floor, isnan, logicalNot, round } from "../pointwise/elementwise.ts";
 import { castTo, composed, named, scalarOf } from "../pointwise/operands.ts";
@@ -26,7 +26,10 @@ export function nanmedian(input: Tensor, dim: number, keepdim?: boolean): Values
 export function nanmedian(input: Tensor, dim?: number, keepdim = false): Tensor | ValuesAndIndices {
   if (dim === undefined && input.dtype === "float32" && input.numel() === 0) return scalarOf(NaN, "float32");
   if (dim === undefined)
-    return composed(() => named(nanmedian(reshape(input, [input.numel()]), 0)[0], "NanmedianBackward0"));
+    return composed(() => {
+      const [found] = nanmedian(reshape(input, [input.numel()]), 0);
+      return named(input.dtype === "float32" ? sharedByEqual(input, found) : found, "NanmedianBackward0");
+    });
   const at = normalizeDim(dim, input.ndim);
   if (input.ndim === 0)
     return valuesAndIndices("nanmedian", copied(input), castTo(sub(input, input), "int64"));

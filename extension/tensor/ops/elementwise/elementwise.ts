@@ -1,12 +1,13 @@
+import type * as tfjs from "@tensorflow/tfjs-core";
 import { broadcastShapes } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { attr } from "../../lowering/lowering.ts";
-import { equalNode } from "../../lowering/nodes.ts";
+import { attr, scalar, type TfRef } from "../../lowering/lowering.ts";
+import { castNode, equalNode } from "../../lowering/nodes.ts";
 import { number, TRAINING_ONLY, type OnnxRef } from "../../lowering/onnx.ts";
 import { broadcasting, leading } from "../../recording/batchRules.ts";
 import { broadcastPlaces } from "../../planning/plain.ts";
-import { defineOp, type GradientRule, type Op } from "../../recording/op.ts";
-import { call, constant } from "../expressions.ts";
+import { defineOp, type GradientRule, type Op, type Tfjs } from "../../recording/op.ts";
+import { call, constant, zeros } from "../expressions.ts";
 import {
   addNode,
   comparison,
@@ -21,7 +22,7 @@ import { erfNode, inDouble, reciprocalNode, sigmoidNode, softplusNode, tanhNode 
 
 const scaled = (x: Tensor, by: number): Tensor => call(mul, x, constant(by));
 /** The gradient of a step function that PyTorch differentiates. */
-const zero: GradientRule<object> = ({ grad, inputs }) => inputs.map(() => scaled(grad, 0));
+const zero: GradientRule<object> = ({ inputs }) => inputs.map((x) => zeros(x!.shape));
 
 export const add = elementwise({
   name: "add",
@@ -73,30 +74,35 @@ export const pow: Op<object> = elementwise({
   },
 });
 
-/** Where two values are equal, PyTorch gives each half of the gradient. */
+/** Where two values are equal, PyTorch gives each half of the gradient; where one is NaN, all of it to both. */
 const picked =
-  (better: () => Op<object>): GradientRule<object> =>
+  (worse: () => Op<object>): GradientRule<object> =>
   ({ grad, inputs: [x, y] }) => {
     const tie = call(eq, x!, y!);
     const half = scaled(grad, 0.5);
     const zero = constant(0);
     const part = (a: Tensor, b: Tensor): Tensor =>
-      call(where, tie, half, call(where, call(better(), a, b), grad, zero));
+      call(where, tie, half, call(where, call(worse(), a, b), zero, grad));
     return [part(x!, y!), part(y!, x!)];
   };
+/** wasm's kernels pass NaN over in their second input. */
+const keepNaN = (k: Tfjs, y: tfjs.Tensor, extreme: tfjs.Tensor): tfjs.Tensor =>
+  y.dtype === "float32" ? k.where(k.isNaN(y), y, extreme) : extreme;
 export const maximum = elementwise({
   name: "maximum",
   tensorflow: "Maximum",
   onnx: "Max",
+  tfjs: (k, x, y) => keepNaN(k, y, k.maximum(x, y)),
   plain: Math.max,
-  gradient: picked(() => gt),
+  gradient: picked(() => lt),
 });
 export const minimum = elementwise({
   name: "minimum",
   tensorflow: "Minimum",
   onnx: "Min",
+  tfjs: (k, x, y) => keepNaN(k, y, k.minimum(x, y)),
   plain: Math.min,
-  gradient: picked(() => lt),
+  gradient: picked(() => gt),
 });
 
 export const eq = comparison({
@@ -186,7 +192,22 @@ export const abs = elementwise({
   plain: Math.abs,
   gradient: ({ grad, inputs: [x] }) => [call(mul, grad, call(sign, x!))],
 });
-export const sign = elementwise({ name: "sign", tensorflow: "Sign", plain: Math.sign, gradient: zero });
+/** −1, 0 or 1; 0 for NaN, as PyTorch has it. */
+export const sign = elementwise({
+  name: "sign",
+  tensorflow(b, [x], { inputs }) {
+    const { dtype } = inputs[0]!;
+    const T = attr.type(dtype);
+    // TensorFlow's kernel returns NaN for NaN.
+    if (dtype !== "float32" || b.exact === true) return b.node("Sign", [x!], { T });
+    const side = (op: string): TfRef =>
+      castNode(b, b.node(op, [x!, scalar(b, 0, dtype)], { T }), "bool", dtype);
+    return b.node("Sub", [side("Greater"), side("Less")], { T });
+  },
+  onnx: "Sign",
+  plain: (x) => Number(x > 0) - Number(x < 0),
+  gradient: zero,
+});
 export const exp: Op<object> = elementwise({
   name: "exp",
   tensorflow: "Exp",
@@ -275,12 +296,12 @@ export const relu = elementwise({
   plain: (x) => (x < 0 ? 0 : x),
   gradient: ({ grad, outputs: [y] }) => [call(reluGrad, grad, y!)],
 });
-/** grad where the output y of relu is positive, else 0. */
+/** grad where the output y of relu is positive or NaN, else 0. TensorFlow's kernel has 0 for NaN, too. */
 export const reluGrad: Op<object> = elementwise({
   name: "reluGrad",
   tensorflow: "ReluGrad",
   onnx: TRAINING_ONLY,
-  tfjs: (k, g, y) => k.mul(g, k.step(y)),
+  tfjs: (k, g, y) => k.where(k.lessEqual(y, 0), k.zerosLike(g), g),
   plain: (g, y) => (y <= 0 ? 0 : g),
   batch: leading,
   gradient: ({ grad, inputs: [, y] }) => [call(reluGrad, grad, y!), null],

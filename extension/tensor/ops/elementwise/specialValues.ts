@@ -37,6 +37,8 @@ const BERNOULLI = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6];
 export function zeta(s: number, q: number): number {
   if (s === 1) return Infinity;
   if (!(s > 1)) return NaN;
+  // No step of 1 leads away from -Infinity.
+  if (q === -Infinity) return Infinity;
   if (q <= 0) {
     if (Number.isInteger(q)) return Infinity;
     if (!Number.isInteger(s)) return NaN;

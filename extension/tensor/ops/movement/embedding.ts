@@ -1,13 +1,13 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
 import { attr, scalar } from "../../lowering/lowering.ts";
-import { equalNode, gatherNode, INDEX } from "../../lowering/nodes.ts";
+import { equalNode, gatherNode, INDEX, reshapeNode } from "../../lowering/nodes.ts";
 import { defineOp, type BatchContext, type Op } from "../../recording/op.ts";
 import { numel } from "../../core/shape.ts";
-import type { Tensor } from "../../core/tensor.ts";
+import { fromHost, type Tensor } from "../../core/tensor.ts";
 import { MAX_FLOAT } from "../../core/dtype.ts";
 import { call, constant, filled } from "../expressions.ts";
-import { div, eq, mul, ne } from "../elementwise/elementwise.ts";
+import { div, eq, mul, ne, where } from "../elementwise/elementwise.ts";
 import { amongAll, asFloat, indexAdd, indexSelect } from "./indexing.ts";
 import { reshape } from "./movement.ts";
 
@@ -74,11 +74,17 @@ export const segmentMax: Op<{ length: number }> = defineOp<{ length: number }>({
   name: "segmentMax",
   infer: ([x], { length }) => ({ shape: [length, ...x!.shape.slice(1)], dtype: x!.dtype }),
   gradient({ grad, inputs: [x, segments], outputs: [y], attributes: { length } }) {
-    // Rows that share a maximum share its gradient.
+    // The first of the rows that have a maximum gets its gradient.
     const spread = (t: Tensor): Tensor => apply(indexSelect, [t, segments!], { dim: 0 });
-    const hit = asFloat(call(eq, x!, spread(y!)));
-    const holders = apply(indexAdd, [hit, segments!], { dim: 0, length });
-    return [call(mul, hit, call(div, spread(grad), spread(holders))), null];
+    const [count, ...rest] = x!.shape as [number, ...number[]];
+    const order = fromHost(
+      Float32Array.from({ length: count }, (_, row) => -row),
+      [count, ...rest.map(() => 1)],
+      "float32",
+    );
+    const held = call(where, call(eq, x!, spread(y!)), order, constant(-Infinity));
+    const first = apply(segmentMax, [held, segments!], { length });
+    return [call(where, call(eq, held, spread(first)), spread(grad), constant(0)), null];
   },
   batch(c) {
     const { length } = c.attributes;
@@ -87,13 +93,23 @@ export const segmentMax: Op<{ length: number }> = defineOp<{ length: number }>({
     return c.split(c.apply([c.merged(c.whole(0), 0), segments], { length: c.size * length }), 0);
   },
   onnx: { none: "ONNX has no maximum by segments" },
-  tensorflow(b, [x, segments], { length }, { outputs: [y] }) {
+  tensorflow(b, [x, segments], { length }, { inputs, outputs: [y] }) {
     const T = attr.type(y!.dtype);
     const types = { T, Tindices: INDEX, Tnumsegments: INDEX };
-    const largest = b.node("UnsortedSegmentMax", [x!, segments!, scalar(b, length, "int64")], types);
-    // Segments without rows have the type's lowest value.
-    const empty = equalNode(b, [largest, scalar(b, -MAX_FLOAT, y!.dtype)], y!.dtype);
-    return b.node("SelectV2", [empty, scalar(b, 0, y!.dtype), largest], { T });
+    const count = scalar(b, length, "int64");
+    const most = b.node("UnsortedSegmentMax", [x!, segments!, count], types);
+    // The kernel begins with the lowest finite number: -Infinity is not above it.
+    const finite = b.node("Greater", [most, scalar(b, -MAX_FLOAT, y!.dtype)], { T });
+    const nan = equalNode(b, [most, most], y!.dtype, "NotEqual");
+    const above = b.node("LogicalOr", [finite, nan], {});
+    const largest = b.node("SelectV2", [above, most, scalar(b, -Infinity, y!.dtype)], { T });
+    const rows = inputs[1]!.shape[0]!;
+    const ones = b.constant(new Float32Array(rows).fill(1), [rows], "float32");
+    const sizes = b.node("UnsortedSegmentSum", [ones, segments!, count], types);
+    const empty = equalNode(b, [sizes, scalar(b, 0, "float32")], "float32");
+    const shape = [length, ...y!.shape.slice(1).map(() => 1)];
+    const column = reshapeNode(b, empty, shape, attr.type("bool"));
+    return b.node("SelectV2", [column, scalar(b, 0, y!.dtype), largest], { T });
   },
   tfjs(k, [x, segments], _, { outputs: [y] }) {
     // No backend has a kernel for this.

@@ -24,7 +24,7 @@ export interface Pooling {
   readonly padding: ImagePadding;
 }
 
-const LOWEST = -3.4028234663852886e38;
+const LOWEST = -Infinity;
 
 const attributesOf = ({ kernel, stride }: Pooling): Record<string, TfAttribute> => ({
   T,
@@ -69,8 +69,13 @@ export const maxPool2d: Op<Pooling> = defineOp<Pooling>({
       ...attributesOf(a),
       explicit_paddings: attr.ints([]),
     }),
-  tfjs: (k, [x], { kernel, stride, padding }) =>
-    k.maxPool(padImages(k, x as tfjs.Tensor4D, padding, LOWEST), [...kernel], [...stride], "valid"),
+  tfjs(k, [x], { kernel, stride, padding }) {
+    const images = padImages(k, x as tfjs.Tensor4D, padding, LOWEST);
+    const most = (t: tfjs.Tensor4D): tfjs.Tensor4D => k.maxPool(t, [...kernel], [...stride], "valid");
+    // wasm's kernel passes NaN over.
+    const nans = most(k.cast(k.isNaN(images), "float32"));
+    return k.where(k.cast(nans, "bool"), k.scalar(NaN), most(images));
+  },
   parts: imagewise([0], "images"),
 });
 
