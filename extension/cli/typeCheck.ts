@@ -42,7 +42,7 @@ const configuration = (file: string): object => ({
     module: "preserve",
     moduleResolution: "bundler",
     lib: ["es2023", "dom"],
-    types: [],
+    ...nodeTypes(file),
     strict: true,
     noEmit: true,
     skipLibCheck: true,
@@ -52,15 +52,51 @@ const configuration = (file: string): object => ({
   files: [file],
 });
 
+/** Node's types, of the file's project or of this package: programs read files and arguments. */
+function nodeTypes(file: string): object {
+  for (const from of [file, fileURLToPath(import.meta.url)]) {
+    try {
+      const manifest = createRequire(from).resolve("@types/node/package.json");
+      return { types: ["node"], typeRoots: [path.dirname(path.dirname(manifest))] };
+    } catch {
+      // Not installed there.
+    }
+  }
+  return { types: [] };
+}
+
+/** "Cannot find name 'node:fs'. Do you need to install type definitions for node?", which the user needs only for an editor. */
+const NEEDS_NODE_TYPES =
+  /Cannot find (?:name|module|namespace) '(?:node:[^']*|process|Buffer|NodeJS|require|__dirname)'/;
+
+/**
+ * Why no overload fits: the reason that most of the overloads give, of several the last. TypeScript itself says only "No overload
+ * matches this call." in its first line.
+ */
+function reason(details: readonly string[]): string | undefined {
+  const reasons = details.flatMap((line) => /^ {4}(\S.*)$/.exec(line)?.[1] ?? []);
+  const count = (one: string): number => reasons.filter((other) => other === one).length;
+  return reasons.reduceRight<string | undefined>(
+    (best, one) => (best === undefined || count(one) > count(best) ? one : best),
+    undefined,
+  );
+}
+
 /** Extracts the errors in the user's own files from TypeScript's output, one line each. */
 export function readErrors(output: string, folder: string): string[] {
-  return output.split(/\r?\n/).flatMap((line) => {
+  const lines = output.split(/\r?\n/);
+  return lines.flatMap((line, i) => {
     const match = /^(.+?)\((\d+),\d+\): error TS\d+: (.*)$/.exec(line);
     if (match === null) return [];
     const [, name, row, text] = match as unknown as [string, string, string, string];
     const file = path.resolve(folder, name);
     const foreign = file.endsWith(".d.ts") || file.includes(`${path.sep}node_modules${path.sep}`);
-    return foreign ? [] : [`${shortPath(file)}:${row}: ${text}`];
+    if (foreign || NEEDS_NODE_TYPES.test(text)) return [];
+    const end = lines.findIndex((later, j) => j > i && !later.startsWith(" "));
+    const why = text.startsWith("No overload")
+      ? reason(lines.slice(i + 1, end < 0 ? undefined : end))
+      : undefined;
+    return [`${shortPath(file)}:${row}: ${why === undefined ? text : `${text} ${why}`}`];
   });
 }
 

@@ -11,8 +11,8 @@ export {
   hessian,
   jacfwd,
   jacrev,
-  jvp,
   vjp,
   type GradOptions,
 } from "../tensor/differentiation/transforms.ts";
+export { jvp, linearize } from "../tensor/differentiation/pushforward.ts";
 export { vmap, type InDims, type VmapOptions } from "../tensor/differentiation/vmap.ts";

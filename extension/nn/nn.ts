@@ -3,7 +3,14 @@ export { Module } from "./module/module.ts";
 export type { Layer } from "./module/module.ts";
 export type { StateDictNames } from "./module/moduleMembers.ts";
 export type { HookOptions, RemovableHandle } from "./module/hookList.ts";
-export type { BackwardHook, BackwardPreHook, ForwardHook, ForwardPreHook } from "./module/hooks.ts";
+export type {
+  BackwardHook,
+  BackwardPreHook,
+  ForwardHook,
+  ForwardHookWithKwargs,
+  ForwardPreHook,
+  ForwardPreHookWithKwargs,
+} from "./module/hooks.ts";
 export type { StateDict } from "./module/stateDict.ts";
 export type {
   LoadReport,
@@ -19,6 +26,8 @@ export { UninitializedBuffer, UninitializedParameter } from "./module/uninitiali
 export type { LazyModule } from "./modules/lazy/lazyModule.ts";
 export * from "./modules/index.ts";
 export * from "./models/index.ts";
+export * as attention from "./attention.ts";
+export * as modules from "./modulesNamespace.ts";
 export * as parallel from "./distributed/parallel.ts";
 export { functional } from "./functional/callable.ts";
 export * as init from "./initNames.ts";

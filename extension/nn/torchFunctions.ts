@@ -132,6 +132,8 @@ export const {
   expandAs,
   expm1,
   eye,
+  fakeQuantizePerChannelAffine,
+  fakeQuantizePerTensorAffine,
   fix,
   flatten,
   flip,

@@ -12,9 +12,11 @@ import {
   vjp,
 } from "./differentiation/functional.ts";
 import { Function } from "./differentiation/function.ts";
+import { enableGrad, inferenceMode, setGradEnabled } from "./functions/grad.ts";
+import { noGrad } from "./recording/scope.ts";
 
 export type { FunctionCtx } from "./differentiation/function.ts";
-export { noGrad } from "./recording/scope.ts";
+export { noGrad };
 export * from "./functions/grad.ts";
 export { getPrintOptions, setPrintOptions } from "./core/print.ts";
 export { defaultStream as defaultGenerator, RandomStream as Generator } from "./random/stream.ts";
@@ -129,6 +131,10 @@ export {
   split as unsafeSplit,
   splitWithSizes as unsafeSplitWithSizes,
 } from "./functions/shape/parts.ts";
+export {
+  fakeQuantizePerChannelAffine,
+  fakeQuantizePerTensorAffine,
+} from "./functions/pointwise/fakeQuantize.ts";
 export { broadcastShapes } from "./functions/shape/strided.ts";
 export { vstack as rowStack } from "./functions/shape/joining.ts";
 export { unravelIndex } from "./functions/indexing/unravel.ts";
@@ -145,10 +151,14 @@ export {
   numel,
 } from "./functions/creation/conversion.ts";
 
+/** The version of PyTorch whose names, numbers and texts this library has. Layerwise's own is that of its package. */
+export const __version__ = "2.15.0";
+
 /** Gradients without `.grad`, derivatives of functions, a check of them, and where a NaN comes from. */
 export const autograd = {
   Function,
   backward: backwardAll,
+  enableGrad,
   grad,
   gradcheck,
   gradgradcheck,
@@ -156,4 +166,7 @@ export const autograd = {
   detectAnomaly,
   setDetectAnomaly,
   isAnomalyEnabled,
+  inferenceMode,
+  noGrad,
+  setGradEnabled,
 } as const;

@@ -3,6 +3,7 @@ import { randomSplit as splitAtRandom } from "../../tensor/random/dataSamplers.t
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { numel } from "../../tensor/core/shape.ts";
+import type { Slice } from "../../tensor/functions/shape/slice.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { listTensors } from "../../tensor/core/tensorLike.ts";
 import { IterableDataset, listDatasets } from "./iterable.ts";
@@ -164,6 +165,7 @@ export function checkIndices(indices: readonly number[], length: number): readon
  * ```ts
  * const set = new data.TensorDataset(torch.randn(10, 3), torch.randint(0, 2, [10]));
  * set.get(0); // [tensor of 3 numbers, tensor of a class]
+ * set.get("0:5"); // [tensor of 5 rows, tensor of 5 classes]
  * ```
  * @throws TensorError "Size mismatch between tensors"
  */
@@ -183,7 +185,9 @@ export class TensorDataset<T extends readonly Tensor[] = readonly Tensor[]> exte
     return this.tensors[0]?.shape[0] ?? 0;
   }
 
-  get(index: number): T {
+  /** One sample; with a slice ("0:5"), a list of numbers or a tensor, the chosen rows of each tensor. */
+  get(index: number | string | readonly number[] | Slice | Tensor): T {
+    if (typeof index !== "number") return this.tensors.map((t) => t.index(index)) as unknown as T;
     const at = checkIndex(index, this.length);
     return this.tensors.map((t) => {
       const { shape, dtype } = t;
@@ -282,6 +286,12 @@ export class ConcatDataset<Sample = unknown> extends Dataset<Sample> {
     return this.datasets.reduce((n, d) => n + d.length, 0);
   }
 
+  /** For each data set, the number of samples in it and in those before it. */
+  get cumulativeSizes(): number[] {
+    let total = 0;
+    return this.datasets.map((one) => (total += one.length));
+  }
+
   get(index: number): Sample {
     let at = checkIndex(index, this.length);
     for (const dataset of this.datasets) {
@@ -292,11 +302,17 @@ export class ConcatDataset<Sample = unknown> extends Dataset<Sample> {
   }
 }
 
-type Parts = readonly Dataset[] | Readonly<Record<string, Dataset>>;
+/** A data set, or another object or array with samples by number. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a part of any samples
+type Part = SampleSource<any>;
+const isPlainObject = (x: unknown): boolean =>
+  typeof x === "object" && x !== null && Object.getPrototypeOf(x) === Object.prototype && !("get" in x);
+
+type Parts = readonly Part[] | Readonly<Record<string, Part>>;
 
 /** One sample of each part, in the parts' form. */
 export type Stacked<P extends Parts> = {
-  -readonly [K in keyof P]: P[K] extends Dataset<infer Sample> ? Sample : P[K];
+  -readonly [K in keyof P]: P[K] extends SampleSource<infer Sample> ? Sample : P[K];
 };
 
 /**
@@ -304,7 +320,7 @@ export type Stacked<P extends Parts> = {
  *
  * ```ts
  * new data.StackDataset(images, texts).get(0); // [image, text]
- * new data.StackDataset({ image: images, text: texts }).get(0); // { image, text }
+ * new data.StackDataset({ image: images, text: ["a", "b"] }).get(0); // { image, text: "a" }
  * ```
  *
  * @throws TensorError "Size mismatch between datasets", "At least one dataset should be passed"
@@ -313,14 +329,14 @@ export class StackDataset<P extends Parts = Parts> extends Dataset<Stacked<P>> {
   readonly datasets: P;
   readonly length: number;
 
-  constructor(datasets: P & Readonly<Record<string, Dataset>>);
-  constructor(...datasets: P & readonly Dataset[]);
+  constructor(datasets: P & Readonly<Record<string, Part>>);
+  constructor(...datasets: P & readonly Part[]);
   constructor(...datasets: readonly unknown[]) {
     super();
     const [first] = datasets;
-    const named = datasets.length === 1 && !(first instanceof Dataset) && typeof first === "object";
+    const named = datasets.length === 1 && isPlainObject(first);
     this.datasets = (named ? first : datasets) as P;
-    const parts: readonly Dataset[] = Object.values(this.datasets);
+    const parts = Object.values(this.datasets as Readonly<Record<string, Part>>).map((one) => asDataset(one));
     if (parts.length === 0) throw new TensorError("value", "At least one dataset should be passed");
     this.length = parts[0]!.length;
     if (parts.some(({ length }) => length !== this.length)) {
@@ -330,10 +346,11 @@ export class StackDataset<P extends Parts = Parts> extends Dataset<Stacked<P>> {
 
   get(index: number): Stacked<P> {
     const at = checkIndex(index, this.length);
+    const of = (one: Part): unknown => asDataset(one).get(at);
     const sample: unknown = Array.isArray(this.datasets)
-      ? this.datasets.map((one: Dataset) => one.get(at))
+      ? this.datasets.map(of)
       : Object.fromEntries(
-          Object.entries(this.datasets as Record<string, Dataset>).map(([name, one]) => [name, one.get(at)]),
+          Object.entries(this.datasets as Record<string, Part>).map(([name, one]) => [name, of(one)]),
         );
     return sample as Stacked<P>;
   }

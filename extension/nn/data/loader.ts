@@ -39,7 +39,7 @@ export interface DataLoaderOptions<Sample, Batch> {
   workerInitFn?: ((worker: number) => void) | null;
   /** Batches that are read ahead for each worker; 2 by default. */
   prefetchFactor?: number | null;
-  /** Accepted, without effect. */
+  /** Accepted, without effect. PyTorch's loaders then draw no base seed from the second epoch on, so its later orders differ. */
   persistentWorkers?: boolean;
 }
 

@@ -11,6 +11,8 @@ export interface RemovableHandle {
 export interface HookOptions {
   /** Runs before those that are there already. Default false. */
   prepend?: boolean;
+  /** Passes the arguments by name to hooks of `forward`, as an object of their own. Default false. */
+  withKwargs?: boolean;
 }
 
 /** Hooks of one kind in the order in which they run. */
@@ -33,6 +35,13 @@ export class Hooks<T> {
     this.become(this.entries.filter((entry) => entry.hook !== hook));
   }
 
+  /** The same hooks in a list of their own, after those of `first`. */
+  after(first: Hooks<T>): Hooks<T> {
+    const all = new Hooks<T>();
+    all.become([...first.entries, ...this.entries]);
+    return all;
+  }
+
   private become(entries: readonly { readonly hook: T }[]): void {
     this.entries = entries;
     this.list = entries.map(({ hook }) => hook);
@@ -43,3 +52,16 @@ export class Hooks<T> {
     return this.list[Symbol.iterator]();
   }
 }
+
+/** The hooks of both lists. Modules that none concerns, almost all, make no list. */
+export function merged<T>(first: Hooks<unknown>, second: Hooks<T>): Hooks<T> {
+  return first.size === 0 ? second : second.after(first as Hooks<T>);
+}
+
+/** Hooks of every module, of which globalHooks.ts knows the types. */
+export const globalHooks = {
+  beforeForward: new Hooks<unknown>(),
+  afterForward: new Hooks<unknown>(),
+  beforeBackward: new Hooks<unknown>(),
+  afterBackward: new Hooks<unknown>(),
+};

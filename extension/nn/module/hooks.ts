@@ -1,12 +1,13 @@
 // Functions that run before and after a module's forward and backward.
 import { applyAll } from "../../tensor/recording/apply.ts";
-import { TensorError } from "../../tensor/core/errors.ts";
+import { kindOf, TensorError } from "../../tensor/core/errors.ts";
 import { fillValue } from "../../tensor/recording/graph.ts";
 import { hookGradients, shown } from "../../tensor/recording/gradientHooks.ts";
 import { identities } from "../../tensor/ops/movement/movement.ts";
 import { observe } from "../../tensor/recording/runtime.ts";
+import { isNamed } from "../../tensor/signatures/bind.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
-import type { Hooks, Narrowing } from "./hookList.ts";
+import type { HookOptions, Hooks, Narrowing } from "./hookList.ts";
 import type { Module } from "./module.ts";
 import { warnOnce } from "../warnings.ts";
 
@@ -18,6 +19,49 @@ type Any = any;
 export type ForwardPreHook = Narrowing<[module: Module, input: Any[]], unknown>;
 /** Called after `forward`; anything but undefined that it returns replaces the result. */
 export type ForwardHook = Narrowing<[module: Module, input: Any[], output: Any], unknown>;
+/** Called before `forward` with the arguments by name apart: `[args, kwargs]` that it returns replace them. */
+export type ForwardPreHookWithKwargs = Narrowing<[module: Module, args: Any[], kwargs: Any], unknown>;
+/** Called after `forward` with the arguments by name apart; anything but undefined that it returns replaces the result. */
+export type ForwardHookWithKwargs = Narrowing<
+  [module: Module, args: Any[], kwargs: Any, output: Any],
+  unknown
+>;
+
+/** The arguments of a call, and those by name: an object that is passed last. */
+function divided(input: readonly Any[]): [args: Any[], kwargs: Record<string, unknown>] {
+  const last: unknown = input.at(-1);
+  return isNamed(last) ? [input.slice(0, -1), last] : [[...input], {}];
+}
+
+/** Options of hooks that take the arguments by name apart. */
+export type WithKwargs = HookOptions & { withKwargs: true };
+export type AnyPreHook = ForwardPreHook | ForwardPreHookWithKwargs;
+export type AnyHook = ForwardHook | ForwardHookWithKwargs;
+
+/** A hook that may take the arguments by name apart, as one that takes all of them in a list. */
+export function preHookOfList(hook: AnyPreHook, options: HookOptions = {}): ForwardPreHook {
+  if (options.withKwargs !== true) return hook as ForwardPreHook;
+  return (module, input) => {
+    const result: unknown = (hook as ForwardPreHookWithKwargs)(module, ...divided(input));
+    if (result === undefined) return undefined;
+    if (!Array.isArray(result) || result.length !== 2 || !Array.isArray(result[0])) {
+      throw new TensorError(
+        "value",
+        `forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got ${kindOf(result)}.`,
+      );
+    }
+    const [args, kwargs] = result as [unknown[], Record<string, unknown>];
+    return Object.keys(kwargs).length === 0 ? args : [...args, kwargs];
+  };
+}
+
+/** A hook that may take the arguments by name apart, as one that takes all of them in a list. */
+export function hookOfList(hook: AnyHook, options: HookOptions = {}): ForwardHook {
+  if (options.withKwargs !== true) return hook as ForwardHook;
+  const apart = hook as ForwardHookWithKwargs;
+  return (module, input, output) => apart(module, ...divided(input), output);
+}
+
 /** Gradients in the order of arguments or results; null for values without one. */
 export type Gradients = readonly (Tensor | null)[];
 /** Called when the gradients of a module's results are ready; gradients that it returns replace them. */

@@ -5,7 +5,7 @@ import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
 import { compile, type CompileOptions } from "../compile.ts";
 import { Buffer } from "./buffer.ts";
 import type { HookOptions, RemovableHandle } from "./hookList.ts";
-import type { BackwardHook, BackwardPreHook, ForwardHook, ForwardPreHook } from "./hooks.ts";
+import * as hooks from "./hooks.ts";
 import { call, ModuleState, STATE } from "./moduleCall.ts";
 import {
   bufferAt,
@@ -340,26 +340,27 @@ export abstract class Module extends StateDictHooks {
     return false;
   }
 
-  /** Runs `hook` before every call of this module. */
-  registerForwardPreHook(hook: ForwardPreHook, options?: HookOptions): RemovableHandle {
-    return this[STATE].beforeForward.add(hook, options);
+  /** Runs `hook` before every call of this module; `withKwargs`: with the object passed last, and `[args, kwargs]` returned. */
+  registerForwardPreHook(hook: hooks.ForwardPreHookWithKwargs, options: hooks.WithKwargs): RemovableHandle;
+  registerForwardPreHook(hook: hooks.ForwardPreHook, options?: HookOptions): RemovableHandle;
+  registerForwardPreHook(hook: hooks.AnyPreHook, options?: HookOptions): RemovableHandle {
+    return this[STATE].beforeForward.add(hooks.preHookOfList(hook, options), options);
   }
 
-  /** Runs `hook` after every call of this module. */
-  registerForwardHook(hook: ForwardHook, options?: HookOptions): RemovableHandle {
-    return this[STATE].afterForward.add(hook, options);
+  /** Runs `hook` after every call of this module; `withKwargs`: as `(module, args, kwargs, output)`. */
+  registerForwardHook(hook: hooks.ForwardHookWithKwargs, options: hooks.WithKwargs): RemovableHandle;
+  registerForwardHook(hook: hooks.ForwardHook, options?: HookOptions): RemovableHandle;
+  registerForwardHook(hook: hooks.AnyHook, options?: HookOptions): RemovableHandle {
+    return this[STATE].afterForward.add(hooks.hookOfList(hook, options), options);
   }
 
   /** Runs `hook` whenever the gradients of a call's results are ready, before those of its arguments are computed. */
-  registerFullBackwardPreHook(hook: BackwardPreHook, options?: HookOptions): RemovableHandle {
+  registerFullBackwardPreHook(hook: hooks.BackwardPreHook, options?: HookOptions): RemovableHandle {
     return this[STATE].beforeBackward.add(hook, options);
   }
 
-  /**
-   * Runs `hook` whenever the gradients of a call's arguments are ready: `(module, gradInput, gradOutput)`, null for
-   * values without one. Gradients that it returns replace gradInput.
-   */
-  registerFullBackwardHook(hook: BackwardHook, options?: HookOptions): RemovableHandle {
+  /** Runs `hook`, `(module, gradInput, gradOutput)`, when gradients of a call's arguments are ready; it may replace them. */
+  registerFullBackwardHook(hook: hooks.BackwardHook, options?: HookOptions): RemovableHandle {
     return this[STATE].afterBackward.add(hook, options);
   }
 

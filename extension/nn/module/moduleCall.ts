@@ -5,7 +5,7 @@ import { SITE, scope } from "../../tensor/recording/scope.ts";
 import { isTensorLike } from "../../tensor/core/tensorLike.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { interrupted } from "../../tensor/planning/barrier.ts";
-import { Hooks } from "./hookList.ts";
+import { globalHooks, Hooks, merged } from "./hookList.ts";
 import {
   BackwardPass,
   type BackwardHook,
@@ -130,14 +130,16 @@ const forwardOf = (self: Module): ((...input: readonly unknown[]) => unknown) | 
 
 function run(self: Module, state: ModuleState, args: unknown[]): unknown {
   let input = args;
-  for (const hook of state.beforeForward) {
+  for (const hook of merged(globalHooks.beforeForward, state.beforeForward)) {
     const replaced = shown(() => hook(self, input));
     if (replaced !== undefined) input = Array.isArray(replaced) ? replaced : [replaced];
     show(input);
   }
+  const beforeBackward = merged(globalHooks.beforeBackward, state.beforeBackward);
+  const afterBackward = merged(globalHooks.afterBackward, state.afterBackward);
   const backward =
-    state.beforeBackward.size + state.afterBackward.size > 0
-      ? new BackwardPass(self, state.beforeBackward, state.afterBackward)
+    beforeBackward.size + afterBackward.size > 0
+      ? new BackwardPass(self, beforeBackward, afterBackward)
       : undefined;
   if (backward !== undefined) input = backward.enter(input);
   const forward = forwardOf(self);
@@ -149,8 +151,9 @@ function run(self: Module, state: ModuleState, args: unknown[]): unknown {
   }
   let output = forward.apply(self, input);
   // A hook may keep the tensors that it sees and makes.
-  if (state.afterForward.size > 0) show([input, output]);
-  for (const hook of state.afterForward) {
+  const afterForward = merged(globalHooks.afterForward, state.afterForward);
+  if (afterForward.size > 0) show([input, output]);
+  for (const hook of afterForward) {
     const replaced = shown(() => hook(self, input, output));
     if (replaced !== undefined) output = replaced;
   }

@@ -20,6 +20,8 @@ export type ParamGroup<O extends BaseOptions = AnyOptions> = O & {
   params: Tensor[];
   /** Names of the parameters, where they were given. */
   paramNames?: string[];
+  /** The name that the caller gave the group. */
+  name?: string;
   /** The rate a schedule started from. */
   initialLr?: number;
   /** Bounds of the rates and momenta of `OneCycleLR` and `CyclicLR`. */
@@ -37,6 +39,8 @@ export type NamedParameter = readonly [name: string, parameter: Tensor];
 /** A group as the caller passes it: missing options are the optimizer's own. */
 export type ParamGroupInput<O extends BaseOptions> = Partial<O> & {
   params: Tensor | Iterable<Tensor> | Iterable<NamedParameter>;
+  /** A name for programs: the optimizer only keeps it. */
+  name?: string;
 };
 
 /** Parameters of an optimizer, with names or without, or groups of them with their own options. */

@@ -1,5 +1,6 @@
 // PyTorch's torch.nn.utils.parametrize: parameters that are computed from others wherever they are read.
 import { TensorError } from "../../tensor/core/errors.ts";
+import { finallyRun } from "../../tensor/recording/runtime.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
 import { formatSize, sameShape } from "../../tensor/core/shape.ts";
 import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
@@ -161,15 +162,40 @@ export function registerParametrization<M extends Module>(
   (module as Parametrized).parametrizations!.set(tensorName, list);
   Object.defineProperty(module, tensorName, {
     get(this: Module): Tensor {
-      return run(listOf(this, tensorName)!);
+      const list = listOf(this, tensorName)!;
+      if (cache === undefined) return run(list);
+      const known = cache.get(list) ?? run(list);
+      cache.set(list, known);
+      return known;
     },
     set(this: Module, value: Tensor): void {
-      listOf(this, tensorName)!.rightInverse(value);
+      const list = listOf(this, tensorName)!;
+      cache?.delete(list);
+      list.rightInverse(value);
     },
     enumerable: false,
     configurable: true,
   });
   return module;
+}
+
+/** Values of parametrized tensors while {@link cached} runs. */
+let cache: Map<ParametrizationList, Tensor> | undefined;
+
+/**
+ * Runs `body` with each parametrized tensor computed once, when it is read first: for networks that read it in every step of a
+ * sequence. Calls may be nested. PyTorch's `with parametrize.cached():`.
+ *
+ * ```ts
+ * const output = nn.utils.parametrize.cached(() => inputs.map((x) => (h = cell(x, h))));
+ * ```
+ * @returns what `body` returns
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.parametrize.cached.html
+ */
+export function cached<T>(body: () => T): T {
+  if (cache !== undefined) return body();
+  cache = new Map();
+  return finallyRun(body, () => (cache = undefined));
 }
 
 /** Gives a module a class of its own: `ParametrizedLinear`. */

@@ -106,7 +106,8 @@ interface Statics {
  * ```
  *
  * `forward` may leave out `ctx` when there is a static `setupContext(ctx, inputs, output)`.
- * @throws TensorError "function ExpBackward returned an incorrect number of gradients (expected 1, got 2)"
+ * @throws TensorError "function ExpBackward returned an incorrect number of gradients (expected 1, got 2)"; for `apply` without
+ * its class, as in `const exp = Exp.apply`: write `(x: Tensor) => Exp.apply(x)`
  */
 // As in PyTorch, a program derives a class and never instantiates it.
 // oxlint-disable-next-line typescript/no-extraneous-class
@@ -115,6 +116,13 @@ export class Function {
   static apply<A extends readonly unknown[], R>(this: SplitDefinition<A, R>, ...args: A): R;
   static apply<A extends readonly unknown[], R>(this: Definition<A, R>, ...args: A): R;
   static apply(this: unknown, ...args: unknown[]): unknown {
+    if (this === undefined) {
+      throw new TensorError(
+        "autograd",
+        "Function.apply was called without its class",
+        "write (x) => MyFunction.apply(x) where PyTorch has MyFunction.apply",
+      );
+    }
     return run(this as Statics, args);
   }
 }

@@ -1,17 +1,14 @@
 // PyTorch's torch.func: transforms of functions into their derivatives.
-import { apply } from "../recording/apply.ts";
-import { grad as gradientsOf } from "../recording/autograd.ts";
 import { TensorError } from "../core/errors.ts";
 import { zerosLike } from "../functions/creation/creation.ts";
 import { unbind } from "../functions/shape/parts.ts";
 import { reshape, stack } from "../functions/shape/shape.ts";
-import type { Node } from "../recording/graph.ts";
-import { add, mul } from "../ops/elementwise/elementwise.ts";
-import { identity, sum } from "../ops/movement/movement.ts";
-import { scope, withGradients } from "../recording/scope.ts";
-import { numel, range, sameShape, type Shape } from "../core/shape.ts";
-import { fromHost, Tensor, tensorOf } from "../core/tensor.ts";
+import { scope } from "../recording/scope.ts";
+import { numel, range, type Shape } from "../core/shape.ts";
+import { fromHost, Tensor } from "../core/tensor.ts";
 import { moved, overBatch } from "./batching.ts";
+import { likeResult, pushforward } from "./pushforward.ts";
+import { onesOf, pulled, released, track } from "./tracked.ts";
 import { mapTensors, tensorsOf } from "./tree.ts";
 
 type Argnums = number | readonly number[];
@@ -25,75 +22,6 @@ export interface GradOptions<N extends Argnums = 0> {
   argnums?: N;
   /** Whether the function also returns something that is not differentiated: `[value, aux]`. */
   hasAux?: boolean;
-}
-
-/** A call on copies of its arguments. */
-interface Tracked {
-  /** Copies of the tensors in the chosen arguments, in order. */
-  readonly leaves: readonly Tensor[];
-  readonly result: unknown;
-  /** Whether tensors of `result` depend on others that require gradients: an outer derivative. */
-  readonly nested: boolean;
-}
-
-/** Calls `func` with copies of the chosen arguments, which require gradients. */
-function track(
-  func: (...args: never[]) => unknown,
-  args: readonly unknown[],
-  chosen: readonly number[],
-): Tracked {
-  const leaves: Tensor[] = [];
-  const copies = args.map((arg, i) =>
-    chosen.includes(i)
-      ? mapTensors(arg, (x) => {
-          const outer = scope.gradients && x.requiresGrad;
-          const copy = outer ? apply(identity, [x], {}) : new Tensor(x.value).requiresGrad_();
-          leaves.push(copy);
-          return copy;
-        })
-      : arg,
-  );
-  const result = withGradients(true, () => (func as (...args: unknown[]) => unknown)(...copies));
-  return { leaves, result, nested: scope.gradients && reachesOthers(tensorsOf(result), leaves) };
-}
-
-/** Whether gradients of `roots` reach leaves other than `own`. */
-function reachesOthers(roots: readonly Tensor[], own: readonly Tensor[]): boolean {
-  const known = new Set(own);
-  const seen = new Set<Node>();
-  const stack_ = roots.map((t) => t.edge);
-  while (stack_.length > 0) {
-    const edge = stack_.pop();
-    if (edge === undefined) continue;
-    if (edge.node === undefined) {
-      if (!known.has(tensorOf(edge.leaf))) return true;
-    } else if (!seen.has(edge.node)) {
-      seen.add(edge.node);
-      stack_.push(...(edge.node.edges ?? []));
-    }
-  }
-  return false;
-}
-
-/** Returns a result without the gradients of the copies, unless an outer derivative goes through them. */
-const released = <T>(tree: T, nested: boolean): T =>
-  nested ? tree : (mapTensors(tree, (x) => (x.requiresGrad ? new Tensor(x.value) : x)) as T);
-
-/** Gradients of outputs, zeros where they don't depend on a leaf. */
-function pulled(
-  outputs: readonly Tensor[],
-  seeds: readonly Tensor[],
-  leaves: readonly Tensor[],
-  createGraph: boolean,
-): Tensor[] {
-  const through = outputs.flatMap((y, i) => (y.requiresGrad ? [[y, seeds[i]!] as const] : []));
-  if (through.length === 0) return leaves.map((x) => zerosLike(x).detach());
-  const found = gradientsOf(
-    through.map(([y]) => y),
-    leaves,
-    { gradOutputs: through.map(([, seed]) => seed), allowUnused: true, retainGraph: true, createGraph },
-  );
-  return found.map((g, i) => g ?? new Tensor(zerosLike(leaves[i]!).value));
 }
 
 /** Puts one tensor for each leaf into the places that the leaves have in the chosen arguments. */
@@ -164,8 +92,6 @@ export function gradAndValue<A extends unknown[], R, const N extends Argnums = 0
   };
 }
 
-const onesOf = (y: Tensor): Tensor => fromHost(new Float32Array(y.numel()).fill(1), y.shape, "float32");
-
 /**
  * Returns a function of the same arguments that returns the gradient of `func`, whose value must be one number.
  *
@@ -193,11 +119,19 @@ export function grad(
   };
 }
 
-/** Returns the value of `func`, and a function that maps a vector of its shape to the product vᵀ · Jacobian. */
+/**
+ * Returns the value of `func`, and a function that maps a vector of its shape to the products vᵀ · Jacobian: an array with one
+ * for each argument, also of a single argument.
+ *
+ * ```ts
+ * const [y, pull] = torch.func.vjp((x: Tensor) => x.sin(), x);
+ * const [grad] = pull(torch.onesLike(y)); // cos(x)
+ * ```
+ */
 export function vjp<A extends unknown[], R>(
   func: (...args: A) => R,
   ...primals: A
-): [value: R, pull: (cotangents: R) => A extends [infer One] ? One : A] {
+): [value: R, pull: (cotangents: R) => A] {
   const { leaves, result, nested } = track(func, primals, range(primals.length));
   const outputs = tensorsOf(result);
   const pull = (cotangents: unknown): unknown => {
@@ -210,71 +144,9 @@ export function vjp<A extends unknown[], R>(
     }
     const createGraph = nested || seeds.some((g) => g.requiresGrad);
     const gradients = pulled(outputs, seeds, leaves, createGraph && scope.gradients);
-    const all = placed(primals, range(primals.length), gradients) as unknown[];
-    return all.length === 1 ? all[0] : all;
+    return placed(primals, range(primals.length), gradients);
   };
   return [released(result, nested) as R, pull as never];
-}
-
-/** Σ of products of two lists of tensors. */
-const inner = (xs: readonly Tensor[], ys: readonly Tensor[]): Tensor =>
-  xs
-    .map((x, i) => apply(sum, [apply(mul, [x, ys[i]!], {})], { dims: range(x.ndim), keepdim: false }))
-    .reduce((a, b) => apply(add, [a, b], {}));
-
-/** A linear map of tangents, made of two gradients: the gradient's gradient with respect to its weights. */
-interface Pushforward {
-  readonly tracked: Tracked;
-  readonly outputs: readonly Tensor[];
-  readonly push: (tangents: readonly Tensor[]) => Tensor[];
-}
-
-function pushforward(
-  func: (...args: never[]) => unknown,
-  args: readonly unknown[],
-  chosen: readonly number[],
-): Pushforward {
-  const tracked = track(func, args, chosen);
-  const outputs = tensorsOf(tracked.result);
-  const weights = outputs.map((y) => new Tensor(zerosLike(y).value).requiresGrad_());
-  const gradients = withGradients(true, () => pulled(outputs, weights, tracked.leaves, true));
-  const push = (tangents: readonly Tensor[]): Tensor[] => {
-    const total = withGradients(true, () => inner(gradients, tangents));
-    const createGraph = scope.gradients && (tracked.nested || tangents.some((t) => t.requiresGrad));
-    return pulled([total], [onesOf(total)], weights, createGraph);
-  };
-  return { tracked, outputs, push };
-}
-
-/** Puts tensors into the places of a result's tensors. */
-function likeResult(result: unknown, values: readonly unknown[]): unknown {
-  let next = 0;
-  return mapTensors(result, () => values[next++]);
-}
-
-/**
- * Returns the value of `func` at `primals`, and the Jacobian times `tangents`.
- * @throws TensorError "jvp(f, primals, tangents): Expected primals and tangents to have the same shapes"
- */
-export function jvp<A extends unknown[], R>(
-  func: (...args: A) => R,
-  primals: readonly [...A],
-  tangents: readonly [...A],
-): [value: R, product: R] {
-  const { tracked, push } = pushforward(func, primals, range(primals.length));
-  const directions = tensorsOf(tangents);
-  const { leaves, result, nested } = tracked;
-  if (
-    directions.length !== leaves.length ||
-    directions.some((t, i) => !sameShape(t.shape, leaves[i]!.shape))
-  ) {
-    throw new TensorError(
-      "shape",
-      "jvp(f, primals, tangents): Expected primals and tangents to have the same shapes",
-    );
-  }
-  const product = likeResult(result, push(directions));
-  return [released(result, nested) as R, product as R];
 }
 
 /** Tensors [n, …shape] of n elements, with a single 1 at each place in turn. */
@@ -364,12 +236,14 @@ export function jacfwd<A extends unknown[], R, const N extends Argnums = 0>(
   };
 }
 
-/** Returns a function of the same arguments that returns the second derivatives [i…, j…] of `func`. */
-export function hessian<A extends unknown[], const N extends number = 0>(
+/**
+ * Returns a function of the same arguments that returns the second derivatives [i…, j…] of `func`; with several `argnums`, a list
+ * of lists of them.
+ */
+export function hessian<A extends unknown[], const N extends Argnums = 0>(
   func: (...args: A) => Tensor,
-  argnums?: N,
-): (...args: A) => A[N] {
-  const at = (argnums ?? 0) as N;
-  const first = jacrev(func, at) as unknown as (...args: A) => Tensor;
-  return jacfwd(first, at);
+  argnums?: N | Pick<GradOptions<N>, "argnums">,
+): (...args: A) => Jacobian<A, N, Chosen<A, N>> {
+  const at = optionsOf<N>(argnums, undefined).argnums as N;
+  return jacfwd(jacrev(func, at), at);
 }

@@ -1,5 +1,6 @@
 // Properties of tensors that are computed from them.
 import { TensorError } from "../core/errors.ts";
+import { gradientName } from "../core/print.ts";
 import { dataOf, setData, type DataTensor } from "../functions/creation/data.ts";
 import { permute, transpose } from "../functions/shape/shape.ts";
 import { CPU, type Device } from "../platform/device.ts";
@@ -17,6 +18,8 @@ declare module "../core/tensor.ts" {
      */
     get data(): DataTensor;
     set data(value: Tensor);
+    /** The function whose gradient the tensor carries, under PyTorch's name; null for a leaf, and without gradients. */
+    readonly gradFn: GradientFunction | null;
     /** Where the tensor is: the CPU. */
     readonly device: Device;
     /** Whether the tensor is on a GPU: never. */
@@ -24,6 +27,17 @@ declare module "../core/tensor.ts" {
   }
 }
 
+/** PyTorch's `grad_fn`: a function whose gradient `backward()` computes. It prints as `<AddBackward0>`. */
+export interface GradientFunction {
+  /** PyTorch's name of the gradient: "AddBackward0". */
+  name(): string;
+  toString(): string;
+}
+
+installProperty("gradFn", (x) => {
+  const name = gradientName(x);
+  return name === undefined ? null : { name: () => name, toString: () => `<${name}>` };
+});
 installProperty("T", (x) =>
   permute(
     x,

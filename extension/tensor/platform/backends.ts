@@ -10,8 +10,22 @@ export const cudnn = {
   version: (): number | null => null,
 };
 
+/** Kernels of attention that programs allow: without effect, since one implementation computes all of it. */
+const attention = { flash: true, memEfficient: true, math: true, cudnn: true };
+
 /** NVIDIA's GPUs: there are none. */
-export const cuda = { matmul: { allowTf32: false }, isBuilt: (): boolean => false };
+export const cuda = {
+  matmul: { allowTf32: false },
+  isBuilt: (): boolean => false,
+  flashSdpEnabled: (): boolean => attention.flash,
+  enableFlashSdp: (enabled: boolean): void => void (attention.flash = enabled),
+  memEfficientSdpEnabled: (): boolean => attention.memEfficient,
+  enableMemEfficientSdp: (enabled: boolean): void => void (attention.memEfficient = enabled),
+  mathSdpEnabled: (): boolean => attention.math,
+  enableMathSdp: (enabled: boolean): void => void (attention.math = enabled),
+  cudnnSdpEnabled: (): boolean => attention.cudnn,
+  enableCudnnSdp: (enabled: boolean): void => void (attention.cudnn = enabled),
+};
 
 /** Apple's GPUs: there are none. */
 export const mps = { isAvailable: (): boolean => false, isBuilt: (): boolean => false };

@@ -5,7 +5,14 @@ import { anyCustomGradients } from "../differentiation/customGradients.ts";
 import { internal, TensorError } from "../core/errors.ts";
 import { fillValue, type GradientEdge, type Node } from "./graph.ts";
 import { gradientsOf } from "./gradientRules.ts";
-import { anyHooks, visitAccumulated, visitEnd, visitLeaf, visitNode } from "./gradientHooks.ts";
+import {
+  anyHooks,
+  hasAccumulationHooks,
+  visitAccumulated,
+  visitEnd,
+  visitLeaf,
+  visitNode,
+} from "./gradientHooks.ts";
 import { add } from "../ops/elementwise/elementwise.ts";
 import { sumTo } from "../ops/movement/movement.ts";
 import { observe, runtime } from "./runtime.ts";
@@ -103,6 +110,8 @@ function accumulate(leaf: Tensor, grad: Tensor, createGraph: boolean): void {
 function accumulateAll(gradients: Iterable<readonly [Tensor, Tensor]>, createGraph: boolean): void {
   hidden(() =>
     withGradients(createGraph, () => {
+      // A hook may step an optimizer, after which gradients of the old parameters could no longer be computed.
+      if (hasAccumulationHooks(gradients)) for (const [, grad] of gradients) observe(grad.value);
       for (const [leaf, grad] of gradients) {
         // A leaf that was frozen since gets no gradient.
         if (!leaf.requiresGrad) continue;

@@ -104,6 +104,13 @@ export function visitLeaf(leaf: Tensor, grad: Tensor): Tensor {
   return current;
 }
 
+/** @internal Whether a hook of {@link registerPostAccumulateGradHook} runs for one of these leaves. */
+export function hasAccumulationHooks(gradients: Iterable<readonly [leaf: Tensor, grad: Tensor]>): boolean {
+  if (registered === 0) return false;
+  for (const [leaf] of gradients) if ((accumulated.get(leaf)?.length ?? 0) > 0) return true;
+  return false;
+}
+
 /** @internal Runs the hooks of a leaf whose gradient was added to its `.grad`. */
 export function visitAccumulated(leaf: Tensor): void {
   for (const hook of accumulated.get(leaf) ?? []) shown(() => hook(leaf));

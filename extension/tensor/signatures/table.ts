@@ -52,6 +52,8 @@ const ELEMENTWISE = {
   canCast: "from to",
   unravelIndex: "indices shape",
   heaviside: "input values",
+  fakeQuantizePerTensorAffine: "input scale zeroPoint quantMin quantMax",
+  fakeQuantizePerChannelAffine: "input scale zeroPoint axis quantMin quantMax",
   isin: "elements testElements | * assumeUnique? invert?",
   logit: "input eps?",
   mvlgamma: "input p",

@@ -167,6 +167,11 @@ describe("torch.autograd.Function", () => {
   onEachEngine((name, executor) => {
     functions();
 
+    it("says how to call apply apart from its class", () => {
+      const { apply } = Exp as unknown as { apply: (x: Tensor, k: number) => Tensor };
+      expect(() => apply(torch.ones(3), 1)).toThrow("Function.apply was called without its class");
+    });
+
     it.skipIf(name !== "native")("compiles a training with a Function once", () => {
       const weight = new nn.Parameter(torch.ones(3));
       const sgd = new optim.SGD([weight], { lr: 0.1 });

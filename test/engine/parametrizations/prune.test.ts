@@ -88,7 +88,7 @@ onEachEngine(() => {
       [last, "weight"],
       [last, "bias"],
     ] as const;
-    prune.globalUnstructured(parameters, prune.L1Unstructured, { amount: 0.4 });
+    prune.globalUnstructured(parameters, { pruningMethod: prune.L1Unstructured, amount: 0.4 });
     expect([first.weight, last.weight, last.bias!].map(zeros)).toEqual(wanted.zeros);
     expect([prune.isPruned(net), prune.isPruned(new nn.ReLU())]).toEqual(wanted.pruned);
     expectState(net, wanted.state);

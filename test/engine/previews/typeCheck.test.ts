@@ -42,8 +42,28 @@ test("errors of the user's files alone are read, and what isn't an error is left
     "  Its second line.",
     "node_modules/other/index.ts(1,1): error TS1005: ';' expected.",
     "error TS5083: Cannot read file.",
+    "a.nn.ts(3,1): error TS2591: Cannot find name 'node:fs'. Do you need to install type definitions for node?",
   ].join("\n");
   expect(readErrors(output, process.cwd())).toEqual([
     "a.nn.ts:2: Type 'number' is not assignable to type 'string'.",
+  ]);
+});
+
+test("of overloads that don't match, the reason that most of them give is read", () => {
+  const null_ = "    Argument of type 'Parameter | null' is not assignable to parameter of type 'Tensor'.";
+  const output = [
+    "a.nn.ts(2,7): error TS2769: No overload matches this call.",
+    "  Overload 1 of 3, '(tensor: Tensor, val: number): Tensor', gave the following error.",
+    null_,
+    "      Type 'null' is not assignable to type 'Tensor'.",
+    "  Overload 2 of 3, '(tensor: Tensor, named: { val: number }): Tensor', gave the following error.",
+    null_,
+    "  Overload 3 of 3, '(named: { tensor: Tensor }): Tensor', gave the following error.",
+    "    Expected 1 arguments, but got 2.",
+    "a.nn.ts(4,1): error TS2304: Cannot find name 'x'.",
+  ].join("\n");
+  expect(readErrors(output, process.cwd())).toEqual([
+    `a.nn.ts:2: No overload matches this call. ${null_.trim()}`,
+    "a.nn.ts:4: Cannot find name 'x'.",
   ]);
 });

@@ -156,6 +156,9 @@ export type PrunedParameter = readonly [module: Module, name: string];
 /** Arguments of a method by name. */
 type Named = Readonly<Record<string, unknown>>;
 
+type MethodClass = new (named: never) => BasePruningMethod;
+type GlobalOptions = Named & { importanceScores?: ReadonlyMap<PrunedParameter, Tensor> | null };
+
 /**
  * Prunes several parameters as if they were one vector, so that some lose more than others.
  *
@@ -172,10 +175,20 @@ type Named = Readonly<Record<string, unknown>>;
  */
 export function globalUnstructured(
   parameters: Iterable<PrunedParameter>,
-  pruningMethod: new (named: never) => BasePruningMethod,
-  options: Named & { importanceScores?: ReadonlyMap<PrunedParameter, Tensor> | null },
+  pruningMethod: MethodClass,
+  options: GlobalOptions,
+): void;
+export function globalUnstructured(
+  parameters: Iterable<PrunedParameter>,
+  options: GlobalOptions & { pruningMethod: MethodClass },
+): void;
+export function globalUnstructured(
+  parameters: Iterable<PrunedParameter>,
+  given: MethodClass | (GlobalOptions & { pruningMethod: MethodClass }),
+  options: GlobalOptions = {},
 ): void {
-  const { importanceScores, ...named } = options;
+  const { pruningMethod, importanceScores, ...named } =
+    typeof given === "function" ? { ...options, pruningMethod: given } : given;
   const list = [...parameters];
   const method = new pruningMethod(named as never);
   if (method.pruningType !== "unstructured") {

@@ -12,6 +12,23 @@ const numbers = (n: number): data.TensorDataset<[Tensor, Tensor]> =>
 const rows = (t: Tensor): number[] => [...t.toTypedArray()];
 
 describe("data sets", () => {
+  test("TensorDataset: rows of each tensor by slice, list or tensor", () => {
+    const of = ([x, y]: [Tensor, Tensor]): unknown[] => [x.tolist(), y.flatten().tolist()];
+    const set = numbers(5);
+    expect(of(set.get("1:3"))).toEqual([
+      [1, 2],
+      [10, 20],
+    ]);
+    for (const chosen of [[3, 0], torch.tensor([3, 0])]) {
+      expect(of(set.get(chosen))).toEqual([
+        [3, 0],
+        [30, 0],
+      ]);
+    }
+    const both = new data.ConcatDataset([set, set, numbers(2)]);
+    expect(both.cumulativeSizes).toEqual([5, 10, 12]);
+  });
+
   test("TensorDataset: samples, batches, sizes", () => {
     const set = numbers(4);
     expectTypeOf(set.get(0)).toEqualTypeOf<[Tensor, Tensor]>();

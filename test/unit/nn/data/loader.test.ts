@@ -147,6 +147,10 @@ describe("DataLoader", () => {
     expect(() => new data.StackDataset(a, new data.TensorDataset(torch.arange(3)))).toThrow(
       "Size mismatch between datasets",
     );
+    // Plain lists, as in PyTorch.
+    const listed = new data.StackDataset({ a, label: [5, 6, 7, 8, 9, 10, 11].slice(0, a.length) });
+    expect(listed.get(1).label).toBe(6);
+    expect(new data.StackDataset(["x", "y"], [1, 2]).get(1)).toEqual(["y", 2]);
     expect(() => new data.StackDataset()).toThrow("At least one dataset should be passed");
   });
 
