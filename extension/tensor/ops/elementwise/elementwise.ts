@@ -22,7 +22,7 @@ import { erfNode, inDouble, reciprocalNode, sigmoidNode, softplusNode, tanhNode 
 
 const scaled = (x: Tensor, by: number): Tensor => call(mul, x, constant(by));
 /** The gradient of a step function that PyTorch differentiates. */
-const zero: GradientRule<object> = ({ inputs }) => inputs.map((x) => zeros(x!.shape));
+const zero: GradientRule<object> = ({ inputs }) => inputs.map((x) => zeros(x.shape));
 
 export const add = elementwise({
   name: "add",

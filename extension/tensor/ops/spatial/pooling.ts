@@ -71,7 +71,8 @@ export const maxPool2d: Op<Pooling> = defineOp<Pooling>({
     }),
   tfjs(k, [x], { kernel, stride, padding }) {
     const images = padImages(k, x as tfjs.Tensor4D, padding, LOWEST);
-    const most = (t: tfjs.Tensor4D): tfjs.Tensor4D => k.maxPool(t, [...kernel], [...stride], "valid");
+    const most = (t: tfjs.Tensor): tfjs.Tensor =>
+      k.maxPool(t as tfjs.Tensor4D, [...kernel], [...stride], "valid");
     // wasm's kernel passes NaN over.
     const nans = most(k.cast(k.isNaN(images), "float32"));
     return k.where(k.cast(nans, "bool"), k.scalar(NaN), most(images));
