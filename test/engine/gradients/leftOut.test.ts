@@ -1,0 +1,142 @@
+// Values that a plain loop may read, and most often doesn't: they are left out of its plans, and read as they were all the same.
+import { describe, expect, it } from "vitest";
+import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { runtime, withPolicy } from "../../../extension/tensor/recording/runtime.ts";
+import { onEachEngine } from "../../engines.ts";
+
+const STEPS = 8;
+
+/** A step of a program, which returns the values that it may read, and its loss. */
+type Step = () => [values: Tensor[], loss: Tensor];
+
+/** Makes programs with equal numbers. */
+const PROGRAMS: Record<string, () => Step> = {
+  "layers written as functions, with an optimizer": () => {
+    const [w, v] = [torch.randn(6, 40).requiresGrad_(), torch.randn(40, 3).requiresGrad_()];
+    const optimizer = new optim.Adam([w, v], { lr: 0.05 });
+    const [x, y] = [torch.randn(50, 6), torch.randint(0, 3, [50])];
+    return () => {
+      const h = x.matmul(w).relu();
+      const logits = h.matmul(v);
+      const loss = F.crossEntropy(logits, y);
+      optimizer.zeroGrad();
+      loss.backward();
+      optimizer.step();
+      return [[h, logits], loss];
+    };
+  },
+  "noise, and a write in place after the step": () => {
+    const layer = new nn.Linear(5, 30);
+    const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1, momentum: 0.9 });
+    return () => {
+      const noisy = torch.randn(20, 5).mul(2);
+      const out = layer(noisy).sin();
+      const scaled = out.mul(3);
+      const loss = scaled.square().mean();
+      optimizer.zeroGrad();
+      loss.backward();
+      optimizer.step();
+      torch.noGrad(() => scaled.add_(1));
+      return [[noisy, out, scaled], loss];
+    };
+  },
+  "plain tensors that each step makes anew": () => {
+    let w = torch.randn(20, 30);
+    const step = torch.func.gradAndValue((p: Tensor) => p.sin().square().mean());
+    return () => {
+      const [gradient, loss] = step(w);
+      const scaled = gradient.mul(0.5);
+      w = w.sub(scaled);
+      return [[gradient, scaled, w], loss];
+    };
+  },
+  "a leaf that each step detaches": () => {
+    let w = torch.randn(20, 30).requiresGrad_();
+    return () => {
+      const squares = w.square();
+      const loss = squares.mean();
+      loss.backward();
+      const before = w;
+      w = w.sub(w.grad!.mul(3)).detach().requiresGrad_();
+      return [[squares, before, w], loss];
+    };
+  },
+  "gradients of single samples": () => {
+    const params = { weight: torch.randn(4, 6), bias: torch.zeros(4) };
+    const [x, y] = [torch.randn(12, 6), torch.randint(0, 4, [12])];
+    const perSample = torch.func.vmap(
+      torch.func.gradAndValue((p: typeof params, one: Tensor, target: Tensor) =>
+        F.crossEntropy(F.linear(one, p.weight, p.bias), target),
+      ),
+      { inDims: [null, 0, 0] },
+    );
+    return () => {
+      const [gradients, losses] = perSample(params, x, y);
+      params.weight = params.weight.sub(gradients.weight.mean(0));
+      params.bias = params.bias.sub(gradients.bias.mean(0));
+      return [[gradients.weight, gradients.bias, losses, params.weight], losses.mean()];
+    };
+  },
+};
+
+/** When a program reads the values of its steps. */
+const READS = {
+  "at once": (): boolean => true,
+  never: (): boolean => false,
+  "in one step": (step: number): boolean => step === 4,
+  "in the last steps": (step: number): boolean => step >= 5,
+} as const;
+
+const numbers = (x: Tensor): number[] => [...x.toTypedArray()];
+
+interface Results {
+  /** All values of all steps: read when the program does, or else at its end. */
+  values: number[][][];
+  losses: number[];
+  /** For each step, how many of its values weren't on the host at its end. */
+  left: number[];
+}
+
+function run(make: () => Step, reads: (step: number) => boolean): Results {
+  torch.manualSeed(3);
+  runtime.saved.clear(runtime.executor);
+  const step = make();
+  const kept: (Tensor[] | number[][])[] = [];
+  const [losses, left]: [number[], number[]] = [[], []];
+  for (let i = 0; i < STEPS; i++) {
+    const [values, loss] = step();
+    losses.push(loss.item());
+    left.push(values.filter(({ value }) => !value.ready).length);
+    kept.push(reads(i) ? values.map(numbers) : values);
+  }
+  const values = kept.map((one) => one.map((x) => (Array.isArray(x) ? x : numbers(x))));
+  return { values, losses, left };
+}
+
+onEachEngine((device) => {
+  describe.each(Object.keys(PROGRAMS))("%s", (name) => {
+    const make = PROGRAMS[name]!;
+    const expected = (): Results => withPolicy({ leaveOutFrom: Infinity }, () => run(make, READS["at once"]));
+
+    it.each(Object.keys(READS) as (keyof typeof READS)[])(
+      "values that are read %s are as they were",
+      (when) => {
+        const { values, losses } = expected();
+        const found = withPolicy({ leaveOutFrom: 1 }, () => run(make, READS[when]));
+        found.losses.forEach((loss, i) => expect(loss).toBeCloseTo(losses[i]!, 5));
+        found.values.flat().forEach((one, i) => {
+          const other = values.flat()[i]!;
+          expect(one).toHaveLength(other.length);
+          one.forEach((x, j) => expect(x).toBeCloseTo(other[j]!, 5));
+        });
+      },
+    );
+
+    it.runIf(device === "native")("values that are never read are left out", () => {
+      const open = (leaveOutFrom: number): number =>
+        withPolicy({ leaveOutFrom }, () => run(make, READS.never)).left.reduce((a, b) => a + b);
+      // Others wait for the next step's plan.
+      expect(open(1)).toBeGreaterThan(open(Infinity));
+    });
+  });
+});
