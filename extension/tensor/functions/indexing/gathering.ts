@@ -3,20 +3,19 @@ import { apply, applyAll } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as ops from "../../ops/movement/indexing.ts";
 import { sliceAlong } from "../../ops/movement/slicing.ts";
-import { amax } from "../../ops/reduction/reduction.ts";
 import { topk as ordered } from "../../ops/reduction/scan.ts";
 import { hidden, scope } from "../../recording/scope.ts";
 import { broadcastShapes, normalizeDim, numel, reducedShape, type Shape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { turned } from "../shape/along.ts";
-import { div, maximum, mul, remainder } from "../pointwise/arithmetic.ts";
+import { remainder } from "../pointwise/arithmetic.ts";
 import { index } from "./indexing.ts";
 import { checkIndex, corner, reach, scattered } from "./scattering.ts";
 import { nonzeroIndices } from "./places.ts";
 import { asNumbers, castTo, composed, inRange, named, requireType, scalarOf } from "../pointwise/operands.ts";
-import { eq, isnan, where } from "../pointwise/elementwise.ts";
+import { isnan, where } from "../pointwise/elementwise.ts";
 import { argmax } from "../reduction/extremes.ts";
-import { sum } from "../reduction/reduction.ts";
+import { sharedByEqual } from "../reduction/ties.ts";
 import { valuesAndIndices, type ValuesAndIndices } from "../results.ts";
 import { expand } from "../shape/shape.ts";
 import { copied, reshaped } from "../shape/views.ts";
@@ -196,19 +195,6 @@ export function argsort(
   options: { descending?: boolean; stable?: boolean } = {},
 ): Tensor {
   return sort(input, dim, options).indices;
-}
-
-/** `value` of some elements of x, so that all elements equal to it share its gradient; NaNs are equal here. */
-export function sharedByEqual(x: Tensor, value: Tensor): Tensor {
-  const dims = x.shape.map((_, d) => d);
-  // Nothing is below -Infinity, so the sign is turned for it.
-  const sign = where(eq(value, -Infinity), -1, 1);
-  const equal = where(eq(x, value), mul(x, sign), -Infinity);
-  const number = mul(apply(amax, [equal], { dims, keepdim: false }), sign);
-  const nans = isnan(x);
-  const count = maximum(sum(castTo(nans, "float32")), 1);
-  const nan = sum(where(nans, div(x, count), 0));
-  return where(isnan(value), nan, number);
 }
 
 /** The median (the lower of two) of all elements, or along a dimension with its index. */

@@ -3,7 +3,7 @@ import { TensorError } from "../../core/errors.ts";
 import { normalizeDim, reducedShape } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { detached } from "../creation/conversion.ts";
-import { gather, sharedByEqual, sort } from "../indexing/gathering.ts";
+import { gather, sort } from "../indexing/gathering.ts";
 import { clamp, floorDivide, lerp, mul, sub } from "../pointwise/arithmetic.ts";
 import { ceil, floor, isnan, logicalNot, round } from "../pointwise/elementwise.ts";
 import { castTo, composed, named, scalarOf } from "../pointwise/operands.ts";
@@ -12,6 +12,7 @@ import { unbind } from "../shape/parts.ts";
 import { reshape, squeeze, stack } from "../shape/shape.ts";
 import { copied } from "../shape/views.ts";
 import { sum } from "./reduction.ts";
+import { sharedByEqual } from "./ties.ts";
 import type { Interpolation } from "./statistics.ts";
 
 /** How many elements along a dimension are not NaN; these sort before the others. */
