@@ -35,24 +35,17 @@ export function diff(input: Tensor, n = 1, dim = -1, options: DiffOptions = {}):
   });
 }
 
-/** The integral of values by the trapezoidal rule: at the points `x`, or `dx` (1) apart. */
+/**
+ * The integral of values by the trapezoidal rule: at the points `x`, or `dx` (1) apart.
+ * @param x points of each row, or of all; without leading dimensions of `y`, the same for each of them
+ * @throws TensorError "trapezoid: There must be one `x` value for each sample point"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.trapezoid.html
+ */
 export function trapezoid(y: Tensor, x?: Tensor | { dx?: number; dim?: number }, dim = -1): Tensor {
   const options = x instanceof Tensor || x === undefined ? { dx: 1, dim } : x;
   const at = normalizeDim(options.dim ?? -1, y.ndim);
-  return composed(() => {
-    const length = y.shape[at]!;
-    const pairs = sumsOfNeighbours(y, at);
-    const width =
-      x instanceof Tensor ? diff(x, 1, x.ndim === 1 ? 0 : at) : ofFunction(constant(options.dx ?? 1));
-    const lined =
-      x instanceof Tensor && x.ndim === 1
-        ? reshape(
-            width,
-            y.shape.map((_, d) => (d === at ? Math.max(length - 1, 0) : 1)),
-          )
-        : width;
-    return div(sum(mul(pairs, lined), at), ofFunction(constant(2)));
-  });
+  const points = x instanceof Tensor ? x : (options.dx ?? 1);
+  return composed(() => div(sum(areas("trapezoid", y, points, at), at), ofFunction(constant(2))));
 }
 
 /**
@@ -62,7 +55,8 @@ export function trapezoid(y: Tensor, x?: Tensor | { dx?: number; dim?: number },
 export function cumulativeTrapezoid(y: Tensor, x?: Tensor | { dx?: number; dim?: number }, dim = -1): Tensor {
   const options = x instanceof Tensor || x === undefined ? { dx: 1, dim } : x;
   const at = normalizeDim(options.dim ?? -1, y.ndim);
-  return composed(() => div(cumsum(areas(y, x instanceof Tensor ? x : (options.dx ?? 1), at), at), 2));
+  const points = x instanceof Tensor ? x : (options.dx ?? 1);
+  return composed(() => div(cumsum(areas("cumulative_trapezoid", y, points, at), at), 2));
 }
 
 export interface GradientOptions {
@@ -121,13 +115,18 @@ function sumsOfNeighbours(y: Tensor, at: number): Tensor {
 }
 
 /** Twice the area under each piece between two points. */
-function areas(y: Tensor, x: Tensor | number, at: number): Tensor {
+function areas(name: string, y: Tensor, x: Tensor | number, at: number): Tensor {
   const pairs = sumsOfNeighbours(y, at);
-  if (typeof x === "number") return mul(pairs, x);
-  const width = diff(x, 1, x.ndim === 1 ? 0 : at);
-  if (x.ndim !== 1) return mul(pairs, width);
-  const line = y.shape.map((_, d) => (d === at ? pairs.shape[at]! : 1));
-  return mul(pairs, reshape(width, line));
+  if (typeof x === "number") return mul(pairs, ofFunction(constant(x)));
+  if (x.ndim === 1) {
+    if (x.shape[0] !== y.shape[at])
+      throw new TensorError("shape", `${name}: There must be one \`x\` value for each sample point`);
+    const line = y.shape.map((_, d) => (d === at ? pairs.shape[at]! : 1));
+    return mul(pairs, reshape(diff(x, 1, 0), line));
+  }
+  const missing = Math.max(0, y.ndim - x.ndim);
+  const points = missing === 0 ? x : reshape(x, [...Array<number>(missing).fill(1), ...x.shape]);
+  return mul(pairs, diff(points, 1, at));
 }
 
 /** Covariances of the rows of a matrix, each column being an observation. */
