@@ -187,7 +187,9 @@ export function barrier(requested: readonly Value[]): void {
       runtime.gradientReads++;
     const saves = savesValues();
     const reads = requested.length > 0 && plan.lazy.length === 0;
-    chosen = saves ? saved.choose(plan, reads, runtime.policy.leaveOutFrom) : undefined;
+    // An evaluation may collect its outputs, to use them all at its end.
+    const from = scope.gradients ? runtime.policy.leaveOutFrom : Infinity;
+    chosen = saves ? saved.choose(plan, reads, from) : undefined;
     const run = chosen?.plan ?? plan;
     if (chosen !== undefined) old.push(...chosen.leaves);
     const before = old.map(leafData);

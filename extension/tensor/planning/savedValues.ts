@@ -20,7 +20,7 @@ type Places = Map<string, readonly [node: number, output: number]>;
 interface Profile {
   /** Values that later plans have computed again. */
   readonly again: Places;
-  /** Values that were left out, and read all the same. */
+  /** Values that are not to be left out: they were read, or needed longer than they were kept. */
   readonly read: Set<string>;
 }
 
@@ -103,8 +103,10 @@ export class SavedValues {
     const meet = ({ producer, index, ready }: Value, read: boolean): void => {
       if (ready || producer.kind !== "node" || producer.computedBy === undefined) return;
       const [at, profile] = [producer.computedAs, producer.computedBy as Profile];
-      if (read) profile.read.add(`${at}.${index}`);
-      profile.again.set(`${at}.${index}`, [at, index]);
+      const place = `${at}.${index}`;
+      // What was kept, and released before a plan has taken it, is needed for longer.
+      if (read || profile.again.has(place)) profile.read.add(place);
+      profile.again.set(place, [at, index]);
     };
     for (const { computedBy, inputs } of nodes)
       if (computedBy === undefined) for (const value of inputs) meet(value, false);
