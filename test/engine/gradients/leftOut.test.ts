@@ -117,7 +117,7 @@ onEachEngine((device) => {
   it("the outputs of an evaluation are not left out", () => {
     const layer = new nn.Linear(4, 5);
     const step: Step = () => {
-      const out = layer(torch.randn(6, 4)).mul(2);
+      const out = layer(torch.randn(60, 4)).mul(2);
       return [[out], out.mean()];
     };
     const evaluation = (): Results => torch.noGrad(() => run(() => step, READS.never));
