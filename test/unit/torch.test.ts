@@ -26,6 +26,13 @@ test("tensors without values have a shape and a type", () => {
   expect([like.shape, like.dtype]).toEqual([[3], "int64"]);
 });
 
+test("linspace rounds its bounds and its step as PyTorch does", () => {
+  expect(torch.linspace(0, 0.3, 10).tolist()).toEqual([
+    0.0, 0.03333333507180214, 0.06666667014360428, 0.10000000894069672, 0.13333334028720856,
+    0.1666666716337204, 0.20000000298023224, 0.23333334922790527, 0.2666666805744171, 0.30000001192092896,
+  ]);
+});
+
 test("asTensor returns a tensor itself, and converts anything else as tensor does", () => {
   const x = torch.tensor([1.5, 2]);
   expect(torch.asTensor(x).tolist()).toEqual([1.5, 2]);

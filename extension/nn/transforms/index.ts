@@ -1,4 +1,15 @@
 // torchvision.transforms: the `transforms` that users import. They work on tensors, and are no part of a graph.
+export type { AugmentationOptions } from "./augmentation.ts";
+export { AugMix, type AugMixOptions } from "./augMix.ts";
+export {
+  AutoAugment,
+  RandAugment,
+  TrivialAugmentWide,
+  type AutoAugmentOptions,
+  type RandAugmentOptions,
+  type TrivialAugmentWideOptions,
+} from "./autoAugment.ts";
+export { AutoAugmentPolicy } from "./autoAugmentPolicies.ts";
 export {
   ColorJitter,
   GaussianBlur,

@@ -183,12 +183,11 @@ export function autocontrast(image: Tensor): Tensor {
       min = Math.min(min, values[i]!);
       max = Math.max(max, values[i]!);
     }
-    const scale = f(1 / f(max - min));
-    return Number.isFinite(scale) ? { min, scale } : { min: 0, scale: 1 };
+    return max === min ? { min: 0, range: 1 } : { min, range: f(max - min) };
   });
   return mapped(image, values, (value, at) => {
-    const { min, scale } = ranges[Math.floor(at / size)]!;
-    return clamp(f(f(value - min) * scale));
+    const { min, range } = ranges[Math.floor(at / size)]!;
+    return clamp(f(f(value - min) / range));
   });
 }
 

@@ -13,6 +13,12 @@ export const InterpolationMode = {
   BICUBIC: "bicubic",
 } as const;
 
+/** An interpolation as Python prints it: "InterpolationMode.NEAREST". */
+export function interpolationText(interpolation: Interpolation): string {
+  const name = Object.entries(InterpolationMode).find(([, value]) => value === interpolation)?.[0];
+  return name === undefined ? interpolation : `InterpolationMode.${name}`;
+}
+
 /** Which pixels a new pixel is made of, and with which weights. */
 interface Taps {
   readonly from: number;

@@ -8,7 +8,7 @@ import { BuiltIn } from "../module/module.ts";
 import { py, pyFloat } from "../module/repr.ts";
 import { gaussianBlur } from "./filter.ts";
 import { drawBelow, drawBetween, drawChance, nearbyInteger, planesOf, type Range } from "./image.ts";
-import { InterpolationMode } from "./resample.ts";
+import { interpolationText } from "./resample.ts";
 import {
   affine,
   elasticTransform,
@@ -389,7 +389,6 @@ export class ElasticTransform extends BuiltIn {
 
   override extraRepr(): string {
     const { alpha, sigma, interpolation, fill } = this;
-    const mode = Object.entries(InterpolationMode).find(([, value]) => value === interpolation)![0];
-    return `alpha=[${floats(alpha)}], sigma=[${floats(sigma)}], interpolation=InterpolationMode.${mode}, fill=[${floats(fill)}]`;
+    return `alpha=[${floats(alpha)}], sigma=[${floats(sigma)}], interpolation=${interpolationText(interpolation)}, fill=[${floats(fill)}]`;
   }
 }

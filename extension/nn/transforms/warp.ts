@@ -63,8 +63,8 @@ function sampled(image: Tensor, grid: Grid, interpolation: Interpolation, fill: 
   return fromHost(out, [...image.shape.slice(0, -2), grid.height, grid.width], image.dtype);
 }
 
-/** The index, with a fraction, of a place from −1 to 1. */
-const placeOf = (at: number, size: number): number => f(f(f(f(at + 1) * size) - 1) / 2);
+/** The index, with a fraction, of a place from −1 to 1. PyTorch fuses the product and the difference. */
+const placeOf = (at: number, size: number): number => f(f(at + 1) * (size / 2) - 0.5);
 
 function nearest(
   pixels: ArrayLike<number>,

@@ -261,11 +261,12 @@ export function linspace(start: number, end: number, steps: number, options?: Te
   if (!(steps >= 0)) throw new TensorError("value", "number of steps must be non-negative");
   const dtype = options?.dtype ?? "float32";
   const round = dtype === "float32" ? Math.fround : (x: number): number => x;
-  const step = round((end - start) / Math.max(steps - 1, 1));
-  // Counted from the nearer end, as PyTorch does, so that both ends are exact.
+  const [first, last] = [round(start), round(end)];
+  const step = round(round(last - first) / Math.max(steps - 1, 1));
+  // Counted from the nearer end, as PyTorch does, so that both ends are exact. PyTorch's products and sums are fused.
   const at = (i: number): number =>
-    i < Math.floor(steps / 2) ? start + step * i : end - step * (steps - 1 - i);
-  const values = numbered(steps, (i) => (steps === 1 ? start : at(i)));
+    i < Math.floor(steps / 2) ? first + step * i : last - step * (steps - 1 - i);
+  const values = numbered(steps, (i) => (steps === 1 ? first : at(i)));
   return finished(fromHost(host(values, dtype), [steps], dtype), options);
 }
 
