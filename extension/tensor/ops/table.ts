@@ -17,6 +17,7 @@ import "./movement/indexing.ts";
 import "./movement/embedding.ts";
 import "./reduction/scan.ts";
 import "./elementwise/math.ts";
+import "./elementwise/remainder.ts";
 import "./loss/loss.ts";
 import "./loss/ctc.ts";
 import "./elementwise/numbers.ts";

@@ -2,7 +2,7 @@
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { add, div, maximum, mul, sub } from "../../../tensor/functions/pointwise/arithmetic.ts";
 import { detached } from "../../../tensor/functions/creation/conversion.ts";
-import { eq, exp, log, lt, square, where } from "../../../tensor/functions/pointwise/elementwise.ts";
+import { eq, exp, le, log, square, where } from "../../../tensor/functions/pointwise/elementwise.ts";
 import { composed, type Operand } from "../../../tensor/functions/pointwise/operands.ts";
 import { sum } from "../../../tensor/functions/reduction/reduction.ts";
 import { reshape } from "../../../tensor/functions/shape/shape.ts";
@@ -51,7 +51,8 @@ export function klDiv(input: Tensor, target: Tensor, options: KlDivOptions = {})
 /** x ln x, which is 0 at 0. */
 function xlogy(x: Tensor): Tensor {
   const zero = eq(x, 0);
-  return where(zero, 0, mul(x, log(where(zero, 1, x))));
+  // The derivative at 0 is that of the logarithm times 0: NaN, as in PyTorch.
+  return where(zero, 0, mul(x, log(x)));
 }
 
 export interface PoissonOptions extends ReductionOptions {
@@ -80,10 +81,8 @@ export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonOp
       ? sub(exp(input), mul(target, input))
       : sub(input, mul(target, log(add(input, eps))));
     if (!full) return reduce(losses, reduction);
-    const large = lt(1, target);
-    const safe = where(large, target, 2);
-    const stirling = add(sub(mul(safe, log(safe)), safe), mul(log(mul(safe, 2 * Math.PI)), 0.5));
-    return reduce(add(losses, where(large, stirling, 0)), reduction);
+    const stirling = add(sub(mul(target, log(target)), target), mul(log(mul(target, 2 * Math.PI)), 0.5));
+    return reduce(add(losses, where(le(target, 1), 0, stirling)), reduction);
   });
 }
 

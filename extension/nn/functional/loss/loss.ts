@@ -1,7 +1,7 @@
 // Losses of predictions and targets of one shape, element by element.
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { div, mul, sub } from "../../../tensor/functions/pointwise/arithmetic.ts";
-import { abs, lt, square, where } from "../../../tensor/functions/pointwise/elementwise.ts";
+import { abs, ge, square, where } from "../../../tensor/functions/pointwise/elementwise.ts";
 import { castTo, composed, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import { sum } from "../../../tensor/functions/reduction/reduction.ts";
 import { broadcastShapes, formatSize, sameShape } from "../../../tensor/core/shape.ts";
@@ -108,10 +108,10 @@ export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1Opt
     overWeights: false,
     loss(x, y) {
       const distance = abs(sub(x, y));
-      const near = lt(distance, beta);
-      // Without distances that are far: their gradient would be 0 times infinity.
-      const curve = mul(square(where(near, distance, 0)), 0.5 / beta);
-      return where(near, curve, sub(distance, beta / 2));
+      const far = ge(distance, beta);
+      // Without distances that are far: their gradient would be 0 times infinity. NaN is near, so that its gradient is NaN.
+      const curve = mul(square(where(far, 0, distance)), 0.5 / beta);
+      return where(far, sub(distance, beta / 2), curve);
     },
   };
   return elementwise(kind, input, target, { reduction, weight: null });
@@ -146,8 +146,8 @@ export function huberLoss(input: Tensor, target: Tensor, options: HuberOptions =
     loss(x, y) {
       const distance = abs(sub(x, y));
       const line = mul(sub(distance, delta / 2), delta);
-      const near = lt(distance, delta);
-      return where(near, mul(square(where(near, distance, 0)), 0.5), line);
+      const far = ge(distance, delta);
+      return where(far, line, mul(square(where(far, 0, distance)), 0.5));
     },
   };
   return elementwise(kind, input, target, { reduction, weight });

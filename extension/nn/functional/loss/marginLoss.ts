@@ -10,7 +10,6 @@ import {
   logicalNot,
   ne,
   neg,
-  relu,
   sqrt,
   where,
 } from "../../../tensor/functions/pointwise/elementwise.ts";
@@ -143,6 +142,9 @@ function rowsOf(input: Tensor): Tensor {
   return reshape(input, [shape.length === 2 ? shape[0]! : 1, classes]);
 }
 
+/** x where it is above 0, else 0: NaN too, as PyTorch's kernels of these losses have it. */
+const positive = (x: Tensor): Tensor => where(gt(x, 0), x, 0);
+
 export interface MultiMarginOptions extends MarginOptions {
   /** Power of each term: 1 or 2. Default 1. */
   p?: number;
@@ -198,7 +200,7 @@ export function multiMarginLoss(input: Tensor, target: Tensor, ...rest: MultiMar
   return composed(() => {
     const labels = reshape(target, [n, 1]);
     const right = gather(rows, 1, labels);
-    const terms = relu(add(sub(margin, right), rows));
+    const terms = positive(add(sub(margin, right), rows));
     const powers = p === 1 ? terms : pow(terms, 2);
     const weighted =
       weight === null ? powers : mul(powers, reshape(indexSelect(weight, 0, reshape(target, [n])), [n, 1]));
@@ -239,7 +241,7 @@ export function multilabelMarginLoss(input: Tensor, target: Tensor, options: Red
     const counts = scatterAdd(expand(constant(0), [n, classes]), 1, safe, castTo(given, "float32"));
     const wrong = logicalNot(gt(counts, 0));
     const pairs = logicalAnd(unsqueeze(given, 2), unsqueeze(wrong, 1));
-    const terms = relu(add(sub(1, unsqueeze(gather(rows, 1, safe), 2)), unsqueeze(rows, 1)));
+    const terms = positive(add(sub(1, unsqueeze(gather(rows, 1, safe), 2)), unsqueeze(rows, 1)));
     const losses = div(sum(where(pairs, terms, 0), [1, 2]), classes);
     const kept = reshape(losses, input.ndim === 2 ? [n] : []);
     return named(reduce(kept, reduction), "MultilabelMarginLossBackward0", input, target);

@@ -6,9 +6,11 @@ import { TensorError } from "../../core/errors.ts";
 import type { Op } from "../../recording/op.ts";
 import * as ops from "../../ops/elementwise/elementwise.ts";
 import * as math from "../../ops/elementwise/math.ts";
+import { remainder as remainderOp } from "../../ops/elementwise/remainder.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { castTo, composed, constant, named, toFloat, type Operand, scalarOf } from "./operands.ts";
 import { binary, operand, resultType } from "./promotion.ts";
+import { alsoOfProduct, stepOf } from "./slopes.ts";
 import { copied } from "../shape/views.ts";
 import { call } from "../../ops/expressions.ts";
 
@@ -90,7 +92,10 @@ export function div(input: Operand, other: Operand, options?: { roundingMode?: R
   }
   const dtype = resultType(input, other);
   if (dtype === "float32") {
-    return composed(() => named(trunc(floatBinary(ops.div, input, other)), "DivBackward2"));
+    return composed(() => {
+      const quotient = trunc(floatBinary(ops.div, apart(input), apart(other)));
+      return named(stepOf(quotient, ...tensorsOf(input, other)), "DivBackward2");
+    });
   }
   refuseZero(input, other);
   return composed(() => {
@@ -100,6 +105,10 @@ export function div(input: Operand, other: Operand, options?: { roundingMode?: R
   });
 }
 
+const apart = (x: Operand): Operand => (x instanceof Tensor ? new Tensor(x.value) : x);
+const tensorsOf = (...operands: Operand[]): Tensor[] =>
+  operands.flatMap((x) => (x instanceof Tensor ? [toFloat(x)] : []));
+
 /** ⌊input / other⌋. */
 export function floorDivide(input: Operand, other: Operand): Tensor {
   const dtype = resultType(input, other);
@@ -108,19 +117,20 @@ export function floorDivide(input: Operand, other: Operand): Tensor {
     return binary(ops.floorDiv, input, other, "int64");
   }
   return composed(() => {
-    const [a, b] = [operand(input, dtype), operand(other, dtype)];
-    if (!(other instanceof Tensor) && Number(other) !== 0) return floorOfQuotient(a, b);
-    // a / b where b is 0.
-    const isZero = castTo(binary(ops.eq, b, 0, dtype), dtype);
-    const floor = floorOfQuotient(a, binary(ops.add, b, isZero, dtype));
-    return binary(ops.add, floor, binary(ops.mul, a, binary(ops.div, isZero, b, dtype), dtype), dtype);
+    const [a, b] = [operand(apart(input), dtype), operand(apart(other), dtype)];
+    const floor = floorOfQuotient(a, b);
+    const tensors = tensorsOf(input, other);
+    if (!(other instanceof Tensor) && Number(other) !== 0) return stepOf(floor, ...tensors);
+    // By 0, a / b.
+    const zero = call(ops.eq, b, constant(0));
+    return stepOf(call(ops.where, zero, call(ops.div, a, b), floor), ...tensors);
   });
 }
 
 /** As PyTorch does it: a quotient may round up to a whole number that it is below, as that of 1 and 0.1. */
 function floorOfQuotient(a: Tensor, b: Tensor): Tensor {
   const of = (op: Op<object>, x: Operand, y: Operand): Tensor => binary(op, x, y, "float32");
-  const rest = fmod(a, b);
+  const rest = truncatedRest(a, b);
   const differs = castTo(of(ops.lt, of(ops.mul, rest, b), 0), "float32");
   const quotient = of(ops.sub, of(ops.div, of(ops.sub, a, rest), b), differs);
   const floor = call(ops.floor, quotient);
@@ -130,9 +140,9 @@ function floorOfQuotient(a: Tensor, b: Tensor): Tensor {
 /** The remainder that has the sign of `other`, as Python's `%`. */
 export function remainder(input: Operand, other: Operand): Tensor {
   const dtype = resultType(input, other);
-  if (dtype === "float32") return binary(ops.remainder, input, other, dtype);
+  if (dtype === "float32") return binary(remainderOp, input, other, dtype);
   refuseZero(input, other);
-  return binary(ops.remainder, input, other, "int64");
+  return binary(remainderOp, input, other, "int64");
 }
 
 /** The remainder that has the sign of `input`, as JavaScript's `%`. */
@@ -141,10 +151,30 @@ export function fmod(input: Operand, other: Operand): Tensor {
   if (dtype === "int64") refuseZero(input, other);
   return composed(() => {
     const [a, b] = [operand(input, dtype), operand(other, dtype)];
-    const size = binary(ops.remainder, call(ops.abs, a), call(ops.abs, b));
-    return named(binary(ops.mul, size, call(ops.sign, a)), "FmodBackward0");
+    if (dtype === "int64") {
+      const rest = binary(remainderOp, call(ops.abs, a), call(ops.abs, b));
+      return binary(ops.mul, rest, call(ops.sign, a));
+    }
+    const infinite = call(ops.eq, call(ops.abs, a), constant(Infinity));
+    const instead = (x: Tensor, value: number): Tensor => call(ops.where, infinite, constant(value), x);
+    const rest = truncatedRest(instead(a, 0), instead(b, 1));
+    // NaN, whose derivative by the divisor is infinite.
+    const quotient = trunc(call(ops.div, new Tensor(a.value), new Tensor(b.value)));
+    const factor = call(ops.where, infinite, quotient, constant(0));
+    const none = call(ops.sub, a, call(ops.mul, b, factor));
+    return named(call(ops.where, infinite, none, rest), "FmodBackward0");
   });
 }
+
+/** {@link fmod} of floats that are finite or without gradients. */
+function truncatedRest(a: Tensor, b: Tensor): Tensor {
+  // Not |x|, whose gradient is 0 at 0.
+  const negative = call(ops.lt, a, constant(0));
+  return sized(call(remainderOp, sized(a, negative), sized(b, signbit(b))), negative);
+}
+
+/** −x where `negative`, else x. */
+const sized = (x: Tensor, negative: Tensor): Tensor => call(ops.where, negative, call(ops.neg, x), x);
 
 function refuseZero(input: Operand, divisor: Operand): void {
   if (input instanceof Tensor && input.numel() === 0) return;
@@ -229,14 +259,21 @@ export function addcdiv(
 /** input + weight · (end − input). */
 export function lerp(input: Tensor, end: Tensor, weight: Operand): Tensor {
   // PyTorch counts from the nearer end, so that both are exact.
-  const far = typeof weight === "number" && Math.abs(weight) >= 0.5;
-  // PyTorch saves a tensor, and no number.
-  const factor = (x: Operand): Operand =>
-    x instanceof Tensor ? x : ofFunction(scalarOf(Number(x), "float32"));
+  if (weight instanceof Tensor) {
+    return composed(() => {
+      const far = call(ops.ge, call(ops.abs, weight), constant(0.5));
+      const near = call(ops.where, far, end, input);
+      const part = call(ops.where, far, sub(weight, 1), weight);
+      return named(add(near, mul(part, sub(end, input))), "LerpBackward0");
+    });
+  }
+  const far = Math.abs(Number(weight)) >= 0.5;
+  // PyTorch saves no number.
+  const factor = (x: number): Tensor => ofFunction(scalarOf(x, "float32"));
   const result = (): Tensor =>
     far
-      ? sub(end, mul(sub(end, input), factor(1 - weight)))
-      : add(input, mul(factor(weight), sub(end, input)));
+      ? sub(end, mul(sub(end, input), factor(1 - Number(weight))))
+      : add(input, mul(factor(Number(weight)), sub(end, input)));
   return composed(() => named(result(), "LerpBackward0"));
 }
 
@@ -260,10 +297,33 @@ export function clamp(input: Tensor, min?: Operand | null, max?: Operand | null)
     });
   }
   return composed(() => {
+    if (low !== undefined && high !== undefined && dtype === "float32")
+      return named(between(x, operand(low, dtype), operand(high, dtype)), "ClampBackward0");
     const above = low === undefined ? x : call(ops.maximum, x, operand(low, dtype));
     const inside = high === undefined ? above : call(ops.minimum, above, operand(high, dtype));
     return named(inside, "ClampBackward0");
   });
+}
+
+/**
+ * min(max(x, low), high) with PyTorch's gradients. A bound that x is equal to gets half of the gradient, unless both bounds are
+ * equal; `high` gets all of it where it is below `low`; a bound that is NaN gets none, and x all of it where x is NaN.
+ */
+function between(x: Tensor, low: Tensor, high: Tensor): Tensor {
+  const { where, lt, gt, eq, isnan, logicalAnd, logicalOr, logicalNot } = ops;
+  const nan = constant(NaN);
+  const number = call(logicalNot, call(isnan, x));
+  const ordered = call(logicalAnd, call(lt, low, high), number);
+  const inside = call(ops.minimum, call(ops.maximum, x, low), high);
+  const crossed = call(gt, low, high);
+  const below = call(lt, x, low);
+  const outside = call(logicalOr, below, call(gt, x, high));
+  const bound = call(where, call(eq, low, high), call(where, below, low, high), nan);
+  const noBound = call(logicalOr, call(isnan, low), call(isnan, high));
+  // Where nothing bounds x: it is NaN, or a bound is, or both bounds are equal to it.
+  const free = call(ops.add, x, call(where, crossed, high, call(where, noBound, nan, constant(0))));
+  const rest = call(where, outside, bound, free);
+  return call(where, ordered, inside, call(where, call(logicalAnd, crossed, number), high, rest));
 }
 
 /** The integer part: towards zero. */
@@ -295,20 +355,24 @@ export function atan2(input: Tensor, other: Tensor): Tensor {
   return composed(() => {
     const [y, x] = [toFloat(input), toFloat(other)];
     const [below, behind] = [signbit(y), signbit(x)];
-    const size = (t: Tensor, negative: Tensor): Tensor => call(ops.where, negative, call(ops.neg, t), t);
-    const [height, width] = [size(y, below), size(x, behind)];
+    const [height, width] = [sized(y, below), sized(x, behind)];
     // A ratio from 0 to 1, so that no division is by 0 and its gradient is finite.
     const steep = call(ops.gt, height, width);
     const shorter = call(ops.where, steep, width, height);
     const longer = call(ops.where, steep, height, width);
     const instead = (test: Tensor, value: number, t: Tensor): Tensor =>
       call(ops.where, test, constant(value), t);
-    const none = call(ops.eq, longer, constant(0));
-    const infinite = call(ops.eq, shorter, constant(Infinity));
+    // Not of the longer one alone: the other one may be NaN.
+    const none = call(ops.eq, call(ops.add, shorter, longer), constant(0));
+    const infinite = call(
+      ops.logicalAnd,
+      call(ops.eq, shorter, constant(Infinity)),
+      call(ops.eq, longer, constant(Infinity)),
+    );
     const ratio = call(ops.div, shorter, instead(none, 1, longer));
     const angle = call(math.atan, instead(infinite, 1, instead(none, 0, ratio)));
     const up = call(ops.where, steep, call(ops.sub, constant(Math.PI / 2), angle), angle);
     const round = call(ops.where, behind, call(ops.sub, constant(Math.PI), up), up);
-    return named(size(round, below), "Atan2Backward0");
+    return named(alsoOfProduct(x, y, sized(round, below)), "Atan2Backward0");
   });
 }

@@ -10,15 +10,17 @@ import * as ops from "../../ops/elementwise/special.ts";
 import type { Op } from "../../recording/op.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { add, clamp, div, maximum, minimum, mul, pow, signbit, sub } from "./arithmetic.ts";
+import { logOfSum, productOfLog } from "./logarithms.ts";
+import { alsoOf, alsoOfProduct } from "./slopes.ts";
+import { detached } from "../creation/conversion.ts";
 import {
   abs,
   eq,
-  exp,
   gt,
   isnan,
   le,
+  lt,
   log,
-  log1p,
   logicalAnd,
   logicalNot,
   logicalOr,
@@ -97,28 +99,39 @@ export function mvlgamma(input: Tensor, p: number): Tensor {
 /** ln(x / (1 − x)), of x moved into [eps, 1 − eps] if eps is given. */
 export function logit(input: Tensor, eps?: number | null): Tensor {
   return composed(() => {
-    const x = eps === undefined || eps === null ? toFloat(input) : clamp(toFloat(input), eps, 1 - eps);
-    return named(log(div(x, sub(1, x))), "LogitBackward0", input);
+    const p = eps !== undefined && eps !== null && eps >= 0 ? within(toFloat(input), eps) : toFloat(input);
+    const edge = logicalOr(eq(p, 0), eq(p, 1));
+    const x = where(edge, 0.5, p);
+    const inside = log(div(x, sub(1, x)));
+    // The gradient is infinite at 0 and 1, and NaN where the value is.
+    const either = where(edge, sub(log(add(p, 0)), log(sub(1, p))), inside);
+    return named(alsoOfProduct(x, new Tensor(inside.value), either), "LogitBackward0", input);
   });
 }
 
-/** x ln y, 0 where x is 0 (unless y is not a number). The derivative by x is ln y there too, where that is finite. */
+/** Moved into [eps, 1 − eps], on whose ends the gradient passes; `eps` above ½ is the lower bound of 1 − eps. */
+function within(x: Tensor, eps: number): Tensor {
+  const low = Math.fround(eps);
+  const high = Math.fround(1 - low);
+  return where(lt(x, low), low, where(gt(x, high), high, x));
+}
+
+/** x ln y, 0 where x is 0 (unless y is not a number). The derivative by x is ln y there too, but 0 for y ≤ 0. */
 export function xlogy(input: Operand, other: Operand): Tensor {
   return composed(() => {
     const [x, y] = [operand(input, "float32"), operand(other, "float32")];
-    const endless = logicalOr(le(y, 0), eq(y, Infinity));
-    const zero = logicalAnd(eq(x, 0), endless);
-    return named(where(zero, 0, mul(x, log(where(zero, 1, y)))), "XlogyBackward0");
+    return named(productOfLog(x, log(y), le(y, 0)), "XlogyBackward0", x);
   });
 }
 
 /** ln(eˣ + eʸ) without overflow. */
 export function logaddexp(input: Tensor, other: Tensor): Tensor {
   return composed(() => {
-    const top = maximum(input, other);
-    const same = logicalAnd(eq(input, other), eq(abs(top), Infinity));
-    const gap = where(same, 0, neg(abs(sub(where(same, 0, input), where(same, 0, other)))));
-    return named(where(same, top, add(top, log1p(exp(gap)))), "LogaddexpBackward0");
+    const result = logOfSum(input, other);
+    // PyTorch's derivative is e to the power of input − result: NaN of equal infinities.
+    const same = logicalAnd(eq(input, other), eq(abs(input), Infinity));
+    const infinite = (x: Tensor): Tensor => where(same, x, 0);
+    return named(alsoOfProduct(infinite(input), infinite(other), result), "LogaddexpBackward0");
   });
 }
 
@@ -135,17 +148,29 @@ export function logaddexp2(input: Tensor, other: Tensor): Tensor {
   });
 }
 
-/** √(x² + y²). */
+/** √(x² + y²), without overflow of the squares; ∞ where either is infinite. */
 export function hypot(input: Tensor, other: Tensor): Tensor {
-  return composed(() => named(sqrt(add(square(input), square(other))), "HypotBackward0"));
+  return composed(() => {
+    const longer = detached(maximum(abs(input), abs(other)));
+    const scale = where(gt(longer, 2 ** 60), 2 ** -80, where(lt(longer, 2 ** -60), 2 ** 80, 1));
+    const length = div(sqrt(add(square(mul(input, scale)), square(mul(other, scale)))), scale);
+    const infinite = logicalOr(eq(abs(input), Infinity), eq(abs(other), Infinity));
+    const result = where(infinite, Infinity, length);
+    return named(result, "HypotBackward0", input, other, result);
+  });
 }
 
 /** |input| with the sign of `other`, which −0 has, too. */
 export function copysign(input: Tensor, other: Operand): Tensor {
   return composed(() => {
-    const size = abs(toFloat(input));
-    const negative = signbit(other instanceof Tensor ? other : constant(Number(other)));
-    return named(where(negative, neg(size), size), "CopysignBackward0");
+    const x = toFloat(input);
+    const size = abs(x);
+    const sign = other instanceof Tensor ? other : constant(Number(other));
+    const negative = signbit(sign);
+    // PyTorch's derivative is result / x: NaN at infinity. That by the sign is 0.
+    const ratio = mul(x, detached(x));
+    const unused = other instanceof Tensor ? add(ratio, toFloat(sign)) : ratio;
+    return named(alsoOf(unused, where(negative, neg(size), size)), "CopysignBackward0");
   });
 }
 
@@ -185,7 +210,7 @@ export function fmin(input: Tensor, other: Tensor): Tensor {
 }
 
 function numbers(x: Tensor, y: Tensor, choose: (a: Tensor, b: Tensor) => Tensor): Tensor {
-  return where(isnan(x), y, where(isnan(y), x, choose(x, y)));
+  return where(isnan(y), x, where(isnan(x), y, choose(x, y)));
 }
 
 /** A power computed in floats, whatever the types. */

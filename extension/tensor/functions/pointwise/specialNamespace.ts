@@ -4,7 +4,9 @@ import { zeta as zetaOp } from "../../ops/elementwise/incompleteGamma.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { call } from "../../ops/expressions.ts";
 import { add, div, mul, sub } from "./arithmetic.ts";
-import { eq, exp, gt, isnan, log, log1p, logicalOr, lt, neg, sin, square, where } from "./elementwise.ts";
+import { abs, eq, exp, gt, le, log, log1p, logicalOr, lt, neg, sin, square, where } from "./elementwise.ts";
+import { endless, productOfLog } from "./logarithms.ts";
+import { MAX_FLOAT } from "../../core/dtype.ts";
 import { composed, toFloat, type Operand } from "./operands.ts";
 import { operand } from "./promotion.ts";
 import { detached } from "../creation/conversion.ts";
@@ -67,9 +69,10 @@ export const zeta = (input: Operand, other: Operand): Tensor =>
 export function entr(input: Tensor): Tensor {
   return composed(() => {
     const x = toFloat(input);
-    const positive = gt(x, 0);
-    const inside = neg(mul(x, log(where(positive, x, 1))));
-    return where(logicalOr(positive, isnan(x)), inside, where(eq(x, 0), 0, -Infinity));
+    const zero = eq(x, 0);
+    const some = where(zero, 1, x);
+    // Below 0, the logarithm's NaN is the gradient, as in PyTorch.
+    return where(zero, endless(x, zero), where(lt(x, 0), -Infinity, neg(mul(some, log(some)))));
   });
 }
 
@@ -77,8 +80,7 @@ export function entr(input: Tensor): Tensor {
 export function xlog1py(input: Operand, other: Operand): Tensor {
   return composed(() => {
     const [x, y] = [operand(input, "float32"), operand(other, "float32")];
-    const plain = logicalOr(isnan(y), logicalOr(lt(x, 0), logicalOr(gt(x, 0), isnan(x))));
-    return mul(x, log1p(where(plain, y, where(gt(y, -1), where(eq(y, Infinity), 0, y), 0))));
+    return productOfLog(x, log1p(y), le(y, -1));
   });
 }
 
@@ -120,9 +122,12 @@ function scaledTail(z: Tensor): Tensor {
 export function erfcx(input: Tensor): Tensor {
   return composed(() => {
     const x = toFloat(input);
-    const far = gt(x, FAR);
-    const near = where(far, 0, x);
-    return where(far, scaledTail(where(far, x, FAR)), mul(exp(square(near)), erfc(near)));
+    const [far, huge] = [gt(x, FAR), lt(x, -10)];
+    const near = where(logicalOr(far, huge), 0, x);
+    // Infinite, and so is its derivative.
+    const infinite = mul(mul(where(huge, x, 0), -MAX_FLOAT), MAX_FLOAT);
+    const inside = where(huge, infinite, mul(exp(square(near)), erfc(near)));
+    return where(far, scaledTail(where(far, x, FAR)), inside);
   });
 }
 
@@ -130,7 +135,8 @@ export function erfcx(input: Tensor): Tensor {
 export function sphericalBesselJ0(input: Tensor): Tensor {
   return composed(() => {
     const x = toFloat(input);
-    const zero = eq(x, 0);
-    return where(zero, 1, div(sin(where(zero, 1, x)), where(zero, 1, x)));
+    const [zero, infinite] = [eq(x, 0), eq(abs(x), Infinity)];
+    const inside = where(logicalOr(zero, infinite), 1, x);
+    return where(zero, 1, where(infinite, 0, div(sin(inside), inside)));
   });
 }

@@ -13,6 +13,7 @@ import { detached } from "../creation/conversion.ts";
 import { div } from "../pointwise/arithmetic.ts";
 import { composed, constant, named, toFloat } from "../pointwise/operands.ts";
 import { resultType } from "../pointwise/promotion.ts";
+import { stepOf } from "../pointwise/slopes.ts";
 import { norm, sum } from "./reduction.ts";
 import { expand } from "../shape/shape.ts";
 import { reshaped } from "../shape/views.ts";
@@ -70,6 +71,21 @@ function checkPower(name: string, p: number): void {
 }
 
 /**
+ * The p-norm of differences over the last dimension. With p 0, one that is NaN is not counted, but makes the length NaN;
+ * with p infinity, `cdist` passes it over.
+ */
+function lengthOf(differences: Tensor, p: number, passNaN = false): Tensor {
+  const { where, isnan, eq } = elementwise;
+  if (p === 0) {
+    const one = call(where, call(eq, differences, constant(0)), constant(0), constant(1));
+    const each = call(where, call(isnan, differences), constant(NaN), one);
+    return stepOf(sum(each, -1), sum(differences, -1));
+  }
+  if (p !== Infinity || !passNaN) return norm(differences, p, -1);
+  return norm(call(where, call(isnan, differences), constant(0), differences), p, -1);
+}
+
+/**
  * p-norm distances between all pairs of rows of a matrix [N, M], as a vector of N (N − 1) / 2: (0, 1), (0, 2), ….
  * @throws TensorError "pdist only supports 2D tensors, got: 1D"
  */
@@ -89,7 +105,8 @@ export function pdist(input: Tensor, p: number | { p?: number } = 2): Tensor {
       const rows = Int32Array.from(pairs, (pair) => pair[k]);
       return apply(indexSelect, [input, fromHost(rows, [pairs.length], "int64")], { dim: 0 });
     };
-    return named(norm(sub(side(0), side(1)), power, 1), "PdistBackward0");
+    const result = lengthOf(sub(side(0), side(1)), power);
+    return named(result, "PdistBackward0", input, result);
   });
 }
 
@@ -150,7 +167,7 @@ export function cdist(x1: Tensor, x2: Tensor, p: number | CdistOptions = 2, opti
     }
     const left = reshaped(x1, [...x1.shape.slice(0, -1), 1, columns]);
     const right = reshaped(x2, [...x2.shape.slice(0, -2), 1, others, columns]);
-    return named(norm(sub(left, right), p, -1), "CdistBackward0");
+    return named(lengthOf(sub(left, right), p, true), "CdistBackward0");
   });
 }
 

@@ -145,12 +145,23 @@ type VarianceArguments = [dim?: Dims | null | VarianceOptions, options?: Varianc
 
 /** Variance and mean over dimensions. */
 export function varMean(input: Tensor, ...rest: VarianceArguments): [Tensor, Tensor] {
-  return [variance(input, ...rest), mean(input, ...rest)];
+  return [variance(input, ...rest), meanOf(input, ...rest)];
 }
 
 /** Standard deviation and mean over dimensions. */
 export function stdMean(input: Tensor, ...rest: VarianceArguments): [Tensor, Tensor] {
-  return [std(input, ...rest), mean(input, ...rest)];
+  return [std(input, ...rest), meanOf(input, ...rest)];
+}
+
+/** The mean, also where the sum is beyond the largest number. */
+function meanOf(input: Tensor, ...rest: VarianceArguments): Tensor {
+  return composed(() => {
+    const plain = mean(input, ...rest);
+    const scaled = (x: Tensor, by: number): Tensor => call(elementwise.mul, x, constant(by));
+    const large = scaled(mean(scaled(input, 2 ** -32), ...rest), 2 ** 32);
+    const infinite = call(elementwise.eq, call(elementwise.abs, plain), constant(Infinity));
+    return named(call(elementwise.where, infinite, large, plain), "MeanBackward1");
+  });
 }
 
 /** Applies `any` or `all`: unlike other reductions, they keep the input for an empty list of dimensions. */
@@ -204,7 +215,11 @@ export function norm(
     if (p === 1) return length(apply(movement.sum, [size], over));
     if (p === Infinity) return length(apply(ops.amax, [size], over));
     if (p === -Infinity) return length(apply(ops.amin, [size], over));
-    if (p === 0) return length(apply(movement.sum, [call(elementwise.sign, size)], over));
+    if (p === 0) {
+      // NaN is not 0.
+      const counted = call(elementwise.where, call(elementwise.isnan, size), constant(1), size);
+      return length(apply(movement.sum, [call(elementwise.sign, counted)], over));
+    }
     return length(powerOf(apply(movement.sum, [powerOf(size, p)], over), 1 / p));
   });
 }

@@ -4,9 +4,10 @@ import { call } from "../../ops/expressions.ts";
 import { normalizeDim } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { arange } from "../creation/creation.ts";
-import { ge, isnan, le, logicalOr, where } from "../pointwise/elementwise.ts";
+import { abs, eq, ge, isnan, le, logicalAnd, logicalOr, where } from "../pointwise/elementwise.ts";
+import { logOfSum } from "../pointwise/logarithms.ts";
 import { castTo, composed, constant, named } from "../pointwise/operands.ts";
-import { logaddexp } from "../pointwise/special.ts";
+import { alsoOfProduct } from "../pointwise/slopes.ts";
 import { valuesAndIndices, type ValuesAndIndices } from "../results.ts";
 import { turned } from "../shape/along.ts";
 import { narrow } from "../shape/parts.ts";
@@ -69,7 +70,12 @@ export function logcumsumexp(input: Tensor, dim: number): Tensor {
   const at = normalizeDim(dim, input.ndim);
   if (input.ndim === 0 || input.numel() === 0) return copied(input);
   return composed(() => {
-    const [sums] = scan([turned(input, at)], ([before], [own]) => [logaddexp(before, own)]);
-    return named(turned(input.shape[at] === 1 ? copied(sums) : sums, at, true), "LogcumsumexpBackward0");
+    const rows = turned(input, at);
+    const [sums] = scan([rows], ([before], [own]) => [logOfSum(before, own)]);
+    // PyTorch's derivative has e to the power of input − sum: NaN of equal infinities.
+    const same = logicalAnd(eq(rows, sums), eq(abs(rows), Infinity));
+    const infinite = where(same, rows, 0);
+    const result = alsoOfProduct(infinite, infinite, sums);
+    return named(turned(result, at, true), "LogcumsumexpBackward0");
   });
 }

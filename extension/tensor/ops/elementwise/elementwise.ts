@@ -3,10 +3,11 @@ import { broadcastShapes } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { attr, scalar, type TfRef } from "../../lowering/lowering.ts";
 import { castNode, equalNode } from "../../lowering/nodes.ts";
-import { number, TRAINING_ONLY, type OnnxRef } from "../../lowering/onnx.ts";
+import { number, TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { broadcasting, leading } from "../../recording/batchRules.ts";
 import { broadcastPlaces } from "../../planning/plain.ts";
 import { defineOp, type GradientRule, type Op, type Tfjs } from "../../recording/op.ts";
+import { scope } from "../../recording/scope.ts";
 import { call, constant, zeros } from "../expressions.ts";
 import {
   addNode,
@@ -22,7 +23,11 @@ import { erfNode, inDouble, reciprocalNode, sigmoidNode, softplusNode, tanhNode 
 
 const scaled = (x: Tensor, by: number): Tensor => call(mul, x, constant(by));
 /** The gradient of a step function that PyTorch differentiates. */
-const zero: GradientRule<object> = ({ inputs }) => inputs.map((x) => zeros(x.shape));
+const zero: GradientRule<object> = ({ grad, inputs }) =>
+  inputs.map((x) =>
+    // A zero that can be differentiated. 0 · grad would be NaN where that is infinite.
+    scope.gradients ? call(where, constant(0, "bool"), grad, constant(0)) : zeros(x.shape),
+  );
 
 export const add = elementwise({
   name: "add",
@@ -166,20 +171,6 @@ export const floorDiv = elementwise({
   gradient: zero,
   xla: ofFloats,
 });
-/** Remainder with the sign of the divisor, as Python's `%`. */
-export const remainder = elementwise({
-  name: "remainder",
-  tensorflow: "FloorMod",
-  onnx: (b, [x, y], a, s) =>
-    b.node("Sub", [x!, b.node("Mul", [onnxFloorDiv(b, [x!, y!], a, s) as OnnxRef, y!])]),
-  tfjs: (k, x, y) => k.mod(x, divisor(x, y)),
-  gradient: ({ grad, inputs: [x, y], needs }) => [
-    grad,
-    needs[1] ? call(neg, call(mul, grad, call(floor, call(div, x!, y!)))) : null,
-  ],
-  xla: ofFloats,
-});
-
 export const neg: Op<object> = elementwise({
   name: "neg",
   tensorflow: "Neg",

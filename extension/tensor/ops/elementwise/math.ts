@@ -151,6 +151,8 @@ export const clamp: Op<Bounds> = defineOp<Bounds>({
     return bound("Minimum", bound("Maximum", x!, min), max);
   },
   tfjs(k, [x], { min, max }) {
+    // wasm's kernels pass NaN over.
+    if (Number.isNaN(min) || Number.isNaN(max)) return k.mul(x!, k.scalar(NaN));
     const above = min === undefined ? x! : k.maximum(x!, k.scalar(min, x!.dtype as "float32"));
     return max === undefined ? above : k.minimum(above, k.scalar(max, x!.dtype as "float32"));
   },

@@ -232,9 +232,9 @@ const softmaxLoop =
       const [logits, out] = [from!, to!];
       for (let row = 0; row < logits.length; row += width) {
         const { largest, sum } = exponentials(logits, row, width);
-        const shift = largest + Math.log(sum);
+        const rest = Math.log(sum);
         for (let i = row; i < row + width; i++)
-          out[i] = logarithm ? logits[i]! - shift : Math.exp(logits[i]! - largest) / sum;
+          out[i] = logarithm ? logits[i]! - largest - rest : Math.exp(logits[i]! - largest) / sum;
       }
     };
   };
