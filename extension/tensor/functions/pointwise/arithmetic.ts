@@ -118,7 +118,8 @@ export function floorDivide(input: Operand, other: Operand): Tensor {
   }
   return composed(() => {
     const [a, b] = [operand(apart(input), dtype), operand(apart(other), dtype)];
-    const floor = floorOfQuotient(a, b);
+    const size = other instanceof Tensor ? sized(b, signbit(b)) : constant(Math.abs(Number(other)));
+    const floor = floorOfQuotient(a, b, size);
     const tensors = tensorsOf(input, other);
     if (!(other instanceof Tensor) && Number(other) !== 0) return stepOf(floor, ...tensors);
     // By 0, a / b.
@@ -127,10 +128,13 @@ export function floorDivide(input: Operand, other: Operand): Tensor {
   });
 }
 
-/** As PyTorch does it: a quotient may round up to a whole number that it is below, as that of 1 and 0.1. */
-function floorOfQuotient(a: Tensor, b: Tensor): Tensor {
+/**
+ * As PyTorch does it: a quotient may round up to a whole number that it is below, as that of 1 and 0.1.
+ * @param size the absolute value of b
+ */
+function floorOfQuotient(a: Tensor, b: Tensor, size: Tensor): Tensor {
   const of = (op: Op<object>, x: Operand, y: Operand): Tensor => binary(op, x, y, "float32");
-  const rest = truncatedRest(a, b);
+  const rest = truncatedRest(a, size);
   const differs = castTo(of(ops.lt, of(ops.mul, rest, b), 0), "float32");
   const quotient = of(ops.sub, of(ops.div, of(ops.sub, a, rest), b), differs);
   const floor = call(ops.floor, quotient);
@@ -157,7 +161,8 @@ export function fmod(input: Operand, other: Operand): Tensor {
     }
     const infinite = call(ops.eq, call(ops.abs, a), constant(Infinity));
     const instead = (x: Tensor, value: number): Tensor => call(ops.where, infinite, constant(value), x);
-    const rest = truncatedRest(instead(a, 0), instead(b, 1));
+    const divisor = instead(b, 1);
+    const rest = truncatedRest(instead(a, 0), sized(divisor, signbit(divisor)));
     // NaN, whose derivative by the divisor is infinite.
     const quotient = trunc(call(ops.div, new Tensor(a.value), new Tensor(b.value)));
     const factor = call(ops.where, infinite, quotient, constant(0));
@@ -166,11 +171,11 @@ export function fmod(input: Operand, other: Operand): Tensor {
   });
 }
 
-/** {@link fmod} of floats that are finite or without gradients. */
-function truncatedRest(a: Tensor, b: Tensor): Tensor {
+/** {@link fmod} of floats that are finite or without gradients, by a divisor of this size. */
+function truncatedRest(a: Tensor, size: Tensor): Tensor {
   // Not |x|, whose gradient is 0 at 0.
   const negative = call(ops.lt, a, constant(0));
-  return sized(call(remainderOp, sized(a, negative), sized(b, signbit(b))), negative);
+  return sized(call(remainderOp, sized(a, negative), size), negative);
 }
 
 /** −x where `negative`, else x. */
