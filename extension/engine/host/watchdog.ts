@@ -38,7 +38,7 @@ export interface Limit {
 /** Puts a time limit on user code, also on code that never returns to the event loop. */
 export class Watchdog {
   readonly #worker: Worker;
-  readonly #ready: Promise<void>;
+  #ready: Promise<void>;
   /** Replaces the worker in a debugged process. */
   #process: ChildProcess | undefined;
   #following: WatchdogMessage | undefined;
@@ -49,12 +49,7 @@ export class Watchdog {
   constructor() {
     this.#worker = new Worker(PROGRAM);
     this.#worker.on("message", (message) => this.#receive(message));
-    this.#ready = new Promise((resolve, reject) => {
-      this.#worker.on("message", (message) => message === READY && resolve());
-      this.#worker.once("error", (error) => reject(notStarted(error)));
-    });
-    // The caller that waits for it reports the reason.
-    this.#ready.catch(() => undefined);
+    this.#ready = started(this.#worker);
     this.#worker.unref();
     Reflect.set(globalThis, Symbol.for(REPORT), (places: StandingAt[]) => this.#report(places));
   }
@@ -137,7 +132,9 @@ export class Watchdog {
     this.#process.unref();
     this.#process.channel?.unref();
     this.#process.on("message", (message) => this.#receive(message));
+    this.#ready = started(this.#process);
     for (const message of [this.#following, this.#holding]) if (message !== undefined) this.#send(message);
+    await this.#ready;
     await this.#worker.terminate();
   }
 
@@ -164,8 +161,18 @@ export class Watchdog {
   }
 }
 
-const notStarted = (error: Error): EngineError =>
-  new EngineError({
-    code: "internal",
-    message: `internal: the engine's watchdog can't be started: ${error.message}`,
+/** Resolves once a watchdog has said that it follows what it was told to. */
+function started(watchdog: Worker | ChildProcess): Promise<void> {
+  const ready = new Promise<void>((resolve, reject) => {
+    const fail = (reason: string): void => {
+      const message = `internal: the engine's watchdog can't be started: ${reason}`;
+      reject(new EngineError({ code: "internal", message }));
+    };
+    watchdog.on("message", (message) => message === READY && resolve());
+    watchdog.once("error", (error: Error) => fail(error.message));
+    watchdog.once("exit", (code: number | null) => fail(`it has ended (exit code ${code})`));
   });
+  // The caller that waits for it reports the reason.
+  ready.catch(() => undefined);
+  return ready;
+}

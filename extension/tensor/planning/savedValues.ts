@@ -4,11 +4,11 @@ import { numel } from "../core/shape.ts";
 import type { Node, Value } from "../recording/graph.ts";
 import type { Executor, Plan } from "./executor.ts";
 import {
+  LEAF_SHARE,
   MAX_OUTLIVED_LATER,
   MAX_OUTLIVED_PLANS,
   MAX_OUTLIVED_WRITES,
   MAX_SAVED_BYTES,
-  LEAF_SHARE,
   MAX_SAVED_PROFILES,
   MIN_SAVED_BYTES,
 } from "../tuning.ts";
@@ -76,6 +76,7 @@ export class SavedValues {
     if (profile === undefined || plan.nodes.some((node: Node | undefined) => node === undefined))
       return whole(plan);
     const { leftOut, leaves } = partOf(plan, profile, from);
+    if (leftOut.size + profile.again.size === 0) return whole(plan);
     const fetched = new Set(plan.fetches);
     const kept = Array.from(
       profile.again.values(),
