@@ -75,6 +75,13 @@ const MESSAGE_LIMIT = 2 ** 30;
 const TAIL_CHARACTERS = 8192;
 
 /**
+ * Options of Node for the processes that compute. A step's graph is young and alive when its memory is collected: with 16 MB of
+ * young objects, V8's default, copying them took a fifth of the time of programs with thousands of small ops. Measured 16, 32 and
+ * 64 MB on three of them: 0.93 to 0.76 of the time with 32, no less with 64.
+ */
+const COMPUTING_OPTIONS = ["--max-semi-space-size=32"];
+
+/**
  * Forks an engine as the leader of a process group, so that it can be killed with whatever user code started. It
  * talks over fork IPC with structured clone, which carries NaN and errors; its output streams are logs.
  */
@@ -95,7 +102,10 @@ export async function forkEngine(options: ForkOptions): Promise<EngineProcess> {
         [FOLDERS_VARIABLE]: JSON.stringify(options.folders ?? []),
       },
       // Not the host's: two processes can't share an inspector's port.
-      execArgv: [...(options.nodeOptions ?? [])],
+      execArgv: [
+        ...(options.entry === "runEngine.js" ? COMPUTING_OPTIONS : []),
+        ...(options.nodeOptions ?? []),
+      ],
       serialization: "advanced",
       // On Windows a detached child gets a console window, and groups don't exist there anyway.
       detached: process.platform !== "win32",

@@ -42,20 +42,12 @@ export interface RunProcess {
   events: ProcessEvents;
 }
 
-/**
- * A step's graph is young and alive when its memory is collected: with 16 MB of young objects, V8's default, copying them took
- * a fifth of the time of programs with thousands of small ops. Measured 16, 32 and 64 MB on three of them: 0.93 to 0.76 of the
- * time with 32, no less with 64.
- */
-const NODE_OPTIONS = ["--max-semi-space-size=32"];
-
 /** @param outliveTo Output file of a process that outlives this one */
 export async function forkRunProcess(options: EngineOptions, outliveTo?: string): Promise<RunProcess> {
   const listener: { events: ProcessEvents } = { events: {} };
   const engine = await forkEngine({
     ...options,
     entry: "runEngine.js",
-    nodeOptions: NODE_OPTIONS,
     ...(outliveTo === undefined ? {} : { outliveTo }),
     onOutput: (stream, text) => listener.events.output?.(stream, text),
   });
