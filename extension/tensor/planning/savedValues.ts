@@ -5,6 +5,8 @@ import type { Node, Value } from "../recording/graph.ts";
 import type { Executor, Plan } from "./executor.ts";
 import {
   LEAF_SHARE,
+  LEFT_OUT_PLAN_BYTES,
+  MAX_LEFT_OUT_PLANS,
   MAX_OUTLIVED_LATER,
   MAX_OUTLIVED_PLANS,
   MAX_OUTLIVED_WRITES,
@@ -29,8 +31,8 @@ export interface Chosen {
   readonly plan: Plan;
   /** Values that stay on the executor's side for later plans. */
   readonly kept: readonly Value[];
-  /** Values that the program may read, but that aren't brought to the host. */
-  readonly leftOut: ReadonlySet<Value>;
+  /** Values that the program may read, but that aren't brought to the host, with the plans that the graph of each goes through. */
+  readonly leftOut: ReadonlyMap<Value, number>;
   /** Leaves that may change: what is left out is computed from their values before the plan. */
   readonly leaves: readonly Value[];
 }
@@ -60,6 +62,8 @@ interface Saved {
 export class SavedValues {
   /** By key; the most recently used comes last. */
   readonly #profiles = new Map<string, Profile>();
+  /** Of values that were left out, the plans that their graphs go through. */
+  readonly #depths = new WeakMap<Value, number>();
   #saved: readonly Saved[] = [];
   #bytes = 0;
   #writes = 0;
@@ -75,7 +79,7 @@ export class SavedValues {
     // Nodes of a backward() that was taken over are missing: only the plan as it was can run without them.
     if (profile === undefined || plan.nodes.some((node: Node | undefined) => node === undefined))
       return whole(plan);
-    const { leftOut, leaves } = partOf(plan, profile, from);
+    const { leftOut, leaves } = partOf(plan, profile, from, (leaf) => this.#depthOf(leaf));
     if (leftOut.size + profile.again.size === 0) return whole(plan);
     const fetched = new Set(plan.fetches);
     const kept = Array.from(
@@ -83,7 +87,7 @@ export class SavedValues {
       ([node, output]) => plan.nodes[node]!.outputs[output]!,
     ).filter((value) => leftOut.has(value) || (reads && !fetched.has(value)));
     if (kept.length + leftOut.size === 0) return whole(plan);
-    const name = ` keeps ${placesOf(plan, kept)} without ${placesOf(plan, leftOut)}`;
+    const name = ` keeps ${placesOf(plan, kept)} without ${placesOf(plan, leftOut.keys())}`;
     return {
       plan: {
         ...plan,
@@ -101,18 +105,21 @@ export class SavedValues {
   /** Notes the values that a plan that was just named computes again. */
   learn({ nodes, requested, assigns, lazy }: Plan): void {
     if (!nodes.some(({ computedBy }) => computedBy !== undefined)) return;
+    // Noted at the end: several nodes may read a value that no plan has computed again before.
+    const again: { profile: Profile; place: string; at: number; index: number }[] = [];
     const meet = ({ producer, index, ready }: Value, read: boolean): void => {
       if (ready || producer.kind !== "node" || producer.computedBy === undefined) return;
       const [at, profile] = [producer.computedAs, producer.computedBy as Profile];
       const place = `${at}.${index}`;
       // What was kept, and released before a plan has taken it, is needed for longer.
       if (read || profile.again.has(place)) profile.read.add(place);
-      profile.again.set(place, [at, index]);
+      again.push({ profile, place, at, index });
     };
     for (const { computedBy, inputs } of nodes)
       if (computedBy === undefined) for (const value of inputs) meet(value, false);
     for (const value of requested) meet(value, true);
     for (const value of [...lazy, ...assigns.map((one) => one.value)]) meet(value, false);
+    for (const { profile, place, at, index } of again) profile.again.set(place, [at, index]);
   }
 
   /** Notes that a plan was computed as chosen. */
@@ -121,6 +128,12 @@ export class SavedValues {
     if (this.#saved.length > 0) this.#age(plan, reads, executor);
     this.#keep(kept, leftOut, executor);
     this.#note(plan, reads, leftOut.size > 0);
+    for (const [value, depth] of leftOut) this.#depths.set(value, depth);
+  }
+
+  /** The plans that a leaf's graph goes through: 0 without a graph, Infinity where that is unknown. */
+  #depthOf(leaf: Value): number {
+    return leaf.producer.kind === "node" ? (this.#depths.get(leaf) ?? Infinity) : 0;
   }
 
   #age({ assigns, leaves }: Plan, reads: boolean, executor: Executor): void {
@@ -164,7 +177,7 @@ export class SavedValues {
     });
   }
 
-  #keep(values: readonly Value[], leftOut: ReadonlySet<Value>, executor: Executor): void {
+  #keep(values: readonly Value[], leftOut: ReadonlyMap<Value, number>, executor: Executor): void {
     if (values.length === 0) return;
     const added = values.map((value) => {
       value.retained = value.read;
@@ -195,7 +208,7 @@ export class SavedValues {
   }
 }
 
-const NONE: ReadonlySet<Value> = new Set();
+const NONE: ReadonlyMap<Value, number> = new Map();
 
 const whole = (plan: Plan): Chosen => ({ plan, kept: [], leftOut: NONE, leaves: [] });
 
@@ -213,37 +226,38 @@ function placesOf({ nodes }: Plan, values: Iterable<Value>): string {
 }
 
 /** The values that a plan leaves out, if to keep the leaves that they need takes less. */
-function partOf(plan: Plan, { read }: Profile, from: number): Pick<Chosen, "leftOut" | "leaves"> {
+function partOf(
+  plan: Plan,
+  { read }: Profile,
+  from: number,
+  depthOf: (leaf: Value) => number,
+): Pick<Chosen, "leftOut" | "leaves"> {
   const none = { leftOut: NONE, leaves: [] };
   const isLarge = (value: Value): boolean => bytesOf(value) >= from;
   if (!plan.fetches.some(isLarge)) return none;
   const [fetched, needed] = [new Set(plan.fetches), new Set([...plan.requested, ...plan.lazy])];
-  const leftOut = new Set<Value>();
-  // What would hold a leaf with a graph of its own is brought to the host, so that no graph grows from step to step. A value on
-  // the host has no graph, but gradients still hold the nodes that they pass through.
-  const holding = new Set<Value | Node>();
-  for (const value of plan.leaves) if (value.producer.kind === "node") holding.add(value);
-  const planned = new Set(plan.nodes);
+  const leftOut = new Map<Value, number>();
+  // What would hold a graph of many plans is brought to the host, so that none grows from step to step. A value on the host has no
+  // graph, but gradients still hold the nodes that they pass through.
+  const depths = new Map<Value | Node, number>();
+  for (const value of plan.leaves) depths.set(value, depthOf(value));
+  const own = 1 + total(plan.leaves.filter(({ data }) => data !== undefined)) / LEFT_OUT_PLAN_BYTES;
   plan.nodes.forEach((one, at) => {
-    const { inputs, outputs, edges } = one;
-    const holds =
-      inputs.some((value) => holding.has(value)) ||
-      edges?.some((edge) => edge?.node !== undefined && (holding.has(edge.node) || !planned.has(edge.node)));
-    if (holds === true) holding.add(one);
-    for (const value of outputs)
-      if (holds === true) {
-        if (!fetched.has(value)) holding.add(value);
-      } else if (
-        fetched.has(value) &&
-        isLarge(value) &&
-        !needed.has(value) &&
-        !read.has(`${at}.${value.index}`)
-      )
-        leftOut.add(value);
+    let depth = 0;
+    for (const value of one.inputs) depth = Math.max(depth, depths.get(value) ?? 0);
+    for (const edge of one.edges ?? [])
+      if (edge?.node !== undefined) depth = Math.max(depth, depths.get(edge.node) ?? Infinity);
+    depths.set(one, depth);
+    for (const value of one.outputs) {
+      const large = fetched.has(value) && isLarge(value) && !needed.has(value);
+      if (large && depth < MAX_LEFT_OUT_PLANS && !read.has(`${at}.${value.index}`))
+        leftOut.set(value, depth + own);
+      if (!fetched.has(value) || leftOut.has(value)) depths.set(value, depth);
+    }
   });
   const open = plan.leaves.filter(
     ({ data, producer: { kind } }) => data === undefined && (kind === "state" || kind === "data"),
   );
-  if (leftOut.size === 0 || total(open) > total(leftOut) / LEAF_SHARE) return none;
+  if (leftOut.size === 0 || total(open) > total(leftOut.keys()) / LEAF_SHARE) return none;
   return { leftOut, leaves: open };
 }

@@ -111,7 +111,7 @@ export class Trace {
   }
 
   /** Forgets values that can still be computed when they are read. */
-  release(values: ReadonlySet<Value>): void {
+  release(values: ReadonlyMap<Value, unknown>): void {
     if (values.size > 0) this.#carried = this.#carried.filter((value) => !values.has(value));
   }
 
