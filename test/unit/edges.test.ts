@@ -1,6 +1,6 @@
 // PyTorch 2.15's results for empty tensors, numbers without dimensions and types that functions seldom get.
 import { expect, test } from "vitest";
-import { F, torch } from "layerwise";
+import { F, torch, type Tensor } from "layerwise";
 import { useEngine } from "../engines.ts";
 
 useEngine("cpu");
@@ -86,6 +86,27 @@ test("a grid of matrices is refused", () => {
   expect(() => torch.meshgrid(torch.ones(2, 2), torch.ones(2), { indexing: "ij" })).toThrow(
     "torch.meshgrid: Expected 0D or 1D tensor in the tensor list",
   );
+});
+
+test.each<[string, (x: Tensor, wrong: never) => unknown]>([
+  ["torch.meshgrid: indexing must be one of", (x, indexing) => torch.meshgrid([x.index(0)], { indexing })],
+  ["side can only be 'left' or 'right' but got foo", (x, side) => torch.searchsorted(x, x, { side })],
+  [
+    "side and right can't be set to opposites, got side of left while right was True",
+    (x) => torch.searchsorted(x, x, { side: "left", right: true }),
+  ],
+  [
+    "boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input value tensor must match, but we got boundaries tensor [2, 3] and input value tensor [3, 2]",
+    (x) => torch.searchsorted(x, torch.ones(3, 2)),
+  ],
+  ["must match, but we got boundaries tensor [2, 3] and input", (x) => torch.searchsorted(x, torch.ones(2))],
+  [
+    "input value can be a scalar only when boundaries tensor dimension is 1, but we got boundaries tensor dim(2) and input value's dim(0) numel(1)",
+    (x) => torch.searchsorted(x, 1),
+  ],
+  ["boundaries tensor must be 1 dimension, but got dim(2)", (x) => torch.bucketize(x, x)],
+])("%s", (message, call) => {
+  expect(() => call(torch.ones(2, 3), "foo" as never)).toThrow(message);
 });
 
 test("what is written over gets a gradient of zeros", () => {

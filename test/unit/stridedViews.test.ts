@@ -17,6 +17,23 @@ test("a strided view of a view begins where that begins, and reaches the memory 
   expect(x.asStrided([3, 2], [1, 3]).stride()).toEqual([1, 3]);
 });
 
+test("an inserted dimension steps over the dimension that follows it, as in PyTorch", () => {
+  const x = torch.arange(24).view(2, 3, 4);
+  const strides: [Tensor, number[]][] = [
+    [x.unsqueeze(0), [24, 12, 4, 1]],
+    [x.unsqueeze(1), [12, 12, 4, 1]],
+    [x.unsqueeze(-1), [12, 4, 1, 1]],
+    [x.unsqueeze(0).transpose(1, 2), [24, 4, 12, 1]],
+    [x.mT.unsqueeze(2), [12, 1, 12, 4]],
+    [x.index(null, null), [24, 24, 12, 4, 1]],
+    [x.index(null, ":", "::2"), [24, 12, 8, 1]],
+    [x.index(":", "1:", null, "::3"), [12, 4, 4, 3]],
+    [x.index(0, ":", null), [4, 4, 1]],
+    [torch.tensor(3).index(null, null), [1, 1]],
+  ];
+  for (const [y, expected] of strides) expect(y.stride()).toEqual(expected);
+});
+
 test("writes through a strided view reach the tensor, and the other way", () => {
   const x = torch.zeros(2, 3);
   const diagonal = x.asStrided([2], [4]);

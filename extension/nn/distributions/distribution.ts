@@ -153,10 +153,11 @@ export abstract class Distribution {
   }
 
   /** A copy with other fields. */
-  protected with(fields: object): this {
+  protected with(fields: { batchShape?: Shape; [name: string]: unknown }): this {
+    const changed = fields.batchShape ? { ...fields, batchShape: sizeOf(fields.batchShape) } : fields;
     return Object.create(Object.getPrototypeOf(this) as object, {
       ...Object.getOwnPropertyDescriptors(this),
-      ...Object.getOwnPropertyDescriptors({ cache: {}, ...fields }),
+      ...Object.getOwnPropertyDescriptors({ cache: {}, ...changed }),
     }) as this;
   }
 

@@ -56,7 +56,7 @@ export interface Module {
  * }
  * ```
  */
-export abstract class Module extends StateDictHooks {
+export class Module extends StateDictHooks {
   /**
    * Names of fields in paths and state dicts, where they differ: `"snake_case"` for PyTorch's spelling of all (`tokEmb` is
    * `tok_emb`), or the names of some. Subclasses inherit them. Everything that names a field uses them: `stateDict()`,

@@ -56,8 +56,9 @@ export function broadcastShapes(a: Shape, b: Shape): Shape {
   if (b.length === 0 || sameShape(a, b)) return a;
   if (a.length === 0) return b;
   const rank = Math.max(a.length, b.length);
-  const out: number[] = [];
-  for (let i = 0; i < rank; i++) {
+  const out = [...(a.length > b.length ? a : b)];
+  // From the last dimension on: an error names the last that differs.
+  for (let i = rank - 1; i >= 0; i--) {
     const x = a[a.length - rank + i] ?? 1;
     const y = b[b.length - rank + i] ?? 1;
     if (x !== y && x !== 1 && y !== 1) {
@@ -66,7 +67,7 @@ export function broadcastShapes(a: Shape, b: Shape): Shape {
         `The size of tensor a (${x}) must match the size of tensor b (${y}) at non-singleton dimension ${i}`,
       );
     }
-    out.push(x === 1 ? y : x);
+    out[i] = x === 1 ? y : x;
   }
   return out;
 }

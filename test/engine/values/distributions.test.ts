@@ -176,7 +176,9 @@ onEachEngine(() => {
       expectEqual(d.enumerateSupport({ expand: false }), c.support[1], 0, 0);
     }
     torch.manualSeed(3);
-    expectEqual(d.expand(c.expanded.to).sample(), c.expanded.sample);
+    const wide = d.expand(c.expanded.to);
+    expect(String(wide.batchShape)).toBe(String(torch.Size(c.expanded.to)));
+    expectEqual(wide.sample(), c.expanded.sample);
   });
 
   test.each(pairs.map((pair) => [title([pair.p, pair.q]), pair] as const))(

@@ -50,6 +50,7 @@ describe.each(ENGINES)("bools and whole numbers on %s", (device) => {
     ["indexPut_ with accumulate", (x) => x.clone().indexPut_([at], yes, true), [1, 0, 1]],
     ["indexPut_ of a mask, with accumulate", (x) => x.clone().indexPut_([mixed], true, true), [1, 0, 1]],
     ["put_ with accumulate", (x) => x.clone().put_(at, yes, true), [1, 0, 1]],
+    ["scatter with multiply", (x) => x.scatter(0, at, yes, { reduce: "multiply" }), [1, 0, 0]],
     ["scatterReduce sum", (x) => x.scatterReduce(0, at, yes, "sum"), [1, 0, 1]],
     ["scatterReduce prod", (x) => x.scatterReduce(0, at, yes, "prod"), [1, 0, 0]],
     ["scatterReduce amax", (x) => x.scatterReduce(0, at, yes, "amax"), [1, 0, 1]],
@@ -57,6 +58,28 @@ describe.each(ENGINES)("bools and whole numbers on %s", (device) => {
     ["diag", (x) => x.diag().sum(0), [1, 0, 1]],
   ])("%s takes bools for 0 and 1", (_, change, expected) => {
     expect(data(change(mixed))).toEqual(expected);
+  });
+
+  it("scatter adds and multiplies", () => {
+    const [x, s] = [torch.tensor([1, 2, 3, 4, 5, 6]).view(2, 3), torch.tensor([[2, 3, 4]])];
+    const rows = torch.tensor([[0, 1, 1]]);
+    for (const of of [(t: Tensor) => t, (t: Tensor) => t.float()]) {
+      const [a, b] = [of(x), of(s)];
+      expect(data(a.scatter(0, rows, b, { reduce: "multiply" }))).toEqual([2, 2, 3, 4, 15, 24]);
+      expect(data(a.scatter(0, rows, b, { reduce: "add" }))).toEqual([3, 2, 3, 4, 8, 10]);
+      expect(data(a.scatter(0, rows, 2, { reduce: "multiply" }))).toEqual([2, 2, 3, 4, 10, 12]);
+      expect(data(a.scatter(0, rows, 2, { reduce: "add" }))).toEqual([3, 2, 3, 4, 7, 8]);
+      const columns = torch.tensor([
+        [0, 0, 0],
+        [0, 1, 0],
+      ]);
+      expect(data(torch.scatter(a, 0, columns, 3, { reduce: "multiply" }))).toEqual([9, 6, 27, 4, 15, 6]);
+      expect(data(a.clone().scatter_(1, columns, 3, { reduce: "multiply" }))).toEqual([27, 2, 3, 36, 15, 6]);
+    }
+    for (const reduce of ["mul", "sum"]) {
+      const wrong = { reduce: reduce as "add" };
+      expect(() => x.scatter(0, rows, s, wrong)).toThrow("reduce argument must be either add or multiply.");
+    }
   });
 
   it("a number is cut down to the dtype of the tensor that it is written to", () => {

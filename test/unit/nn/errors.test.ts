@@ -151,6 +151,10 @@ const CASES: [message: string, call: () => unknown][] = [
     "The size of tensor a (3) must match the size of tensor b (2) at non-singleton dimension 1",
     () => zeros(4, 3).add(zeros(4, 2)),
   ],
+  [
+    "The size of tensor a (3) must match the size of tensor b (2) at non-singleton dimension 1",
+    () => zeros(2, 3).add(zeros(3, 2)),
+  ],
   ["\"mse_cpu\" not implemented for 'Long'", () => F.mseLoss(ints(4, 3), ints(4, 3))],
   [
     "Using a target size (torch.Size([4])) that is different to the input size (torch.Size([4, 1])) is deprecated. Please ensure they have the same size.",

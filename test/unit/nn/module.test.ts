@@ -203,6 +203,17 @@ describe("PyTorch's calling convention", () => {
   });
 });
 
+test("a module without a class of its own holds others, but can't be called", () => {
+  const bare = new nn.Module();
+  bare.registerBuffer("noise", torch.ones(2));
+  const middle = Object.assign(new nn.Module(), { fc: new nn.Linear(2, 3), bare });
+  expect([...middle.stateDict().keys()]).toEqual(["fc.weight", "fc.bias", "bare.noise"]);
+  expect(String(middle)).toBe(
+    "Module(\n  (fc): Linear(in_features=2, out_features=3, bias=True)\n  (bare): Module()\n)",
+  );
+  expect(() => middle(torch.ones(2))).toThrow('Module [Module] is missing the required "forward" function');
+});
+
 test("flags go by name, too: a parameter's requiresGrad, a module's mode", () => {
   const x = torch.ones(2);
   expect(new nn.Parameter(x, { requiresGrad: false }).requiresGrad).toBe(false);

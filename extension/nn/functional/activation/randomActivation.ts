@@ -4,7 +4,7 @@ import { TensorError } from "../../../tensor/core/errors.ts";
 import { add, div, mul, sub } from "../../../tensor/functions/pointwise/arithmetic.ts";
 import { detached } from "../../../tensor/functions/creation/conversion.ts";
 import { log, neg } from "../../../tensor/functions/pointwise/elementwise.ts";
-import { scatter } from "../../../tensor/functions/indexing/gathering.ts";
+import { scatter } from "../../../tensor/functions/shape/placing.ts";
 import { composed, constant, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import { argmax } from "../../../tensor/functions/reduction/extremes.ts";
 import { fillValue, Value } from "../../../tensor/recording/graph.ts";

@@ -73,20 +73,6 @@ export function takeAlongDim(input: Tensor, indices: Tensor, dim?: number): Tens
   });
 }
 
-/**
- * A copy in which the places that {@link gather} would read have the values of `source`.
- * @throws TensorError "scatter(): Expected self.dtype to be equal to src.dtype"
- */
-export function scatter(
-  input: Tensor,
-  dim: number,
-  indices: Tensor,
-  source: Tensor | number | boolean,
-  options: { reduce?: "add" } = {},
-): Tensor {
-  return scattered("scatter", input, dim, indices, source, options.reduce ?? "update");
-}
-
 /** A copy in which `source` is added at the places that {@link gather} would read. */
 export function scatterAdd(input: Tensor, dim: number, indices: Tensor, source: Tensor): Tensor {
   return scattered("scatter_add", input, dim, indices, source, "add");

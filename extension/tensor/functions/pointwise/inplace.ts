@@ -257,7 +257,7 @@ export const addr_ = inPlace(products.addr);
 export const addbmm_ = inPlace(products.addbmm);
 
 /** `source` at the places of an index along a dimension. */
-export const scatter_ = inPlace(gathering.scatter);
+export const scatter_ = inPlace(placing.scatter);
 /** `source` added at the places of an index along a dimension. */
 export const scatterAdd_ = inPlace(gathering.scatterAdd);
 

@@ -3,7 +3,7 @@ import { apply } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
 import { gatherLast, indexAdd } from "../../ops/movement/indexing.ts";
 import { valuesOf } from "../../planning/barrier.ts";
-import { normalizeDim, range, reducedShape } from "../../core/shape.ts";
+import { formatShape, normalizeDim, range, reducedShape, sameShape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { arange } from "../creation/creation.ts";
 import { turned } from "../shape/along.ts";
@@ -225,7 +225,28 @@ export function searchsorted(
   values: Operand,
   options: { right?: boolean; side?: "left" | "right" } = {},
 ): Tensor {
-  const right = options.side === undefined ? (options.right ?? false) : options.side === "right";
+  const { side } = options;
+  const refused = (kind: "value" | "shape", what: string): TensorError =>
+    new TensorError(kind, `torch.searchsorted(): ${what}`);
+  if (side !== undefined && side !== "left" && side !== "right")
+    throw refused("value", `side can only be 'left' or 'right' but got ${String(side)}`);
+  if (side === "left" && options.right === true)
+    throw refused("value", "side and right can't be set to opposites, got side of left while right was True");
+  const right = side === undefined ? (options.right ?? false) : side === "right";
+  const { shape: boundaries } = sortedSequence;
+  const [shape, lead] = [values instanceof Tensor ? values.shape : [], boundaries.slice(0, -1)];
+  if (boundaries.length !== 1 && shape.length === 0) {
+    throw refused(
+      "shape",
+      `input value can be a scalar only when boundaries tensor dimension is 1, but we got boundaries tensor dim(${boundaries.length}) and input value's dim(0) numel(1)`,
+    );
+  }
+  if (boundaries.length > 1 && !(shape.length === boundaries.length && sameShape(shape.slice(0, -1), lead))) {
+    throw refused(
+      "shape",
+      `boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input value tensor must match, but we got boundaries tensor ${formatShape(boundaries)} and input value tensor ${formatShape(shape)}`,
+    );
+  }
   const given = values instanceof Tensor ? values : castTo(constant(Number(values)), sortedSequence.dtype);
   return composed(() => {
     const sequence = unsqueeze(sortedSequence, sortedSequence.ndim === 1 ? 0 : -2);
@@ -237,6 +258,9 @@ export function searchsorted(
 
 /** The number of boundaries below each element; with `right`, of boundaries not above it. */
 export function bucketize(input: Operand, boundaries: Tensor, options: { right?: boolean } = {}): Tensor {
+  if (boundaries.ndim !== 1) {
+    throw new TensorError("shape", `boundaries tensor must be 1 dimension, but got dim(${boundaries.ndim})`);
+  }
   return searchsorted(boundaries, input, options);
 }
 

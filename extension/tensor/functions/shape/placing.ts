@@ -13,7 +13,7 @@ import { turned } from "./along.ts";
 import { eq, ge, where } from "../pointwise/elementwise.ts";
 import { gather } from "../indexing/gathering.ts";
 import { index, indexPut } from "../indexing/indexing.ts";
-import { scattered } from "../indexing/scattering.ts";
+import { checkIndex, scattered } from "../indexing/scattering.ts";
 import {
   asNumbers,
   castTo,
@@ -159,6 +159,34 @@ export function maskedScatter(input: Tensor, mask: Tensor, source: Tensor): Tens
     const safe = where(held, order, 0);
     const taken = reshape(gather(reshape(source, [-1]), 0, safe), shape);
     return named(where(expand(mask, shape), taken, expand(input, shape)), "MaskedScatterBackward0");
+  });
+}
+
+/**
+ * A copy in which the places that `gather` would read have the values of `source`, or their sum or product with them.
+ * @throws TensorError "scatter(): Expected self.dtype to be equal to src.dtype"
+ */
+export function scatter(
+  input: Tensor,
+  dim: number,
+  indices: Tensor,
+  source: Tensor | number | boolean,
+  options: { reduce?: "add" | "multiply" | undefined } = {},
+): Tensor {
+  const { reduce } = options;
+  if (reduce !== "multiply") {
+    if (reduce !== undefined && reduce !== "add")
+      throw new TensorError("value", "reduce argument must be either add or multiply.");
+    return scattered("scatter", input, dim, indices, source, reduce ?? "update");
+  }
+  const at = normalizeDim(dim, input.ndim);
+  checkIndex("scatter", input.shape, at, indices, "self");
+  if (source instanceof Tensor && source.dtype !== input.dtype)
+    throw new TensorError("dtype", "scatter(): Expected self.dtype to be equal to src.dtype");
+  return composed(() => {
+    const values =
+      source instanceof Tensor ? source : expand(scalarOf(Number(source), input.dtype), indices.shape);
+    return scatterReduce(input, at, indices, values, "prod");
   });
 }
 

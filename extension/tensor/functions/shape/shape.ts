@@ -330,7 +330,14 @@ export function meshgrid(...given: readonly [...TensorList, options?: MeshOption
       `torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got one of size ${formatShape(shape)}`,
     );
   }
-  const swap = options.indexing === "xy" && tensors.length >= 2;
+  const { indexing = "ij" } = options;
+  if (indexing !== "ij" && indexing !== "xy") {
+    throw new TensorError(
+      "value",
+      `torch.meshgrid: indexing must be one of "xy" or "ij", but received: ${String(indexing)}`,
+    );
+  }
+  const swap = indexing === "xy" && tensors.length >= 2;
   const order = tensors.map((_, i) => (swap && i < 2 ? 1 - i : i));
   const shape = order.map((i) => tensors[i]!.numel());
   return tensors.map((x, i) => {

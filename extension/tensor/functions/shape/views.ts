@@ -166,7 +166,12 @@ export class SliceView extends BasicView {
   }
 
   strides(base: readonly number[]): readonly number[] {
-    return this.origin.map((d) => (d < 0 ? 1 : base[d]! * this.part.step[d]!));
+    return this.origin.map((d, i) => {
+      if (d >= 0) return base[d]! * this.part.step[d]!;
+      // A new dimension steps over all of the one that follows it.
+      const next = this.origin.find((from, k) => k > i && from >= 0);
+      return next === undefined ? 1 : this.base.shape[next]! * base[next]!;
+    });
   }
 }
 
