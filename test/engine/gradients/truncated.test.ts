@@ -142,10 +142,12 @@ describe.each(devices)("on %s", (device) => {
     const { Categorical, Independent, MixtureSameFamily, Normal } = torch.distributions;
     class Output {
       next: Output | undefined;
-      constructor(
-        readonly hidden: Tensor,
-        readonly loss: Tensor,
-      ) {}
+      readonly hidden: Tensor;
+      readonly loss: Tensor;
+      constructor(hidden: Tensor, loss: Tensor) {
+        this.hidden = hidden;
+        this.loss = loss;
+      }
     }
     class Model extends nn.Module {
       fc = new nn.Linear(3, 4);
