@@ -180,18 +180,28 @@ const MOST_SHOWN = 64;
 /** How deep lists and objects are searched. */
 const DEEPEST = 4;
 
-/** Marks tensors that the user may hold, such as an outermost call's results, to be computed with their step. */
-function show(output: unknown, depth = 0): void {
+/**
+ * Marks tensors that the user may hold, such as an outermost call's results, to be computed with their step. `seen` are
+ * objects of classes, which may refer to each other.
+ */
+function show(output: unknown, depth = 0, seen?: Set<object>): void {
   if (output instanceof Tensor) {
     // Tensors that live from step to step have their own storage.
     for (const one of holdersOf(output)) if (one.storage === undefined) one.value.visible = true;
   } else if (typeof output !== "object" || output === null || depth > DEEPEST) return;
   else if (Array.isArray(output))
-    for (let i = Math.max(0, output.length - MOST_SHOWN); i < output.length; i++) show(output[i], depth + 1);
+    for (let i = Math.max(0, output.length - MOST_SHOWN); i < output.length; i++)
+      show(output[i], depth + 1, seen);
   else if (output instanceof PackedSequence) show(output.data);
-  else if (output instanceof Map) {
-    if (output.size <= MOST_SHOWN) for (const one of output.values()) show(one, depth + 1);
-  } else if (isRecord(output)) for (const name in output) show(output[name], depth + 1);
+  else if (output instanceof Map || output instanceof Set) {
+    if (output.size <= MOST_SHOWN) for (const one of output.values()) show(one, depth + 1, seen);
+  } else if (isRecord(output)) for (const name in output) show(output[name], depth + 1, seen);
+  else if (!(STATE in output) && !ArrayBuffer.isView(output)) {
+    // Such as a distribution, or a program's own class of results.
+    if (seen?.has(output)) return;
+    const others = (seen ?? new Set()).add(output);
+    for (const one of Object.values(output)) show(one, depth + 1, others);
+  }
 }
 
 /** Shows the tensors that a module's `forward` has left in its own properties. */

@@ -67,7 +67,7 @@ type Typed<
   Taken extends readonly string[],
   Found extends [string, unknown][] = [],
 > = W extends readonly [infer A extends string, ...infer B extends string[]]
-  ? Typed<B, P, Taken, [...Found, [A, TypeOf<P, Taken, Found["length"], A>]]>
+  ? Typed<B, P, Taken, [...Found, [Untagged<A>, TypeOf<P, Taken, Found["length"], A>]]>
   : Found;
 
 /** Parameters by name, required or not. */
@@ -160,11 +160,18 @@ type TypesByName<W extends readonly string[], Found extends [string, unknown][] 
 /** `unbiased:boolean` is the parameter `unbiased`. */
 type Bare<W extends string> = Name<W> extends `${infer A}:${string}` ? A : Name<W>;
 
+/** A parameter without its type: `k` of `k:int`, `k?` of `k:int?`. */
+type Untagged<W extends string> = W extends `${infer N}:${string}?`
+  ? `${N}?`
+  : W extends `${infer N}:${string}`
+    ? N
+    : W;
+
 type Untyped<W extends readonly string[], Found extends string[] = []> = W extends readonly [
   infer A extends string,
   ...infer B extends string[],
 ]
-  ? Untyped<B, [...Found, A extends `${infer N}:${string}` ? N : A]>
+  ? Untyped<B, [...Found, Untagged<A>]>
   : Found;
 
 type OfOverload<S extends string, Extra> = Divided<
@@ -205,8 +212,8 @@ type SignatureOf<N> = N extends keyof typeof METHODS
       ? SignatureOf<Computing>
       : never;
 
-type OfMethod<S extends string> = S extends `${string} / ${string}`
-  ? never
+type OfMethod<S extends string> = S extends `${infer A} / ${infer B}`
+  ? `${OfMethod<A>} / ${OfMethod<B>}`
   : S extends `${string} ${infer R}`
     ? R
     : "";

@@ -138,6 +138,52 @@ describe.each(devices)("on %s", (device) => {
     expect(kept.map((g) => g.tolist())).toEqual(now.map((g) => g.tolist()));
   });
 
+  it("results in a distribution, an object of a class or a Set stay readable after the step", () => {
+    const { Categorical, Independent, MixtureSameFamily, Normal } = torch.distributions;
+    class Output {
+      next: Output | undefined;
+      readonly hidden: Tensor;
+      readonly loss: Tensor;
+      constructor(hidden: Tensor, loss: Tensor) {
+        this.hidden = hidden;
+        this.loss = loss;
+      }
+    }
+    class Model extends nn.Module {
+      fc = new nn.Linear(3, 4);
+      last: Output | undefined;
+      forward(x: Tensor): [InstanceType<typeof MixtureSameFamily>, Output, Set<Tensor>] {
+        const h = this.fc(x);
+        const output = new Output(h.tanh(), h.square().sum());
+        output.next = output;
+        this.last = new Output(h.sin(), h.cos());
+        const parts = new Independent(new Normal(h.view(-1, 2, 2), h.exp().view(-1, 2, 2)), 1);
+        return [
+          new MixtureSameFamily(new Categorical({ logits: h.index(":", ":2") }), parts),
+          output,
+          new Set([h.neg()]),
+        ];
+      }
+    }
+    const model = new Model();
+    const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+    const x = torch.ones(2, 3);
+    for (let i = 0; i < 4; i++) {
+      const h = x.matmul(model.fc.weight.t()).add(model.fc.bias!).detach();
+      const weights = h.index(":", ":2").softmax(-1).unsqueeze(-1);
+      const mean = weights.mul(h.view(-1, 2, 2)).sum(1);
+      for (const value of [h, mean]) value.toTypedArray();
+      const [mixture, output, negative] = model(x);
+      mixture.logProb(torch.zeros(2, 2)).mean().sub(output.loss.mul(0.01)).backward();
+      optimizer.step();
+      optimizer.zeroGrad();
+      expect(torch.allclose(mixture.mean, mean, { atol: 1e-6 })).toBe(true);
+      expect(torch.allclose(output.next!.hidden, h.tanh(), { atol: 1e-6 })).toBe(true);
+      expect(torch.allclose(model.last!.hidden, h.sin(), { atol: 1e-6 })).toBe(true);
+      expect(torch.allclose([...negative][0]!, h.neg(), { atol: 1e-6 })).toBe(true);
+    }
+  });
+
   it("what only forward knows says how to keep it", () => {
     const kept: Tensor[] = [];
     class Hidden extends nn.Module {

@@ -158,8 +158,8 @@ export class ContinuousBernoulli extends OfProbabilities {
     return where(this.stable(), this.probs, this.lims[0]);
   }
 
-  /** The log of what the density is multiplied by. */
-  private logNorm(): Tensor {
+  /** @internal The log of what the density is multiplied by. */
+  logNorm(): Tensor {
     const p = this.cut();
     const low = p.le(0.5);
     const below = where(low, p, 0).mul(-2).log1p();

@@ -16,6 +16,7 @@ import { Beta, Dirichlet } from "../dirichlet.ts";
 import { Exponential, Gamma, Poisson } from "../gamma.ts";
 import { EULER, spread, sumRightmost } from "../helpers.ts";
 import { Independent } from "../independent.ts";
+import { LowRankMultivariateNormal } from "../further/lowRankMultivariateNormal.ts";
 import { halfLogDeterminant, mahalanobis, MultivariateNormal } from "../multivariateNormal.ts";
 import { Normal } from "../normal.ts";
 import { HalfNormal, TransformedDistribution } from "../transformedDistribution.ts";
@@ -166,7 +167,13 @@ register(Laplace, Laplace, (p, q) => {
   return ratio.log().neg().add(gap.div(q.scale)).add(t3).sub(1);
 });
 
-register(MultivariateNormal, MultivariateNormal, (p, q) => {
+/** A normal distribution of vectors. */
+type OfVectors = MultivariateNormal | LowRankMultivariateNormal;
+
+/** A lower factor of its covariance. */
+const factorOf = (d: OfVectors): Tensor => (d instanceof MultivariateNormal ? d.factor : d.scaleTril);
+
+function ofVectors(p: OfVectors, q: OfVectors): Tensor {
   if (!sameShape(p.eventShape, q.eventShape)) {
     throw new TensorError(
       "shape",
@@ -174,17 +181,22 @@ register(MultivariateNormal, MultivariateNormal, (p, q) => {
     );
   }
   const n = p.eventShape[0]!;
-  const shape = [...broadcastShapes(q.factor.shape.slice(0, -2), p.factor.shape.slice(0, -2)), n, n];
-  const ratio = solve(spread(q.factor.tril(), shape), spread(p.factor, shape));
+  const [from, to] = [factorOf(p), factorOf(q)];
+  const shape = [...broadcastShapes(to.shape.slice(0, -2), from.shape.slice(0, -2)), n, n];
+  const ratio = solve(spread(to.tril(), shape), spread(from, shape));
   const trace = ratio.square().sum([-2, -1]);
-  const logs = halfLogDeterminant(q.factor).sub(halfLogDeterminant(p.factor));
+  const logs = halfLogDeterminant(to).sub(halfLogDeterminant(from));
   return logs.add(
     trace
-      .add(mahalanobis(q.factor, q.loc.sub(p.loc)))
+      .add(mahalanobis(to, q.loc.sub(p.loc)))
       .sub(n)
       .mul(0.5),
   );
-});
+}
+register(MultivariateNormal, MultivariateNormal, ofVectors);
+register(LowRankMultivariateNormal, LowRankMultivariateNormal, ofVectors);
+register(LowRankMultivariateNormal, MultivariateNormal, ofVectors);
+register(MultivariateNormal, LowRankMultivariateNormal, ofVectors);
 
 function normal(p: Normal, q: Normal): Tensor {
   const ratio = p.scale.div(q.scale).square();

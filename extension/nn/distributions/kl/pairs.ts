@@ -8,6 +8,7 @@ import { Binomial } from "../binomial.ts";
 import { Gumbel, Laplace, Uniform } from "../continuous.ts";
 import { Beta } from "../dirichlet.ts";
 import type { Distribution } from "../distribution.ts";
+import { ContinuousBernoulli } from "../further/continuousBernoulli.ts";
 import { Exponential, Gamma, Poisson } from "../gamma.ts";
 import { EULER } from "../helpers.ts";
 import { Normal } from "../normal.ts";
@@ -176,19 +177,64 @@ register(Uniform, Pareto, (p, q) => {
   return where(p.low.lt(q.scale), Infinity, kl);
 });
 
+/** The mean of log q(x) where x has this mean. */
+const meanScore = (mean: Tensor, q: ContinuousBernoulli): Tensor =>
+  mean.mul(q.logits).add(q.probs.neg().log1p()).add(q.logNorm());
+
+register(ContinuousBernoulli, ContinuousBernoulli, (p, q) =>
+  p.mean
+    .mul(p.logits.sub(q.logits))
+    .add(p.logNorm().add(p.probs.neg().log1p()))
+    .sub(q.logNorm().add(q.probs.neg().log1p())),
+);
+
+register(ContinuousBernoulli, Exponential, (p, q) => q.rate.mul(p.mean).sub(p.entropy()).sub(q.rate.log()));
+
+register(ContinuousBernoulli, Normal, (p, q) => {
+  const t2 = q.loc
+    .div(q.scale)
+    .square()
+    .add(Math.log(2 * Math.PI))
+    .mul(0.5)
+    .add(q.scale.log());
+  const t3 = p.variance.add(p.mean.square()).sub(q.loc.mul(p.mean).mul(2));
+  return t2.sub(p.entropy()).add(t3.div(q.scale.square().mul(2)));
+});
+
+// PyTorch has infinity where the distribution of q's values begins at 0 or ends at 1, too.
+register(ContinuousBernoulli, Uniform, (p, q) =>
+  where(q.low.ge(0).logicalOr(q.high.le(1)), Infinity, q.high.sub(q.low).log().sub(p.entropy())),
+);
+
+register(Beta, ContinuousBernoulli, (p, q) => p.entropy().add(meanScore(p.mean, q)).neg());
+
+// As above.
+register(Uniform, ContinuousBernoulli, (p, q) =>
+  where(p.high.ge(1).logicalOr(p.low.le(0)), Infinity, p.entropy().add(meanScore(p.mean, q)).neg()),
+);
+
 // Where p has values that q doesn't.
-const positive: readonly Kind<Distribution>[] = [Beta, Exponential, Gamma, Pareto, Uniform];
+const positive: readonly Kind<Distribution>[] = [
+  Beta,
+  ContinuousBernoulli,
+  Exponential,
+  Gamma,
+  Pareto,
+  Uniform,
+];
 for (const kind of positive) {
   register(Normal, kind, (p) => infinite(p.loc));
   register(Laplace, kind, (p) => infinite(p.loc));
   register(Gumbel, kind, (p) => infinite(p.loc));
 }
-const bounded: readonly Kind<Distribution>[] = [Beta, Pareto, Uniform];
+const bounded: readonly Kind<Distribution>[] = [Beta, ContinuousBernoulli, Pareto, Uniform];
 for (const kind of bounded) {
   register(Exponential, kind, (p) => infinite(p.rate));
   register(Gamma, kind, (p) => infinite(p.concentration));
 }
 register(Beta, Pareto, (p) => infinite(p.concentration1));
+register(ContinuousBernoulli, Pareto, (p) => infinite(p.probs));
+register(Pareto, ContinuousBernoulli, (p) => infinite(p.scale));
 register(Pareto, Beta, (p) => infinite(p.scale));
 register(Pareto, Uniform, (p) => infinite(p.scale));
 register(Poisson, Binomial, (p) => infinite(p.rate));
