@@ -13,6 +13,7 @@ import {
 } from "./differentiation/functional.ts";
 import { Function } from "./differentiation/function.ts";
 import { enableGrad, inferenceMode, setGradEnabled } from "./functions/grad.ts";
+import type { MemoryFormat } from "./functions/creation/conversion.ts";
 import { noGrad } from "./recording/scope.ts";
 
 export type { FunctionCtx } from "./differentiation/function.ts";
@@ -153,6 +154,15 @@ export {
 
 /** The version of PyTorch whose names, numbers and texts this library has. Layerwise's own is that of its package. */
 export const __version__ = "2.15.0";
+
+/** A {@link MemoryFormat}. */
+export const contiguousFormat: MemoryFormat = "torch.contiguous_format";
+/** A {@link MemoryFormat}. */
+export const preserveFormat: MemoryFormat = "torch.preserve_format";
+/** A {@link MemoryFormat}. */
+export const channelsLast: MemoryFormat = "torch.channels_last";
+/** A {@link MemoryFormat}. */
+export const channelsLast3d: MemoryFormat = "torch.channels_last_3d";
 
 /** Gradients without `.grad`, derivatives of functions, a check of them, and where a NaN comes from. */
 export const autograd = {

@@ -42,6 +42,21 @@ describe("devices", () => {
     expect(printed("Using", x.device, [x.device])).toBe("Using cpu [device(type='cpu')]");
   });
 
+  test("memory formats are taken, and change nothing", () => {
+    const images = torch.ones(1, 2, 3, 4);
+    const memoryFormat = torch.channelsLast;
+    const same = [
+      images.to({ memoryFormat }),
+      images.contiguous({ memoryFormat }),
+      images.float({ memoryFormat }),
+    ];
+    for (const one of same) expect(one).toBe(images);
+    const model = new nn.Conv2d(2, 3, 1);
+    expect(model.to({ memoryFormat })).toBe(model);
+    expect(images.clone({ memoryFormat: torch.preserveFormat }).shape).toEqual(images.shape);
+    expect(printed(memoryFormat, torch.contiguousFormat)).toBe("torch.channels_last torch.contiguous_format");
+  });
+
   test("tensors, modules and states move to the CPU, alone or with a type", () => {
     const cpu = torch.device("cpu");
     for (const same of [x.to(cpu), x.to("cpu"), x.to({ device: cpu }), x.cpu(), x.to(), x.pinMemory()])

@@ -92,7 +92,8 @@ const CREATION = {
 
 const SHAPES = {
   ...each("...tensors", "atleast1d atleast2d atleast3d blockDiag broadcastTensors cartesianProd"),
-  ...each("input", "adjoint contiguous fliplr flipud ravel t"),
+  ...each("input", "adjoint fliplr flipud ravel t"),
+  contiguous: "input | * -memoryFormat?",
   ...each("input dim0 dim1", "swapdims transpose"),
   ...each("input other", "expandAs reshapeAs viewAs"),
   ...each("input ~source destination", "moveaxis movedim"),
@@ -250,9 +251,9 @@ const COMPLEX = {
 
 const VALUES = {
   backward: "input gradient? | retainGraph? createGraph? inputs?",
-  ...each("input", "bool detach float item long retainGrad tolist"),
+  ...each("input", "detach item retainGrad tolist"),
   ...each("input", "getDevice isComplex isFloatingPoint isNonzero isSigned ndimension numel zero_"),
-  ...each("input | * -memoryFormat?", "bfloat16 byte char clone double half int short"),
+  ...each("input | * -memoryFormat?", "bfloat16 bool byte char clone double float half int long short"),
   fillDiagonal_: "input fillValue | wrap?",
   copy_: "input src | -nonBlocking? / input other | -nonBlocking?",
   apply_: "input callable",

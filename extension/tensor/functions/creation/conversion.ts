@@ -38,6 +38,13 @@ export function tolist(input: Tensor): Nested {
   return build(0, 0);
 }
 
+/** How PyTorch arranges images in memory. Here the engine chooses that: functions take formats, which change nothing. */
+export type MemoryFormat =
+  | "torch.contiguous_format"
+  | "torch.preserve_format"
+  | "torch.channels_last"
+  | "torch.channels_last_3d";
+
 /** Named arguments of `to`. */
 export interface ToOptions {
   dtype?: DType | OtherDType;
@@ -46,6 +53,8 @@ export interface ToOptions {
   nonBlocking?: boolean;
   /** A copy even when nothing changes. Default false. */
   copy?: boolean;
+  /** Accepted, without effect. */
+  memoryFormat?: MemoryFormat;
 }
 
 /** A device, a type, or a tensor that has both; a type after a device; then `nonBlocking` and `copy`. */
