@@ -179,6 +179,19 @@ const MOST_SHOWN = 64;
 
 /** How deep lists and objects are searched. */
 const DEEPEST = 4;
+/** The most properties of an object that is searched. */
+const MOST_PROPERTIES = 1000;
+/** Objects with more, such as vocabularies: listing 50,000 names takes some milliseconds each time. */
+const crowded = new WeakSet<object>();
+
+/** The values of an object's properties; none for one with too many. */
+function propertiesOf(object: object): readonly unknown[] {
+  if (crowded.has(object)) return [];
+  const values: unknown[] = Object.values(object);
+  if (values.length <= MOST_PROPERTIES) return values;
+  crowded.add(object);
+  return [];
+}
 
 /**
  * Marks tensors that the user may hold, such as an outermost call's results, to be computed with their step. `seen` are
@@ -195,12 +208,12 @@ function show(output: unknown, depth = 0, seen?: Set<object>): void {
   else if (output instanceof PackedSequence) show(output.data);
   else if (output instanceof Map || output instanceof Set) {
     if (output.size <= MOST_SHOWN) for (const one of output.values()) show(one, depth + 1, seen);
-  } else if (isRecord(output)) for (const name in output) show(output[name], depth + 1, seen);
+  } else if (isRecord(output)) for (const one of propertiesOf(output)) show(one, depth + 1, seen);
   else if (!(STATE in output) && !ArrayBuffer.isView(output)) {
     // Such as a distribution, or a program's own class of results.
     if (seen?.has(output)) return;
     const others = (seen ?? new Set()).add(output);
-    for (const one of Object.values(output)) show(one, depth + 1, others);
+    for (const one of propertiesOf(output)) show(one, depth + 1, others);
   }
 }
 

@@ -227,3 +227,21 @@ test("flags go by name, too: a parameter's requiresGrad, a module's mode", () =>
   net.requiresGrad_({ requiresGrad: false });
   expect([...net.parameters()].map((p) => p.requiresGrad)).toEqual([false, false]);
 });
+
+test("a vocabulary that a module keeps is not listed at each call", () => {
+  let reads = 0;
+  const vocabulary = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`token ${i}`, i]));
+  Object.defineProperty(vocabulary, "counted", { enumerable: true, get: () => ++reads });
+  class Model extends nn.Module {
+    fc = new nn.Linear(2, 2);
+    tokens = vocabulary;
+    tokenizer = Object.assign(new (class Tokenizer {})(), { vocabulary });
+
+    forward(x: Tensor): Tensor {
+      return this.fc(x);
+    }
+  }
+  const model = new Model();
+  for (let i = 0; i < 5; i++) model(torch.ones(1, 2));
+  expect(reads).toBeLessThan(2);
+});
