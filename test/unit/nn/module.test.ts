@@ -232,10 +232,13 @@ test("a vocabulary that a module keeps is not listed at each call", () => {
   let reads = 0;
   const vocabulary = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`token ${i}`, i]));
   Object.defineProperty(vocabulary, "counted", { enumerable: true, get: () => ++reads });
+  class Tokenizer {
+    vocabulary = vocabulary;
+  }
   class Model extends nn.Module {
     fc = new nn.Linear(2, 2);
     tokens = vocabulary;
-    tokenizer = Object.assign(new (class Tokenizer {})(), { vocabulary });
+    tokenizer = new Tokenizer();
 
     forward(x: Tensor): Tensor {
       return this.fc(x);
