@@ -9,7 +9,7 @@ import { test, until } from "../../harness.ts";
 import { assertSmooth, frameTime } from "./frames.ts";
 import { layerHost, picture, type LayerRecording } from "./layerRecordings.ts";
 import { looks, type Look } from "./looks.ts";
-import { called, drawn, openPanel, screenshotPage, type Panel } from "./page.ts";
+import { called, drawn, openPanel, pixels, screenshotPage, type Panel } from "./page.ts";
 import { ended, FILE, flowModel, runningAt } from "./recordings.ts";
 import { open, text, type TrainingPanel } from "./trainingPage.ts";
 
@@ -35,7 +35,8 @@ async function openRecording(
     ...rest,
     host: { ...layerHost(recording), ...rest.host },
   });
-  await panel.page.locator(`${SECTION} .values-figure canvas`).first().waitFor();
+  // The figures are there before their values.
+  await panel.page.locator(`${SECTION} .values-figure h4`).first().waitFor();
   return panel;
 }
 
@@ -51,9 +52,7 @@ const numbers = (panel: TrainingPanel, layer: string): Promise<string[]> =>
 
 /** Pixels of all pictures of values, to compare. */
 const pictures = (panel: Panel<object>): Promise<string[]> =>
-  panel.page
-    .locator(".values-figure canvas")
-    .evaluateAll((all) => all.map((canvas) => (canvas as HTMLCanvasElement).toDataURL()));
+  pixels(panel.page.locator(".values-figure canvas"));
 
 const slider = (panel: Panel<object>) => panel.page.getByRole("slider", { name: "Position in the training" });
 

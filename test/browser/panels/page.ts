@@ -5,8 +5,9 @@ import http from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { createBirpc } from "birpc";
-import type { Browser, Page } from "playwright-core";
+import type { Browser, Locator, Page } from "playwright-core";
 import { pageHtml } from "../../../extension/editor/panels/page.ts";
 import { toUserError } from "../../../extension/protocol/errors.ts";
 import type { ViewKind } from "../../../extension/protocol/views.ts";
@@ -40,6 +41,9 @@ const require = createRequire(import.meta.url);
 
 /** Of `<view>.js` and `<view>.css`. */
 const BUNDLES = process.env["LAYERWISE_PANELS"] ?? "";
+
+/** Milliseconds by which each answer of the host is late: finds tests, and views, that count on quick ones. */
+const LATE = Number(process.env["LAYERWISE_TEST_LATE"] ?? 0);
 
 let browser: Browser | undefined;
 /** Pages by their fixed properties. They are kept, so that panels share loaded and compiled code. */
@@ -183,8 +187,9 @@ export async function openPanel<Host extends object, View extends object>(
       timeout: patience(20_000),
       resolver:
         (method) =>
-        (...args: unknown[]) => {
+        async (...args: unknown[]) => {
           if (!LOOK_UPS.has(method)) calls.push({ method, args });
+          if (LATE > 0) await setTimeout(LATE);
           return methods[method]?.(...args);
         },
     },
@@ -217,6 +222,32 @@ export async function openPanel<Host extends object, View extends object>(
 /** Waits until requested changes are drawn. */
 export const drawn = (page: Page): Promise<unknown> =>
   page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+
+/**
+ * Pixels of the visible canvases, to compare: read once something is drawn on each and a frame changes nothing
+ * any more, as their values may come after them.
+ */
+export async function pixels(canvases: Locator): Promise<string[]> {
+  let before: string | undefined;
+  let read: string[] = [];
+  await until("drawn canvases", async () => {
+    read = await canvases.evaluateAll(async (all) => {
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+      return (all as HTMLCanvasElement[])
+        .filter((canvas) => canvas.checkVisibility())
+        .map((canvas) => {
+          const blank = globalThis.document.createElement("canvas");
+          [blank.width, blank.height] = [canvas.width, canvas.height];
+          const shown = canvas.toDataURL();
+          return shown === blank.toDataURL() ? "" : shown;
+        });
+    });
+    const [last, now] = [before, read.join()];
+    before = now;
+    return read.length > 0 && !read.includes("") && now === last;
+  });
+  return read;
+}
 
 /** Waits until the view has called the host's `method`; returns the arguments. */
 export const called = async (panel: { calls: Call[] }, method: string): Promise<unknown[]> =>

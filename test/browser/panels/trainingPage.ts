@@ -4,7 +4,7 @@ import type {
   TrainingSnapshot,
   TrainingViewMethods,
 } from "../../../extension/protocol/views.ts";
-import { openPanel, type Panel, type PanelOptions } from "./page.ts";
+import { openPanel, pixels, type Panel, type PanelOptions } from "./page.ts";
 
 export type TrainingPanel = Panel<TrainingViewMethods>;
 
@@ -26,10 +26,8 @@ export const chart = (panel: TrainingPanel, name: string) =>
   panel.page.locator("figure.chart", { has: panel.page.getByRole("heading", { name, exact: true }) });
 
 /** The drawing of a chart, to compare. */
-export const picture = (panel: TrainingPanel, name: string): Promise<string> =>
-  chart(panel, name)
-    .locator("canvas")
-    .evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL());
+export const picture = async (panel: TrainingPanel, name: string): Promise<string> =>
+  (await pixels(chart(panel, name).locator("canvas"))).join();
 
 export const text = async (panel: TrainingPanel, selector: string): Promise<string> =>
   (await panel.page.locator(selector).first().innerText()).replaceAll(/\s+/g, " ");

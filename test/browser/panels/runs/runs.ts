@@ -8,9 +8,7 @@ import { assertSmooth, frameTime } from "../frames.ts";
 import { called, drawn, screenshotPage } from "../page.ts";
 import { ended, recording, runningAt } from "../recordings.ts";
 import { Folder, names, open, press, type TrainingPanel } from "./folder.ts";
-
-const chart = (panel: TrainingPanel, name: string) =>
-  panel.page.locator("figure.chart", { has: panel.page.getByRole("heading", { name, exact: true }) });
+import { chart, picture } from "../trainingPage.ts";
 
 const legend = async (panel: TrainingPanel, name: string): Promise<string[]> =>
   (await chart(panel, name).locator(".legend li").allInnerTexts()).map((text) =>
@@ -94,15 +92,11 @@ test("runs: a refusal is told, and a run that is over can't be steered", async (
 test("runs: an event is a mark on the curves and a line below them", async () => {
   const snapshot = runningAt(420);
   const panel = await open(snapshot, new Folder(snapshot, 0));
-  const picture = (): Promise<string> =>
-    chart(panel, "loss")
-      .locator("canvas")
-      .evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL());
-  const before = await picture();
+  const before = await picture(panel, "loss");
   await panel.view.rows([event]);
   await panel.page.getByText("Step 200 lr changed by hand from 0.002 to 0.0005.").waitFor();
   await drawn(panel.page);
-  assert.notEqual(await picture(), before);
+  assert.notEqual(await picture(panel, "loss"), before);
 });
 
 test("runs: others are drawn beside this one, in colours that stay theirs", async () => {
