@@ -21,10 +21,7 @@ const px = (value: number): string => `${Math.round(value)}px`;
 
 export function grid(state: TensorState, actions: Actions): TemplateResult {
   const { tensor, ui, viewport, blocks, statistics } = state;
-  const [rows, columns] = [rowsOf(tensor.shape, ui.slice), columnsOf(tensor.shape, ui.slice)];
-  const [width, height] = [viewport.width - HEAD, viewport.height - ROW];
-  const top = firstAt(viewport.top, rows, ROW, height);
-  const left = firstAt(viewport.left, columns, COLUMN, width);
+  const { rows, columns, width, height, top, left } = placeOf(state);
   const shownRows = numbers(Math.floor(top), Math.min(rows, Math.ceil(top + height / ROW) + 1));
   const shownColumns = numbers(Math.floor(left), Math.min(columns, Math.ceil(left + width / COLUMN) + 1));
   const largest =
@@ -146,14 +143,9 @@ export function valueText(value: number | string, whole: boolean): string {
 }
 
 /** The scroll positions at which a cell is visible. */
-export function revealing(
-  { tensor, ui, viewport }: TensorState,
-  { row, column }: Cell,
-): { top: number; left: number } {
-  const [rows, columns] = [rowsOf(tensor.shape, ui.slice), columnsOf(tensor.shape, ui.slice)];
-  const [width, height] = [viewport.width - HEAD, viewport.height - ROW];
-  const top = firstAt(viewport.top, rows, ROW, height);
-  const left = firstAt(viewport.left, columns, COLUMN, width);
+export function revealing(state: TensorState, { row, column }: Cell): { top: number; left: number } {
+  const { viewport } = state;
+  const { rows, columns, width, height, top, left } = placeOf(state);
   const [newTop, newLeft] = [
     revealed(row, top, rows, ROW, height),
     revealed(column, left, columns, COLUMN, width),
@@ -162,4 +154,28 @@ export function revealing(
     top: newTop === top ? viewport.top : scrollTo(newTop, rows, ROW, height),
     left: newLeft === left ? viewport.left : scrollTo(newLeft, columns, COLUMN, width),
   };
+}
+
+/** Whether a part of the cell is visible. */
+export function isVisible(state: TensorState, { row, column }: Cell): boolean {
+  const { width, height, top, left } = placeOf(state);
+  const within = (item: number, first: number, seen: number): boolean =>
+    item + 1 > first && item < first + seen;
+  return within(row, top, height / ROW) && within(column, left, width / COLUMN);
+}
+
+/** The visible part of the table: its size in pixels, and its first row and column, perhaps partly visible. */
+function placeOf({ tensor, ui, viewport }: Pick<TensorState, "tensor" | "ui" | "viewport">): {
+  rows: number;
+  columns: number;
+  width: number;
+  height: number;
+  top: number;
+  left: number;
+} {
+  const [rows, columns] = [rowsOf(tensor.shape, ui.slice), columnsOf(tensor.shape, ui.slice)];
+  const [width, height] = [viewport.width - HEAD, viewport.height - ROW];
+  const top = firstAt(viewport.top, rows, ROW, height);
+  const left = firstAt(viewport.left, columns, COLUMN, width);
+  return { rows, columns, width, height, top, left };
 }

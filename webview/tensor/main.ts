@@ -10,7 +10,7 @@ import { connect, messageOf, savedState, saveState } from "../shared/host.ts";
 import { Page } from "../shared/page.ts";
 import { strings } from "../shared/strings.ts";
 import { Blocks } from "./blocks.ts";
-import { revealing, ROW, valueText } from "./grid.ts";
+import { isVisible, revealing, ROW, valueText } from "./grid.ts";
 import { columnsOf, fittingSlice, rowsOf, type Slice } from "./slice.ts";
 import {
   fittingCell,
@@ -43,11 +43,17 @@ const page = new Page<TensorState>({
   drawn: () => measure(),
 });
 
+/** Number of the newest load: answers to older ones are dropped. */
+let newest = 0;
+
 async function load(): Promise<void> {
+  const mine = ++newest;
   const tensor = await host.ready();
+  if (mine !== newest) return;
   blocks.clear();
   show(tensor);
-  page.change({ statistics: await host.statistics() });
+  const statistics = await host.statistics();
+  if (mine === newest) page.change({ statistics });
 }
 
 function show(tensor: TensorSnapshot): void {
@@ -82,21 +88,26 @@ function save(): void {
 
 const gridElement = (): HTMLElement | null => document.querySelector(".grid");
 
-/** The grid's size is known once it is rendered, and changes with the panel's. */
+/**
+ * The grid's size is known once it is rendered, and changes with the panel's and with what is below it. A focused cell that was
+ * visible stays so.
+ */
 function measure(): void {
   const grid = gridElement();
   if (!grid || !page.state) return;
-  const { viewport } = page.state;
-  const { clientWidth: width, clientHeight: height, scrollTop: top, scrollLeft: left } = grid;
-  if (
-    viewport.width === width &&
-    viewport.height === height &&
-    viewport.top === top &&
-    viewport.left === left
-  )
-    return;
-  page.change({ viewport: { width, height, top, left } });
+  const { viewport, ui } = page.state;
+  const { clientWidth: width, clientHeight: height } = grid;
+  const resized = viewport.width !== width || viewport.height !== height;
+  const follows = resized && isVisible(page.state, ui.cell);
+  if (follows) scroll(grid, revealing({ ...page.state, viewport: { ...viewport, width, height } }, ui.cell));
+  const { scrollTop: top, scrollLeft: left } = grid;
+  if (resized || viewport.top !== top || viewport.left !== left)
+    page.change({ viewport: { width, height, top, left } });
 }
+
+const scroll = (grid: HTMLElement, { top, left }: { top: number; left: number }): void =>
+  void Object.assign(grid, { scrollTop: top, scrollLeft: left });
+
 addEventListener("resize", measure);
 
 function setUi(part: Partial<TensorUi>): void {
@@ -118,8 +129,7 @@ function focus(cell: Cell, extend: boolean): void {
   if (!page.state) return;
   setUi({ cell, ...(extend ? {} : { anchor: cell }) });
   const grid = gridElement();
-  const { top, left } = revealing(page.state, cell);
-  if (grid) Object.assign(grid, { scrollTop: top, scrollLeft: left });
+  if (grid) scroll(grid, revealing(page.state, cell));
   measure();
   awaited = cell;
   announceAwaited();

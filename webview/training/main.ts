@@ -195,8 +195,26 @@ function tell(call: Promise<void>): void {
 /** How often the other runs are read, in milliseconds: live ones have new points. */
 const RUNS_INTERVAL = 10_000;
 
-/** Refreshes the table of runs and the curves of compared ones, those of an ended run once. */
-async function refreshRuns(): Promise<void> {
+let refreshing: Promise<void> | undefined;
+let outdated = false;
+
+/** Refreshes the table of runs and the curves of compared ones; again at its end if that was asked for meanwhile. */
+function refreshRuns(): Promise<void> {
+  outdated = true;
+  return (refreshing ??= (async () => {
+    try {
+      while (outdated) {
+        outdated = false;
+        await readRuns();
+      }
+    } finally {
+      refreshing = undefined;
+    }
+  })());
+}
+
+/** Curves of an ended run are read once. */
+async function readRuns(): Promise<void> {
   const shown = state;
   if (shown?.run.kind !== "train" || shown.unanswered) return;
   const runs = (await host.runs()) ?? [];

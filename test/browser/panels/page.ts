@@ -188,8 +188,8 @@ export async function openPanel<Host extends object, View extends object>(
       resolver:
         (method) =>
         async (...args: unknown[]) => {
-          if (!LOOK_UPS.has(method)) calls.push({ method, args });
           if (LATE > 0) await setTimeout(LATE);
+          if (!LOOK_UPS.has(method)) calls.push({ method, args });
           return methods[method]?.(...args);
         },
     },

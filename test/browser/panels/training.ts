@@ -78,6 +78,7 @@ test("training: a button waits for the host, and says why the host could not", a
   await press(panel, "Stop");
   const stop = panel.page.locator(".header vscode-button[disabled]");
   assert.match(await stop.innerText(), /Stopping/);
+  await called(panel, "stop");
   await stop.click({ force: true });
   assert.equal(panel.calls.length, 1, "a second click is not a second call");
   refuse(new Error("the process does not answer"));
