@@ -5,7 +5,7 @@
  * test/results/screenshots/. Exit code 1 when a test failed.
  *
  *   node test/browser/panels.mjs [part of a test's name]
- *   LAYERWISE_TEST_LATE=300 node test/browser/panels.mjs   # the host's answers are late
+ *   LAYERWISE_TEST_LATE=1000 node test/browser/panels.mjs   # late answers of the host
  */
 import * as esbuild from "esbuild";
 import { ensureChromium } from "../../scripts/vscode/chromium.mjs";

@@ -50,7 +50,7 @@ const host = connect<ArchitectureHostMethods, ArchitectureViewMethods>({
 });
 
 function draw(): void {
-  if (!state) return;
+  if (!state || patient) return;
   const { snapshot } = state;
   const drawn = drawnModel(snapshot).model;
   const diff = comparedModel(snapshot, drawn);
@@ -102,6 +102,8 @@ function switchFile(other: string): void {
 }
 
 let waiting: ReturnType<typeof setTimeout> | undefined;
+/** While it is, nothing is drawn, whatever else changes: the last model stays. */
+let patient = false;
 
 function show(snapshot: ArchitectureSnapshot): void {
   switchFile(snapshot.file);
@@ -118,11 +120,16 @@ function show(snapshot: ArchitectureSnapshot): void {
   save(snapshot);
   // A build that takes a moment needs no busy message.
   if (snapshot.report === undefined && snapshot.busy) {
-    waiting ??= setTimeout(redraw, PATIENCE);
+    patient ||= waiting === undefined;
+    waiting ??= setTimeout(() => {
+      patient = false;
+      redraw();
+    }, PATIENCE);
     return;
   }
   clearTimeout(waiting);
   waiting = undefined;
+  patient = false;
   if (ui.view === "diagram" && diagram.drawn === undefined) drawFirst();
   else redraw();
 }

@@ -97,7 +97,7 @@ test("intervene: a click switches a unit off, a second one on, and the outcomes 
   assert.equal(await page.locator(".versus tbody tr").count(), 10);
   await page.locator(`[data-unit="${unit}"]`).click();
   await page.getByText("No unit is changed.").waitFor();
-  assert.deepEqual(queries(panel).at(-1)?.interventions, []);
+  await until("the unchanged model", () => queries(panel).at(-1)?.interventions.length === 0);
 });
 
 test("intervene: units take another sample's value, by keyboard, and Reset restores all", async () => {
@@ -122,6 +122,11 @@ test("intervene: units take another sample's value, by keyboard, and Reset resto
   await page.getByRole("radio", { name: "Its mean" }).check({ force: true });
   await page.locator('[data-unit="2"]').click();
   await page.getByText("conv2, channel 2: mean").waitFor();
+  await until("the other value", () =>
+    queries(panel)
+      .at(-1)
+      ?.interventions.some(({ unit, by }) => unit === 2 && by.mode === "mean"),
+  );
   assert.equal(queries(panel).at(-1)?.interventions.length, 2);
   await page.locator('vscode-button[aria-label="Restore conv2, channel 2"]').click();
   await until("one change", () => queries(panel).at(-1)?.interventions.length === 1);

@@ -42,7 +42,10 @@ const require = createRequire(import.meta.url);
 /** Of `<view>.js` and `<view>.css`. */
 const BUNDLES = process.env["LAYERWISE_PANELS"] ?? "";
 
-/** Milliseconds by which each answer of the host is late: finds tests, and views, that count on quick ones. */
+/**
+ * Milliseconds by which answers of the host are late at most, each by another time: finds tests, and views, that count on quick
+ * answers, or on their order.
+ */
 const LATE = Number(process.env["LAYERWISE_TEST_LATE"] ?? 0);
 
 let browser: Browser | undefined;
@@ -188,7 +191,7 @@ export async function openPanel<Host extends object, View extends object>(
       resolver:
         (method) =>
         async (...args: unknown[]) => {
-          if (LATE > 0) await setTimeout(LATE);
+          if (LATE > 0) await setTimeout(Math.random() * LATE);
           if (!LOOK_UPS.has(method)) calls.push({ method, args });
           return methods[method]?.(...args);
         },
