@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import type { Command } from "commander";
 import * as v from "valibot";
+import { demandPortable } from "../files/inside.ts";
 import { writeAtomic } from "../files/writeAtomic.ts";
 import { Prediction } from "../protocol/engine.ts";
 import { jsonText, plainLine } from "../protocol/text/plain.ts";
@@ -87,6 +88,7 @@ function readInput(input: string): string {
 
 function writeOutput(file: string, text: string): void {
   try {
+    demandPortable(file);
     writeAtomic(file, [Buffer.from(text)]);
   } catch (error) {
     throw new CliError(`${file}: ${error instanceof Error ? error.message : String(error)}`);

@@ -96,6 +96,7 @@ async function askName(template: TemplateName, taken: readonly string[]): Promis
   const problems = {
     empty: vscode.l10n.t("Enter a file name."),
     characters: vscode.l10n.t("A file name can't contain \\ / : * ? \" < > | or begin with a dot."),
+    device: vscode.l10n.t("Windows keeps this name for a device. Enter another one."),
     taken: vscode.l10n.t("A file with this name exists already."),
   };
   return ask({

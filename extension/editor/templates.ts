@@ -1,3 +1,5 @@
+import { nameProblem } from "../protocol/names.ts";
+
 /** Files of `media/examples` by purpose, in the order in which they are offered. */
 export const TEMPLATES = {
   /** One of each kind of network; they are ready to train, on bundled data. */
@@ -17,17 +19,19 @@ export function describeTemplate(text: string): string {
   return line.replace(/\*\/.*/, "").trim();
 }
 
-/** Returns what is wrong with the name of a new model file; undefined if it is valid. */
-export function checkFileName(
-  name: string,
-  taken: readonly string[],
-): "empty" | "characters" | "taken" | undefined {
+/** Returns what is wrong with the name of a new model file, which others copy to other systems; undefined if it is valid. */
+export function checkFileName(name: string, taken: readonly string[]): FileNameProblem | undefined {
   const stem = modelFileName(name).replace(/\.nn\.ts$/, "");
   if (stem === "") return "empty";
   // Characters that some file system forbids.
-  if (/[\\/:*?"<>|]/.test(stem) || stem.startsWith(".")) return "characters";
+  const problem = nameProblem(modelFileName(name));
+  if (problem === "device") return "device";
+  // Characters that some file system forbids.
+  if (problem !== undefined) return "characters";
   return taken.includes(modelFileName(name)) ? "taken" : undefined;
 }
+
+export type FileNameProblem = "empty" | "characters" | "device" | "taken";
 
 /** Adds the suffix `.nn.ts` if it is missing. */
 export function modelFileName(name: string): string {
@@ -38,6 +42,6 @@ export function modelFileName(name: string): string {
 export function freeFileName(name: string, taken: readonly string[]): string {
   for (let n = 1; ; n++) {
     const candidate = modelFileName(n === 1 ? name : `${name}${n}`);
-    if (!taken.includes(candidate)) return candidate;
+    if (nameProblem(candidate) !== "device" && !taken.includes(candidate)) return candidate;
   }
 }

@@ -12,6 +12,7 @@ import { checkSame, endTogether, isLostWorker, joinTeam, LOST_WORKER } from "./p
 import type { Team } from "./parallel/team.ts";
 import { LoopControl, type StopReason } from "./training/control.ts";
 import { EventFile, hasEventFiles } from "./reporting/eventFile.ts";
+import { flushOpenEvents } from "./files/userEvents.ts";
 import { evaluateRun } from "./evaluation/evaluateRun.ts";
 import { countParameters, describePrepared } from "./reporting/description.ts";
 import { Explainer, fallbackText } from "./reporting/explain.ts";
@@ -372,6 +373,8 @@ export class Run {
     this.#reporter.flush();
     if (error !== undefined) this.#directory.appendLog(errorText(error));
     this.#directory.close();
+    // Who is told of the end finds them whole.
+    flushOpenEvents();
     // After the last message: a run without an owner is over, or was killed.
     this.#lock.release();
     this.#send("ended", record);

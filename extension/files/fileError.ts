@@ -1,5 +1,5 @@
-/** Why a file is refused: it is no regular file, too large, reached through a link, outside of its root, or too slow. */
-export type FileProblem = "not-regular" | "too-large" | "link" | "outside" | "timeout";
+/** Why a file is refused: it is no regular file, too large, reached through a link, outside of its root, too slow, or badly named. */
+export type FileProblem = "not-regular" | "too-large" | "link" | "outside" | "timeout" | "name";
 
 /** A file that is refused, before a byte of it is read or written. The message begins with its path. */
 export class FileError extends Error {

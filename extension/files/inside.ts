@@ -1,15 +1,25 @@
 import fs from "node:fs";
 import { lstat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { NAME_PROBLEMS, nameProblem } from "../protocol/names.ts";
 import { FileError, isMissing } from "./fileError.ts";
 
-/** Names that Windows keeps for devices, with any extension. */
-const DEVICES = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i;
-
-/** Whether a text is the name of a file in a folder and nothing else: no path, no device, no hidden stream. */
+/** Whether a text is the name of a file in a folder here and nothing else: no path, no device, no hidden stream. */
 export function isPlainName(name: string): boolean {
   if (name === "" || name === "." || name === ".." || /[/\\\0]/.test(name)) return false;
-  return process.platform !== "win32" || !(/[:*?"<>|]/.test(name) || DEVICES.test(name));
+  if (process.platform !== "win32") return true;
+  const problem = nameProblem(name);
+  return problem === undefined || problem === "dot" || problem === "long";
+}
+
+/**
+ * Checks the name of a file or folder that is to be made for the user: others copy it to other systems.
+ * @throws FileError "name" for one that isn't a name on every system
+ */
+export function demandPortable(path: string): void {
+  const problem = nameProblem(basename(path));
+  if (problem !== undefined && problem !== "dot")
+    throw new FileError(path, "name", `${NAME_PROBLEMS[problem]}; choose another one`);
 }
 
 /** The parts of relative paths. @throws FileError "outside" when one is no plain name */

@@ -1,8 +1,7 @@
 // The files of run directories and sweep directories. Whatever lies there may come from a stranger's repository: nothing is followed out of it.
 import { basename, dirname, join, resolve, sep } from "node:path";
-import * as v from "valibot";
 import { EngineError } from "../protocol/errors.ts";
-import { FolderName } from "../protocol/names.ts";
+import { NAME_PROBLEMS, nameProblem } from "../protocol/names.ts";
 import { RUNS_FOLDER, type RunRecord } from "../protocol/run.ts";
 import { SWEEPS_FOLDER } from "../protocol/sweeps/sweep.ts";
 import { describeFileError, FileError } from "./fileError.ts";
@@ -72,7 +71,9 @@ export function writeRunFileSync(directory: string, name: string, content: strin
 export function namedByFolder(directory: string, record: RunRecord): RunRecord {
   const id = basename(resolve(directory));
   if (id === record.id) return record;
-  if (!v.is(FolderName, id)) throw new Error("the name of its folder is not a run's");
+  const problem = nameProblem(id);
+  if (problem !== undefined)
+    throw new Error(`the name of its folder is not a run's: ${NAME_PROBLEMS[problem]}`);
   return { ...record, id };
 }
 

@@ -38,7 +38,8 @@ export async function ownerOf(found: FoundLock, now = Date.now()): Promise<Owner
     case "unknown":
       break;
   }
-  // A time in the future is no sign of life either: it would count for ever.
+  // A time in the future is no sign of life either: it would count for ever. A forged lock counts for this long: its proof needs the
+  // owner's key, and shared folders show each host inodes and times of creation of their own, or none.
   if (Math.abs(now - since) <= SILENCE) return { kind: "elsewhere", lock };
   return { kind: "silent", lock, since };
 }

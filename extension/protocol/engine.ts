@@ -7,6 +7,7 @@ import { UserError } from "./errors.ts";
 import type { Profile, ProfileRequest } from "./profile.ts";
 import { MetricRow, Metrics, MetricValue, RunRecord } from "./run.ts";
 import { Settings, TrialOf, type DescribeRequest, type ExperimentDescription } from "./sweeps/sweep.ts";
+import { Numbers } from "./data/numbers.ts";
 import { RunOn } from "./target.ts";
 
 /** Raised when a message changes incompatibly: a host refuses an engine of another protocol. */
@@ -133,7 +134,7 @@ export const EvaluationResult = v.object({
   samples: v.number(),
   metrics: Metrics,
   /** Rows: actual class; columns: predicted class. Only for classification. */
-  confusion: v.optional(v.array(v.array(v.number()))),
+  confusion: v.optional(v.array(Numbers)),
   classes: v.optional(v.array(v.string())),
 });
 export type EvaluationResult = v.InferOutput<typeof EvaluationResult>;

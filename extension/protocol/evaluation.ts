@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { Device } from "./device.ts";
+import { MetricPairs, MetricValues, Numbers } from "./data/numbers.ts";
 import { PngText } from "./pictures.ts";
 import { MetricValue } from "./run.ts";
 
@@ -26,7 +27,7 @@ export const TensorView = v.variant("kind", [
     kind: v.literal("numbers"),
     shape: v.array(v.number()),
     /** The first of them, row-major. */
-    values: v.array(MetricValue),
+    values: MetricValues,
     names: v.optional(v.array(v.string())),
   }),
 ]);
@@ -82,9 +83,9 @@ export type InputForm = v.InferOutput<typeof InputForm>;
 export const RegressionReport = v.object({
   name: v.string(),
   /** Actual and predicted, of samples evenly taken from all. */
-  points: v.array(v.tuple([MetricValue, MetricValue])),
+  points: MetricPairs,
   /** Predicted minus actual, of all samples, in bins of equal width. */
-  residuals: v.object({ minimum: v.number(), maximum: v.number(), counts: v.array(v.number()) }),
+  residuals: v.object({ minimum: v.number(), maximum: v.number(), counts: Numbers }),
   meanAbsoluteError: MetricValue,
   rootMeanSquaredError: MetricValue,
   /** Mean of the residuals. */

@@ -31,6 +31,8 @@ import { RunPlace } from "./target.ts";
 export const RUNS_FOLDER = ".layerwise/runs";
 export const RUN_FILE = "run.json";
 export const METRICS_FILE = "metrics.jsonl";
+/** Most bytes of it that are read: a text in memory can't be longer. */
+export const METRICS_LIMIT = 500 * 2 ** 20;
 export const LAYERS_FILE = "layers.jsonl";
 export const LOG_FILE = "log.txt";
 export const EVALUATION_FILE = "evaluation.json";
@@ -42,11 +44,25 @@ export const OUTCOMES_FILE = "outcomes.safetensors";
 /** Files of an evaluation, beside its record; all but the first may be missing. */
 export const EVALUATION_FILES = [EVALUATION_FILE, REPORT_FILE, OUTCOMES_FILE] as const;
 /**
- * Most bytes and values of the result and of the report, which the extension host parses. A thousand classes are a million values in
- * 6 MB, which takes it 0.15 s; forty samples' pictures are up to 10 MB of few values.
+ * Most bytes of the result and of the report, and most parts of each. The extension host parses them, and must not be held up for more
+ * than some 50 ms. Of a thousand classes, the result has a million counts of confusions. Samples' pictures are up to 10 MB of few values,
+ * and of 16 numbers that are predicted, the report has 32,000 points.
  */
 export const REPORT_LIMIT = 16 * 2 ** 20;
-export const REPORT_VALUES = 1.1e6;
+export const RESULT_PARTS = {
+  values: 1.1e6,
+  containers: 10_000,
+  keys: 10_000,
+  texts: 20_000,
+  fractions: 20_000,
+} as const;
+export const REPORT_PARTS = {
+  values: 200_000,
+  containers: 50_000,
+  keys: 20_000,
+  texts: 100_000,
+  fractions: 150_000,
+} as const;
 /** Most bytes of the outcomes, which only engines read. */
 export const OUTCOMES_LIMIT = 256 * 2 ** 20;
 export const PICTURES_FOLDER = "pictures";

@@ -352,7 +352,7 @@ describe("the place to write", () => {
     expect(() => writeModelFolder(directory, [])).toThrow(/a run is kept there/);
   });
 
-  it.each([".hidden", "a:b", "a\nb", "a\u001b[2J"])(
+  it.each([".hidden", "a:b", "a\nb", "a\u001b[2J", "aux", "Com1.best", "nul .x", "a.", "a "])(
     "has the name %j, which no reader takes",
     async (name) => {
       await expect(makeNamedDirectory(user.file(name))).rejects.toThrow(/can't be a run's directory/);

@@ -1,12 +1,17 @@
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import { join } from "node:path";
-import { beforeEach, describe, expect, it } from "vitest";
+import * as v from "valibot";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { AppendFile } from "../../extension/files/append.ts";
-import { inside, insideSync } from "../../extension/files/inside.ts";
+import { demandPortable, inside, insideSync } from "../../extension/files/inside.ts";
 import { openRegular, readRegular, readRegularSync } from "../../extension/files/regular.ts";
 import { writeAtomic, writeAtomicAsync } from "../../extension/files/writeAtomic.ts";
+import { FolderName } from "../../extension/protocol/names.ts";
+import { CheckpointRecord } from "../../extension/protocol/run.ts";
+import { listRuns } from "../../extension/supervisor/runs/runDirectory.ts";
 import { useFolder } from "../folders.ts";
+import { checkpoint, hostileRecord, writeRun } from "./hostileRun.ts";
 
 const folder = useFolder();
 let victim: string;
@@ -111,5 +116,42 @@ describe("paths", () => {
     fs.mkdirSync(join(folder, "disk"));
     fs.symlinkSync(join(folder, "disk"), join(folder, "root"));
     expect(await inside(join(folder, "root"), "a/b")).toBe(join(folder, "root", "a", "b"));
+  });
+});
+
+/** Names that Windows takes for a device, for another file, or for a hidden part of one. */
+const ON_WINDOWS = [
+  ..."CON|nul|Aux.txt|com1|LPT9.safetensors|COM¹.x|conin$|PRN .a|nul. |a:b|a.|a |.. |...|a?b|.a:b".split("|"),
+  `${"a".repeat(300)}:b`,
+];
+
+describe("a name that is another one on Windows", () => {
+  it.each(ON_WINDOWS)("is %j, and names no file there", (name) => {
+    const { platform } = process;
+    Object.defineProperty(process, "platform", { value: "win32" });
+    onTestFinished(() => void Object.defineProperty(process, "platform", { value: platform }));
+    expect(() => insideSync(folder, name)).toThrow(/not a path inside/);
+    for (const plain of [".layerwise", "console", "com.txt", "auxiliary.x", "a.b", ".aux", "com10", "NULL"])
+      expect(insideSync(folder, plain)).toBe(join(folder, plain));
+  });
+
+  it.each(ON_WINDOWS)("is %j, and is made nowhere", (name) => {
+    expect(() => demandPortable(join(folder, name))).toThrow(/its name|no name/);
+    expect(v.is(FolderName, name)).toBe(false);
+    expect(v.is(CheckpointRecord.entries.file, `checkpoints/${name}`)).toBe(false);
+  });
+
+  it("is that of a run or a checkpoint among others, whose list has all but these", async () => {
+    const good = writeRun(folder, "20260101-000000-net", hostileRecord("net.nn.ts"));
+    const bad = [checkpoint, { ...checkpoint, file: "checkpoints/aux.safetensors" }];
+    writeRun(folder, "20260101-000001-net", { ...hostileRecord("net.nn.ts"), checkpoints: bad });
+    writeRun(folder, "nul", hostileRecord("net.nn.ts"));
+    const problems: string[] = [];
+    const runs = await listRuns(folder, (error) => void problems.push(String(error)));
+    expect(runs.map(({ directory }) => directory)).toEqual([good]);
+    expect(problems.sort()).toEqual([
+      expect.stringContaining("expected a file of the run's checkpoints folder"),
+      expect.stringContaining("Windows keeps its name for a device"),
+    ]);
   });
 });

@@ -224,6 +224,15 @@ describe("reading a run", () => {
     expect(await readLastRow(directory)).toBeUndefined();
   });
 
+  it("has metrics whose lines are no rows, without end", async () => {
+    const directory = store("run");
+    fs.writeFileSync(join(directory, "metrics.jsonl"), "{}\n".repeat(200_000));
+    const reader = new MetricsReader(directory, 100_000);
+    expect(await reader.read()).toEqual([]);
+    expect(reader.invalid).toBeGreaterThan(30_000);
+    expect(reader.invalid).toBeLessThan(50_000);
+  });
+
   posix("makes every file of a run a named pipe, then a link to a device", async () => {
     const directory = store("run");
     const names = ["metrics.jsonl", "labels.json", "evaluation.json", "report.json", "log.txt", "source.ts"];

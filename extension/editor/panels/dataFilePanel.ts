@@ -19,7 +19,7 @@ import { DisposableOwner } from "../disposable.ts";
 import { MODEL_FILES } from "../ids.ts";
 import type { Messages } from "../messages.ts";
 import { setTitle } from "../show.ts";
-import { checkFileName, freeFileName, modelFileName } from "../templates.ts";
+import { checkFileName, freeFileName, modelFileName, type FileNameProblem } from "../templates.ts";
 import { offered } from "./offered.ts";
 import { connectPanel, noArguments } from "./webviewHost.ts";
 
@@ -174,8 +174,9 @@ function problemText(problem: ReturnType<typeof problemOf>): string | undefined 
   }[problem];
 }
 
-const nameProblems = (): Record<"empty" | "characters" | "taken", string> => ({
+const nameProblems = (): Record<FileNameProblem, string> => ({
   empty: vscode.l10n.t("Enter a file name."),
   characters: vscode.l10n.t("A file name can't contain \\ / : * ? \" < > | or begin with a dot."),
+  device: vscode.l10n.t("Windows keeps this name for a device. Enter another one."),
   taken: vscode.l10n.t("A file with this name exists already."),
 });

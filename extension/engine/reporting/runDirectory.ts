@@ -162,7 +162,7 @@ export class RunDirectory {
 
   /** Writes the result of an evaluation. */
   writeEvaluation(result: EvaluationResult): void {
-    this.#attempt(EVALUATION_FILE, () => writeRunFileSync(this.path, EVALUATION_FILE, json(result)));
+    this.#attempt(EVALUATION_FILE, () => writeRunFileSync(this.path, EVALUATION_FILE, compactJson(result)));
   }
 
   /** From now on, curves are also written for TensorBoard. */
@@ -173,7 +173,7 @@ export class RunDirectory {
 
   /** Writes what else views show of an evaluation. */
   writeReport(report: EvaluationReport): void {
-    this.#attempt(REPORT_FILE, () => writeRunFileSync(this.path, REPORT_FILE, json(report)));
+    this.#attempt(REPORT_FILE, () => writeRunFileSync(this.path, REPORT_FILE, compactJson(report)));
   }
 
   appendMetrics(rows: readonly MetricRow[]): void {
@@ -265,6 +265,11 @@ function makeFolders(folder: string): void {
     if (!fs.existsSync(existing)) fs.mkdirSync(existing);
     throw error;
   }
+}
+
+/** Without spaces, which are three quarters of a table of a million numbers. */
+function compactJson(value: object): Uint8Array {
+  return Buffer.from(`${JSON.stringify(value)}\n`);
 }
 
 function json(value: object): Uint8Array {

@@ -4,7 +4,14 @@ import { checkedJson, firstIssue } from "../../files/json.ts";
 import { readRegularSync } from "../../files/regular.ts";
 import { namedByFolder, readRunFileSync, runPathSync, writeRunFileSync } from "../../files/runFiles.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
-import { CHECKPOINTS_FOLDER, METRICS_FILE, MetricRow, RUN_FILE, RunRecord } from "../../protocol/run.ts";
+import {
+  CHECKPOINTS_FOLDER,
+  METRICS_FILE,
+  METRICS_LIMIT,
+  MetricRow,
+  RUN_FILE,
+  RunRecord,
+} from "../../protocol/run.ts";
 import { describeFileError } from "../../files/fileError.ts";
 import { loadFile, saveFile } from "../files/tensorFiles.ts";
 import type { Team } from "../parallel/team.ts";
@@ -15,8 +22,6 @@ import { EngineError } from "../../protocol/errors.ts";
 
 const NEWEST = "training.pth";
 const NEXT = "training.next.pth";
-/** Most bytes of curves that can be cut: a text in memory can't be longer. */
-const MOST_METRICS = 500 * 2 ** 20;
 const PREVIOUS = "training.previous.pth";
 
 /**
@@ -111,7 +116,7 @@ export function cutMetrics(
 ): void {
   const file = runPathSync(directory, METRICS_FILE);
   if (!fs.existsSync(file)) return;
-  const lines = readRegularSync(file, { limit: MOST_METRICS }).toString("utf8").split("\n");
+  const lines = readRegularSync(file, { limit: METRICS_LIMIT }).toString("utf8").split("\n");
   const kept: string[] = [];
   // Backwards: a row counts up to the lowest step that a later row went back to. Forwards, a file of such rows takes quadratic time.
   let counting = Infinity;

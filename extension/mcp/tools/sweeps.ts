@@ -1,6 +1,10 @@
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import * as v from "valibot";
+import { ReadBudget } from "../../files/budget.ts";
+import { RECORD_LIMIT } from "../../files/runFiles.ts";
 import { EngineError } from "../../protocol/errors.ts";
+import { RUN_FILE } from "../../protocol/run.ts";
 import {
   MOST_TRIALS,
   Mode,
@@ -11,7 +15,7 @@ import {
   type TrialRow,
 } from "../../protocol/sweeps/sweep.ts";
 import type { ShownTrial, SweepSnapshot } from "../../protocol/sweeps/views.ts";
-import { readRecord } from "../../supervisor/runs/runDirectory.ts";
+import { readRecord, RECORDS_LIMIT } from "../../supervisor/runs/runDirectory.ts";
 import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
 import { SweepFollower } from "../../supervisor/sweeps/follow.ts";
 import { newSweep, oldSweep } from "../../supervisor/sweeps/plan.ts";
@@ -248,9 +252,15 @@ async function demandOwn({ record, trials }: StoredSweep, workspace: Workspace):
   };
   if (record.on !== undefined) elsewhere();
   await workspace.model(record.file);
+  const budget = new ReadBudget(RECORDS_LIMIT);
   for (const { state, run } of trials) {
     if (run === "" || (state !== "running" && state !== "interrupted")) continue;
     const directory = await workspace.run(run).catch(() => undefined);
+    if (directory !== undefined && !(await budget.allows(join(directory, RUN_FILE), RECORD_LIMIT)))
+      throw new EngineError({
+        code: "sweep-record",
+        message: `The trials of sweep ${record.id} can't be checked: ${budget.exceeded}.`,
+      });
     const found = directory === undefined ? undefined : await readRecord(directory).catch(() => undefined);
     // A trial without a run begins again.
     if (directory === undefined || found === undefined) continue;

@@ -1,6 +1,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
+import { demandPortable } from "../../files/inside.ts";
 import { ExportResult, type ExportFormat, type ExportRequest } from "../../protocol/engine.ts";
 import { isTemporaryOf } from "../../protocol/temporaryFiles.ts";
 import { callTool, type ToolOptions } from "./tool.ts";
@@ -26,6 +27,7 @@ export function exportPath(file: string, exportName: string, format: ExportForma
 /** Writes a trained model for other programs, in a process of its own. However that ends, it leaves no half file. */
 export async function exportModel(options: ToolOptions, request: ExportRequest): Promise<ExportResult> {
   demandTrust();
+  demandPortable(request.out);
   try {
     return v.parse(ExportResult, await callTool(options, (tool) => tool.exportModel(request)));
   } finally {

@@ -1,7 +1,8 @@
 import { readdir } from "node:fs/promises";
-import { dirname, sep } from "node:path";
+import { dirname, join, sep } from "node:path";
 import type * as v from "valibot";
-import { checkedJson } from "../../files/json.ts";
+import { ReadBudget } from "../../files/budget.ts";
+import { checkedJson, type JsonParts } from "../../files/json.ts";
 import { readRunFile, runPath } from "../../files/runFiles.ts";
 import { EvaluationResult } from "../../protocol/engine.ts";
 import { EvaluationReport } from "../../protocol/evaluation.ts";
@@ -10,7 +11,8 @@ import {
   PICTURES_FOLDER,
   REPORT_FILE,
   REPORT_LIMIT,
-  REPORT_VALUES,
+  REPORT_PARTS,
+  RESULT_PARTS,
   RUNS_FOLDER,
 } from "../../protocol/run.ts";
 import { REPORT_SAMPLES, type RunSamples } from "../../protocol/history/report.ts";
@@ -22,25 +24,32 @@ import { listRuns } from "./runDirectory.ts";
 export async function readEvaluation(
   directory: string,
 ): Promise<{ result: EvaluationResult | undefined; report: EvaluationReport | undefined }> {
-  const [result, report] = await Promise.all([
-    read(directory, EVALUATION_FILE, EvaluationResult),
-    read(directory, REPORT_FILE, EvaluationReport),
-  ]);
+  const [result, report] = await Promise.all([readResult(directory), readReport(directory)]);
   return { result, report };
 }
+
+const readResult = (directory: string, budget?: ReadBudget): Promise<EvaluationResult | undefined> =>
+  read(directory, EVALUATION_FILE, EvaluationResult, RESULT_PARTS, budget);
+const readReport = (directory: string, budget?: ReadBudget): Promise<EvaluationReport | undefined> =>
+  read(directory, REPORT_FILE, EvaluationReport, REPORT_PARTS, budget);
 
 /** Most bytes of a picture, and most pictures that are listed. */
 const PICTURE_LIMIT = 32 * 2 ** 20;
 const MOST_PICTURES = 1000;
+/** Most bytes of evaluations that a training's report reads: four of the largest. */
+const SAMPLES_LIMIT = 64 * 2 ** 20;
 
 async function read<T>(
   directory: string,
   name: string,
   schema: v.GenericSchema<unknown, T>,
+  most: JsonParts,
+  budget?: ReadBudget,
 ): Promise<T | undefined> {
   try {
+    if (budget !== undefined && !(await budget.allows(join(directory, name), REPORT_LIMIT))) return undefined;
     const bytes = await readRunFile(directory, name, REPORT_LIMIT);
-    return checkedJson(name, bytes, schema, REPORT_VALUES);
+    return checkedJson(name, bytes, schema, most);
   } catch {
     return undefined;
   }
@@ -55,17 +64,21 @@ export function runOfCheckpoint(checkpoint: string): string | undefined {
 }
 
 /**
- * Samples of the newest finished evaluation of a training; undefined without one.
+ * Samples of the newest finished evaluation of a training; undefined without one that can be read among the first in 64 MB.
  * @param folder The folder of the runs
  * @param directory The training's directory
  */
 export async function readSamples(folder: string, directory: string): Promise<RunSamples | undefined> {
+  // A stranger's folder may have any number of evaluations, each damaged at its end.
+  const budget = new ReadBudget(SAMPLES_LIMIT);
   for (const { record, directory: evaluation } of await listRuns(folder)) {
     const { checkpoint } = record.settings;
     if (record.kind !== "evaluate" || record.state !== "finished" || typeof checkpoint !== "string") continue;
     if (runOfCheckpoint(checkpoint) !== directory) continue;
-    const { result, report } = await readEvaluation(evaluation);
+    const report = await readReport(evaluation, budget);
+    if (budget.exceeded !== undefined) return undefined;
     if (report === undefined) continue;
+    const result = await readResult(evaluation, budget);
     const { split, hardest, examples } = report;
     return {
       evaluation: record.id,

@@ -2,7 +2,7 @@ import type { FileHandle } from "node:fs/promises";
 import { firstIssue } from "../../files/json.ts";
 import { openRegular } from "../../files/regular.ts";
 import { runPath } from "../../files/runFiles.ts";
-import { METRICS_FILE, MetricRow } from "../../protocol/run.ts";
+import { METRICS_FILE, METRICS_LIMIT, MetricRow } from "../../protocol/run.ts";
 import { SampledRows } from "./sampledRows.ts";
 
 /** Bytes of one read: few enough rows that reading a long run blocks nothing else in the process. */
@@ -15,6 +15,7 @@ const JUNK_LIMIT = 1 << 26;
 /** Reads a run's metrics while its engine appends them: each call returns the rows since the last one. */
 export class MetricsReader {
   readonly #directory: string;
+  readonly #limit: number;
   /** Where the file is, once no link was found on the way. */
   #path: string | undefined;
   #offset = 0;
@@ -25,8 +26,10 @@ export class MetricsReader {
   /** Lines that are no rows: a torn write, or another version's. */
   invalid = 0;
 
-  constructor(directory: string) {
+  /** @param limit bytes after which reading ends: a stranger's file may have lines that are no rows, without end */
+  constructor(directory: string, limit = METRICS_LIMIT) {
     this.#directory = directory;
+    this.#limit = limit;
   }
 
   /** New rows, some hundred at a time: an empty answer means there are no more now. */
@@ -77,7 +80,7 @@ export class MetricsReader {
   }
 
   async #next(): Promise<Buffer> {
-    if (this.#junk > JUNK_LIMIT) return Buffer.alloc(0);
+    if (this.#junk > JUNK_LIMIT || this.#offset >= this.#limit) return Buffer.alloc(0);
     const handle = await this.#open();
     if (handle === undefined) return Buffer.alloc(0);
     try {

@@ -2,10 +2,10 @@
 // second have directories of their own.
 import { mkdir, readdir, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import * as v from "valibot";
 import { inside } from "../../files/inside.ts";
 import { rootOfRun, runPath, unwritable } from "../../files/runFiles.ts";
-import { RunRecord, RUNS_FOLDER } from "../../protocol/run.ts";
+import { NAME_PROBLEMS, nameProblem } from "../../protocol/names.ts";
+import { RUNS_FOLDER } from "../../protocol/run.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { newRunName, readRecord } from "./runDirectory.ts";
 import { demandTrust } from "../trust.ts";
@@ -36,10 +36,11 @@ export async function makeRunDirectory(folder: string, word: string, now = new D
 export async function makeNamedDirectory(directory: string): Promise<string> {
   demandTrust();
   // It is the run's id, which readers refuse where it is no plain name on every system.
-  if (!v.is(RunRecord.entries.id, basename(directory)))
+  const problem = nameProblem(basename(directory));
+  if (problem !== undefined)
     throw new EngineError({
       code: "run-directory",
-      message: `${directory} can't be a run's directory: its name begins with a dot, or has characters that not every system allows.`,
+      message: `${directory} can't be a run's directory: ${NAME_PROBLEMS[problem]}.`,
     });
   await demandNoRunAbove(directory);
   let entries: string[];

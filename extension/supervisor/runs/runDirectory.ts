@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
-import { access, lstat, readdir } from "node:fs/promises";
+import { access, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { ReadBudget } from "../../files/budget.ts";
 import { isMissing } from "../../files/fileError.ts";
 import { inside, isPlainName } from "../../files/inside.ts";
 import { checkedJson } from "../../files/json.ts";
@@ -64,7 +65,7 @@ async function readRecordAt(directory: string, path: () => Promise<string>): Pro
       return fail(message.startsWith(`${file}: `) ? message.slice(file.length + 2) : message);
     });
   try {
-    return namedByFolder(directory, checkedJson(file, bytes, RunRecord, RECORD_VALUES));
+    return namedByFolder(directory, checkedJson(file, bytes, RunRecord, RECORD_PARTS));
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     if (error instanceof SyntaxError) return fail(message);
@@ -78,11 +79,11 @@ export async function writeRecord(directory: string, record: RunRecord): Promise
   await writeRunFile(directory, RUN_FILE, `${JSON.stringify(record, null, 2)}\n`);
 }
 
-/** Values of a record, at most: a hundred thousand checkpoints have less. */
-const RECORD_VALUES = 2 ** 20;
+/** Parts of a record, at most: twenty thousand checkpoints have less. */
+const RECORD_PARTS = { values: 2 ** 18, keys: 2 ** 18 } as const;
 
-/** Bytes of the records of a folder, at most: some hundred thousand runs have less. */
-const RECORDS_LIMIT = 256 * 2 ** 20;
+/** Bytes of the records that one request reads, at most: some hundred thousand runs have less. */
+export const RECORDS_LIMIT = 256 * 2 ** 20;
 
 /**
  * All runs of a folder, newest first. A directory without a readable record is left out and reported: the rest of the
@@ -97,18 +98,15 @@ export async function listRuns(folder: string, onProblem?: (error: unknown) => v
       return [];
     });
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-  let bytes = 0;
+  const budget = new ReadBudget(RECORDS_LIMIT);
   const runs = await inLanes(names, async (name): Promise<StoredRun | undefined> => {
     const directory = join(root, name);
     const file = join(directory, RUN_FILE);
     try {
-      const { size } = await lstat(file);
-      // One that is too large by itself isn't read in any case.
-      if (size <= RECORD_LIMIT) bytes += size;
-      if (bytes > RECORDS_LIMIT)
+      if (!(await budget.allows(file, RECORD_LIMIT)))
         throw new EngineError({
           code: "run-record",
-          message: `${file}: not read, since the records of ${root} are larger than ${RECORDS_LIMIT / 2 ** 20} MB`,
+          message: `${file}: not listed, since of ${root} ${budget.exceeded}`,
         });
       // Neither the folder nor its entry is a link.
       return await withLife(directory, await readRecordAt(directory, () => Promise.resolve(file)));

@@ -1,5 +1,5 @@
-import { lstat } from "node:fs/promises";
 import { join } from "node:path";
+import { ReadBudget } from "../../files/budget.ts";
 import { checkedJson } from "../../files/json.ts";
 import { inLanes } from "../../files/lanes.ts";
 import { readRunFile, writeRunFile } from "../../files/runFiles.ts";
@@ -27,16 +27,10 @@ export async function readLabels(directory: string): Promise<RunLabels> {
  * time, and runs have none once their files take more than 64 MB together.
  */
 export async function readLabelsOf(runs: readonly { readonly directory: string }[]): Promise<RunLabels[]> {
-  let bytes = 0;
-  return inLanes(runs, async ({ directory }) => {
-    const size = await lstat(join(directory, LABELS_FILE)).then(
-      (stats) => stats.size,
-      () => 0,
-    );
-    if (size === 0 || size > LIMIT) return NONE;
-    bytes += size;
-    return bytes > LIST_LIMIT ? NONE : readLabels(directory);
-  });
+  const budget = new ReadBudget(LIST_LIMIT);
+  return inLanes(runs, async ({ directory }) =>
+    (await budget.allows(join(directory, LABELS_FILE), LIMIT)) ? readLabels(directory) : NONE,
+  );
 }
 
 /** Writes a run's labels beside its record, which only its engine writes. */

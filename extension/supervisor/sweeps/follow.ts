@@ -1,8 +1,9 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { ReadBudget } from "../../files/budget.ts";
 import { inLanes } from "../../files/lanes.ts";
-import { rootOfRun, runPath } from "../../files/runFiles.ts";
-import type { RunRecord } from "../../protocol/run.ts";
+import { RECORD_LIMIT, rootOfRun, runPath } from "../../files/runFiles.ts";
+import { RUN_FILE, type RunRecord } from "../../protocol/run.ts";
 import { SWEEP_FILE, TRIALS_FILE, type TrialRow } from "../../protocol/sweeps/sweep.ts";
 import type { ShownTrial, SweepSnapshot } from "../../protocol/sweeps/views.ts";
 import { readRecord, runsRoot } from "../runs/runDirectory.ts";
@@ -10,6 +11,9 @@ import { importances } from "./importance.ts";
 import { bestTrial } from "./sweep.ts";
 import { readSweep, type StoredSweep } from "./sweepDirectory.ts";
 import { isSweepOwned } from "./sweepLock.ts";
+
+/** Bytes of the records of running trials, at most: there are as many as trials run at a time. */
+const RECORDS_AT_ONCE = 64 * 2 ** 20;
 
 /** Follows a sweep on disk, whichever process runs it. */
 export class SweepFollower {
@@ -60,12 +64,13 @@ export class SweepFollower {
     // A stranger's sweep may have ten thousand, all of one run.
     const names = live ? [...new Set(trials.filter(isRunning).map(({ run }) => run))] : [];
     const root = runsRoot(rootOfRun(this.directory));
-    const records = new Map(
-      await inLanes(
-        names,
-        async (name) => [name, await readRecord(join(root, name)).catch(() => undefined)] as const,
-      ),
-    );
+    const budget = new ReadBudget(RECORDS_AT_ONCE);
+    const read = async (name: string): Promise<RunRecord | undefined> => {
+      const directory = join(root, name);
+      if (!(await budget.allows(join(directory, RUN_FILE), RECORD_LIMIT))) return undefined;
+      return readRecord(directory).catch(() => undefined);
+    };
+    const records = new Map(await inLanes(names, async (name) => [name, await read(name)] as const));
     return trials.map((trial) => {
       if (!isRunning(trial)) return trial;
       // Its process was killed with that of the sweep.

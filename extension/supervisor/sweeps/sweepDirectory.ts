@@ -1,8 +1,9 @@
-import { lstat, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import * as v from "valibot";
 import { AppendFile } from "../../files/append.ts";
+import { ReadBudget } from "../../files/budget.ts";
 import { describeFileError, isMissing } from "../../files/fileError.ts";
 import { inside } from "../../files/inside.ts";
 import { checkedJson, firstIssue } from "../../files/json.ts";
@@ -128,29 +129,20 @@ export async function listSweeps(folder: string): Promise<StoredSweep[]> {
   const names = await inside(folder, SWEEPS_FOLDER)
     .then((path) => readdir(path, { withFileTypes: true }))
     .catch(() => []);
-  let bytes = 0;
+  const budget = new ReadBudget(LIST_LIMIT);
   const sweeps = await inLanes(
     // Their names begin with the time.
     names.filter((entry) => entry.isDirectory()).sort((a, b) => (a.name < b.name ? 1 : -1)),
     async ({ name }) => {
       const directory = join(sweepsRoot(folder), name);
-      const size = (await sizeOf(directory, SWEEP_FILE)) + (await sizeOf(directory, TRIALS_FILE));
-      bytes += size;
-      return bytes > LIST_LIMIT ? undefined : readSweep(directory).catch(() => undefined);
+      for (const file of [SWEEP_FILE, TRIALS_FILE])
+        if (!(await budget.allows(join(directory, file), RECORD_LIMIT))) return undefined;
+      return readSweep(directory).catch(() => undefined);
     },
   );
   return sweeps
     .filter((sweep) => sweep !== undefined)
     .sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));
-}
-
-/** Bytes that are read of a file: none of one that is too large. */
-async function sizeOf(directory: string, name: string): Promise<number> {
-  const size = await lstat(join(directory, name)).then(
-    (stats) => stats.size,
-    () => 0,
-  );
-  return size > RECORD_LIMIT ? 0 : size;
 }
 
 /** Writes a sweep, whose owner this process is. */

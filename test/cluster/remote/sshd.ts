@@ -20,14 +20,20 @@ export const noSshd: string | undefined =
       ? "no ssh is installed"
       : undefined;
 
+/** Ports that are tried: another process may take one before the server does. */
+const ATTEMPTS = 5;
+
 export class Sshd {
   readonly folder: string;
   #server: ChildProcess | undefined;
+  readonly #choose: () => Promise<number>;
   #port = 0;
   #config = "";
 
-  constructor(folder: string) {
+  /** @param choose gives a port that is free, or was */
+  constructor(folder: string, choose = freePort) {
     this.folder = folder;
+    this.#choose = choose;
   }
 
   /** The folder of the machine "box" that runs go to. */
@@ -64,41 +70,8 @@ export class Sshd {
     const { folder } = this;
     for (const name of ["host", "user", "stranger"])
       spawnSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", path.join(folder, name)]);
-    this.#port = await freePort();
     fs.copyFileSync(path.join(folder, "user.pub"), path.join(folder, "authorized"));
-    this.#config = this.#file(
-      "sshd_config",
-      [
-        `Port ${this.#port}`,
-        "ListenAddress 127.0.0.1",
-        `HostKey ${folder}/host`,
-        `AuthorizedKeysFile ${folder}/authorized`,
-        `PidFile ${folder}/sshd.pid`,
-        "StrictModes no",
-        "UsePAM no",
-        "PasswordAuthentication no",
-        "KbdInteractiveAuthentication no",
-        "PermitRootLogin prohibit-password",
-        "MaxStartups 100",
-        // Programs there write their weights to this folder.
-        `SetEnv WEIGHTS=${this.weights}`,
-        "AcceptEnv LAYERWISE_CACHE",
-      ].join("\n"),
-    );
-    const key = fs.readFileSync(path.join(folder, "host.pub"), "utf8").split(" ").slice(0, 2).join(" ");
-    this.#file("known", `[127.0.0.1]:${this.#port} ${key}\n`);
     this.#file("unknown", "");
-    const host = (name: string, identity: string, known: string): string =>
-      `Host ${name}\n  HostName 127.0.0.1\n  Port ${this.#port}\n  User ${os.userInfo().username}\n  IdentityFile ${folder}/${identity}\n  UserKnownHostsFile ${folder}/${known}\n`;
-    this.#file(
-      "ssh_config",
-      host("box", "user", "known") +
-        host("refused", "stranger", "known") +
-        host("unknown", "user", "unknown") +
-        host("bare", "user", "known") +
-        `  SetEnv LAYERWISE_CACHE=${folder}/nothing\n` +
-        "Host *\n  IdentitiesOnly yes\n  IdentityAgent none\n  GlobalKnownHostsFile /dev/null\n",
-    );
     this.#file("ssh", `#!/bin/sh\nexec ssh -F ${folder}/ssh_config "$@"\n`, 0o700);
     const settings = (host: string, place = ""): object => ({ host, folder: path.join(this.there, place) });
     this.#file(
@@ -118,16 +91,73 @@ export class Sshd {
     await this.listen();
   }
 
-  /** Starts the server, also again after {@link deafen}. */
+  /** Writes the settings of the server and of its clients for a port. */
+  #configure(port: number): void {
+    const { folder } = this;
+    this.#port = port;
+    this.#config = this.#file(
+      "sshd_config",
+      [
+        `Port ${port}`,
+        "ListenAddress 127.0.0.1",
+        `HostKey ${folder}/host`,
+        `AuthorizedKeysFile ${folder}/authorized`,
+        `PidFile ${folder}/sshd.pid`,
+        "StrictModes no",
+        "UsePAM no",
+        "PasswordAuthentication no",
+        "KbdInteractiveAuthentication no",
+        "PermitRootLogin prohibit-password",
+        "MaxStartups 100",
+        // Programs there write their weights to this folder.
+        `SetEnv WEIGHTS=${this.weights}`,
+        "AcceptEnv LAYERWISE_CACHE",
+      ].join("\n"),
+    );
+    const key = fs.readFileSync(path.join(folder, "host.pub"), "utf8").split(" ").slice(0, 2).join(" ");
+    this.#file("known", `[127.0.0.1]:${port} ${key}\n`);
+    const host = (name: string, identity: string, known: string): string =>
+      `Host ${name}\n  HostName 127.0.0.1\n  Port ${port}\n  User ${os.userInfo().username}\n  IdentityFile ${folder}/${identity}\n  UserKnownHostsFile ${folder}/${known}\n`;
+    this.#file(
+      "ssh_config",
+      host("box", "user", "known") +
+        host("refused", "stranger", "known") +
+        host("unknown", "user", "unknown") +
+        host("bare", "user", "known") +
+        `  SetEnv LAYERWISE_CACHE=${folder}/nothing\n` +
+        "Host *\n  IdentitiesOnly yes\n  IdentityAgent none\n  GlobalKnownHostsFile /dev/null\n",
+    );
+  }
+
+  /** Starts the server, also again after {@link deafen}: at another port if a process has taken the one it had. */
   async listen(): Promise<void> {
-    this.#server = spawn(SSHD!, ["-D", "-e", "-f", this.#config], { stdio: ["ignore", "ignore", "pipe"] });
+    for (let attempt = 1; ; attempt++) {
+      if (attempt > 1 || this.#port === 0) this.#configure(await this.#choose());
+      const problem = await this.#spawn();
+      if (problem === undefined) return;
+      if (attempt === ATTEMPTS || !problem.includes("Address already in use"))
+        throw new Error(`sshd did not start:\n${problem}`);
+    }
+  }
+
+  /** @returns what the server said if it didn't start */
+  async #spawn(): Promise<string | undefined> {
+    const server = spawn(SSHD!, ["-D", "-e", "-f", this.#config], { stdio: ["ignore", "ignore", "pipe"] });
+    this.#server = server;
     let said = "";
-    this.#server.stderr?.on("data", (bytes: Buffer) => (said += bytes.toString()));
+    let ended = false;
+    // With all that it said.
+    server.once("close", () => (ended = true));
+    server.stderr?.on("data", (bytes: Buffer) => (said += bytes.toString()));
     for (const end = performance.now() + patience(5000); !said.includes("Server listening");) {
-      if (performance.now() > end || this.#server.exitCode !== null)
-        throw new Error(`sshd did not start:\n${said}`);
+      if (ended) return said;
+      if (performance.now() > end) {
+        server.kill("SIGKILL");
+        return `${said}It said no more in time.`;
+      }
       await delay(50);
     }
+    return undefined;
   }
 
   /** Cuts all lines, as when a network goes. */

@@ -51,17 +51,26 @@ print("first");`,
     expect(await workspace.run(["run", exits])).toMatchObject({ stdout: "here\n", code: 3 });
   });
 
-  test("writes all events of a SummaryWriter, closed or not, below the working directory", async () => {
+  test("writes all events of a SummaryWriter, closed or not, however the program ends", async () => {
     const file = workspace.write(
       "events.nn.ts",
       `import { torch } from "layerwise";
 const { SummaryWriter } = torch.utils.tensorboard;
-const writer = new SummaryWriter("runs/a");
+const end = process.argv[2] ?? "";
+// Events that are to wait are lost only if nothing of the process can run any more.
+const writer = new SummaryWriter("runs/a", end.startsWith("SIG") ? {} : { maxQueue: 10 });
 for (let step = 0; step < 25; step++) writer.addScalar("loss", torch.tensor(step), step);
-if (process.argv[2] === "exit") process.exit(0);`,
+if (end.startsWith("SIG")) process.kill(process.pid, end);
+if (end === "exit") process.exit(0);
+if (end === "throw") throw new Error("uncaught");
+if (end === "timer") setTimeout(() => { throw new Error("uncaught"); });
+if (end === "promise") void Promise.reject(new Error("uncaught"));
+if (end !== "") for (const until = Date.now() + 100; Date.now() < until;);`,
     );
-    for (const args of [[], ["--", "exit"]]) {
-      expect(await workspace.run(["run", file, ...args])).toMatchObject({ stderr: "", code: 0 });
+    for (const end of ["", "exit", "throw", "timer", "promise", "SIGKILL", "SIGTERM"]) {
+      const result = await workspace.run(["run", file, ...(end === "" ? [] : ["--", end])]);
+      if (end === "" || end === "exit") expect(result).toMatchObject({ stderr: "", code: 0 });
+      else expect(result.code).not.toBe(0);
       const { runs } = await new ForeignReader(workspace.file("runs")).read();
       expect(runs.map(({ name, series: [curve] }) => [name, curve?.steps.length])).toEqual([["a", 25]]);
       fs.rmSync(workspace.file("runs"), { recursive: true });

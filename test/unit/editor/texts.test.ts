@@ -89,4 +89,9 @@ test("names of new files", () => {
   expect(checkFileName("old", ["old.nn.ts"])).toBe("taken");
   expect(checkFileName(" .nn.ts", [])).toBe("empty");
   expect(checkFileName("../x", [])).toBe("characters");
+  for (const name of ["con", "Aux.nn.ts", "com2"]) expect(checkFileName(name, [])).toBe("device");
+  expect([freeFileName("con", []), freeFileName("com", ["com.nn.ts"])]).toEqual([
+    "con2.nn.ts",
+    "com10.nn.ts",
+  ]);
 });

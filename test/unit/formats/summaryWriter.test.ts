@@ -167,7 +167,16 @@ describe("files", () => {
     );
   });
 
-  test("get events when enough of them wait, after a time, by flush and close, and when the process ends", () => {
+  test("get each event at once", () => {
+    const writer = new SummaryWriter(run);
+    for (let step = 1; step <= 3; step++) {
+      writer.addScalar("a", step, step);
+      expect(scalarsIn(run)).toHaveLength(step);
+    }
+    writer.close();
+  });
+
+  test("with a queue get events when enough of them wait, after a time, by flush and close, and when the process ends", () => {
     const writer = new SummaryWriter(run, { maxQueue: 3 });
     writer.addScalar("a", 1, 1);
     writer.addScalar("a", 2, 2);
@@ -183,14 +192,14 @@ describe("files", () => {
     writer.addScalar("a", 6, 6);
     writer.close();
     expect(scalarsIn(run)).toHaveLength(6);
-    const eager = new SummaryWriter(path.join(folder, "eager"), { flushSecs: 0 });
+    const eager = new SummaryWriter(path.join(folder, "eager"), { maxQueue: 10, flushSecs: 0 });
     eager.addScalar("a", 1, 1);
     expect(scalarsIn(path.join(folder, "eager"))).toEqual([["a", 1, 1]]);
     eager.close();
   });
 
   test("get waiting events by a timer, which keeps no process running", async () => {
-    const writer = new SummaryWriter(run, { flushSecs: 0.05 });
+    const writer = new SummaryWriter(run, { maxQueue: 10, flushSecs: 0.05 });
     writer.addScalar("a", 1, 1);
     await vi.waitFor(() => expect(scalarsIn(run)).toHaveLength(1), { timeout: 5000 });
     writer.close();

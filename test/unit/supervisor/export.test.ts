@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { writeAtomic } from "../../../extension/files/writeAtomic.ts";
-import { removeUnfinished } from "../../../extension/supervisor/engines/export.ts";
+import { exportModel, removeUnfinished } from "../../../extension/supervisor/engines/export.ts";
 
 test("what a killed writer left is removed, and nothing else", async () => {
   const folder = mkdtempSync(join(tmpdir(), "layerwise-"));
@@ -21,4 +21,18 @@ test("what a killed writer left is removed, and nothing else", async () => {
   await removeUnfinished(path);
   await removeUnfinished(join(folder, "nowhere", "model"));
   expect(readdirSync(folder).sort()).toEqual(kept.toSorted());
+});
+
+test("no model is exported to a name that Windows keeps for a device", async () => {
+  const options = { root: "nowhere", onLog: () => undefined };
+  const request = {
+    file: "a.nn.ts",
+    exportName: "default",
+    device: "auto",
+    checkpoint: "a.safetensors",
+  } as const;
+  for (const out of ["aux.onnx", "con", "a:b.onnx", "model."])
+    await expect(exportModel(options as never, { ...request, format: "onnx", out })).rejects.toThrow(
+      /choose another one/,
+    );
 });

@@ -13,9 +13,9 @@ export interface SummaryWriterOptions {
   comment?: string;
   /** The training continues at this step: values of it and later ones in older files of the folder are void. */
   purgeStep?: number | null;
-  /** How many events may wait to be written. Default 10. */
+  /** How many events may wait to be written: what waits is lost if the process is killed. Default 1, PyTorch's is 10. */
   maxQueue?: number;
-  /** How many seconds an event may wait. Default 120. */
+  /** How many seconds an event may wait, where `maxQueue` lets it wait. Default 120. */
   flushSecs?: number;
   /** Appended to the names of the files. */
   filenameSuffix?: string;

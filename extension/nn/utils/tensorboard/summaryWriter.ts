@@ -31,9 +31,9 @@ const NOW = { globalStep: null, walltime: null } as const;
  * for (let step = 0; step < 100; step++) writer.addScalar("Loss/train", 1 / (step + 1), step);
  * writer.close();
  * ```
- * `tensorboard --logdir runs` shows them, and so does "Open as Layerwise Runs". Pending events are written when
- * `maxQueue` are there, after `flushSecs` seconds, by `flush()` and `close()`, and when the process exits. A preview writes
- * nothing.
+ * `tensorboard --logdir runs` shows them, and so does "Open as Layerwise Runs". Each event is written at once, so none is
+ * lost when the process is killed. With `maxQueue`, events wait until there are as many, until `flushSecs` seconds have passed,
+ * or until `flush()`, `close()` or the process's own end. A preview writes nothing.
  * @throws TensorError if a file can't be written
  * @see https://docs.pytorch.org/docs/stable/tensorboard.html
  */
@@ -53,7 +53,8 @@ export class SummaryWriter {
       logDir: null,
       comment: "",
       purgeStep: null,
-      maxQueue: 10,
+      // A write takes 5 µs. No handler could write later what waits: a signal ends a process that computes.
+      maxQueue: 1,
       flushSecs: 120,
       filenameSuffix: "",
     });
