@@ -155,6 +155,9 @@ test("tensors: looking at all says how far it is, and is cancelled", async () =>
   });
   await press(editor, "Show All Values");
   await editor.page.getByText("Reading bn1.num_batches_tracked…").waitFor();
+  await until("its question", () =>
+    editor.calls.some(({ method, args: [index] }) => method === "statistics" && index === 2),
+  );
   await editor.view.progress(0.4);
   const bar = editor.page.getByRole("progressbar", { name: "Progress" });
   await until("its share", async () => (await bar.getAttribute("aria-valuenow")) === "40");
