@@ -46,7 +46,7 @@ function isArguments(x: Readonly<Record<string, unknown>>): x is PrintArguments 
 }
 
 /** Python's `str` of a value. */
-function str(value: unknown): string {
+export function str(value: unknown): string {
   if (typeof value === "string") return isDTypeName(value) ? `torch.${value}` : value;
   return value instanceof Device ? String(value) : text(value);
 }
@@ -54,12 +54,14 @@ function str(value: unknown): string {
 /** `repr` of a value. */
 function text(value: unknown): string {
   if (value === null || value === undefined) return "None";
+  if (typeof value === "string" && isDTypeName(value)) return `torch.${value}`;
   if (typeof value === "number" || typeof value === "boolean" || typeof value === "string") return py(value);
   // Sizes, and results by name.
   if (Array.isArray(value) && Object.hasOwn(value, "toString")) return String(value);
   if (Array.isArray(value)) return `[${value.map(text).join(", ")}]`;
   if (value instanceof Device) return value.repr();
   if (value instanceof OrderedDict) return `OrderedDict([${items(value)}])`;
+  if (value instanceof Set) return value.size === 0 ? "set()" : `{${Array.from(value, text).join(", ")}}`;
   if (value instanceof Map) return braces(value as ReadonlyMap<unknown, unknown>);
   const view = viewOf(value);
   if (view !== undefined) {
@@ -72,10 +74,13 @@ function text(value: unknown): string {
   return (value as { toString(): string }).toString();
 }
 
+/** A key is a name, though it may be that of a type. */
+const keyText = (key: unknown): string => (typeof key === "string" ? py(key) : text(key));
+
 type Pairs = Iterable<readonly [unknown, unknown]>;
 
 const items = (entries: Pairs): string =>
-  Array.from(entries, ([key, value]) => `(${text(key)}, ${text(value)})`).join(", ");
+  Array.from(entries, ([key, value]) => `(${keyText(key)}, ${text(value)})`).join(", ");
 
 const braces = (entries: Pairs): string =>
-  `{${Array.from(entries, ([key, value]) => `${text(key)}: ${text(value)}`).join(", ")}}`;
+  `{${Array.from(entries, ([key, value]) => `${keyText(key)}: ${text(value)}`).join(", ")}}`;

@@ -81,8 +81,8 @@ function checked(
   const rows = numel(lead);
   const width = given.shape.at(-1)!;
   const values = given.storage === undefined ? given.value.data : undefined;
-  for (let row = 0; values !== undefined && row < rows; row++) {
-    const part = Array.from(values.slice(row * width, (row + 1) * width));
+  for (let row = 0; row < (values === undefined ? 0 : rows); row++) {
+    const part = Array.from(values!.slice(row * width, (row + 1) * width));
     if (isOffsets) {
       if (part.some((x, i) => i > 0 && x < part[i - 1]!))
         throw refused("value", isFalse("segment_length >= 0"));
@@ -126,7 +126,7 @@ export function segmentReduce(data: Tensor, reduce: SegmentReduction, options: S
   if (!Object.hasOwn(EMPTY, reduce)) {
     throw refused(
       "value",
-      `reduce argument must be either sum, prod, mean, amax or amin, got ${String(reduce)}`,
+      `reduce argument must be either sum, prod, mean, amax or amin, got ${reduce as string}`,
     );
   }
   const { bounds, axis, isOffsets } = checked(data, options);
