@@ -54,7 +54,6 @@ export function str(value: unknown): string {
 /** `repr` of a value. */
 function text(value: unknown): string {
   if (value === null || value === undefined) return "None";
-  if (typeof value === "string" && isDTypeName(value)) return `torch.${value}`;
   if (typeof value === "number" || typeof value === "boolean" || typeof value === "string") return py(value);
   // Sizes, and results by name.
   if (Array.isArray(value) && Object.hasOwn(value, "toString")) return String(value);
@@ -74,13 +73,10 @@ function text(value: unknown): string {
   return (value as { toString(): string }).toString();
 }
 
-/** A key is a name, though it may be that of a type. */
-const keyText = (key: unknown): string => (typeof key === "string" ? py(key) : text(key));
-
 type Pairs = Iterable<readonly [unknown, unknown]>;
 
 const items = (entries: Pairs): string =>
-  Array.from(entries, ([key, value]) => `(${keyText(key)}, ${text(value)})`).join(", ");
+  Array.from(entries, ([key, value]) => `(${text(key)}, ${text(value)})`).join(", ");
 
 const braces = (entries: Pairs): string =>
-  `{${Array.from(entries, ([key, value]) => `${keyText(key)}: ${text(value)}`).join(", ")}}`;
+  `{${Array.from(entries, ([key, value]) => `${text(key)}: ${text(value)}`).join(", ")}}`;
