@@ -1,16 +1,8 @@
 // PyTorch's `torch` namespace: `export * as torch from "./torch.ts"`.
 import { detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from "./recording/anomaly.ts";
 import { backwardAll, grad } from "./recording/autograd.ts";
-import {
-  gradcheck,
-  gradgradcheck,
-  hessian,
-  hvp,
-  jacobian,
-  jvp,
-  vhp,
-  vjp,
-} from "./differentiation/functional.ts";
+import { gradcheck, gradgradcheck } from "./differentiation/gradcheck.ts";
+import { hessian, hvp, jacobian, jvp, vhp, vjp } from "./differentiation/functional.ts";
 import { Function } from "./differentiation/function.ts";
 import { enableGrad, inferenceMode, setGradEnabled } from "./functions/grad.ts";
 import type { MemoryFormat } from "./functions/creation/conversion.ts";
