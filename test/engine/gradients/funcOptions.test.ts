@@ -11,7 +11,7 @@ const x = (): Tensor => torch.tensor([0.5, 1.5]);
 const v = (): Tensor => torch.tensor([1, 2], { dtype: "float32" });
 const withSum = (a: Tensor): [Tensor, { n: Tensor }] => [a.pow(3), { n: a.sum() }];
 
-test("vjp and jvp return what a function returns besides", () => {
+test("vjp and jvp return aux", () => {
   const [y, pull, aux] = func.vjp(withSum, x(), { hasAux: true });
   expect([y.tolist(), pull(v())[0].tolist(), aux.n.item()]).toEqual([[0.125, 3.375], [0.75, 13.5], 2]);
   expect(aux.n.requiresGrad).toBe(false);
@@ -26,15 +26,17 @@ test("a function that returns no aux is refused", () => {
   expect(() => func.jvp(plain, [x()], [v()], { hasAux: true })).toThrow(`jvp(f, primals, tangents): ${text}`);
 });
 
+const constant: (a: Tensor) => Tensor = () => torch.ones(2);
+
 test("jvp refuses in strict mode what doesn't depend on the primals", () => {
-  const [value, product] = func.jvp((_: Tensor) => torch.ones(2), [x()], [v()]);
+  const [value, product] = func.jvp(constant, [x()], [v()]);
   expect([value.tolist(), product.tolist()]).toEqual([
     [1, 1],
     [0, 0],
   ]);
   const text = "The output of f is independent of the inputs. This is not allowed with strict=True.";
   const strict = { strict: true };
-  expect(() => func.jvp((_: Tensor) => torch.ones(2), [x()], [v()], strict)).toThrow(text);
+  expect(() => func.jvp(constant, [x()], [v()], strict)).toThrow(text);
   expect(() => func.jvp((a: Tensor) => [a.mul(2), torch.ones(2)], [x()], [v()], strict)).toThrow(text);
   expect(func.jvp((a: Tensor) => a.mul(2), [x()], [v()], strict)[1].tolist()).toEqual([2, 4]);
 });
@@ -74,7 +76,7 @@ test("batch norms lose their running statistics", () => {
       [3, 5],
     ])
     .float();
-  const normed = net.get(1)(rows) as Tensor;
+  const normed = net.get(1)(rows);
   normed
     .flatten()
     .toTypedArray()
