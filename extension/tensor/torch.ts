@@ -29,7 +29,7 @@ export {
 export * from "./functions/creation/creation.ts";
 export * from "./functions/creation/windows.ts";
 export * from "./functions/reduction/distance.ts";
-export { segmentReduce } from "./functions/reduction/segments.ts";
+export { segmentReduce, type SegmentOptions, type SegmentReduction } from "./functions/reduction/segments.ts";
 export * from "./functions/linalg/einsum.ts";
 export * from "./functions/shape/joining.ts";
 export * from "./functions/tensorFunctions.ts";
