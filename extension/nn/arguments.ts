@@ -10,9 +10,13 @@ interface Placement {
   dtype?: "float32" | null | undefined;
 }
 
+/** Options whose values may be undefined, as those that a caller passes on from options of its own. */
+export type Passed<O> = { [K in keyof O]: object extends Pick<O, K> ? O[K] | undefined : O[K] };
+
 type Divided<O, Names extends readonly string[], Extra, Front extends unknown[] = []> =
-  | (object extends O ? Front : never)
-  | [...front: Front, named: O & Extra]
+  | (object extends O
+      ? [...front: Front, named?: (Passed<O> & Extra) | undefined]
+      : [...front: Front, named: Passed<O> & Extra])
   | (Names extends readonly [infer A extends string, ...infer B extends string[]]
       ? A extends keyof O
         ? Divided<Omit<O, A>, B, Extra, [...Front, object extends Pick<O, A> ? O[A] | undefined : O[A]]>
@@ -62,7 +66,9 @@ export function bind<P extends object>(
   const names = Object.keys(signature);
   const last = args[args.length - 1];
   const named = isNamed(last) ? last : undefined;
-  const positional = named === undefined ? args.length : args.length - 1;
+  let positional = named === undefined ? args.length : args.length - 1;
+  // Options that a caller passes on may be undefined.
+  if (named === undefined) while (positional > 0 && args[positional - 1] === undefined) positional--;
   const limit = Math.min(most, names.length);
   if (positional > limit) {
     const required = names.filter((name) => signature[name as keyof P] === REQUIRED).length;

@@ -1,8 +1,10 @@
 // Python's format(): what stands after the colon in f"{loss:.4f}".
-import { TensorError } from "../tensor/core/errors.ts";
+import { kindOf, TensorError } from "../tensor/core/errors.ts";
 import { item } from "../tensor/functions/creation/conversion.ts";
+import { isSize } from "../tensor/core/size.ts";
 import { Tensor } from "../tensor/core/tensor.ts";
 import { py, pyFloat } from "./module/repr.ts";
+import { str } from "./print.ts";
 
 interface Spec {
   readonly fill: string;
@@ -28,17 +30,23 @@ interface Parts {
 
 /**
  * A value as Python's `format(value, spec)` writes it: `format(0.12345, ".4f")` is `"0.1235"`, rounded as Python rounds.
- * Takes numbers, strings, booleans and tensors of one element; whole numbers without a type are ints.
+ * Takes numbers, strings, booleans and tensors of one element; whole numbers without a type are ints. Without a
+ * specification it takes any value, and writes what `print` does: `format([x, y])` is the text of a list of tensors.
  *
+ * @throws TensorError "unsupported format string passed to list.__format__"
  * @throws TensorError "Unknown format code 'd' for object of type 'float'"
  * @see https://docs.python.org/3/library/string.html#format-specification-mini-language
  */
-export function format(value: number | bigint | string | boolean | Tensor, spec = ""): string {
-  if (value instanceof Tensor) {
+export function format(value: unknown, spec = ""): string {
+  if (value instanceof Tensor && (spec === "" ? value.ndim === 0 : value.numel() === 1)) {
     const scalar = item(value);
     // A float tensor's element is a float, though it may be whole.
     const whole = value.dtype === "float32" && spec === "" && typeof scalar === "number";
     return whole ? pyFloat(scalar) : format(scalar, spec);
+  }
+  if (!isPlain(value)) {
+    if (spec === "") return str(value);
+    throw new TensorError("value", `unsupported format string passed to ${typeName(value)}.__format__`);
   }
   if (spec === "")
     return typeof value === "string" ? value : typeof value === "bigint" ? String(value) : py(value);
@@ -47,6 +55,24 @@ export function format(value: number | bigint | string | boolean | Tensor, spec 
   if (typeof value === "string") return formatText(value, parsed, spec);
   return formatNumber(typeof value === "bigint" ? value : Number(value), parsed, kind);
 }
+
+const PYTHON_TYPES: Readonly<Record<string, string>> = {
+  null: "NoneType",
+  undefined: "NoneType",
+  Object: "dict",
+  Map: "dict",
+  Set: "set",
+};
+
+/** Python's name of the type that a value stands for. */
+function typeName(value: unknown): string {
+  if (Array.isArray(value) && isSize(value)) return "torch.Size";
+  const kind = kindOf(value);
+  return Object.hasOwn(PYTHON_TYPES, kind) ? PYTHON_TYPES[kind]! : kind;
+}
+
+const isPlain = (x: unknown): x is number | bigint | string | boolean =>
+  typeof x === "number" || typeof x === "bigint" || typeof x === "string" || typeof x === "boolean";
 
 function parse(spec: string, kind: string): Spec {
   const match = /^(?:(.)?([<>=^]))?([-+ ])?(z)?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?([bcdeEfFgGnosxX%])?$/su.exec(

@@ -13,6 +13,9 @@ export {
   jacrev,
   vjp,
   type GradOptions,
+  type JacfwdOptions,
+  type JacrevOptions,
 } from "../tensor/differentiation/transforms.ts";
-export { jvp, linearize } from "../tensor/differentiation/pushforward.ts";
+export { replaceAllBatchNormModules_ } from "./modules/norm/withoutRunningStats.ts";
+export { jvp, linearize, type JvpOptions } from "../tensor/differentiation/pushforward.ts";
 export { vmap, type InDims, type VmapOptions } from "../tensor/differentiation/vmap.ts";

@@ -46,7 +46,7 @@ function isArguments(x: Readonly<Record<string, unknown>>): x is PrintArguments 
 }
 
 /** Python's `str` of a value. */
-function str(value: unknown): string {
+export function str(value: unknown): string {
   if (typeof value === "string") return isDTypeName(value) ? `torch.${value}` : value;
   return value instanceof Device ? String(value) : text(value);
 }
@@ -60,6 +60,7 @@ function text(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(text).join(", ")}]`;
   if (value instanceof Device) return value.repr();
   if (value instanceof OrderedDict) return `OrderedDict([${items(value)}])`;
+  if (value instanceof Set) return value.size === 0 ? "set()" : `{${Array.from(value, text).join(", ")}}`;
   if (value instanceof Map) return braces(value as ReadonlyMap<unknown, unknown>);
   const view = viewOf(value);
   if (view !== undefined) {

@@ -314,6 +314,7 @@ export const {
   scatterAdd,
   scatterReduce,
   searchsorted,
+  segmentReduce,
   select,
   selectScatter,
   sgn,

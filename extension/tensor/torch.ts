@@ -1,16 +1,8 @@
 // PyTorch's `torch` namespace: `export * as torch from "./torch.ts"`.
 import { detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from "./recording/anomaly.ts";
 import { backwardAll, grad } from "./recording/autograd.ts";
-import {
-  gradcheck,
-  gradgradcheck,
-  hessian,
-  hvp,
-  jacobian,
-  jvp,
-  vhp,
-  vjp,
-} from "./differentiation/functional.ts";
+import { gradcheck, gradgradcheck } from "./differentiation/gradcheck.ts";
+import { hessian, hvp, jacobian, jvp, vhp, vjp } from "./differentiation/functional.ts";
 import { Function } from "./differentiation/function.ts";
 import { enableGrad, inferenceMode, setGradEnabled } from "./functions/grad.ts";
 import type { MemoryFormat } from "./functions/creation/conversion.ts";
@@ -37,6 +29,7 @@ export {
 export * from "./functions/creation/creation.ts";
 export * from "./functions/creation/windows.ts";
 export * from "./functions/reduction/distance.ts";
+export { segmentReduce, type SegmentOptions, type SegmentReduction } from "./functions/reduction/segments.ts";
 export * from "./functions/linalg/einsum.ts";
 export * from "./functions/shape/joining.ts";
 export * from "./functions/tensorFunctions.ts";

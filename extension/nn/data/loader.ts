@@ -82,13 +82,13 @@ export class DataLoader<
   constructor(dataset: Source & LoaderSource<Sample>, options?: DataLoaderOptions<Sample, Batch>);
   constructor(
     dataset: Source & LoaderSource<Sample>,
-    batchSize: number | null,
+    batchSize: number | null | undefined,
     options?: Omit<DataLoaderOptions<Sample, Batch>, "batchSize">,
   );
   constructor(
     dataset: Source & LoaderSource<Sample>,
-    batchSize: number | null,
-    shuffle: boolean | null,
+    batchSize: number | null | undefined,
+    shuffle: boolean | null | undefined,
     options?: Omit<DataLoaderOptions<Sample, Batch>, "batchSize" | "shuffle">,
   );
   constructor(source: Source & LoaderSource<Sample>, ...rest: unknown[]) {

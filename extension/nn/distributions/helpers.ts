@@ -22,7 +22,7 @@ export type SampleShape = Shape | { sampleShape?: Shape };
 export type Optional<T> = T | null | undefined;
 
 /** Option of every distribution to check its arguments, by name or as the last argument. */
-export type Validate = boolean | null | { validateArgs?: boolean | null };
+export type Validate = boolean | null | { validateArgs?: boolean | null | undefined };
 
 /** `x` in a shape that it broadcasts to; itself if it has that shape. */
 export function spread(x: Tensor, shape: Shape): Tensor {

@@ -19,6 +19,8 @@ export { Beta, Dirichlet } from "./dirichlet.ts";
 export { Chi2, Exponential, FisherSnedecor, Gamma, Poisson } from "./gamma.ts";
 export { Independent } from "./independent.ts";
 export { klDivergence, registerKl } from "./kl/pairs.ts";
+/** Divergences of pairs of distributions, and their registration: PyTorch's `torch.distributions.kl`. */
+export * as kl from "./kl/pairs.ts";
 export { MixtureSameFamily } from "./mixtureSameFamily.ts";
 export { MultivariateNormal } from "./multivariateNormal.ts";
 export { Normal } from "./normal.ts";

@@ -235,7 +235,7 @@ export class EmbeddingBag extends Table {
   constructor(
     ...args: Arguments<
       BagArguments,
-      "numEmbeddings embeddingDim maxNorm normType scaleGradByFreq mode sparse includeLastOffset paddingIdx"
+      "numEmbeddings embeddingDim maxNorm normType scaleGradByFreq mode sparse _weight includeLastOffset paddingIdx"
     >
   );
   constructor(...args: unknown[]) {

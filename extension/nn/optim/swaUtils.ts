@@ -1,5 +1,5 @@
 // PyTorch's torch.optim.swa_utils: stochastic weight averaging (Izmailov et al. 2018, https://arxiv.org/abs/1803.05407).
-import { bind, REQUIRED } from "../arguments.ts";
+import { bind, REQUIRED, type Call } from "../arguments.ts";
 import { py } from "../module/repr.ts";
 import { LRScheduler, perGroup, type PerGroup } from "./lrScheduler/base.ts";
 import { require, type Optimizer } from "./optimizer.ts";
@@ -43,6 +43,10 @@ export class SWALR extends LRScheduler {
 
   constructor(optimizer: Optimizer, options: SWALROptions);
   constructor(optimizer: Optimizer, swaLr: PerGroup, options?: Omit<SWALROptions, "swaLr">);
+  constructor(
+    optimizer: Optimizer,
+    ...options: Call<SWALROptions, "swaLr annealEpochs annealStrategy lastEpoch">
+  );
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);
     const { swaLr, annealEpochs, annealStrategy, lastEpoch } = bind<SWALROptions>("SWALR", rest, {

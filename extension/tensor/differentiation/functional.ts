@@ -2,17 +2,25 @@
 import { grad } from "../recording/autograd.ts";
 import { TensorError } from "../core/errors.ts";
 import { zerosLike } from "../functions/creation/creation.ts";
-import { randnLike } from "../functions/creation/random.ts";
-import { cat, reshape } from "../functions/shape/shape.ts";
+import { reshape } from "../functions/shape/shape.ts";
 import { copied } from "../functions/shape/views.ts";
-import { valuesOf } from "../planning/barrier.ts";
 import { withGradients } from "../recording/scope.ts";
 import { formatSize, sameShape } from "../core/shape.ts";
 import { fromHost, Tensor } from "../core/tensor.ts";
+import {
+  filled,
+  independent,
+  linear,
+  ofEntry,
+  ofSlope,
+  requireDependent,
+  untilTwice,
+  type Text,
+} from "./strict.ts";
 import { ofUnits } from "./transforms.ts";
 
 /** A function of one tensor or several. */
-type Differentiable<I extends Tensor | readonly Tensor[], O> = (
+export type Differentiable<I extends Tensor | readonly Tensor[], O> = (
   ...inputs: I extends readonly Tensor[] ? I : [I]
 ) => O;
 
@@ -22,9 +30,28 @@ type Like<T extends Tensor | readonly Tensor[], R> = T extends readonly Tensor[]
 export interface FunctionalOptions {
   /** Makes the result differentiable itself. Default false. */
   createGraph?: boolean;
-  /** Refuses results that don't depend on an input, whose derivatives are zeros otherwise. Default false. */
+  /**
+   * Refuses results that don't depend on an input, whose derivatives are zeros otherwise; with `createGraph`, also
+   * derivatives that are constant. Default false.
+   */
   strict?: boolean;
 }
+
+/** Options of {@link jacobian}, which say how PyTorch computes it; here it is computed in one way. */
+export interface JacobianOptions extends FunctionalOptions {
+  /** Without effect: all rows are computed at once. Default false. */
+  vectorize?: boolean;
+  /** Without effect; "forward-mode" needs `vectorize`, as in PyTorch. Default "reverse-mode". */
+  strategy?: Strategy;
+}
+
+/** Options of {@link hessian}, as those of {@link jacobian}. */
+export interface HessianOptions extends FunctionalOptions {
+  vectorize?: boolean;
+  outerJacobianStrategy?: Strategy;
+}
+
+type Strategy = "reverse-mode" | "forward-mode";
 
 interface VectorOptions<I> extends FunctionalOptions {
   /** The vector that the derivatives are multiplied by; may be left out for a single number. */
@@ -49,10 +76,51 @@ function vectorOf(rest: readonly unknown[]): { v: unknown; options: Required<Fun
   return { v: (v as VectorOptions<unknown>).v, options: optionsOf([v]) };
 }
 
-const listOf = (x: Tensor | readonly Tensor[]): readonly Tensor[] => (x instanceof Tensor ? [x] : x);
+export const listOf = (x: Tensor | readonly Tensor[]): readonly Tensor[] => (x instanceof Tensor ? [x] : x);
 
-/** Arguments of {@link jacobian} after the inputs. */
-type Derivatives = [createGraph?: boolean, strict?: boolean] | [options: FunctionalOptions];
+/** The options of {@link jacobian} by position, or all by name. */
+function jacobianOptions(rest: readonly unknown[], strategyName: "strategy" | "outerJacobianStrategy") {
+  const [first, , third, fourth] = rest;
+  const named =
+    typeof first === "object" && first !== null ? (first as JacobianOptions & HessianOptions) : {};
+  const vectorize = named.vectorize ?? third === true;
+  const strategy = named[strategyName] ?? fourth ?? "reverse-mode";
+  const options = optionsOf(rest);
+  if (strategy !== "reverse-mode" && strategy !== "forward-mode") {
+    const hint =
+      strategyName === "strategy"
+        ? ' Hint: If your function has more outputs than inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode".'
+        : "";
+    throw new TensorError("value", `Expected strategy to be either "forward-mode" or "reverse-mode".${hint}`);
+  }
+  const refuse = (one: string, other: string, yet: string, instead: string): never => {
+    throw new TensorError(
+      "unsupported",
+      `torch.autograd.functional.jacobian: \`${one}=True\` and \`${other}\` are not supported together${yet}. Please either set \`${instead}\`.`,
+    );
+  };
+  if (strategy === "forward-mode") {
+    const reverse = 'strategy="reverse-mode"';
+    const forward = 'strategy="forward-mode"';
+    if (options.createGraph)
+      refuse("create_graph", forward, " (yet)", `create_graph=False\` or \`${reverse}`);
+    if (options.strict) refuse("strict", forward, " (yet)", `strict=False\` or \`${reverse}`);
+    if (!vectorize) {
+      throw new TensorError(
+        "unsupported",
+        "Computing Jacobian using forward-AD or forward-over-reverse Hessian isonly implemented for `vectorize=True`.",
+      );
+    }
+  }
+  if (vectorize && options.strict)
+    refuse("strict", "vectorized=True", "", "strict=False` or `vectorize=False");
+  return options;
+}
+
+/** Arguments of {@link jacobian} and {@link hessian} after the inputs. */
+type Derivatives<O> =
+  | [createGraph?: boolean, strict?: boolean, vectorize?: boolean, strategy?: Strategy]
+  | [options: O];
 
 /** Runs a function on inputs that require gradients, even if the given ones don't. */
 function evaluated<I extends Tensor | readonly Tensor[], O extends Tensor | readonly Tensor[]>(
@@ -67,42 +135,20 @@ function evaluated<I extends Tensor | readonly Tensor[], O extends Tensor | read
   return { leaves, output: withGradients(true, () => call(...leaves)) };
 }
 
-/**
- * Gradients of outputs, zeros where they don't depend on an input.
- * @param subject name of the outputs in the error that refuses independent ones
- */
+/** Gradients of those outputs that require some: null where they don't depend on an input. */
 function gradients(
-  output: Tensor | readonly Tensor[],
+  outputs: readonly Tensor[],
   leaves: readonly Tensor[],
-  seed: Tensor | readonly Tensor[],
+  seeds: readonly Tensor[],
   createGraph: boolean,
-  strict = false,
-  subject = "The output",
-): Tensor[] {
-  const outputs = listOf(output);
-  const seeds = listOf(seed);
+): (Tensor | null)[] {
   const used = outputs.flatMap((y, i) => (y.requiresGrad ? [i] : []));
-  const free = outputs.findIndex((y) => !y.requiresGrad);
-  if (strict && free >= 0) {
-    throw new TensorError(
-      "autograd",
-      `Output ${free} of the user-provided function does not require gradients. The outputs must be computed in a differentiable manner from the input when running in strict mode.`,
-    );
-  }
-  if (used.length === 0) return leaves.map((x) => zerosLike(x));
-  const found = grad(
+  if (used.length === 0) return leaves.map(() => null);
+  return grad(
     used.map((i) => outputs[i]!),
     leaves,
     { gradOutputs: used.map((i) => seeds[i]!), allowUnused: true, retainGraph: true, createGraph },
   );
-  const missing = found.indexOf(null);
-  if (strict && missing >= 0) {
-    throw new TensorError(
-      "autograd",
-      `${subject} of the user-provided function is independent of input ${missing}. This is not allowed in strict mode.`,
-    );
-  }
-  return found.map((g, i) => g ?? zerosLike(leaves[i]!));
 }
 
 /** A vector of the shapes of `like`: as given, or a one where that is a single number. */
@@ -147,13 +193,24 @@ const valueOf = (x: Tensor, createGraph: boolean): Tensor => (createGraph ? x : 
 export function jacobian<I extends Tensor | readonly Tensor[], O extends Tensor | readonly Tensor[]>(
   func: Differentiable<I, O>,
   inputs: I,
-  ...rest: Derivatives
+  ...rest: Derivatives<JacobianOptions>
 ): Like<O, Like<I, Tensor>> {
-  const { createGraph, strict } = optionsOf(rest);
+  return jacobianOf(func, inputs, jacobianOptions(rest, "strategy"), untilTwice);
+}
+
+/** @param constant text that refuses derivatives of an output that can't be differentiated again */
+function jacobianOf<I extends Tensor | readonly Tensor[], O extends Tensor | readonly Tensor[]>(
+  func: Differentiable<I, O>,
+  inputs: I,
+  { createGraph, strict }: Required<FunctionalOptions>,
+  constant?: Text,
+): Like<O, Like<I, Tensor>> {
   const { leaves, output } = evaluated(func, inputs, createGraph);
+  requireDependent(listOf(output), strict);
   const results = listOf(output).map((y, k) => {
+    const again = createGraph && constant !== undefined ? () => constant(k) : undefined;
     const rows = ofUnits(y.shape, leaves, (seed) =>
-      gradients(y, leaves, seed, createGraph, strict, `Output ${k}`),
+      filled(gradients([y], leaves, [seed], createGraph), leaves, strict, independent(`Output ${k}`), again),
     );
     const parts = leaves.map((x, i) => reshape(rows[i]!, [...y.shape, ...x.shape]));
     return inputs instanceof Tensor ? parts[0]! : parts;
@@ -168,11 +225,13 @@ export function jacobian<I extends Tensor | readonly Tensor[], O extends Tensor 
 export function hessian<I extends Tensor | readonly Tensor[]>(
   func: Differentiable<I, Tensor>,
   inputs: I,
-  ...rest: Derivatives
+  ...rest: Derivatives<HessianOptions>
 ): Like<I, Like<I, Tensor>> {
+  const options = jacobianOptions(rest, "outerJacobianStrategy");
   const call = func as unknown as (...inputs: readonly Tensor[]) => Tensor;
   const slopes = (...leaves: Tensor[]): Tensor | Tensor[] => {
     const value = call(...leaves);
+    requireDependent([value], options.strict);
     if (value.numel() !== 1) {
       throw new TensorError(
         "shape",
@@ -180,10 +239,10 @@ export function hessian<I extends Tensor | readonly Tensor[]>(
       );
     }
     const one = fromHost(new Float32Array([1]), value.shape, "float32");
-    const found = gradients(value, leaves, one, true);
-    return inputs instanceof Tensor ? found[0]! : found;
+    const slopesOf = filled(gradients([value], leaves, [one], true), leaves, options.strict, linear, linear);
+    return inputs instanceof Tensor ? slopesOf[0]! : slopesOf;
   };
-  return jacobian(slopes as unknown as Differentiable<I, Tensor>, inputs, ...rest) as unknown as Like<
+  return jacobianOf(slopes as unknown as Differentiable<I, Tensor>, inputs, options) as unknown as Like<
     I,
     Like<I, Tensor>
   >;
@@ -218,9 +277,17 @@ export function vjp<I extends Tensor | readonly Tensor[], O extends Tensor | rea
 ): [value: O, product: Like<I, Tensor>] {
   const { v, options } = vectorOf(rest);
   const { leaves, output } = evaluated(func, inputs, options.createGraph);
+  const { createGraph, strict } = options;
+  requireDependent(listOf(output), strict);
   const seeds = directions(v, listOf(output), OF_OUTPUT);
-  const found = gradients(output, leaves, seeds, options.createGraph, options.strict);
-  return pair(output, found, inputs instanceof Tensor, options.createGraph) as never;
+  const found = gradients(listOf(output), leaves, seeds, createGraph);
+  const again = createGraph ? untilTwice : undefined;
+  return pair(
+    output,
+    filled(found, leaves, strict, independent("The output"), again),
+    inputs instanceof Tensor,
+    options.createGraph,
+  ) as never;
 }
 
 /**
@@ -238,12 +305,21 @@ export function jvp<I extends Tensor | readonly Tensor[], O extends Tensor | rea
   ...rest: Vector<I>
 ): [value: O, product: Like<O, Tensor>] {
   const { v, options } = vectorOf(rest);
-  const { leaves, output } = evaluated(func, inputs, options.createGraph);
+  const { createGraph, strict } = options;
+  const { leaves, output } = evaluated(func, inputs, createGraph);
   const seeds = directions(v, leaves, OF_INPUT);
+  requireDependent(listOf(output), strict);
   const weights = listOf(output).map((y) => new Tensor(zerosLike(y).value).requiresGrad_());
-  const slopes = withGradients(true, () => gradients(output, leaves, weights, true, options.strict));
-  const found = gradients(slopes, weights, seeds, options.createGraph);
-  return pair(output, found, output instanceof Tensor, options.createGraph) as never;
+  const slopes = withGradients(true, () => gradients(listOf(output), leaves, weights, true));
+  const given = filled(slopes, leaves, strict, independent("The output"));
+  const found = gradients(given, weights, seeds, createGraph);
+  const again = createGraph ? untilTwice : undefined;
+  return pair(
+    output,
+    filled(found, weights, strict, ofEntry, again),
+    output instanceof Tensor,
+    options.createGraph,
+  ) as never;
 }
 
 /** The gradient of a function of one number, and its derivative times a vector. */
@@ -256,17 +332,26 @@ function secondProduct(
   const { v, options } = vectorOf(rest);
   const { leaves, output } = evaluated(func as never, inputs, options.createGraph);
   const value = output as Tensor;
+  requireDependent([value], options.strict);
   if (value.numel() !== 1) {
     throw new TensorError(
       "shape",
       `The Tensor returned by the function given to ${name} should contain a single element`,
     );
   }
+  const { createGraph, strict } = options;
   const seeds = directions(v, leaves, OF_INPUT);
   const one = fromHost(new Float32Array([1]), value.shape, "float32");
-  const slopes = withGradients(true, () => gradients(value, leaves, one, true, options.strict));
-  const found = gradients(slopes, leaves, seeds, options.createGraph);
-  return pair(value, found, inputs instanceof Tensor, options.createGraph) as never;
+  const slopes = withGradients(true, () => gradients([value], leaves, [one], true));
+  const given = filled(slopes, leaves, strict, independent("The output"), linear);
+  const found = gradients(given, leaves, seeds, createGraph);
+  const missing = name === "hvp" ? ofSlope : independent("The jacobian");
+  return pair(
+    value,
+    filled(found, leaves, strict, missing),
+    inputs instanceof Tensor,
+    options.createGraph,
+  ) as never;
 }
 
 /** The value of a function with one number as its value, and its second derivatives times a vector: hessian · v. */
@@ -282,91 +367,3 @@ export const vhp = <I extends Tensor | readonly Tensor[]>(
   inputs: I,
   ...rest: Vector<I>
 ): [value: Tensor, product: Like<I, Tensor>] => secondProduct("vhp", func as never, inputs, rest);
-
-export interface GradcheckOptions {
-  /** Step of the differences. Default 1e-2, since values are float32. */
-  eps?: number;
-  /** Default 1e-2. */
-  atol?: number;
-  /** Default 1e-2. */
-  rtol?: number;
-  /** Whether a mismatch throws instead of returning false. Default true. */
-  raiseException?: boolean;
-}
-
-/**
- * Compares the gradients of a function with central differences, for each element of the inputs that require gradients.
- * @returns whether they agree
- * @throws TensorError "Jacobian mismatch for output 0 with respect to input 0, …"
- */
-export function gradcheck<I extends Tensor | readonly Tensor[]>(
-  func: Differentiable<I, Tensor>,
-  inputs: I,
-  options: GradcheckOptions = {},
-): boolean {
-  const { eps = 1e-2, atol = 1e-2, rtol = 1e-2, raiseException = true } = options;
-  const list = listOf(inputs);
-  if (!list.some((x) => x.requiresGrad)) {
-    throw new TensorError(
-      "autograd",
-      "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.",
-    );
-  }
-  const call = func as unknown as (...inputs: readonly Tensor[]) => Tensor;
-  const analytic = jacobian(func, inputs) as unknown as Tensor | Tensor[];
-  for (const [k, x] of list.entries()) {
-    if (!x.requiresGrad) continue;
-    const slopes = valuesOf((analytic instanceof Tensor ? analytic : analytic[k]!).value);
-    const base = Float32Array.from(valuesOf(x.value));
-    const at = (i: number, step: number): ArrayLike<number> => {
-      const moved = base.slice();
-      moved[i]! += step;
-      const given = list.map((y, j) => (j === k ? fromHost(moved, x.shape, "float32") : new Tensor(y.value)));
-      return valuesOf(call(...given).value);
-    };
-    for (let i = 0; i < base.length; i++) {
-      const [above, below] = [at(i, eps), at(i, -eps)];
-      for (let o = 0; o < above.length; o++) {
-        const numerical = (above[o]! - below[o]!) / (2 * eps);
-        const slope = slopes[o * base.length + i]!;
-        if (Math.abs(numerical - slope) <= atol + rtol * Math.abs(numerical)) continue;
-        if (!raiseException) return false;
-        throw new TensorError(
-          "autograd",
-          `Jacobian mismatch for output 0 with respect to input ${k}, numerical:${numerical} analytical:${slope} at output element ${o}, input element ${i}`,
-        );
-      }
-    }
-  }
-  return true;
-}
-
-/**
- * Compares second derivatives with differences, as {@link gradcheck} does for the first: those of the inputs' gradients
- * for `gradOutputs`, which are drawn where they are not given.
- * @throws TensorError "Jacobian mismatch for output 0 with respect to input 0, …"
- */
-export function gradgradcheck<I extends Tensor | readonly Tensor[]>(
-  func: Differentiable<I, Tensor>,
-  inputs: I,
-  gradOutputs?: Tensor | null,
-  options: GradcheckOptions = {},
-): boolean {
-  const list = listOf(inputs);
-  const call = func as unknown as (...inputs: readonly Tensor[]) => Tensor;
-  const seed = gradOutputs ?? randnLike(call(...list)).requiresGrad_();
-  const derivative = (...args: readonly Tensor[]): Tensor =>
-    withGradients(true, () => {
-      const given = list.map((x, i) =>
-        x.requiresGrad && !args[i]!.requiresGrad ? new Tensor(args[i]!.value).requiresGrad_() : args[i]!,
-      );
-      const wanted = given.filter((_, i) => list[i]!.requiresGrad);
-      const found = grad([call(...given)], wanted, {
-        gradOutputs: [args[list.length]!],
-        createGraph: true,
-        allowUnused: true,
-      });
-      return cat(found.map((g, i) => reshape(g ?? zerosLike(wanted[i]!), [-1])));
-    });
-  return gradcheck<readonly Tensor[]>(derivative, [...list, seed], options);
-}

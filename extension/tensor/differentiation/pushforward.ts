@@ -7,7 +7,7 @@ import { sum } from "../ops/movement/movement.ts";
 import { scope, withGradients } from "../recording/scope.ts";
 import { formatSize, range, sameShape } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
-import { onesOf, pulled, released, track, type Tracked } from "./tracked.ts";
+import { auxOf, onesOf, pulled, released, track, type Tracked } from "./tracked.ts";
 import { mapTensors, tensorsOf } from "./tree.ts";
 
 /** Σ of products of two lists of tensors. */
@@ -46,16 +46,49 @@ export function likeResult(result: unknown, values: readonly unknown[]): unknown
   return mapTensors(result, () => values[next++]);
 }
 
+export interface JvpOptions {
+  /** Whether the function also returns something that is not differentiated: `[value, aux]`. Default false. */
+  hasAux?: boolean;
+  /** Refuses a value that doesn't depend on the primals, whose product is zeros otherwise. Default false. */
+  strict?: boolean;
+}
+
 /**
- * Returns the value of `func` at `primals`, and the Jacobian times `tangents`.
+ * Returns the value of `func` at `primals`, and the Jacobian times `tangents`; with `hasAux`, aux third.
  * @throws TensorError "jvp(f, primals, tangents): Expected primals and tangents to have the same shapes"
  */
 export function jvp<A extends unknown[], R>(
   func: (...args: A) => R,
   primals: readonly [...A],
   tangents: readonly [...A],
-): [value: R, product: R] {
-  const { tracked, push } = pushforward(func, primals, range(primals.length));
+  options?: JvpOptions & { hasAux?: false },
+): [value: R, product: R];
+export function jvp<A extends unknown[], R, X>(
+  func: (...args: A) => readonly [R, X],
+  primals: readonly [...A],
+  tangents: readonly [...A],
+  options: JvpOptions & { hasAux: true },
+): [value: R, product: R, aux: X];
+export function jvp(
+  func: (...args: never[]) => unknown,
+  primals: readonly unknown[],
+  tangents: readonly unknown[],
+  options: JvpOptions = {},
+): unknown[] {
+  const { hasAux = false, strict = false } = options;
+  let aux: unknown;
+  const main = (...given: never[]): unknown => {
+    const [value, rest] = auxOf("jvp(f, primals, tangents)", func(...given), hasAux);
+    aux = rest;
+    return value;
+  };
+  const { tracked, outputs, push } = pushforward(main, primals, range(primals.length));
+  if (strict && outputs.some((y) => !y.requiresGrad)) {
+    throw new TensorError(
+      "autograd",
+      "jvp(f, primals, tangents, strict=True): The output of f is independent of the inputs. This is not allowed with strict=True.",
+    );
+  }
   const directions = tensorsOf(tangents);
   const { leaves, result, nested } = tracked;
   if (
@@ -68,7 +101,8 @@ export function jvp<A extends unknown[], R>(
     );
   }
   const product = likeResult(result, push(directions));
-  return [released(result, nested) as R, product as R];
+  const found = [released(result, nested), product];
+  return hasAux ? [...found, released(aux, nested)] : found;
 }
 
 /**

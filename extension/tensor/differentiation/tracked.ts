@@ -1,6 +1,7 @@
 // A function's call on copies of its arguments, and the gradients of its outputs.
 import { grad as gradientsOf } from "../recording/autograd.ts";
 import { apply } from "../recording/apply.ts";
+import { TensorError } from "../core/errors.ts";
 import { zerosLike } from "../functions/creation/creation.ts";
 import type { Node } from "../recording/graph.ts";
 import { identity } from "../ops/movement/movement.ts";
@@ -80,3 +81,16 @@ export function pulled(
 /** Ones of a tensor's shape. */
 export const onesOf = (y: Tensor): Tensor =>
   fromHost(new Float32Array(y.numel()).fill(1), y.shape, "float32");
+
+/**
+ * Splits the result of a function that returns `[value, aux]`, if it does.
+ * @throws TensorError "vjp(f, *primals): output of function f should be a tuple: (output, aux) if has_aux is True"
+ */
+export function auxOf(name: string, result: unknown, hasAux: boolean): [value: unknown, aux: unknown] {
+  if (!hasAux) return [result, undefined];
+  if (Array.isArray(result) && result.length === 2) return [result[0], result[1]];
+  throw new TensorError(
+    "value",
+    `${name}: output of function f should be a tuple: (output, aux) if has_aux is True`,
+  );
+}

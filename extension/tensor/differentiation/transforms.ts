@@ -8,7 +8,7 @@ import { numel, range, type Shape } from "../core/shape.ts";
 import { fromHost, Tensor } from "../core/tensor.ts";
 import { moved, overBatch } from "./batching.ts";
 import { likeResult, pushforward } from "./pushforward.ts";
-import { onesOf, pulled, released, track } from "./tracked.ts";
+import { auxOf, onesOf, pulled, released, track } from "./tracked.ts";
 import { mapTensors, tensorsOf } from "./tree.ts";
 
 type Argnums = number | readonly number[];
@@ -22,6 +22,18 @@ export interface GradOptions<N extends Argnums = 0> {
   argnums?: N;
   /** Whether the function also returns something that is not differentiated: `[value, aux]`. */
   hasAux?: boolean;
+}
+
+/** Options of {@link jacrev}. */
+export interface JacrevOptions<N extends Argnums = 0> extends GradOptions<N> {
+  /** How many rows PyTorch computes at once; without effect, since one graph computes all. */
+  chunkSize?: number | null;
+}
+
+/** Options of {@link jacfwd}. */
+export interface JacfwdOptions<N extends Argnums = 0> extends GradOptions<N> {
+  /** Without effect: the function runs once, and all columns have the same random numbers. */
+  randomness?: "error" | "different" | "same";
 }
 
 /** Puts one tensor for each leaf into the places that the leaves have in the chosen arguments. */
@@ -50,15 +62,6 @@ const optionsOf = <N extends Argnums>(
         hasAux: (options as GradOptions<N>).hasAux ?? false,
       }
     : { argnums: (options as Argnums | undefined) ?? 0, hasAux: hasAux ?? false };
-
-function auxOf(name: string, result: unknown, hasAux: boolean): [value: unknown, aux: unknown] {
-  if (!hasAux) return [result, undefined];
-  if (Array.isArray(result) && result.length === 2) return [result[0], result[1]];
-  throw new TensorError(
-    "value",
-    `${name}: output of function f should be a tuple: (output, aux) if has_aux is True`,
-  );
-}
 
 /**
  * Returns a function of the same arguments that returns the gradients of `func` and its value: `[gradients, value]`, or
@@ -121,7 +124,8 @@ export function grad(
 
 /**
  * Returns the value of `func`, and a function that maps a vector of its shape to the products vᵀ · Jacobian: an array with one
- * for each argument, also of a single argument.
+ * for each argument, also of a single argument. With `{ hasAux: true }` as the last argument, `func` returns `[value, aux]`, and
+ * aux is returned third.
  *
  * ```ts
  * const [y, pull] = torch.func.vjp((x: Tensor) => x.sin(), x);
@@ -131,8 +135,16 @@ export function grad(
 export function vjp<A extends unknown[], R>(
   func: (...args: A) => R,
   ...primals: A
-): [value: R, pull: (cotangents: R) => A] {
-  const { leaves, result, nested } = track(func, primals, range(primals.length));
+): [value: R, pull: (cotangents: R) => A];
+export function vjp<A extends unknown[], R, X>(
+  func: (...args: A) => readonly [R, X],
+  ...args: [...primals: A, options: { hasAux: true }]
+): [value: R, pull: (cotangents: R) => A, aux: X];
+export function vjp(func: (...args: never[]) => unknown, ...args: unknown[]): unknown[] {
+  const hasAux = isAuxOption(args.at(-1));
+  const primals = hasAux ? args.slice(0, -1) : args;
+  const { leaves, result: whole, nested } = track(func, primals, range(primals.length));
+  const [result, aux] = auxOf("vjp(f, *primals)", whole, hasAux);
   const outputs = tensorsOf(result);
   const pull = (cotangents: unknown): unknown => {
     const seeds = tensorsOf(cotangents);
@@ -146,8 +158,12 @@ export function vjp<A extends unknown[], R>(
     const gradients = pulled(outputs, seeds, leaves, createGraph && scope.gradients);
     return placed(primals, range(primals.length), gradients);
   };
-  return [released(result, nested) as R, pull as never];
+  return hasAux ? [released(result, nested), pull, released(aux, nested)] : [released(result, nested), pull];
 }
+
+/** Whether an argument is the option `hasAux` and no primal: one has tensors. */
+const isAuxOption = (x: unknown): boolean =>
+  typeof x === "object" && x !== null && (x as { hasAux?: unknown }).hasAux === true;
 
 /** Tensors [n, …shape] of n elements, with a single 1 at each place in turn. */
 function units(shape: Shape): Tensor {
@@ -188,9 +204,20 @@ type Jacobian<A extends readonly unknown[], N extends Argnums, R> = R extends Te
  */
 export function jacrev<A extends unknown[], R, const N extends Argnums = 0>(
   func: (...args: A) => R,
-  options?: N | GradOptions<N>,
+  argnums?: N,
+): (...args: A) => Jacobian<A, N, R>;
+export function jacrev<A extends unknown[], R, const N extends Argnums = 0>(
+  func: (...args: A) => R,
+  options?: JacrevOptions<N>,
+): (...args: A) => Jacobian<A, N, R>;
+export function jacrev<A extends unknown[], R, const N extends Argnums = 0>(
+  func: (...args: A) => R,
+  options?: N | JacrevOptions<N>,
 ): (...args: A) => Jacobian<A, N, R> {
   const { argnums, hasAux } = optionsOf(options, undefined);
+  const { chunkSize } = (typeof options === "object" ? options : {}) as JacrevOptions<N>;
+  if (typeof chunkSize === "number" && !(chunkSize > 0))
+    throw new TensorError("value", "jacrev: `chunk_size` should be greater than 0.");
   return (...args) => {
     const { leaves, result, nested } = track(func, args, listed(argnums, args.length));
     const [value, aux] = auxOf("jacrev", result, hasAux);
@@ -207,7 +234,15 @@ export function jacrev<A extends unknown[], R, const N extends Argnums = 0>(
 /** The same as {@link jacrev}, by a pass of the tangents of all arguments' elements: for functions of few numbers. */
 export function jacfwd<A extends unknown[], R, const N extends Argnums = 0>(
   func: (...args: A) => R,
-  options?: N | GradOptions<N>,
+  argnums?: N,
+): (...args: A) => Jacobian<A, N, R>;
+export function jacfwd<A extends unknown[], R, const N extends Argnums = 0>(
+  func: (...args: A) => R,
+  options?: JacfwdOptions<N>,
+): (...args: A) => Jacobian<A, N, R>;
+export function jacfwd<A extends unknown[], R, const N extends Argnums = 0>(
+  func: (...args: A) => R,
+  options?: N | JacfwdOptions<N>,
 ): (...args: A) => Jacobian<A, N, R> {
   const { argnums, hasAux } = optionsOf(options, undefined);
   return (...args) => {

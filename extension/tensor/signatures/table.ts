@@ -1,7 +1,7 @@
 // How PyTorch's functions are called. A test holds every line against PyTorch's own signatures.
 //
 // A line has PyTorch's parameters in order, in camelCase: `dim?` is optional, `...size` takes any number of arguments or
-// one list, what follows `*` goes by name only, `-layout?` changes no numbers here and `!sorter?` isn't supported. `k:int`
+// one list, what follows `*` goes by name only, `-layout?` changes no numbers here and `!indices?` isn't supported. `k:int`
 // takes a whole number, and `~n` something else than its name does elsewhere (kinds.ts). Our implementation takes what
 // stands before `|` by position and all the rest in one object. ` / ` separates overloads; `unbiased:boolean` chooses one
 // by the type of its argument.
@@ -162,9 +162,10 @@ const GATHERING = {
   scatter: "input dim index src | * reduce? / input dim index value | * reduce?",
   scatterAdd: "input dim index src",
   scatterReduce: "input dim index src reduce | * includeSelf?",
-  searchsorted: "sortedSequence input | * -outInt32? right? side? !sorter?",
+  searchsorted: "sortedSequence input | * -outInt32? right? side? sorter?",
   put: "input index source accumulate?",
   sliceScatter: "input src dim? start? end? step?",
+  segmentReduce: "data reduce | * lengths? !indices? offsets? axis? unsafe? initial?",
   selectScatter: "input src dim index",
   take: "input index",
   takeAlongDim: "input indices dim?",

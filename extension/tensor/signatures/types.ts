@@ -101,14 +101,17 @@ type Divided<
   Extra,
   Front extends unknown[] = [],
 > = T extends readonly [infer E extends [string, unknown], ...infer R extends [string, unknown][]]
-  ? | [...front: Front, named: Named<T> & Extra]
-    | (AllOptional<T> extends true ? Front : never)
+  ? | (AllOptional<T> extends true
+        ? [...front: Front, named?: (Named<T> & Extra) | undefined]
+        : [...front: Front, named: Named<T> & Extra])
     | (Positional extends readonly [unknown, ...infer Q]
         ? E[0] extends `...${string}`
           ? never
           : Divided<R, Q, Extra, [...Front, E[0] extends `${string}?` ? E[1] | null | undefined : E[1]]>
         : never)
-  : Front | (unknown extends Extra ? never : [...front: Front, named: Extra]);
+  : unknown extends Extra
+    ? Front
+    : [...front: Front, named?: Extra | undefined];
 
 type AllOptional<T extends readonly [string, unknown][]> = T extends readonly [
   infer E extends [string, unknown],

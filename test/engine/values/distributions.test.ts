@@ -290,5 +290,13 @@ onEachEngine(() => {
       expect(d.sample([3]).shape).toEqual([3, 2]);
       expect(Number.isNaN((d.logProb(torch.zeros(2)).tolist() as number[])[1])).toBe(true);
     });
+
+    test("divergences of the user's classes are registered in the namespace kl", () => {
+      class Mine extends distributions.Normal {}
+      const { kl, Normal } = distributions;
+      kl.registerKl(Mine, Normal)((p, q) => p.mean.sub(q.mean).abs());
+      expect(kl.klDivergence(new Mine(1, 1), new Normal(4, 1)).item()).toBe(3);
+      expect(distributions.klDivergence(new Normal(1, 1), new Normal(4, 1)).item()).toBe(4.5);
+    });
   });
 });

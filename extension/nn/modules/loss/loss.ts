@@ -1,5 +1,5 @@
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind, type Arguments, type Signature } from "../../arguments.ts";
+import { bind, type Arguments, type Passed, type Signature } from "../../arguments.ts";
 import * as F from "../../functional/index.ts";
 import type { LogitsOptions, WeightOptions } from "../../functional/loss/binaryCrossEntropy.ts";
 import type { CrossEntropyOptions, NllOptions } from "../../functional/loss/crossEntropy.ts";
@@ -339,7 +339,7 @@ export class GaussianNLLLoss extends Loss {
   readonly full: boolean;
   readonly eps: number;
 
-  constructor(options: GaussianOptions = {}) {
+  constructor(options: Passed<GaussianOptions> = {}) {
     const bound = bind<GaussianOptions>("GaussianNLLLoss", [options], {
       full: false,
       eps: 1e-6,

@@ -1,6 +1,6 @@
 import { TensorError } from "../../../tensor/core/errors.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
-import { bind } from "../../arguments.ts";
+import { bind, type Passed } from "../../arguments.ts";
 import * as F from "../../functional/index.ts";
 import type {
   MarginOptions,
@@ -241,7 +241,7 @@ export class TripletMarginWithDistanceLoss extends Loss {
   readonly margin: number;
   readonly swap: boolean;
 
-  constructor(options: TripletDistanceOptions = {}) {
+  constructor(options: Passed<TripletDistanceOptions> = {}) {
     const { distanceFunction, margin, swap, reduction } = bind<TripletDistanceOptions>(
       "TripletMarginWithDistanceLoss",
       [options],

@@ -39,7 +39,7 @@ abstract class NormBase extends BuiltIn {
   readonly eps: number;
   momentum: number | null;
   readonly affine: boolean;
-  readonly trackRunningStats: boolean;
+  trackRunningStats: boolean;
   weight: Parameter | null;
   bias: Parameter | null;
   declare runningMean: Tensor | null;

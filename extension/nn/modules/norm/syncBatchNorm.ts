@@ -11,11 +11,11 @@ import { apply, applyAll } from "../../../tensor/recording/apply.ts";
 import { defaultGroup, isInitialized } from "../../distributed/processGroup.ts";
 import { ExchangeKeys } from "../../distributed/exchangeKeys.ts";
 import { followStatistics } from "../../functional/norm/statistics.ts";
-import { bind, REQUIRED } from "../../arguments.ts";
+import { bind, REQUIRED, type Arguments } from "../../arguments.ts";
 import type { Module } from "../../module/module.ts";
 import { BatchNormBase, type NormOptions } from "./batchNorm.ts";
 
-type SyncArguments = { numFeatures: number; processGroup: null } & NormOptions;
+type SyncArguments = { numFeatures: number; processGroup?: null } & NormOptions;
 
 /**
  * {@link BatchNorm1d} of inputs of any rank from 2, whose statistics in training are those of the samples of all processes of
@@ -45,6 +45,9 @@ export class SyncBatchNorm extends BatchNormBase {
     trackRunningStats?: boolean,
     processGroup?: null,
     options?: Pick<NormOptions, "bias">,
+  );
+  constructor(
+    ...args: Arguments<SyncArguments, "numFeatures eps momentum affine trackRunningStats processGroup">
   );
   constructor(...args: unknown[]) {
     const { processGroup, numFeatures, ...options } = bind<SyncArguments>("SyncBatchNorm", args, {

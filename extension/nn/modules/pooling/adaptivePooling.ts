@@ -80,8 +80,8 @@ abstract class AdaptiveMaxPool<Indices extends boolean> extends SpatialLayer {
   readonly outputSize: F.OutputSize;
   readonly returnIndices: boolean;
 
-  constructor(outputSize: F.OutputSize, options?: { returnIndices?: Indices });
-  constructor(outputSize: F.OutputSize, returnIndices: Indices);
+  constructor(outputSize: F.OutputSize, options?: { returnIndices?: Indices | undefined });
+  constructor(outputSize: F.OutputSize, returnIndices: Indices | undefined);
   constructor(options: MaxArguments<Indices>);
   constructor(...args: unknown[]) {
     super();

@@ -31,7 +31,9 @@ abstract class MaxPool<Indices extends boolean> extends SpatialLayer {
 
   constructor(kernelSize: Size, options?: MaxOptions<Indices>);
   constructor(kernelSize: Size, stride: Size | null, padding?: Size, dilation?: Size);
-  constructor(...args: Arguments<MaxArguments<Indices>, ["kernelSize", "stride", "padding", "dilation"]>);
+  constructor(
+    ...args: Arguments<MaxArguments<Indices>, "kernelSize stride padding dilation returnIndices ceilMode">
+  );
   constructor(...args: unknown[]) {
     super();
     const bound = bind<MaxArguments>(this.constructor.name, args, {
@@ -122,7 +124,7 @@ abstract class AvgPool extends BuiltIn {
     divisorOverride?: number | null,
   );
   constructor(
-    ...args: Arguments<AvgArguments, ["kernelSize", "stride", "padding", "ceilMode", "countIncludePad"]>
+    ...args: Arguments<AvgArguments, "kernelSize stride padding ceilMode countIncludePad divisorOverride">
   );
   constructor(...args: unknown[]) {
     super();

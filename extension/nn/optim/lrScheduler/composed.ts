@@ -1,6 +1,6 @@
 // Schedules made of schedules: one after the other, or all at once.
 import { TensorError } from "../../../tensor/core/errors.ts";
-import { bind, REQUIRED } from "../../arguments.ts";
+import { bind, REQUIRED, type Call } from "../../arguments.ts";
 import { require, type Optimizer } from "../optimizer.ts";
 import { countUpTo, LRScheduler, type SchedulerStateDict } from "./base.ts";
 import { ReduceLROnPlateau } from "./plateau.ts";
@@ -78,7 +78,7 @@ export class SequentialLR extends Composed {
     schedulers: readonly LRScheduler[],
     options: Omit<SequentialLROptions, "schedulers">,
   );
-  constructor(optimizer: Optimizer, schedulers: readonly LRScheduler[], milestones: readonly number[]);
+  constructor(optimizer: Optimizer, ...options: Call<SequentialLROptions, "schedulers milestones lastEpoch">);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     const { schedulers, milestones, lastEpoch } = bind<SequentialLROptions>("SequentialLR", rest, {
       schedulers: REQUIRED,

@@ -1,5 +1,5 @@
 // Cyclical rates and momenta (Smith 2017, https://arxiv.org/abs/1506.01186).
-import { bind, REQUIRED } from "../../arguments.ts";
+import { bind, REQUIRED, type Call } from "../../arguments.ts";
 import { require, type Optimizer } from "../optimizer.ts";
 import {
   LRScheduler,
@@ -70,6 +70,13 @@ export class CyclicLR extends LRScheduler {
     baseLr: PerGroup,
     maxLr: PerGroup,
     options?: Omit<CyclicLROptions, "baseLr" | "maxLr">,
+  );
+  constructor(
+    optimizer: Optimizer,
+    ...options: Call<
+      CyclicLROptions,
+      "baseLr maxLr stepSizeUp stepSizeDown mode gamma scaleFn scaleMode cycleMomentum baseMomentum maxMomentum lastEpoch"
+    >
   );
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);

@@ -73,7 +73,10 @@ export class OneCycleLR extends LRScheduler {
   constructor(optimizer: Optimizer, maxLr: PerGroup, options?: Omit<OneCycleLROptions, "maxLr">);
   constructor(
     optimizer: Optimizer,
-    ...options: Call<OneCycleLROptions, "maxLr totalSteps epochs stepsPerEpoch pctStart annealStrategy">
+    ...options: Call<
+      OneCycleLROptions,
+      "maxLr totalSteps epochs stepsPerEpoch pctStart annealStrategy cycleMomentum baseMomentum maxMomentum divFactor finalDivFactor threePhase lastEpoch"
+    >
   );
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);

@@ -1,6 +1,6 @@
 // Schedules that multiply the rate: at certain epochs, at every epoch, or by the user's function.
 import { TensorError } from "../../../tensor/core/errors.ts";
-import { bind, REQUIRED } from "../../arguments.ts";
+import { bind, REQUIRED, type Call } from "../../arguments.ts";
 import { require, type Optimizer } from "../optimizer.ts";
 import { builtIn } from "./builtIn.ts";
 import { countUpTo, LRScheduler, typeName, type SchedulerStateDict } from "./base.ts";
@@ -77,7 +77,7 @@ export class MultiStepLR extends LRScheduler {
     milestones: readonly number[],
     options?: Omit<MultiStepLROptions, "milestones">,
   );
-  constructor(optimizer: Optimizer, milestones: readonly number[], gamma: number, lastEpoch?: number);
+  constructor(optimizer: Optimizer, ...options: Call<MultiStepLROptions, "milestones gamma lastEpoch">);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);
     const { milestones, gamma, lastEpoch } = bind<MultiStepLROptions>("MultiStepLR", rest, {
@@ -157,7 +157,7 @@ abstract class ByFunction extends LRScheduler {
     lrLambda: LambdaLROptions["lrLambda"],
     options?: Omit<LambdaLROptions, "lrLambda">,
   );
-  constructor(optimizer: Optimizer, lrLambda: LambdaLROptions["lrLambda"], lastEpoch: number);
+  constructor(optimizer: Optimizer, ...options: Call<LambdaLROptions, "lrLambda lastEpoch">);
   constructor(optimizer: Optimizer, ...rest: unknown[]) {
     super(optimizer, null);
     const { lrLambda, lastEpoch } = bind<LambdaLROptions>(new.target.name, rest, {

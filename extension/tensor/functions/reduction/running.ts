@@ -19,7 +19,7 @@ import { copied } from "../shape/views.ts";
  * @param combine takes earlier and later elements; must be associative
  * @see W. D. Hillis, G. L. Steele: Data parallel algorithms, 1986
  */
-function scan<T extends readonly Tensor[]>(rows: T, combine: (before: T, own: T) => T): T {
+export function scan<T extends readonly Tensor[]>(rows: T, combine: (before: T, own: T) => T): T {
   const n = rows[0]!.shape.at(-1)!;
   let all = rows;
   for (let width = 1; width < n; width *= 2) {

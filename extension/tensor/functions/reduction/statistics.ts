@@ -1,5 +1,6 @@
 // Order and counts along dimensions.
 import { apply } from "../../recording/apply.ts";
+import { SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { gatherLast, indexAdd } from "../../ops/movement/indexing.ts";
 import { valuesOf } from "../../planning/barrier.ts";
@@ -22,7 +23,15 @@ import {
   where,
 } from "../pointwise/elementwise.ts";
 import { sort } from "../indexing/gathering.ts";
-import { castTo, composed, constant, named, notImplemented, type Operand } from "../pointwise/operands.ts";
+import {
+  castTo,
+  composed,
+  constant,
+  inRange,
+  named,
+  notImplemented,
+  type Operand,
+} from "../pointwise/operands.ts";
 import { narrow } from "../shape/parts.ts";
 import { amax, amin, norm, sum, type DimArgument, type KeepdimArgument } from "./reduction.ts";
 import { argmax } from "./extremes.ts";
@@ -216,16 +225,42 @@ function between(sorted: Tensor, at: number, rank: number, interpolation: Interp
   return lerp(low, high, interpolation === "midpoint" ? 0.5 : Math.fround(rank - place));
 }
 
+export interface SearchOptions {
+  /** Whether a value's place is after the elements that equal it. Default false: before them. */
+  right?: boolean;
+  /** The same in words, and stronger than `right: false`. Default "left". */
+  side?: "left" | "right" | null;
+  /** Indices that sort the sequence, as `argsort` returns them; of the sequence's shape. Default: it is sorted. */
+  sorter?: Tensor | null;
+}
+
+/** The sequence in the order of indices, which are checked where their values are known. */
+function ordered(sequence: Tensor, sorter: Tensor): Tensor {
+  if (!sameShape(sequence.shape, sorter.shape)) {
+    throw new TensorError(
+      "shape",
+      `torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor ${formatShape(sequence.shape)}and got sorter tensor ${formatShape(sorter.shape)}`,
+    );
+  }
+  if (sorter.dtype !== "int64") {
+    throw new TensorError(
+      "dtype",
+      `torch.searchsorted(): sorter must be a tensor of long dtype but got dtype ${SCALAR_TYPE[sorter.dtype]}`,
+    );
+  }
+  inRange(sorter, sequence.shape.at(-1)!, () => "torch.searchsorted(): sorter index out of range");
+  return call(gatherLast, sequence, sorter);
+}
+
 /**
- * Where values would have to be inserted into a sorted sequence to keep its order: before equal elements, or after them
- * with `right`.
+ * Where values [...] would have to be inserted into a sorted sequence to keep its order: before equal elements, or after
+ * them with `right` or `side: "right"`. A sequence of several dimensions has one row for each row of values.
+ * @returns int64 of the shape of the values
+ * @throws TensorError "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.searchsorted.html
  */
-export function searchsorted(
-  sortedSequence: Tensor,
-  values: Operand,
-  options: { right?: boolean; side?: "left" | "right" } = {},
-): Tensor {
-  const { side } = options;
+export function searchsorted(sortedSequence: Tensor, values: Operand, options: SearchOptions = {}): Tensor {
+  const side = options.side ?? undefined;
   const refused = (kind: "value" | "shape", what: string): TensorError =>
     new TensorError(kind, `torch.searchsorted(): ${what}`);
   if (side !== undefined && side !== "left" && side !== "right")
@@ -249,15 +284,22 @@ export function searchsorted(
   }
   const given = values instanceof Tensor ? values : castTo(constant(Number(values)), sortedSequence.dtype);
   return composed(() => {
-    const sequence = unsqueeze(sortedSequence, sortedSequence.ndim === 1 ? 0 : -2);
+    const sorted = options.sorter ? ordered(sortedSequence, options.sorter) : sortedSequence;
+    const sequence = unsqueeze(sorted, sorted.ndim === 1 ? 0 : -2);
     const column = unsqueeze(given, -1);
     const before = right ? le(sequence, column) : lt(sequence, column);
-    return reshape(sum(castTo(before, "int64"), -1), given.shape);
+    const place = reshape(sum(castTo(before, "int64"), -1), given.shape);
+    // As in PyTorch, NaN is above all.
+    return given.dtype === "float32" ? where(isnan(given), sorted.shape.at(-1)!, place) : place;
   });
 }
 
 /** The number of boundaries below each element; with `right`, of boundaries not above it. */
-export function bucketize(input: Operand, boundaries: Tensor, options: { right?: boolean } = {}): Tensor {
+export function bucketize(
+  input: Operand,
+  boundaries: Tensor,
+  options: Pick<SearchOptions, "right"> = {},
+): Tensor {
   if (boundaries.ndim !== 1) {
     throw new TensorError("shape", `boundaries tensor must be 1 dimension, but got dim(${boundaries.ndim})`);
   }
