@@ -241,6 +241,9 @@ export const ValueHistogram = v.object({
 });
 export type ValueHistogram = v.InferOutput<typeof ValueHistogram>;
 
+/** Most names of fields in a row of {@link LAYERS_FILE}: a line of a megabyte has fewer where its layers have all figures. */
+export const LAYER_NAMES = 2 ** 15;
+
 /** Statistics of each layer in an observed optimizer step, by its path in the model. */
 export const LayerRow = v.object({
   step: v.number(),

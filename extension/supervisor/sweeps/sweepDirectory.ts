@@ -5,7 +5,7 @@ import * as v from "valibot";
 import { AppendFile } from "../../files/append.ts";
 import { describeFileError, isMissing } from "../../files/fileError.ts";
 import { inside } from "../../files/inside.ts";
-import { checkedJson, firstIssue } from "../../files/json.ts";
+import { checkedJson, checkedLine } from "../../files/json.ts";
 import { inLanes } from "../../files/lanes.ts";
 import { readRunFile, RECORD_LIMIT, runPath, writeRunFile } from "../../files/runFiles.ts";
 import { EngineError } from "../../protocol/errors.ts";
@@ -73,9 +73,12 @@ export async function readSweep(directory: string): Promise<StoredSweep> {
   return { directory, record, trials: await readTrials(directory, record) };
 }
 
-/** Characters of a row of a trial, at most; and how many rows are read before others have their turn. */
+/** Characters of a row of a trial, and names of fields in it, at most. */
 const LONGEST_ROW = 2 ** 20;
+const MOST_NAMES = 5000;
+/** How many rows, and characters of them, are read before others have their turn. */
 const ROWS_AT_ONCE = 500;
+const CHARACTERS_AT_ONCE = 2 ** 18;
 /** How many of the newest rows are read: a trial has two for each time that it was begun. */
 const mostRows = (trials: number): number => 1000 + 20 * trials;
 
@@ -99,25 +102,20 @@ async function readTrials(directory: string, { trials: most }: SweepRecord): Pro
     });
   });
   const trials = new Map<number, TrialRow>();
-  let read = 0;
+  let [read, characters] = [0, 0];
   for (const line of newestFirst(bytes.toString("utf8"))) {
     if (++read > mostRows(most)) break;
-    // A stranger's file may have very many, and others wait for this process.
-    if (read % ROWS_AT_ONCE === 0) await setImmediate();
-    const row = firstIssue(TrialRow, line.length > LONGEST_ROW ? undefined : jsonOf(line));
-    if (!row.success) continue;
-    const { number } = row.output;
-    if (number < most && !trials.has(number)) trials.set(number, row.output);
+    // A stranger's file may have very many, or long ones, and others wait for this process.
+    if (read % ROWS_AT_ONCE === 0 || (characters += line.length) > CHARACTERS_AT_ONCE) {
+      characters = 0;
+      await setImmediate();
+    }
+    const row = line.length > LONGEST_ROW ? undefined : checkedLine(line, TrialRow, MOST_NAMES);
+    if (row === undefined) continue;
+    const { number } = row;
+    if (number < most && !trials.has(number)) trials.set(number, row);
   }
   return [...trials.values()].sort((a, b) => a.number - b.number);
-}
-
-function jsonOf(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Bytes of the records and trials of a list of sweeps: a thousand sweeps of a hundred trials have less. */
