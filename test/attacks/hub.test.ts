@@ -259,6 +259,23 @@ describe("the hub lists", () => {
     expect(others).toEqual([undefined, undefined]);
   });
 
+  it("is named with a password, or leads to a signed address: no message has them", async () => {
+    const { endpoint } = hub;
+    hub.endpoint = endpoint.replace("//", "//someone:hunter2@");
+    const message = await refused();
+    expect(message).toMatch(/HF_ENDPOINT has a user or a password/);
+    expect(message).not.toMatch(/hunter2/);
+    hub.endpoint = endpoint;
+    answers.file = () => (_, response) =>
+      void response.writeHead(302, { location: "ftp://cdn.example/a?X-Amz-Signature=hunter2" }).end();
+    expect(await refused()).not.toMatch(/hunter2/);
+    answers.info = (_, response) =>
+      void response
+        .writeHead(500, { "content-type": "application/json" })
+        .end(JSON.stringify({ error: "can't reach https://someone:hunter2@cdn.example/a?sig=hunter2" }));
+    expect(await refused()).not.toMatch(/hunter2/);
+  });
+
   it("leads in circles, to a local file, or to another protocol", async () => {
     for (const location of ["", "file:///etc/passwd", "ftp://127.0.0.1/x", "data:text/plain,x"]) {
       answers.file = () => (request, response) =>

@@ -5,6 +5,7 @@ import { codeComment, codeKey } from "../../extension/protocol/text/code.ts";
 import { labelText } from "../../extension/protocol/text/label.ts";
 import { markdownBlock, markdownCode, markdownText } from "../../extension/protocol/text/markdown.ts";
 import { texText, xmlText } from "../../extension/protocol/text/markup.ts";
+import { withoutSecrets } from "../../extension/protocol/text/secrets.ts";
 import { jsonText, plainLine, plainText } from "../../extension/protocol/text/plain.ts";
 import { variableTypes } from "../../extension/editor/language/variableTypes.ts";
 import { calleeName, callSpan } from "../../extension/source/textSpans.ts";
@@ -37,6 +38,7 @@ describe("a text of a record", () => {
     jsonText,
     xmlText,
     texText,
+    withoutSecrets,
     csvCell,
     codeComment,
     codeKey,
