@@ -2,12 +2,15 @@
 import { spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
+import v8 from "node:v8";
+import vm from "node:vm";
 import * as esbuild from "esbuild";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { sshArguments } from "../../extension/remote/ssh.ts";
 import { findTarget, TargetSettings } from "../../extension/remote/targets.ts";
-import { Peer } from "../../extension/remote/wire.ts";
+import { frame, Peer } from "../../extension/remote/wire.ts";
 import { agentCommand } from "../../extension/remote/bootstrap.ts";
 import { experimentFile, readRun, useWorkspace } from "../engine/workspace.ts";
 import { useFolder } from "../folders.ts";
@@ -183,6 +186,31 @@ describe.skipIf(process.platform === "win32")("a hostile machine", () => {
     expect(text).toContain(part);
     for (const control of ["\u001b", "\u0007", "\u009b"]) expect(text).not.toContain(control);
   });
+});
+
+test("a machine that sends a message a byte at a time takes little more memory than the message", async () => {
+  v8.setFlagsFromString("--expose-gc");
+  const collect = vm.runInNewContext("gc") as () => void;
+  const used = (): number => {
+    collect();
+    const { heapUsed, external } = process.memoryUsage();
+    return (heapUsed + external) / 2 ** 20;
+  };
+  const input = new PassThrough();
+  let read = 0;
+  const peer = new Peer(input, new PassThrough(), { event: (_, data) => (read = (data as string).length) });
+  const [prefix, json] = frame({ event: "said", data: "x".repeat(300_000) }, Buffer.alloc(0));
+  const before = used();
+  input.write(prefix!);
+  // As a pipe gives them: each has memory of its own.
+  for (let at = 0; at < json!.length - 1; at++) {
+    input.write(Uint8Array.from(json!.subarray(at, at + 1)));
+    if (at % 1000 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(used() - before).toBeLessThan(20);
+  input.write(json!.subarray(-1));
+  await vi.waitFor(() => expect(read).toBe(300_000));
+  peer.close();
 });
 
 describe.skipIf(process.platform === "win32")("another user of the machine", () => {
