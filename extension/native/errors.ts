@@ -28,7 +28,7 @@ export class NativeError extends Error {
     super(withoutSecrets(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "NativeError";
     this.code = code;
-    // uv and proxies' errors name the index as it is set.
+    // uv's errors have the index's address with its password.
     this.detail = options.detail === undefined ? undefined : withoutSecrets(options.detail);
   }
 }

@@ -260,20 +260,12 @@ describe("the hub lists", () => {
   });
 
   it("is named with a password, or leads to a signed address: no message has them", async () => {
-    const { endpoint } = hub;
-    hub.endpoint = endpoint.replace("//", "//someone:hunter2@");
-    const message = await refused();
-    expect(message).toMatch(/HF_ENDPOINT has a user or a password/);
-    expect(message).not.toMatch(/hunter2/);
-    hub.endpoint = endpoint;
-    answers.file = () => (_, response) =>
+    const redirect: Handler = (_, response) =>
       void response.writeHead(302, { location: "ftp://cdn.example/a?X-Amz-Signature=hunter2" }).end();
+    answers.file = () => redirect;
     expect(await refused()).not.toMatch(/hunter2/);
-    answers.info = (_, response) =>
-      void response
-        .writeHead(500, { "content-type": "application/json" })
-        .end(JSON.stringify({ error: "can't reach https://someone:hunter2@cdn.example/a?sig=hunter2" }));
-    expect(await refused()).not.toMatch(/hunter2/);
+    hub.endpoint = hub.endpoint.replace("//", "//someone:hunter2@");
+    expect(await refused()).toMatch(/^HF_ENDPOINT has a user or a password, [^@]*$/);
   });
 
   it("leads in circles, to a local file, or to another protocol", async () => {

@@ -22,7 +22,6 @@ import {
   writeRecord,
 } from "../../extension/supervisor/runs/runDirectory.ts";
 import { readLabels, writeLabels } from "../../extension/supervisor/runs/runLabels.ts";
-import { LayerHistory } from "../../extension/supervisor/runs/layerHistory.ts";
 import { deleteCheckpoint, deleteRun } from "../../extension/supervisor/runs/trash.ts";
 import { checkpoint } from "./hostileRun.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
@@ -215,43 +214,6 @@ describe("reading a run", () => {
     expect(count).toBeGreaterThan(2 ** 17);
     expect(count).toBeLessThan(2 * 2 ** 18);
     expect(rows.map(({ step }) => step)).toContain(149);
-  });
-
-  it("goes back in each of its rows, to a step behind all others", async () => {
-    const directory = store("run");
-    const row = (kind: string, step: number, more = {}): string =>
-      `${JSON.stringify({ kind, step, epoch: 1, time: 1, values: {}, ...more })}\n`;
-    const kept = ["step", "epoch", "event"].map((kind) =>
-      Array.from({ length: 990 }, (_, step) => row(kind, step)).join(""),
-    );
-    const back = row("step", 0, { rollback: 1e9 }).repeat(60_000);
-    fs.writeFileSync(join(directory, "metrics.jsonl"), kept.join("") + back);
-    const taken = processorClock();
-    expect((await readRows(directory, 1000)).length).toBeGreaterThan(1000);
-    expect(taken()).toBeLessThan(3000);
-  });
-
-  it("has tens of thousands of layers in each row, and of fields in each finding", async () => {
-    const directory = store("run");
-    const many = (name: string, value: string): string =>
-      Array.from({ length: 60_000 }, (_, i) => `"${name}${i}":${value}`).join(",");
-    const layers = many("layer", "{}");
-    fs.writeFileSync(
-      join(directory, "layers.jsonl"),
-      Array.from({ length: 50 }, (_, step) => `{"step":${step},"epoch":1,"layers":{${layers}}}\n`).join("") +
-        `{"step":50,"epoch":1,"layers":{"fc":{"gradNorm":1}}}\n`,
-    );
-    const fields = many("x", "1");
-    fs.writeFileSync(
-      join(directory, "findings.jsonl"),
-      `{"kind":"deadUnits","text":"large",${fields}}\n`.repeat(8) +
-        `{"kind":"deadUnits","text":"half dead"}\n`,
-    );
-    const taken = processorClock();
-    const read = await new LayerHistory(directory).columns({ generation: -1, kept: 0 });
-    expect(read).toMatchObject({ steps: [50], omitted: 0, advice: [{ text: "half dead" }] });
-    expect(read?.layers.map(({ path }) => path)).toEqual(["fc"]);
-    expect(taken()).toBeLessThan(2000);
   });
 
   it("has metrics that never end a line, in a file of a terabyte", async () => {

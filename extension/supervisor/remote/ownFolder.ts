@@ -5,7 +5,7 @@ import { EngineError } from "../../protocol/errors.ts";
 
 /**
  * Makes the folder that programs and runs go to on a machine. Its name may be public, so another user may have made it, or a link of that
- * name: whoever can write in it chooses the programs that this user runs.
+ * name: a user who can write in it chooses the programs that this user runs.
  * @returns its path without links
  * @throws EngineError "remote-disk" for a folder or a link of another user, or a folder in which others can write
  */

@@ -85,7 +85,7 @@ export class Sample<Row extends { readonly step: number }> {
     this.#weight = this.#weights.reduce((sum, weight) => sum + weight, 0);
   }
 
-  /** Drops the newest rows after a step. Rows come in the order of steps, so that those before needn't be looked at. */
+  /** Drops the newest rows after a step. Rows come in the order of steps: those before it stay. */
   cut(step: number): void {
     const before = this.#kept.length;
     while ((this.#kept.at(-1)?.step ?? step) > step) {
