@@ -8,6 +8,7 @@ import type { EngineOptions } from "../../extension/supervisor/engines/process.t
 import type { RunSession } from "../../extension/supervisor/runs/session.ts";
 import { answers, shown } from "./fakeVscode.ts";
 import { HOSTILE, hostileRecord, STEERS, writeRun } from "./hostileRun.ts";
+import { processorClock } from "../bounds.ts";
 import { useFolder } from "../folders.ts";
 
 vi.mock("vscode", async () => (await import("./fakeVscode.ts")).vscode);
@@ -303,6 +304,26 @@ describe("the editor", () => {
         ...(process.platform === "linux" ? ["run pages"] : []),
       ].map((name) => ({ name })),
     );
+  });
+
+  it("has two hundred models as long as models may be: few are scanned", async () => {
+    const { ModelTasks } = await import("../../extension/editor/runs/tasks.ts");
+    const { vscode } = await import("./fakeVscode.ts");
+    const text = `export default experiment({});\n${"new A(".repeat(80_000)}`;
+    const files = Array.from({ length: 200 }, (_, i) => path.join(folder, `long${i}.nn.ts`));
+    for (const file of files) fs.writeFileSync(file, text);
+    Object.assign(vscode.workspace, {
+      findFiles: () => Promise.resolve(files.map((file) => vscode.Uri.file(file))),
+      fs: {
+        stat: ({ fsPath }: { fsPath: string }) => fs.promises.stat(fsPath),
+        readFile: ({ fsPath }: { fsPath: string }) => fs.promises.readFile(fsPath),
+      },
+    });
+    const taken = processorClock();
+    const tasks = await new ModelTasks(() => ({ dist: "/dist" })).provideTasks();
+    expect(tasks.filter(({ name }) => name.startsWith("train"))).toHaveLength(17);
+    expect(tasks.filter(({ name }) => name.startsWith("run"))).toHaveLength(183);
+    expect(taken()).toBeLessThan(8000);
   });
 
   it("puts a link into the title of a panel", async () => {
