@@ -126,17 +126,16 @@ export async function listSweeps(folder: string): Promise<StoredSweep[]> {
   const names = await inside(folder, SWEEPS_FOLDER)
     .then((path) => readdir(path, { withFileTypes: true }))
     .catch(() => []);
-  let bytes = 0;
-  const sweeps = await inLanes(
-    // Their names begin with the time.
-    names.filter((entry) => entry.isDirectory()).sort((a, b) => (a.name < b.name ? 1 : -1)),
-    async ({ name }) => {
-      const directory = join(sweepsRoot(folder), name);
-      const size = (await sizeOf(directory, SWEEP_FILE)) + (await sizeOf(directory, TRIALS_FILE));
-      bytes += size;
-      return bytes > LIST_LIMIT ? undefined : readSweep(directory).catch(() => undefined);
-    },
+  // Their names begin with the time.
+  const newest = names.filter((entry) => entry.isDirectory()).sort((a, b) => (a.name < b.name ? 1 : -1));
+  const directories = newest.map(({ name }) => join(sweepsRoot(folder), name));
+  const sizes = await inLanes(
+    directories,
+    async (one) => (await sizeOf(one, SWEEP_FILE)) + (await sizeOf(one, TRIALS_FILE)),
   );
+  let bytes = 0;
+  const read = directories.filter((_, i) => (bytes += sizes[i]!) <= LIST_LIMIT);
+  const sweeps = await inLanes(read, (one) => readSweep(one).catch(() => undefined));
   return sweeps
     .filter((sweep) => sweep !== undefined)
     .sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));
