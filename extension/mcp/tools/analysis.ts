@@ -1,6 +1,12 @@
 import * as v from "valibot";
 import { Finding, FINDING_NAMES, FINDING_RULES, FINDINGS_FILE } from "../../protocol/findings.ts";
-import { LAYER_NAMES, LAYERS_FILE, LayerRow, type MetricRow, type ValueHistogram } from "../../protocol/run.ts";
+import {
+  LAYER_NAMES,
+  LAYERS_FILE,
+  LayerRow,
+  type MetricRow,
+  type ValueHistogram,
+} from "../../protocol/run.ts";
 import { readRows } from "../../supervisor/runs/metrics.ts";
 import { readLastRecords } from "../../supervisor/runs/recordLines.ts";
 import { pageOf } from "../answers.ts";

@@ -1,3 +1,4 @@
+import * as v from "valibot";
 import { checkedLine } from "../../files/json.ts";
 import { Finding, FINDING_NAMES, FINDINGS_FILE } from "../../protocol/findings.ts";
 import {
@@ -22,6 +23,20 @@ const MOST_LAYERS = 1000;
 const LONGEST_PATH = 500;
 const MOST_ADVICE = 50;
 const NAMES = ["gradNorm", "updateRatio", "meanActivation", "deadUnits", "units"] as const;
+
+/** A row with the layers that can be shown, and how many others it has: checking tens of thousands would hold up VS Code. */
+const FewLayers = v.pipe(
+  v.object({
+    ...LayerRow.entries,
+    layers: v.custom<object>((one) => typeof one === "object" && one !== null),
+  }),
+  v.transform(({ layers, ...row }) => {
+    const all = Object.entries(layers);
+    const few = Object.fromEntries(all.slice(0, MOST_LAYERS));
+    return { ...row, layers: few, omitted: Math.max(0, all.length - MOST_LAYERS) };
+  }),
+  v.object({ ...LayerRow.entries, omitted: v.number() }),
+);
 
 type Figures = LayerRow["layers"][string];
 
@@ -136,7 +151,7 @@ export class LayerHistory {
   }
 
   #take(line: string, sampled: boolean): void {
-    const row = checkedLine(line, LayerRow, LAYER_NAMES);
+    const row = checkedLine(line, FewLayers, LAYER_NAMES);
     if (row === undefined) return;
     // The training was resumed from an earlier step, or rolled back to one: later rows don't count.
     if (row.step <= this.#newest) this.#columns.cut(row.step - 1);
@@ -146,9 +161,9 @@ export class LayerHistory {
     if (sampled) this.#columns.push(column);
   }
 
-  #column({ step, epoch, layers }: LayerRow): Column {
+  #column({ step, epoch, layers, omitted: before }: v.InferOutput<typeof FewLayers>): Column {
     const column: Column = { step, epoch, layers: new Map() };
-    let omitted = 0;
+    let omitted = before;
     for (const [path, figures] of Object.entries(layers)) {
       if (!this.#knows(path)) {
         omitted++;

@@ -26,22 +26,25 @@ it("has a run that goes back in each of its rows, to a step behind all others", 
 
 it("has a run with tens of thousands of layers in each row, and of fields in each finding", async () => {
   const directory = writeRun(folder, "run", {});
-  const many = (name: string, value: string): string =>
-    Array.from({ length: 60_000 }, (_, i) => `"${name}${i}":${value}`).join(",");
-  const layers = many("layer", "{}");
-  fs.writeFileSync(
-    path.join(directory, "layers.jsonl"),
-    Array.from({ length: 50 }, (_, step) => `{"step":${step},"epoch":1,"layers":{${layers}}}\n`).join("") +
-      `{"step":50,"epoch":1,"layers":{"fc":{"gradNorm":1}}}\n`,
-  );
-  const fields = many("x", "1");
+  const many = (count: number, value: string): string =>
+    Array.from({ length: count }, (_, i) => `"${i.toString(36)}":${value}`).join(",");
+  const rows = (count: number, from: number, to: number): string => {
+    const layers = many(count, "{}");
+    return Array.from(
+      { length: to - from },
+      (_, i) => `{"step":${from + i},"epoch":1,"layers":{${layers}}}\n`,
+    ).join("");
+  };
+  fs.writeFileSync(path.join(directory, "layers.jsonl"), rows(90_000, 0, 40) + rows(60_000, 40, 50));
+  const large = `{"kind":"deadUnits","text":"large",${many(60_000, "1")}}\n`;
   fs.writeFileSync(
     path.join(directory, "findings.jsonl"),
-    `{"kind":"deadUnits","text":"large",${fields}}\n`.repeat(8) + `{"kind":"deadUnits","text":"half dead"}\n`,
+    `${large.repeat(6)}{"kind":"deadUnits","text":"half dead"}\n`,
   );
   const taken = processorClock();
   const read = await new LayerHistory(directory).columns({ generation: -1, kept: 0 });
-  expect(read).toMatchObject({ steps: [50], omitted: 0, advice: [{ text: "half dead" }] });
-  expect(read?.layers.map(({ path }) => path)).toEqual(["fc"]);
-  expect(taken()).toBeLessThan(2000);
+  expect(read).toMatchObject({ omitted: 59_000, advice: [{ text: "half dead" }] });
+  expect(read?.steps.every((step) => step >= 40)).toBe(true);
+  expect(read?.layers).toHaveLength(1000);
+  expect(taken()).toBeLessThan(5000);
 });
