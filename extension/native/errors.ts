@@ -1,3 +1,5 @@
+import { withoutSecrets } from "../protocol/text/secrets.ts";
+
 /** Why the native engine can't be installed or used. */
 export type NativeErrorCode =
   | "unsupported-platform"
@@ -23,10 +25,11 @@ export class NativeError extends Error {
   readonly detail: string | undefined;
 
   constructor(code: NativeErrorCode, message: string, options: { detail?: string; cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(withoutSecrets(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "NativeError";
     this.code = code;
-    this.detail = options.detail;
+    // uv's errors have the index's address with its password.
+    this.detail = options.detail === undefined ? undefined : withoutSecrets(options.detail);
   }
 }
 

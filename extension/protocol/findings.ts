@@ -137,6 +137,8 @@ export type Finding = v.InferOutput<typeof Finding>;
 
 /** In a run directory: one {@link Finding} a line, append-only. */
 export const FINDINGS_FILE = "findings.jsonl";
+/** Most names of fields in a line of it, and colons in its texts. */
+export const FINDING_NAMES = 1000;
 
 /** Returns a finding with its rule's fix. */
 export function findingOf(kind: FindingKind, what: string, more: Partial<Finding> = {}): Finding {

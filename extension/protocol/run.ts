@@ -257,6 +257,9 @@ export const ValueHistogram = v.object({
 });
 export type ValueHistogram = v.InferOutput<typeof ValueHistogram>;
 
+/** Most names of fields in a row of {@link LAYERS_FILE}: those of 2,000 layers with all figures and histograms. */
+export const LAYER_NAMES = 2 ** 16;
+
 /** Statistics of each layer in an observed optimizer step, by its path in the model. */
 export const LayerRow = v.object({
   step: v.number(),

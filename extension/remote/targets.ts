@@ -7,6 +7,7 @@ import { checkedJson } from "../files/json.ts";
 import { readRegular } from "../files/regular.ts";
 import { EngineError } from "../protocol/errors.ts";
 import { Target } from "../protocol/target.ts";
+import { withoutSecrets } from "../protocol/text/secrets.ts";
 
 const LIMIT = 2 ** 20;
 
@@ -75,7 +76,7 @@ function parseTarget(text: string, name: string): Target {
   if (scheme !== undefined && scheme !== "ssh" && !ray)
     throw new EngineError({
       code: "target",
-      message: `${JSON.stringify(text)}: runs go to ssh:// machines and ray:// clusters.`,
+      message: `${JSON.stringify(withoutSecrets(text))}: runs go to ssh:// machines and ray:// clusters.`,
     });
   const rest = scheme === undefined ? text : text.slice(scheme.length + 3).replace(/\/$/, "");
   const match = /^(?:([^@]*)@)?(?:\[([^\]]*)\]|([^:@[\]]*))(?::(\d{1,5}))?$/.exec(rest);
@@ -83,7 +84,7 @@ function parseTarget(text: string, name: string): Target {
   if (ray && user !== undefined)
     throw new EngineError({
       code: "target",
-      message: `${JSON.stringify(text)} names no cluster: Ray knows no users, only a token (RAY_AUTH_TOKEN).`,
+      message: `${JSON.stringify(withoutSecrets(text))} names no cluster: Ray knows no users, only a token (RAY_AUTH_TOKEN).`,
     });
   return check(text, {
     name,
@@ -100,7 +101,7 @@ function check(text: string, target: Target): Target {
   const problem = checked.issues[0].message;
   throw new EngineError({
     code: "target",
-    message: `${JSON.stringify(text)} names no machine: ${problem}.`,
+    message: `${JSON.stringify(withoutSecrets(text))} names no machine: ${problem}.`,
     hint: "A machine is ssh://[user@]host[:port], a name of ~/.ssh/config, ray://host[:port], or one of your targets.",
   });
 }

@@ -7,6 +7,8 @@ import { EngineError, toUserError, UserError } from "../protocol/errors.ts";
 const MOST_HEAD = 32 * 2 ** 20;
 const MOST_BODY = 4 * 2 ** 20;
 const PREFIX = 8;
+/** Pieces of a message after which they are joined: one of a byte takes two hundred. */
+const MOST_PIECES = 1024;
 
 const Head = v.union([
   v.object({ call: v.pipe(v.number(), v.integer()), method: v.string(), params: v.unknown() }),
@@ -59,6 +61,8 @@ export class Peer implements Teller {
   >();
   #calls = 0;
   #pending: Buffer[] = [];
+  /** How many of the last ones were not joined yet. */
+  #pieces = 0;
   #bytes = 0;
   #closed = false;
 
@@ -125,6 +129,11 @@ export class Peer implements Teller {
   #take(bytes: Buffer): void {
     this.#pending.push(bytes);
     this.#bytes += bytes.length;
+    if (++this.#pieces >= MOST_PIECES) {
+      // Not those before: each would be copied again and again.
+      this.#pending.push(Buffer.concat(this.#pending.splice(-this.#pieces)));
+      this.#pieces = 0;
+    }
     try {
       while (!this.#closed && this.#one());
     } catch (error) {

@@ -37,7 +37,7 @@ interface ClassDeclaration {
 const NAME = "[A-Za-z_$][\\w$]*";
 
 /** Most characters of a text: longer ones are not written by hand. */
-export const LONGEST_SOURCE = 2_000_000;
+export const LONGEST_SOURCE = 500_000;
 /** Models and experiments that are found at most, the first of more. */
 const MOST = 500;
 

@@ -57,7 +57,7 @@ export function callSpan(masked: string, start: number): CallSpan {
 
 /** The last name of what is called: `Linear` of `new nn.Linear(3, 2)`. */
 export const calleeName = (masked: string, { start, nameEnd }: CallSpan): string =>
-  /[\p{L}\p{N}_$]*$/u.exec(masked.slice(start, nameEnd))![0];
+  /(?<![\p{L}\p{N}_$])[\p{L}\p{N}_$]*$/u.exec(masked.slice(start, nameEnd))![0];
 
 /** The spans of a call's arguments, trimmed. */
 export function argumentsOf(masked: string, { argumentsStart, end }: CallSpan): Span[] {

@@ -259,6 +259,15 @@ describe("the hub lists", () => {
     expect(others).toEqual([undefined, undefined]);
   });
 
+  it("is named with a password, or leads to a signed address: no message has them", async () => {
+    const redirect: Handler = (_, response) =>
+      void response.writeHead(302, { location: "ftp://cdn.example/a?X-Amz-Signature=hunter2" }).end();
+    answers.file = () => redirect;
+    expect(await refused()).not.toMatch(/hunter2/);
+    hub.endpoint = hub.endpoint.replace("//", "//someone:hunter2@");
+    expect(await refused()).toMatch(/^HF_ENDPOINT has a user or a password, [^@]*$/);
+  });
+
   it("leads in circles, to a local file, or to another protocol", async () => {
     for (const location of ["", "file:///etc/passwd", "ftp://127.0.0.1/x", "data:text/plain,x"]) {
       answers.file = () => (request, response) =>

@@ -5,8 +5,10 @@ import { codeComment, codeKey } from "../../extension/protocol/text/code.ts";
 import { labelText } from "../../extension/protocol/text/label.ts";
 import { markdownBlock, markdownCode, markdownText } from "../../extension/protocol/text/markdown.ts";
 import { texText, xmlText } from "../../extension/protocol/text/markup.ts";
+import { withoutSecrets } from "../../extension/protocol/text/secrets.ts";
 import { jsonText, plainLine, plainText } from "../../extension/protocol/text/plain.ts";
 import { variableTypes } from "../../extension/editor/language/variableTypes.ts";
+import { calleeName, callSpan } from "../../extension/source/textSpans.ts";
 import { definitionOf, scanSource } from "../../extension/source/sourceScan.ts";
 import { processorClock } from "../bounds.ts";
 
@@ -36,11 +38,24 @@ describe("a text of a record", () => {
     jsonText,
     xmlText,
     texText,
+    withoutSecrets,
     csvCell,
     codeComment,
     codeKey,
   };
   const UNITS = [" ", "\t", "\n", " \n", "\u00a0", "`", "` ", "_", "1.", "\u0301", "\u200d", "\ud800", "👩‍💻"];
+
+  it.each(Object.entries(WRITERS))("is a number or an address without end: %s", (_, write) => {
+    for (const [start, unit] of [
+      ["+", "0"],
+      ["-.", "0"],
+      ["1e", "0"],
+      ["", "://"],
+      ["x://", "?"],
+      ["://", "@"],
+    ] as const)
+      expectLinear(write, (length) => `${start}${repeated(unit, length)} x`);
+  });
 
   it.each(Object.entries(WRITERS))("is of one character without end: %s", (_, write) => {
     for (const unit of UNITS) expectLinear(write, (length) => `a${repeated(unit, length)}b`);
@@ -123,6 +138,20 @@ ${many(n, (i) => `export const e${i} = experiment(new A${i}`)}`,
         (text) => variableTypes(text, text.length - 1, [], []),
         (length) => `${start}${repeated(unit, length)} x`,
       );
+  });
+
+  it.each(["!", "! ", "[!"])("assigns %j without end to a variable", (unit) => {
+    expectLinear(
+      (text) => variableTypes(text, text.length - 1, [], []),
+      (length) => `class A { forward(x) {\nx = ${repeated(unit, length)}a;\nx`,
+    );
+  });
+
+  it("calls what has a name without end", () => {
+    expectLinear(
+      (text) => calleeName(text, callSpan(text, 0)),
+      (length) => `nn.${repeated("a", length)}.b(1)`,
+    );
   });
 
   it("is longer than any that people write", () => {

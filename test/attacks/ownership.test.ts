@@ -11,7 +11,8 @@ import { exportPath } from "../../extension/supervisor/engines/export.ts";
 import { lifeText } from "../../extension/supervisor/runs/liveness.ts";
 import { resumeRequest } from "../../extension/supervisor/runs/resume.ts";
 import { listRuns, readRun } from "../../extension/supervisor/runs/runDirectory.ts";
-import { experimentFile, readRows, readRun as recordOf, useWorkspace } from "../engine/workspace.ts";
+import { spawnRun, type RunHandle } from "../../extension/supervisor/runs/run.ts";
+import { dist, experimentFile, readRows, readRun as recordOf, useWorkspace } from "../engine/workspace.ts";
 import { age, killed, useSleepers, writeLock } from "../locks.ts";
 import { assertUnbroken } from "../runDirectories.ts";
 import { startingRecord } from "../../extension/protocol/engine.ts";
@@ -190,6 +191,29 @@ describe("resuming", () => {
     expect(result.stderr).toContain("Another process has taken this run over");
     expect((await readRun(directory)).life?.kind).toBe("here");
     expect(recordOf(directory).state).toBe("running");
+  });
+});
+
+describe("a debugged run", () => {
+  it("is asked by another user for the address at which a debugger takes it over", async () => {
+    const file = workspace.write("net.nn.ts", experimentFile({ epochs: "1" }));
+    const directory = workspace.file(".layerwise/runs/20260101-000000-net");
+    fs.mkdirSync(directory, { recursive: true });
+    let run: RunHandle | undefined;
+    const url = await new Promise<string>((resolve) => {
+      const request = { kind: "train", file, exportName: "default", directory, device: "cpu" } as const;
+      run = spawnRun({ ...request, outlive: false, inspect: true }, { inspecting: resolve }, { dist });
+    });
+    const { port, pathname } = new URL(url);
+    expect(pathname).toMatch(/^\/[\da-f-]{36}$/);
+    for (const asked of ["json", "json/list", "json/version"]) {
+      const answer = await fetch(`http://127.0.0.1:${port}/${asked}`).then(
+        (response) => response.text(),
+        () => "",
+      );
+      expect(answer).not.toContain(pathname);
+    }
+    await run?.kill();
   });
 });
 

@@ -1,12 +1,16 @@
 // A run's machine may have been taken over: everything that it sends is untrusted.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
+import v8 from "node:v8";
+import vm from "node:vm";
 import * as esbuild from "esbuild";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { sshArguments } from "../../extension/remote/ssh.ts";
 import { findTarget, TargetSettings } from "../../extension/remote/targets.ts";
+import { frame, Peer } from "../../extension/remote/wire.ts";
 import { agentCommand } from "../../extension/remote/bootstrap.ts";
 import { experimentFile, readRun, useWorkspace } from "../engine/workspace.ts";
 import { useFolder } from "../folders.ts";
@@ -181,6 +185,86 @@ describe.skipIf(process.platform === "win32")("a hostile machine", () => {
     const { text } = await trained(behaviour);
     expect(text).toContain(part);
     for (const control of ["\u001b", "\u0007", "\u009b"]) expect(text).not.toContain(control);
+  });
+});
+
+test("a machine that sends a message a byte at a time takes little more memory than the message", async () => {
+  v8.setFlagsFromString("--expose-gc");
+  const collect = vm.runInNewContext("gc") as () => void;
+  const used = (): number => {
+    collect();
+    const { heapUsed, external } = process.memoryUsage();
+    return (heapUsed + external) / 2 ** 20;
+  };
+  const input = new PassThrough();
+  let read = 0;
+  const peer = new Peer(input, new PassThrough(), { event: (_, data) => (read = (data as string).length) });
+  const [prefix, json] = frame({ event: "said", data: "x".repeat(300_000) }, Buffer.alloc(0));
+  const before = used();
+  input.write(prefix!);
+  // As a pipe gives them: each has memory of its own.
+  for (let at = 0; at < json!.length - 1; at++) {
+    input.write(Uint8Array.from(json!.subarray(at, at + 1)));
+    if (at % 1000 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(used() - before).toBeLessThan(20);
+  input.write(json!.subarray(-1));
+  await vi.waitFor(() => expect(read).toBe(300_000));
+  peer.close();
+});
+
+describe.skipIf(process.platform === "win32")("another user of the machine", () => {
+  beforeAll(() =>
+    esbuild.build({
+      entryPoints: [fileURLToPath(new URL("../../extension/supervisor/remote/main.ts", import.meta.url))],
+      outfile: path.join(tools, "own.cjs"),
+      bundle: true,
+      platform: "node",
+      format: "cjs",
+      logLevel: "silent",
+    }),
+  );
+
+  /** What the agent there says of a folder that it is to put programs into. */
+  async function opened(folder: string): Promise<unknown> {
+    const agent = spawn(process.execPath, [path.join(tools, "own.cjs")], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    const peer = new Peer(agent.stdout, agent.stdin, {});
+    try {
+      const { value } = await peer.call("open", { folder });
+      return (value as { folder: string }).folder;
+    } catch (error) {
+      return (error as Error).message;
+    } finally {
+      agent.stdin.end();
+    }
+  }
+
+  test("has made the folder that programs go to, where others can write", async () => {
+    const folder = workspace.file("shared");
+    fs.mkdirSync(folder);
+    for (const mode of [0o777, 0o1777, 0o770]) {
+      fs.chmodSync(folder, mode);
+      expect(await opened(folder)).toMatch(/shared on .* can be written by others/);
+    }
+    expect(fs.readdirSync(folder)).toEqual([]);
+    fs.chmodSync(folder, 0o755);
+    expect(await opened(folder)).toBe(fs.realpathSync(folder));
+    fs.symlinkSync(folder, workspace.file("own-link"));
+    expect(await opened(workspace.file("own-link"))).toBe(fs.realpathSync(folder));
+    expect(await opened(workspace.file("new/folder"))).toMatch(/new\/folder$/);
+    expect(fs.statSync(workspace.file("new/folder")).mode & 0o777).toBe(0o700);
+  });
+
+  test.skipIf(process.getuid?.() !== 0)("owns it, or has linked it to a folder of the user", async () => {
+    const folder = workspace.file("own");
+    fs.mkdirSync(folder);
+    fs.symlinkSync(folder, workspace.file("link"));
+    fs.lchownSync(workspace.file("link"), 12_345, 12_345);
+    expect(await opened(workspace.file("link"))).toMatch(/is a link of another user/);
+    fs.chownSync(folder, 12_345, 12_345);
+    expect(await opened(folder)).toMatch(/is another user's/);
   });
 });
 

@@ -1,4 +1,6 @@
 // VS Code on folders of a stranger: no text of theirs becomes a link, an icon, HTML, a variable or a hidden character.
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
@@ -6,6 +8,7 @@ import type { EngineOptions } from "../../extension/supervisor/engines/process.t
 import type { RunSession } from "../../extension/supervisor/runs/session.ts";
 import { answers, shown } from "./fakeVscode.ts";
 import { HOSTILE, hostileRecord, STEERS, writeRun } from "./hostileRun.ts";
+import { processorClock } from "../bounds.ts";
 import { useFolder } from "../folders.ts";
 
 vi.mock("vscode", async () => (await import("./fakeVscode.ts")).vscode);
@@ -261,27 +264,66 @@ describe("the editor", () => {
     for (const { texts } of shown) for (const text of texts) expectLabel(text);
   });
 
-  it("has a model of ten gigabytes, and a link to nowhere, among others for tasks", async () => {
+  it("has a model of ten gigabytes, and links to nowhere and to what never ends, among others for tasks", async () => {
     const { ModelTasks } = await import("../../extension/editor/runs/tasks.ts");
     const { vscode } = await import("./fakeVscode.ts");
-    const names = ["good", "large", "gone"].map((name) => ({ fsPath: `/w/${name}.nn.ts` }));
-    const read: string[] = [];
+    const fileOf = (name: string): string => path.join(folder, `${name}.nn.ts`);
+    fs.writeFileSync(fileOf("good"), "export default experiment({})");
+    fs.writeFileSync(fileOf("large"), "");
+    fs.truncateSync(fileOf("large"), 1e10);
+    const names = ["good", "large"];
+    if (process.platform !== "win32") {
+      execFileSync("mkfifo", [path.join(folder, "pipe")]);
+      const targets = { gone: "/nowhere", pipe: path.join(folder, "pipe"), device: "/dev/zero" };
+      for (const [name, target] of Object.entries(targets)) fs.symlinkSync(target, fileOf(name));
+      names.push(...Object.keys(targets));
+    }
+    if (process.platform === "linux") {
+      // Linux says that this file is regular and empty; it has half a terabyte.
+      fs.symlinkSync("/proc/self/pagemap", fileOf("pages"));
+      names.push("pages");
+    }
     Object.assign(vscode.workspace, {
-      findFiles: () => Promise.resolve(names),
+      findFiles: () => Promise.resolve(names.map((name) => vscode.Uri.file(fileOf(name)))),
+      // As VS Code has it.
       fs: {
-        stat: ({ fsPath }: { fsPath: string }) =>
-          fsPath.includes("gone")
-            ? Promise.reject(new Error("ENOENT"))
-            : Promise.resolve({ size: fsPath.includes("large") ? 1e10 : 30 }),
-        readFile: ({ fsPath }: { fsPath: string }) => {
-          read.push(fsPath);
-          return Promise.resolve(Buffer.from("export default experiment({})"));
-        },
+        stat: ({ fsPath }: { fsPath: string }) => fs.promises.stat(fsPath),
+        readFile: ({ fsPath }: { fsPath: string }) => fs.promises.readFile(fsPath),
       },
     });
+    const provided = new ModelTasks(() => ({ dist: "/dist" })).provideTasks();
+    const late = new Promise((resolve) => {
+      setTimeout(() => resolve("late"), 5000).unref();
+    });
+    const tasks = await Promise.race([provided, late]);
+    expect(tasks).toMatchObject(
+      [
+        "train good",
+        "evaluate good",
+        "run large",
+        ...(process.platform === "linux" ? ["run pages"] : []),
+      ].map((name) => ({ name })),
+    );
+  });
+
+  it("has two hundred models as long as models may be: few are scanned", async () => {
+    const { ModelTasks } = await import("../../extension/editor/runs/tasks.ts");
+    const { vscode } = await import("./fakeVscode.ts");
+    const text = `export default experiment({});\n${"new A(".repeat(80_000)}`;
+    const files = Array.from({ length: 200 }, (_, i) => path.join(folder, `long${i}.nn.ts`));
+    for (const file of files) fs.writeFileSync(file, text);
+    Object.assign(vscode.workspace, {
+      findFiles: () => Promise.resolve(files.map((file) => vscode.Uri.file(file))),
+      fs: {
+        stat: ({ fsPath }: { fsPath: string }) => fs.promises.stat(fsPath),
+        readFile: ({ fsPath }: { fsPath: string }) => fs.promises.readFile(fsPath),
+      },
+    });
+    const taken = processorClock();
     const tasks = await new ModelTasks(() => ({ dist: "/dist" })).provideTasks();
-    expect(tasks.map(({ name }) => name)).toEqual(["train good", "evaluate good", "run large"]);
-    expect(read).toEqual(["/w/good.nn.ts"]);
+    expect(tasks.filter(({ name }) => name.startsWith("train"))).toHaveLength(17);
+    expect(tasks.filter(({ name }) => name.startsWith("run"))).toHaveLength(183);
+    expect(taken()).toBeLessThan(8000);
   });
 
   it("puts a link into the title of a panel", async () => {

@@ -59,6 +59,17 @@ describe.skipIf(process.platform === "win32")("the package index", () => {
     expect(attacked.files()).toEqual([]);
   });
 
+  it("is named with a password, which its errors repeat: no message or log has it", async () => {
+    const attacked = machine();
+    for (const said of ["error: Failed to fetch", "error sending request for url"]) {
+      const output = `${said} https://someone:hunter2@index.example/simple/?token=hunter2`;
+      attacked.python({ kind: "fails", output });
+      const { message, detail } = await refusal(attacked);
+      expect(detail).toContain("https://***@index.example/simple/?***");
+      expect(`${message} ${detail}`).not.toMatch(/hunter2/);
+    }
+  });
+
   it("sends a wheel that doesn't end", async () => {
     const attacked = machine();
     const file = path.join(attacked.root, "endless.cjs");

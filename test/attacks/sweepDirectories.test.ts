@@ -145,6 +145,19 @@ describe("reading sweeps", () => {
     expect(taken()).toBeLessThan(2000);
   });
 
+  it.each(["settings", "rungs"])("has tens of thousands of %s in each of few trials", async (of) => {
+    const directory = store("large", recordOf("large", { trials: 100 }));
+    const fields = Array.from({ length: 90_000 }, (_, i) => `"${of === "rungs" ? "" : "p"}${i}":1`).join(",");
+    const rows = Array.from({ length: 12 }, (_, number) =>
+      JSON.stringify(trial(number, { [of]: {} })).replace(`"${of}":{}`, `"${of}":{${fields}}`),
+    );
+    rows.push(JSON.stringify(trial(50)));
+    fs.writeFileSync(join(directory, "trials.jsonl"), `${rows.join("\n")}\n`);
+    const taken = processorClock();
+    expect((await readSweep(directory)).trials.map(({ number }) => number)).toEqual([50]);
+    expect(taken()).toBeLessThan(600);
+  });
+
   it("has ten thousand trials of a hundred parameters: importances take bounded time, once", async () => {
     const names = Array.from({ length: 100 }, (_, i) => `p${i}`);
     const space = Object.fromEntries(names.map((name) => [name, recordOf("wide").space["lr"]!]));

@@ -12,6 +12,7 @@ import "../../media/styles/training.css";
 import { Announcer } from "../shared/announcer.ts";
 import { everyFrame } from "../shared/frame.ts";
 import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
+import { oneAtATime } from "../shared/oneAtATime.ts";
 import { loading } from "../shared/widgets.ts";
 import { strings } from "../shared/strings.ts";
 import { valuesCsv } from "../shared/layers/valuesCsv.ts";
@@ -195,26 +196,8 @@ function tell(call: Promise<void>): void {
 /** How often the other runs are read, in milliseconds: live ones have new points. */
 const RUNS_INTERVAL = 10_000;
 
-let refreshing: Promise<void> | undefined;
-let outdated = false;
-
-/** Refreshes the table of runs and the curves of compared ones; again at its end if that was asked for meanwhile. */
-function refreshRuns(): Promise<void> {
-  outdated = true;
-  return (refreshing ??= (async () => {
-    try {
-      while (outdated) {
-        outdated = false;
-        await readRuns();
-      }
-    } finally {
-      refreshing = undefined;
-    }
-  })());
-}
-
-/** Curves of an ended run are read once. */
-async function readRuns(): Promise<void> {
+/** Refreshes the table of runs and the curves of compared ones, those of an ended run once. */
+const refreshRuns = oneAtATime(async () => {
   const shown = state;
   if (shown?.run.kind !== "train" || shown.unanswered) return;
   const runs = (await host.runs()) ?? [];
@@ -234,7 +217,7 @@ async function readRuns(): Promise<void> {
   });
   // It is written a moment after a run begins.
   if (state?.live === true && state.history?.provenance === undefined) await readHistory();
-}
+});
 
 const knownEnd = new Map<string, string>();
 

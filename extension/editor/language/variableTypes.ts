@@ -118,5 +118,11 @@ function endOfExpression(masked: string, start: number): number {
     // A continued line begins with a dot or an operator.
     else if (char === "\n" && !/^\s*[.?*+/&|:-]/.test(masked.slice(i + 1, i + 80))) break;
   }
-  return start + masked.slice(start, i).trimEnd().replace(/!+$/, "").length;
+  return (
+    start +
+    masked
+      .slice(start, i)
+      .trimEnd()
+      .replace(/(?<!!)!+$/, "").length
+  );
 }

@@ -1,12 +1,13 @@
 import { basename, isAbsolute, join } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
+import { inLanes } from "../../files/lanes.ts";
 import { labelText } from "../../protocol/text/label.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { addedEnvironment, type EngineOptions } from "../../supervisor/engines/process.ts";
 import { MODEL_FILES, MODEL_FILE_SUFFIX, PROBLEM_MATCHER, TASK_COMMANDS, TASK_TYPE } from "../ids.ts";
 import { scanSource } from "../../source/sourceScan.ts";
-import { modelText } from "../modelFiles.ts";
+import { ModelTexts } from "../modelFiles.ts";
 import { folderOf } from "../targets.ts";
 
 /** A task as tasks.json has it; the manifest describes the same. */
@@ -33,7 +34,8 @@ export class ModelTasks implements vscode.TaskProvider {
 
   async provideTasks(): Promise<vscode.Task[]> {
     const files = await vscode.workspace.findFiles(MODEL_FILES, "**/node_modules/**", MAX_FILES);
-    const tasks = await Promise.all(files.map(async (uri) => this.#tasksOf(uri)));
+    const texts = new ModelTexts();
+    const tasks = await inLanes(files, (uri) => this.#tasksOf(uri, texts));
     return tasks.flat();
   }
 
@@ -46,11 +48,11 @@ export class ModelTasks implements vscode.TaskProvider {
     return modelTask(definition.output, folder, this.#engine(), task.definition);
   }
 
-  async #tasksOf(uri: vscode.Uri): Promise<vscode.Task[]> {
+  async #tasksOf(uri: vscode.Uri, texts: ModelTexts): Promise<vscode.Task[]> {
     if (hasVariable(uri.fsPath)) return [];
     const folder = vscode.workspace.getWorkspaceFolder(uri);
     // A file that can't be read doesn't hide the others.
-    const text = await modelText(uri).catch(() => undefined);
+    const text = await texts.read(uri).catch(() => undefined);
     if (text === undefined) return [];
     const file = vscode.workspace.asRelativePath(uri, false);
     const { experiments } = scanSource(text);

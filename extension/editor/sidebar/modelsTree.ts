@@ -1,8 +1,9 @@
 import { basename, dirname, relative } from "node:path";
 import * as vscode from "vscode";
+import { inLanes } from "../../files/lanes.ts";
 import { MODEL_FILES, TREE_ITEMS, VIEWS, type SourceTarget } from "../ids.ts";
 import { experimentsOf } from "../language/lensModel.ts";
-import { modelText } from "../modelFiles.ts";
+import { ModelTexts } from "../modelFiles.ts";
 import { isModelFile } from "../previews.ts";
 import { scanSource, type SourceScan, type SourceSpot } from "../../source/sourceScan.ts";
 import { folderOf } from "../targets.ts";
@@ -53,12 +54,11 @@ export class ModelsTree extends SidebarTree<FileNode, Node> {
     const found = await vscode.workspace.findFiles(pattern, "**/node_modules/**", MOST_FILES);
     // One workspace folder may contain another.
     const own = found.filter((uri) => folderOf(uri.fsPath) === folder);
-    const nodes = await Promise.all(
-      own.map(async ({ fsPath: file }): Promise<FileNode> => {
-        const place = relative(folder, dirname(file));
-        return { kind: "file", file, place, scan: await this.#scan(file) };
-      }),
-    );
+    const texts = new ModelTexts();
+    const nodes = await inLanes(own, async ({ fsPath: file }): Promise<FileNode> => {
+      const place = relative(folder, dirname(file));
+      return { kind: "file", file, place, scan: await this.#scan(file, texts) };
+    });
     return nodes.sort((a, b) => a.place.localeCompare(b.place) || a.file.localeCompare(b.file));
   }
 
@@ -100,7 +100,7 @@ export class ModelsTree extends SidebarTree<FileNode, Node> {
   }
 
   /** Scans the open document, else the file, again if it has changed. */
-  async #scan(file: string): Promise<SourceScan> {
+  async #scan(file: string, texts: ModelTexts): Promise<SourceScan> {
     const uri = vscode.Uri.file(file);
     const open = vscode.workspace.textDocuments.find((document) => document.uri.fsPath === file);
     try {
@@ -108,7 +108,7 @@ export class ModelsTree extends SidebarTree<FileNode, Node> {
       const version = open === undefined ? `disk ${stat?.mtime}` : `open ${open.version}`;
       const known = this.#scans.get(file);
       if (known?.version === version) return known.scan;
-      const scan = scanSource(open?.getText() ?? (await modelText(uri)));
+      const scan = scanSource(open?.getText() ?? (await texts.read(uri)));
       this.#scans.set(file, { version, scan });
       return scan;
     } catch {

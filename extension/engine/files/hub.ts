@@ -69,6 +69,8 @@ export async function downloadModel(
     throw new HubError(
       `${name} is not in the cache ${hub.cache}, and HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE forbids to fetch it.`,
     );
+  if (/^\w+:\/\/[^/]*@/.test(hub.endpoint))
+    throw new HubError(`HF_ENDPOINT has a user or a password, which is not supported. Set HF_TOKEN instead.`);
   const requests = new HubRequests(hub, signal);
   const request = {
     hubUrl: hub.endpoint,

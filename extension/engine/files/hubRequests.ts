@@ -1,9 +1,14 @@
 // Requests to a hub. The server isn't trusted: answers are limited in length and must come at some speed.
 import { HubApiError } from "@huggingface/hub";
+import { withoutSecrets } from "../../protocol/text/secrets.ts";
 import type { Hub, Pace } from "./hubCache.ts";
 
-/** A model that can't be fetched, in words for users. */
-export class HubError extends Error {}
+/** A model that can't be fetched, in words for users. Its message becomes a part of a run's record. */
+export class HubError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(withoutSecrets(message), options);
+  }
+}
 
 const PACE: Pace = { milliseconds: 60_000, bytes: 60 * 1024 };
 

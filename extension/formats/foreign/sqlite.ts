@@ -10,9 +10,14 @@ import { ForeignError, LONGEST_NAME, MOST_DATABASE } from "./limits.ts";
 import { withLog } from "./wal.ts";
 
 const PROGRAM = "sql-wasm.wasm";
-/** Bytes that SQLite may take beside the database. */
+/** Bytes that SQLite may take beside the database, and its rows twice, where it sorts them. */
 const HEAP_LIMIT = 256 * 2 ** 20;
 const HEADER = "SQLite format 3\0";
+/** The least bytes of a row, without its texts. */
+const ROW_BYTES = 4;
+/** Bytes of values that a table may have for each byte of the file, since new columns have defaults, and beside that. */
+const MOST_TIMES = 4;
+const FREE_BYTES = 2 ** 20;
 
 let loading: Promise<SqlJsStatic> | undefined;
 
@@ -33,10 +38,12 @@ export class ReadDatabase {
   readonly #file: string;
   readonly #database: Database;
   readonly #tables: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly #bytes: number;
 
-  private constructor(file: string, database: Database) {
+  private constructor(file: string, database: Database, bytes: number) {
     this.#file = file;
     this.#database = database;
+    this.#bytes = bytes;
     this.#tables = this.#readTables();
   }
 
@@ -49,14 +56,17 @@ export class ReadDatabase {
     if (bytes.subarray(0, HEADER.length).toString("latin1") !== HEADER)
       throw new ForeignError(file, "no database of SQLite");
     const { Database } = await sqlite();
-    const database = new Database(withLog(bytes, logOf(file)));
+    const whole = withLog(bytes, logOf(file));
+    const database = new Database(whole);
     try {
-      database.run(`PRAGMA hard_heap_limit = ${HEAP_LIMIT + bytes.length}`);
+      database.run(`PRAGMA hard_heap_limit = ${HEAP_LIMIT + 2 * bytes.length}`);
       // A stranger's schema may call no function, and a damaged page is found before it is used.
       database.run("PRAGMA trusted_schema = OFF");
       database.run("PRAGMA cell_size_check = ON");
       database.run("PRAGMA query_only = ON");
-      return new ReadDatabase(file, database);
+      // Sorted rows count as its memory.
+      database.run("PRAGMA temp_store = MEMORY");
+      return new ReadDatabase(file, database, whole.length);
     } catch (error) {
       database.close();
       throw damaged(file, error);
@@ -87,13 +97,26 @@ export class ReadDatabase {
     return found !== undefined && columns.every((column) => found.has(column));
   }
 
-  /** The rows of a table in an order, one at a time. Columns that it lacks are null. */
+  /**
+   * The rows of a table in an order, one at a time. Columns that it lacks are null.
+   * @throws ForeignError for more than the file has bytes for: pages of a stranger's may have each other as children
+   */
   *rows(table: string, columns: readonly string[], order?: string): Generator<Row> {
     const found = this.#tables.get(table);
     if (found === undefined) return;
     const selected = columns.map((name) => (found.has(name) ? quoted(name) : `NULL AS ${quoted(name)}`));
-    const sorted = order === undefined ? "" : ` ORDER BY ${quoted(order)}`;
-    yield* this.#query(`SELECT ${selected.join(", ")} FROM ${quoted(table)}${sorted}`);
+    const most = Math.ceil(this.#bytes / ROW_BYTES);
+    let [rows, bytes] = [0, 0];
+    const some = `SELECT ${selected.join(", ")} FROM ${quoted(table)} LIMIT ${most + 1}`;
+    // Materialized, since SQLite would otherwise sort all of them before it counts.
+    const sorted = `WITH some AS MATERIALIZED (${some}) SELECT * FROM some ORDER BY`;
+    for (const row of this.#query(order === undefined ? some : `${sorted} ${quoted(order)}`)) {
+      for (const value of Object.values(row))
+        if (typeof value === "string" || value instanceof Uint8Array) bytes += value.length;
+      if (++rows > most || bytes > MOST_TIMES * this.#bytes + FREE_BYTES)
+        throw new ForeignError(this.#file, `the table ${table} has more rows than the file has bytes for`);
+      yield row;
+    }
   }
 
   *#query(sql: string, ...values: string[]): Generator<Row> {

@@ -1,6 +1,12 @@
 import * as v from "valibot";
-import { Finding, FINDING_RULES, FINDINGS_FILE } from "../../protocol/findings.ts";
-import { LAYERS_FILE, LayerRow, type MetricRow, type ValueHistogram } from "../../protocol/run.ts";
+import { Finding, FINDING_NAMES, FINDING_RULES, FINDINGS_FILE } from "../../protocol/findings.ts";
+import {
+  LAYER_NAMES,
+  LAYERS_FILE,
+  LayerRow,
+  type MetricRow,
+  type ValueHistogram,
+} from "../../protocol/run.ts";
 import { readRows } from "../../supervisor/runs/metrics.ts";
 import { readLastRecords } from "../../supervisor/runs/recordLines.ts";
 import { pageOf } from "../answers.ts";
@@ -186,7 +192,10 @@ export const layerHealth = ({ workspace }: Services): Tool =>
       ...Rest,
     }),
     async call({ run, offset, limit: most }) {
-      const rows = await readLastRecords(await workspace.run(run), LAYERS_FILE, LayerRow, CHECKS);
+      const rows = await readLastRecords(await workspace.run(run), LAYERS_FILE, LayerRow, {
+        most: CHECKS,
+        names: LAYER_NAMES,
+      });
       const last = rows.at(-1);
       const all = Object.entries(last?.layers ?? {}).map(([layer, newest]) => {
         const seen = (name: "gradNorm" | "updateRatio"): number[] =>
@@ -221,7 +230,10 @@ export const getFindings = ({ workspace }: Services): Tool =>
       rules: v.record(v.string(), v.object({ rule: v.string(), reason: v.string(), fix: v.string() })),
     }),
     async call({ run }) {
-      const findings = await readLastRecords(await workspace.run(run), FINDINGS_FILE, Finding, MOST_FINDINGS);
+      const findings = await readLastRecords(await workspace.run(run), FINDINGS_FILE, Finding, {
+        most: MOST_FINDINGS,
+        names: FINDING_NAMES,
+      });
       // A resumed run may have found the same again.
       const known = new Map(findings.map((one) => [`${one.kind} ${one.layer}`, one]));
       const shown = [...known.values()].map((one) => shownFinding(one, workspace));

@@ -2,7 +2,7 @@ import { plainText } from "./plain.ts";
 
 /** Text that a spreadsheet takes for a formula, also in East Asian width. */
 const FORMULA = /^\s*[=+\-@＝＋－＠]|^[\t\r\n]/;
-const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i;
 
 /** A cell of a CSV file (RFC 4180). An apostrophe keeps spreadsheets from computing text; numbers stay numbers. */
 export function csvCell(value: string | number): string {

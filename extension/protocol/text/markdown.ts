@@ -34,7 +34,8 @@ const MARKS = new RegExp(
     "[\\\\`*[\\]<|~@]",
     String.raw`(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])`,
     String.raw`&(?=[#\w])|:(?=/)|\.(?=\p{L})|(?<=[wW])\.`,
-    String.raw`^[#>=+-]|(?<=^\d+)[.)]`,
+    // The sign before its digits: at each digit, a look back to the first would take quadratic time.
+    String.raw`^[#>=+-]|[.)](?<=^\d+.)`,
   ].join("|"),
   "gu",
 );

@@ -82,6 +82,12 @@ const TAIL_CHARACTERS = 8192;
 const COMPUTING_OPTIONS = ["--max-semi-space-size=32"];
 
 /**
+ * Options of Node for a run that may be debugged. The address of its inspector has a secret, which it otherwise tells each user of the
+ * machine who asks its port.
+ */
+const INSPECTED_OPTIONS = ["--inspect-publish-uid=stderr"];
+
+/**
  * Forks an engine as the leader of a process group, so that it can be killed with whatever user code started. It
  * talks over fork IPC with structured clone, which carries NaN and errors; its output streams are logs.
  */
@@ -103,7 +109,7 @@ export async function forkEngine(options: ForkOptions): Promise<EngineProcess> {
       },
       // Not the host's: two processes can't share an inspector's port.
       execArgv: [
-        ...(options.entry === "runEngine.js" ? COMPUTING_OPTIONS : []),
+        ...(options.entry === "runEngine.js" ? [...COMPUTING_OPTIONS, ...INSPECTED_OPTIONS] : []),
         ...(options.nodeOptions ?? []),
       ],
       serialization: "advanced",

@@ -30,6 +30,7 @@ import { readRun } from "../runs/runDirectory.ts";
 import { Follower } from "./follower.ts";
 import { ControlCall, JOB_FILE, PROJECT_FOLDER } from "./keeper.ts";
 import { launch } from "./launch.ts";
+import { ownFolder } from "./ownFolder.ts";
 import { hashOfFile, isThere, Store } from "./store.ts";
 import { HostWorkers } from "./workers.ts";
 
@@ -122,11 +123,11 @@ export class Agent {
 
   readonly #methods: Readonly<Record<string, Method>> = {
     open: async (params) => {
-      const { folder = join(homedir(), ".layerwise") } = v.parse(
+      const { folder: named = join(homedir(), ".layerwise") } = v.parse(
         v.object({ folder: v.optional(v.string()) }),
         params,
       );
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const folder = await ownFolder(named);
       this.#folder = folder;
       this.#store = new Store(folder);
       await this.#store.sweep();

@@ -1,12 +1,13 @@
 // Puts the files of a job where its node has room for them, and installs the native engine there.
 import { spawn } from "node:child_process";
-import { copyFile, lstat, mkdir, readdir, rm } from "node:fs/promises";
-import { basename, delimiter, dirname, join } from "node:path";
+import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
+import { basename, delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { inside } from "../../files/inside.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import type { RayJob } from "../../remote/messages.ts";
 import { PROJECT_FOLDER } from "./keeper.ts";
+import { ownFolder } from "./ownFolder.ts";
 
 export type Say = (level: "info" | "warning", text: string) => void;
 
@@ -24,22 +25,6 @@ export async function prepareEngine({ request: { device } }: RayJob, dist: strin
   if (device === "wasm" || device === "cpu") return;
   if (!(await installEngine(dist, device === "gpu", say)))
     say("warning", "TensorFlow could not be installed on the node.");
-}
-
-/** Makes the folder of runs. Its default name is public, so another user may have made it. */
-async function ownFolder(folder: string): Promise<void> {
-  await mkdir(dirname(folder), { recursive: true });
-  await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "EEXIST") throw error;
-  });
-  const stats = await lstat(folder);
-  const own = stats.isDirectory() && (process.getuid === undefined || stats.uid === process.getuid());
-  if (own && (stats.mode & 0o022) === 0) return;
-  throw new EngineError({
-    code: "remote-disk",
-    message: `${folder} on the cluster is another user's, or others can write in it.`,
-    hint: 'Name another folder as the target\'s "folder".',
-  });
 }
 
 /** The folder into which Ray has unpacked a package: it is on PYTHONPATH. */

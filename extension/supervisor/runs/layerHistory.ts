@@ -1,5 +1,6 @@
-import { firstIssue } from "../../files/json.ts";
-import { Finding, FINDINGS_FILE } from "../../protocol/findings.ts";
+import * as v from "valibot";
+import { checkedLine } from "../../files/json.ts";
+import { Finding, FINDING_NAMES, FINDINGS_FILE } from "../../protocol/findings.ts";
 import {
   VALUE_KINDS,
   type KnownColumns,
@@ -10,7 +11,7 @@ import {
   type ShownHistogram,
   type ValueKind,
 } from "../../protocol/layers/history.ts";
-import { LAYERS_FILE, LayerRow, type ValueHistogram } from "../../protocol/run.ts";
+import { LAYER_NAMES, LAYERS_FILE, LayerRow, type ValueHistogram } from "../../protocol/run.ts";
 import { LineSample } from "./lineSample.ts";
 import { readLastRecords } from "./recordLines.ts";
 import { Sample } from "./sampledRows.ts";
@@ -22,6 +23,20 @@ const MOST_LAYERS = 1000;
 const LONGEST_PATH = 500;
 const MOST_ADVICE = 50;
 const NAMES = ["gradNorm", "updateRatio", "meanActivation", "deadUnits", "units"] as const;
+
+/** A row with the layers that can be shown, and how many others it has: checking tens of thousands would hold up VS Code. */
+const FewLayers = v.pipe(
+  v.object({
+    ...LayerRow.entries,
+    layers: v.custom<object>((one) => typeof one === "object" && one !== null),
+  }),
+  v.transform(({ layers, ...row }) => {
+    const all = Object.entries(layers);
+    const few = Object.fromEntries(all.slice(0, MOST_LAYERS));
+    return { ...row, layers: few, omitted: Math.max(0, all.length - MOST_LAYERS) };
+  }),
+  v.object({ ...LayerRow.entries, omitted: v.number() }),
+);
 
 type Figures = LayerRow["layers"][string];
 
@@ -113,9 +128,10 @@ export class LayerHistory {
       () => this.#forget(),
     );
     // Unreadable advice is left out: the layers can still be read.
-    const findings = await readLastRecords(this.#directory, FINDINGS_FILE, Finding, 2 * MOST_ADVICE).catch(
-      () => [],
-    );
+    const findings = await readLastRecords(this.#directory, FINDINGS_FILE, Finding, {
+      most: 2 * MOST_ADVICE,
+      names: FINDING_NAMES,
+    }).catch(() => []);
     // A resumed run may have found the same again.
     const known = new Map(
       findings.map(({ kind, layer, step, text }) => [
@@ -135,18 +151,19 @@ export class LayerHistory {
   }
 
   #take(line: string, sampled: boolean): void {
-    const row = parsed(line);
+    const row = checkedLine(line, FewLayers, LAYER_NAMES);
     if (row === undefined) return;
     // The training was resumed from an earlier step, or rolled back to one: later rows don't count.
     if (row.step <= this.#newest) this.#columns.cut(row.step - 1);
     this.#newest = row.step;
-    this.#last = sampled ? undefined : this.#column(row);
-    if (sampled) this.#columns.push(this.#column(row));
+    const column = this.#column(row);
+    this.#last = sampled ? undefined : column;
+    if (sampled) this.#columns.push(column);
   }
 
-  #column({ step, epoch, layers }: LayerRow): Column {
+  #column({ step, epoch, layers, omitted: before }: v.InferOutput<typeof FewLayers>): Column {
     const column: Column = { step, epoch, layers: new Map() };
-    let omitted = 0;
+    let omitted = before;
     for (const [path, figures] of Object.entries(layers)) {
       if (!this.#knows(path)) {
         omitted++;
@@ -169,15 +186,6 @@ export class LayerHistory {
   #knows(path: string): boolean {
     if (this.#paths.size < MOST_LAYERS && path.length <= LONGEST_PATH) this.#paths.add(path);
     return this.#paths.has(path);
-  }
-}
-
-function parsed(line: string): LayerRow | undefined {
-  try {
-    const row = firstIssue(LayerRow, JSON.parse(line));
-    return row.success ? row.output : undefined;
-  } catch {
-    return undefined;
   }
 }
 

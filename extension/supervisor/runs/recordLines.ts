@@ -1,5 +1,6 @@
+import { setImmediate } from "node:timers/promises";
 import * as v from "valibot";
-import { firstIssue } from "../../files/json.ts";
+import { checkedLine } from "../../files/json.ts";
 import { openRegular } from "../../files/regular.ts";
 import { runPath } from "../../files/runFiles.ts";
 import { isMissing } from "../../files/fileError.ts";
@@ -27,20 +28,30 @@ export async function readTail(directory: string, name: string, bytes = TAIL): P
   }
 }
 
-/** The last records of a run's file of JSON lines. Lines that are none, such as a torn one, are left out. */
+/** Characters of a line, at most; and how many are read before others have their turn. */
+const LONGEST = 2 ** 20;
+const AT_ONCE = 2 ** 18;
+
+/**
+ * The last records of a run's file of JSON lines. Lines that are none, such as a torn one, are left out.
+ * @param names Most names of fields in a record: a stranger's may have very many
+ */
 export async function readLastRecords<T>(
   directory: string,
   name: string,
   schema: v.GenericSchema<unknown, T>,
-  most: number,
+  { most, names }: { most: number; names: number },
 ): Promise<T[]> {
   const lines = (await readTail(directory, name)).split("\n").filter((line) => line.trim() !== "");
-  return lines.slice(-most).flatMap((line) => {
-    try {
-      const checked = firstIssue(schema, JSON.parse(line));
-      return checked.success ? [checked.output] : [];
-    } catch {
-      return [];
-    }
-  });
+  const records: T[] = [];
+  let read = 0;
+  for (const line of lines.slice(-most)) {
+    const record = line.length > LONGEST ? undefined : checkedLine(line, schema, names);
+    if (record !== undefined) records.push(record);
+    read += line.length;
+    if (read < AT_ONCE) continue;
+    read = 0;
+    await setImmediate();
+  }
+  return records;
 }

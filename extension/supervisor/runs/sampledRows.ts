@@ -85,8 +85,14 @@ export class Sample<Row extends { readonly step: number }> {
     this.#weight = this.#weights.reduce((sum, weight) => sum + weight, 0);
   }
 
+  /** Drops the newest rows after a step. Rows come in the order of steps: those before it stay. */
   cut(step: number): void {
-    this.#keep((row) => row.step <= step);
+    const before = this.#kept.length;
+    while ((this.#kept.at(-1)?.step ?? step) > step) {
+      this.#kept.pop();
+      this.#weight -= this.#weights.pop() ?? 0;
+    }
+    if (this.#kept.length < before) this.generation++;
     if (this.#newest !== undefined && this.#newest.step > step) this.#newest = this.#kept.at(-1);
   }
 

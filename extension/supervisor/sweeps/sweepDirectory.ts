@@ -6,7 +6,7 @@ import { AppendFile } from "../../files/append.ts";
 import { ReadBudget } from "../../files/budget.ts";
 import { describeFileError, isMissing } from "../../files/fileError.ts";
 import { inside } from "../../files/inside.ts";
-import { checkedJson, firstIssue } from "../../files/json.ts";
+import { checkedJson, checkedLine } from "../../files/json.ts";
 import { inLanes } from "../../files/lanes.ts";
 import { readRunFile, RECORD_LIMIT, runPath, writeRunFile } from "../../files/runFiles.ts";
 import { EngineError } from "../../protocol/errors.ts";
@@ -74,9 +74,12 @@ export async function readSweep(directory: string): Promise<StoredSweep> {
   return { directory, record, trials: await readTrials(directory, record) };
 }
 
-/** Characters of a row of a trial, at most; and how many rows are read before others have their turn. */
+/** Characters of a row of a trial, and names of fields in it, at most. */
 const LONGEST_ROW = 2 ** 20;
+const MOST_NAMES = 5000;
+/** How many rows, and characters of them, are read before others have their turn. */
 const ROWS_AT_ONCE = 500;
+const CHARACTERS_AT_ONCE = 2 ** 18;
 /** How many of the newest rows are read: a trial has two for each time that it was begun. */
 const mostRows = (trials: number): number => 1000 + 20 * trials;
 
@@ -100,25 +103,20 @@ async function readTrials(directory: string, { trials: most }: SweepRecord): Pro
     });
   });
   const trials = new Map<number, TrialRow>();
-  let read = 0;
+  let [read, characters] = [0, 0];
   for (const line of newestFirst(bytes.toString("utf8"))) {
     if (++read > mostRows(most)) break;
-    // A stranger's file may have very many, and others wait for this process.
-    if (read % ROWS_AT_ONCE === 0) await setImmediate();
-    const row = firstIssue(TrialRow, line.length > LONGEST_ROW ? undefined : jsonOf(line));
-    if (!row.success) continue;
-    const { number } = row.output;
-    if (number < most && !trials.has(number)) trials.set(number, row.output);
+    // A stranger's file may have very many, or long ones, and others wait for this process.
+    if (read % ROWS_AT_ONCE === 0 || (characters += line.length) > CHARACTERS_AT_ONCE) {
+      characters = 0;
+      await setImmediate();
+    }
+    const row = line.length > LONGEST_ROW ? undefined : checkedLine(line, TrialRow, MOST_NAMES);
+    if (row === undefined) continue;
+    const { number } = row;
+    if (number < most && !trials.has(number)) trials.set(number, row);
   }
   return [...trials.values()].sort((a, b) => a.number - b.number);
-}
-
-function jsonOf(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Bytes of the records and trials of a list of sweeps: a thousand sweeps of a hundred trials have less. */
@@ -129,17 +127,18 @@ export async function listSweeps(folder: string): Promise<StoredSweep[]> {
   const names = await inside(folder, SWEEPS_FOLDER)
     .then((path) => readdir(path, { withFileTypes: true }))
     .catch(() => []);
+  // Their names begin with the time.
+  const newest = names.filter((entry) => entry.isDirectory()).sort((a, b) => (a.name < b.name ? 1 : -1));
   const budget = new ReadBudget(LIST_LIMIT);
-  const sweeps = await inLanes(
-    // Their names begin with the time.
-    names.filter((entry) => entry.isDirectory()).sort((a, b) => (a.name < b.name ? 1 : -1)),
-    async ({ name }) => {
-      const directory = join(sweepsRoot(folder), name);
-      for (const file of [SWEEP_FILE, TRIALS_FILE])
-        if (!(await budget.allows(join(directory, file), RECORD_LIMIT))) return undefined;
-      return readSweep(directory).catch(() => undefined);
-    },
-  );
+  const read: string[] = [];
+  // Chosen before any is read, one after the other: which sweeps are listed depends on their sizes alone.
+  for (const { name } of newest) {
+    const directory = join(sweepsRoot(folder), name);
+    await budget.allows(join(directory, SWEEP_FILE), RECORD_LIMIT);
+    if (!(await budget.allows(join(directory, TRIALS_FILE), RECORD_LIMIT))) break;
+    read.push(directory);
+  }
+  const sweeps = await inLanes(read, (one) => readSweep(one).catch(() => undefined));
   return sweeps
     .filter((sweep) => sweep !== undefined)
     .sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));

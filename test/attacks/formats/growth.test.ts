@@ -2,6 +2,7 @@
 // as long. Quadratic code takes sixteen times as long, and exponential code never ends.
 import { crc32, deflateSync } from "node:zlib";
 import * as fc from "fast-check";
+import initSqlite from "sql.js";
 import { expect, it } from "vitest";
 import { eventRecord, fileVersion } from "../../../extension/formats/tensorboard.ts";
 import { craft } from "../../fuzz/archive.ts";
@@ -164,6 +165,62 @@ it("is an event file that declares values void again and again", { timeout: 120_
       ]),
     );
   }
+});
+
+/**
+ * A database of a table whose first page has another again and again as a child, that one the next, and so on: its few rows are found
+ * more often than there are bytes in the world.
+ */
+async function endlessTable(create: string, insert: string, rows: number): Promise<Uint8Array> {
+  const PAGE = 512;
+  const [CHILDREN, LEVELS] = [80, 8];
+  const { Database } = await initSqlite();
+  const database = new Database();
+  database.run(`PRAGMA page_size = ${PAGE}; ${create}`);
+  for (let i = 0; i < rows; i++) database.run(insert, [i]);
+  const [{ values } = { values: [] }] = database.exec(
+    "SELECT rootpage FROM sqlite_master WHERE name = 'metrics'",
+  );
+  const root = Number(values[0]![0]);
+  const bytes = Buffer.from(database.export());
+  database.close();
+  const at = (page: number): number => (page - 1) * PAGE;
+  const leaves = Array.from({ length: bytes.length / PAGE }, (_, i) => i + 1).filter(
+    (page) => page > 1 && bytes[at(page)] === 0x0d,
+  );
+  const last = leaves.at(-1)!;
+  // The first leaf may be another table's.
+  [root, ...leaves.slice(1, LEVELS)].forEach((page, i, all) => {
+    const child = all[i + 1] ?? last;
+    bytes.fill(0, at(page), at(page) + PAGE);
+    // An interior page: its number of cells, where they begin, the last child; then the place of each, which is the same.
+    bytes[at(page)] = 0x05;
+    bytes.writeUInt16BE(CHILDREN, at(page) + 3);
+    bytes.writeUInt16BE(PAGE - 5, at(page) + 5);
+    bytes.writeUInt32BE(child, at(page) + 8);
+    for (let n = 0; n < CHILDREN; n++) bytes.writeUInt16BE(PAGE - 5, at(page) + 12 + 2 * n);
+    bytes.writeUInt32BE(child, at(page) + PAGE - 5);
+  });
+  return bytes;
+}
+
+it.each([
+  [
+    "trackio",
+    `CREATE TABLE metrics (id INTEGER PRIMARY KEY, run_name TEXT, step INTEGER, timestamp TEXT, metrics TEXT)`,
+    `INSERT INTO metrics VALUES (?, 'a', 1, '2026-01-01T00:00:00Z', '{"loss": 1}')`,
+  ],
+  [
+    "MLflow",
+    `CREATE TABLE runs (run_uuid TEXT); INSERT INTO runs VALUES ('a');
+     CREATE TABLE metrics (key TEXT, value REAL, run_uuid TEXT, step INTEGER, timestamp INTEGER)`,
+    `INSERT INTO metrics VALUES ('loss', 1, 'a', ?, 1700000000000)`,
+  ],
+])("is a database of %s with a page in itself again and again", async (_, create, insert) => {
+  const file = write("runs.db", await endlessTable(create, insert, 500));
+  const outcome = await read("runs", file, { milliseconds: 6000, megabytes: FREE_MEGABYTES });
+  expect(outcome, JSON.stringify(outcome)).toMatchObject({ kind: "refused" });
+  expect(outcome.message).toMatch(/runs\.db: the table metrics has more rows than the file has bytes for/);
 });
 
 it("is an archive of as many records as there are bytes for", { timeout: 120_000 }, async () => {
