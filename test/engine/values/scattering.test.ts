@@ -150,3 +150,87 @@ describe.each(ENGINES)("bools and whole numbers on %s", (device) => {
     expect(() => F.linear(x, w, torch.ones(2))).toThrow("addmm: mat2 must be a matrix, got 1-D tensor");
   });
 });
+
+// PyTorch 2.15's errors.
+describe.each(ENGINES)("rows that don't fit, on %s", (device) => {
+  useEngine(device);
+  const rows = "source tensor shape must match self tensor shape, excluding the specified dimension. Got";
+  const slices =
+    "index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape:";
+  const { ones, zeros } = torch;
+  const at = (...values: number[]): Tensor => torch.tensor(values);
+
+  it.each<[string, () => Tensor]>([
+    [
+      "index_add_(): Number of indices (2) should be equal to source.size(dim): (3), for dim: 0",
+      () => zeros(3).indexAdd_(0, at(0, 1), ones(3)),
+    ],
+    [`${rows} self.shape = [3, 2] source.shape = [2]`, () => zeros(3, 2).indexAdd(0, at(0, 1), ones(2))],
+    [
+      `${rows} self.shape = [3, 2] source.shape = [2, 3]`,
+      () => zeros(3, 2).indexAdd(0, at(0, 1), ones(2, 3)),
+    ],
+    [`${rows} self.shape = [3] source.shape = []`, () => zeros(3).indexAdd(0, at(0), ones([]))],
+    [
+      "index_add_(): Indexing dim 1 is out of bounds of the source tensor with dim 1",
+      () => zeros(3, 2).indexAdd(1, at(0), ones(2)),
+    ],
+    ["index out of range in self", () => zeros(3).indexAdd(0, at(0, 5), ones(2))],
+    [
+      "index 5 is out of bounds for dimension 1 with size 2",
+      () => zeros(3, 2).indexAdd(-1, at(0, 5), ones(3, 2)),
+    ],
+    [
+      "index_add_(): Expected dtype int32/int64 for index but got: Float",
+      () => zeros(3).indexAdd(0, at(0.5), ones(1)),
+    ],
+    [
+      `${rows} self.shape = [3, 2] source.shape = [2, 3]`,
+      () => zeros(3, 2).indexReduce(0, at(0, 1), ones(2, 3), "mean"),
+    ],
+    [
+      "index_reduce_(): Indexing dim 1 is out of bounds of the source tensor with dim 1",
+      () => zeros(3, 2).indexReduce(1, at(0), ones(2), "mean"),
+    ],
+    [
+      "index_copy_(): Number of indices (1) should be equal to source.size(dim) (2)",
+      () => zeros(3, 2, 4).indexCopy(1, at(0), ones(3, 2, 4)),
+    ],
+    [
+      `${slices} 3 4 at dimension 1 and source slice shape: 3 5 at dimension 0.`,
+      () => zeros(3, 2, 4).indexCopy(1, at(0), ones(3, 1, 5)),
+    ],
+    [
+      "index_copy_(): When source and destination are not scalars, their dimensionality must match. Source dimensionality (1), destination dimensionality (2)",
+      () => zeros(3, 2).indexCopy(1, at(0), ones(2)),
+    ],
+    [
+      "index_copy_(): When source is scalar, index should have one element (got 2)",
+      () => zeros(3).indexCopy(0, at(0, 1), ones([])),
+    ],
+    [
+      "index_copy_(): self and source expected to have the same dtype, but got (self) Float and (source) Long",
+      () => zeros(3, 2).indexCopy(0, at(0), ones(1, 2).long()),
+    ],
+    [
+      "index_copy_(): Expected a long tensor for index, but got Float",
+      () => zeros(3).indexCopy(0, at(0.5), ones(1)),
+    ],
+    [
+      "index_copy_(): Index should have dimension 1 or 0 (got 2)",
+      () => zeros(3).indexCopy(0, at(0).view(1, 1), ones(1)),
+    ],
+    [
+      "index_copy_(): index 7 is out of bounds for dimension 1 with size 2",
+      () => zeros(3, 2).indexCopy(-1, at(0, 7), ones(3, 2)),
+    ],
+  ])("%s", (message, call) => {
+    expect(call).toThrow(message);
+  });
+
+  it("a number stands for one row of a vector", () => {
+    expect(zeros(3).indexCopy(0, at(1), ones([])).tolist()).toEqual([0, 1, 0]);
+    expect(zeros([]).indexAdd(0, at(0), ones([])).item()).toBe(1);
+    expect(zeros([]).indexCopy(0, at(0), ones(1)).item()).toBe(1);
+  });
+});
