@@ -151,6 +151,55 @@ describe.each(ENGINES)("bools and whole numbers on %s", (device) => {
   });
 });
 
+// PyTorch 2.15's.
+describe.each(ENGINES)("sums, products and powers of other types, on %s", (device) => {
+  useEngine(device);
+  const bool = { dtype: torch.bool };
+
+  it("are whether any or all elements differ from 0", () => {
+    const x = torch.tensor([
+      [0.5, 0],
+      [0, 0],
+    ]);
+    expect(x.sum(bool).item()).toBe(true);
+    expect(x.sum({ dim: 1, keepdim: true, ...bool }).tolist()).toEqual([[true], [false]]);
+    expect(torch.tensor([0.5, 2]).prod(bool).item()).toBe(true);
+    expect(x.prod({ dim: 0, ...bool }).tolist()).toEqual([false, false]);
+    expect(torch.tensor([NaN, 0]).nansum(bool).item()).toBe(false);
+    expect(torch.tensor([true, true]).sum(bool).dtype).toBe("bool");
+  });
+
+  it("powers of matrices of whole numbers and truth values count and find paths", () => {
+    const a = torch.tensor([
+      [1, 1],
+      [1, 0],
+    ]);
+    expect(a.matrixPower(5).tolist()).toEqual([
+      [8, 5],
+      [5, 3],
+    ]);
+    expect(torch.linalg.matrixPower(torch.stack([a, a]), 0).dtype).toBe("int64");
+    expect(a.bool().matrixPower(1).tolist()).toEqual(a.bool().tolist());
+    expect(() => a.matrixPower(-1)).toThrow(
+      "linalg.inv: Expected a floating point or complex tensor as input. Got Long",
+    );
+    expect(() => torch.ones(2, 3).long().matrixPower(2)).toThrow(
+      "linalg.matrix_power: A must be batches of square matrices, but they are 2 by 3 matrices",
+    );
+  });
+
+  it("don't exist where PyTorch has none", () => {
+    const x = torch.tensor([true, false]);
+    expect(() => x.cumsum(0, bool)).toThrow("\"cumsum_out_cpu\" not implemented for 'Bool'");
+    expect(() => x.cumprod(0, bool)).toThrow("\"cumprod_out_cpu\" not implemented for 'Bool'");
+    expect(() => x.dot(x)).toThrow("\"dot\" not implemented for 'Bool'");
+    expect(() => x.vdot(x)).toThrow("\"dot\" not implemented for 'Bool'");
+    expect(() => x.float().mean({ dtype: torch.int64 })).toThrow(
+      "mean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. Got: Long",
+    );
+  });
+});
+
 // PyTorch 2.15's errors.
 describe.each(ENGINES)("rows that don't fit, on %s", (device) => {
   useEngine(device);
