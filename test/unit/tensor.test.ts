@@ -85,6 +85,20 @@ describe("without an executor, as in the preview", () => {
 describe("with values", () => {
   useEngine("cpu");
 
+  test("whole numbers can't require gradients: the error says how JavaScript's 1.0 becomes a float", () => {
+    for (const make of [
+      () => torch.tensor([1, 2], { requiresGrad: true }),
+      () => torch.full([2], -3, { requiresGrad: true }),
+      () => new Parameter(torch.tensor(2)),
+    ])
+      expect(make).toThrow(
+        expect.objectContaining({
+          message: "only Tensors of floating point dtype can require gradients",
+          hint: expect.stringContaining("dtype: torch.float32") as string,
+        }),
+      );
+  });
+
   test("tensor() takes nested arrays, typed arrays and tensors", () => {
     expect(
       torch.tensor([

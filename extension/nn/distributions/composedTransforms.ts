@@ -25,6 +25,10 @@ export class ReshapeTransform extends Transform {
     this.codomain = constraints.independent(constraints.real, outShape.length);
   }
 
+  override get bijective(): boolean {
+    return true;
+  }
+
   override forwardShape(shape: Shape): Shape {
     return exchanged(shape, this.inShape, this.outShape);
   }
@@ -33,15 +37,15 @@ export class ReshapeTransform extends Transform {
     return exchanged(shape, this.outShape, this.inShape);
   }
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     return x.reshape(exchanged(x.shape, this.inShape, this.outShape));
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     return y.reshape(exchanged(y.shape, this.outShape, this.inShape));
   }
 
-  protected logSlope(x: Tensor): Tensor {
+  protected override logSlope(x: Tensor): Tensor {
     return sumRightmost(zerosLike(x), this.inShape.length);
   }
 }
@@ -93,15 +97,15 @@ export class IndependentTransform extends Transform {
     return `IndependentTransform(${this.baseTransform.toString()}, ${this.reinterpretedBatchNdims})`;
   }
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     return this.baseTransform.image(x);
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     return this.baseTransform.invert(y);
   }
 
-  protected logSlope(x: Tensor, y: Tensor): Tensor {
+  protected override logSlope(x: Tensor, y: Tensor): Tensor {
     return sumRightmost(this.baseTransform.logAbsDetJacobian(x, y), this.reinterpretedBatchNdims);
   }
 }
@@ -167,15 +171,15 @@ export class ComposeTransform extends Transform {
     return other.parts.length === length && this.parts.every((part, i) => part.equals(other.parts[i]!));
   }
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     return this.parts.reduce((value, part) => part.image(value), x);
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     return this.parts.reduceRight((value, part) => part.invert(value), y);
   }
 
-  protected logSlope(x: Tensor, y: Tensor): Tensor {
+  protected override logSlope(x: Tensor, y: Tensor): Tensor {
     let dims = this.domain.eventDim;
     let sum: Tensor | undefined;
     let from = x;

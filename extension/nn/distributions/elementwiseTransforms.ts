@@ -14,6 +14,14 @@ abstract class Elementwise extends Transform {
   readonly domain: constraints.Constraint = constraints.real;
   readonly codomain: constraints.Constraint = constraints.real;
 
+  override get bijective(): boolean {
+    return true;
+  }
+
+  override get sign(): number | Tensor {
+    return 1;
+  }
+
   protected override sameAs(): boolean {
     return true;
   }
@@ -23,15 +31,15 @@ abstract class Elementwise extends Transform {
 export class ExpTransform extends Elementwise {
   override readonly codomain = constraints.positive;
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     return x.exp();
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     return y.log();
   }
 
-  protected logSlope(x: Tensor): Tensor {
+  protected override logSlope(x: Tensor): Tensor {
     return x;
   }
 }
@@ -40,16 +48,16 @@ export class ExpTransform extends Elementwise {
 export class SigmoidTransform extends Elementwise {
   override readonly codomain = constraints.unitInterval;
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     return x.sigmoid().clamp(TINY, 1 - EPS);
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     const inside = y.clamp(TINY, 1 - EPS);
     return inside.log().sub(inside.neg().log1p());
   }
 
-  protected logSlope(x: Tensor): Tensor {
+  protected override logSlope(x: Tensor): Tensor {
     return softplus(x.neg()).neg().sub(softplus(x));
   }
 }
@@ -58,15 +66,15 @@ export class SigmoidTransform extends Elementwise {
 export class TanhTransform extends Elementwise {
   override readonly codomain = constraints.interval(-1, 1, () => ["-1.0", "1.0"]);
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     return x.tanh();
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     return y.atanh();
   }
 
-  protected logSlope(x: Tensor): Tensor {
+  protected override logSlope(x: Tensor): Tensor {
     return x
       .neg()
       .add(Math.log(2))
@@ -79,15 +87,15 @@ export class TanhTransform extends Elementwise {
 export class SoftplusTransform extends Elementwise {
   override readonly codomain = constraints.positive;
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     return softplus(x);
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     return y.neg().expm1().neg().log().add(y);
   }
 
-  protected logSlope(x: Tensor): Tensor {
+  protected override logSlope(x: Tensor): Tensor {
     return softplus(x.neg()).neg();
   }
 }
@@ -100,15 +108,19 @@ export class AbsTransform extends Elementwise {
     return false;
   }
 
-  protected forward(x: Tensor): Tensor {
+  override get sign(): never {
+    throw new TensorError("unsupported", "AbsTransform does not implement sign");
+  }
+
+  protected override _call(x: Tensor): Tensor {
     return x.abs();
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     return y;
   }
 
-  protected logSlope(): Tensor {
+  protected override logSlope(): Tensor {
     throw new TensorError("unsupported", "AbsTransform has no Jacobian: it isn't bijective");
   }
 }
@@ -116,6 +128,10 @@ export class AbsTransform extends Elementwise {
 /** Shapes that combine with parameters by broadcasting. */
 abstract class Broadcast extends Transform {
   protected abstract readonly parameters: readonly (number | Tensor)[];
+
+  override get bijective(): boolean {
+    return true;
+  }
 
   override forwardShape(shape: Shape): Shape {
     return this.parameters.reduce<Shape>(
@@ -158,15 +174,15 @@ export class PowerTransform extends Broadcast {
     return [this.exponent];
   }
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     return x.pow(this.exponent);
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     return y.pow(this.exponent instanceof Tensor ? this.exponent.reciprocal() : 1 / this.exponent);
   }
 
-  protected logSlope(x: Tensor, y: Tensor): Tensor {
+  protected override logSlope(x: Tensor, y: Tensor): Tensor {
     return y.mul(this.exponent).div(x).abs().log();
   }
 }
@@ -214,15 +230,15 @@ export class AffineTransform extends Broadcast {
     return [this.loc, this.scale];
   }
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     return x.mul(this.scale).add(this.loc);
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     return y.sub(this.loc).div(this.scale);
   }
 
-  protected logSlope(x: Tensor): Tensor {
+  protected override logSlope(x: Tensor): Tensor {
     const { scale, eventDim } = this;
     const slopes =
       scale instanceof Tensor

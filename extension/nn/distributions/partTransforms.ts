@@ -36,11 +36,11 @@ abstract class OfParts extends Transform {
     return this.transforms.every((t) => t.bijective);
   }
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     return this.joined(this.parts(x).map((part, i) => this.transforms[i]!(part)));
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     return this.joined(this.parts(y).map((part, i) => this.transforms[i]!.inv(part)));
   }
 
@@ -130,7 +130,7 @@ export class CatTransform extends OfParts {
     return cat(parts, this.dim);
   }
 
-  protected logSlope(x: Tensor, y: Tensor): Tensor {
+  protected override logSlope(x: Tensor, y: Tensor): Tensor {
     const { eventDim, dim } = this;
     const slopes = this.slopes(x, y).map((slope, i) =>
       sumRightmost(slope, eventDim - this.transforms[i]!.eventDim),
@@ -179,7 +179,7 @@ export class StackTransform extends OfParts {
     return stack(parts, this.dim);
   }
 
-  protected logSlope(x: Tensor, y: Tensor): Tensor {
+  protected override logSlope(x: Tensor, y: Tensor): Tensor {
     return stack(this.slopes(x, y), this.dim);
   }
 }
@@ -201,15 +201,23 @@ export class CumulativeDistributionTransform extends Transform {
     return this.distribution.support;
   }
 
-  protected forward(x: Tensor): Tensor {
+  override get bijective(): boolean {
+    return true;
+  }
+
+  override get sign(): number {
+    return 1;
+  }
+
+  protected override _call(x: Tensor): Tensor {
     return this.distribution.cdf(x);
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     return this.distribution.icdf(y);
   }
 
-  protected logSlope(x: Tensor): Tensor {
+  protected override logSlope(x: Tensor): Tensor {
     return this.distribution.logProb(x);
   }
 }

@@ -15,9 +15,42 @@ export interface TransformOptions {
 /** A transform is called like a function. */
 export interface Transform {
   (x: Tensor): Tensor;
+  /** Whether the inverse is exact for every value. Default false; a class of one's own sets it, `bijective = true`. */
+  readonly bijective: boolean;
+  /**
+   * 1 or −1: whether values grow with their images or shrink. `cdf` and `icdf` of transformed distributions need it; a class of
+   * one's own sets it, `sign = 1`.
+   * @throws TensorError "Coupling does not implement sign"
+   */
+  readonly sign: number | Tensor;
 }
 
-/** A function of tensors with an inverse, `transform.inv`, and known slopes. It is called like any function. */
+/**
+ * A function of tensors with an inverse, `transform.inv`, and known slopes. It is called like any function.
+ *
+ * A class of one's own has PyTorch's members: `domain`, `codomain`, `bijective`, `_call`, `_inverse` and `logAbsDetJacobian`.
+ *
+ * ```ts
+ * const { Transform, constraints } = torch.distributions;
+ * class Cube extends Transform {
+ *   domain = constraints.real;
+ *   codomain = constraints.real;
+ *   bijective = true;
+ *   sign = 1;
+ *   override _call(x: Tensor): Tensor {
+ *     return x.pow(3);
+ *   }
+ *   override _inverse(y: Tensor): Tensor {
+ *     return y.sign().mul(y.abs().pow(1 / 3));
+ *   }
+ *   override logAbsDetJacobian(x: Tensor): Tensor {
+ *     return x.square().mul(3).log();
+ *   }
+ * }
+ * new Cube()(torch.tensor([2, -1])).tolist(); // [8, -1]
+ * ```
+ * @see https://docs.pytorch.org/docs/stable/distributions.html#torch.distributions.transforms.Transform
+ */
 export abstract class Transform {
   abstract readonly domain: Constraint;
   abstract readonly codomain: Constraint;
@@ -36,16 +69,6 @@ export abstract class Transform {
     return self;
   }
 
-  /** Whether the inverse is exact for every value. */
-  get bijective(): boolean {
-    return true;
-  }
-
-  /** 1 or −1: whether values grow with their images or shrink. */
-  get sign(): number | Tensor {
-    return 1;
-  }
-
   /** Number of trailing dimensions that are transformed together. */
   get eventDim(): number {
     return this.domain.eventDim;
@@ -58,7 +81,7 @@ export abstract class Transform {
   /** @internal The image of x. */
   image(x: Tensor): Tensor {
     if (this.last !== undefined && this.last[0] === x) return this.last[1];
-    const y = composed(() => this.forward(x));
+    const y = composed(() => this._call(x));
     if (this.cacheSize === 1) this.last = [x, y];
     return y;
   }
@@ -66,7 +89,7 @@ export abstract class Transform {
   /** @internal The value whose image is y. */
   invert(y: Tensor): Tensor {
     if (this.last !== undefined && this.last[1] === y) return this.last[0];
-    const x = composed(() => this.backward(y));
+    const x = composed(() => this._inverse(y));
     if (this.cacheSize === 1) this.last = [x, y];
     return x;
   }
@@ -97,10 +120,39 @@ export abstract class Transform {
     return false;
   }
 
-  protected abstract forward(x: Tensor): Tensor;
-  protected abstract backward(y: Tensor): Tensor;
-  protected abstract logSlope(x: Tensor, y: Tensor): Tensor;
+  /** The image of x, which a class of one's own computes. Calling the transform also keeps it, with `cacheSize: 1`. */
+  protected _call(_x: Tensor): Tensor {
+    return missing(this, "_call");
+  }
+
+  /** The value whose image is y, which a class of one's own computes. */
+  protected _inverse(_y: Tensor): Tensor {
+    return missing(this, "_inverse");
+  }
+
+  /** What {@link logAbsDetJacobian} returns, computed as one function. */
+  protected logSlope(_x: Tensor, _y: Tensor): Tensor {
+    return missing(this, "log_abs_det_jacobian");
+  }
 }
+
+function missing(transform: object, what: string): never {
+  throw new TensorError("unsupported", `${transform.constructor.name} does not implement ${what}`);
+}
+
+// Properties of the prototype that fields of subclasses replace: TypeScript refuses a field in the place of an accessor.
+Object.defineProperties(Transform.prototype, {
+  bijective: { value: false, writable: true, configurable: true },
+  sign: {
+    get(this: Transform) {
+      return missing(this, "sign");
+    },
+    set(this: Transform, value: number | Tensor) {
+      Object.defineProperty(this, "sign", { value, writable: true, configurable: true, enumerable: true });
+    },
+    configurable: true,
+  },
+});
 
 class InverseTransform extends Transform {
   private readonly of: Transform;
@@ -151,15 +203,15 @@ class InverseTransform extends Transform {
     return this.of.equals(other.of);
   }
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     return this.of.invert(x);
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     return this.of.image(y);
   }
 
-  protected logSlope(x: Tensor, y: Tensor): Tensor {
+  protected override logSlope(x: Tensor, y: Tensor): Tensor {
     return this.of.logAbsDetJacobian(y, x).neg();
   }
 }

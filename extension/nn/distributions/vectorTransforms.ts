@@ -17,16 +17,8 @@ function vector(shape: Shape): Shape {
 
 /** A transform that has no parameters; as in PyTorch, not bijective unless it says so. */
 abstract class Plain extends Transform {
-  override get bijective(): boolean {
-    return false;
-  }
-
   protected override sameAs(): boolean {
     return true;
-  }
-
-  protected logSlope(_x: Tensor, _y: Tensor): Tensor {
-    throw new TensorError("unsupported", `${this.constructor.name} does not implement log_abs_det_jacobian`);
   }
 }
 
@@ -43,12 +35,12 @@ export class SoftmaxTransform extends Plain {
     return vector(shape);
   }
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     const exp = x.sub(x.max(-1, true).values).exp();
     return exp.div(exp.sum(-1, true));
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     return y.log();
   }
 }
@@ -73,14 +65,14 @@ export class StickBreakingTransform extends Plain {
     return [...vector(shape).slice(0, -1), shape.at(-1)! - 1];
   }
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     const part = this.centred(x)
       .sigmoid()
       .clamp(TINY, 1 - EPS);
     return pad(part, [0, 1], "constant", 1).mul(pad(part.neg().add(1).cumprod(-1), [1, 0], "constant", 1));
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     const n = y.shape.at(-1)! - 1;
     const cropped = y.narrow(-1, 0, n);
     const left = cropped.cumsum(-1).neg().add(1).clamp(TINY);
@@ -108,11 +100,11 @@ export class LowerCholeskyTransform extends Plain {
   readonly domain = constraints.independent(constraints.real, 2);
   readonly codomain = constraints.lowerCholesky;
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     return withDiagonal(x, (diagonal) => diagonal.exp());
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     return withDiagonal(y, (diagonal) => diagonal.log());
   }
 }
@@ -122,12 +114,12 @@ export class PositiveDefiniteTransform extends Plain {
   readonly domain = constraints.independent(constraints.real, 2);
   readonly codomain = constraints.positiveDefinite;
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     const factor = withDiagonal(x, (diagonal) => diagonal.exp());
     return factor.matmul(factor.mT);
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     return withDiagonal(cholesky(y), (diagonal) => diagonal.log());
   }
 }
@@ -167,7 +159,7 @@ export class CorrCholeskyTransform extends Plain {
     return [...shape.slice(0, -2), (n * (n - 1)) / 2];
   }
 
-  protected forward(x: Tensor): Tensor {
+  protected override _call(x: Tensor): Tensor {
     const shape = this.forwardShape(x.shape);
     const n = shape.at(-1)!;
     const part = x.tanh().clamp(-1 + EPS, 1 - EPS);
@@ -179,7 +171,7 @@ export class CorrCholeskyTransform extends Plain {
     return below.add(eye(n)).mul(pad(left.narrow(-1, 0, n - 1), [1, 0], "constant", 1));
   }
 
-  protected backward(y: Tensor): Tensor {
+  protected override _inverse(y: Tensor): Tensor {
     const left = y.square().cumsum(-1).neg().add(1);
     const before = pad(left.narrow(-1, 0, y.shape.at(-1)! - 1), [1, 0], "constant", 1);
     const part = vectorOf(y, -1).div(vectorOf(before, -1).sqrt());

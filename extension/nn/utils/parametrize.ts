@@ -86,6 +86,19 @@ export function isParametrized(module: Module, tensorName?: string): boolean {
   return tensorName === undefined ? parametrizations.size > 0 : parametrizations.has(tensorName);
 }
 
+/**
+ * The class of a module, without the parametrizations that gave it one of its own.
+ *
+ * ```ts
+ * const layer = nn.utils.parametrizations.weightNorm(new nn.Linear(2, 2));
+ * nn.utils.parametrize.typeBeforeParametrizations(layer) === nn.Linear; // true
+ * ```
+ */
+export function typeBeforeParametrizations(module: Module): typeof Module {
+  const type = module.constructor as typeof Module;
+  return isParametrized(module) ? (Object.getPrototypeOf(type) as typeof Module) : type;
+}
+
 /** @throws TensorError for a parametrization that gives another shape or type */
 function check(name: string, before: Tensor, after: Tensor): void {
   if (after.dtype !== before.dtype) {

@@ -92,7 +92,13 @@ export function noLeaf(): never {
 /** @throws TensorError when a tensor's type can't have gradients */
 export function checkWantsGradient({ dtype }: Typed): void {
   if (dtype === "float32") return;
-  throw new TensorError("autograd", "only Tensors of floating point dtype can require gradients");
+  throw new TensorError(
+    "autograd",
+    "only Tensors of floating point dtype can require gradients",
+    dtype === "int64"
+      ? "JavaScript can't tell 1.0 from 1: whole numbers make an int64 tensor unless you pass { dtype: torch.float32 }"
+      : undefined,
+  );
 }
 
 /** @throws TensorError for a leaf, or a view of one, that is written to while gradients are recorded */

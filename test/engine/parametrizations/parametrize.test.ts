@@ -86,7 +86,11 @@ onEachEngine(() => {
     expect([...model.stateDict().keys()]).toEqual(expected.keys);
     close(numbers(model.weight), expected.weight);
     expect(parametrize.isParametrized(model, "weight")).toBe(true);
+    expect(parametrize.typeBeforeParametrizations(model)).not.toBe(model.constructor);
+    const type = parametrize.typeBeforeParametrizations(model);
     parametrize.removeParametrizations(model, "weight");
+    expect(model.constructor).toBe(type);
+    expect(parametrize.typeBeforeParametrizations(model)).toBe(type);
     expect(parametrize.isParametrized(model)).toBe(false);
     expect([...model.stateDict().keys()].sort()).toEqual(expected.removed.keys.sort());
     expect(model.toString()).toBe(expected.removed.text);

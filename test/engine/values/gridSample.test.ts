@@ -77,6 +77,34 @@ onEachEngine(() => {
     ]);
   });
 
+  // PyTorch's: such a gradient still moves a parameter by momentum or weight decay.
+  test("places of the nearest pixels have a gradient of 0, not none", () => {
+    const grid = torch
+      .tensor([
+        [
+          [
+            [0.25, -0.5],
+            [NaN, 0.5],
+            [Infinity, 2],
+          ],
+        ],
+      ])
+      .requiresGrad_();
+    const image = torch.arange(9).float().view(1, 1, 3, 3);
+    const y = F.gridSample(image, grid, { mode: "nearest", alignCorners: true });
+    expect(y.tolist()).toEqual([[[[1, 0, 0]]]]);
+    y.sum().backward();
+    expect(grid.grad!.tolist()).toEqual([
+      [
+        [
+          [0, 0],
+          [0, 0],
+          [0, 0],
+        ],
+      ],
+    ]);
+  });
+
   // The gradient of a place is the difference of the pixels beside it: rounding says which these are.
   test.each([11, 18, 19, 25, 29, 31])(
     "places of an identity transform lie as in PyTorch: %i pixels",

@@ -150,3 +150,136 @@ describe.each(ENGINES)("bools and whole numbers on %s", (device) => {
     expect(() => F.linear(x, w, torch.ones(2))).toThrow("addmm: mat2 must be a matrix, got 1-D tensor");
   });
 });
+
+// PyTorch 2.15's.
+describe.each(ENGINES)("sums, products and powers of other types, on %s", (device) => {
+  useEngine(device);
+  const bool = { dtype: torch.bool };
+
+  it("are whether any or all elements differ from 0", () => {
+    const x = torch.tensor([
+      [0.5, 0],
+      [0, 0],
+    ]);
+    expect(x.sum(bool).item()).toBe(true);
+    expect(x.sum({ dim: 1, keepdim: true, ...bool }).tolist()).toEqual([[true], [false]]);
+    expect(torch.tensor([0.5, 2]).prod(bool).item()).toBe(true);
+    expect(x.prod({ dim: 0, ...bool }).tolist()).toEqual([false, false]);
+    expect(torch.tensor([NaN, 0]).nansum(bool).item()).toBe(false);
+    expect(torch.tensor([true, true]).sum(bool).dtype).toBe("bool");
+  });
+
+  it("powers of matrices of whole numbers and truth values count and find paths", () => {
+    const a = torch.tensor([
+      [1, 1],
+      [1, 0],
+    ]);
+    expect(a.matrixPower(5).tolist()).toEqual([
+      [8, 5],
+      [5, 3],
+    ]);
+    expect(torch.linalg.matrixPower(torch.stack([a, a]), 0).dtype).toBe("int64");
+    expect(a.bool().matrixPower(1).tolist()).toEqual(a.bool().tolist());
+    expect(() => a.matrixPower(-1)).toThrow(
+      "linalg.inv: Expected a floating point or complex tensor as input. Got Long",
+    );
+    expect(() => torch.ones(2, 3).long().matrixPower(2)).toThrow(
+      "linalg.matrix_power: A must be batches of square matrices, but they are 2 by 3 matrices",
+    );
+  });
+
+  it("don't exist where PyTorch has none", () => {
+    const x = torch.tensor([true, false]);
+    expect(() => x.cumsum(0, bool)).toThrow("\"cumsum_out_cpu\" not implemented for 'Bool'");
+    expect(() => x.cumprod(0, bool)).toThrow("\"cumprod_out_cpu\" not implemented for 'Bool'");
+    expect(() => x.dot(x)).toThrow("\"dot\" not implemented for 'Bool'");
+    expect(() => x.vdot(x)).toThrow("\"dot\" not implemented for 'Bool'");
+    expect(() => x.float().mean({ dtype: torch.int64 })).toThrow(
+      "mean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. Got: Long",
+    );
+  });
+});
+
+// PyTorch 2.15's errors.
+describe.each(ENGINES)("rows that don't fit, on %s", (device) => {
+  useEngine(device);
+  const rows = "source tensor shape must match self tensor shape, excluding the specified dimension. Got";
+  const slices =
+    "index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape:";
+  const { ones, zeros } = torch;
+  const at = (...values: number[]): Tensor => torch.tensor(values);
+
+  it.each<[string, () => Tensor]>([
+    [
+      "index_add_(): Number of indices (2) should be equal to source.size(dim): (3), for dim: 0",
+      () => zeros(3).indexAdd_(0, at(0, 1), ones(3)),
+    ],
+    [`${rows} self.shape = [3, 2] source.shape = [2]`, () => zeros(3, 2).indexAdd(0, at(0, 1), ones(2))],
+    [
+      `${rows} self.shape = [3, 2] source.shape = [2, 3]`,
+      () => zeros(3, 2).indexAdd(0, at(0, 1), ones(2, 3)),
+    ],
+    [`${rows} self.shape = [3] source.shape = []`, () => zeros(3).indexAdd(0, at(0), ones([]))],
+    [
+      "index_add_(): Indexing dim 1 is out of bounds of the source tensor with dim 1",
+      () => zeros(3, 2).indexAdd(1, at(0), ones(2)),
+    ],
+    ["index out of range in self", () => zeros(3).indexAdd(0, at(0, 5), ones(2))],
+    [
+      "index 5 is out of bounds for dimension 1 with size 2",
+      () => zeros(3, 2).indexAdd(-1, at(0, 5), ones(3, 2)),
+    ],
+    [
+      "index_add_(): Expected dtype int32/int64 for index but got: Float",
+      () => zeros(3).indexAdd(0, at(0.5), ones(1)),
+    ],
+    [
+      `${rows} self.shape = [3, 2] source.shape = [2, 3]`,
+      () => zeros(3, 2).indexReduce(0, at(0, 1), ones(2, 3), "mean"),
+    ],
+    [
+      "index_reduce_(): Indexing dim 1 is out of bounds of the source tensor with dim 1",
+      () => zeros(3, 2).indexReduce(1, at(0), ones(2), "mean"),
+    ],
+    [
+      "index_copy_(): Number of indices (1) should be equal to source.size(dim) (2)",
+      () => zeros(3, 2, 4).indexCopy(1, at(0), ones(3, 2, 4)),
+    ],
+    [
+      `${slices} 3 4 at dimension 1 and source slice shape: 3 5 at dimension 0.`,
+      () => zeros(3, 2, 4).indexCopy(1, at(0), ones(3, 1, 5)),
+    ],
+    [
+      "index_copy_(): When source and destination are not scalars, their dimensionality must match. Source dimensionality (1), destination dimensionality (2)",
+      () => zeros(3, 2).indexCopy(1, at(0), ones(2)),
+    ],
+    [
+      "index_copy_(): When source is scalar, index should have one element (got 2)",
+      () => zeros(3).indexCopy(0, at(0, 1), ones([])),
+    ],
+    [
+      "index_copy_(): self and source expected to have the same dtype, but got (self) Float and (source) Long",
+      () => zeros(3, 2).indexCopy(0, at(0), ones(1, 2).long()),
+    ],
+    [
+      "index_copy_(): Expected a long tensor for index, but got Float",
+      () => zeros(3).indexCopy(0, at(0.5), ones(1)),
+    ],
+    [
+      "index_copy_(): Index should have dimension 1 or 0 (got 2)",
+      () => zeros(3).indexCopy(0, at(0).view(1, 1), ones(1)),
+    ],
+    [
+      "index_copy_(): index 7 is out of bounds for dimension 1 with size 2",
+      () => zeros(3, 2).indexCopy(-1, at(0, 7), ones(3, 2)),
+    ],
+  ])("%s", (message, call) => {
+    expect(call).toThrow(message);
+  });
+
+  it("a number stands for one row of a vector", () => {
+    expect(zeros(3).indexCopy(0, at(1), ones([])).tolist()).toEqual([0, 1, 0]);
+    expect(zeros([]).indexAdd(0, at(0), ones([])).item()).toBe(1);
+    expect(zeros([]).indexCopy(0, at(0), ones(1)).item()).toBe(1);
+  });
+});

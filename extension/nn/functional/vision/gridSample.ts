@@ -25,8 +25,17 @@ import {
 import { indexSelect } from "../../../tensor/functions/indexing/gathering.ts";
 import { bmm } from "../../../tensor/functions/linalg/linalg.ts";
 import { castTo, composed, named } from "../../../tensor/functions/pointwise/operands.ts";
+import { stepOf } from "../../../tensor/functions/pointwise/slopes.ts";
+import { sum as total } from "../../../tensor/functions/reduction/reduction.ts";
 import { select } from "../../../tensor/functions/shape/parts.ts";
-import { expand, movedim, reshape, stack, transpose } from "../../../tensor/functions/shape/shape.ts";
+import {
+  expand,
+  movedim,
+  reshape,
+  stack,
+  transpose,
+  unsqueeze,
+} from "../../../tensor/functions/shape/shape.ts";
 import { formatShape, numel, range, type Shape } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
@@ -81,7 +90,9 @@ export function gridSample(input: Tensor, grid: Tensor, ...rest: unknown[]): Ten
       mode === "bicubic"
         ? places.map((x, d) => cubic(x).map(([at, weight]): Tap => [inside(at, sizes[d]!), weight]))
         : places.map((x, d) => (mode === "nearest" ? nearest : linear)(inside(x, sizes[d]!)));
-    const result = sampled(input, grid.shape.slice(1, -1), axes);
+    const sum = sampled(input, grid.shape.slice(1, -1), axes);
+    // Places on pixels have gradients of 0, which optimizers with momentum or weight decay tell from none.
+    const result = mode === "nearest" && grid.requiresGrad ? stepOf(sum, unsqueeze(total(grid, -1), 1)) : sum;
     return named(result, `GridSampler${sizes.length}DBackward0`);
   });
 }

@@ -10,7 +10,8 @@ import { broadcastShapes, numel, sameShape, strides } from "../../core/shape.ts"
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { valuesOf } from "../../planning/barrier.ts";
 import { maskedFill_ } from "../pointwise/inplace.ts";
-import { C_TYPE, castTo, notImplemented, type Operand } from "../pointwise/operands.ts";
+import { C_TYPE, castTo, named, notImplemented, type Operand } from "../pointwise/operands.ts";
+import { bernoulli } from "./random.ts";
 import { isContiguous } from "../shape/parts.ts";
 import { expand, permute } from "../shape/shape.ts";
 import { copied, overwrite } from "../shape/views.ts";
@@ -132,8 +133,12 @@ export function random_(input: Tensor, ...args: (number | BoundOptions | undefin
   return drawInto(input, random.randint(input.numel(), from, to), generator);
 }
 
-/** 1 with probability p, else 0. */
-export function bernoulli_(input: Tensor, p = 0.5, options: DrawOptions = {}): Tensor {
+/** 1 with probability p, or with that of each place, else 0. */
+export function bernoulli_(input: Tensor, p: number | Tensor = 0.5, options: DrawOptions = {}): Tensor {
+  if (p instanceof Tensor) {
+    const drawn = bernoulli(expand(p, input.shape), undefined, options);
+    return overwrite(input, castTo(named(drawn, "BernoulliBackward1"), input.dtype));
+  }
   return drawInto(input, random.bernoulli(input.numel(), p), options.generator);
 }
 

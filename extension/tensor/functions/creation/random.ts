@@ -14,7 +14,7 @@ import {
   type SizesAndOptions,
   type TensorOptions,
 } from "./options.ts";
-import { drawnBy, reading } from "./sampling.ts";
+import { drawnBy, reading, unmoved } from "./sampling.ts";
 
 export interface RandomOptions extends TensorOptions {
   /** Draws from this generator instead of the global one. */
@@ -114,8 +114,8 @@ export function randperm(n: number, options?: RandomOptions): Tensor {
 }
 
 /**
- * Normal numbers: of one mean and deviation in a size, or of a mean and deviation for each place, which broadcast. No
- * gradient goes through them.
+ * Normal numbers: of one mean and deviation in a size, or of a mean and deviation for each place, which broadcast. Their
+ * gradient is 0.
  * @throws TensorError "normal expects std >= 0.0, but found std -1"
  */
 export function normal(
@@ -135,9 +135,13 @@ export function normal(
   } else if (std.value.data?.some((x: number) => !(x >= 0)) === true) {
     throw new TensorError("value", "normal expects all elements of std >= 0.0");
   }
+  const kind = typeof std === "number" ? 1 : typeof mean === "number" ? 2 : 3;
+  const tensors = [mean, std].filter((x) => x instanceof Tensor);
   const [means, stds] = [mean, std].map((x) => (x instanceof Tensor ? detach(x) : x));
   const target = broadcastShapes(shapeOf(mean), shapeOf(std));
-  return composed(() => add(mul(randn(target, named ?? {}), stds!), means!));
+  return composed(() =>
+    unmoved(add(mul(randn(target, named ?? {}), stds!), means!), `NormalBackward${kind}`, ...tensors),
+  );
 }
 
 const shapeOf = (x: number | Tensor): Shape => (x instanceof Tensor ? x.shape : []);
@@ -153,7 +157,8 @@ export function bernoulli(input: Tensor, p?: number, options: { generator?: Rand
   }
   if (input.dtype !== "float32") notImplemented("bernoulli_tensor_cpu_p_", input.dtype);
   const draw = random.bernoulliTensor(input.numel());
-  return (options.generator ?? defaultStream).tensor(reading(draw, input), input.shape, "float32");
+  const sample = (options.generator ?? defaultStream).tensor(reading(draw, input), input.shape, "float32");
+  return unmoved(sample, "BernoulliBackward0", input);
 }
 
 /**
@@ -186,5 +191,5 @@ export function multinomial(
  * @throws TensorError "invalid Poisson rate, expected rate to be non-negative"
  */
 export function poisson(input: Tensor, options: { generator?: RandomStream } = {}): Tensor {
-  return drawnBy("poisson_cpu", random.poisson, input, options.generator);
+  return unmoved(drawnBy("poisson_cpu", random.poisson, input, options.generator), "PoissonBackward0", input);
 }

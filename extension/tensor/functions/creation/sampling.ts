@@ -9,6 +9,7 @@ import type { Tensor } from "../../core/tensor.ts";
 import { add, mul, sub } from "../pointwise/arithmetic.ts";
 import { detach } from "./conversion.ts";
 import { composed, named, notImplemented } from "../pointwise/operands.ts";
+import { stepOf } from "../pointwise/slopes.ts";
 import { stack } from "../shape/shape.ts";
 import { sum } from "../reduction/reduction.ts";
 
@@ -84,6 +85,12 @@ export function sampleDirichlet(concentration: Tensor): Tensor {
 export function binomial(count: Tensor, prob: Tensor): Tensor {
   const both = stack([count, prob]);
   return defaultStream.tensor(reading(random.binomial(prob.numel()), both), prob.shape, "float32");
+}
+
+/** A draw whose gradient by its parameters is 0, as that of PyTorch's. */
+export function unmoved(sample: Tensor, gradient: string, ...parameters: readonly Tensor[]): Tensor {
+  if (!scope.gradients || !parameters.some((x) => x.requiresGrad)) return sample;
+  return composed(() => named(stepOf(sample, ...parameters), gradient));
 }
 
 /** Zero, with the gradient of x: what a sample that was drawn of x is moved by. */

@@ -18,9 +18,7 @@ import { cat, expand, reshape, transpose, unsqueeze } from "../shape/shape.ts";
 import { call } from "../../ops/expressions.ts";
 
 export function checkMatrix(name: string, a: Tensor): void {
-  if (a.ndim < 2) {
-    throw new TensorError("shape", `${name}: The input tensor A must have at least 2 dimensions.`);
-  }
+  checkDimensions(name, a);
   if (a.dtype !== "float32") {
     throw new TensorError(
       "dtype",
@@ -29,9 +27,19 @@ export function checkMatrix(name: string, a: Tensor): void {
   }
 }
 
+function checkDimensions(name: string, { ndim }: Tensor): void {
+  if (ndim < 2) {
+    throw new TensorError("shape", `${name}: The input tensor A must have at least 2 dimensions.`);
+  }
+}
+
 export function checkSquare(name: string, a: Tensor): void {
   checkMatrix(name, a);
-  const [rows, columns] = a.shape.slice(-2);
+  checkSides(name, a);
+}
+
+function checkSides(name: string, { shape }: Tensor): void {
+  const [rows, columns] = shape.slice(-2);
   if (rows !== columns) {
     throw new TensorError(
       "shape",
@@ -264,9 +272,10 @@ export function lstsq(
 
 /** A to the power of n; the inverse to the power of −n for negative n. */
 export function matrixPower(a: Tensor, n: number): Tensor {
-  checkSquare("linalg.matrix_power", a);
+  checkDimensions("linalg.matrix_power", a);
+  checkSides("linalg.matrix_power", a);
   return composed(() => {
-    if (n === 0) return expand(eye(a.shape[a.ndim - 1]!), a.shape);
+    if (n === 0) return expand(eye(a.shape[a.ndim - 1]!, null, { dtype: a.dtype }), a.shape);
     let [square, result] = [n < 0 ? inv(a) : a, undefined as Tensor | undefined];
     for (let rest = Math.abs(n); rest > 0; rest = Math.floor(rest / 2)) {
       if (rest % 2 === 1) result = result === undefined ? square : matmul(result, square);

@@ -9,7 +9,7 @@ import { broadcastShapes, formatDims, numel } from "../../core/shape.ts";
 import { sparseProduct } from "../../sparse/functions.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { add, mul } from "../pointwise/arithmetic.ts";
-import { C_TYPE, composed, named } from "../pointwise/operands.ts";
+import { C_TYPE, composed, named, notImplemented } from "../pointwise/operands.ts";
 import { expand } from "../shape/shape.ts";
 import { reshaped } from "../shape/views.ts";
 import { call } from "../../ops/expressions.ts";
@@ -122,6 +122,7 @@ export function dot(input: Tensor, other: Tensor): Tensor {
       `inconsistent tensor size, expected tensor [${n}] and src [${m}] to have the same number of elements, but got ${n} and ${m} elements respectively`,
     );
   }
+  if (input.dtype === "bool") notImplemented("dot", input.dtype);
   return composed(() => {
     const products = call(elementwise.mul, input, other);
     return named(apply(sum, [products], { dims: [0], keepdim: false }), "DotBackward0");

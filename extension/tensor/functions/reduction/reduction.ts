@@ -36,6 +36,11 @@ export type { DimArgument, KeepdimArgument, ReduceOptions } from "./options.ts";
 const numeric = (x: Tensor, dtype?: DType): Tensor =>
   castTo(x, dtype ?? (x.dtype === "bool" ? "int64" : x.dtype));
 
+/** The sum or product of truth values, a truth value again: whether any or all elements differ from 0. */
+function ofTruths(reduce: typeof sum, input: Tensor, options: ReduceOptions): Tensor {
+  return composed(() => castTo(reduce(castTo(input, "bool"), { ...options, dtype: "int64" }), "bool"));
+}
+
 const isOfAll = ({ dim }: ReduceOptions): boolean => dim === undefined || dim === null;
 
 /** Sum over dimensions; integers and booleans sum to int64. */
@@ -44,6 +49,7 @@ export function sum(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument)
     return named(apply(movement.sum, [input], reduction(input, {})), "SumBackward0");
   }
   const options = optionsOf(dim, keepdim);
+  if (options.dtype === "bool") return ofTruths(sum, input, options);
   const x = numeric(input, options.dtype);
   return named(
     apply(movement.sum, [x], reduction(x, options)),
@@ -61,7 +67,7 @@ export function mean(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument
   if (x.dtype !== "float32") {
     throw new TensorError(
       "dtype",
-      `mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: ${SCALAR_TYPE[x.dtype]}`,
+      `mean(): could not infer output dtype. ${options.dtype === undefined ? "Input" : "Optional"} dtype must be either a floating point or complex dtype. Got: ${SCALAR_TYPE[x.dtype]}`,
     );
   }
   return named(
@@ -73,6 +79,7 @@ export function mean(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument
 /** Product over one dimension or all; integers and booleans multiply to int64. */
 export function prod(input: Tensor, dim?: DimArgument, keepdim?: KeepdimArgument): Tensor {
   const options = optionsOf(dim, keepdim);
+  if (options.dtype === "bool") return ofTruths(prod, input, options);
   const x = numeric(input, options.dtype);
   return named(
     apply(ops.prod, [x], reduction(x, options)),
@@ -298,6 +305,7 @@ function alongDim(
 /** Running sum along a dimension; booleans sum to int64. */
 export function cumsum(input: Tensor, dim: number | AlongOptions, options?: { dtype?: DType }): Tensor {
   const { at, dtype } = along(input, dim, options);
+  if (dtype === "bool") notImplemented("cumsum_out_cpu", dtype);
   const x = numeric(input, dtype);
   return x.ndim === 0 ? copied(x) : apply(scan.cumsum, [x], { dim: at, reverse: false });
 }
@@ -305,6 +313,7 @@ export function cumsum(input: Tensor, dim: number | AlongOptions, options?: { dt
 /** Running product along a dimension; booleans multiply to int64. */
 export function cumprod(input: Tensor, dim: number | AlongOptions, options?: { dtype?: DType }): Tensor {
   const { at, dtype } = along(input, dim, options);
+  if (dtype === "bool") notImplemented("cumprod_out_cpu", dtype);
   const x = numeric(input, dtype);
   return x.ndim === 0 ? copied(x) : apply(scan.cumprod, [x], { dim: at });
 }

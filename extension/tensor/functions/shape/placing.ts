@@ -5,7 +5,7 @@ import { TensorError } from "../../core/errors.ts";
 import * as elementwise from "../../ops/elementwise/elementwise.ts";
 import * as ops from "../../ops/movement/indexing.ts";
 import { permute } from "../../ops/movement/movement.ts";
-import { broadcastShapes, formatShape, normalizeDim, range } from "../../core/shape.ts";
+import { broadcastShapes, normalizeDim, range } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { arange } from "../creation/creation.ts";
 import { add, mul, sub } from "../pointwise/arithmetic.ts";
@@ -24,6 +24,7 @@ import {
   requireType,
   scalarOf,
 } from "../pointwise/operands.ts";
+import { checkCopied, checkRows, vectorOf } from "./rowChecks.ts";
 import { slice } from "./slice.ts";
 import { narrow, select } from "./parts.ts";
 import { diagonal } from "./orientation.ts";
@@ -47,26 +48,10 @@ function restored(x: Tensor, dim: number): Tensor {
   return apply(permute, [x], { order });
 }
 
-function vectorOf(name: string, index: Tensor): Tensor {
-  requireType(index, "int64", `${name}(): Expected dtype int32/int64 for index`);
-  if (index.ndim > 1) {
-    throw new TensorError(
-      "index",
-      `${name}(): Index is supposed to be a vector, but got dim: ${index.ndim} with type: Long and size: ${formatShape(index.shape)}`,
-    );
-  }
-  return reshape(index, [index.numel()]);
-}
-
-function sameType(name: string, input: Tensor, source: Tensor): void {
-  if (input.dtype === source.dtype) return;
-  throw new TensorError(
-    "dtype",
-    `${name}(): self (${SCALAR_TYPE[input.dtype]}) and source (${SCALAR_TYPE[source.dtype]}) must have the same scalar type`,
-  );
-}
-
-/** A copy with alpha · the rows of `source` added at the places of an index. */
+/**
+ * A copy with alpha · the rows of `source` added at the places of an index.
+ * @throws TensorError "index_add_(): Number of indices (2) should be equal to source.size(dim): (3), for dim: 0"
+ */
 export function indexAdd(
   input: Tensor,
   dim: number,
@@ -75,33 +60,48 @@ export function indexAdd(
   options: { alpha?: number } = {},
 ): Tensor {
   const at = normalizeDim(dim, input.ndim);
+  requireType(
+    index,
+    "int64",
+    `index_add_(): Expected dtype int32/int64 for index but got: ${SCALAR_TYPE[index.dtype]}`,
+  );
   const places = vectorOf("index_add_", index);
-  inRange(index, input.shape[at] ?? 1, () => "index out of range in self");
-  sameType("index_add_", input, source);
+  const size = input.shape[at] ?? 1;
+  const message =
+    input.ndim === 2
+      ? (i: number) => `index ${i} is out of bounds for dimension ${at} with size ${size}`
+      : () => "index out of range in self";
+  checkRows("index_add_", input, at, places, source);
+  inRange(index, size, message);
   return composed(() => {
     const added = asNumbers(input, source, (x, y) => {
       const scaled = options.alpha === undefined ? y : mul(y, options.alpha);
-      const rows = apply(ops.indexAdd, [scaled, places], { dim: at, length: input.shape[at]! });
-      return call(elementwise.add, x, rows);
+      const whole = scaled.ndim === 0 ? reshape(scaled, [1]) : scaled;
+      const rows = apply(ops.indexAdd, [whole, places], { dim: at, length: size });
+      return call(elementwise.add, x, x.ndim === 0 ? reshape(rows, []) : rows);
     });
     return named(added, "IndexAddBackward0", source);
   });
 }
 
-/** A copy with the rows of `source` at the places of an index. */
+/**
+ * A copy with the rows of `source` at the places of an index.
+ * @throws TensorError "index_copy_(): Number of indices (2) should be equal to source.size(dim) (3)"
+ */
 export function indexCopy(input: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
   const at = normalizeDim(dim, input.ndim);
-  const places = vectorOf("index_copy_", index);
+  checkCopied(input, at, index, source);
+  const places = reshape(index, [index.numel()]);
   const size = input.shape[at] ?? 1;
   inRange(
     index,
     size,
-    (i) => `index_copy_(): index ${i} is out of bounds for dimension ${dim} with size ${size}`,
+    (i) => `index_copy_(): index ${i} is out of bounds for dimension ${at} with size ${size}`,
   );
-  sameType("index_copy_", input, source);
   return composed(() => {
-    const next = call(ops.rowsUpdate, front(input, at), places, front(source, at));
-    return named(restored(next, at), "IndexCopyBackward0", source);
+    const [rows, added] = [input, source].map((x) => (x.ndim === 0 ? reshape(x, [1]) : front(x, at)));
+    const next = restored(call(ops.rowsUpdate, rows!, places, added!), at);
+    return named(input.ndim === 0 ? reshape(next, []) : next, "IndexCopyBackward0", source);
   });
 }
 
@@ -276,13 +276,7 @@ export function indexReduce(
     `${name}(): Expected dtype int32/int64 for index but got: ${SCALAR_TYPE[index.dtype]}`,
   );
   const places = vectorOf(name, index);
-  sameType(name, input, source);
-  if (places.numel() !== (source.shape[at] ?? 1)) {
-    throw new TensorError(
-      "shape",
-      `${name}(): Number of indices (${places.numel()}) should be equal to source.size(dim): (${source.shape[at] ?? 1}), for dim: ${at}`,
-    );
-  }
+  checkRows(name, input, at, places, source);
   inRange(index, input.shape[at] ?? 1, () => "index out of range in self");
   return composed(() => {
     const along = source.shape.map((n, d) => (d === at ? n : 1));
