@@ -19,8 +19,14 @@ type Flat<T> = { [K in keyof T]: T[K] };
 /** A layer with its arguments as fields. */
 type Configured<O> = BuiltIn & { readonly [K in keyof O]-?: Exclude<O[K], undefined> };
 
-/** Takes P by position, and all by name. */
-export interface LayerClass<P extends readonly unknown[], N extends string, O> extends Pick<
+/**
+ * A layer that takes P by position, and all by name. TypeScript calls a class that a program chooses, `new (gelu ? nn.GELU : nn.ReLU)()`,
+ * only by a signature that all of them have: that without arguments.
+ */
+export type LayerClass<P extends readonly unknown[], N extends string, O> = LayerCalls<P, N, O> &
+  ([] extends P ? new () => Configured<O> : unknown);
+
+export interface LayerCalls<P extends readonly unknown[], N extends string, O> extends Pick<
   typeof BuiltIn,
   "stateDictNames"
 > {

@@ -71,11 +71,23 @@ export abstract class BuiltInOptimizer<O extends BaseOptions> extends Optimizer<
 /** Options that choose among PyTorch's implementations, which are all one here: `fused`, `foreach`. */
 type Switches<Implementation> = { [K in keyof Implementation]?: boolean | null };
 
-export interface OptimizerClass<Options extends BaseOptions, Names extends string, Implementation> {
+/** Options of every optimizer with weight decay. */
+export interface SharedOptions extends BaseOptions {
+  weightDecay: number;
+}
+
+export interface OptimizerClass<
+  Options extends BaseOptions,
+  Names extends string,
+  Implementation,
+  Shared extends BaseOptions = SharedOptions,
+> {
   new (
     params: Params<Options>,
     options?: Partial<Options> & Switches<Implementation>,
   ): BuiltInOptimizer<Options & Implementation>;
+  // TypeScript calls a class that a program chooses by name only by a signature that all of them have.
+  new (params: Params<Shared>, options?: Partial<Shared>): BuiltInOptimizer<Options & Implementation>;
   new (
     named: Partial<Options> & Switches<Implementation> & { params: Params<Options> },
   ): BuiltInOptimizer<Options & Implementation>;
@@ -103,5 +115,6 @@ export const builtIn = <
   Options extends BaseOptions,
   Names extends string,
   Implementation extends object = typeof CAPTURABLE,
->(): OptimizerClass<Options, Names, Implementation> =>
-  BuiltInOptimizer as unknown as OptimizerClass<Options, Names, Implementation>;
+  Shared extends BaseOptions = SharedOptions,
+>(): OptimizerClass<Options, Names, Implementation, Shared> =>
+  BuiltInOptimizer as unknown as OptimizerClass<Options, Names, Implementation, Shared>;

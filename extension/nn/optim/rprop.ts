@@ -2,9 +2,9 @@ import { clamp, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts"
 import { gt, lt, neg, sign, where } from "../../tensor/functions/pointwise/elementwise.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { py } from "../module/repr.ts";
-import { builtIn } from "./builtIn.ts";
+import { builtIn, type CAPTURABLE } from "./builtIn.ts";
 import { require } from "./optimizer.ts";
-import type { ParamGroup } from "./groups.ts";
+import type { BaseOptions, ParamGroup } from "./groups.ts";
 import { count, slot, type ParamState } from "./state.ts";
 
 export interface RpropOptions {
@@ -34,7 +34,7 @@ type Group = ParamGroup<RpropOptions>;
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.Rprop.html
  */
-export class Rprop extends builtIn<RpropOptions, "lr etas stepSizes">() {
+export class Rprop extends builtIn<RpropOptions, "lr etas stepSizes", typeof CAPTURABLE, BaseOptions>() {
   /** @internal */
   static override readonly signature = {
     lr: 1e-2,

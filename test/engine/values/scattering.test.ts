@@ -273,6 +273,26 @@ describe.each(ENGINES)("rows that don't fit, on %s", (device) => {
       "index_copy_(): index 7 is out of bounds for dimension 1 with size 2",
       () => zeros(3, 2).indexCopy(-1, at(0, 7), ones(3, 2)),
     ],
+    [
+      "Expected index [1, 2] to be no larger than self [3, 2] apart from dimension 0 and to be no larger size than src [1, 1]",
+      () => zeros(3, 2).scatter(0, at(0, 1).view(1, 2), ones(1, 1)),
+    ],
+    ...(["amax", "prod", "mean"] as const).map((reduce): [string, () => Tensor] => [
+      "Expected index [2, 2] to be no larger than self [3, 2] apart from dimension 0 and to be no larger size than src [1, 2]",
+      () => zeros(3, 2).scatterReduce(0, at(0, 1, 1, 2).view(2, 2), ones(1, 2), reduce),
+    ]),
+    [
+      "Expected index [1, 3] to be no larger than self [3, 2] apart from dimension 0",
+      () => zeros(3, 2).scatter(0, at(0, 1, 1).view(1, 3), 1),
+    ],
+    [
+      "Index tensor must have the same number of dimensions as self tensor",
+      () => zeros(3, 2).scatterAdd(0, at(0, 1), ones(2)),
+    ],
+    [
+      "scatter(): Expected self.dtype to be equal to src.dtype",
+      () => zeros(3, 2).scatterAdd(0, at(0, 1).view(1, 2), ones(1, 2).long()),
+    ],
   ])("%s", (message, call) => {
     expect(call).toThrow(message);
   });

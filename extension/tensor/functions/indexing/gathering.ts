@@ -75,7 +75,7 @@ export function takeAlongDim(input: Tensor, indices: Tensor, dim?: number): Tens
 
 /** A copy in which `source` is added at the places that {@link gather} would read. */
 export function scatterAdd(input: Tensor, dim: number, indices: Tensor, source: Tensor): Tensor {
-  return scattered("scatter_add", input, dim, indices, source, "add");
+  return scattered(input, dim, indices, source, "add");
 }
 
 /**

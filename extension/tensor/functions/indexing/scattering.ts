@@ -28,6 +28,35 @@ export function checkIndex(name: string, shape: Shape, dim: number, indices: Ten
   inRange(indices, size, (i) => `index ${i} is out of bounds for dimension ${dim} with size ${size}`);
 }
 
+/** Checks what `scatter` and its relatives put at places, as PyTorch does. */
+export function checkScattered(
+  input: Tensor,
+  dim: number,
+  indices: Tensor,
+  source: Tensor | number | boolean,
+): void {
+  requireType(indices, "int64", "scatter(): Expected dtype int32/int64 for index");
+  const src = source instanceof Tensor ? source : undefined;
+  if (src !== undefined && src.dtype !== input.dtype)
+    throw new TensorError("dtype", "scatter(): Expected self.dtype to be equal to src.dtype");
+  for (const [name, x] of [["self", input] as const, ["src", src] as const]) {
+    if (x === undefined || Math.max(x.ndim, 1) === Math.max(indices.ndim, 1)) continue;
+    throw new TensorError("shape", `Index tensor must have the same number of dimensions as ${name} tensor`);
+  }
+  const fits = indices.shape.every(
+    (n, d) => (d === dim || n <= (input.shape[d] ?? 1)) && (src === undefined || n <= (src.shape[d] ?? 1)),
+  );
+  if (!fits) {
+    const rest = src === undefined ? "" : ` and to be no larger size than src ${formatShape(src.shape)}`;
+    throw new TensorError(
+      "shape",
+      `Expected index ${formatShape(indices.shape)} to be no larger than self ${formatShape(input.shape)} apart from dimension ${dim}${rest}`,
+    );
+  }
+  const size = input.shape[dim] ?? 1;
+  inRange(indices, size, (i) => `index ${i} is out of bounds for dimension ${dim} with size ${size}`);
+}
+
 /** The part of a tensor from the origin to `end`. */
 export function corner(x: Tensor, end: Shape): Tensor {
   if (sameShape(x.shape, end)) return x;
@@ -55,11 +84,9 @@ export function reach(input: Tensor, dim: number, indices: Tensor): number[] {
 
 /**
  * A copy in which the places that {@link gather} would read are combined with the values of `source`.
- * @param name of the function, for errors
  * @param before what the input was, where it counts for the gradient of an extreme
  */
 export function scattered(
-  name: string,
   input: Tensor,
   dim: number,
   indices: Tensor,
@@ -68,13 +95,10 @@ export function scattered(
   before?: Tensor,
 ): Tensor {
   const at = normalizeDim(dim, input.ndim);
-  checkIndex(name, input.shape, at, indices, "self");
-  if (source instanceof Tensor && source.dtype !== input.dtype) {
-    throw new TensorError("dtype", `${name}(): Expected self.dtype to be equal to src.dtype`);
-  }
+  checkScattered(input, at, indices, source);
   if (input.dtype === "bool" && mode !== "update") {
     const values = source instanceof Tensor ? source : expand(scalarOf(source, "bool"), indices.shape);
-    return composed(() => asNumbers(input, values, (x, y) => scattered(name, x, dim, indices, y, mode)));
+    return composed(() => asNumbers(input, values, (x, y) => scattered(x, dim, indices, y, mode)));
   }
   return composed(() => {
     const shared = mode === "add" && source instanceof Tensor ? sharedIndex(indices, at) : undefined;

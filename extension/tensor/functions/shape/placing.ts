@@ -13,7 +13,7 @@ import { turned } from "./along.ts";
 import { eq, ge, where } from "../pointwise/elementwise.ts";
 import { gather } from "../indexing/gathering.ts";
 import { index, indexPut } from "../indexing/indexing.ts";
-import { checkIndex, scattered } from "../indexing/scattering.ts";
+import { checkScattered, scattered } from "../indexing/scattering.ts";
 import {
   asNumbers,
   castTo,
@@ -177,12 +177,10 @@ export function scatter(
   if (reduce !== "multiply") {
     if (reduce !== undefined && reduce !== "add")
       throw new TensorError("value", "reduce argument must be either add or multiply.");
-    return scattered("scatter", input, dim, indices, source, reduce ?? "update");
+    return scattered(input, dim, indices, source, reduce ?? "update");
   }
   const at = normalizeDim(dim, input.ndim);
-  checkIndex("scatter", input.shape, at, indices, "self");
-  if (source instanceof Tensor && source.dtype !== input.dtype)
-    throw new TensorError("dtype", "scatter(): Expected self.dtype to be equal to src.dtype");
+  checkScattered(input, at, indices, source);
   return composed(() => {
     const values =
       source instanceof Tensor ? source : expand(scalarOf(Number(source), input.dtype), indices.shape);
@@ -206,7 +204,7 @@ export function scatterReduce(
   options: { includeSelf?: boolean } = {},
 ): Tensor {
   const at = normalizeDim(dim, input.ndim);
-  requireType(index, "int64", "scatter_reduce(): Expected dtype int32/int64 for index");
+  requireType(index, "int64", "scatter(): Expected dtype int32/int64 for index");
   if (!["sum", "prod", "mean", "amax", "amin"].includes(reduce)) {
     throw new TensorError(
       "value",
@@ -221,8 +219,8 @@ export function scatterReduce(
       asNumbers(input, source, (x, y) => scatterReduce(x, dim, index, y, reduce, options)),
     );
   }
+  checkScattered(input, at, index, source);
   const { includeSelf = true } = options;
-  const name = "scatter_reduce";
   return composed(() => {
     if (reduce === "prod") {
       const [x, places, values] = [input, index, source].map((t) => (t.ndim === 0 ? reshape(t, [1]) : t));
@@ -230,18 +228,18 @@ export function scatterReduce(
       return named(input.ndim === 0 ? reshape(result, []) : result, BACKWARD);
     }
     const neutral = NEUTRAL[input.dtype === "float32" ? "float" : "whole"][reduce];
-    const own = includeSelf ? input : scattered(name, input, at, index, neutral, "update");
+    const own = includeSelf ? input : scattered(input, at, index, neutral, "update");
     if (reduce === "amax" || reduce === "amin") {
       const mode = reduce === "amax" ? "max" : "min";
-      const extremes = scattered(name, own, at, index, source, mode, includeSelf ? undefined : input);
+      const extremes = scattered(own, at, index, source, mode, includeSelf ? undefined : input);
       return named(extremes, BACKWARD);
     }
-    const total = scattered(name, own, at, index, source, "add");
+    const total = scattered(own, at, index, source, "add");
     if (reduce === "sum") return named(total, BACKWARD);
     const before = expand(scalarOf(1, input.dtype), input.shape);
-    const others = includeSelf ? before : scattered(name, before, at, index, 0, "update");
+    const others = includeSelf ? before : scattered(before, at, index, 0, "update");
     const ones = expand(scalarOf(1, input.dtype), index.shape);
-    const count = scattered(name, others, at, index, ones, "add");
+    const count = scattered(others, at, index, ones, "add");
     return named(
       call(input.dtype === "float32" ? elementwise.div : elementwise.floorDiv, total, count),
       BACKWARD,
