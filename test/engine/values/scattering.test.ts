@@ -303,3 +303,34 @@ describe.each(ENGINES)("rows that don't fit, on %s", (device) => {
     expect(zeros([]).indexCopy(0, at(0), ones(1)).item()).toBe(1);
   });
 });
+
+describe.each(ENGINES)("an index without places on %s", (device) => {
+  useEngine(device);
+  const empty = (...shape: number[]): Tensor => torch.empty(...shape, { dtype: torch.int64 });
+
+  it.each<[string, (x: Tensor) => Tensor]>([
+    ["scatter of a number", (x) => x.scatter(0, empty(0), 1)],
+    ["scatter of a tensor", (x) => x.scatter(0, empty(0, 5), torch.zeros(1))],
+    ["scatter with multiply", (x) => x.scatter(1, empty(0), torch.zeros(0), { reduce: "multiply" })],
+    ["scatterAdd", (x) => x.scatterAdd(0, empty(0), torch.zeros(0))],
+    ["scatterReduce", (x) => x.scatterReduce(0, empty(0), torch.zeros(0), "mean", { includeSelf: false })],
+  ])("%s leaves a copy, whatever the index's shape", (_, change) => {
+    const x = torch.arange(6, { dtype: torch.float32 }).view(2, 3).requiresGrad_();
+    const y = change(x);
+    y.sum().backward();
+    expect([y.tolist(), x.grad!.tolist()]).toEqual([x.tolist(), torch.ones(2, 3).tolist()]);
+    y.detach().fill_(9);
+    expect(x.tolist()).toEqual([
+      [0, 1, 2],
+      [3, 4, 5],
+    ]);
+  });
+
+  it("gather has the index's shape", () => {
+    const x = torch.ones(2, 3).requiresGrad_();
+    const y = x.gather(1, empty(0, 7));
+    y.sum().backward();
+    expect([y.shape, x.grad!.tolist()]).toEqual([[0, 7], torch.zeros(2, 3).tolist()]);
+    expect(x.gather(0, empty(0)).shape).toEqual([0]);
+  });
+});

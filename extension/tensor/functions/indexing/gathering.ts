@@ -47,6 +47,8 @@ export function indexSelect(input: Tensor, dim: number, indices: Tensor): Tensor
 export function gather(input: Tensor, dim: number, indices: Tensor): Tensor {
   const at = normalizeDim(dim, input.ndim);
   checkIndex("gather", input.shape, at, indices, "self");
+  if (indices.numel() === 0)
+    return composed(() => reshaped(corner(reshaped(input, [input.numel()]), [0]), indices.shape));
   if (input.ndim === 0) return copied(expand(input, indices.shape));
   return composed(() => {
     const rows = turned(corner(input, reach(input, at, indices)), at);

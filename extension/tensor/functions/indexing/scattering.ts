@@ -10,10 +10,12 @@ import { slice, sliceUpdate } from "../../ops/movement/slicing.ts";
 import { asNumbers, composed, inRange, named, requireType, scalarOf } from "../pointwise/operands.ts";
 import { turned } from "../shape/along.ts";
 import { expand } from "../shape/shape.ts";
-import { reshaped } from "../shape/views.ts";
+import { copied, reshaped } from "../shape/views.ts";
 
 export function checkIndex(name: string, shape: Shape, dim: number, indices: Tensor, what: string): void {
   requireType(indices, "int64", `${name}(): Expected dtype int32/int64 for index`);
+  // Without places, PyTorch takes any shape.
+  if (indices.numel() === 0) return;
   if (Math.max(indices.ndim, 1) !== Math.max(shape.length, 1)) {
     throw new TensorError("shape", "Index tensor must have the same number of dimensions as input tensor");
   }
@@ -39,6 +41,7 @@ export function checkScattered(
   const src = source instanceof Tensor ? source : undefined;
   if (src !== undefined && src.dtype !== input.dtype)
     throw new TensorError("dtype", "scatter(): Expected self.dtype to be equal to src.dtype");
+  if (indices.numel() === 0) return;
   for (const [name, x] of [["self", input] as const, ["src", src] as const]) {
     if (x === undefined || Math.max(x.ndim, 1) === Math.max(indices.ndim, 1)) continue;
     throw new TensorError("shape", `Index tensor must have the same number of dimensions as ${name} tensor`);
@@ -96,6 +99,7 @@ export function scattered(
 ): Tensor {
   const at = normalizeDim(dim, input.ndim);
   checkScattered(input, at, indices, source);
+  if (indices.numel() === 0) return copied(input);
   if (input.dtype === "bool" && mode !== "update") {
     const values = source instanceof Tensor ? source : expand(scalarOf(source, "bool"), indices.shape);
     return composed(() => asNumbers(input, values, (x, y) => scattered(x, dim, indices, y, mode)));

@@ -181,6 +181,7 @@ export function scatter(
   }
   const at = normalizeDim(dim, input.ndim);
   checkScattered(input, at, indices, source);
+  if (indices.numel() === 0) return copied(input);
   return composed(() => {
     const values =
       source instanceof Tensor ? source : expand(scalarOf(Number(source), input.dtype), indices.shape);
@@ -220,6 +221,7 @@ export function scatterReduce(
     );
   }
   checkScattered(input, at, index, source);
+  if (index.numel() === 0) return copied(input);
   const { includeSelf = true } = options;
   return composed(() => {
     if (reduce === "prod") {
