@@ -200,7 +200,11 @@ export class Program {
     this.#running = true;
     return () => {
       this.#running = false;
-      return this.#binding.finishGraph(call);
+      try {
+        return this.#binding.finishGraph(call);
+      } finally {
+        this.#dropHandles();
+      }
     };
   }
 
@@ -251,6 +255,7 @@ export class Program {
     if (ids.length === 0) return;
     const done = this.#binding.runGraph(this.#session, ids, this.#initFeeds, this.#initFetch, true);
     for (const id of done) this.#binding.deleteTensor(id);
+    this.#dropHandles();
   }
 
   /**
@@ -363,9 +368,23 @@ export class Program {
   /** Returns ids of the fetched values. Waits for the output that marks the end of all writes, and frees it. */
   #call(ids: readonly number[]): number[] {
     this.#idle();
-    return this.#fetched(
-      this.#binding.runGraph(this.#session, ids, this.#feedNames, this.#fetchNames, this.#alone),
-    );
+    try {
+      return this.#fetched(
+        this.#binding.runGraph(this.#session, ids, this.#feedNames, this.#fetchNames, this.#alone),
+      );
+    } finally {
+      this.#dropHandles();
+    }
+  }
+
+  /** Frees tensors of variables after a call that may have written them. An input of the call itself may have been one. */
+  #dropHandles(): void {
+    for (let index = 0; index < this.#variables.length; index++) {
+      const at = this.#residence(index);
+      if (at?.handle === undefined) continue;
+      this.#binding.deleteTensor(at.handle);
+      at.handle = undefined;
+    }
   }
 
   #fetched(outputs: number[]): number[] {

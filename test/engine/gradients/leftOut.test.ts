@@ -26,6 +26,21 @@ const PROGRAMS: Record<string, () => Step> = {
       return [[h, logits], loss];
     };
   },
+  "a loss that is read before its backward()": () => {
+    const layer = new nn.Conv2d(1, 4, 3, { padding: 1 });
+    const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1, momentum: 0.9 });
+    const [x, y] = [torch.rand(8, 1, 6, 6), torch.rand(8, 4, 6, 6)];
+    return () => {
+      optimizer.zeroGrad();
+      const out = layer(x);
+      const shifted = out.sub(y);
+      const loss = shifted.square().mean();
+      loss.item();
+      loss.backward();
+      optimizer.step();
+      return [[out, shifted], loss];
+    };
+  },
   "noise, and a write in place after the step": () => {
     const layer = new nn.Linear(5, 30);
     const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1, momentum: 0.9 });
@@ -131,19 +146,31 @@ onEachEngine((device) => {
     const make = PROGRAMS[name]!;
     const expected = (): Results => withPolicy({ leaveOutFrom: Infinity }, () => run(make, READS["at once"]));
 
-    it.each(Object.keys(READS) as (keyof typeof READS)[])(
-      "values that are read %s are as they were",
-      (when) => {
-        const { values, losses } = expected();
-        const found = withPolicy({ leaveOutFrom: 1 }, () => run(make, READS[when]));
-        found.losses.forEach((loss, i) => expect(loss).toBeCloseTo(losses[i]!, 5));
-        found.values.flat().forEach((one, i) => {
-          const other = values.flat()[i]!;
-          expect(one).toHaveLength(other.length);
-          one.forEach((x, j) => expect(x).toBeCloseTo(other[j]!, 5));
-        });
-      },
-    );
+    const compare = (found: Results, { values, losses }: Results, tolerance = 5e-6): void => {
+      found.losses.forEach((loss, i) => expect(loss).toBeCloseTo(losses[i]!, 4));
+      found.values.flat().forEach((one, i) => {
+        const other = values.flat()[i]!;
+        expect(one).toHaveLength(other.length);
+        one.forEach((x, j) =>
+          expect(Math.abs(x - other[j]!)).toBeLessThan(tolerance * Math.max(1, Math.abs(x))),
+        );
+      });
+    };
+    const times = Object.keys(READS) as (keyof typeof READS)[];
+
+    it.each(times)("values that are read %s are as they were", (when) => {
+      const found = withPolicy({ leaveOutFrom: 1 }, () => run(make, READS[when]));
+      compare(found, expected());
+    });
+
+    // Weights are the session's variables then, which a step may be given as inputs too.
+    describe.runIf(device === "native")("by TensorFlow's graphs", () => {
+      it.each(times)("values that are read %s are as they were", (when) => {
+        const found = withPolicy({ leaveOutFrom: 1, smallPlans: false }, () => run(make, READS[when]));
+        // Other kernels add up in another order, which Adam enlarges.
+        compare(found, expected(), 1e-4);
+      });
+    });
 
     it.runIf(device === "native")("values that are never read are left out", () => {
       const open = (leaveOutFrom: number): number =>

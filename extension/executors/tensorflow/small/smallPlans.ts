@@ -4,7 +4,13 @@ import { leafData, type Plan } from "../../../tensor/planning/barrier.ts";
 import type { Value } from "../../../tensor/recording/graph.ts";
 import { numel } from "../../../tensor/core/shape.ts";
 import { Lowering } from "../../nhwc.ts";
-import { COMPILING_NANOSECONDS, MAX_SMALL_PLANS, SHARED_BYTES, UNCLEARED_BYTES } from "../../tuning.ts";
+import {
+  COMPILING_NANOSECONDS,
+  MAX_SMALL_PLANS,
+  MIN_LIBRARY_GAIN,
+  SHARED_BYTES,
+  UNCLEARED_BYTES,
+} from "../../tuning.ts";
 import { tensorflowBackend } from "../backend.ts";
 import type { StorageMemory } from "../storages.ts";
 import { PlanWriter, UnsupportedError } from "./planWriter.ts";
@@ -200,7 +206,7 @@ export class SmallPlans {
   }
 
   /**
-   * Opens a plan of `ops` ops. A plan that TensorFlow would compute faster runs here until the loss equals the time of
+   * Opens a plan of `ops` ops. A plan that TensorFlow would compute much faster runs here until the loss equals the time of
    * compiling: lengths that never repeat are never compiled. Compiling starts at half of these runs, in the background.
    */
   #read(code: Int32Array, ops: number, arrays: readonly number[]): Opened | undefined {
@@ -208,7 +214,8 @@ export class SmallPlans {
     const id = this.#binding.openPlan(code, this.#threads, costs);
     if (id < 0) return undefined;
     const [own, library] = costs as unknown as [number, number];
-    const runs = own > library ? Math.ceil((ops * COMPILING_NANOSECONDS) / (own - library)) : Infinity;
+    const gain = own - MIN_LIBRARY_GAIN * library;
+    const runs = gain > 0 ? Math.ceil((ops * COMPILING_NANOSECONDS) / gain) : Infinity;
     return { id, arrays, runs, preparedAt: Math.floor(runs / 2), numbers: new Map(), varied: new Set() };
   }
 }
