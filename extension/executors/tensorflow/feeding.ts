@@ -6,6 +6,19 @@ import { numel } from "../../tensor/core/shape.ts";
 import { LARGE_ELEMENTS } from "../tuning.ts";
 import type { Feed } from "./graph/blueprint.ts";
 
+/** Input tensors of a call of many steps. */
+export interface Stack {
+  readonly ids: readonly number[];
+  /** Tensors made for this call, to be released after it. */
+  readonly made: readonly number[];
+}
+
+/** Last input of a leaf, and its tensor: reused while the input stays the same. */
+export interface Fed {
+  data: Remembered;
+  id: number | undefined;
+}
+
 /** Input for a leaf: a number if it is 0-d, which saves an array; null for a value whose tensor exists already. */
 export type Input = HostArray | number | null;
 

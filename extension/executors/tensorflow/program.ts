@@ -7,7 +7,7 @@ import { numel } from "../../tensor/core/shape.ts";
 import type { Context, Residences } from "./context.ts";
 import type { Feed } from "./graph/blueprint.ts";
 import { upload } from "./eagerBuilder.ts";
-import { remembered, sameInput, stacked, type Input, type Remembered } from "./feeding.ts";
+import { remembered, sameInput, stacked, type Fed, type Input, type Stack } from "./feeding.ts";
 import { DATA_TYPE } from "./graph/graphDef.ts";
 import type { Graph, Variable } from "./graph/graphWriter.ts";
 import type { LazyValues } from "./lazyValues.ts";
@@ -22,25 +22,12 @@ export type Residence =
       handle: number | undefined;
     };
 
-/** Input tensors of a call of many steps. */
-export interface Stack {
-  readonly ids: readonly number[];
-  /** Tensors made for this call, to be released after it. */
-  readonly made: readonly number[];
-}
-
 /** A call that has ended. */
 export interface Ended {
   /** Duration of the call. */
   readonly milliseconds: number;
   /** Copies the fetched values to the host: those of all steps, one after the other. */
   readonly take: () => HostArray[];
-}
-
-/** Last input of a leaf, and its tensor: reused while the input stays the same. */
-interface Fed {
-  data: Remembered;
-  id: number | undefined;
 }
 
 /**
@@ -200,11 +187,8 @@ export class Program {
     this.#running = true;
     return () => {
       this.#running = false;
-      try {
-        return this.#binding.finishGraph(call);
-      } finally {
-        this.#dropHandles();
-      }
+      this.#dropHandles();
+      return this.#binding.finishGraph(call);
     };
   }
 
@@ -313,18 +297,14 @@ export class Program {
   /** Brings the storages this program writes into its variables. */
   enter(): void {
     this.#asked = false;
+    // A handle would share the variable's memory and force the update to copy it.
+    this.#dropHandles();
     const moved: Variable[] = [];
     const ids: number[] = [];
     for (let index = 0; index < this.#variables.length; index++) {
       const variable = this.#variables[index]!;
       const { storage } = variable;
-      const at = this.#residence(index);
-      if (at !== undefined) {
-        // A handle would share the variable's memory and force the update to copy it.
-        if (at.handle !== undefined) this.#binding.deleteTensor(at.handle);
-        at.handle = undefined;
-        continue;
-      }
+      if (this.#residence(index) !== undefined) continue;
       if (storage.device === undefined && storage.host === undefined) {
         // This call writes it for the first time.
         storage.device = { kind: "variable", program: this, index, handle: undefined } satisfies Residence;
