@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import { demandTrust } from "../supervisor/trust.ts";
+import { fileNameProblems } from "./fileNames.ts";
 import { MODEL_FILE_SUFFIX } from "./ids.ts";
 import { ask, pick, type PickItem } from "./show.ts";
 import {
@@ -93,12 +94,7 @@ async function pickFolder(): Promise<vscode.Uri | undefined> {
 
 async function askName(template: TemplateName, taken: readonly string[]): Promise<string | undefined> {
   const value = freeFileName(template, taken);
-  const problems = {
-    empty: vscode.l10n.t("Enter a file name."),
-    characters: vscode.l10n.t("A file name can't contain \\ / : * ? \" < > | or begin with a dot."),
-    device: vscode.l10n.t("Windows keeps this name for a device. Enter another one."),
-    taken: vscode.l10n.t("A file with this name exists already."),
-  };
+  const problems = fileNameProblems();
   return ask({
     title: vscode.l10n.t("Name of the new file"),
     value,

@@ -23,11 +23,8 @@ export function describeTemplate(text: string): string {
 export function checkFileName(name: string, taken: readonly string[]): FileNameProblem | undefined {
   const stem = modelFileName(name).replace(/\.nn\.ts$/, "");
   if (stem === "") return "empty";
-  // Characters that some file system forbids.
   const problem = nameProblem(modelFileName(name));
-  if (problem === "device") return "device";
-  // Characters that some file system forbids.
-  if (problem !== undefined) return "characters";
+  if (problem !== undefined) return problem === "device" ? "device" : "characters";
   return taken.includes(modelFileName(name)) ? "taken" : undefined;
 }
 

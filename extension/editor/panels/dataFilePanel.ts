@@ -16,10 +16,11 @@ import { callTool } from "../../supervisor/engines/tool.ts";
 import { demandTrust } from "../../supervisor/trust.ts";
 import { firstUse, insertion, newFileFolder, problemOf, variableName, wholeFile } from "../dataCode.ts";
 import { DisposableOwner } from "../disposable.ts";
+import { fileNameProblems } from "../fileNames.ts";
 import { MODEL_FILES } from "../ids.ts";
 import type { Messages } from "../messages.ts";
 import { setTitle } from "../show.ts";
-import { checkFileName, freeFileName, modelFileName, type FileNameProblem } from "../templates.ts";
+import { checkFileName, freeFileName, modelFileName } from "../templates.ts";
 import { offered } from "./offered.ts";
 import { connectPanel, noArguments } from "./webviewHost.ts";
 
@@ -128,7 +129,7 @@ export class DataFilePanel extends DisposableOwner {
   async #nameProblem({ into }: DataUse): Promise<string | undefined> {
     if (into.kind !== "new") return undefined;
     const problem = checkFileName(into.name, await this.#taken());
-    return problem && nameProblems()[problem];
+    return problem && fileNameProblems()[problem];
   }
 
   #known(file: string): DataFileSnapshot["files"][number] {
@@ -173,10 +174,3 @@ function problemText(problem: ReturnType<typeof problemOf>): string | undefined 
     classes: vscode.l10n.t("Each folder needs a PNG or JPEG image: remove the empty ones."),
   }[problem];
 }
-
-const nameProblems = (): Record<FileNameProblem, string> => ({
-  empty: vscode.l10n.t("Enter a file name."),
-  characters: vscode.l10n.t("A file name can't contain \\ / : * ? \" < > | or begin with a dot."),
-  device: vscode.l10n.t("Windows keeps this name for a device. Enter another one."),
-  taken: vscode.l10n.t("A file with this name exists already."),
-});

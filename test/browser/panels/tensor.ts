@@ -195,6 +195,34 @@ test("tensor: a million rows scroll to their end, and only visible ones are elem
   assert.ok(viewer.calls.filter(({ method }) => method === "window").length < 40);
 });
 
+test("tensor: statistics that come late, and a smaller panel, leave the focused cell in view", async () => {
+  let answer = (_statistics: TensorStatistics): void => undefined;
+  const viewer = await open(
+    { host: { statistics: () => new Promise<TensorStatistics>((resolve) => (answer = resolve)) } },
+    TALL,
+  );
+  const { page } = viewer;
+  await cell(viewer, 0, 0).waitFor();
+  await page.locator(".grid").focus();
+  await page.keyboard.press("Control+End");
+  const last = cell(viewer, 999_999, 63);
+  await last.waitFor();
+  const height = async (): Promise<number> => (await page.locator(".grid").boundingBox())!.height;
+  const isInView = async (): Promise<boolean> => {
+    const [inner, outer] = await Promise.all([last.boundingBox(), page.locator(".grid").boundingBox()]);
+    return inner !== null && inner.y + inner.height <= outer!.y + outer!.height + 1;
+  };
+  const before = await height();
+  await called(viewer, "statistics");
+  answer(STATISTICS);
+  await until("a smaller table", async () => (await height()) < before - 50);
+  await until("the last row above the statistics", isInView);
+  const size = page.viewportSize()!;
+  await page.setViewportSize({ ...size, height: size.height - 150 });
+  await until("the last row in the smaller panel", isInView);
+  await page.setViewportSize(size);
+});
+
 test("tensor: the pointer selects by dragging", async () => {
   const viewer = await open();
   await cell(viewer, 1, 1).hover();
