@@ -23,8 +23,10 @@ export const COMPILING_NANOSECONDS = 250e3;
  * 1.12 of it. A single convolution of 64 channels: 1.65 by the estimate, 1.7 in fact.
  */
 export const MIN_LIBRARY_GAIN = 1.5;
-/** Plans kept; the least recently used is dropped first. Safe bound: some kilobytes each. */
+/** Plans kept; the least recently used is dropped first. Safe bound. */
 export const MAX_SMALL_PLANS = 512;
+/** TensorFlow ops of all plans kept, some 300 bytes each. Safe bound: 75 MB. A batch of trees is a plan of its own with 10,000. */
+export const MAX_SMALL_PLAN_OPS = 250_000;
 /** Bytes of results that share memory, as those of Node's buffers do: one that is kept holds on to no more than these. */
 export const SHARED_BYTES = 8192;
 /**

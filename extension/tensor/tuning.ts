@@ -10,6 +10,9 @@ export const MAX_PENDING_LOSSES = 8;
 /** Optimizer steps computed together at most: a loop of many steps must not grow its graph without end. */
 export const MAX_GROUPED_STEPS = 16;
 
+/** Nodes that `backward()` records for gradients of several calls before they are computed. */
+export const MAX_GRADIENT_NODES = 4096;
+
 // ---- Values kept for backward() (planning/savedValues.ts) ----
 
 /** Profiles that are remembered. Safe bound. */

@@ -12,7 +12,7 @@ import type { Executor, Inspector, Plan, Request } from "./executor.ts";
 import { buildPlan } from "./plan.ts";
 import { preparationOf, remaining } from "./preparation.ts";
 import type { Chosen } from "./savedValues.ts";
-import { MAX_DETACHED_READS, MAX_GROUPED_STEPS, MAX_PENDING_LOSSES } from "../tuning.ts";
+import { MAX_DETACHED_READS, MAX_GRADIENT_NODES, MAX_GROUPED_STEPS, MAX_PENDING_LOSSES } from "../tuning.ts";
 
 export type { Executor, Inspector, Plan } from "./executor.ts";
 
@@ -147,8 +147,9 @@ function areApart(requested: readonly Value[], writes: ReadonlySet<GraphTensor>)
 /**
  * Computes `requested`, the values that the user may still read, and every pending write to persistent tensors, unless
  * `requested` is independent of the writes.
+ * @param leaves their gradients are computed too, and stay on the executor's side
  */
-export function barrier(requested: readonly Value[]): void {
+export function barrier(requested: readonly Value[], leaves: ReadonlySet<GraphTensor> = NO_LEAVES): void {
   const { trace, gradients } = runtime;
   const apart =
     requested.length > 0 && runtime.pendingWrites.size > 0 && runtime.readsApart < MAX_DETACHED_READS;
@@ -168,6 +169,7 @@ export function barrier(requested: readonly Value[]): void {
     pendingWrites,
     runtime.policy.keepGradients,
     () => (writes ? [...roots, ...held] : roots),
+    leaves,
     (value) => trace.isStandIn(value),
   );
   const { complete } = reached;
@@ -227,6 +229,8 @@ export function barrier(requested: readonly Value[]): void {
   if (writes || scope.depth === 0) for (const value of chosen?.plan.fetches ?? plan.fetches) value.settle();
 }
 
+const NO_LEAVES: ReadonlySet<GraphTensor> = new Set();
+
 /** Computes pending writes to persistent tensors, if there are any. */
 export function settle(): void {
   if (runtime.pendingWrites.size > 0) barrier([]);
@@ -244,6 +248,16 @@ export function computeNow(values: readonly Value[]): void {
     // One value may have failed: reading it throws. Compute the others.
     if (requested.length > 1) for (const value of requested) computeNow([value]);
   }
+}
+
+/**
+ * Computes gradients to which several calls of `backward()` have added, once their graph is long: each call's graph is different then,
+ * and all of them together no longer fit into caches. Not in a training, which computes all its steps alike.
+ */
+export function computeLongGradients(leaves: Iterable<GraphTensor>): void {
+  const { gradients, policy, inspector, executor } = runtime;
+  if (gradients.nodes <= MAX_GRADIENT_NODES || policy.compileAtOnce || !policy.keepGradients) return;
+  if (inspector === undefined && executor?.saves === true) barrier([], new Set(leaves));
 }
 
 /** Discards the recording after an error in the user's forward: the next step begins with an empty one. */

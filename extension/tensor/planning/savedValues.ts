@@ -24,13 +24,16 @@ interface Profile {
   readonly again: Places;
   /** Values that are not to be left out: they were read, or needed longer than they were kept. */
   readonly read: Set<string>;
+  /** Plans that its values outlive once one has taken them. */
+  readonly outlives: number;
 }
 
 /** How a plan is run. */
 export interface Chosen {
   readonly plan: Plan;
-  /** Values that stay on the executor's side for later plans. */
+  /** Values that stay on the executor's side for later plans, and the plans that they outlive once one has taken them. */
   readonly kept: readonly Value[];
+  readonly outlives: number;
   /** Values that the program may read, but that aren't brought to the host, with the plans that the graph of each goes through. */
   readonly leftOut: ReadonlyMap<Value, number>;
   /** Leaves that may change: what is left out is computed from their values before the plan. */
@@ -62,6 +65,14 @@ interface Saved {
 export class SavedValues {
   /** By key; the most recently used comes last. */
   readonly #profiles = new Map<string, Profile>();
+  /**
+   * Outputs of ops that later plans have computed again, by "op.output": a program whose graphs all differ, such as those of trees, has
+   * no experience with a plan.
+   */
+  readonly #habits = new Set<string>();
+  /** Whether the last step needed values of plans before it: such a program reads its loss before `backward()`. */
+  #repeats = false;
+  #needed = false;
   /** Of values that were left out, the plans that their graphs go through. */
   readonly #depths = new WeakMap<Value, number>();
   #saved: readonly Saved[] = [];
@@ -75,7 +86,7 @@ export class SavedValues {
    * @param from bytes from which a value may be left out
    */
   choose(plan: Plan, reads: boolean, from: number): Chosen {
-    const profile = this.#profiles.get(plan.key);
+    const profile = this.#profiles.get(plan.key) ?? (reads ? this.#expected(plan) : undefined);
     // Nodes of a backward() that was taken over are missing: only the plan as it was can run without them.
     if (profile === undefined || plan.nodes.some((node: Node | undefined) => node === undefined))
       return whole(plan);
@@ -97,9 +108,24 @@ export class SavedValues {
         graph: plan.graph + name,
       },
       kept,
+      outlives: profile.outlives,
       leftOut,
       leaves,
     };
+  }
+
+  /** What is expected of a plan that has not run before, in a program that needs values of earlier plans. */
+  #expected({ key, nodes }: Plan): Profile | undefined {
+    if (!this.#repeats || !nodes.some((node: Node | undefined) => node?.edges !== undefined))
+      return undefined;
+    const again: Places = new Map();
+    nodes.forEach((node: Node | undefined, at) => {
+      for (const { index } of node?.outputs ?? [])
+        if (this.#habits.has(habitOf(node!, index))) again.set(`${at}.${index}`, [at, index]);
+    });
+    const profile: Profile = { again, read: new Set(), outlives: 1 };
+    this.#profiles.set(key, profile);
+    return profile;
   }
 
   /** Notes the values that a plan that was just named computes again. */
@@ -114,6 +140,8 @@ export class SavedValues {
       // What was kept, and released before a plan has taken it, is needed for longer.
       if (read || profile.again.has(place)) profile.read.add(place);
       again.push({ profile, place, at, index });
+      this.#habits.add(habitOf(producer, index));
+      this.#needed = true;
     };
     for (const { computedBy, inputs } of nodes)
       if (computedBy === undefined) for (const value of inputs) meet(value, false);
@@ -123,10 +151,15 @@ export class SavedValues {
   }
 
   /** Notes that a plan was computed as chosen. */
-  computed(plan: Plan, reads: boolean, { kept, leftOut }: Chosen, executor: Executor): void {
+  computed(plan: Plan, reads: boolean, chosen: Chosen, executor: Executor): void {
+    const { leftOut } = chosen;
     this.#plans++;
+    if (plan.assigns.length > 0) {
+      this.#repeats = this.#needed;
+      this.#needed = false;
+    }
     if (this.#saved.length > 0) this.#age(plan, reads, executor);
-    this.#keep(kept, leftOut, executor);
+    this.#keep(chosen, executor);
     this.#note(plan, reads, leftOut.size > 0);
     for (const [value, depth] of leftOut) this.#depths.set(value, depth);
   }
@@ -138,7 +171,11 @@ export class SavedValues {
 
   #age({ assigns, leaves }: Plan, reads: boolean, executor: Executor): void {
     const taken = new Set(leaves);
-    for (const one of this.#saved) if (taken.has(one.value)) one.used = Math.min(one.used, this.#plans);
+    for (const one of this.#saved)
+      if (taken.has(one.value)) {
+        one.used = Math.min(one.used, this.#plans);
+        this.#needed = true;
+      }
     const writes = assigns.length > 0 && !reads;
     if (writes) this.#writes++;
     this.#release(({ used, since, outlives }) => {
@@ -158,6 +195,8 @@ export class SavedValues {
   /** Releases all values, and forgets all experience. */
   clear(executor: Executor | undefined): void {
     this.#profiles.clear();
+    this.#habits.clear();
+    this.#repeats = this.#needed = false;
     if (executor !== undefined) this.#release(() => true, executor);
   }
 
@@ -165,7 +204,11 @@ export class SavedValues {
     // Nodes of a backward() that was taken over are missing.
     const saves = reads && nodes.some((node: Node | undefined) => node?.edges !== undefined);
     if (!saves && !leavesOut && fetches.length === requested.length) return;
-    const profile: Profile = this.#profiles.get(key) ?? { again: new Map(), read: new Set() };
+    const profile: Profile = this.#profiles.get(key) ?? {
+      again: new Map(),
+      read: new Set(),
+      outlives: MAX_OUTLIVED_PLANS,
+    };
     this.#profiles.delete(key);
     this.#profiles.set(key, profile);
     if (this.#profiles.size > MAX_SAVED_PROFILES) this.#profiles.delete(this.#profiles.keys().next().value!);
@@ -177,21 +220,21 @@ export class SavedValues {
     });
   }
 
-  #keep(values: readonly Value[], leftOut: ReadonlyMap<Value, number>, executor: Executor): void {
-    if (values.length === 0) return;
-    const added = values.map((value) => {
+  #keep({ kept, outlives, leftOut }: Chosen, executor: Executor): void {
+    if (kept.length === 0) return;
+    const added = kept.map((value) => {
       value.retained = value.read;
       value.read = undefined;
       return {
         value,
         bytes: Math.max(MIN_SAVED_BYTES, 4 * numel(value.shape)),
         since: this.#writes,
-        outlives: leftOut.has(value) ? MAX_OUTLIVED_LATER : MAX_OUTLIVED_PLANS,
+        outlives: leftOut.has(value) ? MAX_OUTLIVED_LATER : outlives,
         used: Infinity,
       };
     });
     for (const { bytes } of added) this.#bytes += bytes;
-    const last = new Set(values);
+    const last = new Set(kept);
     this.#saved = [...this.#saved, ...added];
     if (this.#bytes > MAX_SAVED_BYTES)
       this.#release(({ value }) => this.#bytes > MAX_SAVED_BYTES && !last.has(value), executor);
@@ -210,7 +253,9 @@ export class SavedValues {
 
 const NONE: ReadonlyMap<Value, number> = new Map();
 
-const whole = (plan: Plan): Chosen => ({ plan, kept: [], leftOut: NONE, leaves: [] });
+const whole = (plan: Plan): Chosen => ({ plan, kept: [], outlives: 0, leftOut: NONE, leaves: [] });
+
+const habitOf = ({ op }: Node, output: number): string => `${op.name}.${output}`;
 
 const bytesOf = ({ shape }: Value): number => 4 * numel(shape);
 

@@ -14,6 +14,7 @@ import {
   visitNode,
 } from "./gradientHooks.ts";
 import { add } from "../ops/elementwise/elementwise.ts";
+import { computeLongGradients } from "../planning/barrier.ts";
 import { sumTo } from "../ops/movement/movement.ts";
 import { observe, runtime } from "./runtime.ts";
 import { hidden, scope, withGradients } from "./scope.ts";
@@ -80,6 +81,8 @@ export function backwardUnread(root: Tensor, gradient?: Tensor, options: Backwar
   check(leaves);
   const first = [...leaves.keys()].every((leaf) => leaf.ownGrad === null);
   accumulateAll(leaves, createGraph);
+  runtime.gradients.nodes += Math.max(0, trace.length - start);
+  if (!first && !createGraph) computeLongGradients(leaves.keys());
   if (plain && first)
     trace.noteBackward(
       start,

@@ -22,6 +22,8 @@ interface Keeper {
 export class Gradients {
   /** Leaves that live from step to step and have a gradient that is not computed yet. */
   graded = new Set<GraphTensor>();
+  /** Number of nodes that `backward()` has recorded for gradients that are not computed yet. */
+  nodes = 0;
   /** Gradients that the program has read from a leaf before they were computed. */
   taken = new Set<GraphTensor>();
   /** Gradients that the executor keeps beyond their step. */
@@ -65,6 +67,7 @@ export class Gradients {
   forgetComputed(): void {
     if (this.graded.size > 0)
       this.graded = new Set([...this.graded].filter((leaf) => isPending(leaf.ownGrad)));
+    if (this.graded.size === 0) this.nodes = 0;
     if (this.taken.size === 0) return;
     const readsState = madeOf(({ ready, producer }) => {
       if (producer.kind === "state") return true;
@@ -77,6 +80,7 @@ export class Gradients {
 
   /** Forgets the gradients that are not computed yet. */
   forgetPending(): void {
+    this.nodes = 0;
     this.graded = new Set();
     this.taken = new Set();
   }
@@ -97,6 +101,7 @@ export class Reached {
   /**
    * @param all whether the gradients of written leaves are kept, and those that the program has taken
    * @param computed values that the step computes anyway
+   * @param given leaves whose gradients are kept in any case
    * @param isStandIn whether a value stands for one that a repeated `backward()` would have recorded
    */
   constructor(
@@ -104,6 +109,7 @@ export class Reached {
     written: ReadonlySet<GraphTensor>,
     all: boolean,
     computed: () => Iterable<Value>,
+    given: ReadonlySet<GraphTensor>,
     isStandIn: (value: Value) => boolean,
   ) {
     this.#gradients = gradients;
@@ -123,7 +129,9 @@ export class Reached {
     const values = new Set(computed());
     // An optimizer's step ignores gradients of other models: a GAN's program discards those of its discriminator.
     const shared = all && this.keep.length === 0;
-    const [graded, taken] = shared ? this.#keepShared(left, loose, values) : [left, loose];
+    for (const leaf of left) if (given.has(leaf)) this.#keep(leaf, leaf.ownGrad!);
+    const others = given.size === 0 ? left : left.filter((leaf) => !given.has(leaf));
+    const [graded, taken] = shared ? this.#keepShared(others, loose, values) : [others, loose];
     this.#divide(graded, taken, values);
   }
 
@@ -275,6 +283,7 @@ export class Reached {
     for (const one of used) this.#release(one, keeper, released, kept);
     gradients.kept = [...kept, ...this.keep];
     gradients.graded = pending.graded;
+    gradients.nodes = 0;
     gradients.taken = pending.taken;
   }
 }

@@ -6,6 +6,7 @@ import { numel } from "../../../tensor/core/shape.ts";
 import { Lowering } from "../../nhwc.ts";
 import {
   COMPILING_NANOSECONDS,
+  MAX_SMALL_PLAN_OPS,
   MAX_SMALL_PLANS,
   MIN_LIBRARY_GAIN,
   SHARED_BYTES,
@@ -62,6 +63,7 @@ function distinct(fetches: readonly Value[], arrays: readonly number[]): Value[]
 /** A plan opened in the binding. */
 interface Opened {
   readonly id: number;
+  readonly ops: number;
   /** For each fetched value, which of the arrays that the plan writes it has: see {@link shareArrays}. */
   readonly arrays: readonly number[];
   /** Runs left here before it runs compiled. */
@@ -90,6 +92,8 @@ export class SmallPlans {
   readonly #storages: StorageMemory;
   /** By key, undefined for those that TensorFlow runs; the most recently used comes last. */
   readonly #opened = new Map<string, Opened | undefined>();
+  /** Ops of the plans opened. */
+  #ops = 0;
   readonly #lazyTensor: (value: Value) => number | undefined;
   readonly #successor: Successor;
   readonly #threads: number;
@@ -139,7 +143,7 @@ export class SmallPlans {
 
   /** Frees all plans. */
   close(): void {
-    for (const opened of this.#opened.values()) if (opened !== undefined) this.#binding.closePlan(opened.id);
+    for (const opened of this.#opened.values()) this.#closePlan(opened);
     this.#opened.clear();
   }
 
@@ -153,7 +157,7 @@ export class SmallPlans {
     opened.runs--;
     if (opened.runs === opened.preparedAt) this.#successor.prepare(plan, varied);
     if (opened.runs > 0) return;
-    this.#binding.closePlan(opened.id);
+    this.#closePlan(opened);
     this.#opened.set(plan.key, undefined);
     this.#successor.expect(plan.key);
   }
@@ -172,12 +176,18 @@ export class SmallPlans {
     const opened = known === undefined && !all.has(key) ? this.#write(plan) : known;
     all.delete(key);
     all.set(key, opened);
-    if (all.size > MAX_SMALL_PLANS) {
+    while (all.size > MAX_SMALL_PLANS || (this.#ops > MAX_SMALL_PLAN_OPS && all.size > 1)) {
       const [oldest, unused] = all.entries().next().value!;
       all.delete(oldest);
-      if (unused !== undefined) this.#binding.closePlan(unused.id);
+      this.#closePlan(unused);
     }
     return opened;
+  }
+
+  #closePlan(opened: Opened | undefined): void {
+    if (opened === undefined) return;
+    this.#binding.closePlan(opened.id);
+    this.#ops -= opened.ops;
   }
 
   #write(plan: Plan): Opened | undefined {
@@ -216,6 +226,7 @@ export class SmallPlans {
     const [own, library] = costs as unknown as [number, number];
     const gain = own - MIN_LIBRARY_GAIN * library;
     const runs = gain > 0 ? Math.ceil((ops * COMPILING_NANOSECONDS) / gain) : Infinity;
-    return { id, arrays, runs, preparedAt: Math.floor(runs / 2), numbers: new Map(), varied: new Set() };
+    this.#ops += ops;
+    return { id, ops, arrays, runs, preparedAt: Math.floor(runs / 2), numbers: new Map(), varied: new Set() };
   }
 }
