@@ -1,12 +1,12 @@
 import type { NativeBinding } from "../../native/binding.ts";
 import type { HostArray } from "../../tensor/core/dtype.ts";
-import type { Value } from "../../tensor/recording/graph.ts";
+import type { Reader, Value } from "../../tensor/recording/graph.ts";
 
 /** Tensors of values that stay on TensorFlow's side until they are read or used. */
 export class LazyValues {
   readonly #binding: NativeBinding;
   /** By what reads them. */
-  readonly #ids = new Map<() => HostArray, number>();
+  readonly #ids = new Map<Reader, number>();
 
   constructor(binding: NativeBinding) {
     this.#binding = binding;
@@ -17,7 +17,8 @@ export class LazyValues {
       const id = ids[i]!;
       // A value may be the gradient of several leaves.
       this.release(value);
-      value.read = () => this.#binding.tensorDataSync(id) as HostArray;
+      let data: HostArray | undefined;
+      value.read = () => (data ??= this.#binding.tensorDataSync(id) as HostArray);
       this.#ids.set(value.read, id);
     });
   }
@@ -36,6 +37,8 @@ export class LazyValues {
     const reader = read ?? retained;
     const id = reader && this.#ids.get(reader);
     if (reader === undefined || id === undefined) return;
+    // A clone may be read later.
+    if (reader.shared === true) reader();
     this.#ids.delete(reader);
     this.#binding.deleteTensor(id);
   }

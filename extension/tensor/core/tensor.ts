@@ -175,7 +175,7 @@ export class Tensor implements GraphTensor {
 
   /** @internal Lets go of the graph that its value comes from. */
   dropGraph(): void {
-    this.current = this.current.withoutGraph();
+    this.current = this.current.withoutGraph(false);
   }
 
   /** @internal Makes this tensor share memory with `view.base`. */
@@ -289,6 +289,7 @@ export class Tensor implements GraphTensor {
     if (storage === undefined) {
       takePlace(value, this.current);
       this.current = value;
+      runtime.gradients.wrote(this);
     } else if (value.producer.kind === "node") {
       this.current = value;
       runtime.pendingWrites.add(this);

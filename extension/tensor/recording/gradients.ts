@@ -30,6 +30,7 @@ export class Gradients {
   kept: readonly Kept[] = [];
   /** All gradients that the program has read from a leaf: it may hold them after the leaf gets another. */
   readonly #held = new WeakSet<GraphTensor>();
+  #anyHeld = false;
   #keptValues: { readonly of: readonly Kept[]; readonly values: ReadonlySet<Value> } | undefined;
 
   /** Notes that `backward()` has given a leaf a gradient. */
@@ -40,8 +41,14 @@ export class Gradients {
   /** Notes that the program has read a gradient from its leaf. */
   take(gradient: GraphTensor): void {
     if (this.#held.has(gradient)) return;
+    this.#anyHeld = true;
     this.#held.add(gradient);
     if (gradient.still?.ready === false) this.taken.add(gradient);
+  }
+
+  /** Notes that a tensor was written to: a gradient that the program has read is pending again, also once its leaf has another. */
+  wrote(tensor: GraphTensor): void {
+    if (this.#anyHeld && this.#held.has(tensor) && tensor.still?.ready === false) this.taken.add(tensor);
   }
 
   /** Whether the program may hold a gradient that has this value. */
@@ -58,9 +65,19 @@ export class Gradients {
     return this.#keptValues.values.has(value);
   }
 
-  /** Whether there are gradients that are not computed yet. */
+  /** Whether there may be gradients that are not computed yet. */
   get pending(): boolean {
-    return this.graded.size > 0 || this.taken.size > 0;
+    return this.graded.size + this.taken.size + this.kept.length > 0;
+  }
+
+  /** Leaves whose gradient is not computed yet, by `backward()` or by code that has written to a kept one, as clipping does. */
+  pendingLeaves(): GraphTensor[] {
+    const leaves = new Set(this.graded);
+    for (const one of this.kept) {
+      const leaf = leafOf(one);
+      if (leaf !== undefined) leaves.add(leaf);
+    }
+    return [...leaves].filter((leaf) => isPending(leaf.ownGrad));
   }
 
   /** Forgets gradients that are computed by now, and those that stay readable after any step. */
@@ -69,13 +86,15 @@ export class Gradients {
       this.graded = new Set([...this.graded].filter((leaf) => isPending(leaf.ownGrad)));
     if (this.graded.size === 0) this.nodes = 0;
     if (this.taken.size === 0) return;
-    const readsState = madeOf(({ ready, producer }) => {
+    const isLost = madeOf((value) => {
+      const { producer } = value;
       if (producer.kind === "state") return true;
-      if (ready || producer.kind !== "node") return false;
+      if (value.ready) return this.isTransient(value);
+      if (producer.kind !== "node") return false;
       // A node without inputs is a stand-in for nodes that are not recorded.
       return producer.inputs.length === 0 || undefined;
     });
-    this.taken = new Set([...this.taken].filter((one) => isPending(one) && readsState(one.value)));
+    this.taken = new Set([...this.taken].filter((one) => isPending(one) && isLost(one.value)));
   }
 
   /** Forgets the gradients that are not computed yet. */
@@ -123,7 +142,7 @@ export class Reached {
         this.keep.push({ leaf, gradient, value });
       }
     if (written.size === 0 && !gradients.pending) return;
-    const left = [...gradients.graded].filter((leaf) => !written.has(leaf) && isPending(leaf.ownGrad));
+    const left = gradients.pendingLeaves().filter((leaf) => !written.has(leaf));
     const loose = all ? [...gradients.taken].filter(isPending) : [];
     if (left.length + loose.length === 0) return;
     const values = new Set(computed());
@@ -168,11 +187,6 @@ export class Reached {
 
   /** Keeps gradients that couldn't be computed after the step. */
   #divide(left: readonly GraphTensor[], loose: readonly GraphTensor[], computed: Set<Value>): void {
-    if (this.#written.size === 0) {
-      this.#pending.graded = new Set(left);
-      this.#pending.taken = new Set(loose);
-      return;
-    }
     const storages = new Set<Storage>();
     for (const { storage } of this.#written) if (storage !== undefined) storages.add(storage);
     for (const { value } of this.keep) computed.add(value);
@@ -189,10 +203,11 @@ export class Reached {
       // A stand-in's graph is not recorded; it depends on the parameters.
       return this.#isStandIn(value) || undefined;
     });
+    // Without a step, nothing is lost, and all values that gradients of leaves may need stay: see #isAwaited.
+    const steps = this.#written.size > 0;
     for (const leaf of left) {
       const gradient = leaf.ownGrad!;
-      const { value } = gradient;
-      if (lost(value)) this.#keep(leaf, gradient);
+      if (steps && lost(gradient.value)) this.#keep(leaf, gradient);
       else this.#pending.graded.add(leaf);
     }
     for (const gradient of loose) {
@@ -236,7 +251,7 @@ export class Reached {
   /** Forgets a gradient, or adds it to those that stay. @returns whether the program has read it */
   #release(one: Kept, keeper: Keeper, released: () => never, stay: Kept[]): boolean {
     const { value } = one;
-    const leaf = one.leaf instanceof WeakRef ? one.leaf.deref() : one.leaf;
+    const leaf = leafOf(one);
     const current = leaf?.ownGrad;
     const reached = current?.still === value;
     const held = keeper.holds?.(value) === true;
@@ -287,6 +302,8 @@ export class Reached {
     gradients.taken = pending.taken;
   }
 }
+
+const leafOf = ({ leaf }: Kept): GraphTensor | undefined => (leaf instanceof WeakRef ? leaf.deref() : leaf);
 
 const isPending = (gradient: GraphTensor | null): boolean => {
   if (gradient === null) return false;

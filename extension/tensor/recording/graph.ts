@@ -209,13 +209,20 @@ export class Node {
   }
 }
 
+/** Brings a value from the executor's side to the host. */
+export interface Reader {
+  (): HostArray;
+  /** Whether several values have it: it works also after one of them was released. */
+  shared?: boolean;
+}
+
 /** One output of a node, or a leaf. `data` is set once it was computed and brought to the host. */
 export class Value {
   data: HostArray | undefined;
   /** Reads a result that is still on the executor's side; replaced by an error once its step is over. */
-  read: (() => HostArray) | undefined;
+  read: Reader | undefined;
   /** Reads a result that the executor keeps for later plans. For the program, the value is still to be computed: see savedValues.ts. */
-  retained: (() => HostArray) | undefined;
+  retained: Reader | undefined;
   /** Whether the user's own loop recorded it, outside any forward: its step computes it, as code may read it later. */
   visible = scope.depth === 0;
   /** Number of tensors that may have it. */
@@ -257,12 +264,20 @@ export class Value {
     return this.data !== undefined || this.read !== undefined;
   }
 
-  /** The same values without the graph that they come from. */
-  withoutGraph(): Value {
+  /**
+   * The same values without the graph that they come from.
+   * @param shared whether this value stays in use, too
+   */
+  withoutGraph(shared = true): Value {
     const leaf = new Value(DATA, 0, this.shape, this.dtype);
     leaf.data = this.data;
-    leaf.read = this.read;
+    leaf.read = this.#reader(shared);
     return leaf;
+  }
+
+  #reader(shared: boolean): Reader | undefined {
+    if (shared && this.read !== undefined) this.read.shared = true;
+    return this.read;
   }
 
   /** Returns a copy for other memory; undefined where an op must copy: values are computed later, or may change. */
@@ -274,7 +289,7 @@ export class Value {
     if (kind === "data" && this.data === undefined && this.read === undefined) return undefined;
     const copy = new Value(this.#origin, 0, this.shape, this.dtype);
     copy.data = this.data;
-    copy.read = this.read;
+    copy.read = this.#reader(true);
     return copy;
   }
 
