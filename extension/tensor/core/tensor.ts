@@ -262,8 +262,7 @@ export class Tensor implements GraphTensor {
     // Follow the base now: what is written must not be taken for stale later.
     void this.value;
     if (scope.gradients && this.sharesLeaf()) writing.leafWritten(view !== undefined);
-    const { value } = next;
-    const { current } = this;
+    const [{ value }, { current }] = [next, this];
     const from = view?.uncounted === true ? null : since;
     this.replace(value, scope.gradients ? next.edge : this.edge);
     if (value.made > made) value.holders--;
