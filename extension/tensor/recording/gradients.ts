@@ -30,7 +30,6 @@ export class Gradients {
   kept: readonly Kept[] = [];
   /** All gradients that the program has read from a leaf: it may hold them after the leaf gets another. */
   readonly #held = new WeakSet<GraphTensor>();
-  #anyHeld = false;
   #keptValues: { readonly of: readonly Kept[]; readonly values: ReadonlySet<Value> } | undefined;
 
   /** Notes that `backward()` has given a leaf a gradient. */
@@ -41,14 +40,13 @@ export class Gradients {
   /** Notes that the program has read a gradient from its leaf. */
   take(gradient: GraphTensor): void {
     if (this.#held.has(gradient)) return;
-    this.#anyHeld = true;
     this.#held.add(gradient);
     if (gradient.still?.ready === false) this.taken.add(gradient);
   }
 
   /** Notes that a tensor was written to: a gradient that the program has read is pending again, also once its leaf has another. */
   wrote(tensor: GraphTensor): void {
-    if (this.#anyHeld && this.#held.has(tensor) && tensor.still?.ready === false) this.taken.add(tensor);
+    if (this.#held.has(tensor) && tensor.still?.ready === false) this.taken.add(tensor);
   }
 
   /** Whether the program may hold a gradient that has this value. */
@@ -213,7 +211,8 @@ export class Reached {
     for (const gradient of loose) {
       const { value } = gradient;
       if (computed.has(value)) continue;
-      if (lost(value)) this.#keep(undefined, gradient);
+      // It is asked without a step, too: it notes the values that the gradient needs.
+      if (lost(value) && steps) this.#keep(undefined, gradient);
       else this.#pending.taken.add(gradient);
     }
   }
