@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/executor.ts";
+import { MAX_SMALL_PLAN_OPS } from "../../../extension/executors/tuning.ts";
 import type { NativeBinding } from "../../../extension/native/binding.ts";
 import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
@@ -85,6 +86,42 @@ describe.skipIf(!available)("plans of a program's own loop", () => {
     expect(watched.counters.interpreted).toBe(0);
     return { read, run: watched.counters.small };
   }
+
+  test("plans that are kept have a bounded number of ops", () => {
+    const binding = loadNative();
+    const open = new Map<number, number>();
+    const watched = new TensorFlowExecutor(
+      Object.create(binding, {
+        openPlan: {
+          value: (code: Int32Array, threads: number, costs: Float64Array): number => {
+            const id = binding.openPlan(code, threads, costs);
+            open.set(id, length);
+            return id;
+          },
+        },
+        closePlan: {
+          value: (id: number): void => {
+            open.delete(id);
+            binding.closePlan(id);
+          },
+        },
+      }),
+      2,
+    );
+    let length = 0;
+    setExecutor(watched);
+    try {
+      for (length = 6000; length < 6050; length++) {
+        let x = torch.ones(2);
+        for (let i = 0; i < length; i++) x = x.sin();
+        expect(x.sum().item()).toBeGreaterThan(0);
+      }
+      expect(open.size).toBeGreaterThan(30);
+      expect([...open.values()].reduce((a, b) => a + b)).toBeLessThanOrEqual(MAX_SMALL_PLAN_OPS);
+    } finally {
+      setExecutor(executor);
+    }
+  });
 
   test("a position that changes is an input of one plan", () => {
     const w = new nn.Parameter(
