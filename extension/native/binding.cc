@@ -5,11 +5,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <cstdlib>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <set>
 #include <string>
@@ -47,32 +45,6 @@ OPEN(Sessions, tf_savedmodel_map_)
 OPEN(NewHandle, InsertHandle)
 OPEN(NewSession, InsertSavedModel)
 #undef OPEN
-
-// Running calls in the whole process, which must not exit in the middle of one.
-struct {
-  std::mutex mutex;
-  std::condition_variable ended;
-  int count = 0;
-  // Sessions of those that may wait for other processes.
-  std::multiset<TF_Session *> remote;
-} running;
-
-// Ends calls that wait for other processes: closing their session makes them fail.
-void CancelRemote() {
-  std::multiset<TF_Session *> sessions;
-  {
-    std::lock_guard<std::mutex> lock(running.mutex);
-    sessions = running.remote;
-  }
-  TF_AutoStatus status;
-  for (TF_Session *session : sessions) TF_CloseSession(session, status.status);
-}
-
-void WaitForAll() {
-  CancelRemote();
-  std::unique_lock<std::mutex> lock(running.mutex);
-  running.ended.wait(lock, [] { return running.count == 0; });
-}
 
 #if !defined(_WIN32)
 // A stack for signal handlers on the thread that calls. oneDNN's matrix products keep pointers below the stack pointer, where
@@ -143,23 +115,11 @@ struct Call {
   }
 
   void Start() {
-    {
-      std::lock_guard<std::mutex> lock(running.mutex);
-      running.count++;
-      if (remote) running.remote.insert(session);
-    }
-    const auto run = [this] {
-      Run();
-      std::lock_guard<std::mutex> lock(running.mutex);
-      running.count--;
-      if (remote) running.remote.erase(running.remote.find(session));
-      running.ended.notify_all();
-    };
     try {
-      thread = std::thread(run);
+      thread = std::thread([this] { Run(); });
     } catch (const std::system_error &) {
       // No thread could be started: run on this one.
-      run();
+      Run();
     }
   }
 
@@ -185,7 +145,35 @@ struct State {
   std::map<int32_t, layerwise::Plan> plans;
   int32_t nextPlan = 0;
   layerwise::Arena arena;
+
+  // Waits for the running calls. Those that wait for other processes fail, since their sessions are closed.
+  void WaitForCalls() {
+    TF_AutoStatus status;
+    for (const auto &[id, call] : calls)
+      if (call->remote) TF_CloseSession(call->session, status.status);
+    for (const auto &[id, call] : calls) call->Wait();
+  }
 };
+
+// Waits for the running calls once the process or worker emits 'exit'. The functions of atexit would be too late: before them,
+// the C library destroys what TensorFlow and oneDNN have made since the first call, and a running call still needs it.
+void WaitAtExit(napi_env env, State *state) {
+  const auto wait = [](napi_env env, napi_callback_info info) -> napi_value {
+    State *state;
+    ENSURE_NAPI_OK_RETVAL(
+        env, napi_get_cb_info(env, info, nullptr, nullptr, nullptr, reinterpret_cast<void **>(&state)), nullptr);
+    state->WaitForCalls();
+    return nullptr;
+  };
+  napi_value global, process, on;
+  ENSURE_NAPI_OK(env, napi_get_global(env, &global));
+  ENSURE_NAPI_OK(env, napi_get_named_property(env, global, "process", &process));
+  ENSURE_NAPI_OK(env, napi_get_named_property(env, process, "on", &on));
+  napi_value listener[2];
+  ENSURE_NAPI_OK(env, napi_create_string_latin1(env, "exit", NAPI_AUTO_LENGTH, &listener[0]));
+  ENSURE_NAPI_OK(env, napi_create_function(env, "waitForCalls", NAPI_AUTO_LENGTH, wait, state, &listener[1]));
+  ENSURE_NAPI_OK(env, napi_call_function(env, process, on, 2, listener, nullptr));
+}
 
 bool GetTyped(napi_env env, napi_value array, napi_typedarray_type expected, void **data, size_t *length) {
   napi_typedarray_type type;
@@ -611,17 +599,13 @@ napi_value Init(napi_env env, napi_value exports) {
   void *backend;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_instance_data(env, &backend), nullptr);
   auto *state = new State{static_cast<TFJSBackend *>(backend)};
-  // Waits for running calls before the backend, and with it the sessions, is destroyed.
+  // A worker that is terminated emits no event: then too, calls end before the backend, and with it the sessions, is destroyed.
   ENSURE_NAPI_OK_RETVAL(
       env, napi_add_env_cleanup_hook(env, [](void *data) {
-        CancelRemote();
+        static_cast<State *>(data)->WaitForCalls();
         delete static_cast<State *>(data);
       }, state), nullptr);
-#if !defined(_WIN32)
-  // Windows has ended the other threads when it runs these functions: waiting for them would never end.
-  static const int registered = std::atexit(WaitForAll);
-  static_cast<void>(registered);
-#endif
+  WaitAtExit(env, state);
   const napi_property_descriptor properties[] = {
       {"startServer", nullptr, StartServer, nullptr, nullptr, nullptr, napi_default, state},
       {"openGraph", nullptr, OpenGraph, nullptr, nullptr, nullptr, napi_default, state},

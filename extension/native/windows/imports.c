@@ -6,14 +6,15 @@
 #include <windows.h>
 
 #define NAPI(X) \
-  X(napi_add_env_cleanup_hook) X(napi_create_array_with_length) X(napi_create_arraybuffer) X(napi_create_double) \
-  X(napi_create_int32) X(napi_create_int64) X(napi_create_object) X(napi_create_reference) \
-  X(napi_create_string_latin1) X(napi_create_typedarray) X(napi_define_properties) X(napi_delete_reference) \
-  X(napi_get_array_length) X(napi_get_boolean) X(napi_get_cb_info) X(napi_get_element) X(napi_get_instance_data) \
-  X(napi_get_last_error_info) X(napi_get_named_property) X(napi_get_typedarray_info) X(napi_get_value_bool) \
-  X(napi_get_value_double) X(napi_get_value_int32) X(napi_get_value_int64) X(napi_get_value_string_utf8) \
-  X(napi_is_array) X(napi_is_exception_pending) X(napi_is_typedarray) X(napi_set_element) \
-  X(napi_set_instance_data) X(napi_set_named_property) X(napi_throw_error) X(napi_typeof)
+  X(napi_add_env_cleanup_hook) X(napi_call_function) X(napi_create_array_with_length) X(napi_create_arraybuffer) \
+  X(napi_create_double) X(napi_create_function) X(napi_create_int32) X(napi_create_int64) X(napi_create_object) \
+  X(napi_create_reference) X(napi_create_string_latin1) X(napi_create_typedarray) X(napi_define_properties) \
+  X(napi_delete_reference) X(napi_get_array_length) X(napi_get_boolean) X(napi_get_cb_info) X(napi_get_element) \
+  X(napi_get_global) X(napi_get_instance_data) X(napi_get_last_error_info) X(napi_get_named_property) \
+  X(napi_get_typedarray_info) X(napi_get_value_bool) X(napi_get_value_double) X(napi_get_value_int32) \
+  X(napi_get_value_int64) X(napi_get_value_string_utf8) X(napi_is_array) X(napi_is_exception_pending) \
+  X(napi_is_typedarray) X(napi_set_element) X(napi_set_instance_data) X(napi_set_named_property) X(napi_throw_error) \
+  X(napi_typeof)
 
 #define TENSORFLOW(X) \
   X(TFE_ContextListDevices) X(TFE_DeleteContext) X(TFE_DeleteContextOptions) X(TFE_DeleteOp) \

@@ -62,11 +62,15 @@ export class TrainingPanel {
     });
   }
 
-  /** The epochs that the table of values lists, the first one first: the last two hundred. */
+  /**
+   * The epochs that the table of values lists, the first one first: the last two hundred. A panel that was just opened
+   * still moves while its sections arrive, so a click may miss: each wait is short, and whoever polls opens it again.
+   */
   async epochs(): Promise<number[]> {
+    const soon = { timeout: 2000 };
     const table = this.frame.locator(".by-epoch");
-    if ((await table.getAttribute("open")) === null) await table.locator("summary").click();
-    await table.locator("tbody tr").first().waitFor();
+    if ((await table.getAttribute("open", soon)) === null) await table.locator("summary").click(soon);
+    await table.locator("tbody tr").first().waitFor(soon);
     const cells = await table.locator("tbody tr > :first-child").allInnerTexts();
     return cells.map((text) => Number(text.replaceAll(",", ""))).reverse();
   }
