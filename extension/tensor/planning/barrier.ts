@@ -206,9 +206,12 @@ export function barrier(requested: readonly Value[], leaves: ReadonlySet<GraphTe
   if (writes) runtime.writings++;
   for (const t of written) {
     const storage = t.storage!;
+    const { value } = t;
     storage.version++;
     storage.host = undefined;
     t.settled(storage);
+    // What was recorded with it between the write and the barrier reads it from the storage: what it was made of may be overwritten.
+    if (!value.ready) value.become(t.value);
   }
   if (!left) {
     runtime.pendingWrites = new Set();

@@ -3,20 +3,9 @@ import { expect, test } from "vitest";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { onEachEngine } from "../../engines.ts";
+import { drawing, programSeeds } from "./drawing.ts";
 
 const STEPS = 14;
-/** Programs of a run; `LAYERWISE_TEST_PROGRAMS=FROM-TO` runs others. */
-const [FROM, TO] = (process.env["LAYERWISE_TEST_PROGRAMS"] ?? "0-60").split("-").map(Number) as [
-  number,
-  number,
-];
-
-/** Numbers from 0 to 1. */
-function drawing(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0) / 2 ** 32;
-}
-
 class Net extends nn.Module {
   embedding = new nn.Embedding(7, 6);
   cell = new nn.Linear(12, 6);
@@ -129,7 +118,7 @@ function numbersOf(seed: number, reads: boolean): number[] {
 
 onEachEngine(() => {
   test("numbers are the same whenever they are read", () => {
-    for (let seed = FROM; seed < TO; seed++) {
+    for (const seed of programSeeds(60)) {
       const [expected, numbers] = [numbersOf(seed, true), numbersOf(seed, false)];
       const far = numbers.findIndex((x, i) => !(Math.abs(x - expected[i]!) <= 2e-3 * (Math.abs(x) + 0.05)));
       expect([seed, numbers.length, far]).toEqual([seed, expected.length, -1]);

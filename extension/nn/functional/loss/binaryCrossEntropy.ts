@@ -60,8 +60,11 @@ export function binaryCrossEntropy(
 
 /** Probabilities that are at hand are checked; computed ones can't be without computing them. */
 function checkRange(name: string, x: Tensor): void {
-  for (const value of x.value.data ?? []) {
-    if (!(value >= 0 && value <= 1)) {
+  const { data } = x.value;
+  if (data === undefined) return;
+  // Whole batches of images: an iterator takes ten times as long.
+  for (let i = 0; i < data.length; i++) {
+    if (!(data[i]! >= 0 && data[i]! <= 1)) {
       throw new TensorError("value", `all elements of ${name} should be between 0 and 1`);
     }
   }
