@@ -2,10 +2,15 @@
 import { TensorError } from "../tensor/core/errors.ts";
 import { fillValue } from "../tensor/recording/graph.ts";
 import { drawInto } from "../tensor/functions/creation/filling.ts";
+import { qr } from "../tensor/functions/linalg/decompositions.ts";
+import { mul } from "../tensor/functions/pointwise/arithmetic.ts";
+import { sign } from "../tensor/functions/pointwise/elementwise.ts";
+import { diagonal } from "../tensor/functions/shape/orientation.ts";
 import { isContiguous } from "../tensor/functions/shape/parts.ts";
+import { reshape, transpose } from "../tensor/functions/shape/shape.ts";
 import { normal, randperm, truncNormal, uniform } from "../tensor/random/operations.ts";
 import { defaultStream, type RandomStream, type ReadyDraw } from "../tensor/random/stream.ts";
-import { noGrad } from "../tensor/recording/scope.ts";
+import { hidden, noGrad } from "../tensor/recording/scope.ts";
 import { numel, type Shape } from "../tensor/core/shape.ts";
 import { fromHost, Tensor } from "../tensor/core/tensor.ts";
 import { bind, REQUIRED } from "./arguments.ts";
@@ -282,45 +287,19 @@ export function orthogonal_(tensor: Tensor, ...rest: unknown[]): Tensor {
   if (tensor.ndim < 2) {
     throw new TensorError("value", "Only tensors with 2 or more dimensions are supported");
   }
+  if (tensor.numel() === 0) return tensor;
   const rows = tensor.shape[0]!;
-  const columns = tensor.numel() / Math.max(rows, 1);
-  const values = normal(tensor.numel());
+  const columns = tensor.numel() / rows;
   const wide = rows < columns;
-  // Vector v, component c of the longer side.
-  const at = wide
-    ? (v: number, c: number): number => v * columns + c
-    : (v: number, c: number): number => c * columns + v;
-  const vectors = Math.min(rows, columns);
-  const length = Math.max(rows, columns);
-  return drawRowMajor(
-    tensor,
-    {
-      fill: (stream, out) => {
-        values.fill(stream, out as Float32Array);
-        const basis = orthonormal(vectors, length, (v, c) => out[at(v, c)]!);
-        basis.forEach((vector, v) => vector.forEach((x, c) => (out[at(v, c)] = x * gain)));
-      },
-      skip: (stream) => values.skip(stream),
-    },
-    generator,
+  const drawn = (generator ?? defaultStream).tensor(normal(tensor.numel()), [rows, columns], "float32");
+  return noGrad(() =>
+    hidden(() => {
+      const { Q, R } = qr(wide ? transpose(drawn, 0, 1) : drawn);
+      // A decomposition is unique up to signs: those of R's diagonal make the result uniform.
+      const basis = mul(Q, mul(sign(diagonal(R)), gain));
+      return overwrite(tensor, reshape(wide ? transpose(basis, 0, 1) : basis, tensor.shape));
+    }),
   );
-}
-
-/** Gram and Schmidt's process, each vector cleaned twice: the QR decomposition whose R has a positive diagonal. */
-function orthonormal(vectors: number, length: number, get: (v: number, c: number) => number): Float64Array[] {
-  const basis: Float64Array[] = [];
-  for (let v = 0; v < vectors; v++) {
-    const x = Float64Array.from({ length }, (_, c) => get(v, c));
-    for (let pass = 0; pass < 2; pass++) {
-      for (const b of basis) {
-        const along = b.reduce((sum, value, c) => sum + value * x[c]!, 0);
-        for (let c = 0; c < length; c++) x[c]! -= along * b[c]!;
-      }
-    }
-    const norm = Math.sqrt(x.reduce((sum, value) => sum + value * value, 0));
-    basis.push(x.map((value) => value / norm));
-  }
-  return basis;
 }
 
 interface Sparse extends Drawn {

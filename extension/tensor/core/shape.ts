@@ -4,7 +4,8 @@ export type Shape = readonly number[];
 
 export function numel(shape: Shape): number {
   let n = 1;
-  for (const d of shape) n *= d;
+  // By index: called more often than any other function, most of all before V8 has compiled it.
+  for (let i = 0; i < shape.length; i++) n *= shape[i]!;
   return n;
 }
 
