@@ -64,7 +64,7 @@ export class TrainingPanel {
 
   /**
    * The epochs that the table of values lists, the first one first: the last two hundred. A panel that was just opened
-   * still moves while its sections arrive, so a click may miss: each wait is short, and whoever polls opens it again.
+   * still moves while its sections arrive, so a click may miss: waits are short, and the next poll clicks again.
    */
   async epochs(): Promise<number[]> {
     const soon = { timeout: 2000 };

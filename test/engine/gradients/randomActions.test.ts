@@ -1,4 +1,4 @@
-// As randomPrograms.test.ts, with what programs do besides passes and steps: views and writes in place, hooks, penalties on gradients,
+// As randomPrograms.test.ts, with what programs do apart from passes and steps: views and writes in place, hooks, penalties on gradients,
 // averaged and restored weights, frozen layers, checkpoints, discriminators, closures.
 import { expect, test } from "vitest";
 import { copy, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
@@ -77,7 +77,7 @@ function run(seed: number, reads: boolean, numbers: (number | string)[]): void {
   const criticOptimizer = new optim.Adam(critic.parameters(), { lr: 0.01 });
   const scheduler = new optim.lrScheduler.StepLR(optimizer, { stepSize: 3, gamma: 0.7 });
   const average = copy.deepcopy(model);
-  let saved: Map<string, Tensor> | Record<string, Tensor> | undefined;
+  let saved: ReturnType<typeof model.stateDict> | undefined;
   const memory: Tensor[] = [];
   let state: Tensor = torch.zeros(3, 4);
   let held: Tensor[] = [];
@@ -158,12 +158,12 @@ function run(seed: number, reads: boolean, numbers: (number | string)[]): void {
       });
     },
     save() {
-      saved = model.stateDict() as never;
+      saved = model.stateDict();
       if (pick(2)) saved = copy.deepcopy(saved);
     },
     restore() {
       state = state.detach();
-      if (saved) model.loadStateDict(saved as never);
+      if (saved) model.loadStateDict(saved);
     },
     copyWeights() {
       state = state.detach();
@@ -266,23 +266,23 @@ function run(seed: number, reads: boolean, numbers: (number | string)[]): void {
       const z = torch.utils.checkpoint.checkpoint(
         (one: Tensor) => torch.tanh(model.second(torch.relu(model.first(one)))),
         x,
-        { useReentrant: false } as never,
-      ) as Tensor;
+        { useReentrant: false },
+      );
       z.square().mean().backward();
       if (pick(2)) optimizer.step();
     },
     functional() {
       model.requiresGrad_(true);
       const parameters = Object.fromEntries(model.namedParameters());
-      const out = torch.func.functionalCall(model, parameters as never, [x]) as Tensor;
+      const out = torch.func.functionalCall(model, parameters, [x]);
       const grads = torch.autograd.grad(out.square().mean(), model.parameters(), {
         createGraph: pick(2) === 0,
         allowUnused: true,
       });
       const faster = Object.fromEntries(
-        [...model.namedParameters()].map(([name, p], i) => [name, grads[i] ? p.sub(grads[i]!.mul(0.1)) : p]),
+        [...model.namedParameters()].map(([name, p], i) => [name, grads[i] ? p.sub(grads[i].mul(0.1)) : p]),
       );
-      const loss = (torch.func.functionalCall(model, faster as never, [x]) as Tensor).abs().mean();
+      const loss = torch.func.functionalCall(model, faster, [x]).abs().mean();
       loss.backward();
       if (pick(2)) optimizer.step();
       optimizer.zeroGrad();
