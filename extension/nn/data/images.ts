@@ -1,3 +1,4 @@
+import { filled } from "../../tensor/core/dtype.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { numel, sameShape, type Shape } from "../../tensor/core/shape.ts";
@@ -144,9 +145,7 @@ function split({ shape, value }: Tensor): Images {
   const size = channels * height * width;
   const images = Array.from({ length: count(shape) }, (_, i) => {
     const image = values.slice(i * size, (i + 1) * size);
-    return channels === 1
-      ? Float32Array.from({ length: 3 * size }, (_value, at) => image[at % size]!)
-      : image;
+    return channels === 1 ? filled(new Float32Array(3 * size), (at) => image[at % size]!) : image;
   });
   return { channels: channels === 1 ? 3 : channels, height, width, images };
 }

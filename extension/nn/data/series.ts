@@ -1,3 +1,4 @@
+import { filled } from "../../tensor/core/dtype.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { splitLengths } from "../../tensor/random/dataSamplers.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
@@ -47,9 +48,9 @@ export class Series {
     });
     const values = valuesOf(this.values.value);
     const width = this.names.length;
-    const out = Float32Array.from(
-      { length: this.length * columns.length },
-      (_, i) => values[Math.floor(i / columns.length) * width + columns[i % columns.length]!]!,
+    const out = filled(
+      new Float32Array(this.length * columns.length),
+      (i) => values[Math.floor(i / columns.length) * width + columns[i % columns.length]!]!,
     );
     return new Series(this.times, names, fromHost(out, [this.length, columns.length], "float32"));
   }
@@ -141,7 +142,7 @@ export class WindowDataset extends Dataset<[window: Tensor, next: Tensor]> {
   }
 
   #rows(from: number, count: number, columns: readonly number[]): Float32Array {
-    return Float32Array.from({ length: count * columns.length }, (_, i) => {
+    return filled(new Float32Array(count * columns.length), (i) => {
       const column = columns[i % columns.length]!;
       const value = this.#values[(from + Math.floor(i / columns.length)) * this.#width + column]!;
       return (value - this.#shift[column]!) / this.#scale[column]!;
@@ -150,9 +151,10 @@ export class WindowDataset extends Dataset<[window: Tensor, next: Tensor]> {
 
   /** Targets in the units of the series: what a model predicted, [..., targets], unscaled. */
   unscale(prediction: Tensor): Tensor {
-    const values = Float32Array.from(valuesOf(prediction.value), (value, i) => {
+    const given = valuesOf(prediction.value);
+    const values = filled(new Float32Array(given.length), (i) => {
       const column = this.#targets[i % this.#targets.length]!;
-      return value * this.#scale[column]! + this.#shift[column]!;
+      return given[i]! * this.#scale[column]! + this.#shift[column]!;
     });
     return fromHost(values, prediction.shape, "float32");
   }

@@ -1,3 +1,4 @@
+import { filled } from "../../tensor/core/dtype.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import type { Blocks } from "./blocks.ts";
 import { checkIndex, Dataset } from "./dataset.ts";
@@ -143,7 +144,7 @@ export class TransformDataset extends Dataset<unknown[]> {
 /** Bytes as numbers from 0 to 1. */
 export function unitTensor(bytes: Uint8Array, shape: readonly number[]): Tensor {
   return fromHost(
-    Float32Array.from(bytes, (x) => x / 255),
+    filled(new Float32Array(bytes.length), (i) => bytes[i]! / 255),
     shape,
     "float32",
   );

@@ -1,3 +1,4 @@
+import { filled } from "../../tensor/core/dtype.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { formatShape, numel, sameShape } from "../../tensor/core/shape.ts";
@@ -70,11 +71,12 @@ export function classified(name: string, output: Tensor, target: Tensor, options
     };
   const values = valuesOf(output.value);
   if (output.dtype !== "float32")
-    return { predicted: Int32Array.from(values), actual, classes: options.numClasses ?? 0, binary: false };
+    return { predicted: new Int32Array(values), actual, classes: options.numClasses ?? 0, binary: false };
   const { threshold = 0.5 } = options;
   const logits = options.logits ?? values.some((x) => x < 0 || x > 1);
   const limit = logits ? Math.log(threshold / (1 - threshold)) : threshold;
-  return { predicted: Int32Array.from(values, (x) => (x > limit ? 1 : 0)), actual, classes: 2, binary: true };
+  const predicted = filled(new Int32Array(values.length), (i) => (values[i]! > limit ? 1 : 0));
+  return { predicted, actual, classes: 2, binary: true };
 }
 
 /** Whether the output has a dimension of classes that the target doesn't have. */

@@ -1,4 +1,5 @@
 // A mixture of an image and of several augmentations of it.
+import { filled } from "../../tensor/core/dtype.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { sampleDirichlet } from "../../tensor/functions/creation/sampling.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
@@ -78,7 +79,7 @@ export class AugMix extends Augmentation {
     const size = values.length / batch;
     const own = this.weights(batch, 2);
     const weights = this.weights(batch, mixtureWidth);
-    const mix = Float32Array.from(values, (value, i) => own[2 * Math.floor(i / size)]! * value);
+    const mix = filled(new Float32Array(values.length), (i) => own[2 * Math.floor(i / size)]! * values[i]!);
     for (let chain = 0; chain < mixtureWidth; chain++) {
       const depth = chainDepth > 0 ? chainDepth : 1 + drawBelow(3);
       let result = image;

@@ -1,4 +1,5 @@
 // Types and scales of images.
+import { filled } from "../../tensor/core/dtype.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import type { DType } from "../../tensor/core/dtype.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
@@ -23,9 +24,9 @@ export function toTensor(image: Tensor | RawImage): Tensor {
       `ToTensor(): expected whole channels of ${height} x ${width} pixels, got ${data.length} values`,
     );
   const size = width * height;
-  const out = Float32Array.from(
-    { length: data.length },
-    (_, i) => data[(i % size) * channels + Math.floor(i / size)]! / 255,
+  const out = filled(
+    new Float32Array(data.length),
+    (i) => data[(i % size) * channels + Math.floor(i / size)]! / 255,
   );
   return fromHost(out, [channels, height, width], "float32");
 }

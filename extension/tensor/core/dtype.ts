@@ -37,6 +37,15 @@ export function allocate(dtype: DType, length: number): Float32Array | Int32Arra
   return dtype === "int64" ? new Int32Array(length) : new Uint8Array(length);
 }
 
+/** Fills an array with a number for each index. `from` of typed arrays takes 5 to 15 times as long with a function. */
+export function filled<A extends Float32Array | Float64Array | Int32Array | Uint8Array>(
+  array: A,
+  at: (index: number) => number,
+): A {
+  for (let i = 0; i < array.length; i++) array[i] = at(i);
+  return array;
+}
+
 /** Copies numbers into the array of a dtype: booleans become 0 or 1, integers are truncated towards zero. */
 export function toHostArray(values: ArrayLike<number>, dtype: DType): Float32Array | Int32Array | Uint8Array {
   // The constructors take a tenth of the time of `from`.

@@ -1,6 +1,6 @@
 // Short-time Fourier transforms: frames of a signal, times a window, are transformed all at once.
 import { TensorError } from "../core/errors.ts";
-import { SCALAR_TYPE } from "../core/dtype.ts";
+import { filled, SCALAR_TYPE } from "../core/dtype.ts";
 import { formatShape, numel, type Shape } from "../core/shape.ts";
 import { fromHost, type Tensor } from "../core/tensor.ts";
 import { ComplexTensor } from "../complex/complexTensor.ts";
@@ -51,7 +51,7 @@ function inside(at: number, length: number, mode: PadMode): number {
 
 /** The places of all frames one after another. */
 function framePlaces(count: number, hop: number, n: number): Int32Array {
-  return Int32Array.from({ length: count * n }, (_, i) => Math.floor(i / n) * hop + (i % n));
+  return filled(new Int32Array(count * n), (i) => Math.floor(i / n) * hop + (i % n));
 }
 
 /**

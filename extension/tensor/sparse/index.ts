@@ -1,4 +1,5 @@
 // PyTorch's torch.sparse, and what makes sparse tensors.
+import { filled } from "../core/dtype.ts";
 import { TensorError } from "../core/errors.ts";
 import type { DType } from "../core/dtype.ts";
 import { add, mul } from "../functions/pointwise/arithmetic.ts";
@@ -85,7 +86,7 @@ export function toSparse(input: Tensor): SparseTensor {
   const steps = strides(input.shape);
   const coordinates = valuesOf(at.value);
   const [count, dims] = at.shape as [number, number];
-  const flat = Int32Array.from({ length: count }, (_, i) =>
+  const flat = filled(new Int32Array(count), (i) =>
     steps.reduce((sum, step, d) => sum + step * coordinates[i * dims + d]!, 0),
   );
   const stored = composed(() => {

@@ -1,3 +1,4 @@
+import { filled } from "../../../tensor/core/dtype.ts";
 import { ofFunction } from "../../../tensor/recording/version.ts";
 import { apply } from "../../../tensor/recording/apply.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
@@ -69,9 +70,9 @@ const counts = ([h, w]: Pair, { kernel, dilation, padding, stride }: Blocks): Pa
 
 /** For each cell of the kernel and each block, the place in the padded dimension. */
 function places({ kernel, dilation, stride }: Blocks, d: 0 | 1, count: number): Tensor {
-  const table = Int32Array.from(
-    { length: kernel[d] * count },
-    (_, i) => Math.floor(i / count) * dilation[d] + (i % count) * stride[d],
+  const table = filled(
+    new Int32Array(kernel[d] * count),
+    (i) => Math.floor(i / count) * dilation[d] + (i % count) * stride[d],
   );
   return ofFunction(fromHost(table, [table.length], "int64"));
 }

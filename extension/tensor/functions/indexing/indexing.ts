@@ -1,7 +1,7 @@
 // Indexing: `x.index(0, "1:3", "...", null, mask)` is PyTorch's `x[0, 1:3, ..., None, mask]`.
 import { apply } from "../../recording/apply.ts";
 import { dataAtHand } from "../../recording/onHost.ts";
-import { promoteTypes, SCALAR_TYPE } from "../../core/dtype.ts";
+import { filled, promoteTypes, SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as elementwise from "../../ops/elementwise/elementwise.ts";
 import { indexSelect as selectRows, rowsUpdate, indexAdd } from "../../ops/movement/indexing.ts";
@@ -214,7 +214,7 @@ function wrapped(t: Tensor, size: number, dim: number): Tensor {
     }
   }
   if (!negative) return t;
-  const positive = Int32Array.from(data, (i) => (i < 0 ? i + size : i));
+  const positive = filled(new Int32Array(data.length), (k) => (data[k]! < 0 ? data[k]! + size : data[k]!));
   return fromHost(positive, t.shape, "int64");
 }
 

@@ -1,9 +1,9 @@
 // Distinct elements: their number depends on the values, so these functions compute them at once.
 import { valuesOf } from "../../planning/barrier.ts";
+import { allocate, type HostArray } from "../../core/dtype.ts";
 import { normalizeDim, numel, strides } from "../../core/shape.ts";
 import { fromHost, type Tensor } from "../../core/tensor.ts";
 import { indexSelect } from "./gathering.ts";
-import { reshape } from "../shape/shape.ts";
 import { noGrad } from "../../recording/scope.ts";
 
 export interface UniqueOptions {
@@ -18,17 +18,14 @@ export interface UniqueOptions {
 /** Distinct elements, with the inverse and the counts if the options ask for them. */
 export type Unique<O> = O extends { returnInverse: true } | { returnCounts: true } ? Tensor[] : Tensor;
 
-/** Elements or rows of a dimension as keys that compare like them. */
+/** Rows of a dimension as keys that compare like them. */
 interface Items {
   readonly count: number;
   readonly compare: (a: number, b: number) => number;
 }
 
-function itemsOf(input: Tensor, dim: number | undefined): Items {
+function itemsOf(input: Tensor, dim: number): Items {
   const values = valuesOf(input.value);
-  if (dim === undefined) {
-    return { count: values.length, compare: (a, b) => values[a]! - values[b]! };
-  }
   const steps = strides(input.shape);
   const others = input.shape.map((n, d) => (d === dim ? 1 : n));
   const own = strides(others);
@@ -48,26 +45,55 @@ function itemsOf(input: Tensor, dim: number | undefined): Items {
 const vector = (data: number[] | Int32Array): Tensor =>
   fromHost(Int32Array.from(data), [data.length], "int64");
 
-/** Distinct elements of the sorted numbers themselves, which takes a fifth of the time of sorting their places. */
-function distinctElements(input: Tensor, withCounts: boolean): Tensor | Tensor[] {
-  const sorted = valuesOf(input.value).slice().sort();
-  const counts: number[] = [];
-  let length = 0;
-  for (let i = 0; i < sorted.length; i++) {
-    if (i === 0 || sorted[i] !== sorted[length - 1]) {
-      sorted[length++] = sorted[i]!;
-      counts.push(0);
+/** Distinct elements of the numbers themselves: sorting them takes a fifth of the time of sorting their places. */
+function distinctElements(input: Tensor, options: UniqueOptions, sorted: boolean): Tensor[] {
+  const given = valuesOf(input.value);
+  const ordered = sorted ? given.slice().sort() : given;
+  const ends: number[] = [];
+  for (let i = 1; i <= ordered.length; i++)
+    if (i === ordered.length || ordered[i] !== ordered[i - 1]) ends.push(i);
+  const values = allocate(input.dtype, ends.length);
+  for (let k = 0; k < ends.length; k++) values[k] = ordered[ends[k - 1] ?? 0]!;
+  const found = [fromHost(values, [ends.length], input.dtype)];
+  if (options.returnInverse === true)
+    found.push(fromHost(sorted ? placesIn(values, given) : runsOf(ends), input.shape, "int64"));
+  if (options.returnCounts === true) found.push(vector(ends.map((end, k) => end - (ends[k - 1] ?? 0))));
+  return found;
+}
+
+/** The place of each number in ascending ones. Every NaN has a place of its own, at the end. */
+function placesIn(ascending: HostArray, numbers: HostArray): Int32Array {
+  let known = ascending.length;
+  while (known > 0 && Number.isNaN(ascending[known - 1]!)) known--;
+  const places = new Int32Array(numbers.length);
+  let next = known;
+  for (let i = 0; i < numbers.length; i++) {
+    const x = numbers[i]!;
+    if (Number.isNaN(x)) {
+      places[i] = next++;
+      continue;
     }
-    counts[length - 1]!++;
+    let [low, high] = [0, known - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (ascending[middle]! < x) low = middle + 1;
+      else high = middle;
+    }
+    places[i] = low;
   }
-  const values = fromHost(sorted.slice(0, length), [length], input.dtype);
-  return withCounts ? [values, vector(counts)] : values;
+  return places;
+}
+
+/** For each element the number of its run, of runs that end at `ends`. */
+function runsOf(ends: readonly number[]): Int32Array {
+  const runs = new Int32Array(ends.at(-1) ?? 0);
+  ends.forEach((end, k) => runs.fill(k, ends[k - 1] ?? 0, end));
+  return runs;
 }
 
 function distinct<O extends UniqueOptions>(input: Tensor, options: O, sorted: boolean): Unique<O> {
-  if (sorted && options.dim === undefined && options.returnInverse !== true)
-    return distinctElements(input, options.returnCounts === true) as Unique<O>;
-  const dim = options.dim === undefined ? undefined : normalizeDim(options.dim, input.ndim);
+  if (options.dim === undefined) return only(distinctElements(input, options, sorted)) as Unique<O>;
+  const dim = normalizeDim(options.dim, input.ndim);
   const { count, compare } = itemsOf(input, dim);
   const order = Array.from({ length: count }, (_, i) => i);
   if (sorted) order.sort((a, b) => compare(a, b) || a - b);
@@ -83,18 +109,15 @@ function distinct<O extends UniqueOptions>(input: Tensor, options: O, sorted: bo
     counts[counts.length - 1]!++;
     inverse[at] = firsts.length - 1;
   });
-  const values = noGrad(() =>
-    dim === undefined
-      ? indexSelect(reshape(input, [count]), 0, vector(firsts))
-      : indexSelect(input, dim, vector(firsts)),
-  );
-  const places = fromHost(inverse, dim === undefined ? input.shape : [count], "int64");
-  const more = [
-    ...(options.returnInverse === true ? [places] : []),
+  const values = noGrad(() => indexSelect(input, dim, vector(firsts)));
+  return only([
+    values,
+    ...(options.returnInverse === true ? [fromHost(inverse, [count], "int64")] : []),
     ...(options.returnCounts === true ? [vector(counts)] : []),
-  ];
-  return (more.length > 0 ? [values, ...more] : values) as Unique<O>;
+  ]) as Unique<O>;
 }
+
+const only = (found: Tensor[]): Tensor | Tensor[] => (found.length === 1 ? found[0]! : found);
 
 /** The distinct elements of a tensor in ascending order: reads it now. */
 export function unique<O extends UniqueOptions & { sorted?: boolean }>(

@@ -42,7 +42,10 @@ import {
   type Operand,
 } from "./operands.ts";
 import { operand, resultType } from "./promotion.ts";
+import { gatherLast } from "../../ops/movement/indexing.ts";
+import { sort } from "../indexing/gathering.ts";
 import { any } from "../reduction/reduction.ts";
+import { FEW_BOUNDARIES, placesIn } from "../reduction/statistics.ts";
 import { reshape } from "../shape/shape.ts";
 import { call } from "../../ops/expressions.ts";
 
@@ -234,10 +237,21 @@ export function isin(
 ): Tensor {
   return composed(() => {
     const among = asTensor(test);
-    const column = reshape(elements, [...elements.shape, 1]);
-    const found = any(eq(column, reshape(among, [among.numel()])), -1);
+    const found = isAmong(elements, reshape(among, [among.numel()]));
     return options.invert === true ? logicalNot(found) : found;
   });
+}
+
+function isAmong(elements: Tensor, among: Tensor): Tensor {
+  const last = among.numel() - 1;
+  if (last < FEW_BOUNDARIES) return any(eq(reshape(elements, [...elements.shape, 1]), among), -1);
+  // Comparing all with all would take a matrix: the first one that isn't below an element is equal to it, or none is.
+  const dtype = resultType(elements, among);
+  const ordered = dtype === "bool" ? "int64" : dtype;
+  const [sorted] = sort(castTo(among, ordered), 0);
+  const x = reshape(castTo(elements, ordered), [elements.numel()]);
+  const places = minimum(placesIn(sorted, x, false), last);
+  return reshape(eq(call(gatherLast, sorted, places), x), elements.shape);
 }
 
 function bits(name: string, kind: ops.BitKind, input: Operand, other: Operand): Tensor {

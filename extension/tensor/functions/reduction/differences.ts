@@ -9,8 +9,9 @@ import { logicalXor, sqrt } from "../pointwise/elementwise.ts";
 import { full } from "../creation/creation.ts";
 import { composed, constant, toFloat } from "../pointwise/operands.ts";
 import { narrow } from "../shape/parts.ts";
+import { matmul } from "../linalg/linalg.ts";
 import { cumsum, mean, sum } from "./reduction.ts";
-import { cat, reshape, unsqueeze } from "../shape/shape.ts";
+import { cat, reshape, transpose } from "../shape/shape.ts";
 
 interface DiffOptions {
   prepend?: Tensor;
@@ -143,7 +144,7 @@ export function cov(input: Tensor, options: { correction?: number } = {}): Tenso
   return composed(() => {
     const values = toFloat(rows);
     const centred = sub(values, mean(values, 1, true));
-    const products = sum(mul(unsqueeze(centred, 1), unsqueeze(centred, 0)), 2);
+    const products = matmul(centred, transpose(centred, 0, 1));
     const result = div(products, Math.max(0, count - (options.correction ?? 1)));
     return input.ndim < 2 ? reshape(result, []) : result;
   });

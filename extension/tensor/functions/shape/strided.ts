@@ -1,5 +1,5 @@
 // Tensors as memory: steps between elements, and sizes compared.
-import { BYTES } from "../../core/dtype.ts";
+import { BYTES, filled } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { formatShape, numel, range, sameShape, strides, type Shape } from "../../core/shape.ts";
 import { sizeOf, type Size } from "../../core/size.ts";
@@ -24,7 +24,7 @@ function offsetOf(x: Tensor): number {
   const { root, read } = memoryOf(x);
   if (root === x || x.numel() === 0) return 0;
   const places = fromHost(
-    Int32Array.from({ length: root.numel() }, (_, i) => i),
+    filled(new Int32Array(root.numel()), (i) => i),
     root.shape,
     "int64",
   );
@@ -62,7 +62,7 @@ export function asStrided(
     );
   }
   const rows = strides(size);
-  const places = Int32Array.from({ length: count }, (_, i) =>
+  const places = filled(new Int32Array(count), (i) =>
     size.reduce((at, n, d) => at + (Math.floor(i / rows[d]!) % n) * stride[d]!, start),
   );
   const overlaps = new Set(places).size < places.length;

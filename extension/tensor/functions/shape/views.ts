@@ -1,4 +1,5 @@
 // How views read from and write to the tensor that they share memory with.
+import { filled } from "../../core/dtype.ts";
 import { apply } from "../../recording/apply.ts";
 import { dataValue } from "../../recording/graph.ts";
 import { eq, logicalAnd, logicalOr, ne, where } from "../../ops/elementwise/elementwise.ts";
@@ -265,10 +266,7 @@ export class UnfoldView extends BasicView {
 
   private get places(): Tensor {
     const { windows, size, step } = this;
-    const places = Int32Array.from(
-      { length: windows * size },
-      (_, i) => Math.floor(i / size) * step + (i % size),
-    );
+    const places = filled(new Int32Array(windows * size), (i) => Math.floor(i / size) * step + (i % size));
     return ofFunction(new Tensor(dataValue(places, [places.length], "int64")));
   }
 

@@ -1,4 +1,5 @@
 // Declares ops that work element by element, as records of their differences.
+import { filled } from "../../core/dtype.ts";
 import type * as tfjs from "@tensorflow/tfjs-core";
 import type { DType } from "../../core/dtype.ts";
 import { broadcastShapes, numel } from "../../core/shape.ts";
@@ -90,7 +91,12 @@ export const logical = (name: string, tensorflow: string, onnx: string): Op<obje
 
 /** Applies a function to each float, where tfjs has no kernel or one that is wrong by thousands of ulps. */
 export function mapped(k: Tfjs, x: tfjs.Tensor, value: (x: number) => number): tfjs.Tensor {
-  return k.tensor(Float32Array.from(x.dataSync<"float32">(), value), x.shape, "float32");
+  const data = x.dataSync<"float32">();
+  return k.tensor(
+    filled(new Float32Array(data.length), (i) => value(data[i]!)),
+    x.shape,
+    "float32",
+  );
 }
 
 /** Like {@link mapped}, for pairs of numbers; shapes broadcast. */
@@ -101,9 +107,12 @@ export function mappedPairs(
   value: (x: number, y: number) => number,
 ): tfjs.Tensor {
   const shape = [...broadcastShapes(x.shape, y.shape)];
-  const [left, right] = [x, y].map((t) => k.broadcastTo(t, shape).dataSync<"float32">());
+  const [left, right] = [x, y].map((t) => k.broadcastTo(t, shape).dataSync<"float32">()) as [
+    Float32Array,
+    Float32Array,
+  ];
   return k.tensor(
-    Float32Array.from(left!, (a, i) => value(a, right![i]!)),
+    filled(new Float32Array(left.length), (i) => value(left[i]!, right[i]!)),
     shape,
     "float32",
   );

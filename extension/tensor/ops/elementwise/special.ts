@@ -1,4 +1,5 @@
 // Special functions, and bits of integers. tfjs has no kernels of these: there they are computed on the host.
+import { filled } from "../../core/dtype.ts";
 import { broadcastShapes, numel } from "../../core/shape.ts";
 import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
 import { T } from "../../lowering/nodes.ts";
@@ -135,7 +136,7 @@ export const bitwise: Op<{ kind: BitKind }> = defineOp<{ kind: BitKind }>({
     const shape = [...outputs[0]!.shape];
     const [left, right] = inputs.map((x) => k.broadcastTo(x, shape).dataSync()) as [Int32Array, Int32Array];
     return k.tensor(
-      Int32Array.from(left, (a, i) => BITS[kind].of(a, right[i]!)),
+      filled(new Int32Array(left.length), (i) => BITS[kind].of(left[i]!, right[i]!)),
       shape,
       "int32",
     );

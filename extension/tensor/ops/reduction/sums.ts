@@ -1,4 +1,5 @@
 // Sums of many floats. Kernels of both libraries accumulate in float32, so that the error grows with the count.
+import { filled } from "../../core/dtype.ts";
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { attr, scalar, vector, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
 import { castNode, INDEX, reduceNode, reshapeNode, T } from "../../lowering/nodes.ts";
@@ -107,7 +108,7 @@ export function hostSum(
 ): tfjs.Tensor {
   const totals = sumsOf(x.dataSync<"float32">(), x.shape, dims);
   return k.tensor(
-    Float32Array.from(totals, (total) => total * factor),
+    filled(new Float32Array(totals.length), (i) => totals[i]! * factor),
     [...shape],
     "float32",
   );
