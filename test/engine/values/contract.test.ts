@@ -42,7 +42,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
     "useDeterministicAlgorithms areDeterministicAlgorithmsEnabled isDeterministicAlgorithmsWarnOnlyEnabled getDeterministicDebugMode setDeterministicDebugMode",
   ),
   ...from("test/unit/inPlaceViews.test.ts", "svd"),
-  ...from("test/engine/values/lowRank.test.ts", "svdLowrank"),
+  ...from("test/engine/linalg/lowRank.test.ts", "svdLowrank"),
   ...from("test/engine/values/complex.test.ts", "conjPhysical resolveConj"),
   ...from("test/unit/stridedViews.test.ts", "broadcastShapes"),
   ...from(
