@@ -9,20 +9,9 @@ import { fromHost, Tensor } from "../../core/tensor.ts";
 import { arange } from "../creation/creation.ts";
 import { turned } from "../shape/along.ts";
 import { add, div, lerp, mul, sub } from "../pointwise/arithmetic.ts";
-import {
-  eq,
-  floor,
-  ge,
-  gt,
-  isnan,
-  le,
-  logicalAnd,
-  logicalOr,
-  lt,
-  ne,
-  where,
-} from "../pointwise/elementwise.ts";
+import { eq, floor, ge, gt, isnan, le, logicalAnd, logicalOr, ne, where } from "../pointwise/elementwise.ts";
 import { sort } from "../indexing/gathering.ts";
+import { placesIn } from "../indexing/searching.ts";
 import {
   castTo,
   composed,
@@ -290,25 +279,6 @@ export function searchsorted(sortedSequence: Tensor, values: Operand, options: S
     // As in PyTorch, NaN is above all.
     return given.dtype === "float32" ? where(isnan(given), sorted.shape.at(-1)!, place) : place;
   });
-}
-
-/** Rows of so many elements are compared whole: fewer ops than halving them. */
-export const FEW_BOUNDARIES = 16;
-
-/** The number of elements below each value [..., m] in its sorted row [..., n]; with `right`, of those not above it. */
-export function placesIn(sorted: Tensor, values: Tensor, right: boolean): Tensor {
-  const below = (elements: Tensor, among: Tensor): Tensor =>
-    castTo(right ? le(elements, among) : lt(elements, among), "int64");
-  const n = sorted.shape.at(-1)!;
-  if (n <= FEW_BOUNDARIES) return sum(below(unsqueeze(sorted, -2), unsqueeze(values, -1)), -1);
-  let place = expand(constant(0, "int64"), values.shape);
-  // Halves all rows at once: of `left` elements from `place` on, the first ones are below the value.
-  for (let left = n; left > 1;) {
-    const half = left >> 1;
-    place = add(place, mul(below(call(gatherLast, sorted, add(place, half - 1)), values), half));
-    left -= half;
-  }
-  return add(place, below(call(gatherLast, sorted, place), values));
 }
 
 /** The number of boundaries below each element; with `right`, of boundaries not above it. */
