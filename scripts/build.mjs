@@ -23,6 +23,7 @@ import * as esbuild from "esbuild";
 import { codiconFont, codiconStyles } from "./codicons.mjs";
 import { BUNDLE, messages } from "./l10n.mjs";
 import { shippedPackages, thirdPartyNotices } from "./package/notices.mjs";
+import { cheaperNames, withoutClosureNames } from "./build/names.mjs";
 import { inRoot, isMain, main, mustRun, root } from "./project.mjs";
 
 const require = createRequire(import.meta.url);
@@ -93,7 +94,15 @@ const programOptions = (release) => ({
 export async function buildLibrary(outfile) {
   const entryPoints = ["extension/engine/entry/library.ts"];
   const { outdir: _, ...options } = programOptions(false);
-  await esbuild.build({ ...options, sourcemap: false, entryPoints, outfile, write: true });
+  const { outputFiles } = await esbuild.build({
+    ...options,
+    sourcemap: false,
+    entryPoints,
+    outfile,
+    write: false,
+  });
+  for (const { path: file, text } of outputFiles)
+    writeFile(file, Buffer.from(withoutClosureNames(cheaperNames(text))));
 }
 
 /** @param {boolean} release @returns {(Omit<esbuild.BuildOptions, "entryPoints"> & { entryPoints: Record<string, string> })[]} */
@@ -289,30 +298,28 @@ function exists(entry) {
   return found;
 }
 
-/**
- * esbuild's helper for `keepNames` defines the name of every function, at each creation of a closure: 4 % of a small model's
- * step. Most functions have their names anyway.
- * @param {string} code
- */
-export const cheaperNames = (code) =>
-  code.replace(/(\bvar __name ?= ?\((\w+), ?(\w+)\) ?=> ?)(?=__defProp\()/, "$1$2.name === $3 ? $2 : ");
+/** Programs in which users' code computes. */
+const COMPUTING = /\b(runEngine|previewEngine)\.js$/;
 
-/** @type {esbuild.Plugin} */
-const writeOutputs = {
+/** @type {(watch: boolean) => esbuild.Plugin} */
+const writeOutputs = (watch) => ({
   name: "write outputs",
   setup(build) {
+    /** @param {esbuild.OutputFile} file */
+    const contents = ({ path: name, text, contents }) => {
+      if (!name.endsWith(".js")) return contents;
+      const code = cheaperNames(text);
+      // Parsing takes longer than bundling.
+      return Buffer.from(!watch && COMPUTING.test(name) ? withoutClosureNames(code) : code);
+    };
     build.onEnd((result) => {
-      for (const file of result.outputFiles ?? [])
-        writeFile(
-          file.path,
-          file.path.endsWith(".js") ? Buffer.from(cheaperNames(file.text)) : file.contents,
-        );
+      for (const file of result.outputFiles ?? []) writeFile(file.path, contents(file));
       for (const [file, { bytes, entryPoint }] of Object.entries(result.metafile?.outputs ?? {}))
         if (entryPoint)
           process.stdout.write(`  ${file.padEnd(32)} ${(bytes / 1024).toFixed(0).padStart(7)} kB\n`);
     });
   },
-};
+});
 
 /**
  * @param {{ watch?: boolean, release?: boolean }} [options]
@@ -328,7 +335,7 @@ export async function build({ watch = false, release = false } = {}) {
       Object.entries(options.entryPoints).filter(([, file]) => exists(file)),
     );
     if (Object.keys(entryPoints).length === 0) continue;
-    const final = { ...options, entryPoints, plugins: [writeOutputs] };
+    const final = { ...options, entryPoints, plugins: [writeOutputs(watch)] };
     if (watch) await (await esbuild.context(final)).watch();
     else {
       const { metafile, outputFiles } = await esbuild.build(final);
