@@ -161,6 +161,7 @@ export function barrier(requested: readonly Value[], leaves: ReadonlySet<GraphTe
   if (writes) computeNow(trace.takeAbandoned());
   const assigns = written.map((t) => ({ storage: t.storage!, value: t.value }));
   trace.recordReached(requested, pendingWrites);
+  for (const value of trace.readLater(assigns.map((a) => a.value))) value.visible = true;
   let held = trace.held(writes);
   const roots = writes ? [...requested, ...pendingOf(runtime.stepOutputs)] : requested;
   if (writes) runtime.stepOutputs = new Set();
@@ -206,12 +207,9 @@ export function barrier(requested: readonly Value[], leaves: ReadonlySet<GraphTe
   if (writes) runtime.writings++;
   for (const t of written) {
     const storage = t.storage!;
-    const { value } = t;
     storage.version++;
     storage.host = undefined;
     t.settled(storage);
-    // What was recorded with it between the write and the barrier reads it from the storage: what it was made of may be overwritten.
-    if (!value.ready) value.become(t.value);
   }
   if (!left) {
     runtime.pendingWrites = new Set();

@@ -3,7 +3,7 @@ import { apply } from "./apply.ts";
 import { ofBatch } from "./batchedGradients.ts";
 import { anyCustomGradients } from "../differentiation/customGradients.ts";
 import { internal, TensorError } from "../core/errors.ts";
-import { fillValue, type GradientEdge, type Node } from "./graph.ts";
+import { fillValue, isTaken, type GradientEdge, type Node } from "./graph.ts";
 import { gradientsOf } from "./gradientRules.ts";
 import {
   anyHooks,
@@ -18,7 +18,7 @@ import { computeLongGradients } from "../planning/barrier.ts";
 import { sumTo } from "../ops/movement/movement.ts";
 import { observe, runtime } from "./runtime.ts";
 import { hidden, scope, withGradients } from "./scope.ts";
-import { free, isTaken, Paths, topological } from "./walk.ts";
+import { free, Paths, topological } from "./walk.ts";
 import { formatSize, sameShape } from "../core/shape.ts";
 import { isNamed } from "../signatures/bind.ts";
 import { Tensor, tensorOf } from "../core/tensor.ts";

@@ -355,6 +355,11 @@ export function stateValue(storage: Storage, initial?: Value): Value {
   );
 }
 
+/** Whether a `backward()` that was not recorded has freed a node. */
+export function isTaken({ stretch, serial }: Node): boolean {
+  return stretch !== undefined && stretch.taken.length > 0 && stretch.taken.some((one) => one.has(serial));
+}
+
 /** Whether the values in `of`, as far as they are pending, are or depend on a value. */
 export function isAmongInputs(value: Value, of: Value[]): boolean {
   const met = new Set<Value>();

@@ -2,6 +2,7 @@ import { isAmongInputs, Node, Value, type GraphTensor, type Storage, type Stretc
 import type { Gradients } from "./gradients.ts";
 import { Numbering, place, Template, type Backward, type BackwardPattern } from "./template.ts";
 import { recordAll, released, STAND_IN, type Skipped } from "./skipped.ts";
+import { overwritten, readLater } from "./laterReads.ts";
 import { isStale, isStaleFor } from "./version.ts";
 import type { Plan, Request } from "../planning/executor.ts";
 import {
@@ -303,23 +304,12 @@ export class Trace {
 
   /** Current values of storages that a gradient may still need: inputs of recorded nodes that have gradients. */
   overwritten(storages: ReadonlySet<Storage>): Value[] {
-    const recorded = this.#recorded;
-    const found: Value[] = [];
-    // Nodes without a gradient whose values a node with a gradient reads.
-    const read = new Set<Node>();
-    for (let i = recorded.length - 1; i >= 0; i--) {
-      const node = recorded[i];
-      if (node === undefined || (node.edges === undefined && !read.has(node))) continue;
-      for (const input of node.inputs) {
-        const { producer } = input;
-        if (input.ready) continue;
-        if (producer.kind === "state") {
-          const { storage, version } = producer;
-          if (storages.has(storage) && storage.version === version) found.push(input);
-        } else if (producer.kind === "node" && producer.edges === undefined) read.add(producer);
-      }
-    }
-    return found;
+    return overwritten(this.#recorded, storages);
+  }
+
+  /** See {@link readLater}. */
+  readLater(written: readonly Value[]): Value[] {
+    return readLater(this.#recorded, written);
   }
 
   /** Whether a value stands for a gradient of a `backward()` that was taken over. */

@@ -53,11 +53,6 @@ export class Paths {
   }
 }
 
-/** Whether a `backward()` that was not recorded has freed a node. */
-export function isTaken({ stretch, serial }: Node): boolean {
-  return stretch !== undefined && stretch.taken.length > 0 && stretch.taken.some((one) => one.has(serial));
-}
-
 /** Marks a node as freed: the values saved for its gradient are gone. */
 export function free(node: Node): void {
   node.freed = true;
