@@ -83,3 +83,9 @@ export const MAX_PRODUCT_LENGTH = 64;
 export const MAX_UNSPLIT_LENGTH = 160;
 /** Elements of all cached matrices and tables: beyond these, the cache is cleared. Safe bound: 16 MB. */
 export const MAX_TABLE_ELEMENTS = 2 ** 22;
+
+/**
+ * Sorted rows of so many elements are compared whole with the values that are searched for. 62 took as long either way (a step of the
+ * nerf program).
+ */
+export const FEW_BOUNDARIES = 16;

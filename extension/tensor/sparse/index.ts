@@ -1,7 +1,6 @@
 // PyTorch's torch.sparse, and what makes sparse tensors.
-import { filled } from "../core/dtype.ts";
 import { TensorError } from "../core/errors.ts";
-import type { DType } from "../core/dtype.ts";
+import { filled, type DType } from "../core/dtype.ts";
 import { add, mul } from "../functions/pointwise/arithmetic.ts";
 import { tensor, type Nested } from "../functions/creation/creation.ts";
 import { nonzero } from "../functions/indexing/gathering.ts";

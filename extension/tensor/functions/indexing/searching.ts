@@ -5,11 +5,9 @@ import type { Tensor } from "../../core/tensor.ts";
 import { add, mul } from "../pointwise/arithmetic.ts";
 import { le, lt } from "../pointwise/elementwise.ts";
 import { castTo, constant } from "../pointwise/operands.ts";
+import { FEW_BOUNDARIES } from "../../tuning.ts";
 import { sum } from "../reduction/reduction.ts";
 import { expand, unsqueeze } from "../shape/shape.ts";
-
-/** Rows of so many elements are compared whole: fewer ops than halving them. */
-export const FEW_BOUNDARIES = 16;
 
 /** The number of elements below each value [..., m] in its sorted row [..., n]; with `right`, of those not above it. */
 export function placesIn(sorted: Tensor, values: Tensor, right: boolean): Tensor {

@@ -56,13 +56,13 @@ function distinctElements(input: Tensor, options: UniqueOptions, sorted: boolean
   for (let k = 0; k < ends.length; k++) values[k] = ordered[ends[k - 1] ?? 0]!;
   const found = [fromHost(values, [ends.length], input.dtype)];
   if (options.returnInverse === true)
-    found.push(fromHost(sorted ? placesIn(values, given) : runsOf(ends), input.shape, "int64"));
+    found.push(fromHost(sorted ? placesAmong(values, given) : runsOf(ends), input.shape, "int64"));
   if (options.returnCounts === true) found.push(vector(ends.map((end, k) => end - (ends[k - 1] ?? 0))));
   return found;
 }
 
 /** The place of each number in ascending ones. Every NaN has a place of its own, at the end. */
-function placesIn(ascending: HostArray, numbers: HostArray): Int32Array {
+function placesAmong(ascending: HostArray, numbers: HostArray): Int32Array {
   let known = ascending.length;
   while (known > 0 && Number.isNaN(ascending[known - 1]!)) known--;
   const places = new Int32Array(numbers.length);

@@ -44,7 +44,8 @@ import {
 import { operand, resultType } from "./promotion.ts";
 import { gatherLast } from "../../ops/movement/indexing.ts";
 import { sort } from "../indexing/gathering.ts";
-import { FEW_BOUNDARIES, placesIn } from "../indexing/searching.ts";
+import { FEW_BOUNDARIES } from "../../tuning.ts";
+import { placesIn } from "../indexing/searching.ts";
 import { any } from "../reduction/reduction.ts";
 import { reshape } from "../shape/shape.ts";
 import { call } from "../../ops/expressions.ts";

@@ -98,13 +98,14 @@ export function pdist(input: Tensor, p: number | { p?: number } = 2): Tensor {
     throw new TensorError("dtype", "pdist only supports floating-point dtypes");
   }
   checkPower("pdist", power);
-  const [n, width] = input.shape as [number, number];
-  const places = Int32Array.from(range(n).flatMap((i) => range(n - 1 - i).map((k) => i * n + i + 1 + k)));
+  const n = input.shape[0]!;
+  const pairs = range(n).flatMap((i) => range(n - 1 - i).map((k) => [i, i + 1 + k] as const));
   return composed(() => {
-    // Of all ordered pairs: rows picked for each pair would take as much memory as their differences, twice.
-    const [left, right] = [reshaped(input, [n, 1, width]), reshaped(input, [1, n, width])];
-    const lengths = reshaped(lengthOf(sub(left, right), power), [n * n]);
-    const result = apply(indexSelect, [lengths, fromHost(places, [places.length], "int64")], { dim: 0 });
+    const side = (k: 0 | 1): Tensor => {
+      const rows = Int32Array.from(pairs, (pair) => pair[k]);
+      return apply(indexSelect, [input, fromHost(rows, [pairs.length], "int64")], { dim: 0 });
+    };
+    const result = lengthOf(sub(side(0), side(1)), power);
     return named(result, "PdistBackward0", input, result);
   });
 }
