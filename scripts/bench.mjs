@@ -10,6 +10,7 @@
 //   --memory         instead measures the peak memory of fine-tuning BERT-base (installs transformers)
 //   --programs [NAME …]  instead measures programs of test/programs at realistic sizes, in plain loops
 //       --rounds N, --engine wasm, --limit SECONDS a run; --json FILE writes the figures, --page the table of docs/performance.md
+//   --functions [NAME …]  instead measures single functions, forward and backward; without names it prints the slow ones
 //   --rivals         also measures tfjs-node op by op, wasm, torch.compile and JAX (installs JAX)
 import { cpus } from "node:os";
 import fs from "node:fs";
@@ -24,6 +25,7 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     programs: { type: "boolean", default: false },
+    functions: { type: "boolean", default: false },
     rounds: { type: "string", default: "3" },
     engine: { type: "string", default: "native" },
     limit: { type: "string", default: "180" },
@@ -57,6 +59,11 @@ if (options.programs) {
   const [rounds, limit] = [Number(options.rounds), Number(options.limit)];
   const equal = await programs(positionals, { ...options, rounds, limit });
   process.exit(equal ? 0 : 1);
+}
+if (options.functions) {
+  const { functions } = await import("./bench/functions.mjs");
+  await functions(positionals, options);
+  process.exit();
 }
 if (positionals.length > 0) throw new ScriptError(`Unknown argument ${positionals.join(" ")}.`);
 if (options.watch) {

@@ -50,24 +50,38 @@ inline bool Plan::Reader::ReadBinary(Code code) {
   return true;
 }
 
+// Adds a reduction; `divisor` is 0 where nothing is divided.
+inline void Plan::Reader::ReduceInto(Arg out, Arg source, Code code, const Shape &shape, const bool *gone, int64_t divisor) {
+  const Type type = values_[source.value].type;
+  Strided<1> kept, parts;
+  int64_t results = 1;
+  for (int d = 0; d < shape.rank; d++) {
+    (gone[d] ? parts : kept).Add(shape.sizes[d], {shape.Stride(d)});
+    if (!gone[d]) results *= shape.sizes[d];
+  }
+  auto &p = Parameters();
+  p.push_back(divisor);
+  for (const auto *s : {&kept, &parts}) {
+    p.push_back(s->rank);
+    p.insert(p.end(), s->sizes, s->sizes + s->rank);
+    p.insert(p.end(), s->strides[0], s->strides[0] + s->rank);
+  }
+  Add(kernels_.reduce(code, type), {out, source}, 1);
+  Spend(shape.Count());
+  if (kept.rank == 0) return;
+  const int64_t size = SizeOf(type), rows = kept.sizes[0];
+  Divide(rows, 2, {results / rows * size, kept.strides[0][0] * size});
+}
+
 inline bool Plan::Reader::ReadReduction(Code code, const Shape &shape, int32_t source, const bool *gone, bool keep) {
   const Type type = values_[source].type;
   const bool logical = code == Code::All || code == Code::Any;
-  if (logical != (type == Type::BOOL)) return false;
-  const Kernel kernel = kernels_.reduce(code, type);
-  if (kernel == nullptr) return false;
+  if (logical != (type == Type::BOOL) || kernels_.reduce(code, type) == nullptr) return false;
   Shape result;
-  Strided<1> kept, parts;
-  int64_t divisor = 1;
+  int64_t reduced = 1;
   for (int d = 0; d < shape.rank; d++) {
-    if (gone[d]) {
-      divisor *= shape.sizes[d];
-      parts.Add(shape.sizes[d], {shape.Stride(d)});
-      if (keep) result.sizes[result.rank++] = 1;
-    } else {
-      kept.Add(shape.sizes[d], {shape.Stride(d)});
-      result.sizes[result.rank++] = shape.sizes[d];
-    }
+    if (gone[d]) reduced *= shape.sizes[d];
+    if (!gone[d] || keep) result.sizes[result.rank++] = gone[d] ? 1 : shape.sizes[d];
   }
   const int64_t count = shape.Count();
   if (count == 0) {
@@ -77,25 +91,26 @@ inline bool Plan::Reader::ReadReduction(Code code, const Shape &shape, int32_t s
     if (result.Count() > 0) Fill(none, ZERO);
     return true;
   }
-  if (divisor == 1) {
+  if (reduced == 1) {
     View(source, result);
     return true;
   }
-  const int32_t out = New(type, result);
-  auto &p = Parameters();
-  p.push_back(code == Code::Mean ? divisor : 0);
-  p.push_back(kept.rank);
-  p.insert(p.end(), kept.sizes, kept.sizes + kept.rank);
-  p.insert(p.end(), kept.strides[0], kept.strides[0] + kept.rank);
-  p.push_back(parts.rank);
-  p.insert(p.end(), parts.sizes, parts.sizes + parts.rank);
-  p.insert(p.end(), parts.strides[0], parts.strides[0] + parts.rank);
-  Add(kernel, {{out}, {source}}, 1);
-  Spend(count);
-  if (kept.rank > 0) {
-    const int64_t size = SizeOf(type), rows = kept.sizes[0];
-    Divide(rows, 2, {result.Count() / rows * size, kept.strides[0][0] * size});
+  const int64_t divisor = code == Code::Mean ? reduced : 0;
+  // Threads share the blocks of many numbers. Their size is the same for any number of threads, so that results are, too.
+  constexpr int64_t BLOCK = 1 << 14;
+  const int64_t blocks = count / BLOCK, rest = count % BLOCK, size = SizeOf(type);
+  if (reduced < count || blocks < 2) {
+    ReduceInto({New(type, result)}, {source}, code, shape, gone, divisor);
+    return true;
   }
+  const Code each = code == Code::Mean ? Code::Sum : code;
+  const Shape whole{2, {blocks, BLOCK}}, tail{1, {rest}}, few{1, {blocks + (rest > 0)}};
+  const bool row[] = {false, true}, all[] = {true};
+  const int32_t parts = New(type, few);
+  values_[parts].hidden = true;
+  ReduceInto({parts}, {source}, each, whole, row, 0);
+  if (rest > 0) ReduceInto({parts, blocks * size}, {source, blocks * BLOCK * size}, each, tail, all, 0);
+  ReduceInto({New(type, result)}, {parts}, code, few, all, divisor);
   return true;
 }
 
@@ -236,8 +251,8 @@ inline bool Plan::Reader::ReadNode() {
   inputCount_ = *next_++;
   const int32_t outputs = *next_++;
   attributeCount_ = *next_++;
-  inputs_ = next_;
-  next_ += inputCount_;
+  inputs_.clear();
+  for (int32_t i = 0; i < inputCount_; i++) inputs_.push_back(ids_[*next_++]);
   attributes_ = next_;
   next_ += attributeCount_;
   plan_.costs_.library += NODE;
@@ -255,9 +270,10 @@ inline bool Plan::Reader::ReadNode() {
     if (count == 0) return true;
     Parameters({count, attributeCount_ > 0 ? attributes_[0] : 0});
     Add(kernel, {{out}, {inputs_[0]}}, 1, type == x.type ? 1 : 0);
-    const bool dear = code == Code::Expm1 || code == Code::Sin || code == Code::Cos || (code >= Code::Tan && code <= Code::Digamma);
+    const bool turns = code == Code::Sin || code == Code::Cos || code == Code::Tan;
+    const bool dear = code >= Code::Asin && code <= Code::Digamma;
     const bool dearest = code >= Code::Erfinv && code <= Code::Digamma;
-    Spend(count, dearest ? 50 : dear ? 5 : 0.7, dearest ? 20 : 0.7);
+    Spend(count, dearest ? 50 : dear ? 5 : turns ? 1.5 : 0.7, dearest ? 20 : code == Code::Tan ? 15 : turns ? 2 : 0.7);
     Divide(count, 0, {SizeOf(type), SizeOf(x.type)});
     return true;
   }
@@ -540,8 +556,11 @@ inline bool Plan::Reader::ReadNode() {
       if (count == 0) return true;
       Parameters({outer, rows.shape.sizes[axis], chosen, width, batch > 0});
       Add(kernels_.gather[Wide(rows.type)], {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
-      Spend(count + outer * chosen * 4);
-      if (outer == 1) Divide(chosen, 2, {width * SizeOf(rows.type), 0, 4});
+      // TensorFlow copies row by row, through a call for each.
+      Spend(count + outer * chosen * (width == 1 ? 2 : 4), 0.5, width < 16 ? 4 : 0.5);
+      const int64_t size = SizeOf(rows.type);
+      if (outer == 1) Divide(chosen, 2, {width * size, 0, 4});
+      else Divide(outer, 0, {chosen * width * size, rows.shape.sizes[axis] * width * size, batch > 0 ? 4 * chosen : 0});
       return true;
     }
     case Code::UnsortedSegmentSum:
@@ -556,10 +575,12 @@ inline bool Plan::Reader::ReadNode() {
       int64_t width = 1;
       for (int d = ids.shape.rank; d < rows.shape.rank; d++) width *= shape.sizes[shape.rank++] = rows.shape.sizes[d];
       const int32_t out = New(rows.type, shape);
-      Parameters({*segments, ids.shape.Count(), width});
+      Parameters({*segments, ids.shape.Count(), 0, width, width});
       const auto &kernels = code == Code::UnsortedSegmentSum ? kernels_.segmentSum : kernels_.segmentMax;
       Add(kernels[rows.type == Type::FLOAT ? 0 : 1], {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
-      Spend(shape.Count() + rows.shape.Count());
+      // A call for each row costs more than few numbers.
+      Spend(shape.Count() + rows.shape.Count() * (width < 16 ? 3 : 1), 0.5, width < 16 ? 1.5 : 0.5);
+      DivideRange(width, 16, 2);
       return true;
     }
     case Code::TensorScatterUpdate:
@@ -581,10 +602,27 @@ inline bool Plan::Reader::ReadNode() {
       p.insert(p.end(), {indices.shape.Count() / depth, depth, width});
       for (int d = 0; d < depth; d++) p.push_back(x.shape.sizes[d]);
       for (int d = 0; d < depth; d++) p.push_back(strides[d]);
-      const int combining = code == Code::TensorScatterAdd ? 1 : code == Code::TensorScatterMax ? 4 : 6;
-      const int kernel = x.type == Type::BOOL ? 3 : update ? 0 : combining + (x.type == Type::FLOAT ? 0 : 1);
-      Add(kernels_.scatter[kernel], {{out}, {inputs_[1]}, {inputs_[2]}}, 1);
-      Spend(rows.shape.Count() + indices.shape.Count(), 2);
+      const int mode = update ? 0 : code == Code::TensorScatterAdd ? 1 : code == Code::TensorScatterMax ? 2 : 3;
+      Add(kernels_.scatter[Scattered(mode, x.type)], {{out}, {inputs_[1]}, {inputs_[2]}}, 1);
+      // TensorFlow starts an expression for each place.
+      Spend(rows.shape.Count() + indices.shape.Count(), 1, width < 16 ? 10 : 2);
+      return true;
+    }
+    case Code::ScatterRows: {
+      const Value x = In(0), places = In(1), given = In(2);
+      if (places.type != Type::INT32 || given.type != x.type || places.shape.Count() != given.shape.Count() ||
+          x.shape.rank == 0)
+        return false;
+      if (x.type == Type::BOOL && attributes_[0] != 0) return false;
+      const int64_t length = x.shape.sizes[x.shape.rank - 1], n = places.shape.sizes[places.shape.rank - 1];
+      const int32_t out = New(x.type, x.shape);
+      CopyWhole(out, inputs_[0]);
+      if (given.shape.Count() == 0) return true;
+      const int64_t rows = given.shape.Count() / n, size = SizeOf(x.type);
+      Parameters({rows, length, n});
+      Add(kernels_.scatterRows[Scattered(attributes_[0], x.type)], {{out}, {inputs_[1]}, {inputs_[2]}}, 1);
+      Spend(given.shape.Count(), 1.5, 30);
+      Divide(rows, 0, {length * size, 4 * n, n * size});
       return true;
     }
     case Code::ArgMax:
@@ -602,9 +640,12 @@ inline bool Plan::Reader::ReadNode() {
       }
       const int32_t out = New(Type::INT32, shape);
       if (x.shape.Count() == 0) return false;
-      Parameters({outer, x.shape.sizes[axis], x.shape.Stride(axis)});
+      const int64_t length = x.shape.sizes[axis], inner = x.shape.Stride(axis);
+      Parameters({outer, 0, inner, length, inner});
       Add(kernels_.argExtreme[(x.type == Type::FLOAT ? 0 : 2) + (code == Code::ArgMin)], {{out}, {inputs_[0]}}, 1);
-      Spend(x.shape.Count(), 1);
+      Spend(x.shape.Count(), 1, 4);
+      if (outer > 1) Divide(outer, 0, {4 * inner, 4 * inner * length});
+      else DivideRange(inner, 16, 1);
       return true;
     }
     case Code::Cumsum:
@@ -616,9 +657,12 @@ inline bool Plan::Reader::ReadNode() {
       const int64_t count = x.shape.Count(), inner = x.shape.Stride(axis), length = x.shape.sizes[axis];
       const int32_t out = New(x.type, x.shape);
       if (count == 0) return true;
-      Parameters({count / (inner * length), length, inner, attributes_[0], attributes_[1]});
+      const int64_t outer = count / (inner * length);
+      Parameters({outer, 0, inner, length, inner, attributes_[0], attributes_[1]});
       Add(kernels_.cumulate[(x.type == Type::FLOAT ? 0 : 2) + (code == Code::Cumprod)], {{out}, {inputs_[0]}}, 1);
-      Spend(count, 2);
+      Spend(count, 1.5, 15);
+      if (outer > 1) Divide(outer, 0, {4 * inner * length, 4 * inner * length});
+      else DivideRange(inner, 16, 1);
       return true;
     }
     case Code::Softmax:
@@ -657,9 +701,12 @@ inline bool Plan::Reader::ReadNode() {
       shape.sizes[shape.rank - 1] = *wanted;
       const int32_t largest = New(x.type, shape);
       const int32_t places = New(Type::INT32, shape);
-      Parameters({x.shape.Count() / n, n, *wanted});
+      const int64_t rows = x.shape.Count() / n;
+      Parameters({rows, n, *wanted});
       Add(kernels_.topK[x.type == Type::FLOAT ? 0 : 1], {{largest}, {places}, {inputs_[0]}}, 2);
-      Spend(x.shape.Count(), 20);
+      const bool all = *wanted == n;
+      Spend(x.shape.Count(), all ? 12 : 3, all ? 80 : 6);
+      Divide(rows, 0, {4 * shape.sizes[shape.rank - 1], 4 * shape.sizes[shape.rank - 1], 4 * n});
       return true;
     }
     case Code::AdamStep: {

@@ -206,6 +206,8 @@ class Plan {
     int32_t first = -1;
     int32_t last = -1;
     bool constant = false;
+    // Whether only the node that made it knows of it.
+    bool hidden = false;
     // The value whose matrices this one has transposed, while no step has been added that copies them; -1 otherwise.
     int32_t turned = -1;
     // Likewise, which of the reader's slices amid zeros it is.

@@ -19,16 +19,21 @@ class Plan::Reader {
       value.place = 0;
       plan_.leaves_.push_back({value.type, value.shape, {i, 0}});
       values_.push_back(value);
+      ids_.push_back(i);
     }
     constantRoot_ = leaves;
     // Its first word is ZERO, so that even a constant without elements has a place.
     plan_.constants_.push_back(0);
     const int32_t nodes = *next_++;
-    for (int32_t i = 0; i < nodes; i++)
+    for (int32_t i = 0; i < nodes; i++) {
+      const int32_t from = static_cast<int32_t>(values_.size());
       if (!ReadNode() || beyond_) return false;
+      for (int32_t id = from; id < static_cast<int32_t>(values_.size()); id++)
+        if (!values_[id].hidden) ids_.push_back(id);
+    }
     const int32_t outputs = *next_++;
-    std::vector<int32_t> results(next_, next_ + outputs);
-    next_ += outputs;
+    std::vector<int32_t> results;
+    for (int32_t i = 0; i < outputs; i++) results.push_back(ids_[*next_++]);
     for (const int32_t id : results) Settle(id);
     const int32_t end = static_cast<int32_t>(plan_.steps_.size());
     for (int32_t i = 0; i < outputs; i++) {
@@ -59,6 +64,8 @@ class Plan::Reader {
   bool missing_ = false;
   int32_t constantRoot_ = 0;
   std::vector<Value> values_;
+  // The plan's numbers of its values, as places among them: those that a node needs for itself have none.
+  std::vector<int32_t> ids_;
   // Stands for a value, the number 0.
   static constexpr int32_t ZERO = -1;
   // Of each operand while its place isn't known: a value, and bytes to add.
@@ -77,7 +84,7 @@ class Plan::Reader {
 
   // The node that is read.
   int32_t inputCount_ = 0;
-  const int32_t *inputs_ = nullptr;
+  std::vector<int32_t> inputs_;
   const int32_t *attributes_ = nullptr;
   int32_t attributeCount_ = 0;
 
@@ -212,6 +219,11 @@ class Plan::Reader {
   }
 
   int Wide(Type type) const { return type == Type::BOOL ? 0 : 1; }
+  // Of update, add, maximum and minimum, in the order of the kernels' table.
+  int Scattered(int mode, Type type) const {
+    if (mode == 0) return type == Type::BOOL ? 3 : 0;
+    return (mode == 1 ? 1 : 2 * mode) + (type == Type::FLOAT ? 0 : 1);
+  }
   // A dimension of a shape, counted from the end if negative. One that isn't there is known after the node was read: until
   // then, the first stands for it.
   int Axis(int32_t axis, int rank) {
@@ -224,6 +236,7 @@ class Plan::Reader {
 
   bool ReadNode();
   bool ReadBinary(Code code);
+  void ReduceInto(Arg out, Arg source, Code code, const Shape &shape, const bool *gone, int64_t divisor);
   bool ReadReduction(Code code, const Shape &shape, int32_t source, const bool *gone, bool keep);
   bool ReadSlices(Code code);
   bool AddPadded();

@@ -51,6 +51,26 @@ inline float ExpOf(float x) {
   return x != x ? x : y;
 }
 
+// ExpOf without the 1 that its polynomial ends with: what is left of a small number isn't rounded away.
+inline float Expm1Of(float x) {
+  const float below = x < 80.0f ? x : 80.0f;
+  const float bounded = below > -80.0f ? below : -80.0f;
+  const float n = (bounded * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
+  const float r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
+  float y = 1.9875691500e-4f;
+  y = y * r + 1.3981999507e-3f;
+  y = y * r + 8.3334519073e-3f;
+  y = y * r + 4.1665795894e-2f;
+  y = y * r + 1.6666665459e-1f;
+  y = y * r + 5.0000001201e-1f;
+  y = y * r * r + r;
+  const float scale = FromBits((static_cast<int32_t>(n) + 127) << 23);
+  y = scale * y + (scale - 1.0f);
+  y = x > 80.0f ? ExpOf(x) : y;
+  // Also of NaN, and the sign of 0.
+  return x != x || x == 0 ? x : y;
+}
+
 // Cephes' logf; denormals count as 0.
 inline float LogOf(float x) {
   const int32_t bits = ToBits(x);
@@ -147,7 +167,7 @@ SCALAR(NegF, -x)
 SCALAR(ExpF, ExpOf(x))
 SCALAR(LogF, LogOf(x))
 SCALAR(Log1pF, Log1pOf(x))
-SCALAR(Expm1F, std::expm1(x))
+SCALAR(Expm1F, Expm1Of(x))
 SCALAR(SqrtF, std::sqrt(x))
 SCALAR(RsqrtF, 1.0f / std::sqrt(x))
 SCALAR(SquareF, x *x)
@@ -157,14 +177,11 @@ SCALAR(TanhF, TanhOf(x))
 SCALAR(SigmoidF, 1.0f / (1.0f + ExpOf(-x)))
 SCALAR(ReluF, x < 0 ? 0.0f : x)
 SCALAR(ErfF, ErfOf(x))
-SCALAR(SinF, std::sin(x))
-SCALAR(CosF, std::cos(x))
 SCALAR(RintF, std::nearbyint(x))
 SCALAR(FloorF, std::floor(x))
 SCALAR(CeilF, std::ceil(x))
 SCALAR(ReciprocalF, 1.0f / x)
 SCALAR(SoftplusF, (x < 0 ? 0.0f : x) + Log1pOf(ExpOf(-std::fabs(x))))
-SCALAR(TanF, std::tan(x))
 SCALAR(AsinF, std::asin(x))
 SCALAR(AcosF, std::acos(x))
 SCALAR(AtanF, std::atan(x))
@@ -193,6 +210,64 @@ bool Unary(const Call &c) {
   const int64_t n = c.p[0];
   SAME_INDEX
   for (int64_t i = 0; i < n; i++) out[i] = F::Of(x[i]);
+  return true;
+}
+
+// Sine and cosine of an angle up to MAX_ANGLE: what is left of it beyond quarter turns, and Cephes' polynomials.
+struct Turned {
+  float sine, cosine;
+  int32_t quarters;
+};
+constexpr float MAX_ANGLE = 1e6f;
+inline Turned TurnedBy(float x) {
+  // Quarters of a turn have few enough bits that the first product is exact (fdlibm).
+  const double quarters = std::nearbyint(x * 0.63661977236758134308);
+  const double rest = x - quarters * 1.57079632673412561417e+00 - quarters * 6.07710050650619224932e-11;
+  const float r = static_cast<float>(rest), z = r * r;
+  const float sine = ((-1.9515295891e-4f * z + 8.3321608736e-3f) * z - 1.6666654611e-1f) * z * r + r;
+  const float cosine =
+      ((2.443315711809948e-5f * z - 1.388731625493765e-3f) * z + 4.166664568298827e-2f) * z * z - 0.5f * z + 1.0f;
+  return {sine, cosine, static_cast<int32_t>(quarters)};
+}
+struct SinF {
+  static float Of(float x) {
+    const Turned t = TurnedBy(x);
+    const float y = t.quarters & 1 ? t.cosine : t.sine;
+    // The sign of 0 stays.
+    return x == 0 ? x : t.quarters & 2 ? -y : y;
+  }
+  static float Beyond(float x) { return std::sin(x); }
+};
+struct CosF {
+  static float Of(float x) {
+    const Turned t = TurnedBy(x);
+    const float y = t.quarters & 1 ? t.sine : t.cosine;
+    return (t.quarters + 1) & 2 ? -y : y;
+  }
+  static float Beyond(float x) { return std::cos(x); }
+};
+struct TanF {
+  static float Of(float x) {
+    const Turned t = TurnedBy(x);
+    const float over = t.quarters & 1 ? -t.cosine : t.sine, under = t.quarters & 1 ? t.sine : t.cosine;
+    return x == 0 ? x : over / under;
+  }
+  static float Beyond(float x) { return std::tan(x); }
+};
+
+template <class F>
+bool OfAngle(const Call &c) {
+  float *out = c.To<float>(0);
+  const float *x = c.To<float>(1);
+  const int64_t n = c.p[0];
+  bool small = true;
+  for (int64_t i = 0; i < n; i++) small &= std::fabs(x[i]) <= MAX_ANGLE;
+  if (small) {
+    SAME_INDEX
+    for (int64_t i = 0; i < n; i++) out[i] = F::Of(x[i]);
+  } else {
+    for (int64_t i = 0; i < n; i++) out[i] = std::fabs(x[i]) <= MAX_ANGLE ? F::Of(x[i]) : F::Beyond(x[i]);
+  }
   return true;
 }
 
@@ -551,7 +626,8 @@ bool Gather(const Call &c) {
     for (int64_t i = 0; i < chosen; i++) {
       const int32_t index = indices[i];
       if (index < 0 || index >= count) return false;
-      memcpy(out, rows + index * width, width * sizeof(T));
+      if (width == 1) *out = rows[index];
+      else memcpy(out, rows + index * width, width * sizeof(T));
       out += width;
     }
     rows += count * width;
@@ -560,20 +636,20 @@ bool Gather(const Call &c) {
   return true;
 }
 
-// Parameters: segments, rows, numbers in a row. Rows of negative segments are left out.
+// Parameters: segments, rows, the range of the numbers in a row, their count. Rows of negative segments are left out.
 template <class T>
 bool SegmentSum(const Call &c) {
   T *out = c.To<T>(0);
   const T *rows = c.To<T>(1);
   const int32_t *segments = c.To<int32_t>(2);
-  const int64_t count = c.p[0], n = c.p[1], width = c.p[2];
-  std::fill_n(out, count * width, T(0));
+  const int64_t count = c.p[0], n = c.p[1], from = c.p[2], to = c.p[3], width = c.p[4];
+  for (int64_t segment = 0; segment < count; segment++) std::fill(out + segment * width + from, out + segment * width + to, T(0));
   for (int64_t i = 0; i < n; i++, rows += width) {
     const int32_t segment = segments[i];
     if (segment >= count) return false;
     if (segment < 0) continue;
     T *sum = out + segment * width;
-    for (int64_t j = 0; j < width; j++) sum[j] += rows[j];
+    for (int64_t j = from; j < to; j++) sum[j] += rows[j];
   }
   return true;
 }
@@ -584,19 +660,45 @@ bool SegmentMax(const Call &c) {
   T *out = c.To<T>(0);
   const T *rows = c.To<T>(1);
   const int32_t *segments = c.To<int32_t>(2);
-  const int64_t count = c.p[0], n = c.p[1], width = c.p[2];
-  std::fill_n(out, count * width, std::numeric_limits<T>::lowest());
+  const int64_t count = c.p[0], n = c.p[1], from = c.p[2], to = c.p[3], width = c.p[4];
+  for (int64_t segment = 0; segment < count; segment++)
+    std::fill(out + segment * width + from, out + segment * width + to, std::numeric_limits<T>::lowest());
   for (int64_t i = 0; i < n; i++, rows += width) {
     const int32_t segment = segments[i];
     if (segment >= count) return false;
     if (segment < 0) continue;
     T *most = out + segment * width;
-    for (int64_t j = 0; j < width; j++) most[j] = most[j] < rows[j] || rows[j] != rows[j] ? rows[j] : most[j];
+    for (int64_t j = from; j < to; j++) most[j] = most[j] < rows[j] || rows[j] != rows[j] ? rows[j] : most[j];
   }
   return true;
 }
 
 enum class Scattering { UPDATE, ADD, MAX, MIN };
+
+template <class T, Scattering MODE>
+T Combined(T a, T b) {
+  if constexpr (MODE == Scattering::UPDATE) return b;
+  if constexpr (MODE == Scattering::ADD) return a + b;
+  // NaN stays, and comes in.
+  if constexpr (MODE == Scattering::MAX) return a != a || a > b ? a : b;
+  if constexpr (MODE == Scattering::MIN) return a != a || a < b ? a : b;
+}
+
+// Combines numbers with those at their places in the same row. Parameters: rows, numbers in a row of what is written and of what is read.
+template <class T, Scattering MODE>
+bool ScatterRows(const Call &c) {
+  T *out = c.To<T>(0);
+  const int32_t *places = c.To<int32_t>(1);
+  const T *x = c.To<T>(2);
+  const int64_t length = c.p[1], n = c.p[2];
+  for (int64_t r = 0; r < c.p[0]; r++, out += length, places += n, x += n)
+    for (int64_t i = 0; i < n; i++) {
+      const int32_t place = places[i];
+      if (place < 0 || place >= length) return false;
+      out[place] = Combined<T, MODE>(out[place], x[i]);
+    }
+  return true;
+}
 
 // Writes rows at places of several indices, or combines them with what is there. Parameters: places, indices of each, numbers in a row, then size and
 // stride of each index.
@@ -615,14 +717,7 @@ bool Scatter(const Call &c) {
       offset += indices[d] * strides[d];
     }
     T *to = out + offset;
-    for (int64_t j = 0; j < width; j++) {
-      const T a = to[j], b = rows[j];
-      if constexpr (MODE == Scattering::UPDATE) to[j] = b;
-      if constexpr (MODE == Scattering::ADD) to[j] = a + b;
-      // NaN stays, and comes in.
-      if constexpr (MODE == Scattering::MAX) to[j] = a != a || a > b ? a : b;
-      if constexpr (MODE == Scattering::MIN) to[j] = a != a || a < b ? a : b;
-    }
+    for (int64_t j = 0; j < width; j++) to[j] = Combined<T, MODE>(to[j], rows[j]);
   }
   return true;
 }
@@ -752,12 +847,12 @@ bool Reduce(const Call &c) {
   return true;
 }
 
-// Parameters: outer, length, inner. The first NaN is what PyTorch finds.
+// Parameters: outer, the range of inner that is computed, length, inner. The first NaN is what PyTorch finds.
 template <class T, bool LEAST>
 bool ArgExtreme(const Call &c) {
   int32_t *out = c.To<int32_t>(0);
   const T *x = c.To<T>(1);
-  const int64_t outer = c.p[0], length = c.p[1], inner = c.p[2];
+  const int64_t outer = c.p[0], from = c.p[1], length = c.p[3], inner = c.p[4];
   if (inner == 1) {
     for (int64_t o = 0; o < outer; o++, x += length) {
       T extreme = x[0];
@@ -773,13 +868,16 @@ bool ArgExtreme(const Call &c) {
     }
     return true;
   }
-  T *extremes = reinterpret_cast<T *>(Scratch(inner, 0));
+  const int64_t width = c.p[2] - from;
+  T *extremes = reinterpret_cast<T *>(Scratch(width, 0));
+  out += from;
+  x += from;
   for (int64_t o = 0; o < outer; o++, out += inner) {
-    std::copy_n(x, inner, extremes);
-    std::fill_n(out, inner, 0);
+    std::copy_n(x, width, extremes);
+    std::fill_n(out, width, 0);
     x += inner;
     for (int64_t i = 1; i < length; i++, x += inner)
-      for (int64_t j = 0; j < inner; j++) {
+      for (int64_t j = 0; j < width; j++) {
         const T now = x[j], top = extremes[j];
         const bool taken = (LEAST ? now < top : now > top) | ((now != now) & (top == top));
         extremes[j] = taken ? now : top;
@@ -789,24 +887,50 @@ bool ArgExtreme(const Call &c) {
   return true;
 }
 
-// Parameters: outer, length, inner; exclusive, reverse.
+// The totals of ROWS rows so far, side by side: each addition waits for the one before it.
+template <class F, class T, bool PRODUCT, int ROWS>
+void CumulateRows(T *out, const T *x, int64_t length, bool exclusive, bool reverse) {
+  double totals[ROWS];
+  for (double &total : totals) total = F::START;
+  for (int64_t k = 0; k < length; k++) {
+    const int64_t i = reverse ? length - 1 - k : k;
+    UNROLL
+    for (int r = 0; r < ROWS; r++) {
+      const double next = PRODUCT ? totals[r] * x[r * length + i] : totals[r] + x[r * length + i];
+      out[r * length + i] = static_cast<T>(exclusive ? totals[r] : next);
+      totals[r] = next;
+    }
+  }
+}
+
+// Parameters: outer, the range of inner that is computed, length, inner; exclusive, reverse. Totals of floats are doubles, as PyTorch's.
 template <class F, class T, bool PRODUCT>
 bool Cumulate(const Call &c) {
   T *out = c.To<T>(0);
   const T *x = c.To<T>(1);
-  const int64_t outer = c.p[0], length = c.p[1], inner = c.p[2];
-  const bool exclusive = c.p[3], reverse = c.p[4];
-  for (int64_t o = 0; o < outer; o++, x += length * inner, out += length * inner)
-    for (int64_t j = 0; j < inner; j++) {
-      // Floats are summed as doubles, as PyTorch does it.
-      double sum = F::START;
-      for (int64_t k = 0; k < length; k++) {
-        const int64_t i = (reverse ? length - 1 - k : k) * inner + j;
-        const double next = PRODUCT ? sum * x[i] : sum + x[i];
-        out[i] = static_cast<T>(exclusive ? sum : next);
-        sum = next;
+  const int64_t outer = c.p[0], from = c.p[1], length = c.p[3], inner = c.p[4];
+  const bool exclusive = c.p[5], reverse = c.p[6];
+  if (inner == 1) {
+    constexpr int TOGETHER = 8;
+    int64_t o = 0;
+    for (; o + TOGETHER <= outer; o += TOGETHER)
+      CumulateRows<F, T, PRODUCT, TOGETHER>(out + o * length, x + o * length, length, exclusive, reverse);
+    for (; o < outer; o++) CumulateRows<F, T, PRODUCT, 1>(out + o * length, x + o * length, length, exclusive, reverse);
+    return true;
+  }
+  const int64_t width = c.p[2] - from;
+  double *totals = reinterpret_cast<double *>(Scratch(2 * width, 0));
+  for (int64_t o = 0; o < outer; o++) {
+    std::fill_n(totals, width, static_cast<double>(F::START));
+    for (int64_t k = 0; k < length; k++) {
+      const int64_t row = (o * length + (reverse ? length - 1 - k : k)) * inner + from;
+      for (int64_t j = 0; j < width; j++) {
+        const double next = PRODUCT ? totals[j] * x[row + j] : totals[j] + x[row + j];
+        out[row + j] = static_cast<T>(exclusive ? totals[j] : next);
+        totals[j] = next;
       }
     }
+  }
   return true;
 }
 
@@ -848,15 +972,79 @@ bool CrossEntropy(const Call &c) {
   const float *x = c.To<float>(2);
   const int32_t *labels = c.To<int32_t>(3);
   const int64_t n = c.p[1];
+  // Rows of few numbers are filled up to whole registers.
+  constexpr int64_t FEW = 8 * LANES;
+  const int64_t filled = (n + LANES - 1) / LANES * LANES;
+  float logits[FEW], exps[FEW];
+  std::fill_n(logits, FEW, -INFINITY);
   for (int64_t r = 0; r < c.p[0]; r++, x += n, out += n) {
     if (labels[r] < 0 || labels[r] >= n) return false;
-    const float most = ReduceRow<MaximumF, float>(x, n);
-    const float sum = ShiftedSum(x, out, most, n);
-    losses[r] = std::log(sum) - (x[labels[r]] - most);
-    for (int64_t i = 0; i < n; i++) out[i] /= sum;
+    float most, sum;
+    if (n <= FEW) {
+      memcpy(logits, x, n * sizeof(float));
+      // A NaN that is left out here makes the sum one.
+      Vector tops = Load(logits);
+      for (int64_t i = LANES; i < filled; i += LANES) {
+        const Vector own = Load(logits + i);
+        tops = tops > own ? tops : own;
+      }
+      float parts[LANES];
+      Store(parts, tops);
+      most = *std::max_element(parts, parts + LANES);
+      for (int64_t i = 0; i < filled; i++) exps[i] = ExpOf(logits[i] - most);
+      Vector total = Load(exps);
+      for (int64_t i = LANES; i < filled; i += LANES) total += Load(exps + i);
+      sum = SumLanes(total);
+      for (int64_t i = 0; i < n; i++) out[i] = exps[i] / sum;
+    } else {
+      most = ReduceRow<MaximumF, float>(x, n);
+      sum = ShiftedSum(x, out, most, n);
+      for (int64_t i = 0; i < n; i++) out[i] /= sum;
+    }
+    losses[r] = LogOf(sum) - (x[labels[r]] - most);
     out[labels[r]] -= 1.0f;
   }
   return true;
+}
+
+// ---- Order ----
+
+// A number and its place as one integer: sorted, they are in descending order, and equal numbers in that of their places.
+inline uint64_t PairOf(float x, int64_t place) {
+  // Adding 0 makes 0 of -0.
+  const uint32_t bits = static_cast<uint32_t>(ToBits(x + 0.0f));
+  const uint32_t ascending = bits >> 31 ? ~bits : bits | 0x80000000u;
+  return static_cast<uint64_t>(~ascending) << 32 | static_cast<uint64_t>(place);
+}
+inline uint64_t PairOf(int32_t x, int64_t place) {
+  return static_cast<uint64_t>(~(static_cast<uint32_t>(x) ^ 0x80000000u)) << 32 | static_cast<uint64_t>(place);
+}
+
+// Sorts pairs by their numbers, byte by byte from the lowest one (radix sort); `other` has room for as many. Returns where they are.
+inline const uint64_t *SortPairs(uint64_t *pairs, uint64_t *other, int64_t n) {
+  constexpr int64_t FEW = 128;
+  if (n <= FEW) {
+    std::sort(pairs, pairs + n);
+    return pairs;
+  }
+  int64_t counts[4][256] = {};
+  for (int64_t i = 0; i < n; i++)
+    for (int b = 0; b < 4; b++) counts[b][pairs[i] >> (32 + 8 * b) & 255]++;
+  for (int b = 0; b < 4; b++) {
+    const int shift = 32 + 8 * b;
+    int64_t *places = counts[b];
+    // The same byte everywhere orders nothing.
+    if (places[pairs[0] >> shift & 255] == n) continue;
+    int64_t at = 0;
+    for (int byte = 0; byte < 256; byte++) {
+      const int64_t count = places[byte];
+      places[byte] = at;
+      at += count;
+    }
+    for (int64_t i = 0; i < n; i++) other[places[pairs[i] >> shift & 255]++] = pairs[i];
+    std::swap(pairs, other);
+  }
+  return pairs;
 }
 
 // Parameters: rows, numbers in a row, how many. The lower index comes first among equals.
@@ -866,14 +1054,32 @@ bool TopK(const Call &c) {
   int32_t *places = c.To<int32_t>(1);
   const T *x = c.To<T>(2);
   const int64_t n = c.p[1], wanted = c.p[2];
-  std::vector<int32_t> order(n);
-  for (int64_t r = 0; r < c.p[0]; r++, x += n) {
-    for (int64_t i = 0; i < n; i++) order[i] = static_cast<int32_t>(i);
-    std::partial_sort(order.begin(), order.begin() + wanted, order.end(),
-                      [x](int32_t a, int32_t b) { return x[a] > x[b] || (x[a] == x[b] && a < b); });
+  // Few are kept in a heap, whose top is the least of them.
+  constexpr int64_t FEW = 64;
+  const bool few = wanted <= FEW && wanted < n;
+  uint64_t *pairs = reinterpret_cast<uint64_t *>(Scratch(2 * (few ? FEW : n), 0));
+  uint64_t *other = few ? nullptr : reinterpret_cast<uint64_t *>(Scratch(2 * n, 1));
+  for (int64_t r = 0; r < c.p[0]; r++, x += n, largest += wanted, places += wanted) {
+    for (int64_t i = 0; i < (few ? wanted : n); i++) pairs[i] = PairOf(x[i], i);
+    const uint64_t *sorted = pairs;
+    if (few) {
+      std::make_heap(pairs, pairs + wanted);
+      for (int64_t i = wanted; i < n; i++) {
+        const uint64_t pair = PairOf(x[i], i);
+        if (pair >= pairs[0]) continue;
+        std::pop_heap(pairs, pairs + wanted);
+        pairs[wanted - 1] = pair;
+        std::push_heap(pairs, pairs + wanted);
+      }
+      std::sort_heap(pairs, pairs + wanted);
+    } else {
+      if (wanted < n) std::nth_element(pairs, pairs + wanted, pairs + n);
+      if (wanted < n) std::sort(pairs, pairs + wanted);
+      else sorted = SortPairs(pairs, other, n);
+    }
     for (int64_t i = 0; i < wanted; i++) {
-      *largest++ = x[order[i]];
-      *places++ = order[i];
+      places[i] = static_cast<int32_t>(sorted[i] & 0xffffffff);
+      largest[i] = x[places[i]];
     }
   }
   return true;
@@ -894,10 +1100,13 @@ Kernel UnaryKernel(Code code, Type type) {
 #define CASE(Name) \
   case Code::Name: return Unary<Name##F, float, float>;
     CASE(Neg) CASE(Exp) CASE(Log) CASE(Log1p) CASE(Expm1) CASE(Sqrt) CASE(Rsqrt) CASE(Square) CASE(Abs) CASE(Sign)
-    CASE(Tanh) CASE(Sigmoid) CASE(Relu) CASE(Erf) CASE(Sin) CASE(Cos) CASE(Rint) CASE(Floor) CASE(Ceil)
-    CASE(Reciprocal) CASE(Softplus) CASE(Tan) CASE(Asin) CASE(Acos) CASE(Atan) CASE(Sinh) CASE(Cosh) CASE(Asinh)
+    CASE(Tanh) CASE(Sigmoid) CASE(Relu) CASE(Erf) CASE(Rint) CASE(Floor) CASE(Ceil)
+    CASE(Reciprocal) CASE(Softplus) CASE(Asin) CASE(Acos) CASE(Atan) CASE(Sinh) CASE(Cosh) CASE(Asinh)
     CASE(Acosh) CASE(Atanh) CASE(Erfc) CASE(Erfinv) CASE(Lgamma) CASE(Digamma)
 #undef CASE
+    case Code::Sin: return OfAngle<SinF>;
+    case Code::Cos: return OfAngle<CosF>;
+    case Code::Tan: return OfAngle<TanF>;
     case Code::LeakyRelu: return LeakyRelu;
     case Code::IsNan: return Unary<IsNanF, float, uint8_t>;
     default: return nullptr;
@@ -992,6 +1201,9 @@ constexpr Kernels KERNELS = {
     {Scatter<int32_t, Scattering::UPDATE>, Scatter<float, Scattering::ADD>, Scatter<int32_t, Scattering::ADD>,
      Scatter<uint8_t, Scattering::UPDATE>, Scatter<float, Scattering::MAX>, Scatter<int32_t, Scattering::MAX>,
      Scatter<float, Scattering::MIN>, Scatter<int32_t, Scattering::MIN>},
+    {ScatterRows<int32_t, Scattering::UPDATE>, ScatterRows<float, Scattering::ADD>, ScatterRows<int32_t, Scattering::ADD>,
+     ScatterRows<uint8_t, Scattering::UPDATE>, ScatterRows<float, Scattering::MAX>, ScatterRows<int32_t, Scattering::MAX>,
+     ScatterRows<float, Scattering::MIN>, ScatterRows<int32_t, Scattering::MIN>},
     {ArgExtreme<float, false>, ArgExtreme<float, true>, ArgExtreme<int32_t, false>, ArgExtreme<int32_t, true>},
     {Cumulate<SumF, float, false>, Cumulate<ProdF, float, true>, Cumulate<SumI, int32_t, false>, Cumulate<ProdI, int32_t, true>},
     LeakyReluGrad,

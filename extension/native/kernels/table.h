@@ -32,7 +32,7 @@ enum class Code : int32_t {
   TensorScatterMax, TensorScatterMin,
   MatrixInverse, MatrixSolve, LogMatrixDeterminant, Cholesky, Qr, SelfAdjointEigV2, Svd, CheckNumerics,
   // Not TensorFlow's.
-  GroupNorm, GroupNormGrad, AdamStep, ChannelMoments,
+  GroupNorm, GroupNormGrad, AdamStep, ChannelMoments, ScatterRows,
   // Not an op: a value that is part of the plan.
   Constant,
 };
@@ -75,8 +75,9 @@ struct Kernels {
   // Floats, integers.
   Kernel segmentSum[2];
   Kernel segmentMax[2];
-  // Update, add floats, add integers, update truth values.
+  // Update, add floats, add integers, update truth values; maximum and minimum of floats, of integers.
   Kernel scatter[8];
+  Kernel scatterRows[8];
   // ArgMax and ArgMin of floats, then of integers.
   Kernel argExtreme[4];
   // Sum and product of floats, then of integers.

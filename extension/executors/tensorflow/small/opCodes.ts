@@ -145,6 +145,7 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["GroupNormGrad", "groups", "epsilon"],
   ["AdamStep", "beta2", "rest", "eps"],
   ["ChannelMoments"],
+  ["ScatterRows", "mode"],
 ];
 
 /** Written where a node's op would be: a value that is part of the plan. */

@@ -151,7 +151,9 @@ export function inRange(
 ): void {
   const { data } = indices.value;
   if (data === undefined || indices.storage !== undefined) return;
-  data.forEach((i, at) => {
+  // A function called for each takes 9 times as long.
+  for (let at = 0; at < data.length; at++) {
+    const i = data[at]!;
     if (i < 0 || i >= size) throw new TensorError("index", message(i, at));
-  });
+  }
 }

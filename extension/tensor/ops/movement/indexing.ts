@@ -172,6 +172,9 @@ export const gatherLast: Op<object> = defineOp({
 /** How a scattered value changes the element at its place. */
 export type ScatterMode = "add" | "update" | "max" | "min";
 
+/** As the binding's kernel counts them. */
+const MODES: readonly ScatterMode[] = ["update", "add", "max", "min"];
+
 const SCATTERS: Readonly<Record<ScatterMode, string>> = {
   add: "TensorScatterAdd",
   update: "TensorScatterUpdate",
@@ -215,6 +218,8 @@ export const scatterLast: Op<{ mode: ScatterMode }> = defineOp<{ mode: ScatterMo
     const [{ shape, dtype }, { shape: indexed }] = inputs as [Meta, Meta];
     const T = attr.type(dtype);
     const [count, length] = [numel(indexed.slice(0, -1)), indexed.at(-1)!];
+    if (b.exact === true)
+      return b.node("ScatterRows", [x!, index!, source!], { mode: attr.int(MODES.indexOf(mode)) });
     // Row and column, each of which is checked: a place past the end of its row must not hit the next one.
     const rows = b.constant(
       Int32Array.from({ length: count }, (_, row) => row),

@@ -7,11 +7,12 @@ import { castNode, gatherNode, INDEX } from "../../lowering/nodes.ts";
 import { ints, number } from "../../lowering/onnx.ts";
 import { along, rowwise } from "../../recording/batchRules.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
-import { mul, where } from "../elementwise/elementwise.ts";
+import { div, eq, logicalAnd, mul, where } from "../elementwise/elementwise.ts";
 import { numel, range } from "../../core/shape.ts";
-import { scatterLast } from "../movement/indexing.ts";
+import { asFloat, scatterLast } from "../movement/indexing.ts";
 import { permute, reshape, sum } from "../movement/movement.ts";
 import { fromHost, type Tensor } from "../../core/tensor.ts";
+import { scope } from "../../recording/scope.ts";
 import { call, constant, zeros } from "../expressions.ts";
 
 interface Scan {
@@ -79,41 +80,57 @@ export const cumsum: Op<Scan> = defineOp<Scan>({
       : k.cumsum(x!, dim, false, reverse),
 });
 
+/** The gradient of a running product whose own derivatives are right where elements are 0, too: in n² products of n elements. */
+function differentiableGradient(x: Tensor, grad: Tensor, dim: number): Tensor {
+  // Of element j, the products of all others up to each i ≥ j: right where elements are 0, too.
+  const n = x.shape[dim]!;
+  const order = range(x.ndim).filter((d) => d !== dim);
+  order.push(dim);
+  const back = order.map((_, d) => order.indexOf(d));
+  const last = order.length - 1;
+  const lead = order.slice(0, -1).map((d) => x.shape[d]!);
+  const rows = (t: Tensor): Tensor =>
+    apply(reshape, [apply(permute, [t], { order })], { shape: [...lead, 1, n] });
+  const square = (keep: (row: number, column: number) => boolean): Tensor =>
+    fromHost(
+      Uint8Array.from({ length: n * n }, (_, i) => Number(keep(Math.floor(i / n), i % n))),
+      [n, n],
+      "bool",
+    );
+  const others = call(
+    where,
+    square((r, c) => r === c),
+    constant(1),
+    rows(x),
+  );
+  const products = apply(cumprod, [others], { dim: last + 1 });
+  const later = call(
+    where,
+    square((r, c) => c >= r),
+    products,
+    constant(0),
+  );
+  const total = apply(sum, [call(mul, later, rows(grad))], { dims: [last + 1], keepdim: false });
+  return apply(permute, [total], { order: back });
+}
+
 /** Running product along a dimension. */
 export const cumprod: Op<{ dim: number }> = defineOp<{ dim: number }>({
   name: "cumprod",
   infer: ([x]) => x!,
-  gradient({ grad, inputs: [x], attributes: { dim } }) {
-    // Of element j, the products of all others up to each i ≥ j: right where elements are 0, too.
-    const n = x!.shape[dim]!;
-    const order = range(x!.ndim).filter((d) => d !== dim);
-    order.push(dim);
-    const back = order.map((_, d) => order.indexOf(d));
-    const last = order.length - 1;
-    const lead = order.slice(0, -1).map((d) => x!.shape[d]!);
-    const rows = (t: Tensor): Tensor =>
-      apply(reshape, [apply(permute, [t], { order })], { shape: [...lead, 1, n] });
-    const square = (keep: (row: number, column: number) => boolean): Tensor =>
-      fromHost(
-        Uint8Array.from({ length: n * n }, (_, i) => Number(keep(Math.floor(i / n), i % n))),
-        [n, n],
-        "bool",
-      );
-    const others = call(
-      where,
-      square((r, c) => r === c),
-      constant(1),
-      rows(x!),
-    );
-    const products = apply(cumprod, [others], { dim: last + 1 });
-    const later = call(
-      where,
-      square((r, c) => c >= r),
-      products,
-      constant(0),
-    );
-    const total = apply(sum, [call(mul, later, rows(grad))], { dims: [last + 1], keepdim: false });
-    return [apply(permute, [total], { order: back })];
+  gradient({ grad, inputs: [x], outputs: [y], attributes: { dim } }) {
+    // As in PyTorch.
+    if (scope.gradients) return [differentiableGradient(x!, grad, dim)];
+    const later = (product: Tensor): Tensor =>
+      apply(cumsum, [call(mul, grad, product)], { dim, reverse: true });
+    const [none, one] = [constant(0), constant(1)];
+    // All products from a zero on are 0, so the first zero is left out of those of its own gradient, and later gradients are 0.
+    const zero = call(eq, x!, none);
+    const found = apply(cumsum, [asFloat(zero)], { dim, reverse: false });
+    const first = call(logicalAnd, zero, call(eq, found, one));
+    const others = later(apply(cumprod, [call(where, first, one, x!)], { dim }));
+    const before = call(div, later(y!), call(where, zero, one, x!));
+    return [call(where, call(eq, found, none), before, call(where, first, others, none))];
   },
   batch: along,
   onnx: { none: "ONNX has no running product" },
