@@ -10,7 +10,8 @@
 //   --memory         instead measures the peak memory of fine-tuning BERT-base (installs transformers)
 //   --programs [NAME …]  instead measures programs of test/programs at realistic sizes, in plain loops
 //       --rounds N, --engine wasm, --limit SECONDS a run; --json FILE writes the figures, --page the table of docs/performance.md
-//   --functions [NAME …]  instead measures single functions, forward and backward; without names it prints the slow ones
+//   --functions [NAME …]  instead measures single functions, forward and backward; without names it prints the slow ones;
+//       --json FILE, --engine wasm, and --page for docs/performance.md
 //   --rivals         also measures tfjs-node op by op, wasm, torch.compile and JAX (installs JAX)
 import { cpus } from "node:os";
 import fs from "node:fs";
@@ -62,8 +63,7 @@ if (options.programs) {
 }
 if (options.functions) {
   const { functions } = await import("./bench/functions.mjs");
-  await functions(positionals, options);
-  process.exit();
+  process.exit((await functions(positionals, options)) ? 0 : 1);
 }
 if (positionals.length > 0) throw new ScriptError(`Unknown argument ${positionals.join(" ")}.`);
 if (options.watch) {

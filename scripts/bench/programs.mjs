@@ -58,7 +58,7 @@ export async function programs(named, { rounds, engine, limit, json, page }) {
   const machine = { cpu: os.cpus()[0]?.model, cores: os.cpus().length, node: process.version };
   const figures = { machine, engine, rounds, programs: rows };
   if (json !== undefined) fs.writeFileSync(json, `${JSON.stringify(figures, undefined, 2)}\n`);
-  if (page) await writePage(markdown(rows));
+  if (page) await writeTable("programs", markdown(rows));
   return failures === 0;
 }
 
@@ -108,11 +108,15 @@ async function measure(name, { sizes, lossesPerStep = 1, checked }, rounds, opti
 /** The section of docs/performance.md about the programs, which is its last one. @param {string} page */
 export const programsSection = (page) => page.slice(page.indexOf("## Programs as users write them"));
 
-/** Replaces the table in docs/performance.md. @param {string} table */
-async function writePage(table) {
+/**
+ * Replaces a table in docs/performance.md.
+ * @param {string} name as in the comments around it
+ * @param {string} table
+ */
+export async function writeTable(name, table) {
   const text = fs.readFileSync(PAGE, "utf8");
-  const between = /(<!-- programs -->\n)[^]*(\n<!-- end of programs -->)/;
-  if (!between.test(text)) throw new ScriptError("docs/performance.md has no place for the programs' table.");
+  const between = new RegExp(`(<!-- ${name} -->\n)[^]*(\n<!-- end of ${name} -->)`);
+  if (!between.test(text)) throw new ScriptError(`docs/performance.md has no place for the ${name}' table.`);
   fs.writeFileSync(
     PAGE,
     text.replace(between, (_, start, end) => `${start}\n${table}\n${end}`),
