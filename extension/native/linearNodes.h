@@ -26,16 +26,19 @@ inline bool Plan::Reader::ReadMatrices(Code code) {
       Divide(batch, 0, {n * n * 4, n * n * 4});
       return true;
     }
-    case Code::MatrixSolve: {
+    case Code::MatrixSolve:
+    case Code::MatrixTriangularSolve: {
+      const bool triangular = code == Code::MatrixTriangularSolve;
       const Value b = In(1);
       if (b.type != Type::FLOAT || b.shape.rank != a.shape.rank || b.shape.Count() == 0) return false;
       for (int d = 0; d < last; d++)
         if (b.shape.sizes[d] != a.shape.sizes[d]) return false;
       const int64_t columns = b.shape.sizes[last];
       const int32_t out = New(Type::FLOAT, b.shape);
-      Parameters({batch, n, columns});
-      Add(kernels_.matrixSolve, {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
-      spend(batch * n * n * (n / 3 + columns + 8));
+      Parameters({batch, n, columns, triangular && attributes_[0] != 0});
+      Add(triangular ? kernels_.triangularSolve : kernels_.matrixSolve, {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
+      if (triangular) Spend(batch * n * n * (columns / 2 + 2), 0.25, 0.15);
+      else spend(batch * n * n * (n / 3 + columns + 8));
       Divide(batch, 0, {n * columns * 4, n * n * 4, n * columns * 4});
       return true;
     }

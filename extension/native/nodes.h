@@ -739,6 +739,7 @@ inline bool Plan::Reader::ReadNode() {
     }
     case Code::MatrixInverse:
     case Code::MatrixSolve:
+    case Code::MatrixTriangularSolve:
     case Code::LogMatrixDeterminant:
     case Code::Cholesky:
     case Code::Qr:

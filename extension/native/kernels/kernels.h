@@ -1228,6 +1228,7 @@ constexpr Kernels KERNELS = {
     ChannelMoments,
     MatrixInverse,
     MatrixSolve,
+    TriangularSolve,
     LogMatrixDeterminant,
     Cholesky,
     Qr,

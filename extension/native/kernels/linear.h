@@ -85,6 +85,32 @@ bool MatrixSolve(const Call &c) {
   return true;
 }
 
+// The same for triangular matrices. Parameter 3: whether the lower triangle is given.
+bool TriangularSolve(const Call &c) {
+  float *out = c.To<float>(0);
+  const float *a = c.To<float>(1), *right = c.To<float>(2);
+  const int64_t n = c.p[1], m = c.p[2];
+  const bool lower = c.p[3];
+  Doubles x;
+  for (int64_t b = 0; b < c.p[0]; b++, a += n * n, right += n * m, out += n * m) {
+    x.assign(right, right + n * m);
+    for (int64_t i = 0; i < n; i++) {
+      const int64_t r = lower ? i : n - 1 - i;
+      // Division by a pivot of 0 is refused by neither TensorFlow nor PyTorch.
+      const double pivot = a[r * n + r];
+      double *row = x.data() + r * m;
+      for (int64_t k = lower ? 0 : r + 1; k < (lower ? r : n); k++) {
+        const double f = a[r * n + k];
+        const double *other = x.data() + k * m;
+        for (int64_t j = 0; j < m; j++) row[j] -= f * other[j];
+      }
+      for (int64_t j = 0; j < m; j++) row[j] /= pivot;
+    }
+    std::copy(x.begin(), x.end(), out);
+  }
+  return true;
+}
+
 // The sign of determinants, and the logarithm of their size.
 bool LogMatrixDeterminant(const Call &c) {
   float *signs = c.To<float>(0), *logs = c.To<float>(1);

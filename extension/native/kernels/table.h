@@ -33,6 +33,8 @@ enum class Code : int32_t {
   MatrixInverse, MatrixSolve, LogMatrixDeterminant, Cholesky, Qr, SelfAdjointEigV2, Svd, CheckNumerics,
   // Not TensorFlow's.
   GroupNorm, GroupNormGrad, AdamStep, ChannelMoments, ScatterRows,
+  // Others of TensorFlow's.
+  MatrixTriangularSolve,
   // Not an op: a value that is part of the plan.
   Constant,
 };
@@ -105,6 +107,7 @@ struct Kernels {
   Kernel channelMoments;
   Kernel matrixInverse;
   Kernel matrixSolve;
+  Kernel triangularSolve;
   Kernel logMatrixDeterminant;
   Kernel cholesky;
   Kernel qr;

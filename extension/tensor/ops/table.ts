@@ -25,6 +25,7 @@ import "./elementwise/special.ts";
 import "./elementwise/bessel.ts";
 import "./elementwise/incompleteGamma.ts";
 import "./matrix/matrices.ts";
+import "./matrix/triangular.ts";
 import "./update.ts";
 import "./distributed/collective.ts";
 import "./recurrent/rnn.ts";

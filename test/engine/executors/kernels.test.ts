@@ -268,6 +268,31 @@ describe.skipIf(!available)("kernels of the binding", () => {
     expect(torch.tensor([NaN]).expm1().item()).toBeNaN();
   });
 
+  for (const [batch, n, columns] of [
+    [1, 1, 1],
+    [3, 40, 7],
+    [1, 150, 200],
+  ] as const)
+    test(`${batch} x ${n} equations with triangular matrices and ${columns} right sides`, () => {
+      torch.manualSeed(5);
+      const a = torch.randn(batch, n, n).div(n).add(torch.eye(n));
+      const b = torch.randn(batch, n, columns);
+      for (const upper of [true, false]) {
+        const x = own(() => torch.linalg.solveTriangular(a, b, { upper }));
+        const back = (upper ? a.triu() : a.tril()).matmul(x);
+        expect(back.sub(b).abs().max().item()).toBeLessThan(1e-5);
+      }
+    });
+
+  test("a triangular matrix without an inverse gives infinities and NaN, as in PyTorch", () => {
+    const a = torch.tensor([
+      [1, 2],
+      [0, 0],
+    ]);
+    const solve = (): Tensor => torch.linalg.solveTriangular(a.float(), torch.ones(2, 1), { upper: true });
+    expect(own(solve).tolist()).toEqual([[-Infinity], [Infinity]]);
+  });
+
   for (const classes of [1, 2, 15, 16, 17, 64, 127, 129, 300])
     test(`cross-entropy of ${classes} classes`, () => {
       torch.manualSeed(classes);

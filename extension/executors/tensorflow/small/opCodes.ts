@@ -146,6 +146,8 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["AdamStep", "beta2", "rest", "eps"],
   ["ChannelMoments"],
   ["ScatterRows", "mode"],
+  // Others of TensorFlow's.
+  ["MatrixTriangularSolve", "lower"],
 ];
 
 /** Written where a node's op would be: a value that is part of the plan. */

@@ -125,7 +125,8 @@ export function gaussianNllLoss(
 /** The variance in a shape that broadcasts to the input's. Values that are at hand are checked. */
 function spreadOf(input: Tensor, variance: Operand): Tensor | number {
   const values = variance instanceof Tensor ? (variance.value.data ?? []) : [Number(variance)];
-  for (const v of values) if (v < 0) throw new TensorError("value", "var has negative entry/entries");
+  for (let i = 0; i < values.length; i++)
+    if (values[i]! < 0) throw new TensorError("value", "var has negative entry/entries");
   if (!(variance instanceof Tensor)) return Number(variance);
   const [wanted, given] = [input.shape, variance.shape];
   if (sameShape(wanted, given)) return variance;

@@ -303,7 +303,9 @@ export function bincount(input: Tensor, weights?: Tensor | null, minlength = 0):
     throw new TensorError("shape", "weights should be 1-d and have the same length as input");
   }
   let length = minlength;
-  for (const x of valuesOf(input.value)) {
+  const values = valuesOf(input.value);
+  for (let i = 0; i < values.length; i++) {
+    const x = values[i]!;
     if (x < 0) throw new TensorError("value", "bincount only supports 1-d non-negative integral inputs.");
     length = Math.max(length, x + 1);
   }

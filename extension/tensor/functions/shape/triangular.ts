@@ -1,8 +1,9 @@
 // Triangles of matrices, and equations whose matrix is triangular.
+import { apply } from "../../recording/apply.ts";
 import { ofFunction } from "../../recording/version.ts";
 import { TensorError } from "../../core/errors.ts";
 import { where } from "../../ops/elementwise/elementwise.ts";
-import * as ops from "../../ops/matrix/matrices.ts";
+import * as ops from "../../ops/matrix/triangular.ts";
 import { broadcastShapes } from "../../core/shape.ts";
 import { fromHost, type Tensor } from "../../core/tensor.ts";
 import { add } from "../pointwise/arithmetic.ts";
@@ -81,7 +82,7 @@ export function solveTriangular(a: Tensor, b: Tensor, options: TriangularOptions
       : (upper ? triu : tril)(a);
     const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
     const wide = (x: Tensor): Tensor => expand(x, [...batch, ...x.shape.slice(-2)]);
-    return call(ops.solve, wide(triangle), wide(b));
+    return apply(ops.triangularSolve, [wide(triangle), wide(b)], { lower: !upper });
   });
 }
 

@@ -14,14 +14,14 @@ import { matmul } from "./matmul.ts";
 import * as values from "./matrixValues.ts";
 import { permute, reshape } from "../movement/movement.ts";
 
-const product = (a: Tensor, b: Tensor, transposeA = false, transposeB = false): Tensor =>
+export const product = (a: Tensor, b: Tensor, transposeA = false, transposeB = false): Tensor =>
   apply(matmul, [a, b], { transposeA, transposeB });
 
-const matrixOf = (shape: Shape): [rows: number, columns: number] =>
+export const matrixOf = (shape: Shape): [rows: number, columns: number] =>
   shape.slice(-2) as unknown as [number, number];
 const batchOf = (shape: Shape): number[] => shape.slice(0, -2);
 
-function flipped(x: Tensor): Tensor {
+export function flipped(x: Tensor): Tensor {
   const order = range(x.ndim - 2);
   return apply(permute, [x], { order: [...order, x.ndim - 1, x.ndim - 2] });
 }
@@ -39,7 +39,7 @@ function pattern(n: number, keep: (row: number, column: number) => number): Tens
 }
 
 /** Runs `each` for every matrix of a batch on the host. */
-function perMatrix(
+export function perMatrix(
   k: Tfjs,
   inputs: readonly tfjs.Tensor[],
   { outputs }: Signature,
@@ -92,7 +92,7 @@ function refused(refusal: Op<object>["refusal"], inputs: readonly tfjs.Tensor[],
 }
 
 /** ONNX knows products and determinants. */
-const NO_ONNX = { none: "ONNX has no linear algebra of this kind" };
+export const NO_ONNX = { none: "ONNX has no linear algebra of this kind" };
 
 /** The inverse of square matrices. */
 export const inverse: Op<object> = defineOp({

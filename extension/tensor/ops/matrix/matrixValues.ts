@@ -58,6 +58,20 @@ export function solve(a: Matrix, b: Matrix, n: number, m: number): Matrix {
   return x;
 }
 
+/** X of AX = B for a triangular A [n, n] and B [n, m]. */
+export function substitute(a: Matrix, b: Matrix, n: number, m: number, lower: boolean): Matrix {
+  const x = Float64Array.from(b);
+  for (let i = 0; i < n; i++) {
+    const r = lower ? i : n - 1 - i;
+    for (let c = 0; c < m; c++) {
+      let sum = x[r * m + c]!;
+      for (let k = lower ? 0 : r + 1; k < (lower ? r : n); k++) sum -= a[r * n + k]! * x[k * m + c]!;
+      x[r * m + c] = sum / a[r * n + r]!;
+    }
+  }
+  return x;
+}
+
 /** Logarithm of the size of the determinant, and its sign. */
 export function logDeterminant(a: Matrix, n: number): [log: number, sign: number] {
   const { lu, sign } = factor(a, n);
