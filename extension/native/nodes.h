@@ -43,7 +43,8 @@ inline bool Plan::Reader::ReadBinary(Code code) {
   p.push_back(b.shape.Count());
   const int reusable = type != a.type ? 0 : a.shape == shape ? 1 : b.shape == shape ? 2 : 0;
   Add(kernel, {{out}, {inputs_[0]}, {inputs_[1]}}, 1, reusable);
-  Spend(count, code == Code::Pow || code == Code::FloorMod ? 15 : 0.5);
+  if (code == Code::FloorMod) Spend(count, 3, 15);
+  else Spend(count, code == Code::Pow ? 15 : 0.5);
   // Divisors and exponents are checked as a whole.
   if (type == Type::INT32 && (code == Code::FloorDiv || code == Code::FloorMod || code == Code::Pow)) return true;
   Divide(s.sizes[0], 1, {s.strides[0][0] * SizeOf(type), s.strides[1][0] * SizeOf(a.type), s.strides[2][0] * SizeOf(a.type)});

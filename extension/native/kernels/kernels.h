@@ -459,6 +459,13 @@ struct FloorModI {
 };
 struct FloorModF {
   static float Of(float a, float b) {
+    // Of fewer quotients than this, products with b are exact as doubles, and so is the rest.
+    constexpr double FEW = 1 << 28;
+    const double quotient = static_cast<double>(a) / b;
+    if (std::fabs(quotient) < FEW && std::fabs(b) <= std::numeric_limits<float>::max()) {
+      const float r = static_cast<float>(a - std::floor(quotient) * b);
+      return r == 0 ? std::copysign(r, a) : r;
+    }
     const float r = std::fmod(a, b);
     return r != 0 && (r < 0) != (b < 0) ? r + b : r;
   }

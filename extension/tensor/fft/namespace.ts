@@ -1,4 +1,5 @@
 // The functions of torch.fft. Transforms over several dimensions take them one after another.
+import { filled } from "../core/dtype.ts";
 import { TensorError } from "../core/errors.ts";
 import { range } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -327,7 +328,7 @@ export const ihfftn = (input: Tensor, s?: Lengths, dim?: Dims | null, norm?: Nor
 
 function frequencies(places: readonly number[], n: number, d: number, options?: TensorOptions): Tensor {
   return tensor(
-    Float32Array.from(places, (k) => k / (n * d)),
+    filled(new Float32Array(places.length), (i) => places[i]! / (n * d)),
     { dtype: "float32", ...options },
   );
 }

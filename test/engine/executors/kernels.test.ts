@@ -268,6 +268,44 @@ describe.skipIf(!available)("kernels of the binding", () => {
     expect(torch.tensor([NaN]).expm1().item()).toBeNaN();
   });
 
+  test("remainders of small and large quotients, with the sign of the divisor", () => {
+    const numbers = [
+      0,
+      -0,
+      1,
+      -1,
+      0.1,
+      -0.3,
+      7.5,
+      -7.5,
+      1e-30,
+      -1e-30,
+      3e7,
+      -3e7,
+      1e9,
+      1e20,
+      -3e38,
+      Infinity,
+      NaN,
+    ];
+    const pairs = numbers.flatMap((a) => numbers.map((b) => [Math.fround(a), Math.fround(b)] as const));
+    const column = (at: 0 | 1): Tensor => torch.tensor(pairs.map((pair) => pair[at])).float();
+    const [as, bs] = [column(0), column(1)];
+    const expected = pairs.map(([a, b]) => {
+      const r = Math.fround(a % b);
+      return r !== 0 && r < 0 !== b < 0 ? Math.fround(r + b) : r;
+    });
+    expect(valuesOf(own(() => as.remainder(bs)))).toEqual(expected);
+    torch.manualSeed(6);
+    const [x, y] = [torch.randn(5000).mul(100), torch.rand(5000).add(0.01)];
+    const [xs, ys] = [valuesOf(x), valuesOf(y)];
+    const rests = valuesOf(own(() => x.remainder(y)));
+    rests.forEach((rest, i) => {
+      const r = xs[i]! % ys[i]!;
+      expect(rest).toBe(Math.fround(r < 0 ? r + ys[i]! : r));
+    });
+  });
+
   for (const [batch, n, columns] of [
     [1, 1, 1],
     [3, 40, 7],

@@ -278,8 +278,8 @@ export function logspace(
   options: TensorOptions & { base?: number } = {},
 ): Tensor {
   const base = options.base ?? 10;
-  const powers = Float32Array.from({ length: steps }, (_, i) =>
-    Math.pow(base, steps === 1 ? start : start + ((end - start) * i) / (steps - 1)),
+  const powers = numbered(steps, (i) =>
+    Math.fround(Math.pow(base, steps === 1 ? start : start + ((end - start) * i) / (steps - 1))),
   );
   const dtype = options.dtype ?? "float32";
   return finished(fromHost(host(powers, dtype), [steps], dtype), options);

@@ -1,4 +1,5 @@
 // Windows that spectra are taken in. Each step is rounded as PyTorch's float32 tensors round it.
+import { filled } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { ones, tensor, zeros } from "./creation.ts";
@@ -31,7 +32,7 @@ function windowOf(
   if (length === 1) return ones([1], options ?? {});
   const last = periodic ? length : length - 1;
   return tensor(
-    Float32Array.from({ length }, (_, i) => at(i, last)),
+    filled(new Float32Array(length), (i) => at(i, last)),
     { dtype: "float32", ...options },
   );
 }

@@ -1,4 +1,5 @@
 // Functions that pick, place and order elements by index tensors.
+import { filled } from "../../core/dtype.ts";
 import { apply, applyAll } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as ops from "../../ops/movement/indexing.ts";
@@ -231,7 +232,7 @@ export function diag(input: Tensor, diagonal = 0): Tensor {
   }
   const n = input.shape[0]!;
   const size = n + Math.abs(diagonal);
-  const places = Int32Array.from({ length: n }, (_, i) => {
+  const places = filled(new Int32Array(n), (i) => {
     const row = i + Math.max(0, -diagonal);
     return row * size + i + Math.max(0, diagonal);
   });
@@ -249,7 +250,7 @@ function diagonalOf(input: Tensor, diagonal: number): Tensor {
   const [rows, columns] = input.shape as [number, number];
   const [row, column] = [Math.max(0, -diagonal), Math.max(0, diagonal)];
   const n = Math.max(0, Math.min(rows - row, columns - column));
-  const places = Int32Array.from({ length: n }, (_, i) => (row + i) * columns + column + i);
+  const places = filled(new Int32Array(n), (i) => (row + i) * columns + column + i);
   return composed(() => {
     const flat = reshaped(input, [numel(input.shape)]);
     const picked = apply(ops.indexSelect, [flat, fromHost(places, [n], "int64")], { dim: 0 });

@@ -1,4 +1,5 @@
 // Differences of neighbours, and functions computed from them.
+import { filled } from "../../core/dtype.ts";
 import { ofFunction } from "../../recording/version.ts";
 import { TensorError } from "../../core/errors.ts";
 import { sliceAlong } from "../../ops/movement/slicing.ts";
@@ -163,5 +164,5 @@ export function corrcoef(input: Tensor): Tensor {
 }
 
 function identity(n: number): Float32Array {
-  return Float32Array.from({ length: n * n }, (_, i) => Number(i % (n + 1) === 0));
+  return filled(new Float32Array(n * n), (i) => Number(i % (n + 1) === 0));
 }

@@ -99,13 +99,17 @@ export function pdist(input: Tensor, p: number | { p?: number } = 2): Tensor {
   }
   checkPower("pdist", power);
   const n = input.shape[0]!;
-  const pairs = range(n).flatMap((i) => range(n - 1 - i).map((k) => [i, i + 1 + k] as const));
+  const count = (n * (n - 1)) / 2;
+  const [firsts, seconds] = [new Int32Array(count), new Int32Array(count)];
+  for (let i = 0, at = 0; i < n; i++)
+    for (let k = i + 1; k < n; k++, at++) {
+      firsts[at] = i;
+      seconds[at] = k;
+    }
   return composed(() => {
-    const side = (k: 0 | 1): Tensor => {
-      const rows = Int32Array.from(pairs, (pair) => pair[k]);
-      return apply(indexSelect, [input, fromHost(rows, [pairs.length], "int64")], { dim: 0 });
-    };
-    const result = lengthOf(sub(side(0), side(1)), power);
+    const side = (rows: Int32Array): Tensor =>
+      apply(indexSelect, [input, fromHost(rows, [count], "int64")], { dim: 0 });
+    const result = lengthOf(sub(side(firsts), side(seconds)), power);
     return named(result, "PdistBackward0", input, result);
   });
 }

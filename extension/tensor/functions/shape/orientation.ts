@@ -144,25 +144,27 @@ export function diagflat(input: Tensor, offset = 0): Tensor {
   return composed(() => diagEmbed(ravel(input), offset));
 }
 
+/** @param columnsOf the first column of a row that is in the triangle, and the one after the last */
 function triangle(
   row: number,
-  column: number,
   options: Pick<TensorOptions, "dtype" | "device">,
-  keep: (r: number, c: number) => boolean,
+  columnsOf: (r: number) => readonly [number, number],
 ): Tensor {
   checkOptions(options);
-  const rows: number[] = [];
-  const columns: number[] = [];
-  for (let r = 0; r < row; r++)
-    for (let c = 0; c < column; c++)
-      if (keep(r, c)) {
-        rows.push(r);
-        columns.push(c);
-      }
-  const data = new Int32Array(2 * rows.length);
-  data.set(rows);
-  data.set(columns, rows.length);
-  return fromHost(data, [2, rows.length], options.dtype ?? "int64");
+  let count = 0;
+  for (let r = 0; r < row; r++) {
+    const [from, to] = columnsOf(r);
+    count += Math.max(0, to - from);
+  }
+  const data = new Int32Array(2 * count);
+  for (let r = 0, at = 0; r < row; r++) {
+    const [from, to] = columnsOf(r);
+    for (let c = from; c < to; c++, at++) {
+      data[at] = r;
+      data[count + at] = c;
+    }
+  }
+  return fromHost(data, [2, count], options.dtype ?? "int64");
 }
 
 /** Places of the lower triangle of a matrix: row numbers and, below them, column numbers. */
@@ -172,7 +174,7 @@ export function trilIndices(
   offset: number | (Pick<TensorOptions, "dtype" | "device"> & { offset?: number }) = 0,
 ): Tensor {
   const options = typeof offset === "object" ? offset : { offset };
-  return triangle(row, column, options, (r, c) => c - r <= (options.offset ?? 0));
+  return triangle(row, options, (r) => [0, Math.min(column, r + (options.offset ?? 0) + 1)]);
 }
 
 /** Places of the upper triangle of a matrix: row numbers and, below them, column numbers. */
@@ -182,7 +184,7 @@ export function triuIndices(
   offset: number | (Pick<TensorOptions, "dtype" | "device"> & { offset?: number }) = 0,
 ): Tensor {
   const options = typeof offset === "object" ? offset : { offset };
-  return triangle(row, column, options, (r, c) => c - r >= (options.offset ?? 0));
+  return triangle(row, options, (r) => [Math.max(0, r + (options.offset ?? 0)), column]);
 }
 
 /**

@@ -1,4 +1,5 @@
 // Inverses and decompositions of matrices: the last two dimensions, all others being a batch.
+import { filled } from "../../core/dtype.ts";
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply, applyAll } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
@@ -34,7 +35,7 @@ const lined = (x: Tensor, column: boolean): Tensor =>
 
 /** Ones where `keep` holds, else zeros. */
 function pattern(n: number, keep: (row: number, column: number) => number): Tensor {
-  const data = Float32Array.from({ length: n * n }, (_, i) => keep(Math.floor(i / n), i % n));
+  const data = filled(new Float32Array(n * n), (i) => keep(Math.floor(i / n), i % n));
   return fromHost(data, [n, n], "float32");
 }
 
@@ -111,7 +112,7 @@ export const inverse: Op<object> = defineOp({
   ),
   tfjs(k, inputs, _, signature) {
     const n = matrixOf(signature.outputs[0]!.shape)[0];
-    const unit = Float64Array.from({ length: n * n }, (_x, i) => Number(i % (n + 1) === 0));
+    const unit = filled(new Float64Array(n * n), (i) => Number(i % (n + 1) === 0));
     refused(inverse.refusal, inputs, signature);
     return perMatrix(k, inputs, signature, ([a]) => [values.solve(a!, unit, n, n)]);
   },
@@ -349,7 +350,7 @@ export const svd: Op<object> = defineOp({
       const squares = call(mul, s!, s!);
       const gaps = call(sub, lined(squares, false), lined(squares, true));
       const own = fromHost(
-        Uint8Array.from({ length: k * k }, (_, i) => Number(i % (k + 1) === 0)),
+        filled(new Uint8Array(k * k), (i) => Number(i % (k + 1) === 0)),
         [k, k],
         "bool",
       );

@@ -1,3 +1,4 @@
+import { filled } from "../../core/dtype.ts";
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
@@ -22,7 +23,7 @@ export const asFloat = (x: Tensor): Tensor => apply(cast, [x], { dtype: "float32
  */
 export function amongAll({ size }: { readonly size: number }, index: Tensor, length: number): Tensor {
   const first = fromHost(
-    Int32Array.from({ length: size }, (_, b) => b * length),
+    filled(new Int32Array(size), (b) => b * length),
     [size, ...index.shape.slice(1).map(() => 1)],
     "int64",
   );
@@ -222,7 +223,7 @@ export const scatterLast: Op<{ mode: ScatterMode }> = defineOp<{ mode: ScatterMo
       return b.node("ScatterRows", [x!, index!, source!], { mode: attr.int(MODES.indexOf(mode)) });
     // Row and column, each of which is checked: a place past the end of its row must not hit the next one.
     const rows = b.constant(
-      Int32Array.from({ length: count }, (_, row) => row),
+      filled(new Int32Array(count), (row) => row),
       [count, 1, 1],
       "int64",
     );
@@ -282,7 +283,7 @@ function extremes(
 /** Position in the flattened tensor of the first element of each row of an index over its last dimension. */
 function rowStarts(shape: Shape, indexed: Shape): Int32Array {
   const length = shape[shape.length - 1]!;
-  return Int32Array.from({ length: numel(indexed.slice(0, -1)) }, (_, row) => row * length);
+  return filled(new Int32Array(numel(indexed.slice(0, -1))), (row) => row * length);
 }
 
 /**

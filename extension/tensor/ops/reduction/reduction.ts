@@ -1,5 +1,5 @@
 import { apply } from "../../recording/apply.ts";
-import type { DType, HostArray } from "../../core/dtype.ts";
+import { filled, type DType, type HostArray } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { attr, scalar, vector, type TfRef } from "../../lowering/lowering.ts";
 import { castNode, equalNode, INDEX, reduceNode, reshapeNode, T } from "../../lowering/nodes.ts";
@@ -187,7 +187,7 @@ function othersOf(x: Tensor, grad: Tensor, dims: readonly number[]): Tensor {
   const moved = apply(permute, [x], { order });
   const row = apply(reshape, [moved], { shape: [...lead, 1, n] });
   const own = fromHost(
-    Uint8Array.from({ length: n * n }, (_, i) => Number(i % (n + 1) === 0)),
+    filled(new Uint8Array(n * n), (i) => Number(i % (n + 1) === 0)),
     [n, n],
     "bool",
   );

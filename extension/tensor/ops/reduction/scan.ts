@@ -1,4 +1,4 @@
-import { MAX_FLOAT } from "../../core/dtype.ts";
+import { filled, MAX_FLOAT } from "../../core/dtype.ts";
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
@@ -93,7 +93,7 @@ function differentiableGradient(x: Tensor, grad: Tensor, dim: number): Tensor {
     apply(reshape, [apply(permute, [t], { order })], { shape: [...lead, 1, n] });
   const square = (keep: (row: number, column: number) => boolean): Tensor =>
     fromHost(
-      Uint8Array.from({ length: n * n }, (_, i) => Number(keep(Math.floor(i / n), i % n))),
+      filled(new Uint8Array(n * n), (i) => Number(keep(Math.floor(i / n), i % n))),
       [n, n],
       "bool",
     );
