@@ -19,7 +19,7 @@ import { writeTable } from "./programs.mjs";
 
 const TENSOR = /^([a-z])(?:(\d+):)?(\d+(?:x\d+)*)$/;
 /** Time of a measurement in seconds. */
-const SECONDS = 0.15;
+const SECONDS = 0.1;
 /** Functions below this ratio are printed, and counted. */
 const SLOW = 0.5;
 /** Those below this one are on the page. */

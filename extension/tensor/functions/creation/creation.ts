@@ -249,8 +249,12 @@ export function arange(...args: (number | TensorOptions | undefined)[]): Tensor 
   }
   const dtype = options?.dtype ?? ([start, end, step].every(Number.isInteger) ? "int64" : "float32");
   const length = Math.ceil((end - start) / step);
-  const values = numbered(length, (i) => start + i * step);
-  return finished(fromHost(host(values, dtype), [length], dtype), options);
+  // Most are whole and small: these take no conversion.
+  const small = dtype === "int64" && Math.max(Math.abs(start), Math.abs(end)) < 2 ** 31;
+  const values = small ? new Int32Array(length) : new Float64Array(length);
+  for (let i = 0; i < length; i++) values[i] = start + i * step;
+  const data = values instanceof Int32Array ? values : host(values, dtype);
+  return finished(fromHost(data, [length], dtype), options);
 }
 
 /**
@@ -297,8 +301,12 @@ export function range(start: number, end: number, step = 1, options?: TensorOpti
     throw new TensorError("value", "upper bound and lower bound inconsistent with step sign");
   const dtype = options?.dtype ?? "float32";
   const length = Math.floor((end - start) / step) + 1;
-  const values = numbered(length, (i) => start + i * step);
-  return finished(fromHost(host(values, dtype), [length], dtype), options);
+  // Most are whole and small: these take no conversion.
+  const small = dtype === "int64" && Math.max(Math.abs(start), Math.abs(end)) < 2 ** 31;
+  const values = small ? new Int32Array(length) : new Float64Array(length);
+  for (let i = 0; i < length; i++) values[i] = start + i * step;
+  const data = values instanceof Int32Array ? values : host(values, dtype);
+  return finished(fromHost(data, [length], dtype), options);
 }
 
 /** A number as a tensor without dimensions: a float unless `dtype` says otherwise. */
