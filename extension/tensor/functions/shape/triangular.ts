@@ -16,22 +16,30 @@ import { call } from "../../ops/expressions.ts";
 
 /** The lower triangle (up to `diagonal` places above the main one), zeros elsewhere. */
 export function tril(input: Tensor, diagonal = 0): Tensor {
-  return triangle("tril", input, (row, column) => column - row <= diagonal);
+  return triangle("tril", input, (row, columns) => [0, Math.min(columns, row + diagonal + 1)]);
 }
 
 /** The upper triangle (from `diagonal` places above the main one), zeros elsewhere. */
 export function triu(input: Tensor, diagonal = 0): Tensor {
-  return triangle("triu", input, (row, column) => column - row >= diagonal);
+  return triangle("triu", input, (row, columns) => [Math.max(0, row + diagonal), columns]);
 }
 
-function triangle(name: string, input: Tensor, keep: (row: number, column: number) => boolean): Tensor {
+/** @param keptOf the first column of a row that is kept, and the one after the last */
+function triangle(
+  name: string,
+  input: Tensor,
+  keptOf: (row: number, columns: number) => readonly [number, number],
+): Tensor {
   const { shape } = input;
   if (shape.length < 2) {
     throw new TensorError("shape", `${name}: input tensor must have at least 2 dimensions`);
   }
   const [rows, columns] = shape.slice(-2) as [number, number];
   const mask = new Uint8Array(rows * columns);
-  for (let r = 0, i = 0; r < rows; r++) for (let c = 0; c < columns; c++, i++) mask[i] = Number(keep(r, c));
+  for (let r = 0; r < rows; r++) {
+    const [from, to] = keptOf(r, columns);
+    if (from < to) mask.fill(1, r * columns + from, r * columns + to);
+  }
   const kept = ofFunction(fromHost(mask, [rows, columns], "bool"));
   const gradient = name === "tril" ? "TrilBackward0" : "TriuBackward0";
   return named(call(where, kept, input, constant(0, input.dtype)), gradient);
