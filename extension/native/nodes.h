@@ -612,14 +612,15 @@ inline bool Plan::Reader::ReadNode() {
     case Code::ScatterRows: {
       const Value x = In(0), places = In(1), given = In(2);
       if (places.type != Type::INT32 || given.type != x.type || places.shape.Count() != given.shape.Count() ||
-          x.shape.rank == 0)
+          x.shape.rank == 0 || places.shape.rank == 0)
         return false;
       if (x.type == Type::BOOL && attributes_[0] != 0) return false;
       const int64_t length = x.shape.sizes[x.shape.rank - 1], n = places.shape.sizes[places.shape.rank - 1];
+      const int64_t rows = n == 0 ? 0 : given.shape.Count() / n, size = SizeOf(x.type);
+      if (rows > 0 && rows * length != x.shape.Count()) return false;
       const int32_t out = New(x.type, x.shape);
       CopyWhole(out, inputs_[0]);
-      if (given.shape.Count() == 0) return true;
-      const int64_t rows = given.shape.Count() / n, size = SizeOf(x.type);
+      if (rows == 0) return true;
       Parameters({rows, length, n});
       Add(kernels_.scatterRows[Scattered(attributes_[0], x.type)], {{out}, {inputs_[1]}, {inputs_[2]}}, 1);
       Spend(given.shape.Count(), 1.5, 30);

@@ -925,19 +925,22 @@ bool Cumulate(const Call &c) {
     for (; o < outer; o++) CumulateRows<F, T, PRODUCT, 1>(out + o * length, x + o * length, length, exclusive, reverse);
     return true;
   }
-  const int64_t width = c.p[2] - from;
-  double *totals = reinterpret_cast<double *>(Scratch(2 * width, 0));
-  for (int64_t o = 0; o < outer; o++) {
-    std::fill_n(totals, width, static_cast<double>(F::START));
-    for (int64_t k = 0; k < length; k++) {
-      const int64_t row = (o * length + (reverse ? length - 1 - k : k)) * inner + from;
-      for (int64_t j = 0; j < width; j++) {
-        const double next = PRODUCT ? totals[j] * x[row + j] : totals[j] + x[row + j];
-        out[row + j] = static_cast<T>(exclusive ? totals[j] : next);
-        totals[j] = next;
+  // Some columns at a time, whose totals stay in the cache.
+  constexpr int64_t SOME = 512;
+  double totals[SOME];
+  for (int64_t o = 0; o < outer; o++)
+    for (int64_t begin = from; begin < c.p[2]; begin += SOME) {
+      const int64_t width = std::min(SOME, c.p[2] - begin);
+      std::fill_n(totals, width, static_cast<double>(F::START));
+      for (int64_t k = 0; k < length; k++) {
+        const int64_t row = (o * length + (reverse ? length - 1 - k : k)) * inner + begin;
+        for (int64_t j = 0; j < width; j++) {
+          const double next = PRODUCT ? totals[j] * x[row + j] : totals[j] + x[row + j];
+          out[row + j] = static_cast<T>(exclusive ? totals[j] : next);
+          totals[j] = next;
+        }
       }
     }
-  }
   return true;
 }
 
@@ -1064,8 +1067,9 @@ bool TopK(const Call &c) {
   // Few are kept in a heap, whose top is the least of them.
   constexpr int64_t FEW = 64;
   const bool few = wanted <= FEW && wanted < n;
-  uint64_t *pairs = reinterpret_cast<uint64_t *>(Scratch(2 * (few ? FEW : n), 0));
-  uint64_t *other = few ? nullptr : reinterpret_cast<uint64_t *>(Scratch(2 * n, 1));
+  // Not scratch memory, which is kept: a sort may need much.
+  const std::unique_ptr<uint64_t[]> memory(new uint64_t[few ? FEW : 2 * n]);
+  uint64_t *const pairs = memory.get();
   for (int64_t r = 0; r < c.p[0]; r++, x += n, largest += wanted, places += wanted) {
     for (int64_t i = 0; i < (few ? wanted : n); i++) pairs[i] = PairOf(x[i], i);
     const uint64_t *sorted = pairs;
@@ -1082,7 +1086,7 @@ bool TopK(const Call &c) {
     } else {
       if (wanted < n) std::nth_element(pairs, pairs + wanted, pairs + n);
       if (wanted < n) std::sort(pairs, pairs + wanted);
-      else sorted = SortPairs(pairs, other, n);
+      else sorted = SortPairs(pairs, pairs + n, n);
     }
     for (int64_t i = 0; i < wanted; i++) {
       places[i] = static_cast<int32_t>(sorted[i] & 0xffffffff);

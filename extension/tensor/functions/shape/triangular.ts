@@ -85,9 +85,7 @@ export function solveTriangular(a: Tensor, b: Tensor, options: TriangularOptions
     );
   return composed(() => {
     if (!left) return flipped(solveTriangular(flipped(a), flipped(b), { upper: !upper, unitriangular }));
-    const triangle = unitriangular
-      ? add((upper ? triu : tril)(a, upper ? 1 : -1), eye(rows))
-      : (upper ? triu : tril)(a);
+    const triangle = unitriangular ? add((upper ? triu : tril)(a, upper ? 1 : -1), eye(rows)) : a;
     const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
     const wide = (x: Tensor): Tensor => expand(x, [...batch, ...x.shape.slice(-2)]);
     return apply(ops.triangularSolve, [wide(triangle), wide(b)], { lower: !upper });
