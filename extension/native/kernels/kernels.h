@@ -28,6 +28,17 @@ inline int32_t ToBits(float x) {
   return bits;
 }
 
+// e^r - 1 for |r| up to ln(2) / 2, by the polynomial of Cephes' expf.
+inline float NearZeroExpm1(float r) {
+  float y = 1.9875691500e-4f;
+  y = y * r + 1.3981999507e-3f;
+  y = y * r + 8.3334519073e-3f;
+  y = y * r + 4.1665795894e-2f;
+  y = y * r + 1.6666665459e-1f;
+  y = y * r + 5.0000001201e-1f;
+  return y * r * r + r;
+}
+
 // Cephes' expf; denormal results are 0. Its choices are written so that GCC makes no branches of them.
 inline float ExpOf(float x) {
   const float below = x < 88.7228394f ? x : 88.7228394f;
@@ -36,13 +47,7 @@ inline float ExpOf(float x) {
   const float n = (bounded * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
   const int32_t whole = static_cast<int32_t>(n);
   const float r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
-  float y = 1.9875691500e-4f;
-  y = y * r + 1.3981999507e-3f;
-  y = y * r + 8.3334519073e-3f;
-  y = y * r + 4.1665795894e-2f;
-  y = y * r + 1.6666665459e-1f;
-  y = y * r + 5.0000001201e-1f;
-  y = y * r * r + r + 1.0f;
+  float y = NearZeroExpm1(r) + 1.0f;
   // In two factors: 2^128 is no float.
   const int32_t half = whole >> 1;
   y = y * FromBits((half + 127) << 23) * FromBits((whole - half + 127) << 23);
@@ -57,13 +62,7 @@ inline float Expm1Of(float x) {
   const float bounded = below > -80.0f ? below : -80.0f;
   const float n = (bounded * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
   const float r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
-  float y = 1.9875691500e-4f;
-  y = y * r + 1.3981999507e-3f;
-  y = y * r + 8.3334519073e-3f;
-  y = y * r + 4.1665795894e-2f;
-  y = y * r + 1.6666665459e-1f;
-  y = y * r + 5.0000001201e-1f;
-  y = y * r * r + r;
+  float y = NearZeroExpm1(r);
   const float scale = FromBits((static_cast<int32_t>(n) + 127) << 23);
   y = scale * y + (scale - 1.0f);
   y = x > 80.0f ? ExpOf(x) : y;

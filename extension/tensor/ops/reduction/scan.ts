@@ -82,7 +82,7 @@ export const cumsum: Op<Scan> = defineOp<Scan>({
 
 /** The gradient of a running product whose own derivatives are right where elements are 0, too: in n² products of n elements. */
 function differentiableGradient(x: Tensor, grad: Tensor, dim: number): Tensor {
-  // Of element j, the products of all others up to each i ≥ j: right where elements are 0, too.
+  // Of element j, the products of all others up to each i ≥ j.
   const n = x.shape[dim]!;
   const order = range(x.ndim).filter((d) => d !== dim);
   order.push(dim);
@@ -119,7 +119,7 @@ export const cumprod: Op<{ dim: number }> = defineOp<{ dim: number }>({
   name: "cumprod",
   infer: ([x]) => x!,
   gradient({ grad, inputs: [x], outputs: [y], attributes: { dim } }) {
-    // As in PyTorch.
+    // As in PyTorch, which takes the slow formula only for second derivatives.
     if (scope.gradients) return [differentiableGradient(x!, grad, dim)];
     const later = (product: Tensor): Tensor =>
       apply(cumsum, [call(mul, grad, product)], { dim, reverse: true });
