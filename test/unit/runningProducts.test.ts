@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { torch, type Tensor } from "../../extension/nn/index.ts";
 import { useEngine } from "../engines.ts";
 
-useEngine();
+useEngine("cpu");
 
 test("gradients of running products, first and second, with no, one and several zeros in a row", () => {
   const x = torch
