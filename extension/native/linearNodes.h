@@ -13,8 +13,9 @@ inline bool Plan::Reader::ReadMatrices(Code code) {
   const int64_t m = a.shape.sizes[last - 1], n = a.shape.sizes[last], k = std::min(m, n);
   const int64_t batch = a.shape.Count() / (m * n);
   if (code != Code::Qr && code != Code::Svd && m != n) return false;
-  // Multiply-adds of a factorization; TensorFlow computes these block by block.
-  const auto spend = [this](int64_t products) { Spend(products, 0.25, 0.06); };
+  // Multiply-adds of a factorization. TensorFlow computes these block by block, and takes longer to begin: measured with matrices of
+  // 16 to 512.
+  const auto spend = [this, k](int64_t products) { Spend(products, 0.2, 0.06 + 17 / static_cast<double>(k)); };
   switch (code) {
     case Code::MatrixInverse:
     case Code::Cholesky: {

@@ -4,6 +4,8 @@
 // The rows of a tile, and the registers of each row: as many sums as there are registers for.
 constexpr int TILE_ROWS = LANES == 16 ? 12 : 6;
 constexpr int TILE_COLUMNS = 2 * LANES;
+// A tile has so many rows, or twice or three times as many.
+constexpr int THIRD = TILE_ROWS / 3;
 // Terms that are added as floats one after the other: sums of these are added in turn, so that long ones keep their digits.
 constexpr int64_t TERMS = 256;
 // Columns of the right matrix that are copied together: a block of TERMS rows fits into the second cache.
@@ -15,11 +17,29 @@ constexpr int64_t MIN_TURNED_ROWS = 8;
 // Floats of a line of the cache.
 constexpr int64_t LINE = 16;
 
+// Where a tile of a result is: in some rows, from a column on.
+struct Place {
+  float *const *rows;
+  int64_t column;
+};
+
 // The rows of a result lie apart, so the processor doesn't foresee which memory is written next.
 template <int ROWS, int VECTORS>
-inline void PrefetchTile(float *out, int64_t ldo) {
+inline void PrefetchTile(const Place &out) {
   for (int r = 0; r < ROWS; r++)
-    for (int64_t j = 0; j < VECTORS * LANES; j += LINE) __builtin_prefetch(out + r * ldo + j, 1);
+    for (int64_t j = 0; j < VECTORS * LANES; j += LINE) __builtin_prefetch(out.rows[r] + out.column + j, 1);
+}
+
+template <int ROWS, int VECTORS>
+inline void StoreTile(const Vector (&sums)[ROWS][VECTORS], const Place &out, bool add) {
+  UNROLL
+  for (int r = 0; r < ROWS; r++) {
+    UNROLL
+    for (int v = 0; v < VECTORS; v++) {
+      float *to = out.rows[r] + out.column + v * LANES;
+      Store(to, add ? Load(to) + sums[r][v] : sums[r][v]);
+    }
+  }
 }
 
 // Of registers: `= {}` would clear memory, too.
@@ -32,13 +52,13 @@ inline void Clear(Vector (&sums)[ROWS][VECTORS]) {
   }
 }
 
-// `a` has TILE_ROWS numbers for each term, `b` has `ldb`.
+// `a` has TILE_ROWS numbers for each term, `b` has TILE_COLUMNS.
 template <int ROWS, int VECTORS>
-void Tile(int64_t terms, const float *a, const float *b, int64_t ldb, float *out, int64_t ldo, bool add) {
-  PrefetchTile<ROWS, VECTORS>(out, ldo);
+void Tile(int64_t terms, const float *a, const float *b, const Place &out, bool add) {
+  PrefetchTile<ROWS, VECTORS>(out);
   Vector sums[ROWS][VECTORS];
   Clear(sums);
-  for (int64_t p = 0; p < terms; p++, a += TILE_ROWS, b += ldb) {
+  for (int64_t p = 0; p < terms; p++, a += TILE_ROWS, b += TILE_COLUMNS) {
     Vector y[VECTORS];
     for (int v = 0; v < VECTORS; v++) y[v] = Load(b + v * LANES);
     for (int r = 0; r < ROWS; r++) {
@@ -46,39 +66,54 @@ void Tile(int64_t terms, const float *a, const float *b, int64_t ldb, float *out
       for (int v = 0; v < VECTORS; v++) sums[r][v] += x * y[v];
     }
   }
-  for (int r = 0; r < ROWS; r++)
-    for (int v = 0; v < VECTORS; v++) {
-      float *to = out + r * ldo + v * LANES;
-      Store(to, add ? Load(to) + sums[r][v] : sums[r][v]);
-    }
+  StoreTile(sums, out, add);
 }
 
-// Terms whose rows each lie in one piece.
+// Terms whose rows each lie in one piece, which ends so far behind the row's place.
 struct Run {
-  int64_t length;
-  const float *rows[TILE_ROWS];
+  int64_t length, end;
+  const float *const *rows;
 };
 
 // The same with rows that lie apart.
 template <int ROWS, int VECTORS>
-void TileOfRuns(const Run *run, const Run *end, const float *b, float *out, int64_t ldo, bool add) {
-  PrefetchTile<ROWS, VECTORS>(out, ldo);
+void TileOfRuns(const Run *run, const Run *end, const float *b, const Place &out, bool add) {
+  PrefetchTile<ROWS, VECTORS>(out);
   Vector sums[ROWS][VECTORS];
   Clear(sums);
-  for (; run < end; run++)
-    for (int64_t p = 0; p < run->length; p++, b += TILE_COLUMNS) {
+  for (; run < end; run++) {
+    // Counting up to 0 leaves a general register for each row.
+    const float *rows[ROWS];
+    for (int r = 0; r < ROWS; r++) rows[r] = run->rows[r] + run->end;
+    for (int64_t p = -run->length; p < 0; p++, b += TILE_COLUMNS) {
       Vector y[VECTORS];
       for (int v = 0; v < VECTORS; v++) y[v] = Load(b + v * LANES);
       for (int r = 0; r < ROWS; r++) {
-        const Vector x = Splat(run->rows[r][p]);
+        const Vector x = Splat(rows[r][p]);
         for (int v = 0; v < VECTORS; v++) sums[r][v] += x * y[v];
       }
     }
-  for (int r = 0; r < ROWS; r++)
-    for (int v = 0; v < VECTORS; v++) {
-      float *to = out + r * ldo + v * LANES;
-      Store(to, add ? Load(to) + sums[r][v] : sums[r][v]);
+  }
+  StoreTile(sums, out, add);
+}
+
+// The same with the rows of each term side by side; a term that is null has zeros.
+template <int ROWS, int VECTORS>
+void TileOfColumns(const float *const *term, int64_t terms, int64_t offset, const float *b, const Place &out, bool add) {
+  PrefetchTile<ROWS, VECTORS>(out);
+  Vector sums[ROWS][VECTORS];
+  Clear(sums);
+  for (const float *const *end = term + terms; term < end; term++, b += TILE_COLUMNS) {
+    if (*term == nullptr) continue;
+    const float *a = *term + offset;
+    Vector y[VECTORS];
+    for (int v = 0; v < VECTORS; v++) y[v] = Load(b + v * LANES);
+    for (int r = 0; r < ROWS; r++) {
+      const Vector x = Splat(a[r]);
+      for (int v = 0; v < VECTORS; v++) sums[r][v] += x * y[v];
     }
+  }
+  StoreTile(sums, out, add);
 }
 
 // Rows of a left matrix that were copied.
@@ -87,8 +122,8 @@ struct Packed {
   int64_t terms;
 
   template <int ROWS, int VECTORS>
-  void Compute(const float *b, float *out, int64_t ldo, bool add) const {
-    Tile<ROWS, VECTORS>(terms, a, b, TILE_COLUMNS, out, ldo, add);
+  void Compute(const float *b, const Place &out, bool add) const {
+    Tile<ROWS, VECTORS>(terms, a, b, out, add);
   }
 };
 
@@ -97,18 +132,28 @@ struct Runs {
   const Run *begin, *end;
 
   template <int ROWS, int VECTORS>
-  void Compute(const float *b, float *out, int64_t ldo, bool add) const {
-    TileOfRuns<ROWS, VECTORS>(begin, end, b, out, ldo, add);
+  void Compute(const float *b, const Place &out, bool add) const {
+    TileOfRuns<ROWS, VECTORS>(begin, end, b, out, add);
+  }
+};
+
+// Columns of a left matrix that are read where they lie.
+struct Columns {
+  const float *const *begins;
+  int64_t terms, offset;
+
+  template <int ROWS, int VECTORS>
+  void Compute(const float *b, const Place &out, bool add) const {
+    TileOfColumns<ROWS, VECTORS>(begins, terms, offset, b, out, add);
   }
 };
 
 // A tile of up to TILE_ROWS rows, with as many sums as these need.
 template <int VECTORS, class Source>
-void AnyTile(int64_t rows, const Source &source, const float *b, float *out, int64_t ldo, bool add) {
-  constexpr int THIRD = TILE_ROWS / 3;
-  if (rows > 2 * THIRD) source.template Compute<3 * THIRD, VECTORS>(b, out, ldo, add);
-  else if (rows > THIRD) source.template Compute<2 * THIRD, VECTORS>(b, out, ldo, add);
-  else source.template Compute<THIRD, VECTORS>(b, out, ldo, add);
+void AnyTile(int64_t rows, const Source &source, const float *b, const Place &out, bool add) {
+  if (rows > 2 * THIRD) source.template Compute<3 * THIRD, VECTORS>(b, out, add);
+  else if (rows > THIRD) source.template Compute<2 * THIRD, VECTORS>(b, out, add);
+  else source.template Compute<THIRD, VECTORS>(b, out, add);
 }
 
 // a[0] b[0] a[1] b[1] …, of the lower halves or of the upper ones.
@@ -161,6 +206,8 @@ struct Left {
   const float *at;
   int64_t row, column;
 
+  int64_t Height(int64_t, int64_t rows) const { return std::min<int64_t>(TILE_ROWS, rows); }
+
   // Copies a part, TILE_ROWS numbers for each term. What is beyond its rows isn't used.
   Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
     const float *source = at + first * row + from * column;
@@ -208,7 +255,10 @@ struct Right {
       }
       source += TOGETHER * TILE_COLUMNS;
     }
-    for (; width > 0; width -= TILE_COLUMNS, source += TILE_COLUMNS, to += panel)
+    for (; width >= TILE_COLUMNS; width -= TILE_COLUMNS, source += TILE_COLUMNS, to += panel)
+      for (int64_t p = 0; p < terms; p++)
+        for (int64_t v = 0; v < TILE_COLUMNS; v += LANES) Store(to + p * TILE_COLUMNS + v, Load(source + p * stride + v));
+    if (width > 0)
       for (int64_t p = 0; p < terms; p++)
         for (int64_t j = 0; j < TILE_COLUMNS; j++) to[p * TILE_COLUMNS + j] = j < width ? source[p * stride + j] : 0.0f;
   }
@@ -231,8 +281,10 @@ struct Right {
 struct Dense {
   float *at;
   int64_t stride;
-  static constexpr bool EVEN = true;
-  float *Row(int64_t i) const { return at + i * stride; }
+
+  void Find(int64_t first, int64_t rows, float **found) const {
+    for (int64_t r = 0; r < rows; r++) found[r] = at + (first + r) * stride;
+  }
 };
 
 // A part of a product.
@@ -246,27 +298,32 @@ void Multiply(const Part &part, int64_t depth, A &&a, const B &b, const Out &out
   float *left = Scratch(TERMS * TILE_ROWS + TILE_ROWS * TILE_COLUMNS, 0);
   float *buffer = left + TERMS * TILE_ROWS;
   float *right = Scratch(TERMS * block, 1);
+  float *buffered[TILE_ROWS], *found[TILE_ROWS];
+  for (int64_t r = 0; r < TILE_ROWS; r++) buffered[r] = buffer + r * TILE_COLUMNS;
   for (int64_t from = 0; from < depth; from += TERMS) {
     const int64_t terms = std::min(TERMS, depth - from);
     const bool add = from > 0;
     for (int64_t first = part.column; first < part.columnEnd; first += block) {
       const int64_t end = std::min(part.columnEnd, first + block);
       b.Pack(from, terms, first, end, right, terms * TILE_COLUMNS);
-      for (int64_t i = part.row; i < part.rowEnd; i += TILE_ROWS) {
-        const int64_t rows = std::min<int64_t>(TILE_ROWS, part.rowEnd - i);
+      for (int64_t i = part.row, rows; i < part.rowEnd; i += rows) {
+        rows = a.Height(i, part.rowEnd - i);
         const auto source = a.Prepare(i, rows, from, terms, left);
+        out.Find(i, rows, found);
+        const bool even = rows % THIRD == 0;
         for (int64_t j = first; j < end; j += TILE_COLUMNS) {
           const float *panel = right + (j - first) * terms;
           const int64_t width = std::min<int64_t>(TILE_COLUMNS, end - j);
-          if (Out::EVEN && width == TILE_COLUMNS && rows % (TILE_ROWS / 3) == 0) {
-            AnyTile<2>(rows, source, panel, out.Row(i) + j, out.stride, add);
+          if (even && width % LANES == 0) {
+            if (width > LANES) AnyTile<2>(rows, source, panel, {found, j}, add);
+            else AnyTile<1>(rows, source, panel, {found, j}, add);
             continue;
           }
-          if (width > LANES) AnyTile<2>(rows, source, panel, buffer, TILE_COLUMNS, false);
-          else AnyTile<1>(rows, source, panel, buffer, TILE_COLUMNS, false);
+          if (width > LANES) AnyTile<2>(rows, source, panel, {buffered, 0}, false);
+          else AnyTile<1>(rows, source, panel, {buffered, 0}, false);
           for (int64_t r = 0; r < rows; r++) {
-            float *to = out.Row(i + r) + j;
-            const float *sums = buffer + r * TILE_COLUMNS;
+            float *to = found[r] + j;
+            const float *sums = buffered[r];
             if (add) for (int64_t q = 0; q < width; q++) to[q] += sums[q];
             else for (int64_t q = 0; q < width; q++) to[q] = sums[q];
           }

@@ -23,6 +23,15 @@ struct Taps {
     at[0] = i;
   }
 
+  // Moves to the next position.
+  void Advance(int64_t (&at)[4]) const {
+    for (int d = 3; d > 0; d--) {
+      if ((at[d] += stride[d - 1]) < positions[d - 1] * stride[d - 1]) return;
+      at[d] = 0;
+      if (d == 1) at[0]++;
+    }
+  }
+
   // The channels that a tap reads; null in the padding.
   const float *Read(const float *x, const int64_t (&at)[4], const int64_t *tap) const {
     const int64_t z = at[1] + tap[0], y = at[2] + tap[1], w = at[3] + tap[2];
@@ -85,11 +94,7 @@ class Padded {
     const float *Next() {
       const int64_t *size = images_.sizes_;
       const float *here = images_.values_ + (((at_[0] * size[0] + at_[1]) * size[1] + at_[2]) * size[2] + at_[3]) * images_.taps_.channels;
-      for (int d = 3; d > 0; d--) {
-        if ((at_[d] += images_.taps_.stride[d - 1]) < images_.taps_.positions[d - 1] * images_.taps_.stride[d - 1]) break;
-        at_[d] = 0;
-        if (d == 1) at_[0]++;
-      }
+      images_.taps_.Advance(at_);
       return here;
     }
 
@@ -119,6 +124,8 @@ class Padded {
 struct Patches {
   const Padded &images;
 
+  int64_t Height(int64_t, int64_t rows) const { return std::min<int64_t>(TILE_ROWS, rows); }
+
   Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
     Padded::Walk walk(images, first);
     const float *begins[TILE_ROWS];
@@ -136,6 +143,8 @@ struct Patches {
 // The same transposed: a row for each channel at each tap.
 struct TurnedFew {
   const Padded &images;
+
+  int64_t Height(int64_t, int64_t rows) const { return std::min<int64_t>(TILE_ROWS, rows); }
 
   Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
     Padded::Walk walk(images, from);
@@ -155,54 +164,101 @@ constexpr int64_t MIN_RUN = 8;
 alignas(64) constexpr float ZEROS[TERMS] = {};
 
 // The same matrix, not copied.
-struct PatchRuns {
-  const Taps &taps;
-  const float *x;
-  Run runs[TERMS / MIN_RUN + 2];
+class PatchRuns {
+ public:
+  PatchRuns(const Taps &taps, const float *x) : taps_(taps), x_(x) {}
+
+  int64_t Height(int64_t, int64_t rows) const { return std::min<int64_t>(TILE_ROWS, rows); }
 
   Runs Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *) {
-    const int64_t channels = taps.channels, end = from + terms;
-    for (int64_t r = 0; r < TILE_ROWS; r++) {
-      int64_t at[4];
-      taps.Locate(first + std::min(r, rows - 1), at);
-      Run *run = runs;
-      for (int64_t p = from; p < end; run++) {
-        const int64_t t = p / channels, c = p - t * channels;
-        const float *source = taps.Read(x, at, taps.Tap(t));
-        run->length = std::min(channels - c, end - p);
-        run->rows[r] = source == nullptr ? ZEROS : source + c;
-        p += run->length;
-      }
+    const int64_t *const input = taps_.input;
+    Locate(first, rows);
+    const int64_t end = from + terms;
+    int64_t t = from / taps_.channels, c = from - t * taps_.channels;
+    uint32_t beside = 0;
+    const int64_t *last = nullptr;
+    Run *run = runs_;
+    const float **edge = edges_;
+    for (int64_t p = from; p < end; p += run->length, run++, t++, c = 0) {
+      const int64_t *tap = taps_.Tap(t);
+      const int64_t offset = ((tap[0] * input[1] + tap[1]) * input[2] + tap[2]) * taps_.pitch + c;
+      run->length = std::min(taps_.channels - c, end - p);
+      run->end = offset + run->length;
+      run->rows = begins_;
+      // Rows that read the padding, a bit each. Taps in a row of the filter differ in the last dimension alone.
+      if (last == nullptr || tap[0] != last[0] || tap[1] != last[1]) beside = Outside(0, tap[0]) | Outside(1, tap[1]);
+      last = tap;
+      const uint32_t outside = beside | Outside(2, tap[2]);
+      if (outside == 0) continue;
+      run->end = run->length;
+      run->rows = edge;
+      for (int r = 0; r < TILE_ROWS; r++) *edge++ = (outside >> r & 1) != 0 ? ZEROS : begins_[r] + offset;
     }
-    return {runs, runs + (end - 1) / channels - from / channels + 1};
+    return {runs_, run};
   }
+
+ private:
+  // Finds where each row begins to read.
+  void Locate(int64_t first, int64_t rows) {
+    int64_t at[4];
+    taps_.Locate(first, at);
+    for (int64_t r = 0; r < TILE_ROWS; r++) {
+      for (int d = 0; d < 3; d++) places_[d][r] = at[d + 1];
+      begins_[r] = x_ + (((at[0] * taps_.input[0] + at[1]) * taps_.input[1] + at[2]) * taps_.input[2] + at[3]) * taps_.pitch;
+      if (r + 1 < rows) taps_.Advance(at);
+    }
+    for (int d = 0; d < 3; d++) {
+      low_[d] = *std::min_element(places_[d], places_[d] + TILE_ROWS);
+      high_[d] = *std::max_element(places_[d], places_[d] + TILE_ROWS);
+    }
+  }
+
+  // The rows whose place in a dimension is outside of the input, a bit each.
+  uint32_t Outside(int d, int64_t offset) const {
+    if (low_[d] + offset >= 0 && high_[d] + offset < taps_.input[d]) return 0;
+    uint32_t bits = 0;
+    for (int r = 0; r < TILE_ROWS; r++)
+      bits |= static_cast<uint32_t>(static_cast<uint64_t>(places_[d][r] + offset) >= static_cast<uint64_t>(taps_.input[d])) << r;
+    return bits;
+  }
+
+  const Taps &taps_;
+  const float *x_;
+  int64_t places_[3][TILE_ROWS], low_[3], high_[3];
+  const float *begins_[TILE_ROWS];
+  Run runs_[TERMS / MIN_RUN + 2];
+  const float *edges_[(TERMS / MIN_RUN + 2) * TILE_ROWS];
 };
 
-// The same matrix transposed: a row for each channel at each tap.
+// The same transposed: a row for each channel at each tap. A position's channels are read where they lie.
 class TurnedPatches {
  public:
   // Of the rows from one to another.
   TurnedPatches(const Taps &taps, const float *x, int64_t from, int64_t to)
       : taps_(taps), x_(x), firstTap_(from / taps.channels), tapsRead_((to - 1) / taps.channels + 1 - firstTap_) {
     thread_local std::vector<const float *> kept;
-    kept.resize(tapsRead_ * TERMS);
+    kept.resize((tapsRead_ + 1) * TERMS);
     sources_ = kept.data();
   }
 
-  Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) {
+  // Rows of one tap; the last ones of a tap may be too few for a tile of any height.
+  int64_t Height(int64_t first, int64_t rows) const {
+    const int64_t most = std::min({rows, taps_.channels - first % taps_.channels, int64_t{TILE_ROWS}});
+    return most < THIRD ? most : most / THIRD * THIRD;
+  }
+
+  Columns Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) {
     if (from != located_) Locate(from, terms);
-    const int64_t channels = taps_.channels;
-    for (int64_t r = 0; r < rows;) {
-      const int64_t t = (first + r) / channels, c = first + r - t * channels, n = std::min(channels - c, rows - r);
-      const float *const *sources = sources_ + (t - firstTap_) * TERMS;
-      // Lengths that the compiler knows are copied by registers: those that channels in multiples of 4 give.
-      if (n == TILE_ROWS) Copy<TILE_ROWS>(sources, terms, c, n, to + r);
-      else if (n == 8) Copy<8>(sources, terms, c, n, to + r);
-      else if (n == 4) Copy<4>(sources, terms, c, n, to + r);
-      else Copy<0>(sources, terms, c, n, to + r);
-      r += n;
+    const int64_t t = first / taps_.channels, c = first - t * taps_.channels;
+    const float **sources = sources_ + (t - firstTap_) * TERMS;
+    if (rows % THIRD == 0) return {sources, terms, c};
+    // What lies behind a tensor isn't read.
+    const float **copies = sources_ + tapsRead_ * TERMS;
+    for (int64_t p = 0; p < terms; p++, to += TILE_ROWS) {
+      copies[p] = sources[p] == nullptr ? nullptr : to;
+      if (sources[p] != nullptr) std::copy_n(sources[p] + c, rows, to);
     }
-    return {to, terms};
+    return {copies, terms, 0};
   }
 
  private:
@@ -211,23 +267,8 @@ class TurnedPatches {
     located_ = from;
     int64_t at[4];
     taps_.Locate(from, at);
-    for (int64_t p = 0; p < terms; p++) {
+    for (int64_t p = 0; p < terms; p++, taps_.Advance(at))
       for (int64_t t = 0; t < tapsRead_; t++) sources_[t * TERMS + p] = taps_.Read(x_, at, taps_.Tap(firstTap_ + t));
-      for (int d = 3; d > 0; d--) {
-        if ((at[d] += taps_.stride[d - 1]) < taps_.positions[d - 1] * taps_.stride[d - 1]) break;
-        at[d] = 0;
-        if (d == 1) at[0]++;
-      }
-    }
-  }
-
-  template <int LENGTH>
-  static void Copy(const float *const *sources, int64_t terms, int64_t c, int64_t n, float *to) {
-    const int64_t length = LENGTH > 0 ? LENGTH : n;
-    for (int64_t p = 0; p < terms; p++, to += TILE_ROWS) {
-      if (sources[p] == nullptr) std::fill_n(to, length, 0.0f);
-      else std::copy_n(sources[p] + c, length, to);
-    }
   }
 
   const Taps &taps_;
@@ -261,16 +302,29 @@ struct Spread {
   int64_t stride;
   const Taps &taps;
   const int64_t *sizes, *step, *begin;
-  static constexpr bool EVEN = false;
+
+  void Find(int64_t first, int64_t rows, float **found) const {
+    int64_t place[3];
+    for (int d = 2; d >= 0; d--) {
+      place[d] = first % taps.positions[d];
+      first /= taps.positions[d];
+    }
+    for (int64_t r = 0; r < rows; r++) {
+      int64_t all = first;
+      for (int d = 0; d < 3; d++) all = all * sizes[d] + place[d] * step[d] + begin[d];
+      found[r] = at + all * stride;
+      for (int d = 2; d >= 0; d--) {
+        if (++place[d] < taps.positions[d]) break;
+        place[d] = 0;
+        if (d == 0) first++;
+      }
+    }
+  }
 
   float *Row(int64_t i) const {
-    int64_t place = 0, scale = 1;
-    for (int d = 2; d >= 0; d--) {
-      place += (i % taps.positions[d] * step[d] + begin[d]) * scale;
-      i /= taps.positions[d];
-      scale *= sizes[d];
-    }
-    return at + (place + i * scale) * stride;
+    float *found;
+    Find(i, 1, &found);
+    return found;
   }
 };
 
@@ -327,7 +381,7 @@ bool Convolve(const Call &c) {
   if (v.taps.channels < MIN_RUN)
     ConvolveWith(v, Patches{Padded(v.taps, x, v.part.row, v.part.rowEnd)}, filters, c.To<float>(0));
   else
-    ConvolveWith(v, PatchRuns{v.taps, x, {}}, filters, c.To<float>(0));
+    ConvolveWith(v, PatchRuns(v.taps, x), filters, c.To<float>(0));
   return true;
 }
 
