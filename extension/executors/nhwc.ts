@@ -94,6 +94,18 @@ export class Lowering<Ref> {
     this.#values.set(value, { plain, images: undefined });
   }
 
+  /** Sets the ref of a leaf whose channels come last in memory. */
+  defineImages(leaf: Value, images: Ref): void {
+    this.#hasImages = true;
+    this.#values.set(this.#output(leaf), { plain: undefined, images });
+  }
+
+  /** Returns a value without moving it, and whether its channels come last. */
+  asItLies(value: Value): { ref: Ref; images: boolean } {
+    const { plain, images } = this.#lowered(value);
+    return images === undefined ? { ref: plain!, images: false } : { ref: images, images: true };
+  }
+
   /** Forgets a value and returns its refs. */
   forget(value: Value): Ref[] {
     const lowered = this.#values.get(value);
@@ -223,7 +235,7 @@ const isSame = ({ shape }: Pick<Meta, "shape">): boolean =>
   shape.length < 3 || shape[1] === 1 || numel(shape.slice(2)) === 1;
 
 /** A shape with its channels last. */
-const moved = ([n, c, ...spatial]: Shape): number[] => [n!, ...spatial, c!];
+export const moved = ([n, c, ...spatial]: Shape): number[] => [n!, ...spatial, c!];
 
 const inNhwc = ({ shape, dtype }: Meta): Meta => ({ shape: shape.length < 3 ? shape : moved(shape), dtype });
 

@@ -123,6 +123,8 @@ class Plan {
     int64_t grain;
     int32_t parameter;
     bool range;
+    // Whether a unit's numbers lie apart from each other, so that the step can't join others.
+    bool apart;
     Costs costs;
   };
   // Steps that follow one another, of which each block of units is computed before the next block: its values stay in the cache.

@@ -275,7 +275,10 @@ inline void Plan::Reader::CopyInto(int32_t out, int64_t outOffset, const int64_t
   const int64_t size = SizeOf(type);
   Add(adds ? kernels_.addInto : kernels_.copy[Wide(type)], {{out, outOffset * size}, {in, inOffset * size}}, 1);
   Spend(count);
-  Divide(s.sizes[0], 1, {s.strides[0][0] * size, s.strides[1][0] * size});
+  // A few numbers that follow one another in the input are better read together: the kernel's places of a filter.
+  const int d = s.rank > 1 && s.strides[1][0] == 1 && s.sizes[0] < 32 ? 1 : 0;
+  Divide(s.sizes[d], 1 + d, {s.strides[0][d] * size, s.strides[1][d] * size});
+  plan_.steps_.back().apart = d > 0;
 }
 
 inline void Plan::Reader::WritePart(int32_t out, const Padded &padded, bool adds) {
@@ -426,7 +429,7 @@ inline void Plan::Reader::Join() {
     // TensorFlow's threads share an op's work, or compute several ops.
     plan_.costs_.library += step.costs.library / threads_;
     // Small steps aren't worth it.
-    const bool joins = step.units > 0 && !step.range && step.costs.own >= WORTH;
+    const bool joins = step.units > 0 && !step.range && !step.apart && step.costs.own >= WORTH;
     const bool begun = group.first < group.end;
     const int64_t units = begun ? std::min(group.units, step.units) : step.units;
     const auto usesOf = [&](int64_t units) {

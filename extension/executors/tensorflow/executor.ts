@@ -60,7 +60,7 @@ export class TensorFlowExecutor implements Executor {
       binding,
       this.#storages,
       cores,
-      (value) => this.#lazy.tensor(value),
+      (value) => this.#lazy.kept(value),
       this.#plans,
     );
     this.fallbacks = this.#plans.fallbacks;
@@ -87,7 +87,7 @@ export class TensorFlowExecutor implements Executor {
         const lazy = small ? this.#small.run(plan) : undefined;
         if (lazy !== undefined) {
           this.counters.small++;
-          this.#lazy.keep(plan.lazy, lazy);
+          this.#lazy.keep(plan.lazy, lazy.ids, lazy.images);
           return;
         }
         this.#lazy.keep(plan.lazy, this.#interpret(plan, inspector));

@@ -1,45 +1,89 @@
 import type { NativeBinding } from "../../native/binding.ts";
 import type { HostArray } from "../../tensor/core/dtype.ts";
+import { numel, type Shape } from "../../tensor/core/shape.ts";
 import type { Reader, Value } from "../../tensor/recording/graph.ts";
+import { upload } from "./eagerBuilder.ts";
+
+/** The tensor of a lazy value. */
+export interface Kept {
+  readonly id: number;
+  /** Whether its channels come last in memory: see nhwc.ts. */
+  readonly images: boolean;
+}
 
 /** Tensors of values that stay on TensorFlow's side until they are read or used. */
 export class LazyValues {
   readonly #binding: NativeBinding;
   /** By what reads them. */
-  readonly #ids = new Map<Reader, number>();
+  readonly #kept = new Map<Reader, { -readonly [K in keyof Kept]: Kept[K] }>();
 
   constructor(binding: NativeBinding) {
     this.#binding = binding;
   }
 
-  keep(values: readonly Value[], ids: readonly number[]): void {
+  /** @param images for each value, whether its channels come last in memory. Default: for none */
+  keep(values: readonly Value[], ids: readonly number[], images?: readonly boolean[]): void {
     values.forEach((value, i) => {
-      const id = ids[i]!;
+      const kept = { id: ids[i]!, images: images?.[i] ?? false };
       // A value may be the gradient of several leaves.
       this.release(value);
       let data: HostArray | undefined;
-      value.read = () => (data ??= this.#binding.tensorDataSync(id) as HostArray);
-      this.#ids.set(value.read, id);
+      const { shape } = value;
+      value.read = () => (data ??= this.#data(kept, shape));
+      this.#kept.set(value.read, kept);
     });
   }
 
-  /** The tensor of a value; undefined for one that isn't here, or is on the host. */
-  tensor({ data, read, retained }: Value): number | undefined {
+  #data({ id, images }: Kept, shape: Shape): HostArray {
+    const data = this.#binding.tensorDataSync(id) as HostArray;
+    return images ? channelsFirst(data, shape) : data;
+  }
+
+  /** The tensor of a value as it lies in memory; undefined for one that isn't here, or is on the host. */
+  kept(value: Value): Kept | undefined {
+    return this.#find(value);
+  }
+
+  #find({ data, read, retained }: Value) {
     const reader = data === undefined ? (read ?? retained) : undefined;
-    return reader && this.#ids.get(reader);
+    return reader && this.#kept.get(reader);
+  }
+
+  /** The same with its channels where its shape has them. */
+  tensor(value: Value): number | undefined {
+    const kept = this.#find(value);
+    if (kept?.images === true) {
+      const data = this.#data(kept, value.shape);
+      this.#binding.deleteTensor(kept.id);
+      kept.id = upload(this.#binding, data, value.shape, value.dtype);
+      kept.images = false;
+    }
+    return kept?.id;
   }
 
   holds({ read }: Value): boolean {
-    return read !== undefined && this.#ids.has(read);
+    return read !== undefined && this.#kept.has(read);
   }
 
   release({ read, retained }: Value): void {
     const reader = read ?? retained;
-    const id = reader && this.#ids.get(reader);
-    if (reader === undefined || id === undefined) return;
+    const kept = reader && this.#kept.get(reader);
+    if (reader === undefined || kept === undefined) return;
     // A clone may be read later.
     if (reader.shared === true) reader();
-    this.#ids.delete(reader);
-    this.#binding.deleteTensor(id);
+    this.#kept.delete(reader);
+    this.#binding.deleteTensor(kept.id);
   }
+}
+
+/** @param shape with the channels in its second dimension, where the result has them */
+function channelsFirst(data: HostArray, shape: Shape): HostArray {
+  const [count = 1, channels = 1] = shape;
+  const size = numel(shape) / (count * channels);
+  const out = data.slice();
+  for (let n = 0; n < count; n++)
+    for (let c = 0; c < channels; c++)
+      for (let i = 0; i < size; i++)
+        out[(n * channels + c) * size + i] = data[(n * size + i) * channels + c]!;
+  return out;
 }

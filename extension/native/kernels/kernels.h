@@ -505,19 +505,22 @@ bool Select(const Call &c) {
 
 // ---- Copies ----
 
+// Floats of a line of the cache.
+constexpr int64_t LINE = 16;
+
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
 #define SHUFFLES
 #endif
 #endif
 
-// Writes 8 columns of 8 numbers as rows.
-inline void TurnBlock(int32_t *out, int64_t outRow, const int32_t *in, int64_t inRow) {
+// Writes 8 columns of 8 numbers as rows. Rows are written, and columns read, at given places.
+inline void TurnBlock(int32_t *out, const int64_t *rows, const int32_t *in, const int64_t *columns) {
 #if defined(SHUFFLES)
   typedef int32_t Eight __attribute__((vector_size(32), aligned(4), may_alias));
 #define SHUFFLE __builtin_shufflevector
   Eight r[8], t[8];
-  for (int i = 0; i < 8; i++) r[i] = *reinterpret_cast<const Eight *>(in + i * inRow);
+  for (int i = 0; i < 8; i++) r[i] = *reinterpret_cast<const Eight *>(in + columns[i]);
   for (int i = 0; i < 8; i += 2) {
     t[i] = SHUFFLE(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
     t[i + 1] = SHUFFLE(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
@@ -528,29 +531,27 @@ inline void TurnBlock(int32_t *out, int64_t outRow, const int32_t *in, int64_t i
       r[i + 2 * j + 1] = SHUFFLE(t[i + j], t[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
     }
   for (int i = 0; i < 4; i++) {
-    *reinterpret_cast<Eight *>(out + i * outRow) = SHUFFLE(r[i], r[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
-    *reinterpret_cast<Eight *>(out + (i + 4) * outRow) = SHUFFLE(r[i], r[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    *reinterpret_cast<Eight *>(out + rows[i]) = SHUFFLE(r[i], r[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    *reinterpret_cast<Eight *>(out + rows[i + 4]) = SHUFFLE(r[i], r[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
   }
 #undef SHUFFLE
 #else
   for (int i = 0; i < 8; i++)
-    for (int j = 0; j < 8; j++) out[i * outRow + j] = in[j * inRow + i];
+    for (int j = 0; j < 8; j++) out[rows[i] + j] = in[columns[j] + i];
 #endif
 }
 
 // Writes columns as rows, in blocks of whole lines of the cache.
-inline void Turn(int32_t *out, int64_t outRow, const int32_t *in, int64_t inRow, int64_t rows, int64_t columns) {
-  constexpr int64_t LINE = 16;
-  for (int64_t j0 = 0; j0 < columns; j0 += LINE)
-    for (int64_t i0 = 0; i0 < rows; i0 += LINE) {
-      const int64_t iEnd = std::min(rows, i0 + LINE), jEnd = std::min(columns, j0 + LINE);
-      if (iEnd - i0 == LINE && jEnd - j0 == LINE) {
-        for (int64_t i = i0; i < iEnd; i += 8)
-          for (int64_t j = j0; j < jEnd; j += 8) TurnBlock(out + i * outRow + j, outRow, in + j * inRow + i, inRow);
-      } else {
-        for (int64_t i = i0; i < iEnd; i++)
-          for (int64_t j = j0; j < jEnd; j++) out[i * outRow + j] = in[j * inRow + i];
-      }
+inline void Turn(int32_t *out, const std::vector<int64_t> &rows, const int32_t *in, const std::vector<int64_t> &columns) {
+  const int64_t height = static_cast<int64_t>(rows.size()), width = static_cast<int64_t>(columns.size());
+  for (int64_t j0 = 0; j0 < width; j0 += LINE)
+    for (int64_t i0 = 0; i0 < height; i0 += LINE) {
+      const int64_t iEnd = std::min(height, i0 + LINE), jEnd = std::min(width, j0 + LINE);
+      const int64_t iBlocks = i0 + (iEnd - i0) / 8 * 8, jBlocks = j0 + (jEnd - j0) / 8 * 8;
+      for (int64_t i = i0; i < iBlocks; i += 8)
+        for (int64_t j = j0; j < jBlocks; j += 8) TurnBlock(out + j, &rows[i], in + i, &columns[j]);
+      for (int64_t i = i0; i < iEnd; i++)
+        for (int64_t j = i < iBlocks ? jBlocks : j0; j < jEnd; j++) out[rows[i] + j] = in[columns[j] + i];
     }
 }
 
@@ -568,30 +569,52 @@ bool EachRow(const Call &c, Row row) {
   return true;
 }
 
+// Dimensions that follow one another in memory, on one side of a copy, until there is a line of the cache.
+struct Chain {
+  int64_t length = 1;
+  // For each of its numbers, its place on the other side.
+  std::vector<int64_t> places;
+
+  // Takes the dimensions from those that aren't used.
+  Chain(int64_t rank, const int64_t *sizes, const int64_t *near, const int64_t *far, bool *used) {
+    places.push_back(0);
+    for (int64_t d = rank - 1; d >= 0 && length < LINE; d--) {
+      if (used[d] || near[d] != length) continue;
+      used[d] = true;
+      places.resize(length * sizes[d]);
+      for (int64_t i = length; i < length * sizes[d]; i++) places[i] = places[i - length] + far[d];
+      length *= sizes[d];
+      d = rank;
+    }
+  }
+};
+
+// Copies where what is read in the order of memory is another dimension than what is written so; false for other copies.
+inline bool CopyTurned(const Call &c) {
+  const int64_t rank = c.p[0];
+  const int64_t *sizes = c.p + 1, *outs = sizes + rank, *ins = outs + rank;
+  if (outs[rank - 1] != 1 || ins[rank - 1] <= 1 || std::find(ins, ins + rank, 1) == ins + rank) return false;
+  // What is written begins with the last dimension, whatever is taken for what is read.
+  bool used[16] = {};
+  used[rank - 1] = true;
+  const Chain rows(rank, sizes, ins, outs, used);
+  used[rank - 1] = false;
+  const Chain columns(rank, sizes, outs, ins, used);
+  if (rows.length < 8 || columns.length < 8) return false;
+  int64_t outer[16], strides[2][16], n = 0;
+  for (int64_t d = 0; d < rank; d++)
+    if (!used[d]) outer[n] = sizes[d], strides[0][n] = outs[d], strides[1][n++] = ins[d];
+  const int64_t *steps[] = {strides[0], strides[1]};
+  Odometer<2> at(n, outer, steps);
+  do Turn(c.To<int32_t>(0) + at.offset[0], rows.places, c.To<int32_t>(1) + at.offset[1], columns.places);
+  while (at.Next());
+  return true;
+}
+
 // Parameters: those of EachRow.
 template <class T>
 bool Copy(const Call &c) {
-  if constexpr (sizeof(T) == 4) {
-    const int64_t rank = c.p[0];
-    const int64_t *sizes = c.p + 1;
-    const int64_t *strides[] = {sizes + rank, sizes + 2 * rank};
-    // What is read in the order of memory is another dimension than what is written so.
-    int64_t turned = -1;
-    if (strides[0][rank - 1] == 1 && strides[1][rank - 1] > 1 && sizes[rank - 1] >= 8)
-      for (int64_t d = 0; d + 1 < rank; d++)
-        if (strides[1][d] == 1 && sizes[d] >= 8) turned = d;
-    if (turned >= 0) {
-      int64_t outer[16], outs[16], ins[16], n = 0;
-      for (int64_t d = 0; d + 1 < rank; d++)
-        if (d != turned) outer[n] = sizes[d], outs[n] = strides[0][d], ins[n++] = strides[1][d];
-      const int64_t *steps[] = {outs, ins};
-      Odometer<2> at(n, outer, steps);
-      do Turn(c.To<int32_t>(0) + at.offset[0], strides[0][turned], c.To<int32_t>(1) + at.offset[1], strides[1][rank - 1],
-              sizes[turned], sizes[rank - 1]);
-      while (at.Next());
-      return true;
-    }
-  }
+  if (sizeof(T) == 4 && CopyTurned(c)) return true;
   return EachRow<T>(c, [](T *out, int64_t so, const T *in, int64_t si, int64_t n) {
     if (so == 1 && si == 1) {
       if (n >= 16) memcpy(out, in, n * sizeof(T));

@@ -14,9 +14,6 @@ constexpr int64_t BLOCK_COLUMNS = 512;
 constexpr int64_t MIN_PACKED_ROWS = 24;
 constexpr int64_t MIN_TURNED_ROWS = 8;
 
-// Floats of a line of the cache.
-constexpr int64_t LINE = 16;
-
 // Where a tile of a result is: in some rows, from a column on.
 struct Place {
   float *const *rows;

@@ -2,9 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadExecutor } from "../../../extension/executors/index.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
-import { F, torch } from "../../../extension/nn/index.ts";
+import { F, nn, torch } from "../../../extension/nn/index.ts";
 import type { Tensor } from "../../../extension/tensor/core/tensor.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
+import { withPolicy } from "../../../extension/tensor/recording/runtime.ts";
 
 const [N, C, H, W] = [2, 3, 4, 5];
 
@@ -38,6 +39,8 @@ const FUNCTIONS: Record<string, (x: Tensor, y: Tensor) => Tensor> = {
   "picks of sequences": (x) => x.flatten(2).index(":", ":", [0, 3, 3]),
 };
 
+const distance = (a: Tensor, b: Tensor): number => a.sub(b).abs().max().item();
+
 describe.each(["native", "wasm"] as const)("on %s,", (device) => {
   const missing = device === "native" && nativeStatus().state !== "installed";
   beforeAll(async () => {
@@ -61,8 +64,49 @@ describe.each(["native", "wasm"] as const)("on %s,", (device) => {
     const y = FUNCTIONS[name]!(found, others);
     const [slope] = torch.autograd.grad(y.mul(weights).sum(), [found]);
     expect([...y.shape]).toEqual([...expected.shape]);
-    const close = (a: Tensor, b: Tensor): number => a.sub(b).abs().max().item();
-    expect(close(y, expected)).toBeLessThan(1e-5);
-    expect(close(slope!, plain.grad!)).toBeLessThan(1e-5);
+    expect(distance(y, expected)).toBeLessThan(1e-5);
+    expect(distance(slope!, plain.grad!)).toBeLessThan(1e-5);
+  });
+
+  /** A network of images that reads its loss before or after the gradient's computation, or never. */
+  function gradients(when: "before" | "after" | "never", look?: (hidden: Tensor) => void): Tensor[] {
+    torch.manualSeed(0);
+    const first = new nn.Conv2d(2, 8, 3, { padding: 1 });
+    const norm = new nn.GroupNorm(2, 8);
+    const last = new nn.Conv2d(8, C, 3);
+    const hidden = first(torch.randn(N, 2, 6, 7));
+    const loss = last(norm(hidden).relu()).add(hidden.tanh().mean()).square().mean();
+    if (when === "before") loss.item();
+    look?.(hidden);
+    loss.backward();
+    if (when === "after") loss.item();
+    return [first, norm, last].flatMap((layer) => layer.parameters()).map((parameter) => parameter.grad!);
+  }
+
+  test.skipIf(missing)("values that a read loss leaves for the gradient", () => {
+    const expected = gradients("never");
+    for (const when of ["before", "after"] as const)
+      gradients(when).forEach((slope, i) => expect(distance(slope, expected[i]!)).toBeLessThan(1e-6));
+  });
+
+  test.skipIf(missing)("values that are kept as images, read and used otherwise", () => {
+    const hidden: Tensor[] = [];
+    gradients("never", (x) => hidden.push(x.detach()));
+    const values = torch.tensor(hidden[0]!.tolist() as number[][]);
+    const uses: ((x: Tensor) => void)[] = [
+      (x) => expect(x.tolist()).toEqual(values.tolist()),
+      (x) => expect(distance(x.mul(2), values.mul(2))).toBe(0),
+      (x) => expect(distance(x.flatten(1).cumsum(1), values.flatten(1).cumsum(1))).toBeLessThan(1e-5),
+      // By TensorFlow's kernels.
+      (x) =>
+        withPolicy({ smallPlans: false }, () =>
+          expect(distance(x.cumsum(3), values.cumsum(3))).toBeLessThan(1e-5),
+        ),
+    ];
+    const expected = gradients("never");
+    for (const use of uses)
+      gradients("before", use).forEach((slope, i) =>
+        expect(distance(slope, expected[i]!)).toBeLessThan(1e-6),
+      );
   });
 });

@@ -21,7 +21,13 @@ describe.skipIf(!available)("plans of a program's own loop", () => {
   afterAll(() => setExecutor(undefined));
 
   /** Losses of steps in which so many small ops follow a layer, whose output may be processed first. */
-  function losses(steps: number, ops: number, layer: nn.Linear, x: Tensor, then = (y: Tensor) => y): number[] {
+  function losses(
+    steps: number,
+    ops: number,
+    layer: nn.Linear,
+    x: Tensor,
+    then = (y: Tensor) => y,
+  ): number[] {
     const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
     // A number that changes with each step.
     const scheduler = new optim.lrScheduler.ExponentialLR(optimizer, { gamma: 0.99 });

@@ -3,7 +3,7 @@ import { allocate, type DType, type HostArray } from "../../../tensor/core/dtype
 import { leafData, type Plan } from "../../../tensor/planning/barrier.ts";
 import type { Value } from "../../../tensor/recording/graph.ts";
 import { numel } from "../../../tensor/core/shape.ts";
-import { Lowering } from "../../nhwc.ts";
+import { Lowering, moved } from "../../nhwc.ts";
 import {
   COMPILING_NANOSECONDS,
   MAX_SMALL_PLAN_OPS,
@@ -13,6 +13,7 @@ import {
   UNCLEARED_BYTES,
 } from "../../tuning.ts";
 import { tensorflowBackend } from "../backend.ts";
+import type { Kept } from "../lazyValues.ts";
 import type { StorageMemory } from "../storages.ts";
 import { PlanWriter, UnsupportedError } from "./planWriter.ts";
 
@@ -62,10 +63,13 @@ function distinct(fetches: readonly Value[], arrays: readonly number[]): Value[]
 
 /** A plan opened in the binding. */
 interface Opened {
+  readonly key: string;
   readonly id: number;
   readonly ops: number;
   /** For each fetched value, which of the arrays that the plan writes it has: see {@link shareArrays}. */
   readonly arrays: readonly number[];
+  /** For each lazy value, whether its channels come last in memory. */
+  readonly images: readonly boolean[];
   /** Runs left here before it runs compiled. */
   runs: number;
   /** Number of remaining runs at which it is compiled. */
@@ -90,28 +94,28 @@ interface Successor {
 export class SmallPlans {
   readonly #binding: NativeBinding;
   readonly #storages: StorageMemory;
-  /** By key, undefined for those that TensorFlow runs; the most recently used comes last. */
+  /** By {@link #keyOf}, undefined for those that TensorFlow runs; the most recently used comes last. */
   readonly #opened = new Map<string, Opened | undefined>();
   /** Ops of the plans opened. */
   #ops = 0;
-  readonly #lazyTensor: (value: Value) => number | undefined;
+  readonly #kept: (value: Value) => Kept | undefined;
   readonly #successor: Successor;
   readonly #threads: number;
 
   /**
    * @param threads maximum number of threads of an op
-   * @param lazyTensor returns the tensor of a lazy value
+   * @param kept returns the tensor of a lazy value
    */
   constructor(
     binding: NativeBinding,
     storages: StorageMemory,
     threads: number,
-    lazyTensor: (value: Value) => number | undefined,
+    kept: (value: Value) => Kept | undefined,
     successor: Successor,
   ) {
     this.#binding = binding;
     this.#storages = storages;
-    this.#lazyTensor = lazyTensor;
+    this.#kept = kept;
     this.#successor = successor;
     this.#threads = threads;
   }
@@ -120,8 +124,8 @@ export class SmallPlans {
     return this.#open(plan) !== undefined;
   }
 
-  /** @returns the tensors of the plan's lazy values; undefined for a plan that TensorFlow has to run */
-  run(plan: Plan): number[] | undefined {
+  /** @returns the tensors of the plan's lazy values, as they lie; undefined for a plan that TensorFlow has to run */
+  run(plan: Plan): { ids: number[]; images: readonly boolean[] } | undefined {
     const opened = this.#open(plan);
     if (opened === undefined) return undefined;
     const leaves: (number | TensorData)[] = [];
@@ -138,7 +142,7 @@ export class SmallPlans {
     if (opened.runs < Infinity) this.#count(plan, opened);
     plan.fetches.forEach((value, i) => (value.data = fetched[opened.arrays[i]!]!));
     plan.assigns.forEach(({ storage }, i) => this.#storages.replace(storage, made[i]!));
-    return [...made.subarray(plan.assigns.length)];
+    return { ids: [...made.subarray(plan.assigns.length)], images: opened.images };
   }
 
   /** Frees all plans. */
@@ -158,7 +162,7 @@ export class SmallPlans {
     if (opened.runs === opened.preparedAt) this.#successor.prepare(plan, varied);
     if (opened.runs > 0) return;
     this.#closePlan(opened);
-    this.#opened.set(plan.key, undefined);
+    this.#opened.set(opened.key, undefined);
     this.#successor.expect(plan.key);
   }
 
@@ -166,14 +170,21 @@ export class SmallPlans {
     const leaf = value.producer;
     if (leaf.kind === "state" && leaf.version === leaf.storage.version)
       return this.#storages.handle(leaf.storage);
-    return this.#lazyTensor(value) ?? leafData(value);
+    return this.#kept(value)?.id ?? leafData(value);
+  }
+
+  /** Leaves whose channels come last need other code. */
+  #keyOf({ key, leaves }: Plan): string {
+    let layouts = "";
+    for (let i = 0; i < leaves.length; i++) if (this.#kept(leaves[i]!)?.images === true) layouts += ` ${i}`;
+    return key + layouts;
   }
 
   #open(plan: Plan): Opened | undefined {
-    const { key } = plan;
+    const key = this.#keyOf(plan);
     const all = this.#opened;
     const known = all.get(key);
-    const opened = known === undefined && !all.has(key) ? this.#write(plan) : known;
+    const opened = known === undefined && !all.has(key) ? this.#write(plan, key) : known;
     all.delete(key);
     all.set(key, opened);
     while (all.size > MAX_SMALL_PLANS || (this.#ops > MAX_SMALL_PLAN_OPS && all.size > 1)) {
@@ -190,9 +201,14 @@ export class SmallPlans {
     this.#ops -= opened.ops;
   }
 
-  #write(plan: Plan): Opened | undefined {
+  #write(plan: Plan, key: string): Opened | undefined {
     try {
-      const writer = new PlanWriter(plan.leaves);
+      const asImages = plan.leaves.map((value) => this.#kept(value)?.images === true);
+      const shapes = plan.leaves.map(({ shape, dtype }, i) => ({
+        dtype,
+        shape: asImages[i]! ? moved(shape) : shape,
+      }));
+      const writer = new PlanWriter(shapes);
       const places = new Map(plan.leaves.map((value, i) => [value, i]));
       const lowering = new Lowering(
         tensorflowBackend(writer, (value) => {
@@ -201,14 +217,17 @@ export class SmallPlans {
           return writer.leaf(place);
         }),
       );
+      plan.leaves.forEach((value, i) => {
+        if (asImages[i]!) lowering.defineImages(value, writer.leaf(i));
+      });
       for (const node of plan.nodes) lowering.node(node);
       const arrays = shareArrays(plan);
-      const outputs = [
-        ...distinct(plan.fetches, arrays),
-        ...plan.assigns.map(({ value }) => value),
-        ...plan.lazy,
-      ];
-      return this.#read(writer.finish(outputs.map((value) => lowering.plain(value))), writer.count, arrays);
+      const read = [...distinct(plan.fetches, arrays), ...plan.assigns.map(({ value }) => value)];
+      const outputs = read.map((value) => lowering.plain(value));
+      // What another plan will read stays as it lies: mostly what a gradient needs of the images.
+      const lazy = plan.lazy.map((value) => lowering.asItLies(value));
+      const code = writer.finish([...outputs, ...lazy.map(({ ref }) => ref)]);
+      return this.#read(code, { key, ops: writer.count, arrays, images: lazy.map(({ images }) => images) });
     } catch (error) {
       if (error instanceof UnsupportedError) return undefined;
       throw error;
@@ -219,7 +238,8 @@ export class SmallPlans {
    * Opens a plan of `ops` ops. A plan that TensorFlow would compute much faster runs here until the loss equals the time of
    * compiling: lengths that never repeat are never compiled. Compiling starts at half of these runs, in the background.
    */
-  #read(code: Int32Array, ops: number, arrays: readonly number[]): Opened | undefined {
+  #read(code: Int32Array, written: Pick<Opened, "key" | "ops" | "arrays" | "images">): Opened | undefined {
+    const { ops } = written;
     const costs = new Float64Array(2);
     const id = this.#binding.openPlan(code, this.#threads, costs);
     if (id < 0) return undefined;
@@ -227,6 +247,6 @@ export class SmallPlans {
     const gain = own - MIN_LIBRARY_GAIN * library;
     const runs = gain > 0 ? Math.ceil((ops * COMPILING_NANOSECONDS) / gain) : Infinity;
     this.#ops += ops;
-    return { id, ops, arrays, runs, preparedAt: Math.floor(runs / 2), numbers: new Map(), varied: new Set() };
+    return { ...written, id, runs, preparedAt: Math.floor(runs / 2), numbers: new Map(), varied: new Set() };
   }
 }
