@@ -4,20 +4,18 @@ import { isTaken, type Node, type Storage, type Value } from "./graph.ts";
 /** Nodes in the order of recording; those of a `backward()` that was taken over are missing. */
 type Recorded = readonly (Node | undefined)[];
 
+/** Whether a node's gradient may still be computed. */
+const waits = (node: Node): boolean => !node.freed && !isTaken(node);
+
 /** Current values of storages that a gradient may still need: inputs of recorded nodes that have gradients. */
 export function overwritten(recorded: Recorded, storages: ReadonlySet<Storage>): Value[] {
   const found: Value[] = [];
-  forInputs(
-    recorded,
-    0,
-    () => true,
-    (input) => {
-      const { producer } = input;
-      if (producer.kind !== "state") return;
-      const { storage, version } = producer;
-      if (storages.has(storage) && storage.version === version) found.push(input);
-    },
-  );
+  forInputs(recorded, 0, waits, (input) => {
+    const { producer } = input;
+    if (producer.kind !== "state") return;
+    const { storage, version } = producer;
+    if (storages.has(storage) && storage.version === version) found.push(input);
+  });
   return found;
 }
 
@@ -36,7 +34,6 @@ export function readLater(recorded: Recorded, written: readonly Value[]): Value[
   }
   const found: Value[] = [];
   if (hidden.size === 0) return found;
-  const waits = (node: Node): boolean => !node.freed && !isTaken(node);
   forInputs(recorded, first, waits, (input) => {
     if (hidden.delete(input)) found.push(input);
   });
