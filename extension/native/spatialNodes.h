@@ -104,9 +104,9 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
     Spend(1, all * (0.3 + 0.03 * static_cast<double>(taps)), all * 0.2 * static_cast<double>(taps));
   };
   // Few channels of a result leave registers that hold channels empty: these hold positions. Copying an image for that is worth it
-  // where several taps read it.
+  // where several taps read it, or where it has few channels itself.
   const auto planar = [&](const int64_t *positions, int64_t taps) {
-    return groups == 1 && written <= FEW_CHANNELS && taps >= 3 && positions[2] >= 8;
+    return groups == 1 && written <= FEW_CHANNELS && (taps >= 3 || read < 16) && positions[2] >= 8;
   };
   // Images and results are copied, whatever the filter's size. Measured with shapes of style-transfer and siamese.
   const auto spendPlanar = [&](int64_t rows, int64_t taps) {

@@ -818,6 +818,25 @@ inline void SumColumns(float *out, const float *x, int64_t inner, int64_t step, 
   for (int64_t i = 0; i < inner; i++) out[i] = static_cast<float>(sums[i]);
 }
 
+// The same of rows that follow one another, each of `width` numbers, which are fewer than a register's. The first of so many registers
+// has the columns again that it had before LANES rows.
+inline void SumNarrowColumns(float *out, const float *x, int64_t inner, int64_t width, int64_t rows) {
+  constexpr int64_t FEW = 256;
+  double sums[LANES] = {};
+  int64_t r = 0;
+  // The last row isn't read as a part of a register: what follows it may not be there.
+  while (rows - r > LANES) {
+    Vector some[LANES] = {};
+    for (const int64_t end = std::min((rows - 1 - r) / LANES, FEW) * LANES + r; r < end; r += LANES, x += LANES * width)
+      for (int64_t v = 0; v < width; v++) some[v] += Load(x + v * LANES);
+    for (int64_t v = 0; v < width; v++)
+      for (int64_t l = 0; l < LANES; l++) sums[(v * LANES + l) % width] += some[v][l];
+  }
+  for (; r < rows; r++, x += width)
+    for (int64_t i = 0; i < inner; i++) sums[i] += x[i];
+  for (int64_t i = 0; i < inner; i++) out[i] = static_cast<float>(sums[i]);
+}
+
 // Parameters: what to divide by (0: nothing), kept dimensions, their sizes and strides, the same of those that go.
 template <class F, class T>
 bool Reduce(const Call &c) {
@@ -854,7 +873,9 @@ bool Reduce(const Call &c) {
       Odometer<1> part(gone, goneSizes, goneStrides);
       if constexpr (std::is_same<F, SumF>::value) {
         if (rows > 64) {
-          SumColumns(to, x + at.offset[0], inner, step, part);
+          const bool narrow = gone == 1 && step == 1 && goneStrides[0][0] >= inner && goneStrides[0][0] < LANES;
+          if (narrow) SumNarrowColumns(to, x + at.offset[0], inner, goneStrides[0][0], rows);
+          else SumColumns(to, x + at.offset[0], inner, step, part);
           to += inner;
           continue;
         }

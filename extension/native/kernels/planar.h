@@ -42,9 +42,11 @@ class Planes {
         if (depth < 0 || depth >= size[0] || height < 0 || height >= size[1]) continue;
         const float *source = x + (((image * size[0] + depth) * size[1] + height) * size[2] + begin + low_[2]) * taps_.pitch;
         float *row = values_ + (z * sizes_[1] + y) * row_;
-        for (int64_t w = begin; w < end; w++, source += taps_.pitch) {
-          float *to = row + w % stride * width_ + w / stride;
-          for (int64_t c = 0; c < channels; c++) to[c * plane_] = source[c];
+        for (int64_t rest = 0; rest < stride; rest++) {
+          const int64_t first = begin + (rest - begin % stride + stride) % stride;
+          for (int64_t c = 0; c < channels && first < end; c++)
+            Take(row + c * plane_ + rest * width_ + first / stride, source + (first - begin) * taps_.pitch + c, stride * taps_.pitch,
+                   (end - first + stride - 1) / stride);
         }
       }
   }
@@ -58,6 +60,11 @@ class Planes {
   const int64_t *offsets() const { return offsets_; }
 
  private:
+  static void Take(float *to, const float *from, int64_t step, int64_t count) {
+    if (step == 1) std::copy_n(from, count, to);
+    else for (int64_t i = 0; i < count; i++) to[i] = from[i * step];
+  }
+
   const Taps &taps_;
   int64_t low_[3], sizes_[3], width_, row_, plane_;
   float *values_;
