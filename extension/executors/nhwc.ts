@@ -26,7 +26,7 @@ export interface Backend<Ref> {
 
 type Orders = Readonly<Record<number, readonly number[]>>;
 const TO_IMAGES: Orders = { 3: [0, 2, 1], 4: [0, 2, 3, 1], 5: [0, 2, 3, 4, 1] };
-const TO_PLAIN: Orders = { 3: [0, 2, 1], 4: [0, 3, 1, 2], 5: [0, 4, 1, 2, 3] };
+export const TO_PLAIN: Orders = { 3: [0, 2, 1], 4: [0, 3, 1, 2], 5: [0, 4, 1, 2, 3] };
 
 /**
  * Hands nodes to a backend one after the other. Images stay in the layout their kernels want and are converted

@@ -1,8 +1,10 @@
 import type { NativeBinding } from "../../native/binding.ts";
 import type { HostArray } from "../../tensor/core/dtype.ts";
 import { numel, type Shape } from "../../tensor/core/shape.ts";
+import { attr, vector } from "../../tensor/lowering/lowering.ts";
 import type { Reader, Value } from "../../tensor/recording/graph.ts";
-import { upload } from "./eagerBuilder.ts";
+import { TO_PLAIN } from "../nhwc.ts";
+import { EagerBuilder, EagerRef } from "./eagerBuilder.ts";
 
 /** The tensor of a lazy value. */
 export interface Kept {
@@ -53,12 +55,22 @@ export class LazyValues {
   tensor(value: Value): number | undefined {
     const kept = this.#find(value);
     if (kept?.images === true) {
-      const data = this.#data(kept, value.shape);
-      this.#binding.deleteTensor(kept.id);
-      kept.id = upload(this.#binding, data, value.shape, value.dtype);
+      const images = kept.id;
+      kept.id = this.#plain(images, value);
       kept.images = false;
+      this.#binding.deleteTensor(images);
     }
     return kept?.id;
+  }
+
+  #plain(images: number, { shape, dtype }: Value): number {
+    const b = new EagerBuilder(this.#binding);
+    try {
+      const inputs = [new EagerRef(images), vector(b, TO_PLAIN[shape.length]!)];
+      return b.take(b.node("Transpose", inputs, { T: attr.type(dtype), Tperm: attr.type("int64") }));
+    } finally {
+      b.release();
+    }
   }
 
   holds({ read }: Value): boolean {
