@@ -436,6 +436,10 @@ inline bool Plan::Reader::ReadNode() {
       Shape shape;
       shape.rank = static_cast<int>(rank);
       for (int d = 0; d < shape.rank; d++) shape.sizes[d] = sizes[d];
+      if (shape.Count() == x.shape.Count()) {
+        View(inputs_[0], shape);
+        return true;
+      }
       int64_t strides[MAX_RANK], dense[MAX_RANK];
       for (int d = 0; d < shape.rank; d++) {
         dense[d] = shape.Stride(d);

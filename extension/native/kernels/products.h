@@ -145,6 +145,34 @@ struct Columns {
   }
 };
 
+// Columns up to which registers hold rows: those that hold columns would be nearly empty.
+constexpr int64_t NARROW = 4;
+
+// The same with very few columns.
+template <int WIDTH>
+void NarrowTile(int64_t rows, const Packed &left, const float *b, const Place &out, bool add) {
+  // Several sums of each: an addition waits for the one before.
+  constexpr int TOGETHER = 4;
+  Vector sums[TOGETHER][WIDTH];
+  Clear(sums);
+  const auto multiply = [&](int64_t p, int k) {
+    const Vector x = Load(left.a + p * TILE_ROWS);
+    for (int q = 0; q < WIDTH; q++) sums[k][q] += x * Splat(b[p * TILE_COLUMNS + q]);
+  };
+  int64_t p = 0;
+  for (; p + TOGETHER <= left.terms; p += TOGETHER)
+    for (int k = 0; k < TOGETHER; k++) multiply(p + k, k);
+  for (; p < left.terms; p++) multiply(p, 0);
+  for (int q = 0; q < WIDTH; q++) {
+    float all[LANES];
+    Store(all, sums[0][q] + sums[1][q] + (sums[2][q] + sums[3][q]));
+    for (int64_t r = 0; r < rows; r++) {
+      float *to = out.rows[r] + out.column + q;
+      *to = add ? *to + all[r] : all[r];
+    }
+  }
+}
+
 // A tile of up to TILE_ROWS rows, with as many sums as these need.
 template <int VECTORS, class Source>
 void AnyTile(int64_t rows, const Source &source, const float *b, const Place &out, bool add) {
@@ -315,6 +343,15 @@ void Multiply(const Part &part, int64_t depth, A &&a, const B &b, const Out &out
             if (width > LANES) AnyTile<2>(rows, source, panel, {found, j}, add);
             else AnyTile<1>(rows, source, panel, {found, j}, add);
             continue;
+          }
+          if constexpr (std::is_same<decltype(source), const Packed>::value && LANES >= TILE_ROWS) {
+            if (width <= NARROW) {
+              if (width == 1) NarrowTile<1>(rows, source, panel, {found, j}, add);
+              else if (width == 2) NarrowTile<2>(rows, source, panel, {found, j}, add);
+              else if (width == 3) NarrowTile<3>(rows, source, panel, {found, j}, add);
+              else NarrowTile<4>(rows, source, panel, {found, j}, add);
+              continue;
+            }
           }
           if (width > LANES) AnyTile<2>(rows, source, panel, {buffered, 0}, false);
           else AnyTile<1>(rows, source, panel, {buffered, 0}, false);
