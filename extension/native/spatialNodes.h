@@ -94,7 +94,7 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
   const bool narrow = groups > 1 && (toInput ? each : wide) < 16;
   const int64_t lanes = kernels_.lanes, blocks = ((toInput ? channels : columns) + lanes - 1) / lanes;
   // Nanoseconds. Patches are found before they are multiplied, and narrow results leave sums unused. TensorFlow takes no less: of ten
-  // shapes with 1 to 512 channels and filters of 1 to 7, none was faster there, with AVX2 or AVX-512.
+  // shapes with 1 to 512 channels and filters of 1 to 5, none was faster there, with AVX2 or AVX-512.
   const auto spend = [&](int64_t rows, int64_t depth, int64_t width) {
     const double own = 0.2 + 0.022 * static_cast<double>(std::max<int64_t>(width, 16));
     Spend(rows * depth, own, own);
