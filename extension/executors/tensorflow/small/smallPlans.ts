@@ -98,7 +98,7 @@ export class SmallPlans {
   readonly #opened = new Map<string, Opened | undefined>();
   /** Ops of the plans opened. */
   #ops = 0;
-  readonly #kept: (value: Value) => Kept | undefined;
+  readonly #kept: (value: Value) => Readonly<Kept> | undefined;
   readonly #successor: Successor;
   readonly #threads: number;
 
@@ -110,7 +110,7 @@ export class SmallPlans {
     binding: NativeBinding,
     storages: StorageMemory,
     threads: number,
-    kept: (value: Value) => Kept | undefined,
+    kept: (value: Value) => Readonly<Kept> | undefined,
     successor: Successor,
   ) {
     this.#binding = binding;
