@@ -699,31 +699,15 @@ inline bool Plan::Reader::ReadNode() {
       return true;
     }
     case Code::Softmax:
-    case Code::LogSoftmax: {
-      const Value x = In(0);
-      if (x.type != Type::FLOAT || x.shape.rank == 0 || x.shape.Count() == 0) return false;
-      const int64_t n = x.shape.sizes[x.shape.rank - 1];
-      const int32_t out = New(x.type, x.shape);
-      Parameters({x.shape.Count() / n, n});
-      Add(code == Code::Softmax ? kernels_.softmax : kernels_.logSoftmax, {{out}, {inputs_[0]}}, 1);
-      Spend(x.shape.Count(), 2);
-      Divide(x.shape.Count() / n, 0, {4 * n, 4 * n});
-      return true;
-    }
-    case Code::SparseSoftmaxCrossEntropyWithLogits: {
-      const Value x = In(0), labels = In(1);
-      if (x.type != Type::FLOAT || x.shape.rank != 2 || labels.type != Type::INT32 || x.shape.Count() == 0) return false;
-      Shape rows;
-      rows.rank = 1;
-      rows.sizes[0] = x.shape.sizes[0];
-      const int32_t losses = New(Type::FLOAT, rows);
-      const int32_t gradient = New(Type::FLOAT, x.shape);
-      Parameters({x.shape.sizes[0], x.shape.sizes[1]});
-      Add(kernels_.crossEntropy, {{losses}, {gradient}, {inputs_[0]}, {inputs_[1]}}, 2);
-      Spend(x.shape.Count(), 2);
-      Divide(x.shape.sizes[0], 0, {4, 4 * x.shape.sizes[1], 4 * x.shape.sizes[1], 4});
-      return true;
-    }
+    case Code::LogSoftmax:
+    case Code::SoftmaxGrad:
+    case Code::LogSoftmaxGrad:
+    case Code::SparseSoftmaxCrossEntropyWithLogits:
+      return ReadRows(code);
+    case Code::LayerNorm:
+      return ReadLayerNorm();
+    case Code::LayerNormGrad:
+      return ReadLayerNormGrad();
     case Code::TopKV2: {
       const int32_t *wanted = Known(1);
       const Value x = In(0);

@@ -247,6 +247,9 @@ class Plan::Reader {
   bool ReadGroupNorm(Code code);
   bool ReadMoments();
   bool ReadMatrices(Code code);
+  bool ReadRows(Code code);
+  bool ReadLayerNorm();
+  bool ReadLayerNormGrad();
   void CopyInto(int32_t out, int64_t outOffset, const int64_t *outStrides, int32_t in, int64_t inOffset,
                 const int64_t *inStrides, const Shape &shape, bool adds = false);
   void WritePart(int32_t out, const Padded &padded, bool adds);
@@ -484,4 +487,5 @@ inline bool Plan::Read(const int32_t *code, int64_t length, int threads) {
 
 #include "nodes.h"
 #include "linearNodes.h"
+#include "rowNodes.h"
 #include "spatialNodes.h"

@@ -8,7 +8,7 @@ import type { CodeWarning } from "../../protocol/preview.ts";
 import { Node, type Storage, type Value } from "../../tensor/recording/graph.ts";
 import { sigmoid } from "../../tensor/ops/elementwise/elementwise.ts";
 import { permute, reshape } from "../../tensor/ops/movement/movement.ts";
-import { logSoftmax, softmax, sparseCrossEntropy } from "../../tensor/ops/reduction/reduction.ts";
+import { logSoftmax, softmax, sparseCrossEntropy } from "../../tensor/ops/reduction/softmax.ts";
 import { SITE, scope } from "../../tensor/recording/scope.ts";
 import { formatShape, numel } from "../../tensor/core/shape.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";

@@ -987,79 +987,6 @@ bool Cumulate(const Call &c) {
   return true;
 }
 
-// ---- Rows ----
-
-inline float ShiftedSum(const float *x, float *exps, float most, int64_t n) {
-  for (int64_t i = 0; i < n; i++) exps[i] = ExpOf(x[i] - most);
-  return ReduceRow<SumF, float>(exps, n);
-}
-
-// Parameters: rows, numbers in a row.
-bool Softmax(const Call &c) {
-  float *out = c.To<float>(0);
-  const float *x = c.To<float>(1);
-  const int64_t n = c.p[1];
-  for (int64_t r = 0; r < c.p[0]; r++, x += n, out += n) {
-    const float sum = ShiftedSum(x, out, ReduceRow<MaximumF, float>(x, n), n);
-    for (int64_t i = 0; i < n; i++) out[i] /= sum;
-  }
-  return true;
-}
-
-bool LogSoftmax(const Call &c) {
-  float *out = c.To<float>(0);
-  const float *x = c.To<float>(1);
-  const int64_t n = c.p[1];
-  for (int64_t r = 0; r < c.p[0]; r++, x += n, out += n) {
-    const float most = ReduceRow<MaximumF, float>(x, n);
-    const float log = std::log(ShiftedSum(x, out, most, n));
-    for (int64_t i = 0; i < n; i++) out[i] = x[i] - most - log;
-  }
-  return true;
-}
-
-// The losses of rows and their gradients, from logits and labels.
-bool CrossEntropy(const Call &c) {
-  float *losses = c.To<float>(0);
-  float *out = c.To<float>(1);
-  const float *x = c.To<float>(2);
-  const int32_t *labels = c.To<int32_t>(3);
-  const int64_t n = c.p[1];
-  // Rows of few numbers are filled up to whole registers.
-  constexpr int64_t FEW = 8 * LANES;
-  const int64_t filled = (n + LANES - 1) / LANES * LANES;
-  float logits[FEW], exps[FEW];
-  std::fill_n(logits, FEW, -INFINITY);
-  for (int64_t r = 0; r < c.p[0]; r++, x += n, out += n) {
-    if (labels[r] < 0 || labels[r] >= n) return false;
-    float most, sum;
-    if (n <= FEW) {
-      memcpy(logits, x, n * sizeof(float));
-      // A NaN that is left out here makes the sum one.
-      Vector tops = Load(logits);
-      for (int64_t i = LANES; i < filled; i += LANES) {
-        const Vector own = Load(logits + i);
-        tops = tops > own ? tops : own;
-      }
-      float parts[LANES];
-      Store(parts, tops);
-      most = *std::max_element(parts, parts + LANES);
-      for (int64_t i = 0; i < filled; i++) exps[i] = ExpOf(logits[i] - most);
-      Vector total = Load(exps);
-      for (int64_t i = LANES; i < filled; i += LANES) total += Load(exps + i);
-      sum = SumLanes(total);
-      for (int64_t i = 0; i < n; i++) out[i] = exps[i] / sum;
-    } else {
-      most = ReduceRow<MaximumF, float>(x, n);
-      sum = ShiftedSum(x, out, most, n);
-      for (int64_t i = 0; i < n; i++) out[i] /= sum;
-    }
-    losses[r] = LogOf(sum) - (x[labels[r]] - most);
-    out[labels[r]] -= 1.0f;
-  }
-  return true;
-}
-
 // ---- Order ----
 
 // A number and its place as one integer: sorted, they are in descending order, and equal numbers in that of their places.
@@ -1139,6 +1066,7 @@ bool TopK(const Call &c) {
   return true;
 }
 
+#include "rows.h"
 #include "products.h"
 #include "spatial.h"
 #include "spatialGroups.h"
@@ -1263,7 +1191,11 @@ constexpr Kernels KERNELS = {
     LeakyReluGrad,
     Softmax,
     LogSoftmax,
+    SoftmaxGrad,
+    LogSoftmaxGrad,
     CrossEntropy,
+    LayerNorm,
+    LayerNormGrad,
     {TopK<float>, TopK<int32_t>},
     MatMul,
     Convolve,

@@ -35,6 +35,8 @@ enum class Code : int32_t {
   GroupNorm, GroupNormGrad, AdamStep, ChannelMoments, ScatterRows,
   // Others of TensorFlow's.
   MatrixTriangularSolve,
+  // Others that are not TensorFlow's.
+  SoftmaxGrad, LogSoftmaxGrad, LayerNorm, LayerNormGrad,
   // Not an op: a value that is part of the plan.
   Constant,
 };
@@ -87,7 +89,11 @@ struct Kernels {
   Kernel leakyReluGrad;
   Kernel softmax;
   Kernel logSoftmax;
+  Kernel softmaxGrad;
+  Kernel logSoftmaxGrad;
   Kernel crossEntropy;
+  Kernel layerNorm;
+  Kernel layerNormGrad;
   // Floats, integers.
   Kernel topK[2];
   Kernel matMul;

@@ -13,6 +13,7 @@ import "./matrix/affine.ts";
 import "./spatial/pooling.ts";
 import "./spatial/tiles.ts";
 import "./reduction/reduction.ts";
+import "./reduction/softmax.ts";
 import "./movement/indexing.ts";
 import "./movement/embedding.ts";
 import "./reduction/scan.ts";

@@ -148,6 +148,11 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["ScatterRows", "mode"],
   // Others of TensorFlow's.
   ["MatrixTriangularSolve", "lower"],
+  // Others that are not TensorFlow's.
+  ["SoftmaxGrad"],
+  ["LogSoftmaxGrad"],
+  ["LayerNorm", "epsilon"],
+  ["LayerNormGrad"],
 ];
 
 /** Written where a node's op would be: a value that is part of the plan. */

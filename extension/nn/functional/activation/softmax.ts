@@ -3,7 +3,7 @@ import type { DType } from "../../../tensor/core/dtype.ts";
 import { castTo, composed, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import { neg } from "../../../tensor/ops/elementwise/elementwise.ts";
 import { permute, reshape } from "../../../tensor/ops/movement/movement.ts";
-import * as reduction from "../../../tensor/ops/reduction/reduction.ts";
+import * as ops from "../../../tensor/ops/reduction/softmax.ts";
 import { normalizeDim } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { warnOnce } from "../../warnings.ts";
@@ -17,13 +17,7 @@ function implicitDim(name: string, input: Tensor): number {
 }
 
 /** An op of the last dimension, applied to any. */
-function along(
-  o: typeof reduction.softmax,
-  kernel: string,
-  gradient: string,
-  input: Tensor,
-  dim: number,
-): Tensor {
+function along(o: typeof ops.softmax, kernel: string, gradient: string, input: Tensor, dim: number): Tensor {
   if (input.dtype !== "float32") notImplemented(kernel, input.dtype);
   const at = normalizeDim(dim, input.ndim);
   if (at === Math.max(input.ndim - 1, 0) && input.ndim > 0) return named(apply(o, [input], {}), gradient);
@@ -41,7 +35,7 @@ function along(
 /** eˣ / Σ eˣ along a dimension. */
 export function softmax(input: Tensor, dim?: number | null, dtype?: DType | null): Tensor {
   return along(
-    reduction.softmax,
+    ops.softmax,
     "softmax_lastdim_kernel_impl",
     "SoftmaxBackward0",
     castTo(input, dtype ?? input.dtype),
@@ -52,7 +46,7 @@ export function softmax(input: Tensor, dim?: number | null, dtype?: DType | null
 /** ln(softmax(x)) along a dimension, without overflow. */
 export function logSoftmax(input: Tensor, dim?: number | null, dtype?: DType | null): Tensor {
   return along(
-    reduction.logSoftmax,
+    ops.logSoftmax,
     "log_softmax_lastdim_kernel_impl",
     "LogSoftmaxBackward0",
     castTo(input, dtype ?? input.dtype),

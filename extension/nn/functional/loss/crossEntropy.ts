@@ -7,7 +7,7 @@ import { gather, indexSelect } from "../../../tensor/functions/indexing/gatherin
 import { castTo, composed, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import { mean, sum } from "../../../tensor/functions/reduction/reduction.ts";
 import { movedim, reshape, squeeze, unsqueeze } from "../../../tensor/functions/shape/shape.ts";
-import { sparseCrossEntropy } from "../../../tensor/ops/reduction/reduction.ts";
+import { sparseCrossEntropy } from "../../../tensor/ops/reduction/softmax.ts";
 import { valuesOf } from "../../../tensor/planning/barrier.ts";
 import { formatShape, numel, sameShape, type Shape } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";

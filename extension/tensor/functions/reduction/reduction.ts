@@ -7,6 +7,7 @@ import * as elementwise from "../../ops/elementwise/elementwise.ts";
 import * as movement from "../../ops/movement/movement.ts";
 import * as ops from "../../ops/reduction/reduction.ts";
 import * as scan from "../../ops/reduction/scan.ts";
+import * as softmaxes from "../../ops/reduction/softmax.ts";
 import { normalizeDim, numel } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { turned } from "../shape/along.ts";
@@ -273,12 +274,12 @@ function along(
 
 /** exp(x) / Σ exp(x) along a dimension. */
 export function softmax(input: Tensor, dim: number | AlongOptions, options?: { dtype?: DType }): Tensor {
-  return alongDim(ops.softmax, "softmax", "SoftmaxBackward0", input, dim, options);
+  return alongDim(softmaxes.softmax, "softmax", "SoftmaxBackward0", input, dim, options);
 }
 
 /** log(softmax(x)) along a dimension, without overflow. */
 export function logSoftmax(input: Tensor, dim: number | AlongOptions, options?: { dtype?: DType }): Tensor {
-  return alongDim(ops.logSoftmax, "log_softmax", "LogSoftmaxBackward0", input, dim, options);
+  return alongDim(softmaxes.logSoftmax, "log_softmax", "LogSoftmaxBackward0", input, dim, options);
 }
 
 function alongDim(

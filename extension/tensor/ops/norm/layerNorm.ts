@@ -1,6 +1,6 @@
 import { apply, applyAll } from "../../recording/apply.ts";
 import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
-import { productNode, reshapeNode, T } from "../../lowering/nodes.ts";
+import { productNode, reduceNode, reshapeNode, T } from "../../lowering/nodes.ts";
 import { TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type BatchContext, type Op } from "../../recording/op.ts";
 import { rowwise } from "../../planning/parts.ts";
@@ -61,6 +61,10 @@ export const layerNorm: Op<{ eps: number }> = defineOp<{ eps: number }>({
     return [b.node("LayerNormalization", [x!, scale, bias ?? null], attributes)];
   },
   tensorflow(b, [x, weight, bias], { eps }, { inputs: [input] }) {
+    if (b.exact === true) {
+      const given = [weight, bias].filter((one) => one !== undefined);
+      return b.nodes("LayerNorm", [x!, ...given], { epsilon: attr.float(eps) }, 3);
+    }
     const { shape } = input!;
     const distance = two(b, "Sub", x!, rowMean(b, x!, shape));
     const variance = rowMean(b, b.node("Square", [distance], { T }), shape);
@@ -90,6 +94,10 @@ export const layerNormGrad: Op<object> = defineOp<object>({
   onnx: TRAINING_ONLY,
   tensorflow(b, inputs, _, signature) {
     const { shape } = signature.inputs[0]!;
+    if (b.exact === true) {
+      const [xGrad, weights] = b.nodes("LayerNormGrad", inputs, {}, 2);
+      return inputs.length < 4 ? [xGrad!] : [xGrad!, reduceNode(b, "Sum", weights!, [0])];
+    }
     const width = shape[shape.length - 1]!;
     const rows = numel(shape) / width;
     const flat = shape.length === 2;

@@ -1,23 +1,18 @@
 import { apply } from "../../recording/apply.ts";
-import { filled, type DType, type HostArray } from "../../core/dtype.ts";
+import { filled, type DType } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { attr, scalar, vector, type TfRef } from "../../lowering/lowering.ts";
-import { castNode, equalNode, INDEX, reduceNode, reshapeNode, T } from "../../lowering/nodes.ts";
+import { castNode, INDEX, reduceNode, T } from "../../lowering/nodes.ts";
 import { reducedAlong } from "../../lowering/layouts.ts";
-import { TRAINING_ONLY, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
-import {
-  along,
-  merging,
-  reducing as reducingBatch,
-  rowwise as rowwiseBatch,
-} from "../../recording/batchRules.ts";
-import { defineOp, type Op, type Signature } from "../../recording/op.ts";
-import { reducing, rowwise } from "../../planning/parts.ts";
+import type { OnnxBuilder, OnnxRef } from "../../lowering/onnx.ts";
+import { along, reducing as reducingBatch } from "../../recording/batchRules.ts";
+import { defineOp, type Op } from "../../recording/op.ts";
+import { reducing } from "../../planning/parts.ts";
 import { scope } from "../../recording/scope.ts";
 import { numel, range, reducedShape } from "../../core/shape.ts";
 import { cast, expand, permute, reduced, reshape, sum } from "../movement/movement.ts";
-import { add, div, eq, exp, logicalAnd, mul, ne, sub, where } from "../elementwise/elementwise.ts";
-import { sums, type PlainKernel } from "../../planning/plain.ts";
+import { div, eq, logicalAnd, mul, where } from "../elementwise/elementwise.ts";
+import { sums } from "../../planning/plain.ts";
 import { hostSum, meanOver, sumOver } from "./sums.ts";
 import { fromHost, type Tensor } from "../../core/tensor.ts";
 import { call, constant } from "../expressions.ts";
@@ -221,158 +216,4 @@ export const prod: Op<Reduction> = defineOp<Reduction>({
     reduceNode(b, "Prod", x!, dims, keepdim, attr.type(outputs[0]!.dtype)),
   tfjs: (k, [x], { dims, keepdim }, { outputs }) =>
     reduced(k, x!, outputs[0]!, 1, () => k.prod(x!, [...dims], keepdim)),
-});
-
-/** softmax or its logarithm of one row after the other. */
-const softmaxLoop =
-  (logarithm: boolean) =>
-  ({ inputs: [x] }: Signature): PlainKernel => {
-    const width = x!.shape[x!.shape.length - 1] ?? 1;
-    return ([from], [to]) => {
-      const [logits, out] = [from!, to!];
-      for (let row = 0; row < logits.length; row += width) {
-        const { largest, sum } = exponentials(logits, row, width);
-        const rest = Math.log(sum);
-        for (let i = row; i < row + width; i++)
-          out[i] = logarithm ? logits[i]! - largest - rest : Math.exp(logits[i]! - largest) / sum;
-      }
-    };
-  };
-
-/** The largest of a row of logits, and the sum of e to the power of their differences from it. */
-function exponentials(x: HostArray, from: number, count: number): { largest: number; sum: number } {
-  let [largest, sum] = [-Infinity, 0];
-  for (let i = from; i < from + count; i++) largest = Math.max(largest, x[i]!);
-  for (let i = from; i < from + count; i++) sum += Math.exp(x[i]! - largest);
-  return { largest, sum };
-}
-
-/** exp(x) / Σ exp(x) over the last dimension. */
-export const softmax: Op<object> = defineOp({
-  name: "softmax",
-  xla: true,
-  infer: ([x]) => x!,
-  gradient({ grad, outputs: [y] }) {
-    const product = call(mul, grad, y!);
-    const total = apply(sum, [product], { dims: [y!.ndim - 1], keepdim: true });
-    return [call(sub, product, call(mul, y!, total))];
-  },
-  batch: rowwiseBatch,
-  onnx: (b, inputs) => b.node("Softmax", inputs, { axis: attr.int(-1) }),
-  tensorflow: (b, inputs) => b.node("Softmax", inputs, { T }),
-  tfjs: (k, [x]) => k.softmax(x!),
-  plain: softmaxLoop(false),
-  calls: () => 4,
-  parts: rowwise(1),
-});
-
-/** log(softmax(x)) over the last dimension, without overflow. */
-export const logSoftmax: Op<object> = defineOp({
-  name: "logSoftmax",
-  xla: true,
-  infer: ([x]) => x!,
-  gradient({ grad, outputs: [y] }) {
-    const total = apply(sum, [grad], { dims: [y!.ndim - 1], keepdim: true });
-    return [call(sub, grad, call(mul, call(exp, y!), total))];
-  },
-  batch: rowwiseBatch,
-  onnx: (b, inputs) => b.node("LogSoftmax", inputs, { axis: attr.int(-1) }),
-  tensorflow: (b, inputs) => b.node("LogSoftmax", inputs, { T }),
-  tfjs: (k, [x]) => k.logSoftmax(x!),
-  plain: softmaxLoop(true),
-  calls: () => 6,
-  parts: rowwise(1),
-});
-
-function checkTarget(
-  target: number,
-  { ignoreIndex }: { ignoreIndex: number },
-  { inputs }: Pick<Signature, "inputs">,
-): void {
-  if (target === ignoreIndex || (target >= 0 && target < inputs[0]!.shape[1]!)) return;
-  throw new TensorError("index", `Target ${target} is out of bounds.`);
-}
-
-/**
- * Negative log likelihood of class indices, row by row, straight from logits [N, C]; 0 for rows whose target is
- * `ignoreIndex`. The second output is the gradient of each row's loss.
- */
-export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignoreIndex: number }>({
-  name: "sparseCrossEntropy",
-  xla: true,
-  refuses: { input: 1, check: checkTarget },
-  infer: ([x, target]) => [
-    { shape: target!.shape, dtype: "float32" },
-    { shape: x!.shape, dtype: "float32" },
-  ],
-  gradient({ grads: [loss, second], inputs: [x, target], outputs: [, rows], attributes: { ignoreIndex } }) {
-    const { shape } = x!;
-    const column = (t: Tensor): Tensor =>
-      apply(expand, [apply(reshape, [t], { shape: [shape[0]!, 1] })], { shape });
-    const first = loss ? call(mul, rows!, column(loss)) : undefined;
-    if (!second) return [first ?? null, null];
-    // The rows are softmax minus the target: their gradient is the softmax's.
-    const ignored = constant(ignoreIndex, "int64");
-    const used = apply(cast, [call(ne, target!, ignored)], { dtype: "float32" });
-    const given = call(mul, second, column(used));
-    const share = call(exp, call(logSoftmax, x!));
-    const along = call(mul, share, given);
-    const total = apply(sum, [along], { dims: [1], keepdim: true });
-    const next = call(sub, along, call(mul, share, total));
-    return [first === undefined ? next : call(add, first, next), null];
-  },
-  batch: merging([0, 0], [0, 0]),
-  onnx: TRAINING_ONLY,
-  acrossProcesses(cuts, attributes) {
-    const cut = cuts.find((c) => c !== undefined)!;
-    if (cut.dim !== 0) return undefined;
-    return {
-      inputs: [cut, cut],
-      write: (w, inputs) =>
-        w.makeAll(sparseCrossEntropy, inputs, attributes).map((shard) => ({ shard, cut })),
-    };
-  },
-  tensorflow(b, [x, target], { ignoreIndex }, { inputs }) {
-    const n = inputs[1]!.shape[0]!;
-    const used = equalNode(b, [target!, scalar(b, ignoreIndex, "int64")], "int64", "NotEqual");
-    const safe = b.node("SelectV2", [used, target!, scalar(b, 0, "int64")], { T: INDEX });
-    const [loss, rows] = b.nodes("SparseSoftmaxCrossEntropyWithLogits", [x!, safe], { T, Tlabels: INDEX }, 2);
-    const mask = castNode(b, used, "bool", "float32");
-    const column = reshapeNode(b, mask, [n, 1]);
-    return [b.node("Mul", [loss!, mask], { T }), b.node("Mul", [rows!, column], { T })];
-  },
-  tfjs(k, [x, target], { ignoreIndex }, { inputs }) {
-    const classes = inputs[0]!.shape[1]!;
-    // oneHot has no word for wrong classes.
-    for (const t of target!.dataSync()) checkTarget(t, { ignoreIndex }, { inputs });
-    const used = k.notEqual(target!, k.scalar(ignoreIndex, "int32"));
-    const mask = k.expandDims(k.cast(used, "float32"), 1);
-    const hot = k.mul(k.oneHot(k.where(used, target!, k.zerosLike(target!)) as never, classes), mask);
-    const logs = k.logSoftmax(x!);
-    return [k.neg(k.sum(k.mul(logs, hot), 1)), k.sub(k.mul(k.exp(logs), mask), hot)];
-  },
-  calls: () => 16,
-  plain(signature, attributes) {
-    const classes = signature.inputs[0]!.shape[1]!;
-    return ([x, target], [loss, rows]) => {
-      const [logits, targets, gradient] = [x!, target!, rows!];
-      for (let n = 0, row = 0; n < targets.length; n++, row += classes) {
-        const label = targets[n]!;
-        checkTarget(label, attributes, signature);
-        if (label === attributes.ignoreIndex) {
-          loss![n] = 0;
-          gradient.fill(0, row, row + classes);
-          continue;
-        }
-        const { largest, sum } = exponentials(logits, row, classes);
-        loss![n] = largest + Math.log(sum) - logits[row + label]!;
-        for (let i = row; i < row + classes; i++) gradient[i] = Math.exp(logits[i]! - largest) / sum;
-        gradient[row + label]! -= 1;
-      }
-    };
-  },
-  parts(cuts) {
-    const cut = cuts.find((c) => c !== undefined)!;
-    return cut.dim === 0 ? { inputs: [cut, cut], outputs: [cut, cut] } : undefined;
-  },
 });
