@@ -44,6 +44,7 @@ inline bool Plan::Reader::ReadBinary(Code code) {
   const int reusable = type != a.type ? 0 : a.shape == shape ? 1 : b.shape == shape ? 2 : 0;
   Add(kernel, {{out}, {inputs_[0]}, {inputs_[1]}}, 1, reusable);
   if (code == Code::FloorMod) Spend(count, 3, 15);
+  else if (code >= Code::GeluGrad) Spend(count, 1.2, 6);
   else Spend(count, code == Code::Pow ? 15 : 0.5);
   // Divisors and exponents are checked as a whole.
   if (type == Type::INT32 && (code == Code::FloorDiv || code == Code::FloorMod || code == Code::Pow)) return true;
@@ -259,6 +260,11 @@ inline std::pair<double, double> UnaryCosts(Code code) {
       return {25, 50};
     case Code::Erfinv:
       return {100, 40};
+    // TensorFlow's graphs have some nodes for each of them.
+    case Code::Gelu:
+    case Code::GeluTanh:
+    case Code::Silu:
+      return {1, 4};
     default:
       return {0.7, 0.7};
   }
@@ -290,7 +296,7 @@ inline bool Plan::Reader::ReadNode() {
   if (code != Code::AddV2)
     for (int32_t i = 0; i < inputCount_; i++)
       if (!product || In(i).turned < 0) Settle(inputs_[i]);
-  if (code <= Code::LeakyRelu) {
+  if (code <= Code::Silu) {
     const Value x = In(0);
     const Kernel kernel = kernels_.unary(code, x.type);
     if (kernel == nullptr) return false;
@@ -305,7 +311,7 @@ inline bool Plan::Reader::ReadNode() {
     Divide(count, 0, {SizeOf(type), SizeOf(x.type)});
     return true;
   }
-  if (code <= Code::LogicalOr) return ReadBinary(code);
+  if (code <= Code::SiluGrad) return ReadBinary(code);
   if (code <= Code::Any) {
     const int32_t *axes = Known(1);
     if (axes == nullptr) return false;

@@ -158,6 +158,22 @@ inline float ErfOf(float x) {
   return x != x ? x : y;
 }
 
+// tanh(√(2/π) (x + 0.044715 x³)).
+inline float GeluAngle(float x) { return TanhOf(0.7978845608028654f * (x + 0.044715f * x * x * x)); }
+
+inline float GeluSlope(float x) {
+  const float share = 0.5f * (1.0f + ErfOf(x * 0.70710678118654752f));
+  return share + x * ExpOf(-0.5f * x * x) * 0.39894228040143268f;
+}
+inline float GeluTanhSlope(float x) {
+  const float angle = GeluAngle(x);
+  return 0.5f * (1.0f + angle) + x * (1.0f - angle * angle) * (0.3989422804014327f + 0.0535161215f * x * x);
+}
+inline float SiluSlope(float x) {
+  const float share = 1.0f / (1.0f + ExpOf(-x));
+  return share * (1.0f + x * (1.0f - share));
+}
+
 #define SCALAR(Name, expression) \
   struct Name {                  \
     static float Of(float x) { return expression; } \
@@ -193,6 +209,9 @@ SCALAR(ErfcF, static_cast<float>(std::erfc(static_cast<double>(x))))
 SCALAR(ErfinvF, static_cast<float>(layerwise::Erfinv(x)))
 SCALAR(LgammaF, static_cast<float>(std::lgamma(static_cast<double>(x))))
 SCALAR(DigammaF, static_cast<float>(layerwise::Digamma(x)))
+SCALAR(GeluF, 0.5f * x * (1.0f + ErfOf(x * 0.70710678118654752f)))
+SCALAR(GeluTanhF, 0.5f * x * (1.0f + GeluAngle(x)))
+SCALAR(SiluF, x / (1.0f + ExpOf(-x)))
 #undef SCALAR
 
 struct NegI { static int32_t Of(int32_t x) { return -x; } };
@@ -355,6 +374,9 @@ BINARY(FloorDivF, float, float, std::floor(a / b))
 BINARY(ReluGradF, float, float, b <= 0 ? 0.0f : a)
 BINARY(TanhGradF, float, float, b *(1.0f - a * a))
 BINARY(SigmoidGradF, float, float, b *(a * (1.0f - a)))
+BINARY(GeluGradF, float, float, a *GeluSlope(b))
+BINARY(GeluTanhGradF, float, float, a *GeluTanhSlope(b))
+BINARY(SiluGradF, float, float, a *SiluSlope(b))
 BINARY(AddI, int32_t, int32_t, a + b)
 BINARY(SubI, int32_t, int32_t, a - b)
 BINARY(MulI, int32_t, int32_t, a *b)
@@ -1084,7 +1106,7 @@ Kernel UnaryKernel(Code code, Type type) {
     CASE(Neg) CASE(Exp) CASE(Log) CASE(Log1p) CASE(Expm1) CASE(Sqrt) CASE(Rsqrt) CASE(Square) CASE(Abs) CASE(Sign)
     CASE(Tanh) CASE(Sigmoid) CASE(Relu) CASE(Erf) CASE(Rint) CASE(Floor) CASE(Ceil)
     CASE(Reciprocal) CASE(Softplus) CASE(Asin) CASE(Acos) CASE(Atan) CASE(Sinh) CASE(Cosh) CASE(Asinh)
-    CASE(Acosh) CASE(Atanh) CASE(Erfc) CASE(Erfinv) CASE(Lgamma) CASE(Digamma)
+    CASE(Acosh) CASE(Atanh) CASE(Erfc) CASE(Erfinv) CASE(Lgamma) CASE(Digamma) CASE(Gelu) CASE(GeluTanh) CASE(Silu)
 #undef CASE
     case Code::Sin: return OfAngle<SinF>;
     case Code::Cos: return OfAngle<CosF>;
@@ -1108,7 +1130,7 @@ Kernel BinaryKernel(Code code, Type type) {
 #define CASE(Name) \
   case Code::Name: return Binary<Name##F, float, float>;
     CASE(Sub) CASE(Mul) CASE(Pow) CASE(SquaredDifference) CASE(FloorDiv) CASE(FloorMod) CASE(ReluGrad) CASE(TanhGrad)
-    CASE(SigmoidGrad)
+    CASE(SigmoidGrad) CASE(GeluGrad) CASE(GeluTanhGrad) CASE(SiluGrad)
 #undef CASE
 #define CASE(Name) \
   case Code::Name: return Binary<Name##F, float, uint8_t>;

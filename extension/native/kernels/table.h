@@ -16,10 +16,14 @@ enum class Code : int32_t {
   Neg, Exp, Log, Log1p, Expm1, Sqrt, Rsqrt, Square, Abs, Sign, Tanh, Sigmoid, Relu, Erf, Sin, Cos, Rint, Floor, Ceil,
   Reciprocal, Softplus, Tan, Asin, Acos, Atan, Sinh, Cosh, Asinh, Acosh, Atanh, Erfc, Erfinv, Lgamma, Digamma, IsNan,
   LogicalNot, LeakyRelu,
+  // Not TensorFlow's.
+  Gelu, GeluTanh, Silu,
   // Of two, with broadcasting.
   AddV2, Sub, Mul, RealDiv, Maximum, Minimum, Pow, SquaredDifference, FloorDiv, FloorMod, ReluGrad, TanhGrad,
   SigmoidGrad, BitwiseAnd, BitwiseOr, BitwiseXor, LeftShift, RightShift, Less, LessEqual, Greater, GreaterEqual, Equal,
   NotEqual, LogicalAnd, LogicalOr,
+  // Not TensorFlow's.
+  GeluGrad, GeluTanhGrad, SiluGrad,
   // Reductions.
   Sum, Mean, Prod, Max, Min, All, Any,
   // Others.

@@ -265,7 +265,8 @@ export class Tensor implements GraphTensor {
     const [{ value }, { current }] = [next, this];
     const from = view?.uncounted === true ? null : since;
     this.replace(value, scope.gradients ? next.edge : this.edge);
-    if (value.made > made) value.holders--;
+    // What else has it was of the function that made it.
+    if (value.made > made) value.holders = 1;
     if (view === undefined) {
       overwritten(current, this.current, from);
     } else {

@@ -12,7 +12,13 @@ import type { Executor, Inspector, Plan, Request } from "./executor.ts";
 import { buildPlan } from "./plan.ts";
 import { preparationOf, remaining } from "./preparation.ts";
 import type { Chosen } from "./savedValues.ts";
-import { MAX_DETACHED_READS, MAX_GRADIENT_NODES, MAX_GROUPED_STEPS, MAX_PENDING_LOSSES } from "../tuning.ts";
+import {
+  MAX_DETACHED_READS,
+  MAX_GRADIENT_NODES,
+  MAX_GROUPED_STEPS,
+  MAX_OUTLIVED_GRADIENTS,
+  MAX_PENDING_LOSSES,
+} from "../tuning.ts";
 
 export type { Executor, Inspector, Plan } from "./executor.ts";
 
@@ -219,6 +225,7 @@ export function barrier(requested: readonly Value[], leaves: ReadonlySet<GraphTe
   if (chosen !== undefined) trace.release(chosen.leftOut);
   const open = complete ? [] : pendingOf(held).filter((value) => chosen?.leftOut.has(value) !== true);
   computeNow(trace.carry(open, !complete));
+  if (writes && !runtime.policy.compileAtOnce) computeNow(gradients.outlived());
   if (!writes) {
     runtime.forgetComputed();
     if (runtime.stepOutputs.size > MAX_PENDING_LOSSES) {
@@ -244,7 +251,10 @@ export function computeNow(values: readonly Value[]): void {
   if (requested.length === 0 || executor === undefined) return;
   runtime.saved.drop(requested, executor);
   try {
-    executor.run(buildPlan({ requested, assigns: [], lazy: [], held: [] }));
+    const plan = buildPlan({ requested, assigns: [], lazy: [], held: [] });
+    executor.run(plan);
+    // Values read inside a forward may still be exported as they were recorded.
+    if (scope.depth === scope.hidden) for (const value of plan.fetches) value.settle();
   } catch {
     // One value may have failed: reading it throws. Compute the others.
     if (requested.length > 1) for (const value of requested) computeNow([value]);

@@ -5,8 +5,9 @@ import type { Meta, Op } from "./op.ts";
 import { computeNow } from "../planning/barrier.ts";
 import { runtime } from "./runtime.ts";
 import { scope } from "./scope.ts";
-import { formatShape } from "../core/shape.ts";
+import { formatShape, numel } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
+import { MAX_PENDING_BYTES } from "../tuning.ts";
 
 // Everything here runs for every op of every step: plain loops, and no array that isn't kept.
 
@@ -53,9 +54,26 @@ function record<A extends object>(op: Op<A>, inputs: readonly Tensor[], attribut
     if (sample !== undefined) return sample.add(op, attributes, values, outputs, edges);
   }
   const node = new Node(op, attributes, values, outputs, edges);
+  countPending(node);
   const surplus = runtime.trace.add(node);
   if (surplus.length > 0) computeNow(surplus);
   return node;
+}
+
+/**
+ * Computes the inputs of a node that would make too large a graph: a program that writes to part after part of a tensor, and reads
+ * nothing, would run out of memory.
+ */
+function countPending({ inputs, outputs }: Node): void {
+  let bytes = 0;
+  for (const input of inputs) if (input.pendingBytes > bytes && !input.ready) bytes = input.pendingBytes;
+  if (bytes > MAX_PENDING_BYTES && !runtime.policy.compileAtOnce) {
+    computeNow([...inputs, ...runtime.trace.cut(0)]);
+    bytes = 0;
+  }
+  // A forward is as large as the user's model: only what the user's own loop records is counted.
+  if (scope.depth === scope.hidden) for (const { shape } of outputs) bytes += 4 * numel(shape);
+  for (const output of outputs) output.pendingBytes = bytes;
 }
 
 /** The innermost recording of one sample that an input belongs to. */

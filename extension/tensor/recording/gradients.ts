@@ -1,6 +1,7 @@
 // Gradients that a program can still reach when a step overwrites the values that they depend on: the `.grad` of a
 // leaf, and tensors taken from there. PyTorch computes gradients in `backward()`, so they stay readable.
 import type { GraphTensor, Node, Storage, Value } from "./graph.ts";
+import { MAX_OUTLIVED_GRADIENTS, MIN_OUTLIVED_STEPS } from "../tuning.ts";
 
 /** A gradient that the executor keeps beyond its step, without bringing it to the host. */
 interface Kept {
@@ -30,6 +31,8 @@ export class Gradients {
   kept: readonly Kept[] = [];
   /** All gradients that the program has read from a leaf: it may hold them after the leaf gets another. */
   readonly #held = new WeakSet<GraphTensor>();
+  /** How many steps in a row have left gradients uncomputed. */
+  #stepsOutlived = 0;
   #keptValues: { readonly of: readonly Kept[]; readonly values: ReadonlySet<Value> } | undefined;
 
   /** Notes that `backward()` has given a leaf a gradient. */
@@ -76,6 +79,19 @@ export class Gradients {
       if (leaf !== undefined) leaves.add(leaf);
     }
     return [...leaves].filter((leaf) => isPending(leaf.ownGrad));
+  }
+
+  /**
+   * Notes that a step has left gradients uncomputed: no parameter that it wrote changes them.
+   * @returns those to be computed now, where steps leave more and more of them
+   */
+  outlived(): Value[] {
+    this.#stepsOutlived = this.graded.size > 0 ? this.#stepsOutlived + 1 : 0;
+    if (this.graded.size <= MAX_OUTLIVED_GRADIENTS || this.#stepsOutlived < MIN_OUTLIVED_STEPS) return [];
+    const values = this.pendingLeaves().map((leaf) => leaf.ownGrad!.value);
+    this.graded = new Set();
+    this.#stepsOutlived = 0;
+    return values;
   }
 
   /** Forgets gradients that are computed by now, and those that stay readable after any step. */

@@ -227,6 +227,8 @@ export class Value {
   visible = scope.depth === 0;
   /** Number of tensors that may have it. */
   holders = 0;
+  /** Bytes of the values that it is made of, along one way back to computed ones, without those of forwards. */
+  pendingBytes = 0;
   /** Whether a recorded node reads it. */
   wasInput = false;
   /** Number of values made so far; `made` is this one's number. */

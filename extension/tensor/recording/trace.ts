@@ -51,16 +51,24 @@ export class Trace {
    * @returns values to be computed now, since they would hold too long a graph
    */
   add(node: Node): readonly Value[] {
-    let surplus = NONE;
-    if (this.#recorded.length >= MAX_TRACED_NODES && this.#skipped.length === 0) {
-      this.#overflow = true;
-      surplus = this.carry(this.held(true), false, MAX_HELD_VALUES);
-      this.#recorded = [];
-      this.#stretch = { freed: false, taken: [] };
-    }
+    const surplus = this.#recorded.length >= MAX_TRACED_NODES ? this.cut() : NONE;
     node.stretch = this.#stretch;
     node.serial = this.#recorded.length;
     this.#recorded.push(node);
+    return surplus;
+  }
+
+  /**
+   * Forgets the nodes recorded so far, which would take too much memory.
+   * @param most how many values may be left for a later barrier
+   * @returns values to be computed now, where there are more
+   */
+  cut(most = MAX_HELD_VALUES): readonly Value[] {
+    if (this.#skipped.length > 0) return NONE;
+    this.#overflow = true;
+    const surplus = this.carry(this.held(true), false, most);
+    this.#recorded = [];
+    this.#stretch = { freed: false, taken: [] };
     return surplus;
   }
 

@@ -40,6 +40,10 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["IsNan"],
   ["LogicalNot"],
   ["LeakyRelu", "alpha"],
+  // Not TensorFlow's.
+  ["Gelu"],
+  ["GeluTanh"],
+  ["Silu"],
   // Of two, with broadcasting.
   ["AddV2"],
   ["Sub"],
@@ -67,6 +71,10 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["NotEqual"],
   ["LogicalAnd"],
   ["LogicalOr"],
+  // Not TensorFlow's.
+  ["GeluGrad"],
+  ["GeluTanhGrad"],
+  ["SiluGrad"],
   // Reductions.
   ["Sum", "keep_dims"],
   ["Mean", "keep_dims"],

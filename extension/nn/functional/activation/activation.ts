@@ -4,7 +4,7 @@ import { SCALAR_TYPE } from "../../../tensor/core/dtype.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { relu as reluOf } from "../../../tensor/functions/pointwise/elementwise.ts";
 import { composed, constant, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
-import { leakyRelu as leakyReluOf } from "../../../tensor/ops/elementwise/activations.ts";
+import * as activations from "../../../tensor/ops/elementwise/activations.ts";
 import * as op from "../../../tensor/ops/elementwise/elementwise.ts";
 import { clamp } from "../../../tensor/ops/elementwise/math.ts";
 import { reshape } from "../../../tensor/ops/movement/movement.ts";
@@ -55,7 +55,7 @@ export function relu6(input: Tensor, inplace = false): Tensor {
 /** x where it is positive, else negativeSlope · x. */
 export function leakyRelu(input: Tensor, negativeSlope = 0.01, inplace = false): Tensor {
   return elementwise("leaky_relu_cpu", "LeakyReluBackward0", input, inplace, (x) =>
-    apply(leakyReluOf, [x], { slope: negativeSlope }),
+    apply(activations.leakyRelu, [x], { slope: negativeSlope }),
   );
 }
 
@@ -143,21 +143,13 @@ export function gelu(input: Tensor, ...rest: unknown[]): Tensor {
   if (approximate !== "none" && approximate !== "tanh") {
     throw new TensorError("value", "approximate argument must be either none or tanh.");
   }
-  return elementwise("GeluKernelImpl", "GeluBackward0", input, false, (x) => {
-    const inner =
-      approximate === "none"
-        ? f(op.erf, times(x, Math.SQRT1_2))
-        : f(
-            op.tanh,
-            times(f(op.add, x, times(f(op.mul, x, f(op.square, x)), 0.044715)), Math.sqrt(2 / Math.PI)),
-          );
-    return f(op.mul, times(x, 0.5), plus(inner, 1));
-  });
+  const kind = approximate === "none" ? activations.gelu : activations.geluTanh;
+  return elementwise("GeluKernelImpl", "GeluBackward0", input, false, (x) => f(kind, x));
 }
 
 /** x · sigmoid(x). */
 export function silu(input: Tensor, inplace = false): Tensor {
-  return elementwise("silu_cpu", "SiluBackward0", input, inplace, (x) => f(op.mul, x, f(op.sigmoid, x)));
+  return elementwise("silu_cpu", "SiluBackward0", input, inplace, (x) => f(activations.silu, x));
 }
 
 /** x · tanh(softplus(x)). */

@@ -2,7 +2,7 @@
 import { apply } from "../../recording/apply.ts";
 import { allocate, SCALAR_TYPE, type HostArray } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
-import { fillValue } from "../../recording/graph.ts";
+import { fillValue, Value } from "../../recording/graph.ts";
 import { expand as expandOp } from "../../ops/movement/movement.ts";
 import * as random from "../../random/operations.ts";
 import { defaultStream, type RandomStream, type ReadyDraw } from "../../random/stream.ts";
@@ -64,11 +64,14 @@ export function fill_(input: Tensor, value: Operand): Tensor {
 
 /** The values of another tensor, broadcast and converted. */
 export function copy_(input: Tensor, source: Tensor): Tensor {
+  const { made } = Value;
   const shape = broadcastShapes(input.shape, source.shape);
   const values = castTo(source, input.dtype);
   return overwrite(
     input,
     sameShape(values.shape, shape) ? copied(values) : apply(expandOp, [values], { shape }),
+    false,
+    made,
   );
 }
 

@@ -8,6 +8,7 @@ import { indexSelect as selectRows, rowsUpdate, indexAdd } from "../../ops/movem
 import { permute } from "../../ops/movement/movement.ts";
 import { broadcastShapes, formatShape, numel, range, strides, type Shape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
+import { Value } from "../../recording/graph.ts";
 import { asNumbers, composed, constant, named, type Operand } from "../pointwise/operands.ts";
 import { operand } from "../pointwise/promotion.ts";
 import { expand } from "../shape/shape.ts";
@@ -35,6 +36,7 @@ export function indexPut_(
   options: boolean | { accumulate?: boolean } = false,
 ): Tensor {
   const accumulate = typeof options === "boolean" ? options : (options.accumulate ?? false);
+  const { made } = Value;
   if (!Array.isArray(specs)) {
     throw new TensorError(
       "value",
@@ -53,7 +55,7 @@ export function indexPut_(
     const column = reshaped(mask, [...mask.shape, ...input.shape.slice(mask.ndim).map(() => 1)]);
     const next = accumulate ? composed(() => sum(input, value)) : value;
     const filled = composed(() => call(elementwise.where, column, next, input));
-    return input.write(filled, undefined, undefined, true);
+    return input.write(filled, made, Value.made, true);
   }
   const parsed = parse(input, specs);
   const { tensors } = parsed;
@@ -67,7 +69,7 @@ export function indexPut_(
     const gathering = new Gathering(part, tensors);
     return put(gathering, withoutLeadingOnes(value, gathering.shape.length), accumulate);
   });
-  overwrite(part, next, tensors.size > 0 || !(values instanceof Tensor));
+  overwrite(part, next, tensors.size > 0 || !(values instanceof Tensor), made);
   return input;
 }
 

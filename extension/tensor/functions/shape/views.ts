@@ -1,20 +1,32 @@
 // How views read from and write to the tensor that they share memory with.
 import { filled } from "../../core/dtype.ts";
 import { apply } from "../../recording/apply.ts";
-import { dataValue } from "../../recording/graph.ts";
+import { dataValue, Value } from "../../recording/graph.ts";
 import { eq, logicalAnd, logicalOr, ne, where } from "../../ops/elementwise/elementwise.ts";
 import { gatherLast, indexSelect, rowsUpdate } from "../../ops/movement/indexing.ts";
 import { cast, expand, identity, permute, reshape } from "../../ops/movement/movement.ts";
 import { slice, sliceUpdate } from "../../ops/movement/slicing.ts";
 import { argmax } from "../../ops/reduction/reduction.ts";
 import { observe } from "../../recording/runtime.ts";
-import { scope } from "../../recording/scope.ts";
+import { hidden, scope } from "../../recording/scope.ts";
 import { ofFunction, versionOf } from "../../recording/version.ts";
 import { range, sameShape, strides, type Shape } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import type { View } from "../../core/view.ts";
 import { constant } from "../pointwise/operands.ts";
 import { call } from "../../ops/expressions.ts";
+
+/**
+ * Runs the ops of a view. What is in between is not visible: a program that writes to part after part of a tensor would hold all of
+ * its former values.
+ */
+function onlyResult(ops: () => Tensor): Tensor {
+  if (scope.depth > 0) return ops();
+  const { made } = Value;
+  const result = hidden(ops);
+  if (result.value.made > made) result.value.visible = true;
+  return result;
+}
 
 abstract class BasicView implements View<Tensor> {
   readonly gradients = scope.gradients;
@@ -25,9 +37,17 @@ abstract class BasicView implements View<Tensor> {
     this.base = base;
   }
 
-  abstract forward(base: Tensor): Tensor;
-  abstract scatter(base: Tensor, view: Tensor): Tensor;
+  protected abstract read(base: Tensor): Tensor;
+  protected abstract written(base: Tensor, view: Tensor): Tensor;
   abstract strides(base: readonly number[]): readonly number[];
+
+  forward(base: Tensor): Tensor {
+    return onlyResult(() => this.read(base));
+  }
+
+  scatter(base: Tensor, view: Tensor): Tensor {
+    return onlyResult(() => this.written(base, view));
+  }
 
   /** The tensor that this view describes. */
   make(): Tensor {
@@ -59,11 +79,11 @@ export class ReshapeView extends BasicView {
     this.steps = steps;
   }
 
-  forward(base: Tensor): Tensor {
+  protected read(base: Tensor): Tensor {
     return reshaped(base, this.shape);
   }
 
-  scatter(base: Tensor, view: Tensor): Tensor {
+  protected written(base: Tensor, view: Tensor): Tensor {
     return inShape(view, base.shape);
   }
 
@@ -81,11 +101,11 @@ export class PermuteView extends BasicView {
     this.order = order;
   }
 
-  forward(base: Tensor): Tensor {
+  protected read(base: Tensor): Tensor {
     return apply(permute, [base], { order: this.order });
   }
 
-  scatter(_: Tensor, view: Tensor): Tensor {
+  protected written(_: Tensor, view: Tensor): Tensor {
     return apply(permute, [view], { order: this.order.map((_, i) => this.order.indexOf(i)) });
   }
 
@@ -104,11 +124,11 @@ export class ExpandView extends BasicView {
     this.shape = shape;
   }
 
-  forward(base: Tensor): Tensor {
+  protected read(base: Tensor): Tensor {
     return apply(expand, [base], { shape: this.shape });
   }
 
-  scatter(base: Tensor, view: Tensor): Tensor {
+  protected written(base: Tensor, view: Tensor): Tensor {
     const repeated = range(this.shape.length).filter((d) => this.repeated(d));
     // The base is repeated zero times: nothing of it is written.
     if (view.numel() < base.numel()) return inShape(base, base.shape);
@@ -155,11 +175,13 @@ export class SliceView extends BasicView {
     this.whole = part.step.every((s, d) => s === 1 && part.begin[d] === 0 && part.end[d]! >= base.shape[d]!);
   }
 
-  forward(base: Tensor): Tensor {
-    return reshaped(this.whole ? base : apply(slice, [base], this.part), this.shape);
+  protected read(base: Tensor): Tensor {
+    if (this.whole) return reshaped(base, this.shape);
+    const part = apply(slice, [base], this.part);
+    return sameShape(part.shape, this.shape) ? part : reshaped(part, this.shape);
   }
 
-  scatter(base: Tensor, view: Tensor): Tensor {
+  protected written(base: Tensor, view: Tensor): Tensor {
     if (this.whole) return inShape(view, base.shape);
     const { begin, end, step } = this.part;
     const sliced = begin.map((b, d) => Math.max(0, Math.ceil((end[d]! - b) / step[d]!)));
@@ -188,13 +210,13 @@ export class SelectView extends BasicView {
     this.at = at;
   }
 
-  forward(base: Tensor): Tensor {
+  protected read(base: Tensor): Tensor {
     const { dim } = this;
     const shape = base.shape.toSpliced(dim, 1);
     return apply(reshape, [apply(indexSelect, [base, this.at], { dim })], { shape });
   }
 
-  scatter(base: Tensor, view: Tensor): Tensor {
+  protected written(base: Tensor, view: Tensor): Tensor {
     const order = base.shape.map((_, d) => (d === 0 ? this.dim : d <= this.dim ? d - 1 : d));
     const back = order.map((_, d) => order.indexOf(d));
     const rows = this.dim === 0 ? base : apply(permute, [base], { order });
@@ -231,12 +253,12 @@ export class GatheredView extends BasicView {
     return ofFunction(new Tensor(dataValue(this.places, [this.places.length], "int64")));
   }
 
-  forward(base: Tensor): Tensor {
+  protected read(base: Tensor): Tensor {
     const flat = reshaped(base, [base.numel()]);
     return reshaped(apply(indexSelect, [flat, this.index], { dim: 0 }), this.shape);
   }
 
-  scatter(base: Tensor, view: Tensor): Tensor {
+  protected written(base: Tensor, view: Tensor): Tensor {
     const flat = inShape(base, [base.numel()]);
     const values = inShape(view, [this.places.length]);
     return inShape(call(rowsUpdate, flat, this.index, values), base.shape);
@@ -270,7 +292,7 @@ export class UnfoldView extends BasicView {
     return ofFunction(new Tensor(dataValue(places, [places.length], "int64")));
   }
 
-  forward(base: Tensor): Tensor {
+  protected read(base: Tensor): Tensor {
     const { dim, windows, size } = this;
     const taken = apply(indexSelect, [base, this.places], { dim });
     const split = reshaped(taken, base.shape.toSpliced(dim, 1, windows, size));
@@ -279,7 +301,7 @@ export class UnfoldView extends BasicView {
     return apply(permute, [split], { order });
   }
 
-  scatter(base: Tensor, view: Tensor): Tensor {
+  protected written(base: Tensor, view: Tensor): Tensor {
     const { dim, windows, size } = this;
     // The dimension first: places count along it.
     const rest = range(base.ndim).filter((d) => d !== dim);
@@ -300,11 +322,11 @@ export class DetachedView extends BasicView {
   override readonly detached = true;
   readonly whole = true;
 
-  forward(base: Tensor): Tensor {
+  protected read(base: Tensor): Tensor {
     return new Tensor(base.value);
   }
 
-  scatter(_: Tensor, view: Tensor): Tensor {
+  protected written(_: Tensor, view: Tensor): Tensor {
     return view;
   }
 
@@ -365,9 +387,10 @@ export function copied(x: Tensor): Tensor {
  * Writes values that don't depend on the tensor's old ones. Where gradients are recorded, the tensor stays in its graph
  * and passes zeros back.
  * @param alike whether an expanded tensor may be written to: see `Tensor.write`
+ * @param made how many values there were before `next` was computed
  */
-export function overwrite(input: Tensor, next: Tensor, alike = false): Tensor {
-  const write = (x: Tensor): Tensor => input.write(x, undefined, undefined, alike);
+export function overwrite(input: Tensor, next: Tensor, alike = false, made = Value.made): Tensor {
+  const write = (x: Tensor): Tensor => input.write(x, made, Value.made, alike);
   if (!scope.gradients || !input.requiresGrad || input.isLeaf) return write(next);
   return write(call(where, constant(0, "bool"), input, next));
 }
