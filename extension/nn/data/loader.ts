@@ -1,4 +1,5 @@
 import { TensorError } from "../../tensor/core/errors.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
 import * as sampling from "../../tensor/random/dataSamplers.ts";
 import { defaultStream, type RandomStream } from "../../tensor/random/stream.ts";
 import { bind } from "../arguments.ts";
@@ -17,7 +18,7 @@ export interface DataLoaderOptions<Sample, Batch> {
   /** Gives the sample numbers, instead of `shuffle`. */
   sampler?: Sampler | null;
   /** Gives the sample numbers of each batch, instead of `batchSize`, `shuffle`, `sampler` and `dropLast`. */
-  batchSampler?: (Iterable<number[]> & { readonly length: number }) | null;
+  batchSampler?: (Iterable<readonly number[] | Tensor> & { readonly length: number }) | null;
   /** Makes a batch of samples; {@link defaultCollate} by default. */
   collateFn?: ((samples: Sample[]) => Batch) | null;
   /** Leave out a last batch that is smaller than the others. */
@@ -71,7 +72,7 @@ export class DataLoader<
   /** Gives the sample numbers; null for a stream. */
   readonly sampler: Sampler | null;
   /** Gives the sample numbers of each batch; null for a stream, and where nothing is batched. */
-  readonly batchSampler: (Iterable<number[]> & { readonly length: number }) | null;
+  readonly batchSampler: (Iterable<readonly number[] | Tensor> & { readonly length: number }) | null;
   readonly generator: RandomStream | null;
   /** The order of a loader that was given neither sampler. */
   private readonly plain: sampling.LoaderOptions | null = null;
@@ -91,7 +92,12 @@ export class DataLoader<
     shuffle: boolean | null | undefined,
     options?: Omit<DataLoaderOptions<Sample, Batch>, "batchSize" | "shuffle">,
   );
-  constructor(source: Source & LoaderSource<Sample>, ...rest: unknown[]) {
+  constructor(named: DataLoaderOptions<Sample, Batch> & { readonly dataset: Source & LoaderSource<Sample> });
+  constructor(
+    first: (Source & LoaderSource<Sample>) | { readonly dataset: Source & LoaderSource<Sample> },
+    ...others: unknown[]
+  ) {
+    const { dataset: source, rest } = sourceOf<Source & LoaderSource<Sample>>(first, others);
     const options = bind<DataLoaderOptions<Sample, Batch>>("DataLoader", rest, {
       batchSize: 1,
       shuffle: false,
@@ -216,9 +222,12 @@ export class DataLoader<
     for (const index of this.sampler!) yield this.single(dataset.get(index));
   }
 
-  private *read(dataset: Dataset<Sample>, batches: Iterable<number[]>): IterableIterator<Batch> {
+  private *read(
+    dataset: Dataset<Sample>,
+    batches: Iterable<readonly number[] | Tensor>,
+  ): IterableIterator<Batch> {
     const { collateFn } = this;
-    for (const indices of this.announced(dataset, batches)) {
+    for (const indices of this.announced(dataset, listed(batches))) {
       const whole = collateFn === null ? dataset.getBatch?.(indices) : undefined;
       yield whole === undefined ? this.collate(indices.map((i) => dataset.get(i))) : (whole as Batch);
     }
@@ -346,4 +355,23 @@ function checkOptions(
 
 function nameOf(value: unknown): string {
   return typeof value === "object" && value !== null ? value.constructor.name : String(value);
+}
+
+/** The source of samples, given by position or with the options by its name. */
+function sourceOf<S>(
+  first: S | { readonly dataset: S },
+  others: readonly unknown[],
+): { dataset: S; rest: unknown[] } {
+  const isPlain =
+    typeof first === "object" && first !== null && Object.getPrototypeOf(first) === Object.prototype;
+  if (others.length > 0 || !isPlain || !("dataset" in first) || "get" in first)
+    return { dataset: first as S, rest: [...others] };
+  const { dataset, ...rest } = first;
+  return { dataset, rest: [rest] };
+}
+
+/** Sample numbers of batches: PyTorch's data sets take those of tensors, too. */
+function* listed(batches: Iterable<readonly number[] | Tensor>): Iterable<number[]> {
+  for (const indices of batches)
+    yield indices instanceof Tensor ? (indices.tolist() as number[]) : indices.map(Number);
 }

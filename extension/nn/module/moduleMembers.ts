@@ -41,6 +41,12 @@ export function keyIn(names: StateDictNames | undefined, property: string): stri
   );
 }
 
+/** The property that a name stands for: its own, or the one that paths and state dicts have, such as "weight_hh_l0". */
+export function fieldOf(module: Module, name: string): string {
+  if (name in module) return name;
+  return Object.getOwnPropertyNames(module).find((property) => module.keyOf(property) === name) ?? name;
+}
+
 /** Each module under its first name. */
 export function distinct(children: readonly [string, Module | null][]): [string, Module][] {
   const seen = new Set<Module>();

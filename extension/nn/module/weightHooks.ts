@@ -13,7 +13,7 @@ import { Parameter, type Tensor } from "../../tensor/core/tensor.ts";
 import { bind } from "../arguments.ts";
 import type { RemovableHandle } from "./hookList.ts";
 import type { Module } from "./module.ts";
-import { setProperty } from "./moduleMembers.ts";
+import { fieldOf, setProperty } from "./moduleMembers.ts";
 import { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "../modules/conv/transposedConvolution.ts";
 
 /** A weight that a hook computes: which one, by what, and how to end it. */
@@ -93,10 +93,11 @@ export function normExcept(v: Tensor, dim: number | null): Tensor {
 export function weightNorm<M extends Module>(module: M, name?: string, dim?: number | null): M;
 export function weightNorm<M extends Module>(module: M, options?: WeightNormOptions): M;
 export function weightNorm<M extends Module>(module: M, ...rest: unknown[]): M {
-  const { name, dim } = bind<WeightNormOptions>("weight_norm", rest, { name: "weight", dim: 0 });
+  const { name: given, dim } = bind<WeightNormOptions>("weight_norm", rest, { name: "weight", dim: 0 });
+  const name = fieldOf(module, given);
   checkOnce(module, name, "weight_norm");
   const weight = weightOf(module, name);
-  const [g, v] = [`${name}_g`, `${name}_v`];
+  const [g, v] = [`${module.keyOf(name)}_g`, `${module.keyOf(name)}_v`];
   Reflect.deleteProperty(module, name);
   module.registerParameter(g, new Parameter(noGrad(() => composed(() => normExcept(weight, dim)))));
   module.registerParameter(v, new Parameter(detach(weight)));
@@ -111,7 +112,7 @@ export function weightNorm<M extends Module>(module: M, ...rest: unknown[]): M {
 
 /** Ends {@link weightNorm}: the weight is a parameter again. */
 export function removeWeightNorm<M extends Module>(module: M, name = "weight"): M {
-  end(module, name, "weight_norm");
+  end(module, fieldOf(module, name), "weight_norm");
   return module;
 }
 
@@ -154,7 +155,8 @@ export function spectralNorm<M extends Module>(module: M, ...rest: unknown[]): M
     eps: 1e-12,
     dim: null,
   });
-  const { name, nPowerIterations, eps } = bound;
+  const { nPowerIterations, eps } = bound;
+  const name = fieldOf(module, bound.name!);
   if (nPowerIterations <= 0) {
     throw new TensorError(
       "value",
@@ -168,7 +170,8 @@ export function spectralNorm<M extends Module>(module: M, ...rest: unknown[]): M
     module instanceof ConvTranspose2d ||
     module instanceof ConvTranspose3d;
   const dim = bound.dim ?? (transposed ? 1 : 0);
-  const [original, left, right] = [`${name}_orig`, `${name}_u`, `${name}_v`];
+  const key = module.keyOf(name);
+  const [original, left, right] = [`${key}_orig`, `${key}_u`, `${key}_v`];
   const height = weight.shape[dim]!;
   Reflect.deleteProperty(module, name);
   module.registerParameter(original, weight);
@@ -216,6 +219,6 @@ export function spectralNorm<M extends Module>(module: M, ...rest: unknown[]): M
 
 /** Ends {@link spectralNorm}: the weight is a parameter again. */
 export function removeSpectralNorm<M extends Module>(module: M, name = "weight"): M {
-  end(module, name, "spectral_norm");
+  end(module, fieldOf(module, name), "spectral_norm");
   return module;
 }

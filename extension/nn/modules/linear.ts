@@ -46,6 +46,8 @@ interface LinearArguments {
  * @throws TensorError "addmm: mat1 and mat2 shapes cannot be multiplied (32x100 and 784x128)"
  */
 export class Linear extends BuiltIn {
+  inFeatures: number;
+  outFeatures: number;
   weight: Parameter;
   bias: Parameter | null;
 
@@ -59,17 +61,11 @@ export class Linear extends BuiltIn {
       outFeatures: REQUIRED,
       bias: true,
     });
+    this.inFeatures = inFeatures;
+    this.outFeatures = outFeatures;
     this.weight = emptyParameter([outFeatures, inFeatures]);
     this.bias = bias ? emptyParameter([outFeatures]) : null;
     this.resetParameters();
-  }
-
-  get inFeatures(): number {
-    return this.weight.shape[1]!;
-  }
-
-  get outFeatures(): number {
-    return this.weight.shape[0]!;
   }
 
   resetParameters(): void {
@@ -123,6 +119,9 @@ interface BilinearArguments {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Bilinear.html
  */
 export class Bilinear extends BuiltIn {
+  in1Features: number;
+  in2Features: number;
+  outFeatures: number;
   weight: Parameter;
   bias: Parameter | null;
 
@@ -142,21 +141,12 @@ export class Bilinear extends BuiltIn {
       outFeatures: REQUIRED,
       bias: true,
     });
+    this.in1Features = in1Features;
+    this.in2Features = in2Features;
+    this.outFeatures = outFeatures;
     this.weight = emptyParameter([outFeatures, in1Features, in2Features]);
     this.bias = bias ? emptyParameter([outFeatures]) : null;
     this.resetParameters();
-  }
-
-  get in1Features(): number {
-    return this.weight.shape[1]!;
-  }
-
-  get in2Features(): number {
-    return this.weight.shape[2]!;
-  }
-
-  get outFeatures(): number {
-    return this.weight.shape[0]!;
   }
 
   resetParameters(): void {

@@ -1,4 +1,5 @@
 // PyTorch's torch.nn.utils.parametrize: parameters that are computed from others wherever they are read.
+import { fieldOf } from "../module/moduleMembers.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { finallyRun } from "../../tensor/recording/runtime.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
@@ -76,14 +77,16 @@ export class ParametrizationList extends ModuleList<Module> {
 /** The list of one tensor's parametrizations. */
 const listOf = (module: Module, name: string): ParametrizationList | undefined =>
   isParametrized(module, name)
-    ? ((module as Parametrized).parametrizations!.get(name) as ParametrizationList)
+    ? ((module as Parametrized).parametrizations!.get(module.keyOf(name)) as ParametrizationList)
     : undefined;
 
 /** Whether a module has parametrizations, of the tensor of that name. */
 export function isParametrized(module: Module, tensorName?: string): boolean {
   const { parametrizations } = module as Parametrized;
   if (!(parametrizations instanceof ModuleDict)) return false;
-  return tensorName === undefined ? parametrizations.size > 0 : parametrizations.has(tensorName);
+  return tensorName === undefined
+    ? parametrizations.size > 0
+    : parametrizations.has(module.keyOf(tensorName));
 }
 
 /**
@@ -134,10 +137,11 @@ function check(name: string, before: Tensor, after: Tensor): void {
  */
 export function registerParametrization<M extends Module>(
   module: M,
-  tensorName: string,
+  name: string,
   parametrization: Module,
   options: { unsafe?: boolean } = {},
 ): M {
+  const tensorName = fieldOf(module, name);
   parametrization.train(module.training);
   const known = listOf(module, tensorName);
   if (known !== undefined) {
@@ -172,7 +176,7 @@ export function registerParametrization<M extends Module>(
     rename(module);
     module.registerModule("parametrizations", new ModuleDict<Module>({}));
   }
-  (module as Parametrized).parametrizations!.set(tensorName, list);
+  (module as Parametrized).parametrizations!.set(module.keyOf(tensorName), list);
   Object.defineProperty(module, tensorName, {
     get(this: Module): Tensor {
       const list = listOf(this, tensorName)!;
@@ -225,9 +229,10 @@ function rename(module: Module): void {
  */
 export function removeParametrizations<M extends Module>(
   module: M,
-  tensorName: string,
+  name: string,
   options: boolean | { leaveParametrized?: boolean } = true,
 ): M {
+  const tensorName = fieldOf(module, name);
   const leave = typeof options === "boolean" ? options : (options.leaveParametrized ?? true);
   const list = listOf(module, tensorName);
   if (list === undefined) {
@@ -247,7 +252,7 @@ export function removeParametrizations<M extends Module>(
   const parameter = only ?? new Parameter(value!);
   if (only !== undefined && value !== undefined) only.data = value;
   const { parametrizations } = module as Parametrized;
-  parametrizations!.delete(tensorName);
+  parametrizations!.delete(module.keyOf(tensorName));
   Reflect.deleteProperty(module, tensorName);
   if (parametrizations!.size === 0) {
     Reflect.deleteProperty(module, "parametrizations");

@@ -35,6 +35,8 @@ interface ClipOptions {
   normType?: number;
   /** Throw when the norm is infinite or not a number. */
   errorIfNonfinite?: boolean;
+  /** Accepted as in PyTorch; changes nothing. */
+  foreach?: boolean | null;
 }
 
 /**
@@ -54,6 +56,7 @@ export function clipGradNorm_(parameters: Parameters, ...rest: unknown[]): Tenso
     maxNorm: REQUIRED,
     normType: 2,
     errorIfNonfinite: false,
+    foreach: null,
   });
   // Listed once: a generator, for example, can be walked only once.
   const list = listTensors("clip_grad_norm_", "parameters", parameters);
@@ -124,11 +127,24 @@ export function vectorToParameters(vec: Tensor, parameters: Iterable<Tensor>): v
   );
 }
 
+interface ClipValueOptions {
+  clipValue: number;
+  /** Accepted as in PyTorch; changes nothing. */
+  foreach?: boolean | null;
+}
+
 /** Moves every element of the gradients into [−clipValue, clipValue]. */
-export function clipGradValue_(parameters: Parameters, options: { clipValue: number }): void;
-export function clipGradValue_(parameters: Parameters, clipValue: number): void;
+export function clipGradValue_(parameters: Parameters, options: ClipValueOptions): void;
+export function clipGradValue_(
+  parameters: Parameters,
+  clipValue: number,
+  options?: Omit<ClipValueOptions, "clipValue">,
+): void;
 export function clipGradValue_(parameters: Parameters, ...rest: unknown[]): void {
-  const { clipValue } = bind<{ clipValue: number }>("clip_grad_value_", rest, { clipValue: REQUIRED });
+  const { clipValue } = bind<ClipValueOptions>("clip_grad_value_", rest, {
+    clipValue: REQUIRED,
+    foreach: null,
+  });
   noGrad(() =>
     hidden(() => {
       for (const g of gradients("clip_grad_value_", parameters)) g.write(clamp(g, -clipValue, clipValue));

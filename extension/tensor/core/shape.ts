@@ -166,3 +166,12 @@ export function memoryOrder(shape: Shape, steps: readonly number[]): number[] {
   }
   return inwards.reverse();
 }
+
+/** Strides of a new tensor that PyTorch lays out like one of these strides; undefined where it is row-major. */
+export function denseStrides(shape: Shape, steps: readonly number[]): number[] | undefined {
+  const order = memoryOrder(shape, steps);
+  if (order.every((d, i) => d === i)) return undefined;
+  const dense = Array<number>(shape.length);
+  for (let i = order.length - 1, step = 1; i >= 0; step *= shape[order[i--]!]!) dense[order[i]!] = step;
+  return dense;
+}

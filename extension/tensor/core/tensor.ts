@@ -347,8 +347,13 @@ export class Tensor implements GraphTensor {
     if (before?.producer.kind !== "node") runtime.pendingWrites.delete(this);
   }
 
+  /** @internal Whether it is neither a view nor laid out in another way: its strides needn't be asked for. */
+  get liesRowMajor(): boolean {
+    return this.steps === undefined && this.shared === undefined;
+  }
+
   /** @internal Says how PyTorch lays out a result that it leaves transposed. */
-  laidOut(steps: readonly number[]): this {
+  laidOut(steps: readonly number[] | undefined): this {
     this.steps = steps;
     return this;
   }

@@ -12,13 +12,7 @@ import type { Executor, Inspector, Plan, Request } from "./executor.ts";
 import { buildPlan } from "./plan.ts";
 import { preparationOf, remaining } from "./preparation.ts";
 import type { Chosen } from "./savedValues.ts";
-import {
-  MAX_DETACHED_READS,
-  MAX_GRADIENT_NODES,
-  MAX_GROUPED_STEPS,
-  MAX_OUTLIVED_GRADIENTS,
-  MAX_PENDING_LOSSES,
-} from "../tuning.ts";
+import { MAX_DETACHED_READS, MAX_GRADIENT_NODES, MAX_GROUPED_STEPS, MAX_PENDING_LOSSES } from "../tuning.ts";
 
 export type { Executor, Inspector, Plan } from "./executor.ts";
 

@@ -5,7 +5,7 @@ import type { Meta, Op } from "./op.ts";
 import { computeNow } from "../planning/barrier.ts";
 import { runtime } from "./runtime.ts";
 import { scope } from "./scope.ts";
-import { formatShape, numel } from "../core/shape.ts";
+import { denseStrides, formatShape, numel, sameShape } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
 import { MAX_PENDING_BYTES } from "../tuning.ts";
 
@@ -21,7 +21,19 @@ export function applyAll<A extends object>(op: Op<A>, inputs: readonly Tensor[],
 export function apply<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Tensor {
   const moved = movesOnHost(op, inputs) ? atOnce(op, inputs, attributes) : undefined;
   if (moved !== undefined) return new Tensor(moved);
-  return output(record(op, inputs, attributes), 0);
+  const result = output(record(op, inputs, attributes), 0);
+  return op.layout === "elementwise" ? laidOutAs(result, inputs) : result;
+}
+
+/** PyTorch gives a result the memory order of the first input of its shape: dropout, for example, draws in that order. */
+function laidOutAs(result: Tensor, inputs: readonly Tensor[]): Tensor {
+  const { shape } = result.value;
+  for (const input of inputs) {
+    if (!sameShape(input.value.shape, shape)) continue;
+    const steps = input.liesRowMajor ? undefined : input.viewStrides();
+    return steps === undefined ? result : result.laidOut(denseStrides(shape, steps));
+  }
+  return result;
 }
 
 function atOnce<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Value | undefined {

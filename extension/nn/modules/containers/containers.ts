@@ -26,7 +26,11 @@ type Last<L extends readonly Module[]> = L extends readonly [...Module[], infer 
 function position(index: number, length: number): number {
   const at = index < 0 ? index + length : index;
   if (!Number.isInteger(index) || at < 0 || at >= length) {
-    throw new TensorError("index", `index ${index} is out of range`);
+    throw new TensorError(
+      "index",
+      `index ${index} is out of range`,
+      Number.isInteger(index) ? undefined : "write layers.slice(start, end) for a part",
+    );
   }
   return at;
 }
@@ -60,6 +64,10 @@ function popFrom<M extends Module>(container: Module & Iterable<M>, index: numbe
   relist(container, layers.toSpliced(at, 1));
   return layers[at]!;
 }
+
+/** Gives a part of a container the container's class: its `forward` and methods, without a call of a constructor that may want others. */
+const ofClass = <M extends Module>(whole: Module, part: M): M =>
+  Object.setPrototypeOf(part, Object.getPrototypeOf(whole) as object) as M;
 
 /**
  * Modules called one after the other.
@@ -105,10 +113,13 @@ export class Sequential<L extends readonly Module[] = readonly Layer[]> extends 
     return [...this].entries();
   }
 
-  /** The layers from a position up to, not including, another: PyTorch's `layers[start:end]`. They are shared, not copied. */
+  /**
+   * The layers from a position up to, not including, another: PyTorch's `layers[start:end]`. They are shared, not copied. The result is
+   * of this class, too.
+   */
   slice(start?: number, end?: number): Sequential {
     const named = this.namedChildren().slice(start, end);
-    return new Sequential<readonly Layer[]>(new Map(named));
+    return ofClass(this, new Sequential<readonly Layer[]>(new Map(named)));
   }
 
   /** Adds a layer at the end. */
@@ -207,9 +218,12 @@ export class ModuleList<M extends Module = Layer> extends Module {
     return this.get(index);
   }
 
-  /** The modules from a position up to, not including, another: PyTorch's `modules[start:end]`. They are shared, not copied. */
-  slice(start?: number, end?: number): ModuleList<M> {
-    return new ModuleList([...this].slice(start, end));
+  /**
+   * The modules from a position up to, not including, another: PyTorch's `modules[start:end]`. They are shared, not copied. The result is
+   * of this class, too.
+   */
+  slice(start?: number, end?: number): this {
+    return ofClass(this, new ModuleList([...this].slice(start, end)) as this);
   }
 
   append(module: M): this {

@@ -10,9 +10,6 @@ interface LazyLinearArguments {
   bias?: boolean;
 }
 
-/** Sizes that the weight doesn't tell yet. */
-const SIZES: unique symbol = Symbol("sizes");
-
 /**
  * {@link Linear} whose `inFeatures` is the last size of the first input. Until then its parameters have no shape, and an
  * optimizer can take them already; from then on it is a `Linear`.
@@ -28,9 +25,6 @@ const SIZES: unique symbol = Symbol("sizes");
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyLinear.html
  */
 export class LazyLinear extends Linear implements LazyModule {
-  /** @internal */
-  declare [SIZES]: { inFeatures: number; readonly outFeatures: number };
-
   constructor(outFeatures: number, options?: boolean | { bias?: boolean });
   constructor(...args: Arguments<LazyLinearArguments, "outFeatures bias">);
   constructor(...args: unknown[]) {
@@ -39,23 +33,14 @@ export class LazyLinear extends Linear implements LazyModule {
       bias: true,
     });
     super(0, 0, { bias: false });
-    Object.defineProperty(this, SIZES, { value: { inFeatures: 0, outFeatures } });
+    this.outFeatures = outFeatures;
     this.weight = new UninitializedParameter();
     if (bias) this.bias = new UninitializedParameter();
   }
 
-  override get inFeatures(): number {
-    return this[SIZES].inFeatures;
-  }
-
-  override get outFeatures(): number {
-    return this[SIZES].outFeatures;
-  }
-
   override resetParameters(): void {
     // Linear's constructor calls this before there are sizes.
-    if (this[SIZES] !== undefined && !this.hasUninitializedParams() && this.inFeatures !== 0)
-      super.resetParameters();
+    if (this.inFeatures !== 0 && !this.hasUninitializedParams()) super.resetParameters();
   }
 
   hasUninitializedParams(): boolean {
@@ -70,7 +55,7 @@ export class LazyLinear extends Linear implements LazyModule {
     const inFeatures = input.shape.at(-1)!;
     const { weight, bias } = this;
     if (this.hasUninitializedParams()) {
-      this[SIZES].inFeatures = inFeatures;
+      this.inFeatures = inFeatures;
       if (isLazy(weight)) weight.materialize([this.outFeatures, inFeatures]);
       if (isLazy(bias)) bias.materialize([this.outFeatures]);
       this.resetParameters();

@@ -169,6 +169,8 @@ export abstract class RecurrentBase extends BuiltIn {
     const rows = apply(reshape, [turned(input)], { shape: [steps * batch, this.inputSize] });
     const { y, states } = this.run(rows, Array<number>(steps).fill(batch), hx);
     const output = turned(apply(reshape, [y], { shape: [steps, batch, y.shape[1]!] }));
+    // PyTorch leaves the transposition to strides.
+    if (batchFirst) output.laidOut([y.shape[1]!, batch * y.shape[1]!, 1]);
     return { y: named(output, this.gradientName()), states };
   }
 

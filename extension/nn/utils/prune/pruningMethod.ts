@@ -13,7 +13,7 @@ import { isNamed } from "../../../tensor/signatures/bind.ts";
 import type { ForwardPreHook } from "../../module/hooks.ts";
 import type { Module } from "../../module/module.ts";
 import { STATE } from "../../module/moduleCall.ts";
-import { setProperty } from "../../module/moduleMembers.ts";
+import { fieldOf, setProperty } from "../../module/moduleMembers.ts";
 
 /** Input of a method's mask: elements that earlier masks left, channels that they left, or all. */
 export type PruningType = "unstructured" | "structured" | "global";
@@ -145,10 +145,11 @@ function withoutScores(args: readonly unknown[]): { scores: Tensor | null; rest:
 /** Prunes a parameter by a method, after those before. */
 export function prune(
   module: Module,
-  name: string,
+  given: string,
   method: BasePruningMethod,
   scores: Tensor | null,
 ): BasePruningMethod {
+  const name = fieldOf(module, given);
   const weight = weightOf(module, name);
   if (scores !== null) checkScores(scores, weight, `parameter ${name} of ${module.toString()}`);
   method.tensorName = name;
@@ -179,7 +180,7 @@ export function prune(
  * @throws TensorError "Parameter 'weight' of module … has to be pruned before pruning can be removed"
  */
 export function remove<M extends Module>(module: M, name: string): M {
-  const found = pruning(module, name);
+  const found = pruning(module, fieldOf(module, name));
   if (found === undefined) {
     throw new TensorError(
       "value",

@@ -211,5 +211,5 @@ export function isContiguous(input: Tensor): boolean {
 
 /** The tensor itself if it is contiguous, else a copy. */
 export function contiguous(input: Tensor): Tensor {
-  return isContiguous(input) ? input : copied(input);
+  return isContiguous(input) ? input : copied(input).laidOut(undefined);
 }

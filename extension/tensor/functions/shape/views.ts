@@ -178,7 +178,8 @@ export class SliceView extends BasicView {
   protected read(base: Tensor): Tensor {
     if (this.whole) return reshaped(base, this.shape);
     const part = apply(slice, [base], this.part);
-    return sameShape(part.shape, this.shape) ? part : reshaped(part, this.shape);
+    // Without a gradient, a tensor of the same value would be a second one that holds it.
+    return part.edge === undefined && sameShape(part.shape, this.shape) ? part : reshaped(part, this.shape);
   }
 
   protected written(base: Tensor, view: Tensor): Tensor {
