@@ -120,3 +120,46 @@ onEachEngine(() => {
     );
   });
 });
+
+it("printing a layer computes no parametrization", () => {
+  let calls = 0;
+  class Counted extends nn.Module {
+    forward(x: Tensor): Tensor {
+      calls++;
+      return x;
+    }
+  }
+  for (const layer of [
+    new nn.Linear(2, 3),
+    new nn.Bilinear(2, 3, 4),
+    new nn.Conv1d(2, 3, 1),
+    new nn.Embedding(2, 3),
+  ]) {
+    parametrize.registerParametrization(layer, "weight", new Counted());
+    calls = 0;
+    String(layer);
+    expect(calls).toBe(0);
+  }
+});
+
+it("weights of recurrent layers are known by their names in state dicts", () => {
+  const keys = (module: nn.Module): string[] =>
+    [...module.stateDict().keys()].filter((key) => key.includes("hh"));
+  const old = nn.utils.weightNorm(new nn.LSTM(2, 2), "weight_hh_l0");
+  expect(keys(old)).toEqual(["bias_hh_l0", "weight_hh_l0_g", "weight_hh_l0_v"]);
+  old(torch.ones(1, 1, 2));
+  expect(keys(nn.utils.removeWeightNorm(old, "weight_hh_l0"))).toEqual(["bias_hh_l0", "weight_hh_l0"]);
+  const layer = parametrizations.weightNorm(new nn.GRU(2, 2), "weight_hh_l0");
+  expect(keys(layer)).toEqual([
+    "bias_hh_l0",
+    "parametrizations.weight_hh_l0.original0",
+    "parametrizations.weight_hh_l0.original1",
+  ]);
+  layer(torch.ones(1, 1, 2));
+  expect(parametrize.isParametrized(layer, "weight_hh_l0")).toBe(true);
+  parametrize.removeParametrizations(layer, "weight_hh_l0");
+  expect(keys(layer)).toEqual(["bias_hh_l0", "weight_hh_l0"]);
+  const cell = new nn.GRUCell(2, 2);
+  nn.utils.prune.l1Unstructured(cell, "weight_hh", { amount: 1 });
+  expect(keys(cell)).toContain("weight_hh_mask");
+});

@@ -115,6 +115,27 @@ describe("containers", () => {
     expect([...dict.stateDict().keys()]).toEqual([]);
   });
 
+  test("a part of a container of a class of one's own is of that class", () => {
+    class Flow extends nn.Sequential {
+      count(): number {
+        return this.length;
+      }
+    }
+    class Blocks extends nn.ModuleList<nn.Linear> {
+      widths(): number[] {
+        return [...this].map((layer) => layer.outFeatures);
+      }
+    }
+    const part = new Flow(new nn.Linear(1, 2), new nn.ReLU(), new nn.Tanh()).slice(1);
+    expect([part instanceof Flow && part.count(), String(part).split("(")[0]]).toEqual([2, "Flow"]);
+    const blocks = new Blocks([new nn.Linear(1, 2), new nn.Linear(2, 3), new nn.Linear(3, 4)]);
+    expect(blocks.slice(-2).widths()).toEqual([3, 4]);
+    // @ts-expect-error -- as in Python, where a part has this form
+    expect(() => blocks.get(":2")).toThrow(
+      expect.objectContaining({ hint: "write layers.slice(start, end) for a part" }),
+    );
+  });
+
   test("torch holds its submodules", () => {
     expect([torch.nn, torch.optim, torch.utils.data]).toEqual([nn, optim, data]);
   });

@@ -70,6 +70,9 @@ export function indexPut_(
     return put(gathering, withoutLeadingOnes(value, gathering.shape.length), accumulate);
   });
   overwrite(part, next, tensors.size > 0 || !(values instanceof Tensor), made);
+  // No code has the part: where it is all of the tensor, the tensor alone holds the value.
+  const { value: written } = input;
+  if (written.made > made && part.value === written) written.holders = 1;
   return input;
 }
 

@@ -57,3 +57,25 @@ test("PyTorch's samplers are kinds of Sampler", () => {
   ])
     expect(sampler).toBeInstanceOf(data.Sampler);
 });
+
+test("a batch sampler may give tensors", () => {
+  const batchSampler = {
+    length: 2,
+    *[Symbol.iterator](): Generator<Tensor> {
+      yield torch.tensor([0, 5]);
+      yield torch.tensor([3]);
+    },
+  };
+  expect(batches(new data.DataLoader(dataset, { batchSampler }))).toEqual([[0, 5], [3]]);
+});
+
+test("a data set may be given by its name, with the options", () => {
+  const loader = new data.DataLoader({ dataset, batchSize: 4 });
+  expect(batches(loader)).toEqual([
+    [0, 1, 2, 3],
+    [4, 5],
+  ]);
+  expect(loader.dataset).toBe(dataset);
+  const own = { length: 2, get: (i: number) => torch.tensor(i), dataset: [1] };
+  expect(new data.DataLoader(own).length).toBe(2);
+});

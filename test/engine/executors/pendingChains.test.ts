@@ -1,0 +1,87 @@
+// What a program leaves to be computed stays bounded: writes to part after part of a tensor, and gradients that steps outlive.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/executor.ts";
+import { loadNative } from "../../../extension/native/load.ts";
+import { nativeStatus } from "../../../extension/native/status.ts";
+import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
+import { runtime } from "../../../extension/tensor/recording/runtime.ts";
+
+const available = nativeStatus().state === "installed";
+const MEGABYTE = 2 ** 20;
+
+describe.skipIf(!available)("what waits to be computed", () => {
+  let executor: TensorFlowExecutor;
+  beforeAll(() => {
+    executor = new TensorFlowExecutor(loadNative(), 2);
+    setExecutor(executor);
+  });
+  afterAll(() => setExecutor(undefined));
+
+  const COUNT = 400;
+  const part = (value: number): Tensor => torch.full([3, 32, 32], value);
+  const WRITES: Record<string, (images: Tensor, i: number) => void> = {
+    indexPut_: (images, i) => images.indexPut_([i], part(i)),
+    "index().copy_": (images, i) => images.index(i).copy_(part(i)),
+    "index().add_": (images, i) => images.index(i).add_(part(i)),
+    "index().fill_": (images, i) => images.index(i).fill_(i),
+    "select().mul_": (images, i) => images.select(0, i).add_(1).mul_(i),
+    "narrow().copy_": (images, i) => images.narrow(0, i, 1).copy_(part(i)),
+    "rows by numbers": (images, i) => images.indexPut_([torch.tensor([i])], part(i)),
+    "view().index()": (images, i) => images.view(COUNT, -1).index(i).fill_(i),
+    "chunks of a row": (images, i) =>
+      images
+        .index(i)
+        .chunk(3)
+        .forEach((one) => one.fill_(i)),
+  };
+
+  // Each tensor has 5 MB. A copy for each write would take 2 GB.
+  test.each(Object.keys(WRITES))("writing to part after part by %s takes no memory for each", (name) => {
+    const images = torch.zeros(COUNT, 3, 32, 32);
+    const before = process.memoryUsage().rss;
+    for (let i = 0; i < COUNT; i++) WRITES[name]!(images, i);
+    expect(images.index(":", 2, 5, 7).tolist()).toEqual(Array.from({ length: COUNT }, (_, i) => i));
+    expect((process.memoryUsage().rss - before) / MEGABYTE).toBeLessThan(1400);
+  });
+
+  test("parameters made anew for each step don't pile up with their gradients", () => {
+    torch.manualSeed(0);
+    const net = new nn.Linear(1, 1);
+    const optimizer = new optim.Adam(net.parameters(), { lr: 1e-3 });
+    let theta = new nn.Parameter(torch.ones(4));
+    let most = 0;
+    for (let step = 0; step < 60; step++) {
+      const first = theta.square().sum();
+      first.backward({ retainGraph: true });
+      first.item();
+      const slope = theta.grad!.view(4, 1).detach();
+      const second = theta.add(net(slope).view(4));
+      optimizer.zeroGrad();
+      first.add(second.square().sum()).backward();
+      optimizer.step();
+      theta = new nn.Parameter(second.detach().clone());
+      most = Math.max(most, runtime.gradients.graded.size);
+    }
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThan(20);
+  });
+
+  test("gradients that outlive steps stay what they were", () => {
+    const kept: nn.Parameter[] = [];
+    const other = new nn.Parameter(torch.ones(3));
+    const optimizer = new optim.SGD([other], { lr: 0.1 });
+    for (let step = 0; step < 30; step++) {
+      const own = new nn.Parameter(torch.full([2], step).float());
+      own.square().sum().backward();
+      kept.push(own);
+      optimizer.zeroGrad();
+      other.square().sum().backward();
+      optimizer.step();
+      other.sum().item();
+    }
+    expect(kept.map(({ grad }) => grad!.tolist())).toEqual(
+      Array.from({ length: 30 }, (_, step) => [2 * step, 2 * step]),
+    );
+  });
+});
