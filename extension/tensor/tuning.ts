@@ -15,12 +15,12 @@ export const MAX_PENDING_BYTES = 2 ** 30;
 /** Nodes that `backward()` records for gradients of several calls before they are computed. */
 export const MAX_GRADIENT_NODES = 4096;
 /**
- * Gradients that steps leave uncomputed, such as those of a parameter that a program makes anew for each step: each holds its graph, and
- * is looked at in each step. A learned optimizer, in seconds: 27.8 with 64, 18.6 with 32, 10.8 with 8, 10.5 with 2.
+ * Gradients that steps leave uncomputed, such as those of a new parameter in each step: each holds its graph, and
+ * each step goes through it. A learned optimizer, in seconds: 27.8 with 64, 18.6 with 32, 10.8 with 8, 10.5 with 2.
  */
 export const MAX_OUTLIVED_GRADIENTS = 8;
-/** Steps in a row that have left some: those of an actor are computed with its own step, one after the critic's. Safe bound. */
-export const MIN_OUTLIVED_STEPS = 3;
+/** Steps that have left them: a GAN's program replaces those of its discriminator sooner. Safe bound. */
+export const MIN_OUTLIVED_STEPS = 8;
 
 // ---- Values kept for backward() (planning/savedValues.ts) ----
 

@@ -197,7 +197,9 @@ bool LayerNorm(const Call &c) {
   Rows rows(c.p[0], n);
   for (int64_t r = 0; r < c.p[0]; r++, x += n, unit += n, out += n) {
     rows.Begin(r);
-    const float mean = static_cast<float>(rows.Sum([&](int64_t i) { return rows.Get(x, i, 0); }) / n);
+    // Distances from one of the numbers: the mean of equal ones is exact, so that none of them is far from it.
+    const float one = x[0];
+    const float mean = static_cast<float>(one + rows.Sum([&](int64_t i) { return rows.Get(x, i, one) - one; }) / n);
     const double squares = rows.Sum([&](int64_t i) {
       const Vector distance = rows.Get(x, i, mean) - mean;
       return distance * distance;

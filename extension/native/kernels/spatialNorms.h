@@ -33,10 +33,11 @@ bool ChannelMoments(const Call &c) {
   std::fill_n(mean, 2 * places, 0.0);
   for (int64_t r = 0; r < rows; r += FEW, x += FEW * stride) {
     const int64_t few = std::min(FEW, rows - r);
+    // Distances from the first row: the mean of equal numbers is exact, so that none of them is far from it.
     std::fill_n(centre, places, 0.0f);
-    for (int64_t i = 0; i < few; i++)
-      for (int64_t q = 0; q < places; q++) centre[q] += x[i * stride + q];
-    for (int64_t q = 0; q < places; q++) centre[q] /= static_cast<float>(few);
+    for (int64_t i = 1; i < few; i++)
+      for (int64_t q = 0; q < places; q++) centre[q] += x[i * stride + q] - x[q];
+    for (int64_t q = 0; q < places; q++) centre[q] = x[q] + centre[q] / static_cast<float>(few);
     std::fill_n(some, places, 0.0f);
     for (int64_t i = 0; i < few; i++)
       for (int64_t q = 0; q < places; q++) some[q] += (x[i * stride + q] - centre[q]) * (x[i * stride + q] - centre[q]);
@@ -163,7 +164,9 @@ bool GroupNorm(const Call &c) {
     const float *x = c.To<float>(3) + image * positions * n;
     float *out = c.To<float>(0) + image * positions * n;
     float *mean = c.To<float>(1) + image * groups, *root = c.To<float>(2) + image * groups;
-    ChannelSums(positions, n, sums, some, [=](int64_t i, int64_t) { return x[i]; });
+    // Distances from the first position, as in ChannelMoments.
+    ChannelSums(positions, n, sums, some, [=](int64_t i, int64_t q) { return x[i] - x[q]; });
+    for (int64_t q = 0; q < n; q++) sums[q] += static_cast<double>(x[q]) * positions;
     for (int64_t g = 0; g < groups; g++) {
       mean[g] = static_cast<float>(sumOf(g) / count);
       std::fill_n(centre + g * each, each, mean[g]);

@@ -156,7 +156,7 @@ export function spectralNorm<M extends Module>(module: M, ...rest: unknown[]): M
     dim: null,
   });
   const { nPowerIterations, eps } = bound;
-  const name = fieldOf(module, bound.name!);
+  const name = fieldOf(module, bound.name);
   if (nPowerIterations <= 0) {
     throw new TensorError(
       "value",

@@ -265,7 +265,6 @@ export class Tensor implements GraphTensor {
     const [{ value }, { current }] = [next, this];
     const from = view?.uncounted === true ? null : since;
     this.replace(value, scope.gradients ? next.edge : this.edge);
-    // What else has it was of the function that made it.
     if (value.made > made) value.holders = 1;
     if (view === undefined) {
       overwritten(current, this.current, from);
@@ -345,11 +344,6 @@ export class Tensor implements GraphTensor {
     if (before !== undefined) this.current = before;
     this.writes++;
     if (before?.producer.kind !== "node") runtime.pendingWrites.delete(this);
-  }
-
-  /** @internal Whether it is neither a view nor laid out in another way: its strides needn't be asked for. */
-  get liesRowMajor(): boolean {
-    return this.steps === undefined && this.shared === undefined;
   }
 
   /** @internal Says how PyTorch lays out a result that it leaves transposed. */

@@ -30,7 +30,7 @@ function laidOutAs(result: Tensor, inputs: readonly Tensor[]): Tensor {
   const { shape } = result.value;
   for (const input of inputs) {
     if (!sameShape(input.value.shape, shape)) continue;
-    const steps = input.liesRowMajor ? undefined : input.viewStrides();
+    const steps = input.viewStrides();
     return steps === undefined ? result : result.laidOut(denseStrides(shape, steps));
   }
   return result;

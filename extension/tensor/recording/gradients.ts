@@ -31,8 +31,8 @@ export class Gradients {
   kept: readonly Kept[] = [];
   /** All gradients that the program has read from a leaf: it may hold them after the leaf gets another. */
   readonly #held = new WeakSet<GraphTensor>();
-  /** How many steps in a row have left gradients uncomputed. */
-  #stepsOutlived = 0;
+  /** How many steps have left a gradient uncomputed. */
+  #ages: ReadonlyMap<Value, number> = new Map();
   #keptValues: { readonly of: readonly Kept[]; readonly values: ReadonlySet<Value> } | undefined;
 
   /** Notes that `backward()` has given a leaf a gradient. */
@@ -83,15 +83,20 @@ export class Gradients {
 
   /**
    * Notes that a step has left gradients uncomputed: no parameter that it wrote changes them.
-   * @returns those to be computed now, where steps leave more and more of them
+   * @returns those to be computed now, where many have outlived several steps
    */
   outlived(): Value[] {
-    this.#stepsOutlived = this.graded.size > 0 ? this.#stepsOutlived + 1 : 0;
-    if (this.graded.size <= MAX_OUTLIVED_GRADIENTS || this.#stepsOutlived < MIN_OUTLIVED_STEPS) return [];
-    const values = this.pendingLeaves().map((leaf) => leaf.ownGrad!.value);
-    this.graded = new Set();
-    this.#stepsOutlived = 0;
-    return values;
+    if (this.graded.size === 0) return [];
+    const ages = new Map<Value, number>();
+    const old: Value[] = [];
+    for (const leaf of this.pendingLeaves()) {
+      const { value } = leaf.ownGrad!;
+      const age = (this.#ages.get(value) ?? 0) + 1;
+      ages.set(value, age);
+      if (age >= MIN_OUTLIVED_STEPS) old.push(value);
+    }
+    this.#ages = ages;
+    return old.length > MAX_OUTLIVED_GRADIENTS ? old : [];
   }
 
   /** Forgets gradients that are computed by now, and those that stay readable after any step. */

@@ -45,7 +45,7 @@ describe.skipIf(!available)("what waits to be computed", () => {
     expect((process.memoryUsage().rss - before) / MEGABYTE).toBeLessThan(1400);
   });
 
-  test("parameters made anew for each step don't pile up with their gradients", () => {
+  test("new parameters in each step don't pile up with their gradients", () => {
     torch.manualSeed(0);
     const net = new nn.Linear(1, 1);
     const optimizer = new optim.Adam(net.parameters(), { lr: 1e-3 });

@@ -133,6 +133,18 @@ describe.skipIf(!available)("functions of rows", () => {
       }
   });
 
+  test("equal numbers are 0 once normalised, not a multiple of a rounding error", () => {
+    const equal = (...shape: number[]): Tensor =>
+      torch
+        .tensor([0.1, 0.7, 3.3])
+        .view(1, 3, 1, 1)
+        .expand(...shape);
+    const largestOf = (x: Tensor): number => x.abs().max().item();
+    expect(largestOf(F.layerNorm(equal(2, 3, 5, 7), [7]))).toBe(0);
+    expect(largestOf(F.groupNorm(equal(2, 3, 5, 7), 3))).toBe(0);
+    expect(largestOf(F.batchNorm(equal(2, 3, 5, 7), null, null, null, null, true))).toBe(0);
+  });
+
   test("a row with NaN or infinity doesn't spoil those beside it", () => {
     const x = torch.tensor([
       [1, 2, 3],

@@ -53,5 +53,5 @@ test.each(Object.keys(RESULTS))("%s", (name) => {
   torch.manualSeed(0);
   // Any value but 0, so that what is left out can be told.
   const kept = F.dropout(result.detach().mul(0).add(1), 0.5).ne(0);
-  expect([...kept.reshape(-1).long().tolist()]).toEqual(recorded[name]);
+  expect([...kept.reshape(-1).long().toTypedArray()]).toEqual(recorded[name]);
 });

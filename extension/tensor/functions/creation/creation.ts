@@ -238,7 +238,9 @@ function numbered(length: number, value: (i: number) => number): Float64Array {
 export function arange(end: number, options?: TensorOptions): Tensor;
 export function arange(start: number, end: number, options?: TensorOptions): Tensor;
 export function arange(start: number, end: number, step: number, options?: TensorOptions): Tensor;
-export function arange(...args: (number | TensorOptions | undefined)[]): Tensor {
+export function arange(...given: (number | Tensor | TensorOptions | undefined)[]): Tensor {
+  // The types refuse a tensor, but JavaScript doesn't: `lengths.max()` is a number in Python.
+  const args = given.map((x) => (x instanceof Tensor ? x.item<number>() : x));
   const numbers = args.filter((x) => typeof x === "number");
   const options = args.find((x) => typeof x === "object");
   const [start, end, step] =

@@ -1,7 +1,7 @@
 import { apply } from "../../recording/apply.ts";
 import { promoteScalar, SCALAR_TYPE, type DType } from "../../core/dtype.ts";
 import { kindOf, TensorError } from "../../core/errors.ts";
-import { fillValue, scalarValue } from "../../recording/graph.ts";
+import { fillValue, scalarValue, Value } from "../../recording/graph.ts";
 import { cast } from "../../ops/movement/movement.ts";
 import { checkedDType } from "../../platform/checkedDType.ts";
 import { hidden, scope } from "../../recording/scope.ts";
@@ -79,6 +79,27 @@ export function composed(body: () => Tensor): Tensor {
   const result = hidden(body);
   result.value.visible = true;
   return result;
+}
+
+/**
+ * Runs the ops of a view. What is in between is not visible: a program that writes to part after part of a tensor would hold all of
+ * its former values.
+ */
+export function onlyResult(ops: () => Tensor): Tensor {
+  const { made } = Value;
+  const result = ops();
+  if (scope.depth === 0) hideInputs(result.value, made);
+  return result;
+}
+
+/** Hides values that were made since: those that a value is made of. */
+function hideInputs({ producer }: Value, since: number): void {
+  if (producer.kind !== "node") return;
+  for (const input of producer.inputs) {
+    if (input.made <= since || !input.visible) continue;
+    input.visible = false;
+    hideInputs(input, since);
+  }
 }
 
 /** {@link composed} for functions of several results; null stands for a missing one. */

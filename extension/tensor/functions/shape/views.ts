@@ -8,25 +8,13 @@ import { cast, expand, identity, permute, reshape } from "../../ops/movement/mov
 import { slice, sliceUpdate } from "../../ops/movement/slicing.ts";
 import { argmax } from "../../ops/reduction/reduction.ts";
 import { observe } from "../../recording/runtime.ts";
-import { hidden, scope } from "../../recording/scope.ts";
+import { scope } from "../../recording/scope.ts";
 import { ofFunction, versionOf } from "../../recording/version.ts";
 import { range, sameShape, strides, type Shape } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import type { View } from "../../core/view.ts";
-import { constant } from "../pointwise/operands.ts";
+import { constant, onlyResult } from "../pointwise/operands.ts";
 import { call } from "../../ops/expressions.ts";
-
-/**
- * Runs the ops of a view. What is in between is not visible: a program that writes to part after part of a tensor would hold all of
- * its former values.
- */
-function onlyResult(ops: () => Tensor): Tensor {
-  if (scope.depth > 0) return ops();
-  const { made } = Value;
-  const result = hidden(ops);
-  if (result.value.made > made) result.value.visible = true;
-  return result;
-}
 
 abstract class BasicView implements View<Tensor> {
   readonly gradients = scope.gradients;
