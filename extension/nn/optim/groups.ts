@@ -31,6 +31,9 @@ export type ParamGroup<O extends BaseOptions = AnyOptions> = O & {
   baseMomentum?: number;
   /** Final rate of `SWALR`. */
   swaLr?: number;
+  /** Entries of the program's own, which the optimizer only keeps: a factor of the rate, for example. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- a program knows what it has put there
+  [own: string]: any;
 };
 
 /** A parameter with its name, as `namedParameters()` gives them. */
@@ -39,8 +42,9 @@ export type NamedParameter = readonly [name: string, parameter: Tensor];
 /** A group as the caller passes it: missing options are the optimizer's own. */
 export type ParamGroupInput<O extends BaseOptions> = Partial<O> & {
   params: Tensor | Iterable<Tensor> | Iterable<NamedParameter>;
-  /** A name for programs: the optimizer only keeps it. */
+  /** A name for programs: the optimizer only keeps it, and other entries. */
   name?: string;
+  [own: string]: unknown;
 };
 
 /** Parameters of an optimizer, with names or without, or groups of them with their own options. */

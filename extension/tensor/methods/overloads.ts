@@ -42,10 +42,10 @@ declare module "../core/tensor.ts" {
     nonzero(options: { asTuple: true }): Tensor[];
     /** The lower median of all elements, or `[values, indices]` along a dimension. */
     median(): Tensor;
-    median(dim: number, keepdim?: boolean): ValuesAndIndices;
+    median(dim: number | functions.ReduceOptions, keepdim?: functions.KeepdimArgument): ValuesAndIndices;
     /** The lower median of all elements that are not NaN, or `[values, indices]` along a dimension. */
     nanmedian(): Tensor;
-    nanmedian(dim: number, keepdim?: boolean): ValuesAndIndices;
+    nanmedian(dim: number | functions.ReduceOptions, keepdim?: functions.KeepdimArgument): ValuesAndIndices;
     /** Largest element of all, or `[values, indices]` along a dimension, or of two tensors. */
     max(): Tensor;
     max(other: Tensor): Tensor;

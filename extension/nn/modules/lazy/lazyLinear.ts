@@ -64,6 +64,8 @@ export class LazyLinear extends Linear implements LazyModule {
         "shape",
         `The in_features inferred from input: ${inFeatures} is not equal to in_features from self.weight: ${weight.shape[1]}`,
       );
+    } else {
+      this.inFeatures = inFeatures;
     }
   }
 
