@@ -269,8 +269,8 @@ test("arguments by position are in PyTorch's order, and a state's groups too", (
 
 test("a group's options have PyTorch's names, too", () => {
   const p = parameter();
-  const optimizer = new optim.SGD([{ params: [p], weight_decay: 0.5 } as { params: Tensor[] }], { lr: 0.1 });
-  const group = optimizer.paramGroups[0]! as unknown as Record<string, unknown>;
+  const optimizer = new optim.SGD([{ params: [p], weight_decay: 0.5 }], { lr: 0.1 });
+  const group: Record<string, unknown> = optimizer.paramGroups[0]!;
   expect(group["weightDecay"]).toBe(0.5);
   group["weight_decay"] = 0.25;
   group["initial_lr"] = 2;
