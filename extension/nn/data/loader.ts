@@ -373,5 +373,5 @@ function sourceOf<S>(
 /** Sample numbers of batches: PyTorch's data sets take those of tensors, too. */
 function* listed(batches: Iterable<readonly number[] | Tensor>): Iterable<number[]> {
   for (const indices of batches)
-    yield indices instanceof Tensor ? (indices.tolist() as number[]) : indices.map(Number);
+    yield indices instanceof Tensor ? (indices.tolist() as number[]) : [...indices];
 }

@@ -22,11 +22,11 @@ export function apply<A extends object>(op: Op<A>, inputs: readonly Tensor[], at
   const moved = movesOnHost(op, inputs) ? atOnce(op, inputs, attributes) : undefined;
   if (moved !== undefined) return new Tensor(moved);
   const result = output(record(op, inputs, attributes), 0);
-  return op.layout === "elementwise" ? laidOutAs(result, inputs) : result;
+  return op.layout === "elementwise" ? inOrderOf(result, inputs) : result;
 }
 
 /** PyTorch gives a result the memory order of the first input of its shape: dropout, for example, draws in that order. */
-function laidOutAs(result: Tensor, inputs: readonly Tensor[]): Tensor {
+function inOrderOf(result: Tensor, inputs: readonly Tensor[]): Tensor {
   const { shape } = result.value;
   for (const input of inputs) {
     if (!sameShape(input.value.shape, shape)) continue;
@@ -76,15 +76,18 @@ function record<A extends object>(op: Op<A>, inputs: readonly Tensor[], attribut
  * Computes the inputs of a node that would make too large a graph: a program that writes to part after part of a tensor, and reads
  * nothing, would run out of memory.
  */
-function countPending({ inputs, outputs }: Node): void {
+function countPending({ inputs, outputs, edges }: Node): void {
   let bytes = 0;
   for (const input of inputs) if (input.pendingBytes > bytes && !input.ready) bytes = input.pendingBytes;
   if (bytes > MAX_PENDING_BYTES && !runtime.policy.compileAtOnce) {
     computeNow([...inputs, ...runtime.trace.cut(0)]);
     bytes = 0;
   }
-  // A forward is as large as the user's model: only what the user's own loop records is counted.
-  if (scope.depth === scope.hidden) for (const { shape } of outputs) bytes += 4 * numel(shape);
+  // Only what the user's own loop records, and what PyTorch wouldn't hold for a gradient: a model is as large as the user made it.
+  const { depth, hidden, gradients } = scope;
+  // A function of several ops records without gradients only where the user does, or where it is `backward()` or an optimizer.
+  const isOwn = depth === 0 || (depth === hidden && gradients);
+  if (isOwn && edges === undefined) for (const { shape } of outputs) bytes += 4 * numel(shape);
   for (const output of outputs) output.pendingBytes = bytes;
 }
 

@@ -86,7 +86,6 @@ export class Gradients {
    * @returns those to be computed now, where many have outlived several steps
    */
   outlived(): Value[] {
-    if (this.graded.size === 0) return [];
     const ages = new Map<Value, number>();
     const old: Value[] = [];
     for (const leaf of this.pendingLeaves()) {

@@ -227,7 +227,7 @@ export class Value {
   visible = scope.depth === 0;
   /** Number of tensors that may have it. */
   holders = 0;
-  /** Bytes of the values that it is made of, along one way back to computed ones, without those of forwards. */
+  /** Bytes of the values that it is made of, along one way back to computed ones, but for forwards and what gradients need. */
   pendingBytes = 0;
   /** Whether a recorded node reads it. */
   wasInput = false;

@@ -45,6 +45,16 @@ describe.skipIf(!available)("what waits to be computed", () => {
     expect((process.memoryUsage().rss - before) / MEGABYTE).toBeLessThan(1400);
   });
 
+  test("a forward and its gradients are computed as a whole, however large", () => {
+    const net = new nn.Linear(8, 8);
+    const x = torch.ones(2, 8);
+    const hidden = net(x);
+    const own = hidden.mul(2).add(x);
+    own.sum().backward();
+    expect([hidden, own, net.weight.grad!].map(({ value }) => value.pendingBytes)).toEqual([0, 0, 0]);
+    expect(torch.rand(2, 8).mul(2).add(1).value.pendingBytes).toBe(2 * 64);
+  });
+
   test("new parameters in each step don't pile up with their gradients", () => {
     torch.manualSeed(0);
     const net = new nn.Linear(1, 1);
