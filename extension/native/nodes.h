@@ -714,6 +714,8 @@ inline bool Plan::Reader::ReadNode() {
       return ReadLayerNorm();
     case Code::LayerNormGrad:
       return ReadLayerNormGrad();
+    case Code::CtcLoss:
+      return ReadCtcLoss();
     case Code::TopKV2: {
       const int32_t *wanted = Known(1);
       const Value x = In(0);

@@ -250,6 +250,7 @@ class Plan::Reader {
   bool ReadRows(Code code);
   bool ReadLayerNorm();
   bool ReadLayerNormGrad();
+  bool ReadCtcLoss();
   void CopyInto(int32_t out, int64_t outOffset, const int64_t *outStrides, int32_t in, int64_t inOffset,
                 const int64_t *inStrides, const Shape &shape, bool adds = false);
   void WritePart(int32_t out, const Padded &padded, bool adds);

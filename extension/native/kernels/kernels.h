@@ -1089,6 +1089,7 @@ bool TopK(const Call &c) {
 }
 
 #include "rows.h"
+#include "ctc.h"
 #include "products.h"
 #include "spatial.h"
 #include "spatialGroups.h"
@@ -1218,6 +1219,7 @@ constexpr Kernels KERNELS = {
     CrossEntropy,
     LayerNorm,
     LayerNormGrad,
+    CtcLoss,
     {TopK<float>, TopK<int32_t>},
     MatMul,
     Convolve,

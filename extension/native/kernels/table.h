@@ -40,7 +40,7 @@ enum class Code : int32_t {
   // Others of TensorFlow's.
   MatrixTriangularSolve,
   // Others that are not TensorFlow's.
-  SoftmaxGrad, LogSoftmaxGrad, LayerNorm, LayerNormGrad,
+  SoftmaxGrad, LogSoftmaxGrad, LayerNorm, LayerNormGrad, CtcLoss,
   // Not an op: a value that is part of the plan.
   Constant,
 };
@@ -98,6 +98,7 @@ struct Kernels {
   Kernel crossEntropy;
   Kernel layerNorm;
   Kernel layerNormGrad;
+  Kernel ctcLoss;
   // Floats, integers.
   Kernel topK[2];
   Kernel matMul;

@@ -161,6 +161,7 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["LogSoftmaxGrad"],
   ["LayerNorm", "epsilon"],
   ["LayerNormGrad"],
+  ["CtcLoss", "blank", "zero_infinity"],
 ];
 
 /** Written where a node's op would be: a value that is part of the plan. */

@@ -2,9 +2,10 @@ import { applyAll } from "../../../tensor/recording/apply.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { clamp, div } from "../../../tensor/functions/pointwise/arithmetic.ts";
 import { indexSelect } from "../../../tensor/functions/indexing/gathering.ts";
-import { composed, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
+import { castTo, composed, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import { reshape, unsqueeze } from "../../../tensor/functions/shape/shape.ts";
-import { ctcLoss as op } from "../../../tensor/ops/loss/ctc.ts";
+import { checkLabels, ctcLoss as op } from "../../../tensor/ops/loss/ctc.ts";
+import { dataAtHand } from "../../../tensor/recording/onHost.ts";
 import { valuesOf } from "../../../tensor/planning/barrier.ts";
 import { fromHost, type Tensor } from "../../../tensor/core/tensor.ts";
 import { bind, type Arguments } from "../../arguments.ts";
@@ -33,7 +34,7 @@ export type CtcArguments = Arguments<CtcOptions, "blank reduction zeroInfinity">
  *   read now
  * @param inputLengths [N], each at most T
  * @param targetLengths [N], each at most S
- * @throws TensorError "blank must be in label range"
+ * @throws TensorError "blank must be in label range", "Target 9 is out of bounds."
  */
 export function ctcLoss(
   logProbs: Tensor,
@@ -54,7 +55,8 @@ export function ctcLoss(
   const logs = single ? composed(() => unsqueeze(logProbs, 1)) : logProbs;
   check(logs, targets, times, lengths, blank);
   return composed(() => {
-    const padded = targets.ndim === 2 ? targets : rowsOf(targets, lengths);
+    const labels = castTo(targets, "int64");
+    const padded = labels.ndim === 2 ? labels : rowsOf(labels, lengths);
     const [losses] = applyAll(op, [logs, padded, times, lengths], { blank, zeroInfinity }) as [Tensor];
     if (reduction === "mean") return named(reduce(div(losses, clamp(lengths, 1)), "mean"), "MeanBackward0");
     const kept = single && reduction === "none" ? reshape(losses, []) : losses;
@@ -91,15 +93,20 @@ function check(logs: Tensor, targets: Tensor, times: Tensor, lengths: Tensor, bl
   if (lengths.numel() !== rows) throw new TensorError("shape", "target_lengths must be of size batch_size");
   checkValues("input_lengths", times, steps);
   checkValues("target_lengths", lengths, Infinity);
-  if (targets.ndim === 2 && lengths.value.data !== undefined) {
-    const longest = Math.max(0, ...lengths.value.data);
-    if (longest > targets.shape[1]!) {
-      throw new TensorError(
-        "shape",
-        `Expected tensor to have size at least ${longest} at dimension 1, but got size ${targets.shape[1]} for argument #2 'targets' ${CHECKED}`,
-      );
-    }
+  const known = lengths.value.data;
+  if (known === undefined) return;
+  const longest = Math.max(0, ...known);
+  if (targets.ndim === 2 && longest > targets.shape[1]!) {
+    throw new TensorError(
+      "shape",
+      `Expected tensor to have size at least ${longest} at dimension 1, but got size ${targets.shape[1]} for argument #2 'targets' ${CHECKED}`,
+    );
   }
+  const labels = targets.storage === undefined ? dataAtHand(targets.value) : undefined;
+  if (labels === undefined) return;
+  if (targets.ndim === 1) return checkLabels(labels, classes);
+  const width = targets.shape[1]!;
+  known.forEach((n, row) => checkLabels(labels.subarray(row * width, row * width + n), classes));
 }
 
 /** Lengths that are at hand are checked now. */

@@ -46,6 +46,15 @@ export const ctcLoss: Op<CtcAttributes> = defineOp<CtcAttributes>({
   batch: merging([1, 0, 0, 0], [0, 1]),
   onnx: TRAINING_ONLY,
   tensorflow: (b, inputs, attributes, { inputs: metas }) => {
+    if (b.exact === true) {
+      const { blank, zeroInfinity } = attributes;
+      return b.nodes(
+        "CtcLoss",
+        inputs,
+        { blank: attr.int(blank), zero_infinity: attr.bool(zeroInfinity) },
+        2,
+      );
+    }
     const [steps, rows, classes] = metas[0]!.shape as [number, number, number];
     return new Graph(b, steps, rows, classes, metas[1]!.shape[1]!, attributes).build(inputs);
   },
@@ -59,6 +68,7 @@ export const ctcLoss: Op<CtcAttributes> = defineOp<CtcAttributes>({
     const [times, lengths] = [inputLengths!.dataSync(), targetLengths!.dataSync()];
     for (let n = 0; n < rows; n++) {
       const own = labels.subarray(n * width, n * width + lengths[n]!);
+      checkLabels(own, classes);
       const view = { table, offset: n * classes, stride: rows * classes, classes };
       loss[n] = paths(view, own, Math.min(times[n]!, steps), attributes, grad);
     }
@@ -67,6 +77,12 @@ export const ctcLoss: Op<CtcAttributes> = defineOp<CtcAttributes>({
   cost: ({ inputs: [logs, targets] }) =>
     6 * logs!.shape[0]! * logs!.shape[1]! * (2 * targets!.shape[1]! + 1) + numel(logs!.shape),
 });
+
+/** @throws TensorError "Target 9 is out of bounds." */
+export function checkLabels(labels: Iterable<number>, classes: number): void {
+  for (const label of labels)
+    if (!(label >= 0 && label < classes)) throw new TensorError("index", `Target ${label} is out of bounds.`);
+}
 
 /** One row's log-probabilities: that of class c at time t is `table[offset + t · stride + c]`. */
 interface Row {
@@ -189,23 +205,27 @@ class Graph {
       "bool",
     );
     const used = this.#select(this.#shaped(odd, [this.#rows, 1], B), first, inside, B);
-    // The classes after the blank move down by one, and the blank to the end.
-    const above = this.#two("Greater", targets, this.#integer(blank), I);
-    const moved = this.#select(above, this.#two("Sub", targets, this.#integer(1), I), targets, I);
-    const labels = this.#select(this.#shaped(odd, [this.#rows, 1], B), this.#integer(0), moved, I);
+    const labels = this.#select(this.#shaped(odd, [this.#rows, 1], B), this.#integer(0), targets, I);
     const kept = this.#b.nodes(
       "DynamicPartition",
       [labels, this.#cast(used, B, I)],
       { T: I, num_partitions: attr.int(2) },
       2,
     )[1]!;
+    // The classes after the blank move down by one, and the blank to the end. No other labels have a place.
+    const places = this.#b.constant(
+      range(this.#classes).map((c) => (c > blank ? c - 1 : c)),
+      [this.#classes],
+      "int64",
+    );
+    const moved = gatherNode(this.#b, [places, kept], 0, "int64");
     const order = range(this.#classes).filter((c) => c !== blank);
     const [loss, slopes] = this.#b.nodes(
       "CTCLoss",
       [
         this.#gather(logs!, [...order, blank]),
         this.#b.node("Where", [used], { T: B }),
-        kept,
+        moved,
         this.#two(
           "Maximum",
           this.#two("Minimum", times!, this.#integer(this.#steps), I),
