@@ -716,6 +716,10 @@ inline bool Plan::Reader::ReadNode() {
       return ReadLayerNormGrad();
     case Code::CtcLoss:
       return ReadCtcLoss();
+    case Code::GridSample:
+    case Code::GridSampleInputGrad:
+    case Code::GridSampleGridGrad:
+      return ReadGridSample(code);
     case Code::TopKV2: {
       const int32_t *wanted = Known(1);
       const Value x = In(0);

@@ -124,6 +124,16 @@ describe("torch.testing.assertClose", () => {
   });
 });
 
+test("sizes count dimensions from the end", () => {
+  const { shape } = torch.zeros(2, 3, 4);
+  expect([shape[-1], shape[-2], shape[-3], shape[-4]]).toEqual([4, 3, 2, undefined]);
+  expect([Object.keys(shape), JSON.stringify(shape), torch.zeros(5).shape[-1]]).toEqual([
+    ["0", "1", "2"],
+    "[2,3,4]",
+    5,
+  ]);
+});
+
 test("arguments by position and options of an implementation type-check", () => {
   const layers = new nn.Sequential(new nn.ReLU(), new nn.Linear(1, 1));
   expect(layers.at(-1).weight.shape).toEqual([1, 1]);

@@ -1090,6 +1090,7 @@ bool TopK(const Call &c) {
 
 #include "rows.h"
 #include "ctc.h"
+#include "grid.h"
 #include "products.h"
 #include "spatial.h"
 #include "spatialGroups.h"
@@ -1220,6 +1221,9 @@ constexpr Kernels KERNELS = {
     LayerNorm,
     LayerNormGrad,
     CtcLoss,
+    GridSample,
+    GridSampleInputGrad,
+    GridSampleGridGrad,
     {TopK<float>, TopK<int32_t>},
     MatMul,
     Convolve,

@@ -40,7 +40,7 @@ enum class Code : int32_t {
   // Others of TensorFlow's.
   MatrixTriangularSolve,
   // Others that are not TensorFlow's.
-  SoftmaxGrad, LogSoftmaxGrad, LayerNorm, LayerNormGrad, CtcLoss,
+  SoftmaxGrad, LogSoftmaxGrad, LayerNorm, LayerNormGrad, CtcLoss, GridSample, GridSampleInputGrad, GridSampleGridGrad,
   // Not an op: a value that is part of the plan.
   Constant,
 };
@@ -99,6 +99,9 @@ struct Kernels {
   Kernel layerNorm;
   Kernel layerNormGrad;
   Kernel ctcLoss;
+  Kernel gridSample;
+  Kernel gridSampleInputGrad;
+  Kernel gridSampleGridGrad;
   // Floats, integers.
   Kernel topK[2];
   Kernel matMul;

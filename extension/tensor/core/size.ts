@@ -2,7 +2,7 @@
 import { TensorError } from "./errors.ts";
 import { formatSize, numel, sameShape, type Shape } from "./shape.ts";
 
-/** The sizes of a tensor's dimensions: an array of numbers, as text `torch.Size([2, 3])`. */
+/** The sizes of a tensor's dimensions: an array of numbers, as text `torch.Size([2, 3])`; `size[-1]` is the last of them. */
 export interface Size extends ReadonlyArray<number> {
   /** Number of elements of a tensor of this size. */
   numel(): number;
@@ -12,6 +12,9 @@ export interface Size extends ReadonlyArray<number> {
 
 /** The last sizes by a hash of their numbers: making one takes longer than finding it. */
 const recent: (Size | undefined)[] = Array.from({ length: 4096 }, () => undefined);
+
+/** Dimensions that are counted from the end by a negative index. As many for all sizes, so that all have one shape for the engine of JavaScript. */
+const COUNTED_FROM_END = 8;
 
 // Properties of the array itself: a class of its own would make every `map` and spread of a shape slow.
 const METHODS: PropertyDescriptorMap = {
@@ -38,7 +41,11 @@ export function sizeOf(shape: Shape): Size {
   const at = (hash ^ (hash >>> 12)) & 4095;
   const found = recent[at];
   if (found !== undefined && sameShape(found, shape)) return found;
-  return (recent[at] = Object.defineProperties([...shape], METHODS) as unknown as Size);
+  const made = Object.defineProperties([...shape], METHODS);
+  // As in Python: x.shape[-1].
+  for (let d = 1; d <= COUNTED_FROM_END; d++)
+    Object.defineProperty(made, -d, { value: shape[shape.length - d] });
+  return (recent[at] = made as unknown as Size);
 }
 
 /**

@@ -12,6 +12,7 @@ import "./norm/groupNorm.ts";
 import "./matrix/affine.ts";
 import "./spatial/pooling.ts";
 import "./spatial/tiles.ts";
+import "./spatial/gridSample.ts";
 import "./reduction/reduction.ts";
 import "./reduction/softmax.ts";
 import "./movement/indexing.ts";

@@ -95,7 +95,7 @@ describe.skipIf(!available)("ctcLoss by the binding's kernel", () => {
     });
   });
 
-  test("a row without a path, which costs nothing where that is asked for", () => {
+  test("a row without a path, which costs nothing with zeroInfinity", () => {
     const x = torch.randn(2, 2, 3).logSoftmax(2).requiresGrad_();
     const loss = (zeroInfinity: boolean): Tensor =>
       F.ctcLoss(

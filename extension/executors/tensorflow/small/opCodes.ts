@@ -162,6 +162,9 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["LayerNorm", "epsilon"],
   ["LayerNormGrad"],
   ["CtcLoss", "blank", "zero_infinity"],
+  ["GridSample", "mode", "padding_mode", "align_corners"],
+  ["GridSampleInputGrad", "mode", "padding_mode", "align_corners", "sizes"],
+  ["GridSampleGridGrad", "mode", "padding_mode", "align_corners"],
 ];
 
 /** Written where a node's op would be: a value that is part of the plan. */

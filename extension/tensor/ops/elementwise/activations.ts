@@ -1,17 +1,14 @@
 // Activations that are one kernel, forward and backward: formulas of several ops would take a pass for each.
-import type * as tfjs from "@tensorflow/tfjs-core";
-import type { Tensor } from "../../core/tensor.ts";
-import { apply } from "../../recording/apply.ts";
-import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
+import { attr, scalar } from "../../lowering/lowering.ts";
 import { T } from "../../lowering/nodes.ts";
+import { number, TRAINING_ONLY } from "../../lowering/onnx.ts";
+import { apply } from "../../recording/apply.ts";
 import { leading } from "../../recording/batchRules.ts";
-import { number, TRAINING_ONLY, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
-import { defineOp, type Op, type Tfjs } from "../../recording/op.ts";
+import { defineOp, type Op } from "../../recording/op.ts";
 import { scope } from "../../recording/scope.ts";
-import { call, constant } from "../expressions.ts";
-import { elementwise } from "./declare.ts";
-import { add, erf, exp, mul, neg, sigmoid, square, sub, tanh } from "./elementwise.ts";
-import { erfNode, sigmoidNode, tanhNode } from "./exactNodes.ts";
+import { call } from "../expressions.ts";
+import { formulaRules, functionsOf, RECORDED, type Functions } from "../formulas.ts";
+import { mul } from "./elementwise.ts";
 
 export interface Slope {
   /** Of what is not above 0. */
@@ -67,71 +64,7 @@ export const leakyReluGrad: Op<Slope> = defineOp<Slope>({
   },
 });
 
-/** The arithmetic that formulas of activations are written in: on tensors, or for a graph of nodes. */
-interface Arithmetic<X> {
-  add: (x: X, y: X) => X;
-  sub: (x: X, y: X) => X;
-  mul: (x: X, y: X) => X;
-  neg: (x: X) => X;
-  square: (x: X) => X;
-  exp: (x: X) => X;
-  erf: (x: X) => X;
-  tanh: (x: X) => X;
-  sigmoid: (x: X) => X;
-  number: (value: number) => X;
-}
-
-const RECORDED: Arithmetic<Tensor> = {
-  add: (x, y) => call(add, x, y),
-  sub: (x, y) => call(sub, x, y),
-  mul: (x, y) => call(mul, x, y),
-  neg: (x) => call(neg, x),
-  square: (x) => call(square, x),
-  exp: (x) => call(exp, x),
-  erf: (x) => call(erf, x),
-  tanh: (x) => call(tanh, x),
-  sigmoid: (x) => call(sigmoid, x),
-  number: (value) => constant(value),
-};
-
-const nodesOf = (b: TfBuilder): Arithmetic<TfRef> => ({
-  add: (x, y) => b.node("AddV2", [x, y], { T }),
-  sub: (x, y) => b.node("Sub", [x, y], { T }),
-  mul: (x, y) => b.node("Mul", [x, y], { T }),
-  neg: (x) => b.node("Neg", [x], { T }),
-  square: (x) => b.node("Square", [x], { T }),
-  exp: (x) => b.node("Exp", [x], { T }),
-  erf: (x) => erfNode(b, x),
-  tanh: (x) => tanhNode(b, x),
-  sigmoid: (x) => sigmoidNode(b, x),
-  number: (value) => scalar(b, value, "float32"),
-});
-
-const onnxOf = (b: OnnxBuilder): Arithmetic<OnnxRef> => ({
-  add: (x, y) => b.node("Add", [x, y]),
-  sub: (x, y) => b.node("Sub", [x, y]),
-  mul: (x, y) => b.node("Mul", [x, y]),
-  neg: (x) => b.node("Neg", [x]),
-  square: (x) => b.node("Mul", [x, x]),
-  exp: (x) => b.node("Exp", [x]),
-  erf: (x) => b.node("Erf", [x]),
-  tanh: (x) => b.node("Tanh", [x]),
-  sigmoid: (x) => b.node("Sigmoid", [x]),
-  number: (value) => number(b, value),
-});
-
-const onTfjs = (k: Tfjs): Arithmetic<tfjs.Tensor> => ({
-  add: (x, y) => k.add(x, y),
-  sub: (x, y) => k.sub(x, y),
-  mul: (x, y) => k.mul(x, y),
-  neg: (x) => k.neg(x),
-  square: (x) => k.square(x),
-  exp: (x) => k.exp(x),
-  erf: (x) => k.erf(x),
-  tanh: (x) => k.tanh(x),
-  sigmoid: (x) => k.sigmoid(x),
-  number: (value) => k.scalar(value),
-});
+type Elementwise = <V>(f: Functions<V>, x: V) => V;
 
 /**
  * Declares an activation and its gradient, both from formulas.
@@ -139,32 +72,35 @@ const onTfjs = (k: Tfjs): Arithmetic<tfjs.Tensor> => ({
  * @param formula its value at x
  * @param slope its derivative at x
  */
-function activation(
-  name: string,
-  kernel: string,
-  formula: <X>(a: Arithmetic<X>, x: X) => X,
-  slope: <X>(a: Arithmetic<X>, x: X) => X,
-): Op<object> {
-  const gradient = elementwise({
+function activation(name: string, kernel: string, formula: Elementwise, slope: Elementwise): Op<object> {
+  const backward = formulaRules((w, [g, x]) => {
+    const f = functionsOf(w);
+    return [f.mul(g!, slope(f, x!))];
+  });
+  const gradient: Op<object> = defineOp({
     name: `${name}Grad`,
+    layout: "elementwise",
+    infer: ([g]) => g!,
     gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
     batch: leading,
+    ...backward,
     onnx: TRAINING_ONLY,
-    tensorflow(b, [g, x]) {
-      if (b.exact === true) return b.node(`${kernel}Grad`, [g!, x!], { T });
-      return b.node("Mul", [g!, slope(nodesOf(b), x!)], { T });
-    },
-    tfjs: (k, g, x) => k.mul(g, slope(onTfjs(k), x)),
+    tensorflow: (b, ...rest) =>
+      b.exact === true ? b.node(`${kernel}Grad`, rest[0], { T }) : backward.tensorflow(b, ...rest),
   });
-  return elementwise({
+  const forward = formulaRules((w, [x]) => [formula(functionsOf(w), x!)]);
+  const recorded = functionsOf(RECORDED);
+  return defineOp({
     name,
+    layout: "elementwise",
+    infer: ([x]) => x!,
     gradient: ({ grad, inputs: [x] }) => [
-      scope.gradients ? call(mul, grad, slope(RECORDED, x!)) : call(gradient, grad, x!),
+      scope.gradients ? call(mul, grad, slope(recorded, x!)) : call(gradient, grad, x!),
     ],
     batch: leading,
-    onnx: (b, [x]) => formula(onnxOf(b), x!),
-    tensorflow: (b, [x]) => (b.exact === true ? b.node(kernel, [x!], { T }) : formula(nodesOf(b), x!)),
-    tfjs: (k, x) => formula(onTfjs(k), x),
+    ...forward,
+    tensorflow: (b, ...rest) =>
+      b.exact === true ? b.node(kernel, rest[0], { T }) : forward.tensorflow(b, ...rest),
   });
 }
 
@@ -172,14 +108,14 @@ function activation(
 export const gelu = activation(
   "gelu",
   "Gelu",
-  (a, x) => {
-    const inner = a.erf(a.mul(x, a.number(Math.SQRT1_2)));
-    return a.mul(a.mul(x, a.number(0.5)), a.add(inner, a.number(1)));
+  (f, x) => {
+    const inner = f.erf(f.mul(x, f.number(Math.SQRT1_2)));
+    return f.mul(f.mul(x, f.number(0.5)), f.add(inner, f.number(1)));
   },
-  (a, x) => {
-    const share = a.mul(a.add(a.erf(a.mul(x, a.number(Math.SQRT1_2))), a.number(1)), a.number(0.5));
-    const density = a.exp(a.mul(a.square(x), a.number(-0.5)));
-    return a.add(share, a.mul(a.mul(x, density), a.number(1 / Math.sqrt(2 * Math.PI))));
+  (f, x) => {
+    const share = f.mul(f.add(f.erf(f.mul(x, f.number(Math.SQRT1_2))), f.number(1)), f.number(0.5));
+    const density = f.exp(f.mul(f.square(x), f.number(-0.5)));
+    return f.add(share, f.mul(f.mul(x, density), f.number(1 / Math.sqrt(2 * Math.PI))));
   },
 );
 
@@ -187,23 +123,23 @@ const TANH_SCALE = Math.sqrt(2 / Math.PI);
 const TANH_CUBE = 0.044715;
 
 /** The angle of the approximation by tanh: √(2/π) · (x + 0.044715 x³). */
-const approximated = <X>(a: Arithmetic<X>, x: X): X =>
-  a.tanh(a.mul(a.add(x, a.mul(a.mul(x, a.square(x)), a.number(TANH_CUBE))), a.number(TANH_SCALE)));
+const approximated: Elementwise = (f, x) =>
+  f.tanh(f.mul(f.add(x, f.mul(f.mul(x, f.square(x)), f.number(TANH_CUBE))), f.number(TANH_SCALE)));
 
 /** {@link gelu}, approximated by tanh. */
 export const geluTanh = activation(
   "geluTanh",
   "GeluTanh",
-  (a, x) => a.mul(a.mul(x, a.number(0.5)), a.add(approximated(a, x), a.number(1))),
-  (a, x) => {
-    const inner = approximated(a, x);
-    const share = a.mul(a.add(inner, a.number(1)), a.number(0.5));
-    const along = a.add(
-      a.mul(a.square(x), a.number(1.5 * TANH_CUBE * TANH_SCALE)),
-      a.number(0.5 * TANH_SCALE),
+  (f, x) => f.mul(f.mul(x, f.number(0.5)), f.add(approximated(f, x), f.number(1))),
+  (f, x) => {
+    const inner = approximated(f, x);
+    const share = f.mul(f.add(inner, f.number(1)), f.number(0.5));
+    const along = f.add(
+      f.mul(f.square(x), f.number(1.5 * TANH_CUBE * TANH_SCALE)),
+      f.number(0.5 * TANH_SCALE),
     );
-    const steep = a.mul(a.sub(a.number(1), a.square(inner)), along);
-    return a.add(share, a.mul(x, steep));
+    const steep = f.mul(f.sub(f.number(1), f.square(inner)), along);
+    return f.add(share, f.mul(x, steep));
   },
 );
 
@@ -211,9 +147,9 @@ export const geluTanh = activation(
 export const silu = activation(
   "silu",
   "Silu",
-  (a, x) => a.mul(x, a.sigmoid(x)),
-  (a, x) => {
-    const share = a.sigmoid(x);
-    return a.mul(share, a.add(a.mul(x, a.sub(a.number(1), share)), a.number(1)));
+  (f, x) => f.mul(x, f.sigmoid(x)),
+  (f, x) => {
+    const share = f.sigmoid(x);
+    return f.mul(share, f.add(f.mul(x, f.sub(f.number(1), share)), f.number(1)));
   },
 );
