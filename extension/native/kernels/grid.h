@@ -169,9 +169,10 @@ bool GridSample(const Call &c) {
       for (int64_t k = 0; k < found.count; k++) {
         const int32_t *at = found.offset[k], *is = found.there[k];
         const float *weight = found.weight[k];
+        // A place that is NaN has such weights.
         for (int64_t i = 0; i < count; i++) {
-          const float own = x[at[i]] * weight[i];
-          sums[i] += is[i] ? own : 0;
+          const float own = x[at[i]];
+          sums[i] += (is[i] ? own : 0) * weight[i];
         }
       }
       std::copy_n(sums, count, out);

@@ -44,8 +44,10 @@ function sampled<V extends Meta>(w: Writer<V>, [input, grid]: readonly V[], attr
   const places = new Places(w, grid!, sizesOf(input!.shape), attributes);
   const terms = places.pixels.map((pixel) => {
     const values = w.make(indexSelect, [rows, pixel.row], { dim: 0 });
+    // A place that is NaN has such weights.
+    const own = f.where(pixel.inside, values, f.number(0));
     const weight = places.weight(pixel);
-    return f.where(pixel.inside, weight === undefined ? values : f.mul(values, weight), f.number(0));
+    return weight === undefined ? own : f.mul(own, weight);
   });
   return [imagesOf(w, terms.reduce(f.add), outputShape(input!.shape, grid!.shape))];
 }
