@@ -149,6 +149,8 @@ export class PlanWriter implements TfBuilder {
   }
 
   #push(x: number): void {
+    // Stored, it would be another one.
+    if ((x | 0) !== x) throw new UnsupportedError(`${x}`);
     if (this.#length === code.length) {
       const longer = new Int32Array(2 * code.length);
       longer.set(code);

@@ -15,6 +15,7 @@ import {
   paddings,
   restored,
   sizes,
+  strideOf,
   withBatch,
   withBias,
   withRow,
@@ -52,7 +53,7 @@ function convolution(
     dilation: 1,
     groups: 1,
   });
-  const stride = sizes("stride", options.stride, count);
+  const stride = sizes("stride", options.stride, count).map(strideOf);
   const dilation = sizes("dilation", options.dilation, count);
   const around = paddings(options.padding, weight.shape.slice(2), dilation, stride);
   return composed(() => {

@@ -26,6 +26,11 @@ export function sizes(name: string, value: Size, count: number): number[] {
   return [...value];
 }
 
+/** The longest stride that kernels take. No input is longer, so that longer strides have the same results. */
+const LONGEST_STRIDE = 2 ** 31 - 1;
+
+export const strideOf = (stride: number): number => Math.min(stride, LONGEST_STRIDE);
+
 /** Cells before and after each dimension. */
 export function paddings(
   padding: Padding,

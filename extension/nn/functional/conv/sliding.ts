@@ -1,7 +1,7 @@
 // Checks of the inputs and sliding windows of pooling functions, with PyTorch's messages.
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { formatShape, type Shape } from "../../../tensor/core/shape.ts";
-import type { Size } from "./convolving.ts";
+import { strideOf, type Size } from "./convolving.ts";
 
 /** The sliding windows of one dimension. */
 export interface Axis {
@@ -70,7 +70,7 @@ export function slidingAxes(name: string, shape: Shape, count: number, options: 
     let out = Math.floor((free + (options.ceilMode ? s - 1 : 0)) / s) + 1;
     // The last window has to begin inside the input or in the padding before it.
     if (options.ceilMode && (out - 1) * s >= length + p) out--;
-    return { length, kernel: k, stride: s, padding: p, dilation: dilate, out };
+    return { length, kernel: k, stride: strideOf(s), padding: p, dilation: dilate, out };
   });
   // PyTorch's means of volumes need a window that fits into the input without its padding.
   const whole = (a: Axis): boolean => name !== "avg_pool3d" || a.length >= a.kernel;

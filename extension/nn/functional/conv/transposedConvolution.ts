@@ -16,6 +16,7 @@ import {
   dilations,
   restored,
   sizes,
+  strideOf,
   withBatch,
   withBias,
   withRow,
@@ -69,7 +70,7 @@ function transposed(
     dilation: 1,
   });
   // Sequences are images of one row from here on, in errors too.
-  const stride = withRow(sizes("stride", options.stride, count), 1);
+  const stride = withRow(sizes("stride", options.stride, count).map(strideOf), 1);
   const dilation = withRow(sizes("dilation", options.dilation, count), 1);
   const padding = withRow(sizes("padding", options.padding, count), 0);
   const extra = withRow(sizes("output_padding", options.outputPadding, count), 0);
