@@ -32,6 +32,8 @@ const State = v.object({
   earlyStopping: absent(v.object({ best: v.nullable(MetricValue), waited: count })),
   gradients: v.object({ kept: v.boolean(), probation: count }),
   steady: v.object({ graph: v.string(), steps: count }),
+  /** Not in files from before December 1, 2026: then the first graphs after resuming are compiled. */
+  compiled: v.optional(v.array(v.string())),
   /** Not in files from before November 27, 2026, in which none was due. */
   checkpointDue: v.optional(v.boolean()),
   kept: v.array(Kept),

@@ -43,6 +43,8 @@ export interface TrainerState {
   gradients: { kept: boolean; probation: number };
   /** The graph of most steps, and their number: from some number on it is compiled and rounds differently. */
   steady: HotGraph;
+  /** The graphs that are compiled: the first ones. */
+  compiled: readonly string[];
   /** A checkpoint is due as soon as a validation says how good the weights are. */
   checkpointDue: boolean;
   /** The checkpoints kept for their metric, the best first. */
@@ -70,6 +72,7 @@ export function startState(): TrainerState {
     earlyStopping: undefined,
     gradients: { kept: false, probation: 0 },
     steady: { graph: "", steps: 0 },
+    compiled: [],
     checkpointDue: false,
     kept: [],
   };

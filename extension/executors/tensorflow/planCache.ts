@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { chosenThreads } from "../../native/load.ts";
 import type { Plan } from "../../tensor/planning/barrier.ts";
+import type { TrainingGraphs } from "../../tensor/recording/policy.ts";
 import { runtime } from "../../tensor/recording/runtime.ts";
 import { Fallbacks, firstDifference, graphName, outlineOf, type Choice, type Outline } from "../choices.ts";
 import {
@@ -26,6 +27,8 @@ export class PlanCache {
   readonly #prepared = new Map<string, CompiledPlan>();
   /** By key, whether a group shares a plan; until the plan is compiled, this process's part of it. */
   readonly #shared = new Map<string, Plan | boolean>();
+  /** Stands for the state of a training that has none. */
+  readonly #untold: Pick<TrainingGraphs, "compiled"> = { compiled: [] };
   readonly #context: Context;
   readonly #cores: number;
   readonly #flush: () => void;
@@ -41,10 +44,15 @@ export class PlanCache {
     return this.#plans.has(key);
   }
 
-  /** Whether to compile a plan of a training when it is first seen: only its first few graphs. */
-  compilesAtOnce({ nodes }: Plan): boolean {
+  /** Whether to compile a plan of a training when it is first seen: only its first few graphs. Later ones are never compiled. */
+  compilesAtOnce({ nodes, graph }: Plan): boolean {
     if (!runtime.policy.compileAtOnce || nodes.length < MIN_COMPILED_NODES) return false;
-    return this.#context.counters.compiled < MAX_PLANS_AT_FIRST_SIGHT;
+    const { compiled } = this.#training;
+    return compiled.length < MAX_PLANS_AT_FIRST_SIGHT || compiled.includes(graph);
+  }
+
+  get #training(): Pick<TrainingGraphs, "compiled"> {
+    return runtime.policy.training ?? this.#untold;
   }
 
   /** Whether processes of a group compute a plan together, which needs a session. */
@@ -72,9 +80,17 @@ export class PlanCache {
     }
     if (this.exchanges(plan)) return this.#compile(plan);
     if (plan.nodes.length < MIN_COMPILED_NODES) return undefined;
-    if (this.#seen.delete(key) || this.compilesAtOnce(plan)) return this.#compile(plan);
-    if (runtime.policy.compileAtOnce) this.#fellBack(plan);
-    this.expect(key);
+    if (!runtime.policy.compileAtOnce) {
+      if (this.#seen.delete(key)) return this.#compile(plan);
+      this.expect(key);
+      return undefined;
+    }
+    if (this.compilesAtOnce(plan)) {
+      const training = this.#training;
+      if (!training.compiled.includes(plan.graph)) training.compiled = [...training.compiled, plan.graph];
+      return this.#compile(plan);
+    }
+    this.#fellBack(plan);
     return undefined;
   }
 

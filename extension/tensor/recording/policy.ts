@@ -7,6 +7,14 @@ export interface HotGraph {
   readonly steps: number;
 }
 
+/** What a training's executor counts, as part of the training's state: it follows from the steps of the training alone. */
+export interface TrainingGraphs {
+  /** The graph of most steps: it is compiled differently from some number on. */
+  steady: HotGraph;
+  /** The graphs that are compiled; those that come later are not, and may round differently. */
+  compiled: readonly string[];
+}
+
 /** The batch of the current step, and those that follow it. */
 export interface Lookahead {
   readonly current: readonly Value[];
@@ -43,8 +51,7 @@ export interface Policy {
   readonly leaveOutFrom: number;
   /** Whether the processes of a group share the batch of each step, if there is a group. */
   readonly shareSteps: boolean;
-  /** The state of the training, in which an executor counts steps: it compiles frequent graphs differently. */
-  readonly training: { steady: HotGraph } | undefined;
+  readonly training: TrainingGraphs | undefined;
   /** The next batches, in a training whose code reads each step's values: steps are speculated from them. */
   readonly lookahead: Lookahead | undefined;
 }

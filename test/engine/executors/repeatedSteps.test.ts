@@ -16,7 +16,7 @@ import {
   pendingSteps,
   withoutGraph,
 } from "../../../extension/tensor/planning/barrier.ts";
-import type { HotGraph } from "../../../extension/tensor/recording/policy.ts";
+import type { TrainingGraphs } from "../../../extension/tensor/recording/policy.ts";
 import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { collectGarbage } from "../garbage.ts";
 import { settled } from "../settled.ts";
@@ -160,7 +160,7 @@ describe.skipIf(!native)("repeated steps", () => {
 
   it("XLA is at work before its steps come, and its turn comes as it would", () => {
     const binding = loadNative();
-    const training: { steady: HotGraph } = { steady: { graph: "", steps: 0 } };
+    const training: TrainingGraphs = { steady: { graph: "", steps: 0 }, compiled: [] };
     changePolicy({ keepGradients: false, deferSteps: true, training });
     const { step } = session(sgd);
     const make = (count: number): void => {

@@ -7,7 +7,7 @@ import { data, experiment, nn, optim, torch, type Tensor } from "../../../extens
 import { Value } from "../../../extension/tensor/recording/graph.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
-import { DEFAULT_POLICY, type Lookahead, type HotGraph } from "../../../extension/tensor/recording/policy.ts";
+import { DEFAULT_POLICY, type Lookahead, type TrainingGraphs } from "../../../extension/tensor/recording/policy.ts";
 import { changePolicy, runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { train, weightsOf } from "../../unit/engine/training.ts";
 
@@ -151,7 +151,7 @@ const PROGRAMS: Record<string, (loop: Loop) => number[]> = {
     }),
 };
 
-const far = (): { steady: HotGraph } => ({ steady: { graph: "", steps: 0 } });
+const far = (): TrainingGraphs => ({ steady: { graph: "", steps: 0 }, compiled: [] });
 
 describe.skipIf(!native)("speculation", () => {
   let executor: LoadedExecutor;

@@ -3,6 +3,7 @@ import { allocate, type DType, type HostArray } from "../../../tensor/core/dtype
 import { leafData, type Plan } from "../../../tensor/planning/barrier.ts";
 import type { Value } from "../../../tensor/recording/graph.ts";
 import { numel } from "../../../tensor/core/shape.ts";
+import { runtime } from "../../../tensor/recording/runtime.ts";
 import { Lowering, moved } from "../../nhwc.ts";
 import {
   COMPILING_NANOSECONDS,
@@ -139,7 +140,8 @@ export class SmallPlans {
     const made = new Int32Array(plan.assigns.length + plan.lazy.length);
     // Refused, as for a wrong input: TensorFlow's error says why.
     if (!this.#binding.runPlan(opened.id, leaves, fetched, made)) return undefined;
-    if (opened.runs < Infinity) this.#count(plan, opened);
+    // What computes a training's step must not depend on how often a process has run it: a resumed one counts anew.
+    if (opened.runs < Infinity && !runtime.policy.compileAtOnce) this.#count(plan, opened);
     plan.fetches.forEach((value, i) => (value.data = fetched[opened.arrays[i]!]!));
     plan.assigns.forEach(({ storage }, i) => this.#storages.replace(storage, made[i]!));
     return { ids: [...made.subarray(plan.assigns.length)], images: opened.images };
