@@ -31,6 +31,11 @@ const MESSAGES: readonly [RegExp, (m: RegExpMatchArray, op: AnyOp | undefined) =
     /= \[(?:\d+, ?)*(-?\d+)\] does not index into shape \[(?:\d+, ?)*(\d+)\]/,
     (m, op) => outOfRange(op, m[1]!, Number(m[2])),
   ],
+  // Only TensorFlow's kernel refuses blanks among the targets.
+  [
+    /All labels must be nonnegative integers/,
+    () => new TensorError("unsupported", "ctc_loss: targets hold the blank, or a class that isn't there"),
+  ],
   [/is not invertible|cholesky : Tensor had/, (m, op) => refusedBy(op, m[0])],
   [/Integer division by zero/, () => new TensorError("value", "ZeroDivisionError")],
   [

@@ -33,6 +33,7 @@ const VECTORS: Record<string, (index: Tensor) => Tensor> = {
   indexPut_: (index) => x().indexPut_([":", index], 1),
   "indexPut_ that adds": (index) => x().indexPut_([":", index], torch.ones(2, 2), true),
   indexReduce_: (index) => x().indexReduce_(1, index, torch.ones(2, 2), "amin"),
+  take: (index) => torch.arange(3).take(index),
   embedding: (index) => F.embedding(index, x().t()),
   "embedding's gradient": (index) => gradient((w) => F.embedding(index, w.t())),
 };
@@ -46,12 +47,21 @@ onEachEngine(() => {
     it.each(Object.keys(ROWS))("%s", (name) => {
       for (const places of [computed(place, 0), computed(0, place)])
         expect(() => ROWS[name]!(places.unsqueeze(1)).tolist()).toThrow(REFUSED);
+      // What is known is refused when the function is called: there is the user's line.
+      expect(() => ROWS[name]!(torch.tensor([[0], [place]]))).toThrow(REFUSED);
     });
 
     it.each(Object.keys(VECTORS))("%s", (name) => {
       expect(() => VECTORS[name]!(computed(0, place)).tolist()).toThrow(REFUSED);
-      expect(() => VECTORS[name]!(torch.tensor([0, place])).tolist()).toThrow(REFUSED);
+      expect(() => VECTORS[name]!(torch.tensor([0, place]))).toThrow(REFUSED);
     });
+  });
+
+  it("maxUnpool2d", () => {
+    const unpooled = (place: number): Tensor =>
+      F.maxUnpool2d(torch.ones(1, 1, 2), torch.tensor([[[0, place]]]), 2);
+    expect(() => unpooled(8)).toThrow("Found an invalid max index: 8 (output volumes are of size 2x4)");
+    expect(unpooled(7).sum().item()).toBe(2);
   });
 
   it("leaves the engine as it was", () => {

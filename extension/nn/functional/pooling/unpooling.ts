@@ -1,6 +1,6 @@
 import { apply } from "../../../tensor/recording/apply.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
-import { composed, named } from "../../../tensor/functions/pointwise/operands.ts";
+import { composed, inRange, named } from "../../../tensor/functions/pointwise/operands.ts";
 import { fillValue } from "../../../tensor/recording/graph.ts";
 import { scatterLast } from "../../../tensor/ops/movement/indexing.ts";
 import { reshape } from "../../../tensor/ops/movement/movement.ts";
@@ -43,9 +43,12 @@ function unpool(
     bound.outputSize,
   );
   check(count, input, indices);
+  const [places, cells] = [numel(input.shape.slice(-count)), numel(lengths)];
+  // PyTorch unpools sequences as images of one column.
+  const volume = (count === 1 ? [...lengths, 1] : lengths).join("x");
+  inRange(indices, cells, (i) => `Found an invalid max index: ${i} (output volumes are of size ${volume})`);
   return composed(() => {
     const lead = input.shape.slice(0, input.ndim - count);
-    const [places, cells] = [numel(input.shape.slice(-count)), numel(lengths)];
     const zeros = new Tensor(fillValue(0, [...lead, cells], "float32"));
     const flat = (x: Tensor): Tensor => apply(reshape, [x], { shape: [...lead, places] });
     const spread = apply(scatterLast, [zeros, flat(indices), flat(input)], { mode: "update" });
@@ -114,7 +117,7 @@ function check(count: number, input: Tensor, indices: Tensor): void {
 
 /**
  * Zeros with the values of a max pooling of sequences at the places that it answered.
- * @param indices the places, as `maxPool1d` with `returnIndices` answers them; ones outside are not looked for
+ * @param indices the places, as `maxPool1d` with `returnIndices` answers them
  */
 export function maxUnpool1d(
   input: Tensor,

@@ -164,17 +164,21 @@ export const C_TYPE: Record<DType, string> = {
   complex64: "c10::complex<float>",
 };
 
-/** Checks indices whose values are known already; others are checked when they are computed. */
+/**
+ * Checks indices whose values are known already; others are checked when they are computed.
+ * @param least the lowest valid index; -size where negative ones count from the end
+ */
 export function inRange(
   indices: Tensor,
   size: number,
   message: (index: number, position: number) => string,
+  least = 0,
 ): void {
   const { data } = indices.value;
   if (data === undefined || indices.storage !== undefined) return;
   // A function called for each takes 9 times as long.
   for (let at = 0; at < data.length; at++) {
     const i = data[at]!;
-    if (i < 0 || i >= size) throw new TensorError("index", message(i, at));
+    if (i < least || i >= size) throw new TensorError("index", message(i, at));
   }
 }

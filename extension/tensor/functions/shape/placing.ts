@@ -114,9 +114,10 @@ export function indexFill(
 ): Tensor {
   const at = normalizeDim(dim, input.ndim);
   const places = vectorOf("index_fill_", index);
+  const size = input.shape[at] ?? 1;
+  inRange(index, size, (i) => `index ${i} is out of bounds for dimension ${at} with size ${size}`, -size);
   return composed(() => {
     const rows = front(input, at);
-    const size = rows.shape[0]!;
     const fromFront = where(call(elementwise.lt, places, constant(0, "int64")), add(places, size), places);
     const values = expand(
       value instanceof Tensor ? castTo(value, input.dtype) : scalarOf(value, input.dtype),
@@ -130,6 +131,7 @@ export function indexFill(
 export function take(input: Tensor, index: Tensor): Tensor {
   requireType(index, "int64", "take(): Expected a long tensor for index, but got Float");
   const n = input.numel();
+  inRange(index, n, (i) => `out of range: tried to access index ${i} on a tensor of ${n} elements.`, -n);
   return composed(() => {
     const at = reshape(index, [index.numel()]);
     const positive = where(call(elementwise.lt, at, constant(0, "int64")), add(at, n), at);

@@ -214,7 +214,7 @@ class Graph {
     )[1]!;
     // The classes after the blank move down by one, and the blank to the end. No other labels have a place.
     const places = this.#b.constant(
-      range(this.#classes).map((c) => (c > blank ? c - 1 : c)),
+      range(this.#classes).map((c) => (c > blank ? c - 1 : c === blank ? -1 : c)),
       [this.#classes],
       "int64",
     );
