@@ -35,7 +35,7 @@ export interface Room {
   height: number;
 }
 
-export type Row = Pick<SummaryRow, "path" | "className" | "detail">;
+export type Row = Pick<SummaryRow, "path" | "className" | "detail" | "parameters">;
 
 /** Width in pixels, without kerning: a sum of measured widths, equal in the host and in the view. */
 function width(text: string, widths: Readonly<Record<string, number>>): number {

@@ -2,6 +2,7 @@
 import type { ElkExtendedEdge, ElkNode } from "elkjs/lib/elk-api.js";
 import type { DiagramLook, FlowGraph, FlowLayout } from "../protocol/flow.ts";
 import { boxText, type BoxText, labelWidth, type Room, type Row, withRoom } from "./boxText.ts";
+import { arranged, type ArrangedFlow } from "./containers.ts";
 import { allShown, type ShownBox, shownFlow, type ShownFlow } from "./flow.ts";
 
 export const LABEL_HEIGHT = 14;
@@ -117,6 +118,7 @@ export function positionsOf(laid: ElkNode): FlowLayout {
 
 /** The visible boxes and texts of a model, before layout. */
 export interface Sketch {
+  flow: ArrangedFlow;
   shown: ShownFlow;
   /** By id, parents before children. */
   boxes: ReadonlyMap<string, ShownBox>;
@@ -124,7 +126,7 @@ export interface Sketch {
 }
 
 /**
- * @param markOf A mark by a box's id, which tells otherwise equal boxes apart
+ * @param markOf A mark by a box's id in the recorded flow, which tells otherwise equal boxes apart
  * @param roomOf Size of the content beneath a box's text
  */
 export function sketchOf(
@@ -136,9 +138,12 @@ export function sketchOf(
 ): Sketch {
   const { opened, closed, unfolded, widths } = look;
   const choices = { opened: new Set(opened), closed: new Set(closed), unfolded: new Set(unfolded) };
-  const shown = shownFlow(flow, choices, (path) => rows.get(path)?.detail ?? "", markOf);
+  const whole = arranged(flow, rows);
+  const detailOf = (path: string): string => rows.get(path)?.detail ?? "";
+  const shown = shownFlow(whole, choices, detailOf, markOf && ((id) => markOf(whole.recordedIdOf(id))));
   const all = allShown(shown.boxes);
   return {
+    flow: whole,
     shown,
     boxes: new Map(all.map((box) => [box.id, box])),
     texts: new Map(

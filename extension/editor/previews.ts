@@ -221,7 +221,12 @@ export class Previews extends DisposableOwner {
   /** Lays out a model's first diagram; undefined if the view must do it. */
   layOut({ flow, rows }: ModelReport, look: DiagramLook): Promise<FlowLayout | undefined> {
     if (flow === undefined) return Promise.resolve(undefined);
-    const named = rows.map(({ path, className, detail }) => ({ path, className, detail }));
+    const named = rows.map(({ path, className, detail, parameters }) => ({
+      path,
+      className,
+      detail,
+      parameters,
+    }));
     return this.#engine.layOut({ flow, rows: named, look });
   }
 

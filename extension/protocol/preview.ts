@@ -158,7 +158,7 @@ export type InspectRequest = v.InferOutput<typeof InspectRequest>;
 /** The part of a model to lay out. */
 export const LayoutRequest = v.object({
   flow: FlowGraph,
-  rows: v.array(v.pick(SummaryRow, ["path", "className", "detail"])),
+  rows: v.array(v.pick(SummaryRow, ["path", "className", "detail", "parameters"])),
   look: DiagramLook,
 });
 export type LayoutRequest = v.InferOutput<typeof LayoutRequest>;

@@ -46,7 +46,7 @@ export function details(
   const formula = row === undefined ? undefined : formulaOf(row.className);
   const change = row === undefined ? undefined : drawn.diff?.rows.get(row.path);
   return html`<div class="details-head">
-      ${mark(change?.change ?? drawn.diff?.boxes.get(selected))}
+      ${mark(change?.change ?? drawn.boxChanges.get(selected))}
       <h3>${title}</h3>
       <span class="class-name">${kind}</span>
     </div>

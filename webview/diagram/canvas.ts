@@ -146,7 +146,7 @@ const handlers = (box: ShownBox, actions: CanvasActions) => ({
 function group(box: ShownBox, drawn: Drawn, marks: Marks, actions: CanvasActions): SVGTemplateResult {
   const { x, y, width, height } = drawn.layout.boxes.get(box.id)!;
   const on = handlers(box, actions);
-  return svg`<g class=${classes(box, marks, drawn.diff?.boxes.get(box.id))} data-id=${box.id} transform="translate(${x} ${y})"
+  return svg`<g class=${classes(box, marks, drawn.boxChanges.get(box.id))} data-id=${box.id} transform="translate(${x} ${y})"
       @click=${on.click} @dblclick=${on.double}>
     <rect class="frame" width=${width} height=${height} rx=${CORNER}></rect>
   </g>`;
@@ -186,7 +186,7 @@ function leaf(
   const picture = room === undefined ? undefined : marks.pictures?.of(box);
   // The text stays where it is without pictures.
   const own = height - (room?.height ?? 0);
-  return svg`<g class=${classes(box, marks, drawn.diff?.boxes.get(box.id))} data-id=${box.id} transform="translate(${x} ${y})"
+  return svg`<g class=${classes(box, marks, drawn.boxChanges.get(box.id))} data-id=${box.id} transform="translate(${x} ${y})"
       @click=${on.click} @dblclick=${on.double}>
     ${
       box.folded
@@ -242,8 +242,8 @@ function head(box: ShownBox, drawn: Drawn, baseline: number, actions: CanvasActi
 }
 
 /** The sign on the corner of a box that differs from the other version. */
-function changeSign({ id }: ShownBox, { diff }: Drawn): SVGTemplateResult | typeof nothing {
-  const change = diff?.boxes.get(id);
+function changeSign({ id }: ShownBox, { boxChanges }: Drawn): SVGTemplateResult | typeof nothing {
+  const change = boxChanges.get(id);
   if (change === undefined) return nothing;
   return svg`<g class="change-sign sign-${change}">
     <title>${text.diff.marks[change]}</title>

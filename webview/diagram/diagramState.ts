@@ -27,6 +27,7 @@ export interface Drawn<Model extends DiagramModel = DiagramModel> extends Sketch
   rows: ReadonlyMap<string, SummaryRow>;
   /** The difference, while two versions are compared. */
   diff: ModelDiff | undefined;
+  boxChanges: ModelDiff["boxes"];
   edgeChanges: ModelDiff["edges"];
 }
 
@@ -179,8 +180,11 @@ export class DiagramState<Model extends DiagramModel = DiagramModel> {
   ): void {
     const layout = layoutOf(places);
     const before = this.drawn;
-    const edgeChanges = diff === undefined ? new Map() : shownEdgeChanges(diff, sketch.shown.visibleIdOf);
-    this.drawn = { ...sketch, model, layout, rows, diff, edgeChanges };
+    const { flow, shown } = sketch;
+    const boxChanges = new Map([...(diff?.boxes ?? [])].map(([id, change]) => [flow.idOf(id), change]));
+    const edgeChanges =
+      diff === undefined ? new Map() : shownEdgeChanges(diff, (id) => shown.visibleIdOf(flow.idOf(id)));
+    this.drawn = { ...sketch, model, layout, rows, diff, boxChanges, edgeChanges };
     if (before === undefined || modelTitle(before.model) !== modelTitle(model)) this.camera = undefined;
     else this.#stay(before.layout, layout, ui.selected);
     this.#look();
@@ -268,13 +272,13 @@ export class DiagramState<Model extends DiagramModel = DiagramModel> {
 
   /** The first box of a module, visible or not. */
   boxOf(path: string): string | undefined {
-    return this.drawn?.model.flow?.nodes.find((node) => node.kind === "module" && node.path === path)?.id;
+    return this.drawn?.flow.nodes.find((node) => node.kind === "module" && node.path === path)?.id;
   }
 
   /** Ids of the boxes that contain others, outer ones first, up to {@link MOST_OPENED}: laying out more is slow. */
   containers(): string[] {
     const sizes = new Map<string, number>();
-    for (const { parent } of this.drawn?.model.flow?.nodes ?? [])
+    for (const { parent } of this.drawn?.flow.nodes ?? [])
       if (parent !== undefined) sizes.set(parent, (sizes.get(parent) ?? 0) + 1);
     const depth = (id: string): number => id.split("/").length;
     let boxes = 0;
@@ -293,7 +297,7 @@ export class DiagramState<Model extends DiagramModel = DiagramModel> {
     const wanted = this.search.trim().toLowerCase();
     const found = new Set<string>();
     if (wanted === "" || this.drawn === undefined) return found;
-    for (const { id, path, name, className = "", kind } of this.drawn.model.flow?.nodes ?? []) {
+    for (const { id, path, name, className = "", kind } of this.drawn.flow.nodes) {
       const row = kind === "module" ? this.drawn.rows.get(path) : undefined;
       const text = `${kind === "module" ? path : name} ${row?.className ?? className} ${row?.detail ?? ""}`;
       if (text.toLowerCase().includes(wanted)) found.add(this.visible(id));

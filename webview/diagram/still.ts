@@ -25,6 +25,7 @@ export function stillDiagram({ model, look, places }: RunDiagram, label: string)
     layout: layoutOf(places),
     rows,
     diff: undefined,
+    boxChanges: new Map(),
     edgeChanges: new Map(),
   };
   const marks = { selected: "", matches: new Set<string>(), searching: false, heat: "none" } as const;

@@ -5,6 +5,7 @@ import type {
   TensorsViewState,
 } from "../../extension/protocol/views.ts";
 import "../../media/styles/onnx.css";
+import { arranged } from "../../extension/diagram/containers.ts";
 import { boxActions } from "../diagram/boxActions.ts";
 import { DiagramState } from "../diagram/diagramState.ts";
 import { connect, messageOf, restored, savedState, saveState } from "../shared/host.ts";
@@ -20,6 +21,8 @@ const saved = savedState<TensorsViewState>()?.ui;
 let ui: OnnxUi = restored(defaultUi, saved);
 ui = { ...ui, tensors: restored(defaultUi.tensors, ui.tensors) };
 let state: OnnxState | undefined;
+/** Ids of nodes as the host knows them. */
+let recordedIdOf = (id: string): string => id;
 
 const host = connect<OnnxHostMethods, TensorsViewMethods>({
   progress: (share) => tensors.progress(share),
@@ -55,10 +58,12 @@ const tensors = new TensorsController(
 async function read(): Promise<Awaited<ReturnType<OnnxHostMethods["ready"]>>> {
   const snapshot = await host.ready();
   const { model } = snapshot;
+  const boxes = new Map(model.boxes.map((box) => [box.path, box]));
+  recordedIdOf = arranged(model.flow, boxes).recordedIdOf;
   state = {
     model,
     drawn: diagramModel(model, snapshot.tensors.file),
-    boxes: new Map(model.boxes.map((box) => [box.path, box])),
+    boxes,
     ui,
     diagram,
     node: undefined,
@@ -83,7 +88,7 @@ function showNode(id: string): void {
     redraw();
   };
   if (state) state.node = shown;
-  host.node(id).then(
+  host.node(recordedIdOf(id)).then(
     (details) => show({ details }),
     (error: unknown) => show({ error: messageOf(error) }),
   );

@@ -30,7 +30,7 @@ const OP_NAMES: Readonly<Record<string, string>> = {
   gatherLast: "gather",
 };
 
-/** How often a module called in a loop is drawn; later calls share the last box. */
+/** How often a module called in a loop is drawn; later calls share one more box, with all between them. */
 const DRAWN_CALLS = 8;
 /** Most boxes: later ops are not drawn. */
 const MOST_BOXES = 4000;
@@ -59,6 +59,8 @@ export class DataFlow {
   readonly axes = new Map<Module, readonly (Axes | undefined)[]>();
   readonly #running: Call[] = [];
   readonly #calls = new Map<string, number>();
+  /** Boxes of several calls. */
+  readonly #shared = new Set<string>();
   /** Modules whose call from outside was drawn. */
   readonly #drawn = new Set<Module>();
   /** Depth of calls in a pass that isn't drawn, since the model is called again. */
@@ -94,7 +96,8 @@ export class DataFlow {
   /** The diagram; undefined when nothing was called. */
   graph(): FlowGraph | undefined {
     if (this.#nodes.size === 0) return undefined;
-    return chained({ nodes: [...this.#nodes.values()], edges: [...this.#edges.values()] });
+    const all = { nodes: [...this.#nodes.values()], edges: [...this.#edges.values()] };
+    return [...this.#shared].reduce(withLoopIn, chained(all));
   }
 
   #begin(module: Module, input: readonly unknown[]): void {
@@ -111,8 +114,8 @@ export class DataFlow {
     else {
       const path = this.#paths.get(module)!;
       const node = path === "" ? undefined : this.#callNode(module, path, outer?.node);
-      const isLeaf = path !== "" && module.children().length === 0;
-      if (isLeaf && node !== undefined) for (const tensor of tensors) this.#connect(tensor.value, node);
+      const isLeaf = node !== undefined && (module.children().length === 0 || this.#shared.has(node.id));
+      if (isLeaf) for (const tensor of tensors) this.#connect(tensor.value, node);
       this.#running.push({ ...called, node, isLeaf });
     }
   }
@@ -188,7 +191,8 @@ export class DataFlow {
     const base = idIn(parent, name);
     const count = (this.#calls.get(base) ?? 0) + 1;
     this.#calls.set(base, count);
-    const id = count === 1 ? base : `${base}#${Math.min(count, DRAWN_CALLS)}`;
+    const id = count === 1 ? base : `${base}#${Math.min(count, DRAWN_CALLS + 1)}`;
+    if (count > DRAWN_CALLS) this.#shared.add(id);
     return (
       this.#nodes.get(id) ??
       this.#add({ id, kind: "module", path, name, className: module.constructor.name, ...childOf(parent) })
@@ -279,6 +283,36 @@ function chained({ nodes, edges }: FlowGraph): FlowGraph {
       .map((edge) => ({ ...edge, from: rootOf(edge.from), to: rootOf(edge.to) }))
       .filter(({ from, to }) => from !== to),
   };
+}
+
+/** Merges what is between the calls that share a box into it: drawn, it would lead back to the box that it comes from. */
+function withLoopIn({ nodes, edges }: FlowGraph, shared: string): FlowGraph {
+  const reached = (ends: (edge: FlowEdge) => readonly [string, string]): Set<string> => {
+    const next = new Map<string, string[]>();
+    for (const edge of edges) {
+      const [from, to] = ends(edge);
+      next.set(from, [...(next.get(from) ?? []), to]);
+    }
+    const found = new Set([shared]);
+    for (const id of found) for (const other of next.get(id) ?? []) found.add(other);
+    return found;
+  };
+  const after = reached(({ from, to }) => [from, to]);
+  const merged = new Set([...reached(({ from, to }) => [to, from])].filter((id) => after.has(id)));
+  if (merged.size === 1) return { nodes, edges };
+  const place = (id: string): string => (merged.has(id) ? shared : id);
+  const joined = new Map<string, FlowEdge>();
+  for (const { from, to, shape } of edges) {
+    const edge = { from: place(from), to: place(to), shape };
+    const key = `${edge.from}>${edge.to}`;
+    if (edge.from !== edge.to && !joined.has(key)) joined.set(key, edge);
+  }
+  const isLeft = ({ id }: FlowNode): boolean => id === shared || !merged.has(id);
+  const parents = new Set(nodes.map(({ parent }) => parent));
+  const left = nodes.filter((node) => isLeft(node) && !parents.has(node.id));
+  const isUsed = ({ id }: FlowNode): boolean =>
+    left.some((node) => node.id === id || node.id.startsWith(`${id}/`));
+  return { nodes: nodes.filter(isUsed), edges: [...joined.values()] };
 }
 
 /** All tensors in a module's inputs or outputs. */
