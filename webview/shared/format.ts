@@ -10,14 +10,14 @@ export function formatMetric(value: number | null | undefined): string {
 }
 
 /** Python's exponents have at least two digits: 1e-05. */
-function scientific(value: number, digits: number): string {
+function scientific(value: number, digits?: number): string {
   return value.toExponential(digits).replace(/e([+-])(\d)$/, "e$10$2");
 }
 
-/** Formats a tick of a value axis, with no more digits than needed ("0.25", "1e-05", "12.5k"). */
+/** Formats a tick of a value axis, with no more digits than needed ("0.25", "1e-05", "12.5k", "3e+17"). */
 export function formatTick(value: number): string {
   const size = Math.abs(value);
-  if (size !== 0 && size < 1e-4) return scientific(value, 0);
+  if (size !== 0 && (size < 1e-4 || size >= 1e9)) return scientific(Number(value.toPrecision(5)));
   if (size >= 10_000) {
     const [unit, name] = size >= 1e6 ? [1e6, "M"] : [1e3, "k"];
     return `${Number((value / unit).toPrecision(6))}${name}`;
@@ -41,6 +41,7 @@ export function formatCompact(count: number): string {
   let power = 0;
   // 999.5 would print as "1000" of the smaller unit.
   for (; value >= 999.5 && power < POWERS.length - 1; power++) value /= 1000;
+  if (value >= 999.5) return scientific(count, 2);
   const digits = power === 0 ? String(Math.round(value * 100) / 100) : value.toPrecision(3);
   return `${count < 0 ? "-" : ""}${digits}${power === 0 ? "" : ` ${POWERS[power] ?? ""}`}`;
 }

@@ -45,6 +45,12 @@ test.each([
   [1_500_000, "1.5M"],
   [100_000, "100k"],
   [100_200, "100.2k"],
+  [-2_500_000, "-2.5M"],
+  [1e9, "1e+09"],
+  [3e17, "3e+17"],
+  [-1.5e12, "-1.5e+12"],
+  [1.5e-5, "1.5e-05"],
+  [-0.00003000000000000001, "-3e-05"],
 ])("formatTick(%s) is %s", (value, text) => {
   expect(formatTick(value)).toBe(text);
 });
@@ -57,6 +63,7 @@ test.each([
   [999_600, "1.00 M"],
   [109_482_240, "109 M"],
   [-2500, "-2.50 k"],
+  [1.5e21, "1.50e+21"],
 ])("formatCompact(%s) is %s", (value, text) => {
   expect(formatCompact(value)).toBe(text);
 });
