@@ -23,6 +23,7 @@ export function matrix(
 ): TemplateResult {
   const { total, correct } = totalsOf(confusion);
   const { shares, actual, predicted } = ui;
+  const drawn = names.length <= MAX_DRAWN;
   return html`<div class="matrix">
     <div class="sub-head">
       <h3>${text.title}</h3>
@@ -38,12 +39,9 @@ export function matrix(
       )}
     </div>
     ${guard([confusion, names, shares, actual, predicted], () =>
-      scroller(
-        text.title,
-        names.length <= MAX_DRAWN ? grid(confusion, names, ui, actions) : list(confusion, names, ui, actions),
-      ),
+      scroller(text.title, drawn ? grid(confusion, names, ui, actions) : list(confusion, names, ui, actions)),
     )}
-    <p class="secondary matrix-summary">${text.summary(correct, total)}</p>
+    <p class="secondary matrix-summary">${text.summary(correct, total, drawn)}</p>
     <p class="secondary matrix-readout"></p>
   </div>`;
 }

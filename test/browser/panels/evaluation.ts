@@ -161,6 +161,20 @@ test("evaluation: on another machine it says which; one that nothing follows can
   assert.deepEqual(await panel.complaints(), []);
 });
 
+test("evaluation: of two hundred classes, the largest confusions lead to their samples, and the text says so", async () => {
+  const given = recorded("digits");
+  const confusion = Array.from({ length: 200 }, (_row, i) =>
+    Array.from({ length: 200 }, (_cell, j) => (i === j ? 5 : i === 7 && j === 9 ? 3 : 0)),
+  );
+  const { classes: _names, ...result } = given.result;
+  const panel = await openEvaluation({ ...given, result: { ...result, confusion } });
+  const { page } = panel;
+  const summary = await page.locator(".matrix-summary").innerText();
+  assert.equal(summary, "1,000 of 1,003 predicted correctly. Choose a confusion to see its samples.");
+  await page.locator(".confusions button").first().click();
+  await page.getByText("Actual 7, predicted 9").waitFor();
+});
+
 test("evaluation: a cell of the matrix leads to its samples, by mouse and by keyboard, and survives hiding", async () => {
   const panel = await openEvaluation(recorded("digits"));
   const { page } = panel;

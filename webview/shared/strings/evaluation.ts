@@ -46,8 +46,9 @@ export const evaluationStrings = {
       (total > 0 ? ` (${formatShare(count / total)})` : ""),
     largest: (shown: number, classes: number) =>
       `The matrix of ${formatCount(classes)} classes is too large to be drawn. Its ${formatCount(shown)} largest confusions:`,
-    summary: (correct: number, total: number) =>
-      `${formatCount(correct)} of ${formatCount(total)} predicted correctly. Choose a cell to see its samples.`,
+    summary: (correct: number, total: number, drawn: boolean) =>
+      `${formatCount(correct)} of ${formatCount(total)} predicted correctly. ` +
+      (drawn ? "Choose a cell to see its samples." : "Choose a confusion to see its samples."),
   },
   classes: {
     title: "Per Class",
