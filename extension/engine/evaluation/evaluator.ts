@@ -33,9 +33,22 @@ export function batchLength(batch: Batch): number {
   return batch[0]?.shape[0] ?? 0;
 }
 
-/** Runs a model on a batch's inputs. */
-export function forward(model: Module, inputs: readonly Tensor[]): Tensor {
-  const output = (model as unknown as (...inputs: readonly Tensor[]) => unknown)(...inputs);
+/** For errors of a model that has only been called by a trainStep. */
+const STEP_HINT =
+  "without a validationStep, the model is called with all tensors of a batch but the last: if your trainStep calls it otherwise, write a validationStep that does the same";
+
+/**
+ * Runs a model on a batch's inputs.
+ * @param hint Advice in errors of the model
+ */
+export function forward(model: Module, inputs: readonly Tensor[], hint?: string): Tensor {
+  let output: unknown;
+  try {
+    output = (model as unknown as (...inputs: readonly Tensor[]) => unknown)(...inputs);
+  } catch (error) {
+    if (hint !== undefined && error instanceof Error) Object.assign(error, { hint });
+    throw error;
+  }
   if (output instanceof Tensor) return output;
   throw new TensorError(
     "value",
@@ -81,7 +94,7 @@ async function measure(
         return;
       }
       const { inputs, target } = inputsAndTarget(batch);
-      const output = noGrad(() => forward(model, inputs));
+      const output = noGrad(() => forward(model, inputs, loss === undefined ? STEP_HINT : undefined));
       if (loss !== undefined) {
         const value = noGrad(() => loss(output, target));
         losses.add({ loss: toNumber(value, "loss") }, length);

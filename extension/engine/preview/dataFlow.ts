@@ -109,7 +109,7 @@ export class DataFlow {
     if (this.#skipping > 0) return;
     const tensors = tensorsIn(input);
     const called = { module, input: tensors[0]?.value };
-    if (outer === undefined) this.#inputs(tensors);
+    if (outer === undefined) this.#inputs(input);
     if (outer?.isLeaf === true) this.#running.push({ ...called, node: outer.node, isLeaf: true });
     else {
       const path = this.#paths.get(module)!;
@@ -132,7 +132,7 @@ export class DataFlow {
     this.#nameAxes(call, tensors);
     if (call.isLeaf && call.node !== undefined)
       for (const tensor of tensors) this.#owners.set(tensor.value, call.node);
-    if (this.#running.length === 0) this.#outputs(module, tensors);
+    if (this.#running.length === 0) this.#outputs(module, output);
   }
 
   #nameAxes({ module, input }: Call, outputs: readonly Tensor[]): void {
@@ -150,24 +150,21 @@ export class DataFlow {
   /**
    * Adds a box for each input of a model. An input that another model has computed, as in a GAN, gets an edge instead.
    */
-  #inputs(tensors: readonly Tensor[]): void {
-    for (const { value } of tensors) {
+  #inputs(given: readonly unknown[]): void {
+    for (const [name, { value }] of given.flatMap((one) => namedTensorsIn(one, "input"))) {
       if (this.#owners.has(value)) continue;
       const id = this.#unique("~input");
       const shape = formatShape(value.shape);
-      this.#owners.set(value, this.#add({ id, kind: "input", path: "", name: "input", shape }));
+      this.#owners.set(value, this.#add({ id, kind: "input", path: "", name, shape }));
     }
   }
 
-  #outputs(module: Module, tensors: readonly Tensor[]): void {
-    for (const { value } of tensors) {
+  #outputs(module: Module, output: unknown): void {
+    for (const [name, { value }] of namedTensorsIn(output, "output")) {
       if (!this.#owners.has(value)) continue;
       const shape = formatShape(value.shape);
       const path = this.#paths.get(module)!;
-      this.#connect(
-        value,
-        this.#add({ id: this.#unique("~output"), kind: "output", path, name: "output", shape }),
-      );
+      this.#connect(value, this.#add({ id: this.#unique("~output"), kind: "output", path, name, shape }));
     }
   }
 
@@ -316,11 +313,17 @@ function withLoopIn({ nodes, edges }: FlowGraph, shared: string): FlowGraph {
 }
 
 /** All tensors in a module's inputs or outputs. */
-function tensorsIn(value: unknown): Tensor[] {
-  if (value instanceof Tensor) return [value];
-  if (Array.isArray(value)) return value.flatMap(tensorsIn);
-  if (value instanceof PackedSequence) return tensorsIn(value.data);
+const tensorsIn = (value: unknown): Tensor[] => namedTensorsIn(value, "").map(([, tensor]) => tensor);
+
+/** All tensors in a value with their names: keys of objects, and places in lists that have one ("aux.0"). */
+function namedTensorsIn(value: unknown, kind: string, path = ""): [name: string, Tensor][] {
+  const inner = (key: string | number, one: unknown): [string, Tensor][] =>
+    namedTensorsIn(one, kind, path === "" ? String(key) : `${path}.${key}`);
+  if (value instanceof Tensor) return [[path || kind, value]];
+  if (Array.isArray(value))
+    return value.flatMap((one, i) => (path === "" ? namedTensorsIn(one, kind) : inner(i, one)));
+  if (value instanceof PackedSequence) return namedTensorsIn(value.data, kind, path);
   const plain =
     typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-  return plain ? Object.values(value).flatMap(tensorsIn) : [];
+  return plain ? Object.entries(value).flatMap(([key, one]) => inner(key, one)) : [];
 }

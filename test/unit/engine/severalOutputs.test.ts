@@ -94,6 +94,32 @@ test("without one, the error says what is missing", async () => {
   });
 });
 
+class ByName extends nn.Module {
+  body = new nn.Linear(3, 2);
+  forward({ x }: { x: Tensor }): Tensor {
+    return this.body(x);
+  }
+}
+
+test("without one, an error of a model that is called otherwise says how it was called", async () => {
+  const steps = experiment({
+    ...options,
+    model: () => new ByName(),
+    optimizer: (parameters) => new optim.SGD(parameters, { lr: 0.1 }),
+    trainStep: ({ model, batch: [x, y], optimizer }) => {
+      optimizer.zeroGrad();
+      const loss = F.crossEntropy(model({ x: x! }), y!);
+      loss.backward();
+      optimizer.step();
+      return loss;
+    },
+  });
+  await expect(train(steps)).rejects.toMatchObject({
+    message: "validation data, batch 1, samples 0 to 4: Linear(): argument 1 must be Tensor, not undefined",
+    hint: expect.stringContaining("write a validationStep that does the same") as string,
+  });
+});
+
 test("it names its data, and its experiment's missing loss", async () => {
   const prepared = await prepare(
     experiment({ ...options, validationStep: ({ loss, batch }) => loss(batch[0]!, batch[1]!) }),

@@ -171,6 +171,22 @@ class DeepTurns extends nn.Module {
   }
 }
 
+class ByName extends nn.Module {
+  image = new nn.Linear(4, 4);
+  forward({ image, text }: { image: Tensor; text: Tensor }): object {
+    const h = this.image(image);
+    return { logits: h.add(text), aux: [h, [text.relu()]] };
+  }
+}
+
+test("inputs and outputs have the names of their fields", async () => {
+  const { flow } = await observed(new ByName(), { image: x(), text: x() });
+  const named = (kind: string): string[] =>
+    flow.nodes.flatMap((node) => (node.kind === kind ? node.name : []));
+  expect(named("input")).toEqual(["image", "text"]);
+  expect(named("output")).toEqual(["logits", "aux.0", "aux.1.0"]);
+});
+
 describe("containers", () => {
   test("functions between the layers of a list are in its box", async () => {
     const open = await shown(new Loop(), x());
