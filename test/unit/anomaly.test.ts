@@ -57,6 +57,11 @@ describe("torch.autograd.detectAnomaly", () => {
     expect(error?.hint).toContain("exp overflows above 88");
   });
 
+  test("large values are written with an exponent", () => {
+    const error = thrown([3e19, -1], (x) => x.square().sum());
+    expect(error?.message).toBe("Function 'square' returned inf values, given values of [2] from -1 to 3e+19");
+  });
+
   test("a mask's infinity is none", () => {
     const mask = torch.tensor([-Infinity, 0]);
     expect(thrown([1, 2], (x) => x.add(mask).softmax(0).sum())).toBeUndefined();

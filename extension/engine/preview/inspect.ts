@@ -164,7 +164,7 @@ class Inspection {
       try {
         data = await previewBatch(options);
       } catch (error) {
-        this.#errors.push(fail(error));
+        this.#report(fail(error));
       }
       this.#experiments.push({
         exportName,
@@ -197,8 +197,14 @@ class Inspection {
         this.#warnings.push({ code: "noValidation", message: NO_VALIDATION, position: fallback });
       report.calls ??= await this.#calls(experiment, model, optimizers, batch, sites);
     } catch (error) {
-      this.#errors.push(fail(error));
+      this.#report(fail(error));
     }
+  }
+
+  /** Reports an error once: several experiments may build the model that throws it, or read its data. */
+  #report(error: UserError): void {
+    const same = ({ message, position }: UserError): string => JSON.stringify([message, position]);
+    if (this.#errors.every((other) => same(other) !== same(error))) this.#errors.push(error);
   }
 
   /** Calls in a step, with the batch's size as N: a second step, of another size, shows what depends on it. */
@@ -227,7 +233,7 @@ class Inspection {
       this.#add(model, new ModelObserver(model), undefined);
     } catch (error) {
       // A base class, or one that needs more than its constructor says: not the user's mistake.
-      if (!asksForValues(error) && error instanceof TensorError) this.#errors.push(describeError(error));
+      if (!asksForValues(error) && error instanceof TensorError) this.#report(describeError(error));
     }
   }
 

@@ -140,7 +140,8 @@ export class Recovery {
     const from = states[Math.min(times, states.length - 1)];
     const why = await this.#explain(found, from);
     if (from === undefined || this.#attempts >= this.#rollback.attempts) {
-      recorder.mark(why.message);
+      // The error itself says why.
+      recorder.mark(`${found.description}.`);
       throw why;
     }
     this.#attempts++;
@@ -150,7 +151,10 @@ export class Recovery {
     restore(from);
     state.seconds = seconds;
     const rates = this.#slower(factor);
-    recorder.event(`${why.message} Back to step ${step}, with the learning rate × ${factor}.`, rates, step);
+    // The cause is most often the same again.
+    const told = this.#attempts === 1 ? why.message : `${found.description}.`;
+    if (told !== why.message) this.#hooks.reporter.log("info", why.message);
+    recorder.event(`${told} Back to step ${step}, with the learning rate × ${factor}.`, rates, step);
     return from;
   }
 

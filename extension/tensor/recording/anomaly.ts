@@ -286,6 +286,11 @@ function rangeOf(value: Value, read: (value: Value) => HostArray): string | unde
     if (x < low) low = x;
     if (x > high) high = x;
   }
-  const text = (x: number): string => String(Number(x.toPrecision(4)));
-  return `${text(low)} to ${text(high)}`;
+  return `${shortNumber(low)} to ${shortNumber(high)}`;
+}
+
+/** At most four digits, and from 1e8 on an exponent: "0.0123", "-3.007e+19". */
+function shortNumber(x: number): string {
+  const rounded = Number(x.toPrecision(4));
+  return Math.abs(rounded) >= 1e8 && Number.isFinite(rounded) ? rounded.toExponential() : String(rounded);
 }

@@ -79,6 +79,34 @@ export const lazy = experiment({
   );
 });
 
+test("an error of a model that an experiment and its class both build is reported once", async () => {
+  const text = `import { torch, nn, optim, data, experiment, type Tensor } from "layerwise";
+export class Net extends nn.Module {
+  fc = new nn.Linear(2, 2);
+  // @ts-expect-error
+  extra = new nn.Linear;
+  forward(x: Tensor): Tensor {
+    return this.fc(x);
+  }
+}
+const common = {
+  data: () => new data.TensorDataset(torch.randn(8, 2), torch.randn(8, 2)),
+  loss: new nn.MSELoss(),
+  optimizer: (p) => new optim.SGD(p, { lr: 0.1 }),
+  epochs: 1,
+};
+export const one = experiment({ ...common, model: () => new Net() });
+export const two = experiment({ ...common, model: () => new Net() });
+`;
+  const { errors } = await inspect(workspace.write("twice.nn.ts", text));
+  expect(errors).toMatchObject([
+    {
+      message: "Linear() missing 2 required positional arguments: 'inFeatures' and 'outFeatures'",
+      position: { line: lineOf(text, "extra") },
+    },
+  ]);
+});
+
 test("a model of two parts: what one gives the other takes, each drawn once", async () => {
   const file = workspace.write(
     "pair.nn.ts",

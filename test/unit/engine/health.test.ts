@@ -131,6 +131,9 @@ describe("a loss that is NaN", () => {
     const error = await failure({ rollback: { lrFactor: 1, attempts: 2 } });
     expect(error.message).toContain("The loss is NaN");
     expect(rowsOf().filter(({ rollback }) => rollback !== undefined)).toHaveLength(2);
+    // The cause is told once, not after each attempt.
+    const texts = rowsOf().flatMap(({ kind, text }) => (kind === "event" ? [text ?? ""] : []));
+    expect(texts.map((text) => text.includes("Function 'log'"))).toEqual([true, false]);
   });
 });
 
