@@ -7,6 +7,7 @@ import { withheld, type Withheld } from "./consent.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { MODEL_FILE_SUFFIX } from "./ids.ts";
 import { onSettingChange, setting } from "./settings.ts";
+import { WatchedFiles } from "./watchedFiles.ts";
 
 type Counts = { total: number; trainable: number };
 
@@ -28,13 +29,15 @@ export interface Preview {
   readonly lastGood: ReadonlyMap<string, ModelReport>;
   /** A request is waiting or running. */
   readonly busy: boolean;
-  /** The text, or that of a file it may import, has changed since the report, and automatic previews are off. */
+  /** The text, or that of a file that it imports, has changed since the report, and automatic previews are off. */
   readonly outdated: boolean;
   /** Why the file isn't built automatically. */
   readonly withheld: Withheld | undefined;
 }
 
 interface FollowedFile {
+  /** Files that the newest build read, apart from packages. */
+  imported: ReadonlySet<string>;
   report: FileReport | undefined;
   source: SourceVersion | undefined;
   lastCounts: Map<string, Counts>;
@@ -73,6 +76,11 @@ export class Previews extends DisposableOwner {
   readonly #changed = this.own(new vscode.EventEmitter<vscode.Uri>());
   /** Fires with the file whose preview changed. */
   readonly onDidChange = this.#changed.event;
+  readonly #edited = this.own(new vscode.EventEmitter<vscode.Uri>());
+  /** Fires with a followed file whose text, or that of a file that it imports, changed. */
+  readonly onDidEdit = this.#edited.event;
+  /** Imported files change without an editor too, as by git. */
+  readonly #imported = this.own(new WatchedFiles((file) => this.#rebuildImporters(file)));
 
   constructor(engine: PreviewEngine) {
     super();
@@ -85,14 +93,8 @@ export class Previews extends DisposableOwner {
       }),
     );
     this.own(
-      vscode.workspace.onDidSaveTextDocument((saved) => {
-        // Open files may import the saved one.
-        for (const document of vscode.workspace.textDocuments) {
-          const followed = this.#files.get(document.uri.toString());
-          if (followed !== undefined && document !== saved && isModelFile(saved))
-            this.#schedule(document, followed, delayOf(followed));
-        }
-      }),
+      // Watchers of some file systems are slow, or report nothing.
+      vscode.workspace.onDidSaveTextDocument(({ uri }) => this.#rebuildImporters(uri.fsPath)),
     );
     // VS Code requests lenses and hints only after a delay, and never requests diagnostics.
     this.own(
@@ -146,6 +148,7 @@ export class Previews extends DisposableOwner {
 
   #add(document: vscode.TextDocument, asked: boolean): FollowedFile {
     const followed: FollowedFile = {
+      imported: new Set(),
       report: undefined,
       source: undefined,
       lastCounts: new Map(),
@@ -235,7 +238,19 @@ export class Previews extends DisposableOwner {
     this.#engine.prepareLayout();
   }
 
+  #rebuildImporters(file: string): void {
+    for (const document of vscode.workspace.textDocuments) {
+      const followed = this.#files.get(document.uri.toString());
+      if (followed?.imported.has(file) === true) this.#schedule(document, followed, delayOf(followed));
+    }
+  }
+
+  #watchImported(): void {
+    this.#imported.watch([...this.#files.values()].flatMap(({ imported }) => [...imported]));
+  }
+
   #schedule(document: vscode.TextDocument, followed: FollowedFile, delay: number): void {
+    this.#edited.fire(document.uri);
     clearTimeout(followed.timer);
     followed.timer = undefined;
     if (withheld(false) === undefined) {
@@ -261,6 +276,10 @@ export class Previews extends DisposableOwner {
     if (report !== undefined) followed.took = performance.now() - began;
     if (this.disposed || this.#files.get(document.uri.toString()) !== followed) return;
     if (report !== undefined) {
+      if (report.imported !== undefined) {
+        followed.imported = new Set(report.imported);
+        this.#watchImported();
+      }
       followed.report = report;
       followed.source = source;
       for (const model of report.models) {
@@ -276,6 +295,7 @@ export class Previews extends DisposableOwner {
     if (followed === undefined) return;
     clearTimeout(followed.timer);
     this.#files.delete(uri.toString());
+    this.#watchImported();
     this.#engine.drop(uri.fsPath);
     this.#changed.fire(uri);
   }

@@ -128,6 +128,8 @@ export const FileReport = v.object({
   errors: v.array(UserError),
   /** If requested. */
   warnings: v.optional(v.array(CodeWarning)),
+  /** The files that it imports, packages left out: absolute paths. */
+  imported: v.optional(v.array(v.string())),
 });
 export type FileReport = v.InferOutput<typeof FileReport>;
 
@@ -183,6 +185,9 @@ export const Remains = v.object({
 });
 export type Remains = v.InferOutput<typeof Remains>;
 
+/** Most files that a report lists as imported. */
+export const MOST_IMPORTS = 1000;
+
 /** Methods of the preview engine. A call that exceeds the supervisor's limit gets the process killed and restarted. */
 export interface PreviewEngineMethods {
   inspect(request: InspectRequest): Promise<FileReport>;
@@ -193,6 +198,8 @@ export interface PreviewEngineMethods {
 }
 export interface PreviewEngineEvents {
   hello(hello: Hello): void;
+  /** Sent before a file's code runs: a file that hangs is built again when one of these changes. */
+  imports(files: string[]): void;
   /**
    * Sent from a watchdog while user code hangs, so that the supervisor knows where before it kills the process; and
    * before the answer of a file that has changed shared objects.

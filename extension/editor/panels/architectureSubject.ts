@@ -64,8 +64,8 @@ export class ArchitectureSubject extends DisposableOwner {
       }),
     );
     this.own(
-      vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
-        if (document.uri.fsPath === file && contentChanges.length > 0) this.profiles.outdate();
+      previews.onDidEdit((uri) => {
+        if (uri.fsPath === file) this.profiles.outdate();
       }),
     );
   }

@@ -6,6 +6,7 @@ import { endOwnFamily } from "../../processes/family.ts";
 import {
   InspectRequest,
   LayoutRequest,
+  MOST_IMPORTS,
   type PreviewEngineEvents,
   type PreviewEngineMethods,
 } from "../../protocol/preview.ts";
@@ -19,6 +20,7 @@ import { leftovers, ours, watchStarts } from "../isolation/leftovers.ts";
 import { LayoutClient } from "../preview/layoutClient.ts";
 import { library } from "../host/library.ts";
 import { installOnce } from "../host/stackTraces.ts";
+import { isPackage } from "../host/versions.ts";
 import { Watchdog } from "../host/watchdog.ts";
 import { enterFolderOf } from "../host/workingFolder.ts";
 
@@ -68,7 +70,9 @@ const methods: PreviewEngineMethods = {
             ),
         },
         () => {
-          const report = inspect(request);
+          const report = inspect(request, (files) =>
+            parent.send("imports", files.filter((one) => !isPackage(one)).slice(0, MOST_IMPORTS)),
+          );
           // While esbuild reads the file: none of its code has run.
           takeSnapshot();
           return report;

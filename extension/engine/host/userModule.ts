@@ -11,7 +11,7 @@ import { isDebugged } from "./debugger.ts";
 import { GENERATED, SourceMap } from "./sourceMap.ts";
 import { forgetScript, registerScript } from "./stackTraces.ts";
 import { enterFolderOf } from "./workingFolder.ts";
-import { versionPlugin, type Version } from "./versions.ts";
+import { candidates, versionPlugin, type Version } from "./versions.ts";
 
 /** Several files' errors would bury the first, which is usually the cause of the others. */
 const MAX_ERRORS = 20;
@@ -42,10 +42,13 @@ export interface UserModule {
 /** A file that can't be bundled, with esbuild's errors. */
 export class SyntaxErrors extends EngineError {
   readonly errors: readonly UserError[];
+  /** As in {@link Bundle}, with the places where a missing file would be found. */
+  readonly imported: readonly string[];
 
-  constructor(errors: readonly UserError[]) {
+  constructor(errors: readonly UserError[], imported: readonly string[]) {
     super(errors[0] ?? { code: "syntax", message: "The file can't be read." });
     this.errors = errors;
+    this.imported = imported;
   }
 }
 
@@ -84,6 +87,7 @@ export async function bundleUserModule(
   { text, imports, library, place }: LoadOptions,
 ): Promise<Bundle> {
   const folder = path.dirname(file);
+  const read = new Set<string>();
   let result: esbuild.BuildResult<{ write: false; metafile: true }>;
   try {
     result = await built({
@@ -113,13 +117,18 @@ export async function bundleUserModule(
           : ownPlace(encodeURI(`file://${place}`), place, path.posix.dirname(place)),
       plugins: [
         provided(library),
+        noteInputs(read),
         entry(file, text),
         ...(imports === undefined ? [] : [versionPlugin(imports)]),
       ],
     });
   } catch (error) {
-    if (isBuildFailure(error)) throw new SyntaxErrors(error.errors.map((one) => syntaxError(one, file)));
-    throw error;
+    if (!isBuildFailure(error)) throw error;
+    for (const one of error.errors) for (const wanted of missingFiles(one, folder)) read.add(wanted);
+    throw new SyntaxErrors(
+      error.errors.map((one) => syntaxError(one, file)),
+      importedOf(read, file),
+    );
   }
   const output = (ending: string): string =>
     result.outputFiles.find((one) => one.path.endsWith(ending))?.text ?? "";
@@ -128,12 +137,32 @@ export async function bundleUserModule(
   const commonJs = Object.entries(result.metafile.inputs).some(
     ([name, { format }]) => format !== "esm" && path.resolve(folder, name) === file,
   );
-  const imported = Object.keys(result.metafile.inputs)
-    // Those of the provided modules have a namespace before their names.
-    .filter((name) => name !== HOST && !/^(?:provided|builtin|disabled|dataurl):/.test(name))
-    .map((name) => path.resolve(folder, name))
-    .filter((one) => one !== file);
-  return { file, code: output(".js"), imported, commonJs, map };
+  return { file, code: output(".js"), imported: importedOf(read, file), commonJs, map };
+}
+
+/** In an order that doesn't depend on which was read first. */
+const importedOf = (read: ReadonlySet<string>, file: string): string[] =>
+  [...read].filter((one) => one !== file).sort();
+
+/** Notes the files that a build reads; a build that fails has no list of them. */
+function noteInputs(read: Set<string>): esbuild.Plugin {
+  return {
+    name: "inputs",
+    setup(build) {
+      build.onLoad({ filter: /.*/, namespace: "file" }, (args) => {
+        read.add(path.resolve(args.path));
+        return undefined;
+      });
+    },
+  };
+}
+
+/** Where the bundler looked for a file that an import names, if that is an error's cause. */
+function missingFiles({ text, location }: esbuild.Message, folder: string): string[] {
+  const name = /^Could not resolve "(\.{1,2}\/[^"]*)"/.exec(text)?.[1];
+  return name === undefined || location === null
+    ? []
+    : candidates(path.resolve(folder, path.dirname(location.file), name));
 }
 
 /** esbuild's error after its process has ended, such as for lack of memory. Then another process builds. */

@@ -73,7 +73,8 @@ export function versionPlugin(version: Version): esbuild.Plugin {
   };
 }
 
-function candidates(wanted: string): string[] {
+/** The files that an import of a path may mean. */
+export function candidates(wanted: string): string[] {
   const extension = path.extname(wanted);
   const stem = wanted.slice(0, wanted.length - extension.length);
   return [

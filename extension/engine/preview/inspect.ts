@@ -35,19 +35,25 @@ import { missingLoss } from "../training/stepResult.ts";
 import { userFrames } from "../host/stackTraces.ts";
 import { describeError } from "../host/userErrors.ts";
 import { openVersion } from "../host/versions.ts";
-import { loadUserModule, SyntaxErrors, type UserModule } from "../host/userModule.ts";
+import { bundleUserModule, evaluateUserModule, SyntaxErrors, type UserModule } from "../host/userModule.ts";
 
 /**
  * Reports what a file defines, by building it: its graphs are recorded and nothing is computed. Errors of the file are
  * part of the report.
+ * @param onImports Called with the files that it imports, before any of their code runs
  */
-export async function inspect({ file, text, version, summary, calls }: InspectRequest): Promise<FileReport> {
+export async function inspect(
+  { file, text, version, summary, calls }: InspectRequest,
+  onImports?: (imported: readonly string[]) => void,
+): Promise<FileReport> {
   scope.sites = true;
   forgetModes();
   manualSeed(0);
   try {
     const imports = version === undefined ? undefined : await openVersion(file, version);
-    const module = await loadUserModule(file, { library, text, imports });
+    const bundle = await bundleUserModule(file, { library, text, imports });
+    onImports?.(bundle.imported);
+    const module = await evaluateUserModule(bundle, library);
     try {
       const source = text ?? fs.readFileSync(file, "utf8");
       const report = await new Inspection(module, source, summary, calls ?? false).report();
@@ -58,6 +64,7 @@ export async function inspect({ file, text, version, summary, calls }: InspectRe
       module.dispose();
     }
   } catch (error) {
+    if (error instanceof SyntaxErrors) onImports?.(error.imported);
     return { file, models: [], experiments: [], errors: errorsOf(error) };
   } finally {
     forgetPending();

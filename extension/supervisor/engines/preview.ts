@@ -4,6 +4,7 @@ import { Hello } from "../../protocol/engine.ts";
 import { FlowLayout } from "../../protocol/flow.ts";
 import {
   FileReport,
+  MOST_IMPORTS,
   Remains,
   Trouble,
   type InspectRequest,
@@ -19,6 +20,7 @@ import { forkEngine, type EngineOptions, type EngineProcess, type ExitInfo } fro
 
 const schemas: EventSchemas<PreviewEngineEvents> = {
   hello: v.strictTuple([Hello]),
+  imports: v.strictTuple([v.pipe(v.array(v.string()), v.maxLength(MOST_IMPORTS))]),
   trouble: v.strictTuple([Trouble]),
   remains: v.strictTuple([Remains]),
 };
@@ -60,6 +62,8 @@ interface Running {
   readonly memory: number;
   /** It has evaluated user code. */
   used: boolean;
+  /** The imports of the file that it evaluates. */
+  imports: string[] | undefined;
   /** The engine's report of trouble with the file that it evaluates. */
   trouble: Trouble | undefined;
   /** Called when that is known. */
@@ -191,10 +195,15 @@ export class PreviewEngine {
     const { file } = request;
     running.used = true;
     running.trouble = undefined;
+    running.imports = undefined;
     running.remains = deferred();
     running.turn = randomBytes(16).toString("hex");
     running.output = MOST_OUTPUT;
     const trouble = (): Trouble => running.trouble ?? { changed: [] };
+    const result = (report: FileReport, changed: readonly string[]): FileReport => ({
+      ...explained(report, changed, request),
+      ...(running.imports === undefined ? {} : { imported: running.imports }),
+    });
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<"late">((resolve) => {
       timer = setTimeout(() => resolve("late"), limit * 1000);
@@ -214,17 +223,17 @@ export class PreviewEngine {
         await this.#line(running);
         await this.#end(running);
         const { position, changed } = trouble();
-        return explained(timedOut(file, limit, position, changed), changed, request);
+        return result(timedOut(file, limit, position, changed), changed);
       }
       if ("stderr" in answer) {
         const { position, changed } = trouble();
-        return explained(crashed(file, answer, running.memory, position), changed, request);
+        return result(crashed(file, answer, running.memory, position), changed);
       }
       const report = v.safeParse(FileReport, answer);
       const known = report.success ? report.output : invalid(file, v.summarize(report.issues));
       // Of the library and Node's modules, the engine says it later.
       const left = isFault(known) ? (await this.#remains(running))?.changed : undefined;
-      return explained(known, left ?? trouble().changed, request);
+      return result(known, left ?? trouble().changed);
     } finally {
       clearTimeout(timer);
     }
@@ -311,6 +320,10 @@ export class PreviewEngine {
         schemas,
         handlers: {
           hello: (answer) => hello.resolve(answer),
+          imports: (files) => {
+            // The engine's own message: later ones may come from user code.
+            if (running !== undefined) running.imports ??= files;
+          },
           trouble: (trouble) => {
             if (running === undefined) return;
             running.trouble = trouble;
@@ -332,6 +345,7 @@ export class PreviewEngine {
         remote,
         memory,
         used: false,
+        imports: undefined,
         trouble: undefined,
         onTrouble: undefined,
         remains: deferred(),

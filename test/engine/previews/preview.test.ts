@@ -372,3 +372,23 @@ export default experiment({
   expect(outputs("this.layer(v)")).toEqual([[3]]);
   expect(outputs("h.exp()")).toEqual([[3]]);
 });
+
+test("a report names the imported files, also where one of them is missing, broken or endless", async () => {
+  const file = workspace.write(
+    "importing.nn.ts",
+    'import { size } from "./lib/size";\nexport const twice = 2 * size;',
+  );
+  const size = path.join(path.dirname(file), "lib", "size.ts");
+  expect((await inspect(file)).imported).toContain(size);
+  workspace.write("lib/size.ts", "export const size = ;");
+  expect((await inspect(file)).imported).toEqual([size]);
+  workspace.write("lib/size.ts", "export const other = 1;");
+  expect((await inspect(file)).imported).toEqual([size]);
+  workspace.write("lib/size.ts", "while (true);\nexport const size = 1;");
+  expect(await inspect(file, undefined, 3)).toMatchObject({
+    errors: [{ code: "timeout" }],
+    imported: [size],
+  });
+  workspace.write("lib/size.ts", "export const size = 1;");
+  expect(await inspect(file)).toMatchObject({ errors: [], imported: [size] });
+});

@@ -1,92 +1,11 @@
 /** Actions that send a file to the process that runs it, by trust and by the setting `preview.automatic`. */
 import { readFileSync } from "node:fs";
 import { beforeEach, expect, test, vi } from "vitest";
-import type { FileReport, InspectRequest } from "../../../extension/protocol/preview.ts";
 import { sourcesOf } from "../../../scripts/l10n.mjs";
 import { PATIENT } from "../../patience.ts";
+import { asked, Document, engine, host, resetHost } from "./previewHost.ts";
 
-type Listener = (event: never) => void;
-
-/** The parts of VS Code that previews listen to. */
-const host = vi.hoisted(() => {
-  const listeners = new Map<string, Listener[]>();
-  const settings: Record<string, unknown> = {};
-  return {
-    trusted: true,
-    settings,
-    documents: [] as unknown[],
-    listeners,
-    on:
-      (name: string) =>
-      (listener: Listener): { dispose(): void } => {
-        listeners.set(name, [...(listeners.get(name) ?? []), listener]);
-        return { dispose: () => undefined };
-      },
-    fire(name: string, event: unknown): void {
-      for (const listener of listeners.get(name) ?? []) listener(event as never);
-    },
-  };
-});
-
-vi.mock("vscode", () => ({
-  Disposable: vi.fn(),
-  TabInputText: vi.fn(),
-  EventEmitter: class {
-    readonly #told: ((value: unknown) => void)[] = [];
-    event = (listener: (value: unknown) => void): { dispose(): void } => {
-      this.#told.push(listener);
-      return { dispose: () => undefined };
-    };
-    fire(value: unknown): void {
-      for (const listener of this.#told) listener(value);
-    }
-    dispose(): void {}
-  },
-  workspace: {
-    get isTrusted() {
-      return host.trusted;
-    },
-    get textDocuments() {
-      return host.documents;
-    },
-    getConfiguration: () => ({
-      get: (name: string, fallback: unknown): unknown => host.settings[name] ?? fallback,
-    }),
-    onDidChangeConfiguration: host.on("configuration"),
-    onDidChangeTextDocument: host.on("change"),
-    onDidSaveTextDocument: host.on("save"),
-    onDidCloseTextDocument: host.on("close"),
-    onDidGrantWorkspaceTrust: host.on("trust"),
-  },
-  window: {
-    onDidChangeVisibleTextEditors: host.on("editors"),
-    tabGroups: { all: [], onDidChangeTabs: host.on("tabs") },
-  },
-}));
-
-class Document {
-  readonly uri;
-  isClosed = false;
-  version = 1;
-  readonly #text: string;
-
-  constructor(file: string, text: string) {
-    this.uri = { scheme: "file", path: file, fsPath: file, toString: () => `file://${file}` };
-    this.#text = text;
-  }
-  getText(): string {
-    return this.#text;
-  }
-}
-
-const asked: string[] = [];
-const engine = {
-  inspect: ({ file }: InspectRequest): Promise<FileReport> => {
-    asked.push(file);
-    return Promise.resolve({ file, models: [], experiments: [], errors: [] });
-  },
-  drop: () => undefined,
-};
+vi.mock("vscode", async () => (await import("./previewHost.ts")).vscode);
 
 async function open(): Promise<{
   previews: import("../../../extension/editor/previews.ts").Previews;
@@ -120,12 +39,7 @@ const set = (on: boolean): void => {
   });
 };
 
-beforeEach(() => {
-  asked.length = 0;
-  host.listeners.clear();
-  host.settings = {};
-  host.trusted = true;
-});
+beforeEach(resetHost);
 
 test("a trusted file is run while it is open and typed", async () => {
   const opened = await open();
