@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import { rootOfRun } from "../files/runFiles.ts";
 import { EngineError } from "../protocol/errors.ts";
 import { MODEL_FILES, MODEL_FILE_SUFFIX, type MenuTarget, type SourceTarget } from "./ids.ts";
-import { experimentsOf } from "./language/lensModel.ts";
+import { experimentsOf } from "./language/experiments.ts";
 import type { Previews } from "./previews.ts";
 import { pick } from "./show.ts";
 import { scanSource } from "../source/sourceScan.ts";

@@ -18,6 +18,10 @@ export function findModel<T extends Named>(models: readonly T[], wanted: string 
   );
 }
 
+/** The model that a view shows: the wanted one, which a failing file may not have; the first one if none is wanted. */
+export const shownOf = <T extends Named>(models: readonly T[], wanted: string | undefined): T | undefined =>
+  wanted === undefined ? models[0] : findModel(models, wanted);
+
 /** Every model that an export or a class name stands for. */
 export function modelsOf<T extends Named>(models: readonly T[], wanted: string): T[] {
   const built = models.filter(({ experiments }) => experiments.includes(wanted));

@@ -120,12 +120,19 @@ export const ExperimentReport = v.object({
 });
 export type ExperimentReport = v.InferOutput<typeof ExperimentReport>;
 
+export const FileError = v.object({
+  ...UserError.entries,
+  /** The experiment's export, or the class, that can't be built or has no data for it; none of the file's own errors. */
+  of: v.optional(v.string()),
+});
+export type FileError = v.InferOutput<typeof FileError>;
+
 /** Models and experiments of a file. `errors`: syntax errors, exceptions, timeouts; built models are still listed. */
 export const FileReport = v.object({
   file: v.string(),
   models: v.array(ModelReport),
   experiments: v.array(ExperimentReport),
-  errors: v.array(UserError),
+  errors: v.array(FileError),
   /** If requested. */
   warnings: v.optional(v.array(CodeWarning)),
   /** The files that it imports, packages left out: absolute paths. */

@@ -173,12 +173,14 @@ export interface ArchitectureSnapshot {
   /** Trainings whose figures the diagram can show, newest first, and the chosen one's id. */
   trainings?: WatchedTraining[];
   training?: string;
-  /** Which model of the report is shown. */
+  /** Which model is shown; the report has none of this title if it can't be built. */
   model?: string;
+  /** Models that can't be built. */
+  unbuiltModels?: string[];
+  /** Its errors are those of the shown model, and of the file. */
   report?: FileReport;
   /** The last model that built, shown dimmed while the file has an error. */
   lastGood?: ModelReport;
-  error?: UserError;
   busy: boolean;
   /** The file has changed since it was built, and is built again on request only. */
   outdated?: boolean;

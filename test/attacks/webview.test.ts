@@ -83,6 +83,7 @@ async function architecturePage(followed: string[] = [], update = vi.fn()): Prom
   const previews = {
     hold: subscription,
     onDidChange: subscription,
+    onDidEdit: subscription,
     follow: ({ uri }: { uri: { fsPath: string } }) => {
       followed.push(uri.fsPath);
       return { report: { file, models: [], experiments: [], errors: [] }, lastGood: new Map(), busy: false };

@@ -1,5 +1,5 @@
 /** All that the architecture panel shows. Views are functions of it. */
-import { findModel, modelTitle } from "../../extension/protocol/modelForms.ts";
+import { shownOf, modelTitle } from "../../extension/protocol/modelForms.ts";
 import type { ModelReport } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
 import type { strings } from "../shared/strings.ts";
@@ -46,7 +46,7 @@ export function shownModel({ report, model, lastGood }: ArchitectureSnapshot): {
   model?: ModelReport;
   stale: boolean;
 } {
-  const current = findModel(report?.models ?? [], model) ?? report?.models[0];
+  const current = shownOf(report?.models ?? [], model);
   if (current) return { model: current, stale: false };
   return lastGood ? { model: lastGood, stale: true } : { stale: false };
 }

@@ -27,7 +27,7 @@ export function panel(state: ArchitectureState, actions: Actions): TemplateResul
   const { model, stale } = shownModel(snapshot);
   const diff = comparedModel(snapshot, drawnModel(snapshot).model);
   // A failed forward is shown with its model.
-  const errors = snapshot.report?.errors ?? (snapshot.error ? [snapshot.error] : []);
+  const errors = snapshot.report?.errors ?? [];
   if (!model && errors.length === 0) {
     if (snapshot.unbuilt !== undefined) return unbuilt(state, snapshot.unbuilt, actions);
     return snapshot.busy || !snapshot.report ? loading(text.loading) : nothingHere(snapshot, actions);
@@ -85,19 +85,20 @@ function header(
   actions: Actions,
 ): TemplateResult {
   const { file, report, locked = false } = snapshot;
-  const names = report?.models.map(modelTitle) ?? [];
+  const names = [...(report?.models.map(modelTitle) ?? []), ...(snapshot.unbuiltModels ?? [])];
+  const shown = model && !stale ? modelTitle(model) : snapshot.model;
   const experiments = model?.experiments ?? [];
   const usable = stale || (snapshot.comparison?.of ?? "working") !== "working" ? [] : experiments;
   return html`<header class="header">
     <div class="title-row">
-      <h1>${model?.name ?? baseName(file)}</h1>
+      <h1>${model?.name ?? snapshot.model ?? baseName(file)}</h1>
       <div class="buttons">
         ${
-          names.length > 1 && model
+          names.length > 1 && shown !== undefined
             ? dropdown(
                 text.model,
                 names.map((value) => ({ value, label: value })),
-                modelTitle(model),
+                shown,
                 (name) => actions.select(name),
               )
             : nothing

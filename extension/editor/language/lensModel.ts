@@ -1,6 +1,7 @@
 import { modelTitle } from "../../protocol/modelForms.ts";
 import type { FileReport, ModelReport } from "../../protocol/preview.ts";
 import type { ScannedExperiment, SourceScan } from "../../source/sourceScan.ts";
+import { errorsOf, experimentsOf } from "./experiments.ts";
 
 /** Action of a lens, without VS Code's types. */
 export type LensAction =
@@ -10,6 +11,8 @@ export type LensAction =
       count?: { total: number; trainable: number };
       /** Whether the count is that of the largest form, if a class has several. */
       most?: number;
+      /** Why there is no count, and none will follow: the model can't be built. */
+      reason?: string;
     }
   | { kind: "train" | "data" | "evaluate" | "sweep"; model?: string; exportName?: string }
   /** Runs the file, a program with its own training loop. */
@@ -29,6 +32,8 @@ export interface LensOptions {
   lastCounts: ReadonlyMap<string, { total: number; trainable: number }>;
   /** Whether previews are automatic, so that a missing count gets a placeholder. Default true. */
   counted?: boolean;
+  /** Whether a newer report will follow. */
+  busy?: boolean;
 }
 
 /** Returns a file's lenses, those of one line in display order. */
@@ -42,14 +47,15 @@ export function lensesOf(scan: SourceScan, options: LensOptions): Lens[] {
       const counts = forms.map(({ parameters }) => parameters).toSorted((a, b) => a.total - b.total);
       const count = counts[0] ?? options.lastCounts.get(name);
       const most = counts.at(-1)?.total;
-      // A placeholder only where a count will follow: submodules of an experiment's model are counted with it.
-      if (count !== undefined || (experiments.length > 0 && options.counted !== false))
+      if (count !== undefined)
         add({
           kind: "parameters",
           model: name,
-          ...(count === undefined ? {} : { count }),
-          ...(most === count?.total || most === undefined ? {} : { most }),
+          count,
+          ...(most === count.total || most === undefined ? {} : { most }),
         });
+      // Submodules of an experiment's model are counted with it.
+      else if (experiments.length > 0) addUncounted(lenses, line, name, scan, options);
       if (experiments.length > 0) {
         const only = experiments.length === 1 ? experiments[0] : undefined;
         const target = { model: name, ...(only === undefined ? {} : { exportName: only }) };
@@ -65,38 +71,52 @@ export function lensesOf(scan: SourceScan, options: LensOptions): Lens[] {
   for (const experiment of scan.experiments) {
     const { line, exportName } = experiment;
     if (options.trusted) {
-      const form = formOf(exportName, options.report);
+      const built = builtBy(exportName, options.report);
+      // A class of this file has its own lens, for all its forms.
+      const elsewhere =
+        built === undefined
+          ? experiment.models.length === 0
+          : scan.models.every(({ name }) => name !== built.name);
+      const form = elsewhere ? built : formOf(exportName, options.report);
       if (form !== undefined)
         lenses.push({
           line,
           action: { kind: "parameters", model: modelTitle(form), count: form.parameters },
         });
+      else if (elsewhere) addUncounted(lenses, line, exportName, scan, options);
       lenses.push({ line, action: { kind: "train", exportName } });
       lenses.push({ line, action: { kind: "data", exportName } });
       if (experiment.swept === true) lenses.push({ line, action: { kind: "sweep", exportName } });
       lenses.push({ line, action: { kind: "evaluate", exportName } });
     }
     const model = modelOf(experiment, options.report);
-    lenses.push({ line, action: { kind: "preview", ...(model === undefined ? {} : { model }) } });
+    lenses.push({ line, action: { kind: "preview", model: model ?? exportName } });
   }
   return lenses;
 }
 
-/** The report of an experiment's model if its class has several forms. */
-function formOf(exportName: string, report: FileReport | undefined): ModelReport | undefined {
-  return report?.models.find(
-    ({ form, experiments }) => form !== undefined && experiments.includes(exportName),
-  );
+/** Adds a placeholder where a count will follow, and the reason where a model can't be built. */
+function addUncounted(
+  lenses: Lens[],
+  line: number,
+  model: string,
+  scan: SourceScan,
+  { counted, report, busy }: LensOptions,
+): void {
+  if (counted === false) return;
+  const waiting = report === undefined || busy === true;
+  const reason = waiting ? undefined : errorsOf(model, scan, report)[0]?.message;
+  if (waiting) lenses.push({ line, action: { kind: "parameters", model } });
+  else if (reason !== undefined) lenses.push({ line, action: { kind: "parameters", model, reason } });
 }
 
-/** Export names of the experiments that build a model, or a form of one: by the report when it knows the model, else by the text. */
-export function experimentsOf(model: string, scan: SourceScan, report: FileReport | undefined): string[] {
-  const known = report?.models.filter((one) => one.name === model || modelTitle(one) === model) ?? [];
-  // The text takes precedence: it may have an experiment that the report is too old for.
-  const exported = new Set(scan.experiments.map((experiment) => experiment.exportName));
-  const reported = known.flatMap(({ experiments }) => experiments).filter((name) => exported.has(name));
-  const scanned = scan.experiments.filter((experiment) => experiment.models.includes(model));
-  return [...new Set([...reported, ...scanned.map((experiment) => experiment.exportName)])];
+const builtBy = (exportName: string, report: FileReport | undefined): ModelReport | undefined =>
+  report?.models.find(({ experiments }) => experiments.includes(exportName));
+
+/** The report of an experiment's model if its class has several forms. */
+function formOf(exportName: string, report: FileReport | undefined): ModelReport | undefined {
+  const built = builtBy(exportName, report);
+  return built?.form === undefined ? undefined : built;
 }
 
 export function modelOf(experiment: ScannedExperiment, report: FileReport | undefined): string | undefined {

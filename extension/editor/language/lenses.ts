@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import { commandLink } from "../commands.ts";
+import { labelText } from "../../protocol/text/label.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { formatCount } from "../format.ts";
 import { MODEL_FILES, type SourceTarget } from "../ids.ts";
@@ -42,6 +43,7 @@ export class ModelLenses extends DisposableOwner implements vscode.CodeLensProvi
       report: preview.report,
       lastCounts: preview.lastCounts,
       counted: preview.withheld === undefined,
+      busy: preview.busy,
     });
     return lenses.map(
       ({ line, action }) => new vscode.CodeLens(new vscode.Range(line, 0, line, 0), link(document, action)),
@@ -52,7 +54,10 @@ export class ModelLenses extends DisposableOwner implements vscode.CodeLensProvi
 function link(document: vscode.TextDocument, action: LensAction): vscode.Command {
   const target: SourceTarget = { file: document.uri.fsPath };
   if (action.model !== undefined) target.model = action.model;
-  if (action.kind === "parameters") return commandLink("layerwise.preview", countTitle(action), target);
+  if (action.kind === "parameters") {
+    const link = commandLink("layerwise.preview", countTitle(action), target);
+    return action.reason === undefined ? link : { ...link, tooltip: labelText(action.reason) };
+  }
   if (action.kind === "preview")
     return commandLink("layerwise.preview", vscode.l10n.t("$(type-hierarchy) Preview"), target);
   if (action.kind === "run") return commandLink("layerwise.run", vscode.l10n.t("$(play) Run"), target);
@@ -66,7 +71,8 @@ function link(document: vscode.TextDocument, action: LensAction): vscode.Command
     : commandLink("layerwise.evaluate", vscode.l10n.t("$(beaker) Evaluate"), target);
 }
 
-function countTitle({ count, most }: LensAction & { kind: "parameters" }): string {
+function countTitle({ count, most, reason }: LensAction & { kind: "parameters" }): string {
+  if (reason !== undefined) return vscode.l10n.t("Parameters unknown");
   // A placeholder of about the same width, so that the lenses beside it stay where they are.
   if (count === undefined) return vscode.l10n.t("… parameters");
   // Each experiment has its own lens for its form of the class.

@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
 import { DiagramLook } from "../../protocol/flow.ts";
-import { findModel } from "../../protocol/modelForms.ts";
+import { shownOf } from "../../protocol/modelForms.ts";
 import type { ModelReport } from "../../protocol/preview.ts";
 import type {
   ArchitectureHostMethods,
@@ -250,7 +250,7 @@ export class ArchitecturePanel extends DisposableOwner {
   async #first(): Promise<ArchitectureSnapshot> {
     const snapshot = await this.#snapshot();
     const { report, model: wanted, lastGood, comparison } = snapshot;
-    const shown = findModel(report?.models ?? [], wanted) ?? report?.models[0];
+    const shown = shownOf(report?.models ?? [], wanted);
     const model = shown === undefined || shown.error !== undefined ? (lastGood ?? shown) : shown;
     const look = this.#look;
     if (model?.flow === undefined || look === undefined || comparison !== undefined) return snapshot;

@@ -1,10 +1,11 @@
 import * as vscode from "vscode";
 import { findModel, modelTitle } from "../../protocol/modelForms.ts";
-import type { ModelReport } from "../../protocol/preview.ts";
 import type { ArchitectureSnapshot } from "../../protocol/views.ts";
+import { scanSource } from "../../source/sourceScan.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
 import { listRuns } from "../../supervisor/runs/runDirectory.ts";
 import { DisposableOwner } from "../disposable.ts";
+import { classOf, errorsOf, unbuiltModels as failing } from "../language/experiments.ts";
 import type { Previews } from "../previews.ts";
 import type { Runs } from "../runs/runs.ts";
 import type { Log } from "../show.ts";
@@ -103,13 +104,16 @@ export class ArchitectureSubject extends DisposableOwner {
     const { lastGood, busy, outdated } =
       compared?.shown === undefined ? preview : { lastGood: new Map(), busy: false, outdated: false };
     const unbuilt = report === undefined && !busy ? preview.withheld : undefined;
-    // A class that is only a part of other models has no report of its own.
+    const scan = scanSource(document.getText());
+    const unbuiltModels = report === undefined ? [] : failing(scan, report);
     const built = findModel(report?.models ?? [], this.model);
-    const known = [...(report?.models.map(modelTitle) ?? []), ...lastGood.keys()];
-    const wanted = built ? modelTitle(built) : (known.find((title) => title === this.model) ?? known[0]);
-    const shown = report?.models.find((model) => modelTitle(model) === wanted);
-    const error = report?.errors[0] ?? shown?.error;
-    const good: ModelReport | undefined = wanted === undefined ? undefined : lastGood.get(wanted);
+    const failed = unbuiltModels.find((name) => name === classOf(this.model ?? "", scan));
+    // A class that is only a part of other models has no report of its own.
+    const known = [...(report?.models.map(modelTitle) ?? []), ...unbuiltModels, ...lastGood.keys()];
+    const wanted = built
+      ? modelTitle(built)
+      : (failed ?? known.find((title) => title === this.model) ?? known[0]);
+    const good = wanted === undefined ? undefined : findModel([...lastGood.values()], wanted);
     const weights = this.weights.current;
     const profile = this.profiles.current;
     const training = this.trainings.chosen;
@@ -124,9 +128,13 @@ export class ArchitectureSubject extends DisposableOwner {
       ...(profile === undefined ? {} : { profile }),
       ...(training === undefined ? {} : { training }),
       ...(wanted === undefined ? {} : { model: wanted }),
-      ...(report === undefined ? {} : { report }),
+      ...(unbuiltModels.length === 0 ? {} : { unbuiltModels }),
+      ...(report === undefined
+        ? {}
+        : {
+            report: wanted === undefined ? report : { ...report, errors: errorsOf(wanted, scan, report) },
+          }),
       ...(good === undefined ? {} : { lastGood: good }),
-      ...(error === undefined ? {} : { error }),
     };
   }
 }

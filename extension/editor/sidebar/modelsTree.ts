@@ -2,7 +2,7 @@ import { basename, dirname, relative } from "node:path";
 import * as vscode from "vscode";
 import { inLanes } from "../../files/lanes.ts";
 import { MODEL_FILES, TREE_ITEMS, VIEWS, type SourceTarget } from "../ids.ts";
-import { experimentsOf } from "../language/lensModel.ts";
+import { experimentsOf } from "../language/experiments.ts";
 import { ModelTexts } from "../modelFiles.ts";
 import { isModelFile } from "../previews.ts";
 import { scanSource, type SourceScan, type SourceSpot } from "../../source/sourceScan.ts";

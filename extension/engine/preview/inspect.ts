@@ -9,6 +9,7 @@ import type {
   CallReport,
   CodeWarning,
   ExperimentReport,
+  FileError,
   FileReport,
   InspectRequest,
   ModelReport,
@@ -121,7 +122,7 @@ class Inspection {
   /** The forms of each class: experiments that build the same one share a report. */
   readonly #models = new Map<unknown, ModelReport[]>();
   readonly #experiments: ExperimentReport[] = [];
-  readonly #errors: UserError[] = [];
+  readonly #errors: FileError[] = [];
   /** Whether the report includes calls and warnings. */
   readonly #typing: boolean;
   readonly #warnings: CodeWarning[] = [];
@@ -171,7 +172,7 @@ class Inspection {
       try {
         data = await previewBatch(options);
       } catch (error) {
-        this.#report(fail(error));
+        this.#report({ ...fail(error), of: exportName });
       }
       this.#experiments.push({
         exportName,
@@ -204,7 +205,7 @@ class Inspection {
         this.#warnings.push({ code: "noValidation", message: NO_VALIDATION, position: fallback });
       report.calls ??= await this.#calls(experiment, model, optimizers, batch, sites);
     } catch (error) {
-      this.#report(fail(error));
+      this.#report({ ...fail(error), of: exportName });
     }
   }
 
@@ -240,7 +241,8 @@ class Inspection {
       this.#add(model, new ModelObserver(model), undefined);
     } catch (error) {
       // A base class, or one that needs more than its constructor says: not the user's mistake.
-      if (!asksForValues(error) && error instanceof TensorError) this.#report(describeError(error));
+      if (!asksForValues(error) && error instanceof TensorError)
+        this.#report({ ...describeError(error), of: type.name });
     }
   }
 

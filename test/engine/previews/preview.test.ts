@@ -284,7 +284,7 @@ test("mistakes are at their lines, and models that built are still listed", asyn
   });
   const thrown = experimentFile({ data: '() => {\n    throw new Error("no data");\n  }' });
   expect(await inspect(workspace.file("data.nn.ts"), thrown)).toMatchObject({
-    errors: [{ message: "no data", position: { line: lineOf(thrown, "no data") } }],
+    errors: [{ message: "no data", of: "default", position: { line: lineOf(thrown, "no data") } }],
     models: [{ parameters: { total: 15 } }],
   });
 });

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { FileReport, ModelReport } from "../../../extension/protocol/preview.ts";
-import { experimentsOf, lensesOf, type Lens } from "../../../extension/editor/language/lensModel.ts";
+import { errorsOf, experimentsOf, unbuiltModels } from "../../../extension/editor/language/experiments.ts";
+import { lensesOf, type Lens } from "../../../extension/editor/language/lensModel.ts";
 import { scanSource } from "../../../extension/source/sourceScan.ts";
 
 const SOURCE = `
@@ -120,4 +121,53 @@ test("an experiment with a sweep has a lens for it, also above its model", () =>
   expect(
     scanSource(SOURCE.replace("() => new Net()", "() => new Net(sweep)")).experiments[0]!.swept,
   ).toBeUndefined();
+});
+
+const failing = (of: string | undefined, message: string): FileReport["errors"][number] => ({
+  code: "error",
+  message,
+  ...(of === undefined ? {} : { of }),
+});
+
+test("a class that can't be built says so with its own error, once no newer report will follow", () => {
+  const failed = {
+    ...report([model("Other", 5, ["other"])]),
+    errors: [failing(undefined, "of the file"), failing("large", "hidden must be positive")],
+  };
+  const of = (busy: boolean, given = failed): unknown =>
+    lensesOf(scanSource(SOURCE), { trusted: true, report: given, lastCounts: none, busy })[1]?.action;
+  expect(of(false)).toEqual({ kind: "parameters", model: "Net", reason: "hidden must be positive" });
+  expect(of(true)).toEqual({ kind: "parameters", model: "Net" });
+  expect(of(false, { ...failed, errors: [failing("other", "of another")] })).toMatchObject({ kind: "train" });
+  expect(of(false, { ...failed, errors: [failing(undefined, "Still running")] })).toMatchObject({
+    reason: "Still running",
+  });
+});
+
+test("an experiment of an imported class has its count, which no class of the file has", () => {
+  const source = 'import { Net } from "./net";\nexport default experiment({ model: () => new Net() });';
+  const counts = (given: FileReport | undefined): unknown[] =>
+    lensesOf(scanSource(source), { trusted: true, report: given, lastCounts: none })
+      .map(({ action }) => action)
+      .filter(({ kind }) => kind === "parameters");
+  expect(counts(undefined)).toEqual([{ kind: "parameters", model: "default" }]);
+  expect(counts(report([model("Net", 81, ["default"])]))).toEqual([
+    { kind: "parameters", model: "Net", count: { total: 81, trainable: 81 } },
+  ]);
+  expect(counts({ ...report([]), errors: [failing("default", "no such size")] })).toEqual([
+    { kind: "parameters", model: "default", reason: "no such size" },
+  ]);
+});
+
+test("errors belong to the model whose experiment failed; a class that is built is not listed as failing", () => {
+  const scan = scanSource(SOURCE.replace("new Net(9)", "new Block()"));
+  const given = {
+    ...report([model("Net", 81, ["default"])]),
+    errors: [failing("large", "a"), failing(undefined, "b"), failing("default", "c")],
+  };
+  const messages = (name: string): string[] => errorsOf(name, scan, given).map(({ message }) => message);
+  expect(messages("Block")).toEqual(["a", "b"]);
+  expect(messages("large")).toEqual(["a", "b"]);
+  expect(messages("Net")).toEqual(["c", "b"]);
+  expect(unbuiltModels(scan, given)).toEqual(["Block"]);
 });

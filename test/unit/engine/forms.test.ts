@@ -1,7 +1,8 @@
 // A class that several experiments build: each export is shown as its own model.
 import { expect, test } from "vitest";
 import { selectModels } from "../../../extension/cli/inspectModels.ts";
-import { experimentsOf, lensesOf } from "../../../extension/editor/language/lensModel.ts";
+import { experimentsOf } from "../../../extension/editor/language/experiments.ts";
+import { lensesOf } from "../../../extension/editor/language/lensModel.ts";
 import { scanSource } from "../../../extension/source/sourceScan.ts";
 import { factsOf, outputLabel, parameterLabel } from "../../../extension/editor/language/previewFacts.ts";
 import { inspect } from "../../../extension/engine/preview/inspect.ts";
