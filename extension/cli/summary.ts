@@ -1,4 +1,6 @@
+import { basename } from "node:path";
 import { Option, type Command } from "commander";
+import type { ValueReport } from "../protocol/preview.ts";
 import { COLUMN_NAMES, ROW_SETTINGS, type TableOptions } from "../protocol/summary.ts";
 import {
   action,
@@ -13,7 +15,7 @@ import {
 } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { inspectFile, requireModels, selectModels, formLine } from "./inspectModels.ts";
-import { print, printJson } from "./output.ts";
+import { print, printJson, printStderr } from "./output.ts";
 
 interface Options extends Omit<TableOptions, "colNames" | "colWidth" | "rowSettings" | "verbose"> {
   columns: TableOptions["colNames"];
@@ -79,6 +81,18 @@ async function summary(argument: string, options: Options): Promise<number> {
     return print(`${i === 0 ? "" : "\n"}${formLine(model)}${model.summary}`);
   });
   const errors = models.flatMap(({ error }) => (error === undefined ? [] : [error]));
-  if (json !== true) printErrors(errors, false);
+  if (json !== true) {
+    for (const { name, reads } of models) if (reads !== undefined) printStderr(valueNote(name, reads));
+    printErrors(errors, false);
+  }
   return errors.length > 0 ? EXIT.failure : 0;
+}
+
+/** Says that a table is an estimate, since its model reads values. */
+function valueNote(name: string, { places, complete }: ValueReport): string {
+  const lines = places.map(({ file, line }) => `${basename(file)}:${line}`).join(", ");
+  const consequence = complete
+    ? "which is taken as 0: the table is an estimate for this case"
+    : "which is not computed: what follows is missing";
+  return `Note: ${name} reads a value at ${lines}, ${consequence}.`;
 }

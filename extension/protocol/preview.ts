@@ -83,6 +83,14 @@ export const CodeWarning = v.object({
 });
 export type CodeWarning = v.InferOutput<typeof CodeWarning>;
 
+/** Where a forward reads values, such as by `item()`: a preview takes them as 0. */
+export const ValueReport = v.object({
+  places: v.array(SourcePosition),
+  /** Whether it came to its end; if not, what follows is missing. */
+  complete: v.boolean(),
+});
+export type ValueReport = v.InferOutput<typeof ValueReport>;
+
 export const ModelReport = v.object({
   /** Class name. */
   name: v.string(),
@@ -107,6 +115,8 @@ export const ModelReport = v.object({
   summary: v.optional(v.string()),
   /** In their order, if requested. */
   calls: v.optional(v.array(CallReport)),
+  /** If its forward reads values. */
+  reads: v.optional(ValueReport),
   /** Why there are no shapes: forward failed. */
   error: v.optional(UserError),
 });

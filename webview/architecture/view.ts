@@ -2,9 +2,9 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { modelTitle } from "../../extension/protocol/modelForms.ts";
 import type { UserError } from "../../extension/protocol/errors.ts";
-import type { ModelReport } from "../../extension/protocol/preview.ts";
+import type { ModelReport, ValueReport } from "../../extension/protocol/preview.ts";
 import type { ArchitectureSnapshot } from "../../extension/protocol/views.ts";
-import { errorBox } from "../shared/errorBox.ts";
+import { errorBox, sourceLink } from "../shared/errorBox.ts";
 import { baseName, formatBytes, formatCompact, formatCount } from "../shared/format.ts";
 import { button, dropdown, empty, icon, linkButton, loading, section, segmented } from "../shared/widgets.ts";
 import { notice } from "../shared/components.ts";
@@ -153,12 +153,22 @@ function modelView(
   const hasShapes = model.rows.some((row) => row.outputShape !== undefined);
   return html`${stale ? html`<p class="secondary stale-note">${icon("history")}${text.stale}</p>` : nothing}
     ${model.error ? forwardError(model.error, actions) : nothing}
+    ${model.reads ? valueReads(model.reads, actions) : nothing}
     <div class=${stale ? "stale" : ""}>
       ${figures(model)}
       ${!hasShapes && !model.error && model.experiments.length === 0 ? empty(text.noShapes) : nothing}
       ${section("layers", text.layers, content(state, model, diff, actions), tools)}
     </div>`;
 }
+
+const valueReads = ({ places, complete }: ValueReport, actions: Actions): TemplateResult =>
+  html`<p class="secondary stale-note">
+    ${icon("info")}<span
+      >${text.reads.at}
+      ${places.map((place, i) => html`${i === 0 ? "" : ", "}${sourceLink(place, actions.openSource)}`)}.
+      ${complete ? text.reads.assumed : text.reads.incomplete}</span
+    >
+  </p>`;
 
 const forwardError = (error: UserError, actions: Actions): TemplateResult =>
   errorBox({ error, title: text.forward, open: actions.openSource });

@@ -32,6 +32,7 @@ import { ModelObserver } from "./modelSummary.ts";
 import { previewBatch, type PreviewData } from "./previewData.ts";
 import { describeSettings } from "../reporting/settings.ts";
 import { StepLints } from "./stepLints.ts";
+import { ValueReads } from "./valueReads.ts";
 import { missingLoss } from "../training/stepResult.ts";
 import { userFrames } from "../host/stackTraces.ts";
 import { describeError } from "../host/userErrors.ts";
@@ -185,19 +186,23 @@ class Inspection {
       const { samples, batch } = data;
       const lints = new StepLints(this.#text, fallback);
       const sites = new CallSites();
-      const run = (): unknown => observer.watch(() => step(experiment, model, optimizers, batch));
+      const reads = new ValueReads();
+      const run = (): unknown =>
+        reads.watch(() => observer.watch(() => step(experiment, model, optimizers, batch)));
       let report: ModelReport;
       const error = await thrownBy(() =>
         this.#typing ? lints.watch(optimizers, batch.at(-1), () => sites.watch(run)) : run(),
       );
-      if (error !== undefined && !asksForValues(error)) {
+      const fails = error !== undefined && !asksForValues(error);
+      if (fails && !reads.assumed) {
         const { failed } = sites;
         const described = fail(error);
         const layer = failed === undefined ? {} : { layer: describeFailedLayer(failed, described.code) };
-        report = this.#add(model, observer, exportName, { ...described, ...layer });
+        report = this.#add(model, observer, exportName, { error: { ...described, ...layer } });
       } else {
         if (this.#typing) lints.lookForUnused(model);
-        report = this.#add(model, observer, exportName);
+        const values = reads.report(fails);
+        report = this.#add(model, observer, exportName, values === undefined ? {} : { reads: values });
       }
       if (!this.#typing) return;
       this.#warnings.push(...lints.found);
@@ -230,7 +235,9 @@ class Inspection {
     const other = new CallSites();
     // The first step has reported the library's warnings.
     const sink = setWarningSink(() => undefined);
-    await thrownBy(() => other.watch(() => step(experiment, model, optimizers, larger)));
+    await thrownBy(() =>
+      new ValueReads().watch(() => other.watch(() => step(experiment, model, optimizers, larger))),
+    );
     setWarningSink(sink);
     return sites.reports(size, { sites: other, batch: size + 1 });
   }
@@ -251,13 +258,13 @@ class Inspection {
     model: Module,
     observer: ModelObserver,
     exportName: string | undefined,
-    error?: UserError,
+    outcome: Pick<ModelReport, "error" | "reads"> = {},
   ): ModelReport {
     const { name } = model.constructor;
     const seen = {
       text: model.toString(),
       ...observer.summary(this.#classPosition(name), this.#table),
-      ...(error === undefined ? {} : { error }),
+      ...outcome,
     };
     const forms = this.#models.get(model.constructor) ?? [];
     this.#models.set(model.constructor, forms);

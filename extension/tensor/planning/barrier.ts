@@ -37,7 +37,9 @@ export function hasExecutor(): boolean {
 export function valuesOf(value: Value): HostArray {
   scope.sample?.checkRead(value);
   if (value.data === undefined && value.producer.kind !== "node") return leafData(value);
-  return (value.data ??= computed(value));
+  // Not kept: the graph still has the value.
+  const assumed = value.data === undefined && !hasExecutor() ? runtime.standIn?.(value, false) : undefined;
+  return assumed ?? (value.data ??= computed(value));
 }
 
 /** A tensor of the same values to be read later, detached from its graph if they are computed or deferred already. */

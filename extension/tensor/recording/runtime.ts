@@ -1,4 +1,5 @@
 import type { Executor, Inspector, Plan } from "../planning/executor.ts";
+import type { HostArray } from "../core/dtype.ts";
 import { Gradients } from "./gradients.ts";
 import type { GraphTensor, Value } from "./graph.ts";
 import { DEFAULT_POLICY, type Policy } from "./policy.ts";
@@ -38,6 +39,11 @@ export class Runtime {
   gradientReads = 0;
   /** Makes an inspector for each plan, which is then computed op by op: for anomaly detection and profiles. */
   inspector: ((plan: Plan) => Inspector) | undefined = undefined;
+  /**
+   * Gives values in place of those that can't be computed without an executor, in a preview; undefined to throw.
+   * @param shapes The values decide on shapes
+   */
+  standIn: ((value: Value, shapes: boolean) => HostArray | undefined) | undefined = undefined;
   /** Whether `backward()` checks its gradients for NaN. */
   checksGradients = false;
 
@@ -72,6 +78,7 @@ export class Runtime {
     this.groupedSteps = 0;
     this.gradientReads = 0;
     this.inspector = undefined;
+    this.standIn = undefined;
     this.checksGradients = false;
     resetScope();
   }

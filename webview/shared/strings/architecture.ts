@@ -17,6 +17,12 @@ export const architectureStrings = {
   syntax: "The file has an error",
   forward: "The model's forward failed",
   stale: "Showing the model from before the error.",
+  reads: {
+    at: "The forward reads a value at",
+    assumed:
+      "A preview computes no values and takes it as 0: layers, shapes and figures are an estimate for this case.",
+    incomplete: "A preview computes no values, so what follows is not shown, and the figures are too low.",
+  },
   unbuilt: {
     request: (file: string): string => `Previewing ${file} runs its code. No code has run yet.`,
     trust: (file: string): string =>

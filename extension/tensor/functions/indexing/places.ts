@@ -4,6 +4,7 @@ import type { HostArray } from "../../core/dtype.ts";
 import { formatShape, range, type Shape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { hasExecutor, valuesOf } from "../../planning/barrier.ts";
+import { runtime } from "../../recording/runtime.ts";
 import { tensor, type Nested } from "../creation/creation.ts";
 import { stack } from "../shape/shape.ts";
 import { Slice } from "../shape/slice.ts";
@@ -240,6 +241,7 @@ function maskIndices(mask: Tensor, size: Shape, dim: number): Tensor[] {
 /** The values of a tensor on which the shape of a result depends: computes them now. */
 export function valuesNow(x: Tensor, what: string, help: string): HostArray {
   if (!hasExecutor() && x.value.data === undefined) {
+    runtime.standIn?.(x.value, true);
     throw new TensorError(
       "preview",
       `${what} has a shape that depends on values, but the preview only looks at shapes`,
