@@ -4,11 +4,12 @@ import { EngineError, type SourcePosition, type UserError } from "../protocol/er
 import { errorLine, toUserError } from "../supervisor/errors.ts";
 import { createLog, showError } from "./show.ts";
 
-/** The log channel, and error notifications: each error once, with buttons that open the log and the line. */
+/**
+ * The log channel, and error notifications with buttons that open the log and the line. VS Code replaces an equal notification, and
+ * so shows it again: it may have been moved to the notification centre, and the user may have clicked again.
+ */
 export class Messages implements vscode.Disposable {
   readonly log = createLog("Layerwise");
-  /** Notifications on the screen; a repeated message isn't shown twice. */
-  readonly #shown = new Set<string>();
 
   dispose(): void {
     this.log.dispose();
@@ -31,8 +32,6 @@ export class Messages implements vscode.Disposable {
   }
 
   async #show(text: string, { code, position }: UserError): Promise<void> {
-    if (this.#shown.has(text)) return;
-    this.#shown.add(text);
     try {
       const toLog = vscode.l10n.t("Show Log");
       const toLine = vscode.l10n.t("Go to Line");
@@ -44,8 +43,6 @@ export class Messages implements vscode.Disposable {
       else if (action === toLine && position !== undefined) await openPosition(position);
     } catch (error) {
       this.error(error);
-    } finally {
-      this.#shown.delete(text);
     }
   }
 }
