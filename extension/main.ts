@@ -16,7 +16,7 @@ import { Editors } from "./editor/panels/editors.ts";
 import { Panels } from "./editor/panels/panels.ts";
 import { Previews } from "./editor/previews.ts";
 import { QuickFixes } from "./editor/language/quickFixes.ts";
-import { RunCommands, statusAction, type Attach } from "./editor/runs/runCommands.ts";
+import { RunCommands, type Attach } from "./editor/runs/runCommands.ts";
 import { ModelSnippets } from "./editor/language/snippets.ts";
 import { RunningSweeps } from "./editor/runs/runningSweeps.ts";
 import { Runs } from "./editor/runs/runs.ts";
@@ -24,7 +24,7 @@ import type { SweepCommands } from "./editor/runs/sweepCommands.ts";
 import { engineOptions, setting } from "./editor/settings.ts";
 import { ModelsTree } from "./editor/sidebar/modelsTree.ts";
 import { CheckpointsTree, RunsTree } from "./editor/sidebar/runsTree.ts";
-import { StatusBar } from "./editor/statusBar.ts";
+import { StatusBar, statusAction } from "./editor/statusBar.ts";
 import {
   chooseExperiment,
   chooseFile,
@@ -173,7 +173,7 @@ export function activate(context: vscode.ExtensionContext): void {
         "layerwise.sweepOn": async (target) => (await sweeps()).sweep(target, true),
         "layerwise.openSweep": async (sweep) => (await sweeps()).open(sweep),
         "layerwise.resumeSweep": async (sweep) => (await sweeps()).resume(sweep),
-        "layerwise.stop": (run) => commands.stop(run),
+        "layerwise.stop": (run, selected) => commands.stop(run, selected),
         "layerwise.save": (run) => commands.save(run),
         "layerwise.newModel": async () => (await import("./editor/newModel.ts")).newModel(extensionUri),
         "layerwise.getStarted": () => showWalkthrough(),

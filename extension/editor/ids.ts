@@ -67,7 +67,7 @@ export interface CommandArguments {
   "layerwise.sweepOn": [target?: SourceTarget | MenuTarget];
   "layerwise.openSweep": [sweep?: SweepTarget];
   "layerwise.resumeSweep": [sweep?: SweepTarget];
-  "layerwise.stop": [run?: RunTarget];
+  "layerwise.stop": [run?: RunTarget, selected?: readonly RunTarget[]];
   "layerwise.save": [run?: RunTarget];
   "layerwise.newModel": [];
   "layerwise.getStarted": [];

@@ -4,7 +4,7 @@ import type { ExecutorInfo } from "../protocol/run.ts";
 import { labelText } from "../protocol/text/label.ts";
 import { joinMarkdown, md } from "../protocol/text/markdown.ts";
 import type { RunSession } from "../supervisor/runs/session.ts";
-import { commandLink } from "./commands.ts";
+import { commandLink, runCommand } from "./commands.ts";
 import { DisposableOwner } from "./disposable.ts";
 import { formatDuration, formatMetric } from "./format.ts";
 import { STATUS_ITEM } from "./ids.ts";
@@ -126,3 +126,10 @@ $(watch)
 const SYNC = md`
 $(sync)
 `;
+
+/** Action of the status bar: shows the foremost live run, else the log. */
+export async function statusAction(runs: Runs): Promise<void> {
+  const session = runs.foremost;
+  if (session === undefined) await runCommand("layerwise.showLog");
+  else await runCommand("layerwise.openRun", { directory: session.directory });
+}

@@ -36,7 +36,7 @@ export function metricsSection(state: TrainingState, actions: Actions): Template
       ${[...names].map(
         (name) =>
           html`<tr>
-            <th scope="row">${name}</th>
+            <th scope="row" class="long-name">${name}</th>
             <td class="number">${formatMetric(latest[name])}</td>
             <td class="number">${formatMetric(latest[VALIDATION_PREFIX + name])}</td>
             <td class="number">${best(state, name, curves.get(name))}</td>

@@ -17,7 +17,6 @@ import { readLabels, writeLabels } from "../../supervisor/runs/runLabels.ts";
 import type { RunSession } from "../../supervisor/runs/session.ts";
 import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
 import { deleteCheckpoint, deleteRun, type Deleted } from "../../supervisor/runs/trash.ts";
-import { runCommand } from "../commands.ts";
 import type {
   CheckpointTarget,
   EvaluationTarget,
@@ -185,7 +184,13 @@ export class RunCommands {
     });
   }
 
-  async stop(target?: RunTarget): Promise<void> {
+  async stop(target?: RunTarget, selected?: readonly RunTarget[]): Promise<void> {
+    // An editor's title menu passes its file.
+    const chosen = target?.directory === undefined ? [undefined] : several(target, selected);
+    await Promise.all(chosen.map((one) => this.#stop(one)));
+  }
+
+  async #stop(target: RunTarget | undefined): Promise<void> {
     const session = await this.#chooseLive(target, vscode.l10n.t("Stop which run?"));
     if (session === undefined) return;
     const title = vscode.l10n.t("Stopping {0}…", runTitle(session.record));
@@ -364,7 +369,6 @@ export class RunCommands {
 
   async #chooseLive(target: RunTarget | undefined, title: string): Promise<RunSession | undefined> {
     const live = this.#runs.live;
-    // An editor's title menu passes its file.
     if (target?.directory !== undefined) return live.find(({ directory }) => directory === target.directory);
     if (live.length === 0) void showInformation(vscode.l10n.t("Nothing is running."));
     if (live.length <= 1) return live[0];
@@ -388,11 +392,4 @@ function controlOf(session: RunSession): RunControls {
     code: "no-checkpoint",
     message: vscode.l10n.t("Run {0} is over and has no checkpoint.", session.id),
   });
-}
-
-/** Action of the status bar: shows the foremost live run, else the log. */
-export async function statusAction(runs: Runs): Promise<void> {
-  const session = runs.foremost;
-  if (session === undefined) await runCommand("layerwise.showLog");
-  else await runCommand("layerwise.openRun", { directory: session.directory });
 }

@@ -49,14 +49,16 @@ export function checkpointsOf({ directory, record }: RunNode): CheckpointNode[] 
     );
 }
 
+/** In colours that high contrast themes have too. */
 const STATE_ICONS: Record<RunState, vscode.ThemeIcon> = {
   starting: new vscode.ThemeIcon("loading~spin"),
   running: new vscode.ThemeIcon("sync~spin"),
   paused: new vscode.ThemeIcon("debug-pause"),
   finished: new vscode.ThemeIcon("pass", new vscode.ThemeColor("testing.iconPassed")),
-  stopped: new vscode.ThemeIcon("debug-stop"),
-  failed: new vscode.ThemeIcon("error", new vscode.ThemeColor("list.errorForeground")),
-  killed: new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.warningForeground")),
+  // VS Code draws this icon in red unless it is given a colour.
+  stopped: new vscode.ThemeIcon("debug-stop", new vscode.ThemeColor("icon.foreground")),
+  failed: new vscode.ThemeIcon("error", new vscode.ThemeColor("problemsErrorIcon.foreground")),
+  killed: new vscode.ThemeIcon("warning", new vscode.ThemeColor("problemsWarningIcon.foreground")),
 };
 
 const WAITING = new vscode.ThemeIcon("watch");
@@ -194,6 +196,8 @@ export function checkpointItem({ directory, checkpoint, best }: CheckpointNode):
     formatAge(checkpoint.savedAt),
     formatBytes(checkpoint.bytes),
   );
+  const target = { directory, checkpoint };
+  item.command = commandLink("layerwise.inspectCheckpoint", vscode.l10n.t("Inspect Tensors"), target);
   item.accessibilityInformation = { label: vscode.l10n.t("Checkpoint {0}, {1}", label, item.description) };
   item.tooltip = `${checkpoint.file}\n${formatMetrics(checkpoint.metrics, 10)}`;
   return item;

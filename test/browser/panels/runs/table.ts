@@ -109,3 +109,23 @@ test("runs: they are renamed, tagged, archived, opened and deleted", async () =>
     "the run that is shown stays",
   );
 });
+
+test("runs: in a narrow panel, legends have whole dashes, long names wrap, and a wide table says that it goes on", async () => {
+  const snapshot = ended("finished");
+  const long = "a metric with a long name, of many words, such as a generator would write";
+  const metrics = { ...snapshot.run.metrics, [long]: 0.25 };
+  const folder = new Folder(snapshot, 2);
+  const name = "wide network with dropout and a name of many words";
+  folder.label(folder.runs[1]!.run.id, { name, tags: [], archived: false });
+  const panel = await open({ ...snapshot, run: { ...snapshot.run, metrics } }, folder);
+  await panel.page.setViewportSize({ width: 320, height: 900 });
+  await panel.page.getByRole("checkbox", { name: `Draw ${name}`, exact: true }).check();
+  const dash = panel.page.locator(".swatch-other.swatch-validation").first();
+  await dash.waitFor();
+  assert.equal(await dash.evaluate((swatch) => swatch.getBoundingClientRect().width), 14);
+  const cell = panel.page.locator("th.long-name", { hasText: long });
+  assert.ok(await cell.evaluate((one) => one.getBoundingClientRect().width < 320));
+  const runs = panel.page.getByRole("region", { name: "Runs" }).last();
+  assert.ok(await runs.evaluate((one) => one.scrollWidth > one.clientWidth));
+  assert.match(await runs.evaluate((one) => getComputedStyle(one).backgroundAttachment), /local.*scroll/);
+});
