@@ -54,9 +54,10 @@ export function access(name: string): TensorFiles {
 }
 
 /**
- * Saves tensors and plain data. The ending of the file's name says the format: `.safetensors` holds tensors by name
- * (`torch.save(model.stateDict(), "model.safetensors")`), `.pth` and `.pt` any plain data with tensors in it, as
- * PyTorch's `torch.save` writes it and its `torch.load` reads it:
+ * Saves tensors and plain data. A name that ends in `.safetensors` holds tensors by name
+ * (`torch.save(model.stateDict(), "model.safetensors")`); under any other name, such as `.pth`, `.pt`, `.ckpt` or
+ * `.pth.tar`, the file holds any plain data with tensors in it, as PyTorch's `torch.save` writes it and its
+ * `torch.load` reads it:
  *
  * ```ts
  * torch.save({ epoch, model: model.stateDict(), optimizer: optimizer.stateDict() }, "training.pth");
@@ -65,7 +66,7 @@ export function access(name: string): TensorFiles {
  * There a `Map` is a Python `OrderedDict`, an object a dict, an array a list, a frozen array a tuple. The file is
  * replaced as a whole, so what was there stays until the new one is complete.
  * @param file relative to the working directory, or absolute
- * @throws TensorError for another ending, or a value that the format can't hold; the file system's error
+ * @throws TensorError for the ending of another format, such as `.npz`, or a value that the format can't hold; the file system's error
  */
 export function save(value: unknown, file: string): void {
   access("torch.save").save(file, value);
@@ -76,7 +77,7 @@ export function save(value: unknown, file: string): void {
  * give `load` a type to have them checked.
  */
 // oxlint-disable-next-line typescript/no-explicit-any -- as dynamic as what torch.load returns
-export type Loaded = Map<string, any> & { readonly [name: string]: any };
+export type Loaded = Map<string, any> & { [name: string]: any };
 
 /** Arguments of {@link load} by name. */
 export interface LoadOptions {

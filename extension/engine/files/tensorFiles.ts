@@ -28,8 +28,8 @@ import type { DType, HostArray } from "../../tensor/core/dtype.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { fromHost, Parameter, Tensor } from "../../tensor/core/tensor.ts";
-
-import { EntryMap, entryObject } from "../resume/loadedDict.ts";
+import { RngState } from "../../tensor/random/generator.ts";
+import { entryMap, entryObject } from "../resume/loadedDict.ts";
 
 const STORED: Record<DType, EncodableDtype> = {
   float32: "F32",
@@ -53,14 +53,17 @@ export function saveTensors(
   writeSafetensors(file, entries, new Map(Object.entries({ format: "pt", ...metadata })));
 }
 
+/** Names of files that other programs would take for something else. */
+const OTHER_FORMATS = /\.(?:npy|npz|onnx|h5|hdf5|gguf|json|csv)$/i;
+
 /**
- * `torch.save`, in the format of the file's extension.
- * @throws TensorError for another extension, or a value that the format can't hold; the file system's error
+ * `torch.save`: safetensors if the file's extension says so, else PyTorch's format.
+ * @throws TensorError for the extension of another format, or a value that the format can't hold; the file system's error
  */
 export function saveFile(file: string, value: unknown): void {
   refuseModule(value);
   if (/\.safetensors$/i.test(file)) saveTensors(file, tensorsByName(value));
-  else if (/\.(pth|pt|bin)$/i.test(file)) savePth(file, value);
+  else if (!OTHER_FORMATS.test(file)) savePth(file, value);
   else
     throw new TensorError(
       "unsupported",
@@ -112,6 +115,7 @@ class PthMaker {
     const inside = (one: unknown): PthValue => this.value(one, depth + 1);
     refuseModule(value);
     if (value instanceof Tensor) return this.#tensor(value);
+    if (value instanceof RngState) return wholeTensor(memoryStorage("U8", value), "U8", [value.length]);
     if (Array.isArray(value)) {
       const items = value.map(inside);
       return Object.isFrozen(value) ? Object.freeze(items) : items;
@@ -221,7 +225,7 @@ function loadSafetensorsFile(file: string): LoadedTensors {
   const source = readSafetensors(file);
   try {
     // One after the other, so that at most one tensor of a large file is in memory twice.
-    const tensors = new EntryMap() as Map<unknown, unknown> as Map<string, Tensor>;
+    const tensors = entryMap<string, Tensor>();
     for (const entry of source.entries()) tensors.set(entry.name, toTensor(entry, file));
     return { tensors, metadata: source.metadata };
   } finally {
@@ -275,9 +279,7 @@ class Converter {
   }
 
   stateDict(state: State): Map<string, Tensor> {
-    return new EntryMap(
-      [...state].map(([name, tensor]): [string, Tensor] => [name, this.#tensor(tensor, name)]),
-    ) as Map<unknown, unknown> as Map<string, Tensor>;
+    return entryMap([...state].map(([name, tensor]) => [name, this.#tensor(tensor, name)] as const));
   }
 
   #value(value: PthValue): unknown {
@@ -292,7 +294,7 @@ class Converter {
 
   #dict(dict: ReadonlyMap<unknown, PthValue>): unknown {
     const entries = [...dict].map(([key, one]): [unknown, unknown] => [key, this.#value(one)]);
-    if (dict instanceof OrderedDict || !isObject([...dict.keys()])) return new EntryMap(entries);
+    if (dict instanceof OrderedDict || !isObject([...dict.keys()])) return entryMap(entries);
     return entryObject(entries as [string, unknown][]);
   }
 

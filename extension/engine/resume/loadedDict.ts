@@ -1,20 +1,33 @@
 // Python's dicts of a file: objects that have a Map's methods, and Maps whose entries are properties.
 
-/** A Map whose entries are properties too: `state["fc1.weight"]`. A Map's own members keep their names. */
-export class EntryMap extends Map<unknown, unknown> {
-  override set(key: unknown, value: unknown): this {
-    super.set(key, value);
-    if (typeof key === "string" && !(key in this)) {
-      Object.defineProperty(this, key, {
-        get: () => this.get(key),
-        set: (next: unknown) => {
-          this.set(key, next);
-        },
-        configurable: true,
-      });
-    }
-    return this;
-  }
+/**
+ * A Map whose entries are properties too, to read, write, add and delete: `delete state["fc1.weight"]`. A Map's own
+ * members keep their names.
+ */
+export function entryMap<K, V>(entries: Iterable<readonly [K, V]> = []): Map<K, V> {
+  const map = new Map(entries);
+  const isEntry = (key: string | symbol): boolean => typeof key === "string" && !(key in map);
+  const proxy: Map<K, V> = new Proxy(map, {
+    get(_, key) {
+      if (isEntry(key)) return map.get(key as K);
+      if (key === "set") return (name: K, value: V) => (map.set(name, value), proxy);
+      const member: unknown = Reflect.get(map, key, map);
+      // A Map's methods work on the Map itself only.
+      return typeof member === "function" && key !== "constructor" ? (member.bind(map) as unknown) : member;
+    },
+    has: (_, key) => key in map || map.has(key as K),
+    set(_, key, value) {
+      if (!isEntry(key)) return Reflect.set(map, key, value);
+      map.set(key as K, value as V);
+      return true;
+    },
+    deleteProperty(_, key) {
+      if (!isEntry(key)) return Reflect.deleteProperty(map, key);
+      map.delete(key as K);
+      return true;
+    },
+  });
+  return proxy;
 }
 
 type Dict = Record<string, unknown>;

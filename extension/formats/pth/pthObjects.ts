@@ -1,7 +1,7 @@
 import { PICKLE, quote, type Budget, type Fail } from "./pthError.ts";
 import { checkedTensor, PthStorage, PthTensor } from "./pthTensor.ts";
 import { DTYPE_BYTES, type StoredDtype } from "../tensorData.ts";
-import { describe, isTuple, OrderedDict, PickleGlobal } from "./unpickler.ts";
+import { describe, isTuple, NAMESPACE, OrderedDict, PickleGlobal } from "./unpickler.ts";
 
 /** An element type as a value: `torch.float32`. */
 export class PthDtype {
@@ -72,6 +72,11 @@ const OFTEN_ASKED: Readonly<Record<string, string>> = {
   "numpy._core.multiarray.scalar": "it is a number of NumPy; save float(x) instead",
 };
 
+/** Python's names of classes begin with a capital. */
+const CLASS_NAME = /^[A-Z]/;
+const WHOLE_MODEL =
+  ". If the file holds a whole model, save its weights instead: torch.save(model.state_dict(), file)";
+
 /**
  * The classes and functions that a `.pth` file may name, each with what it makes here. This list is all there is:
  * whatever else a file names is refused.
@@ -87,6 +92,7 @@ export class AllowedGlobals {
     const calls: Record<string, ((args: readonly unknown[]) => unknown) | undefined> = {
       "collections.OrderedDict": (args) => this.#dict("OrderedDict", new OrderedDict(), args),
       "collections.Counter": (args) => this.#dict("Counter", new Map(), args),
+      "collections.defaultdict": (args) => this.#defaultDict(args),
       "builtins.set": (args) => this.#set(args),
       "builtins.bytearray": (args) => this.#byteArray(args),
       "_codecs.encode": (args) => this.#encode(args),
@@ -99,6 +105,15 @@ export class AllowedGlobals {
       "torch._utils._rebuild_parameter_with_state": (args) =>
         this.#parameter("_rebuild_parameter_with_state", args),
       "torch._tensor._rebuild_from_type_v2": (args) => this.#fromType(args),
+      // Only named, as what a defaultdict makes for missing keys.
+      "builtins.list": undefined,
+      "builtins.dict": undefined,
+      "builtins.int": undefined,
+      "builtins.float": undefined,
+      "builtins.str": undefined,
+      "builtins.bool": undefined,
+      // Made without a call.
+      [NAMESPACE]: undefined,
       // Only named, as the type of a tensor.
       "torch.Tensor": undefined,
       "torch.nn.parameter.Parameter": undefined,
@@ -119,7 +134,10 @@ export class AllowedGlobals {
     const path = `${module === "__builtin__" ? "builtins" : module}.${name}`;
     const known = this.#byPath.get(path);
     if (known !== undefined) return known;
-    const hint = OFTEN_ASKED[path] ?? "only tensors and plain data are loaded, and nothing in a file is run";
+    const hint =
+      OFTEN_ASKED[path] ??
+      "only tensors and plain data are loaded, and nothing in a file is run" +
+        (CLASS_NAME.test(name) ? WHOLE_MODEL : "");
     return this.#fail("global", `the file asks for ${quote(path)}, which is not allowed: ${hint}`);
   }
 
@@ -144,6 +162,14 @@ export class AllowedGlobals {
       dict.set(key, value);
     }
     return dict;
+  }
+
+  /** A dict; what it would make for a missing key is left out. Items are set after the call. */
+  #defaultDict(args: readonly unknown[]): Map<unknown, unknown> {
+    const [factory = null] = args;
+    return args.length > 1 || !(factory === null || factory instanceof PickleGlobal)
+      ? this.#bad("defaultdict", args)
+      : new Map();
   }
 
   #set(args: readonly unknown[]): ReadonlySet<unknown> {

@@ -9,6 +9,9 @@ export class OrderedDict<K = unknown, V = unknown> extends Map<K, V> {
   attributes: ReadonlyMap<unknown, unknown> | undefined;
 }
 
+/** The attributes of a plain object of Python, such as parsed arguments. */
+export class Namespace extends Map<unknown, unknown> {}
+
 /**
  * A class or function that a pickle names and that is on the list of allowed ones. Nothing is looked up by its name.
  */
@@ -39,6 +42,9 @@ const ITEM_BYTES = 16;
 const MEMO_BYTES = 40;
 /** Values on the stack, and marks, that are paid for at once. */
 const STACK_STEP = 4096;
+
+/** What `ArgumentParser.parse_args()` returns: the one class whose objects are read. */
+export const NAMESPACE = "argparse.Namespace";
 
 const MAX_NAME = 512;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -211,16 +217,25 @@ export class Unpickler {
         this.#push(called.call(args));
         return true;
       }
-      case 0x81 /* NEWOBJ */:
-        this.#pop();
-        return this.#fail("global", `objects of ${describe(this.#pop())} must not be made`);
+      case 0x81 /* NEWOBJ */: {
+        const args = this.#pop();
+        const made = this.#pop();
+        if (!(made instanceof PickleGlobal) || made.path !== NAMESPACE || !isTuple(args) || args.length > 0)
+          return this.#fail("global", `objects of ${describe(made)} must not be made`);
+        this.#budget.take(DICT_BYTES, PICKLE);
+        this.#push(new Namespace());
+        return true;
+      }
       case 0x62 /* BUILD */: {
         const state = this.#pop();
         const object = this.#top();
-        if (!(object instanceof OrderedDict))
+        if (!(object instanceof OrderedDict || object instanceof Namespace))
           this.#fail("global", `${describe(object)} must not be given attributes`);
         if (!(state instanceof Map)) this.#bad("attributes that are no dict");
-        object.attributes = state as ReadonlyMap<unknown, unknown>;
+        if (object instanceof Namespace) {
+          this.#budget.take(4 * ITEM_BYTES * state.size, PICKLE);
+          for (const [key, value] of state) object.set(key, value);
+        } else object.attributes = state as ReadonlyMap<unknown, unknown>;
         return true;
       }
       case 0x51 /* BINPERSID */:

@@ -7,6 +7,9 @@ export const DEFAULT_SEED = 67280421310721n;
 /** Bytes of a generator's state, the layout of `torch.get_rng_state()` on the CPU. */
 export const STATE_BYTES = 5056;
 
+/** A generator's state. A `.pth` file has it as a tensor of bytes, as PyTorch's. */
+export class RngState extends Uint8Array {}
+
 const WORDS = 624;
 const OFFSET = {
   seed: 0,
@@ -78,8 +81,8 @@ export class Generator {
   }
 
   /** The whole state as PyTorch's 5056 bytes, kept normal value included. */
-  getState(): Uint8Array {
-    const bytes = new Uint8Array(STATE_BYTES);
+  getState(): RngState {
+    const bytes = new RngState(STATE_BYTES);
     const view = new DataView(bytes.buffer);
     const { words, used, fresh } = this.#engine.getState();
     view.setBigUint64(OFFSET.seed, this.#seed, true);

@@ -5,7 +5,8 @@ import type { Shape } from "../core/shape.ts";
 import { numel } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
 import { Device, requireCpu, type DeviceLike } from "../platform/device.ts";
-import { Generator } from "./generator.ts";
+import { valuesOf } from "../planning/barrier.ts";
+import { Generator, type RngState } from "./generator.ts";
 
 /** A draw whose inputs are known: fills an array, or only advances the generator as far. */
 export interface ReadyDraw {
@@ -230,14 +231,14 @@ export class RandomStream {
   }
 
   /** The state as the bytes of PyTorch's `get_state()`. */
-  getState(): Uint8Array {
+  getState(): RngState {
     return this.generator.getState();
   }
 
-  /** Continues from a state of `getState()`, here or in PyTorch. */
-  setState(state: Uint8Array): this {
+  /** Continues from a state of `getState()`, here or in PyTorch, also as the tensor of bytes that a file has. */
+  setState(state: Uint8Array | Tensor): this {
     refuseCollecting();
-    this.generator.setState(state);
+    this.generator.setState(state instanceof Tensor ? bytesOf(state) : state);
     return this;
   }
 
@@ -266,6 +267,14 @@ export class RandomStream {
     sequence.queue.push(pending);
     return new Value({ kind: "random", draw: pending }, 0, shape, dtype);
   }
+}
+
+/** @throws TensorError in PyTorch's words for a tensor of other elements */
+function bytesOf(state: Tensor): Uint8Array {
+  const values = state.dtype === "int64" ? valuesOf(state.value) : undefined;
+  if (values?.every((x: number) => x >= 0 && x < 256) !== true)
+    throw new TensorError("dtype", "RNG state must be a torch.ByteTensor");
+  return Uint8Array.from(values);
 }
 
 /** The generator that `torch.rand` and all other functions draw from by default. */

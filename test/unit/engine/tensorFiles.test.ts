@@ -223,3 +223,36 @@ test("a location is accepted, and must be the CPU", () => {
     "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False.",
   );
 });
+
+test("a checkpoint is written whatever its name", () => {
+  for (const name of ["a.pth.tar", "a.ckpt", "a.pkl", "a.pt.tmp", "a.model", "a"]) {
+    torch.save({ epoch: 3 }, at(name));
+    expect(torch.load(at(name)).epoch).toBe(3);
+  }
+});
+
+test("generators' states are tensors of bytes in a file, and tensors are states", () => {
+  const generator = new torch.Generator().manualSeed(3);
+  torch.save({ rng: torch.getRngState(), own: generator.getState() }, at("rng.pth"));
+  const drawn = [torch.rand(4).tolist(), torch.rand(4, { generator }).tolist()];
+  const stored = (readPth(at("rng.pth")) as ReadonlyMap<string, PthTensor>).get("rng")!;
+  expect([stored.dtype, stored.shape]).toEqual(["U8", [5056]]);
+  const loaded = torch.load(at("rng.pth"));
+  torch.setRngState(loaded.rng);
+  generator.setState(loaded.own);
+  expect([torch.rand(4).tolist(), torch.rand(4, { generator }).tolist()]).toEqual(drawn);
+  expect(() => torch.setRngState(torch.rand(5056))).toThrow("RNG state must be a torch.ByteTensor");
+  expect(() => torch.setRngState(torch.zeros(3, { dtype: torch.int64 }))).toThrow("RNG state is wrong size");
+});
+
+test("tensors of a loaded state are replaced, added and deleted as properties", () => {
+  torch.save(new nn.Linear(2, 1).stateDict(), at("edited.pth"));
+  const state = torch.load(at("edited.pth"));
+  state["weight"] = torch.ones(1, 2);
+  state["head.bias"] = state["bias"];
+  delete state["bias"];
+  expect([...state.keys()]).toEqual(["weight", "head.bias"]);
+  expect(["bias" in state, state.has("bias"), state.size]).toEqual([false, false, 2]);
+  expect(state.get("weight").tolist()).toEqual([[1, 1]]);
+  expect(state.set("x", 1)["x"]).toBe(1);
+});

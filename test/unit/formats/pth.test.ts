@@ -15,6 +15,7 @@ import {
   type PthKey,
   type PthValue,
 } from "../../../extension/formats/pth/pth.ts";
+import { craft } from "./crafted.ts";
 import { TORCH_DTYPES } from "../../../extension/formats/pth/pthObjects.ts";
 import { DTYPE_BYTES, type StoredDtype } from "../../../extension/formats/tensorData.ts";
 
@@ -229,4 +230,18 @@ test.each<[string, unknown, string]>([
 test("small integers and texts are memoised without being taken for each other", () => {
   const value = ["ctorch\nFloatStorage\n", vector(1), "ctorch\nFloatStorage\n", "X", "XX"];
   expect(plain(readPth(encodePth(value)))).toEqual(plain(value));
+});
+
+test("parsed arguments and defaultdicts are read as dicts", () => {
+  // pickle.dumps({"a": Namespace(lr=0.5, n=3), "d": defaultdict(list, x=[1])}, 2)
+  const pickle =
+    "}q\0(X\x01\0\0\0aq\x01cargparse\nNamespace\nq\x02)\x81q\x03}q\x04(X\x02\0\0\0lrq\x05G?\xe0\0\0\0\0\0\0" +
+    "X\x01\0\0\0nq\x06K\x03ubX\x01\0\0\0dq\x07ccollections\ndefaultdict\nq\x08c__builtin__\nlist\nq\t\x85q\nRq\x0b" +
+    "X\x01\0\0\0xq\x0c]q\rK\x01asu.";
+  const read = readPth(craft(pickle, {})) as Dict;
+  expect([...(read.get("a") as Dict)]).toEqual([
+    ["lr", 0.5],
+    ["n", 3],
+  ]);
+  expect([...(read.get("d") as Dict)]).toEqual([["x", [1]]]);
 });

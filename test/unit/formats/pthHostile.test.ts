@@ -21,6 +21,19 @@ const doubled = Array.from({ length: 40 }, (_, i) => {
 describe("what a pickle must not do", () => {
   test.each<[name: string, defect: PthError["defect"], pickle: string, message: string | RegExp]>([
     ["name a function", "global", "cos\nsystem\n.", 'the file asks for "os.system", which is not allowed'],
+    [
+      "hold a whole model",
+      "global",
+      "c__main__\nNet\n.",
+      "save its weights instead: torch.save(model.state_dict(), file)",
+    ],
+    [
+      "make an object with arguments",
+      "global",
+      "cargparse\nNamespace\nN\x85\x81.",
+      "objects of argparse.Namespace must not",
+    ],
+    ["call a factory", "global", "c__builtin__\nlist\n)R.", "builtins.list must not be called"],
     ["name NumPy's numbers", "global", "cnumpy.core.multiarray\nscalar\n.", "save float(x) instead"],
     ["call what is only named", "global", "ctorch\nTensor\n)R.", "torch.Tensor must not be called"],
     ["call a text", "global", `${text("x")})R.`, '"x" must not be called'],

@@ -1,6 +1,7 @@
 // Random tensors, equal to PyTorch's for equal seeds. They take their numbers in program order, when they are needed.
 import { TensorError } from "../../core/errors.ts";
 import * as random from "../../random/operations.ts";
+import type { RngState } from "../../random/generator.ts";
 import { defaultStream, RandomStream, type ReadyDraw } from "../../random/stream.ts";
 import { broadcastShapes, numel, type Shape } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
@@ -37,12 +38,12 @@ export function initialSeed(): bigint {
 }
 
 /** State of the global generator, the bytes of `torch.get_rng_state()`. */
-export function getRngState(): Uint8Array {
+export function getRngState(): RngState {
   return defaultStream.getState();
 }
 
-/** Continues the global generator from a state. */
-export function setRngState(state: Uint8Array): void {
+/** Continues the global generator from a state, also one of PyTorch's that was loaded as a tensor. */
+export function setRngState(state: Uint8Array | Tensor): void {
   defaultStream.setState(state);
 }
 
