@@ -5,7 +5,7 @@ import { openSource } from "../../formats/byteSource.ts";
 import { parseCsv } from "../../formats/csv.ts";
 import { isJpeg, jpegSize } from "../../formats/images/jpegMarkers.ts";
 import type { ParquetFile } from "../../nn/data/access.ts";
-import { isNumber } from "../../nn/data/columns.ts";
+import { isNumber, isNumeric } from "../../nn/data/columns.ts";
 import { IMAGE_NAME } from "../../nn/data/imageFolder.ts";
 import { isFlat } from "../../nn/data/parquet/parquetColumns.ts";
 import { isCategorical, MISSING_VALUES } from "../../nn/data/table.ts";
@@ -89,7 +89,9 @@ function describeTable(path: string): DataFile {
   const delimiter = delimiterOf(text);
   let rows: readonly (readonly string[])[];
   try {
-    rows = parseCsv(path, text, { delimiter }).map(({ cells }) => cells);
+    const table = parseCsv(path, text, { delimiter });
+    if (table.error !== undefined) throw table.error;
+    rows = table.rows;
   } catch (error) {
     throw failure(error instanceof Error ? error.message : String(error));
   }
@@ -153,7 +155,7 @@ function delimiterOf(text: string): string {
 function columnOf(name: string, cells: readonly string[], examples: number): TableColumn {
   const known = cells.filter((cell) => !MISSING_VALUES.includes(cell));
   const different = new Set(known);
-  const numeric = known.length > 0 && known.every(isNumber);
+  const numeric = known.length > 0 && isNumeric(known.filter(isNumber).length, known.length);
   const category = isCategorical(different.size, cells.length);
   return {
     name,

@@ -4,7 +4,7 @@ import path from "node:path";
 import { gunzipSync } from "node:zlib";
 import { parseCsv } from "../../formats/csv.ts";
 import { readImage } from "../../formats/images/image.ts";
-import type { CsvFormat, CsvRow, DataFiles } from "../../nn/data/access.ts";
+import type { CsvFormat, CsvTable, DataFiles } from "../../nn/data/access.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { describeFileError, FileError } from "../../files/fileError.ts";
 import { readRegularSync } from "../../files/regular.ts";
@@ -18,7 +18,7 @@ export const userFolder: { path: string | undefined } = { path: undefined };
 /** Files of data sets, from the disk. */
 export const diskFiles: DataFiles = {
   resolve,
-  csv: table,
+  csv,
   text: (file) => textOf(file, read(file)),
   bytes: read,
   planes: (name, channels) => reading("image", { file: resolve(name), channels }, {}),
@@ -51,19 +51,22 @@ const FREE_EXPANDED = 2 ** 28;
 const EXPANSION = 32;
 
 /** Tables read last, each with a stamp of its file: a preview reads its data at every keystroke. */
-const tables = new Map<string, { stamp: string; rows: readonly CsvRow[] }>();
+const tables = new Map<string, { stamp: string; table: CsvTable }>();
 const MAX_TABLES = 4;
 
-function table(name: string, format: CsvFormat): CsvRow[] {
+function csv(name: string, format: CsvFormat): CsvTable {
   const file = resolve(name);
   const stats = fs.statSync(file, { throwIfNoEntry: false });
   const stamp = JSON.stringify([stats?.mtimeMs, stats?.size, format]);
   const known = tables.get(file);
-  const rows = known?.stamp === stamp ? known.rows : parseCsv(file, textOf(name, read(name)), format);
+  const table =
+    known?.stamp === stamp
+      ? known.table
+      : parseCsv(file, tableText(file, read(name), format.charset), format);
   tables.delete(file);
-  tables.set(file, { stamp, rows });
+  tables.set(file, { stamp, table });
   for (const [oldest] of tables) if (tables.size > MAX_TABLES) tables.delete(oldest);
-  return [...rows];
+  return table;
 }
 
 function resolve(name: string): string {
@@ -114,10 +117,51 @@ function expand(file: string, bytes: Uint8Array): Uint8Array {
 const MAX_TEXT = constants.MAX_STRING_LENGTH;
 
 function textOf(file: string, bytes: Uint8Array): string {
+  checkLength(file, bytes);
+  return new TextDecoder().decode(bytes);
+}
+
+/** @throws TensorError for bytes that are no text in that encoding */
+function tableText(file: string, bytes: Uint8Array, charset = charsetOf(bytes)): string {
+  checkLength(file, bytes);
+  let decoder;
+  try {
+    decoder = new TextDecoder(charset, { fatal: true });
+  } catch {
+    throw new TensorError(
+      "value",
+      `data.csv(): the charset "${charset}" is unknown`,
+      'try "latin1" or "utf-16le"',
+    );
+  }
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new TensorError(
+      "file",
+      `${file}${lineOfBadByte(bytes)}: the text is not in ${charset.toUpperCase()}`,
+      'charset: "latin1" reads files of older programs for Windows',
+    );
+  }
+}
+
+/** Encoding by the mark that a text begins with. */
+function charsetOf([first, second]: Uint8Array): string {
+  if (first === 0xff && second === 0xfe) return "utf-16le";
+  return first === 0xfe && second === 0xff ? "utf-16be" : "utf-8";
+}
+
+/** `:line:column` of the first byte that is no UTF-8; "" for none. */
+function lineOfBadByte(bytes: Uint8Array): string {
+  const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8").split("\n");
+  const line = lines.findIndex((one) => one.includes("\uFFFD"));
+  return line < 0 ? "" : `:${line + 1}:${lines[line]!.indexOf("\uFFFD") + 1}`;
+}
+
+function checkLength(file: string, bytes: Uint8Array): void {
   if (bytes.length > MAX_TEXT)
     throw new TensorError(
       "file",
       `${file}: a text of ${bytes.length.toLocaleString("en-US")} bytes; the limit is ${MAX_TEXT.toLocaleString("en-US")}`,
     );
-  return new TextDecoder().decode(bytes);
 }

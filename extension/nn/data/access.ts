@@ -1,12 +1,13 @@
 import { TensorError } from "../../tensor/core/errors.ts";
 
-/** A row of a table in a file: its cells, and where each of them begins. */
-export interface CsvRow {
-  /** Counted from 1. */
-  readonly line: number;
-  readonly cells: readonly string[];
-  /** Column of each cell's first character, counted from 1. */
-  readonly columns: readonly number[];
+/** A table in a file. */
+export interface CsvTable {
+  /** The cells of each row, the first row's too where it has the columns' names. */
+  readonly rows: readonly (readonly string[])[];
+  /** Why the rows after the last one can't be read. */
+  readonly error: TensorError | undefined;
+  /** Where a cell begins: `file:line:column`. Reads the row again, so it is for errors. */
+  place(row: number, cell: number): string;
 }
 
 export interface CsvFormat {
@@ -14,6 +15,8 @@ export interface CsvFormat {
   delimiter?: string;
   /** Prefix of comment lines; there are none by default. */
   comment?: string;
+  /** Encoding of the text. */
+  charset?: string;
 }
 
 /** A decoded image: red, green, blue and opacity of each pixel, row by row, from 0 to 255. */
@@ -115,8 +118,8 @@ export interface Pending<T> {
 export interface DataFiles {
   /** Absolute path of a file's name. */
   resolve(file: string): string;
-  /** @throws an error with file, line and column where the text is not a table */
-  csv(file: string, format: CsvFormat): CsvRow[];
+  /** @throws TensorError for a file that is no text in that encoding */
+  csv(file: string, format: CsvFormat): CsvTable;
   text(file: string): string;
   /** Bytes of a file; of a `.gz` file, the unpacked ones. */
   bytes(file: string): Uint8Array;

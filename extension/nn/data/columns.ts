@@ -1,40 +1,53 @@
+import { clipped } from "../../protocol/text/clip.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 
 /** Type of a column's cells. */
 export type ColumnType = "number" | "category" | "text" | "skip";
 
-/** A cell of a table, for its column and for errors. */
-export interface Cell {
-  readonly text: string;
-  /** `file:line:column`. */
-  readonly at: string;
-}
-
 /** A column of a table: its cells as they were read, undefined where one is missing. */
 export interface Column {
   readonly name: string;
   readonly type: ColumnType;
-  readonly cells: readonly (Cell | undefined)[];
+  readonly cells: readonly (string | undefined)[];
+  /** The cells' numbers, NaN where one is missing; undefined where a cell is no number. */
+  readonly numbers?: Float64Array;
+  /** Where a row's cell is in its file: `file:line:column`. */
+  at(row: number): string;
 }
 
+/** Characters of a cell that an error quotes. */
+export const LONGEST = 100;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 export function isNumber(text: string): boolean {
   return NUMBER.test(text);
 }
 
+/** A column is numeric when nearly all of its cells are: among so many, another is a slip. */
+const MIN_NUMBERS = 10;
+const NUMERIC_SHARE = 0.9;
+
+/** Whether a column is one of numbers: so many of its cells without the missing ones are. */
+export function isNumeric(numbers: number, cells: number): boolean {
+  return numbers === cells || (numbers >= MIN_NUMBERS && numbers >= NUMERIC_SHARE * cells);
+}
+
 /** Numbers of a column, NaN where one is missing. @throws TensorError at the first cell that is none */
-export function numbersOf({ name, cells }: Column): Float64Array {
-  return Float64Array.from(cells, (cell) => {
-    if (cell === undefined) return Number.NaN;
-    if (isNumber(cell.text)) return Number(cell.text);
-    throw new TensorError("file", `${cell.at}: expected a number in column "${name}", got "${cell.text}"`);
-  });
+export function numbersOf({ name, cells, numbers, at }: Column): Float64Array {
+  if (numbers !== undefined) return numbers;
+  const bad = cells.findIndex((cell) => cell !== undefined && !isNumber(cell));
+  if (bad < 0) return Float64Array.from(cells, (cell) => (cell === undefined ? Number.NaN : Number(cell)));
+  throw new TensorError(
+    "file",
+    `${at(bad)}: expected a number in column "${name}", got "${clipped(cells[bad]!, LONGEST)}"`,
+    `if the column is no number: types: { ${JSON.stringify(name)}: "category" }, or "text" to leave it out. ` +
+      "missingValues lists the texts of missing values",
+  );
 }
 
 /** Different values of a column, sorted: numbers by size, all else by its characters. */
 export function categoriesOf({ cells }: Column): string[] {
-  return sortedCategories(cells.flatMap((cell) => (cell === undefined ? [] : [cell.text])));
+  return sortedCategories(cells.filter((cell) => cell !== undefined));
 }
 
 /** Different values, sorted: numbers by size, all else by its characters. */
@@ -104,7 +117,10 @@ export function numberEncoder(
   missing: MissingPolicy,
 ): Encoder {
   const values = numbersOf(column);
-  const known = Float64Array.from(rows, (row) => values[row]!).filter((x) => !Number.isNaN(x));
+  const given = new Float64Array(rows.length);
+  let count = 0;
+  for (const row of rows) if (!Number.isNaN(values[row]!)) given[count++] = values[row]!;
+  const known = given.subarray(0, count);
   const fill = typeof missing === "number" ? missing : filling(known, missing);
   const feature = numberFeature(column.name, scaling(known, normalize), fill);
   return { ...feature, write: (row, out, at) => feature.write(values[row]!, out, at) };
@@ -146,13 +162,13 @@ export function categoryEncoder(
   const { name, cells } = column;
   const categories = categoriesOf(column);
   const numbers = new Map(categories.map((category, i) => [category, i]));
-  const known = rows.flatMap((row) => numbers.get(cells[row]?.text ?? "") ?? []).sort((a, b) => a - b);
+  const known = rows.flatMap((row) => numbers.get(cells[row] ?? "") ?? []).sort((a, b) => a - b);
   // There is no mean of categories: the most frequent one is the nearest to it.
   const fill = typeof missing === "number" || known.length === 0 ? -1 : mostFrequent(known);
   const feature = categoryFeature(name, categories, fill, encoding);
   return {
     names: feature.names,
-    write: (row, out, at) => feature.write(numbers.get(cells[row]?.text ?? "") ?? -1, out, at),
+    write: (row, out, at) => feature.write(numbers.get(cells[row] ?? "") ?? -1, out, at),
   };
 }
 

@@ -2,20 +2,19 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import { splitLengths } from "../../tensor/random/dataSamplers.ts";
 import type { RandomStream } from "../../tensor/random/stream.ts";
 import { fromHost, type Tensor } from "../../tensor/core/tensor.ts";
-import { dataFiles, type CsvRow } from "./access.ts";
+import { dataFiles } from "./access.ts";
 import {
   categoriesOf,
   categoryEncoder,
-  isNumber,
   numberEncoder,
   numbersOf,
-  type Cell,
   type Column,
   type ColumnType,
   type Encoder,
   type MissingPolicy,
   type Normalization,
 } from "./columns.ts";
+import { checkDelimiter, checkWidths, columnsOf } from "./csvColumns.ts";
 import { Dataset, randomSplit, Subset, TensorDataset } from "./dataset.ts";
 
 /** How {@link csv} reads a table. */
@@ -24,6 +23,8 @@ export interface CsvOptions {
   header?: boolean | readonly string[];
   /** "," by default. */
   delimiter?: string;
+  /** Encoding of the file's text, such as "latin1"; by default UTF-8, or UTF-16 where the file begins with its mark. */
+  charset?: string;
   /** Prefix of comment lines; there are none by default. */
   comment?: string;
   /** The column to predict, or several of numbers; by default the last one. `null` for none. */
@@ -31,8 +32,8 @@ export interface CsvOptions {
   /** The columns to predict it from; by default all others but those of text. */
   features?: readonly string[];
   /**
-   * Types of columns that differ from the default: numbers when all cells are numbers, else categories. A target that
-   * is a category is a class.
+   * Types of columns that differ from the default: numbers when all cells are, or nearly all (then the first that is
+   * none is an error), else categories. A target that is a category is a class.
    */
   types?: Readonly<Record<string, ColumnType>>;
   /** Texts of missing values; by default an empty cell, NA, N/A, NaN, nan, null, NULL, None and ?. */
@@ -123,7 +124,7 @@ export class TableDataset extends Dataset<[features: Tensor, target: Tensor] | [
         );
       const numbers = new Map(this.classes.map((name, i) => [name, i]));
       return fromHost(
-        Int32Array.from(first!.cells, (cell) => numbers.get(cell?.text ?? "") ?? -1),
+        Int32Array.from(first!.cells, (cell) => numbers.get(cell ?? "") ?? -1),
         [length],
         "int64",
       );
@@ -173,7 +174,7 @@ export class TableDataset extends Dataset<[features: Tensor, target: Tensor] | [
 
   /** The cells of a column as they are in the file; undefined where one is missing. */
   column(name: string): (string | undefined)[] {
-    return this.#column(name).cells.map((cell) => cell?.text);
+    return [...this.#column(name).cells];
   }
 
   /**
@@ -224,12 +225,18 @@ export class TableDataset extends Dataset<[features: Tensor, target: Tensor] | [
 export function csv(file: string, options: CsvOptions = {}): TableDataset {
   const files = dataFiles("csv");
   const path = files.resolve(file);
-  const { delimiter = ",", comment, header = true, missing = "error" } = options;
-  const rows = files.csv(file, { delimiter, ...(comment === undefined ? {} : { comment }) });
-  const names = typeof header === "object" ? header : header ? rows.shift()?.cells : undefined;
-  const [first] = rows;
-  if (first === undefined) throw new TensorError("file", `${path}: the table has no rows`);
-  const titles = names ?? first.cells.map((_, i) => `column${i + 1}`);
+  const { delimiter = ",", comment, charset, header = true, missing = "error" } = options;
+  const format = {
+    ...(comment === undefined ? {} : { comment }),
+    ...(charset === undefined ? {} : { charset }),
+  };
+  const table = files.csv(file, { delimiter, ...format });
+  const [first] = table.rows;
+  const start = header === true ? 1 : 0;
+  if (first === undefined || table.rows.length === start)
+    throw table.error ?? new TensorError("file", `${path}: the table has no rows`);
+  checkDelimiter(table, delimiter);
+  const titles = typeof header === "object" ? header : header ? first : first.map((_, i) => `column${i + 1}`);
   const twice = titles.find((name, i) => titles.indexOf(name) !== i);
   if (twice !== undefined) throw new TensorError("file", `${path}:1:1: the column "${twice}" is there twice`);
   const known = new Set(titles);
@@ -240,43 +247,11 @@ export function csv(file: string, options: CsvOptions = {}): TableDataset {
         `data.csv(): there is no column "${name}"`,
         `columns are ${titles.join(", ")}`,
       );
-  const kept = cellsOf(path, rows, titles, new Set(options.missingValues ?? MISSING_VALUES));
-  const columns = titles.map((name, i) =>
-    columnOf(
-      name,
-      kept.map((row) => row[i]),
-      options,
-    ),
-  );
-  return new TableDataset(
-    missing === "drop" ? complete(columns) : filled(columns, path, rows, options),
-    options,
-  );
-}
-
-function cellsOf(
-  path: string,
-  rows: readonly CsvRow[],
-  names: readonly string[],
-  missing: ReadonlySet<string>,
-): (Cell | undefined)[][] {
-  return rows.map(({ line, cells, columns }) => {
-    if (cells.length !== names.length) {
-      const at = columns[Math.min(cells.length, names.length)] ?? columns.at(-1) ?? 1;
-      throw new TensorError(
-        "file",
-        `${path}:${line}:${at}: expected ${names.length} cells (${names.join(", ")}), got ${cells.length}`,
-      );
-    }
-    return cells.map((text, i) =>
-      missing.has(text) ? undefined : { text, at: `${path}:${line}:${columns[i]}` },
-    );
-  });
-}
-
-function columnOf(name: string, cells: readonly (Cell | undefined)[], { types }: CsvOptions): Column {
-  const numeric = cells.every((cell) => cell === undefined || isNumber(cell.text));
-  return { name, cells, type: types?.[name] ?? (numeric ? "number" : "category") };
+  checkWidths(table, start, titles, delimiter);
+  if (table.error !== undefined) throw table.error;
+  const missingValues = new Set(options.missingValues ?? MISSING_VALUES);
+  const columns = columnsOf(table, start, titles, missingValues, options.types ?? {});
+  return new TableDataset(missing === "drop" ? complete(columns) : filled(columns, options), options);
 }
 
 /**
@@ -306,16 +281,20 @@ export function encodeNumbers(
 export const isCategorical = (distinct: number, rows: number): boolean =>
   distinct <= MAX_CATEGORIES || distinct < rows / 2;
 
+const COMMA_NUMBER = /^[+-]?\d[\d.]*,[\d.,]*\d$/;
+
 /** A column of which nearly every row has its own value is a name or a date, not a category. */
 function checkCategories(column: Column): void {
   const { name, cells, type } = column;
   if (type !== "category") return;
-  const count = new Set(cells.map((cell) => cell?.text)).size;
+  const count = new Set(cells).size;
   if (isCategorical(count, cells.length)) return;
   throw new TensorError(
     "value",
     `data.csv(): column "${name}" has ${count} different values in ${cells.length} rows, which are no categories`,
-    `leave it out: types: { "${name}": "text" }`,
+    COMMA_NUMBER.test(cells.find((cell) => cell !== undefined) ?? "")
+      ? "numbers with a comma aren't read: write 1234.5, with a point and without separators"
+      : `leave it out: types: { "${name}": "text" }`,
   );
 }
 
@@ -331,29 +310,31 @@ function complete(columns: readonly Column[]): Column[] {
     used.every(({ cells }) => cells[row] !== undefined) ? [row] : [],
   );
   if (rows.length === 0) throw new TensorError("value", "data.csv(): every row misses a value");
-  return columns.map((column) => ({ ...column, cells: rows.map((row) => column.cells[row]) }));
+  return columns.map((column) => ({
+    name: column.name,
+    type: column.type,
+    cells: rows.map((row) => column.cells[row]),
+    at: (row) => column.at(rows[row]!),
+  }));
 }
 
 /** Returns the columns unchanged. @throws TensorError for a missing value that is not allowed, as in a target */
 function filled(
   columns: readonly Column[],
-  path: string,
-  rows: readonly CsvRow[],
   { missing = "error", target, features }: CsvOptions,
 ): readonly Column[] {
   const targets: readonly unknown[] =
     target === null ? [] : Array.isArray(target) ? target : [target ?? columns.findLast(isUsed)?.name];
-  columns.forEach((column, i) => {
+  columns.forEach((column) => {
     const { name, cells } = column;
     const isTarget = targets.includes(name);
     const matters = isTarget || (missing === "error" && (features?.includes(name) ?? isUsed(column)));
     if (!matters) return;
     const row = cells.indexOf(undefined);
     if (row < 0) return;
-    const { line, columns: starts } = rows[row]!;
     throw new TensorError(
       "file",
-      `${path}:${line}:${starts[i]}: a value is missing in column "${name}"`,
+      `${column.at(row)}: a value is missing in column "${name}"`,
       isTarget
         ? 'missing: "drop" leaves such rows out'
         : 'missing: "drop", "mean", "median", "mode" or a number says what to do about it',

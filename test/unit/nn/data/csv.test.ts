@@ -158,7 +158,12 @@ describe("csv", () => {
     ],
     ["a row that is too short", "a,b,c\n1,2,3\n4,5\n", {}, `${at(3, 3)}expected 3 cells (a, b, c), got 2`],
     ["a row that is too long", "a,b\n1,2\n4,5,6\n", {}, `${at(3, 5)}expected 2 cells (a, b), got 3`],
-    ["a quote that doesn't end", 'a,b\n1,"2\n', {}, `${at(2, 1)}Quote Not Closed`],
+    [
+      "a quote that doesn't end",
+      'a,b\n1,"2\n',
+      {},
+      `${at(2, 3)}the quote that begins this cell is never closed`,
+    ],
     ["two columns of one name", "a,a\n1,2\n", {}, `${at(1, 1)}the column "a" is there twice`],
     ["a table without rows", "a,b\n", {}, "table.csv: the table has no rows"],
     ["a target that isn't there", "a,b\n1,2\n", { target: "y" }, 'data.csv(): there is no column "y"'],
@@ -176,6 +181,86 @@ describe("csv", () => {
     ],
   ])("says where and what is wrong: %s", (_, text, options, message) => {
     expect(() => data.csv(write(text), options)).toThrow(message);
+  });
+
+  test("a column of numbers with one bad cell is no category", () => {
+    const numbers = Array.from({ length: 89 }, (_, i) => `${i / 7},${i * 2}`);
+    for (const bad of ["3.O", '"1,234.5"', '"1,5"', "inf"]) {
+      const file = write(
+        `a,y\n${numbers.slice(0, 20).join("\n")}\n${bad},1\n${numbers.slice(20).join("\n")}\n`,
+      );
+      expect(() => data.csv(file)).toThrow(
+        expect.objectContaining({
+          message: `${at(22, 1)}expected a number in column "a", got "${bad.replaceAll('"', "")}"`,
+          hint: expect.stringContaining('types: { "a": "category" }'),
+        }),
+      );
+      expect(data.csv(file, { types: { a: "text" } }).featureNames).toEqual([]);
+      expect(data.csv(file, { missingValues: [bad.replaceAll('"', "")], missing: "drop" })).toHaveLength(89);
+    }
+    const sizes = data.csv(write("size,y\n1,1\n2,2\nXL,3\n"));
+    expect(sizes.featureNames).toEqual(["size=1", "size=2", "size=XL"]);
+    const commas = Array.from({ length: 150 }, (_, i) => `"${i},5",${i}`).join("\n");
+    expect(() => data.csv(write(`a,y\n${commas}\n`))).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining("numbers with a comma aren't read") }),
+    );
+  });
+
+  test("another delimiter is told, with its option", () => {
+    for (const [delimiter, name] of [
+      [";", "semicolons"],
+      ["\t", "tabs"],
+      ["|", "bars"],
+    ] as const) {
+      const file = write(["a,b,y", "1,2,3", "4,5,6"].join("\n").replaceAll(",", delimiter));
+      expect(() => data.csv(file)).toThrow(
+        expect.objectContaining({
+          message: expect.stringContaining(`${at(1, 1)}the table has one column only`),
+          hint: `if ${name} separate its cells: delimiter: ${JSON.stringify(delimiter)}`,
+        }),
+      );
+      expect(data.csv(file, { delimiter }).featureNames).toEqual(["a", "b"]);
+    }
+    expect(data.csv(write("a;b\n1\n2\n")).classes).toBeUndefined();
+  });
+
+  test("quotes within cells, and cells whose quote is missing, as Python reads them", () => {
+    const table = data.csv(write('item,price\n12" pipe,3\n"8"" pipe",4\n'), { types: { item: "text" } });
+    expect(table.column("item")).toEqual(['12" pipe', '8" pipe']);
+    expect(() => data.csv(write('a,b,c\n1,"x,2\n3,"y",4\n'))).toThrow(
+      expect.objectContaining({
+        message: `${at(2, 3)}this cell ends with a quote on line 3, but other characters follow`,
+        hint: expect.stringContaining("is its closing quote missing?"),
+      }),
+    );
+    expect(() => data.csv(write('a,b,c\n1,"x,2\n3,"\n'))).toThrow(
+      expect.objectContaining({
+        message: `${at(2, 3)}expected 3 cells (a, b, c), got 2`,
+        hint: expect.stringContaining("is its closing quote missing?"),
+      }),
+    );
+    // The first mistake is told, not what follows from it.
+    expect(() => data.csv(write('a,b,c\n1,2,3\n4,5\n6,7,"8\n'))).toThrow(
+      `${at(3, 3)}expected 3 cells (a, b, c), got 2`,
+    );
+    expect(() => data.csv(write('a,b\n1,"x\ny"\n2,"z\n3,4\n'))).toThrow(
+      `${at(4, 3)}the quote that begins this cell is never closed`,
+    );
+  });
+
+  test("UTF-16 is read by its mark, other encodings by their name", () => {
+    const utf16 = Buffer.from("\uFEFFa,b\n1,é\n", "utf16le");
+    expect(data.csv(write(utf16)).classes).toEqual(["é"]);
+    expect(data.csv(write(utf16.swap16())).classes).toEqual(["é"]);
+    const latin1 = write(Buffer.from("a,b\n1,é\n", "latin1"));
+    expect(() => data.csv(latin1)).toThrow(
+      expect.objectContaining({
+        message: `${at(2, 3)}the text is not in UTF-8`,
+        hint: expect.stringContaining('charset: "latin1"'),
+      }),
+    );
+    expect(data.csv(latin1, { charset: "latin1" }).classes).toEqual(["é"]);
+    expect(() => data.csv(latin1, { charset: "klingon" })).toThrow('the charset "klingon" is unknown');
   });
 
   test("a file that isn't there: says where it was looked for", () => {
