@@ -1,5 +1,8 @@
 import { MAX_PICTURE_PIXELS } from "../../protocol/pictures.ts";
 
+/** An image of a kind that is not read. */
+export class UnsupportedImage extends Error {}
+
 /** An image that is too large. */
 export class ImageLimit extends Error {
   static of(width: number, height: number): ImageLimit {

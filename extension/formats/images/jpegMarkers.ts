@@ -1,6 +1,6 @@
 // The segments of a JPEG file, before it is decoded: https://www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B
 import { MAX_PICTURE_PIXELS } from "../../protocol/pictures.ts";
-import { ImageLimit } from "./imageLimit.ts";
+import { ImageLimit, UnsupportedImage } from "./imageLimit.ts";
 
 /** Most passes over the image: a progressive file usually has ten, but a small file may have thousands. */
 const MAX_SCANS = 100;
@@ -97,7 +97,9 @@ function checkHeader({ width, height, components }: JpegHeader): void {
   if (width === 0 || height === 0) throw new Error("it has no pixels");
   if (width * height > MAX_PICTURE_PIXELS) throw ImageLimit.of(width, height);
   if (components !== 1 && components !== 3)
-    throw new Error(
-      `it has ${components} colours for each pixel (CMYK, probably), which is not supported: convert it to RGB`,
+    throw new UnsupportedImage(
+      components === 4
+        ? "the image has the four colours of printing (CMYK), which are not read: convert it to RGB"
+        : `the image has ${components} colours for each pixel, which are not read: convert it to RGB`,
     );
 }

@@ -4,7 +4,7 @@ import { PNG } from "pngjs";
 import type { RgbaImage } from "../../nn/data/access.ts";
 import type { RgbImage } from "../../nn/files.ts";
 import { writeAtomic } from "../../files/writeAtomic.ts";
-import { checkPng } from "./pngChunks.ts";
+import { checkPng, withoutChunks } from "./pngChunks.ts";
 
 /**
  * Writes an image as a PNG file, whole or not at all. Makes the folder that it goes into.
@@ -36,6 +36,7 @@ export function encodePng({ width, height, data }: RgbaImage): Buffer {
 
 /** Channels of the file itself, by its type of colour. */
 const CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 3, 4: 2, 6: 4 };
+const [GREY, COLOURS] = [0, 2];
 const TYPE_OF_COLOUR = 25;
 
 /**
@@ -44,8 +45,15 @@ const TYPE_OF_COLOUR = 25;
  */
 export function decodePng(bytes: Uint8Array): RgbaImage {
   checkPng(bytes);
-  const { width, height, data } = PNG.sync.read(
-    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-  );
-  return { width, height, data, channels: CHANNELS[bytes[TYPE_OF_COLOUR]!] ?? 4 };
+  const read = (file: Uint8Array): PNG =>
+    PNG.sync.read(Buffer.from(file.buffer, file.byteOffset, file.byteLength));
+  const { width, height, data } = read(bytes);
+  const type = bytes[TYPE_OF_COLOUR]!;
+  // The library makes pixels of the transparent colour black; PyTorch and Pillow leave them as they are.
+  const opaque = type === GREY || type === COLOURS ? withoutChunks(bytes, "tRNS") : undefined;
+  if (opaque !== undefined) {
+    const colours = read(opaque).data;
+    for (let i = 0; i < data.length; i++) if (i % 4 !== 3) data[i] = colours[i]!;
+  }
+  return { width, height, data, channels: CHANNELS[type] ?? 4 };
 }

@@ -24,13 +24,32 @@ const PASSES = [
   [0, 1, 1, 2],
 ] as const;
 
+/** Whether a file begins as a PNG file does. */
+export const isPng = (bytes: Uint8Array): boolean => SIGNATURE.every((byte, i) => bytes[i] === byte);
+
+/**
+ * The same file without chunks of a type.
+ * @returns undefined where there are none
+ */
+export function withoutChunks(bytes: Uint8Array, type: string): Uint8Array | undefined {
+  const kept: Uint8Array[] = [bytes.subarray(0, SIGNATURE.length)];
+  let found = false;
+  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = SIGNATURE.length; at + CHUNK_BYTES <= bytes.length;) {
+    const end = at + CHUNK_BYTES + file.readUInt32BE(at);
+    if (file.toString("latin1", at + 4, at + 8) === type) found = true;
+    else kept.push(bytes.subarray(at, end));
+    at = end;
+  }
+  return found ? Buffer.concat(kept) : undefined;
+}
+
 /**
  * Checks what the decoder assumes: that the chunks are inside the file, that the image is not too large, and that
  * its data expand to no more than its pixels.
  * @throws ImageLimit for an image that is too large; Error for a damaged one
  */
 export function checkPng(bytes: Uint8Array): void {
-  if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) throw new Error("its first bytes are others");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let header: Header | undefined;
   const data: Uint8Array[] = [];

@@ -2,6 +2,7 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { dataFiles, type DataFiles, type ImagePlanes, type Pending } from "./access.ts";
 import { toPlanes } from "./planes.ts";
+import { warnOnce } from "../warnings.ts";
 import { unitTensor, VisionDataset, type VisionOptions } from "./vision.ts";
 
 export interface ImageFolderOptions extends VisionOptions {
@@ -13,6 +14,9 @@ export interface ImageFolderOptions extends VisionOptions {
 
 /** Names of the images that can be read. */
 export const IMAGE_NAME = /\.(?:png|jpe?g)$/i;
+
+/** Names of the other images that torchvision reads. */
+const OTHER_IMAGE = /\.(?:ppm|bmp|pgm|tiff?|webp)$/i;
 
 const CHANNELS = { L: 1, RGB: 3, RGBA: 4 } as const;
 /** Most bytes of decoded images that are kept: more are decoded in each epoch. */
@@ -60,12 +64,20 @@ export class ImageFolder extends VisionDataset {
       throw new TensorError("file", `Couldn't find any class folder in ${this.root}.`);
     this.classToIdx = Object.fromEntries(this.classes.map((name, i) => [name, i]));
     const isValid = options.isValidFile ?? ((path: string) => IMAGE_NAME.test(path));
-    const found = this.classes.map((name) => this.#images(`${this.root}/${name}`, new Set()).filter(isValid));
+    const all = this.classes.map((name) => this.#images(`${this.root}/${name}`, new Set()));
+    const found = all.map((paths) => paths.filter(isValid));
+    const skipped = options.isValidFile ? [] : all.flat().filter((path) => OTHER_IMAGE.test(path));
     const empty = this.classes.filter((_, i) => found[i]!.length === 0);
     if (empty.length > 0)
       throw new TensorError(
         "file",
         `Found no valid file for the classes ${empty.join(", ")}. Supported extensions are: .png,.jpg,.jpeg`,
+        skipped.length > 0 ? `convert the others, such as ${skipped[0]}, to PNG or JPEG` : undefined,
+      );
+    if (skipped.length > 0)
+      warnOnce(
+        `ImageFolder(): skipped ${skipped.length} images in ${this.root} that are neither PNG nor JPEG, such as ` +
+          `${skipped[0]!.slice(this.root.length + 1)}. Convert them to use them`,
       );
     this.samples = found.flatMap((paths, target) => paths.map((path) => [path, target] as const));
   }

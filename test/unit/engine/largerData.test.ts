@@ -207,7 +207,7 @@ describe("numWorkers", () => {
       for (const batch of loader) seen.push(batch);
     };
     expect(readAll).toThrow(TensorError);
-    expect(readAll).toThrow(`${broken}: no JPEG image: it is cut off`);
+    expect(readAll).toThrow(`${broken}: the JPEG image is damaged or cut off: it is cut off`);
     expect(seen).toHaveLength(2);
     try {
       readAll();

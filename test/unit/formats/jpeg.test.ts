@@ -1,5 +1,7 @@
 import fs from "node:fs";
 import { fileURLToPath } from "node:url";
+import { crc32 } from "node:zlib";
+import { PNG } from "pngjs";
 import { describe, expect, test } from "vitest";
 import { readImage } from "../../../extension/formats/images/image.ts";
 import { TensorError } from "../../../extension/tensor/core/errors.ts";
@@ -43,13 +45,13 @@ describe("refuses, naming the file", () => {
   test("what is cut off, anywhere", () => {
     for (const length of [4, 20, frame, scan, scan + 5, scan + 300, small.length - 2])
       expect(() => decode(small.subarray(0, length))).toThrow(
-        /^a\.jpg: no JPEG image: (?:it is cut off|it has no header|its header is cut off)/,
+        /^a\.jpg: the JPEG image is damaged or cut off: (?:it is cut off|it has no header|its header is cut off)/,
       );
   });
 
   test("other colours", () => {
     expect(() => decode(read("cmyk.jpg"))).toThrow(
-      "a.jpg: no JPEG image: it has 4 colours for each pixel (CMYK, probably)",
+      "a.jpg: the image has the four colours of printing (CMYK), which are not read: convert it to RGB",
     );
   });
 
@@ -83,8 +85,8 @@ describe("refuses, naming the file", () => {
     expect(() => decode(twice)).toThrow("it has two headers");
     const tables = Buffer.from(small);
     tables.fill(0xee, small.indexOf(Buffer.from([0xff, 0xc4])) + 4, scan);
-    expect(() => decode(tables)).toThrow(/^a\.jpg: no JPEG image: /);
-    expect(() => decode(Buffer.from("JFIF"))).toThrow("a.jpg: no PNG image");
+    expect(() => decode(tables)).toThrow(/^a\.jpg: the JPEG image is damaged or cut off: /);
+    expect(() => decode(Buffer.from("JFIF"))).toThrow("a.jpg: no PNG or JPEG image");
     expect(Buffer.compare(decode(small).data, decode(read("420.png")).data)).toBe(0);
   });
 
@@ -103,4 +105,35 @@ describe("refuses, naming the file", () => {
         }
       }
   });
+});
+
+test("says of files that can't be read what they are", () => {
+  expect(() => decode(new Uint8Array())).toThrow("a.jpg: the file is empty");
+  const webp = Buffer.from("RIFF\0\0\0\0WEBPVP8 ", "latin1");
+  expect(() => decode(webp)).toThrow("a.jpg: a WebP image, which is not read: convert it to PNG or JPEG");
+  expect(() => decode(read("grey.png").subarray(0, 300))).toThrow(
+    "a.jpg: the PNG image is damaged or cut off: a chunk goes beyond the end of the file",
+  );
+});
+
+test.each([
+  [{ colorType: 2 }, [172, 10, 127], [0, 172, 0, 10, 0, 127]],
+  [{ colorType: 0 }, [100, 100, 100], [0, 100]],
+] as const)("a PNG's transparent colour keeps its colour: %o", (options, [red, green, blue], key) => {
+  const png = new PNG({ width: 2, height: 1 });
+  png.data = Buffer.from([red, green, blue, 255, 1, 1, 1, 255]);
+  const plain = PNG.sync.write(png, { ...options, inputHasAlpha: true });
+  const body = Buffer.from([...Buffer.from("tRNS"), ...key]);
+  const sums = Buffer.alloc(8);
+  sums.writeUInt32BE(key.length);
+  sums.writeUInt32BE(crc32(body), 4);
+  // After the signature and the header.
+  const file = Buffer.concat([
+    plain.subarray(0, 33),
+    sums.subarray(0, 4),
+    body,
+    sums.subarray(4),
+    plain.subarray(33),
+  ]);
+  expect([...decode(file).data]).toEqual([red, green, blue, 0, 1, 1, 1, 255]);
 });

@@ -7,6 +7,7 @@ import { PNG } from "pngjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { diskFiles, userFolder } from "../../../../extension/engine/files/dataFiles.ts";
 import { setDataFiles } from "../../../../extension/nn/data/access.ts";
+import { setWarningSink } from "../../../../extension/nn/warnings.ts";
 import { data, torch, transforms, type Tensor } from "../../../../extension/nn/index.ts";
 import { useEngine } from "../../../engines.ts";
 import { useFolder } from "../../../folders.ts";
@@ -135,6 +136,21 @@ describe("ImageFolder", () => {
     );
   });
 
+  test("images of other kinds are skipped with a warning, those that torchvision reads", () => {
+    for (const name of ["a/1.png", "a/2.BMP", "a/3.webp", "a/notes.txt"]) {
+      fs.mkdirSync(path.dirname(path.join(folder, "kinds", name)), { recursive: true });
+      fs.writeFileSync(path.join(folder, "kinds", name), "");
+    }
+    const warnings: string[] = [];
+    const before = setWarningSink((message) => void warnings.push(message));
+    expect(new data.ImageFolder("kinds")).toHaveLength(1);
+    expect(new data.ImageFolder("kinds", { isValidFile: (file) => file.endsWith("1.png") })).toHaveLength(1);
+    setWarningSink(before);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^ImageFolder\(\): skipped 2 images in .*, such as a\/2\.BMP/),
+    ]);
+  });
+
   test("what is wrong is told", () => {
     fs.mkdirSync(path.join(folder, "empty/a"), { recursive: true });
     fs.mkdirSync(path.join(folder, "broken/a"), { recursive: true });
@@ -144,7 +160,7 @@ describe("ImageFolder", () => {
     expect(() => new data.ImageFolder("empty")).toThrow(
       "Found no valid file for the classes a. Supported extensions are: .png,.jpg,.jpeg",
     );
-    expect(() => new data.ImageFolder("broken").get(0)).toThrow(/broken\/a\/x\.png: no PNG image: /);
+    expect(() => new data.ImageFolder("broken").get(0)).toThrow(/broken\/a\/x\.png: no PNG or JPEG image: /);
   });
 });
 

@@ -285,8 +285,8 @@ describe("hostile files", () => {
     for (const [name, content, message] of [
       ["1.json", "{", "1.json: "],
       ["1.cls", "seven", '1.cls: expected a whole number, got "seven"'],
-      ["1.jpg", "x", "1.jpg: no PNG image"],
-      ["1.jpg", image("420.jpg").subarray(0, 500), "1.jpg: no JPEG image: it"],
+      ["1.jpg", "x", "1.jpg: no PNG or JPEG image"],
+      ["1.jpg", image("420.jpg").subarray(0, 500), "1.jpg: the JPEG image is damaged or cut off: it"],
       ["1.txt", Uint8Array.of(0xff), "1.txt: expected a text in UTF-8"],
       ["1.pth", "x", "1.pth: Python's pickles are not read"],
       ["1.npy", "x", "1.npy: no .npy file"],
