@@ -79,7 +79,8 @@ export class Generators {
   }
 
   states(): Uint8Array[] {
-    return this.#all.map((stream) => stream.getState());
+    // Plain bytes: a state would become a tensor in the file.
+    return this.#all.map((stream) => Uint8Array.from(stream.getState()));
   }
 
   /** @throws TensorError when there are not as many as there were */
