@@ -94,6 +94,9 @@ test("overlapping windows add up their gradients", () => {
 test("broadcastShapes names the shape that doesn't fit", () => {
   expect(String(torch.broadcastShapes([2], [3, 1], [1, 1, 1]))).toBe("torch.Size([1, 3, 2])");
   expect([...torch.broadcastShapes(3, [2, 1])]).toEqual([2, 3]);
+  // The [-1] of a tensor's own size is its last dimension, not one that it lacks.
+  expect(torch.ones(2, 3).add(torch.ones(3)).shape).toEqual(torch.Size([2, 3]));
+  expect(torch.ones(3).add(torch.ones(2, 3)).shape).toEqual(torch.Size([2, 3]));
   expect([...torch.broadcastShapes()]).toEqual([]);
   expect(() => torch.broadcastShapes([2], [3])).toThrow(
     "Attempting to broadcast a dimension of length 3 at -1! Mismatching argument at index 1 had (3,); but expected shape should be broadcastable to [2]",

@@ -60,8 +60,9 @@ export function broadcastShapes(a: Shape, b: Shape): Shape {
   const out = [...(a.length > b.length ? a : b)];
   // From the last dimension on: an error names the last that differs.
   for (let i = rank - 1; i >= 0; i--) {
-    const x = a[a.length - rank + i] ?? 1;
-    const y = b[b.length - rank + i] ?? 1;
+    // Not `?? 1`: a size's [-1] is its last dimension.
+    const x = i < rank - a.length ? 1 : a[a.length - rank + i]!;
+    const y = i < rank - b.length ? 1 : b[b.length - rank + i]!;
     if (x !== y && x !== 1 && y !== 1) {
       throw new TensorError(
         "shape",

@@ -170,9 +170,9 @@ export function causalMask(rows: number, columns: number): Tensor {
 
 /** Keys and values with a head for every head of queries. */
 function shared(query: Tensor, key: Tensor, value: Tensor): [key: Tensor, value: Tensor] {
-  const heads = query.shape[query.ndim - 3] ?? 1;
+  const heads = query.shape.at(-3) ?? 1;
   const spread = (t: Tensor): Tensor => {
-    const own = t.shape[t.ndim - 3] ?? 1;
+    const own = t.shape.at(-3) ?? 1;
     if (own === 0 || heads % own !== 0) {
       throw new TensorError(
         "shape",
