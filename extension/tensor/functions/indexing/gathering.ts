@@ -11,7 +11,7 @@ import { fromHost, Tensor } from "../../core/tensor.ts";
 import { turned } from "../shape/along.ts";
 import { remainder } from "../pointwise/arithmetic.ts";
 import { index } from "./indexing.ts";
-import { checkIndex, corner, reach, scattered } from "./scattering.ts";
+import { checkIndex, corner, reach, scattered, vector } from "./scattering.ts";
 import { nonzeroIndices } from "./places.ts";
 import { asNumbers, castTo, composed, inRange, named, requireType, scalarOf } from "../pointwise/operands.ts";
 import { isnan, where } from "../pointwise/elementwise.ts";
@@ -33,11 +33,16 @@ export function indexSelect(input: Tensor, dim: number, indices: Tensor): Tensor
     throw new TensorError("index", "index_select(): Index is supposed to be a vector");
   }
   inRange(indices, input.shape[at] ?? 1, () => "index out of range in self");
+  if (input.ndim === 0 && indices.numel() !== 1) {
+    throw new TensorError(
+      "index",
+      `index_select(): Index to scalar can have only 1 value, got ${indices.numel()} value(s)`,
+    );
+  }
   if (input.ndim === 0)
     return composed(() => reshaped(indexSelect(reshaped(input, [1]), 0, indices), input.shape));
   return composed(() => {
-    const vector = indices.ndim === 0 ? reshaped(indices, [1]) : indices;
-    return named(apply(ops.indexSelect, [input, vector], { dim: at }), "IndexSelectBackward0");
+    return named(apply(ops.indexSelect, [input, vector(indices)], { dim: at }), "IndexSelectBackward0");
   });
 }
 
@@ -52,9 +57,9 @@ export function gather(input: Tensor, dim: number, indices: Tensor): Tensor {
     return composed(() => reshaped(corner(reshaped(input, [input.numel()]), [0]), indices.shape));
   if (input.ndim === 0) return copied(expand(input, indices.shape));
   return composed(() => {
-    const rows = turned(corner(input, reach(input, at, indices)), at);
-    const picked = call(ops.gatherLast, rows, turned(indices, at));
-    return named(turned(picked, at, true), "GatherBackward0", input);
+    const rows = turned(corner(input, reach(input, at, vector(indices))), at);
+    const picked = call(ops.gatherLast, rows, turned(vector(indices), at));
+    return named(reshaped(turned(picked, at, true), indices.shape), "GatherBackward0", input);
   });
 }
 
@@ -66,7 +71,15 @@ export function takeAlongDim(input: Tensor, indices: Tensor, dim?: number): Tens
   if (dim === undefined) {
     return composed(() => gather(reshaped(input, [input.numel()]), 0, reshaped(indices, [indices.numel()])));
   }
+  if (input.ndim !== indices.ndim) {
+    throw new TensorError(
+      "shape",
+      `torch.take_along_dim(): input and indices should have the same number of dimensions, but got ${input.ndim} dimensions for input, and ${indices.ndim} dimensions for indices`,
+    );
+  }
   const at = normalizeDim(dim, input.ndim);
+  if (input.ndim === 0)
+    throw new TensorError("shape", "Dimension specified as 0 but tensor has no dimensions");
   const without = (shape: Shape): number[] => shape.map((n, d) => (d === at ? 1 : n));
   const lead = broadcastShapes(without(input.shape), without(indices.shape));
   const sized = (n: number): number[] => lead.map((m, d) => (d === at ? n : m));

@@ -60,6 +60,11 @@ export function checkScattered(
   inRange(indices, size, (i) => `index ${i} is out of bounds for dimension ${dim} with size ${size}`);
 }
 
+/** A scalar as a vector of one element: kernels of places take no tensor without dimensions. */
+export function vector(x: Tensor): Tensor {
+  return x.ndim === 0 ? reshaped(x, [1]) : x;
+}
+
 /** The part of a tensor from the origin to `end`. */
 export function corner(x: Tensor, end: Shape): Tensor {
   if (sameShape(x.shape, end)) return x;
@@ -113,6 +118,20 @@ export function scattered(
     }
     const values =
       source instanceof Tensor ? source : expand(scalarOf(Number(source), input.dtype), indices.shape);
+    if (input.ndim === 0 || indices.ndim === 0 || values.ndim === 0) {
+      const result = scattered(
+        vector(input),
+        at,
+        vector(indices),
+        vector(values),
+        mode,
+        before && vector(before),
+      );
+      return named(
+        reshaped(result, input.shape),
+        mode === "add" ? "ScatterAddBackward0" : "ScatterBackward0",
+      );
+    }
     const region = reach(input, at, indices);
     const rows = turned(corner(input, region), at);
     const added = turned(corner(values, indices.shape), at);

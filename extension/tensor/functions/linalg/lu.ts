@@ -125,10 +125,10 @@ export function luSolve(
 ): Tensor {
   const { left = true, adjoint = false } = options;
   const n = LU.shape[normalizeDim(-1, LU.ndim)]!;
-  if (LU.shape[LU.ndim - 2] !== n)
+  if (LU.shape.at(-2) !== n)
     throw new TensorError(
       "shape",
-      `torch.linalg.lu_solve: A must be batches of square matrices, but they are ${LU.shape[LU.ndim - 2]} by ${n} matrices`,
+      `torch.linalg.lu_solve: A must be batches of square matrices, but they are ${LU.shape.at(-2)} by ${n} matrices`,
     );
   const turned = (x: Tensor): Tensor => transpose(x, -2, -1);
   return composed(() => {

@@ -13,7 +13,7 @@ import { turned } from "./along.ts";
 import { eq, ge, where } from "../pointwise/elementwise.ts";
 import { gather } from "../indexing/gathering.ts";
 import { index, indexPut } from "../indexing/indexing.ts";
-import { checkScattered, scattered } from "../indexing/scattering.ts";
+import { checkScattered, scattered, vector } from "../indexing/scattering.ts";
 import {
   asNumbers,
   castTo,
@@ -76,8 +76,7 @@ export function indexAdd(
   return composed(() => {
     const added = asNumbers(input, source, (x, y) => {
       const scaled = options.alpha === undefined ? y : mul(y, options.alpha);
-      const whole = scaled.ndim === 0 ? reshape(scaled, [1]) : scaled;
-      const rows = apply(ops.indexAdd, [whole, places], { dim: at, length: size });
+      const rows = apply(ops.indexAdd, [vector(scaled), places], { dim: at, length: size });
       return call(elementwise.add, x, x.ndim === 0 ? reshape(rows, []) : rows);
     });
     return named(added, "IndexAddBackward0", source);
@@ -99,7 +98,7 @@ export function indexCopy(input: Tensor, dim: number, index: Tensor, source: Ten
     (i) => `index_copy_(): index ${i} is out of bounds for dimension ${at} with size ${size}`,
   );
   return composed(() => {
-    const [rows, added] = [input, source].map((x) => (x.ndim === 0 ? reshape(x, [1]) : front(x, at)));
+    const [rows, added] = [input, source].map((x) => front(vector(x), at));
     const next = restored(call(ops.rowsUpdate, rows!, places, added!), at);
     return named(input.ndim === 0 ? reshape(next, []) : next, "IndexCopyBackward0", source);
   });
@@ -114,16 +113,28 @@ export function indexFill(
 ): Tensor {
   const at = normalizeDim(dim, input.ndim);
   const places = vectorOf("index_fill_", index);
+  if (value instanceof Tensor && value.ndim > 0) {
+    throw new TensorError(
+      "shape",
+      `index_fill_ only supports a 0-dimensional value tensor, but got tensor with ${value.ndim} dimension(s).`,
+    );
+  }
   const size = input.shape[at] ?? 1;
   inRange(index, size, (i) => `index ${i} is out of bounds for dimension ${at} with size ${size}`, -size);
   return composed(() => {
-    const rows = front(input, at);
+    if (value instanceof Tensor && value.requiresGrad) {
+      // Its gradient counts a place once, however often the index names it.
+      const mask = castTo(indexFill(filled(0, input.shape), at, index, 1), "bool");
+      return named(where(mask, castTo(value, input.dtype), input), "IndexFillBackward0");
+    }
+    const rows = front(vector(input), at);
     const fromFront = where(call(elementwise.lt, places, constant(0, "int64")), add(places, size), places);
     const values = expand(
       value instanceof Tensor ? castTo(value, input.dtype) : scalarOf(value, input.dtype),
       [places.numel(), ...rows.shape.slice(1)],
     );
-    return named(restored(call(ops.rowsUpdate, rows, fromFront, values), at), "IndexFillBackward0");
+    const next = restored(call(ops.rowsUpdate, rows, fromFront, values), at);
+    return named(reshape(next, input.shape), "IndexFillBackward0");
   });
 }
 
@@ -227,7 +238,7 @@ export function scatterReduce(
   const { includeSelf = true } = options;
   return composed(() => {
     if (reduce === "prod") {
-      const [x, places, values] = [input, index, source].map((t) => (t.ndim === 0 ? reshape(t, [1]) : t));
+      const [x, places, values] = [input, index, source].map(vector);
       const result = product(x!, at, places!, values!, includeSelf);
       return named(input.ndim === 0 ? reshape(result, []) : result, BACKWARD);
     }

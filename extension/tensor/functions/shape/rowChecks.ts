@@ -35,6 +35,8 @@ export function checkRows(name: string, input: Tensor, dim: number, places: Tens
       `${name}(): Indexing dim ${dim} is out of bounds of the source tensor with dim ${source.ndim}`,
     );
   }
+  if (source.ndim === 0 && places.numel() !== 1)
+    throw new TensorError("shape", "Dimension specified as 0 but tensor has no dimensions");
   const length = source.shape[dim] ?? 1;
   if (places.numel() !== length) {
     throw new TensorError(

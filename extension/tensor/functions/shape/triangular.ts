@@ -78,7 +78,7 @@ export function solveTriangular(a: Tensor, b: Tensor, options: TriangularOptions
       "shape",
       `linalg.solve_triangular: A must be batches of square matrices, but they are ${rows} by ${columns} matrices`,
     );
-  if (b.shape[b.ndim - (left ? 2 : 1)] !== rows)
+  if (b.shape.at(left ? -2 : -1) !== rows)
     throw new TensorError(
       "shape",
       `linalg.solve_triangular: Incompatible shapes of A and B for the equation ${left ? "AX = B" : "XA = B"} (${rows}x${rows} and ${b.shape.slice(-2).join("x")})`,
