@@ -321,7 +321,7 @@ export class Module extends StateDictHooks {
   }
 
   /**
-   * Copies the tensors of a state dict into this module. Nothing is changed unless everything fits. With `assign` they
+   * Copies the tensors of a state dict into this module; those that fit even if others are an error. With `assign` they
    * replace the module's own; `strict` false allows missing and unexpected entries.
    * @returns the entries that didn't match; prints `<All keys matched successfully>` when all did
    * @throws TensorError "Error(s) in loading state_dict for …", with every missing, unexpected or misshapen entry

@@ -42,8 +42,8 @@ export interface LoadOptions {
 }
 
 /**
- * Copies a state dict into a module and its children, or nothing at all; hooks that run after loading see the matching
- * entries loaded, before missing and unexpected entries are an error.
+ * Copies a state dict into a module and its children. As in PyTorch, whatever fits is copied before anything else is an
+ * error.
  * @throws TensorError listing every missing, unexpected and misshapen entry
  */
 export function loadInto(
@@ -56,20 +56,10 @@ export function loadInto(
   }
   const given: ReadonlyMap<string, Tensor> =
     state instanceof Map ? (state as ReadonlyMap<string, Tensor>) : new Map(Object.entries(state));
-  let [missing, unexpected]: [string[], string[]] = [[], []];
   const misfits: string[] = [];
-  const loads: (() => unknown)[] = [];
   // Filled while loading: a hook sees what didn't match up to its module.
   const report = new LoadReport([], []);
-  let hooked = false;
-  const lacks = (name: string): void => {
-    missing.push(name);
-    loads.push(() => report.missingKeys.push(name));
-  };
-  const exceeds = (name: string): void => {
-    unexpected.push(name);
-    loads.push(() => report.unexpectedKeys.push(name));
-  };
+  const { missingKeys: missing, unexpectedKeys: unexpected } = report;
   const visit = (module: StateOwner, prefix: string, outer: ReadonlyMap<string, Tensor>): void => {
     const hooks = stateHooksOf(module);
     let entries = outer;
@@ -78,8 +68,8 @@ export function loadInto(
       const below = new Map([...outer].filter(([name]) => name.startsWith(prefix)));
       const [more, less]: [string[], string[]] = [[], []];
       for (const hook of hooks.beforeLoad) hook(module, below, prefix, METADATA, strict, more, less, misfits);
-      more.forEach(lacks);
-      less.forEach(exceeds);
+      missing.push(...more);
+      unexpected.push(...less);
       entries = below;
     }
     const own = module.ownState();
@@ -87,47 +77,33 @@ export function loadInto(
       const name = prefix + key;
       const source: unknown = entries.get(name);
       if (source === undefined) {
-        if (!module.mayLack(key)) lacks(name);
+        if (!module.mayLack(key)) missing.push(name);
       } else if (!(source instanceof Tensor)) misfits.push(notATensor(name, source));
       else if (isLazy(source) && isLazy(tensor)) continue;
       else if (isLazy(tensor)) {
         // As in PyTorch, a lazy module takes its sizes from the entries; its next call finds nothing left to infer.
         tensor.materialize(source.shape);
-        loads.push(() => tensor.write(snapshot(source, tensor)));
+        tensor.write(snapshot(source, tensor));
       } else if (fits(source, tensor)) {
-        loads.push(() => {
-          if (assign) module.replaceMember(key, inPlaceOf(tensor, source));
-          else tensor.write(snapshot(shaped(source, tensor), tensor));
-        });
+        if (assign) module.replaceMember(key, inPlaceOf(tensor, source));
+        else tensor.write(snapshot(shaped(source, tensor), tensor));
       } else misfits.push(sizeMismatch(name, source, tensor));
     }
     const extra = takesExtraState(module) ? entries.get(prefix + EXTRA_STATE) : undefined;
-    if (extra !== undefined) loads.push(() => module.setExtraState(extra));
-    else if (takesExtraState(module)) lacks(prefix + EXTRA_STATE);
+    if (extra !== undefined) module.setExtraState(extra);
+    else if (takesExtraState(module)) missing.push(prefix + EXTRA_STATE);
     const children = module.ownChildren();
     for (const name of entries.keys()) {
       if (!name.startsWith(prefix)) continue;
       if (extra !== undefined && name === prefix + EXTRA_STATE) continue;
       const [head, ...rest] = name.slice(prefix.length).split(".");
       const known = rest.length > 0 ? children : own;
-      if (!known.some(([key]) => key === head)) exceeds(name);
+      if (!known.some(([key]) => key === head)) unexpected.push(name);
     }
     for (const [key, child] of children) if (child !== null) visit(child, `${prefix}${key}.`, entries);
-    if (hooks === undefined || hooks.afterLoad.size === 0) return;
-    hooked = true;
-    loads.push(() => {
-      for (const hook of hooks.afterLoad) hook(module, report);
-    });
+    for (const hook of hooks?.afterLoad ?? []) hook(module, report);
   };
-  visit(model, "", given);
-  const load = (): void =>
-    noGrad(() => {
-      for (const one of loads) one();
-    });
-  if (hooked && misfits.length === 0) {
-    load();
-    [missing, unexpected] = [report.missingKeys, report.unexpectedKeys];
-  }
+  noGrad(() => visit(model, "", given));
   const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(", ");
   const errors = [...misfits];
   if (strict && unexpected.length > 0)
@@ -142,7 +118,6 @@ export function loadInto(
         : undefined,
     );
   }
-  if (!hooked) load();
   return report;
 }
 
