@@ -43,6 +43,6 @@ async function run(
     );
     return v.parse(v.number(), code);
   } finally {
-    endCheck?.();
+    await endCheck?.();
   }
 }

@@ -145,7 +145,7 @@ async function train(argument: string | undefined, options: TrainOptions): Promi
     const outcome = await followRun(request, display, { detach, ...(spawn === undefined ? {} : { spawn }) });
     return conclude(outcome, request.directory, json);
   } finally {
-    endCheck?.();
+    await endCheck?.();
   }
 }
 

@@ -1,4 +1,4 @@
-// Reports type errors of a file while it runs. They never delay the run or make it fail.
+// Reports type errors of a file while it runs. They never make the run fail or its output late.
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -6,9 +6,14 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
+import { deferred } from "../processes/deferred.ts";
 import { signalChild } from "../processes/signals.ts";
+import { interruptSignal } from "./exit.ts";
 import { printStderr } from "./output.ts";
 import { shortPath } from "./render.ts";
+
+/** How long a command whose program has ended waits for the check: a short program ends before it. */
+const LONGEST_WAIT_MS = 10_000;
 
 /** How many errors are shown. */
 const SHOWN = 10;
@@ -102,11 +107,11 @@ export function readErrors(output: string, folder: string): string[] {
 
 /**
  * Checks a file's types in a separate process, and prints errors as a warning when they are found.
- * @returns A function that ends the check: a finished run doesn't wait for it
+ * @returns A function that ends the check: after a moment, or at once if the user interrupts the command
  */
-export function checkTypes(file: string): () => void {
+export function checkTypes(file: string): () => Promise<void> {
   const tsc = process.env["LAYERWISE_NO_CHECK"] === undefined ? compiler(file) : undefined;
-  if (tsc === undefined) return () => undefined;
+  if (tsc === undefined) return () => Promise.resolve();
   const folder = path.dirname(path.resolve(file));
   const scratch = mkdtempSync(path.join(os.tmpdir(), "layerwise-check-"));
   const config = path.join(scratch, "tsconfig.json");
@@ -119,9 +124,11 @@ export function checkTypes(file: string): () => void {
   let output = "";
   let over = false;
   child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+  const ended = deferred<void>();
   const end = (): void => {
     if (over) return;
     over = true;
+    ended.resolve();
     signalChild(child, "SIGTERM");
     rmSync(scratch, { recursive: true, force: true });
   };
@@ -131,7 +138,13 @@ export function checkTypes(file: string): () => void {
     end();
   });
   process.once("exit", end);
-  return end;
+  return async () => {
+    const interrupted = interruptSignal();
+    interrupted.addEventListener("abort", end, { once: true });
+    const timer = setTimeout(end, interrupted.aborted ? 0 : LONGEST_WAIT_MS);
+    await ended.promise;
+    clearTimeout(timer);
+  };
 }
 
 /** Lowers the check's priority, so that the run is faster, and lets this process exit before it. */

@@ -29,11 +29,12 @@ test("a program's type errors are a warning with file, line and text; --no-check
   expect((await unchecked.ended).stderr).toBe("");
 });
 
-test("a program that is over doesn't wait for the check and isn't failed by it", async () => {
-  const { code, stdout } = await workspace.run(["run", workspace.write("short.nn.ts", WRONG)], {
+test("a program that is over before the check has its warning, and isn't failed by it", async () => {
+  const { code, stdout, stderr } = await workspace.run(["run", workspace.write("short.nn.ts", WRONG)], {
     env: checked,
   });
   expect([code, stdout.trim()]).toEqual([0, "begins 3"]);
+  expect(stderr).toContain("Type 'number' is not assignable to type 'string'.");
 });
 
 test("errors of the user's files alone are read, and what isn't an error is left out", () => {
