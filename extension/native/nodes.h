@@ -123,20 +123,19 @@ constexpr double NODE = 2500;
 // begin and end may be set.
 inline bool Plan::Reader::ReadSlices(Code code) {
   const bool gradient = code == Code::StridedSliceGrad;
-  const int32_t *begins = Known(1), *ends = Known(2), *steps = Known(3);
-  if (begins == nullptr || ends == nullptr || steps == nullptr) return false;
+  const Words begins = Known(1), ends = Known(2), steps = Known(3);
+  if (!begins || !ends || !steps) return false;
   for (int i = 2; i < 5; i++)
     if (attributes_[i] != 0) return false;
   Shape whole;
   if (gradient) {
-    const int32_t *sizes = Known(0);
-    if (sizes == nullptr || In(0).shape.Count() > MAX_RANK) return false;
-    whole.rank = static_cast<int>(In(0).shape.Count());
-    for (int d = 0; d < whole.rank; d++) whole.sizes[d] = sizes[d];
+    const Words sizes = Known(0);
+    if (!sizes) return false;
+    whole = ShapeOf(sizes);
   } else {
     whole = In(0).shape;
   }
-  const int given = static_cast<int>(In(1).shape.Count());
+  const int64_t given = begins.count;
   if (given > whole.rank) return false;
   Shape part = whole;
   int64_t offset = 0, strides[MAX_RANK], dense[MAX_RANK];
@@ -144,7 +143,8 @@ inline bool Plan::Reader::ReadSlices(Code code) {
     const int64_t size = whole.sizes[d];
     strides[d] = whole.Stride(d);
     if (d >= given) continue;
-    const int64_t step = steps[d];
+    // Longer steps choose the same, but products with them could overflow.
+    const int64_t step = std::clamp<int64_t>(steps[d], -size - 1, size + 1);
     if (step == 0) return false;
     const auto bound = [&](int64_t x) {
       if (x < 0) x += size;
@@ -271,26 +271,26 @@ inline std::pair<double, double> UnaryCosts(Code code) {
 }
 
 inline bool Plan::Reader::ReadNode() {
-  const Code code = static_cast<Code>(*next_++);
+  const Code code = static_cast<Code>(Next());
+  Require(code >= Code::Neg && code <= Code::Constant);
   if (code == Code::Constant) {
-    Value value;
-    if (!ReadValue(value)) return false;
+    Value value = ReadValue();
     value.constant = true;
     value.root = constantRoot_;
     value.place = static_cast<int64_t>(plan_.constants_.size()) * 4;
-    const int64_t words = (value.shape.Count() * SizeOf(value.type) + 3) / 4;
-    plan_.constants_.insert(plan_.constants_.end(), next_, next_ + words);
-    next_ += words;
+    const Words words = Take((BytesOf(value) + 3) / 4);
+    plan_.constants_.insert(plan_.constants_.end(), words.data, words.data + words.count);
     values_.push_back(value);
     return true;
   }
-  inputCount_ = *next_++;
-  const int32_t outputs = *next_++;
-  attributeCount_ = *next_++;
-  inputs_.clear();
-  for (int32_t i = 0; i < inputCount_; i++) inputs_.push_back(ids_[*next_++]);
-  attributes_ = next_;
-  next_ += attributeCount_;
+  inputCount_ = Length();
+  const int32_t outputs = Next();
+  Require(outputs > 0 && outputs <= MAX_OUTPUTS);
+  const int32_t attributeCount = Length();
+  inputIds_.clear();
+  for (int32_t i = 0; i < inputCount_; i++) inputIds_.push_back(ReadId());
+  inputs_ = {inputIds_.data(), inputCount_};
+  attributes_ = Take(attributeCount);
   plan_.costs_.library += NODE;
   const bool product = code == Code::MatMul || code == Code::BatchMatMulV2;
   if (code != Code::AddV2)
@@ -304,7 +304,7 @@ inline bool Plan::Reader::ReadNode() {
     const int32_t out = New(type, x.shape);
     const int64_t count = x.shape.Count();
     if (count == 0) return true;
-    Parameters({count, attributeCount_ > 0 ? attributes_[0] : 0});
+    Parameters({count, attributes_.count > 0 ? attributes_[0] : 0});
     Add(kernel, {{out}, {inputs_[0]}}, 1, type == x.type ? 1 : 0);
     const auto [own, library] = UnaryCosts(code);
     Spend(count, own, library);
@@ -313,11 +313,11 @@ inline bool Plan::Reader::ReadNode() {
   }
   if (code <= Code::SiluGrad) return ReadBinary(code);
   if (code <= Code::Any) {
-    const int32_t *axes = Known(1);
-    if (axes == nullptr) return false;
+    const Words axes = Known(1);
+    if (!axes) return false;
     bool gone[MAX_RANK] = {};
     const Shape shape = In(0).shape;
-    for (int64_t i = 0; i < In(1).shape.Count(); i++) gone[Axis(axes[i], shape.rank)] = true;
+    for (int64_t i = 0; i < axes.count; i++) gone[Axis(axes[i], shape.rank)] = true;
     return ReadReduction(code, shape, inputs_[0], gone, attributes_[0] != 0);
   }
   switch (code) {
@@ -343,9 +343,10 @@ inline bool Plan::Reader::ReadNode() {
       return true;
     }
     case Code::LeakyReluGrad: {
-      if (!(In(0).shape == In(1).shape)) return false;
-      const int64_t count = In(0).shape.Count();
-      const int32_t out = New(Type::FLOAT, In(0).shape);
+      const Shape shape = In(0).shape;
+      const int64_t count = shape.Count();
+      for (int i = 0; i < 2; i++) RequireFloats(i, count);
+      const int32_t out = New(Type::FLOAT, shape);
       if (count == 0) return true;
       Parameters({count, attributes_[0]});
       Add(kernels_.leakyReluGrad, {{out}, {inputs_[0]}, {inputs_[1]}}, 1, 1);
@@ -389,31 +390,36 @@ inline bool Plan::Reader::ReadNode() {
       return true;
     }
     case Code::Reshape: {
-      const int32_t *sizes = Known(1);
-      const int64_t rank = In(1).shape.Count();
-      if (sizes == nullptr || rank > MAX_RANK) return false;
+      const Words sizes = Known(1);
+      if (!sizes || sizes.count > MAX_RANK) return false;
       Shape shape;
-      shape.rank = static_cast<int>(rank);
-      int64_t known = 1;
+      shape.rank = static_cast<int>(sizes.count);
       int open = -1;
       for (int d = 0; d < shape.rank; d++) {
         shape.sizes[d] = sizes[d];
-        if (sizes[d] < 0) open = d;
-        else known *= sizes[d];
+        if (sizes[d] >= 0) continue;
+        Require(open < 0);
+        open = d;
+        shape.sizes[d] = 1;
       }
+      Check(shape);
+      const int64_t known = shape.Count();
       if (open >= 0) shape.sizes[open] = known == 0 ? 0 : In(0).shape.Count() / known;
       if (shape.Count() != In(0).shape.Count()) return false;
       View(inputs_[0], shape);
       return true;
     }
     case Code::Transpose: {
-      const int32_t *order = Known(1);
+      const Words order = Known(1);
       const Value x = In(0);
-      if (order == nullptr || In(1).shape.Count() != x.shape.rank) return false;
+      if (!order || order.count != x.shape.rank) return false;
       Shape shape;
       shape.rank = x.shape.rank;
       int64_t strides[MAX_RANK], dense[MAX_RANK];
+      bool taken[MAX_RANK] = {};
       for (int d = 0; d < shape.rank; d++) {
+        Require(order[d] >= 0 && order[d] < shape.rank && !taken[order[d]]);
+        taken[order[d]] = true;
         shape.sizes[d] = x.shape.sizes[order[d]];
         strides[d] = x.shape.Stride(order[d]);
       }
@@ -435,13 +441,12 @@ inline bool Plan::Reader::ReadNode() {
       return true;
     }
     case Code::BroadcastTo: {
-      const int32_t *sizes = Known(1);
+      const Words sizes = Known(1);
       const Value x = In(0);
-      const int64_t rank = In(1).shape.Count();
-      if (sizes == nullptr || rank > MAX_RANK) return false;
-      Shape shape;
-      shape.rank = static_cast<int>(rank);
-      for (int d = 0; d < shape.rank; d++) shape.sizes[d] = sizes[d];
+      if (!sizes) return false;
+      const Shape shape = ShapeOf(sizes);
+      Shape both;
+      Require(Broadcast(x.shape, shape, both) && both == shape);
       if (shape.Count() == x.shape.Count()) {
         View(inputs_[0], shape);
         return true;
@@ -455,13 +460,18 @@ inline bool Plan::Reader::ReadNode() {
       return true;
     }
     case Code::ConcatV2: {
-      const int32_t *given = Known(inputCount_ - 1);
-      if (given == nullptr) return false;
+      const Words given = Known(inputCount_ - 1);
+      if (!given) return false;
       Shape shape = In(0).shape;
       const Type type = In(0).type;
-      const int axis = Axis(*given, shape.rank);
-      shape.sizes[axis] = 0;
-      for (int i = 0; i + 1 < inputCount_; i++) shape.sizes[axis] += In(i).shape.sizes[axis];
+      const int axis = Axis(given[0], shape.rank);
+      int64_t length = 0;
+      for (int i = 0; i + 1 < inputCount_; i++) {
+        const Shape part = In(i).shape;
+        length += shape.sizes[axis] = part.sizes[axis];
+        Require(part == shape);
+      }
+      shape.sizes[axis] = length;
       const int32_t out = New(type, shape);
       int64_t at = 0, strides[MAX_RANK], own[MAX_RANK];
       for (int d = 0; d < shape.rank; d++) strides[d] = shape.Stride(d);
@@ -479,12 +489,13 @@ inline bool Plan::Reader::ReadNode() {
       const bool unpacks = code == Code::Unpack;
       const bool equal = code != Code::SplitV;
       const int source = code == Code::Split ? 1 : 0;
-      const int32_t *given = unpacks ? attributes_ : Known(equal ? 0 : 2);
-      const int32_t *lengths = equal ? nullptr : Known(1);
-      if (given == nullptr || (!equal && lengths == nullptr)) return false;
+      const Words given = unpacks ? attributes_ : Known(equal ? 0 : 2);
+      const Words lengths = equal ? Words{} : Known(1);
+      if (!given || (!equal && !lengths)) return false;
       const Shape whole = In(source).shape;
       const Type type = In(source).type;
-      const int axis = Axis(*given, whole.rank);
+      const int axis = Axis(given[0], whole.rank);
+      if (unpacks) Require(whole.sizes[axis] == outputs);
       int64_t at = 0, strides[MAX_RANK], own[MAX_RANK];
       for (int d = 0; d < whole.rank; d++) strides[d] = whole.Stride(d);
       bool front = true;
@@ -503,16 +514,19 @@ inline bool Plan::Reader::ReadNode() {
         }
         at += part.sizes[axis];
       }
+      Require(at == whole.sizes[axis]);
       return true;
     }
     case Code::Slice: {
-      const int32_t *begins = Known(1), *sizes = Known(2);
-      if (begins == nullptr || sizes == nullptr) return false;
+      const Words begins = Known(1), sizes = Known(2);
+      if (!begins || !sizes) return false;
       const Value x = In(0);
       Shape shape = x.shape;
       int64_t offset = 0, strides[MAX_RANK], dense[MAX_RANK];
       for (int d = 0; d < shape.rank; d++) {
-        shape.sizes[d] = sizes[d] < 0 ? x.shape.sizes[d] - begins[d] : sizes[d];
+        const int64_t rest = x.shape.sizes[d] - begins[d];
+        Require(begins[d] >= 0 && rest >= 0 && sizes[d] <= rest);
+        shape.sizes[d] = sizes[d] < 0 ? rest : sizes[d];
         strides[d] = x.shape.Stride(d);
         offset += begins[d] * strides[d];
       }
@@ -530,11 +544,15 @@ inline bool Plan::Reader::ReadNode() {
     case Code::TensorStridedSliceUpdate:
       return ReadSlices(code);
     case Code::PadV2: {
-      const int32_t *pads = Known(1);
+      const Words pads = Known(1);
       const Value x = In(0);
-      if (pads == nullptr || In(2).type != x.type) return false;
+      if (!pads) return false;
       Shape shape = x.shape;
-      for (int d = 0; d < shape.rank; d++) shape.sizes[d] += pads[2 * d] + pads[2 * d + 1];
+      for (int d = 0; d < shape.rank; d++) {
+        const int64_t before = pads[2 * d], after = pads[2 * d + 1];
+        Require(before >= 0 && after >= 0);
+        shape.sizes[d] += before + after;
+      }
       const int32_t out = New(x.type, shape);
       Fill(out, inputs_[2]);
       int64_t offset = 0, strides[MAX_RANK], own[MAX_RANK];
@@ -547,12 +565,12 @@ inline bool Plan::Reader::ReadNode() {
       return true;
     }
     case Code::ReverseV2: {
-      const int32_t *axes = Known(1);
+      const Words axes = Known(1);
       const Value x = In(0);
-      if (axes == nullptr) return false;
+      if (!axes) return false;
       int64_t offset = 0, strides[MAX_RANK], dense[MAX_RANK];
       for (int d = 0; d < x.shape.rank; d++) strides[d] = dense[d] = x.shape.Stride(d);
-      for (int64_t i = 0; i < In(1).shape.Count(); i++) {
+      for (int64_t i = 0; i < axes.count; i++) {
         const int d = Axis(axes[i], x.shape.rank);
         offset += (x.shape.sizes[d] - 1) * dense[d];
         strides[d] = -dense[d];
@@ -561,23 +579,21 @@ inline bool Plan::Reader::ReadNode() {
       return true;
     }
     case Code::Fill: {
-      const int32_t *sizes = Known(0);
-      const int64_t rank = In(0).shape.Count();
-      if (sizes == nullptr || rank > MAX_RANK) return false;
-      Shape shape;
-      shape.rank = static_cast<int>(rank);
-      for (int d = 0; d < shape.rank; d++) shape.sizes[d] = sizes[d];
+      const Words sizes = Known(0);
+      if (!sizes) return false;
+      const Shape shape = ShapeOf(sizes);
       const int32_t out = New(In(1).type, shape);
       if (shape.Count() > 0) Fill(out, inputs_[1]);
       return true;
     }
     case Code::GatherV2: {
-      const int32_t *given = Known(2);
+      const Words given = Known(2);
       const Value rows = In(0), indices = In(1);
-      if (given == nullptr || indices.type != Type::INT32) return false;
-      const int axis = Axis(*given, rows.shape.rank);
+      if (!given || indices.type != Type::INT32) return false;
+      const int axis = Axis(given[0], rows.shape.rank);
       const int batch = attributes_[0];
-      if (batch != 0 && batch != axis) return false;
+      if ((batch != 0 && batch != axis) || batch > indices.shape.rank) return false;
+      Require(std::equal(rows.shape.sizes, rows.shape.sizes + batch, indices.shape.sizes));
       Shape shape;
       int64_t outer = 1, width = 1, chosen = 1;
       for (int d = 0; d < axis; d++) outer *= shape.sizes[shape.rank++] = rows.shape.sizes[d];
@@ -603,17 +619,18 @@ inline bool Plan::Reader::ReadNode() {
     }
     case Code::UnsortedSegmentSum:
     case Code::UnsortedSegmentMax: {
-      const int32_t *segments = Known(2);
+      const Words segments = Known(2);
       const Value rows = In(0), ids = In(1);
-      if (segments == nullptr || ids.type != Type::INT32 || rows.type == Type::BOOL) return false;
+      if (!segments || ids.type != Type::INT32 || rows.type == Type::BOOL) return false;
+      if (ids.shape.rank == 0 || ids.shape.rank > rows.shape.rank) return false;
       for (int d = 0; d < ids.shape.rank; d++)
         if (rows.shape.sizes[d] != ids.shape.sizes[d]) return false;
       Shape shape;
-      shape.sizes[shape.rank++] = *segments;
+      shape.sizes[shape.rank++] = segments[0];
       int64_t width = 1;
       for (int d = ids.shape.rank; d < rows.shape.rank; d++) width *= shape.sizes[shape.rank++] = rows.shape.sizes[d];
       const int32_t out = New(rows.type, shape);
-      Parameters({*segments, ids.shape.Count(), 0, width, width});
+      Parameters({segments[0], ids.shape.Count(), 0, width, width});
       const auto &kernels = code == Code::UnsortedSegmentSum ? kernels_.segmentSum : kernels_.segmentMax;
       Add(kernels[rows.type == Type::FLOAT ? 0 : 1], {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
       // A call for each row costs more than few numbers.
@@ -634,10 +651,12 @@ inline bool Plan::Reader::ReadNode() {
       int64_t width = 1, strides[MAX_RANK];
       for (int d = static_cast<int>(depth); d < x.shape.rank; d++) width *= x.shape.sizes[d];
       for (int d = 0; d < x.shape.rank; d++) strides[d] = x.shape.Stride(d);
+      const int64_t places = indices.shape.Count() / depth;
+      Require(places * width == rows.shape.Count());
       const int32_t out = New(x.type, x.shape);
       CopyWhole(out, inputs_[0]);
       auto &p = Parameters();
-      p.insert(p.end(), {indices.shape.Count() / depth, depth, width});
+      p.insert(p.end(), {places, depth, width});
       for (int d = 0; d < depth; d++) p.push_back(x.shape.sizes[d]);
       for (int d = 0; d < depth; d++) p.push_back(strides[d]);
       const int mode = update ? 0 : code == Code::TensorScatterAdd ? 1 : code == Code::TensorScatterMax ? 2 : 3;
@@ -651,7 +670,9 @@ inline bool Plan::Reader::ReadNode() {
       if (places.type != Type::INT32 || given.type != x.type || places.shape.Count() != given.shape.Count() ||
           x.shape.rank == 0 || places.shape.rank == 0)
         return false;
-      if (x.type == Type::BOOL && attributes_[0] != 0) return false;
+      const int mode = attributes_[0];
+      Require(mode >= 0 && mode <= 3);
+      if (x.type == Type::BOOL && mode != 0) return false;
       const int64_t length = x.shape.sizes[x.shape.rank - 1], n = places.shape.sizes[places.shape.rank - 1];
       const int64_t rows = n == 0 ? 0 : given.shape.Count() / n, size = SizeOf(x.type);
       if (rows > 0 && rows * length != x.shape.Count()) return false;
@@ -659,17 +680,17 @@ inline bool Plan::Reader::ReadNode() {
       CopyWhole(out, inputs_[0]);
       if (rows == 0) return true;
       Parameters({rows, length, n});
-      Add(kernels_.scatterRows[Scattered(attributes_[0], x.type)], {{out}, {inputs_[1]}, {inputs_[2]}}, 1);
+      Add(kernels_.scatterRows[Scattered(mode, x.type)], {{out}, {inputs_[1]}, {inputs_[2]}}, 1);
       Spend(given.shape.Count(), 1.5, 30);
       Divide(rows, 0, {length * size, 4 * n, n * size});
       return true;
     }
     case Code::ArgMax:
     case Code::ArgMin: {
-      const int32_t *given = Known(1);
+      const Words given = Known(1);
       const Value x = In(0);
-      if (given == nullptr || x.type == Type::BOOL || x.shape.rank == 0) return false;
-      const int axis = Axis(*given, x.shape.rank);
+      if (!given || x.type == Type::BOOL || x.shape.rank == 0) return false;
+      const int axis = Axis(given[0], x.shape.rank);
       Shape shape;
       int64_t outer = 1;
       for (int d = 0; d < x.shape.rank; d++) {
@@ -689,10 +710,10 @@ inline bool Plan::Reader::ReadNode() {
     }
     case Code::Cumsum:
     case Code::Cumprod: {
-      const int32_t *given = Known(1);
+      const Words given = Known(1);
       const Value x = In(0);
-      if (given == nullptr || x.type == Type::BOOL || x.shape.rank == 0) return false;
-      const int axis = Axis(*given, x.shape.rank);
+      if (!given || x.type == Type::BOOL || x.shape.rank == 0) return false;
+      const int axis = Axis(given[0], x.shape.rank);
       const int64_t count = x.shape.Count(), inner = x.shape.Stride(axis), length = x.shape.sizes[axis];
       const int32_t out = New(x.type, x.shape);
       if (count == 0) return true;
@@ -721,19 +742,20 @@ inline bool Plan::Reader::ReadNode() {
     case Code::GridSampleGridGrad:
       return ReadGridSample(code);
     case Code::TopKV2: {
-      const int32_t *wanted = Known(1);
+      const Words given = Known(1);
       const Value x = In(0);
-      if (wanted == nullptr || x.type == Type::BOOL || x.shape.rank == 0 || x.shape.Count() == 0) return false;
+      if (!given || x.type == Type::BOOL || x.shape.rank == 0 || x.shape.Count() == 0) return false;
       Shape shape = x.shape;
       const int64_t n = shape.sizes[shape.rank - 1];
-      if (*wanted < 1 || *wanted > n) return false;
-      shape.sizes[shape.rank - 1] = *wanted;
+      const int64_t wanted = given[0];
+      if (wanted < 1 || wanted > n) return false;
+      shape.sizes[shape.rank - 1] = wanted;
       const int32_t largest = New(x.type, shape);
       const int32_t places = New(Type::INT32, shape);
       const int64_t rows = x.shape.Count() / n;
-      Parameters({rows, n, *wanted});
+      Parameters({rows, n, wanted});
       Add(kernels_.topK[x.type == Type::FLOAT ? 0 : 1], {{largest}, {places}, {inputs_[0]}}, 2);
-      const bool all = *wanted == n;
+      const bool all = wanted == n;
       Spend(x.shape.Count(), all ? 12 : 3, all ? 80 : 6);
       Divide(rows, 0, {4 * shape.sizes[shape.rank - 1], 4 * shape.sizes[shape.rank - 1], 4 * n});
       return true;

@@ -80,7 +80,8 @@ class Plan {
     double library = 0;
   };
 
-  // Reads a plan, for some threads. Its numbers are described in planWriter.ts. Returns false for one with something unknown.
+  // Reads a plan, for some threads. Its numbers are described in planWriter.ts. Returns false for one with something unknown, and for a
+  // malformed one. Plans that were read stay within their memory for any values of their leaves.
   bool Read(const int32_t *code, int64_t length, int threads);
 
   struct Port {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "plan.h"
+#include "words.h"
 
 namespace layerwise {
 
@@ -11,10 +12,9 @@ class Plan::Reader {
       : plan_(plan), kernels_(BestKernels()), next_(code), end_(code + length), threads_(threads) {}
 
   bool Read() {
-    const int32_t leaves = *next_++;
+    const int32_t leaves = Length();
     for (int32_t i = 0; i < leaves; i++) {
-      Value value;
-      if (!ReadValue(value)) return false;
+      Value value = ReadValue();
       value.root = i;
       value.place = 0;
       plan_.leaves_.push_back({value.type, value.shape, {i, 0}});
@@ -24,16 +24,20 @@ class Plan::Reader {
     constantRoot_ = leaves;
     // Its first word is ZERO, so that even a constant without elements has a place.
     plan_.constants_.push_back(0);
-    const int32_t nodes = *next_++;
+    const int32_t nodes = Length();
+    values_.reserve(static_cast<size_t>(leaves) + nodes);
+    ids_.reserve(static_cast<size_t>(leaves) + nodes);
     for (int32_t i = 0; i < nodes; i++) {
       const int32_t from = static_cast<int32_t>(values_.size());
-      if (!ReadNode() || beyond_) return false;
+      if (!ReadNode()) return false;
+      Require(static_cast<int64_t>(values_.size()) <= MAX_VALUES &&
+              static_cast<int64_t>(plan_.parameters_.size()) <= MAX_ALL_PARAMETERS);
       for (int32_t id = from; id < static_cast<int32_t>(values_.size()); id++)
         if (!values_[id].hidden) ids_.push_back(id);
     }
-    const int32_t outputs = *next_++;
+    const int32_t outputs = Length();
     std::vector<int32_t> results;
-    for (int32_t i = 0; i < outputs; i++) results.push_back(ids_[*next_++]);
+    for (int32_t i = 0; i < outputs; i++) results.push_back(ReadId());
     for (const int32_t id : results) Settle(id);
     const int32_t end = static_cast<int32_t>(plan_.steps_.size());
     for (int32_t i = 0; i < outputs; i++) {
@@ -84,31 +88,85 @@ class Plan::Reader {
 
   // The node that is read.
   int32_t inputCount_ = 0;
-  std::vector<int32_t> inputs_;
-  const int32_t *attributes_ = nullptr;
-  int32_t attributeCount_ = 0;
+  std::vector<int32_t> inputIds_;
+  Words inputs_;
+  Words attributes_;
 
-  bool ReadValue(Value &value) {
-    value.type = static_cast<Type>(*next_++);
-    value.shape.rank = *next_++;
-    if (value.shape.rank > MAX_RANK) return false;
-    for (int d = 0; d < value.shape.rank; d++) value.shape.sizes[d] = *next_++;
-    return true;
+  // Elements of a value. Some kernels count them with 32 bits, and products of two such numbers fit into 64.
+  static constexpr int64_t MAX_ELEMENTS = std::numeric_limits<int32_t>::max();
+  // Limits far beyond those of real plans, so that a malformed one can't fill the memory: values and parameters of the plan, outputs
+  // of a node, and taps of all steps of a convolution.
+  static constexpr int64_t MAX_VALUES = 1 << 20;
+  static constexpr int64_t MAX_ALL_PARAMETERS = 1 << 24;
+  static constexpr int32_t MAX_OUTPUTS = 1 << 16;
+  static constexpr int64_t MAX_LISTED = 1 << 20;
+
+  int32_t Next() {
+    Require(next_ < end_);
+    return *next_++;
   }
+  // The length of a list whose items have at least one number each.
+  int32_t Length() {
+    const int32_t length = Next();
+    Require(length >= 0 && length <= end_ - next_);
+    return length;
+  }
+  Words Take(int64_t count) {
+    Require(count <= end_ - next_);
+    const Words words{next_, count};
+    next_ += count;
+    return words;
+  }
+  int32_t ReadId() {
+    const auto id = static_cast<uint32_t>(Next());
+    Require(id < ids_.size());
+    return ids_[id];
+  }
+  Value ReadValue() {
+    Value value;
+    value.type = static_cast<Type>(Next());
+    Require(value.type == Type::FLOAT || value.type == Type::INT32 || value.type == Type::BOOL);
+    value.shape = ShapeOf(Take(Length()));
+    return value;
+  }
+
+  // Refuses sizes whose product, without zeros, is too large: strides are products of some of them.
+  static void Check(const Shape &shape) {
+    int64_t count = 1;
+    for (int d = 0; d < shape.rank; d++) {
+      const int64_t size = shape.sizes[d];
+      Require(size >= 0 && size <= MAX_ELEMENTS);
+      count *= std::max<int64_t>(size, 1);
+      Require(count <= MAX_ELEMENTS);
+    }
+  }
+  static Shape ShapeOf(const Words &sizes) {
+    Require(sizes.count <= MAX_RANK);
+    Shape shape;
+    shape.rank = static_cast<int>(sizes.count);
+    for (int d = 0; d < shape.rank; d++) shape.sizes[d] = sizes[d];
+    Check(shape);
+    return shape;
+  }
+  static int64_t BytesOf(const Value &value) { return value.shape.Count() * SizeOf(value.type); }
+  // Refuses an input that doesn't have as many floats as a kernel reads.
+  void RequireFloats(int i, int64_t count) { Require(In(i).type == Type::FLOAT && In(i).shape.Count() == count); }
+
   static bool IsMissing(const Value &value) { return value.root < 0 && value.first < 0 && value.shape.Count() > 0; }
 
   Value &In(int i) { return values_[inputs_[i]]; }
   int32_t Source(int32_t id) const { return values_[id].source < 0 ? id : values_[id].source; }
 
-  // The numbers of an input that is a constant; null for another.
-  const int32_t *Known(int i) {
+  // The numbers of an input that is a constant; false for another.
+  Words Known(int i) {
     const Value &value = In(i);
     const Value &source = values_[Source(inputs_[i])];
-    if (!source.constant || value.type != Type::INT32) return nullptr;
-    return plan_.constants_.data() + (source.place + value.offset) / 4;
+    if (!source.constant || value.type != Type::INT32) return {};
+    return {plan_.constants_.data() + (source.place + value.offset) / 4, value.shape.Count()};
   }
 
   int32_t New(Type type, const Shape &shape) {
+    Check(shape);
     Value value;
     value.type = type;
     value.shape = shape;
@@ -121,6 +179,8 @@ class Plan::Reader {
     value.source = Source(of);
     value.offset += offset;
     value.shape = shape;
+    Check(shape);
+    Require(offset >= 0 && value.offset + BytesOf(value) <= BytesOf(values_[value.source]));
     values_.push_back(value);
     return static_cast<int32_t>(values_.size()) - 1;
   }
@@ -224,15 +284,12 @@ class Plan::Reader {
     if (mode == 0) return type == Type::BOOL ? 3 : 0;
     return (mode == 1 ? 1 : 2 * mode) + (type == Type::FLOAT ? 0 : 1);
   }
-  // A dimension of a shape, counted from the end if negative. One that isn't there is known after the node was read: until
-  // then, the first stands for it.
-  int Axis(int32_t axis, int rank) {
+  // A dimension of a shape, counted from the end if negative.
+  static int Axis(int32_t axis, int rank) {
     if (axis < 0) axis += rank;
-    if (axis >= 0 && axis < rank) return axis;
-    beyond_ = true;
-    return 0;
+    Require(axis >= 0 && axis < rank);
+    return axis;
   }
-  bool beyond_ = false;
 
   bool ReadNode();
   bool ReadBinary(Code code);
@@ -255,6 +312,7 @@ class Plan::Reader {
   void CopyInto(int32_t out, int64_t outOffset, const int64_t *outStrides, int32_t in, int64_t inOffset,
                 const int64_t *inStrides, const Shape &shape, bool adds = false);
   void WritePart(int32_t out, const Padded &padded, bool adds);
+  void RequireInside(const Value &value, int64_t offset, const int64_t *strides, const Shape &shape);
   void CopyWhole(int32_t out, int32_t in);
   void Settle(int32_t id);
   void Fill(int32_t out, int32_t scalar);
@@ -267,11 +325,21 @@ class Plan::Reader {
   }
 };
 
+// Refuses a tensor with these strides that reaches beyond a value.
+inline void Plan::Reader::RequireInside(const Value &value, int64_t offset, const int64_t *strides, const Shape &shape) {
+  int64_t first = offset, last = offset;
+  for (int d = 0; d < shape.rank; d++) (strides[d] < 0 ? first : last) += (shape.sizes[d] - 1) * strides[d];
+  Require(first >= 0 && last < value.shape.Count());
+}
+
 // Copies a tensor of a shape, or adds it to what is there, with strides of elements on both sides; offsets are in elements.
 inline void Plan::Reader::CopyInto(int32_t out, int64_t outOffset, const int64_t *outStrides, int32_t in,
                                    int64_t inOffset, const int64_t *inStrides, const Shape &shape, bool adds) {
   const int64_t count = shape.Count();
+  Require(values_[out].type == values_[in].type);
   if (count == 0) return;
+  RequireInside(values_[out], outOffset, outStrides, shape);
+  RequireInside(values_[in], inOffset, inStrides, shape);
   Strided<2> s;
   for (int d = 0; d < shape.rank; d++) s.Add(shape.sizes[d], {outStrides[d], inStrides[d]});
   s.Finish();
@@ -294,6 +362,7 @@ inline void Plan::Reader::WritePart(int32_t out, const Padded &padded, bool adds
 
 // Has a value written as a whole, for a reader that takes no other: transposed matrices, and a slice amid zeros.
 inline void Plan::Reader::Settle(int32_t id) {
+  if (values_[id].padded < 0 && values_[id].turned < 0) return;
   const Value value = values_[id];
   if (value.padded >= 0) {
     const Padded padded = padded_[value.padded];
@@ -325,6 +394,7 @@ inline void Plan::Reader::CopyWhole(int32_t out, int32_t in) {
 
 inline void Plan::Reader::Fill(int32_t out, int32_t scalar) {
   const int64_t count = values_[out].shape.Count();
+  Require(scalar == ZERO || (values_[scalar].type == values_[out].type && values_[scalar].shape.Count() > 0));
   Parameters({count});
   Add(kernels_.fill[Wide(values_[out].type)], {{out}, {scalar}}, 1);
   Spend(count, 0.1);
@@ -482,7 +552,12 @@ inline void Plan::Reader::Join() {
 }
 
 inline bool Plan::Read(const int32_t *code, int64_t length, int threads) {
-  return Reader(*this, code, length, threads).Read();
+  try {
+    return Reader(*this, code, length, threads).Read();
+  } catch (const std::exception &) {
+    // The plan is malformed, or larger than the memory.
+    return false;
+  }
 }
 
 }  // namespace layerwise

@@ -89,12 +89,16 @@ inline bool Plan::Reader::ReadCtcLoss() {
   const int64_t times = x.shape.sizes[0], rows = x.shape.sizes[1], classes = x.shape.sizes[2], width = labels.shape.sizes[1];
   for (int i = 1; i < 4; i++)
     if (In(i).type != Type::INT32 || In(i).shape.sizes[0] != rows || (i > 1 && In(i).shape.rank != 1)) return false;
+  const int32_t blank = attributes_[0];
+  Require(blank >= 0 && blank < classes);
+  // The kernel's memory for a row.
+  Check({2, {times + 4, 2 * width + 5}});
   Shape shape;
   shape.rank = 1;
   shape.sizes[0] = rows;
   const int32_t losses = New(Type::FLOAT, shape), gradient = New(Type::FLOAT, x.shape);
   if (rows == 0) return true;
-  Parameters({rows, rows, times, classes, width, attributes_[0], attributes_[1]});
+  Parameters({rows, rows, times, classes, width, blank, attributes_[1]});
   Add(kernels_.ctcLoss, {{losses}, {gradient}, {inputs_[0]}, {inputs_[1]}, {inputs_[2]}, {inputs_[3]}}, 2);
   Spend(count, 1, 10);
   Spend(times * rows * (2 * width + 1), 3, 100);

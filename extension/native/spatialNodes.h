@@ -12,29 +12,22 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
   const bool toInput = code == Code::Conv2DBackpropInput || code == Code::Conv3DBackpropInputV2;
   const bool toFilter = code == Code::Conv2DBackpropFilter || code == Code::Conv3DBackpropFilterV2;
   const int sized = toInput ? 0 : toFilter ? 1 : -1;
-  const int32_t *const strides = attributes_ + 1, *const around = strides + 1 + dims + 2;
-  if (attributeCount_ < dims + 4 || *strides != dims + 2) return false;
-  const int32_t *const dilations = around + 1 + *around;
-  if (attributeCount_ != dilations + 1 + *dilations - attributes_) return false;
-  if (*dilations != 0 && *dilations != dims + 2) return false;
+  const Words strides = attributes_.List(1), around = attributes_.List(2 + strides.count);
+  const Words dilations = attributes_.List(3 + strides.count + around.count);
   for (int i = 0; i < inputCount_; i++) {
     if (i == sized) {
-      if (Known(i) == nullptr || In(i).shape.Count() != dims + 2) return false;
+      if (!Known(i) || Known(i).count != dims + 2) return false;
     } else if (In(i).type != Type::FLOAT || In(i).shape.rank != dims + 2) {
       return false;
     }
   }
   const auto shapeOf = [&](int i) {
-    Shape shape = In(i).shape;
-    if (i != sized) return shape;
-    shape.rank = dims + 2;
-    for (int d = 0; d < shape.rank; d++) shape.sizes[d] = Known(i)[d];
-    return shape;
+    return i == sized ? ShapeOf(Known(i)) : In(i).shape;
   };
   // The input and the filter; the result, or its gradient, is given or follows from them.
   const Shape x = shapeOf(0), f = shapeOf(1);
   const int32_t padding = attributes_[0];
-  if (padding == 2 && *around != 2 * (dims + 2)) return false;
+  Require(padding >= 0 && padding <= 2);
   const int64_t images = x.sizes[0], channels = x.sizes[dims + 1], columns = f.sizes[dims + 1];
   // Channels that a group reads, and those that it writes.
   const int64_t each = f.sizes[dims];
@@ -44,12 +37,14 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
   int64_t input[3] = {1, 1, 1}, window[3] = {1, 1, 1}, output[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, before[3] = {0, 0, 0};
   int64_t dilation[3] = {1, 1, 1};
   Shape y = x;
+  double copied = toInput ? columns : channels, rowCopied = copied;
   for (int d = 0; d < dims; d++) {
     const int e = d + 3 - dims;
     input[e] = x.sizes[d + 1];
     window[e] = f.sizes[d];
-    stride[e] = strides[d + 2];
-    if (*dilations != 0) dilation[e] = dilations[d + 2];
+    stride[e] = strides[d + 1];
+    if (dilations.count != 0) dilation[e] = dilations[d + 1];
+    Require(stride[e] > 0 && dilation[e] > 0);
     const int64_t length = (window[e] - 1) * dilation[e] + 1;
     int64_t after = 0;
     if (padding == 1) {
@@ -57,18 +52,29 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
       before[e] = all / 2;
       after = all - before[e];
     } else if (padding == 2) {
-      before[e] = around[1 + 2 * (d + 1)];
-      after = around[2 + 2 * (d + 1)];
+      before[e] = around[2 * (d + 1)];
+      after = around[2 * (d + 1) + 1];
+      Require(before[e] >= 0 && after >= 0);
     }
     const int64_t room = input[e] + before[e] + after - length;
     if (room < 0) return false;
     output[e] = room / stride[e] + 1;
     y.sizes[d + 1] = output[e];
+    // Numbers that kernels copy of an image; registers reach beyond its rows.
+    const double size = toInput ? (input[e] + length) / stride[e] + 2 : input[e] + before[e] + after;
+    copied *= size;
+    rowCopied *= d + 1 < dims ? size : size + 64 * stride[e];
   }
   y.sizes[dims + 1] = columns;
   if ((toInput || toFilter) && !(In(2).shape == y)) return false;
   const int32_t out = New(Type::FLOAT, toInput ? x : toFilter ? f : y);
   if (x.Count() == 0 || f.Count() == 0 || y.Count() == 0) return false;
+  // Refuses padding far larger than the images, which kernels would allocate, and steps or taps without number.
+  const double most = (1 << 24) + 16.0 * (x.Count() + y.Count());
+  int64_t steps = groups;
+  for (int d = 0; d < 3 && toInput; d++) steps *= std::min(stride[d], input[d]);
+  const int64_t listed = window[0] + window[1] + window[2];
+  if (images * copied > most || rowCopied > most || listed > MAX_LISTED || steps > MAX_LISTED / listed) return false;
 
   // What is read and written of a group, at how many positions; for each dimension, offsets of taps and their places in the filter.
   const int64_t read = toInput ? wide : each, written = toInput ? each : wide;
@@ -100,7 +106,7 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
     Spend(rows * depth, own, own);
   };
   const auto spendNarrow = [&](int64_t rows, int64_t taps) {
-    const double all = static_cast<double>(rows * read * blocks * lanes);
+    const double all = static_cast<double>(rows) * static_cast<double>(read * blocks * lanes);
     Spend(1, all * (0.3 + 0.03 * static_cast<double>(taps)), all * 0.2 * static_cast<double>(taps));
   };
   // Few channels of a result leave registers that hold channels empty: these hold positions. Copying an image for that is worth it
@@ -206,16 +212,17 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
 inline bool Plan::Reader::ReadPooling(Code code) {
   const bool gradient = code == Code::MaxPoolGrad;
   const Value x = In(0);
-  if (x.type != Type::FLOAT || x.shape.rank != 4 || attributeCount_ != 11) return false;
-  const int32_t *window = attributes_ + 1, *strides = attributes_ + 6;
-  if (attributes_[0] != 4 || attributes_[5] != 4 || attributes_[10] != 0) return false;
+  if (x.type != Type::FLOAT || x.shape.rank != 4) return false;
+  const Words window = attributes_.List(0), strides = attributes_.List(1 + window.count);
+  if (attributes_[2 + window.count + strides.count] != 0) return false;
   if (window[0] != 1 || window[3] != 1) return false;
   Shape shape = x.shape;
   for (int d = 1; d < 3; d++) {
+    Require(window[d] > 0 && strides[d] > 0);
     if (shape.sizes[d] < window[d]) return false;
     shape.sizes[d] = (shape.sizes[d] - window[d]) / strides[d] + 1;
   }
-  if (gradient && !(In(2).shape == shape)) return false;
+  if (gradient && (!(In(2).shape == shape) || In(2).type != Type::FLOAT)) return false;
   const int32_t out = New(Type::FLOAT, gradient ? x.shape : shape);
   if (shape.Count() == 0) return false;
   const int64_t *sizes = x.shape.sizes;
@@ -235,6 +242,7 @@ inline bool Plan::Reader::ReadBatchNorm(Code code) {
   const Shape shape = In(images).shape;
   if (shape.rank != 4 || shape.Count() == 0 || (attributes_[1] != 0) != gradient) return false;
   const int64_t channels = shape.sizes[3];
+  for (int i = 0; i < 5; i++) RequireFloats(i, i <= images ? shape.Count() : channels);
   Shape each;
   each.rank = 1;
   each.sizes[0] = channels;
@@ -279,6 +287,10 @@ inline bool Plan::Reader::ReadGroupNorm(Code code) {
   if (shape.rank < 2 || shape.Count() == 0 || groups <= 0) return false;
   const int64_t images = shape.sizes[0], channels = shape.sizes[shape.rank - 1];
   if (channels % groups != 0) return false;
+  if (gradient)
+    for (int i = 0; i < 5; i++) RequireFloats(i, i < 2 ? shape.Count() : i == 2 ? channels : images * groups);
+  else
+    for (int i = 1; i < 3; i++) RequireFloats(i, channels);
   Shape each;
   each.rank = 2;
   each.sizes[0] = images;

@@ -1,0 +1,137 @@
+// Plans with wrong numbers: the binding refuses each, or runs it within its memory.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/executor.ts";
+import type { NativeBinding } from "../../../extension/native/binding.ts";
+import { BINDING_FILE } from "../../../extension/native/cache.ts";
+import { loadNative } from "../../../extension/native/load.ts";
+import { nativeStatus } from "../../../extension/native/status.ts";
+import { OPS } from "../../../extension/tensor/ops/table.ts";
+import { setExecutor, valuesOf } from "../../../extension/tensor/planning/barrier.ts";
+import { applyAll } from "../../../extension/tensor/recording/apply.ts";
+import { grad } from "../../../extension/tensor/recording/autograd.ts";
+import type { OpRecord } from "../../../extension/tensor/recording/op.ts";
+import { given, hasGradient, samples, type Sample } from "../opSamples.ts";
+
+const ops = [...OPS.values()] as unknown as OpRecord<object>[];
+const MUTATIONS = 40;
+
+/** Computes a sample, and its gradients. */
+function compute(op: OpRecord<object>, sample: Sample): void {
+  const inputs = sample.inputs.map((recorded, i) => {
+    const x = given(recorded);
+    return sample.gradOutputs !== null && hasGradient(sample, i) ? x.requiresGrad_() : x;
+  });
+  const outputs = applyAll(op, inputs, sample.attributes);
+  for (const { value } of outputs) valuesOf(value);
+  const seeded = outputs.filter((_, i) => sample.gradOutputs?.[i]);
+  const wanted = inputs.filter((x) => x.requiresGrad);
+  if (seeded.length === 0 || wanted.length === 0) return;
+  const gradOutputs = sample.gradOutputs!.filter((seed) => seed !== null).map(given);
+  for (const g of grad(seeded, wanted, { gradOutputs, allowUnused: true })) if (g) valuesOf(g.value);
+}
+
+/** The plans that are opened for the first samples of each op. */
+function plansOfSamples(): number[][] {
+  const plans = new Map<string, number[]>();
+  const binding = Object.create(loadNative()) as NativeBinding;
+  Object.defineProperty(binding, "openPlan", {
+    value: (code: Int32Array, threads: number, costs: Float64Array): number => {
+      const id = loadNative().openPlan(code, threads, costs);
+      if (id >= 0 && code.length < 2000) plans.set(code.join(), [...code]);
+      return id;
+    },
+  });
+  setExecutor(new TensorFlowExecutor(binding, 2));
+  for (const op of ops) for (const sample of (samples[op.name] ?? []).slice(0, 2)) compute(op, sample);
+  setExecutor(undefined);
+  return [...plans.values()];
+}
+
+/** Runs in another process. Its last line of output is the plan that it was at. */
+const script = (addon: string, plans: string): string => `
+  const { readFileSync, writeSync } = require("node:fs");
+  const binding = require(${JSON.stringify(addon)});
+  const plans = JSON.parse(readFileSync(${JSON.stringify(plans)}, "utf8"));
+  let state = 1;
+  const random = (n) => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return Math.floor((state / 2 ** 32) * n);
+  };
+  const LIMITS = [-1, 0, 1, 2, 3, 8, 9, 100, 65536, 2 ** 30, 2 ** 31 - 1, -(2 ** 31)];
+  function changed(plan) {
+    const code = Int32Array.from(plan);
+    for (let k = [1, 1, 2, 5][random(4)]; k > 0; k--) {
+      const at = random(code.length), other = random(code.length);
+      const all = code[at], kind = random(5);
+      if (kind < 2) code[at] = LIMITS[random(LIMITS.length)];
+      else if (kind === 2) code[at] += random(2) * 2 - 1;
+      else if (kind === 3) [code[at], code[other]] = [code[other], code[at]];
+      // A size that occurs often fits together again.
+      else for (let i = 0; i < code.length; i++) if (code[i] === all) code[i] = code[other];
+    }
+    return random(20) === 0 ? code.slice(0, random(code.length)) : code;
+  }
+  function leavesOf(code) {
+    const leaves = [];
+    for (let i = 0, at = 1; i < code[0]; i++) {
+      const shape = code.slice(at + 2, at += 2 + code[at + 1]);
+      const count = shape.reduce((n, size) => n * size, 1);
+      if (count > 1e6) return undefined;
+      const type = code[at - shape.length - 2];
+      leaves.push(type === 1 ? new Float32Array(count).fill(0.5) : type === 3 ? new Int32Array(count).fill(1) : new Uint8Array(count));
+    }
+    return leaves;
+  }
+  const costs = new Float64Array(2);
+  let refused = 0, run = 0;
+  for (const plan of plans)
+    for (let i = 0; i < ${MUTATIONS}; i++) {
+      const code = changed(plan);
+      writeSync(1, code.join() + "\\n");
+      const id = binding.openPlan(code, 1 + random(2), costs);
+      if (id < 0) {
+        refused++;
+        continue;
+      }
+      const leaves = costs[0] < 1e7 ? leavesOf(code) : undefined;
+      // The numbers of the outputs end the plan.
+      let outputs = 0;
+      while (code[code.length - outputs - 1] !== outputs && outputs < code.length) outputs++;
+      const made = new Int32Array(outputs);
+      if (leaves !== undefined)
+        try {
+          if (binding.runPlan(id, leaves, [], made)) for (const tensor of made) binding.deleteTensor(tensor);
+          run++;
+        } catch (error) {
+          // Of ids that look like the outputs' number.
+          if (!/outputs were expected/.test(error.message)) throw error;
+        }
+      binding.closePlan(id);
+    }
+  writeSync(1, JSON.stringify({ refused, run }));`;
+
+describe.skipIf(nativeStatus().state !== "installed")("plans with wrong numbers", () => {
+  test("are refused, or run within their memory", { timeout: 120_000 }, () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "layerwise-plans-"));
+    const file = path.join(folder, "plans.json");
+    const plans = plansOfSamples();
+    writeFileSync(file, JSON.stringify(plans));
+    const addon = path.join(nativeStatus().directory, BINDING_FILE);
+    const { status, signal, stdout, stderr } = spawnSync(process.execPath, ["-e", script(addon, file)], {
+      encoding: "utf8",
+      maxBuffer: 2 ** 30,
+      timeout: 60_000,
+    });
+    rmSync(folder, { recursive: true });
+    const last = stdout.slice(stdout.lastIndexOf("\n") + 1) || stdout.trimEnd().split("\n").at(-1);
+    expect({ status, signal }, `at the plan ${last}: ${stderr}`).toEqual({ status: 0, signal: null });
+    const { refused, run } = JSON.parse(last!) as { refused: number; run: number };
+    expect(plans.length).toBeGreaterThan(300);
+    expect(refused).toBeGreaterThan(1000);
+    expect(run).toBeGreaterThan(500);
+  });
+});
