@@ -1,17 +1,19 @@
 // Parquet files, read a row group at a time: https://parquet.apache.org/docs/file-format/
-import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import {
   parquetMetadata,
-  parquetRead,
   parquetSchema,
   type ColumnMetaData,
   type FileMetaData,
+  type ParquetParsers,
   type SchemaTree,
 } from "hyparquet";
-import { parquetHeader } from "hyparquet/src/column.js";
-import { compressors } from "hyparquet-compressors";
+import { DEFAULT_PARSERS } from "hyparquet/src/convert.js";
+import { getTreePath, isFlatColumn } from "hyparquet/src/schema.js";
+import { deserializeTCompactProtocol } from "hyparquet/src/thrift.js";
 import type { ParquetCells, ParquetColumn, ParquetFacts, ParquetKind } from "../nn/data/access.ts";
 import { openSource, type ByteSource } from "./byteSource.ts";
+import { Budget, MAX_DECIMAL, pagesOf } from "./parquetPages.ts";
+import { demandThrift } from "./parquetThrift.ts";
 
 /** A column to read, and whether its cells become numbers or texts. */
 export interface ParquetChoice {
@@ -19,12 +21,12 @@ export interface ParquetChoice {
   readonly as: "number" | "text";
 }
 
-/** Limits of metadata, rows, columns, and the bytes that the chosen columns of one row group expand to. */
+/** Limits of metadata in bytes and values, rows and columns. */
 const MAX_METADATA = 2 ** 27;
+const MAX_ELEMENTS = 2 ** 23;
 const MAX_ROWS = 2 ** 31 - 1;
 const MAX_COLUMNS = 100_000;
 const MAX_GROUP_ROWS = 2 ** 26;
-const MAX_GROUP_BYTES = 2 ** 30;
 const FOOTER = 8;
 const DAY = 86_400_000;
 
@@ -32,36 +34,24 @@ const text = new TextDecoder();
 const milliseconds = (units: bigint, each: number): number => Number(units) / each;
 
 /** Cells as numbers and texts, in place of the library's dates and objects. */
-const PARSERS = {
+const PARSERS: ParquetParsers = {
+  ...DEFAULT_PARSERS,
   timestampFromMilliseconds: (units: bigint) => milliseconds(units, 1),
   timestampFromMicroseconds: (units: bigint) => milliseconds(units, 1e3),
   timestampFromNanoseconds: (units: bigint) => milliseconds(units, 1e6),
   dateFromDays: (days: number | undefined) => days && days * DAY,
   stringFromBytes: (bytes: Uint8Array | undefined) => bytes && text.decode(bytes),
   jsonFromBytes: (bytes: Uint8Array | undefined) => bytes && text.decode(bytes),
+  geometryFromBytes: () => undefined,
+  geographyFromBytes: () => undefined,
 };
-
-/** Node's own decompressors are faster, and stop at the page's declared length. */
-const DECOMPRESSORS = Object.fromEntries(
-  Object.entries({
-    ...compressors,
-    GZIP: (bytes: Uint8Array, length: number) => gunzipSync(bytes, { maxOutputLength: length }),
-    BROTLI: (bytes: Uint8Array, length: number) => brotliDecompressSync(bytes, { maxOutputLength: length }),
-  }).map(([name, decompress]) => [
-    name,
-    (bytes: Uint8Array, length: number): Uint8Array => {
-      if (!(length >= 0 && length <= MAX_GROUP_BYTES))
-        throw new Error(`a page of ${count(length)} bytes; the limit is ${count(MAX_GROUP_BYTES)}`);
-      return decompress(bytes, length);
-    },
-  ]),
-);
 
 /** An open Parquet file. */
 export class ParquetReader {
   readonly facts: ParquetFacts;
   readonly #source: ByteSource;
   readonly #metadata: FileMetaData;
+  readonly #schema: SchemaTree;
 
   /**
    * Reads the metadata of a file.
@@ -71,7 +61,8 @@ export class ParquetReader {
     this.#source = openSource(file, file);
     try {
       this.#metadata = readMetadata(this.#source);
-      this.facts = factsOf(this.#metadata);
+      this.#schema = parquetSchema(this.#metadata);
+      this.facts = factsOf(this.#metadata, this.#schema);
     } catch (error) {
       this.#source.close();
       throw error;
@@ -88,48 +79,27 @@ export class ParquetReader {
    * @param alive Called after each page
    * @throws Error for damaged pages, or too many bytes
    */
-  async read(
-    group: number,
-    columns: readonly ParquetChoice[],
-    limit: number,
-    alive: () => void,
-  ): Promise<ParquetCells[]> {
+  read(group: number, columns: readonly ParquetChoice[], limit: number, alive: () => void): ParquetCells[] {
     const rowGroup = this.#metadata.row_groups[group];
     if (rowGroup === undefined) throw new Error(`there is no row group ${group}`);
-    const rows = Math.min(limit, this.facts.groups[group]!.rows);
-    const names = new Set(columns.map(({ name }) => name));
-    const chunks = rowGroup.columns.flatMap(({ meta_data: data }) =>
-      data !== undefined && names.has(data.path_in_schema[0] ?? "") ? [data] : [],
-    );
-    const bytes = chunks.reduce((sum, data) => sum + Number(data.total_uncompressed_size), 0);
-    if (!(bytes <= MAX_GROUP_BYTES))
-      throw new Error(
-        `row group ${group} has ${count(bytes)} bytes; the limit is ${count(MAX_GROUP_BYTES)}: write the file with smaller row groups, or read fewer columns`,
+    const all = this.facts.groups[group]!.rows;
+    const rows = Math.min(limit, all);
+    const budget = new Budget(`row group ${group}`);
+    const cells = columns.map(({ as }) => (as === "number" ? Numbers.CELL : Texts.CELL));
+    for (const cell of cells) budget.spend(rows * cell);
+    return columns.map(({ name, as }, i) => {
+      const collected = as === "number" ? new Numbers(rows) : new Texts(rows);
+      const data = rowGroup.columns.find(
+        ({ meta_data: { path_in_schema: path } = {} }) => path?.[0] === name,
       );
-    const collectors = new Map(
-      columns.map(({ name, as }) => [name, as === "number" ? new Numbers(rows) : new Texts(rows)] as const),
-    );
-    const loaded = new Map(chunks.map((data) => this.#chunk(data, this.facts.groups[group]!.rows)));
-    await parquetRead({
-      file: {
-        byteLength: this.#source.fileBytes,
-        slice: (start, end = this.#source.fileBytes) => {
-          const known = loaded.get(start);
-          return known?.byteLength === end - start ? known : this.#slice(start, end);
-        },
-      },
-      // The library looks for rows in all groups that it is given.
-      metadata: { ...this.#metadata, row_groups: [rowGroup], num_rows: rowGroup.num_rows },
-      columns: [...names],
-      rowEnd: rows,
-      compressors: DECOMPRESSORS,
-      parsers: PARSERS,
-      onPage: alive,
-      onChunk: ({ columnName, columnData, rowStart }) =>
-        collectors.get(columnName)?.add(columnData, rowStart),
-    });
-    return columns.map(({ name }) => {
-      const collected = collectors.get(name)!;
+      if (data?.meta_data !== undefined) {
+        const decoder = this.#decoder(name, data.meta_data);
+        const bytes = this.#chunk(data.meta_data);
+        for (const page of pagesOf({ bytes, rows: all, wanted: rows, cell: cells[i]!, decoder, budget })) {
+          collected.add(page, collected.rows);
+          alive();
+        }
+      }
       if (collected.rows !== rows)
         throw new Error(
           `column "${name}" has ${collected.rows} values in row group ${group} of ${rows} rows`,
@@ -138,29 +108,21 @@ export class ParquetReader {
     });
   }
 
-  /**
-   * The bytes of a column in a row group, and where they begin. Checks pages: the decoder allocates what they claim.
-   * @throws Error for pages of more values than there are rows
-   */
-  #chunk(data: ColumnMetaData, rows: number): [start: number, bytes: ArrayBuffer] {
+  /** What the library needs to decode a column. @throws Error for nested ones */
+  #decoder(name: string, { codec, type, path_in_schema: pathInSchema }: ColumnMetaData) {
+    const schemaPath = getTreePath(this.#schema, [name]);
+    if (pathInSchema.length !== 1 || !isFlatColumn(schemaPath))
+      throw new Error(`column "${name}" has lists, maps or structs`);
+    return { pathInSchema, type, codec, schemaPath, element: schemaPath[1]!.element, parsers: PARSERS };
+  }
+
+  /** The pages of a column in a row group. */
+  #chunk(data: ColumnMetaData): ArrayBuffer {
     const { dictionary_page_offset: dictionary, data_page_offset: first } = data;
     const start = Number(
       dictionary === undefined || dictionary === 0n || first < dictionary ? first : dictionary,
     );
-    const bytes = this.#slice(start, start + Number(data.total_compressed_size));
-    const reader = { view: new DataView(bytes), offset: 0 };
-    for (let values = 0; values < rows && reader.offset < bytes.byteLength - 1;) {
-      const header = parquetHeader(reader);
-      const count = header.data_page_header?.num_values ?? header.data_page_header_v2?.num_values;
-      const claimed = count ?? header.dictionary_page_header?.num_values ?? 0;
-      if (!(claimed >= 0 && claimed <= rows) || !(header.compressed_page_size >= 0))
-        throw new Error(
-          `column "${data.path_in_schema[0]}" has a page of ${claimed} values among ${rows} rows`,
-        );
-      values += count ?? 0;
-      reader.offset += header.compressed_page_size;
-    }
-    return [start, bytes];
+    return this.#slice(start, start + Number(data.total_compressed_size));
   }
 
   #slice(start: number, end: number): ArrayBuffer {
@@ -187,19 +149,58 @@ function readMetadata(source: ByteSource): FileMetaData {
     throw new Error(`its metadata has ${count(length)} bytes; the file has ${count(fileBytes)}`);
   const bytes = source.read(fileBytes - length, length);
   try {
+    demandMetadata(bytes);
     return parquetMetadata(bytes, { parsers: PARSERS, geoparquet: false });
   } catch (error) {
     throw new Error(`its metadata is damaged: ${messageOf(error)}`, { cause: error });
   }
 }
 
-function factsOf(metadata: FileMetaData): ParquetFacts {
-  const { children } = parquetSchema(metadata);
+/** What is checked of the metadata, by the numbers of the format's fields. */
+interface RawMetadata {
+  /** The schema: physical, converted and logical type. */
+  field_2?: { field_1?: number; field_6?: number; field_10?: { field_14?: unknown } }[];
+  /** Row groups, their columns, the metadata of each, and its statistics. */
+  field_4?: { field_1?: { field_3?: { field_12?: Record<string, unknown> } }[] }[];
+}
+const BYTE_ARRAY = 6;
+const DECIMAL = 5;
+
+/** @throws Error for metadata that takes far more memory or time than its bytes */
+function demandMetadata(bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length - FOOTER);
+  demandThrift(view, 0, MAX_ELEMENTS);
+  const { field_2: schema = [], field_4: groups = [] } = deserializeTCompactProtocol({
+    view,
+    offset: 0,
+  }) as RawMetadata;
+  const columns = schema.filter(({ field_1: type }) => type !== undefined);
+  // The library computes with the statistics of these types digit by digit.
+  const short = columns.map(
+    ({ field_1: type, field_6: converted, field_10: logical }) =>
+      type !== BYTE_ARRAY && (converted === DECIMAL || logical?.field_14 !== undefined),
+  );
+  if (!short.includes(true)) return;
+  for (const { field_1: chunks = [] } of groups)
+    chunks.forEach((chunk, i) => {
+      for (const value of Object.values((short[i] && chunk.field_3?.field_12) || {}))
+        if (value instanceof Uint8Array && value.length > MAX_DECIMAL)
+          throw new Error(
+            `the statistics of column ${i} have a decimal of ${count(value.length)} bytes; the limit is ${MAX_DECIMAL}`,
+          );
+    });
+}
+
+function factsOf(metadata: FileMetaData, { children }: SchemaTree): ParquetFacts {
   if (children.length > MAX_COLUMNS)
     throw new Error(`${count(children.length)} columns; the limit is ${count(MAX_COLUMNS)}`);
   const columns = children.map(columnOf);
   const places = new Map(columns.map(({ name }, i) => [name, i]));
   const groups = metadata.row_groups.map((group, i) => {
+    if (group.columns.length < columns.length)
+      throw new Error(
+        `row group ${i} has ${count(group.columns.length)} of ${count(columns.length)} columns`,
+      );
     const rows = Number(group.num_rows);
     if (!(rows >= 0 && rows <= MAX_GROUP_ROWS))
       throw new Error(`row group ${i} has ${count(rows)} rows; the limit is ${count(MAX_GROUP_ROWS)}`);
@@ -246,6 +247,7 @@ interface Collector {
 }
 
 class Numbers implements Collector {
+  static readonly CELL = 8;
   rows = 0;
   readonly #numbers: Float64Array;
 
@@ -271,6 +273,7 @@ class Numbers implements Collector {
 
 /** Texts of few kinds are sent to another thread once each. */
 class Texts implements Collector {
+  static readonly CELL = 4;
   rows = 0;
   readonly #indices: Int32Array;
   readonly #numbers = new Map<unknown, number>();

@@ -10,6 +10,9 @@ import { loadExecutor } from "../../extension/executors/index.ts";
 import { openOnnx } from "../../extension/formats/onnx/onnxFile.ts";
 import { openPth, PthTensor, readPth, type PthValue } from "../../extension/formats/pth/pth.ts";
 import { comparisonSteps } from "../../extension/formats/comparison.ts";
+import { ParquetReader } from "../../extension/formats/parquet.ts";
+import { decodeSample } from "../../extension/formats/sampleFiles.ts";
+import { tarSamples } from "../../extension/formats/tarSamples.ts";
 import { lastOf, statisticsOf } from "../../extension/formats/statistics.ts";
 import { ForeignReader } from "../../extension/formats/foreign/findRuns.ts";
 import { openTensors } from "../../extension/formats/tensorSource.ts";
@@ -24,6 +27,16 @@ function visit(value: PthValue): void {
   if (value instanceof PthTensor) value.data();
   else if (value instanceof Map || Array.isArray(value))
     for (const one of value.values() as Iterable<PthValue>) visit(one);
+}
+
+/** As a reading thread's errors, which are sent to a thread that names the file. */
+async function naming(file: string, read: () => void | Promise<void>): Promise<void> {
+  try {
+    await read();
+  } catch (error) {
+    const { name, message } = error as Error;
+    throw Object.assign(new Error(`${file}: ${message}`), { name });
+  }
 }
 
 /** Each reads all that a file has. */
@@ -65,6 +78,24 @@ const READERS = {
   png: (file: string) => void diskFiles.image(file),
   csv: (file: string) => void diskFiles.csv(file, {}),
   text: (file: string) => void diskFiles.text(file),
+  /** As a thread that reads data. */
+  parquet: (file: string) =>
+    naming(file, () => {
+      const reader = new ParquetReader(file);
+      try {
+        const names = reader.facts.columns.map(({ name, kind }) => ({
+          name,
+          as: kind === "text" ? ("text" as const) : ("number" as const),
+        }));
+        reader.facts.groups.forEach(({ rows }, group) => reader.read(group, names, rows, () => undefined));
+      } finally {
+        reader.close();
+      }
+    }),
+  tar: (file: string) =>
+    naming(file, async () => {
+      for await (const sample of tarSamples(file, () => undefined)) decodeSample(file, sample, undefined, 3);
+    }),
   idx: (file: string) => void parseIdx(file, diskFiles.bytes(file)),
   images: (file: string) => {
     const set = new data.ImageFolder(path.dirname(file));

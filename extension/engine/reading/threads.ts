@@ -23,7 +23,8 @@ export class ReadingThread {
   readonly #answers = new Map<number, ReadingAnswer>();
   /** Requests under way. */
   readonly #asked = new Set<number>();
-  #lost = false;
+  /** Why it ended. */
+  #lost: string | undefined;
   #next = 0;
 
   constructor() {
@@ -38,12 +39,16 @@ export class ReadingThread {
       resourceLimits: { maxOldGenerationSizeMb: HEAP },
     });
     this.#worker.unref();
-    this.#worker.on("error", () => (this.#lost = true));
-    this.#worker.on("exit", () => (this.#lost = true));
+    this.#worker.on(
+      "error",
+      (error) =>
+        (this.#lost ??= `the thread that reads it failed: ${error instanceof Error ? error.message : String(error)}`),
+    );
+    this.#worker.on("exit", () => (this.#lost ??= "the thread that reads it ended"));
   }
 
   get usable(): boolean {
-    return !this.#lost;
+    return this.#lost === undefined;
   }
 
   get load(): number {
@@ -64,7 +69,7 @@ export class ReadingThread {
 
   has(id: number): boolean {
     this.#receive();
-    return this.#lost || this.#answers.has(id);
+    return this.#lost !== undefined || this.#answers.has(id);
   }
 
   /** Waits for an answer. */
@@ -80,11 +85,11 @@ export class ReadingThread {
       if (now !== before) heard = performance.now();
       else if (performance.now() - heard > LOST) this.#end();
       before = now;
-      if (!this.#lost) Atomics.wait(this.#signal, ANSWERS, answers, SLICE);
+      if (this.#lost === undefined) Atomics.wait(this.#signal, ANSWERS, answers, SLICE);
     }
     const answer = this.#answers.get(id) ?? {
       id,
-      error: "the thread that reads it ended: the file needs more memory than there is, or is damaged",
+      error: this.#lost ?? internal("a thread that is there gives no answer"),
     };
     this.drop(id);
     return answer;
@@ -108,7 +113,7 @@ export class ReadingThread {
   }
 
   #end(): void {
-    this.#lost = true;
+    this.#lost ??= `the thread that reads it gave no sign of life for ${LOST / 1000} seconds: it needs too much time, or more than ${HEAP.toLocaleString("en-US")} MB of memory for objects`;
     void this.#worker.terminate();
   }
 }
