@@ -3,8 +3,9 @@ import { toPlanes } from "../nn/data/planes.ts";
 import { readImage } from "./images/image.ts";
 import { readNpy } from "./npy.ts";
 
-/** Bytes of a text. */
+/** Bytes of a text, and of JSON: three bytes of it can become an object of sixty. */
 const MAX_TEXT = 2 ** 26;
+const MAX_JSON = 2 ** 23;
 const TEXTS = new Set(["txt", "text", "transcript"]);
 const NUMBERS = new Set(["cls", "cls2", "index", "count", "inx", "id"]);
 const JSONS = new Set(["json", "jsn"]);
@@ -53,7 +54,7 @@ function decoded(path: string, bytes: Uint8Array, channels: number): Decoded {
   }
   if (kind === "npy") return { array: readNpy(bytes) };
   if (TEXTS.has(kind)) return { value: textOf(bytes) };
-  if (JSONS.has(kind)) return { value: JSON.parse(textOf(bytes)) as unknown };
+  if (JSONS.has(kind)) return { value: JSON.parse(textOf(bytes, MAX_JSON)) as unknown };
   if (NUMBERS.has(kind)) {
     const number = textOf(bytes).trim();
     if (!/^[+-]?\d{1,15}$/.test(number))
@@ -64,11 +65,14 @@ function decoded(path: string, bytes: Uint8Array, channels: number): Decoded {
   return { value: bytes.slice() };
 }
 
-function textOf(bytes: Uint8Array): string {
-  if (bytes.length > MAX_TEXT) throw new Error(`a text of ${bytes.length} bytes; the limit is ${MAX_TEXT}`);
+function textOf(bytes: Uint8Array, limit = MAX_TEXT): string {
+  if (bytes.length > limit)
+    throw new Error(`a text of ${count(bytes.length)} bytes; the limit is ${count(limit)}`);
   try {
     return text.decode(bytes);
   } catch {
     throw new Error("expected a text in UTF-8");
   }
 }
+
+const count = (n: number): string => n.toLocaleString("en-US");

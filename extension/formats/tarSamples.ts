@@ -38,6 +38,8 @@ export async function* tarSamples(file: string, alive: () => void): AsyncGenerat
       }
       if (members.some(({ name }) => name === place.name))
         throw new Error(`the sample "${place.key}" has two files "${place.name}"`);
+      if (place.name === "__key__")
+        throw new Error(`the sample "${place.key}" has a file "__key__", which is the name of its own key`);
       if (members.length === MAX_FILES)
         throw new Error(`the sample "${place.key}" has more than ${MAX_FILES} files`);
       const before = members.reduce((sum, { bytes }) => sum + bytes.length, 0);

@@ -10,7 +10,8 @@ import { bytesOf, FolderReader } from "./folders.ts";
 import { ForeignError, LONGEST_NAME, MOST_PROBLEMS, problemOf, timeOf } from "./limits.ts";
 
 export const META_FILE = "meta.yaml";
-const MOST_META = 256 * 1024;
+/** Real ones have a kilobyte or two, and the time of reading one grows with its square. */
+const MOST_META = 16 * 1024;
 const MOST_METRIC = 64 * 2 ** 20;
 const MOST_TEXT = 64 * 1024;
 
@@ -22,7 +23,15 @@ export function readMeta(folder: string): Meta {
   const file = path.join(folder, META_FILE);
   const text = readRegularSync(file, { limit: MOST_META }).toString("utf8");
   // Its keys are plain: aliases and tags, with which a small file grows, aren't resolved.
-  const document = parseDocument(text, { schema: "core", merge: false, customTags: [], logLevel: "silent" });
+  // Comparing each key with all others, and finding the line of each error, would take seconds.
+  const document = parseDocument(text, {
+    schema: "core",
+    merge: false,
+    customTags: [],
+    logLevel: "silent",
+    uniqueKeys: false,
+    prettyErrors: false,
+  });
   if (document.errors.length > 0)
     throw new ForeignError(
       file,

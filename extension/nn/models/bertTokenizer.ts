@@ -22,6 +22,9 @@ export interface TokenizerOptions {
   modelMaxLength?: number;
 }
 
+/** Characters of a tokenizer with its vocabulary. */
+const MAX_TOKENIZER = 2 ** 26;
+
 const DEFAULTS: Required<TokenizerOptions> = {
   doLowerCase: true,
   stripAccents: null,
@@ -305,7 +308,7 @@ export const BertTokenizer: BertTokenizerType = Object.assign(WordPiece as unkno
   fromPretrained(name: string, options: TokenizerOptions = {}): BertTokenizer {
     const folder = modelFolder(name);
     const text = textIn(folder, "vocab.txt");
-    const whole = text === undefined ? jsonIn(folder, "tokenizer.json") : undefined;
+    const whole = text === undefined ? jsonIn(folder, "tokenizer.json", MAX_TOKENIZER) : undefined;
     const vocab =
       text === undefined
         ? whole && naming(inFolder(folder, "tokenizer.json"), () => vocabularyOf(whole))

@@ -27,13 +27,21 @@ export function textIn(folder: string, name: string): string | undefined {
   return files().exists(file) ? files().readText(file) : undefined;
 }
 
+/** Characters of a configuration: three of them can become an object of sixty bytes. */
+const MAX_CONFIG = 2 ** 23;
+
 /**
  * The object in a JSON file of the folder, or undefined when there is none.
  * @throws TensorError naming the file when it holds something else
  */
-export function jsonIn(folder: string, name: string): Json | undefined {
+export function jsonIn(folder: string, name: string, limit = MAX_CONFIG): Json | undefined {
   const text = textIn(folder, name);
   if (text === undefined) return undefined;
+  if (text.length > limit)
+    throw new TensorError(
+      "value",
+      `${inFolder(folder, name)}: expected JSON of up to ${limit.toLocaleString("en-US")} characters, got ${text.length.toLocaleString("en-US")}`,
+    );
   let value: unknown;
   try {
     value = JSON.parse(text);

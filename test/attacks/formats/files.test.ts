@@ -4,6 +4,7 @@ import fs from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { inRoot } from "../../../scripts/project.mjs";
+import { tarOf } from "../../tarFiles.ts";
 import { useReaders, type Reader } from "./readers.ts";
 
 const { folder, write, refusal, accepted, read } = useReaders({ milliseconds: 4000, megabytes: 700 });
@@ -279,5 +280,53 @@ describe("a folder of Hugging Face", () => {
     fs.rmSync(join(folder, "model.safetensors"));
     fs.copyFileSync(join(BERT, "..", "list.pth"), join(folder, "pytorch_model.bin"));
     expect(await refusal("bert", path)).toMatch(/pytorch_model\.bin: expected tensors by name/);
+  });
+});
+
+describe("a folder of MLflow", { timeout: 120_000 }, () => {
+  const HEAD = "run_id: r\nexperiment_id: 0\nstatus: 3\nstart_time: 1700000000000\n";
+  const short = Array.from({ length: 9000 }, (_, i) => i.toString(36));
+  const METAS: Readonly<Record<string, string>> = {
+    "many keys": `x: {${short.join()}}`,
+    "many lines": short.map((key) => `${key}:`).join("\n"),
+    "many tags": `x: ${"!a ".repeat(9000)}`,
+    "many aliases": `x: ${"*a ".repeat(9000)}`,
+    "open quotes": `x: "${"a\n".repeat(9000)}`,
+    "open lists": `x: ${"[".repeat(20_000)}`,
+    "closed lists": `x: ${"[".repeat(8000)}${"]".repeat(8000)}`,
+    "keys in keys": "a: ".repeat(9000),
+    "lists in lists": `x:\n${" - ".repeat(9000)}`,
+    "empty texts": '"" : '.repeat(4000),
+    directives: "%a\n".repeat(9000),
+    documents: "---\n".repeat(9000),
+  };
+
+  // What fits is read in a moment: the import of a folder has hundreds of them.
+  it.each(Object.keys(METAS))("has a meta.yaml of %s", async (name) => {
+    const most = 16 * 1024;
+    const file = write("meta.yaml", (HEAD + METAS[name]!).slice(0, most));
+    await read("runs", file);
+    const { kind, milliseconds } = await read("runs", file, { milliseconds: 300, megabytes: 300 });
+    expect(["read", "refused"], `${kind}, ${milliseconds} ms`).toContain(kind);
+    fs.rmSync(file);
+  });
+});
+
+describe("a tar file of samples", { timeout: 60_000 }, () => {
+  const tar = async (files: Readonly<Record<string, string | Uint8Array>>): Promise<string> =>
+    write("x.tar", await tarOf(files));
+
+  it("has JSON of millions of objects", async () => {
+    const json = Buffer.from(`[${"{},".repeat(22e6)}{}]`);
+    expect(await refusal("tar", await tar({ "a.json": json, "a.cls": "1" }))).toMatch(
+      /a\.json: a text of 66,000,004 bytes; the limit is 8,388,608/,
+    );
+    await accepted("tar", await tar({ "a.json": `[${"{},".repeat(2e6)}{}]` }));
+  });
+
+  it("has a file in the place of a sample's name", async () => {
+    expect(await refusal("tar", await tar({ "a.cls": "1", "a.__key__": "b" }))).toMatch(
+      /the sample "a" has a file "__key__", which is the name of its own key/,
+    );
   });
 });
