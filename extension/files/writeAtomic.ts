@@ -1,5 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { temporaryName } from "../protocol/temporaryFiles.ts";
@@ -53,6 +63,31 @@ export async function writeAtomicAsync(
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
+  }
+}
+
+/** Bytes of a block in a file's facts, whatever the file system's own blocks are. */
+const BLOCK = 512;
+
+/**
+ * Replaces the content of a file within the blocks that the file has already, so it needs no room on a full disk. A crash
+ * in between leaves a damaged file: for the last record of something that ends.
+ * @returns false for content that doesn't fit; the old content is untouched then
+ * @throws the error of the file system
+ */
+export function overwriteInPlace(path: string, content: Uint8Array): boolean {
+  // Windows has no such flag, and no such links.
+  const file = openSync(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0));
+  try {
+    const { blocks, nlink } = fstatSync(file);
+    if (content.length > blocks * BLOCK || nlink !== 1) return false;
+    let done = 0;
+    while (done < content.length) done += writeSync(file, content, done, content.length - done, done);
+    ftruncateSync(file, content.length);
+    fsyncSync(file);
+    return true;
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -14,6 +14,7 @@ import {
   RUN_FILE,
   SOURCE_FILE,
   SOURCES_FILE,
+  isLive,
   type CheckpointRecord,
   type LayerRow,
   type MetricRow,
@@ -26,8 +27,8 @@ import { PROVENANCE_FILE } from "../../protocol/history/provenance.ts";
 import { keepProvenance, type Beginning } from "./provenance.ts";
 import { keepImports } from "../host/versions.ts";
 import { AppendFile } from "../../files/append.ts";
-import { writeAtomicAsync } from "../../files/writeAtomic.ts";
-import { describeFileError } from "../../files/fileError.ts";
+import { overwriteInPlace, writeAtomicAsync } from "../../files/writeAtomic.ts";
+import { describeFileError, isFull } from "../../files/fileError.ts";
 
 /** Milliseconds between two writes of a record whose state has not changed. */
 const RECORD_INTERVAL = 1000;
@@ -236,7 +237,13 @@ export class RunDirectory {
   #writeRecord(): void {
     // Also after a failure: a full disk is not retried at every step.
     this.#written = Date.now();
-    writeRunFileSync(this.path, RUN_FILE, json(this.#record));
+    try {
+      writeRunFileSync(this.path, RUN_FILE, json(this.#record));
+    } catch (error) {
+      // Without its last state, a run would be one that was killed.
+      const last = !isLive(this.#record) && isFull(error);
+      if (!last || !overwriteInPlace(this.file(RUN_FILE), compactJson(this.#record))) throw error;
+    }
     this.#dirty = false;
   }
 

@@ -1,4 +1,5 @@
 import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import path from "node:path";
 import { expect, test, vi } from "vitest";
 import { AppendFile } from "../../../extension/files/append.ts";
@@ -75,6 +76,28 @@ test("reports a full disk once, and writes the missing rows when there is room",
     `${directory.file("metrics.jsonl")} can't be written: the disk is full (ENOSPC). The run continues; what is missing is written when that is possible again.`,
   ]);
   expect(fs.readFileSync(directory.file("metrics.jsonl"), "utf8").trimEnd().split("\n")).toHaveLength(2);
+});
+
+test("writes the last state of a run on a full disk", () => {
+  const directory = new RunDirectory(path.join(folder, "run"), record, () => undefined);
+  const write = fs.writeSync;
+  const file = directory.file("run.json");
+  const { ino } = fs.statSync(file);
+  // Only what the record's file has already is left.
+  const full = vi.spyOn(fs, "writeSync").mockImplementation(((to: number, ...rest: [Uint8Array]) => {
+    if (fs.fstatSync(to).ino === ino) return write(to, ...rest);
+    throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+  }) as typeof fs.writeSync);
+  syncBuiltinESMExports();
+  const message = "the disk is full";
+  directory.update({ state: "failed", error: { code: "checkpoint", message } });
+  expect(JSON.parse(fs.readFileSync(file, "utf8"))).toMatchObject({ state: "failed", error: { message } });
+  // A record that has no room there leaves the earlier one untouched.
+  directory.update({ state: "failed", error: { code: "checkpoint", message: "x".repeat(100_000) } });
+  directory.close();
+  full.mockRestore();
+  syncBuiltinESMExports();
+  expect(JSON.parse(fs.readFileSync(file, "utf8"))).toMatchObject({ state: "failed", error: { message } });
 });
 
 test("what can't be written is kept, and not twice", () => {
