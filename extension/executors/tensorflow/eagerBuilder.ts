@@ -1,6 +1,6 @@
 import { TF, type NativeBinding, type OpAttribute } from "../../native/binding.ts";
 import { toHostArray, type DType, type HostArray } from "../../tensor/core/dtype.ts";
-import { TensorError } from "../../tensor/core/errors.ts";
+import { beyond32Bits } from "../../tensor/core/errors.ts";
 import type { Stepped, TfAttribute, TfBuilder, TfRef } from "../../tensor/lowering/lowering.ts";
 import type { Shape } from "../../tensor/core/shape.ts";
 import { DATA_TYPE } from "./graph/graphDef.ts";
@@ -19,7 +19,7 @@ export class EagerRef implements TfRef {
 export function upload(binding: NativeBinding, data: HostArray, shape: Shape, dtype: DType): number {
   if (data instanceof Float64Array) {
     const fits = data.every((x) => x >= -(2 ** 31) && x < 2 ** 31);
-    if (!fits) throw new TensorError("value", "integers beyond ±2³¹ can be read but not computed with");
+    if (!fits) throw beyond32Bits();
     return binding.createTensor(shape, DATA_TYPE[dtype], Int32Array.from(data));
   }
   return binding.createTensor(shape, DATA_TYPE[dtype], data);

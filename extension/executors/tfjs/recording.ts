@@ -3,6 +3,7 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import type { Value } from "../../tensor/recording/graph.ts";
 import { costOf, type Op, type Signature, type Tfjs } from "../../tensor/recording/op.ts";
 import { worthLoop, type PlainKernel } from "../../tensor/planning/plain.ts";
+import { demandMemory } from "../../tensor/core/memory.ts";
 import { formatShape, numel, sameShape, type Shape } from "../../tensor/core/shape.ts";
 import { naming } from "../errors.ts";
 import { Lowering, signatureOf, type Backend, type Call } from "../nhwc.ts";
@@ -120,6 +121,8 @@ export class Recording implements Backend<Slot> {
         "the native engine takes up to 8 everywhere: layerwise engine install",
       );
     }
+    // Beyond it, the backend's own sizes wrap around.
+    for (const { shape } of node.outputs) demandMemory(shape);
     const { attributes } = node;
     const signature = signatureOf(node);
     const results = (): ReturnType<typeof op.tfjs> =>

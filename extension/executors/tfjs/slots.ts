@@ -1,6 +1,6 @@
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { allocate, type DType, type HostArray } from "../../tensor/core/dtype.ts";
-import { TensorError } from "../../tensor/core/errors.ts";
+import { beyond32Bits } from "../../tensor/core/errors.ts";
 import type { Meta, Tfjs } from "../../tensor/recording/op.ts";
 import { numel, type Shape } from "../../tensor/core/shape.ts";
 import { LARGE_ELEMENTS } from "../tuning.ts";
@@ -86,8 +86,7 @@ export function copyOf(k: Tfjs, t: tfjs.Tensor, dtype: DType): HostArray {
 /** @throws TensorError for integers of more than 32 bits */
 export function computable(data: HostArray): HostArray {
   if (!(data instanceof Float64Array)) return data;
-  if (data.some((x) => x < -(2 ** 31) || x >= 2 ** 31))
-    throw new TensorError("value", "integers beyond ±2³¹ can be read but not computed with");
+  if (data.some((x) => x < -(2 ** 31) || x >= 2 ** 31)) throw beyond32Bits();
   return Int32Array.from(data);
 }
 

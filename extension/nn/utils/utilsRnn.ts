@@ -8,6 +8,7 @@ import { indexSelect } from "../../tensor/ops/movement/indexing.ts";
 import { reshape } from "../../tensor/ops/movement/movement.ts";
 import { slice } from "../../tensor/ops/movement/slicing.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
+import { demandMemory } from "../../tensor/core/memory.ts";
 import { broadcastShapes, normalizeDim, type Shape } from "../../tensor/core/shape.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { listTensors } from "../../tensor/core/tensorLike.ts";
@@ -82,8 +83,8 @@ export function packPaddedSequence(input: Tensor, ...rest: unknown[]): PackedSeq
     const beyond = order.find((i) => i >= B);
     throw new TensorError("index", `INDICES element is out of DATA bounds, id=${beyond} axis_dim=${B}`);
   }
+  if (sorted[0]! > T && !sorted.some((length) => length <= 0)) tooLong(T, sorted[0]!);
   const sizes = sizesOfLengths(sorted);
-  if (sorted[0]! > T) tooLong(T, sorted[0]!);
   const source = sizes.flatMap((size, t) =>
     Array.from({ length: size }, (_, b) => {
       const sequence = order?.[b] ?? b;
@@ -279,6 +280,7 @@ function arranged(
 ): Tensor {
   const trailing = x.shape.slice(1);
   const [B, padding] = [sequences.length, x.shape[0]!];
+  demandMemory([B, length, ...trailing]);
   const at = Array.from<number>({ length: B * length }).fill(padding);
   sequences.forEach((rows, b) => {
     const from = side === "right" ? 0 : length - rows.length;

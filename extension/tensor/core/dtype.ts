@@ -1,3 +1,6 @@
+import { beyond32Bits } from "./errors.ts";
+import { demandMemory } from "./memory.ts";
+
 /**
  * Element types a user sees. `int64` is computed in 32 bits, so its values must fit into ±2³¹ once they are computed with.
  * A `complex64` tensor is two float32 tensors (see complex/complexTensor.ts): no op and no executor meets the type.
@@ -24,6 +27,15 @@ export const MAX_FLOAT = 2 ** 128 - 2 ** 104;
 export const isComputable = (x: number): boolean => Number.isInteger(x) && x >= -(2 ** 31) && x < 2 ** 31;
 
 /**
+ * Checks a number that meets integers. 2 ** 32 is an integer in Python, so its result would be exact; 1e10 and 1.5e12 are
+ * floats there, and are written with few digits.
+ * @throws TensorError for an integer that int64 tensors can't compute with
+ */
+export function demandComputable(x: number): void {
+  if (Number.isSafeInteger(x) && !isComputable(x) && Number(x.toPrecision(2)) !== x) throw beyond32Bits();
+}
+
+/**
  * The type a JavaScript number gives to a result with a tensor of type `dtype`: PyTorch's rule for Python scalars. Whole
  * numbers that int64 tensors can't compute with are floats, as `1e10` and `-1e30` are in Python.
  */
@@ -32,7 +44,9 @@ export function promoteScalar(dtype: DType, scalar: number | boolean): DType {
   return promoteTypes(dtype, isComputable(scalar) ? "int64" : "float32");
 }
 
+/** An array of zeros. @throws TensorError "not enough memory for a tensor of size [2147483647]" */
 export function allocate(dtype: DType, length: number): Float32Array | Int32Array | Uint8Array {
+  demandMemory([length]);
   if (dtype === "float32") return new Float32Array(length);
   return dtype === "int64" ? new Int32Array(length) : new Uint8Array(length);
 }

@@ -38,6 +38,10 @@ export function internal(message: string): never {
   throw new Error(`internal: ${message}`);
 }
 
+/** An integer that int64 tensors can hold, but no engine computes with. */
+export const beyond32Bits = (): TensorError =>
+  new TensorError("value", "integers beyond ±2³¹ can be read but not computed with");
+
 /** Name of a value's type in messages. */
 export function kindOf(x: unknown): string {
   if (x === null || typeof x !== "object") return x === null ? "null" : typeof x;

@@ -1,3 +1,4 @@
+import { beyond32Bits } from "../core/errors.ts";
 import type { DType, HostArray } from "../core/dtype.ts";
 import type { Meta } from "../core/meta.ts";
 import type { AnyOp, Op } from "./nodeOp.ts";
@@ -342,10 +343,13 @@ export function fillValue(value: number, shape: Shape, dtype: DType): Value {
   return new Value({ kind: "fill", value: stored(value, dtype) }, 0, shape, dtype);
 }
 
-/** A number as an element of that type. */
+/** A number as an element of that type. @throws TensorError for integers that engines can't compute with */
 function stored(value: number, dtype: DType): number {
   if (dtype === "bool") return value === 0 ? 0 : 1;
-  return dtype === "int64" ? Math.trunc(value) : value;
+  if (dtype !== "int64") return value;
+  const whole = Math.trunc(value);
+  if (whole >= 2 ** 31 || whole < -(2 ** 31)) throw beyond32Bits();
+  return whole;
 }
 
 export function stateValue(storage: Storage, initial?: Value): Value {

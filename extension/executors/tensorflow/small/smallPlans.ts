@@ -2,6 +2,7 @@ import type { NativeBinding, TensorData } from "../../../native/binding.ts";
 import { allocate, type DType, type HostArray } from "../../../tensor/core/dtype.ts";
 import { leafData, type Plan } from "../../../tensor/planning/barrier.ts";
 import type { Value } from "../../../tensor/recording/graph.ts";
+import { demandMemory } from "../../../tensor/core/memory.ts";
 import { numel } from "../../../tensor/core/shape.ts";
 import { runtime } from "../../../tensor/recording/runtime.ts";
 import { Lowering, moved } from "../../nhwc.ts";
@@ -21,7 +22,10 @@ import { PlanWriter, UnsupportedError } from "./planWriter.ts";
 /** Allocates arrays for values, small ones in one buffer: allocating each takes longer than computing its values. */
 function arraysOf(values: readonly Value[]): (Float32Array | Int32Array | Uint8Array)[] {
   let bytes = 0;
-  for (const { shape } of values) bytes += 4 * numel(shape);
+  for (const { shape } of values) {
+    demandMemory(shape);
+    bytes += 4 * numel(shape);
+  }
   const shared = values.length > 1 && bytes <= SHARED_BYTES ? new ArrayBuffer(bytes) : undefined;
   let at = 0;
   return values.map(({ shape, dtype }) => {

@@ -11,6 +11,7 @@ import * as ops from "../../../tensor/ops/movement/embedding.ts";
 import { indexSelect, rowsUpdate } from "../../../tensor/ops/movement/indexing.ts";
 import { valuesOf } from "../../../tensor/planning/barrier.ts";
 import { hidden, noGrad, scope } from "../../../tensor/recording/scope.ts";
+import { demandMemory } from "../../../tensor/core/memory.ts";
 import { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
 
@@ -129,6 +130,7 @@ export function oneHot(tensor: Tensor, numClasses: number | { numClasses?: numbe
   }
   const classes = given === -1 ? largest + 1 : given;
   if (largest >= classes) throw new TensorError("index", "Class values must be smaller than num_classes.");
+  demandMemory([...tensor.shape, classes]);
   return composed(() => {
     const column = reshaped(tensor, [...tensor.shape, 1]);
     return castTo(apply(eq, [column, arange(classes)], {}), "int64");

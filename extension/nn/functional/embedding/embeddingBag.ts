@@ -201,6 +201,12 @@ function checkOffsets(offsets: Tensor, count: number, includeLast: boolean): voi
   }
   const { data } = offsets.value;
   if (data === undefined || starts === 0) return;
+  for (let i = 1; i < starts; i++)
+    if (data[i]! < data[i - 1]!)
+      throw new TensorError(
+        "value",
+        `offsets have to be in ascending order, but offsets[${i - 1}] is ${data[i - 1]} and offsets[${i}] is ${data[i]}`,
+      );
   if (data[0] !== 0) {
     throw new TensorError(
       "value",

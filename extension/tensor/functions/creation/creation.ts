@@ -1,9 +1,16 @@
 // New tensors: from data, constant, in sequence.
-import { promoteScalar, toHostArray, type DType, type HostArray } from "../../core/dtype.ts";
+import {
+  demandComputable,
+  promoteScalar,
+  toHostArray,
+  type DType,
+  type HostArray,
+} from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { fillValue } from "../../recording/graph.ts";
 import { valuesOf } from "../../planning/barrier.ts";
 import type { Shape } from "../../core/shape.ts";
+import { demandMemory } from "../../core/memory.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { castTo, composed } from "../pointwise/operands.ts";
 import {
@@ -183,6 +190,7 @@ export const empty = filledWith("empty", 0);
 
 /** One value everywhere; its type as {@link tensor} infers it. */
 export function full(size: readonly number[], value: number | boolean, options?: TensorOptions): Tensor {
+  if (options?.dtype === undefined && typeof value === "number") demandComputable(value);
   const dtype = options?.dtype ?? promoteScalar("bool", value);
   const number = dtype === "bool" ? Number(Boolean(value)) : Number(value);
   const whole = dtype === "int64" ? Math.trunc(number) : number;
@@ -218,6 +226,7 @@ export function eye(n: number, m?: number | null, options?: TensorOptions): Tens
   for (const [name, size] of [["n", n] as const, ["m", columns] as const]) {
     if (!(size >= 0)) throw new TensorError("value", `${name} must be greater or equal to 0, got ${size}`);
   }
+  demandMemory([n, columns]);
   const data = new Float32Array(n * columns);
   for (let i = 0; i < Math.min(n, columns); i++) data[i * columns + i] = 1;
   const dtype = options?.dtype ?? "float32";
@@ -226,6 +235,7 @@ export function eye(n: number, m?: number | null, options?: TensorOptions): Tens
 
 /** Fills an array with `value(i)` for each index i. `Float64Array.from` takes 80 ns an element. */
 function numbered(length: number, value: (i: number) => number): Float64Array {
+  demandMemory([length]);
   const all = new Float64Array(length);
   for (let i = 0; i < length; i++) all[i] = value(i);
   return all;
@@ -251,6 +261,7 @@ export function arange(...given: (number | Tensor | TensorOptions | undefined)[]
   }
   const dtype = options?.dtype ?? ([start, end, step].every(Number.isInteger) ? "int64" : "float32");
   const length = Math.ceil((end - start) / step);
+  demandMemory([length]);
   // Most are whole and small: these take no conversion.
   const small = dtype === "int64" && Math.max(Math.abs(start), Math.abs(end)) < 2 ** 31;
   const values = small ? new Int32Array(length) : new Float64Array(length);

@@ -1,5 +1,5 @@
 // Common types of operands.
-import { promoteScalar, promoteTypes, type DType } from "../../core/dtype.ts";
+import { demandComputable, promoteScalar, promoteTypes, type DType } from "../../core/dtype.ts";
 import type { Op } from "../../recording/op.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { castTo, scalarOf, type Operand } from "./operands.ts";
@@ -8,8 +8,13 @@ import { call } from "../../ops/expressions.ts";
 /** PyTorch's type of an operation on two operands. */
 export function resultType(a: Operand, b: Operand): DType {
   if (a instanceof Tensor)
-    return b instanceof Tensor ? promoteTypes(a.dtype, b.dtype) : promoteScalar(a.dtype, b);
-  return b instanceof Tensor ? promoteScalar(b.dtype, a) : promoteScalar(promoteScalar("bool", a), b);
+    return b instanceof Tensor ? promoteTypes(a.dtype, b.dtype) : scalarType(a.dtype, b);
+  return b instanceof Tensor ? scalarType(b.dtype, a) : promoteScalar(promoteScalar("bool", a), b);
+}
+
+function scalarType(dtype: DType, scalar: number | boolean): DType {
+  if (dtype !== "float32" && typeof scalar === "number") demandComputable(scalar);
+  return promoteScalar(dtype, scalar);
 }
 
 /** An operand as a tensor of a type. */

@@ -5,6 +5,7 @@ import { TensorError } from "../../core/errors.ts";
 import { gatherLast, indexAdd } from "../../ops/movement/indexing.ts";
 import { valuesOf } from "../../planning/barrier.ts";
 import { formatShape, normalizeDim, range, reducedShape, sameShape } from "../../core/shape.ts";
+import { demandMemory } from "../../core/memory.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { arange } from "../creation/creation.ts";
 import { turned } from "../shape/along.ts";
@@ -309,6 +310,7 @@ export function bincount(input: Tensor, weights?: Tensor | null, minlength = 0):
     if (x < 0) throw new TensorError("value", "bincount only supports 1-d non-negative integral inputs.");
     length = Math.max(length, x + 1);
   }
+  demandMemory([length]);
   const each =
     weights ?? new Tensor(fromHost(new Int32Array(input.numel()).fill(1), input.shape, "int64").value);
   return composed(() => apply(indexAdd, [each, castTo(input, "int64")], { dim: 0, length }));

@@ -1,6 +1,7 @@
 // Functions that repeat elements.
 import { apply } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
+import { demandMemory } from "../../core/memory.ts";
 import { formatShape, normalizeDim, numel, range } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import * as ops from "../../ops/movement/movement.ts";
@@ -84,6 +85,10 @@ function repeatedPositions(repeats: Tensor, size: number, dim: number): Tensor {
     "A number of repeats keeps the shape known",
   );
   if (times.some((m) => m < 0)) throw new TensorError("value", "repeats can not be negative");
-  const positions = range(size).flatMap((i) => range(times[n === 1 ? 0 : i]!).map(() => i));
-  return fromHost(Int32Array.from(positions), [positions.length], "int64");
+  let length = 0;
+  for (let i = 0; i < size; i++) length += times[n === 1 ? 0 : i]!;
+  demandMemory([length]);
+  const positions = new Int32Array(length);
+  for (let i = 0, at = 0; i < size; i++) positions.fill(i, at, (at += times[n === 1 ? 0 : i]!));
+  return fromHost(positions, [length], "int64");
 }

@@ -1,0 +1,15 @@
+// Whether a tensor fits into memory, asked before anything of its size is made.
+import { constants } from "node:buffer";
+import { totalmem } from "node:os";
+import { TensorError } from "./errors.ts";
+import { formatShape, numel, type Shape } from "./shape.ts";
+
+/** Bytes of an element on the host: int64 is computed in 32 bits. */
+const ELEMENT = 4;
+const MOST = Math.min(constants.MAX_LENGTH, totalmem()) / ELEMENT;
+
+/** @throws TensorError "not enough memory for a tensor of size [2147483647]" */
+export function demandMemory(shape: Shape): void {
+  if (numel(shape) > MOST)
+    throw new TensorError("value", `not enough memory for a tensor of size ${formatShape(shape)}`);
+}
