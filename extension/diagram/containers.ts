@@ -81,7 +81,7 @@ class Box {
 
   /** Puts the children in the place of this box. */
   dissolve(): void {
-    for (const child of [...this.children]) {
+    for (const child of this.children) {
       if (child.node.kind === "module") child.title = `${this.title}.${child.title}`;
       child.segment = `${this.segment}.${child.segment}`;
       child.moveTo(this.parent!);

@@ -59,7 +59,9 @@ describe("torch.autograd.detectAnomaly", () => {
 
   test("large values are written with an exponent", () => {
     const error = thrown([3e19, -1], (x) => x.square().sum());
-    expect(error?.message).toBe("Function 'square' returned inf values, given values of [2] from -1 to 3e+19");
+    expect(error?.message).toBe(
+      "Function 'square' returned inf values, given values of [2] from -1 to 3e+19",
+    );
   });
 
   test("a mask's infinity is none", () => {

@@ -103,12 +103,17 @@ class ByName extends nn.Module {
 
 test("without one, an error of a model that is called otherwise says how it was called", async () => {
   const steps = experiment({
-    ...options,
+    seed: 0,
     model: () => new ByName(),
+    data: () => new data.TensorDataset(torch.randn(30, 3), torch.randint(0, 2, [30])),
     optimizer: (parameters) => new optim.SGD(parameters, { lr: 0.1 }),
-    trainStep: ({ model, batch: [x, y], optimizer }) => {
+    validation: 0.4,
+    batchSize: 5,
+    epochs: 2,
+    trainStep: ({ model, batch, optimizer }) => {
+      const [x, y] = batch as [Tensor, Tensor];
       optimizer.zeroGrad();
-      const loss = F.crossEntropy(model({ x: x! }), y!);
+      const loss = F.crossEntropy(model({ x }), y);
       loss.backward();
       optimizer.step();
       return loss;

@@ -56,7 +56,7 @@ function isAcyclic({ edges }: Pick<ShownFlow, "edges">): boolean {
 /** Functions between the layers of a list. */
 class Loop extends nn.Module {
   layers: nn.ModuleList<nn.Linear>;
-  constructor(readonly count = 3) {
+  constructor(count = 3) {
     super();
     this.layers = new nn.ModuleList(linears(count));
   }
@@ -133,8 +133,10 @@ class FromOutside extends nn.Module {
 
 class Shared extends nn.Module {
   cell = new nn.Linear(4, 4);
-  constructor(readonly times: number) {
+  times: number;
+  constructor(times: number) {
     super();
+    this.times = times;
   }
   forward(x: Tensor): Tensor {
     for (let i = 0; i < this.times; i++) x = this.cell(x).tanh();
