@@ -32,6 +32,7 @@ import {
   saveSources,
   sourceTarget,
   untrustedText,
+  usePanelFile,
 } from "./editor/targets.ts";
 import { ModelTasks } from "./editor/runs/tasks.ts";
 import { TrainingDebug } from "./editor/runs/debugging.ts";
@@ -72,6 +73,7 @@ export function activate(context: vscode.ExtensionContext): void {
     stopper,
     stored: () => refreshTrees(),
   });
+  usePanelFile(() => panels.activeFile());
   const sweeps = async (): Promise<SweepCommands> => {
     const { SweepCommands } = await import("./editor/runs/sweepCommands.ts");
     return new SweepCommands({ running, previews, panels, tokens: runs.tokens, engine });

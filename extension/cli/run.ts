@@ -1,6 +1,8 @@
 import type { Command } from "commander";
 import * as v from "valibot";
+import { ScriptResult } from "../protocol/engine.ts";
 import { action, commonOptions, examples, parseTarget, UsageError, type CommonOptions } from "./command.ts";
+import { printStderr } from "./output.ts";
 import { withTool } from "./tool.ts";
 import { checkOption, checkTypes, type CheckOptions } from "./typeCheck.ts";
 
@@ -37,12 +39,21 @@ async function run(
     throw new UsageError("run takes a whole file: leave out the # and the name after it.");
   const endCheck = check ? checkTypes(file) : undefined;
   try {
-    const code = await withTool(
+    const result = await withTool(
       (tool) => tool.script({ file, device, args: [...args], ...(seed === undefined ? {} : { seed }) }),
       { interrupts: true, inheritInput: true },
     );
-    return v.parse(v.number(), code);
+    const { code, experiments } = v.parse(ScriptResult, result);
+    if (experiments.length > 0) printStderr(nothingRun(file, experiments));
+    return code;
   } finally {
     await endCheck?.();
   }
+}
+
+/** What to do with a file that is no program. */
+function nothingRun(file: string, [first, ...others]: readonly string[]): string {
+  const target = first === "default" ? file : `${file}#${first}`;
+  const what = others.length === 0 ? "an experiment" : "experiments";
+  return `The file printed nothing. It defines ${what}, which "run" doesn't train: layerwise train ${target}`;
 }

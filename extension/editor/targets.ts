@@ -59,10 +59,18 @@ export function requireTrust(): void {
   });
 }
 
-/** Finds the file of a command: its argument, the active editor, or the user's choice. Undefined if cancelled. */
+let panelFile = (): Promise<string | undefined> => Promise.resolve(undefined);
+
+/** Sets how the file of the panel that has the focus is found. */
+export function usePanelFile(find: typeof panelFile): void {
+  panelFile = find;
+}
+
+/** Finds the file of a command: its argument, the active editor's or panel's, or the user's choice. Undefined if cancelled. */
 export async function chooseFile(target: SourceTarget): Promise<vscode.TextDocument | undefined> {
   const active = vscode.window.activeTextEditor?.document;
-  const file = target.file ?? (active?.uri.path.endsWith(MODEL_FILE_SUFFIX) ? active.uri.fsPath : undefined);
+  const file =
+    target.file ?? (active?.uri.path.endsWith(MODEL_FILE_SUFFIX) ? active.uri.fsPath : await panelFile());
   if (file !== undefined) return vscode.workspace.openTextDocument(file);
   const found = await findModelFiles();
   if (found.length === 0)
@@ -91,8 +99,13 @@ async function findModelFiles(): Promise<vscode.Uri[]> {
 
 async function pickFile(found: readonly vscode.Uri[], title: string): Promise<vscode.Uri | undefined> {
   const items = found
-    .map((uri) => ({ label: basename(uri.path), description: vscode.workspace.asRelativePath(uri), uri }))
-    .sort((a, b) => a.description.localeCompare(b.description));
+    .map((uri) => ({ path: vscode.workspace.asRelativePath(uri), uri }))
+    .sort((a, b) => a.path.localeCompare(b.path))
+    .map(({ path, uri }) => ({
+      label: basename(path),
+      description: path.slice(0, -basename(path).length - 1),
+      uri,
+    }));
   return (await pick(items, { title }))?.uri;
 }
 

@@ -159,6 +159,13 @@ export const ScriptRequest = v.object({
 });
 export type ScriptRequest = v.InferOutput<typeof ScriptRequest>;
 
+export const ScriptResult = v.object({
+  code: v.number(),
+  /** Exports of experiments of a file that printed nothing: they would have to be trained. */
+  experiments: v.array(v.string()),
+});
+export type ScriptResult = v.InferOutput<typeof ScriptResult>;
+
 /** Samples to predict with an experiment's model: given rows, or the first `count` held-out samples of its data. */
 export const PredictRequest = v.object({
   file: v.string(),
@@ -249,7 +256,7 @@ export type ExportResult = v.InferOutput<typeof ExportResult>;
 /** Methods of a run engine for the command line, without a run directory. After one call the process is killed. */
 export interface ToolMethods {
   /** Resolves with the program's exit code when it has ended, its promises and timers included. */
-  script(request: ScriptRequest): Promise<number>;
+  script(request: ScriptRequest): Promise<ScriptResult>;
   predict(request: PredictRequest): Promise<Prediction[]>;
   lrFind(request: LrFindRequest): Promise<LrFindResult>;
   /** Reports its progress as `log`. */

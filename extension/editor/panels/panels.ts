@@ -2,7 +2,8 @@ import { basename, join } from "node:path";
 import * as v from "valibot";
 import * as vscode from "vscode";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
-import { runsRoot } from "../../supervisor/runs/runDirectory.ts";
+import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
+import { exists, runsRoot } from "../../supervisor/runs/runDirectory.ts";
 import { sweepsRoot } from "../../supervisor/sweeps/sweepDirectory.ts";
 import type { RunSession } from "../../supervisor/runs/session.ts";
 import { DisposableOwner } from "../disposable.ts";
@@ -110,6 +111,17 @@ export class Panels extends DisposableOwner {
           this.#restore(panel, () => this.#restoreArchitecture(panel, state)),
       }),
     );
+  }
+
+  /** The model file of the panel that has the focus. */
+  async activeFile(): Promise<string | undefined> {
+    const run = [...this.#training, ...this.#evaluation].find(({ panel }) => panel.active)?.session;
+    if (run !== undefined) {
+      const source = await sourceOfRun(run.directory, run.record).catch(() => "");
+      return (await exists(source)) ? source : undefined;
+    }
+    const data = [...this.#data].find(({ panel }) => panel.active);
+    return data?.target.file ?? [...this.#architecture].find(({ panel }) => panel.active)?.file;
   }
 
   /** The open panels, for agents. */

@@ -1,13 +1,15 @@
 import { loadExecutor } from "../../executors/index.ts";
-import type { ScriptRequest } from "../../protocol/engine.ts";
+import type { ScriptRequest, ScriptResult } from "../../protocol/engine.ts";
 import { manualSeed } from "../../tensor/functions/creation/random.ts";
 import { flushOpenEvents } from "../files/userEvents.ts";
+import { experimentsOf } from "../host/exports.ts";
 import { library } from "../host/library.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { bundleUserModule, evaluateUserModule } from "../host/userModule.ts";
 
 /** Runs a file as a program. Resolves with its exit code when nothing of it is left to do. */
-export async function runScript({ file, device, seed, args }: ScriptRequest): Promise<number> {
+export async function runScript({ file, device, seed, args }: ScriptRequest): Promise<ScriptResult> {
+  let experiments: string[] = [];
   const bundle = await bundleUserModule(file, { library });
   await loadExecutor(device);
   if (seed !== undefined) manualSeed(seed);
@@ -18,12 +20,15 @@ export async function runScript({ file, device, seed, args }: ScriptRequest): Pr
     const idle = new Promise<"idle">((resolve) => {
       process.once("beforeExit", () => resolve("idle"));
     });
-    if ((await Promise.race([evaluateUserModule(bundle, library), idle])) === "idle") throw unsettled(file);
+    const module = await Promise.race([evaluateUserModule(bundle, library), idle]);
+    if (module === "idle") throw unsettled(file);
+    experiments = experimentsOf(module).map(([exportName]) => exportName);
     await idle;
   });
   // The process ends by a signal.
   await program.finally(flushOpenEvents);
-  return Number(process.exitCode ?? 0);
+  const silent = process.stdout.bytesWritten === 0 && process.stderr.bytesWritten === 0;
+  return { code: Number(process.exitCode ?? 0), experiments: silent ? experiments : [] };
 }
 
 /** Node's own end of such a program has the exit code 13. */

@@ -19,6 +19,16 @@ const PYTORCH_TEXT = `SimpleNN(
 )`;
 
 describe("run", () => {
+  it("says of a file that only defines an experiment that nothing was trained", async () => {
+    const file = workspace.write("defines.nn.ts", experimentFile());
+    const { code, stdout, stderr } = await workspace.run(["run", "--no-check", file]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+    expect(stderr).toContain(`layerwise train ${file}`);
+    const prints = workspace.write("prints.nn.ts", `${experimentFile()}\nconsole.log("done");`);
+    const printed = await workspace.run(["run", "--no-check", prints]);
+    expect(printed).toMatchObject({ stdout: "done\n", stderr: "" });
+  });
+
   test("the tutorial prints what PyTorch prints, saves and loads", async () => {
     const result = await workspace.run(["run", example("tutorial.nn.ts")]);
     expect(result.stderr).toBe("");

@@ -110,7 +110,7 @@ test("runs: they are renamed, tagged, archived, opened and deleted", async () =>
   );
 });
 
-test("runs: in a narrow panel, legends have whole dashes, long names wrap, and a wide table says that it goes on", async () => {
+test("runs: in a narrow panel, legends have whole dashes, long names wrap, and a wide table shows that there is more", async () => {
   const snapshot = ended("finished");
   const long = "a metric with a long name, of many words, such as a generator would write";
   const metrics = { ...snapshot.run.metrics, [long]: 0.25 };
