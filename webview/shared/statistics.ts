@@ -4,12 +4,17 @@ import type { TensorStatistics } from "../../extension/protocol/tensorValues.ts"
 import { formatCount, formatMetric } from "./format.ts";
 import { strings } from "./strings.ts";
 import { styles } from "./styles.ts";
-import { pairs } from "./widgets.ts";
+import { empty, pairs } from "./widgets.ts";
 
 const text = strings.tensors;
 
+/** Whether a tensor has no element at all. */
+export const isEmpty = ({ count, nans, infinities }: TensorStatistics): boolean =>
+  count + nans + infinities === 0;
+
 export function statisticsView(name: string, statistics: TensorStatistics): TemplateResult {
   const { min, max, mean, std, zeros, nans, infinities, count } = statistics;
+  if (isEmpty(statistics)) return empty(text.noElements);
   const share = (part: number): string =>
     part === 0 ? "0" : `${formatCount(part)} (${((100 * part) / (count + nans + infinities)).toFixed(1)} %)`;
   const facts: [string, string][] = [

@@ -6,7 +6,7 @@ import { formatBytes, formatCount, formatMetric } from "../shared/format.ts";
 import { button, empty, icon, scroller, section } from "../shared/widgets.ts";
 import { sortHead } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
-import { statisticsView } from "../shared/statistics.ts";
+import { isEmpty, statisticsView } from "../shared/statistics.ts";
 import { type Column, listed, type ListedTensor, shapeText, type TensorsState } from "./state.ts";
 import type { Actions } from "./actions.ts";
 
@@ -104,7 +104,7 @@ function row(tensor: ListedTensor, state: TensorsState, actions: Actions): Templ
       <td class="shape">${shapeText(shape)}</td>
       <td class="number optional">${formatCount(elements)}</td>
       <td class="number">${formatBytes(bytes)}</td>
-      <td class="values">${statistics ? summary(statistics) : nothing}</td>
+      <td class="values">${statistics === undefined ? nothing : summary(statistics)}</td>
       <td class="view">
         ${button({
           label: text.view(name),
@@ -126,7 +126,10 @@ function row(tensor: ListedTensor, state: TensorsState, actions: Actions): Templ
 }
 
 /** Mean and standard deviation in one line, and NaN and infinite values. */
-function summary({ mean, std, nans, infinities }: TensorStatistics): TemplateResult {
+function summary(statistics: TensorStatistics | null): TemplateResult {
+  if (statistics === null) return html`<span class="secondary">${text.noNumbersShort}</span>`;
+  const { mean, std, nans, infinities } = statistics;
+  if (isEmpty(statistics)) return html`<span class="secondary">${text.noElements}</span>`;
   const bad = text.suspicious(nans, infinities);
   return html`<span>${formatMetric(mean)} ± ${formatMetric(std)}</span>
     ${bad === "" ? nothing : html`<span class="suspicious">${icon("warning")}${bad}</span>`}`;

@@ -141,6 +141,43 @@ test("tensors: values are read once, on demand, also from the keyboard", async (
   );
 });
 
+test("tensors: complex numbers and tensors without elements say so in place of values", async () => {
+  const tensors = [
+    { name: "spectrum", dtype: "C64", shape: [2], bytes: 16 },
+    { name: "nothing", dtype: "F32", shape: [0, 3], bytes: 0 },
+  ] as const;
+  const file = { ...FILE, tensors: tensors.map((one) => ({ ...one, shape: [...one.shape] })) };
+  const nan = Number.NaN;
+  const none = {
+    count: 0,
+    min: nan,
+    max: nan,
+    mean: nan,
+    std: nan,
+    zeros: 0,
+    nans: 0,
+    infinities: 0,
+    histogram: [],
+  };
+  const editor = await open({
+    host: {
+      ready: () => Promise.resolve({ tensors: file, checkpoint: false }),
+      statistics: (index) => Promise.resolve(index === 0 ? null : none),
+    },
+  });
+  await editor.page
+    .locator('vscode-button[aria-label="Show All Values"], vscode-button:has-text("Show All Values")')
+    .first()
+    .click();
+  await until("both", async () => (await editor.page.locator("td.values span").count()) === 2);
+  assert.deepEqual(await editor.page.locator("td.values").allInnerTexts(), [
+    "not real numbers",
+    "no elements",
+  ]);
+  await editor.page.getByRole("button", { name: "Show the values of nothing" }).click();
+  assert.equal(await editor.page.locator(".looked").innerText(), "no elements");
+});
+
 test("tensors: looking at all says how far it is, and is cancelled", async () => {
   let fail: (error: unknown) => void = () => undefined;
   const editor = await open({

@@ -35,6 +35,12 @@ describe("what a pickle must not do", () => {
     ],
     ["call a factory", "global", "c__builtin__\nlist\n)R.", "builtins.list must not be called"],
     ["name NumPy's numbers", "global", "cnumpy.core.multiarray\nscalar\n.", "save float(x) instead"],
+    [
+      "name the class of a whole model",
+      "global",
+      "ctorch.nn.modules.container\nSequential\n.",
+      "save its weights instead: torch.save(model.state_dict(), file)",
+    ],
     ["call what is only named", "global", "ctorch\nTensor\n)R.", "torch.Tensor must not be called"],
     ["call a text", "global", `${text("x")})R.`, '"x" must not be called'],
     [

@@ -33,6 +33,8 @@ export const tensorsStrings = {
   progress: "Progress",
   cancel: "Cancel",
   noNumbers: "The values are not real numbers.",
+  noNumbersShort: "not real numbers",
+  noElements: "no elements",
   statistics: {
     min: "min",
     max: "max",
