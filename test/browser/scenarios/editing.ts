@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import { row, until } from "../../harness.ts";
 import { simpleNN, writeModel } from "../../models.ts";
 import { temporaryFolder } from "../library/browser.ts";
@@ -32,6 +34,43 @@ test("from an empty folder: a file written by hand and one from a template have 
   });
   await page.locator('.tab.active[data-resource-name="autoencoder.nn.ts"]').waitFor();
   await workbench.lens(/^[\d,]+ parameters/).waitFor();
+}, 120_000);
+
+test("a model follows the files that it imports when they change on disk, in the folder and outside of it", async () => {
+  const workbench = await openFolder();
+  const { folder } = workbench;
+  const size = path.join(folder, "size.ts");
+  const classes = path.join(temporaryFolder("library"), "classes.ts");
+  writeFileSync(size, "export const size = 16;");
+  writeFileSync(classes, "export const classes = 2;");
+  writeModel(
+    folder,
+    "importing.nn.ts",
+    `import { torch, nn, optim, data, experiment } from "layerwise";
+import { size } from "./size";
+import { classes } from ${JSON.stringify(classes)};
+
+class Net extends nn.Sequential {
+  constructor() {
+    super(new nn.Linear(size, classes));
+  }
+}
+
+export default experiment({
+  model: () => new Net(),
+  data: () => new data.TensorDataset(torch.randn(8, size), torch.randint(0, classes, [8])),
+  loss: new nn.CrossEntropyLoss(),
+  optimizer: (parameters) => new optim.SGD(parameters, { lr: 0.1 }),
+  epochs: 1,
+});
+`,
+  );
+  await workbench.openFile("importing.nn.ts");
+  await workbench.lens("34 parameters").waitFor();
+  writeFileSync(size, "export const size = 24;");
+  await workbench.lens("50 parameters").waitFor();
+  writeFileSync(classes, "export const classes = 3;");
+  await workbench.lens("75 parameters").waitFor();
 }, 120_000);
 
 test("types and completions of layerwise in a folder without node_modules", async () => {

@@ -19,7 +19,7 @@ const PYTORCH_TEXT = `SimpleNN(
 )`;
 
 describe("run", () => {
-  it("says of a file that only defines an experiment that nothing was trained", async () => {
+  test("says of a file that only defines an experiment that nothing was trained", async () => {
     const file = workspace.write("defines.nn.ts", experimentFile());
     const { code, stdout, stderr } = await workspace.run(["run", "--no-check", file]);
     expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
