@@ -1,7 +1,7 @@
 import { kindOf, TensorError, WHOLE_HINT } from "../core/errors.ts";
 import { isElement, isTensorLike, notElement } from "../core/tensorLike.ts";
 import { Tensor } from "../core/tensor.ts";
-import { isNone, isWhole, kindFor, type Kind } from "./kinds.ts";
+import { asWhole, isNone, isWhole, kindFor, type Kind } from "./kinds.ts";
 
 interface Parameter {
   readonly name: string;
@@ -139,7 +139,8 @@ function matched(
     if (values[i] === null && parameters[i]!.optional) values[i] = undefined;
   }
   for (let i = 0; i < parameters.length; i++) {
-    const { type, missing: unsupported, name } = parameters[i]!;
+    const { type, missing: unsupported, name, kind } = parameters[i]!;
+    if (kind === "int") values[i] = asWhole(values[i]);
     if (unsupported && values[i] !== undefined) {
       return { kind: "missing", text: `${callee}(): argument '${name}' isn't supported` };
     }

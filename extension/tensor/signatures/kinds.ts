@@ -1,5 +1,8 @@
 // Which parameters of the tables take tensors or whole numbers, and checks of these: JavaScript checks no types.
 
+import { Tensor } from "../core/tensor.ts";
+import { valuesOf } from "../planning/barrier.ts";
+
 /** Kind of arguments that a parameter takes, where its name implies one. */
 export type Kind = "tensor" | "tensors" | "int";
 
@@ -17,8 +20,8 @@ const NAMES: Readonly<Record<Kind, string>> = {
   int:
     "bins chunks diagonal dilation dim0 dim1 dim2 dimFeedforward dimension dModel downscaleFactor embedDim embeddingDim " +
     "groups hiddenSize inChannels inFeatures inputSize kernelSize length m minlength n nhead " +
-    "normalizedShape numChannels numClasses numEmbeddings numFeatures numGroups numHeads numLayers numSamples offset " +
-    "outChannels outFeatures outputPadding outputSize padding r sections shifts size splitSize splitSizeOrSections " +
+    "high low normalizedShape numChannels numClasses numEmbeddings numFeatures numGroups numHeads numLayers numSamples offset " +
+    "outChannels outFeatures outputPadding outputSize padding r repeats sections shape shifts size sizes splitSize splitSizeOrSections " +
     "steps stride upscaleFactor windowLength",
 };
 
@@ -38,9 +41,17 @@ export const kindFor = (name: string): Kind | undefined => KINDS.get(name);
 export const isNone = (x: unknown, { name, optional }: { name: string; optional: boolean }): boolean =>
   (x === null || x === undefined) && (optional || MAY_BE_NULL.has(name));
 
-/** Whether an argument has no fraction: a number, or each number of a list. */
+/** Whether an argument has no fraction: a number, or each number of a list. Not yet of a tensor: see {@link asWhole}. */
 export function isWhole(x: unknown): boolean {
   if (typeof x === "number") return Number.isInteger(x);
   if (Array.isArray(x)) for (const one of x) if (!isWhole(one)) return false;
-  return true;
+  return !isCount(x);
+}
+
+const isCount = (x: unknown): x is Tensor => x instanceof Tensor && x.ndim === 0 && x.dtype === "int64";
+
+/** A whole number where PyTorch takes a tensor without dimensions for one, and lists of these; all else unchanged. */
+export function asWhole(x: unknown): unknown {
+  if (Array.isArray(x)) return x.some(isCount) ? x.map(asWhole) : x;
+  return isCount(x) ? Number(valuesOf(x.value)[0]) : x;
 }

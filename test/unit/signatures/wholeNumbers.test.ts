@@ -39,6 +39,36 @@ test.each(CALLS)("%s refuses a fraction, and says how to write a quotient", (_, 
   expect((error as TensorError).hint).toBe("Python's a // b is Math.floor(a / b)");
 });
 
+const three = torch.tensor(3) as unknown as number;
+const line = torch.arange(6);
+
+test.each<[name: string, result: () => torch.Tensor, shape: number[]]>([
+  ["zeros", () => torch.zeros(three, 2), [3, 2]],
+  ["ones", () => torch.ones(three), [3]],
+  ["empty of a list", () => torch.empty([2, three]), [2, 3]],
+  ["rand", () => torch.rand(three), [3]],
+  ["randn by name", () => torch.randn({ size: [three, 1] }), [3, 1]],
+  ["full", () => torch.full([three], 1), [3]],
+  ["newZeros", () => line.newZeros(three), [3]],
+  ["eye", () => torch.eye(three), [3, 3]],
+  ["linspace", () => torch.linspace(0, 1, three), [3]],
+  ["randint", () => torch.randint(three, [2]), [2]],
+  ["randperm", () => torch.randperm(three), [3]],
+  ["topk", () => line.topk(three).values, [3]],
+  ["narrow", () => line.narrow(0, three, three), [3]],
+  ["select", () => line.select(0, three), []],
+  ["view", () => line.view(three, -1), [3, 2]],
+  ["reshape", () => line.reshape([-1, three]), [2, 3]],
+  ["expand", () => torch.ones(1).expand(three), [3]],
+  ["repeat", () => torch.ones(1).repeat(three), [3]],
+  ["unflatten", () => line.unflatten(0, [three, 2]), [3, 2]],
+  ["split", () => line.split(three)[1]!, [3]],
+  ["roll", () => line.roll(three), [6]],
+  ["multinomial", () => torch.multinomial(torch.ones(5), three), [3]],
+])("%s takes a tensor without dimensions for a whole number, as PyTorch does", (_, result, shape) => {
+  expect([...result().shape]).toEqual(shape);
+});
+
 function caught(call: () => unknown): unknown {
   try {
     return call();
