@@ -1,9 +1,9 @@
 // PyTorch's `torch` namespace: `export * as torch from "./torch.ts"`.
 import { detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from "./recording/anomaly.ts";
 import { backwardAll, grad } from "./recording/autograd.ts";
-import { gradcheck, gradgradcheck } from "./differentiation/gradcheck.ts";
+import { gradcheck, GradcheckError, gradgradcheck } from "./differentiation/gradcheck.ts";
 import { hessian, hvp, jacobian, jvp, vhp, vjp } from "./differentiation/functional.ts";
-import { Function } from "./differentiation/function.ts";
+import { Function, onceDifferentiable } from "./differentiation/function.ts";
 import { enableGrad, inferenceMode, setGradEnabled } from "./functions/grad.ts";
 import type { MemoryFormat } from "./functions/creation/conversion.ts";
 import { noGrad } from "./recording/scope.ts";
@@ -160,11 +160,13 @@ export const channelsLast3d: MemoryFormat = "torch.channels_last_3d";
 /** Gradients without `.grad`, derivatives of functions, a check of them, and where a NaN comes from. */
 export const autograd = {
   Function,
+  function: { Function, onceDifferentiable },
   backward: backwardAll,
   enableGrad,
   grad,
   gradcheck,
   gradgradcheck,
+  GradcheckError,
   functional: { hessian, hvp, jacobian, jvp, vhp, vjp },
   detectAnomaly,
   setDetectAnomaly,

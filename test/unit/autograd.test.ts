@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { torch, type Tensor } from "../../extension/nn/index.ts";
+import type { TensorError } from "../../extension/tensor/core/errors.ts";
 import { useEngine } from "../engines.ts";
 
 useEngine("cpu");
@@ -226,6 +227,94 @@ test("gradcheck agrees with right gradients and finds wrong ones", () => {
   expect(() => gradcheck(wrong, x)).toThrow("Jacobian mismatch for output 0 with respect to input 0");
   expect(() => gradcheck((y: Tensor) => y, floats(1))).toThrow("gradcheck expects at least one input tensor");
 });
+
+test("a mismatch of gradcheck says so if the step is too small for float32", () => {
+  const x = floats(0.3, -0.8, 1.2).requiresGrad_();
+  const mismatch = caught(() => gradcheck((y: Tensor) => y.pow(3), x, { eps: 1e-6, atol: 1e-5, rtol: 1e-3 }));
+  expect(mismatch).toBeInstanceOf(torch.autograd.GradcheckError);
+  expect((mismatch as TensorError).hint).toContain("too small for float32");
+  const wrong = caught(() => gradcheck((y: Tensor) => y.mul(y.detach()), x));
+  expect((wrong as TensorError).hint).toBeUndefined();
+});
+
+test("gradgradcheck takes its options by name, without gradients of outputs", () => {
+  const x = floats(0.3, -0.8, 1.2).requiresGrad_();
+  expect(gradgradcheck((y: Tensor) => y.pow(3), x, { eps: 1e-2, atol: 0.1 })).toBe(true);
+  expect(gradgradcheck((y: Tensor) => y.pow(3), x, { gradOutputs: torch.ones(3), atol: 0.1 })).toBe(true);
+});
+
+describe("a hook's result", () => {
+  const differentiate = (hook: (grad: Tensor) => Tensor, leaf: boolean): void => {
+    const x = floats(1, 2).requiresGrad_();
+    const y = x.mul(2);
+    (leaf ? x : y).registerHook(hook);
+    y.sum().backward();
+  };
+
+  test.each([true, false])("has the gradient's shape and type (of a leaf: %s)", (leaf) => {
+    expect(() => differentiate(() => torch.ones(1), leaf)).toThrow(
+      "hook '<lambda>' has changed the size of value",
+    );
+    expect(() =>
+      differentiate(function clip(grad) {
+        return grad.long();
+      }, leaf),
+    ).toThrow("hook 'clip' has changed the type of value (was torch.FloatTensor got torch.LongTensor)");
+    expect(() => differentiate(() => 3 as unknown as Tensor, leaf)).toThrow(
+      "expected Variable, but hook returned 'number'",
+    );
+  });
+});
+
+test.each([
+  ["noGrad", torch.noGrad, false],
+  ["inferenceMode", torch.inferenceMode, false],
+  ["enableGrad", torch.enableGrad, true],
+] as const)("%s of a function with parameters is PyTorch's decorator", (_, decorate, recorded) => {
+  const w = floats(1, 2).requiresGrad_();
+  const scaled = decorate((x: Tensor, factor: number) => w.mul(x).mul(factor));
+  torch.setGradEnabled(!recorded, () => {
+    const y: Tensor = scaled(floats(3, 4), 2);
+    expect(y.tolist()).toEqual([6, 16]);
+    expect(y.requiresGrad).toBe(recorded);
+    expect(torch.isGradEnabled()).toBe(!recorded);
+    expect(decorate(() => w.mul(2)).requiresGrad).toBe(recorded);
+  });
+  const own = {
+    factor: 3,
+    times: decorate(function (this: { factor: number }, x: Tensor) {
+      return x.mul(this.factor);
+    }),
+  };
+  expect(own.times(floats(1)).item()).toBe(3);
+});
+
+test("a backward that is once differentiable refuses to be differentiated again", () => {
+  class Square extends torch.autograd.Function {
+    static forward(ctx: torch.FunctionCtx, x: Tensor): Tensor {
+      ctx.saveForBackward(x);
+      return x.square();
+    }
+    static backward = torch.autograd.function.onceDifferentiable((ctx: torch.FunctionCtx, grad: Tensor) =>
+      grad.mul(ctx.savedTensors[0]!).mul(2),
+    );
+  }
+  const x = floats(1, 2).requiresGrad_();
+  Square.apply(x).sum().backward();
+  expect(x.grad!.tolist()).toEqual([2, 4]);
+  const [g] = torch.autograd.grad(Square.apply(x).square().sum(), x, { createGraph: true });
+  expect(() => g!.sum().backward()).toThrow(
+    "trying to differentiate twice a function that was marked with @once_differentiable",
+  );
+});
+
+function caught(call: () => unknown): unknown {
+  try {
+    return call();
+  } catch (error) {
+    return error;
+  }
+}
 
 test("gradgradcheck agrees with right second derivatives and finds wrong ones", () => {
   torch.manualSeed(0);

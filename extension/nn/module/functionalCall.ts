@@ -18,6 +18,17 @@ export interface FunctionalCallOptions {
   strict?: boolean;
 }
 
+/** {@link FunctionalCallOptions} in the place of the named arguments, with those among them. */
+interface NamedOptions extends FunctionalCallOptions {
+  kwargs?: object | null;
+}
+
+/** Whether an object of named arguments has options of `functionalCall` alone: PyTorch takes these by name. */
+const isOptions = (kwargs: object): kwargs is NamedOptions => {
+  const names = Object.keys(kwargs);
+  return names.length > 0 && names.every((name) => ["kwargs", "tieWeights", "strict"].includes(name));
+};
+
 function entriesOf(tensors: TensorsByName | readonly TensorsByName[]): [string, Tensor][] {
   if (Array.isArray(tensors)) {
     const list = tensors as readonly (readonly [string, Tensor] | TensorsByName)[];
@@ -36,6 +47,7 @@ function entriesOf(tensors: TensorsByName | readonly TensorsByName[]): [string, 
  * ```
  * @param tensors by path, or several such objects
  * @param args one argument, or a list of them
+ * @param kwargs named arguments of the module; or the options, by name, with `kwargs` among them
  * @throws TensorError "functional_call got multiple values for keys ['a.weight', 'b.weight'], which are tied. Consider using tie_weights=False"
  */
 export function functionalCall<M extends Module>(
@@ -43,15 +55,17 @@ export function functionalCall<M extends Module>(
   tensors: TensorsByName | readonly TensorsByName[],
   args: unknown = [],
   kwargs: object | null = null,
-  options: FunctionalCallOptions = {},
+  options?: FunctionalCallOptions,
 ): Result<M> {
-  const { tieWeights = true, strict = false } = options;
+  if (options === undefined && kwargs !== null && isOptions(kwargs))
+    return functionalCall(module, tensors, args, kwargs.kwargs ?? null, kwargs);
+  const { tieWeights = true, strict = false } = options ?? {};
   const given = new Map(entriesOf(tensors));
   const all: [string, Tensor][] = [
     ...module.namedParameters({ removeDuplicate: false }),
     ...module.namedBuffers({ removeDuplicate: false }),
   ];
-  if (strict) checkNames(new Set(all.map(([name]) => name)), given);
+  if (strict) checkNames(module.constructor.name, new Set(all.map(([name]) => name)), given);
   const places = tieWeights ? tied(all, given) : given;
   const before: [owner: Module, key: string, value: unknown][] = [];
   try {
@@ -94,12 +108,16 @@ function tied(all: readonly [string, Tensor][], given: ReadonlyMap<string, Tenso
   return out;
 }
 
-function checkNames(all: ReadonlySet<string>, given: ReadonlyMap<string, Tensor>): void {
+function checkNames(type: string, all: ReadonlySet<string>, given: ReadonlyMap<string, Tensor>): void {
   const unexpected = [...given.keys()].filter((name) => !all.has(name));
   const missing = [...all].filter((name) => !given.has(name));
   if (unexpected.length === 0 && missing.length === 0) return;
-  const lines = ["Error(s) in loading state_dict:"];
-  const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(", ");
+  const lines = [`Error(s) in reparametrizing for ${type}:`];
+  const quoted = (names: readonly string[]): string =>
+    names
+      .toSorted()
+      .map((name) => `'${name}'`)
+      .join(", ");
   if (unexpected.length > 0) lines.push(`Unexpected key(s): ${quoted(unexpected)}.`);
   if (missing.length > 0) lines.push(`Missing key(s): ${quoted(missing)}.`);
   throw new TensorError("value", lines.join("\n\t"));

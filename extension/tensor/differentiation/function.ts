@@ -255,3 +255,30 @@ function fitted(definition: Statics, grad: unknown, shape: Shape, i: number): Te
     `Function ${name} returned an invalid gradient at index ${i} - got ${formatShape(g.shape)} but expected shape compatible with ${formatShape(shape)}`,
   );
 }
+
+/** The gradients of a `backward` that can't be differentiated again. */
+class OnceDifferentiable extends Function {
+  static forward(_: FunctionCtx, compute: () => unknown, ..._grads: unknown[]): unknown {
+    return compute();
+  }
+
+  static backward(): never {
+    throw new TensorError(
+      "autograd",
+      "trying to differentiate twice a function that was marked with @once_differentiable",
+    );
+  }
+}
+
+/**
+ * Marks a `backward` whose gradients can't be differentiated again, since it doesn't record what it computes.
+ *
+ * ```ts
+ * static backward = torch.autograd.function.onceDifferentiable((ctx: torch.FunctionCtx, grad: Tensor) => grad.mul(2));
+ * ```
+ */
+export function onceDifferentiable<A extends readonly unknown[], R>(
+  backward: (ctx: FunctionCtx, ...grads: A) => R,
+): (ctx: FunctionCtx, ...grads: A) => R {
+  return (ctx, ...grads) => OnceDifferentiable.apply(() => backward(ctx, ...grads), ...grads) as R;
+}

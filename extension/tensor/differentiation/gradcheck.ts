@@ -9,6 +9,9 @@ import { withGradients } from "../recording/scope.ts";
 import { fromHost, Tensor } from "../core/tensor.ts";
 import { jacobian, listOf, type Differentiable } from "./functional.ts";
 
+/** What {@link gradcheck} throws of gradients that differ from differences. */
+export class GradcheckError extends TensorError {}
+
 export interface GradcheckOptions {
   /** Step of the differences. Default 1e-2, since values are float32. */
   eps?: number;
@@ -19,6 +22,9 @@ export interface GradcheckOptions {
   /** Whether a mismatch throws instead of returning false. Default true. */
   raiseException?: boolean;
 }
+
+/** Below it, rounding outweighs the difference of two float32 values. */
+const SMALLEST_STEP = 1e-3;
 
 /**
  * Compares the gradients of a function with central differences, for each element of the inputs that require gradients.
@@ -57,9 +63,12 @@ export function gradcheck<I extends Tensor | readonly Tensor[]>(
         const slope = slopes[o * base.length + i]!;
         if (Math.abs(numerical - slope) <= atol + rtol * Math.abs(numerical)) continue;
         if (!raiseException) return false;
-        throw new TensorError(
+        throw new GradcheckError(
           "autograd",
           `Jacobian mismatch for output 0 with respect to input ${k}, numerical:${numerical} analytical:${slope} at output element ${o}, input element ${i}`,
+          eps < SMALLEST_STEP
+            ? `an eps of ${eps} is too small for float32, whose numbers have 7 digits: leave it out (0.01), with tolerances of about 0.01`
+            : undefined,
         );
       }
     }
@@ -75,9 +84,11 @@ export function gradcheck<I extends Tensor | readonly Tensor[]>(
 export function gradgradcheck<I extends Tensor | readonly Tensor[]>(
   func: Differentiable<I, Tensor>,
   inputs: I,
-  gradOutputs?: Tensor | null,
-  options: GradcheckOptions = {},
+  gradOutputs?: Tensor | (GradcheckOptions & { gradOutputs?: Tensor | null }) | null,
+  options?: GradcheckOptions,
 ): boolean {
+  if (gradOutputs && !(gradOutputs instanceof Tensor))
+    return gradgradcheck(func, inputs, gradOutputs.gradOutputs, gradOutputs);
   const list = listOf(inputs);
   const call = func as unknown as (...inputs: readonly Tensor[]) => Tensor;
   const seed = gradOutputs ?? randnLike(call(...list)).requiresGrad_();

@@ -1,15 +1,19 @@
 // Whether gradients are recorded.
-import { requireBody, scope, withGradients } from "../recording/scope.ts";
+import { recorded, requireBody, scope, withGradients, type Decorated } from "../recording/scope.ts";
 import { Tensor } from "../core/tensor.ts";
 
-/** Records gradients in `body` even inside `noGrad`. */
-export function enableGrad<T>(body: () => T): T {
-  return withGradients(true, requireBody("enableGrad", body));
+/** Records gradients in `body` even inside `noGrad`. Of a function with parameters, returns one that does so. */
+export function enableGrad<T>(body: () => T): T;
+export function enableGrad<A extends readonly unknown[], R>(body: Decorated<A, R>): Decorated<A, R>;
+export function enableGrad(body: Decorated<readonly unknown[], unknown>): unknown {
+  return recorded("enableGrad", true, body);
 }
 
 /** As `noGrad`: what is computed in `body` is not differentiated. */
-export function inferenceMode<T>(body: () => T): T {
-  return withGradients(false, requireBody("inferenceMode", body));
+export function inferenceMode<T>(body: () => T): T;
+export function inferenceMode<A extends readonly unknown[], R>(body: Decorated<A, R>): Decorated<A, R>;
+export function inferenceMode(body: Decorated<readonly unknown[], unknown>): unknown {
+  return recorded("inferenceMode", false, body);
 }
 
 /** Whether gradients are recorded right now. */

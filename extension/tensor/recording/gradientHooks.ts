@@ -1,6 +1,8 @@
 // The user's hooks, which see gradients in the backward pass.
 import { apply } from "./apply.ts";
-import { TensorError } from "../core/errors.ts";
+import { SCALAR_TYPE } from "../core/dtype.ts";
+import { kindOf, TensorError } from "../core/errors.ts";
+import { sameShape } from "../core/shape.ts";
 import { fillValue, type Node } from "./graph.ts";
 import { add } from "../ops/elementwise/elementwise.ts";
 import { observe } from "./runtime.ts";
@@ -120,8 +122,22 @@ export function visitAccumulated(leaf: Tensor): void {
 function visited(hook: TensorHook, grad: Tensor): Tensor {
   return shown(() => {
     observe(grad.value);
-    return hook(grad) ?? grad;
+    const result: unknown = hook(grad) ?? grad;
+    checkReplacement(hook.name || "<lambda>", grad, result);
+    return result;
   });
+}
+
+/** Refuses what a hook returns in place of a gradient but doesn't fit there. */
+function checkReplacement(name: string, grad: Tensor, result: unknown): asserts result is Tensor {
+  if (!(result instanceof Tensor))
+    throw new TensorError("autograd", `expected Variable, but hook returned '${kindOf(result)}'`);
+  if (result.dtype !== grad.dtype) {
+    const [was, got] = [grad, result].map(({ dtype }) => `torch.${SCALAR_TYPE[dtype]}Tensor`);
+    throw new TensorError("autograd", `hook '${name}' has changed the type of value (was ${was} got ${got})`);
+  }
+  if (!sameShape(result.shape, grad.shape))
+    throw new TensorError("autograd", `hook '${name}' has changed the size of value`);
 }
 
 /** Runs the user's own code in the middle of the library's. */

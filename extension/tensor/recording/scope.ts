@@ -43,7 +43,31 @@ export function requireBody<T>(callee: string, body: () => T): () => T {
   );
 }
 
-/** PyTorch's `torch.no_grad()`: nothing recorded in `body` can be differentiated. */
-export function noGrad<T>(body: () => T): T {
-  return withGradients(false, requireBody("noGrad", body));
+/** A function with parameters. */
+export type Decorated<A extends readonly unknown[], R> = (...args: A) => R;
+
+/**
+ * Runs a function with gradient recording on or off: at once, or, if it has parameters, whenever the function that is
+ * returned is called, as PyTorch's decorators do.
+ */
+export function recorded<A extends readonly unknown[], R>(
+  callee: string,
+  on: boolean,
+  body: Decorated<A, R>,
+): Decorated<A, R> | R {
+  requireBody(callee, body as () => R);
+  if (body.length === 0) return withGradients(on, body as () => R);
+  return function (this: unknown, ...args: A): R {
+    return withGradients(on, () => body.call(this, ...args));
+  };
+}
+
+/**
+ * PyTorch's `torch.no_grad()`: nothing recorded in `body` can be differentiated. Of a function with parameters, returns
+ * one that does so: `const evaluate = torch.noGrad((x: Tensor) => model(x))`.
+ */
+export function noGrad<T>(body: () => T): T;
+export function noGrad<A extends readonly unknown[], R>(body: Decorated<A, R>): Decorated<A, R>;
+export function noGrad(body: Decorated<readonly unknown[], unknown>): unknown {
+  return recorded("noGrad", false, body);
 }

@@ -188,7 +188,14 @@ function transforms(): void {
       "functional_call got multiple values for keys ['a.weight', 'b.weight'], which are tied.",
     );
     expect(() => func.functionalCall(net, { "a.wait": ones }, x)).toThrow("Linear has no attribute `wait`");
-    expect(() => func.functionalCall(net, {}, x, null, { strict: true })).toThrow("Missing key(s)");
+    const few = { offset: torch.ones(2), "c.wait": ones };
+    for (const call of [
+      () => func.functionalCall(net, few, x, null, { strict: true }),
+      () => func.functionalCall(net, few, x, { strict: true }),
+    ])
+      expect(call).toThrow(
+        "Error(s) in reparametrizing for Tied:\n\tUnexpected key(s): 'c.wait'.\n\tMissing key(s): 'a.weight', 'b.weight'.",
+      );
   });
 
   it("stackModuleState runs an ensemble with vmap", () => {
