@@ -13,13 +13,13 @@ import { randn } from "../../tensor/functions/creation/random.ts";
 import { sum } from "../../tensor/functions/reduction/reduction.ts";
 import { cat, movedim, reshape, t, transpose, unsqueeze } from "../../tensor/functions/shape/shape.ts";
 import { noGrad } from "../../tensor/recording/scope.ts";
-import { numel } from "../../tensor/core/shape.ts";
+import { formatSize, numel, sameShape, type Shape } from "../../tensor/core/shape.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { bind } from "../arguments.ts";
 import { normalize } from "../functional/norm/normalization.ts";
 import { Module } from "../module/module.ts";
 import { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "../modules/conv/transposedConvolution.ts";
-import { registerParametrization } from "./parametrize.ts";
+import { registerParametrization, type Parametrized } from "./parametrize.ts";
 import { normExcept } from "../module/weightHooks.ts";
 
 const tensorOf = (module: Module, name: string): Tensor =>
@@ -51,9 +51,12 @@ class _WeightNorm extends Module {
  * @returns the module
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.parametrizations.weight_norm.html
  */
-export function weightNorm<M extends Module>(module: M, name?: string, dim?: number | null): M;
-export function weightNorm<M extends Module>(module: M, options?: { name?: string; dim?: number | null }): M;
-export function weightNorm<M extends Module>(module: M, ...rest: unknown[]): M {
+export function weightNorm<M extends Module>(module: M, name?: string, dim?: number | null): Parametrized<M>;
+export function weightNorm<M extends Module>(
+  module: M,
+  options?: { name?: string; dim?: number | null },
+): Parametrized<M>;
+export function weightNorm<M extends Module>(module: M, ...rest: unknown[]): Parametrized<M> {
   const { name, dim } = bind<{ name: string; dim: number | null }>("weight_norm", rest, {
     name: "weight",
     dim: 0,
@@ -142,9 +145,12 @@ export function spectralNorm<M extends Module>(
   nPowerIterations?: number,
   eps?: number,
   dim?: number | null,
-): M;
-export function spectralNorm<M extends Module>(module: M, options?: Partial<SpectralNormOptions>): M;
-export function spectralNorm<M extends Module>(module: M, ...rest: unknown[]): M {
+): Parametrized<M>;
+export function spectralNorm<M extends Module>(
+  module: M,
+  options?: Partial<SpectralNormOptions>,
+): Parametrized<M>;
+export function spectralNorm<M extends Module>(module: M, ...rest: unknown[]): Parametrized<M> {
   const options: SpectralNormOptions = bind<SpectralNormOptions>("spectral_norm", rest, {
     name: "weight",
     nPowerIterations: 1,
@@ -196,9 +202,11 @@ function orthogonalized(a: Tensor): Tensor {
 class _Orthogonal extends Module {
   declare base: Tensor | null;
   readonly map: OrthogonalMap;
+  readonly shape: Shape;
 
-  constructor(map: OrthogonalMap, trivial: boolean) {
+  constructor(weight: Tensor, map: OrthogonalMap, trivial: boolean) {
     super();
+    this.shape = weight.shape;
     this.map = map;
     if (trivial) this.registerBuffer("base", null);
   }
@@ -231,6 +239,12 @@ class _Orthogonal extends Module {
   }
 
   rightInverse(value: Tensor): Tensor {
+    if (!sameShape(value.shape, this.shape)) {
+      throw new TensorError(
+        "shape",
+        `Expected a matrix or batch of matrices of shape ${formatSize(this.shape)}. Got a tensor of shape ${formatSize(value.shape)}.`,
+      );
+    }
     const [rows, columns] = value.shape.slice(-2) as [number, number];
     const wide = rows < columns;
     const high = wide ? transpose(value, -2, -1) : value;
@@ -274,9 +288,12 @@ export function orthogonal<M extends Module>(
   name?: string,
   orthogonalMap?: OrthogonalMap | null,
   options?: { useTrivialization?: boolean },
-): M;
-export function orthogonal<M extends Module>(module: M, options?: Partial<OrthogonalOptions>): M;
-export function orthogonal<M extends Module>(module: M, ...rest: unknown[]): M {
+): Parametrized<M>;
+export function orthogonal<M extends Module>(
+  module: M,
+  options?: Partial<OrthogonalOptions>,
+): Parametrized<M>;
+export function orthogonal<M extends Module>(module: M, ...rest: unknown[]): Parametrized<M> {
   const { name, orthogonalMap, useTrivialization } = bind<OrthogonalOptions>("orthogonal", rest, {
     name: "weight",
     orthogonalMap: null,
@@ -297,5 +314,7 @@ export function orthogonal<M extends Module>(module: M, ...rest: unknown[]): M {
       `orthogonal_map has to be one of "matrix_exp", "cayley", "householder". Got: ${map}`,
     );
   }
-  return registerParametrization(module, name, new _Orthogonal(map, useTrivialization), { unsafe: true });
+  return registerParametrization(module, name, new _Orthogonal(weight, map, useTrivialization), {
+    unsafe: true,
+  });
 }

@@ -15,9 +15,16 @@ type Parametrization = Module & {
   rightInverse?(value: Tensor): Tensor | readonly Tensor[];
 };
 
-interface Parametrized {
+interface Owner {
   parametrizations?: ModuleDict<Module>;
 }
+
+/** A module with parametrizations: `layer.parametrizations.weight.original` is what an optimizer updates. */
+export type Parametrized<M extends Module> = M & {
+  readonly parametrizations: Readonly<
+    Record<string, ParametrizationList & { readonly [original: `original${string}`]: Parameter }>
+  >;
+};
 
 const members = (module: Module): Record<string, unknown> => module as unknown as Record<string, unknown>;
 const run = (module: Module, ...inputs: readonly Tensor[]): Tensor =>
@@ -77,12 +84,12 @@ export class ParametrizationList extends ModuleList<Module> {
 /** The list of one tensor's parametrizations. */
 const listOf = (module: Module, name: string): ParametrizationList | undefined =>
   isParametrized(module, name)
-    ? ((module as Parametrized).parametrizations!.get(module.keyOf(name)) as ParametrizationList)
+    ? ((module as Owner).parametrizations!.get(module.keyOf(name)) as ParametrizationList)
     : undefined;
 
 /** Whether a module has parametrizations, of the tensor of that name. */
 export function isParametrized(module: Module, tensorName?: string): boolean {
-  const { parametrizations } = module as Parametrized;
+  const { parametrizations } = module as Owner;
   if (!(parametrizations instanceof ModuleDict)) return false;
   return tensorName === undefined
     ? parametrizations.size > 0
@@ -140,7 +147,7 @@ export function registerParametrization<M extends Module>(
   name: string,
   parametrization: Module,
   options: { unsafe?: boolean } = {},
-): M {
+): Parametrized<M> {
   const tensorName = fieldOf(module, name);
   parametrization.train(module.training);
   const known = listOf(module, tensorName);
@@ -154,7 +161,7 @@ export function registerParametrization<M extends Module>(
       );
     }
     known.append(parametrization);
-    return module;
+    return module as Parametrized<M>;
   }
   const weight = members(module)[tensorName];
   if (!(weight instanceof Parameter)) {
@@ -176,7 +183,7 @@ export function registerParametrization<M extends Module>(
     rename(module);
     module.registerModule("parametrizations", new ModuleDict<Module>({}));
   }
-  (module as Parametrized).parametrizations!.set(module.keyOf(tensorName), list);
+  (module as Owner).parametrizations!.set(module.keyOf(tensorName), list);
   Object.defineProperty(module, tensorName, {
     get(this: Module): Tensor {
       const list = listOf(this, tensorName)!;
@@ -193,7 +200,7 @@ export function registerParametrization<M extends Module>(
     enumerable: false,
     configurable: true,
   });
-  return module;
+  return module as Parametrized<M>;
 }
 
 /** Values of parametrized tensors while {@link cached} runs. */
@@ -251,7 +258,7 @@ export function removeParametrizations<M extends Module>(
   const value = leave ? noGrad(() => run(list)).detach() : undefined;
   const parameter = only ?? new Parameter(value!);
   if (only !== undefined && value !== undefined) only.data = value;
-  const { parametrizations } = module as Parametrized;
+  const { parametrizations } = module as Owner;
   parametrizations!.delete(module.keyOf(tensorName));
   Reflect.deleteProperty(module, tensorName);
   if (parametrizations!.size === 0) {

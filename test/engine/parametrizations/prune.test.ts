@@ -135,15 +135,33 @@ onEachEngine(() => {
     expectNear(numbers(twin(x)), wanted.twin);
   });
 
-  test("a method of the user's own", () => {
-    class EveryOther extends prune.BasePruningMethod {
-      override pruningType = "unstructured" as const;
-      override computeMask(_: Tensor, defaultMask: Tensor): Tensor {
-        const mask = defaultMask.clone();
-        mask.view(-1).indexPut_(["0::2"], 0);
-        return mask;
-      }
+  abstract class Other extends prune.BasePruningMethod {
+    override computeMask(_: Tensor, defaultMask: Tensor): Tensor {
+      const mask = defaultMask.clone();
+      mask.view(-1).indexPut_(["0::2"], 0);
+      return mask;
     }
+  }
+  const own = [
+    class extends Other {
+      override pruningType = "unstructured" as const;
+    },
+    class extends Other {
+      static PRUNING_TYPE = "unstructured";
+    },
+    class extends Other {
+      PRUNING_TYPE = "unstructured";
+    },
+  ];
+
+  test("a method of the user's own says its type", () => {
+    const layer = linear();
+    class Untold extends Other {}
+    Untold.apply(layer, "bias");
+    expect(() => Untold.apply(layer, "bias")).toThrow("Unrecognized PRUNING_TYPE undefined");
+  });
+
+  test.each(own)("a method of the user's own", (EveryOther) => {
     const layer = linear();
     expect(EveryOther.apply(layer, "bias")).toBeInstanceOf(EveryOther);
     expect(zeros(layer.bias!)).toEqual([1, 0, 1]);

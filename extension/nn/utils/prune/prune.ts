@@ -7,7 +7,14 @@ import { cat, reshape } from "../../../tensor/functions/shape/shape.ts";
 import { noGrad } from "../../../tensor/recording/scope.ts";
 import { bind, REQUIRED, type Call } from "../../arguments.ts";
 import type { Module } from "../../module/module.ts";
-import { type BasePruningMethod, membersOf, prune, PruningContainer, prunes } from "./pruningMethod.ts";
+import {
+  type BasePruningMethod,
+  membersOf,
+  prune,
+  PruningContainer,
+  prunes,
+  typeOf,
+} from "./pruningMethod.ts";
 import * as methods from "./methods.ts";
 
 export { BasePruningMethod, PruningContainer, remove, type PruningType } from "./pruningMethod.ts";
@@ -191,10 +198,10 @@ export function globalUnstructured(
     typeof given === "function" ? { ...options, pruningMethod: given } : given;
   const list = [...parameters];
   const method = new pruningMethod(named as never);
-  if (method.pruningType !== "unstructured") {
+  if (typeOf(method) !== "unstructured") {
     throw new TensorError(
       "value",
-      `Only "unstructured" PRUNING_TYPE supported for the \`pruning_method\`. Found method ${pruningMethod.name} of type ${method.pruningType}`,
+      `Only "unstructured" PRUNING_TYPE supported for the \`pruning_method\`. Found method ${pruningMethod.name} of type ${String(typeOf(method))}`,
     );
   }
   const weights = list.map(([module, name]) => membersOf(module)[name] as Tensor);

@@ -64,7 +64,7 @@ function checkScores(scores: Tensor, of: Tensor, what: string): void {
  *
  * ```ts
  * class EveryOther extends nn.utils.prune.BasePruningMethod {
- *   override pruningType = "unstructured" as const;
+ *   static PRUNING_TYPE = "unstructured";
  *   computeMask(t: Tensor, defaultMask: Tensor): Tensor {
  *     const mask = defaultMask.clone();
  *     mask.view(-1).indexPut_(["0::2"], 0);
@@ -76,8 +76,8 @@ function checkScores(scores: Tensor, of: Tensor, what: string): void {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.prune.BasePruningMethod.html
  */
 export abstract class BasePruningMethod {
-  /** PyTorch's PRUNING_TYPE: the elements left to a method that is applied after others. */
-  abstract readonly pruningType: PruningType;
+  /** The elements left to a method that is applied after others: this, or a static `PRUNING_TYPE` as in PyTorch. */
+  readonly pruningType?: PruningType;
   /** The dimension of the channels, of structured methods. */
   readonly dim?: number;
   /** @internal Name of the parameter that it prunes. */
@@ -248,11 +248,19 @@ export class PruningContainer extends BasePruningMethod {
   }
 }
 
+/** A method's type, also from a class that says it as in PyTorch. */
+export function typeOf(method: BasePruningMethod): unknown {
+  const named = [method, method.constructor] as unknown as readonly { PRUNING_TYPE?: unknown }[];
+  return method.pruningType ?? named.find((one) => one.PRUNING_TYPE !== undefined)?.PRUNING_TYPE;
+}
+
 /** Index of the elements that earlier masks leave to a method. */
 function remaining(method: BasePruningMethod, t: Tensor, mask: Tensor): IndexSpec[] {
-  if (method.pruningType === "unstructured") return [eq(mask, 1)];
+  const type = typeOf(method);
+  if (type === "unstructured") return [eq(mask, 1)];
   const everything: IndexSpec[] = t.shape.map(() => ":");
-  if (method.pruningType === "global") return everything;
+  if (type === "global") return everything;
+  if (type !== "structured") throw new TensorError("value", `Unrecognized PRUNING_TYPE ${String(type)}`);
   if (method.dim === undefined) {
     throw new TensorError(
       "value",
