@@ -10,7 +10,9 @@ import { item } from "./functions/creation/conversion.ts";
 import { unbind } from "./functions/shape/parts.ts";
 import { installAs } from "./methods/install.ts";
 import { formatTensor } from "./core/print.ts";
-import { Tensor } from "./core/tensor.ts";
+import { pyFloat } from "./core/pyFloat.ts";
+import { Parameter, Tensor } from "./core/tensor.ts";
+import { hasExecutor } from "./planning/barrier.ts";
 
 declare module "./core/tensor.ts" {
   interface Tensor {
@@ -18,7 +20,10 @@ declare module "./core/tensor.ts" {
     toString(): string;
     /** The elements along dimension 0, one by one: views. */
     [Symbol.iterator](): IterableIterator<Tensor>;
-    /** A number where JavaScript wants one (`Math.max(loss)`), else text. */
+    /**
+     * A number where JavaScript wants one (`Math.max(loss)`), else text: in `${loss}`, of a tensor without dimensions the
+     * number, as in Python's f"{loss}".
+     */
     [Symbol.toPrimitive](hint: string): string | number;
   }
 }
@@ -37,5 +42,15 @@ installAs(Symbol.iterator, (x: Tensor): IterableIterator<Tensor> => {
   return unbind(x)[Symbol.iterator]();
 });
 installAs(Symbol.toPrimitive, (x: Tensor, hint: string): string | number | boolean =>
-  hint === "number" ? item(x) : formatTensor(x),
+  hint === "number" ? item(x) : hint === "string" ? formatted(x) : formatTensor(x),
 );
+
+/** PyTorch's `format(x, "")`, which an f-string writes. */
+function formatted(x: Tensor): string {
+  // A preview has no values; PyTorch writes parameters as they print.
+  const isNumber = x.ndim === 0 && x.dtype !== "complex64" && !(x instanceof Parameter);
+  if (!isNumber || (!hasExecutor() && x.value.data === undefined)) return formatTensor(x);
+  const value = item(x);
+  if (typeof value === "boolean") return value ? "True" : "False";
+  return x.dtype === "float32" ? pyFloat(value) : String(value);
+}

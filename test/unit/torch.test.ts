@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { torch, type Tensor } from "../../extension/nn/index.ts";
+import { nn, torch, type Tensor } from "../../extension/nn/index.ts";
 import { useEngine } from "../engines.ts";
 
 useEngine("cpu");
@@ -156,4 +156,18 @@ test("types, and settings that are remembered", () => {
   torch.setNumThreads(3);
   expect(torch.getNumThreads()).toBe(3);
   torch.setNumThreads(before);
+});
+
+test("a template text has the number of a tensor without dimensions, as an f-string", () => {
+  const [loss, many] = [torch.tensor(0.123456789, { requiresGrad: true }), torch.tensor([1, 2])];
+  expect(`${loss.mul(2)} ${torch.tensor(3)} ${torch.tensor(3).float()} ${torch.tensor(true)} ${many}`).toBe(
+    "0.2469135820865631 3 3.0 True tensor([1, 2])",
+  );
+  expect(`${torch.tensor(1e-7)} ${torch.tensor(1e20)} ${torch.tensor(NaN)}`).toBe(
+    "1.0000000116860974e-07 1.0000000200408773e+20 nan",
+  );
+  expect(`${new nn.Parameter(torch.tensor(2.5))}`).toBe(
+    "Parameter containing:\ntensor(2.5000, requires_grad=True)",
+  );
+  expect(loss.mul(2).toString()).toBe("tensor(0.2469, grad_fn=<MulBackward0>)");
 });

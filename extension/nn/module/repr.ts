@@ -1,11 +1,16 @@
 // Values as Python prints them: the pieces of print(model) and print(optimizer).
 
-/** `inFeatures` → `in_features`: the name PyTorch has for one of ours. */
+import { pyFloat } from "../../tensor/core/pyFloat.ts";
+
+export { pyFloat };
+
+/** `inFeatures` → `in_features`: the name PyTorch has for one of ours. `W1` is one of PyTorch's own. */
 export function snakeCase(name: string): string {
   let known = snakeCased.get(name);
   if (known === undefined) {
     if (snakeCased.size >= MOST_NAMES) snakeCased.clear();
-    snakeCased.set(name, (known = name.replaceAll(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)));
+    known = /^[A-Z]/.test(name) ? name : name.replaceAll(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+    snakeCased.set(name, known);
   }
   return known;
 }
@@ -13,21 +18,6 @@ export function snakeCase(name: string): string {
 /** Names converted so far: a loop needs those of all parameters in each step. */
 const snakeCased = new Map<string, string>();
 const MOST_NAMES = 4096;
-
-/** `repr` of a Python float: `1.0`, `1e-05`, `0.1`, `1e+16`. */
-export function pyFloat(x: number): string {
-  if (Number.isNaN(x)) return "nan";
-  if (!Number.isFinite(x)) return x > 0 ? "inf" : "-inf";
-  if (x === 0) return Object.is(x, -0) ? "-0.0" : "0.0";
-  const [digits, exponent] = x.toExponential().split("e") as [string, string];
-  const power = Number(exponent);
-  if (power < -4 || power >= 16) {
-    const sign = power < 0 ? "-" : "+";
-    return `${digits}e${sign}${String(Math.abs(power)).padStart(2, "0")}`;
-  }
-  if (Number.isInteger(x)) return `${x}.0`;
-  return String(x);
-}
 
 /** A parameter that PyTorch declares a float, whole or not; None where it may be that. */
 export const floatOrNone = (x: number | null): string => (x === null ? "None" : pyFloat(x));

@@ -29,7 +29,9 @@ function textOf(name: string): PropertyDescriptor {
 /** Converts a name to Python's style: `binEdges` to `bin_edges`. */
 const spelled = (key: string): string => key.replaceAll(/(?<=[a-z])[A-Z]/g, (c) => `_${c.toLowerCase()}`);
 
-const shown = (part: unknown): string => (Array.isArray(part) ? `(${part.join(", ")})` : String(part));
+// Not String(part), which is the number of a tensor without dimensions.
+const shown = (part: unknown): string =>
+  Array.isArray(part) ? `(${part.map(shown).join(", ")})` : (part as object).toString();
 
 /** Makes the results `parts` of a function; PyTorch prints its `name` in front of them. */
 export function results<T extends Record<string, Tensor | readonly Tensor[]>>(
