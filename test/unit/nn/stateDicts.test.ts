@@ -318,3 +318,26 @@ describe("nn.Buffer", () => {
     expect(twin.namedBuffers().map(([name]) => name)).toEqual(["mean", "cache"]);
   });
 });
+
+test("names that begin with a capital are PyTorch's own", () => {
+  class Cell extends nn.Module {
+    static override stateDictNames: nn.StateDictNames = "snake_case";
+    W1 = new nn.Parameter(torch.ones(1));
+    Wxh = new nn.Parameter(torch.ones(1));
+    outBias = new nn.Parameter(torch.ones(1));
+  }
+  expect([...new Cell().stateDict().keys()]).toEqual(["W1", "Wxh", "out_bias"]);
+});
+
+test("consumePrefixInStateDictIfPresent renames in place what has the prefix", () => {
+  const { consumePrefixInStateDictIfPresent } = nn.modules.utils;
+  const state = new Map([
+    ["module.weight", torch.ones(1)],
+    ["bias", torch.ones(1)],
+  ]);
+  consumePrefixInStateDictIfPresent(state, "module.");
+  expect([...state.keys()]).toEqual(["bias", "weight"]);
+  const record: Record<string, Tensor> = { "module.weight": torch.ones(1) };
+  consumePrefixInStateDictIfPresent(record, "module.");
+  expect(Object.keys(record)).toEqual(["weight"]);
+});
