@@ -1,4 +1,5 @@
 import { TensorError, WHOLE_HINT } from "../tensor/core/errors.ts";
+import { requireCpu, type DeviceLike } from "../tensor/platform/device.ts";
 import { isNamed, lacking, tooMany } from "../tensor/signatures/bind.ts";
 import { isWhole, kindFor } from "../tensor/signatures/kinds.ts";
 
@@ -132,10 +133,13 @@ function isClass(callee: string): boolean {
   return first >= 65 && first <= 90;
 }
 
-/** Whether an argument says where a module of PyTorch lies and of which type it is: here that is always the same. */
+/**
+ * Whether an argument says where a module of PyTorch lies and of which type it is: here that is always the same.
+ * @throws TensorError for every device but the CPU
+ */
 function placed(callee: string, key: string, value: unknown): boolean {
-  if (!isClass(callee)) return false;
-  return (
-    key === "device" || (key === "dtype" && (value === null || value === undefined || value === "float32"))
-  );
+  if (!isClass(callee) || (key !== "device" && key !== "dtype")) return false;
+  const none = value === null || value === undefined;
+  if (key === "device" && !none) requireCpu(value as DeviceLike);
+  return key === "device" || none || value === "float32";
 }

@@ -135,6 +135,15 @@ describe("devices", () => {
       () => torch.cuda.currentDevice(),
     ];
     for (const call of calls) expect(call).toThrow(NO_CUDA);
+    for (const make of [
+      () => new nn.Linear(3, 4, { device: "cuda" }),
+      () => new nn.Conv2d(3, 4, 3, { device: "cuda:0" }),
+      () => new nn.LSTM(3, 4, { device: "cuda" }),
+      () => new nn.BatchNorm2d(3, { device: "cuda" }),
+    ])
+      expect(make).toThrow(NO_CUDA);
+    for (const place of [() => model.to("meta"), () => new nn.Linear(3, 4, { device: "meta" })])
+      expect(place).toThrow("Layerwise has no meta device");
     expect(() => x.to("mps")).toThrow("PyTorch is not linked with support for mps devices");
     expect(() => torch.device("gpu")).toThrow(
       /^Expected one of cpu, cuda, .*, privateuseone device type at start of device string: gpu$/,

@@ -73,6 +73,13 @@ export const CPU = device("cpu");
 export function requireCpu(place: DeviceLike): void {
   const { type } = device(place);
   if (type === "cpu") return;
+  if (type === "meta") {
+    throw new TensorError(
+      "unsupported",
+      "Layerwise has no meta device",
+      "it has no need of one: a model's values are computed when they are first read, and loadStateDict(state, { assign: true }) puts others in their place",
+    );
+  }
   throw new TensorError(
     "unsupported",
     type === "cuda" || type === "xpu"
