@@ -237,6 +237,7 @@ async function resumedRun(
     ...(rollback === undefined ? {} : { rollback }),
     ...(forceUnlock === undefined ? {} : { forceUnlock }),
     ...(outside === undefined ? {} : { outside }),
+    onWait: () => printStderr("The run's process is still there. Waiting a few seconds for its end."),
     ...(hosts ? { on: groupOf(options) } : on === undefined ? {} : { on }),
   });
 }

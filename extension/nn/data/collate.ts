@@ -54,9 +54,23 @@ export function defaultCollate<S>(samples: readonly S[]): Collated<S> {
 
 function collate(samples: readonly unknown[]): unknown {
   const [first] = samples;
-  if (first instanceof Tensor) return stacked(samples as readonly Tensor[]);
+  if (first instanceof Tensor) {
+    const wrong = samples.findIndex((one) => !(one instanceof Tensor));
+    if (wrong < 0) return stacked(samples as readonly Tensor[]);
+    throw new TensorError(
+      "value",
+      `expected Tensor as element ${wrong} in argument 0, but got ${pythonType(samples[wrong])}`,
+    );
+  }
   if (typeof first === "number" || typeof first === "boolean") return tensor(samples as readonly number[]);
   if (typeof first === "string") return [...samples];
+  // Members are taken from each, so all must be what the first one is.
+  const other = samples.findIndex((one) => kindOf(one) !== kindOf(first));
+  if (other > 0)
+    throw new TensorError(
+      "value",
+      `default_collate: sample ${other} of the batch is of another type than sample 0: ${kindOf(samples[other])}, not ${kindOf(first)}`,
+    );
   if (Array.isArray(first)) {
     const lists = samples as readonly (readonly unknown[])[];
     if (lists.some((list) => list.length !== first.length)) {
@@ -85,6 +99,22 @@ function collate(samples: readonly unknown[]): unknown {
     "value",
     `default_collate: batch must contain tensors, numbers, strings, arrays or objects; found ${first === null ? "null" : typeof first}`,
   );
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || typeof value !== "object") return pythonType(value);
+  if (Array.isArray(value)) return "a list";
+  if (value instanceof Tensor || ArrayBuffer.isView(value)) return "numbers";
+  return value instanceof Map ? "a Map" : "an object";
+}
+
+/** Python's name of a value's type, as PyTorch's messages have it. */
+function pythonType(value: unknown): string {
+  if (typeof value === "number") return Number.isInteger(value) ? "int" : "float";
+  if (typeof value === "boolean") return "bool";
+  if (typeof value === "string") return "str";
+  if (value === null || value === undefined) return "NoneType";
+  return Array.isArray(value) ? "list" : value instanceof Map ? "dict" : value.constructor.name;
 }
 
 /** A value of sample `i`, which must have what the first one has. */

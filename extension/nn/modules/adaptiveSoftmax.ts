@@ -47,15 +47,15 @@ type Cluster = Sequential;
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveLogSoftmaxWithLoss.html
  */
 export class AdaptiveLogSoftmaxWithLoss extends BuiltIn {
-  readonly inFeatures: number;
-  readonly nClasses: number;
+  inFeatures: number;
+  nClasses: number;
   /** The given ones, and the number of classes. */
-  readonly cutoffs: readonly number[];
-  readonly divValue: number;
-  readonly headBias: boolean;
-  readonly shortlistSize: number;
-  readonly nClusters: number;
-  readonly headSize: number;
+  cutoffs: readonly number[];
+  divValue: number;
+  headBias: boolean;
+  shortlistSize: number;
+  nClusters: number;
+  headSize: number;
   head: Linear;
   tail: ModuleList<Cluster>;
 

@@ -17,7 +17,7 @@ type Tail<P extends readonly unknown[]> = P extends readonly [unknown?, ...infer
 type Flat<T> = { [K in keyof T]: T[K] };
 
 /** A layer with its arguments as fields. */
-type Configured<O> = BuiltIn & { readonly [K in keyof O]-?: Exclude<O[K], undefined> };
+type Configured<O> = BuiltIn & { [K in keyof O]-?: Exclude<O[K], undefined> };
 
 /**
  * A layer that takes P by position, and all by name. TypeScript calls a class that a program chooses, `new (gelu ? nn.GELU : nn.ReLU)()`,

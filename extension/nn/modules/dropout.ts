@@ -11,8 +11,8 @@ interface DropoutArguments {
 
 /** Base class of all kinds of dropout. */
 abstract class DropoutBase extends BuiltIn {
-  readonly p: number;
-  readonly inplace: boolean;
+  p: number;
+  inplace: boolean;
 
   /** @param p probability of being dropped; 0.5 by default */
   constructor(options?: DropoutArguments);

@@ -25,9 +25,9 @@ interface Given {
 
 /** Base class of both kinds of lookup tables. */
 abstract class Table extends BuiltIn {
-  readonly numEmbeddings: number;
-  readonly embeddingDim: number;
-  readonly paddingIdx: number | null;
+  numEmbeddings: number;
+  embeddingDim: number;
+  paddingIdx: number | null;
   declare weight: Parameter;
 
   constructor({ numEmbeddings, embeddingDim }: Sizes, paddingIdx: number | null, message: string) {
@@ -91,10 +91,10 @@ export interface PretrainedOptions extends EmbeddingOptions {
  * @throws TensorError "index out of range in self"
  */
 export class Embedding extends Table {
-  readonly maxNorm: number | null;
-  readonly normType: number;
-  readonly scaleGradByFreq: boolean;
-  readonly sparse: boolean;
+  maxNorm: number | null;
+  normType: number;
+  scaleGradByFreq: boolean;
+  sparse: boolean;
 
   constructor(numEmbeddings: number, embeddingDim: number, options?: EmbeddingOptions);
   constructor(
@@ -223,12 +223,12 @@ export interface BagInputs {
  * @throws TensorError "offsets has to be a 1D Tensor but got None"
  */
 export class EmbeddingBag extends Table {
-  readonly maxNorm: number | null;
-  readonly normType: number;
-  readonly scaleGradByFreq: boolean;
-  readonly mode: "sum" | "mean" | "max";
-  readonly sparse: boolean;
-  readonly includeLastOffset: boolean;
+  maxNorm: number | null;
+  normType: number;
+  scaleGradByFreq: boolean;
+  mode: "sum" | "mean" | "max";
+  sparse: boolean;
+  includeLastOffset: boolean;
 
   constructor(numEmbeddings: number, embeddingDim: number, options?: BagOptions);
   constructor(options: BagArguments);

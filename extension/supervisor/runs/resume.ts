@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import type { Device } from "../../protocol/device.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
 import { isLive, type MetricRow, type RunRecord } from "../../protocol/run.ts";
@@ -37,6 +38,11 @@ export interface ResumeOptions extends SourceOptions {
   rollback?: boolean;
   /** Also from an owner on another machine or in a container, whether that gives signs of life or not. */
   forceUnlock?: boolean;
+  /**
+   * Called once where the run's process here is still there, which is then given some seconds to end: one whose window
+   * or terminal was killed notices that a moment later.
+   */
+  onWait?: () => void;
 }
 
 /**
@@ -51,7 +57,7 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
   // An evaluation on another machine can be followed again.
   if (record.kind !== "train" && options.on?.attach !== true) refuse("run-record", "is no training.");
   const { forceUnlock = false } = options;
-  await demandFree(directory, record, forceUnlock);
+  await demandFree(directory, record, forceUnlock, options.onWait);
   const { exportName, seed } = record;
   const weights = weightsOfRecord(directory, record);
   const file = await sourceOfRun(directory, record, options);
@@ -87,10 +93,22 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
  * Refuses a run that has an owner. The engine, which takes the lock, decides.
  * @throws EngineError "busy" saying who that is; "locked" when the user may know better
  */
-async function demandFree(directory: string, record: RunRecord, force: boolean): Promise<void> {
+async function demandFree(
+  directory: string,
+  record: RunRecord,
+  force: boolean,
+  onWait: ResumeOptions["onWait"],
+): Promise<void> {
   // Another process may have resumed the run a moment ago, before its record says so.
   if (!isLive(record) && (await readLock(directory)) === undefined) return;
-  const life = await lifeOf(directory, record);
+  let life = await lifeOf(directory, record);
+  if (life.kind === "here" && onWait !== undefined) {
+    onWait();
+    for (const end = Date.now() + PATIENCE; life.kind === "here" && Date.now() < end;) {
+      await setTimeout(LOOK_EVERY);
+      life = await lifeOf(directory, record);
+    }
+  }
   const problem = obstacle(life);
   const known = life.kind === "here";
   if (problem === undefined || (force && !known)) return;
@@ -100,6 +118,10 @@ async function demandFree(directory: string, record: RunRecord, force: boolean):
     ...(known ? {} : { hint: FORCE_HINT }),
   });
 }
+
+/** Milliseconds in which an engine whose parent was killed ends, and between looks at it. */
+const PATIENCE = 8000;
+const LOOK_EVERY = 250;
 
 /** For one that can't be seen from here. */
 export const FORCE_HINT =

@@ -56,6 +56,16 @@ describe("a training that was interrupted", () => {
     });
   });
 
+  test("waits a moment for a process that is about to end, where a caller can say so", async () => {
+    // Without a lock, a run is taken for a live one in the minute after its start.
+    const createdAt = new Date(Date.now() - 59_500).toISOString();
+    await writeRecord(directory, record({ state: "starting", createdAt }));
+    await expect(resumeRequest(directory)).rejects.toThrow("is still running");
+    const onWait = vi.fn();
+    expect(await resumeRequest(directory, { onWait })).toMatchObject({ resume: true });
+    expect(onWait).toHaveBeenCalledOnce();
+  });
+
   test("can't be resumed while it runs, when it is finished, or if it is an evaluation", async () => {
     await writeRecord(directory, record({ state: "starting" }));
     await expect(resumeRequest(directory)).rejects.toThrow(/still running/);

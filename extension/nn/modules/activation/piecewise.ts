@@ -113,9 +113,9 @@ interface HardtanhArguments extends F.InPlace {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardtanh.html
  */
 export class Hardtanh extends BuiltIn {
-  readonly minVal: number;
-  readonly maxVal: number;
-  readonly inplace: boolean;
+  minVal: number;
+  maxVal: number;
+  inplace: boolean;
 
   constructor(options?: HardtanhArguments);
   constructor(minVal?: number, maxVal?: number, inplace?: boolean);

@@ -86,14 +86,14 @@ export class MultiheadAttention extends BuiltIn {
   biasK: Parameter | null = null;
   biasV: Parameter | null = null;
   outProj: NonDynamicallyQuantizableLinear;
-  readonly embedDim: number;
-  readonly kdim: number;
-  readonly vdim: number;
-  readonly numHeads: number;
-  readonly headDim: number;
+  embedDim: number;
+  kdim: number;
+  vdim: number;
+  numHeads: number;
+  headDim: number;
   dropout: number;
-  readonly batchFirst: boolean;
-  readonly addZeroAttn: boolean;
+  batchFirst: boolean;
+  addZeroAttn: boolean;
 
   constructor(
     ...args: Arguments<

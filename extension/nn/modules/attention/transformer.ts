@@ -70,9 +70,9 @@ type EncoderRest =
 export class TransformerEncoder extends BuiltIn {
   layers: ModuleList<TransformerEncoderLayer>;
   norm: Normalisation | null;
-  readonly numLayers: number;
-  readonly enableNestedTensor: boolean;
-  readonly maskCheck: boolean;
+  numLayers: number;
+  enableNestedTensor: boolean;
+  maskCheck: boolean;
   private readonly nested: boolean;
 
   constructor(encoderLayer: TransformerEncoderLayer, numLayers: number, options?: TransformerEncoderOptions);
@@ -159,7 +159,7 @@ export class TransformerEncoder extends BuiltIn {
 export class TransformerDecoder extends BuiltIn {
   layers: ModuleList<TransformerDecoderLayer>;
   norm: Normalisation | null;
-  readonly numLayers: number;
+  numLayers: number;
 
   constructor(
     decoderLayer: TransformerDecoderLayer,
@@ -256,9 +256,9 @@ export class Transformer extends BuiltIn {
   /** A {@link TransformerEncoder}, or the module that was given in its place. */
   encoder: TransformerEncoder;
   decoder: TransformerDecoder;
-  readonly dModel: number;
-  readonly nhead: number;
-  readonly batchFirst: boolean;
+  dModel: number;
+  nhead: number;
+  batchFirst: boolean;
 
   constructor(...args: TransformerConstruction) {
     super();

@@ -103,7 +103,7 @@ export class TransformerEncoderLayer extends BuiltIn {
   dropout1: Dropout;
   dropout2: Dropout;
   activation: (x: Tensor) => Tensor;
-  readonly normFirst: boolean;
+  normFirst: boolean;
 
   constructor(...args: LayerConstruction) {
     super();
@@ -229,7 +229,7 @@ export class TransformerDecoderLayer extends BuiltIn {
   dropout2: Dropout;
   dropout3: Dropout;
   activation: (x: Tensor) => Tensor;
-  readonly normFirst: boolean;
+  normFirst: boolean;
 
   constructor(...args: LayerConstruction) {
     super();

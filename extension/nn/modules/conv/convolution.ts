@@ -41,14 +41,14 @@ const FUNCTIONS = [F.conv1d, F.conv2d, F.conv3d];
 abstract class Convolution extends SpatialLayer {
   weight: Parameter;
   bias: Parameter | null;
-  readonly inChannels: number;
-  readonly outChannels: number;
-  readonly kernelSize: readonly number[];
-  readonly stride: readonly number[];
-  readonly padding: readonly number[] | "same" | "valid";
-  readonly dilation: readonly number[];
-  readonly groups: number;
-  readonly paddingMode: ConvPaddingMode;
+  inChannels: number;
+  outChannels: number;
+  kernelSize: readonly number[];
+  stride: readonly number[];
+  padding: readonly number[] | "same" | "valid";
+  dilation: readonly number[];
+  groups: number;
+  paddingMode: ConvPaddingMode;
 
   constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvOptions);
   constructor(

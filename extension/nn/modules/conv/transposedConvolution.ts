@@ -37,14 +37,14 @@ const FUNCTIONS = [F.convTranspose1d, F.convTranspose2d, F.convTranspose3d];
 abstract class TransposedConvolution extends SpatialLayer {
   weight: Parameter;
   bias: Parameter | null;
-  readonly inChannels: number;
-  readonly outChannels: number;
-  readonly kernelSize: readonly number[];
-  readonly stride: readonly number[];
-  readonly padding: readonly number[];
-  readonly outputPadding: readonly number[];
-  readonly dilation: readonly number[];
-  readonly groups: number;
+  inChannels: number;
+  outChannels: number;
+  kernelSize: readonly number[];
+  stride: readonly number[];
+  padding: readonly number[];
+  outputPadding: readonly number[];
+  dilation: readonly number[];
+  groups: number;
 
   constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvTransposeOptions);
   constructor(

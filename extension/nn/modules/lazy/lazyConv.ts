@@ -18,10 +18,10 @@ import { firstCall, waits, type LazyModule } from "./lazyModule.ts";
 interface AnyConv extends Module {
   weight: Parameter;
   bias: Parameter | null;
-  readonly inChannels: number;
-  readonly outChannels: number;
-  readonly kernelSize: readonly number[];
-  readonly groups: number;
+  inChannels: number;
+  outChannels: number;
+  kernelSize: readonly number[];
+  groups: number;
   resetParameters(): void;
 }
 

@@ -15,7 +15,7 @@ import {
 import { firstCall, waits, type LazyModule } from "./lazyModule.ts";
 
 interface AnyNorm extends Module {
-  readonly numFeatures: number;
+  numFeatures: number;
   weight: Parameter | null;
   bias: Parameter | null;
   runningMean: Tensor | null;

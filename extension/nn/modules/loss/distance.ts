@@ -36,9 +36,9 @@ interface DistanceOptions {
  */
 export class PairwiseDistance extends BuiltIn {
   /** PyTorch's name of p. */
-  readonly norm: number;
-  readonly eps: number;
-  readonly keepdim: boolean;
+  norm: number;
+  eps: number;
+  keepdim: boolean;
 
   constructor(
     ...args: [p?: number, eps?: number, keepdim?: boolean] | Arguments<DistanceOptions, "p eps keepdim">

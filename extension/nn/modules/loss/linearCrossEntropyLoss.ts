@@ -42,10 +42,10 @@ interface LinearCrossEntropyLossArguments extends LinearCrossEntropySettings {
  */
 export class LinearCrossEntropyLoss extends Loss {
   declare weight: Tensor | null;
-  readonly numClasses: number;
-  readonly outFeatures: readonly number[];
-  readonly ignoreIndex: number | null;
-  readonly labelSmoothing: number;
+  numClasses: number;
+  outFeatures: readonly number[];
+  ignoreIndex: number | null;
+  labelSmoothing: number;
   linear: Linear;
 
   constructor(

@@ -15,7 +15,7 @@ import { BuiltIn } from "../../module/module.ts";
 
 /** Base class of losses: how the losses of a batch become one number. */
 export abstract class Loss extends BuiltIn {
-  readonly reduction: Reduction;
+  reduction: Reduction;
 
   constructor(reduction: Reduction) {
     super();
@@ -272,8 +272,8 @@ export class BCEWithLogitsLoss extends configuredLoss<
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.KLDivLoss.html
  */
 export class KLDivLoss extends BuiltIn {
-  readonly reduction: Reduction | "batchmean";
-  readonly logTarget: boolean;
+  reduction: Reduction | "batchmean";
+  logTarget: boolean;
 
   constructor(...args: Arguments<KlDivOptions, "sizeAverage reduce reduction logTarget">) {
     super();
@@ -336,8 +336,8 @@ export class PoissonNLLLoss extends configuredLoss<
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.GaussianNLLLoss.html
  */
 export class GaussianNLLLoss extends Loss {
-  readonly full: boolean;
-  readonly eps: number;
+  full: boolean;
+  eps: number;
 
   constructor(options: Passed<GaussianOptions> = {}) {
     const bound = bind<GaussianOptions>("GaussianNLLLoss", [options], {

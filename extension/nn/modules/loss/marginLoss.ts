@@ -108,8 +108,8 @@ export class SoftMarginLoss extends PlainLoss {
  */
 export class MultiMarginLoss extends Loss {
   weight: Tensor | null = null;
-  readonly p: number;
-  readonly margin: number;
+  p: number;
+  margin: number;
 
   constructor(...args: MultiMarginArguments) {
     const bound = bind<MultiMarginOptions>("MultiMarginLoss", args, {
@@ -197,10 +197,10 @@ function checkMargin(name: string, margin: number): void {
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginLoss.html
  */
 export class TripletMarginLoss extends Loss {
-  readonly margin: number;
-  readonly p: number;
-  readonly eps: number;
-  readonly swap: boolean;
+  margin: number;
+  p: number;
+  eps: number;
+  swap: boolean;
 
   constructor(...args: TripletArguments) {
     const bound = bind<TripletOptions>("TripletMarginLoss", args, {
@@ -237,9 +237,9 @@ export class TripletMarginLoss extends Loss {
  * Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginWithDistanceLoss.html
  */
 export class TripletMarginWithDistanceLoss extends Loss {
-  readonly distanceFunction: DistanceFunction;
-  readonly margin: number;
-  readonly swap: boolean;
+  distanceFunction: DistanceFunction;
+  margin: number;
+  swap: boolean;
 
   constructor(options: Passed<TripletDistanceOptions> = {}) {
     const { distanceFunction, margin, swap, reduction } = bind<TripletDistanceOptions>(

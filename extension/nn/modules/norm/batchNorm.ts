@@ -35,10 +35,10 @@ type NormArguments = { numFeatures: number } & NormOptions;
 abstract class NormBase extends BuiltIn {
   /** Whether weights, bias and running statistics exist by default. */
   protected static readonly on: boolean = true;
-  readonly numFeatures: number;
-  readonly eps: number;
+  numFeatures: number;
+  eps: number;
   momentum: number | null;
-  readonly affine: boolean;
+  affine: boolean;
   trackRunningStats: boolean;
   weight: Parameter | null;
   bias: Parameter | null;

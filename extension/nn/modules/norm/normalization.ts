@@ -36,9 +36,9 @@ const asShape = (sizes: number | readonly number[]): Shape => (typeof sizes === 
  * @throws TensorError "Given normalized_shape=[4], expected input with shape [*, 4], but got input of size[2, 3]"
  */
 export class LayerNorm extends BuiltIn {
-  readonly normalizedShape: Shape;
-  readonly eps: number;
-  readonly elementwiseAffine: boolean;
+  normalizedShape: Shape;
+  eps: number;
+  elementwiseAffine: boolean;
   weight: Parameter | null;
   bias: Parameter | null;
 
@@ -106,9 +106,9 @@ interface RMSNormArguments {
  * ```
  */
 export class RMSNorm extends BuiltIn {
-  readonly normalizedShape: Shape;
-  readonly eps: number | null;
-  readonly elementwiseAffine: boolean;
+  normalizedShape: Shape;
+  eps: number | null;
+  elementwiseAffine: boolean;
   weight: Parameter | null;
 
   constructor(
@@ -171,10 +171,10 @@ interface GroupNormArguments {
  * @throws TensorError "num_channels (3) must be divisible by num_groups (2)"
  */
 export class GroupNorm extends BuiltIn {
-  readonly numGroups: number;
-  readonly numChannels: number;
-  readonly eps: number;
-  readonly affine: boolean;
+  numGroups: number;
+  numChannels: number;
+  eps: number;
+  affine: boolean;
   weight: Parameter | null;
   bias: Parameter | null;
 

@@ -14,7 +14,7 @@ const MAXIMA = [F.adaptiveMaxPool1d, F.adaptiveMaxPool2d, F.adaptiveMaxPool3d];
 
 /** Means of as many windows as the output has elements, which cover the input. */
 abstract class AdaptiveAvgPool extends SpatialLayer {
-  readonly outputSize: F.OutputSize;
+  outputSize: F.OutputSize;
 
   /** @param outputSize one length for all dimensions, or one for each; null keeps the input's */
   constructor(outputSize: F.OutputSize);
@@ -77,8 +77,8 @@ type MaxPooled<Indices extends boolean> = Indices extends true ? F.ValuesAndIndi
 
 /** Largest values of as many windows as the output has elements. */
 abstract class AdaptiveMaxPool<Indices extends boolean> extends SpatialLayer {
-  readonly outputSize: F.OutputSize;
-  readonly returnIndices: boolean;
+  outputSize: F.OutputSize;
+  returnIndices: boolean;
 
   constructor(outputSize: F.OutputSize, options?: { returnIndices?: Indices | undefined });
   constructor(outputSize: F.OutputSize, returnIndices: Indices | undefined);

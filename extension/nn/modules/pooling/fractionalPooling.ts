@@ -30,10 +30,10 @@ type PoolArguments<Indices extends boolean> = Arguments<
 const POOLING = [null, fractionalMaxPool2d, fractionalMaxPool3d];
 
 abstract class FractionalMaxPool<Indices extends boolean> extends SpatialLayer {
-  readonly kernelSize: readonly number[];
-  readonly outputSize: readonly number[] | null;
-  readonly outputRatio: readonly number[] | null;
-  readonly returnIndices: boolean;
+  kernelSize: readonly number[];
+  outputSize: readonly number[] | null;
+  outputRatio: readonly number[] | null;
+  returnIndices: boolean;
   declare _randomSamples: Tensor | null;
 
   constructor(...args: PoolArguments<Indices>) {

@@ -22,12 +22,12 @@ const MAXIMA = [F.maxPool1d, F.maxPool2d, F.maxPool3d];
 
 /** Max pooling over one, two or three spatial dimensions. */
 abstract class MaxPool<Indices extends boolean> extends SpatialLayer {
-  readonly kernelSize: Size;
-  readonly stride: Size;
-  readonly padding: Size;
-  readonly dilation: Size;
-  readonly returnIndices: boolean;
-  readonly ceilMode: boolean;
+  kernelSize: Size;
+  stride: Size;
+  padding: Size;
+  dilation: Size;
+  returnIndices: boolean;
+  ceilMode: boolean;
 
   constructor(kernelSize: Size, options?: MaxOptions<Indices>);
   constructor(kernelSize: Size, stride: Size | null, padding?: Size, dilation?: Size);
@@ -111,7 +111,7 @@ type AvgArguments = average.AvgPoolOptions & { kernelSize: Size };
 
 /** Average pooling of images and volumes. */
 abstract class AvgPool extends BuiltIn {
-  readonly kernelSize: Size;
+  kernelSize: Size;
   readonly options: Required<average.AvgPoolOptions>;
 
   constructor(kernelSize: Size, options?: average.AvgPoolOptions);
@@ -155,7 +155,7 @@ abstract class AvgPool extends BuiltIn {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool1d.html
  */
 export class AvgPool1d extends BuiltIn {
-  readonly kernelSize: readonly number[];
+  kernelSize: readonly number[];
   readonly options: Avg1dOptions & { stride: readonly number[]; padding: readonly number[] };
 
   constructor(kernelSize: Size, options?: Avg1dOptions);

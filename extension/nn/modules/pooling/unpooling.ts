@@ -28,9 +28,9 @@ const POWER_POOLING = [lpPool1d, lpPool2d, lpPool3d];
 
 /** Inverse of max pooling over one, two or three spatial dimensions. */
 abstract class MaxUnpool extends SpatialLayer {
-  readonly kernelSize: readonly number[];
-  readonly stride: readonly number[];
-  readonly padding: readonly number[];
+  kernelSize: readonly number[];
+  stride: readonly number[];
+  padding: readonly number[];
 
   constructor(kernelSize: Size, options?: Omit<UnpoolArguments, "kernelSize">);
   constructor(kernelSize: Size, stride: Size | null, padding?: Size);
@@ -109,10 +109,10 @@ type LPArguments = LPPoolOptions & { normType: number; kernelSize: Size };
 
 /** Power-average pooling over one, two or three spatial dimensions. */
 abstract class LPPool extends SpatialLayer {
-  readonly normType: number;
-  readonly kernelSize: Size;
-  readonly stride: Size | null;
-  readonly ceilMode: boolean;
+  normType: number;
+  kernelSize: Size;
+  stride: Size | null;
+  ceilMode: boolean;
 
   constructor(normType: number, kernelSize: Size, options?: LPPoolOptions);
   constructor(normType: number, kernelSize: Size, stride: Size | null, ceilMode?: boolean);

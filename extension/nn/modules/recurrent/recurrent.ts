@@ -46,7 +46,7 @@ export interface RNN {
  * @throws TensorError "Expected hidden size (2, 3, 20), got [1, 3, 20]"
  */
 export class RNN extends RecurrentBase {
-  readonly nonlinearity: "tanh" | "relu";
+  nonlinearity: "tanh" | "relu";
 
   constructor(inputSize: number, hiddenSize: number, options?: RecurrentOptions & Nonlinearity);
   constructor(

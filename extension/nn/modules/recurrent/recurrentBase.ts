@@ -31,9 +31,9 @@ export interface RecurrentOptions {
 }
 
 export interface RecurrentSizes extends Required<RecurrentOptions> {
-  readonly inputSize: number;
-  readonly hiddenSize: number;
-  readonly projSize: number;
+  inputSize: number;
+  hiddenSize: number;
+  projSize: number;
 }
 
 /** Every parameter from U(−k, k) with k = 1/√hiddenSize, in the order of the state dict. */
@@ -49,15 +49,15 @@ type ParameterName =
 /** Base class of RNN, LSTM and GRU. */
 export abstract class RecurrentBase extends BuiltIn {
   [name: ParameterName]: Parameter;
-  readonly inputSize: number;
-  readonly hiddenSize: number;
-  readonly numLayers: number;
-  readonly bias: boolean;
-  readonly batchFirst: boolean;
-  readonly dropout: number;
-  readonly bidirectional: boolean;
+  inputSize: number;
+  hiddenSize: number;
+  numLayers: number;
+  bias: boolean;
+  batchFirst: boolean;
+  dropout: number;
+  bidirectional: boolean;
   /** Size of the hidden state where it is a projection; 0 without. */
-  readonly projSize: number;
+  projSize: number;
 
   /** @param gates how many gates of hiddenSize rows the weights have */
   constructor(gates: number, sizes: RecurrentSizes) {

@@ -27,9 +27,9 @@ interface Nonlinearity {
 
 /** Base class of the cells: one step of a recurrent layer. */
 abstract class Cell extends BuiltIn {
-  readonly inputSize: number;
-  readonly hiddenSize: number;
-  readonly bias: boolean;
+  inputSize: number;
+  hiddenSize: number;
+  bias: boolean;
   weightIh: Parameter;
   weightHh: Parameter;
   biasIh: Parameter | null;
@@ -129,7 +129,7 @@ const SIGNATURE = { inputSize: REQUIRED, hiddenSize: REQUIRED, bias: true } as c
  * @throws TensorError "hidden0 has inconsistent hidden_size: got 19, expected 20"
  */
 export class RNNCell extends Cell {
-  readonly nonlinearity: "tanh" | "relu";
+  nonlinearity: "tanh" | "relu";
 
   constructor(inputSize: number, hiddenSize: number, options?: CellOptions & Nonlinearity);
   constructor(inputSize: number, hiddenSize: number, bias: boolean, nonlinearity?: "tanh" | "relu");

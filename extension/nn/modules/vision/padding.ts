@@ -14,7 +14,7 @@ interface PaddingArguments {
 
 /** Padding with the input's own values. */
 abstract class RepeatingPad extends SpatialLayer {
-  readonly padding: readonly number[];
+  padding: readonly number[];
 
   constructor(padding: Size);
   constructor(options: PaddingArguments);
@@ -68,8 +68,8 @@ interface ConstantArguments extends PaddingArguments {
 
 /** Padding with one value. */
 abstract class ConstantPad extends SpatialLayer {
-  readonly padding: readonly number[];
-  readonly value: number;
+  padding: readonly number[];
+  value: number;
 
   constructor(padding: Size, value: number);
   constructor(...args: Arguments<ConstantArguments, "padding value">);

@@ -38,8 +38,8 @@ interface UnflattenArguments {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Unflatten.html
  */
 export class Unflatten extends BuiltIn {
-  readonly dim: number;
-  readonly unflattenedSize: readonly number[];
+  dim: number;
+  unflattenedSize: readonly number[];
 
   constructor(dim: number, unflattenedSize: readonly number[]);
   constructor(...args: Arguments<UnflattenArguments, "dim unflattenedSize">);

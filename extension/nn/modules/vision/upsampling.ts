@@ -26,11 +26,11 @@ type UpsampleOptions = Omit<InterpolateOptions, "antialias">;
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Upsample.html
  */
 export class Upsample extends BuiltIn {
-  readonly size: Size | null;
-  readonly scaleFactor: Size | null;
-  readonly mode: InterpolationMode;
-  readonly alignCorners: boolean | null;
-  readonly recomputeScaleFactor: boolean | null;
+  size: Size | null;
+  scaleFactor: Size | null;
+  mode: InterpolationMode;
+  alignCorners: boolean | null;
+  recomputeScaleFactor: boolean | null;
 
   constructor(
     size?: Size | null,

@@ -151,6 +151,12 @@ describe("a loader over", () => {
     expect(() => read([[1], [1, 2]])).toThrow("each element in list of batch should be of equal size");
     expect(() => read([torch.ones(1), torch.ones(2)])).toThrow("stack expects each tensor to be equal size");
     expect(() => read([{ x: 1 }, { y: 1 }])).toThrow("default_collate: sample 1 of the batch has no 'x'");
+    expect(() => read([torch.ones(1), 2])).toThrow("expected Tensor as element 1 in argument 0, but got int");
+    expect(() => read([{ x: torch.ones(1) }, { x: "a" }])).toThrow("element 1 in argument 0, but got str");
+    expect(() => read([[1, 2], 3])).toThrow(
+      "default_collate: sample 1 of the batch is of another type than sample 0: int, not a list",
+    );
+    expect(() => read([{ x: 1 }, null])).toThrow("NoneType, not an object");
     expect(() => read(3)).toThrow("object of type 'number' has no samples by number");
     expect(() => read({ x: 1 })).toThrow("object of type 'Object' has no samples by number");
     expect(() => new data.DataLoader([1], { prefetchFactor: 2 })).toThrow(
