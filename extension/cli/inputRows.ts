@@ -5,16 +5,23 @@ import { UsageError } from "./command.ts";
 /** Characters of a cell that an error quotes. */
 const LONGEST = 100;
 
+/** Rows of numbers; of a CSV file with names, also its texts. */
+export interface InputRows {
+  readonly rows?: number[][];
+  readonly table?: { names: string[]; rows: string[][] };
+}
+
 /**
- * Parses rows of numbers from CSV or JSON (an array of arrays, nested as deeply as a sample; one flat array is one row).
+ * Parses rows from CSV or JSON (an array of arrays, nested as deeply as a sample; one flat array is one row). Texts need
+ * a first line of names.
  * @param name The input's name in errors
  * @throws UsageError naming the invalid row
  */
-export function parseRows(text: string, name: string): number[][] {
+export function parseRows(text: string, name: string): InputRows {
   const source = name === "-" ? "standard input" : name;
-  const rows = /^\s*\[/.test(text) ? parseJson(text, source) : parseCsv(text, source);
-  if (rows.length === 0) throw new UsageError(`${source} has no rows.`);
-  return rows;
+  const given = /^\s*\[/.test(text) ? { rows: parseJson(text, source) } : parseCsv(text, source);
+  if ((given.rows ?? given.table?.rows)?.length === 0) throw new UsageError(`${source} has no rows.`);
+  return given;
 }
 
 function parseJson(text: string, source: string): number[][] {
@@ -48,24 +55,25 @@ function flattened(row: readonly unknown[]): number[] | undefined {
   return values;
 }
 
-function parseCsv(text: string, source: string): number[][] {
+function parseCsv(text: string, source: string): InputRows {
   let cells: string[][];
   try {
-    cells = parse(text, { skip_empty_lines: true, trim: true, bom: true, comment: "#" });
+    cells = parse(text, { skip_empty_lines: true, trim: true, bom: true, comment: "#", relax_quotes: true });
   } catch (error) {
     throw new UsageError(`${source}: ${error instanceof Error ? error.message : String(error)}`);
   }
   const numbers = (row: readonly string[]): number[] =>
     row.map((cell) => (cell === "" ? Number.NaN : Number(cell)));
-  // A header has at least one name; a data row has only numbers.
+  // A header has at least one name.
   const header = cells[0] !== undefined && numbers(cells[0]).some((value) => Number.isNaN(value));
-  return cells.slice(header ? 1 : 0).map((row, i) => {
-    const values = numbers(row);
-    const bad = values.findIndex((value) => Number.isNaN(value));
-    if (bad >= 0)
-      throw new UsageError(
-        `${source}: line ${i + (header ? 2 : 1)}, column ${bad + 1}: expected a number, got "${clipped(row[bad] ?? "", LONGEST)}".`,
-      );
-    return values;
-  });
+  const [names = [], ...rest] = header ? cells : [[], ...cells];
+  const values = rest.map(numbers);
+  const row = values.findIndex((one) => one.some((value) => Number.isNaN(value)));
+  if (row < 0) return { rows: values, ...(header ? { table: { names, rows: rest } } : {}) };
+  if (header) return { table: { names, rows: rest } };
+  const bad = values[row]!.findIndex((value) => Number.isNaN(value));
+  throw new UsageError(
+    `${source}: line ${row + 1}, column ${bad + 1}: expected a number, got "${clipped(rest[row]![bad] ?? "", LONGEST)}". ` +
+      "Texts need a first line with the names of the columns.",
+  );
 }

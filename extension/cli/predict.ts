@@ -36,17 +36,15 @@ export function register(program: Command): void {
     .description("print a trained model's predictions for given rows, or for held-out samples")
     .argument("<file>", targetDescription)
     .option("--checkpoint <file>", "weights, a .safetensors file (default: the best of the newest training)")
-    .option(
-      "--input <file>",
-      "rows of numbers as .csv or .json, - for standard input (default: held-out samples)",
-    )
+    .option("--input <file>", "rows as .csv or .json, - for standard input (default: held-out samples)")
     .option("--count <number>", "how many held-out samples (default: 10)", positive)
     .option("--out <file>", "write there instead of to standard output");
   commonOptions(command, ["seed", "device", "json"]);
   examples(
     command,
     `
-A row holds one sample's values in order: 64 numbers for an 8x8 image. A first line of names is skipped.
+A row holds one sample's values in order: 64 numbers for an 8x8 image. A first line of names is skipped;
+of a model trained on a table (data.csv), it says which columns are there, in any order.
 
 Examples:
   layerwise predict iris.nn.ts --input flowers.csv
@@ -60,7 +58,7 @@ async function predict(argument: string, options: PredictOptions): Promise<numbe
   const { input, device, seed } = options;
   if (input !== undefined && options.count !== undefined)
     throw new UsageError("--count is the number of held-out samples, so it can't be used with --input.");
-  const rows = input === undefined ? undefined : parseRows(readInput(input), input);
+  const given = input === undefined ? undefined : parseRows(readInput(input), input);
   const checkpoint =
     options.checkpoint === undefined ? await findCheckpoint(target) : existingFile(options.checkpoint);
   printStderr(`Predicting with ${shortPath(checkpoint)}`);
@@ -71,7 +69,7 @@ async function predict(argument: string, options: PredictOptions): Promise<numbe
       device,
       checkpoint,
       ...(seed === undefined ? {} : { seed }),
-      ...(rows === undefined ? { count: options.count ?? 10 } : { rows }),
+      ...(given ?? { count: options.count ?? 10 }),
     }),
   );
   const predictions = v.parse(v.array(Prediction), answer);

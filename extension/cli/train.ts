@@ -4,7 +4,7 @@ import path from "node:path";
 import type { Command } from "commander";
 import type { RunRequest } from "../protocol/engine.ts";
 import { isLive, type RunRecord } from "../protocol/run.ts";
-import { resumeRequest } from "../supervisor/runs/resume.ts";
+import { isResumable, resumeRequest } from "../supervisor/runs/resume.ts";
 import type { RunOn } from "../protocol/target.ts";
 import { checkpointPath, lastCheckpoint, readRecord } from "../supervisor/runs/runDirectory.ts";
 import type { RunOutcome } from "../supervisor/runs/run.ts";
@@ -254,7 +254,13 @@ export function conclude({ record, error }: RunOutcome, directory: string, json:
     if (error !== undefined) printErrors([error], false);
     else if (isLive(record)) printStderr(leftLine(record));
     else printStderr(outcomeLine(record));
-    if (checkpoint !== undefined) printStderr(`Saved ${shortPath(checkpoint)}`);
+    if (error !== undefined && record.state === "killed" && isResumable(record))
+      printStderr(
+        `Continue from its last saved state, which may be older: layerwise train --resume ${shortPath(directory)}`,
+      );
+    // A run that fails before its first step has weights of an earlier time.
+    const saved = error === undefined ? "Saved" : "Newest weights:";
+    if (checkpoint !== undefined) printStderr(`${saved} ${shortPath(checkpoint)}`);
   }
   if (error !== undefined) return EXIT.failure;
   if (record.state === "finished" || isLive(record)) return 0;

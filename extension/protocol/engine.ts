@@ -176,6 +176,8 @@ export const PredictRequest = v.object({
   checkpoint: v.string(),
   /** One sample a row, its values in row-major order. */
   rows: v.optional(v.array(v.array(v.number()))),
+  /** Rows as texts with the names of their columns, for a model that was trained on such a table. */
+  table: v.optional(v.object({ names: v.array(v.string()), rows: v.array(v.array(v.string())) })),
   count: v.optional(v.number()),
 });
 export type PredictRequest = v.InferOutput<typeof PredictRequest>;

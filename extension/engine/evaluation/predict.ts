@@ -1,4 +1,5 @@
 import { loadExecutor } from "../../executors/index.ts";
+import { isNumber } from "../../nn/data/columns.ts";
 import { predictedClasses } from "../../nn/metrics/index.ts";
 import type { Batch } from "../../nn/experiment/experiment.ts";
 import type { PredictRequest, Prediction } from "../../protocol/engine.ts";
@@ -34,16 +35,52 @@ export async function predict(
 ): Promise<Prediction[]> {
   await loadExecutor(request.device);
   const weights = readWeights(request.checkpoint);
-  const { file, exportName, rows } = request;
+  const { file, exportName, rows, table } = request;
   const module = await watchdog.guard(loadLimit(file, fail), () => loadUserModule(file, { library }));
   const experiment = experimentOf(findExperiment(module, exportName).experiment, weights);
   const seed = request.seed ?? weights.seed ?? experiment.options.seed ?? randomSeed();
   const prepared = await prepare(experiment, seed);
   prepared.model.loadStateDict(weights.tensors);
   prepared.model.eval();
-  return rows === undefined
-    ? predictHeldOut(prepared, request.count ?? 10)
-    : predictBatch(prepared, ofRows(prepared, rows), false);
+  const given = table === undefined ? undefined : ofTable(prepared, table);
+  if (given !== undefined) return predictBatch(prepared, given, false);
+  if (rows !== undefined) return predictBatch(prepared, ofRows(prepared, rows), false);
+  if (table !== undefined) throw unmapped(table);
+  return predictHeldOut(prepared, request.count ?? 10);
+}
+
+type Table = NonNullable<PredictRequest["table"]>;
+
+/** Rows of a table as one batch, by the columns that the training data have; undefined where they have others. */
+function ofTable({ train }: Prepared, { names, rows }: Table): Batch | undefined {
+  const { inputs } = inputsAndTarget(train.sample());
+  const [input] = inputs;
+  if (input === undefined || inputs.length > 1) return undefined;
+  const encoded: number[] = [];
+  for (const [i, row] of rows.entries()) {
+    const cells = new Map(names.map((name, column) => [name, row[column] ?? ""]));
+    let values: readonly number[] | undefined;
+    try {
+      values = train.encodeCells(cells);
+    } catch (error) {
+      if (!(error instanceof TensorError)) throw error;
+      throw new EngineError({ code: "value", message: `Row ${i + 1}: ${error.message}.` });
+    }
+    if (values === undefined) return undefined;
+    for (const value of values) encoded.push(value);
+  }
+  return [fromHost(toHostArray(encoded, input.dtype), [rows.length, ...input.shape], input.dtype)];
+}
+
+/** Texts that are no numbers, in columns that the training data don't have. */
+function unmapped({ names, rows }: Table): EngineError {
+  const row = rows.findIndex((cells) => cells.some((cell) => !isNumber(cell)));
+  const column = rows[row]?.findIndex((cell) => !isNumber(cell)) ?? 0;
+  return new EngineError({
+    code: "value",
+    message: `Row ${row + 1}: expected a number in column ${names[column] ?? column + 1}, got "${rows[row]?.[column] ?? ""}".`,
+    hint: "Texts are taken where the first line names the columns of the table that the model was trained on by data.csv.",
+  });
 }
 
 /** Predicts the first samples of the data that the model was not trained on. */

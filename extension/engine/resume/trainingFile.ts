@@ -86,8 +86,21 @@ export function loadTraining(
   throw new EngineError({
     code: "checkpoint",
     message: problems.join("\n"),
-    hint: "Weights alone may be left: layerwise train FILE --checkpoint checkpoints/last.safetensors starts over with them.",
+    hint: hintOfWeights(directory),
   });
+}
+
+/** What to do with the weights that a run without a state has left. */
+function hintOfWeights(directory: string): string {
+  const folder = runPathSync(directory, CHECKPOINTS_FOLDER);
+  const weights = fs
+    .readdirSync(folder)
+    .filter((name) => name.endsWith(".safetensors"))
+    .map((name) => path.join(folder, name))
+    .sort((a, b) => fs.statSync(b).mtimeMs - fs.statSync(a).mtimeMs);
+  return weights[0] === undefined
+    ? "No weights are left: train the model again."
+    : `Its newest weights are left: layerwise train FILE --checkpoint ${weights[0]} starts over with them.`;
 }
 
 /**

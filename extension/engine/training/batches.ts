@@ -117,6 +117,12 @@ export class Batches {
     return source instanceof Dataset ? (source.encodeRow?.(row) ?? row) : row;
   }
 
+  /** Texts by the names of their columns as the input of a sample; undefined where the set has no such columns. */
+  encodeCells(cells: ReadonlyMap<string, string>): readonly number[] | undefined {
+    const { source } = this;
+    return source instanceof Dataset ? source.encodeCells?.(cells) : undefined;
+  }
+
   /** Whether samples can be read by number: those of a stream can't. */
   get listed(): boolean {
     return this.#dataset instanceof Dataset;

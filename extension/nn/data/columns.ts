@@ -63,6 +63,8 @@ export interface Encoder {
   readonly names: readonly string[];
   /** Values of sample `row`, into `out` from `at` on. */
   write(row: number, out: Float32Array, at: number): void;
+  /** The same for a text that isn't in the table, undefined where it is missing. */
+  encode(text: string | undefined, out: Float32Array, at: number): void;
   /** The same for a number that isn't in the table; undefined for columns of another type. */
   readonly scale?: (value: number) => number;
 }
@@ -123,7 +125,18 @@ export function numberEncoder(
   const known = given.subarray(0, count);
   const fill = typeof missing === "number" ? missing : filling(known, missing);
   const feature = numberFeature(column.name, scaling(known, normalize), fill);
-  return { ...feature, write: (row, out, at) => feature.write(values[row]!, out, at) };
+  return {
+    ...feature,
+    write: (row, out, at) => feature.write(values[row]!, out, at),
+    encode(text, out, at) {
+      if (text !== undefined && !isNumber(text))
+        throw new TensorError(
+          "value",
+          `expected a number in column "${column.name}", got "${clipped(text, LONGEST)}"`,
+        );
+      feature.write(text === undefined ? Number.NaN : Number(text), out, at);
+    },
+  };
 }
 
 /** Returns the replacement of a missing number, computed from the known ones; NaN for none. */
@@ -169,6 +182,15 @@ export function categoryEncoder(
   return {
     names: feature.names,
     write: (row, out, at) => feature.write(numbers.get(cells[row] ?? "") ?? -1, out, at),
+    encode(text, out, at) {
+      const number = text === undefined ? -1 : numbers.get(text);
+      if (number === undefined)
+        throw new TensorError(
+          "value",
+          `"${clipped(text!, LONGEST)}" is none of the categories of column "${name}": ${clipped(categories.join(", "), LONGEST)}`,
+        );
+      feature.write(number, out, at);
+    },
   };
 }
 

@@ -57,6 +57,9 @@ export abstract class Dataset<Sample = unknown> {
   /** Converts unscaled numbers to the input of a sample. */
   encodeRow?(row: readonly number[]): number[];
 
+  /** Converts texts by the names of their columns to the input of a sample; undefined where a column is not there. */
+  encodeCells?(cells: ReadonlyMap<string, string>): number[] | undefined;
+
   // By its `get`: a subclass may leave out what its samples are.
   *[Symbol.iterator](): IterableIterator<ReturnType<this["get"]>> {
     for (let i = 0; i < this.length; i++) yield this.get(i) as ReturnType<this["get"]>;

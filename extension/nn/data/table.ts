@@ -185,6 +185,23 @@ export class TableDataset extends Dataset<[features: Tensor, target: Tensor] | [
     return encodeNumbers(row, this.#encoders, this.featureNames);
   }
 
+  /**
+   * Converts cells as in the file to a model's input; other columns, such as the target, may be there too.
+   * @throws TensorError for a cell that is no number, or none of the column's categories
+   */
+  override encodeCells(cells: ReadonlyMap<string, string>): number[] | undefined {
+    const texts = this.#features.map(({ name }) => cells.get(name));
+    if (texts.includes(undefined)) return undefined;
+    const missing = new Set(this.#options.missingValues ?? MISSING_VALUES);
+    const out = new Float32Array(this.featureNames.length);
+    let at = 0;
+    this.#encoders.forEach((encoder, i) => {
+      encoder.encode(missing.has(texts[i]!) ? undefined : texts[i], out, at);
+      at += encoder.names.length;
+    });
+    return [...out];
+  }
+
   get(index: number): [Tensor, Tensor] {
     return this.#samples.get(index) as unknown as [Tensor, Tensor];
   }

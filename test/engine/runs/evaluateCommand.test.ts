@@ -9,6 +9,36 @@ const workspace = useWorkspace();
 const example = (name: string): string => path.join(examples, name);
 
 describe("evaluate and predict", () => {
+  test("predict takes rows of the table that the model was trained on, with its categories", async () => {
+    const rows = Array.from({ length: 40 }, (_, i) => `${["flat", "château"][i % 2]},${i},${i % 2}`);
+    workspace.write("houses.csv", `kind,size,price\n${rows.join("\n")}\n`);
+    const file = workspace.write(
+      "houses.nn.ts",
+      `import { data, experiment, nn, optim } from "layerwise";
+export default experiment({
+  model: () => new nn.Linear(3, 1),
+  data: () => data.csv("houses.csv", { normalize: "standard" }),
+  loss: new nn.MSELoss(),
+  optimizer: (parameters) => new optim.Adam(parameters, { lr: 0.05 }),
+  epochs: 2,
+});
+`,
+    );
+    expect((await workspace.run(["train", file])).code).toBe(0);
+    const predict = (input: string, ...more: string[]): ReturnType<typeof workspace.run> =>
+      workspace.run(["predict", file, "--input", "-", ...more], { input });
+    const given = jsonLines((await predict("price,kind,size\n0,flat,2\n1,château,3\n", "--json")).stdout);
+    const held = jsonLines((await predict("size,kind\n2,flat\n", "--json")).stdout);
+    expect(given).toHaveLength(2);
+    expect(held).toEqual(given.slice(0, 1));
+    expect((await predict("size,kind\n2,castle\n")).stderr).toContain(
+      'Row 1: "castle" is none of the categories of column "kind": château, flat.',
+    );
+    const other = await predict("area,kind\n2,flat\n");
+    expect(other.stderr).toContain('Row 1: expected a number in column kind, got "flat".');
+    expect(other.stderr).toContain("Texts are taken where the first line names the columns");
+  });
+
   test("use the best weights of the newest training, on the samples it held out", async () => {
     const file = example("iris.nn.ts");
     expect(await workspace.run(["evaluate", file])).toMatchObject({

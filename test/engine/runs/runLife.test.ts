@@ -64,6 +64,8 @@ describe("a process that ends", () => {
     expect(result.code).toBe(1);
     expect(result.stderr).toContain("error: The run's process ended unexpectedly: signal SIGKILL");
     expect(result.stderr).toContain("hint: Its last checkpoint is checkpoints/last.safetensors");
+    expect(result.stderr).toContain("which may be older: layerwise train --resume run");
+    expect(result.stderr).not.toContain("Saved");
     expect(readRun(directory).state).toBe("killed");
     loadLast(directory);
   });

@@ -72,29 +72,34 @@ in two lines
 
 describe("parseRows", () => {
   test("JSON: rows of any depth, or one row", () => {
-    expect(parseRows("[[1, 2], [3, 4]]", "-")).toEqual([
+    expect(parseRows("[[1, 2], [3, 4]]", "-").rows).toEqual([
       [1, 2],
       [3, 4],
     ]);
-    expect(parseRows("[[[1, 2], [3, 4]]]", "-")).toEqual([[1, 2, 3, 4]]);
-    expect(parseRows(" [1, 2]", "-")).toEqual([[1, 2]]);
+    expect(parseRows("[[[1, 2], [3, 4]]]", "-").rows).toEqual([[1, 2, 3, 4]]);
+    expect(parseRows(" [1, 2]", "-").rows).toEqual([[1, 2]]);
     const deep = 200_000;
-    expect(parseRows(`${"[".repeat(deep)}7${"]".repeat(deep)}`, "-")).toEqual([[7]]);
+    expect(parseRows(`${"[".repeat(deep)}7${"]".repeat(deep)}`, "-").rows).toEqual([[7]]);
   });
 
   test("CSV: with and without a header, empty lines and comments", () => {
-    expect(parseRows("a,b\n1, 2\n\n3,-4e1\n# end\n", "x.csv")).toEqual([
+    expect(parseRows("a,b\n1, 2\n\n3,-4e1\n# end\n", "x.csv").rows).toEqual([
       [1, 2],
       [3, -40],
     ]);
-    expect(parseRows("1,2\n", "x.csv")).toEqual([[1, 2]]);
+    expect(parseRows("1,2\n", "x.csv").rows).toEqual([[1, 2]]);
+  });
+
+  test("CSV with names: its texts too, as a table may have categories", () => {
+    const table = { names: ["a", "kind"], rows: [["1", "flat"]] };
+    expect(parseRows("a,kind\n1,flat\n", "x.csv")).toEqual({ table });
   });
 
   test.each([
     ["[[1], []]", "standard input: row 2 is not an array of numbers."],
     ['[["a"]]', "standard input: row 1 is not an array of numbers."],
     ["[1,", "standard input: "],
-    ["a,b\n1,x\n", 'standard input: line 2, column 2: expected a number, got "x".'],
+    ["1,2\n1,x\n", 'standard input: line 2, column 2: expected a number, got "x". Texts need a first line'],
     ["1,2\n1\n", "standard input: "],
     ["a,b\n", "standard input has no rows."],
   ])("refuses %j", (text, message) => {

@@ -69,6 +69,17 @@ describe("csv", () => {
     expect(data.csv(file, { types: { z: "category" } }).classes).toEqual(["4", "8"]);
   });
 
+  test("cells by the names of their columns become an input, scaled and with categories", () => {
+    const table = data.csv(write("kind,size,y\nx,1,1\ny,3,2\n"), { normalize: "standard" });
+    const encode = (cells: Record<string, string>) => table.encodeCells(new Map(Object.entries(cells)));
+    expect(encode({ size: "3", kind: "x", more: "?" })).toEqual([1, 0, 1]);
+    expect(encode({ size: "3" })).toBeUndefined();
+    expect(() => encode({ size: "3", kind: "z" })).toThrow(
+      '"z" is none of the categories of column "kind": x, y',
+    );
+    expect(() => encode({ size: "big", kind: "x" })).toThrow('expected a number in column "size", got "big"');
+  });
+
   test("quotes, comments, other delimiters, no header, a byte order mark, gzip", () => {
     expect(
       rows(
