@@ -99,6 +99,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const imports = { engine, messages, runs, panels, stored: refreshTrees };
   const editors = new Editors({ extensionUri, ...imports });
   const commands = new RunCommands(runs, previews, panels, editors, refreshTrees, attach);
+  runs.remedy = async (request) =>
+    (await import("./editor/runs/runSources.ts")).offerKept(request, runs, (run) => panels.showRun(run));
   const debugged = new DebuggedTensors(panels);
   context.subscriptions.push(
     messages,

@@ -4,6 +4,12 @@ import { EngineError, type SourcePosition, type UserError } from "../protocol/er
 import { errorLine, toUserError } from "../supervisor/errors.ts";
 import { createLog, showError } from "./show.ts";
 
+/** What a notification of an error offers to do about it. */
+export interface Offer {
+  title: string;
+  run: () => Promise<unknown>;
+}
+
 /**
  * The log channel, and error notifications with buttons that open the log and the line. VS Code replaces an equal notification, and
  * so shows it again: it may have been moved to the notification centre, and the user may have clicked again.
@@ -20,7 +26,7 @@ export class Messages implements vscode.Disposable {
   }
 
   /** Logs and shows an error. Doesn't wait for the user. */
-  error(thrown: unknown, doing?: string): void {
+  error(thrown: unknown, doing?: string, offer?: Offer): void {
     const error = toUserError(thrown);
     this.log.error(doing === undefined ? errorLine(error) : `${doing}: ${errorLine(error)}`);
     if (error.hint !== undefined) this.log.info(error.hint);
@@ -28,17 +34,18 @@ export class Messages implements vscode.Disposable {
     if (thrown instanceof Error && error.code === "internal" && thrown.stack !== undefined)
       this.log.debug(thrown.stack);
     const text = doing === undefined ? error.message : `${doing}: ${error.message}`;
-    void this.#show(text, error);
+    void this.#show(text, error, offer);
   }
 
-  async #show(text: string, { code, position }: UserError): Promise<void> {
+  async #show(text: string, { code, position }: UserError, offer: Offer | undefined): Promise<void> {
     try {
       const toLog = vscode.l10n.t("Show Log");
       const toLine = vscode.l10n.t("Go to Line");
       const toTrust = vscode.l10n.t("Manage Workspace Trust");
       const actions = code === "untrusted" ? [toTrust] : position === undefined ? [toLog] : [toLine, toLog];
-      const action = await showError(text, ...actions);
-      if (action === toLog) this.showLog();
+      const action = await showError(text, ...(offer === undefined ? [] : [offer.title]), ...actions);
+      if (offer !== undefined && action === offer.title) await offer.run();
+      else if (action === toLog) this.showLog();
       else if (action === toTrust) await vscode.commands.executeCommand("workbench.trust.manage");
       else if (action === toLine && position !== undefined) await openPosition(position);
     } catch (error) {
@@ -47,14 +54,20 @@ export class Messages implements vscode.Disposable {
   }
 }
 
+/** The error of a file that a record names, and that is not there. */
+export const movedFile = (file: string): UserError => ({
+  code: "no-file",
+  message: vscode.l10n.t("{0} was moved or deleted.", file),
+});
+
 /**
  * Opens a source file at a position, and moves the focus there unless `preserveFocus`.
  * @throws EngineError for a pipe, a device or a folder, which a stranger's record may name
  */
 export async function openPosition(position: SourcePosition, preserveFocus = false): Promise<void> {
-  // VS Code itself reports a missing file.
   const stats = await stat(position.file).catch(() => undefined);
-  if (stats?.isFile() === false)
+  if (stats === undefined) throw new EngineError(movedFile(position.file));
+  if (!stats.isFile())
     throw new EngineError({
       code: "file",
       message: vscode.l10n.t("{0} is not a regular file.", position.file),

@@ -1,6 +1,7 @@
 // The only module that opens VS Code's notifications, lists, inputs, hovers and log. Their text may come from untrusted files,
 // so it is escaped: it never becomes a link, an icon, HTML or a hidden character.
 import { clipped } from "../protocol/text/clip.ts";
+import { headline } from "../protocol/text/headline.ts";
 import { stripVTControlCharacters } from "node:util";
 import * as vscode from "vscode";
 import { labelText } from "../protocol/text/label.ts";
@@ -12,10 +13,7 @@ import type { CommandId } from "./ids.ts";
 const LONGEST = 400;
 
 /** Notifications show one paragraph. */
-function firstLine(text: string): string {
-  const [first = ""] = text.trimStart().split("\n", 1);
-  return clipped(labelText(first), LONGEST);
-}
+const firstLine = (text: string): string => clipped(labelText(headline(text)), LONGEST);
 
 /** Returns the action that the user chose, undefined for none. */
 export async function showInformation(text: string, ...actions: string[]): Promise<string | undefined> {

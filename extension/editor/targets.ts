@@ -1,9 +1,11 @@
+import { stat } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import * as vscode from "vscode";
 import { rootOfRun } from "../files/runFiles.ts";
 import { EngineError } from "../protocol/errors.ts";
 import { MODEL_FILES, MODEL_FILE_SUFFIX, type MenuTarget, type SourceTarget } from "./ids.ts";
 import { experimentsOf } from "./language/experiments.ts";
+import { movedFile } from "./messages.ts";
 import type { Previews } from "./previews.ts";
 import { pick } from "./show.ts";
 import { scanSource } from "../source/sourceScan.ts";
@@ -71,7 +73,7 @@ export async function chooseFile(target: SourceTarget): Promise<vscode.TextDocum
   const active = vscode.window.activeTextEditor?.document;
   const file =
     target.file ?? (active?.uri.path.endsWith(MODEL_FILE_SUFFIX) ? active.uri.fsPath : await panelFile());
-  if (file !== undefined) return vscode.workspace.openTextDocument(file);
+  if (file !== undefined) return openFile(file);
   const found = await findModelFiles();
   if (found.length === 0)
     throw new EngineError({
@@ -82,15 +84,25 @@ export async function chooseFile(target: SourceTarget): Promise<vscode.TextDocum
   return picked && vscode.workspace.openTextDocument(picked);
 }
 
+/** Opens a file that a record names. @throws EngineError if it was moved or deleted: VS Code's error is about its own addresses */
+export async function openFile(file: string): Promise<vscode.TextDocument> {
+  const found = await stat(file).catch(() => undefined);
+  if (found === undefined) throw new EngineError(movedFile(file));
+  return vscode.workspace.openTextDocument(file);
+}
+
 /** Asks for a file other than `file` and returns its path. Undefined if cancelled. */
-export async function chooseOtherFile(file: string): Promise<string | undefined> {
+export async function chooseOtherFile(
+  file: string,
+  title = vscode.l10n.t("Compare with which file?"),
+): Promise<string | undefined> {
   const others = (await findModelFiles()).filter(({ fsPath }) => fsPath !== file);
   if (others.length === 0)
     throw new EngineError({
       code: "no-file",
       message: vscode.l10n.t("There is no other .nn.ts file in this workspace."),
     });
-  return (await pickFile(others, vscode.l10n.t("Compare with which file?")))?.fsPath;
+  return (await pickFile(others, title))?.fsPath;
 }
 
 async function findModelFiles(): Promise<vscode.Uri[]> {

@@ -6,6 +6,7 @@ import { controlsBy, type ControlAnswers, type ControlName, type RunControls } f
 import type { HeldLock } from "../processes/lock.ts";
 import type { RunRecord, RunState } from "../protocol/run.ts";
 import { captureConsole } from "./host/capturedConsole.ts";
+import { Attempt } from "./resume/attempt.ts";
 import { CheckpointPolicy } from "./resume/checkpointPolicy.ts";
 import { Checkpoints } from "./resume/checkpoints.ts";
 import { checkSame, endTogether, isLostWorker, joinTeam, LOST_WORKER } from "./parallel/join.ts";
@@ -36,7 +37,7 @@ import type { Resumption } from "./resume/stateKeeper.ts";
 import type { SteeringControl } from "./training/steering.ts";
 import { Trainer } from "./training/trainer.ts";
 import { savedTraining } from "./resume/savedTraining.ts";
-import { recordToResume, shareTraining } from "./resume/trainingFile.ts";
+import { cutMetrics, recordToResume, shareTraining } from "./resume/trainingFile.ts";
 import { Generators, type TrainingState } from "./resume/trainingState.ts";
 import { savePoint, type TrainerState } from "./training/trainerState.ts";
 import { describeError, errorText } from "./host/userErrors.ts";
@@ -73,6 +74,8 @@ export class Run {
   #trainer: Trainer | undefined;
   #explainer: Explainer | undefined;
   #module: UserModule | undefined;
+  /** How the run is resumed, as long as it may fail without a trace. */
+  readonly #attempt: Attempt | undefined;
   #ended = false;
 
   /** @throws EngineError when the run directory can't be made */
@@ -83,6 +86,7 @@ export class Run {
     this.#lock = lock;
     this.#onEnd = onEnd;
     this.#reporter = new Reporter(send);
+    this.#attempt = Attempt.of(request);
     this.#directory = new RunDirectory(
       request.directory,
       { ...(request.resume === true ? recordToResume(request) : startingRecord(request)), pid: process.pid },
@@ -149,7 +153,8 @@ export class Run {
     // The weights are those of the last good step and may have taken hours: saved, unless they are not finite.
     const lost = this.#team !== undefined && isLostWorker(thrown);
     if (lost) return this.fail({ code: LOST_WORKER, message: `Another worker has ended: ${error.message}` });
-    if (!this.#ended && state !== undefined && state.step > 0 && error.code !== "non-finite")
+    const stepped = state !== undefined && state.step > 0 && this.#attempt?.stepped(state.step) !== false;
+    if (!this.#ended && stepped && error.code !== "non-finite")
       this.#checkpoints?.trySave("last", savePoint(state), { alone: true });
     if (error.code === "non-finite" && state !== undefined)
       this.#directory.appendFinding(findingOf("nonFinite", error.message, { step: state.step }));
@@ -236,7 +241,16 @@ export class Run {
     this.#writeEvents(experiment.options.tensorboard, from);
     const facts = this.#facts(seed, bundle);
     const { rollback = false } = request;
-    return this.#train(prepared, { generators: new Generators(generators.made), facts, from, rollback });
+    const begins = (): void => {
+      if (request.resume === true) cutMetrics(this.#directory.path, from?.state ?? { step: 0, completed: 0 });
+    };
+    return this.#train(prepared, {
+      generators: new Generators(generators.made),
+      facts,
+      from,
+      rollback,
+      begins,
+    });
   }
 
   /** The state that the training starts from; in a team, the first worker's. */
@@ -245,6 +259,7 @@ export class Run {
       this.#request.resume === true
         ? savedTraining(this.#directory, (seed) => this.#facts(seed, bundle), this.#reporter)
         : undefined;
+    if (this.#attempt !== undefined) this.#attempt.step = from?.state.step ?? 0;
     const team = this.#team;
     if (team === undefined) return from;
     checkSame(team, bundle, this.#executor!.info.version);
@@ -365,11 +380,9 @@ export class Run {
     this.#ended = true;
     this.#executor?.fallbacks?.settle();
     this.#explainer?.look();
-    const record = this.#directory.update({
-      state,
-      endedAt: new Date().toISOString(),
-      ...(error === undefined ? {} : { error }),
-    });
+    const before = error && this.#attempt?.recordAfter(error, this.#trainer?.state.step);
+    const end = { state, endedAt: new Date().toISOString(), ...(error === undefined ? {} : { error }) };
+    const record = before ? this.#directory.replace(before) : this.#directory.update(end);
     this.#reporter.flush();
     if (error !== undefined) this.#directory.appendLog(errorText(error));
     this.#directory.close();
@@ -377,7 +390,7 @@ export class Run {
     flushOpenEvents();
     // After the last message: a run without an owner is over, or was killed.
     this.#lock.release();
-    this.#send("ended", record);
+    this.#send("ended", record, ...(before === undefined ? [] : [error]));
     setImmediate(() => this.#onEnd(state === "failed"));
   }
 }

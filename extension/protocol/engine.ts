@@ -283,8 +283,11 @@ export interface RunEngineEvents {
   arrived(): void;
   /** The run waits until a debugger attaches to this address. */
   inspecting(url: string): void;
-  /** The run's last message; the process exits after it, or sends `idle`. */
-  ended(record: RunRecord): void;
+  /**
+   * The run's last message; the process exits after it, or sends `idle`. `error`: why an attempt to resume made no step, which
+   * left the record as it was.
+   */
+  ended(record: RunRecord, error?: UserError): void;
   /** The last message when a call other than `start` can't be answered: user code hangs. */
   failed(error: UserError): void;
   /** The process accepts another run, which computes the same numbers as in a new process. */

@@ -9,7 +9,7 @@ import { classOf, errorsOf, unbuiltModels as failing } from "../language/experim
 import type { Previews } from "../previews.ts";
 import type { Runs } from "../runs/runs.ts";
 import type { Log } from "../show.ts";
-import { folderOf } from "../targets.ts";
+import { folderOf, openFile } from "../targets.ts";
 import { Comparison } from "./comparison.ts";
 import { offered } from "./offered.ts";
 import { Profiles } from "./profiles.ts";
@@ -97,7 +97,7 @@ export class ArchitectureSubject extends DisposableOwner {
 
   async snapshot(): Promise<ArchitectureSnapshot> {
     // VS Code closes documents that no editor shows, so the panel opens its own again when it needs it.
-    const document = await vscode.workspace.openTextDocument(this.file);
+    const document = await openFile(this.file);
     const preview = this.#previews.follow(document);
     const compared = await this.comparison.current();
     const report = compared?.shown ?? preview.report;

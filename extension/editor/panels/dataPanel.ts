@@ -22,7 +22,7 @@ import { DisposableOwner } from "../disposable.ts";
 import type { Messages } from "../messages.ts";
 import { setting } from "../settings.ts";
 import { setTitle } from "../show.ts";
-import { requireTrust, saveSources } from "../targets.ts";
+import { openFile, requireTrust, saveSources } from "../targets.ts";
 import { KeptTensor } from "./keptTensor.ts";
 import { OfferedSources } from "./offered.ts";
 import type { ViewedTensor } from "./tensorPanel.ts";
@@ -124,7 +124,7 @@ export class DataPanel extends DisposableOwner {
     const session = await this.#begin();
     if (session === undefined) return;
     try {
-      await saveSources(await vscode.workspace.openTextDocument(file));
+      await saveSources(await openFile(file));
       const summary = await session.summary();
       if (session !== this.#session) return;
       if (summary !== undefined) this.#summary = summary;

@@ -12,7 +12,7 @@ import { runCommand } from "../commands.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { defaultEdits } from "../language/applySettings.ts";
 import { setTitle, type Log } from "../show.ts";
-import { requireTrust } from "../targets.ts";
+import { openFile, requireTrust } from "../targets.ts";
 import { offered } from "./offered.ts";
 import { connectPanel, noArguments, type MethodSchemas } from "./webviewHost.ts";
 
@@ -139,7 +139,7 @@ export class SweepPanel extends DisposableOwner {
   async #source(): Promise<vscode.TextDocument> {
     const sweep = this.#snapshot?.sweep;
     if (sweep === undefined) throw new EngineError({ code: "no-sweep", message: "There is no sweep." });
-    return vscode.workspace.openTextDocument(await sourceOfRun(this.directory, sweep));
+    return openFile(await sourceOfRun(this.directory, sweep));
   }
 
   async #apply({ settings }: TrialRow): Promise<void> {

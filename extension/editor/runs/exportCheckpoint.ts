@@ -12,7 +12,7 @@ import type { Messages } from "../messages.ts";
 import { offerReveal } from "../reveal.ts";
 import { setting } from "../settings.ts";
 import { pick, showProgress, type PickItem } from "../show.ts";
-import { saveSources } from "../targets.ts";
+import { openFile, saveSources } from "../targets.ts";
 
 /** Writes the model of a run with the weights of a checkpoint in a format and to a place that the user chooses. */
 export async function exportCheckpoint(
@@ -23,7 +23,7 @@ export async function exportCheckpoint(
   const record = await readRecord(directory);
   const { exportName } = record;
   const file = await sourceOfRun(directory, record);
-  if (!(await saveSources(await vscode.workspace.openTextDocument(file)))) return;
+  if (!(await saveSources(await openFile(file)))) return;
   const title = labelText(vscode.l10n.t("Export {0}", basename(checkpoint.file)));
   const format = await chooseFormat(title);
   if (format === undefined) return;

@@ -1,21 +1,13 @@
 import { basename, dirname, join } from "node:path";
 import * as vscode from "vscode";
-import type { RunControls } from "../../protocol/controls.ts";
-import { isLive, RUN_FILE, runTitle, type CheckpointRecord } from "../../protocol/run.ts";
+import { isLive, RUN_FILE, runTitle } from "../../protocol/run.ts";
 import type { RunOn } from "../../protocol/target.ts";
 import { toUserError } from "../../supervisor/errors.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { isResumable } from "../../supervisor/runs/resume.ts";
-import {
-  checkpointPath,
-  lastCheckpoint,
-  listRuns,
-  readRecord,
-  weightsPath,
-} from "../../supervisor/runs/runDirectory.ts";
+import { checkpointPath, listRuns, readRecord, weightsPath } from "../../supervisor/runs/runDirectory.ts";
 import { readLabels, writeLabels } from "../../supervisor/runs/runLabels.ts";
 import type { RunSession } from "../../supervisor/runs/session.ts";
-import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
 import { deleteCheckpoint, deleteRun, type Deleted } from "../../supervisor/runs/trash.ts";
 import type {
   CheckpointTarget,
@@ -30,6 +22,8 @@ import type { Panels } from "../panels/panels.ts";
 import type { Previews } from "../previews.ts";
 import { offerReveal, revealFile } from "../reveal.ts";
 import { chooseOthers, chooseRun, chooseSecond, runItem, several } from "./chooseRuns.ts";
+import { controlOf, weightsToEvaluate } from "./runWeights.ts";
+import { sourceToRun, type RunSource } from "./runSources.ts";
 import type { Runs, StartOptions } from "./runs.ts";
 import { pick, showInformation, showWarning, showProgress } from "../show.ts";
 import {
@@ -158,10 +152,18 @@ export class RunCommands {
     const on = elsewhere ? await this.#chooseMachine() : undefined;
     if (elsewhere && on === undefined) return;
     const session = await this.#runs.open(target.directory);
-    const file = await sourceOfRun(target.directory, session.record);
+    const source = await sourceToRun(target.directory);
+    if (source === undefined) return;
     const { exportName } = session.record;
-    const checkpoint = await weights(session, target.checkpoint);
-    const evaluation = await this.#runs.start({ kind: "evaluate", file, exportName, checkpoint, on });
+    const checkpoint = await weightsToEvaluate(session, target.checkpoint);
+    const evaluation = await this.#runs.start({
+      kind: "evaluate",
+      file: source.file,
+      exportName,
+      checkpoint,
+      on,
+      ...(source.kept ? { again: { version: target.directory } } : {}),
+    });
     await this.#panels.showRun(evaluation);
     await new Promise<void>((resolve) => {
       if (!evaluation.live) resolve();
@@ -176,10 +178,13 @@ export class RunCommands {
     if (target === undefined) return;
     requireTrust();
     const record = await readRecord(target.directory);
+    const source = await sourceToRun(target.directory);
+    if (source === undefined) return;
     await this.#start({
       kind: "train",
-      file: await sourceOfRun(target.directory, record),
+      file: source.file,
       exportName: record.exportName,
+      ...(source.kept ? { again: { version: target.directory } } : {}),
       checkpoint: await weightsPath(target.directory, target.checkpoint),
     });
   }
@@ -217,14 +222,15 @@ export class RunCommands {
     const none = vscode.l10n.t("No training was interrupted.");
     const run = target ?? (await chooseRun(vscode.l10n.t("Resume which training?"), none, isResumable));
     if (run === undefined) return;
-    const file = await sourceOfRun(run.directory, await readRecord(run.directory));
-    if (!(await saveSources(await vscode.workspace.openTextDocument(file)))) return;
-    await this.#panels.showRun(await this.#resume(run.directory, target?.rollback));
+    const source = await sourceToRun(run.directory);
+    if (source === undefined) return;
+    const { rollback } = target ?? {};
+    const options = { ...source, ...(rollback === undefined ? {} : { rollback }) };
+    await this.#panels.showRun(await this.#resume(run.directory, options));
   }
 
   /** Asks before taking a run from an owner that is invisible from here. */
-  async #resume(directory: string, rollback: boolean | undefined): Promise<RunSession> {
-    const options = rollback === undefined ? {} : { rollback };
+  async #resume(directory: string, options: RunSource & { rollback?: boolean }): Promise<RunSession> {
     try {
       return await this.#runs.resume(directory, options);
     } catch (error) {
@@ -375,21 +381,4 @@ export class RunCommands {
     const items = live.map((session) => ({ ...runItem(session), session }));
     return (await pick(items, { title }))?.session;
   }
-}
-
-/** Path of the weights to evaluate; a live run without any saves them now. */
-async function weights(session: RunSession, wanted: CheckpointRecord | undefined): Promise<string> {
-  const { checkpoints } = session.record;
-  const best = checkpoints.find(({ kind }) => kind === "best");
-  const checkpoint = wanted ?? best ?? lastCheckpoint(session.record);
-  if (checkpoint !== undefined) return weightsPath(session.directory, checkpoint);
-  return controlOf(session).checkpoint();
-}
-
-function controlOf(session: RunSession): RunControls {
-  if (session.control !== undefined) return session.control;
-  throw new EngineError({
-    code: "no-checkpoint",
-    message: vscode.l10n.t("Run {0} is over and has no checkpoint.", session.id),
-  });
 }

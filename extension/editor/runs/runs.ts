@@ -1,6 +1,8 @@
 import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import { startingRecord, type RunRequest } from "../../protocol/engine.ts";
+import type { UserError } from "../../protocol/errors.ts";
+import { headline } from "../../protocol/text/headline.ts";
 import { openRun, type Attachment } from "../../supervisor/runs/attach.ts";
 import { errorLine } from "../../supervisor/errors.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
@@ -15,7 +17,7 @@ import { SpareEngine } from "../../supervisor/engines/spare.ts";
 import type { RunOn } from "../../protocol/target.ts";
 import { DisposableOwner } from "../disposable.ts";
 import { CONTEXT_KEYS } from "../ids.ts";
-import type { Messages } from "../messages.ts";
+import type { Messages, Offer } from "../messages.ts";
 import type { RayTokens } from "../remote/tokens.ts";
 import { onSettingChange, setting } from "../settings.ts";
 import { showInformation, type Log } from "../show.ts";
@@ -56,6 +58,8 @@ export class Runs extends DisposableOwner {
   readonly #changed = this.own(new vscode.EventEmitter<RunSession>());
   /** Fires at each change of a live run, up to ten times a second each, and at its end. */
   readonly onDidChange = this.#changed.event;
+  /** What can be done about a run that has failed. */
+  remedy: ((request: RunRequest) => Promise<(Offer & { reason: string }) | undefined>) | undefined;
 
   constructor(engine: () => EngineOptions, messages: Messages, tokens: RayTokens) {
     super();
@@ -144,7 +148,13 @@ export class Runs extends DisposableOwner {
   /** Resumes an interrupted training in its own directory. */
   async resume(
     directory: string,
-    { rollback, forceUnlock, on }: Pick<ResumeOptions, "rollback" | "forceUnlock" | "on"> = {},
+    {
+      rollback,
+      forceUnlock,
+      on,
+      kept,
+      file,
+    }: Pick<ResumeOptions, "rollback" | "forceUnlock" | "on" | "kept" | "file"> = {},
   ): Promise<RunSession> {
     requireTrust();
     const known = this.#sessions.get(directory);
@@ -155,6 +165,8 @@ export class Runs extends DisposableOwner {
       ...(rollback === undefined ? {} : { rollback }),
       ...(forceUnlock === undefined ? {} : { forceUnlock }),
       ...(on === undefined ? {} : { on }),
+      ...(kept === undefined ? {} : { kept }),
+      ...(file === undefined ? {} : { file }),
       ...(setting("runs.tensorboard", vscode.Uri.file(record.file)) ? { tensorboard: true } : {}),
     });
     // Only the engine knows the machine of a run.
@@ -265,7 +277,26 @@ export class Runs extends DisposableOwner {
     if (error === undefined) log.info(`${session.record.state} after ${session.record.epoch} epochs`);
     else log.error(errorLine(error));
     // The user's own action needs no message; a failure does.
-    if (error !== undefined && error.code !== "cancelled" && !this.disposed) this.#messages.error(error);
+    if (error !== undefined && error.code !== "cancelled" && !this.disposed)
+      void this.#tellFailure(error, request);
+    // Curves that were cut for steps which were not made.
+    if (error !== undefined && request.resume === true)
+      readSampled(request.directory).then(
+        (rows) => session.restart(rows),
+        () => undefined,
+      );
+  }
+
+  async #tellFailure(error: UserError, request: RunRequest): Promise<void> {
+    const own = error.code === "killed" || error.code === "non-finite";
+    const offer = own ? undefined : await this.remedy?.(request).catch(() => undefined);
+    if (offer === undefined) this.#messages.error(error);
+    else
+      this.#messages.error(
+        { ...error, message: `${headline(error.message)} ${offer.reason}` },
+        undefined,
+        offer,
+      );
   }
 
   #logOf(session: RunSession): Pick<Log, "info" | "warn" | "error"> {

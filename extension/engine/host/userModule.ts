@@ -287,6 +287,8 @@ function syntaxError(message: esbuild.Message, file: string): UserError {
   const text = notExported === undefined ? message.text : `"layerwise" has no export named "${notExported}"`;
   const hint =
     missing === undefined ? message.notes[0]?.text : `Install it in the workspace: npm install ${missing}`;
+  // Only the import of the user's own file is not in a file of the user's.
+  if (location?.file === HOST) return { code: "no-file", message: `${file} was moved or deleted.` };
   if (location === null) return { code: "syntax", message: text, position: { file, line: 1, column: 1 } };
   // esbuild counts bytes.
   const column = (bytes: number): number =>

@@ -95,6 +95,13 @@ export class RunDirectory {
     return this.#record;
   }
 
+  /** Takes another record in place of the present one. */
+  replace(record: RunRecord): RunRecord {
+    this.#record = record;
+    this.#attempt(RUN_FILE, () => this.#writeRecord());
+    return record;
+  }
+
   /** Keeps the trained source and its imports; a resumed run keeps its first ones. */
   keepSource(file: string, sources: ReadonlyMap<string, string>): void {
     let kept = false;

@@ -68,6 +68,7 @@ export class Recovery {
 
   /** Keeps the state at the training's beginning. */
   begins(state: () => TrainingState): void {
+    this.#hooks.resumption.begins?.();
     const parameters = this.#prepared.model.parameters();
     // A lazy module has no weights yet.
     if (parameters.some(isLazy)) return;
@@ -83,6 +84,7 @@ export class Recovery {
 
   /** Called when a training was resumed from a sound state: lowers the learning rates if requested. */
   resumed(): void {
+    this.#hooks.resumption.begins?.();
     if (this.#hooks.resumption.rollback !== true) return;
     const { step } = this.#training.state;
     const factor = this.#rollback.lrFactor;

@@ -1,11 +1,11 @@
 import type { Reporter } from "../reporting/reporter.ts";
 import type { RunDirectory } from "../reporting/runDirectory.ts";
 import type { Resumption } from "./stateKeeper.ts";
-import { cutMetrics, loadTraining } from "./trainingFile.ts";
+import { loadTraining } from "./trainingFile.ts";
 import type { TrainingState } from "./trainingState.ts";
 
 /**
- * The state that a resumed training continues from: record and curves are cut to it. Undefined when none was saved, so that the
+ * The state that a resumed training continues from: the record is cut to it. Undefined when none was saved, so that the
  * training starts from the beginning.
  * @param factsNow What would be saved of the training now, with its seed: the log has what is different
  * @throws EngineError "checkpoint" when all saved states are damaged
@@ -17,7 +17,6 @@ export function savedTraining(
 ): TrainingState | undefined {
   const tell = (text: string): void => reporter.log("warning", text);
   const from = loadTraining(directory.path, tell);
-  cutMetrics(directory.path, from?.state ?? { step: 0, completed: 0 });
   if (from === undefined) {
     directory.update({ epoch: 0, step: 0 });
     tell("The run ended before its state was saved: it begins again.");

@@ -17,6 +17,8 @@ export interface Resumption {
   facts: Omit<TrainingFacts, "savedAt">;
   /** The state to resume from. */
   from?: TrainingState | undefined;
+  /** Called before the first step, once the state to resume from fits. */
+  begins?: () => void;
   /** It is resumed more carefully than before. */
   rollback?: boolean;
 }

@@ -107,13 +107,19 @@ function hintOfWeights(directory: string): string {
  * The record of a run to resume, without the fields of its end.
  * @throws EngineError "run-record" when there is no such run
  */
-export function recordToResume({ directory, epochs, outlive }: RunRequest): RunRecord {
+export function recordToResume(request: RunRequest): RunRecord {
+  const { epochs, outlive, file } = request;
+  const { endedAt: _, error: __, orphaned: ___, ...rest } = storedRecord(request);
+  // The user may have moved it.
+  const place = file === undefined ? {} : { file };
+  return { ...rest, ...place, state: "starting", outlive, ...(epochs === undefined ? {} : { epochs }) };
+}
+
+/** @throws EngineError "run-record" when there is no such run */
+export function storedRecord({ directory }: Pick<RunRequest, "directory">): RunRecord {
   const file = path.join(directory, RUN_FILE);
   try {
-    const read = checkedJson(file, readRunFileSync(directory, RUN_FILE), RunRecord);
-    const record = namedByFolder(directory, read);
-    const { endedAt: _, error: __, orphaned: ___, ...rest } = record;
-    return { ...rest, state: "starting", outlive, ...(epochs === undefined ? {} : { epochs }) };
+    return namedByFolder(directory, checkedJson(file, readRunFileSync(directory, RUN_FILE), RunRecord));
   } catch (error) {
     throw new EngineError({
       code: "run-record",

@@ -21,7 +21,7 @@ const SCHEMAS: EventSchemas<RunEngineEvents> = {
   evaluated: v.strictTuple([EvaluationResult]),
   arrived: v.strictTuple([]),
   inspecting: v.strictTuple([v.string()]),
-  ended: v.strictTuple([RunRecord]),
+  ended: v.strictTuple([RunRecord, v.optional(UserError)]),
   failed: v.strictTuple([UserError]),
   idle: v.strictTuple([]),
 };
@@ -63,7 +63,7 @@ export async function forkRunProcess(options: EngineOptions, outliveTo?: string)
       evaluated: (result) => listener.events.evaluated?.(result),
       arrived: () => listener.events.arrived?.(),
       inspecting: (url) => listener.events.inspecting?.(url),
-      ended: (record) => listener.events.ended?.(record),
+      ended: (record, error) => listener.events.ended?.(record, error),
       failed: (error) => listener.events.failed?.(error),
       idle: () => listener.events.idle?.(),
     },

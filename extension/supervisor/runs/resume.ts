@@ -34,6 +34,10 @@ export interface ResumeOptions extends SourceOptions {
   reuse?: boolean;
   /** Of a run on another machine: which that is, or that it is only to be followed. */
   on?: RunOn;
+  /** With the version of its file that the run has kept: the user allows it. */
+  kept?: boolean;
+  /** In place of the run's file, which was moved: the user has chosen it. */
+  file?: string;
   /** With smaller learning rates, and rolling back again when values are not finite. */
   rollback?: boolean;
   /** Also from an owner on another machine or in a container, whether that gives signs of life or not. */
@@ -60,9 +64,10 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
   await demandFree(directory, record, forceUnlock, options.onWait);
   const { exportName, seed } = record;
   const weights = weightsOfRecord(directory, record);
-  const file = await sourceOfRun(directory, record, options);
+  const { kept = false } = options;
+  const file = options.file ?? (await sourceOfRun(directory, record, options));
   // Code that only the run's folder has isn't run without a look at it.
-  if (record.keptVersion === true && !(await isOnDisk(directory, file)))
+  if (!kept && record.keptVersion === true && !(await isOnDisk(directory, file)))
     refuse(
       "version",
       `began with a version of ${basename(file)}, or of what it imports, that is no longer there. Restore that version, then resume.`,
@@ -77,6 +82,7 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
     device,
     outlive,
     resume: true,
+    ...(kept ? { version: directory } : {}),
     ...(forceUnlock ? { forceUnlock } : {}),
     ...(epochs === undefined ? {} : { epochs }),
     ...(tensorboard === undefined ? {} : { tensorboard }),

@@ -99,6 +99,8 @@ class SupervisedRun implements RunHandle {
   #engine: EngineProcess | undefined;
   #remote: Remote<RunEngineMethods> | undefined;
   #record: RunRecord | undefined;
+  /** Why an attempt to resume failed, which the record doesn't say. */
+  #failure: UserError | undefined;
   /** How the run is being ended on purpose, which decides how its end is described. */
   #ending: "stop" | "force" | "kill" | undefined;
 
@@ -170,7 +172,8 @@ class SupervisedRun implements RunHandle {
     process.events = {
       ...this.#events,
       record: (record) => this.#setRecord(record),
-      ended: (record) => {
+      ended: (record, error) => {
+        this.#failure = error;
         this.#setRecord(record);
         this.#lastWord.resolve(record);
       },
@@ -203,7 +206,7 @@ class SupervisedRun implements RunHandle {
       this.#engine = undefined;
       this.#remote = undefined;
       process.events = {};
-      return { record: this.#record, error: this.#record?.error, exit, process };
+      return { record: this.#record, error: this.#failure ?? this.#record?.error, exit, process };
     }
     return this.#outcome(exit, refusal?.code === "ended" ? undefined : refusal);
   }
@@ -216,7 +219,8 @@ class SupervisedRun implements RunHandle {
   /** The outcome comes from the final record, else the one on disk, else the last one received. */
   async #outcome(exit: ExitInfo, refusal: UserError | undefined): Promise<RunOutcome> {
     const heard = this.#record;
-    if (heard !== undefined && !isLive(heard)) return { record: heard, error: heard.error, exit };
+    if (heard !== undefined && !isLive(heard))
+      return { record: heard, error: this.#failure ?? heard.error, exit };
     // A process that is being ended may fail in other ways first.
     const error = (this.#ending === undefined ? refusal : undefined) ?? this.#causeOfDeath(exit);
     const { directory } = this.request;

@@ -41,6 +41,11 @@ export async function readSource(directory: string): Promise<string | undefined>
 
 /** Whether the version of its file that a run has kept, and its imports, are what the files have now. */
 export async function isOnDisk(directory: string, file: string): Promise<boolean> {
+  return (await changedSources(directory, file)).length === 0;
+}
+
+/** The files that are not, or no longer, what a run has kept of them: absolute paths. */
+export async function changedSources(directory: string, file: string): Promise<string[]> {
   const { source, imports } = await readHistory(directory);
   const kept = [
     [file, source],
@@ -49,16 +54,20 @@ export async function isOnDisk(directory: string, file: string): Promise<boolean
   // A run keeps nothing from elsewhere: a record that names such files is a stranger's.
   const own = rootOfRun(directory);
   const root = own === resolve(directory) ? dirname(file) : own;
+  const changed: string[] = [];
   for (const [path, text] of kept as [string, string | undefined][]) {
-    if (path !== file && !isBelow(root, path)) return false;
-    const now = await readRegular(path, { limit: SOURCE_LIMIT }).then(
-      (bytes) => bytes.toString("utf8"),
-      () => undefined,
-    );
-    if (now === undefined || now !== text) return false;
+    const known = path === file || isBelow(root, path);
+    const now = known ? await readText(path) : undefined;
+    if (now === undefined || now !== text) changed.push(path);
   }
-  return true;
+  return changed;
 }
+
+const readText = (path: string): Promise<string | undefined> =>
+  readRegular(path, { limit: SOURCE_LIMIT }).then(
+    (bytes) => bytes.toString("utf8"),
+    () => undefined,
+  );
 
 async function readJson<T>(
   directory: string,
