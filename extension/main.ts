@@ -60,7 +60,7 @@ export function activate(context: vscode.ExtensionContext): void {
   });
   const previews = new Previews(previewEngine);
   const facts = new LiveFacts(previews);
-  const runs = new Runs(engine, messages, new RayTokens(context.secrets));
+  const runs = new Runs(engine, messages, new RayTokens(context.secrets), context.workspaceState);
   const running = new RunningSweeps();
   const { stopper } = running;
   const panels = new Panels({

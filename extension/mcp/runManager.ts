@@ -5,6 +5,7 @@ import type { RunRecord } from "../protocol/run.ts";
 import type { EngineOptions } from "../supervisor/engines/process.ts";
 import { openRun, type Attachment } from "../supervisor/runs/attach.ts";
 import { dropRunDirectory, makeRunDirectory } from "../supervisor/runs/newRun.ts";
+import { keepForTurn } from "../supervisor/runs/queuedSources.ts";
 import { RunQueue, type QueuedRun } from "../supervisor/runs/queue.ts";
 import { spawnRun } from "../supervisor/runs/run.ts";
 import { readRun } from "../supervisor/runs/runDirectory.ts";
@@ -37,7 +38,8 @@ export class RunManager {
   async start(root: string, request: Omit<RunRequest, "directory" | "outlive">): Promise<string> {
     this.#demandPlace();
     const word = basename(request.file).replace(/(\.nn)?\.[cm]?[jt]s$/, "");
-    return this.resume({ ...request, directory: await makeRunDirectory(root, word), outlive: false });
+    const asked = { ...request, directory: await makeRunDirectory(root, word), outlive: false };
+    return this.resume(this.#queue.full ? await keepForTurn(asked) : asked);
   }
 
   resume(request: RunRequest): string {

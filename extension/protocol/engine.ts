@@ -98,7 +98,8 @@ export function startingRecord(request: RunRequest): RunRecord {
     ...(request.seed === undefined ? {} : { seed: request.seed }),
     ...(request.hyperparameters === undefined ? {} : { hyperparameters: request.hyperparameters }),
     ...(request.trial === undefined ? {} : { trial: request.trial }),
-    ...(request.version === undefined ? {} : { keptVersion: true }),
+    // One that waited for its turn has kept its own.
+    ...(request.version === undefined || request.version === request.directory ? {} : { keptVersion: true }),
     epochs: request.epochs ?? 0,
     epoch: 0,
     step: 0,

@@ -43,6 +43,13 @@ export async function recoverRuns(
       if (session.live && record.outlive) void tellAlive(session.directory, runTitle(record), commands);
     }
   }
+  const again = await runs.queueAgain();
+  if (again.length === 0) return;
+  const text = vscode.l10n.t(
+    "Runs that waited for their turn when the window closed are queued again: {0}.",
+    again.join(", "),
+  );
+  void showInformation(text);
 }
 
 async function tellEnded(

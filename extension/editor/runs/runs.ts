@@ -1,17 +1,19 @@
 import { basename, dirname } from "node:path";
+import * as v from "valibot";
 import * as vscode from "vscode";
-import { startingRecord, type RunRequest } from "../../protocol/engine.ts";
+import { RunRequest, startingRecord } from "../../protocol/engine.ts";
 import type { UserError } from "../../protocol/errors.ts";
 import { headline } from "../../protocol/text/headline.ts";
 import { openRun, type Attachment } from "../../supervisor/runs/attach.ts";
 import { errorLine } from "../../supervisor/errors.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
 import { readSampled } from "../../supervisor/runs/metrics.ts";
+import { keepForTurn } from "../../supervisor/runs/queuedSources.ts";
 import { RunQueue } from "../../supervisor/runs/queue.ts";
 import { resumedEvents, resumeRequest, type ResumeOptions } from "../../supervisor/runs/resume.ts";
 import { spawnRun, type RunEvents, type RunOutcome } from "../../supervisor/runs/run.ts";
 import { dropRunDirectory, makeRunDirectory } from "../../supervisor/runs/newRun.ts";
-import { readRecord, runsRoot } from "../../supervisor/runs/runDirectory.ts";
+import { exists, readRecord, runsRoot } from "../../supervisor/runs/runDirectory.ts";
 import { RunSession } from "../../supervisor/runs/session.ts";
 import { SpareEngine } from "../../supervisor/engines/spare.ts";
 import type { RunOn } from "../../protocol/target.ts";
@@ -38,6 +40,9 @@ export interface StartOptions {
   inspecting?: (url: string) => void;
 }
 
+/** Requests of the runs that wait for their turn, in the window's memory. */
+const WAITING = "runs.waiting";
+
 /** Milliseconds within which a second click belongs to the first. */
 const DOUBLE_CLICK = 500;
 
@@ -48,6 +53,8 @@ export class Runs extends DisposableOwner {
   readonly tokens: RayTokens;
   readonly #engine: () => EngineOptions;
   readonly #messages: Messages;
+  readonly #memory: vscode.Memento;
+  #closing = false;
   readonly #queue: RunQueue;
   /** Live runs by directory, oldest first. */
   readonly #sessions = new Map<string, RunSession>();
@@ -61,8 +68,10 @@ export class Runs extends DisposableOwner {
   /** What can be done about a run that has failed. */
   remedy: ((request: RunRequest) => Promise<(Offer & { reason: string }) | undefined>) | undefined;
 
-  constructor(engine: () => EngineOptions, messages: Messages, tokens: RayTokens) {
+  /** @param memory keeps the queue: runs that wait when the window closes wait again in the next one */
+  constructor(engine: () => EngineOptions, messages: Messages, tokens: RayTokens, memory: vscode.Memento) {
     super();
+    this.#memory = memory;
     this.tokens = tokens;
     this.#engine = engine;
     this.#messages = messages;
@@ -73,7 +82,7 @@ export class Runs extends DisposableOwner {
         return spawnRun(request, events, this.#engine(), spare);
       },
       setting("runs.maxActive"),
-      () => this.#tellTurns(),
+      () => this.#queueChanged(),
     );
     // A crashed host leaves its context keys.
     this.#updateContext();
@@ -124,7 +133,7 @@ export class Runs extends DisposableOwner {
     const { kind, file, exportName, checkpoint, on, again, inspecting } = options;
     const scope = vscode.Uri.file(file);
     const word = exportName === "default" ? basename(file).replace(/\.nn\.ts$/, "") : exportName;
-    const request: RunRequest = {
+    const asked: RunRequest = {
       kind,
       file,
       exportName,
@@ -137,6 +146,7 @@ export class Runs extends DisposableOwner {
       ...(checkpoint === undefined ? {} : { checkpoint }),
       ...again,
     };
+    const request = this.#queue.full ? await keepForTurn(asked) : asked;
     const session = new RunSession(request.directory, startingRecord(request), true);
     this.#enqueue(session, request, {
       ...session.events,
@@ -222,6 +232,7 @@ export class Runs extends DisposableOwner {
 
   /** Ends the runs that must not outlive the window, with their weights saved. */
   async close(): Promise<void> {
+    this.#closing = true;
     for (const attachment of this.#attachments) attachment.detach();
     await Promise.all([this.#queue.dispose(), this.spare.dispose()]);
   }
@@ -244,6 +255,41 @@ export class Runs extends DisposableOwner {
     if (!this.#sessions.delete(session.directory)) return;
     this.#updateContext();
     this.#changed.fire(session);
+  }
+
+  #queueChanged(): void {
+    this.#tellTurns();
+    // The end of the window takes them out of the queue.
+    if (this.#closing) return;
+    const waiting = this.#queue.runs.filter(({ state, request }) => state === "waiting" && !request.inspect);
+    void this.#memory.update(
+      WAITING,
+      waiting.map(({ request }) => request),
+    );
+  }
+
+  /** Queues the runs again that waited when the last window closed. Returns their ids. */
+  async queueAgain(): Promise<string[]> {
+    const waited = this.#memory.get<unknown>(WAITING, []);
+    if (!Array.isArray(waited) || waited.length === 0 || !vscode.workspace.isTrusted) return [];
+    const ids: string[] = [];
+    for (const one of waited) {
+      if (!v.is(RunRequest, one)) continue;
+      const { directory, resume, rollback, version } = one;
+      const kept = version === undefined ? {} : { kept: true };
+      const begun = await readRecord(directory).then(
+        () => true,
+        () => false,
+      );
+      if (begun !== (resume === true) || !(await exists(directory))) continue;
+      if (resume === true) await this.resume(directory, { ...kept, ...(rollback && { rollback }) });
+      else {
+        const session = new RunSession(directory, startingRecord(one), true);
+        this.#enqueue(session, one, session.events);
+      }
+      ids.push(basename(directory));
+    }
+    return ids;
   }
 
   /** Updates the waiting runs after each change of the queue. */
@@ -270,7 +316,9 @@ export class Runs extends DisposableOwner {
 
   #end(session: RunSession, outcome: RunOutcome, request: RunRequest): void {
     const { record, error } = outcome;
-    if (record === undefined && request.resume !== true) void dropRunDirectory(request.directory);
+    // One that waited when the window closed waits in the next.
+    if (record === undefined && request.resume !== true && !this.#closing)
+      void dropRunDirectory(request.directory);
     session.setRecord(record ?? neverStarted(session, outcome), false);
     this.#remove(session);
     const log = this.#logOf(session);

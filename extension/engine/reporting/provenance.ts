@@ -126,7 +126,7 @@ export function commandOf(request: RunRequest, record: Pick<RunRecord, "seed" | 
   ];
   const command = ["layerwise", "train", target, ...options].map((word) => quoted(String(word))).join(" ");
   const of =
-    request.version === undefined
+    request.version === undefined || request.version === request.directory
       ? ""
       : // The name of a folder may have a line break, after which a shell would run the rest.
         `  # with the version that run ${plainLine(path.basename(request.version))} has kept`;

@@ -1,11 +1,11 @@
 // Where a new run goes. A directory is taken by making it, which only one process can: runs that begin in the same
 // second have directories of their own.
-import { mkdir, readdir, rmdir } from "node:fs/promises";
+import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { inside } from "../../files/inside.ts";
 import { rootOfRun, runPath, unwritable } from "../../files/runFiles.ts";
 import { NAME_PROBLEMS, nameProblem } from "../../protocol/names.ts";
-import { RUNS_FOLDER } from "../../protocol/run.ts";
+import { RUNS_FOLDER, SOURCE_FILE, SOURCES_FILE } from "../../protocol/run.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import { newRunName, readRecord } from "./runDirectory.ts";
 import { demandTrust } from "../trust.ts";
@@ -75,9 +75,13 @@ async function demandNoRunAbove(directory: string): Promise<void> {
   }
 }
 
-/** Removes the directory of a run that never began, unless the user named it or something is in it. */
+/** Removes the directory of a run that never began, unless the user named it or more than its sources is in it. */
 export async function dropRunDirectory(directory: string): Promise<void> {
   if (rootOfRun(directory) === resolve(directory)) return;
+  const entries = await readdir(directory).catch(() => []);
+  const sources: readonly string[] = [SOURCE_FILE, SOURCES_FILE];
+  if (!entries.every((name) => sources.includes(name))) return;
+  for (const name of entries) await rm(join(directory, name)).catch(() => undefined);
   await rmdir(directory).catch(() => undefined);
 }
 

@@ -48,6 +48,17 @@ export class RunQueue {
     return this.#entries;
   }
 
+  /** Whether the next run of this machine has to wait. */
+  get full(): boolean {
+    return this.#free <= 0;
+  }
+
+  get #free(): number {
+    return (
+      this.#limit - this.#entries.filter((entry) => entry.state === "running" && !isElsewhere(entry)).length
+    );
+  }
+
   /** Sets how many runs may be active. A smaller limit ends none. */
   set limit(limit: number) {
     this.#limit = Math.max(1, limit);
@@ -102,8 +113,7 @@ export class RunQueue {
   }
 
   #advance(): void {
-    let free =
-      this.#limit - this.#entries.filter((entry) => entry.state === "running" && !isElsewhere(entry)).length;
+    let free = this.#free;
     for (const entry of this.#entries.filter(({ state }) => state === "waiting")) {
       if (!isElsewhere(entry) && free-- <= 0) continue;
       entry.state = "running";

@@ -8,6 +8,7 @@ import { PROVENANCE_FILE } from "../../../extension/protocol/history/provenance.
 import type { RunRequest } from "../../../extension/protocol/engine.ts";
 import { RUNS_FOLDER } from "../../../extension/protocol/run.ts";
 import { resumeRequest } from "../../../extension/supervisor/runs/resume.ts";
+import { keepForTurn } from "../../../extension/supervisor/runs/queuedSources.ts";
 import { readHistory } from "../../../extension/supervisor/runs/runHistory.ts";
 import { spawnRun } from "../../../extension/supervisor/runs/run.ts";
 import { dist, useWorkspace } from "../workspace.ts";
@@ -98,6 +99,29 @@ test("Run Again trains the kept version, although file and imports have changed"
   await expect(resumeRequest(again)).rejects.toThrow("is no longer there");
   workspace.write("nets/net.nn.ts", NET);
   expect(await resumeRequest(again)).toMatchObject({ resume: true });
+});
+
+test("a run that waited trains what was there at the click, although its file was renamed", async () => {
+  const file = workspace.write("nets/net.nn.ts", NET);
+  const size = workspace.write("shared/size.ts", "export const size = 3;\n");
+  const directory = path.join(workspace.file(RUNS_FOLDER), "20260101-000000-waited");
+  fs.mkdirSync(directory, { recursive: true });
+  const base = {
+    kind: "train",
+    file,
+    exportName: "default",
+    device: "cpu",
+    outlive: false,
+    directory,
+  } as const;
+  const request = await keepForTurn(base);
+  fs.renameSync(file, workspace.file("nets/other.nn.ts"));
+  fs.rmSync(size);
+  const { error, record } = await spawnRun(request, {}, { dist }).ended;
+  expect(error).toBeUndefined();
+  expect(record).toMatchObject({ state: "finished", parameters: { total: 4 } });
+  expect(record).not.toHaveProperty("keptVersion");
+  expect((await readHistory(directory)).source).toBe(NET);
 });
 
 describe("the changes since a commit", () => {

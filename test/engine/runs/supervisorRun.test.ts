@@ -235,7 +235,9 @@ describe("the queue", () => {
       (asked) => ({ ...idle, id: asked.directory, request: asked, ended: pending }),
       2,
     );
+    expect(queue.full).toBe(false);
     for (let i = 0; i < 4; i++) queue.enqueue(request("train"), {});
+    expect(queue.full).toBe(true);
     const running = (): number => queue.runs.filter((entry) => entry.state === "running").length;
     expect(running()).toBe(2);
     const { runs } = queue;
