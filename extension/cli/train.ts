@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Command } from "commander";
 import type { RunRequest } from "../protocol/engine.ts";
+import { secondsOf } from "../protocol/duration.ts";
 import { isLive, type RunRecord } from "../protocol/run.ts";
 import { isResumable, resumeRequest } from "../supervisor/runs/resume.ts";
 import type { RunOn } from "../protocol/target.ts";
@@ -271,10 +272,10 @@ export function conclude({ record, error }: RunOutcome, directory: string, json:
 const leftLine = ({ id, on }: RunRecord): string =>
   `Running on ${on?.name ?? "another machine"}. Follow it with layerwise attach ${id}`;
 
-function outcomeLine({ state, epoch, epochs, createdAt, endedAt, executor }: RunRecord): string {
-  const seconds = (Date.parse(endedAt ?? createdAt) - Date.parse(createdAt)) / 1000;
+function outcomeLine(record: RunRecord): string {
+  const { state, epoch, epochs, executor } = record;
   const how = state === "finished" ? "Trained" : "Stopped after";
   const of = epoch === epochs ? "" : ` of ${epochs}`;
   const on = executor === undefined ? "" : ` on ${executor.version}`;
-  return `${how} ${epoch}${of} epochs in ${duration(seconds)}${on}`;
+  return `${how} ${epoch}${of} epochs in ${duration(secondsOf(record))}${on}`;
 }

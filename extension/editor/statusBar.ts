@@ -1,3 +1,4 @@
+import { secondsLeft } from "../protocol/duration.ts";
 import { runTitle } from "../protocol/run.ts";
 import * as vscode from "vscode";
 import type { ExecutorInfo } from "../protocol/run.ts";
@@ -40,6 +41,11 @@ export class StatusBar extends DisposableOwner {
       }),
     );
     this.own({ dispose: () => clearTimeout(this.#timer) });
+    // The time left changes in a long step too.
+    const tick = setInterval(() => {
+      if (this.#runs.foremost?.progress !== undefined) this.#schedule();
+    }, 1000);
+    this.own({ dispose: () => clearInterval(tick) });
     this.#render();
   }
 
@@ -78,7 +84,7 @@ function backendName({ backend, gpu, reason }: ExecutorInfo): string {
   return gpu === true && reason === undefined ? `${BACKENDS[backend]} (GPU)` : BACKENDS[backend];
 }
 
-function describe({ record, progress, waitsFor }: RunSession): string {
+function describe({ record, progress, progressAge, waitsFor }: RunSession): string {
   const name = runTitle(record);
   if (waitsFor.length > 0) return vscode.l10n.t("{0}: waiting", name);
   if (record.state === "paused") return vscode.l10n.t("{0} paused", name);
@@ -90,7 +96,8 @@ function describe({ record, progress, waitsFor }: RunSession): string {
   const parts = [`${name} ${progress.epoch}/${progress.epochs}`];
   const loss = progress.metrics["loss"];
   if (loss !== undefined) parts.push(`loss ${formatMetric(loss)}`);
-  parts.push(vscode.l10n.t("{0} left", formatDuration(progress.eta)));
+  const left = secondsLeft(progress, progressAge);
+  if (left !== undefined) parts.push(vscode.l10n.t("{0} left", formatDuration(left)));
   return parts.join(" · ");
 }
 

@@ -119,7 +119,9 @@ export const Progress = v.object({
   stepInEpoch: v.number(),
   stepsPerEpoch: v.number(),
   samplesPerSecond: v.number(),
-  /** Seconds left of the whole run, by the speed so far. */
+  /** Seconds of training so far, in all of the run's sessions, pauses left out. */
+  seconds: v.optional(v.number()),
+  /** Seconds left of the whole run, by the speed so far: see protocol/duration.ts. */
   eta: v.number(),
   /** Bytes of memory that the run's process holds. */
   memory: v.optional(v.number()),

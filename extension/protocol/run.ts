@@ -149,6 +149,8 @@ export const RunRecord = v.object({
   epoch: v.number(),
   step: v.number(),
   stepsPerEpoch: v.optional(v.number()),
+  /** Seconds of training in all sessions, pauses left out. */
+  seconds: v.optional(v.number()),
   executor: v.optional(ExecutorInfo),
   parameters: v.optional(v.object({ total: v.number(), trainable: v.number() })),
   /** One-line descriptions for tables: optimizer, loss, batch size, samples in each split. */

@@ -34,6 +34,8 @@ export interface TrainingSnapshot {
   /** Decimated to what a screen can show; the whole is in metrics.jsonl. */
   rows: MetricRow[];
   progress?: Progress;
+  /** Seconds since the progress was measured. */
+  progressAge?: number;
   /** False when the run ended or its process is gone. */
   live: boolean;
   /** Ids of the runs that must end before its turn; empty unless it waits in the queue. */

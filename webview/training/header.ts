@@ -1,5 +1,6 @@
 /** The top of the panel: the run, its state, and the possible actions. */
 import { html, nothing, type TemplateResult } from "lit";
+import { secondsLeft } from "../../extension/protocol/duration.ts";
 import { FOREIGN_TOOL_NAMES } from "../../extension/protocol/history/foreignRun.ts";
 
 import { baseName, formatBytes, formatCompact, formatCount, formatDuration } from "../shared/format.ts";
@@ -11,6 +12,8 @@ import type { Actions } from "./actions.ts";
 import {
   type ActionName,
   doneShare,
+  elapsed,
+  progressAge,
   resumable,
   stateBadge,
   steerable,
@@ -127,7 +130,7 @@ function buttons(state: TrainingState, actions: Actions): TemplateResult {
 }
 
 function progressView(state: TrainingState): TemplateResult {
-  const { run, live, progress, curves } = state;
+  const { run, live, progress } = state;
   const share = doneShare(state);
   const facts: [name: string, value: string][] = [];
   // Other tools don't record the number of planned epochs.
@@ -141,10 +144,11 @@ function progressView(state: TrainingState): TemplateResult {
   if (live && progress && run.state === "running")
     facts.push([text.progress.samplesPerSecond, formatCompact(Math.round(progress.samplesPerSecond))]);
   // Two clocks may disagree (a remote window): durations come from the run's own.
-  const elapsed = run.endedAt ? (Date.parse(run.endedAt) - Date.parse(run.createdAt)) / 1000 : curves.elapsed;
-  if (elapsed > 0) facts.push([text.progress.elapsed, formatDuration(elapsed)]);
-  if (live && progress && run.state === "running")
-    facts.push([text.progress.eta, formatDuration(progress.eta)]);
+  const seconds = elapsed(state);
+  if (seconds > 0) facts.push([text.progress.elapsed, formatDuration(seconds)]);
+  const left =
+    live && progress && run.state === "running" ? secondsLeft(progress, progressAge(state)) : undefined;
+  if (left !== undefined) facts.push([text.progress.eta, formatDuration(left)]);
   if (live && progress?.memory) facts.push([text.progress.memory, formatBytes(progress.memory)]);
   if (live && progress?.tensors !== undefined)
     facts.push([text.progress.tensors, formatCount(progress.tensors)]);

@@ -29,6 +29,7 @@ import { PicturesSection } from "./pictures.ts";
 import { gather } from "./history/gather.ts";
 import { reportHtml } from "./history/report.ts";
 import { type ActionName, curvesOf, defaultUi, fromSnapshot, setState, type TrainingState } from "./state.ts";
+import { isSilent } from "./silence.ts";
 import { Teller } from "./telling/teller.ts";
 import { panel, type Sections } from "./view.ts";
 
@@ -55,6 +56,7 @@ const host = connect<TrainingHostMethods, TrainingViewMethods>({
   progress: (progress) =>
     hear((now) => {
       now.progress = progress;
+      now.measuredAt = performance.now();
       teller.changed(now);
     }),
 });
@@ -232,6 +234,7 @@ const LAYERS_INTERVAL = 1000;
 
 function refreshLayers(): void {
   if (state === undefined || state.unanswered) return;
+  if (isSilent(state)) redraw();
   tell(layers.refresh(state));
   tell(pictures.refresh(state));
 }

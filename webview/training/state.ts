@@ -1,5 +1,6 @@
 /** The complete state of the training panel; its views are functions of it. */
 import type { PanelControl } from "../../extension/protocol/controls.ts";
+import { secondsOf } from "../../extension/protocol/duration.ts";
 import type { Progress } from "../../extension/protocol/engine.ts";
 import type { MetricRow, RunRecord } from "../../extension/protocol/run.ts";
 import type { ListedRun, RunHistory, TrainingSnapshot } from "../../extension/protocol/views.ts";
@@ -72,6 +73,8 @@ export interface TrainingState {
   unanswered: boolean;
   curves: Curves;
   progress: Progress | undefined;
+  /** When the progress was measured, by this page's clock; seconds that the run has trained since count too. */
+  measuredAt: number;
   ui: TrainingUi;
   zoom: Range | undefined;
   /** Calls that the host hasn't answered yet. */
@@ -93,7 +96,7 @@ export interface TrainingState {
 }
 
 export function fromSnapshot(snapshot: TrainingSnapshot, ui: TrainingUi): TrainingState {
-  const { run, live, rows, progress, waitsFor = [] } = snapshot;
+  const { run, live, rows, progress, progressAge = 0, waitsFor = [] } = snapshot;
   return {
     run,
     live,
@@ -101,6 +104,7 @@ export function fromSnapshot(snapshot: TrainingSnapshot, ui: TrainingUi): Traini
     unanswered: false,
     curves: curvesOf(run, rows),
     progress,
+    measuredAt: performance.now() - 1000 * progressAge,
     ui,
     zoom: undefined,
     pending: new Set(),
@@ -176,6 +180,8 @@ export function setState(
   waitsFor: readonly string[],
 ): boolean {
   const before = stateBadge(state).text;
+  // Nothing was trained in a pause.
+  if (run.state !== state.run.state) state.measuredAt = performance.now();
   Object.assign(state, { run, live, waitsFor });
   state.curves.stepsPerEpoch = run.stepsPerEpoch;
   return stateBadge(state).text !== before;
@@ -194,6 +200,19 @@ export const resumable = ({ kind, state, imported }: RunRecord): boolean =>
 /** The latest value of every metric: the progress is ahead of the record while the run is live. */
 export function latestMetrics({ run, progress, live }: TrainingState): Record<string, number> {
   return { ...run.metrics, ...(live ? progress?.metrics : {}) };
+}
+
+/** Seconds since the progress was measured, in which the run has trained on. */
+export const progressAge = ({ run, live, measuredAt }: TrainingState): number =>
+  live && run.state === "running" ? (performance.now() - measuredAt) / 1000 : 0;
+
+/** Seconds that the run has trained, in all of its sessions. */
+export function elapsed(state: TrainingState): number {
+  const { run, live, progress, curves } = state;
+  if (run.kind !== "train" || run.imported) return run.endedAt ? secondsOf(run) : curves.elapsed;
+  if (live && progress?.seconds !== undefined) return progress.seconds + progressAge(state);
+  // Rows count them too: earlier versions recorded no more.
+  return run.seconds ?? curves.elapsed;
 }
 
 /** Done share of the whole run, 0 to 1. */

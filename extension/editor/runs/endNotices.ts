@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { secondsOf } from "../../protocol/duration.ts";
 import { runTitle } from "../../protocol/run.ts";
 import type { RunSession } from "../../supervisor/runs/session.ts";
 import { DisposableOwner } from "../disposable.ts";
@@ -29,9 +30,9 @@ export class EndNotices extends DisposableOwner {
       return;
     }
     if (!this.#live.delete(session)) return;
-    const { kind, state, createdAt, endedAt = createdAt } = session.record;
+    const { kind, state } = session.record;
     if (kind !== "train" || state !== "finished") return;
-    const seconds = (Date.parse(endedAt) - Date.parse(createdAt)) / 1000;
+    const seconds = secondsOf(session.record);
     const limit = setting("runs.notifyAfter");
     if (limit > 0 && seconds >= limit)
       this.#tell(session, seconds).catch((error: unknown) => this.#messages.error(error));

@@ -1,4 +1,5 @@
 import { clipped } from "../../protocol/text/clip.ts";
+import { secondsLeft } from "../../protocol/duration.ts";
 import { isLive, runTitle } from "../../protocol/run.ts";
 import * as vscode from "vscode";
 import { FOREIGN_TOOL_NAMES } from "../../protocol/history/foreignRun.ts";
@@ -111,10 +112,8 @@ function standing(node: RunNode): string {
   if (waits(node)) return vscode.l10n.t("queued behind {0}", waitsFor.join(", "));
   const { epoch, epochs, metrics } = progress ?? record;
   const share = progress === undefined ? "" : shareOf(progress);
-  const left =
-    progress === undefined || record.state !== "running"
-      ? ""
-      : vscode.l10n.t("{0} left", formatDuration(progress.eta));
+  const seconds = progress && record.state === "running" ? secondsLeft(progress) : undefined;
+  const left = seconds === undefined ? "" : vscode.l10n.t("{0} left", formatDuration(seconds));
   const paused = record.state === "paused" ? STATE_NAMES.paused : "";
   return joined(paused, epochs > 0 ? `${epoch}/${epochs}` : "", share, formatMetrics(metrics, 1), left);
 }

@@ -57,6 +57,7 @@ const Told = v.pick(RunRecord, [
   "epoch",
   "step",
   "stepsPerEpoch",
+  "seconds",
   "executor",
   "parameters",
   "settings",

@@ -277,13 +277,15 @@ export class Recorder {
     const { epochs, train, accumulate } = this.#limits;
     const done = Math.ceil(batch / accumulate);
     const { cores } = this.#processor;
+    const { time } = this;
     const tensors = runtime.executor?.tensors;
     const progress: Progress = {
-      epoch,
+      epoch: Math.max(1, epoch),
       epochs,
       stepInEpoch: done,
       stepsPerEpoch: train === Infinity ? done : stepsPerEpoch(this.#limits),
-      ...this.#speed.measure(this.time, samples, step),
+      ...this.#speed.measure(time, samples, step),
+      seconds: time,
       memory: process.memoryUsage.rss(),
       // WebAssembly's small tensors are plain arrays, which nothing counts.
       ...(tensors === undefined || tensors === 0 ? {} : { tensors }),

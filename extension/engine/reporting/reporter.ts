@@ -61,6 +61,7 @@ export class Reporter {
 
   progress(progress: Progress): void {
     this.#progress = progress;
+    if (progress.seconds !== undefined) this.#directory?.update({ seconds: progress.seconds });
   }
 
   /** Output of user code, line ends included. */

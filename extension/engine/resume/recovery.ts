@@ -68,7 +68,7 @@ export class Recovery {
 
   /** Keeps the state at the training's beginning. */
   begins(state: () => TrainingState): void {
-    this.#hooks.resumption.begins?.();
+    this.#begin();
     const parameters = this.#prepared.model.parameters();
     // A lazy module has no weights yet.
     if (parameters.some(isLazy)) return;
@@ -84,12 +84,19 @@ export class Recovery {
 
   /** Called when a training was resumed from a sound state: lowers the learning rates if requested. */
   resumed(): void {
-    this.#hooks.resumption.begins?.();
+    this.#begin();
     if (this.#hooks.resumption.rollback !== true) return;
     const { step } = this.#training.state;
     const factor = this.#rollback.lrFactor;
     const rates = this.#slower(factor);
     this.#training.recorder.event(`Back to step ${step}, with the learning rate × ${factor}.`, rates, step);
+  }
+
+  /** Views count the time from here: the first step may take long. */
+  #begin(): void {
+    this.#hooks.resumption.begins?.();
+    this.#training.recorder.progress();
+    this.#hooks.reporter.flush();
   }
 
   #slower(factor: number): Record<string, number> {

@@ -24,6 +24,8 @@ export class RunSession {
   #record: RunRecord;
   #live: boolean;
   #progress: Progress | undefined;
+  /** When the progress came, or the run was resumed after a pause. */
+  #heard = 0;
   #evaluation: EvaluationResult | undefined;
   #waitsFor: readonly string[] = [];
   /** State of the owner of an unfinished run that was read from disk. */
@@ -53,6 +55,11 @@ export class RunSession {
     return this.#progress;
   }
 
+  /** Seconds since the progress was measured, in which the run has trained on. */
+  get progressAge(): number {
+    return this.#live && this.#record.state === "running" ? (performance.now() - this.#heard) / 1000 : 0;
+  }
+
   get evaluation(): EvaluationResult | undefined {
     return this.#evaluation;
   }
@@ -69,6 +76,7 @@ export class RunSession {
   }
 
   setRecord(record: RunRecord, live: boolean): void {
+    if (record.state !== this.#record.state) this.#heard = performance.now();
     this.#record = record;
     this.#live = live;
     if (!live) {
@@ -99,6 +107,7 @@ export class RunSession {
 
   setProgress(progress: Progress): void {
     this.#progress = progress;
+    this.#heard = performance.now();
     this.#tell({ kind: "progress" });
   }
 
@@ -111,7 +120,7 @@ export class RunSession {
     return {
       run: this.#record,
       rows: this.#rows.rows,
-      ...(this.#progress === undefined ? {} : { progress: this.#progress }),
+      ...(this.#progress === undefined ? {} : { progress: this.#progress, progressAge: this.progressAge }),
       live: this.#live,
       waitsFor: [...this.#waitsFor],
     };
