@@ -69,6 +69,15 @@ describe.skipIf(!hasDisks())("a disk", () => {
     await expectWhole();
   });
 
+  test("that stays full: the run's record has its last state all the same", async () => {
+    write({ 3: "fill();" });
+    const { stdout } = await workspace.run([...TRAIN, "disk/run"], { env: { LAYERWISE_TEST_DISK: "400k" } });
+    expect(stdout).toContain(`Epoch [${EPOCHS}/${EPOCHS}]`);
+    // Its last weights can't be saved.
+    const { state, error } = readRun(workspace.file("kept/run"));
+    expect([state, error?.message]).toEqual(["failed", expect.stringContaining("the disk is full (ENOSPC)")]);
+  });
+
   test("that is full when the run is killed: it resumes from the earlier save", async () => {
     write({
       3: 'if (!fs.existsSync("killed")) fill();',
