@@ -19,7 +19,7 @@ import { bind } from "../arguments.ts";
 import { normalize } from "../functional/norm/normalization.ts";
 import { Module } from "../module/module.ts";
 import { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from "../modules/conv/transposedConvolution.ts";
-import { registerParametrization, type Parametrized } from "./parametrize.ts";
+import { registerParametrization } from "./parametrize.ts";
 import { normExcept } from "../module/weightHooks.ts";
 
 const tensorOf = (module: Module, name: string): Tensor =>
@@ -51,12 +51,9 @@ class _WeightNorm extends Module {
  * @returns the module
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.parametrizations.weight_norm.html
  */
-export function weightNorm<M extends Module>(module: M, name?: string, dim?: number | null): Parametrized<M>;
-export function weightNorm<M extends Module>(
-  module: M,
-  options?: { name?: string; dim?: number | null },
-): Parametrized<M>;
-export function weightNorm<M extends Module>(module: M, ...rest: unknown[]): Parametrized<M> {
+export function weightNorm<M extends Module>(module: M, name?: string, dim?: number | null): M;
+export function weightNorm<M extends Module>(module: M, options?: { name?: string; dim?: number | null }): M;
+export function weightNorm<M extends Module>(module: M, ...rest: unknown[]): M {
   const { name, dim } = bind<{ name: string; dim: number | null }>("weight_norm", rest, {
     name: "weight",
     dim: 0,
@@ -145,12 +142,9 @@ export function spectralNorm<M extends Module>(
   nPowerIterations?: number,
   eps?: number,
   dim?: number | null,
-): Parametrized<M>;
-export function spectralNorm<M extends Module>(
-  module: M,
-  options?: Partial<SpectralNormOptions>,
-): Parametrized<M>;
-export function spectralNorm<M extends Module>(module: M, ...rest: unknown[]): Parametrized<M> {
+): M;
+export function spectralNorm<M extends Module>(module: M, options?: Partial<SpectralNormOptions>): M;
+export function spectralNorm<M extends Module>(module: M, ...rest: unknown[]): M {
   const options: SpectralNormOptions = bind<SpectralNormOptions>("spectral_norm", rest, {
     name: "weight",
     nPowerIterations: 1,
@@ -288,12 +282,9 @@ export function orthogonal<M extends Module>(
   name?: string,
   orthogonalMap?: OrthogonalMap | null,
   options?: { useTrivialization?: boolean },
-): Parametrized<M>;
-export function orthogonal<M extends Module>(
-  module: M,
-  options?: Partial<OrthogonalOptions>,
-): Parametrized<M>;
-export function orthogonal<M extends Module>(module: M, ...rest: unknown[]): Parametrized<M> {
+): M;
+export function orthogonal<M extends Module>(module: M, options?: Partial<OrthogonalOptions>): M;
+export function orthogonal<M extends Module>(module: M, ...rest: unknown[]): M {
   const { name, orthogonalMap, useTrivialization } = bind<OrthogonalOptions>("orthogonal", rest, {
     name: "weight",
     orthogonalMap: null,

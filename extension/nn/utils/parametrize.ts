@@ -15,16 +15,9 @@ type Parametrization = Module & {
   rightInverse?(value: Tensor): Tensor | readonly Tensor[];
 };
 
-interface Owner {
+interface Parametrized {
   parametrizations?: ModuleDict<Module>;
 }
-
-/** A module with parametrizations: `layer.parametrizations.weight.original` is what an optimizer updates. */
-export type Parametrized<M extends Module> = M & {
-  readonly parametrizations: Readonly<
-    Record<string, ParametrizationList & { readonly [original: `original${string}`]: Parameter }>
-  >;
-};
 
 const members = (module: Module): Record<string, unknown> => module as unknown as Record<string, unknown>;
 const run = (module: Module, ...inputs: readonly Tensor[]): Tensor =>
@@ -84,12 +77,12 @@ export class ParametrizationList extends ModuleList<Module> {
 /** The list of one tensor's parametrizations. */
 const listOf = (module: Module, name: string): ParametrizationList | undefined =>
   isParametrized(module, name)
-    ? ((module as Owner).parametrizations!.get(module.keyOf(name)) as ParametrizationList)
+    ? ((module as Parametrized).parametrizations!.get(module.keyOf(name)) as ParametrizationList)
     : undefined;
 
 /** Whether a module has parametrizations, of the tensor of that name. */
 export function isParametrized(module: Module, tensorName?: string): boolean {
-  const { parametrizations } = module as Owner;
+  const { parametrizations } = module as Parametrized;
   if (!(parametrizations instanceof ModuleDict)) return false;
   return tensorName === undefined
     ? parametrizations.size > 0
@@ -147,7 +140,7 @@ export function registerParametrization<M extends Module>(
   name: string,
   parametrization: Module,
   options: { unsafe?: boolean } = {},
-): Parametrized<M> {
+): M {
   const tensorName = fieldOf(module, name);
   parametrization.train(module.training);
   const known = listOf(module, tensorName);
@@ -161,7 +154,7 @@ export function registerParametrization<M extends Module>(
       );
     }
     known.append(parametrization);
-    return module as Parametrized<M>;
+    return module;
   }
   const weight = members(module)[tensorName];
   if (!(weight instanceof Parameter)) {
@@ -183,7 +176,7 @@ export function registerParametrization<M extends Module>(
     rename(module);
     module.registerModule("parametrizations", new ModuleDict<Module>({}));
   }
-  (module as Owner).parametrizations!.set(module.keyOf(tensorName), list);
+  (module as Parametrized).parametrizations!.set(module.keyOf(tensorName), list);
   Object.defineProperty(module, tensorName, {
     get(this: Module): Tensor {
       const list = listOf(this, tensorName)!;
@@ -200,7 +193,7 @@ export function registerParametrization<M extends Module>(
     enumerable: false,
     configurable: true,
   });
-  return module as Parametrized<M>;
+  return module;
 }
 
 /** Values of parametrized tensors while {@link cached} runs. */
@@ -258,7 +251,7 @@ export function removeParametrizations<M extends Module>(
   const value = leave ? noGrad(() => run(list)).detach() : undefined;
   const parameter = only ?? new Parameter(value!);
   if (only !== undefined && value !== undefined) only.data = value;
-  const { parametrizations } = module as Owner;
+  const { parametrizations } = module as Parametrized;
   parametrizations!.delete(module.keyOf(tensorName));
   Reflect.deleteProperty(module, tensorName);
   if (parametrizations!.size === 0) {

@@ -123,7 +123,10 @@ describe("state dicts", () => {
     };
     // A program that catches the error has the layers that fit, as in PyTorch.
     const [from, to] = [new Net(), new Net()];
-    const parts = { ...Object.fromEntries(from.stateDict()), "fc2.bias": torch.ones(9) };
+    const parts: Record<string, Tensor> = {
+      ...Object.fromEntries(from.stateDict()),
+      "fc2.bias": torch.ones(9),
+    };
     const names = Object.keys(parts).filter((name) => name !== "fc2.bias");
     expect(names.length).toBeGreaterThan(1);
     expect(() => to.loadStateDict(parts)).toThrow("size mismatch for fc2.bias");
