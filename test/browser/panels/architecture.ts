@@ -171,3 +171,33 @@ test("architecture: an error stands above the last good model, and goes when it 
   await until("the error goes", async () => (await panel.page.getByRole("alert").count()) === 0);
   assert.equal(await panel.page.locator(".stale").count(), 0);
 });
+
+test("architecture: a class that can't be built is chosen and shown with its error; another's model is not", async () => {
+  const { report, ...rest } = snapshotOf("DigitsCNN");
+  const shown = { ...rest, unbuiltModels: ["Throws"] };
+  const panel = await open({ ...shown, report: report! });
+  await panel.page.locator("vscode-dropdown").click();
+  await panel.page.locator("vscode-option", { hasText: "Throws" }).click();
+  assert.deepEqual(await called(panel, "select"), ["Throws"]);
+  const errors = [{ code: "error", message: "hidden must be positive" }];
+  await panel.view.snapshot({ ...shown, model: "Throws", report: { ...report!, errors } });
+  await panel.page.getByRole("heading", { name: "Throws", level: 1 }).waitFor();
+  await panel.page.getByRole("alert").getByText("hidden must be positive").waitFor();
+  assert.equal(await panel.page.locator(".layers").count(), 0);
+});
+
+test("architecture: a model whose forward reads a value says where, and that its figures are an estimate", async () => {
+  const { report, ...rest } = snapshotOf("DigitsCNN");
+  const [model] = report!.models;
+  const places = [{ file: FILE, line: 8, column: 15 }];
+  const reading = (complete: boolean): ArchitectureSnapshot => ({
+    ...rest,
+    report: { ...report!, models: [{ ...model!, reads: { places, complete } }] },
+  });
+  const panel = await open(reading(true));
+  await panel.page.getByText(/reads a value at.*takes it as 0.*an estimate/s).waitFor();
+  await panel.page.getByRole("button", { name: "digits.nn.ts:8:15" }).click();
+  assert.deepEqual(await called(panel, "openSource"), [FILE, 8, 15]);
+  await panel.view.snapshot(reading(false));
+  await panel.page.getByText(/what follows is not shown/).waitFor();
+});
