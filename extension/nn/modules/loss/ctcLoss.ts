@@ -24,8 +24,8 @@ import { configuredLoss } from "./loss.ts";
 export class CTCLoss extends configuredLoss<CtcOptions, "blank reduction zeroInfinity">() {
   /** @internal */
   static override readonly signature = { blank: 0, reduction: "mean", zeroInfinity: false };
-  declare readonly blank: number;
-  declare readonly zeroInfinity: boolean;
+  declare blank: number;
+  declare zeroInfinity: boolean;
 
   forward(logProbs: Tensor, targets: Tensor, inputLengths: Lengths, targetLengths: Lengths): Tensor {
     const { blank, reduction, zeroInfinity } = this;

@@ -88,8 +88,8 @@ export class CrossEntropyLoss extends configuredLoss<
     labelSmoothing: 0,
   };
   declare weight: Tensor | null;
-  declare readonly ignoreIndex: number;
-  declare readonly labelSmoothing: number;
+  declare ignoreIndex: number;
+  declare labelSmoothing: number;
 
   forward(input: Tensor, target: Tensor): Tensor {
     const { weight, ignoreIndex, reduction, labelSmoothing } = this;
@@ -120,7 +120,7 @@ export class NLLLoss extends configuredLoss<NllOptions, "weight sizeAverage igno
     reduction: "mean",
   };
   declare weight: Tensor | null;
-  declare readonly ignoreIndex: number;
+  declare ignoreIndex: number;
 
   forward(input: Tensor, target: Tensor): Tensor {
     const { weight, ignoreIndex, reduction } = this;
@@ -174,7 +174,7 @@ interface SmoothL1Arguments extends ReductionOptions {
 export class SmoothL1Loss extends configuredLoss<SmoothL1Arguments, "sizeAverage reduce reduction beta">() {
   /** @internal */
   static override readonly signature = { ...LEGACY, reduction: "mean", beta: 1 };
-  declare readonly beta: number;
+  declare beta: number;
 
   forward(input: Tensor, target: Tensor): Tensor {
     return F.smoothL1Loss(input, target, { reduction: this.reduction, beta: this.beta });
@@ -198,7 +198,7 @@ interface HuberArguments {
 export class HuberLoss extends configuredLoss<HuberArguments, "reduction delta">() {
   /** @internal */
   static override readonly signature = { reduction: "mean", delta: 1 };
-  declare readonly delta: number;
+  declare delta: number;
 
   forward(input: Tensor, target: Tensor): Tensor {
     return F.huberLoss(input, target, { reduction: this.reduction, delta: this.delta });
@@ -315,9 +315,9 @@ export class PoissonNLLLoss extends configuredLoss<
     reduce: null,
     reduction: "mean",
   };
-  declare readonly logInput: boolean;
-  declare readonly full: boolean;
-  declare readonly eps: number;
+  declare logInput: boolean;
+  declare full: boolean;
+  declare eps: number;
 
   forward(input: Tensor, target: Tensor): Tensor {
     const { logInput, full, eps, reduction } = this;

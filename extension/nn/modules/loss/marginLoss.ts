@@ -22,7 +22,7 @@ import { configuredLoss, Loss, PlainLoss } from "./loss.ts";
 abstract class MarginLoss extends configuredLoss<MarginOptions, "margin sizeAverage reduce reduction">() {
   /** @internal */
   static override readonly signature = { margin: 0, ...LEGACY, reduction: "mean" };
-  declare readonly margin: number;
+  declare margin: number;
 }
 
 /**

@@ -52,6 +52,10 @@ test("layers of norms, embeddings and sequences too", () => {
   const loss = new nn.MSELoss();
   loss.reduction = "sum";
   expect(loss.forward(x, torch.zeros(1, 2)).item()).toBe(10);
+  const entropy = new nn.CrossEntropyLoss();
+  const smooth = entropy.forward(x, torch.tensor([0])).item();
+  entropy.labelSmoothing = 1;
+  expect(entropy.forward(x, torch.tensor([0])).item()).toBeCloseTo(smooth - 1, 5);
 });
 
 test("dropout changes between equal steps of a training", () => {
