@@ -1,4 +1,5 @@
 import type { StepResult } from "../../nn/experiment/experiment.ts";
+import { demandFreeName } from "../../nn/experiment/metricNames.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { toNumber } from "./metrics.ts";
@@ -19,7 +20,10 @@ export function numbers(result: StepResult | undefined, step: string): Values {
     );
   if (!isValues(result)) return { loss: toNumber(result, `${step}'s result`) };
   const values: Values = {};
-  for (const [name, value] of Object.entries(result)) values[name] = toNumber(value, `${step}'s "${name}"`);
+  for (const [name, value] of Object.entries(result)) {
+    demandFreeName(name, `a value of ${step}`);
+    values[name] = toNumber(value, `${step}'s "${name}"`);
+  }
   return values;
 }
 

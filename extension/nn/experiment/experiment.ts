@@ -1,3 +1,4 @@
+import { demandFreeName } from "./metricNames.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { SITE, scope } from "../../tensor/recording/scope.ts";
 import type { ExperimentOptions, MaxTime, Optimizers } from "./experimentOptions.ts";
@@ -163,7 +164,14 @@ const CHECKS: Record<keyof ExperimentOptions, Check> = {
     "a fraction between 0 and 1, or a data set",
     (value) => typeof value !== "number" || (value > 0 && value < 1),
   ),
-  metrics: matches("a list of names, or metrics by name", isObject),
+  metrics: (name, value) => {
+    matches("a list of names, or metrics by name", isObject)(name, value);
+    if (!Array.isArray(value))
+      for (const key of Object.keys(value as object)) {
+        demandFreeName(key, "a metric");
+        if (key === "loss") fail("a metric's name", "another than that of the loss", key);
+      }
+  },
   trainStep: func,
   validationStep: func,
   callbacks: matches("an object of functions, or a list of such", isObject),
