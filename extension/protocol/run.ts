@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { UserError } from "./errors.ts";
 import { FOREIGN_TOOLS } from "./history/foreignRun.ts";
 import { FolderName, NAME } from "./names.ts";
+import { modelName } from "./runs/title.ts";
 import { Objective, Settings, TrialOf } from "./sweeps/sweep.ts";
 import { RunPlace } from "./target.ts";
 
@@ -288,7 +289,8 @@ export const LayerRow = v.object({
 export type LayerRow = v.InferOutput<typeof LayerRow>;
 
 /** The title of a run: its model, and the export unless that is the file's default. */
-export function runTitle({ model, exportName }: Pick<RunRecord, "model" | "exportName">): string {
-  if (model === "") return exportName;
-  return exportName === "default" ? model : `${model} (${exportName})`;
+export function runTitle(run: Pick<RunRecord, "model" | "exportName" | "file" | "imported">): string {
+  const name = modelName(run);
+  if (name === "") return run.exportName;
+  return run.exportName === "default" ? name : `${name} (${run.exportName})`;
 }

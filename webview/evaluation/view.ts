@@ -1,4 +1,5 @@
 /** Renders the panel from its state. */
+import { modelName } from "../../extension/protocol/runs/title.ts";
 import { isLive } from "../../extension/protocol/run.ts";
 import { html, nothing, type TemplateResult } from "lit";
 import type { Task } from "../../extension/protocol/evaluation.ts";
@@ -71,11 +72,11 @@ function header(state: EvaluationState, actions: Actions): TemplateResult {
   const checkpoint = run.settings["checkpoint"];
   return html`<header class="header">
     <div class="title-row">
-      <h1>${run.model || run.exportName}</h1>
+      <h1>${modelName(run) || run.exportName}</h1>
       <span class="badge badge-${badge.kind}" data-state=${waits ? "waiting" : run.state}
         >${icon(badge.icon)}${badge.text}</span
       >
-      <div class="buttons" role="toolbar" aria-label=${text.title(run.model || run.exportName)}>
+      <div class="buttons" role="toolbar" aria-label=${text.title(modelName(run) || run.exportName)}>
         ${
           live
             ? button({ label: text.cancel, icon: "debug-stop", onClick: () => actions.cancel() })

@@ -1,6 +1,7 @@
 /** The top of the panel: the run, its state, and the possible actions. */
+import { modelName } from "../../extension/protocol/runs/title.ts";
 import { html, nothing, type TemplateResult } from "lit";
-import { secondsLeft } from "../../extension/protocol/duration.ts";
+import { secondsLeft } from "../../extension/protocol/runs/duration.ts";
 import { FOREIGN_TOOL_NAMES } from "../../extension/protocol/history/foreignRun.ts";
 
 import { baseName, formatBytes, formatCompact, formatCount, formatDuration } from "../shared/format.ts";
@@ -28,7 +29,7 @@ export function header(state: TrainingState, actions: Actions): TemplateResult {
   const badge = stateBadge(state);
   return html`<header class="header">
     <div class="title-row">
-      <h1>${run.model || run.exportName}</h1>
+      <h1>${modelName(run) || run.exportName}</h1>
       <span class="badge badge-${badge.kind}" data-state=${waits(state) ? "waiting" : run.state}
         >${icon(badge.icon)}${badge.text}</span
       >
@@ -113,7 +114,7 @@ function buttons(state: TrainingState, actions: Actions): TemplateResult {
   return html`<div
     class="buttons"
     role="toolbar"
-    aria-label=${text.title(state.run.model || state.run.exportName)}
+    aria-label=${text.title(modelName(state.run) || state.run.exportName)}
   >
     ${names.map((name) => {
       const pending = state.pending.has(name);

@@ -1,4 +1,5 @@
 /** A run as one HTML file: no script, nothing from elsewhere, all text escaped. */
+import { modelName } from "../../../extension/protocol/runs/title.ts";
 import { xmlText } from "../../../extension/protocol/text/markup.ts";
 import type { RunSamples } from "../../../extension/protocol/history/report.ts";
 import type { LayerAdvice } from "../../../extension/protocol/layers/history.ts";
@@ -62,7 +63,7 @@ const CURVES: DrawnStyle = {
 export function reportHtml(parts: ReportParts): string {
   const { name, history } = parts;
   const { run } = history;
-  const title = `${run.model || run.exportName}: ${name}`;
+  const title = `${modelName(run) || run.exportName}: ${name}`;
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -73,7 +74,7 @@ export function reportHtml(parts: ReportParts): string {
 <style>${STYLE}</style>
 </head>
 <body>
-<h1>${xmlText(run.model || run.exportName)}</h1>
+<h1>${xmlText(modelName(run) || run.exportName)}</h1>
 <p class="s">${xmlText([name, run.state, ...(run.imported ? [] : [text.report.epochs(run.epoch, run.epochs)]), text.report.step(formatCount(run.step))].join(" · "))}</p>
 ${section(text.metrics, metricsTable(parts))}
 ${parts.charts.length === 0 ? "" : section(text.report.curves, svgText(parts.charts, parts.axis, CURVES))}
