@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Command } from "commander";
 import type { RunRequest } from "../protocol/engine.ts";
-import { secondsOf } from "../protocol/duration.ts";
+import { secondsOf } from "../protocol/runs/duration.ts";
 import { isLive, type RunRecord } from "../protocol/run.ts";
 import { isResumable, resumeRequest } from "../supervisor/runs/resume.ts";
 import type { RunOn } from "../protocol/target.ts";

@@ -1,4 +1,4 @@
-import { secondsLeft } from "../protocol/duration.ts";
+import { secondsLeft } from "../protocol/runs/duration.ts";
 import { runTitle } from "../protocol/run.ts";
 import * as vscode from "vscode";
 import type { ExecutorInfo } from "../protocol/run.ts";

@@ -121,7 +121,7 @@ export const Progress = v.object({
   samplesPerSecond: v.number(),
   /** Seconds of training so far, in all of the run's sessions, pauses left out. */
   seconds: v.optional(v.number()),
-  /** Seconds left of the whole run, by the speed so far: see protocol/duration.ts. */
+  /** Seconds left of the whole run, by the speed so far: see protocol/runs/duration.ts. */
   eta: v.number(),
   /** Bytes of memory that the run's process holds. */
   memory: v.optional(v.number()),

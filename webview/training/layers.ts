@@ -62,11 +62,7 @@ export class LayersSection {
     // Other tools' histograms need no setting here.
     if (history.steps.length === 0 && state.run.imported !== undefined) return nothing;
     if (history.steps.length === 0)
-      return section(
-        "layers",
-        text.title,
-        html`${advice(history, actions)} ${empty(watches(state) ? text.notYet : text.notWatched)}`,
-      );
+      return section("layers", text.title, html`${advice(history, actions)} ${empty(nothingOf(state))}`);
     const layer = selected(history, state);
     const measure = measureOf(state);
     const tools = html`<div class="tools">
@@ -250,4 +246,10 @@ function advice(history: LayerHistory, actions: Actions): TemplateResult | typeo
         </li>`,
     )}
   </ul>`;
+}
+
+/** Why there are no figures of the layers. */
+function nothingOf(state: TrainingState): string {
+  if (!watches(state)) return text.notWatched;
+  return state.live ? text.notYet : text.never;
 }

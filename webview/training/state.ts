@@ -1,6 +1,6 @@
 /** The complete state of the training panel; its views are functions of it. */
 import type { PanelControl } from "../../extension/protocol/controls.ts";
-import { secondsOf } from "../../extension/protocol/duration.ts";
+import { secondsOf } from "../../extension/protocol/runs/duration.ts";
 import type { Progress } from "../../extension/protocol/engine.ts";
 import type { MetricRow, RunRecord } from "../../extension/protocol/run.ts";
 import type { ListedRun, RunHistory, TrainingSnapshot } from "../../extension/protocol/views.ts";

@@ -77,8 +77,8 @@ function failure(state: TrainingState, actions: Actions): TemplateResult | typeo
   // The hint names the last checkpoint as well.
   const { hint: _, ...withoutHint } = error;
   return errorBox({
-    error: killed && last ? withoutHint : error,
-    title: killed ? text.failed.killed : text.failed.failed,
+    error: error.code === "killed" && last ? withoutHint : error,
+    title: killed ? text.failed.killed : run.state === "stopped" ? text.failed.stopped : text.failed.failed,
     open: actions.openSource,
     extra: last ? lastCheckpoint(last, actions) : nothing,
   });

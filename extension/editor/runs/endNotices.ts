@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import { secondsOf } from "../../protocol/duration.ts";
+import { secondsOf } from "../../protocol/runs/duration.ts";
 import { runTitle } from "../../protocol/run.ts";
 import type { RunSession } from "../../supervisor/runs/session.ts";
 import { DisposableOwner } from "../disposable.ts";

@@ -1,5 +1,5 @@
 import { clipped } from "../../protocol/text/clip.ts";
-import { secondsLeft } from "../../protocol/duration.ts";
+import { secondsLeft } from "../../protocol/runs/duration.ts";
 import { isLive, runTitle } from "../../protocol/run.ts";
 import * as vscode from "vscode";
 import { FOREIGN_TOOL_NAMES } from "../../protocol/history/foreignRun.ts";
@@ -185,7 +185,10 @@ const KINDS: Record<CheckpointRecord["kind"], { icon: string; name: string }> = 
 
 export function checkpointItem({ directory, checkpoint, best }: CheckpointNode): vscode.TreeItem {
   const { icon, name } = KINDS[checkpoint.kind];
-  const label = vscode.l10n.t("{0}, epoch {1}", name, checkpoint.epoch);
+  const label =
+    checkpoint.epoch > 0
+      ? vscode.l10n.t("{0}, epoch {1}", name, checkpoint.epoch)
+      : vscode.l10n.t("{0}, step {1}", name, checkpoint.step);
   const item = new vscode.TreeItem(label);
   item.id = `${directory}/${checkpoint.file}`;
   item.contextValue = best ? TREE_ITEMS.bestCheckpoint : TREE_ITEMS.checkpoint;

@@ -37,7 +37,7 @@ export class Attempt {
   }
 }
 
-/** A record that a killed process left says that the run goes on: no process is at work then to tell readers otherwise. */
+/** A record that a killed process left says that the run is under way: no process is at work then to tell readers otherwise. */
 function ended(record: RunRecord, directory: string): RunRecord {
   if (!isLive(record)) return record;
   const endedAt = fs.statSync(path.join(directory, RUN_FILE)).mtime.toISOString();

@@ -1,6 +1,6 @@
 /** How long runs take. Pages use it too, so it imports types alone. */
-import type { Progress } from "./engine.ts";
-import type { RunRecord } from "./run.ts";
+import type { Progress } from "../engine.ts";
+import type { RunRecord } from "../run.ts";
 
 /** Seconds that a run has trained, or for which another kind of run lasted. */
 export function secondsOf({ seconds, createdAt, endedAt = createdAt }: RunRecord): number {

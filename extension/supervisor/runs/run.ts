@@ -91,6 +91,12 @@ class SupervisedRun implements RunHandle {
   readonly ended: Promise<RunOutcome>;
   readonly control: RunControls = {
     ...forwardControls(() => this.#running()),
+    checkpoint: async () => {
+      this.#lostSave = true;
+      const file = await this.#running().checkpoint();
+      this.#lostSave = false;
+      return file;
+    },
     stop: async () => void (await this.stop()),
   };
   readonly #events: RunEvents;
@@ -99,6 +105,8 @@ class SupervisedRun implements RunHandle {
   #engine: EngineProcess | undefined;
   #remote: Remote<RunEngineMethods> | undefined;
   #record: RunRecord | undefined;
+  /** Whether a requested checkpoint has not been saved, or not yet. */
+  #lostSave = false;
   /** Why an attempt to resume failed, which the record doesn't say. */
   #failure: UserError | undefined;
   /** How the run is being ended on purpose, which decides how its end is described. */
@@ -237,9 +245,9 @@ class SupervisedRun implements RunHandle {
     }
     const hint = this.#hint(stored, error);
     const child = this.#engine ?? { pid: undefined, token: "" };
-    const record = await markKilled(directory, child, hint === undefined ? error : { ...error, hint }).catch(
-      () => killedRecord(stored, error),
-    );
+    const ended = hint === undefined ? error : { ...error, hint };
+    const state = this.#ending === "force" ? "stopped" : "killed";
+    const record = await markKilled(directory, child, ended, state).catch(() => killedRecord(stored, error));
     this.#setRecord(record);
     // The record on disk describes the end before a failed attempt to resume.
     const unheard = heard === undefined && this.request.resume === true;
@@ -270,7 +278,8 @@ class SupervisedRun implements RunHandle {
     if (this.#ending === "kill") return { code: "killed", message: "The run was ended at once, on request." };
     if (this.#ending === "force") {
       const seconds = this.#stopTimeout / 1000;
-      const message = `The run was ended by force: its current step did not end within ${seconds} s of the stop.`;
+      const lost = this.#lostSave ? " The checkpoint that was to be saved after it was not saved." : "";
+      const message = `The run was stopped in the middle of a step, which did not end within ${seconds} s.${lost}`;
       return { code: "killed", message };
     }
     const hint = lastLines(exit);

@@ -139,7 +139,8 @@ async function withLife(directory: string, record: RunRecord): Promise<StoredRun
 }
 
 /**
- * Writes "killed" into the record of a run whose process was started here and ended unexpectedly. A record that
+ * Writes "killed" into the record of a run whose process was started here and ended unexpectedly, or "stopped" where the user had
+ * asked for its end. A record that
  * its engine completed stays, and so does one whose lock another process holds.
  * @returns the record as it then is on disk
  */
@@ -147,6 +148,7 @@ export async function markKilled(
   directory: string,
   { pid, token }: { pid: number | undefined; token: string },
   error: UserError,
+  state: "killed" | "stopped" = "killed",
 ): Promise<RunRecord> {
   const found = await readLock(directory);
   const record = await readRecord(directory);
@@ -155,7 +157,7 @@ export async function markKilled(
   const killed: RunRecord = {
     ...record,
     ...(await lastProgress(directory, record)),
-    state: "killed",
+    state,
     endedAt: new Date().toISOString(),
     error,
   };

@@ -82,12 +82,16 @@ describe("a run", () => {
     await new Promise((resolve) => {
       setTimeout(resolve, 100);
     });
+    const save = handle.control.checkpoint();
+    save.catch(() => undefined);
     const outcome = await handle.stop();
     expect(outcome.error?.code).toBe("killed");
     expect(outcome.error?.message).toBe(
-      "The run was ended by force: its current step did not end within 0.3 s of the stop.",
+      "The run was stopped in the middle of a step, which did not end within 0.3 s." +
+        " The checkpoint that was to be saved after it was not saved.",
     );
-    expect((await readRecord(handle.request.directory)).state).toBe("killed");
+    await expect(save).rejects.toThrow(/ended|closed/);
+    expect((await readRecord(handle.request.directory)).state).toBe("stopped");
     expect(await isAlive(handle.pid)).toBe(false);
   });
 

@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { secondsLeft, secondsOf } from "../../../extension/protocol/duration.ts";
+import { secondsLeft, secondsOf } from "../../../extension/protocol/runs/duration.ts";
 import { startingRecord, type Progress } from "../../../extension/protocol/engine.ts";
 import type { RunRecord } from "../../../extension/protocol/run.ts";
 import { RunSession } from "../../../extension/supervisor/runs/session.ts";

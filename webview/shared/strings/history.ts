@@ -54,6 +54,7 @@ export const historyStrings = {
   runAgainHint: "Run Again: train the version that this run has kept, with the same seed and settings",
   saveReport: "Save Report",
   noOrigin: "Runs of earlier versions have not kept how they came about.",
+  notBegun: "The run ended before its training began, so it has not kept how it came about.",
   patched: (files: number) =>
     files === 0 ? "no changes since" : `changes in ${files} ${files === 1 ? "file" : "files"}`,
   cores: (processor: string, cores: number) => `${processor}, ${cores} cores`,

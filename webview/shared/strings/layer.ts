@@ -6,6 +6,7 @@ export const layerStrings = {
   notWatched:
     "Set watch: true in the experiment to see each layer's weights, gradients and activations here.",
   notYet: "The first figures appear with the first check of the layers.",
+  never: "The training ended before the first check of the layers, so there are no figures.",
   layer: "Layer",
   model: "(model)",
   measure: "Measure",

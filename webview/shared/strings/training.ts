@@ -37,7 +37,7 @@ export const trainingStrings = {
     showLog: "Show Log",
   },
   cancel: "Cancel",
-  working: { stop: "Stopping…", evaluate: "Evaluating…", checkpoint: "Saving…" },
+  working: { pause: "Pausing…", stop: "Stopping…", evaluate: "Evaluating…", checkpoint: "Saving…" },
   progress: {
     label: "Progress of the run",
     epoch: "Epoch",
@@ -148,11 +148,14 @@ export const trainingStrings = {
     actions: "Actions",
     reveal: "Reveal",
     evaluate: "Evaluate",
-    last: (epoch: number, step: number) => `epoch ${epoch}, step ${formatCount(step)}`,
+    // Before the first epoch is over, its number would be 0.
+    last: (epoch: number, step: number) =>
+      epoch > 0 ? `epoch ${epoch}, step ${formatCount(step)}` : `step ${formatCount(step)}`,
     lastTitle: "Last checkpoint:",
   },
   failed: {
     failed: "Training failed",
+    stopped: "Stopped in the middle of a step",
     killed: "The run's process ended unexpectedly",
     unanswered: "The extension host doesn't answer",
     unansweredMessage:

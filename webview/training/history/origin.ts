@@ -31,7 +31,7 @@ export function originSection(state: TrainingState, actions: Actions): TemplateR
   return section(
     "origin",
     text.origin,
-    rows.length === 0 ? empty(text.noOrigin) : pairs("pairs origin", rows),
+    rows.length === 0 ? empty(run.step === 0 ? text.notBegun : text.noOrigin) : pairs("pairs origin", rows),
     tools,
   );
 }
