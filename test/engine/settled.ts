@@ -1,10 +1,11 @@
 import { XLA_STEPS } from "../../extension/executors/tuning.ts";
-import type { HotGraph } from "../../extension/tensor/recording/policy.ts";
+import type { HotGraph, TrainingGraphs } from "../../extension/tensor/recording/policy.ts";
 
 /** A training in which a graph that came twice in a row has come often enough for XLA. */
-export function settled(): { steady: HotGraph } {
+export function settled(): TrainingGraphs {
   let steady: HotGraph = { graph: "", steps: 0 };
   return {
+    compiled: [],
     get steady() {
       return steady;
     },

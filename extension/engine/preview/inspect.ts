@@ -215,7 +215,7 @@ class Inspection {
   }
 
   /** Reports an error once: several experiments may build the model that throws it, or read its data. */
-  #report(error: UserError): void {
+  #report(error: FileError): void {
     const same = ({ message, position }: UserError): string => JSON.stringify([message, position]);
     if (this.#errors.every((other) => same(other) !== same(error))) this.#errors.push(error);
   }

@@ -87,12 +87,22 @@ class Page {
   }
 }
 
+/** What VS Code would remember. */
+function newMemory(): vscode.Memento {
+  const kept = new Map<string, unknown>();
+  return {
+    keys: () => [...kept.keys()],
+    get: (key: string): unknown => kept.get(key),
+    update: (key: string, value: unknown) => Promise.resolve(void kept.set(key, value)),
+  } as vscode.Memento;
+}
+
 const lastEpoch = (directory: string): number =>
   rowsOf(directory).findLast(({ kind }) => kind === "epoch")?.epoch ?? 0;
 
 test("the training panel pauses, steps, changes, saves, stops and resumes a real run", async () => {
   const messages = logged();
-  const runs = new Runs(engineOptions(extension().extensionUri), messages, noTokens);
+  const runs = new Runs(engineOptions(extension().extensionUri), messages, noTokens, newMemory());
   try {
     const file = writeModel(folder(), "steered.nn.ts", simpleNN(ENDLESS_EPOCHS));
     const session = await runs.start({ kind: "train", file, exportName: "default" });
@@ -179,7 +189,7 @@ const store = (id: string, loss: number): Promise<string> =>
 
 test("the table of runs renames, tags, archives, draws, opens, deletes and brings back", async () => {
   const messages = logged();
-  const runs = new Runs(engineOptions(extension().extensionUri), messages, noTokens);
+  const runs = new Runs(engineOptions(extension().extensionUri), messages, noTokens, newMemory());
   writeModel(folder(), "compared.nn.ts", simpleNN(10));
   const [first, second] = [await store("20260101-000000-a", 1), await store("20260101-000001-b", 2)];
   const [one, two] = [path.basename(first), path.basename(second)];
@@ -273,12 +283,7 @@ test("the architecture panel shows a layer's line without taking the focus, and 
     const document = await openModel("drawn.nn.ts", simpleNN(10));
     const other = await openModel("other.nn.ts", simpleNN(10));
     const file = document.uri.fsPath;
-    const kept = new Map<string, unknown>();
-    const memory = {
-      keys: () => [...kept.keys()],
-      get: (key: string): unknown => kept.get(key),
-      update: (key: string, value: unknown) => Promise.resolve(void kept.set(key, value)),
-    } as vscode.Memento;
+    const memory = newMemory();
     const options = {
       extensionUri: extension().extensionUri,
       log: messages.log,
