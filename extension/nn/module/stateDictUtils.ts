@@ -12,8 +12,8 @@ export function consumePrefixInStateDictIfPresent(
   prefix: string,
 ): void {
   if (stateDict instanceof Map) {
-    for (const [name, value] of [...stateDict]) {
-      if (!name.startsWith(prefix)) continue;
+    for (const name of [...stateDict.keys()].filter((one) => one.startsWith(prefix))) {
+      const value = stateDict.get(name);
       stateDict.delete(name);
       stateDict.set(name.slice(prefix.length), value);
     }

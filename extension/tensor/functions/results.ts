@@ -31,7 +31,7 @@ const spelled = (key: string): string => key.replaceAll(/(?<=[a-z])[A-Z]/g, (c) 
 
 // Not String(part), which is the number of a tensor without dimensions.
 const shown = (part: unknown): string =>
-  Array.isArray(part) ? `(${part.map(shown).join(", ")})` : (part as object).toString();
+  Array.isArray(part) ? `(${part.map(shown).join(", ")})` : (part as { toString(): string }).toString();
 
 /** Makes the results `parts` of a function; PyTorch prints its `name` in front of them. */
 export function results<T extends Record<string, Tensor | readonly Tensor[]>>(
