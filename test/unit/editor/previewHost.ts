@@ -1,4 +1,5 @@
 /** The parts of VS Code that previews listen to, and an engine that notes what it is asked. */
+import { vi } from "vitest";
 import type { FileReport, InspectRequest } from "../../../extension/protocol/preview.ts";
 
 type Listener = (event: never) => void;
@@ -37,8 +38,8 @@ class EventEmitter {
 
 /** `import "vscode"`. */
 export const vscode = {
-  Disposable: class {},
-  TabInputText: class {},
+  Disposable: vi.fn(),
+  TabInputText: vi.fn(),
   EventEmitter,
   RelativePattern: class {
     readonly base;

@@ -28,8 +28,8 @@ vi.mock("vscode", () => {
     ThemeIcon,
     TreeItem,
     TreeItemCollapsibleState: { None: 0, Collapsed: 1, Expanded: 2 },
-    MarkdownString: class {},
-    EventEmitter: class {},
+    MarkdownString: vi.fn(),
+    EventEmitter: vi.fn(),
     l10n: { t: (text: string) => text },
     workspace: { asRelativePath: (file: string) => file },
   };
