@@ -107,11 +107,13 @@ const RULES: Record<string, readonly Rule[]> = {
     {
       what: "a stream of the process",
       finds: processStream,
-      // They pass on a running program's own output, write to the process that reads it, and are one side of a line.
+      // They pass on a running program's own output, write to the process that reads it, and are one side of a line; the script's
+      // only counts the bytes that the program has written.
       allowed: [
         OUTPUT,
         "extension/supervisor/engines/process.ts",
         "extension/engine/files/hubDownload.ts",
+        "extension/engine/entry/script.ts",
         "extension/supervisor/remote/agent.ts",
         "extension/supervisor/remote/main.ts",
       ],
