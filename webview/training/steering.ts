@@ -9,6 +9,10 @@ import { steerable, type TrainingState } from "./state.ts";
 
 const text = strings.training.steering;
 
+/** As protocol/controls.ts demands. */
+const MOST_EPOCHS = 1_000_000;
+const MOST_STEPS = 1_000_000_000;
+
 export function steering(state: TrainingState, actions: Actions): TemplateResult | typeof nothing {
   const { run, live } = state;
   if (!steerable(run) || !live || run.state === "starting") return nothing;
@@ -22,7 +26,8 @@ export function steering(state: TrainingState, actions: Actions): TemplateResult
       placeholder: "10",
       fallback: 10,
       pending: state.pending.has("addEpochs"),
-      valid: (count) => Number.isInteger(count) && count >= 1,
+      problem: text.whole(MOST_EPOCHS),
+      valid: (count) => Number.isInteger(count) && count >= 1 && count <= MOST_EPOCHS,
       onSubmit: (count) => actions.steer("addEpochs", text.epochs, count),
     })}
     ${field({
@@ -33,7 +38,8 @@ export function steering(state: TrainingState, actions: Actions): TemplateResult
       placeholder: "100",
       fallback: 100,
       pending: state.pending.has("step"),
-      valid: (count) => Number.isInteger(count) && count >= 1,
+      problem: text.whole(MOST_STEPS),
+      valid: (count) => Number.isInteger(count) && count >= 1 && count <= MOST_STEPS,
       onSubmit: (count) => actions.steer("step", text.steps, count),
     })}
     ${(rates.length > 0 ? rates : ["lr"]).map((name) => {
@@ -45,6 +51,7 @@ export function steering(state: TrainingState, actions: Actions): TemplateResult
         icon: "check",
         placeholder: run.metrics[name] === undefined ? "0.001" : formatTick(run.metrics[name]),
         pending: state.pending.has("setLearningRate"),
+        problem: text.notNegative,
         valid: (rate) => rate >= 0,
         onSubmit: (rate) =>
           optimizer === undefined
@@ -65,6 +72,8 @@ interface Field {
   fallback?: number;
   pending: boolean;
   valid: (value: number) => boolean;
+  /** Said of a value that isn't valid. */
+  problem: string;
   onSubmit: (value: number) => void;
 }
 
@@ -77,7 +86,9 @@ function field(options: Field): TemplateResult {
     const value = input.value.trim() === "" ? (options.fallback ?? Number.NaN) : Number(input.value);
     const valid = Number.isFinite(value) && options.valid(value);
     input.setAttribute("aria-invalid", String(!valid));
-    if (!valid) return input.focus();
+    input.setCustomValidity(valid ? "" : options.problem);
+    // Shows the text at the field, which gets the focus.
+    if (!input.reportValidity()) return;
     input.value = "";
     options.onSubmit(value);
   };
@@ -90,6 +101,7 @@ function field(options: Field): TemplateResult {
       size="7"
       autocomplete="off"
       placeholder=${options.placeholder}
+      @input=${(event: InputEvent) => (event.target as HTMLInputElement).setCustomValidity("")}
       @keydown=${(event: KeyboardEvent) => event.key === "Enter" && submit()}
     />
     ${button({

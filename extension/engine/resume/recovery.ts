@@ -53,6 +53,8 @@ export class Recovery {
   #attempts = 0;
   /** The batch that was trained on last when a step was repeated. */
   #batch: Batch | undefined;
+  /** The state of the last rollback, and the factor of its rates: until a newer one is saved, failed steps ran with them. */
+  #lowered: { from: TrainingState; factor: number } | undefined;
   /** Step of the last failure, and how many failures in a row were near there. */
   #last = { step: -Infinity, times: 0 };
 
@@ -82,20 +84,23 @@ export class Recovery {
     this.#start = { ...start, model_state_dict: new Map(values) };
   }
 
-  /** Called when a training was resumed from a sound state: lowers the learning rates if requested. */
+  /** Called when a training was resumed from a sound state. */
   resumed(): void {
     this.#begin();
-    if (this.#hooks.resumption.rollback !== true) return;
-    const { step } = this.#training.state;
-    const factor = this.#rollback.lrFactor;
-    const rates = this.#slower(factor);
-    this.#training.recorder.event(`Back to step ${step}, with the learning rate × ${factor}.`, rates, step);
   }
 
-  /** Views count the time from here: the first step may take long. */
+  /** Lowers the learning rates if requested, also where no state was saved and the training begins again. */
   #begin(): void {
-    this.#hooks.resumption.begins?.();
-    this.#training.recorder.progress();
+    const { begins, rollback } = this.#hooks.resumption;
+    const { recorder, state } = this.#training;
+    begins?.();
+    if (rollback === true) {
+      const factor = this.#rollback.lrFactor;
+      const rates = this.#slower(factor);
+      recorder.event(`Back to step ${state.step}, with the learning rate × ${factor}.`, rates, state.step);
+    }
+    // Views count the time from here: the first step may take long.
+    recorder.progress();
     this.#hooks.reporter.flush();
   }
 
@@ -147,7 +152,9 @@ export class Recovery {
       ...(this.#start === undefined ? [] : [this.#start]),
     ];
     const from = states[Math.min(times, states.length - 1)];
-    const why = await this.#explain(found, from);
+    const lowered = this.#lowered?.from;
+    const newer = lowered === undefined || (states[0]?.state.step ?? 0) > lowered.state.step;
+    const why = await this.#explain(found, newer ? from : lowered);
     if (from === undefined || this.#attempts >= this.#rollback.attempts) {
       // The error itself says why.
       recorder.mark(`${found.description}.`);
@@ -160,6 +167,7 @@ export class Recovery {
     restore(from);
     state.seconds = seconds;
     const rates = this.#slower(factor);
+    this.#lowered = { from, factor };
     // The cause is most often the same again.
     const told = this.#attempts === 1 ? why.message : `${found.description}.`;
     if (told !== why.message) this.#hooks.reporter.log("info", why.message);
@@ -210,6 +218,7 @@ export class Recovery {
     const state = { ...from.state };
     let within = state.completed !== state.epoch;
     restoreTraining(this.#prepared, from);
+    if (from === this.#lowered?.from) this.#slower(this.#lowered.factor);
     resumption.generators.restore(within ? from.generators.epoch : from.generators.now);
     try {
       for (; state.step < bad && state.epoch <= this.#limits.epochs; within = false) {

@@ -19,7 +19,7 @@ export function savedTraining(
   const from = loadTraining(directory.path, tell);
   if (from === undefined) {
     directory.update({ epoch: 0, step: 0 });
-    tell("The run ended before its state was saved: it begins again.");
+    tell("The run ended before its state was saved: it begins again. Its checkpoints hold weights alone.");
     return undefined;
   }
   const now = factsNow(from.facts.seed);

@@ -127,6 +127,26 @@ describe("a loss that is NaN", () => {
     expect(after.map(({ step }) => step)).toEqual(Array.from({ length: 12 }, (_, i) => 1 + i));
   });
 
+  test("is explained with the rates of the steps that failed", async () => {
+    const exploding = experiment({
+      seed: 0,
+      model: () => new nn.Sequential(new nn.Linear(10, 32), new nn.ReLU(), new nn.Linear(32, 1)),
+      data: () => new data.TensorDataset(torch.randn(50, 10).mul(100), torch.randn(50, 1).mul(1000)),
+      loss: new nn.MSELoss(),
+      optimizer: (parameters) => new optim.SGD(parameters, { lr: 0.01 }),
+      rollback: true,
+      batchSize: 50,
+      epochs: 50,
+    });
+    await expect(train(exploding, 0, { folder })).rejects.toThrow();
+    const texts = rowsOf().flatMap(({ text }) =>
+      text === undefined ? [] : [text.replace(/ Back to step.*/, "")],
+    );
+    const ranges = texts.map((text) => /\[-?[\d.e+]+.*/.exec(text)?.[0] ?? text);
+    expect(ranges.length).toBeGreaterThan(2);
+    expect(new Set(ranges).size).toBe(ranges.length);
+  });
+
   test("ends it in spite of that when it comes back", async () => {
     const error = await failure({ rollback: { lrFactor: 1, attempts: 2 } });
     expect(error.message).toContain("The loss is NaN");

@@ -58,6 +58,8 @@ export const trainingStrings = {
     run: "Run",
     rate: (optimizer?: string) => (optimizer ? `Learning rate (${optimizer})` : "Learning rate"),
     set: "Set",
+    whole: (most: number) => `Enter a whole number from 1 to ${formatCount(most)}.`,
+    notNegative: "Enter a number, 0 or more.",
   },
   runs: {
     title: "Runs",
