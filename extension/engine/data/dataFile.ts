@@ -10,6 +10,7 @@ import { IMAGE_NAME } from "../../nn/data/imageFolder.ts";
 import { isFlat } from "../../nn/data/parquet/parquetColumns.ts";
 import { isCategorical, MISSING_VALUES } from "../../nn/data/table.ts";
 import { EngineError } from "../../protocol/errors.ts";
+import { charsetOf } from "../files/dataFiles.ts";
 import { openParquet } from "../reading/parquetFiles.ts";
 import { LISTED_COLUMNS, type DataFile, type TableColumn } from "../../protocol/data/dataFile.ts";
 
@@ -128,7 +129,7 @@ function textOf(path: string): { text: string; cut: boolean } {
   try {
     const bytes = source.read(0, MAX_BYTES);
     const all = path.endsWith(".gz") ? expanded(path, bytes) : bytes;
-    const text = new TextDecoder().decode(all);
+    const text = new TextDecoder(charsetOf(all)).decode(all);
     const cut = source.fileBytes > bytes.length;
     const end = text.lastIndexOf("\n");
     return { text: cut && end > 0 ? text.slice(0, end) : text, cut };

@@ -146,7 +146,7 @@ function tableText(file: string, bytes: Uint8Array, charset = charsetOf(bytes)):
 }
 
 /** Encoding by the mark that a text begins with. */
-function charsetOf([first, second]: Uint8Array): string {
+export function charsetOf([first, second]: Uint8Array): string {
   if (first === 0xff && second === 0xfe) return "utf-16le";
   return first === 0xfe && second === 0xff ? "utf-16be" : "utf-8";
 }

@@ -7,7 +7,7 @@ export interface CsvTable {
   /** Why the rows after the last one can't be read. */
   readonly error: TensorError | undefined;
   /** Where a cell begins: `file:line:column`. Reads the row again, so it is for errors. */
-  place(row: number, cell: number): string;
+  readonly place: (row: number, cell: number) => string;
 }
 
 export interface CsvFormat {

@@ -12,7 +12,7 @@ export interface Column {
   /** The cells' numbers, NaN where one is missing; undefined where a cell is no number. */
   readonly numbers?: Float64Array;
   /** Where a row's cell is in its file: `file:line:column`. */
-  at(row: number): string;
+  readonly at: (row: number) => string;
 }
 
 /** Characters of a cell that an error quotes. */

@@ -50,7 +50,7 @@ export function columnsOf(
   types: Readonly<Record<string, ColumnType>>,
 ): Column[] {
   const count = rows.length - start;
-  const cells = titles.map(() => new Array<string | undefined>(count).fill(undefined));
+  const cells = titles.map(() => Array.from<string | undefined>({ length: count }).fill(undefined));
   const numbers = titles.map(() => new Float64Array(count).fill(Number.NaN));
   const [filled, numeric] = [titles.map(() => 0), titles.map(() => 0)];
   for (let row = 0; row < count; row++) {

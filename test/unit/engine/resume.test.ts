@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import type { EngineError } from "../../../extension/protocol/errors.ts";
 import { loadTraining } from "../../../extension/engine/resume/trainingFile.ts";
 import { readPth } from "../../../extension/formats/pth/pth.ts";
 import {
@@ -201,7 +202,20 @@ describe("the file of a training's state", () => {
     expect(weightsOf(again.prepared)).toEqual(weightsOf(whole.prepared));
     for (const name of ["training.pth", "training.previous.pth"])
       fs.writeFileSync(path.join(folder, "checkpoints", name), "nothing");
-    expect(() => loadTraining(folder, () => undefined)).toThrow("The training's state can't be read");
+    const weights = path.join(folder, "checkpoints", "best.safetensors");
+    const hintOfDamage = (): unknown => {
+      try {
+        return loadTraining(folder, () => undefined);
+      } catch (error) {
+        expect((error as Error).message).toContain("The training's state can't be read");
+        return (error as EngineError).cause.hint;
+      }
+    };
+    fs.writeFileSync(weights, "");
+    expect(hintOfDamage()).toContain(`layerwise train FILE --checkpoint ${weights} starts over`);
+    for (const name of fs.readdirSync(path.dirname(weights)))
+      if (name.endsWith(".safetensors")) fs.rmSync(path.join(path.dirname(weights), name));
+    expect(hintOfDamage()).toBe("No weights are left: train the model again.");
   });
 
   test("that can't be written is reported, and training continues", async () => {
