@@ -335,13 +335,18 @@ export class Runs extends DisposableOwner {
       );
   }
 
-  async #tellFailure(error: UserError, request: RunRequest): Promise<void> {
-    const own = error.code === "killed" || error.code === "non-finite";
-    const offer = own ? undefined : await this.remedy?.(request).catch(() => undefined);
-    if (offer === undefined) this.#messages.error(error);
+  async #tellFailure(failure: UserError, request: RunRequest): Promise<void> {
+    const own = failure.code === "killed" || failure.code === "non-finite";
+    let offer: Awaited<ReturnType<NonNullable<Runs["remedy"]>>>;
+    try {
+      offer = own ? undefined : await this.remedy?.(request);
+    } catch {
+      // The failure itself matters more.
+    }
+    if (offer === undefined) this.#messages.error(failure);
     else
       this.#messages.error(
-        { ...error, message: `${headline(error.message)} ${offer.reason}` },
+        { ...failure, message: `${headline(failure.message)} ${offer.reason}` },
         undefined,
         offer,
       );
