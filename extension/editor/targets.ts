@@ -86,9 +86,13 @@ export async function chooseFile(target: SourceTarget): Promise<vscode.TextDocum
 
 /** Opens a file that a record names. @throws EngineError if it was moved or deleted: VS Code's error is about its own addresses */
 export async function openFile(file: string): Promise<vscode.TextDocument> {
-  const found = await stat(file).catch(() => undefined);
-  if (found === undefined) throw new EngineError(movedFile(file));
-  return vscode.workspace.openTextDocument(file);
+  try {
+    return await vscode.workspace.openTextDocument(file);
+  } catch (error) {
+    // A file that is open is there, whatever the disk says.
+    if ((await stat(file).catch(() => undefined)) === undefined) throw new EngineError(movedFile(file));
+    throw error;
+  }
 }
 
 /** Asks for a file other than `file` and returns its path. Undefined if cancelled. */

@@ -45,7 +45,7 @@ async function resultOf(request: ReadingRequest, alive: () => void): Promise<Res
       return { value: readerOf(request.file).facts };
     case "rowGroup": {
       const { file, group, columns, limit } = request;
-      const value = await readerOf(file).read(group, columns, limit, alive);
+      const value = readerOf(file).read(group, columns, limit, alive);
       return { value, transfer: value.map(cellsMemory) };
     }
     case "samples":

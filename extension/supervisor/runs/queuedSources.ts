@@ -4,6 +4,7 @@ import { readRegular } from "../../files/regular.ts";
 import { rootOfRun, writeRunFile } from "../../files/runFiles.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
 import { SOURCE_FILE, SOURCES_FILE } from "../../protocol/run.ts";
+import { demandTrust } from "../trust.ts";
 import { isBelow } from "./sourceFile.ts";
 
 /** Limits of what is kept, as of a run's own sources: what is larger is read when the run begins. */
@@ -27,6 +28,7 @@ const WRITTEN_AS: Readonly<Record<string, readonly string[]>> = {
  * @returns the request with that version, or unchanged if it names one already or the file can't be read
  */
 export async function keepForTurn(request: RunRequest): Promise<RunRequest> {
+  demandTrust();
   const { file, directory, version, on } = request;
   if (version !== undefined || on !== undefined) return request;
   const text = await textOf(file, LARGEST_SOURCE);

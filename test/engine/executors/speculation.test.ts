@@ -7,7 +7,11 @@ import { data, experiment, nn, optim, torch, type Tensor } from "../../../extens
 import { Value } from "../../../extension/tensor/recording/graph.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
-import { DEFAULT_POLICY, type Lookahead, type TrainingGraphs } from "../../../extension/tensor/recording/policy.ts";
+import {
+  DEFAULT_POLICY,
+  type Lookahead,
+  type TrainingGraphs,
+} from "../../../extension/tensor/recording/policy.ts";
 import { changePolicy, runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { train, weightsOf } from "../../unit/engine/training.ts";
 

@@ -144,7 +144,7 @@ export class SmallPlans {
     const made = new Int32Array(plan.assigns.length + plan.lazy.length);
     // Refused, as for a wrong input: TensorFlow's error says why.
     if (!this.#binding.runPlan(opened.id, leaves, fetched, made)) return undefined;
-    // What computes a training's step must not depend on how often a process has run it: a resumed one counts anew.
+    // What computes a training's step must not depend on how often a process has run it: a resumed one starts from 0.
     if (opened.runs < Infinity && !runtime.policy.compileAtOnce) this.#count(plan, opened);
     plan.fetches.forEach((value, i) => (value.data = fetched[opened.arrays[i]!]!));
     plan.assigns.forEach(({ storage }, i) => this.#storages.replace(storage, made[i]!));
