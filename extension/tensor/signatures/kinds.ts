@@ -20,7 +20,7 @@ const NAMES: Readonly<Record<Kind, string>> = {
   int:
     "bins chunks diagonal dilation dim0 dim1 dim2 dimFeedforward dimension dModel downscaleFactor embedDim embeddingDim " +
     "groups hiddenSize inChannels inFeatures inputSize kernelSize length m minlength n nhead " +
-    "high low normalizedShape numChannels numClasses numEmbeddings numFeatures numGroups numHeads numLayers numSamples offset " +
+    "normalizedShape numChannels numClasses numEmbeddings numFeatures numGroups numHeads numLayers numSamples offset " +
     "outChannels outFeatures outputPadding outputSize padding r sections shape shifts size sizes splitSize splitSizeOrSections " +
     "steps stride upscaleFactor windowLength",
 };

@@ -205,7 +205,8 @@ class Graph {
       "bool",
     );
     const used = this.#select(this.#shaped(odd, [this.#rows, 1], B), first, inside, B);
-    const labels = this.#select(this.#shaped(odd, [this.#rows, 1], B), this.#integer(0), targets, I);
+    const other = this.#integer(blank === 0 && this.#classes > 1 ? 1 : 0);
+    const labels = this.#select(this.#shaped(odd, [this.#rows, 1], B), other, targets, I);
     const kept = this.#b.nodes(
       "DynamicPartition",
       [labels, this.#cast(used, B, I)],
