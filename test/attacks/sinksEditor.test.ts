@@ -76,7 +76,12 @@ const session = (): RunSession =>
   }) as unknown as RunSession;
 
 const runs = (): never =>
-  ({ live: [session()], foremost: session(), onDidChange: () => ({ dispose() {} }) }) as never;
+  ({
+    live: [session()],
+    foremost: session(),
+    onDidChange: () => ({ dispose() {} }),
+    queueAgain: () => Promise.resolve([HOSTILE]),
+  }) as never;
 const never = {} as never;
 
 describe("the editor", () => {

@@ -4,6 +4,7 @@ import type { HostArray } from "../../tensor/core/dtype.ts";
 import type { Executor, Inspector, Plan } from "../../tensor/planning/barrier.ts";
 import type { Storage, Value } from "../../tensor/recording/graph.ts";
 import type { Choice, Fallbacks } from "../choices.ts";
+import { demandMemory } from "../../tensor/core/memory.ts";
 import { runtime } from "../../tensor/recording/runtime.ts";
 import { isVague, translated } from "../errors.ts";
 import type { Cluster, Communicator } from "../../tensor/distributed/communicator.ts";
@@ -17,6 +18,11 @@ import { PlanCache } from "./planCache.ts";
 import { SmallPlans } from "./small/smallPlans.ts";
 import type { StepPipeline } from "./steps/pipeline.ts";
 import { StorageMemory } from "./storages.ts";
+
+/** TensorFlow looks for memory for half a minute before it gives up. */
+function demandMemoryFor({ nodes }: Plan): void {
+  for (const { outputs } of nodes) for (const { shape } of outputs) demandMemory(shape);
+}
 
 /**
  * Runs plans: by the binding's own kernels, op by op on TensorFlow, or as a compiled graph where that is faster; a training's
@@ -78,6 +84,7 @@ export class TensorFlowExecutor implements Executor {
     try {
       this.#storages.prepare(plan);
       const small = inspector === undefined && this.#isSmall(plan);
+      if (!small && !this.#plans.has(plan.key)) demandMemoryFor(plan);
       compiled = inspector === undefined && !small ? this.#plans.get(plan) : undefined;
       if (compiled?.pipeline !== this.#active) {
         this.flush();

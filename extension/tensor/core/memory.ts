@@ -6,7 +6,9 @@ import { formatShape, numel, type Shape } from "./shape.ts";
 
 /** Bytes of an element on the host: int64 is computed in 32 bits. */
 const ELEMENT = 4;
-const MOST = Math.min(constants.MAX_LENGTH, totalmem()) / ELEMENT;
+/** Kernels count elements in 32 bits. */
+const COUNTED = 2 ** 31 - 1;
+const MOST = Math.min(COUNTED, constants.MAX_LENGTH / ELEMENT, totalmem() / ELEMENT);
 
 /** @throws TensorError "not enough memory for a tensor of size [2147483647]" */
 export function demandMemory(shape: Shape): void {
