@@ -76,7 +76,10 @@ const READERS = {
     }
   },
   png: (file: string) => void diskFiles.image(file),
-  csv: (file: string) => void diskFiles.csv(file, {}),
+  csv(file: string) {
+    const { error } = diskFiles.csv(file, {});
+    if (error !== undefined) throw error;
+  },
   text: (file: string) => void diskFiles.text(file),
   /** As a thread that reads data. */
   parquet: (file: string) =>
