@@ -18,7 +18,7 @@ describe.skipIf(!available)("what waits to be computed", () => {
   });
   afterAll(() => setExecutor(undefined));
 
-  const COUNT = 400;
+  const COUNT = 600;
   const part = (value: number): Tensor => torch.full([3, 32, 32], value);
   const WRITES: Record<string, (images: Tensor, i: number) => void> = {
     indexPut_: (images, i) => images.indexPut_([i], part(i)),
@@ -36,13 +36,13 @@ describe.skipIf(!available)("what waits to be computed", () => {
         .forEach((one) => one.fill_(i)),
   };
 
-  // Each tensor has 5 MB. A copy for each write would take 2 GB.
+  // Each tensor has 7 MB. A copy for each write would take 4.4 GB; 1 GB may wait, and is computed in as much again.
   test.each(Object.keys(WRITES))("writing to part after part by %s takes no memory for each", (name) => {
     const images = torch.zeros(COUNT, 3, 32, 32);
     const before = process.memoryUsage().rss;
     for (let i = 0; i < COUNT; i++) WRITES[name]!(images, i);
     expect(images.index(":", 2, 5, 7).tolist()).toEqual(Array.from({ length: COUNT }, (_, i) => i));
-    expect((process.memoryUsage().rss - before) / MEGABYTE).toBeLessThan(1400);
+    expect((process.memoryUsage().rss - before) / MEGABYTE).toBeLessThan(2500);
   });
 
   test("a forward and its gradients are computed as a whole, however large", () => {
