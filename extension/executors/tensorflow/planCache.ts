@@ -28,7 +28,7 @@ export class PlanCache {
   /** By key, whether a group shares a plan; until the plan is compiled, this process's part of it. */
   readonly #shared = new Map<string, Plan | boolean>();
   /** Stands for the state of a training that has none. */
-  readonly #untold: Pick<TrainingGraphs, "compiled"> = { compiled: [] };
+  readonly #noTraining: Pick<TrainingGraphs, "compiled"> = { compiled: [] };
   readonly #context: Context;
   readonly #cores: number;
   readonly #flush: () => void;
@@ -52,7 +52,7 @@ export class PlanCache {
   }
 
   get #training(): Pick<TrainingGraphs, "compiled"> {
-    return runtime.policy.training ?? this.#untold;
+    return runtime.policy.training ?? this.#noTraining;
   }
 
   /** Whether processes of a group compute a plan together, which needs a session. */

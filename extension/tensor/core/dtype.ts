@@ -44,7 +44,7 @@ export function promoteScalar(dtype: DType, scalar: number | boolean): DType {
   return promoteTypes(dtype, isComputable(scalar) ? "int64" : "float32");
 }
 
-/** An array of zeros. @throws TensorError "not enough memory for a tensor of size [2147483647]" */
+/** An array of zeros. @throws TensorError "not enough memory for a tensor of size [2147483648]" */
 export function allocate(dtype: DType, length: number): Float32Array | Int32Array | Uint8Array {
   demandMemory([length]);
   if (dtype === "float32") return new Float32Array(length);

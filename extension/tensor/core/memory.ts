@@ -10,7 +10,7 @@ const ELEMENT = 4;
 const COUNTED = 2 ** 31 - 1;
 const MOST = Math.min(COUNTED, constants.MAX_LENGTH / ELEMENT, totalmem() / ELEMENT);
 
-/** @throws TensorError "not enough memory for a tensor of size [2147483647]" */
+/** @throws TensorError "not enough memory for a tensor of size [2147483648]" */
 export function demandMemory(shape: Shape): void {
   if (numel(shape) > MOST)
     throw new TensorError("value", `not enough memory for a tensor of size ${formatShape(shape)}`);

@@ -1,5 +1,6 @@
 // Values of images and volumes at places between their pixels, and the gradients of both.
 import type { Meta } from "../../core/meta.ts";
+import type { Tensor } from "../../core/tensor.ts";
 import { numel, type Shape } from "../../core/shape.ts";
 import { attr, type TfAttribute } from "../../lowering/lowering.ts";
 import { TRAINING_ONLY } from "../../lowering/onnx.ts";
@@ -117,28 +118,21 @@ export const gridSample: Op<GridAttributes> = defineOp<GridAttributes>({
   gradName: "GridSampler2DBackward0",
   infer: ([input, grid]) => ({ shape: outputShape(input!.shape, grid!.shape), dtype: "float32" }),
   gradient({ grad, inputs: [input, grid], attributes, needs }) {
-    const own = { ...attributes, sizes: sizesOf(input!.shape) };
     // Gradients that are differentiated again are written out.
     const again = scope.gradients;
-    const [ofInput, ofGrid] = [
-      [grad, grid!],
-      [grad, input!, grid!],
-    ];
-    const still = attributes.mode === "nearest";
-    return [
-      !needs[0]
-        ? null
-        : again
-          ? inputGradient(RECORDED, ofInput, own)[0]!
-          : apply(gridSampleInputGrad, ofInput, own),
-      !needs[1]
-        ? null
-        : still
-          ? zeros(grid!.shape)
-          : again
-            ? gridGradient(RECORDED, ofGrid, attributes)[0]!
-            : apply(gridSampleGridGrad, ofGrid, attributes),
-    ];
+    const ofInput = (): Tensor => {
+      const [inputs, own] = [[grad, grid!], { ...attributes, sizes: sizesOf(input!.shape) }];
+      return again ? inputGradient(RECORDED, inputs, own)[0]! : apply(gridSampleInputGrad, inputs, own);
+    };
+    const ofGrid = (): Tensor => {
+      // The nearest pixel stays the same.
+      if (attributes.mode === "nearest") return zeros(grid!.shape);
+      const inputs = [grad, input!, grid!];
+      return again
+        ? gridGradient(RECORDED, inputs, attributes)[0]!
+        : apply(gridSampleGridGrad, inputs, attributes);
+    };
+    return [needs[0] ? ofInput() : null, needs[1] ? ofGrid() : null];
   },
   batch: merging([0, 0], [0]),
   ...forward,
@@ -160,7 +154,7 @@ export const gridSample: Op<GridAttributes> = defineOp<GridAttributes>({
   parts: imagewise([0, 1], "images"),
 });
 
-const backward = formulaRules(inputGradient);
+const inputBackward = formulaRules(inputGradient);
 
 /** Gradient of the input of {@link gridSample}: from the gradient of the result and the grid. */
 export const gridSampleInputGrad: Op<GridAttributes & Sizes> = defineOp<GridAttributes & Sizes>({
@@ -168,7 +162,7 @@ export const gridSampleInputGrad: Op<GridAttributes & Sizes> = defineOp<GridAttr
   infer: ([g], { sizes }) => ({ shape: [...g!.shape.slice(0, 2), ...sizes], dtype: "float32" }),
   gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
   batch: merging([0, 0], [0]),
-  ...backward,
+  ...inputBackward,
   onnx: TRAINING_ONLY,
   tensorflow: (b, inputs, attributes, signature) =>
     b.exact === true
@@ -176,12 +170,12 @@ export const gridSampleInputGrad: Op<GridAttributes & Sizes> = defineOp<GridAttr
           ...kernelAttributes(attributes),
           sizes: attr.ints(attributes.sizes),
         })
-      : backward.tensorflow(b, inputs, attributes, signature),
+      : inputBackward.tensorflow(b, inputs, attributes, signature),
   cost: ({ inputs: [g] }, attributes) => numel(g!.shape) * tapsOf(attributes, g!.shape.length - 2),
   parts: imagewise([0, 1], "images"),
 });
 
-const sideways = formulaRules(gridGradient);
+const gridBackward = formulaRules(gridGradient);
 
 /** Gradient of the grid of {@link gridSample}: from the gradient of the result, the input and the grid. */
 export const gridSampleGridGrad: Op<GridAttributes> = defineOp<GridAttributes>({
@@ -189,12 +183,12 @@ export const gridSampleGridGrad: Op<GridAttributes> = defineOp<GridAttributes>({
   infer: ([, , grid]) => grid!,
   gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
   batch: merging([0, 0, 0], [0]),
-  ...sideways,
+  ...gridBackward,
   onnx: TRAINING_ONLY,
   tensorflow: (b, inputs, attributes, signature) =>
     b.exact === true
       ? b.node("GridSampleGridGrad", inputs, kernelAttributes(attributes))
-      : sideways.tensorflow(b, inputs, attributes, signature),
+      : gridBackward.tensorflow(b, inputs, attributes, signature),
   cost: ({ inputs: [g] }, attributes) => numel(g!.shape) * tapsOf(attributes, g!.shape.length - 2),
   parts: imagewise([0, 1, 2], "images"),
 });

@@ -2,13 +2,13 @@
 import fs from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
-import type { RunRequest } from "../../extension/protocol/engine.ts";
-import { METRICS_FILE, RUNS_FOLDER, type RunRecord } from "../../extension/protocol/run.ts";
-import { resumeRequest } from "../../extension/supervisor/runs/resume.ts";
-import { spawnRun, type RunOutcome } from "../../extension/supervisor/runs/run.ts";
-import { readRecord } from "../../extension/supervisor/runs/runDirectory.ts";
-import { changedSources } from "../../extension/supervisor/runs/runHistory.ts";
-import { dist, useWorkspace } from "./workspace.ts";
+import type { RunRequest } from "../../../extension/protocol/engine.ts";
+import { METRICS_FILE, RUNS_FOLDER, type RunRecord } from "../../../extension/protocol/run.ts";
+import { resumeRequest } from "../../../extension/supervisor/runs/resume.ts";
+import { spawnRun, type RunOutcome } from "../../../extension/supervisor/runs/run.ts";
+import { readRecord } from "../../../extension/supervisor/runs/runDirectory.ts";
+import { changedSources } from "../../../extension/supervisor/runs/runHistory.ts";
+import { dist, useWorkspace } from "../workspace.ts";
 
 const workspace = useWorkspace();
 
