@@ -69,7 +69,8 @@ export function guard(value: Value, by: Guard): void {
 function computed(value: Value): HostArray {
   const by = guards.get(value);
   if (by === undefined && value.read === undefined && movedWhenRead(value)) return value.data!;
-  if (value.read === undefined) barrier(by === undefined ? [value] : [value, ...by.inputs]);
+  if (by === undefined && value.read === undefined) runtime.saved.deliver([value], runtime.executor);
+  if (!value.ready) barrier(by === undefined ? [value] : [value, ...by.inputs]);
   // A barrier may leave the value on the executor's side, with deferred steps.
   const data = value.data ?? value.read?.() ?? internal("a barrier left a value uncomputed");
   by?.check();
@@ -165,6 +166,7 @@ export function barrier(requested: readonly Value[], leaves: ReadonlySet<GraphTe
   trace.recordReached(requested, pendingWrites);
   for (const value of trace.readLater(assigns.map((a) => a.value))) value.visible = true;
   let held = trace.held(writes);
+  if (writes) runtime.saved.deliver(readable(written), runtime.executor);
   const roots = writes ? [...requested, ...pendingOf(runtime.stepOutputs)] : requested;
   if (writes) runtime.stepOutputs = new Set();
   const reached = new Reached(
@@ -187,19 +189,23 @@ export function barrier(requested: readonly Value[], leaves: ReadonlySet<GraphTe
       [...roots, ...assigns.map(({ value }) => value), ...reached.values, ...held],
       runtime.executor,
     );
-    plan = planFor({ requested: roots, assigns, lazy: reached.values, held });
+    const saves = savesValues();
+    const reads = requested.length > 0 && reached.values.length === 0;
+    const arriving = saves && reads && !writes ? arrivingValues() : [];
+    plan = planFor({ requested: roots, assigns, lazy: [...reached.values, ...arriving], held });
     if (complete && reached.releaseOthers(new Set(plan.leaves), requireExecutor(), released))
       runtime.gradientReads++;
-    const saves = savesValues();
-    const reads = requested.length > 0 && plan.lazy.length === 0;
+    // The optimizer of an encoder steps before that of the decoder: both have gradients of one loss.
+    const precedes = reads || reached.leavesGradients;
     // An evaluation may collect its outputs, to use them all at its end.
     const from = scope.gradients ? runtime.policy.leaveOutFrom : Infinity;
-    chosen = saves ? saved.choose(plan, reads, from) : undefined;
+    chosen = saves ? saved.choose(plan, precedes, from) : undefined;
     const run = chosen?.plan ?? plan;
     if (chosen !== undefined) old.push(...chosen.leaves);
     const before = old.map(leafData);
     requireExecutor().run(run, runtime.inspector?.(run));
-    if (chosen !== undefined) saved.computed(plan, reads, chosen, requireExecutor());
+    if (chosen !== undefined) saved.computed(plan, reads, precedes, chosen, requireExecutor());
+    saved.keep(arriving, requireExecutor());
     reached.done(requireExecutor(), released);
     old.forEach((value, i) => (value.data = before[i]));
   } catch (error) {
@@ -233,6 +239,22 @@ export function barrier(requested: readonly Value[], leaves: ReadonlySet<GraphTe
   if (writes || scope.depth === 0) for (const value of chosen?.plan.fetches ?? plan.fetches) value.settle();
 }
 
+/** Values that the program may read after a step: those that it has recorded outside of a forward, and the gradients of what is written. */
+function* readable(written: readonly GraphTensor[]): Generator<Value> {
+  yield* runtime.stepOutputs;
+  for (const { ownGrad } of written) if (ownGrad !== null) yield ownGrad.value;
+}
+
+/** Gradients that hooks of a `backward()` under way will see, or that others are made of. */
+function arrivingValues(): Value[] {
+  const values = new Set<Value>();
+  for (const gradient of runtime.gradients.arriving()) {
+    const value = gradient?.value;
+    if (value?.producer.kind === "node" && !value.ready && value.retained === undefined) values.add(value);
+  }
+  return [...values];
+}
+
 const NO_LEAVES: ReadonlySet<GraphTensor> = new Set();
 
 /** Computes pending writes to persistent tensors, if there are any. */
@@ -242,10 +264,10 @@ export function settle(): void {
 
 /** Computes values that the user may hold, before their inputs are overwritten or their graph grows too long. */
 export function computeNow(values: readonly Value[]): void {
+  const { executor, saved } = runtime;
+  saved.deliver(values, executor);
   const requested = pendingOf(values);
-  const { executor } = runtime;
   if (requested.length === 0 || executor === undefined) return;
-  runtime.saved.drop(requested, executor);
   try {
     const plan = buildPlan({ requested, assigns: [], lazy: [], held: [] });
     executor.run(plan);

@@ -22,6 +22,8 @@ type Places = Map<string, readonly [node: number, output: number]>;
 interface Profile {
   /** Values that later plans have computed again. */
   readonly again: Places;
+  /** Those among them that were expected by habit, and that no plan has needed so far. */
+  readonly guessed: Set<string>;
   /** Values that are not to be left out: they were read, or needed longer than they were kept. */
   readonly read: Set<string>;
   /** Plans that its values outlive once one has taken them. */
@@ -31,9 +33,10 @@ interface Profile {
 /** How a plan is run. */
 export interface Chosen {
   readonly plan: Plan;
-  /** Values that stay on the executor's side for later plans, and the plans that they outlive once one has taken them. */
-  readonly kept: readonly Value[];
-  readonly outlives: number;
+  /** The plan's profile, if it has one. */
+  readonly profile: Profile | undefined;
+  /** Values that stay on the executor's side for later plans, with their places. */
+  readonly kept: ReadonlyMap<Value, string>;
   /** Values that the program may read, but that aren't brought to the host, with the plans that the graph of each goes through. */
   readonly leftOut: ReadonlyMap<Value, number>;
   /** Leaves that may change: what is left out is computed from their values before the plan. */
@@ -42,6 +45,9 @@ export interface Chosen {
 
 interface Saved {
   readonly value: Value;
+  /** Its place in the plan that has computed it, and that plan's profile, where it was kept by experience. */
+  readonly place: string;
+  readonly profile: Profile | undefined;
   readonly bytes: number;
   /** Number of writes before it was kept. */
   readonly since: number;
@@ -82,33 +88,34 @@ export class SavedValues {
 
   /**
    * Chooses how a plan is run.
-   * @param reads whether it is computed because values are read, not for gradients or a step
+   * @param precedes whether plans for gradients may follow: values are read before them, or a step leaves some uncomputed
    * @param from bytes from which a value may be left out
    */
-  choose(plan: Plan, reads: boolean, from: number): Chosen {
-    const profile = this.#profiles.get(plan.key) ?? (reads ? this.#expected(plan) : undefined);
+  choose(plan: Plan, precedes: boolean, from: number): Chosen {
+    const profile = this.#profiles.get(plan.key) ?? (precedes ? this.#expected(plan) : undefined);
     // Nodes of a backward() that was taken over are missing: only the plan as it was can run without them.
     if (profile === undefined || plan.nodes.some((node: Node | undefined) => node === undefined))
       return whole(plan);
     const { leftOut, leaves } = partOf(plan, profile, from, (leaf) => this.#depthOf(leaf));
     if (leftOut.size + profile.again.size === 0) return whole(plan);
-    const fetched = new Set(plan.fetches);
-    const kept = Array.from(
-      profile.again.values(),
-      ([node, output]) => plan.nodes[node]!.outputs[output]!,
-    ).filter((value) => leftOut.has(value) || (reads && !fetched.has(value)));
-    if (kept.length + leftOut.size === 0) return whole(plan);
-    const name = ` keeps ${placesOf(plan, kept)} without ${placesOf(plan, leftOut.keys())}`;
+    const available = new Set([...plan.fetches, ...plan.lazy]);
+    const kept = new Map<Value, string>();
+    for (const [place, [node, output]] of profile.again) {
+      const value = plan.nodes[node]!.outputs[output]!;
+      if (leftOut.has(value) || (precedes && !available.has(value))) kept.set(value, place);
+    }
+    if (kept.size + leftOut.size === 0) return whole(plan);
+    const name = ` keeps ${[...kept.values()].join(",")} without ${placesOf(plan, leftOut.keys())}`;
     return {
       plan: {
         ...plan,
-        lazy: [...plan.lazy, ...kept],
+        lazy: [...plan.lazy, ...kept.keys()],
         fetches: plan.fetches.filter((value) => !leftOut.has(value)),
         key: plan.key + name,
         graph: plan.graph + name,
       },
+      profile,
       kept,
-      outlives: profile.outlives,
       leftOut,
       leaves,
     };
@@ -123,7 +130,7 @@ export class SavedValues {
       for (const { index } of node?.outputs ?? [])
         if (this.#habits.has(habitOf(node!, index))) again.set(`${at}.${index}`, [at, index]);
     });
-    const profile: Profile = { again, read: new Set(), outlives: 1 };
+    const profile: Profile = { again, guessed: new Set(again.keys()), read: new Set(), outlives: 1 };
     this.#profiles.set(key, profile);
     return profile;
   }
@@ -147,11 +154,18 @@ export class SavedValues {
       if (computedBy === undefined) for (const value of inputs) meet(value, false);
     for (const value of requested) meet(value, true);
     for (const value of [...lazy, ...assigns.map((one) => one.value)]) meet(value, false);
-    for (const { profile, place, at, index } of again) profile.again.set(place, [at, index]);
+    for (const { profile, place, at, index } of again) {
+      profile.again.set(place, [at, index]);
+      profile.guessed.delete(place);
+    }
   }
 
-  /** Notes that a plan was computed as chosen. */
-  computed(plan: Plan, reads: boolean, chosen: Chosen, executor: Executor): void {
+  /**
+   * Notes that a plan was computed as chosen.
+   * @param reads whether it was computed because values are read, not for gradients or a step
+   * @param precedes as in {@link choose}
+   */
+  computed(plan: Plan, reads: boolean, precedes: boolean, chosen: Chosen, executor: Executor): void {
     const { leftOut } = chosen;
     this.#plans++;
     if (plan.assigns.length > 0) {
@@ -159,8 +173,8 @@ export class SavedValues {
       this.#needed = false;
     }
     if (this.#saved.length > 0) this.#age(plan, reads, executor);
-    this.#keep(chosen, executor);
-    this.#note(plan, reads, leftOut.size > 0);
+    this.#keep(chosen.kept, chosen.profile, leftOut, executor);
+    this.#note(plan, precedes, leftOut.size > 0);
     for (const [value, depth] of leftOut) this.#depths.set(value, depth);
   }
 
@@ -174,14 +188,24 @@ export class SavedValues {
     for (const one of this.#saved)
       if (taken.has(one.value)) {
         one.used = Math.min(one.used, this.#plans);
+        one.profile?.guessed.delete(one.place);
         this.#needed = true;
       }
     const writes = assigns.length > 0 && !reads;
     if (writes) this.#writes++;
-    this.#release(({ used, since, outlives }) => {
-      if (writes && (used <= this.#plans || this.#writes - since >= MAX_OUTLIVED_WRITES)) return true;
-      return this.#plans - used >= outlives;
+    this.#release(({ used, since, outlives, place, profile }) => {
+      // Wrong guesses together cost more than a plan's ops: the first write refutes them.
+      const refuted = writes && profile?.guessed.delete(place) === true && profile.again.delete(place);
+      const unused = writes && this.#writes - since >= MAX_OUTLIVED_WRITES;
+      return refuted || unused || (writes && used <= this.#plans) || this.#plans - used >= outlives;
     }, executor);
+  }
+
+  /** Brings values that are read, or may be read later, to the host. */
+  deliver(values: Iterable<Value>, executor: Executor | undefined): void {
+    if (this.#saved.length === 0) return;
+    for (const value of values) if (value.retained !== undefined) value.data ??= value.retained();
+    this.drop(values, executor);
   }
 
   /** Releases values that are requested themselves: they are computed as usual. */
@@ -200,41 +224,59 @@ export class SavedValues {
     if (executor !== undefined) this.#release(() => true, executor);
   }
 
-  #note({ key, nodes, fetches, requested }: Plan, reads: boolean, leavesOut: boolean): void {
-    // Nodes of a backward() that was taken over are missing.
-    const saves = reads && nodes.some((node: Node | undefined) => node?.edges !== undefined);
-    if (!saves && !leavesOut && fetches.length === requested.length) return;
+  #note({ key, nodes, fetches, requested }: Plan, precedes: boolean, leavesOut: boolean): void {
+    if (!precedes && !leavesOut && fetches.length === requested.length) return;
     const profile: Profile = this.#profiles.get(key) ?? {
       again: new Map(),
+      guessed: new Set(),
       read: new Set(),
       outlives: MAX_OUTLIVED_PLANS,
     };
     this.#profiles.delete(key);
     this.#profiles.set(key, profile);
     if (this.#profiles.size > MAX_SAVED_PROFILES) this.#profiles.delete(this.#profiles.keys().next().value!);
-    if (!saves && !leavesOut) return;
+    if (!precedes && !leavesOut) return;
     nodes.forEach((node: Node | undefined, at) => {
+      // Nodes of a backward() that was taken over are missing.
       if (node === undefined || node.computedBy !== undefined) return;
       node.computedBy = profile;
       node.computedAs = at;
     });
   }
 
-  #keep({ kept, outlives, leftOut }: Chosen, executor: Executor): void {
-    if (kept.length === 0) return;
-    const added = kept.map((value) => {
+  /** Keeps values that the executor has just computed, and that later plans will need. */
+  keep(values: readonly Value[], executor: Executor): void {
+    this.#keep(
+      values.map((value) => [value, ""] as const),
+      undefined,
+      NONE,
+      executor,
+    );
+  }
+
+  #keep(
+    kept: Iterable<readonly [Value, place: string]>,
+    profile: Profile | undefined,
+    leftOut: Chosen["leftOut"],
+    executor: Executor,
+  ): void {
+    const added = Array.from(kept, ([value, place]) => {
       value.retained = value.read;
       value.read = undefined;
+      const bytes = Math.max(MIN_SAVED_BYTES, 4 * numel(value.shape));
+      this.#bytes += bytes;
       return {
         value,
-        bytes: Math.max(MIN_SAVED_BYTES, 4 * numel(value.shape)),
+        place,
+        profile,
+        bytes,
         since: this.#writes,
-        outlives: leftOut.has(value) ? MAX_OUTLIVED_LATER : outlives,
+        outlives: leftOut.has(value) ? MAX_OUTLIVED_LATER : (profile?.outlives ?? MAX_OUTLIVED_PLANS),
         used: Infinity,
       };
     });
-    for (const { bytes } of added) this.#bytes += bytes;
-    const last = new Set(kept);
+    if (added.length === 0) return;
+    const last = new Set(added.map(({ value }) => value));
     this.#saved = [...this.#saved, ...added];
     if (this.#bytes > MAX_SAVED_BYTES)
       this.#release(({ value }) => this.#bytes > MAX_SAVED_BYTES && !last.has(value), executor);
@@ -253,7 +295,13 @@ export class SavedValues {
 
 const NONE: ReadonlyMap<Value, number> = new Map();
 
-const whole = (plan: Plan): Chosen => ({ plan, kept: [], outlives: 0, leftOut: NONE, leaves: [] });
+const whole = (plan: Plan): Chosen => ({
+  plan,
+  profile: undefined,
+  kept: new Map(),
+  leftOut: NONE,
+  leaves: [],
+});
 
 const habitOf = ({ op }: Node, output: number): string => `${op.name}.${output}`;
 

@@ -12,6 +12,7 @@ import {
   visitEnd,
   visitLeaf,
   visitNode,
+  walking,
 } from "./gradientHooks.ts";
 import { add } from "../ops/elementwise/elementwise.ts";
 import { computeLongGradients } from "../planning/barrier.ts";
@@ -318,43 +319,42 @@ function propagate(
     }
     slots[index] = plus(slots[index], g);
   };
-  return hidden(() =>
-    withGradients(createGraph, () => {
-      roots.forEach((root, i) => {
-        if (root.edge === undefined) {
-          throw new TensorError(
-            "autograd",
-            `element ${i} of tensors does not require grad and does not have a grad_fn`,
-          );
-        }
-        deliver(root.edge, seedFor(root, seeds[i], i));
-      });
-      const order = topological(roots, ends);
-      const paths = wanted === undefined ? undefined : new Paths(order, wanted);
-      for (const node of order) {
-        const grads = pending.get(node);
-        if (grads === undefined) continue;
-        visitNode(node, grads);
-        paths?.collect(node, grads, result);
-        pending.delete(node);
-        const needs = paths?.through(node);
-        if (paths !== undefined && needs === undefined) continue;
-        if (!node.freed && isTaken(node)) node.freed = true;
-        const edges = node.edges!;
-        const inputGrads = gradientsOf(node, grads, needs);
-        for (let i = 0; i < edges.length; i++) {
-          const g = inputGrads[i];
-          const edge = edges[i];
-          if (edge !== undefined && g && needs?.[i] !== false) deliver(edge, checked(node, i, g));
-        }
-        if (!keep) free(node);
+  const walk = (): Map<Tensor, Tensor> => {
+    roots.forEach((root, i) => {
+      if (root.edge === undefined) {
+        throw new TensorError(
+          "autograd",
+          `element ${i} of tensors does not require grad and does not have a grad_fn`,
+        );
       }
-      if (border !== undefined) return result;
-      for (const [leaf, grad] of result)
-        if (leaf.edge?.leaf === leaf) result.set(leaf, visitLeaf(leaf, grad));
-      return result;
-    }),
-  );
+      deliver(root.edge, seedFor(root, seeds[i], i));
+    });
+    const order = topological(roots, ends);
+    const paths = wanted === undefined ? undefined : new Paths(order, wanted);
+    for (const node of order) {
+      const grads = pending.get(node);
+      if (grads === undefined) continue;
+      visitNode(node, grads);
+      paths?.collect(node, grads, result);
+      pending.delete(node);
+      const needs = paths?.through(node);
+      if (paths !== undefined && needs === undefined) continue;
+      if (!node.freed && isTaken(node)) node.freed = true;
+      const edges = node.edges!;
+      const inputGrads = gradientsOf(node, grads, needs);
+      for (let i = 0; i < edges.length; i++) {
+        const g = inputGrads[i];
+        const edge = edges[i];
+        if (edge !== undefined && g && needs?.[i] !== false) deliver(edge, checked(node, i, g));
+      }
+      if (!keep) free(node);
+    }
+    if (border !== undefined) return result;
+    for (const [leaf, grad] of result) if (leaf.edge?.leaf === leaf) result.set(leaf, visitLeaf(leaf, grad));
+    return result;
+  };
+  const arriving = (): (Tensor | null)[] => [...[...pending.values()].flat(), ...result.values()];
+  return hidden(() => withGradients(createGraph, () => walking(arriving, walk)));
 }
 
 /** @throws TensorError for fewer gradients than tensors, unless none are given */

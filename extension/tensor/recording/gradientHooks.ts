@@ -5,7 +5,7 @@ import { kindOf, TensorError } from "../core/errors.ts";
 import { sameShape } from "../core/shape.ts";
 import { fillValue, type Node } from "./graph.ts";
 import { add } from "../ops/elementwise/elementwise.ts";
-import { observe } from "./runtime.ts";
+import { observe, runtime } from "./runtime.ts";
 import { scope, withGradients } from "./scope.ts";
 import { Tensor, tensorOf } from "../core/tensor.ts";
 
@@ -50,6 +50,23 @@ export function visitEnd(gradients: Iterable<readonly [leaf: Tensor, grad: Tenso
       endings.splice(i, 1);
       registered--;
     }
+  }
+}
+
+/**
+ * @internal Runs the walk of a `backward()`, whose hooks may read values.
+ * @param gradients those that have come to nodes still to be visited, and to leaves: they are computed with the first value
+ * that is read, as they would be computed for each value after it
+ */
+export function walking<T>(gradients: () => Iterable<Tensor | null>, walk: () => T): T {
+  if (registered === 0) return walk();
+  const of = runtime.gradients;
+  const outer = of.arriving;
+  of.arriving = gradients;
+  try {
+    return walk();
+  } finally {
+    of.arriving = outer;
   }
 }
 

@@ -29,6 +29,8 @@ export class Gradients {
   taken = new Set<GraphTensor>();
   /** Gradients that the executor keeps beyond their step. */
   kept: readonly Kept[] = [];
+  /** While a `backward()` runs hooks: the gradients that have come to nodes still to be visited, and to leaves. */
+  arriving: () => Iterable<GraphTensor | null> = () => [];
   /** All gradients that the program has read from a leaf: it may hold them after the leaf gets another. */
   readonly #held = new WeakSet<GraphTensor>();
   /** How many steps have left a gradient uncomputed. */
@@ -240,6 +242,11 @@ export class Reached {
   /** Whether there is anything to keep, or a parameter is written: then earlier gradients may be released. */
   get complete(): boolean {
     return this.#written.size > 0 || this.keep.length > 0;
+  }
+
+  /** Whether a step leaves gradients to be computed after it. */
+  get leavesGradients(): boolean {
+    return this.#written.size > 0 && this.#pending.graded.size > 0;
   }
 
   /**

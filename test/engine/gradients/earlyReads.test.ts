@@ -3,6 +3,8 @@
 import { expect, it } from "vitest";
 import { distributions, F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { computeNow } from "../../../extension/tensor/planning/barrier.ts";
+import type { Plan } from "../../../extension/tensor/planning/executor.ts";
+import type { Value } from "../../../extension/tensor/recording/graph.ts";
 import { runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { onEachEngine } from "../../engines.ts";
 
@@ -160,6 +162,29 @@ const PROGRAMS: Record<string, Program> = {
     }
     return [...seen, ...weights(rnn), ...weights(head)];
   },
+  "the gradient of each parameter, in its hook": (steps, read) => {
+    const model = mlp(new nn.Tanh(), new nn.Linear(8, 8));
+    for (const parameter of model.parameters()) parameter.registerHook((grad) => read(grad.norm()));
+    return training(model, steps, () => {});
+  },
+  "the gradient of each layer, in a hook of the module": (steps, read) => {
+    const model = mlp(new nn.Tanh(), new nn.Linear(8, 8));
+    for (const layer of model)
+      layer.registerFullBackwardHook((_module, _inputs, [grad]) => {
+        read(grad!.norm());
+      });
+    return training(model, steps, () => {});
+  },
+  "gradients that hooks read and replace": (steps, read) => {
+    const model = mlp(new nn.Tanh(), new nn.Linear(8, 8));
+    for (const parameter of model.parameters())
+      parameter.registerHook((grad) => {
+        const norm = grad.norm();
+        read(norm);
+        return grad.div(norm.add(1));
+      });
+    return training(model, steps, () => {});
+  },
   "a gradient that is an activation": (steps, read) => {
     const model = new nn.Linear(4, 4);
     const scale = new nn.Parameter(torch.ones(4));
@@ -177,16 +202,46 @@ const PROGRAMS: Record<string, Program> = {
   },
 };
 
+/** An encoder and a decoder, each with an optimizer of its own, or both with one. */
+const inParts =
+  (together: boolean): Program =>
+  (steps) => {
+    const parts = [mlp(), new nn.Linear(3, 5), new nn.Linear(5, 2)];
+    const of = together
+      ? [parts.flatMap((part) => part.parameters())]
+      : parts.map((part) => part.parameters());
+    const optimizers = of.map((parameters) => new optim.SGD(parameters, { lr: 0.05 }));
+    const seen: number[] = [];
+    for (let step = 0; step < steps; step++) {
+      for (const optimizer of optimizers) optimizer.zeroGrad();
+      const output = parts.reduce((x, part) => torch.tanh(part.forward(x)), torch.randn(10, 6));
+      const loss = output.square().mean();
+      loss.backward();
+      for (const optimizer of optimizers) optimizer.step();
+      seen.push(loss.item());
+    }
+    return [...seen, ...parts.flatMap(weights)];
+  };
+
 onEachEngine((engine, executor) => {
-  /** Multiply-adds of matrices that plans compute, those of the first steps left out. */
-  function products(program: Program, read: (x: Tensor) => void): number {
+  /** Runs `body` with each plan shown to `look`. */
+  function watching<T>(look: (plan: Plan) => void, body: () => T): T {
     const running = runtime.executor!;
     const run = running.run.bind(running);
-    let count = 0;
     running.run = (plan, inspector) => {
-      for (const node of plan.nodes) if (/matmul|lstm/i.test(node?.op.name)) count++;
+      look(plan);
       run(plan, inspector);
     };
+    try {
+      return body();
+    } finally {
+      Reflect.deleteProperty(running, "run");
+    }
+  }
+
+  /** Products of matrices that plans compute, those of the first steps left out. */
+  function products(program: Program, read: (x: Tensor) => void): number {
+    let count = 0;
     const of = (steps: number): number => {
       // What programs before have left uncomputed would be computed in this one.
       computeNow(runtime.gradients.pendingLeaves().map((leaf) => leaf.ownGrad!.value));
@@ -195,11 +250,14 @@ onEachEngine((engine, executor) => {
       program(steps, read);
       return count;
     };
-    try {
+    const look = ({ nodes }: Plan): void => {
+      for (const node of nodes) if (/matmul|lstm/i.test(node?.op.name)) count++;
+    };
+    return watching(look, () => {
+      // Experience with these plans.
+      of(4);
       return of(10) - of(4);
-    } finally {
-      Reflect.deleteProperty(running, "run");
-    }
+    });
   }
 
   const cases = Object.entries(PROGRAMS);
@@ -217,6 +275,45 @@ onEachEngine((engine, executor) => {
 
   it.runIf(engine === "native").each(cases)("%s: no product is computed twice", (_, program) => {
     expect(products(program, (x) => void x.item())).toBe(products(program, () => {}));
+  });
+
+  it.runIf(engine === "native")("optimizers of parts of a model compute no product twice", () => {
+    expect(products(inParts(false), () => {})).toBe(products(inParts(true), () => {}));
+  });
+
+  it("optimizers of parts of a model give the numbers of one", () => {
+    const [apart, together] = [false, true].map((one) => {
+      torch.manualSeed(2);
+      return inParts(one)(8, () => {});
+    }) as [number[], number[]];
+    apart.forEach((value, i) => expect(value).toBeCloseTo(together[i]!, 5));
+  });
+
+  // Of a new plan, the engine guesses what will be needed.
+  it.runIf(engine === "native")("of batches of another size, keeps nothing that no plan needs", () => {
+    const model = mlp(new nn.Tanh(), new nn.Linear(8, 8), new nn.LayerNorm(8));
+    const optimizer = new optim.SGD(model.parameters(), { lr: 0.05 });
+    const kept = new Set<Value>();
+    const unneeded: number[] = [];
+    const look = ({ lazy, leaves, assigns }: Plan): void => {
+      for (const leaf of leaves) kept.delete(leaf);
+      if (assigns.length === 0) return lazy.forEach((value) => kept.add(value));
+      unneeded.push(kept.size);
+      kept.clear();
+    };
+    watching(look, () => {
+      for (let step = 0; step < 8; step++) {
+        const loss = F.crossEntropy(
+          model.forward(torch.randn(step < 4 ? 10 : 7, 6)),
+          torch.zeros(step < 4 ? 10 : 7).long(),
+        );
+        loss.item();
+        optimizer.zeroGrad();
+        loss.backward();
+        optimizer.step();
+      }
+    });
+    expect(unneeded).toEqual([0, 0, 0, 0, expect.any(Number), 0, 0, 0]);
   });
 
   it.each(cases)("%s: leaves no tensor behind", (_, program) => {
