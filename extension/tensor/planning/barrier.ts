@@ -189,9 +189,8 @@ export function barrier(requested: readonly Value[], leaves: ReadonlySet<GraphTe
       [...roots, ...assigns.map(({ value }) => value), ...reached.values, ...held],
       runtime.executor,
     );
-    const saves = savesValues();
     const reads = requested.length > 0 && reached.values.length === 0;
-    const arriving = saves && reads && !writes ? arrivingValues() : [];
+    const arriving = reads && !writes ? arrivingValues() : [];
     plan = planFor({ requested: roots, assigns, lazy: [...reached.values, ...arriving], held });
     if (complete && reached.releaseOthers(new Set(plan.leaves), requireExecutor(), released))
       runtime.gradientReads++;
@@ -199,12 +198,13 @@ export function barrier(requested: readonly Value[], leaves: ReadonlySet<GraphTe
     const precedes = reads || reached.leavesGradients;
     // An evaluation may collect its outputs, to use them all at its end.
     const from = scope.gradients ? runtime.policy.leaveOutFrom : Infinity;
-    chosen = saves ? saved.choose(plan, precedes, from) : undefined;
+    chosen = savesValues() ? saved.choose(plan, precedes, from) : undefined;
     const run = chosen?.plan ?? plan;
     if (chosen !== undefined) old.push(...chosen.leaves);
     const before = old.map(leafData);
     requireExecutor().run(run, runtime.inspector?.(run));
-    if (chosen !== undefined) saved.computed(plan, reads, precedes, chosen, requireExecutor());
+    saved.passed(plan, reads, requireExecutor());
+    if (chosen !== undefined) saved.computed(plan, precedes, chosen, requireExecutor());
     saved.keep(arriving, requireExecutor());
     reached.done(requireExecutor(), released);
     old.forEach((value, i) => (value.data = before[i]));
@@ -248,6 +248,7 @@ function* readable(written: readonly GraphTensor[]): Generator<Value> {
 /** Gradients that hooks of a `backward()` under way will see, or that others are made of. */
 function arrivingValues(): Value[] {
   const values = new Set<Value>();
+  if (!keepsValues()) return [];
   for (const gradient of runtime.gradients.arriving()) {
     const value = gradient?.value;
     if (value?.producer.kind === "node" && !value.ready && value.retained === undefined) values.add(value);
@@ -358,12 +359,11 @@ export const pendingSteps = (): number => runtime.executor?.pendingSteps ?? 0;
 
 const isCompiled = (key: string): boolean => runtime.executor?.compiled?.(key) ?? false;
 
-/**
- * Whether values are kept for a later backward(). Not in a training, which computes all its steps alike, also after it
- * is resumed; nor under an inspector, whose values must be computed.
- */
-const savesValues = (): boolean =>
-  runtime.executor?.saves === true && !runtime.policy.compileAtOnce && runtime.inspector === undefined;
+/** Whether plans may keep values for later ones: not under an inspector, whose values must be computed. */
+const keepsValues = (): boolean => runtime.executor?.saves === true && runtime.inspector === undefined;
+
+/** Whether experience decides which: not in a training, which computes all its steps alike, also after it is resumed. */
+const savesValues = (): boolean => keepsValues() && !runtime.policy.compileAtOnce;
 
 /** The plan of everything pending: known from an earlier step, or named now. */
 function planFor(request: Request): Plan {

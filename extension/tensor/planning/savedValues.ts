@@ -161,19 +161,24 @@ export class SavedValues {
   }
 
   /**
-   * Notes that a plan was computed as chosen.
+   * Notes that a plan was computed: kept values may not be needed any more.
    * @param reads whether it was computed because values are read, not for gradients or a step
-   * @param precedes as in {@link choose}
    */
-  computed(plan: Plan, reads: boolean, precedes: boolean, chosen: Chosen, executor: Executor): void {
-    const { leftOut } = chosen;
+  passed(plan: Plan, reads: boolean, executor: Executor): void {
     this.#plans++;
     if (plan.assigns.length > 0) {
       this.#repeats = this.#needed;
       this.#needed = false;
     }
     if (this.#saved.length > 0) this.#age(plan, reads, executor);
-    this.#keep(chosen.kept, chosen.profile, leftOut, executor);
+  }
+
+  /**
+   * Notes that a plan was computed as chosen.
+   * @param precedes as in {@link choose}
+   */
+  computed(plan: Plan, precedes: boolean, { kept, profile, leftOut }: Chosen, executor: Executor): void {
+    this.#keep(kept, profile, leftOut, executor);
     this.#note(plan, precedes, leftOut.size > 0);
     for (const [value, depth] of leftOut) this.#depths.set(value, depth);
   }

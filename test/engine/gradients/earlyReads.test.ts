@@ -5,7 +5,7 @@ import { distributions, F, nn, optim, torch, type Tensor } from "../../../extens
 import { computeNow } from "../../../extension/tensor/planning/barrier.ts";
 import type { Plan } from "../../../extension/tensor/planning/executor.ts";
 import type { Value } from "../../../extension/tensor/recording/graph.ts";
-import { runtime } from "../../../extension/tensor/recording/runtime.ts";
+import { runtime, withPolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { onEachEngine } from "../../engines.ts";
 
 /** A program that reads before backward() if `read` does anything. Returns its results. */
@@ -276,6 +276,19 @@ onEachEngine((engine, executor) => {
   it.runIf(engine === "native").each(cases)("%s: no product is computed twice", (_, program) => {
     expect(products(program, (x) => void x.item())).toBe(products(program, () => {}));
   });
+
+  const hooked = cases.filter(([name]) => /hook/.test(name));
+
+  it.runIf(engine === "native").each(hooked)(
+    "%s: no product is computed twice in a training",
+    (_, program) => {
+      const [early, late] = withPolicy({ compileAtOnce: true }, () => [
+        products(program, (x) => void x.item()),
+        products(program, () => {}),
+      ]);
+      expect(early).toBe(late);
+    },
+  );
 
   it.runIf(engine === "native")("optimizers of parts of a model compute no product twice", () => {
     expect(products(inParts(false), () => {})).toBe(products(inParts(true), () => {}));
