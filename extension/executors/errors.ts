@@ -1,4 +1,5 @@
 import { TensorError } from "../tensor/core/errors.ts";
+import type { Node } from "../tensor/recording/graph.ts";
 import { OPS, type AnyOp } from "../tensor/recording/op.ts";
 
 function outOfRange(op: AnyOp | undefined, index: string, size: number): TensorError {
@@ -9,8 +10,19 @@ function outOfRange(op: AnyOp | undefined, index: string, size: number): TensorE
 }
 
 function refusedBy(op: AnyOp | undefined, text: string): TensorError {
-  const error = op?.refusal?.() ?? new TensorError("value", text);
-  if (op !== undefined) error.op = op.name;
+  return op?.refusal?.() ?? new TensorError("value", text);
+}
+
+/** A node as errors name it. */
+export type Refusing = Pick<Node, "op" | "module" | "site">;
+
+/** Notes which node has refused its inputs. */
+export function refusedAt<T>(error: T, { op, module, site }: Refusing): T {
+  if (!(error instanceof TensorError)) return error;
+  error.late = true;
+  error.op ??= op.name;
+  if (module !== "") error.module ??= module;
+  if (site !== undefined && error.sites.length === 0) error.sites = [site];
   return error;
 }
 
@@ -54,10 +66,15 @@ const MESSAGES: readonly [RegExp, (m: RegExpMatchArray, op: AnyOp | undefined) =
  * @param op the op that was running; a compiled graph's errors name it themselves
  */
 export function translated(error: unknown, op?: AnyOp): unknown {
+  if (error instanceof TensorError) error.late = true;
   if (!(error instanceof Error) || error instanceof TensorError) return error;
   for (const [pattern, make] of MESSAGES) {
     const match = error.message.match(pattern);
-    if (match !== null) return Object.assign(make(match, op ?? named(error.message)), { cause: error });
+    if (match === null) continue;
+    const known = op ?? named(error.message);
+    const made = make(match, known);
+    if (known !== undefined) made.op = known.name;
+    return Object.assign(made, { cause: error, late: true });
   }
   return error;
 }
@@ -65,24 +82,20 @@ export function translated(error: unknown, op?: AnyOp): unknown {
 /** The op whose node a message quotes: "[[{{node embedding/GatherV2}}]]". */
 const named = (message: string): AnyOp | undefined => OPS.get(message.match(/\{\{node (\w+)\//)?.[1] ?? "");
 
-/**
- * Runs an op's kernels; an error about the user's values is worded as that op's.
- * @param explain returns a more precise error, where the values can be read
- */
-export function naming<T>(op: AnyOp, body: () => T, explain?: () => TensorError | undefined): T {
+/** Runs a node's kernels; an error about the user's values is worded as that op's. */
+export function naming<T>(node: Refusing, body: () => T): T {
   try {
     return body();
   } catch (error) {
-    throw errorOf(op, error, explain);
+    throw errorOf(node, error);
   }
 }
 
-/** Returns the error that {@link naming} throws in place of `error`. */
-export function errorOf(op: AnyOp, error: unknown, explain?: () => TensorError | undefined): unknown {
-  const known = translated(error, op);
-  return (known instanceof TensorError ? explain?.() : undefined) ?? known;
+/**
+ * Returns the error that {@link naming} throws in place of `error`.
+ * @param explain returns a more precise error, where the values can be read
+ */
+export function errorOf(node: Refusing, error: unknown, explain?: () => TensorError | undefined): unknown {
+  const known = translated(error, node.op);
+  return refusedAt((known instanceof TensorError ? explain?.() : undefined) ?? known, node);
 }
-
-/** Whether running op by op would give a more precise error: a compiled graph doesn't show the inputs of its ops. */
-export const isVague = (error: unknown): boolean =>
-  error instanceof TensorError && OPS.get(error.op ?? "")?.refusal !== undefined;

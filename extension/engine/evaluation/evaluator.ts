@@ -10,6 +10,7 @@ import { decisions } from "./decisions.ts";
 import { Means } from "../training/means.ts";
 import { missingLoss, numbers } from "../training/stepResult.ts";
 import { Measurement, toNumber, type Measure } from "../training/metrics.ts";
+import { findCall } from "../training/userCall.ts";
 
 /** A model, and how to measure it. */
 export interface Measured {
@@ -87,7 +88,7 @@ async function measure(
   for (const [batch, place] of located(batches, data)) {
     const length = batchLength(batch);
     samples += length;
-    place.run(() => {
+    const measureBatch = (): void => {
       if (validationStep !== undefined) {
         const given = noGrad(() => validationStep({ model, batch, loss: loss ?? missingLoss }));
         losses.add(numbers(given, "validationStep"), length);
@@ -102,7 +103,14 @@ async function measure(
       measurement.add(output, target);
       confusion.add(output, target);
       observe?.(batch, output, target);
-    });
+    };
+    try {
+      place.run(measureBatch);
+    } catch (error) {
+      if (error instanceof TensorError && error.late && error.sites.length === 0)
+        await findCall(error, measureBatch);
+      throw error;
+    }
     if (!(await tick())) return undefined;
   }
   const matrix = confusion.get(classes?.length);

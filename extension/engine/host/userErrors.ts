@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
-import { EngineError, type UserError } from "../../protocol/errors.ts";
-import { AnomalyError } from "../../tensor/recording/anomaly.ts";
+import { EngineError, type SourcePosition, type UserError } from "../../protocol/errors.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
 import { userFrames } from "./stackTraces.ts";
 
 /** Errors may cause each other in a ring. */
@@ -15,9 +15,7 @@ const INTERNAL = /^internal: /;
 export function describeError(thrown: unknown): UserError {
   if (thrown instanceof EngineError) return thrown.cause;
   if (!(thrown instanceof Error)) return { code: "exception", message: `Uncaught ${inspectValue(thrown)}` };
-  // Where a value was made says more than where it was computed.
-  const sites = thrown instanceof AnomalyError ? thrown.sites : [thrown];
-  const stack = sites.map(userFrames).find((frames) => frames.length > 0) ?? [];
+  const stack = framesOf(thrown);
   const { code, module, hint } = details(thrown);
   const fault = INTERNAL.test(thrown.message) || (code === undefined && stack.length === 0);
   const advice = [hint, ...causesOf(thrown)].filter((one) => one !== undefined).join("\n");
@@ -30,6 +28,12 @@ export function describeError(thrown: unknown): UserError {
     ...(module === undefined ? {} : { module }),
     ...(advice === "" ? {} : { hint: advice }),
   };
+}
+
+/** The user's frames of an error: of the call that made a value, if that is known, rather than of the one that read it. */
+export function framesOf(thrown: Error): SourcePosition[] {
+  const sites = thrown instanceof TensorError ? thrown.sites : [];
+  return [...sites, thrown].map(userFrames).find((frames) => frames.length > 0) ?? [];
 }
 
 /** The library's errors carry a code, the path of the module whose `forward` ran, and a hint. */

@@ -153,7 +153,7 @@ class Inspection {
 
   async #inspectExperiment(exportName: string, experiment: Experiment): Promise<void> {
     const { options } = experiment;
-    const fallback = experiment.site === undefined ? undefined : userFrames(experiment.site)[0];
+    const [fallback] = userFrames(experiment.site);
     const fail = (error: unknown): UserError => {
       const described = describeError(error);
       return described.position === undefined && fallback !== undefined

@@ -1,4 +1,5 @@
 import { loadExecutor } from "../../executors/index.ts";
+import type { Batch } from "../../nn/experiment/experiment.ts";
 import { beginTraining, keepModes } from "../../nn/module/modes.ts";
 import type { Optimizer, OptimizerStateDict } from "../../nn/optim/optimizer.ts";
 import type { LrFindRequest, LrFindResult } from "../../protocol/engine.ts";
@@ -11,8 +12,9 @@ import { findExperiment } from "../host/exports.ts";
 import { library } from "../host/library.ts";
 import { loadLimit } from "../host/loadLimit.ts";
 import { prepare, type Prepared } from "./prepare.ts";
+import type { Values } from "./stepResult.ts";
 import { isOptimizer } from "../reporting/settings.ts";
-import { TrainingStep } from "./trainingStep.ts";
+import { TrainingStep, type BatchPlace } from "./trainingStep.ts";
 import { loadUserModule } from "../host/userModule.ts";
 import type { Watchdog } from "../host/watchdog.ts";
 import { experimentOf, randomSeed, readWeights } from "../resume/startingWeights.ts";
@@ -90,8 +92,7 @@ async function* trainedSteps(
       for (const group of optimizer.paramGroups) group.lr = rate(step);
       const accumulated = losses.length + 1;
       const steps = accumulated === added || added > prepared.train.length;
-      const read = await training.run(batch, { epoch, step, accumulated, steps });
-      const { loss } = read();
+      const { loss } = await lossOf(training, batch, { epoch, step, accumulated, steps });
       if (loss === undefined)
         throw new TensorError("value", "lr-find: expected the trainStep to give a loss, as `loss`");
       losses.push(loss);
@@ -100,6 +101,16 @@ async function* trainedSteps(
       losses = [];
       if (++step > count) return;
     }
+  }
+}
+
+async function lossOf(training: TrainingStep, batch: Batch, place: BatchPlace): Promise<Values> {
+  try {
+    const read = await training.run(batch, place);
+    return read();
+  } catch (error) {
+    await training.place(error);
+    throw error;
   }
 }
 

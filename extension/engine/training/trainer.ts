@@ -129,6 +129,7 @@ export class Trainer {
       if (this.#hooks.control.stopping === undefined)
         this.#recorder.watchEnded(this.#findings?.end(state.step, state.validation));
     } catch (error) {
+      await this.#steps.place(error, this.#hooks.control.team);
       await callbacks.call("onException", error);
       throw error;
     } finally {
@@ -298,7 +299,6 @@ export class Trainer {
   /** Validates, and closes the epoch; `whole`: all of its batches were done. */
   async #endEpoch(whole: boolean): Promise<void> {
     const { state, limits } = this;
-    const { schedules } = this.#prepared;
     const { reporter, checkpoints, note } = this.#hooks;
     this.#recorder.read();
     const validated =
@@ -308,7 +308,7 @@ export class Trainer {
     this.#recorder.row("epoch", { ...state.metrics });
     this.#recorder.progress();
     if (whole && !this.#keeper.stopped)
-      schedules.afterEpoch(state.epoch, { ...state.validation, ...state.metrics });
+      this.#prepared.schedules.afterEpoch(state.epoch, { ...state.validation, ...state.metrics });
     if (validated) this.#afterValidation();
     if (this.#early !== undefined && !isValidation(this.#early.monitor)) this.#checkEarly(this.#early);
     if (checkpoints.policy.dueInEpoch(state.epoch, false)) this.#keep();

@@ -3,10 +3,12 @@ import type { Optimizer } from "../../nn/optim/optimizer.ts";
 import { clipGradNorm_, clipGradValue_ } from "../../nn/utils/utils.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { div } from "../../tensor/functions/pointwise/arithmetic.ts";
-import { stepsTogether, withoutGraph } from "../../tensor/planning/barrier.ts";
+import { pendingSteps, stepsTogether, withoutGraph } from "../../tensor/planning/barrier.ts";
 import { backwardUnread } from "../../tensor/recording/autograd.ts";
 import { observe } from "../../tensor/recording/runtime.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
+import { framesOf } from "../host/userErrors.ts";
+import type { Team } from "../parallel/team.ts";
 import { GradientAccumulator } from "./accumulator.ts";
 import type { CallbackList } from "./callbacks.ts";
 import { forward, inputsAndTarget } from "../evaluation/evaluator.ts";
@@ -14,6 +16,7 @@ import { toNumber, type Measurement } from "./metrics.ts";
 import { isValues, missingLoss, numbers, type Values } from "./stepResult.ts";
 import type { Prepared } from "./prepare.ts";
 import { isOptimizer } from "../reporting/settings.ts";
+import { findCall } from "./userCall.ts";
 
 /** Where a batch is in its training. */
 export interface BatchPlace {
@@ -31,6 +34,8 @@ export class TrainingStep {
   readonly #prepared: Prepared;
   readonly #callbacks: CallbackList | undefined;
   readonly #accumulator: GradientAccumulator | undefined;
+  /** The last batches, among them all that are not computed yet. */
+  readonly #recent: { readonly batch: Batch; readonly place: BatchPlace }[] = [];
   /** Whether a batch's values are read after its step: then batches of one step exchange nothing between processes. */
   readonly readsAfterStep: boolean;
 
@@ -54,6 +59,29 @@ export class TrainingStep {
    * called later, so that several steps can be computed at once.
    */
   async run(batch: Batch, place: BatchPlace, measurement?: Measurement): Promise<() => Values> {
+    const recent = this.#recent;
+    recent.push({ batch, place });
+    const read = await this.#run(batch, place, measurement);
+    const { accumulateGradBatches = 1 } = this.#prepared.experiment.options;
+    while (recent.length > (pendingSteps() + 1) * accumulateGradBatches) recent.shift();
+    return read;
+  }
+
+  /** Has an error name the user's line: of the op's call, or of the experiment if no code of the user's calls it. */
+  async place(error: unknown, team?: Team): Promise<void> {
+    if (!(error instanceof TensorError)) return;
+    // Steps of one worker would wait for the others.
+    if (error.late && error.sites.length === 0 && team === undefined) await this.#findCall(error);
+    if (framesOf(error).length === 0) error.sites = [this.#prepared.experiment.site];
+  }
+
+  async #findCall(error: TensorError): Promise<void> {
+    const steps = new TrainingStep(this.#prepared);
+    for (const { batch, place } of this.#recent)
+      if (await findCall(error, () => steps.#run(batch, { ...place, accumulated: 1, steps: true }))) return;
+  }
+
+  async #run(batch: Batch, place: BatchPlace, measurement?: Measurement): Promise<() => Values> {
     const { experiment, model, optimizers, loss = missingLoss } = this.#prepared;
     const { trainStep } = experiment.options;
     if (trainStep === undefined) return this.#default(batch, place, loss, measurement);

@@ -14,7 +14,7 @@ export function tensorflowBackend(b: TfBuilder, leaf: (value: Value) => TfRef): 
         const result = op.tensorflow(b, inputs, node.attributes, node);
         return Array.isArray(result) ? (result as readonly TfRef[]) : [result as TfRef];
       } catch (error) {
-        throw errorOf(op, error, () => b.read && op.refusal?.(inputs.map(b.read), node));
+        throw errorOf(node, error, () => b.read && op.refusal?.(inputs.map(b.read), node));
       }
     },
     empty: (shape, dtype) => b.constant([], shape, dtype),

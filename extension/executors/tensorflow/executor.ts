@@ -4,9 +4,10 @@ import type { HostArray } from "../../tensor/core/dtype.ts";
 import type { Executor, Inspector, Plan } from "../../tensor/planning/barrier.ts";
 import type { Storage, Value } from "../../tensor/recording/graph.ts";
 import type { Choice, Fallbacks } from "../choices.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
 import { demandMemory } from "../../tensor/core/memory.ts";
 import { runtime } from "../../tensor/recording/runtime.ts";
-import { isVague, translated } from "../errors.ts";
+import { naming, translated } from "../errors.ts";
 import type { Cluster, Communicator } from "../../tensor/distributed/communicator.ts";
 import type { CompiledPlan } from "./compiledPlan.ts";
 import type { Context } from "./context.ts";
@@ -21,7 +22,7 @@ import { StorageMemory } from "./storages.ts";
 
 /** TensorFlow looks for memory for half a minute before it gives up. */
 function demandMemoryFor({ nodes }: Plan): void {
-  for (const { outputs } of nodes) for (const { shape } of outputs) demandMemory(shape);
+  for (const node of nodes) naming(node, () => node.outputs.forEach(({ shape }) => demandMemory(shape)));
 }
 
 /**
@@ -110,7 +111,7 @@ export class TensorFlowExecutor implements Executor {
       this.#lazy.keep(plan.lazy, compiled.run(plan));
     } catch (error) {
       const known = translated(error);
-      if (compiled !== undefined && isVague(known)) this.#explain(plan, known);
+      if (compiled !== undefined && known instanceof TensorError) this.#explain(plan, known);
       throw known;
     }
   }
@@ -122,12 +123,16 @@ export class TensorFlowExecutor implements Executor {
     return !this.#plans.compilesAtOnce(plan) && this.#small.takes(plan);
   }
 
-  /** Computes a plan that was refused op by op, and writes nothing: the error there says more. */
-  #explain(plan: Plan, error: unknown): void {
+  /** Computes a plan that was refused op by op, and writes nothing: the error there names the node, and its inputs. */
+  #explain(plan: Plan, error: TensorError): void {
     const done = (): never => {
       throw error;
     };
-    this.#interpret(plan, { node() {}, done });
+    try {
+      this.#interpret(plan, { node() {}, done });
+    } catch (found) {
+      throw found instanceof TensorError ? found : error;
+    }
   }
 
   #interpret(plan: Plan, inspector?: Inspector): number[] {

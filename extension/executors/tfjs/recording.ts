@@ -5,7 +5,7 @@ import { costOf, type Op, type Signature, type Tfjs } from "../../tensor/recordi
 import { worthLoop, type PlainKernel } from "../../tensor/planning/plain.ts";
 import { demandMemory } from "../../tensor/core/memory.ts";
 import { formatShape, numel, sameShape, type Shape } from "../../tensor/core/shape.ts";
-import { naming } from "../errors.ts";
+import { errorOf, naming, type Refusing } from "../errors.ts";
 import { Lowering, signatureOf, type Backend, type Call } from "../nhwc.ts";
 import { Slot } from "./slots.ts";
 
@@ -17,6 +17,9 @@ export interface Fed {
   readonly slot: Slot;
   readonly value: Value;
 }
+
+/** A node as errors name it, without its values: the call is repeated in later steps. */
+const placeOf = ({ op, module, site }: Call): Refusing => ({ op, module, site });
 
 /** Runs the calls for a plan, one after the other, and records them so that they can be repeated. */
 export class Recording implements Backend<Slot> {
@@ -93,6 +96,7 @@ export class Recording implements Backend<Slot> {
 
   #looped(loop: PlainKernel, node: Call, inputs: readonly Slot[]): Slot[] {
     const k = this.#k;
+    const at = placeOf(node);
     const outputs = node.outputs.map(({ shape, dtype }) => {
       const slot = new Slot(shape, dtype, true);
       slot.array = allocate(dtype, numel(shape));
@@ -106,7 +110,11 @@ export class Recording implements Backend<Slot> {
         to[i] = outputs[i]!.array!;
         outputs[i]!.tensor = undefined;
       }
-      loop(from, to);
+      try {
+        loop(from, to);
+      } catch (error) {
+        throw errorOf(at, error);
+      }
     });
     return outputs;
   }
@@ -124,6 +132,7 @@ export class Recording implements Backend<Slot> {
     // Beyond it, the backend's own sizes wrap around.
     for (const { shape } of node.outputs) demandMemory(shape);
     const { attributes } = node;
+    const at = placeOf(node);
     const signature = signatureOf(node);
     const results = (): ReturnType<typeof op.tfjs> =>
       op.tfjs(
@@ -134,7 +143,7 @@ export class Recording implements Backend<Slot> {
       );
     let slots: Slot[] | undefined;
     this.#add(() => {
-      const made = naming(op, results);
+      const made = naming(at, results);
       const tensors = "shape" in made ? [made] : made;
       slots ??= tensors.map(({ shape }, i) => new Slot(shape, node.outputs[i]!.dtype));
       for (let i = 0; i < slots.length; i++) {

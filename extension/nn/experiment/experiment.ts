@@ -1,6 +1,6 @@
 import { demandFreeName } from "./metricNames.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
-import { SITE, scope } from "../../tensor/recording/scope.ts";
+import { SITE } from "../../tensor/recording/scope.ts";
 import type { ExperimentOptions, MaxTime, Optimizers } from "./experimentOptions.ts";
 import type { Module } from "../module/module.ts";
 import { completeSettings, defaultSettings, Domain, type SearchSpace, type Setting } from "./searchSpace.ts";
@@ -18,13 +18,18 @@ export class Experiment {
   readonly space: SearchSpace;
   /** Values of its hyperparameters, by name. */
   readonly settings: Readonly<Record<string, Setting>>;
-  /** @internal The stack of the call that made it, where stacks are kept: the preview shows it. */
-  readonly site = scope.sites ? new Error(SITE) : undefined;
+  /** @internal The stack of the call that made it. */
+  readonly site: Error;
   /** @internal */
   readonly given: Swept;
 
   /** @internal */
-  constructor(given: Swept | ExperimentOptions, settings?: Readonly<Record<string, Setting>>) {
+  constructor(
+    given: Swept | ExperimentOptions,
+    settings?: Readonly<Record<string, Setting>>,
+    site = new Error(SITE),
+  ) {
+    this.site = site;
     this.given = given as Swept;
     this.space = this.given.sweep ?? {};
     this.settings = settings ?? defaultSettings(this.space);
@@ -36,7 +41,7 @@ export class Experiment {
    * @throws TensorError for an unknown name or a value of another type
    */
   with(settings: Readonly<Record<string, Setting>>): Experiment {
-    return new Experiment(this.given, completeSettings(this.space, settings));
+    return new Experiment(this.given, completeSettings(this.space, settings), this.site);
   }
 }
 

@@ -24,6 +24,10 @@ export class TensorError extends Error {
   op?: string;
   /** Dotted path of the module whose forward was running. */
   module?: string;
+  /** Whether it was found when values were computed: its own stack shows the code that reads them. */
+  late = false;
+  /** Stacks of the calls that recorded the op, as far as they are known: the user's line then. */
+  sites: readonly Error[] = [];
   readonly hint?: string;
 
   constructor(code: TensorErrorCode, message: string, hint?: string, options?: ErrorOptions) {

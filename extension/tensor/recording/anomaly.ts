@@ -16,7 +16,7 @@ export type Flaw = "nan" | "inf";
  */
 export class AnomalyError extends TensorError {
   /** Stacks of calls: of the function that made the value, and of those that made its inputs. */
-  readonly sites: readonly Error[];
+  declare readonly sites: readonly Error[];
   /** The parameter or buffer that already had such a value before the step. */
   readonly storage: Storage | undefined;
   /** Flawed rows of the first bad tensor that a function returned. Undefined for a number. */
