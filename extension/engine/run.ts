@@ -19,7 +19,7 @@ import { countParameters, describePrepared } from "./reporting/description.ts";
 import { Explainer, fallbackText } from "./reporting/explain.ts";
 import { findExperiment } from "./host/exports.ts";
 import type { Send } from "./host/ipc.ts";
-import { keptVersionOf, sourcesOf } from "./host/runSources.ts";
+import { sourcesOf } from "./host/runSources.ts";
 import { library } from "./host/library.ts";
 import { limitsOf } from "./training/limits.ts";
 import { loadLimit } from "./host/loadLimit.ts";
@@ -42,12 +42,13 @@ import { Generators, type TrainingState } from "./resume/trainingState.ts";
 import { savePoint, type TrainerState } from "./training/trainerState.ts";
 import { describeError, errorText } from "./host/userErrors.ts";
 import { evaluateUserModule, hashOfCode, type Bundle, type UserModule } from "./host/userModule.ts";
-import { bundleOf } from "./remote/bundle.ts";
+import type { Program } from "./remote/bundle.ts";
 import { executorOf } from "./warmUp.ts";
 import { experimentOf, randomSeed, readWeights } from "./resume/startingWeights.ts";
 
 /** Parts of the process that a run uses. */
 export interface RunSurroundings {
+  program: Promise<Program>;
   send: Send<RunEngineEvents>;
   watchdog: Watchdog;
   /** Lock of the run's directory. */
@@ -62,6 +63,7 @@ export class Run {
   /** Controls that a host can call. */
   readonly controls: RunControls;
   readonly #request: RunRequest;
+  readonly #program: Promise<Program>;
   readonly #send: Send<RunEngineEvents>;
   readonly #watchdog: Watchdog;
   readonly #lock: HeldLock;
@@ -79,8 +81,9 @@ export class Run {
   #ended = false;
 
   /** @throws EngineError when the run directory can't be made */
-  constructor(request: RunRequest, { send, watchdog, lock, onEnd }: RunSurroundings) {
+  constructor(request: RunRequest, { program, send, watchdog, lock, onEnd }: RunSurroundings) {
     this.#request = request;
+    this.#program = program;
     this.#send = send;
     this.#watchdog = watchdog;
     this.#lock = lock;
@@ -196,8 +199,7 @@ export class Run {
   async #work(): Promise<StopReason | undefined> {
     const request = this.#request;
     // Mistakes of the file and a missing checkpoint are reported before anything slow is loaded.
-    const version = await keptVersionOf(request);
-    const bundle = await bundleOf(request, version);
+    const { bundle, version } = await this.#program;
     let git: ReturnType<typeof gitFacts> | undefined;
     if (request.kind === "train") {
       const sources = await sourcesOf(request.file, bundle, version);

@@ -361,7 +361,19 @@ export class RunCommands {
   async #choose(target: SourceTarget | MenuTarget | undefined): Promise<Experiment | undefined> {
     requireTrust();
     const experiment = await chooseExperiment(sourceTarget(target), this.#previews);
-    return experiment !== undefined && (await saveSources(experiment.document)) ? experiment : undefined;
+    if (experiment === undefined) return undefined;
+    this.#demandReadable(experiment.document);
+    return (await saveSources(experiment.document)) ? experiment : undefined;
+  }
+
+  /** @throws EngineError with the file's syntax error, if its preview has found one: no run can begin */
+  #demandReadable(document: vscode.TextDocument): void {
+    const { report, source } = this.#previews.get(document.uri);
+    // Not those of other files, which may have changed unnoticed.
+    const error = report?.errors.find(
+      ({ code, position }) => code === "syntax" && position?.file === document.uri.fsPath,
+    );
+    if (error !== undefined && source?.version === document.version) throw new EngineError(error);
   }
 
   async #chooseMachine(): Promise<RunOn | undefined> {

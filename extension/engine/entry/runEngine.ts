@@ -48,11 +48,13 @@ import { LOST_RUN, own } from "../reporting/ownership.ts";
 import { predict } from "../evaluation/predict.ts";
 import { profile } from "../profiler/profile.ts";
 import { DescribeRequest } from "../../protocol/sweeps/sweep.ts";
+import { programOf } from "../remote/bundle.ts";
 import { RemoteRun } from "../remote/remoteRun.ts";
 import { Run } from "../run.ts";
 import { describe } from "../sweeps/describe.ts";
 import { ProcessState } from "../sweeps/processState.ts";
 import { runScript, untilUncaught } from "./script.ts";
+import type { StopReason } from "../training/control.ts";
 import { warmUp } from "../warmUp.ts";
 import { Watchdog } from "../host/watchdog.ts";
 
@@ -66,6 +68,8 @@ watchdog.followParent(ORPHAN_GRACE);
 const token = takeToken();
 let run: Run | RemoteRun | undefined;
 let starting = false;
+/** Why the run is to end that hasn't begun yet. */
+let stopping: StopReason | undefined;
 /** Whether this process is being ended, with the processes it has started. */
 let ending = false;
 /** The lock of the run under way, and whether that may outlive its parent. */
@@ -96,8 +100,22 @@ function running(): Run | RemoteRun {
   return run;
 }
 
+/** Stops the run, or the one that is about to begin. */
+function stop(reason: StopReason): void {
+  if (run === undefined) stopping = reason;
+  else run.control.stop(reason);
+}
+
+/** Whether a run is new and its process the only one that tells of it: the others report errors of the file in their record. */
+const isNew = ({ resume, reuse, worker, bundle }: RunRequest): boolean =>
+  resume !== true && reuse !== true && worker === undefined && bundle === undefined;
+
 const methods: RunEngineMethods & ToolMethods & SessionMethods & InterventionMethods & DataSessionMethods = {
   ...forwardControls(() => running().controls),
+  stop: async () => {
+    if (starting) stop("request");
+    else await running().controls.stop();
+  },
   warmUp: (device) => warmUp(v.parse(Device, device)),
   async start(sent) {
     const request = v.parse(RunRequest, sent);
@@ -131,11 +149,19 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods & InterventionMet
         return parent.drained();
       });
     }
+    const program = programOf(request);
+    // A file that can't be bundled begins no run.
+    await program.catch((error: unknown) => {
+      if (!isNew(request)) return;
+      lock.release();
+      refuse(error);
+    });
     if (lost) return refuse(new EngineError(LOST_RUN));
     // The processes that a run needs are being killed: it would fail, and its record would say so.
     if (ending) return new Promise<never>(() => undefined);
     try {
-      if (request.on === undefined) run = new Run(request, { send: parent.send, watchdog, lock, onEnd });
+      if (request.on === undefined)
+        run = new Run(request, { program, send: parent.send, watchdog, lock, onEnd });
       else {
         const remote = new RemoteRun(request, { send: parent.send, lock, onEnd });
         run = remote;
@@ -145,6 +171,8 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods & InterventionMet
       lock.release();
       return refuse(error);
     }
+    if (stopping !== undefined) run.control.stop(stopping);
+    stopping = undefined;
     void run.execute();
   },
   async describe(request) {
@@ -225,8 +253,8 @@ function outliveErrors(): void {
 function listen(): void {
   // Frees the run at every normal exit.
   process.once("exit", () => held?.release());
-  process.on("SIGTERM", () => run?.control.stop("signal"));
-  process.on(STOP_THERE, () => run?.control.stop("request"));
+  process.on("SIGTERM", () => stop("signal"));
+  process.on(STOP_THERE, () => stop("request"));
   // A terminal's Ctrl-C reaches the whole foreground group; the parent decides what to do.
   process.on("SIGINT", () => undefined);
   process.on("disconnect", () => {

@@ -294,7 +294,8 @@ function syntaxError(message: esbuild.Message, file: string): UserError {
   const column = (bytes: number): number =>
     Buffer.from(location.lineText).subarray(0, bytes).toString().length + 1;
   return {
-    code: missing === undefined ? "syntax" : "import",
+    // Such errors may end without a change of this text.
+    code: /^(?:Could not resolve|No matching export) /.test(message.text) ? "import" : "syntax",
     message: text,
     position: {
       file: path.resolve(path.dirname(file), location.file),

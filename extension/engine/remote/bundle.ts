@@ -6,7 +6,7 @@ import { checkedJson } from "../../files/json.ts";
 import { readRegularSync } from "../../files/regular.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
 import { library } from "../host/library.ts";
-import type { KeptVersion } from "../host/runSources.ts";
+import { keptVersionOf, type KeptVersion } from "../host/runSources.ts";
 import { bundleUserModule, hashOfCode, type Bundle } from "../host/userModule.ts";
 
 /** Most bytes of a bundle with its source map. */
@@ -20,8 +20,20 @@ const SentBundle = v.object({
   hash: v.string(),
 });
 
-/** The program of a request: bundled here, or by the machine that has sent it. */
-export async function bundleOf({ file, bundle }: RunRequest, version?: KeptVersion): Promise<Bundle> {
+/** The program of a request, and the kept version that it is made of instead of the file on the disk. */
+export interface Program {
+  readonly bundle: Bundle;
+  readonly version: KeptVersion | undefined;
+}
+
+/** Reads the program of a request. @throws SyntaxErrors when it can't be bundled */
+export async function programOf(request: RunRequest): Promise<Program> {
+  const version = await keptVersionOf(request);
+  return { bundle: await bundleOf(request, version), version };
+}
+
+/** Bundles a program here, or takes what the machine has bundled that has sent it. */
+async function bundleOf({ file, bundle }: RunRequest, version?: KeptVersion): Promise<Bundle> {
   if (bundle === undefined) return bundleUserModule(file, { library, ...version });
   const sent = checkedJson(bundle, readRegularSync(bundle, { limit: LIMIT }), SentBundle);
   return { file, imported: [], ...sent };

@@ -175,8 +175,7 @@ class Deep extends nn.Module {
     workspace.write("model.nn.ts", "export default = 3;\n");
     const trained = await workspace.run(["train", "model.nn.ts", "--json"]);
     expect(jsonLines(trained.stdout).at(-1)).toMatchObject({
-      event: "end",
-      state: "failed",
+      event: "error",
       error: { code: "syntax", position: { line: 1, column: 16 } },
     });
     const printed = await workspace.run(["print", "model.nn.ts", "--json"]);
