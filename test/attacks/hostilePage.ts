@@ -57,6 +57,7 @@ export function vscode() {
       tabGroups: { all: [] },
     },
     workspace: {
+      onDidGrantWorkspaceTrust: subscription,
       get isTrusted() {
         return done.trusted;
       },

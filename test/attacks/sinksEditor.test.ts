@@ -343,6 +343,7 @@ describe("the editor", () => {
     const { pageHtml } = await import("../../extension/editor/panels/page.ts");
     const html = pageHtml({
       kind: "training",
+      restricted: false,
       title: `</title><script>${HOSTILE}"`,
       language: `en"><script>`,
       nonce: "0a",

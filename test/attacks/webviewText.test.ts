@@ -5,6 +5,7 @@ import { pageHtml } from "../../extension/editor/panels/page.ts";
 describe("a text in a page", () => {
   const html = pageHtml({
     kind: "training",
+    restricted: false,
     title: '"><script>steal()</script><img src=x onerror=steal()>',
     language: '"><base href="https://attacker.test/">',
     nonce: "0a1b",

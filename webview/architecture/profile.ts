@@ -59,6 +59,7 @@ export function profileTool(
     label: text.measure,
     icon: "pulse",
     description: text.measureHint,
+    needsTrust: true,
     onClick: () => actions.profile(modelTitle(model)),
   });
 }

@@ -67,7 +67,7 @@ function unbuilt(
 const outdatedBar = (actions: Actions): TemplateResult =>
   html`<div class="outdated-bar" role="status">
     <span class="secondary">${icon("history")}${text.outdated}</span>
-    ${button({ label: text.refresh, icon: "refresh", onClick: () => actions.build() })}
+    ${button({ label: text.refresh, icon: "refresh", needsTrust: true, onClick: () => actions.build() })}
   </div>`;
 
 function nothingHere({ file }: ArchitectureSnapshot, actions: Actions): TemplateResult {
@@ -109,6 +109,7 @@ function header(
           button({
             label: experiments.length > 1 ? text.dataOf(name) : text.data,
             icon: "database",
+            needsTrust: true,
             onClick: () => actions.showData(name),
           }),
         )}
@@ -117,6 +118,7 @@ function header(
             label: experiments.length > 1 ? text.trainExport(name) : text.train,
             icon: "play",
             appearance: "primary",
+            needsTrust: true,
             onClick: () => actions.train(name),
           }),
         )}

@@ -25,7 +25,7 @@ export function panel(state: DataState, actions: Actions): TemplateResult {
     snapshot.outdated === true
       ? html`<div class="outdated-bar" role="status">
           <span class="secondary">${icon("history")}${text.outdated}</span>
-          ${button({ label: text.refresh, icon: "refresh", onClick: () => actions.read() })}
+          ${button({ label: text.refresh, icon: "refresh", needsTrust: true, onClick: () => actions.read() })}
         </div>`
       : nothing
   }
@@ -39,14 +39,14 @@ function body(state: DataState, actions: Actions): TemplateResult | typeof nothi
       error,
       title: text.failed,
       open: actions.openSource,
-      extra: button({ label: text.retry, icon: "refresh", onClick: () => actions.read() }),
+      extra: button({ label: text.retry, icon: "refresh", needsTrust: true, onClick: () => actions.read() }),
     });
   if (summary === undefined)
     return reading !== undefined
       ? nothing
       : html`<div class="empty">
           <p>${text.unread}</p>
-          ${button({ label: text.read, icon: "database", appearance: "primary", onClick: () => actions.read() })}
+          ${button({ label: text.read, icon: "database", appearance: "primary", needsTrust: true, onClick: () => actions.read() })}
         </div>`;
   return html`${
       summary.problem === undefined
@@ -83,8 +83,8 @@ function header({ snapshot }: DataState, actions: Actions): TemplateResult {
         ${
           summary === undefined || reading !== undefined
             ? nothing
-            : html`${button({ label: text.refresh, icon: "refresh", onClick: () => actions.read() })}
-              ${button({ label: text.train, icon: "play", appearance: "primary", onClick: () => actions.train() })}`
+            : html`${button({ label: text.refresh, icon: "refresh", needsTrust: true, onClick: () => actions.read() })}
+              ${button({ label: text.train, icon: "play", appearance: "primary", needsTrust: true, onClick: () => actions.train() })}`
         }
       </div>
     </div>

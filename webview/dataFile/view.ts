@@ -204,6 +204,7 @@ function code({ use, written }: FormState, actions: Actions): TemplateResult {
           label: fresh ? text.create : text.insert,
           icon: fresh ? "new-file" : "insert",
           appearance: "primary",
+          needsTrust: true,
           disabled: written === undefined || written.problem !== undefined,
           onClick: () => actions.save(),
         })}

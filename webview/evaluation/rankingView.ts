@@ -43,7 +43,12 @@ export function rankingView(
       ${
         running
           ? button({ label: text.stop, icon: "debug-stop", onClick: () => actions.stop() })
-          : button({ label: text.start, icon: "list-ordered", onClick: () => actions.rank() })
+          : button({
+              label: text.start,
+              icon: "list-ordered",
+              needsTrust: true,
+              onClick: () => actions.rank(),
+            })
       }
     </div>
     ${

@@ -36,6 +36,7 @@ export function tryItSection(
         ? button({
             label: text.random,
             icon: "sparkle",
+            needsTrust: true,
             onClick: () => actions.ask({ kind: "sample", index: Math.floor(Math.random() * report.listed) }),
           })
         : nothing

@@ -79,13 +79,24 @@ function header(state: EvaluationState, actions: Actions): TemplateResult {
       <div class="buttons" role="toolbar" aria-label=${text.title(modelName(run) || run.exportName)}>
         ${
           live
-            ? button({ label: text.cancel, icon: "debug-stop", onClick: () => actions.cancel() })
+            ? button({
+                label: text.cancel,
+                icon: "debug-stop",
+                needsTrust: true,
+                onClick: () => actions.cancel(),
+              })
             : left
-              ? button({ label: strings.elsewhere.attach, icon: "plug", onClick: () => actions.attach() })
+              ? button({
+                  label: strings.elsewhere.attach,
+                  icon: "plug",
+                  needsTrust: true,
+                  onClick: () => actions.attach(),
+                })
               : button({
                   label: text.again,
                   icon: "debug-rerun",
                   disabled: pending.has("again"),
+                  needsTrust: true,
                   onClick: () => actions.again(),
                 })
         }

@@ -18,6 +18,7 @@ const english = {
     calledFrom: "Called from",
     actionFailed: (action: string, reason: string) => `${action}: ${reason}`,
     dismiss: "Dismiss",
+    restricted: "Not in Restricted Mode: trust the workspace first.",
     unknown: "The extension could not do this. See its log for the reason.",
   },
   pictures: {

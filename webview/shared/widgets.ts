@@ -11,6 +11,7 @@ import {
 } from "@vscode/webview-ui-toolkit";
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
+import { strings } from "./strings.ts";
 import { styles } from "./styles.ts";
 
 provideVSCodeDesignSystem().register(
@@ -25,6 +26,9 @@ provideVSCodeDesignSystem().register(
 export const icon = (name: string, className = ""): TemplateResult =>
   html`<i class="codicon codicon-${name} ${className}" aria-hidden="true"></i>`;
 
+/** Whether the workspace is not trusted. When it becomes so, the host loads the page again. */
+const isRestricted = (): boolean => document.body.dataset["restricted"] !== undefined;
+
 export interface ButtonOptions {
   label: string;
   icon: string;
@@ -32,20 +36,26 @@ export interface ButtonOptions {
   /** Default "secondary". "icon" shows only the icon; the label is its tooltip and accessible name. */
   appearance?: "primary" | "secondary" | "icon";
   disabled?: boolean;
+  /** Whether the host refuses it in an untrusted workspace: then it is disabled, and its tooltip says why. */
+  needsTrust?: boolean;
   /** Accessible name and tooltip where the label alone is ambiguous, such as "Reveal best.safetensors". */
   description?: string;
 }
 
 export function button(options: ButtonOptions): TemplateResult {
-  const { label, appearance = "secondary", disabled = false, description = label } = options;
+  const { label, appearance = "secondary", description = label, needsTrust = false } = options;
+  const refused = needsTrust && isRestricted();
+  const disabled = refused || options.disabled === true;
   const click = (): void => {
     if (!disabled) options.onClick();
   };
+  const tooltip = appearance === "icon" || description !== label ? description : undefined;
+  const reason = refused ? strings.error.restricted : undefined;
   return html`<vscode-button
     class="button"
     appearance=${appearance}
     aria-label=${description}
-    title=${appearance === "icon" || description !== label ? description : nothing}
+    title=${[tooltip, reason].filter((text) => text !== undefined).join("\n") || nothing}
     ?disabled=${disabled}
     @click=${click}
     >${icon(options.icon)}${appearance === "icon" ? nothing : html`<b class="button-label">${label}</b>`}</vscode-button

@@ -99,6 +99,7 @@ function row(
         label: text.actions.applyTrial(number),
         icon: "check",
         appearance: "icon",
+        needsTrust: true,
         onClick: () => actions.apply(number),
       })}
     </td>

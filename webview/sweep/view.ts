@@ -57,6 +57,7 @@ function header({ snapshot }: SweepState, { metric }: Derived, actions: Actions)
                 label: text.actions.stop,
                 icon: "debug-stop",
                 disabled: !stoppable,
+                needsTrust: true,
                 onClick: () => actions.stop(),
               })
             : sweep.state === "finished"
@@ -64,6 +65,7 @@ function header({ snapshot }: SweepState, { metric }: Derived, actions: Actions)
               : button({
                   label: text.actions.resume,
                   icon: "debug-continue",
+                  needsTrust: true,
                   onClick: () => actions.resume(),
                 })
         }
@@ -83,6 +85,7 @@ function bestButtons(best: number, actions: Actions): TemplateResult {
     description: text.actions.applyHint,
     icon: "check",
     appearance: "primary",
+    needsTrust: true,
     onClick: () => actions.apply(best),
   })}${button({ label: text.actions.openBest, icon: "graph-line", onClick: () => actions.openTrial(best) })}`;
 }

@@ -44,8 +44,9 @@ export function fileTools({ tensors, checkpoint, work }: TensorsState, actions: 
             label: text.evaluate,
             icon: "beaker",
             appearance: "primary",
+            needsTrust: true,
             onClick: () => actions.evaluate(),
-          })}${button({ label: text.trainOn, icon: "run-all", onClick: () => actions.trainOn() })}`
+          })}${button({ label: text.trainOn, icon: "run-all", needsTrust: true, onClick: () => actions.trainOn() })}`
         : nothing
     }
     ${button({

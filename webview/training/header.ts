@@ -123,6 +123,7 @@ function buttons(state: TrainingState, actions: Actions): TemplateResult {
         label: (pending ? working[name] : undefined) ?? label,
         icon: ICONS[name],
         appearance: name === primary ? "primary" : "secondary",
+        needsTrust: name !== "showLog",
         disabled: pending || (state.run.state === "starting" && (name === "pause" || name === "checkpoint")),
         onClick: () => actions.run(name),
       });

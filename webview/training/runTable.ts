@@ -129,8 +129,10 @@ function row(
   const { run, labels, live } = one;
   const current = run.id === state.run.id;
   const name = runName(one);
-  const icon = (label: string, symbol: string, onClick: () => void, disabled = false): TemplateResult =>
-    button({ label, description: `${label} ${name}`, icon: symbol, appearance: "icon", disabled, onClick });
+  const icon = (label: string, symbol: string, onClick: () => void, disabled = false): TemplateResult => {
+    const options = { description: `${label} ${name}`, icon: symbol, appearance: "icon", disabled } as const;
+    return button({ ...options, label, needsTrust: symbol !== "diff", onClick });
+  };
   return html`<tr
     data-run=${run.id}
     class=${labels.archived ? "archived" : ""}

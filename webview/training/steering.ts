@@ -108,6 +108,7 @@ function field(options: Field): TemplateResult {
       label: options.action,
       description: `${options.action}: ${options.label}`,
       icon: options.icon,
+      needsTrust: true,
       disabled: options.pending,
       onClick: submit,
     })}

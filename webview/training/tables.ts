@@ -177,6 +177,7 @@ export function checkpointsSection({ run, live }: TrainingState, actions: Action
               icon: "beaker",
               appearance: "icon",
               disabled: live,
+              needsTrust: true,
               onClick: () => actions.evaluate(checkpoint),
             })}
             ${button({

@@ -95,6 +95,7 @@ function lastCheckpoint(checkpoint: CheckpointRecord, actions: Actions): Templat
       label: text.checkpoints.evaluate,
       description: `${text.checkpoints.evaluate} ${name}`,
       icon: "beaker",
+      needsTrust: true,
       onClick: () => actions.evaluate(checkpoint),
     })}
     ${button({

@@ -4,6 +4,8 @@ import type { ViewKind } from "../../protocol/views.ts";
 export interface PageOptions {
   kind: ViewKind;
   title: string;
+  /** Whether the workspace is not trusted: then the page disables what the host would refuse. */
+  restricted: boolean;
   /** Language of the texts, such as "en". */
   language: string;
   /** Random, for this page alone. */
@@ -47,7 +49,7 @@ export function pageHtml(options: PageOptions): string {
     <link rel="preload" as="font" type="font/ttf" crossorigin href="${xmlText(options.font)}">
     ${styles}
   </head>
-  <body data-view="${options.kind}">
+  <body data-view="${options.kind}"${options.restricted ? " data-restricted" : ""}>
     <script nonce="${nonce}" src="${xmlText(options.script)}"></script>
   </body>
 </html>

@@ -94,16 +94,22 @@ export function connectPanel<View extends object, Methods extends object>(
   const folder = webviewFolder(options.extensionUri);
   const resource = (...path: string[]): string =>
     webview.asWebviewUri(vscode.Uri.joinPath(folder, ...path)).toString();
-  webview.html = pageHtml({
-    kind: options.kind,
-    title: panel.title || "Layerwise",
-    language: vscode.env.language,
-    nonce: randomBytes(16).toString("hex"),
-    source: webview.cspSource,
-    script: resource(`${options.kind}.js`),
-    styles: [resource("codicons", "codicon.css"), resource(`${options.kind}.css`)],
-    font: resource("codicons", "codicon.ttf"),
-  });
+  const load = (): void => {
+    webview.html = pageHtml({
+      kind: options.kind,
+      restricted: !vscode.workspace.isTrusted,
+      title: panel.title || "Layerwise",
+      language: vscode.env.language,
+      nonce: randomBytes(16).toString("hex"),
+      source: webview.cspSource,
+      script: resource(`${options.kind}.js`),
+      styles: [resource("codicons", "codicon.css"), resource(`${options.kind}.css`)],
+      font: resource("codicons", "codicon.ttf"),
+    });
+  };
+  load();
+  const granted = vscode.workspace.onDidGrantWorkspaceTrust(load);
+  panel.onDidDispose(() => granted.dispose());
   return view;
 }
 

@@ -183,7 +183,10 @@ const snapshot = (change: Partial<DataSnapshot> = {}): DataSnapshot => ({
 
 let round = 0;
 
-function open(options: Partial<PanelOptions<DataHostMethods>> = {}, now = snapshot()): Promise<DataPanel> {
+export function openData(
+  options: Partial<PanelOptions<DataHostMethods>> = {},
+  now = snapshot(),
+): Promise<DataPanel> {
   return openPanel<DataHostMethods, DataViewMethods>({
     view: "data",
     ...options,
@@ -206,7 +209,7 @@ const press = (panel: DataPanel, name: string): Promise<void> =>
   panel.page.locator(`vscode-button[aria-label="${name}"]`).first().click();
 
 test("data: splits, classes, the batch, values and findings are shown with their numbers", async () => {
-  const panel = await open();
+  const panel = await openData();
   const { page } = panel;
   assert.match(await page.locator("h1").innerText(), /Data of digits\.nn\.ts/);
   const cells = async (selector: string): Promise<string[][]> =>
@@ -240,7 +243,7 @@ test("data: splits, classes, the batch, values and findings are shown with their
 });
 
 test("data: samples come in pages, of a split and of a class, also after hiding", async () => {
-  const panel = await open();
+  const panel = await openData();
   const { page } = panel;
   const shows = (text: string): Promise<unknown> =>
     until(text, async () => (await page.locator(".list-foot [role=status]").innerText()) === text);
@@ -259,7 +262,7 @@ test("data: samples come in pages, of a split and of a class, also after hiding"
 });
 
 test("data: a sample is drawn again, and closed, with the keyboard", async () => {
-  const panel = await open();
+  const panel = await openData();
   const { page } = panel;
   await page.locator(".card").nth(2).focus();
   await page.keyboard.press("Enter");
@@ -275,7 +278,7 @@ test("data: a sample is drawn again, and closed, with the keyboard", async () =>
 });
 
 test("data: pairs of equal samples are shown side by side", async () => {
-  const panel = await open();
+  const panel = await openData();
   await panel.page.getByText("Show 12 pairs").click();
   await until("pairs", async () => (await panel.page.locator(".pairs-of-samples > li").count()) === 12);
   const first = await panel.page.locator(".pairs-of-samples > li").first().innerText();
@@ -283,7 +286,7 @@ test("data: pairs of equal samples are shown side by side", async () => {
 });
 
 test("data: rows, texts with HTML and series have views of their own", async () => {
-  const panel = await open({}, snapshot({ summary: TABLE }));
+  const panel = await openData({}, snapshot({ summary: TABLE }));
   const { page } = panel;
   await page.getByText('<img src=x onerror="alert(1)"> is a text').waitFor();
   await page.getByRole("img", { name: "Sample 2, input, 60 points" }).waitFor();
@@ -294,7 +297,7 @@ test("data: rows, texts with HTML and series have views of their own", async () 
 });
 
 test("data: reading shows its progress, can be cancelled, and starts again on request", async () => {
-  const panel = await open({}, { file: FILE, exportName: "small", reading: {} });
+  const panel = await openData({}, { file: FILE, exportName: "small", reading: {} });
   const { page, view } = panel;
   await page.getByText(/Starting/).waitFor();
   await view.snapshot({
@@ -314,7 +317,7 @@ test("data: reading shows its progress, can be cancelled, and starts again on re
 
 test("data: a failure of the host is shown, and the request is repeated on demand", async () => {
   let broken = true;
-  const panel = await open({
+  const panel = await openData({
     host: {
       ready: () => (broken ? Promise.reject(new Error("The file is gone.")) : Promise.resolve(snapshot())),
     },
@@ -331,7 +334,7 @@ test("data: samples that can't be read say why, at the user's line, until the me
     message: "broken file",
     position: { file: FILE, line: 12, column: 9 },
   };
-  const panel = await open({
+  const panel = await openData({
     host: {
       samples: ({ split }) =>
         split === "train"
@@ -378,13 +381,13 @@ for (const [name, state] of Object.entries(STATES))
   looks(
     `data looks right: ${name}`,
     `data-${name}`,
-    (look) => open(look, state),
+    (look) => openData(look, state),
     ["digits", "table"].includes(name) ? undefined : ["dark"],
   );
 
 looks("data looks right: a sample", "data-sample", async (look) => {
   const ui = { split: "train", offset: 0, actual: -1, index: 2, pairs: true };
-  const panel = await open({ ...look, state: { file: FILE, exportName: "default", ui } });
+  const panel = await openData({ ...look, state: { file: FILE, exportName: "default", ui } });
   await panel.page.locator(".draws li").nth(7).waitFor();
   return panel;
 });

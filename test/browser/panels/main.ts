@@ -12,6 +12,7 @@ import "./intervene.ts";
 import "./layers.ts";
 import "./looks.ts";
 import "./profile.ts";
+import "./runs/restricted.ts";
 import "./runs/pictures.ts";
 import "./runs/runs.ts";
 import "./runs/table.ts";

@@ -80,7 +80,7 @@ function serve({ url = "" }: http.IncomingMessage, response: http.ServerResponse
   if (pathname === "/" && kind !== null && named !== null)
     return void response
       .writeHead(200, { "content-type": "text/html" })
-      .end(document(kind as ViewKind, theme(named as ThemeName), searchParams.has("again")));
+      .end(document(kind as ViewKind, theme(named as ThemeName), searchParams));
   try {
     const data = served(pathname.slice(1));
     const type = TYPES[path.extname(pathname)] ?? "application/octet-stream";
@@ -142,6 +142,8 @@ export interface PanelOptions<Host extends object> {
   reducedMotion?: boolean;
   /** The view's saved state. */
   state?: object;
+  /** Whether the workspace is not trusted. */
+  restricted?: boolean;
   /** Wait for the first snapshot to be drawn. Default true. */
   waitReady?: boolean;
 }
@@ -200,7 +202,8 @@ export async function openPanel<Host extends object, View extends object>(
 
   saved = options.state;
   const open = async (again = ""): Promise<void> => {
-    await page.goto(`${origin}/?view=${kind}&theme=${themeName}${again}`);
+    const restricted = options.restricted === true ? "&restricted" : "";
+    await page.goto(`${origin}/?view=${kind}&theme=${themeName}${restricted}${again}`);
     if (options.waitReady ?? true)
       await page.waitForSelector("body[data-ready='1']", { timeout: patience(10_000) });
   };
@@ -268,9 +271,11 @@ function applyTheme({ name, kind, bodyClass, variables }: Theme): void {
 }
 
 /** The host's own page, with what VS Code adds to it: its style sheet, the theme and the API. */
-function document(kind: ViewKind, theme: Theme, again: boolean): string {
+function document(kind: ViewKind, theme: Theme, options: URLSearchParams): string {
+  const again = options.has("again");
   const page = pageHtml({
     kind,
+    restricted: options.has("restricted"),
     title: "Layerwise",
     language: "en",
     nonce: NONCE,

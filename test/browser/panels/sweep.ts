@@ -129,7 +129,10 @@ const states: Record<string, () => SweepSnapshot> = {
   },
 };
 
-function open(options: Partial<PanelOptions<SweepHostMethods>> = {}, now = snapshot()): Promise<SweepPanel> {
+export function openSweep(
+  options: Partial<PanelOptions<SweepHostMethods>> = {},
+  now = snapshot(),
+): Promise<SweepPanel> {
   return openPanel<SweepHostMethods, SweepViewMethods>({
     view: "sweep",
     ...options,
@@ -151,7 +154,7 @@ const rows = (panel: SweepPanel): Promise<string[]> =>
     .then((all) => all.map((one) => one.trim()));
 
 test("a sweep shows its facts, a line and a row for each trial, and the best one", async () => {
-  const panel = await open();
+  const panel = await openSweep();
   const { page } = panel;
   assert.match(await page.locator("h1").innerText(), /Sweep of digits\.nn\.ts/);
   const facts = await page.locator(".facts li").allTextContents();
@@ -170,7 +173,7 @@ test("a sweep shows its facts, a line and a row for each trial, and the best one
 });
 
 test("trials sort by the metric and by settings, and follow new snapshots", async () => {
-  const panel = await open();
+  const panel = await openSweep();
   const { page, view } = panel;
   await page.locator(".trials-table th button", { hasText: "val_loss" }).click();
   await until("the best trial first", async () => (await rows(panel))[0] === String(best));
@@ -184,7 +187,7 @@ test("trials sort by the metric and by settings, and follow new snapshots", asyn
 });
 
 test("dragging along an axis selects trials in all charts and the table, also after hiding", async () => {
-  const panel = await open({ width: 1100 });
+  const panel = await openSweep({ width: 1100 });
   const { page } = panel;
   const grip = page.locator('.grip[data-axis="lr"]');
   await grip.scrollIntoViewIfNeeded();
@@ -208,7 +211,7 @@ test("dragging along an axis selects trials in all charts and the table, also af
 });
 
 test("an axis is moved with the keyboard alone", async () => {
-  const panel = await open();
+  const panel = await openSweep();
   const { page } = panel;
   await page.locator('.grip[data-axis="width"]').focus();
   for (let i = 0; i < 6; i++) await page.keyboard.press("ArrowDown");
@@ -219,7 +222,7 @@ test("an axis is moved with the keyboard alone", async () => {
 });
 
 test("buttons apply settings, open curves, stop and resume", async () => {
-  const panel = await open();
+  const panel = await openSweep();
   const { page } = panel;
   await page.locator(".header .button", { hasText: "Apply Best Settings" }).click();
   assert.deepEqual(await calledLast(panel, "apply"), [best]);
@@ -235,7 +238,7 @@ test("buttons apply settings, open curves, stop and resume", async () => {
 });
 
 test("a failed call of a sweep's panel is a notice", async () => {
-  const panel = await open({
+  const panel = await openSweep({
     host: { apply: () => Promise.reject(new Error("The sweep in this file has no parameter lr.")) },
   });
   await panel.page.locator(".header .button", { hasText: "Apply Best Settings" }).click();
@@ -248,12 +251,12 @@ for (const [name, state] of Object.entries(states))
   looks(
     `a sweep looks right: ${name}`,
     `sweep-${name}`,
-    (look) => open(look, state()),
+    (look) => openSweep(look, state()),
     name === "running" ? undefined : ["dark"],
   );
 
 looks("a sweep's selection looks right", "sweep-selection", (look) =>
-  open({
+  openSweep({
     ...look,
     state: { sweepId: SWEEP.id, file: SWEEP.file, ui: { brushes: { lr: [0.4, 0.8], width: [0.4, 1] } } },
   }),

@@ -65,7 +65,7 @@ const COMPARISON: TensorComparison = {
   same: 3,
 };
 
-function open(options: Partial<PanelOptions<TensorsHostMethods>> = {}): Promise<Editor> {
+export function openFile(options: Partial<PanelOptions<TensorsHostMethods>> = {}): Promise<Editor> {
   return openPanel<TensorsHostMethods, TensorsViewMethods>({
     view: "tensors",
     ...options,
@@ -87,17 +87,19 @@ const press = (editor: Editor, name: string): Promise<void> =>
 const inFile = FILE.tensors.map(({ name }) => name);
 
 test("tensors: a run's checkpoint is evaluated and trained on from its editor; another file isn't", async () => {
-  const panel = await open();
+  const panel = await openFile();
   await panel.page.locator('vscode-button[aria-label="Evaluate"]').click();
   await called(panel, "evaluate");
   await panel.page.locator('vscode-button[aria-label="Train from Checkpoint"]').click();
   await called(panel, "trainOn");
-  const other = await open({ host: { ready: () => Promise.resolve({ tensors: FILE, checkpoint: false }) } });
+  const other = await openFile({
+    host: { ready: () => Promise.resolve({ tensors: FILE, checkpoint: false }) },
+  });
   assert.equal(await other.page.locator('vscode-button[aria-label="Evaluate"]').count(), 0);
 });
 
 test("tensors: the table is sorted both ways and back, and filtered by words", async () => {
-  const editor = await open();
+  const editor = await openFile();
   assert.deepEqual(await names(editor), inFile);
   const size = editor.page.getByRole("button", { name: "Size" });
   const shows = (expected: string[]): Promise<unknown> =>
@@ -119,13 +121,13 @@ test("tensors: the table is sorted both ways and back, and filtered by words", a
 });
 
 test("tensors: a tensor opens as a table", async () => {
-  const editor = await open();
+  const editor = await openFile();
   await press(editor, "View conv2.weight as a table");
   assert.deepEqual(await called(editor, "view"), [3]);
 });
 
 test("tensors: values are read once, on demand, also from the keyboard", async () => {
-  const editor = await open();
+  const editor = await openFile();
   const twistie = editor.page.getByRole("button", { name: "Show the values of fc.weight" });
   await twistie.focus();
   await editor.page.keyboard.press("Enter");
@@ -159,7 +161,7 @@ test("tensors: complex numbers and tensors without elements say so in place of v
     infinities: 0,
     histogram: [],
   };
-  const editor = await open({
+  const editor = await openFile({
     host: {
       ready: () => Promise.resolve({ tensors: file, checkpoint: false }),
       statistics: (index) => Promise.resolve(index === 0 ? null : none),
@@ -180,7 +182,7 @@ test("tensors: complex numbers and tensors without elements say so in place of v
 
 test("tensors: looking at all says how far it is, and is cancelled", async () => {
   let fail: (error: unknown) => void = () => undefined;
-  const editor = await open({
+  const editor = await openFile({
     host: {
       statistics: (index) =>
         index < 2
@@ -209,7 +211,7 @@ test("tensors: looking at all says how far it is, and is cancelled", async () =>
 
 test("tensors: compared with another file, and told that one is damaged", async () => {
   let damaged = false;
-  const editor = await open({
+  const editor = await openFile({
     host: {
       compare: () =>
         damaged
@@ -233,7 +235,7 @@ test("tensors: compared with another file, and told that one is damaged", async 
 
 test("tensors: a file that can't be read says why, and is tried again", async () => {
   let damaged = true;
-  const editor = await open({
+  const editor = await openFile({
     host: {
       ready: () =>
         damaged
@@ -256,7 +258,9 @@ test("tensors: many thousands are drawn on request, and a changed file is read a
     bytes: 8192,
   }));
   let now = { ...FILE, tensors };
-  const editor = await open({ host: { ready: () => Promise.resolve({ tensors: now, checkpoint: false }) } });
+  const editor = await openFile({
+    host: { ready: () => Promise.resolve({ tensors: now, checkpoint: false }) },
+  });
   assert.equal((await names(editor)).length, 500);
   await press(editor, "Show All");
   await until("all of them", async () => (await names(editor)).length === 3000);
@@ -266,7 +270,7 @@ test("tensors: many thousands are drawn on request, and a changed file is read a
 });
 
 looks("tensors look right", "tensors", async (look) => {
-  const editor = await open(look);
+  const editor = await openFile(look);
   await press(editor, "Compare With…");
   await editor.page.locator(".changes").waitFor();
   await editor.page.getByRole("button", { name: "Show the values of fc.weight" }).click();

@@ -3,6 +3,8 @@ import { startingRecord } from "../../../extension/protocol/engine.ts";
 import type { MetricRow } from "../../../extension/protocol/run.ts";
 import { RunSession } from "../../../extension/supervisor/runs/session.ts";
 
+const trust = vi.hoisted(() => ({ given: true, grant: (): void => undefined }));
+
 vi.mock("vscode", () => ({
   Uri: { joinPath: (...parts: unknown[]) => parts.join("/") },
   Disposable: vi.fn(),
@@ -10,6 +12,13 @@ vi.mock("vscode", () => ({
   l10n: { t: (text: string) => text },
   window: {},
   workspace: {
+    get isTrusted() {
+      return trust.given;
+    },
+    onDidGrantWorkspaceTrust: (grant: () => void) => {
+      trust.grant = grant;
+      return { dispose: () => undefined };
+    },
     getConfiguration: () => ({ get: (_name: string, value: unknown) => value }),
     onDidChangeConfiguration: () => ({ dispose: () => undefined }),
   },
@@ -141,4 +150,21 @@ test("a hidden panel is sent nothing and keeps nothing; shown again, it gets one
   expect(JSON.stringify(fake.sent.at(-1))).toContain('"step":100');
   expect(log.error).not.toHaveBeenCalled();
   panel.dispose();
+});
+
+test("a page is loaded again when the workspace is trusted", async () => {
+  const { connectPanel } = await import("../../../extension/editor/panels/webviewHost.ts");
+  trust.given = false;
+  const fake = new FakePanel();
+  connectPanel(fake as never, {
+    kind: "training",
+    extensionUri: "" as never,
+    log: {} as never,
+    methods: {},
+    schemas: {},
+  });
+  expect(fake.webview.html).toContain("data-restricted");
+  trust.given = true;
+  trust.grant();
+  expect(fake.webview.html).not.toContain("data-restricted");
 });

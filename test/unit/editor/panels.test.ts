@@ -51,8 +51,9 @@ test("the first message leaves at once, and what was cleared never does", () => 
 });
 
 test("a page may load its own script and styles and nothing else", () => {
-  const html = pageHtml({
+  const options = {
     kind: "training",
+    restricted: false,
     title: 'A <b> & "c"',
     language: "en",
     nonce: "0a1b",
@@ -60,8 +61,10 @@ test("a page may load its own script and styles and nothing else", () => {
     script: "https://webview.test/training.js",
     styles: ["https://webview.test/training.css"],
     font: "https://webview.test/codicon.ttf",
-  });
+  } as const;
+  const html = pageHtml(options);
   expect(html).toContain('<body data-view="training">');
+  expect(pageHtml({ ...options, restricted: true })).toContain('<body data-view="training" data-restricted>');
   expect(html).toContain(
     "default-src 'none'; script-src 'nonce-0a1b'; style-src https://webview.test 'nonce-0a1b'",
   );

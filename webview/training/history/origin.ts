@@ -22,6 +22,7 @@ export function originSection(state: TrainingState, actions: Actions): TemplateR
                   label: text.runAgain,
                   icon: "debug-rerun",
                   description: text.runAgainHint,
+                  needsTrust: true,
                   onClick: () => actions.runAgain(),
                 })
           }`
