@@ -25,15 +25,7 @@ import { engineOptions, setting } from "./editor/settings.ts";
 import { ModelsTree } from "./editor/sidebar/modelsTree.ts";
 import { CheckpointsTree, RunsTree } from "./editor/sidebar/runsTree.ts";
 import { StatusBar, statusAction } from "./editor/statusBar.ts";
-import {
-  chooseExperiment,
-  chooseFile,
-  requireTrust,
-  saveSources,
-  sourceTarget,
-  untrustedText,
-  usePanelFile,
-} from "./editor/targets.ts";
+import { requireTrust, sourceTarget, Targets, untrustedText } from "./editor/targets.ts";
 import { ModelTasks } from "./editor/runs/tasks.ts";
 import { TrainingDebug } from "./editor/runs/debugging.ts";
 import { DebuggedTensors } from "./editor/runs/viewTensor.ts";
@@ -73,10 +65,10 @@ export function activate(context: vscode.ExtensionContext): void {
     stopper,
     stored: () => refreshTrees(),
   });
-  usePanelFile(() => panels.activeFile());
+  const targets = new Targets(previews, () => panels.activeFile());
   const sweeps = async (): Promise<SweepCommands> => {
     const { SweepCommands } = await import("./editor/runs/sweepCommands.ts");
-    return new SweepCommands({ running, previews, panels, tokens: runs.tokens, engine });
+    return new SweepCommands({ running, targets, panels, tokens: runs.tokens, engine });
   };
   const runsTree = new RunsTree(runs, messages);
   const checkpointsTree = new CheckpointsTree(runs, messages);
@@ -98,7 +90,7 @@ export function activate(context: vscode.ExtensionContext): void {
   };
   const imports = { engine, messages, runs, panels, stored: refreshTrees };
   const editors = new Editors({ extensionUri, ...imports });
-  const commands = new RunCommands(runs, previews, panels, editors, refreshTrees, attach);
+  const commands = new RunCommands(runs, targets, panels, editors, refreshTrees, attach);
   runs.remedy = async (request) =>
     (await import("./editor/runs/runSources.ts")).offerKept(request, runs, (run) => panels.showRun(run));
   const debugged = new DebuggedTensors(panels);
@@ -142,34 +134,34 @@ export function activate(context: vscode.ExtensionContext): void {
         "layerwise.preview": async (target) => {
           requireTrust();
           const wanted = sourceTarget(target);
-          const document = await chooseFile(wanted);
+          const document = await targets.file(wanted);
           if (document !== undefined)
             await panels.showArchitecture(document, wanted.exportName ?? wanted.model);
         },
         "layerwise.showData": async (target) => {
           requireTrust();
-          const chosen = await chooseExperiment(sourceTarget(target), previews);
-          if (chosen === undefined || !(await saveSources(chosen.document))) return;
+          const chosen = await targets.experimentToRun(sourceTarget(target));
+          if (chosen === undefined) return;
           await panels.showData({ file: chosen.document.uri.fsPath, exportName: chosen.exportName });
         },
         "layerwise.compareArchitecture": async (target) => {
           requireTrust();
           const wanted = sourceTarget(target);
-          const document = await chooseFile(wanted);
+          const document = await targets.file(wanted);
           if (document !== undefined)
             await (await panels.showArchitecture(document, wanted.model)).compare("head", "working");
         },
         "layerwise.profile": async (target) => {
           requireTrust();
           const wanted = sourceTarget(target);
-          const chosen = await chooseExperiment(wanted, previews);
-          if (chosen === undefined || !(await saveSources(chosen.document))) return;
+          const chosen = await targets.experimentToRun(wanted);
+          if (chosen === undefined) return;
           const panel = await panels.showArchitecture(chosen.document, wanted.model);
           void panel.profile(chosen.exportName);
         },
         "layerwise.run": async (target) => {
           requireTrust();
-          const document = await chooseFile(sourceTarget(target));
+          const document = await targets.file(sourceTarget(target));
           if (document !== undefined)
             await (await import("./editor/runs/runProgram.ts")).runProgram(document, engine());
         },

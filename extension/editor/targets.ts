@@ -61,29 +61,6 @@ export function requireTrust(): void {
   });
 }
 
-let panelFile = (): Promise<string | undefined> => Promise.resolve(undefined);
-
-/** Sets how the file of the panel that has the focus is found. */
-export function usePanelFile(find: typeof panelFile): void {
-  panelFile = find;
-}
-
-/** Finds the file of a command: its argument, the active editor's or panel's, or the user's choice. Undefined if cancelled. */
-export async function chooseFile(target: SourceTarget): Promise<vscode.TextDocument | undefined> {
-  const active = vscode.window.activeTextEditor?.document;
-  const file =
-    target.file ?? (active?.uri.path.endsWith(MODEL_FILE_SUFFIX) ? active.uri.fsPath : await panelFile());
-  if (file !== undefined) return openFile(file);
-  const found = await findModelFiles();
-  if (found.length === 0)
-    throw new EngineError({
-      code: "no-file",
-      message: vscode.l10n.t("There is no .nn.ts file in this workspace."),
-    });
-  const picked = found.length === 1 ? found[0] : await pickFile(found, vscode.l10n.t("Which file?"));
-  return picked && vscode.workspace.openTextDocument(picked);
-}
-
 /** Opens a file that a record names. @throws EngineError if it was moved or deleted: VS Code's error is about its own addresses */
 export async function openFile(file: string): Promise<vscode.TextDocument> {
   try {
@@ -125,23 +102,65 @@ async function pickFile(found: readonly vscode.Uri[], title: string): Promise<vs
   return (await pick(items, { title }))?.uri;
 }
 
-/** Finds the experiment of a command. Undefined if the user cancelled. */
-export async function chooseExperiment(
-  target: SourceTarget,
-  previews: Previews,
-): Promise<Experiment | undefined> {
-  const document = await chooseFile(target);
-  if (document === undefined) return undefined;
-  if (target.exportName !== undefined) return { document, exportName: target.exportName };
-  const scan = scanSource(document.getText());
-  const { report } = previews.get(document.uri);
-  const names =
-    target.model === undefined
-      ? scan.experiments.map((experiment) => experiment.exportName)
-      : experimentsOf(target.model, scan, report);
-  if (names.length === 0) throw noExperiment(document, scan.models[0]?.line ?? 0);
-  const exportName = names.length === 1 ? names[0] : await pickExperiment(names, target.model);
-  return exportName === undefined ? undefined : { document, exportName };
+/** Finds what a command is about: from its argument, else from what is active, else by asking the user. */
+export class Targets {
+  readonly #previews: Previews;
+  readonly #panelFile: () => Promise<string | undefined>;
+
+  /** @param panelFile finds the file of the panel that has the focus */
+  constructor(previews: Previews, panelFile: () => Promise<string | undefined>) {
+    this.#previews = previews;
+    this.#panelFile = panelFile;
+  }
+
+  /** Returns the file: of the argument, the active editor or panel, or the user's choice. Undefined if cancelled. */
+  async file(target: SourceTarget): Promise<vscode.TextDocument | undefined> {
+    const active = vscode.window.activeTextEditor?.document;
+    const edited = active?.uri.path.endsWith(MODEL_FILE_SUFFIX) === true ? active.uri.fsPath : undefined;
+    const file = target.file ?? edited ?? (await this.#panelFile());
+    if (file !== undefined) return openFile(file);
+    const found = await findModelFiles();
+    if (found.length === 0)
+      throw new EngineError({
+        code: "no-file",
+        message: vscode.l10n.t("There is no .nn.ts file in this workspace."),
+      });
+    const picked = found.length === 1 ? found[0] : await pickFile(found, vscode.l10n.t("Which file?"));
+    return picked && vscode.workspace.openTextDocument(picked);
+  }
+
+  /** Returns the experiment. Undefined if the user cancelled. */
+  async experiment(target: SourceTarget): Promise<Experiment | undefined> {
+    const document = await this.file(target);
+    if (document === undefined) return undefined;
+    if (target.exportName !== undefined) return { document, exportName: target.exportName };
+    const scan = scanSource(document.getText());
+    const { report } = this.#previews.get(document.uri);
+    const names =
+      target.model === undefined
+        ? scan.experiments.map((experiment) => experiment.exportName)
+        : experimentsOf(target.model, scan, report);
+    if (names.length === 0) throw noExperiment(document, scan.models[0]?.line ?? 0);
+    const exportName = names.length === 1 ? names[0] : await pickExperiment(names, target.model);
+    return exportName === undefined ? undefined : { document, exportName };
+  }
+
+  /**
+   * Returns an experiment to run, with all sources saved. Undefined if the user cancelled.
+   * @throws EngineError with the file's syntax error, if its preview has found one: no run can begin
+   */
+  async experimentToRun(target: SourceTarget): Promise<Experiment | undefined> {
+    const experiment = await this.experiment(target);
+    if (experiment === undefined) return undefined;
+    const { document } = experiment;
+    const { report, source } = this.#previews.get(document.uri);
+    // Not those of other files, which may have changed unnoticed.
+    const error = report?.errors.find(
+      ({ code, position }) => code === "syntax" && position?.file === document.uri.fsPath,
+    );
+    if (error !== undefined && source?.version === document.version) throw new EngineError(error);
+    return (await saveSources(document)) ? experiment : undefined;
+  }
 }
 
 async function pickExperiment(

@@ -19,21 +19,13 @@ import type {
 } from "../ids.ts";
 import type { Editors } from "../panels/editors.ts";
 import type { Panels } from "../panels/panels.ts";
-import type { Previews } from "../previews.ts";
 import { offerReveal, revealFile } from "../reveal.ts";
 import { chooseOthers, chooseRun, chooseSecond, runItem, several } from "./chooseRuns.ts";
 import { controlOf, weightsToEvaluate } from "./runWeights.ts";
 import { sourceToRun, type RunSource } from "./runSources.ts";
 import type { Runs, StartOptions } from "./runs.ts";
 import { pick, showInformation, showWarning, showProgress } from "../show.ts";
-import {
-  chooseExperiment,
-  folderOf,
-  requireTrust,
-  saveSources,
-  sourceTarget,
-  type Experiment,
-} from "../targets.ts";
+import { folderOf, requireTrust, sourceTarget, type Experiment, type Targets } from "../targets.ts";
 
 /** Attaches a debugger to a waiting run; false when none came, after a message to the user. */
 export type Attach = (file: string, name: string, url: string) => Promise<boolean>;
@@ -41,7 +33,7 @@ export type Attach = (file: string, name: string, url: string) => Promise<boolea
 /** Commands on experiments, runs and checkpoints. */
 export class RunCommands {
   readonly #runs: Runs;
-  readonly #previews: Previews;
+  readonly #targets: Targets;
   readonly #stored: () => void;
   readonly #panels: Panels;
   readonly #editors: Editors;
@@ -50,7 +42,7 @@ export class RunCommands {
   /** @param stored called after a change on disk: watchers of some file systems are slow */
   constructor(
     runs: Runs,
-    previews: Previews,
+    targets: Targets,
     panels: Panels,
     editors: Editors,
     stored: () => void,
@@ -60,7 +52,7 @@ export class RunCommands {
     this.#stored = stored;
     this.#attach = attach;
     this.#runs = runs;
-    this.#previews = previews;
+    this.#targets = targets;
     this.#panels = panels;
   }
 
@@ -360,20 +352,7 @@ export class RunCommands {
 
   async #choose(target: SourceTarget | MenuTarget | undefined): Promise<Experiment | undefined> {
     requireTrust();
-    const experiment = await chooseExperiment(sourceTarget(target), this.#previews);
-    if (experiment === undefined) return undefined;
-    this.#demandReadable(experiment.document);
-    return (await saveSources(experiment.document)) ? experiment : undefined;
-  }
-
-  /** @throws EngineError with the file's syntax error, if its preview has found one: no run can begin */
-  #demandReadable(document: vscode.TextDocument): void {
-    const { report, source } = this.#previews.get(document.uri);
-    // Not those of other files, which may have changed unnoticed.
-    const error = report?.errors.find(
-      ({ code, position }) => code === "syntax" && position?.file === document.uri.fsPath,
-    );
-    if (error !== undefined && source?.version === document.version) throw new EngineError(error);
+    return this.#targets.experimentToRun(sourceTarget(target));
   }
 
   async #chooseMachine(): Promise<RunOn | undefined> {

@@ -6,18 +6,10 @@ import type { EngineOptions } from "../../supervisor/engines/process.ts";
 import { listSweeps, readSweep } from "../../supervisor/sweeps/sweepDirectory.ts";
 import type { MenuTarget, SourceTarget, SweepTarget } from "../ids.ts";
 import type { Panels } from "../panels/panels.ts";
-import type { Previews } from "../previews.ts";
 import type { RayTokens } from "../remote/tokens.ts";
 import { setting } from "../settings.ts";
 import { pick, showInformation } from "../show.ts";
-import {
-  chooseExperiment,
-  folderOf,
-  requireTrust,
-  runFolders,
-  saveSources,
-  sourceTarget,
-} from "../targets.ts";
+import { folderOf, requireTrust, runFolders, type Targets, sourceTarget } from "../targets.ts";
 import type { RunningSweeps } from "./runningSweeps.ts";
 import { sweepTask } from "./tasks.ts";
 
@@ -51,7 +43,7 @@ const PLANS: readonly { args: string[]; label: () => string; description: () => 
 
 interface Services {
   running: RunningSweeps;
-  previews: Previews;
+  targets: Targets;
   panels: Panels;
   tokens: RayTokens;
   engine: () => EngineOptions;
@@ -68,9 +60,9 @@ export class SweepCommands {
   /** @param elsewhere whether the trials run on another machine, which the user chooses */
   async sweep(target?: SourceTarget | MenuTarget, elsewhere = false): Promise<void> {
     requireTrust();
-    const { running, previews, panels, tokens, engine } = this.#services;
-    const experiment = await chooseExperiment(sourceTarget(target), previews);
-    if (experiment === undefined || !(await saveSources(experiment.document))) return;
+    const { running, targets, panels, tokens, engine } = this.#services;
+    const experiment = await targets.experimentToRun(sourceTarget(target));
+    if (experiment === undefined) return;
     const machine = elsewhere
       ? await (await import("../remote/targets.ts")).chooseMachine(tokens)
       : undefined;

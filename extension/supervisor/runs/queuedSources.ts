@@ -1,5 +1,6 @@
 // The texts of a run that waits for its turn, as they were at the click: what is edited meanwhile belongs to the next run.
-import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
+import { createRequire } from "node:module";
+import { dirname, relative, resolve, sep } from "node:path";
 import { readRegular } from "../../files/regular.ts";
 import { rootOfRun, writeRunFile } from "../../files/runFiles.ts";
 import type { RunRequest } from "../../protocol/engine.ts";
@@ -13,16 +14,6 @@ const LARGEST_IMPORT = 256 * 1024;
 const LARGEST_ALL = 2 * 2 ** 20;
 const MOST_FILES = 200;
 
-const IMPORT = /\b(?:from|import|require)\s*\(?\s*["'](\.{1,2}\/[^"'\n]*)["']/g;
-const EXTENSIONS = [".tsx", ".ts", ".jsx", ".js", ".json"];
-/** Source extensions that TypeScript resolves a written extension to. */
-const WRITTEN_AS: Readonly<Record<string, readonly string[]>> = {
-  ".js": [".ts", ".tsx"],
-  ".jsx": [".ts", ".tsx"],
-  ".mjs": [".mts"],
-  ".cjs": [".cts"],
-};
-
 /**
  * Keeps a run's file and its imports in the run's directory, from where the run reads them.
  * @returns the request with that version, or unchanged if it names one already or the file can't be read
@@ -35,18 +26,16 @@ export async function keepForTurn(request: RunRequest): Promise<RunRequest> {
   if (text === undefined) return request;
   const own = rootOfRun(directory);
   const root = own === resolve(directory) ? dirname(file) : own;
-  const texts = new Map<string, string>([[file, text]]);
+  const texts = new Map<string, string>();
   let size = 0;
-  for (const [importer, source] of texts) {
-    for (const [, name] of source.matchAll(IMPORT)) {
-      if (texts.size > MOST_FILES) break;
-      const found = await firstText(resolve(dirname(importer), name!), root);
-      if (found === undefined || texts.has(found.path) || size + found.text.length > LARGEST_ALL) continue;
-      size += found.text.length;
-      texts.set(found.path, found.text);
-    }
+  for (const path of await importsOf(file)) {
+    if (path === file || !isBelow(root, path) || path.split(sep).includes("node_modules")) continue;
+    const found = await textOf(path, LARGEST_IMPORT);
+    if (found === undefined || size + found.length > LARGEST_ALL) continue;
+    size += found.length;
+    texts.set(path, found);
+    if (texts.size === MOST_FILES) break;
   }
-  texts.delete(file);
   const imports = Object.fromEntries(
     Array.from(texts, ([path, one]) => [relative(dirname(file), path).replaceAll(sep, "/"), one]),
   );
@@ -56,23 +45,43 @@ export async function keepForTurn(request: RunRequest): Promise<RunRequest> {
   return { ...request, version: directory };
 }
 
-/** The file that an import names, if it is a source of the workspace. */
-async function firstText(wanted: string, root: string): Promise<{ path: string; text: string } | undefined> {
-  const extension = extname(wanted);
-  const stem = wanted.slice(0, wanted.length - extension.length);
-  const candidates = [
-    wanted,
-    ...EXTENSIONS.map((one) => wanted + one),
-    ...(WRITTEN_AS[extension] ?? []).map((one) => stem + one),
-    ...EXTENSIONS.map((one) => join(wanted, `index${one}`)),
-  ];
-  for (const path of candidates) {
-    if (!isBelow(root, path) || path.split(sep).includes("node_modules") || !extname(basename(path)))
-      continue;
-    const text = await textOf(path, LARGEST_IMPORT);
-    if (text !== undefined) return { path, text };
-  }
-  return undefined;
+const ASKED = {};
+
+/** The files that a file imports, directly or not, by the bundler that the run uses: it knows the paths of a tsconfig.json. */
+async function importsOf(file: string): Promise<ReadonlySet<string>> {
+  const read = new Set<string>();
+  // Loaded only now. Its work is done by a process of its own, which ends with this one.
+  const { build } = createRequire(import.meta.url)("esbuild") as typeof import("esbuild");
+  await build({
+    entryPoints: [file],
+    bundle: true,
+    write: false,
+    // The options that decide which files an import means.
+    platform: "node",
+    format: "esm",
+    outdir: dirname(file),
+    logLevel: "silent",
+    plugins: [
+      {
+        name: "sources",
+        setup(bundler) {
+          bundler.onResolve({ filter: /^/ }, async ({ path, pluginData: asked, ...from }) => {
+            if (asked === ASKED || /^layerwise(?:\/|$)/.test(path))
+              return asked ? undefined : { external: true };
+            const { errors } = await bundler.resolve(path, { ...from, pluginData: ASKED });
+            // Left out, so that the other imports are followed: the run tells of what is missing.
+            return errors.length === 0 ? undefined : { external: true };
+          });
+          bundler.onLoad({ filter: /^/, namespace: "file" }, ({ path }) => {
+            read.add(resolve(path));
+            return undefined;
+          });
+        },
+      },
+    ],
+    // The run tells of syntax errors, too.
+  }).catch(() => undefined);
+  return read;
 }
 
 const textOf = (path: string, limit: number): Promise<string | undefined> =>

@@ -124,6 +124,20 @@ test("a run that waited trains what was there at the click, although its file wa
   expect((await readHistory(directory)).source).toBe(NET);
 });
 
+test("a run that waited trains what its tsconfig's paths named at the click", async () => {
+  workspace.write("tsconfig.json", '{ "compilerOptions": { "paths": { "@shared/*": ["./shared/*"] } } }');
+  const file = workspace.write("nets/net.nn.ts", NET.replace("../shared/size.ts", "@shared/size.ts"));
+  workspace.write("shared/size.ts", "export const size = 3;\n");
+  const directory = path.join(workspace.file(RUNS_FOLDER), "20260101-000000-waited");
+  fs.mkdirSync(directory, { recursive: true });
+  const base = { kind: "train", file, exportName: "default", device: "cpu", outlive: false } as const;
+  const request = await keepForTurn({ ...base, directory });
+  workspace.write("shared/size.ts", "export const size = 30;\n");
+  const { error, record } = await spawnRun(request, {}, { dist }).ended;
+  expect(error).toBeUndefined();
+  expect(record).toMatchObject({ state: "finished", parameters: { total: 4 } });
+});
+
 describe("the changes since a commit", () => {
   test("are undefined outside of a repository and before its first commit", async () => {
     const file = workspace.write("net.nn.ts", "1");

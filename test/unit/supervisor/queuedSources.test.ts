@@ -24,7 +24,7 @@ async function requestOf(file: string): Promise<RunRequest> {
 
 test("a run that waits keeps its file and what that imports, directly or not", async () => {
   const text =
-    'import { width } from "../lib/width.js";\nimport "./sizes";\nimport { nn } from "layerwise";\n';
+    'import { width } from "../lib/width.js";\nimport "./sizes";\nimport { nn } from "layerwise";\nnew nn.Linear(width, 1);\n';
   const file = await write("nets/net.nn.ts", text);
   await write("lib/width.ts", 'export * from "./deep/index.ts";\nexport * from "../../outside.ts";\n');
   await write("lib/deep/index.ts", "export const width = require('../../nets/net.nn.ts');\n");
@@ -38,6 +38,32 @@ test("a run that waits keeps its file and what that imports, directly or not", a
   expect(await readSource(request.directory)).toBe(text);
   const imports = JSON.parse(await readFile(join(request.directory, SOURCES_FILE), "utf8")) as object;
   expect(Object.keys(imports).sort()).toEqual(["../lib/deep/index.ts", "../lib/width.ts", "sizes/index.ts"]);
+});
+
+test("imports are those of the bundler: paths of a tsconfig, calls of import(), and nothing of comments", async () => {
+  await write("tsconfig.json", '{ "compilerOptions": { "paths": { "@lib/*": ["./lib/*"] } } }');
+  await write("lib/width.ts", "export const width = 3;\n");
+  await write("lib/late.ts", "export {};\n");
+  await write("lib/table.json", "[1]\n");
+  await write("lib/other.ts", "export {};\n");
+  await write("node_modules/words/index.js", "export {};\n");
+  const file = await write(
+    "nets/net.nn.ts",
+    `import { width } from "@lib/width";
+import table from "../lib/table.json";
+import "words";
+import "no-such-package";
+import type { Missing } from "./types";
+// import "../lib/other.ts";
+const text = 'from "../lib/other.ts"';
+const later = () => import("../lib/late.ts");
+export default { width, table, text, later } satisfies Missing;
+`,
+  );
+  const request = await requestOf(file);
+  await keepForTurn(request);
+  const imports = JSON.parse(await readFile(join(request.directory, SOURCES_FILE), "utf8")) as object;
+  expect(Object.keys(imports).sort()).toEqual(["../lib/late.ts", "../lib/table.json", "../lib/width.ts"]);
 });
 
 test("a run that never began leaves nothing, and one with more in its directory all", async () => {
