@@ -166,15 +166,22 @@ export function readRegularSync(path: string, options: Omit<ReadOptions, "timeou
   }
 }
 
+/** Slices that a time limit is counted in. */
+const SLICES = 10;
+
 /** Gives up work on a file after a time. A call that hangs in the system can't be ended, only the wait for it. */
 export async function withTimeout<T>(path: string, milliseconds: number, work: () => Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () =>
-        reject(new FileError(path, "timeout", `the file system gave no answer within ${milliseconds} ms`)),
-      milliseconds,
-    );
+    // In slices: while this thread is busy, as when a window starts, the file system's answers wait as well, and one
+    // slice passes at most.
+    const slice = milliseconds / SLICES;
+    const wait = (left: number): void => {
+      if (left === 0)
+        reject(new FileError(path, "timeout", `the file system gave no answer within ${milliseconds} ms`));
+      else timer = setTimeout(() => wait(left - 1), slice);
+    };
+    wait(SLICES);
   });
   try {
     return await Promise.race([work(), late]);

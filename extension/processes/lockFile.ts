@@ -32,7 +32,8 @@ export interface InvalidLock {
 
 /**
  * Reads who owns a run; undefined when its directory has no lock.
- * @throws FileError when the directory itself is reached through a link; the file system's error
+ * @throws FileError when the directory itself is reached through a link, or the disk doesn't answer in time; the file
+ * system's error
  */
 export async function readLock(directory: string): Promise<FoundLock | InvalidLock | undefined> {
   const file = join(await runPath(directory), LOCK_FILE);
@@ -40,7 +41,8 @@ export async function readLock(directory: string): Promise<FoundLock | InvalidLo
     return await withTimeout(file, TIME_LIMIT, () => read(file));
   } catch (error) {
     if (isMissing(error)) return undefined;
-    if (!(error instanceof FileError)) throw error;
+    // That says nothing about the lock.
+    if (!(error instanceof FileError) || error.code === "timeout") throw error;
     return { invalid: error.message.slice(file.length + 2), id: await strangerId(file) };
   }
 }

@@ -6,7 +6,7 @@ import type { Task } from "../../extension/protocol/evaluation.ts";
 import { errorBox } from "../shared/errorBox.ts";
 import { baseName, formatCount, formatDuration, formatMetric, formatShare } from "../shared/format.ts";
 import { button, empty, icon, linkButton, section, pairs } from "../shared/widgets.ts";
-import { notice, progressBar } from "../shared/components.ts";
+import { notice, progressBar, silentNotice } from "../shared/components.ts";
 import { strings } from "../shared/strings.ts";
 import { pictureSeries } from "../shared/pictures.ts";
 import { placeOf, unfollowed } from "../shared/place.ts";
@@ -58,7 +58,7 @@ function badgeOf(state: EvaluationState): { kind: string; icon: string; text: st
   if (live && waitsFor.length > 0) return { kind: "paused", icon: "watch", text: text.states.waiting };
   if (unfollowed(state))
     return { kind: "plain", icon: "debug-disconnect", text: strings.elsewhere.notFollowed };
-  if (isGone(state)) return { kind: "bad", icon: "error", text: text.gone };
+  if (isSilent(state)) return { kind: "plain", icon: "debug-disconnect", text: text.silent };
   const [kind, icon] = BADGES[run.state];
   return { kind, icon, text: text.states[run.state] };
 }
@@ -133,12 +133,13 @@ function progress({ progress }: EvaluationState): TemplateResult {
   </div>`;
 }
 
-/** Whether its process ended unexpectedly. */
-const isGone = (state: EvaluationState): boolean => !state.live && !unfollowed(state) && isLive(state.run);
+/** Whether nothing shows that its process has ended, nor that it is at work. */
+const isSilent = (state: EvaluationState): boolean => !state.live && !unfollowed(state) && isLive(state.run);
 
 function failure(state: EvaluationState, actions: Actions): TemplateResult | typeof nothing {
   const { run, result } = state;
-  const killed = isGone(state) || run.state === "killed";
+  if (isSilent(state)) return silentNotice(text.silentNotice);
+  const killed = run.state === "killed";
   const error = run.error ?? (killed ? { code: "killed", message: text.killedMessage } : undefined);
   if (error) return errorBox({ error, title: killed ? text.killed : text.failed, open: actions.openSource });
   return run.state === "stopped" && !result ? empty(text.stopped) : nothing;

@@ -13,6 +13,10 @@ export function notice(message: string | undefined, dismiss: () => void): Templa
   </div>`;
 }
 
+/** A notice on a run whose process can't be seen. */
+export const silentNotice = (message: string): TemplateResult =>
+  html`<p class="notice" role="status">${icon("debug-disconnect")}<span>${message}</span></p>`;
+
 export interface FoldableOptions {
   summary: TemplateResult | string;
   open: boolean;

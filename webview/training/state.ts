@@ -153,14 +153,14 @@ export function stateBadge(
   switch (run.state) {
     case "starting":
     case "running":
-      if (!live) return { text: text.gone, icon: "debug-disconnect", kind: "bad" };
+      if (!live) return { text: text.silent, icon: "debug-disconnect", kind: "neutral" };
       return {
         text: text.states[run.state],
         icon: "sync",
         kind: "busy",
       };
     case "paused":
-      if (!live) return { text: text.gone, icon: "debug-disconnect", kind: "bad" };
+      if (!live) return { text: text.silent, icon: "debug-disconnect", kind: "neutral" };
       return { text: text.states.paused, icon: "debug-pause", kind: "paused" };
     case "finished":
       return { text: text.states.finished, icon: "pass-filled", kind: "good" };

@@ -2,11 +2,11 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { guard } from "lit/directives/guard.js";
 import type { UserError } from "../../extension/protocol/errors.ts";
-import type { CheckpointRecord } from "../../extension/protocol/run.ts";
+import { isLive, type CheckpointRecord } from "../../extension/protocol/run.ts";
 import { errorBox } from "../shared/errorBox.ts";
 import { baseName } from "../shared/format.ts";
 import { button, icon } from "../shared/widgets.ts";
-import { notice } from "../shared/components.ts";
+import { notice, silentNotice } from "../shared/components.ts";
 import { unfollowed } from "../shared/place.ts";
 import { strings } from "../shared/strings.ts";
 import type { Actions } from "./actions.ts";
@@ -67,9 +67,9 @@ function failure(state: TrainingState, actions: Actions): TemplateResult | typeo
       open: actions.openSource,
     });
   if (unfollowed(state)) return nothing;
-  // A record that still says "running" while no process runs is that of a process that died.
-  const gone = !live && (run.state === "running" || run.state === "starting" || run.state === "paused");
-  const killed = run.state === "killed" || gone;
+  // Nothing proves that its process has ended: the host follows it for a while.
+  if (!live && isLive(run)) return silentNotice(text.failed.silent);
+  const killed = run.state === "killed";
   const error: UserError | undefined =
     run.error ?? (killed ? { code: "killed", message: text.failed.killedMessage } : undefined);
   if (!error) return nothing;

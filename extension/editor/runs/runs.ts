@@ -43,6 +43,9 @@ export interface StartOptions {
 /** Requests of the runs that wait for their turn, in the window's memory. */
 const WAITING = "runs.waiting";
 
+/** Milliseconds for which a run that gives no sign of life is followed. */
+const PATIENCE = 600_000;
+
 /** Milliseconds within which a second click belongs to the first. */
 const DOUBLE_CLICK = 500;
 
@@ -221,12 +224,10 @@ export class Runs extends DisposableOwner {
   }
 
   async #read(directory: string): Promise<RunSession> {
-    const attachment = await openRun(directory);
+    const attachment = await openRun(directory, { patience: PATIENCE });
     const { session } = attachment;
-    if (session.live) {
-      this.#add(session);
-      void this.#follow(attachment);
-    }
+    if (session.live) this.#add(session);
+    void this.#follow(attachment);
     return session;
   }
 
@@ -238,10 +239,16 @@ export class Runs extends DisposableOwner {
   }
 
   async #follow(attachment: Attachment): Promise<void> {
+    const { session } = attachment;
     this.#attachments.add(attachment);
+    // It may give a sign of life only now: a machine is busy while a window is loaded again.
+    const leave = session.subscribe(() => {
+      if (session.live && !this.#sessions.has(session.directory)) this.#add(session);
+    });
     await attachment.done;
+    leave();
     this.#attachments.delete(attachment);
-    this.#remove(attachment.session);
+    this.#remove(session);
   }
 
   #add(session: RunSession): void {
@@ -252,7 +259,9 @@ export class Runs extends DisposableOwner {
   }
 
   #remove(session: RunSession): void {
-    if (!this.#sessions.delete(session.directory)) return;
+    // The run may have been resumed since.
+    if (this.#sessions.get(session.directory) !== session) return;
+    this.#sessions.delete(session.directory);
     this.#updateContext();
     this.#changed.fire(session);
   }

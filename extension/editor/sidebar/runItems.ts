@@ -85,6 +85,7 @@ const AWAY = new vscode.ThemeIcon("remote");
 function awayText({ life }: RunNode): string | undefined {
   if (life?.kind === "remote") return vscode.l10n.t("on {0}, not followed", life.name);
   if (life?.kind === "elsewhere") return vscode.l10n.t("running elsewhere (host {0})", life.lock.host);
+  if (life?.kind === "unread") return vscode.l10n.t("not answering yet");
   if (life?.kind !== "silent") return undefined;
   return vscode.l10n.t(
     "no sign of life since {0} (host {1})",

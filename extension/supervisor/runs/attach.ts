@@ -3,9 +3,9 @@ import { runPath } from "../../files/runFiles.ts";
 import { controlsBy, RUN_CONTROLS, type RunControls } from "../../protocol/controls.ts";
 import { isLive, RUN_FILE } from "../../protocol/run.ts";
 import { isRunning, STOP_THERE } from "../../processes/signals.ts";
-import { EngineError } from "../../protocol/errors.ts";
+import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { MetricsReader } from "./metrics.ts";
-import { isUnseen, processOf } from "./liveness.ts";
+import { isUncertain, isUnseen, processOf } from "./liveness.ts";
 import { readRecord, readRun, type StoredRun } from "./runDirectory.ts";
 import { RunSession } from "./session.ts";
 import { demandTrust } from "../trust.ts";
@@ -13,6 +13,8 @@ import { demandTrust } from "../trust.ts";
 export interface AttachOptions {
   /** Milliseconds between two polls of the run directory. Default 500. */
   interval?: number;
+  /** Milliseconds for which a run that gives no sign of life is followed, as it may give one. Default 0. */
+  patience?: number;
   /** Milliseconds a run has to end after `stop` before it is killed. Default 10,000; of one elsewhere ten minutes. */
   stopTimeout?: number;
 }
@@ -26,21 +28,30 @@ export interface Attachment {
   detach(): void;
 }
 
-/**
- * Opens a run from disk. Follows a running one until it ends or is detached, unless it gives no sign of life.
- */
+/** Opens a run from disk. Follows a running one until it ends or is detached. */
 export async function openRun(directory: string, options: AttachOptions = {}): Promise<Attachment> {
   const run = await readRun(directory);
   const session = new RunSession(directory, run.record, goesOn(run));
   session.life = run.life;
   const reader = new MetricsReader(directory);
   await readAll(reader, session);
-  if (!session.live) return { session, done: Promise.resolve(), detach: () => undefined };
+  const { patience = 0 } = options;
+  const waits = patience > 0 && isLive(run.record) && isUncertain(run.life);
+  if (!session.live && !waits) return { session, done: Promise.resolve(), detach: () => undefined };
   // The weights of a run on another machine have to come here.
-  const patience = run.record.on === undefined ? 10_000 : 600_000;
-  session.control = signals(session, options.stopTimeout ?? patience);
-  return follow(session, reader, options.interval ?? 500);
+  const stopTimeout = options.stopTimeout ?? (run.record.on === undefined ? 10_000 : 600_000);
+  if (session.live) session.control = signals(session, stopTimeout);
+  return follow(session, reader, {
+    interval: options.interval ?? 500,
+    patience,
+    onFound: () => (session.control ??= signals(session, stopTimeout)),
+  });
 }
+
+const DELETED: UserError = {
+  code: "deleted",
+  message: "The run's directory was deleted while it was followed.",
+};
 
 /** Whether to follow a run. */
 function goesOn({ record, life }: StoredRun): boolean {
@@ -53,14 +64,31 @@ function goesOn({ record, life }: StoredRun): boolean {
  */
 const PROOF_INTERVAL = process.platform === "linux" ? 0 : 20_000;
 
-function follow(session: RunSession, reader: MetricsReader, interval: number): Attachment {
+/** Milliseconds between two looks for a sign of life. */
+const SILENT_INTERVAL = 2000;
+
+interface Following {
+  interval: number;
+  patience: number;
+  /** Called when the run gives a sign of life. */
+  onFound: () => void;
+}
+
+function follow(
+  session: RunSession,
+  reader: MetricsReader,
+  { interval, patience, onFound }: Following,
+): Attachment {
   const stopped = new AbortController();
   const { directory } = session;
   // Polled, because not every file system reports changes.
   const done = (async () => {
     let seen = 0;
     let asked = performance.now();
-    while (!stopped.signal.aborted && session.live) {
+    let heard = asked;
+    const waits = (): boolean =>
+      isLive(session.record) && isUncertain(session.life) && performance.now() - heard < patience;
+    while (!stopped.signal.aborted && (session.live || waits())) {
       await pause(interval, stopped.signal);
       await readAll(reader, session);
       const written = await runPath(directory, RUN_FILE)
@@ -68,17 +96,23 @@ function follow(session: RunSession, reader: MetricsReader, interval: number): A
         .catch(() => undefined);
       if (written === undefined) {
         // Deleted under us.
-        session.setRecord(session.record, false);
+        session.life = undefined;
+        session.setRecord({ ...session.record, state: "killed", error: DELETED }, false);
         continue;
       }
-      const due = performance.now() - asked >= PROOF_INTERVAL || isGone(session.life);
+      const rest = session.live ? PROOF_INTERVAL : SILENT_INTERVAL;
+      const due = performance.now() - asked >= rest || isGone(session.life);
       if (due) asked = performance.now();
       if (!due && written.mtimeMs === seen) continue;
       const run = await look(session, due).catch(() => undefined);
-      if (run === undefined || stopped.signal.aborted) continue;
+      if (run === undefined || run.life?.kind === "unread" || stopped.signal.aborted) continue;
       const same = written.mtimeMs === seen && run.life?.kind === session.life?.kind;
       seen = written.mtimeMs;
       session.life = run.life;
+      if (goesOn(run)) {
+        heard = performance.now();
+        onFound();
+      }
       if (!same) session.setRecord(run.record, goesOn(run));
     }
     await readAll(reader, session);

@@ -1,5 +1,6 @@
 // State of a run's owner. Each reader derives it and writes nothing: the folder may be another machine's, or a
 // stranger's.
+import { FileError } from "../../files/fileError.ts";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
 import type { RunLock, RunRecord } from "../../protocol/run.ts";
 import { outlivesFollower } from "../../protocol/target.ts";
@@ -16,6 +17,8 @@ export type Life =
   | { readonly kind: "elsewhere"; readonly lock: RunLock }
   /** It ran on another machine or in a container, and may do so still. */
   | { readonly kind: "silent"; readonly lock: RunLock; readonly since: number }
+  /** The disk has not said in time who it is. */
+  | { readonly kind: "unread" }
   /** It is on the machine of that name, and no process here follows it. */
   | { readonly kind: "remote"; readonly name: string }
   /** It has ended; `since` is its last sign of life, or when the run began: ISO 8601. */
@@ -45,7 +48,11 @@ async function lifeHere(
   { createdAt, pid }: Pick<RunRecord, "createdAt" | "pid">,
   now: number,
 ): Promise<Life> {
-  const found = await readLock(directory);
+  const found = await readLock(directory).catch((error: unknown) => {
+    if (error instanceof FileError && error.code === "timeout") return "late" as const;
+    throw error;
+  });
+  if (found === "late") return { kind: "unread" };
   if (found === undefined) {
     const young = Math.abs(now - Date.parse(createdAt)) <= START_LIMIT;
     return young && (await mayBeEngine(pid)) ? { kind: "here" } : killed(ENDED, createdAt);
@@ -82,6 +89,8 @@ export function obstacle(life: Life): string | undefined {
         `may be running elsewhere: ${describeOwner(life.lock)}. ` +
         `There was no sign of life since ${timeOf(life.since) ?? "an unknown time"}.`
       );
+    case "unread":
+      return "may still be running: the disk doesn't answer. Try again in a moment.";
     case "remote":
     case "killed":
       return undefined;
@@ -90,13 +99,19 @@ export function obstacle(life: Life): string | undefined {
 
 /** Whether nothing here shows that a run continues: no sign of life, or no process that follows it on its machine. */
 export function isUnseen(life: Life | undefined): boolean {
-  return life?.kind === "silent" || life?.kind === "remote";
+  return isUncertain(life) || life?.kind === "remote";
+}
+
+/** Whether a run may give a sign of life any moment. */
+export function isUncertain(life: Life | undefined): boolean {
+  return life?.kind === "silent" || life?.kind === "unread";
 }
 
 /** For lists: the place of a run whose process is invisible from here. */
 export function lifeText(life: Life | undefined): string | undefined {
   if (life?.kind === "elsewhere") return `running elsewhere (host ${life.lock.host})`;
   if (life?.kind === "remote") return `on ${life.name}, not followed`;
+  if (life?.kind === "unread") return "not answering yet";
   if (life?.kind === "silent") return `no sign of life since ${timeOf(life.since) ?? "an unknown time"}`;
   return undefined;
 }

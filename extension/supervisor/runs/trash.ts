@@ -69,7 +69,7 @@ async function demandOwnerless(directory: string, record: RunRecord): Promise<vo
   if (!isLive(record) && (await readLock(directory)) === undefined) return;
   const life = await lifeOf(directory, record);
   // A run without a sign of life may be deleted: that can be undone.
-  if (life.kind === "killed" || isUnseen(life)) return;
+  if (life.kind === "killed" || (isUnseen(life) && life.kind !== "unread")) return;
   throw new EngineError({ code: "busy", message: `Run ${record.id} is running. Stop it first.` });
 }
 

@@ -36,6 +36,8 @@ const trainingStates: Record<string, () => TrainingSnapshot> = {
   finished: () => ended("finished"),
   failed: () => ended("failed", { error: shapeError() }, 250),
   killed: () => ended("killed", {}, 330),
+  // Nothing proves that its process has ended.
+  silent: () => ({ ...runningAt(330), live: false }),
   diverged: () => ended("failed", { error: nanError() }, 250),
 };
 
@@ -150,7 +152,7 @@ for (const [state, snapshot] of Object.entries(trainingStates))
     `training looks right: ${state}`,
     `training-${state}`,
     (look) => openTraining(snapshot(), look),
-    ["running", "finished", "diverged"].includes(state) ? THEMES : ["dark"],
+    ["running", "finished", "diverged", "silent"].includes(state) ? THEMES : ["dark"],
   );
 
 test("looks: what moves is still where VS Code or the system asks for less motion", async () => {

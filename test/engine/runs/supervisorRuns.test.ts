@@ -145,6 +145,30 @@ describe("run directories", () => {
   });
 });
 
+test("a run that gives no sign of life is followed again as soon as it does", async () => {
+  const directory = await store("a", { state: "running" });
+  await writeLock(directory, await engineProcess(), { host: "elsewhere" });
+  age(directory, 120_000);
+  const { session, done } = await openRun(directory, { interval: 20, patience: 60_000 });
+  expect([session.live, session.record.state, session.life?.kind]).toEqual([false, "running", "silent"]);
+  expect(session.control).toBeUndefined();
+  age(directory, 0);
+  await vi.waitFor(() => expect(session.live).toBe(true), { timeout: 10_000 });
+  expect(session.control).toBeDefined();
+  await rm(directory, { recursive: true });
+  await done;
+  expect([session.live, session.record.error?.code]).toEqual([false, "deleted"]);
+});
+
+test("a run that gives no sign of life for long is left", async () => {
+  const directory = await store("a", { state: "running" });
+  await writeLock(directory, await engineProcess(), { host: "elsewhere" });
+  age(directory, 120_000);
+  const { session, done } = await openRun(directory, { interval: 20, patience: 100 });
+  await done;
+  expect([session.live, session.record.state]).toEqual([false, "running"]);
+});
+
 describe("deleting", () => {
   test("a checkpoint can be undone, with its bytes and its record", async () => {
     const directory = await store("a", { checkpoints: [checkpoint] });

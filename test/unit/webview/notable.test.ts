@@ -151,7 +151,7 @@ describe("states", () => {
       [{ state: "stopped" }, false, "end", "Stopped"],
       [{ state: "failed" }, false, "failure", "Failed"],
       [{ state: "killed" }, false, "failure", "Process ended"],
-      [{ state: "running" }, false, "failure", "Process gone"],
+      [{ state: "running" }, false, "state", "No sign of life"],
     ];
     for (const [run, live, kind, text] of kinds) {
       const watch = new Watch(shown());

@@ -15,7 +15,10 @@ export const evaluationStrings = {
     killed: "Process ended",
   },
   waitsFor: (runs: readonly string[]) => `Queued behind ${runs.join(", ")}.`,
-  gone: "Process gone",
+  silent: "No sign of life",
+  silentNotice:
+    "The evaluation's process gives no sign of life. It can't be seen from here, and may still be at work. If it answers, " +
+    "this panel follows it again.",
   failed: "Evaluation failed",
   killed: "The evaluation's process ended unexpectedly",
   killedMessage: "It was killed, or it crashed.",

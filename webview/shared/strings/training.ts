@@ -16,7 +16,7 @@ export const trainingStrings = {
     killed: "Process ended",
   },
   waitsFor: "Queued behind",
-  gone: "Process gone",
+  silent: "No sign of life",
   following: "Following",
   unanswered: "No answer",
   parameters: (count: number) => `${formatCount(count)} ${count === 1 ? "parameter" : "parameters"}`,
@@ -164,6 +164,9 @@ export const trainingStrings = {
       "It is busy, or it has ended. This panel shows the last known state; clicks take effect once the host answers. " +
       "If the host has ended, the run has ended too, unless runs may outlive their window; open it from the view of runs to " +
       "see its current state. If VS Code doesn't restart the host, reload the window.",
+    silent:
+      "The run's process gives no sign of life. It can't be seen from here, and may still be training. If it answers, " +
+      "this panel follows it again.",
     killedMessage: "It was killed, or it crashed. Everything it wrote until then is kept.",
   },
   announce: announceStrings,
