@@ -5,9 +5,10 @@ import type { Command } from "commander";
 import type { RunRequest } from "../protocol/engine.ts";
 import { secondsOf } from "../protocol/runs/duration.ts";
 import { isLive, type RunRecord } from "../protocol/run.ts";
-import { isResumable, resumeRequest } from "../supervisor/runs/resume.ts";
+import { isResumable, keptHint, resumeRequest } from "../supervisor/runs/resume.ts";
 import type { RunOn } from "../protocol/target.ts";
 import { checkpointPath, lastCheckpoint, readRecord } from "../supervisor/runs/runDirectory.ts";
+import { outgrown } from "../supervisor/runs/runHistory.ts";
 import type { RunOutcome } from "../supervisor/runs/run.ts";
 import { sourceOfRun } from "../supervisor/runs/sourceFile.ts";
 import {
@@ -51,6 +52,7 @@ interface TrainOptions extends CommonOptions, CheckOptions, SetOptions, RemoteOp
   watch?: true;
   explain?: true;
   rollback?: true;
+  keptVersion?: true;
   forceUnlock?: true;
   outside?: true;
   workers?: number;
@@ -68,6 +70,10 @@ export function register(program: Command): void {
     .option("--checkpoint <file>", "weights to start from, a .safetensors file")
     .option("--resume <run>", "resume a run from its last saved state: its directory, or its name")
     .option("--rollback", "with --resume: go back to the last sound state with half the learning rate")
+    .option(
+      "--kept-version",
+      "with --resume: with the sources as they were when the run began, which it has kept",
+    )
     .option("--force-unlock", "with --resume: also from a process on another host or in a container")
     .option("--outside", "with --resume: also a run whose file is outside of the folder that holds the run")
     .option("--tensorboard", "write the curves for TensorBoard too, into the run directory")
@@ -112,6 +118,7 @@ Examples:
   layerwise train digits.nn.ts --set lr=0.003 --set width=64   hyperparameters of its sweep
   layerwise train --resume 20260131-142501-digits   go on after a stop or a crash, bit for bit
   layerwise train --resume .layerwise/runs/20260131-142501-digits --epochs 50
+  layerwise train --resume 20260131-142501-digits --kept-version   after changes that its state doesn't fit
   layerwise train --resume 20260131-142501-digits --rollback   after a loss that was NaN: half the learning rate
   layerwise train digits.nn.ts --workers 2         two processes, each on half of every batch
   layerwise train digits.nn.ts --hosts gpu1,gpu2   on two machines that ssh reaches, each on half of every batch
@@ -139,12 +146,12 @@ async function train(argument: string | undefined, options: TrainOptions): Promi
   if (options.explain === true) request.explain = true;
   if (options.watch === true) request.watch = true;
   const display = createDisplay({ json, bar: options.progress && !json && isTerminal("stderr") });
-  const endCheck = options.check ? checkTypes(request.file) : undefined;
+  const endCheck = options.check && request.version === undefined ? checkTypes(request.file) : undefined;
   try {
     const detach = options.detach === true;
     const spawn = workers?.spawn(request);
     const outcome = await followRun(request, display, { detach, ...(spawn === undefined ? {} : { spawn }) });
-    return conclude(outcome, request.directory, json);
+    return conclude(await withKept(outcome, request), request.directory, json);
   } finally {
     await endCheck?.();
   }
@@ -194,6 +201,7 @@ async function newRun(
 ): Promise<RunRequest> {
   if (on === undefined && options.detach !== undefined) throw new UsageError("--detach needs --on.");
   if (options.rollback !== undefined) throw new UsageError("--rollback needs a run to --resume.");
+  if (options.keptVersion !== undefined) throw new UsageError("--kept-version needs a run to --resume.");
   if (options.forceUnlock !== undefined) throw new UsageError("--force-unlock needs a run to --resume.");
   if (options.outside !== undefined) throw new UsageError("--outside needs a run to --resume.");
   if (argument === undefined) throw new UsageError("missing required argument 'file' (or --resume <run>)");
@@ -227,7 +235,7 @@ async function resumedRun(
   );
   if (argument !== undefined || excluded !== undefined)
     throw new UsageError(`--resume continues a run unchanged: leave out ${argument ?? `--${excluded}`}.`);
-  const { device, epochs, tensorboard, rollback, forceUnlock, outside } = options;
+  const { device, epochs, tensorboard, rollback, keptVersion, forceUnlock, outside } = options;
   const directory = await findRun(run);
   // Of a run on hosts, those of its start are known.
   const hosts = on === undefined && (await readRecord(directory)).on?.kind === "hosts";
@@ -236,11 +244,27 @@ async function resumedRun(
     ...(epochs === undefined ? {} : { epochs }),
     ...(tensorboard === undefined ? {} : { tensorboard }),
     ...(rollback === undefined ? {} : { rollback }),
+    ...(keptVersion === undefined ? {} : { kept: true }),
     ...(forceUnlock === undefined ? {} : { forceUnlock }),
     ...(outside === undefined ? {} : { outside }),
     onWait: () => printStderr("The run's process is still there. Waiting a few seconds for its end."),
     ...(hosts ? { on: groupOf(options) } : on === undefined ? {} : { on }),
   });
+}
+
+/** Has the error of a run that was not resumed name the kept version, if its sources have changed. */
+async function withKept(
+  outcome: RunOutcome,
+  { resume, version, directory, file }: RunRequest,
+): Promise<RunOutcome> {
+  const { error } = outcome;
+  if (resume !== true || version !== undefined || error === undefined) return outcome;
+  if (error.code === "killed" || error.code === "non-finite") return outcome;
+  const changed = await outgrown(directory, file);
+  if (changed.length === 0) return outcome;
+  const kept = `Changed since the run began: ${changed.join(", ")}. ${keptHint(path.basename(directory))}`;
+  const hint = error.hint === undefined ? kept : `${error.hint}\n${kept}`;
+  return { ...outcome, error: { ...error, hint } };
 }
 
 /** Prints how a training ended and where its weights are; returns the exit code. */

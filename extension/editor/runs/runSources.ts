@@ -5,7 +5,7 @@ import * as vscode from "vscode";
 import type { RunRequest } from "../../protocol/engine.ts";
 import type { RunRecord } from "../../protocol/run.ts";
 import { readRecord } from "../../supervisor/runs/runDirectory.ts";
-import { changedSources, isOnDisk, readSource } from "../../supervisor/runs/runHistory.ts";
+import { isOnDisk, outgrown, readSource } from "../../supervisor/runs/runHistory.ts";
 import { sourceOfRun } from "../../supervisor/runs/sourceFile.ts";
 import type { Offer } from "../messages.ts";
 import type { RunSession } from "../../supervisor/runs/session.ts";
@@ -65,9 +65,7 @@ export async function offerKept(
         ? dirname(dirname(checkpoint))
         : undefined;
   if (origin === undefined || version !== undefined || request.on !== undefined) return undefined;
-  const record = await readRecord(origin).catch(() => undefined);
-  if (record === undefined || !(await keeps(origin, record))) return undefined;
-  const changed = (await changedSources(origin, file)).map((path) => basename(path));
+  const changed = await outgrown(origin, file);
   if (changed.length === 0) return undefined;
   return {
     reason: vscode.l10n.t("Changed since the run began: {0}.", changed.join(", ")),

@@ -55,8 +55,8 @@ export interface ResumeOptions extends SourceOptions {
  */
 export async function resumeRequest(directory: string, options: ResumeOptions = {}): Promise<RunRequest> {
   const record = await readRecord(directory);
-  const refuse = (code: string, problem: string): never => {
-    throw new EngineError({ code, message: `Run ${record.id} ${problem}` });
+  const refuse = (code: string, problem: string, hint?: string): never => {
+    throw new EngineError({ code, message: `Run ${record.id} ${problem}`, ...(hint && { hint }) });
   };
   // An evaluation on another machine can be followed again.
   if (record.kind !== "train" && options.on?.attach !== true) refuse("run-record", "is no training.");
@@ -71,7 +71,10 @@ export async function resumeRequest(directory: string, options: ResumeOptions = 
     refuse(
       "version",
       `began with a version of ${basename(file)}, or of what it imports, that is no longer there. Restore that version, then resume.`,
+      keptHint(record.id),
     );
+  if (kept && record.on !== undefined)
+    refuse("remote", "is on another machine, which is sent the sources on the disk, not the kept version.");
   const { device = deviceOf(record), epochs, outlive = false, tensorboard, rollback, reuse, on } = options;
   if (on !== undefined && record.on === undefined) refuse("remote", "was not on another machine.");
   return {
@@ -132,6 +135,10 @@ const LOOK_EVERY = 250;
 /** For one that can't be seen from here. */
 export const FORCE_HINT =
   "If you know that it has ended there, take the run over: --force-unlock. Two processes at work at once damage a run.";
+
+/** How the command line runs the version that a run has kept. */
+export const keptHint = (id: string): string =>
+  `Or resume with the version that the run has kept: layerwise train --resume ${id} --kept-version`;
 
 function deviceOf({ executor }: RunRecord): Device {
   if (executor === undefined) return "auto";

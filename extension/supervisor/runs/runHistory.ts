@@ -63,6 +63,17 @@ export async function changedSources(directory: string, file: string): Promise<s
   return changed;
 }
 
+/**
+ * The sources of a run that have changed since it began, by their names: its kept version may help where they don't fit any
+ * more. None of a run on another machine, which is sent the sources on the disk.
+ */
+export async function outgrown(directory: string, file: string): Promise<string[]> {
+  const record = await readRecord(directory).catch(() => undefined);
+  if (record === undefined || record.on !== undefined) return [];
+  if ((await readSource(directory)) === undefined) return [];
+  return (await changedSources(directory, file)).map((path) => basename(path));
+}
+
 const readText = (path: string): Promise<string | undefined> =>
   readRegular(path, { limit: SOURCE_LIMIT }).then(
     (bytes) => bytes.toString("utf8"),

@@ -6,9 +6,9 @@ import type { RunRequest } from "../../../extension/protocol/engine.ts";
 import { METRICS_FILE, RUNS_FOLDER, type RunRecord } from "../../../extension/protocol/run.ts";
 import { resumeRequest } from "../../../extension/supervisor/runs/resume.ts";
 import { spawnRun, type RunOutcome } from "../../../extension/supervisor/runs/run.ts";
-import { readRecord } from "../../../extension/supervisor/runs/runDirectory.ts";
+import { readRecord, writeRecord } from "../../../extension/supervisor/runs/runDirectory.ts";
 import { changedSources } from "../../../extension/supervisor/runs/runHistory.ts";
-import { dist, useWorkspace } from "../workspace.ts";
+import { dist, jsonLines, useWorkspace } from "../workspace.ts";
 
 const workspace = useWorkspace();
 
@@ -64,6 +64,41 @@ test("leaves the run as it was when its state doesn't fit, and resumes with the 
   expect(kept.error).toBeUndefined();
   expect(kept.record).toMatchObject({ state: "stopped", parameters: before.record.parameters });
   expect(kept.record!.step).toBeGreaterThan(before.record.step);
+});
+
+test("names the kept version on the command line, which takes it", async () => {
+  const directory = await stopped();
+  const { step } = await readRecord(directory);
+  const resume = ["train", "--resume", directory, "--epochs", "2"];
+  workspace.write("lib/width.ts", "export const width = 20;\n");
+  const failed = await workspace.run(resume);
+  expect(failed.code).toBe(1);
+  expect(failed.stderr).toContain("size mismatch for 0.weight");
+  expect(failed.stderr).toContain(
+    "Changed since the run began: width.ts. Or resume with the version that the run has kept: " +
+      "layerwise train --resume 20260101-000000-mid --kept-version",
+  );
+  const failure = jsonLines((await workspace.run([...resume, "--json"])).stdout).at(-1);
+  expect(failure).toMatchObject({ error: { hint: expect.stringContaining("--kept-version") as string } });
+  expect(await workspace.run([...resume, "--kept-version"])).toMatchObject({ code: 0 });
+  expect(await readRecord(directory)).toMatchObject({ state: "finished" });
+  expect((await readRecord(directory)).step).toBeGreaterThanOrEqual(step);
+  expect(await workspace.run(["train", "mid.nn.ts", "--kept-version"])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("--kept-version needs a run to --resume.") as string,
+  });
+});
+
+test("names the kept version where the version that the run began with is gone", async () => {
+  const directory = await stopped();
+  const record = await readRecord(directory);
+  await writeRecord(directory, { ...record, keptVersion: true });
+  workspace.write("lib/width.ts", "export const width = 20;\n");
+  const { code, stderr } = await workspace.run(["train", "--resume", record.id]);
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringContaining(`layerwise train --resume ${record.id} --kept-version`) as string,
+  ]);
 });
 
 test("leaves the run as it was when the file has a mistake, throws, or is gone", async () => {
