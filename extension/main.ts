@@ -91,6 +91,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const imports = { engine, messages, runs, panels, stored: refreshTrees };
   const editors = new Editors({ extensionUri, ...imports });
   const commands = new RunCommands(runs, targets, panels, editors, refreshTrees, attach);
+  runs.isShown = (session) => panels.isShown(session);
   runs.remedy = async (request) =>
     (await import("./editor/runs/runSources.ts")).offerKept(request, runs, (run) => panels.showRun(run));
   const debugged = new DebuggedTensors(panels);

@@ -166,7 +166,7 @@ export function checkpointsSection({ run, live }: TrainingState, actions: Action
               >${icon(CHECKPOINT_ICONS[checkpoint.kind])}${text.checkpoints.kinds[checkpoint.kind]}</span
             >
           </th>
-          <td class="number">${checkpoint.epoch}</td>
+          <td class="number">${checkpoint.epoch > 0 ? checkpoint.epoch : "–"}</td>
           <td class="number">${formatCount(checkpoint.step)}</td>
           <td class="number optional">${formatBytes(checkpoint.bytes)}</td>
           <td class="number optional">${formatMoment(checkpoint.savedAt)}</td>

@@ -124,6 +124,13 @@ export class Panels extends DisposableOwner {
     return data?.target.file ?? [...this.#architecture].find(({ panel }) => panel.active)?.file;
   }
 
+  /** Whether a panel that is on the screen shows a run. */
+  isShown(session: RunSession): boolean {
+    return [...this.#training, ...this.#evaluation].some(
+      (one) => one.panel.visible && one.session === session,
+    );
+  }
+
   /** The open panels, for agents. */
   get open(): OpenPanel[] {
     const runs = [...this.#training, ...this.#evaluation].map(({ panel, session }) => ({

@@ -52,6 +52,10 @@ export async function recoverRuns(
   void showInformation(text);
 }
 
+/** Before the first epoch is over, its number would be 0. */
+const placeText = ({ epoch, step }: { epoch: number; step: number }): string =>
+  epoch > 0 ? vscode.l10n.t("epoch {0}", epoch) : vscode.l10n.t("step {0}", step);
+
 async function tellEnded(
   { directory, record }: StoredRun,
   messages: Messages,
@@ -60,15 +64,15 @@ async function tellEnded(
   const last = lastCheckpoint(record);
   const what = record.orphaned
     ? vscode.l10n.t(
-        "Run {0} stopped at epoch {1}, because the process that had started it was gone.",
+        "Run {0} stopped at {1}, because the process that had started it was gone.",
         record.id,
-        record.epoch,
+        placeText(record),
       )
-    : vscode.l10n.t("Run {0} ended unexpectedly at epoch {1}.", record.id, record.epoch);
+    : vscode.l10n.t("Run {0} ended unexpectedly at {1}.", record.id, placeText(record));
   const saved =
     last === undefined
       ? vscode.l10n.t("It had saved no checkpoint.")
-      : vscode.l10n.t("Last checkpoint: {0}, of epoch {1}.", last.file, last.epoch);
+      : vscode.l10n.t("Last checkpoint: {0}, of {1}.", last.file, placeText(last));
   messages.log.warn(`${what} ${saved}`);
   const show = vscode.l10n.t("Show Curves");
   const resume = vscode.l10n.t("Resume");

@@ -3,7 +3,6 @@ import * as v from "valibot";
 import * as vscode from "vscode";
 import { RunRequest, startingRecord } from "../../protocol/engine.ts";
 import type { UserError } from "../../protocol/errors.ts";
-import { headline } from "../../protocol/text/headline.ts";
 import { openRun, type Attachment } from "../../supervisor/runs/attach.ts";
 import { errorLine } from "../../supervisor/errors.ts";
 import type { EngineOptions } from "../../supervisor/engines/process.ts";
@@ -24,6 +23,7 @@ import type { RayTokens } from "../remote/tokens.ts";
 import { onSettingChange, setting } from "../settings.ts";
 import { showInformation, type Log } from "../show.ts";
 import { folderOf, requireTrust } from "../targets.ts";
+import { failureText } from "./failureText.ts";
 
 export interface StartOptions {
   kind: RunRequest["kind"];
@@ -68,6 +68,8 @@ export class Runs extends DisposableOwner {
   readonly #changed = this.own(new vscode.EventEmitter<RunSession>());
   /** Fires at each change of a live run, up to ten times a second each, and at its end. */
   readonly onDidChange = this.#changed.event;
+  /** Whether a panel that is on the screen shows a run. */
+  isShown: (session: RunSession) => boolean = () => false;
   /** What can be done about a run that has failed. */
   remedy: ((request: RunRequest) => Promise<(Offer & { reason: string }) | undefined>) | undefined;
 
@@ -335,7 +337,7 @@ export class Runs extends DisposableOwner {
     else log.error(errorLine(error));
     // The user's own action needs no message; a failure does.
     if (error !== undefined && error.code !== "cancelled" && !this.disposed)
-      void this.#tellFailure(error, request);
+      void this.#tellFailure(session, error, request);
     // Curves that were cut for steps which were not made.
     if (error !== undefined && request.resume === true)
       readSampled(request.directory).then(
@@ -344,7 +346,7 @@ export class Runs extends DisposableOwner {
       );
   }
 
-  async #tellFailure(failure: UserError, request: RunRequest): Promise<void> {
+  async #tellFailure(session: RunSession, failure: UserError, request: RunRequest): Promise<void> {
     const own = failure.code === "killed" || failure.code === "non-finite";
     let offer: Awaited<ReturnType<NonNullable<Runs["remedy"]>>>;
     try {
@@ -352,13 +354,9 @@ export class Runs extends DisposableOwner {
     } catch {
       // The failure itself matters more.
     }
-    if (offer === undefined) this.#messages.error(failure);
-    else
-      this.#messages.error(
-        { ...failure, message: `${headline(failure.message)} ${offer.reason}` },
-        undefined,
-        offer,
-      );
+    const shown = this.isShown(session);
+    const message = failureText(failure, session.record, { shown, reason: offer?.reason });
+    this.#messages.error({ ...failure, message }, undefined, offer);
   }
 
   #logOf(session: RunSession): Pick<Log, "info" | "warn" | "error"> {

@@ -3,7 +3,7 @@ import { RandomStream } from "../../tensor/random/stream.ts";
 import { describeError } from "../host/userErrors.ts";
 import { asBatch } from "../training/batches.ts";
 import type { Prepared } from "../training/prepare.ts";
-import { fieldsOf, type FieldValue } from "./fields.ts";
+import { fieldsOf, inputNames, type FieldValue } from "./fields.ts";
 
 /** Samples that are read to see what a large batch is like. */
 const FEW = 32;
@@ -14,7 +14,7 @@ export function batchOf(prepared: Prepared): DataBatch {
   let size: number | undefined;
   try {
     const { batch, samples } = firstBatch(prepared);
-    fields = fieldsOf(batch, true);
+    fields = fieldsOf(batch, true, inputNames(prepared));
     const whole = fields.every((one) => lengthOf(one) === lengthOf(fields[0]!));
     size = whole ? samples : undefined;
     asBatch(batch);

@@ -1,5 +1,6 @@
 import { tensor } from "../../tensor/functions/creation/creation.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
+import type { Prepared } from "../training/prepare.ts";
 
 export type Role = "input" | "target";
 
@@ -17,8 +18,9 @@ const MAX_NAME = 80;
  * The values of a sample or a batch of any form: tensors, numbers, strings, and lists, objects and maps of them. Of a list, the
  * last is the target; of an object, what its key says.
  * @param batched Whether strings and numbers stand for several samples
+ * @param names Names of the inputs of a list: see {@link inputNames}
  */
-export function fieldsOf(value: unknown, batched: boolean): FieldValue[] {
+export function fieldsOf(value: unknown, batched: boolean, names: readonly string[] = []): FieldValue[] {
   const found: FieldValue[] = [];
   const walk = (one: unknown, name: string, role: Role, depth: number): void => {
     if (found.length >= MAX_FIELDS) return;
@@ -39,12 +41,23 @@ export function fieldsOf(value: unknown, batched: boolean): FieldValue[] {
       if (i === target) return walk(one, "target", "target", 1);
       // The keys of a single input say enough.
       const alone = isTree(one, batched) ? "" : "input";
-      walk(one, inputs === 1 ? alone : `input ${i + 1}`, "input", 1);
+      const several = names.length >= inputs ? names[i]! : `input ${i + 1}`;
+      walk(one, inputs === 1 ? alone : several, "input", 1);
     });
   } else if (isTree(value, batched))
     for (const [key, one] of entriesOf(value)) walk(one, key, TARGET.test(key) ? "target" : "input", 1);
   else walk(value, "", "input", 0);
   return found;
+}
+
+/** Names of the inputs of a sample that is a list: of the parameters of the model's `forward`, unless a step of the user's calls it. */
+export function inputNames({ model, experiment }: Pick<Prepared, "model" | "experiment">): string[] {
+  const forward: unknown = Reflect.get(model, "forward");
+  if (experiment.options.trainStep !== undefined || typeof forward !== "function") return [];
+  const [, list = ""] = /^[^(]*\(([^()]*)\)/.exec(Function.prototype.toString.call(forward)) ?? [];
+  const names = list.split(",").map((one) => one.trim());
+  // Others have patterns or defaults in them, whose text says little; the last value of a list is the target.
+  return names.every((one) => /^[A-Za-z_$][\w$]*$/.test(one) && one !== "target") ? names : [];
 }
 
 type Leaf = { tensor: Tensor } | { texts: readonly string[] };

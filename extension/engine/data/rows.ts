@@ -53,6 +53,12 @@ export class Rows {
   /** Numbers and characters of all. */
   size = 0;
   readonly #fields = new Map<string, Collected>();
+  readonly #names: readonly string[];
+
+  /** @param names Names of the inputs of a list: see `inputNames` */
+  constructor(names: readonly string[] = []) {
+    this.#names = names;
+  }
 
   get read(): number {
     return this.indices.length;
@@ -63,7 +69,7 @@ export class Rows {
    * @param indices Numbers of its samples; those that follow by default
    */
   addBatch(batch: unknown, indices?: readonly number[]): boolean {
-    const fields = fieldsOf(batch, true);
+    const fields = fieldsOf(batch, true, this.#names);
     const lengths = fields.map((one) => ("texts" in one ? one.texts.length : one.tensor.shape[0]));
     const count = indices?.length ?? lengths[0];
     if (count === undefined || lengths.length === 0 || lengths.some((length) => length !== count))
@@ -87,7 +93,7 @@ export class Rows {
 
   /** Adds a sample as its data set has it. */
   addSample(sample: unknown, index: number): void {
-    const known = fieldsOf(sample, false).map((field) => {
+    const known = fieldsOf(sample, false, this.#names).map((field) => {
       if ("texts" in field) return { ...field, dtype: "text" as const, row: field.texts[0]! };
       const { shape, dtype, value } = field.tensor;
       return { ...field, dtype, row: { shape, values: valuesOf(value) } };

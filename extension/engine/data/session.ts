@@ -29,6 +29,7 @@ import { randomSeed } from "../resume/startingWeights.ts";
 import type { Batches } from "../training/batches.ts";
 import { prepare, type Prepared } from "../training/prepare.ts";
 import { allEqual, untransformed } from "./draws.ts";
+import { inputNames } from "./fields.ts";
 import { Rows, valueAt } from "./rows.ts";
 import { addSamples, readSplits, readSteps, SampleError, splitsOf, type Split } from "./splits.ts";
 import { samplesOf, summaryOf } from "./summary.ts";
@@ -86,7 +87,7 @@ export class DataSession {
     for (const [name, batches] of splitsOf(prepared)) {
       const what = `Reading the ${name} data`;
       const split = await watchdog.guard(limit(2 * READ_SECONDS, what), () =>
-        read(name, batches, surroundings),
+        read(name, batches, surroundings, inputNames(prepared)),
       );
       if (split !== undefined) splits.push(split);
     }
@@ -124,7 +125,7 @@ export class DataSession {
   draw(place: SamplePlace): DataDraws {
     const batches = this.#prepared[place.split];
     if (batches?.listed !== true) return { draws: [this.#view(place)], fixed: true };
-    const rows = new Rows();
+    const rows = new Rows(inputNames(this.#prepared));
     const { loader } = batches;
     withCause(() => {
       for (let i = 0; i < DRAWS; i++) addSamples(loader, [place.index], rows);
@@ -135,7 +136,7 @@ export class DataSession {
     const draws = Array.from({ length: count }, (_, i) => this.#viewer.sample(place, fields, i));
     const before = untransformed(loader.samples, place.index);
     if (before === undefined) return { draws, fixed };
-    const one = new Rows();
+    const one = new Rows(inputNames(this.#prepared));
     one.addSample(before.sample, place.index);
     return { original: this.#viewer.sample(place, one.fields().fields, 0), draws, fixed };
   }
@@ -183,7 +184,7 @@ export class DataSession {
     }
     if (index >= (batches.samples ?? Infinity))
       throw new EngineError({ code: "index", message: `There is no sample ${index}.` });
-    const rows = new Rows();
+    const rows = new Rows(inputNames(this.#prepared));
     withCause(() => addSamples(batches.loader, [index], rows));
     return { fields: rows.fields().fields, at: 0 };
   }
@@ -202,8 +203,9 @@ async function read(
   name: SplitName,
   batches: Batches,
   { tell }: DataSurroundings,
+  names: readonly string[],
 ): Promise<Split | undefined> {
-  const steps = readSteps(name, batches, READ_SECONDS);
+  const steps = readSteps(name, batches, READ_SECONDS, names);
   const { samples } = batches;
   let told = performance.now();
   for (;;) {

@@ -7,6 +7,7 @@ import { defaultStream, RandomStream } from "../../tensor/random/stream.ts";
 import { describeError } from "../host/userErrors.ts";
 import type { Batches } from "../training/batches.ts";
 import type { Prepared } from "../training/prepare.ts";
+import { inputNames } from "./fields.ts";
 import { Rows, valueAt, type Field, type Part } from "./rows.ts";
 
 export type { Part } from "./rows.ts";
@@ -52,7 +53,7 @@ export function readSplits(prepared: Prepared, fixedOnly: boolean): Split[] {
   return untraced(() =>
     splitsOf(prepared).flatMap(([name, batches]): Split[] => {
       if (fixedOnly && !batches.fixed) return [];
-      const split = lastOf(readSteps(name, batches, Infinity));
+      const split = lastOf(readSteps(name, batches, Infinity, inputNames(prepared)));
       return split === undefined ? [] : [split];
     }),
   );
@@ -81,13 +82,15 @@ export class SampleError extends Error {
 /**
  * Reads a split step by step; each yields the number of samples read so far. Undefined where samples have no values.
  * @param seconds Time after which it ends with what it has
+ * @param names Names of the inputs of a list
  */
 export function* readSteps(
   name: SplitName,
   batches: Batches,
   seconds: number,
+  names: readonly string[],
 ): Generator<number, Split | undefined> {
-  const rows = new Rows();
+  const rows = new Rows(names);
   const end = performance.now() + 1000 * seconds;
   const more: Pick<Split, "timedOut" | "failed"> = {};
   try {

@@ -292,8 +292,9 @@ class SupervisedRun implements RunHandle {
 
   #hint(record: RunRecord, error: UserError): string | undefined {
     const last = lastCheckpoint(record);
-    const saved =
-      last === undefined ? undefined : `Its last checkpoint is ${last.file}, of epoch ${last.epoch}.`;
+    // Before the first epoch is over, its number would be 0.
+    const of = last !== undefined && last.epoch > 0 ? `epoch ${last.epoch}` : `step ${last?.step}`;
+    const saved = last === undefined ? undefined : `Its last checkpoint is ${last.file}, of ${of}.`;
     const parts = [error.hint, saved].filter((part) => part !== undefined);
     return parts.length === 0 ? undefined : parts.join("\n");
   }

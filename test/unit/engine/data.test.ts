@@ -165,6 +165,34 @@ describe("samples of any form", () => {
     expect(alone.summary.tensors.map(({ name }) => name)).toEqual(["input"]);
   });
 
+  test("several inputs have the names of the model's parameters, if these are those of the data", async () => {
+    class Pair extends nn.Module {
+      fc = new nn.Linear(3, 2);
+      forward(tokens: Tensor, mask: Tensor): Tensor {
+        return this.fc(tokens).mul(mask);
+      }
+    }
+    class Open extends Pair {
+      override forward(tokens: Tensor, mask = tokens): Tensor {
+        return super.forward(tokens, mask);
+      }
+    }
+    const pairs = () => new data.TensorDataset(torch.randn(9, 3), torch.randn(9, 1), torch.randn(9, 2));
+    const loss = new nn.MSELoss();
+    const names = async (changes: Partial<ExperimentOptions>): Promise<string[]> => {
+      const session = await open({ data: pairs, loss, ...changes });
+      const told = session.summary.tensors.map(({ name }) => name);
+      expect(session.summary.batch!.tensors.map(({ name }) => name)).toEqual(told);
+      const { samples } = session.samples({ split: "train", offset: 0, count: 1 });
+      expect(samples[0]!.fields.map(({ name }) => name)).toEqual(told);
+      return told;
+    };
+    expect(await names({ model: () => new Pair() })).toEqual(["tokens", "mask", "target"]);
+    expect(await names({ model: () => new Open() })).toEqual(["input 1", "input 2", "target"]);
+    const trainStep = (): Tensor => torch.zeros(1);
+    expect(await names({ model: () => new Pair(), trainStep })).toEqual(["input 1", "input 2", "target"]);
+  });
+
   test("sequences of several lengths are read one by one", async () => {
     const { summary } = await open({ data: () => mapped((i) => [torch.ones(3 + (i % 5)), torch.zeros(2)]) });
     expect(summary.splits[0]).toMatchObject({ read: 40 });
