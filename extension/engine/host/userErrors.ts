@@ -18,7 +18,7 @@ export function describeError(thrown: unknown): UserError {
   const stack = framesOf(thrown);
   const { code, module, hint } = details(thrown);
   const fault = INTERNAL.test(thrown.message) || (code === undefined && stack.length === 0);
-  const advice = [hint, ...causesOf(thrown)].filter((one) => one !== undefined).join("\n");
+  const advice = [hint, laterHint(thrown), ...causesOf(thrown)].filter((one) => one !== undefined).join("\n");
   const named = code === undefined && thrown.name !== "Error" && thrown.name !== "";
   const message = named ? `${thrown.name}: ${thrown.message}` : thrown.message || thrown.name;
   return {
@@ -28,6 +28,13 @@ export function describeError(thrown: unknown): UserError {
     ...(module === undefined ? {} : { module }),
     ...(advice === "" ? {} : { hint: advice }),
   };
+}
+
+/** Advice where an error names the line that reads values, as that of the call isn't known. */
+function laterHint(thrown: Error): string | undefined {
+  if (!(thrown instanceof TensorError) || !thrown.late || thrown.op === undefined) return undefined;
+  if (thrown.sites.length > 0 || userFrames(thrown).length === 0) return undefined;
+  return `The op ${thrown.op} was called before this line, which computes it. With torch.autograd.setDetectAnomaly(true), errors name the line of the call.`;
 }
 
 /** The user's frames of an error: of the call that made a value, if that is known, rather than of the one that read it. */

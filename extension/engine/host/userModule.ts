@@ -6,10 +6,11 @@ import { pathToFileURL } from "node:url";
 import * as esbuild from "esbuild";
 import { EngineError, type UserError } from "../../protocol/errors.ts";
 import { codeString } from "../../protocol/text/code.ts";
+import { TensorError } from "../../tensor/core/errors.ts";
 import { userFolder } from "../files/dataFiles.ts";
 import { isDebugged } from "./debugger.ts";
 import { GENERATED, SourceMap } from "./sourceMap.ts";
-import { forgetScript, registerScript } from "./stackTraces.ts";
+import { forgetScript, registerScript, userFrames } from "./stackTraces.ts";
 import { enterFolderOf } from "./workingFolder.ts";
 import { candidates, versionPlugin, type Version } from "./versions.ts";
 
@@ -260,8 +261,9 @@ export async function evaluateUserModule(
     await body(host, require, file, path.dirname(file));
     return { file, exports, dispose };
   } catch (error) {
-    // The error's stack is formatted when it is read, which needs the map.
-    if (error instanceof Error) void error.stack;
+    // Stacks are formatted when they are read, which needs the map.
+    if (error instanceof Error) userFrames(error);
+    if (error instanceof TensorError) for (const site of error.sites) userFrames(site);
     dispose();
     throw error;
   }

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { row, until } from "../../harness.ts";
 import { simpleNN, writeModel } from "../../models.ts";
+import { runRecords } from "../../runDirectories.ts";
 import { temporaryFolder } from "../library/browser.ts";
 import { closeWorkbench, openWorkbench, sharedWorkbench } from "../library/tier.ts";
 import type { Workbench } from "../library/workbench.ts";
@@ -71,6 +72,27 @@ export default experiment({
   await workbench.lens("50 parameters").waitFor();
   writeFileSync(classes, "export const classes = 3;");
   await workbench.lens("75 parameters").waitFor();
+}, 120_000);
+
+test("Train on a file with a syntax error leads to its line, and begins no run", async () => {
+  const workbench = await openFolder();
+  const { page, folder } = workbench;
+  // Its preview has found the error, or the engine does.
+  for (const [name, automatic] of [
+    ["broken.nn.ts", true],
+    ["unseen.nn.ts", false],
+  ] as const) {
+    writeModel(folder, name, simpleNN(100).replace("return this.fc2(x);", "return this.fc2(x;"));
+    workbench.useSettings({ "layerwise.preview.automatic": automatic });
+    await workbench.openFile(name);
+    await workbench.clickLens("Train", () =>
+      workbench.notification(/Expected "\)" but found ";"/).waitFor({ timeout: 10_000 }),
+    );
+    await until("no run", () => Promise.resolve(runRecords(folder).length === 0));
+    assert.equal(await page.locator(".notification-list-item", { hasText: "Go to Line" }).count(), 1);
+    await workbench.screenshot(`syntax-${automatic ? "seen" : "unseen"}`);
+    await workbench.command("Notifications: Clear All Notifications");
+  }
 }, 120_000);
 
 test("types and completions of layerwise in a folder without node_modules", async () => {

@@ -138,12 +138,49 @@ const CASES: readonly (readonly [name: string, message: string, mark?: string])[
 ];
 
 describe.each(hasNative ? ["native", "wasm"] : ["wasm"])("on %s", (device) => {
+  const LOOP = `import { F, nn, optim, torch } from "layerwise";
+const layer = new nn.Linear(4, 3);
+const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
+for (let i = 0; i < 40; i++) {
+  optimizer.zeroGrad();
+  const target = torch.tensor([0, 0]).add(i === 30 ? 5 : 0);
+  F.crossEntropy(layer(torch.ones(2, 4)), target).backward(); // call
+  optimizer.step(); // reading
+}
+`;
+  const lineOf = (text: string, mark: string): number =>
+    text.split("\n").findIndex((line) => line.endsWith(`// ${mark}`)) + 1;
+
+  test("a program's own loop names the line that reads, and how to find the call", async () => {
+    workspace.write("loop.nn.ts", LOOP);
+    const env = { LAYERWISE_DEVICE: device };
+    const { code, stderr } = await workspace.run(["run", "loop.nn.ts"], { env });
+    expect(stderr).toContain(`loop.nn.ts:${lineOf(LOOP, "reading")}:`);
+    expect(stderr).toContain("error: Target 5 is out of bounds.");
+    expect(stderr).toContain("With torch.autograd.setDetectAnomaly(true), errors name the line of the call.");
+    expect(code).toBe(1);
+    workspace.write("loop.nn.ts", LOOP.replace("for (", "torch.autograd.setDetectAnomaly(true);\nfor ("));
+    const found = await workspace.run(["run", "loop.nn.ts"], { env });
+    expect(found.stderr).toContain(`loop.nn.ts:${lineOf(LOOP, "call") + 1}:`);
+    expect(found.stderr).not.toContain("setDetectAnomaly(true), errors");
+  });
+
+  test("a NaN that a program's own loop looks for names the call", async () => {
+    const text = LOOP.replace("for (", "torch.autograd.setDetectAnomaly(true);\nfor (")
+      .replace("5 : 0", "0 : 0")
+      .replace("torch.ones(2, 4)), target)", "torch.full([2, 4], i === 30 ? -1 : 1).sqrt()), target)");
+    workspace.write("loop.nn.ts", text);
+    const { stderr } = await workspace.run(["run", "loop.nn.ts"], { env: { LAYERWISE_DEVICE: device } });
+    expect(stderr).toMatch(/returned nan values/);
+    expect(stderr).toContain(`loop.nn.ts:${lineOf(text, "call")}:`);
+  });
+
   test.each(CASES)("a training names the call: %s", async (name, message, mark = name) => {
     workspace.write("wrong.nn.ts", TEXT);
     const { code, stderr } = await workspace.run(["train", `wrong.nn.ts#${name}`], {
       env: { LAYERWISE_DEVICE: device },
     });
-    const line = TEXT.split("\n").findIndex((text) => text.endsWith(`// ${mark}`)) + 1;
+    const line = lineOf(TEXT, mark);
     expect(stderr).toMatch(new RegExp(`wrong\\.nn\\.ts:${line}:\\d+ error: .*`, "u"));
     expect(stderr).toContain(message);
     expect(code).toBe(1);
