@@ -55,6 +55,7 @@ import { describe } from "../sweeps/describe.ts";
 import { ProcessState } from "../sweeps/processState.ts";
 import { runScript, untilUncaught } from "./script.ts";
 import type { StopReason } from "../training/control.ts";
+import { namingCalls } from "../training/userCall.ts";
 import { warmUp } from "../warmUp.ts";
 import { Watchdog } from "../host/watchdog.ts";
 
@@ -234,10 +235,11 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods & InterventionMet
     );
     outliveErrors();
   },
-  samples: async (query) => opened().samples(v.parse(SampleQuery, query)),
-  ask: async (subject, explain) => opened().ask(v.parse(Subject, subject), v.parse(v.boolean(), explain)),
-  intervene: async (query) => opened().intervene(v.parse(InterventionQuery, query)),
-  openActivation: async (query) => opened().openActivation(v.parse(ActivationQuery, query)),
+  samples: (query) => namingCalls(() => opened().samples(v.parse(SampleQuery, query))),
+  ask: (subject, explain) =>
+    namingCalls(() => opened().ask(v.parse(Subject, subject), v.parse(v.boolean(), explain))),
+  intervene: (query) => namingCalls(() => opened().intervene(v.parse(InterventionQuery, query))),
+  openActivation: (query) => namingCalls(() => opened().openActivation(v.parse(ActivationQuery, query))),
   rankUnits: (query) =>
     opened().rankUnits(v.parse(AblationQuery, query), (progress) => parent.send("ranking", progress)),
   stopRanking: async () => opened().stopRanking(),

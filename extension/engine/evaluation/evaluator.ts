@@ -10,7 +10,7 @@ import { decisions } from "./decisions.ts";
 import { Means } from "../training/means.ts";
 import { missingLoss, numbers } from "../training/stepResult.ts";
 import { Measurement, toNumber, type Measure } from "../training/metrics.ts";
-import { findCall } from "../training/userCall.ts";
+import { namingCalls } from "../training/userCall.ts";
 
 /** A model, and how to measure it. */
 export interface Measured {
@@ -104,13 +104,7 @@ async function measure(
       confusion.add(output, target);
       observe?.(batch, output, target);
     };
-    try {
-      place.run(measureBatch);
-    } catch (error) {
-      if (error instanceof TensorError && error.late && error.sites.length === 0)
-        await findCall(error, measureBatch);
-      throw error;
-    }
+    await namingCalls(() => place.run(measureBatch));
     if (!(await tick())) return undefined;
   }
   const matrix = confusion.get(classes?.length);

@@ -20,6 +20,7 @@ import { library } from "../host/library.ts";
 import { loadLimit } from "../host/loadLimit.ts";
 import { isClassification } from "../training/metrics.ts";
 import { prepare, type Prepared } from "../training/prepare.ts";
+import { namingCalls } from "../training/userCall.ts";
 import { loadUserModule } from "../host/userModule.ts";
 import type { Watchdog } from "../host/watchdog.ts";
 import { experimentOf, randomSeed, readWeights } from "../resume/startingWeights.ts";
@@ -43,8 +44,11 @@ export async function predict(
   prepared.model.loadStateDict(weights.tensors);
   prepared.model.eval();
   const given = table === undefined ? undefined : ofTable(prepared, table);
-  if (given !== undefined) return predictBatch(prepared, given, false);
-  if (rows !== undefined) return predictBatch(prepared, ofRows(prepared, rows), false);
+  if (given !== undefined) return namingCalls(() => predictBatch(prepared, given, false));
+  if (rows !== undefined) {
+    const batch = ofRows(prepared, rows);
+    return namingCalls(() => predictBatch(prepared, batch, false));
+  }
   if (table !== undefined) throw unmapped(table);
   return predictHeldOut(prepared, request.count ?? 10);
 }
@@ -84,13 +88,13 @@ function unmapped({ names, rows }: Table): EngineError {
 }
 
 /** Predicts the first samples of the data that the model was not trained on. */
-function predictHeldOut(prepared: Prepared, count: number): Prediction[] {
+async function predictHeldOut(prepared: Prepared, count: number): Promise<Prediction[]> {
   const { held, split } = heldOut(prepared);
   const predictions: Prediction[] = [];
   for (const [batch, place] of located(held.inOrder(), { set: split, train: prepared.train })) {
     const left = count - predictions.length;
     const wanted = batchLength(batch) > left ? batch.map((tensor) => firstRows(tensor, left)) : batch;
-    predictions.push(...place.run(() => predictBatch(prepared, wanted, true)));
+    predictions.push(...(await namingCalls(() => place.run(() => predictBatch(prepared, wanted, true)))));
     if (predictions.length >= count) break;
   }
   return predictions;

@@ -43,3 +43,13 @@ export async function findCall(error: TensorError, again: () => unknown): Promis
   }
   return false;
 }
+
+/** Runs `body`, which computes what it records, and has its error name the user's call: see {@link findCall}. */
+export async function namingCalls<T>(body: () => T | Promise<T>): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    if (error instanceof TensorError && error.late && error.sites.length === 0) await findCall(error, body);
+    throw error;
+  }
+}

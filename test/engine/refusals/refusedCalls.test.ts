@@ -1,4 +1,5 @@
 // Errors that are found when values are computed: they name the call whose values are wrong, not the code that reads them.
+import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { hasNative } from "../../engines.ts";
 import { useWorkspace } from "../workspace.ts";
@@ -173,6 +174,24 @@ for (let i = 0; i < 40; i++) {
     const { stderr } = await workspace.run(["run", "loop.nn.ts"], { env: { LAYERWISE_DEVICE: device } });
     expect(stderr).toMatch(/returned nan values/);
     expect(stderr).toContain(`loop.nn.ts:${lineOf(text, "call")}:`);
+  });
+
+  test("a prediction and an evaluation name the call", async () => {
+    const text = TEXT.replace("const shifted = x.add(1);", "const shifted = x.add(this.training ? 0 : 1);");
+    workspace.write("wrong.nn.ts", text);
+    const env = { LAYERWISE_DEVICE: device };
+    expect(await workspace.run(["train", "wrong.nn.ts#embedding"], { env })).toMatchObject({ code: 0 });
+    const weights = path.join(workspace.runs()[0]!, "checkpoints/final.safetensors");
+    const place = `wrong.nn.ts:${lineOf(text, "embedding")}:`;
+    for (const args of [
+      ["evaluate", "wrong.nn.ts#embedding", "--checkpoint", weights],
+      ["predict", "wrong.nn.ts#embedding", "--checkpoint", weights, "--input", workspace.write("rows.csv", "9\n")],
+    ]) {
+      const { code, stderr } = await workspace.run(args, { env });
+      expect(stderr).toContain(place);
+      expect(stderr).toContain(OUT_OF_RANGE);
+      expect(code).toBe(1);
+    }
   });
 
   test.each(CASES)("a training names the call: %s", async (name, message, mark = name) => {
