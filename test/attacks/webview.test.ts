@@ -383,7 +383,7 @@ describe("the page of an architecture panel", () => {
       engine: () => ({}),
       messages: { log },
       previews: { follow },
-      runs: {},
+      runs: { onDidChange: () => ({ dispose: () => undefined }) },
       memory: {},
     };
     const panels = new Panels(services as never);

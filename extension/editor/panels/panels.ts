@@ -69,10 +69,17 @@ export class Panels extends DisposableOwner {
   readonly #data = new Set<DataPanel>();
   readonly #dataFiles = new Set<DataFilePanel>();
   readonly #imports;
+  /** The run that a panel has shown before another one. */
+  readonly #before = new WeakMap<RunSession, RunSession>();
 
   constructor(services: PanelServices) {
     super();
     this.#services = services;
+    this.own(
+      services.runs.onDidChange((session) => {
+        if (session.refused) this.leave(session);
+      }),
+    );
     this.#imports = this.own(new FollowedImports(services.engine, services.messages.log));
     for (const kind of ["training", "evaluation"] as const)
       this.own(
@@ -176,9 +183,20 @@ export class Panels extends DisposableOwner {
     const { state, step, endedAt } = session.record;
     const isNewer =
       session.live || state !== record.state || step !== record.step || endedAt !== record.endedAt;
+    if (directory !== session.directory) this.#before.set(session, found.session);
     if (directory !== session.directory || (!live && isNewer)) found.show(session);
     found.panel.reveal(undefined, true);
     return found;
+  }
+
+  /** Closes the panel of a run that could not begin, or shows the run again that it has shown before. */
+  leave(session: RunSession): void {
+    const before = this.#before.get(session);
+    for (const one of [...this.#training, ...this.#evaluation]) {
+      if (one.session !== session) continue;
+      if (before === undefined) one.panel.dispose();
+      else one.show(before);
+    }
   }
 
   /** Shows a run in a panel that VS Code has made. */

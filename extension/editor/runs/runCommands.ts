@@ -361,7 +361,11 @@ export class RunCommands {
   }
 
   async #start(options: StartOptions): Promise<void> {
-    await this.#panels.showRun(await this.#runs.start(options));
+    const session = await this.#runs.start(options);
+    if (session.refused) return;
+    await this.#panels.showRun(session);
+    // It may have been refused while its panel was made.
+    if (session.refused) this.#panels.leave(session);
   }
 
   async #chooseLive(target: RunTarget | undefined, title: string): Promise<RunSession | undefined> {

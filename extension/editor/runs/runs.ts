@@ -330,6 +330,8 @@ export class Runs extends DisposableOwner {
     // One that waited when the window closed waits in the next.
     if (record === undefined && request.resume !== true && !this.#closing)
       void dropRunDirectory(request.directory);
+    session.refused =
+      record === undefined && request.resume !== true && error !== undefined && error.code !== "cancelled";
     session.setRecord(record ?? neverStarted(session, outcome), false);
     this.#remove(session);
     const log = this.#logOf(session);
@@ -354,7 +356,8 @@ export class Runs extends DisposableOwner {
     } catch {
       // The failure itself matters more.
     }
-    const shown = this.isShown(session);
+    // Its panel is closed.
+    const shown = !session.refused && this.isShown(session);
     const message = failureText(failure, session.record, { shown, reason: offer?.reason });
     this.#messages.error({ ...failure, message }, undefined, offer);
   }

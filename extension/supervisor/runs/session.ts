@@ -30,6 +30,8 @@ export class RunSession {
   #waitsFor: readonly string[] = [];
   /** State of the owner of an unfinished run that was read from disk. */
   life: StoredRun["life"];
+  /** Whether it is a new run that could not begin, as its file can't be read: nothing is left of it. */
+  refused = false;
   /** Defined while the run is live. */
   control: RunControls | undefined;
 

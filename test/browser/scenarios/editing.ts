@@ -89,6 +89,7 @@ test("Train on a file with a syntax error leads to its line, and begins no run",
       workbench.notification(/Expected "\)" but found ";"/).waitFor({ timeout: 10_000 }),
     );
     await until("no run", () => Promise.resolve(runRecords(folder).length === 0));
+    await until("no panel", async () => (await page.getByRole("tab", { name: /^Training/ }).count()) === 0);
     assert.equal(await page.locator(".notification-list-item", { hasText: "Go to Line" }).count(), 1);
     await workbench.screenshot(`syntax-${automatic ? "seen" : "unseen"}`);
     await workbench.command("Notifications: Clear All Notifications");
