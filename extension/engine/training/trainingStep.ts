@@ -58,13 +58,12 @@ export class TrainingStep {
    * Trains on a batch. The returned function reads the loss and measures the batch, also for `measurement`: it is
    * called later, so that several steps can be computed at once.
    */
-  async run(batch: Batch, place: BatchPlace, measurement?: Measurement): Promise<() => Values> {
+  run(batch: Batch, place: BatchPlace, measurement?: Measurement): Promise<() => Values> {
     const recent = this.#recent;
-    recent.push({ batch, place });
-    const read = await this.#run(batch, place, measurement);
     const { accumulateGradBatches = 1 } = this.#prepared.experiment.options;
     while (recent.length > (pendingSteps() + 1) * accumulateGradBatches) recent.shift();
-    return read;
+    recent.push({ batch, place });
+    return this.#run(batch, place, measurement);
   }
 
   /** Has an error name the user's line: of the op's call, or of the experiment if no code of the user's calls it. */
