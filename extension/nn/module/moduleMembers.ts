@@ -249,7 +249,7 @@ const isModule = (value: unknown): boolean =>
   (typeof value === "object" || typeof value === "function") && value !== null && STATE in value;
 
 /** PyTorch's name of a value's type: "torch.FloatTensor". */
-const typeName = (value: unknown): string =>
+export const typeName = (value: unknown): string =>
   value instanceof Tensor ? `torch.${SCALAR_TYPE[value.dtype]}Tensor` : kindOf(value);
 
 type MemberKind = "module" | "parameter" | "buffer";

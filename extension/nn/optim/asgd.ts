@@ -58,12 +58,12 @@ export class ASGD extends builtIn<ASGDOptions, "lr lambd alpha t0 weightDecay">(
     // PyTorch keeps η and μ as float32.
     const eta = count(state, "eta", Math.fround(lr));
     const mu = count(state, "mu", 1);
-    const mean = slot(state, "ax", p);
     const shrunk = mul(p, this.varying("1 - lambd·eta", 1 - lambd * eta));
     p.write(apply(descend, [shrunk, effective(grad, p, group), this.varying("eta", eta)], {}));
-    mean.write(mu === 1 ? p : add(mean, mul(sub(p, mean), this.varying("mu", mu))));
     state["step"] = t;
     state["eta"] = Math.fround(lr / (1 + lambd * lr * t) ** alpha);
     state["mu"] = Math.fround(1 / Math.max(1, t - t0));
+    const mean = slot(state, "ax", p);
+    mean.write(mu === 1 ? p : add(mean, mul(sub(p, mean), this.varying("mu", mu))));
   }
 }

@@ -1,7 +1,8 @@
 // Code shared by PyTorch's own optimizers: their calls, their checks and their common options.
+import type { Tensor } from "../../tensor/core/tensor.ts";
 import type { Arguments, Signature } from "../arguments.ts";
 import { py, snakeCase } from "../module/repr.ts";
-import { bindParams, type BaseOptions, type Params } from "./groups.ts";
+import { bindParams, type BaseOptions, type Given, type Params } from "./groups.ts";
 import { Optimizer, require } from "./optimizer.ts";
 
 /** Options that choose among PyTorch's implementations: printed and saved, without effect here. */
@@ -84,21 +85,21 @@ export interface OptimizerClass<
 > {
   new (
     params: Params<Options>,
-    options?: Partial<Options> & Switches<Implementation>,
+    options?: Given<Options> & Switches<Implementation>,
   ): BuiltInOptimizer<Options & Implementation>;
   // TypeScript calls a class that a program chooses by name only by a signature that all of them have.
-  new (params: Params<Shared>, options?: Partial<Shared>): BuiltInOptimizer<Options & Implementation>;
+  new (params: Params<Shared>, options?: Given<Shared>): BuiltInOptimizer<Options & Implementation>;
   new (
-    named: Partial<Options> & Switches<Implementation> & { params: Params<Options> },
+    named: Given<Options> & Switches<Implementation> & { params: Params<Options> },
   ): BuiltInOptimizer<Options & Implementation>;
   new (
     params: Params<Options>,
-    lr: number,
-    options?: Partial<Omit<Options, "lr">> & Switches<Implementation>,
+    lr: number | Tensor,
+    options?: Given<Omit<Options, "lr">> & Switches<Implementation>,
   ): BuiltInOptimizer<Options & Implementation>;
   new (
     params: Params<Options>,
-    ...rest: Arguments<Partial<Options>, Names>
+    ...rest: Arguments<Given<Options>, Names>
   ): BuiltInOptimizer<Options & Implementation>;
   /** @internal Defaults of all options, in the order of PyTorch's parameters. */
   readonly signature: object;

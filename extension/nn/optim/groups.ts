@@ -2,6 +2,7 @@
 import { TensorError } from "../../tensor/core/errors.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 import { bind, REQUIRED, type Signature } from "../arguments.ts";
+import { typeName } from "../module/moduleMembers.ts";
 import { snakeCase } from "../module/repr.ts";
 
 /** Options that all optimizers have for a group of parameters. */
@@ -39,8 +40,11 @@ export type ParamGroup<O extends BaseOptions = AnyOptions> = O & {
 /** A parameter with its name, as `namedParameters()` gives them. */
 export type NamedParameter = readonly [name: string, parameter: Tensor];
 
+/** Options as the caller passes them; a tensor of one element stands for its number. */
+export type Given<O> = { [K in keyof O]?: O[K] | (O[K] extends number ? Tensor : never) };
+
 /** A group as the caller passes it: missing options are the optimizer's own. */
-export type ParamGroupInput<O extends BaseOptions> = Partial<O> & {
+export type ParamGroupInput<O extends BaseOptions> = Given<O> & {
   params: Tensor | Iterable<Tensor> | Iterable<NamedParameter>;
   /** A name for programs: the optimizer only keeps it, and other entries. */
   name?: string;
@@ -69,6 +73,44 @@ export function named(
   );
 }
 
+/** What an optimizer is given, as groups. @throws TensorError for what is no list, or an empty one */
+export function groupsOf<O extends BaseOptions>(params: Params<O>): ParamGroupInput<O>[] {
+  if (params instanceof Tensor || !isIterable(params)) {
+    throw new TensorError(
+      "value",
+      `params argument given to the optimizer should be an iterable of Tensors or dicts, but got ${typeName(params)}`,
+    );
+  }
+  const list = [...params];
+  if (list.length === 0) throw new TensorError("value", "optimizer got an empty parameter list");
+  return (isGroup(list[0]) ? list : [{ params: list }]) as ParamGroupInput<O>[];
+}
+
+const isIterable = (x: unknown): x is Iterable<unknown> =>
+  typeof x === "object" && x !== null && Symbol.iterator in x;
+
+const isGroup = (x: unknown): boolean =>
+  typeof x === "object" && x !== null && !(x instanceof Tensor) && "params" in x;
+
+/**
+ * Replaces tensors among the named options, such as `lr: torch.tensor(0.01)`, by the numbers that they hold.
+ * @throws TensorError "Tensor lr must be 1-element"
+ */
+export function readTensors(options: object, names: readonly string[]): void {
+  const record = options as Record<string, unknown>;
+  const read = (name: string, value: unknown): unknown => {
+    if (!(value instanceof Tensor)) return value;
+    if (value.numel() !== 1) throw new TensorError("value", `Tensor ${snakeCase(name)} must be 1-element`);
+    return value.item();
+  };
+  for (const name of names) {
+    const value = record[name];
+    if (value instanceof Tensor) record[name] = read(name, value);
+    else if (Array.isArray(value) && value.some((one) => one instanceof Tensor))
+      record[name] = value.map((one, i) => read(`${name}[${i}]`, one));
+  }
+}
+
 export const DUPLICATES_WARNING =
   "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; see github.com/pytorch/pytorch/issues/40967 for more information";
 
@@ -95,6 +137,7 @@ export function bindParams<O extends BaseOptions>(
   } as unknown as Signature<O & { params: Params<O> }>);
   const { params } = bound;
   delete bound["params"];
+  readTensors(bound, Object.keys(signature));
   if (order !== "") {
     for (const name of order.split(" ")) {
       const value = bound[name];

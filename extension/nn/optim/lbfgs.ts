@@ -4,9 +4,8 @@ import { barrier, refuse, step as computeStep, valuesOf } from "../../tensor/pla
 import { hidden, noGrad, withGradients } from "../../tensor/recording/scope.ts";
 import { fromHost, Tensor } from "../../tensor/core/tensor.ts";
 import { builtIn } from "./builtIn.ts";
-import { beginSchedules, require, type OptimizerStateDict } from "./optimizer.ts";
+import { beginSchedules, require, type OptimizerStateDict, type SavedState } from "./optimizer.ts";
 import { camelCase } from "./groups.ts";
-import { snakeCase } from "../module/repr.ts";
 import { strongWolfe, type Point } from "./strongWolfe.ts";
 
 export interface LBFGSOptions {
@@ -32,6 +31,8 @@ export interface LBFGSOptions {
 interface Memory {
   funcEvals: number;
   nIter: number;
+  /** Coefficients of the last recursion, as long as the history may become: PyTorch saves them, no step needs them. */
+  al?: (number | null)[];
   d?: Float32Array;
   t?: number;
   /** Changes of the gradient, of the parameters, and 1 / their product, newest last. */
@@ -83,7 +84,7 @@ export class LBFGS extends builtIn<
   protected override readonly integers = ["maxIter", "maxEval", "historySize"];
   /** Parameters before the step under way moved them. */
   private from: Float32Array[] | undefined;
-  private memory: Memory = { funcEvals: 0, nIter: 0, oldDirs: [], oldStps: [], ro: [], hDiag: 1 };
+  private memory: Memory = unused();
 
   /** @internal */
   static override check(options: LBFGSOptions): void {
@@ -123,8 +124,9 @@ export class LBFGS extends builtIn<
   /** A step that is refused leaves the memory and the parameters as they were. */
   protected override remembered(): () => void {
     const { stepped, memory } = this;
-    const { oldDirs, oldStps, ro } = memory;
+    const { oldDirs, oldStps, ro, al } = memory;
     this.memory = { ...memory, oldDirs: [...oldDirs], oldStps: [...oldStps], ro: [...ro] };
+    if (al !== undefined) this.memory.al = [...al];
     this.from = undefined;
     return () => {
       Object.assign(this, { stepped, memory });
@@ -136,6 +138,7 @@ export class LBFGS extends builtIn<
   private iterate<T>(closure: () => T): T {
     this.stepped = true;
     const group = this.paramGroups[0]!;
+    this.readTensors(group);
     const { lr, maxIter, toleranceGrad, toleranceChange, lineSearchFn } = group;
     const maxEval = group.maxEval!;
     require(lineSearchFn === null || lineSearchFn === "strong_wolfe", "only 'strong_wolfe' is supported");
@@ -226,10 +229,11 @@ export class LBFGS extends builtIn<
       }
       oldDirs.push(y);
       oldStps.push(s);
-      ro.push(1 / ys);
-      memory.hDiag = ys / dot(y, y);
+      // As precise as they are saved: a resumed optimizer makes the same steps.
+      ro.push(Math.fround(1 / ys));
+      memory.hDiag = Math.fround(ys / dot(y, y));
     }
-    const al: number[] = [];
+    const al = (memory.al ??= Array.from({ length: this.paramGroups[0]!.historySize }, () => null));
     for (let i = ro.length - 1; i >= 0; i--) {
       al[i] = dot(oldStps[i]!, d) * ro[i]!;
       addTo(d, -al[i]!, oldDirs[i]!);
@@ -263,21 +267,29 @@ export class LBFGS extends builtIn<
   override stateDict(): OptimizerStateDict {
     const { param_groups } = super.stateDict();
     if (this.memory.funcEvals === 0) return { state: {}, param_groups };
-    const saved = Object.entries(this.memory).map(([name, value]: [string, Memory[keyof Memory]]) => [
-      SAVED_NAMES[name] ?? snakeCase(name),
-      value instanceof Float32Array
-        ? vector(value)
-        : Array.isArray(value)
-          ? value.map((x) => (x instanceof Float32Array ? vector(x) : x))
-          : value,
-    ]);
-    return { state: { 0: Object.fromEntries(saved) }, param_groups };
+    const { al, d, t, oldDirs, oldStps, ro, hDiag, prevFlatGrad, prevLoss, funcEvals, nIter } = this.memory;
+    const saved: Record<string, SavedState> = { func_evals: funcEvals, n_iter: nIter };
+    if (al !== undefined) saved["al"] = al.map((x) => (x === null ? null : scalar(x)));
+    if (d !== undefined && prevFlatGrad !== undefined) {
+      Object.assign(saved, {
+        d: vector(d),
+        t,
+        old_dirs: oldDirs.map(vector),
+        old_stps: oldStps.map(vector),
+        ro: ro.map(scalar),
+        // A number until there is a history, as in PyTorch.
+        H_diag: ro.length === 0 ? hDiag : scalar(hDiag),
+        prev_flat_grad: vector(prevFlatGrad),
+        prev_loss: prevLoss,
+      });
+    }
+    return { state: { 0: saved }, param_groups };
   }
 
   override loadStateDict(dict: OptimizerStateDict): void {
     super.loadStateDict({ ...dict, state: {} });
     const saved = dict.state["0"] ?? {};
-    const memory: Memory = { funcEvals: 0, nIter: 0, oldDirs: [], oldStps: [], ro: [], hDiag: 1 };
+    const memory: Memory = unused();
     const host = (value: unknown): unknown => {
       if (Array.isArray(value)) return value.map(host);
       if (!(value instanceof Tensor)) return value;
@@ -286,15 +298,17 @@ export class LBFGS extends builtIn<
     };
     for (const [name, value] of Object.entries(saved)) {
       const field = name === "H_diag" ? "hDiag" : camelCase(name);
-      if (value !== null && name !== "al") Object.assign(memory, { [field]: host(value) });
+      if (value !== null) Object.assign(memory, { [field]: host(value) });
     }
     this.memory = memory;
   }
 }
 
-const SAVED_NAMES: Readonly<Record<string, string>> = { hDiag: "H_diag" };
+const unused = (): Memory => ({ funcEvals: 0, nIter: 0, oldDirs: [], oldStps: [], ro: [], hDiag: 1 });
 
 const vector = (values: Float32Array): Tensor => fromHost(values.slice(), [values.length], "float32");
+
+const scalar = (value: number): Tensor => fromHost(Float32Array.of(value), [], "float32");
 
 const zeros = (length: number): Tensor => vector(new Float32Array(length));
 

@@ -14,7 +14,9 @@ import {
   alias,
   camelCase,
   DUPLICATES_WARNING,
+  groupsOf,
   named,
+  readTensors,
   SCHEDULED,
   type AnyOptions,
   type BaseOptions,
@@ -94,16 +96,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
   constructor(params: Params<O>, defaults: Partial<O>) {
     this.defaults = defaults as O;
     if (this.isCustom) this.step = this.around();
-    if (params instanceof Tensor || !isIterable(params)) {
-      throw new TensorError(
-        "value",
-        `params argument given to the optimizer should be an iterable of Tensors or dicts, but got ${params instanceof Tensor ? "a tensor" : typeof params}`,
-      );
-    }
-    const list = [...params];
-    require(list.length > 0, "optimizer got an empty parameter list");
-    const groups = isGroup(list[0]) ? list : [{ params: list as Tensor[] }];
-    for (const group of groups) this.addParamGroup(group as ParamGroupInput<O>);
+    for (const group of groupsOf(params)) this.addParamGroup(group);
   }
 
   /** Whether the program defines the step, and so names the state. */
@@ -189,11 +182,18 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
         value,
       ]),
     );
-    const options = { ...this.defaults, ...own, params, ...names } as ParamGroup<O>;
+    // A group's own options come first, as where PyTorch adds the defaults that it lacks.
+    const options = { ...own, ...this.defaults, ...own, params, ...names } as ParamGroup<O>;
+    this.readTensors(options);
     for (const name of [...Object.keys(this.defaults), ...SCHEDULED, ...Object.keys(names)])
       alias(options, name);
     this.given.set(options, new Set([...givenIn(this.defaults), ...Object.keys(own)]));
     this.paramGroups.push(options);
+  }
+
+  /** Options of a group that are tensors become the numbers that these hold; a program's own optimizer keeps them. */
+  protected readTensors(group: ParamGroup<O>): void {
+    if (!this.isCustom) readTensors(group, Object.keys(this.defaults));
   }
 
   /** Clears all gradients; with `setToNone` false, existing ones become zeros, in place. */
@@ -218,6 +218,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
         hidden(() => {
           for (const group of this.paramGroups) {
             this.scalars.length = 0;
+            this.readTensors(group);
             for (const p of group.params) {
               if (p.grad === null) continue;
               this.updateParameter(p, p.grad, group, this.state.get(p));
@@ -328,6 +329,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
       for (const [name, value] of Object.entries(groups[i]!))
         // A program's own options keep the names that it gave them.
         if (name !== "params") Object.assign(group, { [name in group ? name : camelCase(name)]: value });
+      this.readTensors(group);
     });
     const params = this.paramGroups.flatMap((g) => g.params);
     const saved = groups.flatMap((g) => g["params"] as readonly (number | string)[]);
@@ -353,7 +355,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
     Object.assign(twin, { paramGroups: [], state: new ParamStates(), given: new WeakMap(), scalars: [] });
     if (this.isCustom) twin.step = twin.around();
     for (const { params, ...options } of this.paramGroups) {
-      twin.addParamGroup({ ...options, params: params.map(deepcopied) } as unknown as ParamGroupInput<O>);
+      twin.addParamGroup({ ...options, params: params.map(deepcopied) });
     }
     this.paramGroups.forEach((group, i) => {
       const given = this.given.get(group);
@@ -391,9 +393,3 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
     return this.toString();
   }
 }
-
-const isIterable = (x: unknown): x is Iterable<unknown> =>
-  typeof x === "object" && x !== null && Symbol.iterator in x;
-
-const isGroup = (x: unknown): boolean =>
-  typeof x === "object" && x !== null && !(x instanceof Tensor) && "params" in x;

@@ -61,6 +61,8 @@ export class RMSprop extends builtIn<RMSpropOptions, "lr alpha eps weightDecay m
     state["step"] = count(state, "step") + 1;
     const g = effective(grad, p, group);
     const v = slot(state, "squareAvg", p);
+    // Made in PyTorch's order, in which they are saved.
+    const buffer = momentum > 0 ? slot(state, "momentumBuffer", p) : undefined;
     v.write(meanSquare(v, g, alpha));
     let spread: Tensor = v;
     if (centered) {
@@ -69,8 +71,7 @@ export class RMSprop extends builtIn<RMSpropOptions, "lr alpha eps weightDecay m
       spread = sub(v, square(mean));
     }
     let step = div(g, add(sqrt(spread), eps));
-    if (momentum > 0) {
-      const buffer = slot(state, "momentumBuffer", p);
+    if (buffer !== undefined) {
       buffer.write(add(mul(buffer, this.varying("momentum", momentum)), step));
       step = buffer;
     }

@@ -9,7 +9,7 @@ import { snapshot } from "../module/stateDict.ts";
 import { alias } from "./groups.ts";
 
 /** A value of a saved state; lists only of L-BFGS. */
-export type SavedState = Tensor | number | null | readonly (Tensor | number)[];
+export type SavedState = Tensor | number | null | readonly (Tensor | number | null)[];
 
 /** An optimizer's state as PyTorch saves it: names in snake_case, parameters by number. */
 export interface OptimizerStateDict {

@@ -1,7 +1,7 @@
 // PyTorch's torch.optim.swa_utils: stochastic weight averaging (Izmailov et al. 2018, https://arxiv.org/abs/1803.05407).
 import { bind, REQUIRED, type Call } from "../arguments.ts";
 import { py } from "../module/repr.ts";
-import { LRScheduler, perGroup, type PerGroup } from "./lrScheduler/base.ts";
+import { LRScheduler, perGroup, type PerGroup, ofOptimizer, type WithOptimizer } from "./lrScheduler/base.ts";
 import { require, type Optimizer } from "./optimizer.ts";
 
 export {
@@ -47,7 +47,9 @@ export class SWALR extends LRScheduler {
     optimizer: Optimizer,
     ...options: Call<SWALROptions, "swaLr annealEpochs annealStrategy lastEpoch">
   );
-  constructor(optimizer: Optimizer, ...rest: unknown[]) {
+  constructor(named: WithOptimizer<SWALROptions>);
+  constructor(...args: readonly unknown[]) {
+    const [optimizer, ...rest] = ofOptimizer(args);
     super(optimizer, null);
     const { swaLr, annealEpochs, annealStrategy, lastEpoch } = bind<SWALROptions>("SWALR", rest, {
       swaLr: REQUIRED,

@@ -1,4 +1,5 @@
 import { TensorError } from "../../../tensor/core/errors.ts";
+import { isNamed } from "../../../tensor/signatures/bind.ts";
 import { py, snakeCase } from "../../module/repr.ts";
 import { warnOnce } from "../../warnings.ts";
 import { beforeStep, beginSchedules, Optimizer, require } from "../optimizer.ts";
@@ -31,6 +32,17 @@ const EPOCH_WARNING =
 
 const ORDER_WARNING =
   "Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and later, you should call them in the opposite order: `optimizer.step()` before `lr_scheduler.step()`.  Failure to do this will result in PyTorch skipping the first value of the learning rate schedule. See more details at https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate";
+
+/** Options by name, with the optimizer among them. */
+export type WithOptimizer<O> = O & { optimizer: Optimizer };
+
+/** The optimizer of a schedule's arguments, by position or as `optimizer` among the named ones, and the other arguments. */
+export function ofOptimizer(args: readonly unknown[]): [optimizer: Optimizer, ...rest: unknown[]] {
+  const [first, ...rest] = args;
+  if (rest.length > 0 || !isNamed(first) || !("optimizer" in first)) return [first as Optimizer, ...rest];
+  const { optimizer, ...named } = first;
+  return Object.keys(named).length === 0 ? [optimizer as Optimizer] : [optimizer as Optimizer, named];
+}
 
 export function warnEpoch(): void {
   warnOnce(EPOCH_WARNING);
@@ -165,7 +177,8 @@ export abstract class LRScheduler {
   /** Everything needed to continue, in PyTorch's structure. */
   stateDict(): SchedulerStateDict {
     this.begin();
-    return { ...this.ownState(), _get_lr_called_within_step: false };
+    const { _last_lr, ...state } = this.ownState();
+    return { ...state, _get_lr_called_within_step: false, _last_lr };
   }
 
   /** Fields that are values, by PyTorch's names. */
@@ -184,8 +197,10 @@ export abstract class LRScheduler {
     }
   }
 
+  /** A schedule's own fields before those that all have, as PyTorch saves them. */
   private savedFields(): [field: string, value: unknown][] {
-    return Object.entries(this).filter(
+    const { baseLrs, lastEpoch, stepCount, isInitial, lastLr, ...own } = this;
+    return Object.entries({ ...own, baseLrs, lastEpoch, stepCount, isInitial, lastLr }).filter(
       ([field, value]) =>
         field !== "optimizer" &&
         field !== "isWaiting" &&

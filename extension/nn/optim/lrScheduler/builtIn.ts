@@ -1,6 +1,6 @@
 import { bind, type Call, type Signature } from "../../arguments.ts";
 import type { Optimizer } from "../optimizer.ts";
-import { LRScheduler } from "./base.ts";
+import { LRScheduler, ofOptimizer, type WithOptimizer } from "./base.ts";
 
 type Options = { lastEpoch?: number };
 
@@ -8,7 +8,8 @@ type Options = { lastEpoch?: number };
 export abstract class BuiltInSchedule extends LRScheduler {
   declare static readonly signature: object;
 
-  constructor(optimizer: Optimizer, ...rest: readonly unknown[]) {
+  constructor(...args: readonly unknown[]) {
+    const [optimizer, ...rest] = ofOptimizer(args);
     super(optimizer, null);
     const { name, signature } = new.target;
     const { lastEpoch, ...options } = bind<Options>(name, rest, signature as Signature<Options>);
@@ -24,6 +25,7 @@ export abstract class BuiltInSchedule extends LRScheduler {
 export interface ScheduleClass<P extends readonly unknown[], O, Names extends string> {
   new (optimizer: Optimizer, ...options: P): BuiltInSchedule;
   new (optimizer: Optimizer, ...options: Call<O, Names>): BuiltInSchedule;
+  new (named: WithOptimizer<O>): BuiltInSchedule;
   /** @internal Defaults of all options, in PyTorch's order. */
   readonly signature: object;
 }

@@ -2,7 +2,7 @@
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { bind, REQUIRED, type Call } from "../../arguments.ts";
 import { require, type Optimizer } from "../optimizer.ts";
-import { countUpTo, LRScheduler, type SchedulerStateDict } from "./base.ts";
+import { countUpTo, LRScheduler, type SchedulerStateDict, ofOptimizer, type WithOptimizer } from "./base.ts";
 import { ReduceLROnPlateau } from "./plateau.ts";
 
 /** @throws TensorError for schedules of another optimizer, and for those that want a metric */
@@ -79,7 +79,9 @@ export class SequentialLR extends Composed {
     options: Omit<SequentialLROptions, "schedulers">,
   );
   constructor(optimizer: Optimizer, ...options: Call<SequentialLROptions, "schedulers milestones lastEpoch">);
-  constructor(optimizer: Optimizer, ...rest: unknown[]) {
+  constructor(named: WithOptimizer<SequentialLROptions>);
+  constructor(...args: readonly unknown[]) {
+    const [optimizer, ...rest] = ofOptimizer(args);
     const { schedulers, milestones, lastEpoch } = bind<SequentialLROptions>("SequentialLR", rest, {
       schedulers: REQUIRED,
       milestones: REQUIRED,
@@ -116,6 +118,11 @@ function undo(scheduler: LRScheduler): void {
   else scheduler.lastEpoch--;
 }
 
+interface ChainedOptions {
+  /** The optimizer of the first schedule by default. */
+  optimizer?: Optimizer | null;
+}
+
 /**
  * All schedules at once: each multiplies the rate by its own factor.
  *
@@ -130,7 +137,12 @@ function undo(scheduler: LRScheduler): void {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ChainedScheduler.html
  */
 export class ChainedScheduler extends Composed {
-  constructor(schedulers: readonly LRScheduler[], options: { optimizer?: Optimizer } = {}) {
+  constructor(schedulers: readonly LRScheduler[], optimizer?: Optimizer | ChainedOptions | null);
+  constructor(named: ChainedOptions & { schedulers: readonly LRScheduler[] });
+  constructor(...args: unknown[]) {
+    const { schedulers, optimizer: given } = bind<
+      Required<ChainedOptions> & { schedulers: readonly LRScheduler[] }
+    >("ChainedScheduler", args, { schedulers: REQUIRED, optimizer: null });
     const first = schedulers[0];
     if (first === undefined) {
       throw new TensorError(
@@ -138,7 +150,7 @@ export class ChainedScheduler extends Composed {
         "ChainedScheduler expects at least one scheduler to be chained, but got no scheduler.",
       );
     }
-    const optimizer = options.optimizer ?? first.optimizer;
+    const optimizer = given ?? first.optimizer;
     check("ChainedScheduler", optimizer, schedulers);
     super(optimizer, schedulers);
     this.lastLr = this.rates();

@@ -9,6 +9,8 @@ import {
   usesBeta1,
   type PerGroup,
   type SchedulerStateDict,
+  ofOptimizer,
+  type WithOptimizer,
 } from "./base.ts";
 
 export type CyclicMode = "triangular" | "triangular2" | "exp_range";
@@ -78,7 +80,9 @@ export class CyclicLR extends LRScheduler {
       "baseLr maxLr stepSizeUp stepSizeDown mode gamma scaleFn scaleMode cycleMomentum baseMomentum maxMomentum lastEpoch"
     >
   );
-  constructor(optimizer: Optimizer, ...rest: unknown[]) {
+  constructor(named: WithOptimizer<CyclicLROptions>);
+  constructor(...args: readonly unknown[]) {
+    const [optimizer, ...rest] = ofOptimizer(args);
     super(optimizer, null);
     const options = bind<CyclicLROptions>("CyclicLR", rest, {
       baseLr: REQUIRED,

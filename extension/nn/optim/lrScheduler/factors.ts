@@ -2,6 +2,12 @@
 import { require } from "../optimizer.ts";
 import { builtIn } from "./builtIn.ts";
 
+/** @throws TensorError "float division by zero", where a rate would be infinite or no number */
+function quotient(a: number, b: number): number {
+  require(b !== 0, "float division by zero");
+  return a / b;
+}
+
 export interface ConstantLROptions {
   /** 1/3 by default. */
   factor?: number;
@@ -39,7 +45,7 @@ export class ConstantLR extends builtIn<
 
   getLr(): number[] {
     if (this.lastEpoch === 0) return this.scaled(this.factor);
-    return this.lastEpoch === this.totalIters ? this.scaled(1 / this.factor) : this.rates();
+    return this.lastEpoch === this.totalIters ? this.scaled(quotient(1, this.factor)) : this.rates();
   }
 
   protected override closedFormLr(): number[] {
@@ -104,7 +110,8 @@ export class LinearLR extends builtIn<
 
   protected override closedFormLr(): number[] {
     const { lastEpoch, startFactor, endFactor, totalIters } = this;
-    const factor = startFactor + ((endFactor - startFactor) * Math.min(totalIters, lastEpoch)) / totalIters;
+    const way = quotient((endFactor - startFactor) * Math.min(totalIters, lastEpoch), totalIters);
+    const factor = startFactor + way;
     return this.baseLrs.map((lr) => lr * factor);
   }
 }

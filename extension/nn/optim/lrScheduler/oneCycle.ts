@@ -12,6 +12,8 @@ import {
   usesBeta1,
   type PerGroup,
   type SchedulerStateDict,
+  ofOptimizer,
+  type WithOptimizer,
 } from "./base.ts";
 
 type LrBound = "initialLr" | "maxLr" | "minLr";
@@ -78,7 +80,9 @@ export class OneCycleLR extends LRScheduler {
       "maxLr totalSteps epochs stepsPerEpoch pctStart annealStrategy cycleMomentum baseMomentum maxMomentum divFactor finalDivFactor threePhase lastEpoch"
     >
   );
-  constructor(optimizer: Optimizer, ...rest: unknown[]) {
+  constructor(named: WithOptimizer<OneCycleLROptions>);
+  constructor(...args: readonly unknown[]) {
+    const [optimizer, ...rest] = ofOptimizer(args);
     super(optimizer, null);
     const options = bind<OneCycleLROptions>("OneCycleLR", rest, {
       maxLr: REQUIRED,

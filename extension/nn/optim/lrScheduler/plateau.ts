@@ -3,7 +3,14 @@ import { valuesOf } from "../../../tensor/planning/barrier.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind, type Call } from "../../arguments.ts";
 import { require, type Optimizer } from "../optimizer.ts";
-import { LRScheduler, warnEpoch, type PerGroup, type SchedulerStateDict } from "./base.ts";
+import {
+  LRScheduler,
+  warnEpoch,
+  type PerGroup,
+  type SchedulerStateDict,
+  ofOptimizer,
+  type WithOptimizer,
+} from "./base.ts";
 
 export interface ReduceLROnPlateauOptions {
   /** Whether the metric should fall ("min", default) or rise. */
@@ -61,7 +68,9 @@ export class ReduceLROnPlateau extends LRScheduler {
       "mode factor patience threshold thresholdMode cooldown minLr eps"
     >
   );
-  constructor(optimizer: Optimizer, ...rest: unknown[]) {
+  constructor(named: WithOptimizer<ReduceLROnPlateauOptions>);
+  constructor(...args: readonly unknown[]) {
+    const [optimizer, ...rest] = ofOptimizer(args);
     super(optimizer, null);
     const options = bind<ReduceLROnPlateauOptions>("ReduceLROnPlateau", rest, {
       mode: "min",

@@ -3,7 +3,14 @@ import { TensorError } from "../../../tensor/core/errors.ts";
 import { bind, REQUIRED, type Call } from "../../arguments.ts";
 import { require, type Optimizer } from "../optimizer.ts";
 import { builtIn } from "./builtIn.ts";
-import { countUpTo, LRScheduler, typeName, type SchedulerStateDict } from "./base.ts";
+import {
+  countUpTo,
+  LRScheduler,
+  typeName,
+  type SchedulerStateDict,
+  ofOptimizer,
+  type WithOptimizer,
+} from "./base.ts";
 
 export interface StepLROptions {
   /** Epochs between two decays. */
@@ -78,7 +85,9 @@ export class MultiStepLR extends LRScheduler {
     options?: Omit<MultiStepLROptions, "milestones">,
   );
   constructor(optimizer: Optimizer, ...options: Call<MultiStepLROptions, "milestones gamma lastEpoch">);
-  constructor(optimizer: Optimizer, ...rest: unknown[]) {
+  constructor(named: WithOptimizer<MultiStepLROptions>);
+  constructor(...args: readonly unknown[]) {
+    const [optimizer, ...rest] = ofOptimizer(args);
     super(optimizer, null);
     const { milestones, gamma, lastEpoch } = bind<MultiStepLROptions>("MultiStepLR", rest, {
       milestones: REQUIRED,
@@ -158,7 +167,9 @@ abstract class ByFunction extends LRScheduler {
     options?: Omit<LambdaLROptions, "lrLambda">,
   );
   constructor(optimizer: Optimizer, ...options: Call<LambdaLROptions, "lrLambda lastEpoch">);
-  constructor(optimizer: Optimizer, ...rest: unknown[]) {
+  constructor(named: WithOptimizer<LambdaLROptions>);
+  constructor(...args: readonly unknown[]) {
+    const [optimizer, ...rest] = ofOptimizer(args);
     super(optimizer, null);
     const { lrLambda, lastEpoch } = bind<LambdaLROptions>(new.target.name, rest, {
       lrLambda: REQUIRED,

@@ -278,3 +278,53 @@ test("a group's options have PyTorch's names, too", () => {
   expect(new optim.lrScheduler.StepLR(optimizer, 3).baseLrs).toEqual([2]);
   expect(Object.keys(group)).not.toContain("weight_decay");
 });
+
+describe("options that are tensors", () => {
+  const descended = (lr: number | Tensor, betas: [number | Tensor, number | Tensor]): number[] => {
+    const p = parameter();
+    return descend(p, new optim.Adam([p], { lr, betas } as { lr: number }), 3);
+  };
+
+  test("stand for the numbers that they hold", () => {
+    const half = torch.tensor(0.5);
+    expect(descended(half, [half, torch.tensor([0.25])])).toEqual(descended(0.5, [0.5, 0.25]));
+    const [p, q] = [parameter(), parameter()];
+    const groups = (optimizer: Optimizer): number[] => descend(p, optimizer, 1);
+    expect(groups(new optim.SGD([{ params: [p], lr: half }], { lr: 1 }))).toEqual(
+      descend(q, new optim.SGD([q], 0.5), 1),
+    );
+  });
+
+  test("may be set later, and come from PyTorch's state", () => {
+    const [p, q] = [parameter(), parameter()];
+    const a = new optim.SGD([p], { lr: 1 });
+    Object.assign(a.paramGroups[0]!, { lr: torch.tensor(0.25) });
+    const b = new optim.SGD([q], { lr: 1 });
+    b.loadStateDict({ state: {}, param_groups: [{ lr: torch.tensor(0.25), params: [0] }] });
+    expect(descend(p, a, 2)).toEqual(descend(q, b, 2));
+    expect([...p.toTypedArray()]).toEqual([0.25, -0.5, 0.75]);
+  });
+
+  test("have one element", () => {
+    const message = "Tensor lr must be 1-element";
+    expect(() => new optim.SGD([parameter()], { lr: torch.ones(2) })).toThrow(message);
+  });
+});
+
+test("names the type of what is no list of parameters", () => {
+  // @ts-expect-error: a tensor
+  expect(() => new optim.SGD(torch.ones(2))).toThrow("but got torch.FloatTensor");
+});
+
+test("groups and states keep PyTorch's order", () => {
+  const p = parameter();
+  const optimizer = new optim.RMSprop([{ params: [p], weightDecay: 0.1 }], { centered: true, momentum: 0.9 });
+  descend(p, optimizer, 1);
+  const { state, param_groups } = optimizer.stateDict();
+  expect(Object.keys(state["0"]!)).toEqual(["step", "square_avg", "momentum_buffer", "grad_avg"]);
+  expect(Object.keys(param_groups[0]!).slice(0, 3)).toEqual(["weight_decay", "lr", "momentum"]);
+  const q = parameter();
+  const averaged = new optim.ASGD([q]);
+  descend(q, averaged, 1);
+  expect(Object.keys(averaged.stateDict().state["0"]!)).toEqual(["step", "eta", "mu", "ax"]);
+});

@@ -256,7 +256,11 @@ describe.each(fixture.lbfgs)("L-BFGS with $options", (recording) => {
     });
     const state = run.optimizer.stateDict().state["0"]!;
     expect([state["func_evals"], state["n_iter"]]).toEqual([recording.func_evals, recording.n_iter]);
-    expect(Object.keys(state).sort()).toEqual(recording.keys.filter((key) => key !== "al"));
+    expect(Object.keys(state).sort()).toEqual(recording.keys);
+    // As PyTorch has them: numbers that the recursion reads are tensors without dimensions.
+    const { al, ro, H_diag: scale } = state as Record<string, Tensor[]> & { H_diag: Tensor };
+    expect(al).toHaveLength(run.optimizer.paramGroups[0]!.historySize);
+    expect([scale, ...ro!, ...al!.slice(0, ro!.length)].every((x) => x.ndim === 0)).toBe(true);
   });
 });
 
