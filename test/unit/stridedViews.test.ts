@@ -275,3 +275,12 @@ test("values at the places of an index lose nothing, and one that fills a mask i
       .tolist(),
   ).toEqual([2, 0, 3]);
 });
+
+test("diagonals have PyTorch's strides, and are viewed as such", () => {
+  const x = torch.arange(24).view(2, 3, 4);
+  expect([...x.diagonal().stride()]).toEqual([1, 16]);
+  expect([...x.diagonal(1, 0, 2).stride()]).toEqual([4, 13]);
+  expect([...x.transpose(0, 2).diagonal().stride()]).toEqual([12, 5]);
+  expect(() => x.diagonal().view(-1)).toThrow("view size is not compatible");
+  expect(x.diagonal().asStrided([2], [16]).tolist()).toEqual([0, 16]);
+});

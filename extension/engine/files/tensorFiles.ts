@@ -28,8 +28,10 @@ import type { DType, HostArray } from "../../tensor/core/dtype.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { valuesOf } from "../../tensor/planning/barrier.ts";
 import { fromHost, Parameter, Tensor } from "../../tensor/core/tensor.ts";
+import type { Placed } from "../../tensor/functions/shape/strided.ts";
 import { RngState } from "../../tensor/random/generator.ts";
 import { entryMap, entryObject } from "../resume/loadedDict.ts";
+import { sharedPlaces, SharedStorages } from "./sharedMemory.ts";
 
 const STORED: Record<DType, EncodableDtype> = {
   float32: "F32",
@@ -85,7 +87,7 @@ function refuseModule(value: unknown): void {
 
 function savePth(file: string, value: unknown): void {
   try {
-    writePth(file, new PthMaker().value(value));
+    writePth(file, new PthMaker(value).value(value));
   } catch (error) {
     if (!(error instanceof UnwritableError)) throw error;
     throw new TensorError(
@@ -98,7 +100,7 @@ function savePth(file: string, value: unknown): void {
 
 /** Computes all that {@link saveFile} would write to a `.pth` file, in the same order, and writes nothing. */
 export function computeSaved(value: unknown): void {
-  new PthMaker().value(value);
+  new PthMaker(value).value(value);
 }
 
 /** Levels of nesting: an object that contains itself has no end. */
@@ -109,6 +111,12 @@ class PthMaker {
   readonly #tensors = new Map<Tensor, PthTensor>();
   /** Storages by the array that holds the values: tied weights share one. */
   readonly #storages = new Map<HostArray, PthStorage>();
+  readonly #places: ReadonlyMap<Tensor, Placed>;
+
+  /** @param all that will be saved: of memory that several of its tensors share, all is saved */
+  constructor(all: unknown) {
+    this.#places = sharedPlaces(all);
+  }
 
   value(value: unknown, depth = 0): PthValue {
     if (depth > MAX_DEPTH) throw new UnwritableError("", `nested deeper than ${MAX_DEPTH} levels`);
@@ -133,7 +141,8 @@ class PthMaker {
     const known = this.#tensors.get(tensor);
     if (known !== undefined) return known;
     const dtype = STORED[tensor.dtype];
-    const values = valuesOf(tensor.value);
+    const place = this.#places.get(tensor);
+    const values = valuesOf((place?.root ?? tensor).value);
     let storage = this.#storages.get(values);
     if (storage === undefined) {
       storage = memoryStorage(dtype, encodeElements(values, dtype));
@@ -141,7 +150,10 @@ class PthMaker {
     }
     const parameter = tensor instanceof Parameter;
     const { requiresGrad, shape } = tensor;
-    const made = wholeTensor(storage, dtype, shape, { requiresGrad, parameter });
+    const made =
+      place === undefined
+        ? wholeTensor(storage, dtype, shape, { requiresGrad, parameter })
+        : new PthTensor({ ...place, storage, dtype, shape, requiresGrad, parameter });
     this.#tensors.set(tensor, made);
     return made;
   }
@@ -176,7 +188,9 @@ function tensorsByName(value: unknown): ReadonlyMap<string, Tensor> {
  */
 export function loadFile(file: string): unknown {
   if (isShardIndex(file)) return loadShards(file).tensors;
-  return startsAsPth(file) ? new Converter(file).root(readPth(file)) : loadSafetensorsFile(file).tensors;
+  if (!startsAsPth(file)) return loadSafetensorsFile(file).tensors;
+  const value = readPth(file);
+  return new Converter(file, value).root(value);
 }
 
 /** Tensors by name, and the texts that a safetensors file has with them. */
@@ -203,7 +217,7 @@ export function loadTensors(file: string): LoadedTensors {
       "value",
       `${file}: expected a dict of tensors, or one under ${STATE_DICTS.map((name) => `"${name}"`).join(", ")}`,
     );
-  return { tensors: new Converter(file).stateDict(state), metadata: new Map() };
+  return { tensors: new Converter(file, state).stateDict(state), metadata: new Map() };
 }
 
 /** The tensors of several files, which an index lists. */
@@ -269,9 +283,12 @@ function isStateDict(value: unknown): value is State {
 class Converter {
   readonly #file: string;
   readonly #tensors = new Map<PthTensor, Tensor>();
+  readonly #storages: SharedStorages;
 
-  constructor(file: string) {
+  /** @param all that will be converted */
+  constructor(file: string, all: PthValue) {
     this.#file = file;
+    this.#storages = new SharedStorages(all, (entry) => toTensor(entry, file));
   }
 
   root(value: PthValue): unknown {
@@ -301,7 +318,7 @@ class Converter {
   #tensor(stored: PthTensor, name: string): Tensor {
     let tensor = this.#tensors.get(stored);
     if (tensor === undefined) {
-      const plain = toTensor(stored.entry(name), this.#file);
+      const plain = this.#storages.tensor(stored, name) ?? toTensor(stored.entry(name), this.#file);
       if (stored.parameter) tensor = new Parameter(plain, stored.requiresGrad);
       else tensor = stored.requiresGrad ? plain.requiresGrad_() : plain;
       this.#tensors.set(stored, tensor);

@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { loadTensors } from "../../../extension/engine/files/tensorFiles.ts";
 import { openTensors } from "../../../extension/formats/tensorSource.ts";
 import { PthTensor, readPth } from "../../../extension/formats/pth/pth.ts";
@@ -255,4 +255,77 @@ test("tensors of a loaded state are replaced, added and deleted as properties", 
   expect(["bias" in state, state.has("bias"), state.size]).toEqual([false, false, 2]);
   expect(state.get("weight").tolist()).toEqual([[1, 1]]);
   expect(state.set("x", 1)["x"]).toBe(1);
+});
+
+describe("tensors that share memory", () => {
+  const file = "shared.pth";
+  const reload = (value: unknown): Record<string, Tensor> => {
+    torch.save(value, at(file));
+    return torch.load(at(file));
+  };
+
+  test("share it again: slices, transposes and tied weights of one tensor", () => {
+    const all = torch.arange(12).float().view(3, 4);
+    const parts = {
+      all,
+      row: all.narrow(0, 1, 1),
+      t: all.t(),
+      last: all.select(1, -1),
+      flat: all.view(-1),
+      diagonal: all.diagonal(1),
+    };
+    const saved = reload(parts);
+    expect(values(saved as never)).toEqual(values(Object.entries(parts) as never));
+    saved["row"]!.fill_(-1);
+    saved["last"]!.fill_(7);
+    all.narrow(0, 1, 1).fill_(-1);
+    all.select(1, -1).fill_(7);
+    expect(values(saved as never)).toEqual(values(Object.entries(parts) as never));
+    // PyTorch stores what they share, once.
+    expect(
+      new Set([...(readPth(at(file)) as Map<string, PthTensor>).values()].map((t) => t.storage)).size,
+    ).toBe(1);
+  });
+
+  test("tied weights of a state dict are one memory, and load into a model", () => {
+    class Tied extends nn.Module {
+      a = new nn.Linear(2, 2, { bias: false });
+      b = new nn.Linear(2, 2, { bias: false });
+    }
+    const model = new Tied();
+    model.b.weight = model.a.weight;
+    const saved = reload(model.stateDict());
+    saved["a.weight"]!.fill_(3);
+    expect(saved["b.weight"]!.tolist()).toEqual([
+      [3, 3],
+      [3, 3],
+    ]);
+    const other = new Tied();
+    other.loadStateDict(saved);
+    expect([other.a.weight.tolist(), other.b.weight.tolist()]).toEqual([
+      saved["a.weight"]!.tolist(),
+      saved["a.weight"]!.tolist(),
+    ]);
+    expect(other.a.weight.isLeaf && saved["b.weight"]!.isLeaf).toBe(true);
+  });
+
+  test("others have memory of their own: parameters, a slice without what it is of, equal tensors", () => {
+    const p = new nn.Parameter(torch.ones(2));
+    const { whole, part } = reload({ whole: p, part: p.detach().narrow(0, 0, 1) });
+    part!.fill_(5);
+    expect([whole!.tolist(), part!.tolist()]).toEqual([[1, 1], [5]]);
+    const slice = reload({ slice: torch.zeros(1000).narrow(0, 5, 2) });
+    expect([slice["slice"]!.tolist(), readFileSync(at(file)).length < 2000]).toEqual([[0, 0], true]);
+    const { a, b } = reload({ a: torch.zeros(2), b: torch.zeros(2) });
+    a!.fill_(1);
+    expect(b!.tolist()).toEqual([0, 0]);
+  });
+});
+
+test("a strided view of a detached tensor passes no gradient on, and may be written to", () => {
+  const p = new nn.Parameter(torch.ones(4));
+  const view = p.detach().asStrided([2], [2], 0);
+  expect(view.requiresGrad).toBe(false);
+  view.zero_();
+  expect(p.tolist()).toEqual([0, 1, 0, 1]);
 });

@@ -77,7 +77,9 @@ export function diagonal(input: Tensor, offset: number | DiagonalOptions = 0, di
     [...rest.map((d) => steps[d]!), steps[a]! + steps[b]!],
     row * steps[a]! + column * steps[b]!,
   );
-  return named(new GatheredView(input, places, target).make(), "DiagonalBackward0");
+  const memory = input.viewStrides() ?? steps;
+  const apart = [...rest.map((d) => memory[d]!), memory[a]! + memory[b]!];
+  return named(new GatheredView(input, places, target, { steps: apart }).make(), "DiagonalBackward0");
 }
 
 /** Positions in memory of the elements of a shape, given the step of each dimension. */

@@ -6,23 +6,53 @@ import { sizeOf, type Size } from "../../core/size.ts";
 import { fromHost, type Tensor } from "../../core/tensor.ts";
 import { valuesOf } from "../../planning/barrier.ts";
 import { noGrad } from "../../recording/scope.ts";
+import { detach } from "../creation/conversion.ts";
 import { composed, named, sizesOf, type Sizes } from "../pointwise/operands.ts";
 import { sum } from "../reduction/reduction.ts";
 import { reshape } from "./shape.ts";
 import { GatheredView } from "./views.ts";
 
-/** The tensor that has the memory of x, and how x is read of it. */
-function memoryOf(x: Tensor): { root: Tensor; read: (root: Tensor) => Tensor } {
+interface MemoryOf {
+  /** The tensor that has the memory. */
+  root: Tensor;
+  /** How the tensor is read of it. */
+  read: (root: Tensor) => Tensor;
+  /** Whether the tensor is all of it, in its shape. */
+  whole: boolean;
+  /** Whether it is a view of it through `detach()`. */
+  detached: boolean;
+}
+
+function memoryOf(x: Tensor): MemoryOf {
   const view = x.currentView();
-  if (view === undefined) return { root: x, read: (root) => root };
-  const { root, read } = memoryOf(view.base);
-  return { root, read: (memory) => view.forward(read(memory)) };
+  if (view === undefined) return { root: x, read: (root) => root, whole: true, detached: false };
+  const { root, read, whole, detached } = memoryOf(view.base);
+  return {
+    root,
+    read: (memory) => view.forward(read(memory)),
+    whole: whole && view.whole === true,
+    detached: detached || view.detached,
+  };
+}
+
+/** Where a tensor's elements are: in the memory of `root`, `strides` apart from `offset` on. */
+export interface Placed {
+  root: Tensor;
+  offset: number;
+  strides: readonly number[];
+}
+
+/** @internal Where the elements of a tensor are in memory that is laid out row by row. */
+export function placeOf(x: Tensor): Placed | undefined {
+  const { root, whole } = memoryOf(x);
+  if (root.viewStrides() !== undefined || root.dtype !== x.dtype) return undefined;
+  return { root, offset: whole ? 0 : offsetOf(x), strides: x.viewStrides() ?? strides(x.shape) };
 }
 
 /** Where the first element of x is in its memory. */
 function offsetOf(x: Tensor): number {
-  const { root, read } = memoryOf(x);
-  if (root === x || x.numel() === 0) return 0;
+  const { root, read, whole } = memoryOf(x);
+  if (whole || x.numel() === 0) return 0;
   const places = fromHost(
     filled(new Int32Array(root.numel()), (i) => i),
     root.shape,
@@ -51,7 +81,8 @@ export function asStrided(
       `as_strided: Negative strides are not supported at the moment, got strides: ${formatShape(stride)}`,
     );
   }
-  const { root } = memoryOf(input);
+  const memory = memoryOf(input);
+  const root = memory.detached ? detach(memory.root) : memory.root;
   const start = storageOffset ?? offsetOf(input);
   const count = numel(size);
   const last = size.reduce((sum_, n, d) => sum_ + (n - 1) * stride[d]!, start);
