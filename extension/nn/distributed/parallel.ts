@@ -16,6 +16,8 @@ import { shared } from "./collectives.ts";
 import { ExchangeKeys } from "./exchangeKeys.ts";
 import { defaultGroup } from "./processGroup.ts";
 
+export { DataParallel } from "../modules/dataParallel.ts";
+
 /**
  * A module whose gradients are averaged over all processes of the group: each trains on its own samples, and all have the same
  * weights. The gradients of one `backward()` are one exchange, which is part of the compiled step. Averages are equal

@@ -1,5 +1,3 @@
-import { target, type ToArguments } from "../../tensor/functions/creation/conversion.ts";
-import { TensorError } from "../../tensor/core/errors.ts";
 import { zeroGradients } from "../../tensor/recording/gradientHooks.ts";
 import { Parameter, Tensor } from "../../tensor/core/tensor.ts";
 import { compile, type CompileOptions } from "../compile.ts";
@@ -25,9 +23,10 @@ import {
   type MemberOptions,
   type StateDictNames,
 } from "./moduleMembers.ts";
+import { Placement } from "./placement.ts";
 import { treeText } from "./repr.ts";
 import { loadInto, stateOf, type LoadOptions, type StateDict } from "./stateDict.ts";
-import { StateDictHooks, type LoadReport } from "./stateHooks.ts";
+import type { LoadReport } from "./stateHooks.ts";
 
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 
@@ -56,7 +55,7 @@ export interface Module {
  * }
  * ```
  */
-export class Module extends StateDictHooks {
+export class Module extends Placement {
   /**
    * Names of fields in paths and state dicts, where they differ: `"snake_case"` for PyTorch's spelling of all (`tokEmb` is
    * `tok_emb`), or the names of some. Subclasses inherit them. Everything that names a field uses them: `stateDict()`,
@@ -199,7 +198,7 @@ export class Module extends StateDictHooks {
     return members(this, prefix, recurse, (module) => module.ownParameters());
   }
 
-  parameters(recurse: Flag<"recurse"> = true): Parameter[] {
+  override parameters(recurse: Flag<"recurse"> = true): Parameter[] {
     return this.namedParameters("", flag(recurse, "recurse")).map(([, parameter]) => parameter);
   }
 
@@ -207,7 +206,7 @@ export class Module extends StateDictHooks {
     return members(this, prefix, recurse, (module) => module.ownBuffers());
   }
 
-  buffers(recurse: Flag<"recurse"> = true): Tensor[] {
+  override buffers(recurse: Flag<"recurse"> = true): Tensor[] {
     return this.namedBuffers("", flag(recurse, "recurse")).map(([, buffer]) => buffer);
   }
 
@@ -267,48 +266,6 @@ export class Module extends StateDictHooks {
   /** Clears all gradients; with `setToNone` false, existing ones become zeros, in place. */
   zeroGrad(setToNone: boolean | { setToNone?: boolean } = true): void {
     zeroGradients(this.parameters(), setToNone);
-  }
-
-  /**
-   * The module itself: there is one device, the CPU, and one floating point type. Takes what `tensor.to` takes.
-   * @throws TensorError for a device or type that doesn't exist here: "Torch not compiled with CUDA enabled"
-   */
-  to(...args: ToArguments): this {
-    const { dtype } = target(args);
-    if (dtype === undefined || dtype === "float32") return this;
-    throw new TensorError(
-      "dtype",
-      `nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=torch.${dtype}`,
-    );
-  }
-
-  /** Returns the module unchanged: parameters are float32. */
-  float(): this {
-    return this.to("float32");
-  }
-
-  /** @throws TensorError: there is no float64 */
-  double(): this {
-    return this.to("float64");
-  }
-
-  /** @throws TensorError: there is no float16 */
-  half(): this {
-    return this.to("float16");
-  }
-
-  /** @throws TensorError: there is no bfloat16 */
-  bfloat16(): this {
-    return this.to("bfloat16");
-  }
-
-  cpu(): this {
-    return this.to("cpu");
-  }
-
-  /** @throws TensorError "Torch not compiled with CUDA enabled" */
-  cuda(): this {
-    return this.to("cuda");
   }
 
   /**

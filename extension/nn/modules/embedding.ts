@@ -81,7 +81,7 @@ export interface PretrainedOptions extends EmbeddingOptions {
  *
  * - weight [numEmbeddings, embeddingDim] from N(0, 1); the row `paddingIdx` is zeros and gets no gradient
  * - input [*] of indices, output [*, embeddingDim]
- * - `maxNorm` shortens, in place, rows that are looked up; `sparse` is accepted, but gradients are dense
+ * - `maxNorm` shortens, in place, rows that are looked up; `sparse` lets `optim.SparseAdam` train it
  *
  * https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html
  *

@@ -13,6 +13,7 @@ export { ModuleList, Sequential } from "./containers/containers.ts";
 export { Conv1d, Conv2d, Conv3d } from "./conv/convolution.ts";
 export { CTCLoss } from "./loss/ctcLoss.ts";
 export { CosineSimilarity, PairwiseDistance } from "./loss/distance.ts";
+export { DataParallel } from "./dataParallel.ts";
 export * from "./dropout.ts";
 export * from "./embedding.ts";
 export * from "./lazy/lazyConv.ts";

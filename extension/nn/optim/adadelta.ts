@@ -3,7 +3,7 @@ import { add, div, mul } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { sqrt } from "../../tensor/functions/pointwise/elementwise.ts";
 import { descend } from "../../tensor/ops/update.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
-import { py } from "../module/repr.ts";
+import { pyFloat } from "../module/repr.ts";
 import { builtIn, checkOptions, type DecayOptions } from "./builtIn.ts";
 import { require } from "./optimizer.ts";
 import type { ParamGroup } from "./groups.ts";
@@ -54,7 +54,7 @@ export class Adadelta extends builtIn<AdadeltaOptions, "lr rho eps weightDecay">
   static override check(options: AdadeltaOptions): void {
     const { rho } = options;
     checkOptions(options, "lr");
-    require(rho >= 0 && rho <= 1, `Invalid rho value: ${py(rho)}`);
+    require(rho >= 0 && rho <= 1, `Invalid rho value: ${pyFloat(rho)}`);
     checkOptions(options, "eps weightDecay");
   }
 

@@ -5,7 +5,7 @@ import { constant } from "../../tensor/functions/pointwise/operands.ts";
 import { mean, norm } from "../../tensor/functions/reduction/reduction.ts";
 import { fillValue } from "../../tensor/recording/graph.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
-import { py } from "../module/repr.ts";
+import { pyFloat } from "../module/repr.ts";
 import { builtIn } from "./builtIn.ts";
 import type { ParamGroup } from "./groups.ts";
 import { require } from "./optimizer.ts";
@@ -65,12 +65,12 @@ export class Adafactor extends builtIn<
 
   /** @internal */
   static override check({ lr, beta2Decay, eps, d, weightDecay }: AdafactorOptions): void {
-    require(lr >= 0, `Learning rate should be >= 0 but is: ${py(lr)}`);
-    require(beta2Decay <= 0, `beta2_decay should be <= 0 but is: ${py(beta2Decay)}`);
-    require(eps[0] === null || eps[0] >= 0, `epsilon1 should be >= 0 but is: ${py(eps[0])}`);
-    require(eps[1] >= 0, `epsilon2 should be >= 0 but is: ${py(eps[1])}`);
-    require(d >= 1, `Clipping threshold d should be >= 1 but is: ${py(d)}`);
-    require(weightDecay >= 0, `weight_decay should be >= 0 but is: ${py(weightDecay)}`);
+    require(lr >= 0, `Learning rate should be >= 0 but is: ${pyFloat(lr)}`);
+    require(beta2Decay <= 0, `beta2_decay should be <= 0 but is: ${pyFloat(beta2Decay)}`);
+    require(eps[0] === null || eps[0] >= 0, `epsilon1 should be >= 0 but is: ${pyFloat(eps[0] ?? 0)}`);
+    require(eps[1] >= 0, `epsilon2 should be >= 0 but is: ${pyFloat(eps[1])}`);
+    require(d >= 1, `Clipping threshold d should be >= 1 but is: ${pyFloat(d)}`);
+    require(weightDecay >= 0, `weight_decay should be >= 0 but is: ${pyFloat(weightDecay)}`);
   }
 
   protected override updateParameter(p: Tensor, grad: Tensor, group: Group, state: ParamState): void {

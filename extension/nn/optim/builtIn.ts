@@ -1,7 +1,7 @@
 // Code shared by PyTorch's own optimizers: their calls, their checks and their common options.
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import type { Arguments, Signature } from "../arguments.ts";
-import { py, snakeCase } from "../module/repr.ts";
+import { pyFloat, snakeCase } from "../module/repr.ts";
 import { bindParams, type BaseOptions, type Given, type Params } from "./groups.ts";
 import { Optimizer, require } from "./optimizer.ts";
 
@@ -35,10 +35,10 @@ export function checkOptions(options: object, names: string): void {
   for (const name of names.split(" ")) {
     const value = (options as Readonly<Record<string, number | readonly number[]>>)[name]!;
     if (typeof value === "number") {
-      require(value >= 0, `Invalid ${TITLES[name] ?? `${snakeCase(name)} value`}: ${py(value)}`);
+      require(value >= 0, `Invalid ${TITLES[name] ?? `${snakeCase(name)} value`}: ${pyFloat(value)}`);
     } else {
       value.forEach((beta, i) =>
-        require(beta >= 0 && beta < 1, `Invalid beta parameter at index ${i}: ${py(beta)}`),
+        require(beta >= 0 && beta < 1, `Invalid beta parameter at index ${i}: ${pyFloat(beta)}`),
       );
     }
   }

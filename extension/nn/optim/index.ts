@@ -16,4 +16,5 @@ export { RAdam, type RAdamOptions } from "./radam.ts";
 export { RMSprop, type RMSpropOptions } from "./rmsprop.ts";
 export { Rprop, type RpropOptions } from "./rprop.ts";
 export { SGD, type SGDOptions } from "./sgd.ts";
+export { SparseAdam, type SparseAdamOptions } from "./sparseAdam.ts";
 export * as swaUtils from "./swaUtils.ts";

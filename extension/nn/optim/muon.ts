@@ -5,7 +5,7 @@ import { matmul } from "../../tensor/functions/linalg/linalg.ts";
 import { add, clamp, div, lerp, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { norm } from "../../tensor/functions/reduction/reduction.ts";
 import { transpose } from "../../tensor/functions/shape/shape.ts";
-import { py } from "../module/repr.ts";
+import { pyFloat } from "../module/repr.ts";
 import { builtIn } from "./builtIn.ts";
 import type { ParamGroup } from "./groups.ts";
 import { require } from "./optimizer.ts";
@@ -79,9 +79,9 @@ export class Muon extends builtIn<
 
   /** @internal */
   static override check({ lr, momentum, weightDecay, adjustLrFn }: MuonOptions): void {
-    require(lr >= 0, `Learning rate should be >= 0 but is: ${py(lr)}`);
-    require(momentum >= 0, `momentum should be >= 0 but is: ${py(momentum)}`);
-    require(weightDecay >= 0, `weight decay should be >= 0 but is: ${py(weightDecay)}`);
+    require(lr >= 0, `Learning rate should be >= 0 but is: ${pyFloat(lr)}`);
+    require(momentum >= 0, `momentum should be >= 0 but is: ${pyFloat(momentum)}`);
+    require(weightDecay >= 0, `weight decay should be >= 0 but is: ${pyFloat(weightDecay)}`);
     require(adjustLrFn === null ||
       Object.hasOwn(RATES, adjustLrFn), `Adjust learning rate function ${adjustLrFn} is not supported`);
   }

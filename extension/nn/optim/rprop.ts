@@ -1,7 +1,7 @@
 import { clamp, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { gt, lt, neg, sign, where } from "../../tensor/functions/pointwise/elementwise.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
-import { py } from "../module/repr.ts";
+import { pyFloat } from "../module/repr.ts";
 import { builtIn, type CAPTURABLE } from "./builtIn.ts";
 import { require } from "./optimizer.ts";
 import type { BaseOptions, ParamGroup } from "./groups.ts";
@@ -50,7 +50,7 @@ export class Rprop extends builtIn<RpropOptions, "lr etas stepSizes", typeof CAP
   static override check(options: RpropOptions): void {
     const [down, up] = options.etas;
     super.check(options);
-    require(down > 0 && down < 1 && up > 1, `Invalid eta values: ${py(down)}, ${py(up)}`);
+    require(down > 0 && down < 1 && up > 1, `Invalid eta values: ${pyFloat(down)}, ${pyFloat(up)}`);
   }
 
   protected override updateParameter(p: Tensor, grad: Tensor, group: Group, state: ParamState): void {

@@ -14,6 +14,7 @@ import { hidden, noGrad, scope } from "../../../tensor/recording/scope.ts";
 import { demandMemory } from "../../../tensor/core/memory.ts";
 import { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
+import { noteSparse } from "./sparseTables.ts";
 
 export interface EmbeddingOptions {
   /** The row of the weight that is not learned: it gets no gradient. Negative ones count from the end. */
@@ -24,7 +25,7 @@ export interface EmbeddingOptions {
   normType?: number;
   /** Divides a row's gradient by the number of times it is looked up; false by default. */
   scaleGradByFreq?: boolean;
-  /** Accepted for PyTorch's sake: gradients are dense here, with the same values. */
+  /** Lets `optim.SparseAdam` train the weight; its gradient is dense here, with the same values. */
   sparse?: boolean;
 }
 
@@ -43,13 +44,17 @@ export function embedding(
   sparse?: boolean,
 ): Tensor;
 export function embedding(input: Tensor, weight: Tensor, ...rest: unknown[]): Tensor {
-  const { paddingIdx, maxNorm, normType, scaleGradByFreq } = bind<EmbeddingOptions>("embedding", rest, {
-    paddingIdx: null,
-    maxNorm: null,
-    normType: 2,
-    scaleGradByFreq: false,
-    sparse: false,
-  });
+  const { paddingIdx, maxNorm, normType, scaleGradByFreq, sparse } = bind<EmbeddingOptions>(
+    "embedding",
+    rest,
+    {
+      paddingIdx: null,
+      maxNorm: null,
+      normType: 2,
+      scaleGradByFreq: false,
+      sparse: false,
+    },
+  );
   const padding = paddingRow(paddingIdx, weight.shape[0] ?? 0, "Padding_idx must be within num_embeddings");
   if (maxNorm !== null) {
     checkIndexType(input, "#2", "embedding_renorm_");
@@ -60,6 +65,7 @@ export function embedding(input: Tensor, weight: Tensor, ...rest: unknown[]): Te
   checkRows(weight);
   checkIndexType(input, "#1", "embedding");
   checkInRange(input, weight);
+  if (sparse) noteSparse(weight);
   return apply(ops.embedding, [weight, input], { paddingIdx: padding, scaleGradByFreq });
 }
 

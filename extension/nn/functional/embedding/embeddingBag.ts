@@ -13,6 +13,7 @@ import { formatShape } from "../../../tensor/core/shape.ts";
 import { fromHost, Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
 import { checkIndexType, paddingRow, renormalize } from "./embedding.ts";
+import { noteSparse } from "./sparseTables.ts";
 
 export type BagMode = "sum" | "mean" | "max";
 
@@ -27,7 +28,7 @@ export interface EmbeddingBagOptions {
   scaleGradByFreq?: boolean;
   /** How the rows of a bag are reduced; "mean" by default. */
   mode?: BagMode;
-  /** Accepted for PyTorch's sake: gradients are dense here, with the same values. */
+  /** Lets `optim.SparseAdam` train the weight; its gradient is dense here, with the same values. */
   sparse?: boolean;
   /** A factor of each row, of the indices' shape; for "sum" only. */
   perSampleWeights?: Tensor | null;
@@ -77,6 +78,7 @@ export function embeddingBag(input: Tensor, weight: Tensor, ...rest: unknown[]):
   const { maxNorm, normType, scaleGradByFreq, mode, perSampleWeights } = options;
   checkShapes(input, weight, options);
   checkMode(options);
+  if (options.sparse) noteSparse(weight);
   const count = input.numel();
   const flat = reshaped(input, [count]);
   if (maxNorm !== null) renormalize(weight, flat, maxNorm, normType);

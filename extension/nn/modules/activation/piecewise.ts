@@ -32,6 +32,9 @@ export class ReLU extends InPlaceActivation {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU6.html
  */
 export class ReLU6 extends InPlaceActivation {
+  readonly minVal = 0;
+  readonly maxVal = 6;
+
   forward(input: Tensor): Tensor {
     return F.relu6(input, this.inplace);
   }
@@ -230,6 +233,8 @@ interface PreluArguments {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.PReLU.html
  */
 export class PReLU extends BuiltIn {
+  numParameters: number;
+  init: number;
   weight: Parameter;
 
   constructor(options?: PreluArguments);
@@ -238,6 +243,8 @@ export class PReLU extends BuiltIn {
   constructor(...args: unknown[]) {
     super();
     const { numParameters, init } = bind<PreluArguments>("PReLU", args, { numParameters: 1, init: 0.25 });
+    this.numParameters = numParameters;
+    this.init = init;
     this.weight = new Parameter(new Tensor(fillValue(init, [numParameters], "float32")));
   }
 
@@ -246,6 +253,6 @@ export class PReLU extends BuiltIn {
   }
 
   override extraRepr(): string {
-    return `num_parameters=${this.weight.shape[0]}`;
+    return `num_parameters=${this.numParameters}`;
   }
 }

@@ -73,7 +73,8 @@ export class TransformerEncoder extends BuiltIn {
   numLayers: number;
   enableNestedTensor: boolean;
   maskCheck: boolean;
-  private readonly nested: boolean;
+  /** Whether padded sequences are computed without their padding in evaluation. */
+  useNestedTensor: boolean;
 
   constructor(encoderLayer: TransformerEncoderLayer, numLayers: number, options?: TransformerEncoderOptions);
   constructor(encoderLayer: TransformerEncoderLayer, numLayers: number, norm: Normalisation | null);
@@ -103,7 +104,7 @@ export class TransformerEncoder extends BuiltIn {
       encoderLayer instanceof TransformerEncoderLayer
         ? encoderLayer.whyNotNested && `encoder_layer.${encoderLayer.whyNotNested}`
         : "encoder_layer was not TransformerEncoderLayer";
-    this.nested = enableNestedTensor && reason === null;
+    this.useNestedTensor = enableNestedTensor && reason === null;
     if (enableNestedTensor && reason !== null) {
       warnOnce(`enable_nested_tensor is True, but self.use_nested_tensor is False because ${reason}`);
     }
@@ -130,7 +131,7 @@ export class TransformerEncoder extends BuiltIn {
   /** Whether PyTorch would leave padded places out of the computation. */
   private fast(src: Tensor): boolean {
     const [first] = this.layers;
-    if (!this.nested || first === undefined || first.training || src.ndim !== 3) return false;
+    if (!this.useNestedTensor || first === undefined || first.training || src.ndim !== 3) return false;
     return !scope.gradients || ![src, ...first.parameters()].some((t) => t.requiresGrad);
   }
 

@@ -49,6 +49,8 @@ abstract class Convolution extends SpatialLayer {
   dilation: readonly number[];
   groups: number;
   paddingMode: ConvPaddingMode;
+  readonly transposed = false;
+  readonly outputPadding: readonly number[];
 
   constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvOptions);
   constructor(
@@ -97,6 +99,7 @@ abstract class Convolution extends SpatialLayer {
     this.kernelSize = tuple(bound.kernelSize, dims);
     this.stride = tuple(bound.stride, dims);
     this.dilation = tuple(bound.dilation, dims);
+    this.outputPadding = tuple(0, dims);
     this.padding = typeof padding === "string" ? padding : tuple(padding, dims);
     if (typeof padding === "string" && padding !== "same" && padding !== "valid") {
       throw new TensorError(

@@ -45,6 +45,8 @@ abstract class TransposedConvolution extends SpatialLayer {
   outputPadding: readonly number[];
   dilation: readonly number[];
   groups: number;
+  readonly paddingMode = "zeros";
+  readonly transposed = true;
 
   constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvTransposeOptions);
   constructor(

@@ -112,7 +112,11 @@ type AvgArguments = average.AvgPoolOptions & { kernelSize: Size };
 /** Average pooling of images and volumes. */
 abstract class AvgPool extends BuiltIn {
   kernelSize: Size;
-  readonly options: Required<average.AvgPoolOptions>;
+  stride: Size;
+  padding: Size;
+  ceilMode: boolean;
+  countIncludePad: boolean;
+  divisorOverride: number | null;
 
   constructor(kernelSize: Size, options?: average.AvgPoolOptions);
   constructor(
@@ -128,7 +132,7 @@ abstract class AvgPool extends BuiltIn {
   );
   constructor(...args: unknown[]) {
     super();
-    const { kernelSize, ...options } = bind<AvgArguments>(this.constructor.name, args, {
+    const bound = bind<AvgArguments>(this.constructor.name, args, {
       kernelSize: REQUIRED,
       stride: null,
       padding: 0,
@@ -136,12 +140,21 @@ abstract class AvgPool extends BuiltIn {
       countIncludePad: true,
       divisorOverride: null,
     });
-    this.kernelSize = kernelSize;
-    this.options = { ...options, stride: options.stride ?? kernelSize };
+    this.kernelSize = bound.kernelSize;
+    this.stride = bound.stride ?? bound.kernelSize;
+    this.padding = bound.padding;
+    this.ceilMode = bound.ceilMode;
+    this.countIncludePad = bound.countIncludePad;
+    this.divisorOverride = bound.divisorOverride;
+  }
+
+  protected options(): average.AvgPoolOptions {
+    const { stride, padding, ceilMode, countIncludePad, divisorOverride } = this;
+    return { stride, padding, ceilMode, countIncludePad, divisorOverride };
   }
 
   override extraRepr(): string {
-    const { stride, padding } = this.options;
+    const { stride, padding } = this;
     return `kernel_size=${py(this.kernelSize)}, stride=${py(stride)}, padding=${py(padding)}`;
   }
 }
@@ -156,7 +169,10 @@ abstract class AvgPool extends BuiltIn {
  */
 export class AvgPool1d extends BuiltIn {
   kernelSize: readonly number[];
-  readonly options: Avg1dOptions & { stride: readonly number[]; padding: readonly number[] };
+  stride: readonly number[];
+  padding: readonly number[];
+  ceilMode: boolean;
+  countIncludePad: boolean;
 
   constructor(kernelSize: Size, options?: Avg1dOptions);
   constructor(
@@ -174,21 +190,27 @@ export class AvgPool1d extends BuiltIn {
   );
   constructor(...args: unknown[]) {
     super();
-    const { kernelSize, stride, padding, ...options } = bind<Avg1dOptions & { kernelSize: Size }>(
-      "AvgPool1d",
-      args,
-      { kernelSize: REQUIRED, stride: null, padding: 0, ceilMode: false, countIncludePad: true },
-    );
-    this.kernelSize = [kernelSize].flat();
-    this.options = { ...options, stride: [stride ?? kernelSize].flat(), padding: [padding].flat() };
+    const bound = bind<Avg1dOptions & { kernelSize: Size }>("AvgPool1d", args, {
+      kernelSize: REQUIRED,
+      stride: null,
+      padding: 0,
+      ceilMode: false,
+      countIncludePad: true,
+    });
+    this.kernelSize = [bound.kernelSize].flat();
+    this.stride = [bound.stride ?? bound.kernelSize].flat();
+    this.padding = [bound.padding].flat();
+    this.ceilMode = bound.ceilMode;
+    this.countIncludePad = bound.countIncludePad;
   }
 
   forward(input: Tensor): Tensor {
-    return average.avgPool1d(input, this.kernelSize, this.options);
+    const { stride, padding, ceilMode, countIncludePad } = this;
+    return average.avgPool1d(input, this.kernelSize, { stride, padding, ceilMode, countIncludePad });
   }
 
   override extraRepr(): string {
-    const { stride, padding } = this.options;
+    const { stride, padding } = this;
     return `kernel_size=${py(this.kernelSize)}, stride=${py(stride)}, padding=${py(padding)}`;
   }
 }
@@ -204,7 +226,7 @@ export class AvgPool1d extends BuiltIn {
  */
 export class AvgPool2d extends AvgPool {
   forward(input: Tensor): Tensor {
-    return average.avgPool2d(input, this.kernelSize, this.options);
+    return average.avgPool2d(input, this.kernelSize, this.options());
   }
 }
 
@@ -218,6 +240,6 @@ export class AvgPool2d extends AvgPool {
  */
 export class AvgPool3d extends AvgPool {
   forward(input: Tensor): Tensor {
-    return average.avgPool3d(input, this.kernelSize, this.options);
+    return average.avgPool3d(input, this.kernelSize, this.options());
   }
 }

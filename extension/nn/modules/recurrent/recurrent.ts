@@ -76,7 +76,7 @@ export class RNN extends RecurrentBase {
         `Unknown nonlinearity '${String(nonlinearity)}'. Select from 'tanh' or 'relu'.`,
       );
     }
-    super(1, { ...sizes, projSize: 0 });
+    super(`RNN_${nonlinearity.toUpperCase()}`, 1, { ...sizes, projSize: 0 });
     this.nonlinearity = nonlinearity;
   }
 
@@ -149,6 +149,7 @@ export class LSTM extends RecurrentBase {
   );
   constructor(...args: unknown[]) {
     super(
+      "LSTM",
       4,
       bind<Sizes & { projSize?: number }>("LSTM", args, {
         inputSize: REQUIRED,
@@ -254,7 +255,7 @@ export class GRU extends RecurrentBase {
       numLayers: 1,
       ...DEFAULTS,
     });
-    super(3, { ...sizes, projSize: 0 });
+    super("GRU", 3, { ...sizes, projSize: 0 });
   }
 
   forward(input: PackedSequence, hx?: HiddenState | null): [output: PackedSequence, h: Tensor];

@@ -49,6 +49,8 @@ type ParameterName =
 /** Base class of RNN, LSTM and GRU. */
 export abstract class RecurrentBase extends BuiltIn {
   [name: ParameterName]: Parameter;
+  /** PyTorch's name of the kind: "LSTM", "GRU", "RNN_TANH" or "RNN_RELU". */
+  readonly mode: string;
   inputSize: number;
   hiddenSize: number;
   numLayers: number;
@@ -60,9 +62,10 @@ export abstract class RecurrentBase extends BuiltIn {
   projSize: number;
 
   /** @param gates how many gates of hiddenSize rows the weights have */
-  constructor(gates: number, sizes: RecurrentSizes) {
+  constructor(mode: string, gates: number, sizes: RecurrentSizes) {
     super();
     checkSizes(sizes);
+    this.mode = mode;
     this.inputSize = sizes.inputSize;
     this.hiddenSize = sizes.hiddenSize;
     this.numLayers = sizes.numLayers;

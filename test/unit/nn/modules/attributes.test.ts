@@ -73,3 +73,26 @@ test("dropout changes between equal steps of a training", () => {
   for (const count of kept.slice(0, 3)) expect(Math.abs(count - 500)).toBeLessThan(100);
   expect(kept.slice(3)).toEqual([1000, 0]);
 });
+
+test("layers have the attributes that PyTorch's have", () => {
+  const pool = new nn.AvgPool2d(3, { padding: 1, countIncludePad: false });
+  const { kernelSize, stride, padding, ceilMode, countIncludePad, divisorOverride } = pool;
+  const stated = { kernelSize, stride, padding, ceilMode, countIncludePad, divisorOverride };
+  const size = { kernelSize: 3, stride: 3, padding: 1 };
+  expect(stated).toEqual({ ...size, ceilMode: false, countIncludePad: false, divisorOverride: null });
+  expect([new nn.AvgPool1d(2).stride, new nn.AvgPool1d(2).padding]).toEqual([[2], [0]]);
+  pool.stride = 1;
+  expect([...pool(torch.ones(1, 1, 3, 3)).shape]).toEqual([1, 1, 3, 3]);
+  const modes = [
+    new nn.LSTM(2, 3),
+    new nn.GRU(2, 3),
+    new nn.RNN(2, 3),
+    new nn.RNN(2, 3, { nonlinearity: "relu" }),
+  ];
+  expect(modes.map(({ mode }) => mode)).toEqual(["LSTM", "GRU", "RNN_TANH", "RNN_RELU"]);
+  expect([new nn.PReLU(3, 0.5).numParameters, new nn.PReLU(3, 0.5).init]).toEqual([3, 0.5]);
+  expect([new nn.ReLU6().minVal, new nn.ReLU6().maxVal]).toEqual([0, 6]);
+  const [conv, back] = [new nn.Conv2d(1, 1, 2), new nn.ConvTranspose2d(1, 1, 2)];
+  expect({ ...conv, ...back }).toMatchObject({ outputPadding: [0, 0], paddingMode: "zeros" });
+  expect([conv.transposed, back.transposed]).toEqual([false, true]);
+});

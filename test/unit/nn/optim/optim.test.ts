@@ -312,7 +312,6 @@ describe("options that are tensors", () => {
 });
 
 test("names the type of what is no list of parameters", () => {
-  // @ts-expect-error: a tensor
   expect(() => new optim.SGD(torch.ones(2))).toThrow("but got torch.FloatTensor");
 });
 
