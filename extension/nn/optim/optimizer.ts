@@ -306,7 +306,11 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
     }
     const param_groups = this.paramGroups.map(({ params, ...options }) => ({
       ...Object.fromEntries(
-        Object.entries(options).map(([name, value]): [string, unknown] => [snakeCase(name), value]),
+        Object.entries(options).map(([name, value]): [string, unknown] => [
+          snakeCase(name),
+          // A frozen array is a tuple in a file.
+          Array.isArray(value) && name in this.defaults ? Object.freeze([...value]) : value,
+        ]),
       ),
       params: params.map((p) => numbers.get(p)!),
     }));
