@@ -2,9 +2,10 @@ import { applyAll } from "../../tensor/recording/apply.ts";
 import { add, div, maximum, mul, sub } from "../../tensor/functions/pointwise/arithmetic.ts";
 import { sqrt } from "../../tensor/functions/pointwise/elementwise.ts";
 import { adamStep } from "../../tensor/ops/update.ts";
-import type { Tensor } from "../../tensor/core/tensor.ts";
+import { Tensor } from "../../tensor/core/tensor.ts";
 import { builtIn, CAPTURABLE, type DecoupledOptions } from "./builtIn.ts";
 import type { ParamGroup } from "./groups.ts";
+import { require } from "./optimizer.ts";
 import { count, effective, meanSquare, slot, type ParamState } from "./state.ts";
 
 export interface AdamOptions extends DecoupledOptions {
@@ -49,6 +50,23 @@ export class Adam extends builtIn<
   };
   /** @internal */
   static override readonly checked = "lr eps betas weightDecay";
+
+  /** @internal */
+  static override checkTensors(
+    options: AdamOptions & { foreach: boolean | null; capturable: boolean },
+  ): void {
+    const { lr, betas, foreach, capturable } = options;
+    const refuse = (value: unknown, name: string): void =>
+      require(!(
+        value instanceof Tensor &&
+        foreach === true &&
+        !capturable
+      ), `${name} as a Tensor is not supported for capturable=False and foreach=True`);
+    refuse(lr, "lr");
+    const tensors = betas.filter((beta: unknown) => beta instanceof Tensor).length;
+    require(tensors === 0 || tensors === betas.length, "betas must be either both floats or both Tensors");
+    betas.forEach((beta, i) => refuse(beta, `betas[${i}]`));
+  }
 
   protected override updateParameter(p: Tensor, grad: Tensor, group: Group, state: ParamState): void {
     const { lr, betas, eps, weightDecay, amsgrad, maximize, decoupledWeightDecay } = group;

@@ -2,7 +2,7 @@
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import type { Arguments, Signature } from "../arguments.ts";
 import { pyFloat, snakeCase } from "../module/repr.ts";
-import { bindParams, type BaseOptions, type Given, type Params } from "./groups.ts";
+import { bindParams, readTensors, type BaseOptions, type Given, type Params } from "./groups.ts";
 import { Optimizer, require } from "./optimizer.ts";
 
 /** Options that choose among PyTorch's implementations: printed and saved, without effect here. */
@@ -56,6 +56,8 @@ export abstract class BuiltInOptimizer<O extends BaseOptions> extends Optimizer<
     let owner: { readonly name: string } = new.target;
     while (!Object.hasOwn(owner, "signature")) owner = Object.getPrototypeOf(owner) as typeof owner;
     const [params, options] = bindParams(owner.name, args, signature as Signature<O>, groupOrder);
+    new.target.checkTensors(options);
+    readTensors(options, Object.keys(signature));
     new.target.check(options);
     super(params, options);
     this.initialize();
@@ -67,6 +69,9 @@ export abstract class BuiltInOptimizer<O extends BaseOptions> extends Optimizer<
   static check(options: object): void {
     checkOptions(options, this.checked);
   }
+
+  /** Refuses tensors among the options that PyTorch refuses, before they are read. */
+  static checkTensors(_options: object): void {}
 }
 
 /** Options that choose among PyTorch's implementations, which are all one here: `fused`, `foreach`. */
@@ -109,6 +114,8 @@ export interface OptimizerClass<
   readonly groupOrder: string;
   /** @internal Throws a TensorError for options that no step can use. */
   check(options: object): void;
+  /** @internal Throws a TensorError for tensors among them that PyTorch refuses. */
+  checkTensors(options: object): void;
 }
 
 /** The base class of an optimizer of PyTorch's, which takes the options of `Names` by position, and all by name. */

@@ -137,7 +137,6 @@ export function bindParams<O extends BaseOptions>(
   } as unknown as Signature<O & { params: Params<O> }>);
   const { params } = bound;
   delete bound["params"];
-  readTensors(bound, Object.keys(signature));
   if (order !== "") {
     for (const name of order.split(" ")) {
       const value = bound[name];
