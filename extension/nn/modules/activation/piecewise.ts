@@ -1,4 +1,6 @@
 import { TensorError } from "../../../tensor/core/errors.ts";
+import { fill_ } from "../../../tensor/functions/creation/filling.ts";
+import { noGrad } from "../../../tensor/recording/scope.ts";
 import { fillValue } from "../../../tensor/recording/graph.ts";
 import { Parameter, Tensor } from "../../../tensor/core/tensor.ts";
 import { bind, type Arguments } from "../../arguments.ts";
@@ -246,6 +248,10 @@ export class PReLU extends BuiltIn {
     this.numParameters = numParameters;
     this.init = init;
     this.weight = new Parameter(new Tensor(fillValue(init, [numParameters], "float32")));
+  }
+
+  resetParameters(): void {
+    noGrad(() => fill_(this.weight, this.init));
   }
 
   forward(input: Tensor): Tensor {

@@ -59,3 +59,16 @@ describe("toEmpty", () => {
     expect(() => new nn.Linear(1, 1).toEmpty({ device: "cuda" })).toThrow("not compiled with CUDA");
   });
 });
+
+test("where a module's tensors are doesn't change", () => {
+  const model = new nn.Linear(2, 1);
+  expect([model.shareMemory(), model.type(torch.float32)]).toEqual([model, model]);
+  expect(() => model.type(torch.int64)).toThrow("nn.Module.to only accepts floating point");
+});
+
+test("PReLU resets its weights", () => {
+  const layer = new nn.PReLU(2, 0.5);
+  torch.noGrad(() => layer.weight.zero_());
+  layer.resetParameters();
+  expect(layer.weight.tolist()).toEqual([0.5, 0.5]);
+});
