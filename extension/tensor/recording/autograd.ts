@@ -1,7 +1,7 @@
 import { inspectGradients } from "./anomaly.ts";
 import { apply } from "./apply.ts";
 import { ofBatch } from "./batchedGradients.ts";
-import { anyCustomGradients } from "../differentiation/customGradients.ts";
+import { anyCustomGradients, customGradient } from "../differentiation/customGradients.ts";
 import { internal, TensorError } from "../core/errors.ts";
 import { fillValue, isTaken, type GradientEdge, type Node } from "./graph.ts";
 import { gradientsOf } from "./gradientRules.ts";
@@ -345,11 +345,14 @@ function propagate(
       for (let i = 0; i < edges.length; i++) {
         const g = inputGrads[i];
         const edge = edges[i];
-        if (edge !== undefined && g && needs?.[i] !== false) deliver(edge, checked(node, i, g));
+        if (edge === undefined || needs?.[i] === false) continue;
+        if (g) deliver(edge, checked(node, i, g));
+        else if (customGradient(node) === undefined) paths?.drop(edge);
       }
       if (!keep) free(node);
     }
     if (border !== undefined) return result;
+    paths?.fillZeros(result, createGraph);
     for (const [leaf, grad] of result) if (leaf.edge?.leaf === leaf) result.set(leaf, visitLeaf(leaf, grad));
     return result;
   };

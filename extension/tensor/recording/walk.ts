@@ -1,6 +1,6 @@
 // The order in which gradients visit the nodes of a graph, and the nodes that they visit.
-import type { GradientEdge, GraphTensor, Node } from "./graph.ts";
-import type { Tensor } from "../core/tensor.ts";
+import { fillValue, type GradientEdge, type GraphTensor, type Node } from "./graph.ts";
+import { Tensor } from "../core/tensor.ts";
 
 /** Whether each input of a node needs a gradient. */
 export function wantedEdges({ edges }: Node): boolean[] {
@@ -14,6 +14,7 @@ export class Paths {
   readonly #leaves = new Set<GraphTensor>();
   readonly #ends = new Map<Node, Tensor[]>();
   readonly #inner = new Map<Node, boolean[]>();
+  readonly #dropped: GradientEdge[] = [];
 
   /** @param order nodes, each after all that use it */
   constructor(order: readonly Node[], wanted: readonly Tensor[]) {
@@ -42,6 +43,35 @@ export class Paths {
   /** Which inputs of a node are on these paths; undefined for none. */
   through(node: Node): readonly boolean[] | undefined {
     return this.#inner.get(node);
+  }
+
+  /** Notes an edge for which an op has no gradient, since its output doesn't change with that input: PyTorch's is zero. */
+  drop(edge: GradientEdge): void {
+    this.#dropped.push(edge);
+  }
+
+  /** Adds the gradients of wanted tensors to which only edges lead that were dropped. */
+  fillZeros(result: Map<Tensor, Tensor>, createGraph: boolean): void {
+    const seen = new Set<Node>();
+    const missing = (tensors: Iterable<GraphTensor>): void => {
+      for (const one of tensors as Iterable<Tensor>) {
+        if (result.has(one)) continue;
+        const none = new Tensor(fillValue(0, one.shape, one.dtype));
+        result.set(one, createGraph ? none.requiresGrad_() : none);
+      }
+    };
+    for (const edge of this.#dropped) {
+      const { leaf, node } = edge;
+      if (leaf !== undefined) {
+        if (this.#leaves.has(leaf)) missing([leaf]);
+      } else if (!seen.has(node)) {
+        seen.add(node);
+        missing(this.#ends.get(node) ?? []);
+        // Grows while it is iterated.
+        if (this.#inner.has(node))
+          for (const next of node.edges!) if (next !== undefined) this.#dropped.push(next);
+      }
+    }
   }
 
   /** Notes the gradients of wanted tensors that are outputs of a node. */
