@@ -5,7 +5,7 @@ import { Tensor } from "../../tensor/core/tensor.ts";
 import { detach } from "../../tensor/functions/creation/conversion.ts";
 import { narrow } from "../../tensor/functions/shape/parts.ts";
 import { reshape } from "../../tensor/functions/shape/shape.ts";
-import { asStrided, placeOf, type Placed } from "../../tensor/functions/shape/strided.ts";
+import { asStrided, placeOf, rootOf, type Placed } from "../../tensor/functions/shape/strided.ts";
 
 /** Instances of a class in a value, each once. */
 function instancesIn<T extends object>(value: unknown, Class: abstract new (...args: never[]) => T): Set<T> {
@@ -23,16 +23,23 @@ function instancesIn<T extends object>(value: unknown, Class: abstract new (...a
 
 /** Where tensors of a value are in memory, if another tensor of the value is in the same memory. */
 export function sharedPlaces(value: unknown): ReadonlyMap<Tensor, Placed> {
-  const byRoot = new Map<Tensor, [Tensor, Placed][]>();
+  const byRoot = new Map<Tensor, Tensor[]>();
   for (const tensor of instancesIn(value, Tensor)) {
-    // Memory of its own, which others may be views of.
-    const place = tensor.dtype === "complex64" ? undefined : placeOf(tensor);
-    if (place === undefined) continue;
-    const known = byRoot.get(place.root);
-    if (known === undefined) byRoot.set(place.root, [[tensor, place]]);
-    else known.push([tensor, place]);
+    if (tensor.dtype === "complex64") continue;
+    const root = rootOf(tensor);
+    const known = byRoot.get(root);
+    if (known === undefined) byRoot.set(root, [tensor]);
+    else known.push(tensor);
   }
-  return new Map([...byRoot.values()].filter((sharing) => sharing.length > 1).flat());
+  const places = new Map<Tensor, Placed>();
+  for (const sharing of byRoot.values()) {
+    if (sharing.length === 1) continue;
+    for (const tensor of sharing) {
+      const place = placeOf(tensor);
+      if (place !== undefined) places.set(tensor, place);
+    }
+  }
+  return places;
 }
 
 /** Tensors of one storage. */

@@ -42,11 +42,14 @@ export interface Placed {
   strides: readonly number[];
 }
 
-/** @internal Where the elements of a tensor are in memory that is laid out row by row. */
+/** @internal The tensor that has the memory of a tensor: itself, unless that is a view. */
+export const rootOf = (x: Tensor): Tensor => memoryOf(x).root;
+
+/** @internal Where the elements of a tensor are in memory that is laid out row by row; undefined for other memory. */
 export function placeOf(x: Tensor): Placed | undefined {
-  const { root, whole } = memoryOf(x);
+  const root = rootOf(x);
   if (root.viewStrides() !== undefined || root.dtype !== x.dtype) return undefined;
-  return { root, offset: whole ? 0 : offsetOf(x), strides: x.viewStrides() ?? strides(x.shape) };
+  return { root, offset: offsetOf(x), strides: x.viewStrides() ?? strides(x.shape) };
 }
 
 /** Where the first element of x is in its memory. */
