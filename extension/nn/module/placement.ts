@@ -1,4 +1,3 @@
-import type { DType } from "../../tensor/core/dtype.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { target, type ToArguments } from "../../tensor/functions/creation/conversion.ts";
@@ -42,11 +41,6 @@ export abstract class Placement extends StateDictHooks {
       for (const tensor of [...this.parameters(recurse), ...this.buffers(recurse)]) zero_(tensor);
     });
     return this;
-  }
-
-  /** The same as `to` with a type. */
-  type(dstType: DType | { dstType: DType }): this {
-    return this.to(typeof dstType === "string" ? dstType : dstType.dstType);
   }
 
   /** Returns the module unchanged: processes that train together exchange gradients instead. */
