@@ -1,6 +1,6 @@
 // Gradients of ops that don't change with their inputs: zeros in PyTorch, null in the op table.
 import { describe, expect, test } from "vitest";
-import { nn, torch, type Tensor } from "../../extension/nn/index.ts";
+import { nn, optim, torch, type Tensor } from "../../extension/nn/index.ts";
 import { useEngine } from "../engines.ts";
 
 useEngine("cpu");
@@ -17,6 +17,18 @@ describe("gradients that are zero, since an op doesn't change with its input", (
     const [curvature] = grad(slope!.sum(), x, { createGraph: true });
     expect([curvature!.tolist(), curvature!.requiresGrad]).toEqual([[0, 0, 0], true]);
     expect(grad(slope!.sum(), x, { allowUnused: true })[0]!.tolist()).toEqual([0, 0, 0]);
+  });
+
+  test("are what backward() leaves, so that optimizers decay the weights", () => {
+    const [w, b, unused] = [1.25, 0.5, 1].map((x) => new nn.Parameter(floats(x))) as [Tensor, Tensor, Tensor];
+    const optimizer = new optim.SGD([w, b, unused], { lr: 1, weightDecay: 0.5 });
+    w.round().add(b).sum().backward();
+    expect([w.grad!.tolist(), b.grad!.tolist(), unused.grad]).toEqual([[0], [1], null]);
+    optimizer.step();
+    expect([w, b, unused].map((p) => p.item())).toEqual([0.625, -0.75, 1]);
+    const x = floats(2).requiresGrad_();
+    for (let i = 0; i < 2; i++) x.mul(3).add(x.floor()).sum().backward();
+    expect(x.grad!.tolist()).toEqual([6]);
   });
 
   test("reach inputs and inner tensors through the layers before", () => {

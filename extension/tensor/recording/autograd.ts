@@ -19,7 +19,7 @@ import { computeLongGradients } from "../planning/barrier.ts";
 import { sumTo } from "../ops/movement/movement.ts";
 import { observe, runtime } from "./runtime.ts";
 import { hidden, scope, withGradients } from "./scope.ts";
-import { free, Paths, topological } from "./walk.ts";
+import { free, Paths, topological, unchanging, zeroGradient } from "./walk.ts";
 import { formatSize, sameShape } from "../core/shape.ts";
 import { isNamed } from "../signatures/bind.ts";
 import { Tensor, tensorOf } from "../core/tensor.ts";
@@ -237,10 +237,7 @@ export function grad(...args: unknown[]): (Tensor | null)[] {
     : each(given, false);
   return wanted.map((t, i) => {
     const g = results[i];
-    if (g == null && zeros) {
-      const none = new Tensor(fillValue(0, t.shape, t.dtype));
-      return createGraph ? none.requiresGrad_() : none;
-    }
+    if (g == null && zeros) return zeroGradient(t, createGraph);
     if (g == null && options.allowUnused !== true) {
       throw new TensorError(
         "autograd",
@@ -303,6 +300,7 @@ function propagate(
   const pending = border ?? new Map<Node, (Tensor | null)[]>();
   const ends = border === undefined ? undefined : [...border.keys()];
   const result = new Map<Tensor, Tensor>();
+  const dropped: GradientEdge[] = [];
   const plus = (a: Tensor | null | undefined, b: Tensor): Tensor => (a ? apply(add, [a, b], {}) : b);
   const deliver = (edge: NonNullable<Tensor["edge"]>, g: Tensor): void => {
     if (edge.leaf !== undefined) {
@@ -347,12 +345,14 @@ function propagate(
         const edge = edges[i];
         if (edge === undefined || needs?.[i] === false) continue;
         if (g) deliver(edge, checked(node, i, g));
-        else if (customGradient(node) === undefined) paths?.drop(edge);
+        else if (customGradient(node) === undefined) dropped.push(edge);
       }
       if (!keep) free(node);
     }
     if (border !== undefined) return result;
-    paths?.fillZeros(result, createGraph);
+    if (dropped.length > 0)
+      for (const t of unchanging(dropped, paths))
+        if (!result.has(t)) result.set(t, zeroGradient(t, createGraph));
     for (const [leaf, grad] of result) if (leaf.edge?.leaf === leaf) result.set(leaf, visitLeaf(leaf, grad));
     return result;
   };

@@ -14,7 +14,6 @@ export class Paths {
   readonly #leaves = new Set<GraphTensor>();
   readonly #ends = new Map<Node, Tensor[]>();
   readonly #inner = new Map<Node, boolean[]>();
-  readonly #dropped: GradientEdge[] = [];
 
   /** @param order nodes, each after all that use it */
   constructor(order: readonly Node[], wanted: readonly Tensor[]) {
@@ -45,33 +44,13 @@ export class Paths {
     return this.#inner.get(node);
   }
 
-  /** Notes an edge for which an op has no gradient, since its output doesn't change with that input: PyTorch's is zero. */
-  drop(edge: GradientEdge): void {
-    this.#dropped.push(edge);
+  /** Whether gradients that go through a node reach wanted tensors, and which of these are outputs of it. */
+  behind(node: Node): { inner: boolean; ends: readonly Tensor[] } {
+    return { inner: this.#inner.has(node), ends: this.#ends.get(node) ?? [] };
   }
 
-  /** Adds the gradients of wanted tensors to which only edges lead that were dropped. */
-  fillZeros(result: Map<Tensor, Tensor>, createGraph: boolean): void {
-    const seen = new Set<Node>();
-    const missing = (tensors: Iterable<GraphTensor>): void => {
-      for (const one of tensors as Iterable<Tensor>) {
-        if (result.has(one)) continue;
-        const none = new Tensor(fillValue(0, one.shape, one.dtype));
-        result.set(one, createGraph ? none.requiresGrad_() : none);
-      }
-    };
-    for (const edge of this.#dropped) {
-      const { leaf, node } = edge;
-      if (leaf !== undefined) {
-        if (this.#leaves.has(leaf)) missing([leaf]);
-      } else if (!seen.has(node)) {
-        seen.add(node);
-        missing(this.#ends.get(node) ?? []);
-        // Grows while it is iterated.
-        if (this.#inner.has(node))
-          for (const next of node.edges!) if (next !== undefined) this.#dropped.push(next);
-      }
-    }
+  isWanted(leaf: GraphTensor): boolean {
+    return this.#leaves.has(leaf);
   }
 
   /** Notes the gradients of wanted tensors that are outputs of a node. */
@@ -81,6 +60,33 @@ export class Paths {
       if (grad) result.set(tensor, grad);
     }
   }
+}
+
+/**
+ * The tensors to which edges lead for which ops have no gradient, since their outputs don't change with these inputs: leaves, or
+ * what `paths` lead to. PyTorch's gradients of them are zero.
+ */
+export function unchanging(dropped: readonly GradientEdge[], paths: Paths | undefined): Set<Tensor> {
+  const found = new Set<GraphTensor>();
+  const nodes = new Set<Node>();
+  const follow = ({ leaf, node }: GradientEdge): void => {
+    if (node !== undefined) nodes.add(node);
+    else if (paths?.isWanted(leaf) !== false) found.add(leaf);
+  };
+  dropped.forEach(follow);
+  // Grows while it is iterated.
+  for (const node of nodes) {
+    const { inner, ends } = paths?.behind(node) ?? { inner: true, ends: [] };
+    for (const tensor of ends) found.add(tensor);
+    if (inner) for (const edge of node.edges!) if (edge !== undefined) follow(edge);
+  }
+  return found as Set<Tensor>;
+}
+
+/** A gradient that is zero. */
+export function zeroGradient({ shape, dtype }: Tensor, createGraph: boolean): Tensor {
+  const none = new Tensor(fillValue(0, shape, dtype));
+  return createGraph ? none.requiresGrad_() : none;
 }
 
 /** Marks a node as freed: the values saved for its gradient are gone. */
