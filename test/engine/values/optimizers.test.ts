@@ -2,7 +2,7 @@
 // momentum do, it agrees with the interpreter, it leaks nothing, and its state can be saved and restored.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
-import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
+import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
@@ -62,7 +62,18 @@ const VARIANTS: Record<string, ((parameters: Tensor[]) => optim.Optimizer)[]> = 
     (p) => new optim.SGD(p, 0.1, { momentum: 0.9, dampening: 0.5 }),
     (p) => new optim.SGD(p, 0.1, { momentum: 0.9, nesterov: true, weightDecay: 0.01 }),
   ],
+  SparseAdam: [
+    (p) => new optim.SparseAdam(tablesOf(p), 0.01),
+    (p) => new optim.SparseAdam(tablesOf(p), 0.01, { betas: [0.5, 0.9], maximize: true }),
+  ],
 };
+
+/** The matrices, as what a sparse embedding has looked up. */
+function tablesOf(parameters: readonly Tensor[]): Tensor[] {
+  const tables = parameters.filter(({ ndim }) => ndim === 2);
+  for (const table of tables) F.embedding(torch.tensor([0]), table, { sparse: true });
+  return tables;
+}
 
 const CASES = Object.entries(VARIANTS).flatMap(([name, variants]) =>
   variants.map((make, i): [string, (parameters: Tensor[]) => optim.Optimizer] => [`${name} ${i}`, make]),
@@ -167,7 +178,7 @@ describe.skipIf(!native)("optimizers on the native engine", () => {
     expectClose(weights(again), weights(loop), 6);
   });
 
-  it.each(CASES.filter(([name]) => !name.startsWith("Muon")))(
+  it.each(CASES.filter(([name]) => !/^(?:Muon|SparseAdam)/.test(name)))(
     "%s: a 0-d parameter has a state of its own kind",
     (_, make) => {
       const p = new nn.Parameter(torch.tensor(0.5));
