@@ -123,7 +123,7 @@ export const validation = experiment({
 `;
 
 const OUT_OF_RANGE = "index out of range in self";
-const CASES: readonly (readonly [name: string, message: string, mark?: string])[] = [
+const CASES: [name: string, message: string, mark?: string][] = [
   ["embedding", OUT_OF_RANGE],
   ["gather", "index 4 is out of bounds for dimension with size 3"],
   ["cholesky", "linalg.cholesky: The factorization could not be completed"],
@@ -185,7 +185,14 @@ for (let i = 0; i < 40; i++) {
     const place = `wrong.nn.ts:${lineOf(text, "embedding")}:`;
     for (const args of [
       ["evaluate", "wrong.nn.ts#embedding", "--checkpoint", weights],
-      ["predict", "wrong.nn.ts#embedding", "--checkpoint", weights, "--input", workspace.write("rows.csv", "9\n")],
+      [
+        "predict",
+        "wrong.nn.ts#embedding",
+        "--checkpoint",
+        weights,
+        "--input",
+        workspace.write("rows.csv", "9\n"),
+      ],
     ]) {
       const { code, stderr } = await workspace.run(args, { env });
       expect(stderr).toContain(place);
@@ -194,12 +201,12 @@ for (let i = 0; i < 40; i++) {
     }
   });
 
-  test.each(CASES)("a training names the call: %s", async (name, message, mark = name) => {
+  test.each(CASES)("a training names the call: %s", async (name, message, mark) => {
     workspace.write("wrong.nn.ts", TEXT);
     const { code, stderr } = await workspace.run(["train", `wrong.nn.ts#${name}`], {
       env: { LAYERWISE_DEVICE: device },
     });
-    const line = lineOf(TEXT, mark);
+    const line = lineOf(TEXT, mark ?? name);
     expect(stderr).toMatch(new RegExp(`wrong\\.nn\\.ts:${line}:\\d+ error: .*`, "u"));
     expect(stderr).toContain(message);
     expect(code).toBe(1);

@@ -364,7 +364,7 @@ describe("hostile data", () => {
       return [torch.ones(4).mul(i), i % 3];
     });
     const prepared = await prepare(experiment(options({ data: () => set })), 0);
-    const steps = readSteps("train", prepared.train, 0.3);
+    const steps = readSteps("train", prepared.train, 0.3, []);
     let step = steps.next();
     while (step.done !== true) step = steps.next();
     expect(step.value).toMatchObject({ timedOut: true });
