@@ -1,6 +1,7 @@
 // PyTorch's `torch` namespace: `export * as torch from "./torch.ts"`.
 import { detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from "./recording/anomaly.ts";
-import { backwardAll, grad } from "./recording/autograd.ts";
+import { gradOfAny } from "./complex/gradients.ts";
+import { backwardAll } from "./recording/autograd.ts";
 import { gradcheck, GradcheckError, gradgradcheck } from "./differentiation/gradcheck.ts";
 import { hessian, hvp, jacobian, jvp, vhp, vjp } from "./differentiation/functional.ts";
 import { Function, onceDifferentiable } from "./differentiation/function.ts";
@@ -163,7 +164,7 @@ export const autograd = {
   function: { Function, onceDifferentiable },
   backward: backwardAll,
   enableGrad,
-  grad,
+  grad: gradOfAny,
   gradcheck,
   gradgradcheck,
   GradcheckError,

@@ -98,7 +98,7 @@ export class ComplexTensor extends Tensor {
 }
 
 /** A gradient of parts of which one may have none: that counts as 0, as in PyTorch. */
-function joined(re: Tensor | null, im: Tensor | null): Tensor | null {
+export function joined(re: Tensor | null, im: Tensor | null): Tensor | null {
   if (re === null && im === null) return null;
   const zeros = (like: Tensor): Tensor => new Tensor(fillValue(0, like.shape, "float32"));
   return new ComplexTensor(re ?? zeros(im!), im ?? zeros(re!));

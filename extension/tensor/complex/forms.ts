@@ -264,8 +264,12 @@ function formOf(name: string, f: Form, method: boolean): Form | undefined {
   if (BILINEAR.has(name)) return bilinear(f);
   // The norm of a complex tensor is that of its absolute values.
   if (name === "norm")
-    return (z: ComplexTensor, ...rest: never[]) =>
-      (f as (...args: unknown[]) => Tensor)(pointwise.size(z), ...rest);
+    return (z: ComplexTensor, ...rest: readonly unknown[]) => {
+      // But singular values are those of the complex matrix.
+      const [p] = rest;
+      const nuclear = p === "nuc" || (isNamed(p) && p["p"] === "nuc");
+      return (f as (...args: unknown[]) => Tensor)(nuclear ? z : pointwise.size(z), ...rest);
+    };
   if (!name.endsWith("_")) return undefined;
   const computing = name.slice(0, -1);
   return Object.hasOwn(ELEMENTWISE, computing) || computing === "mul" || computing === "maskedFill"

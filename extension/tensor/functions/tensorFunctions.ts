@@ -2,6 +2,7 @@
 export * from "./indexing/gathering.ts";
 export * from "./indexing/unique.ts";
 export * from "./linalg/linalg.ts";
+export { normOfAny as norm } from "./linalg/norms.ts";
 export * from "./pointwise/arithmetic.ts";
 export * from "./pointwise/elementwise.ts";
 export * from "./pointwise/numbers.ts";

@@ -238,20 +238,22 @@ export function grad(...args: unknown[]): (Tensor | null)[] {
   return wanted.map((t, i) => {
     const g = results[i];
     if (g == null && zeros) return zeroGradient(t, createGraph);
-    if (g == null && options.allowUnused !== true) {
-      throw new TensorError(
-        "autograd",
-        "One of the differentiated Tensors appears to not have been used in the graph. Set allowUnused: true if this is the desired behavior.",
-      );
-    }
+    if (g == null && options.allowUnused !== true) throw unused();
     // Visible to the user, unlike intermediate values.
     if (g != null && scope.depth === 0) g.value.visible = true;
     return g ?? null;
   });
 }
 
-/** The arguments of {@link grad} by name. */
-function namedArguments(args: readonly unknown[]): Named<GradOptions> {
+/** @internal What `grad` throws for an input that the outputs don't depend on. */
+export const unused = (): TensorError =>
+  new TensorError(
+    "autograd",
+    "One of the differentiated Tensors appears to not have been used in the graph. Set allowUnused: true if this is the desired behavior.",
+  );
+
+/** @internal The arguments of {@link grad} by name. */
+export function namedArguments(args: readonly unknown[]): Named<GradOptions> {
   const isOptions = (x: unknown): x is object =>
     typeof x === "object" && x !== null && !Array.isArray(x) && !(x instanceof Tensor);
   const named: object = Object.assign({}, ...args.filter(isOptions));

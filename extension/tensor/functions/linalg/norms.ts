@@ -5,7 +5,8 @@ import type { Tensor } from "../../core/tensor.ts";
 import { div, mul } from "../pointwise/arithmetic.ts";
 import { abs } from "../pointwise/elementwise.ts";
 import { composed } from "../pointwise/operands.ts";
-import { amax, amin, norm as vectorNorm, sum } from "../reduction/reduction.ts";
+import { optionsOf, type DimArgument, type KeepdimArgument } from "../reduction/options.ts";
+import { amax, amin, norm as vectorNorm, sum, type NormOptions } from "../reduction/reduction.ts";
 import { movedim, unsqueeze } from "../shape/shape.ts";
 import { checkMatrix, checkSquare, inv, svdvals } from "./decompositions.ts";
 
@@ -83,4 +84,18 @@ export function cond(a: Tensor, p: MatrixOrder | null = null): Tensor {
     const [largest, smallest] = [amax(s, -1), amin(s, -1)];
     return p === -2 ? div(smallest, largest) : div(largest, smallest);
   });
+}
+
+/** `torch.norm`: (Σ|x|ᵖ)^(1/p) over dimensions; with `p` "nuc", the sum of the singular values of matrices. */
+export function normOfAny(
+  input: Tensor,
+  p: number | "fro" | "nuc" | (Omit<NormOptions, "p"> & { p?: number | "fro" | "nuc" }) = 2,
+  dim?: DimArgument,
+  keepdim?: KeepdimArgument,
+): Tensor {
+  if (typeof p === "object") return normOfAny(input, p.p ?? 2, p);
+  if (p !== "nuc") return vectorNorm(input, p, dim, keepdim);
+  const over = optionsOf(dim, keepdim);
+  const dims = typeof over.dim === "number" ? [over.dim] : (over.dim ?? [...input.shape.keys()]);
+  return matrixNorm(input, p, dims, over.keepdim);
 }
