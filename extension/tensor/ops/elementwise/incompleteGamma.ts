@@ -58,11 +58,13 @@ function withEnds(b: TfBuilder, op: string, a: TfRef, x: TfRef, upper: boolean):
   return choose(is(a, 0), choose(test("Greater", x, 0), all, number(NaN)), endless);
 }
 
-/** Zeta's kernel, and its pole at 0. */
-function withPole(b: TfBuilder, s: TfRef, q: TfRef): TfRef {
+/** Zeta's kernel, and its poles: the whole numbers that are not above 0. */
+function withPoles(b: TfBuilder, s: TfRef, q: TfRef): TfRef {
   const number = (value: number): TfRef => scalar(b, value, "float32");
   const converges = b.node("GreaterEqual", [s, number(1)], { T });
-  const pole = b.node("LogicalAnd", [converges, equalNode(b, [q, number(0)], "float32")], {});
+  const whole = equalNode(b, [q, b.node("Floor", [q], { T })], "float32");
+  const below = b.node("LogicalAnd", [whole, b.node("LessEqual", [q, number(0)], { T })], {});
+  const pole = b.node("LogicalAnd", [converges, below], {});
   return b.node("SelectV2", [pole, number(Infinity), inDouble(b, "Zeta", s, q)], { T });
 }
 
@@ -91,7 +93,7 @@ export const zeta: Op<object> = pair({
   name: "zeta",
   gradName: "SpecialZetaBackward0",
   value: zetaOf,
-  tensorflow: withPole,
+  tensorflow: withPoles,
   slope: (s, q) => call(neg, call(mul, s, call(zeta, call(add, s, constant(1)), q))),
   first: "zeta",
 });

@@ -2,7 +2,7 @@
 import { filled } from "../../core/dtype.ts";
 import { broadcastShapes, numel } from "../../core/shape.ts";
 import { attr, scalar, type TfBuilder, type TfRef } from "../../lowering/lowering.ts";
-import { T } from "../../lowering/nodes.ts";
+import { equalNode, T } from "../../lowering/nodes.ts";
 import { number } from "../../lowering/onnx.ts";
 import { broadcasting, leading } from "../../recording/batchRules.ts";
 import { apply } from "../../recording/apply.ts";
@@ -93,6 +93,44 @@ export const lgamma: Op<object> = special({
   tensorflow: (b, x) => b.node("Lgamma", [x], { T }),
 });
 
+/** TensorFlow's kernel, and the infinities at the two zeros. */
+function digammaWithPole(b: TfBuilder, x: TfRef): TfRef {
+  const number = (v: number): TfRef => scalar(b, v, "float32");
+  const pole = equalNode(b, [x, number(0)], "float32");
+  const infinite = b.node("RealDiv", [number(-1), x], { T });
+  return b.node("SelectV2", [pole, infinite, b.node("Digamma", [x], { T })], { T });
+}
+
+/** Coefficients of the polynomial in cot(πx) that is the n-th derivative of π cot(πx), the lowest power first. */
+function cotangents(n: number): number[] {
+  let powers = [0, Math.PI];
+  // The derivative of c = cot(πx) is −π (1 + c²).
+  for (let i = 0; i < n; i++) {
+    const slopes = powers.slice(1).map((p, k) => -Math.PI * p * (k + 1));
+    powers = [...slopes, 0, 0].map((p, k) => p + (slopes[k - 2] ?? 0));
+  }
+  return powers;
+}
+
+/** For n > 0. TensorFlow's kernel is wrong below 0: there by reflection, ψₙ(x) = (−1)ⁿ ψₙ(1 − x) − dⁿ/dxⁿ π cot(πx). */
+function derivativeOfDigamma(b: TfBuilder, n: number, x: TfRef): TfRef {
+  const of = (op: string, ...inputs: TfRef[]): TfRef => b.node(op, inputs, { T });
+  const value = (v: number): TfRef => scalar(b, v, "float32");
+  const choose = (c: TfRef, u: TfRef, v: TfRef): TfRef => b.node("SelectV2", [c, u, v], { T });
+  const left = of("LessEqual", x, value(0));
+  const right = of("Polygamma", value(n), choose(left, of("Sub", value(1), x), x));
+  const rest = of("Sub", x, of("Floor", of("Add", x, value(0.5))));
+  const pole = equalNode(b, [rest, value(0)], "float32");
+  const angle = of("Mul", choose(pole, value(0.25), rest), value(Math.PI));
+  const cotangent = of("RealDiv", of("Cos", angle), of("Sin", angle));
+  const slope = cotangents(n).reduceRight(
+    (sum, p) => of("Add", of("Mul", sum, cotangent), value(p)),
+    value(0),
+  );
+  const reflected = of("Sub", n % 2 === 0 ? right : of("Neg", right), slope);
+  return choose(left, choose(pole, value(n % 2 === 0 ? -Infinity : Infinity), reflected), right);
+}
+
 /** The n-th derivative of the digamma function. */
 export const polygamma: Op<{ n: number }> = defineOp<{ n: number }>({
   name: "polygamma",
@@ -102,8 +140,7 @@ export const polygamma: Op<{ n: number }> = defineOp<{ n: number }>({
   ],
   batch: leading,
   onnx: UNKNOWN,
-  tensorflow: (b, [x], { n }) =>
-    n === 0 ? b.node("Digamma", [x!], { T }) : b.node("Polygamma", [scalar(b, n, "float32"), x!], { T }),
+  tensorflow: (b, [x], { n }) => (n === 0 ? digammaWithPole(b, x!) : derivativeOfDigamma(b, n, x!)),
   tfjs(k, [x], { n }) {
     if (n === 0) return mapped(k, x!, digamma);
     let sign = -1;
