@@ -250,7 +250,7 @@ export function arange(start: number, end: number, options?: TensorOptions): Ten
 export function arange(start: number, end: number, step: number, options?: TensorOptions): Tensor;
 export function arange(...given: (number | Tensor | TensorOptions | undefined)[]): Tensor {
   // The types refuse a tensor, but JavaScript doesn't: `lengths.max()` is a number in Python.
-  const args = given.map((x) => (x instanceof Tensor ? x.item<number>() : x));
+  const args = given.map((x) => (x instanceof Tensor || typeof x === "boolean" ? Number(x) : x));
   const numbers = args.filter((x) => typeof x === "number");
   const options = args.find((x) => typeof x === "object");
   const [start, end, step] =
@@ -259,13 +259,19 @@ export function arange(...given: (number | Tensor | TensorOptions | undefined)[]
   if (step > 0 ? start > end : start < end) {
     throw new TensorError("value", "upper bound and lower bound inconsistent with step sign");
   }
+  if (!Number.isFinite(start) || !Number.isFinite(end)) {
+    const text = (x: number): string => String(x).replace("Infinity", "inf").replace("NaN", "nan");
+    throw new TensorError("value", `unsupported range: ${text(start)} -> ${text(end)}`);
+  }
   const dtype = options?.dtype ?? ([start, end, step].every(Number.isInteger) ? "int64" : "float32");
   const length = Math.ceil((end - start) / step);
   demandMemory([length]);
   // Most are whole and small: these take no conversion.
   const small = dtype === "int64" && Math.max(Math.abs(start), Math.abs(end)) < 2 ** 31;
   const values = small ? new Int32Array(length) : new Float64Array(length);
-  for (let i = 0; i < length; i++) values[i] = start + i * step;
+  // PyTorch counts with the numbers as given, and adds them up as integers.
+  const [first, apart] = dtype === "int64" ? [Math.trunc(start), Math.trunc(step)] : [start, step];
+  for (let i = 0; i < length; i++) values[i] = first + i * apart;
   const data = values instanceof Int32Array ? values : host(values, dtype);
   return finished(fromHost(data, [length], dtype), options);
 }
@@ -278,13 +284,23 @@ export function linspace(start: number, end: number, steps: number, options?: Te
   if (!(steps >= 0)) throw new TensorError("value", "number of steps must be non-negative");
   const dtype = options?.dtype ?? "float32";
   const round = dtype === "float32" ? Math.fround : (x: number): number => x;
-  const [first, last] = [round(start), round(end)];
+  const values = numbered(steps, evenly(start, end, steps, dtype, round));
+  return finished(fromHost(host(values, dtype), [steps], dtype), options);
+}
+
+/** The i-th of `steps` numbers from one end, converted to the type, to the other; `round` rounds the step. */
+function evenly(
+  start: number,
+  end: number,
+  steps: number,
+  dtype: DType,
+  round: (x: number) => number,
+): (i: number) => number {
+  const converted = dtype === "int64" ? Math.trunc : round;
+  const [first, last] = [converted(start), converted(end)];
   const step = round(round(last - first) / Math.max(steps - 1, 1));
   // Counted from the nearer end, as PyTorch does, so that both ends are exact. PyTorch's products and sums are fused.
-  const at = (i: number): number =>
-    i < Math.floor(steps / 2) ? first + step * i : last - step * (steps - 1 - i);
-  const values = numbered(steps, (i) => (steps === 1 ? first : at(i)));
-  return finished(fromHost(host(values, dtype), [steps], dtype), options);
+  return (i) => (steps === 1 || i < Math.floor(steps / 2) ? first + step * i : last - step * (steps - 1 - i));
 }
 
 /** `base` to the power of the `steps` numbers of {@link linspace}. */
@@ -295,10 +311,9 @@ export function logspace(
   options: TensorOptions & { base?: number } = {},
 ): Tensor {
   const base = options.base ?? 10;
-  const powers = numbered(steps, (i) =>
-    Math.fround(Math.pow(base, steps === 1 ? start : start + ((end - start) * i) / (steps - 1))),
-  );
   const dtype = options.dtype ?? "float32";
+  const exponent = evenly(start, end, steps, dtype, Math.fround);
+  const powers = numbered(steps, (i) => Math.fround(Math.pow(base, Math.fround(exponent(i)))));
   return finished(fromHost(host(powers, dtype), [steps], dtype), options);
 }
 

@@ -102,9 +102,15 @@ export function randint(...args: (number | readonly number[] | RandomOptions | u
   return options?.requiresGrad === true ? x.requiresGrad_() : x;
 }
 
-/** Integers from `low` up to but not including `high` in the shape of another tensor. */
-export function randintLike(input: Tensor, low: number, high: number, options?: RandomOptions): Tensor {
-  return randint(low, high, input.shape, { dtype: input.dtype, ...options });
+/** Integers from `low` (0) up to but not including `high` in the shape and type of another tensor. */
+export function randintLike(input: Tensor, high: number, options?: RandomOptions): Tensor;
+export function randintLike(input: Tensor, low: number, high: number, options?: RandomOptions): Tensor;
+export function randintLike(input: Tensor, ...args: (number | RandomOptions | undefined)[]): Tensor {
+  const numbers = args.filter((x) => typeof x === "number");
+  const options = { dtype: input.dtype, ...args.find((x) => typeof x === "object") };
+  return numbers.length === 1
+    ? randint(numbers[0]!, input.shape, options)
+    : randint(numbers[0]!, numbers[1]!, input.shape, options);
 }
 
 /** The numbers 0 to n − 1 in random order. */
