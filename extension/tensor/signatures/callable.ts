@@ -1,7 +1,10 @@
 import { TensorError } from "../core/errors.ts";
 import { complexChoice, type Choice } from "../complex/forms.ts";
 import { withGradients } from "../recording/scope.ts";
+import { formatShape, sameShape, type Shape } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
+import { warnOnce } from "../core/warnings.ts";
+import { resize_ } from "../functions/shape/inPlaceViews.ts";
 import { blamed, bound, fit, isNamed, overloadsOf, type Overload } from "./bind.ts";
 import type { Callables } from "./types.ts";
 import { METHODS, SIGNATURES } from "./table.ts";
@@ -90,10 +93,20 @@ export function callableMethod(name: string, f: Callee): Callee {
   };
 }
 
+/** Gives a tensor given as `out` the shape of the result: an empty one is made for any. */
+function resizeResult(out: Tensor, shape: Shape): void {
+  if (out.numel() > 0)
+    warnOnce(
+      `An output with one or more elements was resized since it had shape ${formatShape(out.shape)}, which does not match the required output shape ${formatShape(shape)}. This behavior is deprecated, and in a future PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).`,
+    );
+  withGradients(false, () => resize_(out, shape));
+}
+
 /** Results written into the tensors given as `out`. */
 function written(out: unknown, result: unknown): unknown {
   if (result instanceof Tensor) {
     if (!(out instanceof Tensor)) throw new TensorError("value", "argument 'out' must be Tensor");
+    if (!sameShape(out.shape, result.shape)) resizeResult(out, result.shape);
     return withGradients(false, () => out.write(result));
   }
   const targets = out as readonly unknown[];

@@ -13,7 +13,7 @@ export const LINALG = {
   invEx: "A | * checkErrors?",
   luFactorEx: "A | * pivot? checkErrors?",
   solveEx: "A B | * left? checkErrors?",
-  lstsq: "A B rcond? | * -driver?",
+  lstsq: "A B rcond? | * driver?",
   ...each("A | * pivot?", "lu luFactor"),
   luSolve: "LU pivots B | * left? adjoint?",
   matmul: "input other",

@@ -188,7 +188,7 @@ const REDUCTION = {
   bincount: "input weights? minlength?",
   corrcoef: "input",
   countNonzero: "input dim?",
-  cov: "input | * correction? !fweights? !aweights?",
+  cov: "input | * correction? fweights? aweights?",
   ...each("input dim", "cummax cummin logcumsumexp"),
   ...each("input dim | * dtype?", "cumprod cumsum"),
   histc: "input bins? min? max?",

@@ -12,6 +12,7 @@ import { eye, zeros } from "../creation/creation.ts";
 import { abs, exp, gt, where } from "../pointwise/elementwise.ts";
 import { matmul, mm } from "./linalg.ts";
 import { composed, named } from "../pointwise/operands.ts";
+import { valuesOf } from "../../planning/barrier.ts";
 import { amax, sum } from "../reduction/reduction.ts";
 import { results, type Results } from "../results.ts";
 import { cat, expand, reshape, transpose, unsqueeze } from "../shape/shape.ts";
@@ -134,10 +135,19 @@ export function qr(a: Tensor, mode: QrMode | boolean = "reduced"): Results<{ Q: 
       `qr received unrecognized mode '${wanted}' but expected one of 'reduced' (default), 'r', or 'complete'`,
     );
   const [m, n] = a.shape.slice(-2) as [number, number];
+  if (m < n && wanted !== "r") return results("linalg_qr", ofWide(a));
   const whole = wanted === "complete" && m > n;
   const [q, r] = ops.outputsOf(ops.qr, whole ? besideUnits(a) : a) as [Tensor, Tensor];
   const R = whole ? narrow(r, -1, 0, n) : r;
   return results("linalg_qr", { Q: wanted === "r" ? zeros(0) : q, R });
+}
+
+/** Q and R of matrices wider than high: Q is that of their left square, by which R has gradients. */
+function ofWide(a: Tensor): { Q: Tensor; R: Tensor } {
+  const [m, n] = a.shape.slice(-2) as [number, number];
+  const [q, r] = ops.outputsOf(ops.qr, narrow(a, -1, 0, m)) as [Tensor, Tensor];
+  const R = composed(() => cat([r, matmul(transpose(q, -2, -1), narrow(a, -1, m, n - m))], -1));
+  return { Q: q, R };
 }
 
 /** [A I]. Its QR decomposition has A's in its first columns, and a square Q. */
@@ -219,6 +229,8 @@ export interface RankOptions {
 
 /** Mask of the singular values that don't count as 0. */
 function kept(s: Tensor, a: Tensor, { atol, rtol }: RankOptions): Tensor {
+  // The largest of none is not defined.
+  if (s.shape[s.ndim - 1] === 0) return gt(s, 0);
   const whole = (atol ?? 0) > 0 ? 0 : Math.max(...a.shape.slice(-2)) * 2 ** -23;
   const bound = mul(amax(s, -1, true), rtol ?? whole);
   return gt(s, (atol ?? 0) > 0 ? clamp(bound, atol) : bound);
@@ -251,23 +263,43 @@ export function matrixRank(a: Tensor, options: RankOptions = {}): Tensor {
   );
 }
 
+/** LAPACK's drivers: they differ in what they answer beside the solution. */
+const DRIVERS = ["gels", "gelsy", "gelsd", "gelss"] as const;
+
 /**
- * X that minimises ‖A X − B‖, of all such X the shortest; `residuals` are the sums of squared errors, if A has more
- * rows than columns. Singular values up to `rcond` times the largest count as 0.
+ * X that minimises ‖A X − B‖, of all such X the shortest. Singular values up to `rcond` times the largest count as 0.
+ *
+ * As in PyTorch, the driver says what else there is: `rank` unless it is "gels"; `singularValues` from "gelsd" and "gelss";
+ * `residuals`, the sums of squared errors, unless it is "gelsy" (the default), if A has more rows than columns and full rank.
+ * What there isn't is empty.
+ * @throws TensorError "torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.linalg.lstsq.html
  */
 export function lstsq(
   a: Tensor,
   b: Tensor,
-  rcond?: number | null,
+  rcond?: number | null | { driver?: (typeof DRIVERS)[number] | null },
+  options: { driver?: (typeof DRIVERS)[number] | null } = {},
 ): Results<{ solution: Tensor; residuals: Tensor; rank: Tensor; singularValues: Tensor }> {
+  if (typeof rcond === "object" && rcond !== null) return lstsq(a, b, undefined, rcond);
   checkMatrix("torch.linalg.lstsq", a);
+  const driver = options.driver ?? "gelsy";
+  if (!DRIVERS.includes(driver))
+    throw new TensorError(
+      "value",
+      "torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)",
+    );
   const [m, n] = a.shape.slice(-2) as [number, number];
   const rtol = rcond ?? Math.max(m, n) * 2 ** -23;
   const solution = composed(() => matmul(pinv(a, { rtol }), b));
-  const residuals =
-    m > n ? composed(() => sum(pow(sub(matmul(a, solution), b), 2), b.ndim === 1 ? 0 : -2)) : zeros(0);
-  const rank = matrixRank(detached(a), { rtol });
-  return results("linalg_lstsq", { solution, residuals, rank, singularValues: zeros(0) });
+  const rank = driver === "gels" ? zeros(0, { dtype: "int64" }) : matrixRank(detached(a), { rtol });
+  const hasResiduals =
+    m > n && driver !== "gelsy" && (driver === "gels" || valuesOf(rank.value).every((r) => r === n));
+  const residuals = hasResiduals
+    ? composed(() => sum(pow(sub(matmul(a, solution), b), 2), b.ndim === 1 ? 0 : -2))
+    : zeros(0);
+  const singularValues = driver === "gelsd" || driver === "gelss" ? svdvals(detached(a)) : zeros(0);
+  return results("linalg_lstsq", { solution, residuals, rank, singularValues });
 }
 
 /** A to the power of n; the inverse to the power of −n for negative n. */

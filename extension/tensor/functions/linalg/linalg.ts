@@ -10,6 +10,7 @@ import { sparseProduct } from "../../sparse/functions.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { add, mul } from "../pointwise/arithmetic.ts";
 import { C_TYPE, composed, named, notImplemented } from "../pointwise/operands.ts";
+import { scalesOf, type Scales } from "../pointwise/promotion.ts";
 import { expand } from "../shape/shape.ts";
 import { reshaped } from "../shape/views.ts";
 import { call } from "../../ops/expressions.ts";
@@ -211,13 +212,6 @@ export function outer(input: Tensor, vec2: Tensor): Tensor {
   return composed(() => mul(reshaped(input, [input.shape[0]!, 1]), vec2));
 }
 
-export interface Scales {
-  /** Of the input. Default 1. */
-  beta?: number;
-  /** Of the product. Default 1. */
-  alpha?: number;
-}
-
 /** beta · input + alpha · mat1 @ mat2. */
 export function addmm(input: Tensor, mat1: Tensor, mat2: Tensor, options: Scales = {}): Tensor {
   if (mat1.ndim !== 2 || mat2.ndim !== 2) {
@@ -250,7 +244,7 @@ export function baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, options: 
 }
 
 function plusProduct(input: Tensor, a: Tensor, b: Tensor, options: Scales, gradient: string): Tensor {
-  const { beta = 1, alpha = 1 } = options;
+  const { beta, alpha } = scalesOf(input.dtype, options);
   return composed(() => {
     const result = apply(product, [a, b], PLAIN);
     if (beta === 0) return named(alpha === 1 ? result : mul(result, alpha), gradient);

@@ -48,5 +48,5 @@ const dimOf = (dim: number | { dim?: number }): number => (typeof dim === "numbe
 export const vander = (x: Tensor, options: { N?: number | null } = {}): Tensor =>
   composed(() => {
     const n = options.N ?? x.shape.at(-1) ?? 1;
-    return reshape(vanderOf(reshape(x, [-1]), n, true), [...x.shape, n]);
+    return reshape(vanderOf(reshape(x, [-1]), n, true), [...(x.ndim === 0 ? [1] : x.shape), n]);
   });

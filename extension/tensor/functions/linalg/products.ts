@@ -1,10 +1,12 @@
 // Products of tensors that few programs use.
+import { promoteTypes } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { formatShape, normalizeDim, numel, range } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { add, mul, sub } from "../pointwise/arithmetic.ts";
 import { multiDot } from "./decompositions.ts";
-import { bmm, dot, mm, mv, outer, type Scales } from "./linalg.ts";
+import { bmm, dot, mm, mv, outer } from "./linalg.ts";
+import { scalesOf, type Scales } from "../pointwise/promotion.ts";
 import { composed, named, listOf, type TensorList } from "../pointwise/operands.ts";
 import { narrow } from "../shape/parts.ts";
 import { norm, sum } from "../reduction/reduction.ts";
@@ -84,7 +86,8 @@ export function inner(input: Tensor, other: Tensor): Tensor {
 /** Sum of the products of two vectors' elements. */
 export const vdot = (input: Tensor, other: Tensor): Tensor => dot(input, other);
 
-function scaled(input: Tensor, product: Tensor, { beta = 1, alpha = 1 }: Scales, gradient: string): Tensor {
+function scaled(input: Tensor, product: Tensor, options: Scales, gradient: string): Tensor {
+  const { beta, alpha } = scalesOf(promoteTypes(input.dtype, product.dtype), options);
   const right = alpha === 1 ? product : mul(product, alpha);
   if (beta === 0) return named(right, gradient);
   return named(add(beta === 1 ? input : mul(input, beta), right), gradient);
@@ -94,8 +97,15 @@ function scaled(input: Tensor, product: Tensor, { beta = 1, alpha = 1 }: Scales,
 export const addmv = (input: Tensor, mat: Tensor, vec: Tensor, options: Scales = {}): Tensor =>
   composed(() => scaled(input, mv(mat, vec), options, "AddmvBackward0"));
 /** beta · input + alpha · the outer product of two vectors. */
-export const addr = (input: Tensor, vec1: Tensor, vec2: Tensor, options: Scales = {}): Tensor =>
-  composed(() => scaled(input, outer(vec1, vec2), options, "AddrBackward0"));
+export function addr(input: Tensor, vec1: Tensor, vec2: Tensor, options: Scales = {}): Tensor {
+  for (const name of ["beta", "alpha"] as const)
+    if (![input, vec1, vec2].some((x) => x.dtype === "float32") && !Number.isInteger(options[name] ?? 1))
+      throw new TensorError(
+        "dtype",
+        `For integral input tensors, argument ${name} must not be a floating point number.`,
+      );
+  return composed(() => scaled(input, outer(vec1, vec2), options, "AddrBackward0"));
+}
 /** beta · input + alpha · the sum of the products of two batches of matrices. */
 export const addbmm = (input: Tensor, batch1: Tensor, batch2: Tensor, options: Scales = {}): Tensor =>
   composed(() => scaled(input, sum(bmm(batch1, batch2), 0), options, "AddbmmBackward0"));

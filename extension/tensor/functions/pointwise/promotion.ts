@@ -32,3 +32,17 @@ export function promoted(a: Operand, b: Operand): [Tensor, Tensor] {
   const dtype = resultType(a, b);
   return [operand(a, dtype), operand(b, dtype)];
 }
+
+export interface Scales {
+  /** Of the input. Default 1. */
+  beta?: number;
+  /** Of the product. Default 1. */
+  alpha?: number;
+}
+
+/** The factors converted to the type of the sum, as PyTorch does it: those of integers lose their fractions. */
+export function scalesOf(dtype: DType, { beta = 1, alpha = 1 }: Scales): Required<Scales> {
+  const converted = (x: number): number =>
+    dtype === "bool" ? Math.sign(Math.abs(x)) : dtype === "int64" ? Math.trunc(x) : x;
+  return { beta: converted(beta), alpha: converted(alpha) };
+}

@@ -1,17 +1,20 @@
 // Differences of neighbours, and functions computed from them.
-import { filled } from "../../core/dtype.ts";
+import { SCALAR_TYPE } from "../../core/dtype.ts";
 import { ofFunction } from "../../recording/version.ts";
 import { TensorError } from "../../core/errors.ts";
 import { sliceAlong } from "../../ops/movement/slicing.ts";
 import { normalizeDim } from "../../core/shape.ts";
-import { fromHost, Tensor } from "../../core/tensor.ts";
-import { add, div, mul, sub } from "../pointwise/arithmetic.ts";
+import { Tensor } from "../../core/tensor.ts";
+import { add, clamp, div, mul, sub } from "../pointwise/arithmetic.ts";
 import { logicalXor, sqrt } from "../pointwise/elementwise.ts";
 import { full } from "../creation/creation.ts";
 import { composed, constant, toFloat } from "../pointwise/operands.ts";
+import { diagonal } from "../shape/orientation.ts";
 import { narrow } from "../shape/parts.ts";
+import { copied } from "../shape/views.ts";
+import { valuesOf } from "../../planning/barrier.ts";
 import { matmul } from "../linalg/linalg.ts";
-import { cumsum, mean, sum } from "./reduction.ts";
+import { cumsum, sum } from "./reduction.ts";
 import { cat, reshape, transpose } from "../shape/shape.ts";
 
 interface DiffOptions {
@@ -25,6 +28,8 @@ export function diff(input: Tensor, n = 1, dim = -1, options: DiffOptions = {}):
     throw new TensorError("shape", "diff expects input to be at least one-dimensional");
   }
   const at = normalizeDim(dim, input.ndim);
+  if (!(n >= 0)) throw new TensorError("value", `order must be non-negative but got ${n}`);
+  if (n === 0) return copied(input);
   return composed(() => {
     const { prepend, append } = options;
     let x = cat([...(prepend ? [prepend] : []), input, ...(append ? [append] : [])], at);
@@ -82,6 +87,9 @@ export function gradient(input: Tensor, options: GradientOptions = {}): Tensor[]
     throw new TensorError("value", "torch.gradient only supports edge_order=1 and edge_order=2.");
   const given = typeof options.dim === "number" ? [options.dim] : options.dim;
   const dims = (given ?? [...input.shape.keys()]).map((d) => normalizeDim(d, input.ndim));
+  const again = dims.find((d, i) => dims.indexOf(d) < i);
+  if (again !== undefined)
+    throw new TensorError("value", `dim ${again} appears multiple times in the list of dims`);
   if (dims.some((d) => input.shape[d]! < edgeOrder + 1))
     throw new TensorError("shape", "torch.gradient expected each dimension size to be at least edge_order+1");
   const steps = typeof spacing === "number" ? dims.map(() => spacing) : (spacing ?? dims.map(() => 1));
@@ -131,8 +139,47 @@ function areas(name: string, y: Tensor, x: Tensor | number, at: number): Tensor 
   return mul(pairs, diff(points, 1, at));
 }
 
-/** Covariances of the rows of a matrix, each column being an observation. */
-export function cov(input: Tensor, options: { correction?: number } = {}): Tensor {
+export interface CovarianceOptions {
+  /** Subtracted from the number of observations that the products are divided by. Default 1. */
+  correction?: number;
+  /** How often each observation counts: whole numbers. */
+  fweights?: Tensor | null;
+  /** How important each observation is: floats. */
+  aweights?: Tensor | null;
+}
+
+/** Refuses weights of observations that are of another type or number, or negative; reads them now. */
+function checkWeights(name: "fweights" | "aweights", weights: Tensor, count: number): Tensor {
+  const refuse = (kind: "shape" | "dtype" | "value", text: string): never => {
+    throw new TensorError(kind, `cov(): ${text}`);
+  };
+  if (weights.ndim > 1)
+    refuse(
+      "shape",
+      `expected ${name} to have one or fewer dimensions but got ${name} with ${weights.ndim} dimensions`,
+    );
+  const [wanted, words] =
+    name === "fweights" ? (["int64", "integral"] as const) : (["float32", "floating point"] as const);
+  if (weights.dtype !== wanted)
+    refuse(
+      "dtype",
+      `expected ${name} to have ${words} dtype but got ${name} with ${SCALAR_TYPE[weights.dtype]} dtype`,
+    );
+  if (weights.numel() !== count)
+    refuse(
+      "shape",
+      `expected ${name} to have the same numel as there are observations in the input but got ${weights.numel()} != ${count}`,
+    );
+  if (valuesOf(weights.value).some((w) => w < 0)) refuse("value", `${name} cannot be negative`);
+  return reshape(toFloat(weights), [count]);
+}
+
+/**
+ * Covariances of the rows of a matrix, each column being an observation; that of a single row is a number.
+ * @throws TensorError "cov(): weights sum to zero, can't be normalized"
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.cov.html
+ */
+export function cov(input: Tensor, options: CovarianceOptions = {}): Tensor {
   if (input.ndim > 2) {
     throw new TensorError(
       "shape",
@@ -142,27 +189,34 @@ export function cov(input: Tensor, options: { correction?: number } = {}): Tenso
   if (input.dtype === "bool") throw new TensorError("dtype", "cov(): bool dtype is not supported for input");
   const rows = input.ndim < 2 ? reshape(input, [1, input.numel()]) : input;
   const count = rows.shape[1]!;
+  const { correction = 1, fweights, aweights } = options;
   return composed(() => {
     const values = toFloat(rows);
-    const centred = sub(values, mean(values, 1, true));
-    const products = matmul(centred, transpose(centred, 0, 1));
-    const result = div(products, Math.max(0, count - (options.correction ?? 1)));
-    return input.ndim < 2 ? reshape(result, []) : result;
+    const often = fweights ? checkWeights("fweights", fweights, count) : undefined;
+    const important = aweights ? checkWeights("aweights", aweights, count) : undefined;
+    const weights = often && important ? mul(often, important) : (often ?? important);
+    const weighted = (x: Tensor): Tensor => (weights ? mul(x, weights) : x);
+    const total = weights ? sum(weights) : constant(count);
+    if (weights && count > 0 && valuesOf(total.value)[0] === 0)
+      throw new TensorError("value", "cov(): weights sum to zero, can't be normalized");
+    const centred = sub(values, div(sum(weighted(values), 1, true), total));
+    const products = matmul(centred, transpose(weighted(centred), 0, 1));
+    const lost =
+      important && correction !== 0
+        ? div(mul(sum(weighted(important)), correction), total)
+        : constant(correction);
+    const result = div(products, clamp(sub(total, lost), 0));
+    return result.numel() === 1 ? reshape(result, []) : result;
   });
 }
 
-/** Correlations of the rows of a matrix. */
+/** Correlations of the rows of a matrix; of a single row, 1. */
 export function corrcoef(input: Tensor): Tensor {
   return composed(() => {
     const covariances = cov(input);
     if (covariances.ndim === 0) return div(covariances, covariances);
     const n = covariances.shape[0]!;
-    const variances = sum(mul(covariances, fromHost(identity(n), [n, n], "float32")), 1);
-    const spread = sqrt(variances);
-    return div(div(covariances, reshape(spread, [n, 1])), spread);
+    const spread = sqrt(diagonal(covariances));
+    return clamp(div(div(covariances, reshape(spread, [n, 1])), spread), -1, 1);
   });
-}
-
-function identity(n: number): Float32Array {
-  return filled(new Float32Array(n * n), (i) => Number(i % (n + 1) === 0));
 }

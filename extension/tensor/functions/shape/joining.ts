@@ -40,22 +40,30 @@ export const atleast3d = each((x) => {
 
 /** Joined along columns: vectors end to end, others along dimension 1. */
 export function hstack(tensors: readonly Tensor[]): Tensor {
+  refuseNone("hstack", tensors);
   const list = atleast1d(tensors);
   return composed(() => cat(list, list[0]!.ndim === 1 ? 0 : 1));
 }
 
+function refuseNone(name: string, tensors: readonly Tensor[]): void {
+  if (tensors.length === 0) throw new TensorError("value", `${name} expects a non-empty TensorList`);
+}
+
 /** Joined along rows: vectors are rows. */
 export function vstack(tensors: readonly Tensor[]): Tensor {
+  refuseNone("vstack", tensors);
   return composed(() => cat(atleast2d(tensors), 0));
 }
 
 /** Joined along a third dimension. */
 export function dstack(tensors: readonly Tensor[]): Tensor {
+  refuseNone("dstack", tensors);
   return composed(() => cat(atleast3d(tensors), 2));
 }
 
 /** Joined along columns: vectors are columns. */
 export function columnStack(tensors: readonly Tensor[]): Tensor {
+  refuseNone("column_stack", tensors);
   return composed(() => hstack(tensors.map((x) => (x.ndim < 2 ? reshape(x, [x.numel(), 1]) : x))));
 }
 

@@ -1,7 +1,9 @@
 // Parts of tensors along one dimension: views that share memory with the input.
 import { TensorError, WHOLE_HINT } from "../../core/errors.ts";
 import { formatShape, normalizeDim, range, strides, type Shape } from "../../core/shape.ts";
-import type { Tensor } from "../../core/tensor.ts";
+import { SCALAR_TYPE } from "../../core/dtype.ts";
+import { Tensor } from "../../core/tensor.ts";
+import { valuesOf } from "../../planning/barrier.ts";
 import { named } from "../pointwise/operands.ts";
 import { copied, SliceView } from "./views.ts";
 
@@ -130,14 +132,16 @@ export const splitWithSizes = (input: Tensor, sizes: readonly number[], dim = 0)
   split(input, sizes, dim);
 
 /**
- * As many parts of nearly equal size, the first ones larger; or parts that end at the places of a list.
+ * As many parts of nearly equal size, the first ones larger; or parts that end at the places of a list. A tensor of places, or
+ * of how many parts, is read now.
  * @throws TensorError "number of sections must be larger than 0, got 0"
  */
 export function tensorSplit(
   input: Tensor,
-  sections: number | readonly number[],
+  sections: number | readonly number[] | Tensor,
   dim: number | { dim?: number } = 0,
 ): Tensor[] {
+  if (sections instanceof Tensor) return tensorSplit(input, numbersIn(sections), dim);
   const at = normalizeDim(typeof dim === "number" ? dim : (dim.dim ?? 0), input.ndim);
   if (input.ndim === 0) {
     throw new TensorError(
@@ -160,6 +164,22 @@ export function tensorSplit(
     start = end;
     return part;
   });
+}
+
+/** The number in a tensor without dimensions, or those in a vector. */
+function numbersIn(sections: Tensor): number | number[] {
+  if (sections.ndim > 1)
+    throw new TensorError(
+      "shape",
+      `tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but got a tensor with ${sections.ndim} dims`,
+    );
+  if (sections.dtype !== "int64")
+    throw new TensorError(
+      "dtype",
+      `tensor_split expected tensor_indices_or_sections to have dtype of long, but got ${SCALAR_TYPE[sections.dtype]}`,
+    );
+  const values = [...valuesOf(sections.value)];
+  return sections.ndim === 0 ? values[0]! : values;
 }
 
 function splitAlong(

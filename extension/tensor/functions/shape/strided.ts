@@ -85,7 +85,9 @@ export function asStrided(
     );
   }
   const memory = memoryOf(input);
-  const root = memory.detached ? detach(memory.root) : memory.root;
+  // A tensor detached from another may have gradients of its own.
+  const own = memory.whole && input.isLeaf && input.requiresGrad;
+  const root = own ? input : memory.detached ? detach(memory.root) : memory.root;
   const start = storageOffset ?? offsetOf(input);
   const count = numel(size);
   const last = size.reduce((sum_, n, d) => sum_ + (n - 1) * stride[d]!, start);

@@ -8,7 +8,7 @@ import { broadcastShapes } from "../../core/shape.ts";
 import { fromHost, type Tensor } from "../../core/tensor.ts";
 import { add } from "../pointwise/arithmetic.ts";
 import { eye } from "../creation/creation.ts";
-import { composed, constant, named } from "../pointwise/operands.ts";
+import { composed, constant, named, notImplemented } from "../pointwise/operands.ts";
 import { results, type Results } from "../results.ts";
 import { expand, transpose } from "./shape.ts";
 import { copied } from "./views.ts";
@@ -83,6 +83,7 @@ export function solveTriangular(a: Tensor, b: Tensor, options: TriangularOptions
       "shape",
       `linalg.solve_triangular: Incompatible shapes of A and B for the equation ${left ? "AX = B" : "XA = B"} (${rows}x${rows} and ${b.shape.slice(-2).join("x")})`,
     );
+  for (const { dtype } of [a, b]) if (dtype !== "float32") notImplemented("triangular_solve_cpu", dtype);
   return composed(() => {
     if (!left) return flipped(solveTriangular(flipped(a), flipped(b), { upper: !upper, unitriangular }));
     const triangle = unitriangular ? add((upper ? triu : tril)(a, upper ? 1 : -1), eye(rows)) : a;
