@@ -1,5 +1,6 @@
 import { Value } from "../../../tensor/recording/graph.ts";
 import { apply } from "../../../tensor/recording/apply.ts";
+import { SCALAR_TYPE } from "../../../tensor/core/dtype.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { composed, constant, named } from "../../../tensor/functions/pointwise/operands.ts";
 import { add, mul } from "../../../tensor/ops/elementwise/elementwise.ts";
@@ -24,13 +25,20 @@ export function checkProbability(p: number): void {
 
 /** The input times factors of `shape`: 0 with probability p, else 1 / (1 − p). */
 function dropped(input: Tensor, p: number, shape: Shape, inplace: boolean): Tensor {
-  if (input.dtype !== "float32") {
-    throw new TensorError("dtype", "result type Float can't be cast to the desired output type Long");
-  }
+  requireFloats(input);
   if (p === 0 || input.numel() === 0) return input;
   const { made } = Value;
   const result = composed(() => apply(mul, [input, drawnLike(factors(numel(shape), p), shape, input)], {}));
   return inplace ? input.write(result, undefined, made) : result;
+}
+
+function requireFloats({ dtype }: Tensor): void {
+  // A complex tensor is refused when it is multiplied.
+  if (dtype === "int64" || dtype === "bool")
+    throw new TensorError(
+      "dtype",
+      `result type Float can't be cast to the desired output type ${SCALAR_TYPE[dtype]}`,
+    );
 }
 
 /** Random numbers of a shape, or, where it is that of the input, in the order in which the input lies in PyTorch's memory. */
@@ -104,6 +112,7 @@ export function dropout3d(input: Tensor, p = 0.5, training = true, inplace = fal
 function alpha(input: Tensor, p: number, training: boolean, inplace: boolean, shape: Shape): Tensor {
   checkProbability(p);
   if (!training || p === 0 || input.numel() === 0) return input;
+  requireFloats(input);
   const { made } = Value;
   const result = composed(() => {
     if (p === 1) return named(apply(mul, [input, constant(0)], {}), "MulBackward0");
@@ -123,5 +132,5 @@ export function alphaDropout(input: Tensor, p = 0.5, training = false, inplace =
 
 /** {@link alphaDropout} of whole channels of [N, C, *]. */
 export function featureAlphaDropout(input: Tensor, p = 0.5, training = false, inplace = false): Tensor {
-  return alpha(input, p, training, inplace, featureNoiseShape(input.shape));
+  return alpha(input, p, training, inplace, training ? featureNoiseShape(input.shape) : input.shape);
 }

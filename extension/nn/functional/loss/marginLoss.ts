@@ -1,5 +1,6 @@
 // Losses that ask for a margin between right and wrong.
 import { apply } from "../../../tensor/recording/apply.ts";
+import { promoteTypes, SCALAR_TYPE } from "../../../tensor/core/dtype.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { add, clamp, div, mul, pow, sub } from "../../../tensor/functions/pointwise/arithmetic.ts";
 import {
@@ -19,7 +20,9 @@ import {
   composed,
   constant,
   named,
+  notImplemented,
   requireType,
+  toFloat,
 } from "../../../tensor/functions/pointwise/operands.ts";
 import { cumprod, sum } from "../../../tensor/functions/reduction/reduction.ts";
 import { expand, reshape, unsqueeze } from "../../../tensor/functions/shape/shape.ts";
@@ -78,7 +81,9 @@ export function marginRankingLoss(
       `margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: ${formatSize(input1.shape)}, input2: ${formatSize(input2.shape)}, target: ${formatSize(target.shape)} `,
     );
   }
-  return composed(() => reduce(atLeast0(add(mul(neg(target), sub(input1, input2)), margin)), reduction));
+  return composed(() =>
+    reduce(atLeast0(add(toFloat(mul(neg(target), sub(input1, input2))), margin)), reduction),
+  );
 }
 
 /** Keeps the cosine of vectors of length 0 finite. */
@@ -123,6 +128,12 @@ export function softMarginLoss(input: Tensor, target: Tensor, options: Reduction
   const reduction = reductionOf(bound);
   checkReduction(reduction);
   refuseGradient("soft_margin_loss", { target });
+  const type = promoteTypes(input.dtype, target.dtype);
+  if (type !== "float32")
+    throw new TensorError(
+      "dtype",
+      `result type Float can't be cast to the desired output type ${SCALAR_TYPE[type]}`,
+    );
   return composed(() => {
     const losses = apply(softplus, [neg(mul(target, input))], {});
     return named(reduce(losses, reduction), "SoftMarginLossBackward0", input, target);
@@ -273,6 +284,7 @@ export function multilabelSoftMarginLoss(
     ...LEGACY,
     reduction: "mean",
   });
+  if (input.dtype !== "float32") notImplemented("log_sigmoid_cpu", input.dtype);
   const { weight } = bound;
   const reduction = reductionOf(bound);
   if (reduction !== "none" && reduction !== "mean" && reduction !== "sum") {

@@ -1,6 +1,6 @@
 import { apply } from "../../../tensor/recording/apply.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
-import { composed, inRange, named } from "../../../tensor/functions/pointwise/operands.ts";
+import { composed, inRange, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import { fillValue } from "../../../tensor/recording/graph.ts";
 import { scatterLast } from "../../../tensor/ops/movement/indexing.ts";
 import { reshape } from "../../../tensor/ops/movement/movement.ts";
@@ -43,6 +43,7 @@ function unpool(
     bound.outputSize,
   );
   check(count, input, indices);
+  if (input.dtype !== "float32") notImplemented(count === 3 ? "max_unpool3d" : "max_unpool2d", input.dtype);
   const [places, cells] = [numel(input.shape.slice(-count)), numel(lengths)];
   // PyTorch unpools sequences as images of one column.
   const volume = (count === 1 ? [...lengths, 1] : lengths).join("x");

@@ -2,7 +2,7 @@ import { kindOf, TensorError } from "../../../tensor/core/errors.ts";
 import { div, mul } from "../../../tensor/functions/pointwise/arithmetic.ts";
 import { linspace, ones } from "../../../tensor/functions/creation/creation.ts";
 import { bmm } from "../../../tensor/functions/linalg/linalg.ts";
-import { composed, named } from "../../../tensor/functions/pointwise/operands.ts";
+import { composed, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import { expand, reshape, stack, transpose } from "../../../tensor/functions/shape/shape.ts";
 import type { GridAttributes, GridMode, GridPadding } from "../../../tensor/ops/spatial/gridPlaces.ts";
 import { gridSample as op } from "../../../tensor/ops/spatial/gridSample.ts";
@@ -47,6 +47,8 @@ export function gridSample(input: Tensor, grid: Tensor, ...rest: unknown[]): Ten
   });
   const { mode, paddingMode } = bound;
   check(input, grid, mode, paddingMode);
+  if (input.dtype !== "float32")
+    notImplemented(`grid_sampler_${input.ndim - 2}d_cpu_kernel_impl`, input.dtype);
   if (bound.alignCorners === null) warnOnce(`Default grid_sample and affine_grid ${CHANGED}`);
   const alignCorners = bound.alignCorners ?? false;
   const attributes: GridAttributes = { mode, paddingMode, alignCorners };

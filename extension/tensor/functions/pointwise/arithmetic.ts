@@ -8,7 +8,16 @@ import * as ops from "../../ops/elementwise/elementwise.ts";
 import * as math from "../../ops/elementwise/math.ts";
 import { remainder as remainderOp } from "../../ops/elementwise/remainder.ts";
 import { Tensor } from "../../core/tensor.ts";
-import { castTo, composed, constant, named, toFloat, type Operand, scalarOf } from "./operands.ts";
+import {
+  castTo,
+  composed,
+  constant,
+  named,
+  notImplemented,
+  toFloat,
+  type Operand,
+  scalarOf,
+} from "./operands.ts";
 import { binary, operand, resultType } from "./promotion.ts";
 import { alsoOfProduct, stepOf } from "./slopes.ts";
 import { copied } from "../shape/views.ts";
@@ -301,11 +310,13 @@ export function clamp(input: Tensor, min?: Operand | null, max?: Operand | null)
       ...(high === undefined ? {} : { max: Number(high) }),
     });
   }
+  if (dtype === "bool" && low !== undefined && high !== undefined) notImplemented("clamp_cpu", dtype);
+  const [larger, smaller] = dtype === "bool" ? [ops.logicalOr, ops.logicalAnd] : [ops.maximum, ops.minimum];
   return composed(() => {
     if (low !== undefined && high !== undefined && dtype === "float32")
       return named(between(x, operand(low, dtype), operand(high, dtype)), "ClampBackward0");
-    const above = low === undefined ? x : call(ops.maximum, x, operand(low, dtype));
-    const inside = high === undefined ? above : call(ops.minimum, above, operand(high, dtype));
+    const above = low === undefined ? x : call(larger, x, operand(low, dtype));
+    const inside = high === undefined ? above : call(smaller, above, operand(high, dtype));
     return named(inside, "ClampBackward0");
   });
 }

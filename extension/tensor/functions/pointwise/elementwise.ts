@@ -196,6 +196,9 @@ export function isclose(
 ): Tensor {
   const { rtol = 1e-5, atol = 1e-8, equalNan = false } = options;
   if (input.dtype !== other.dtype) throw new TensorError("dtype", mismatch(input, other));
+  for (const [name, size] of Object.entries({ rtol, atol }))
+    if (!(size >= 0))
+      throw new TensorError("value", `${name} must be greater than or equal to zero, but got ${size}`);
   return composed(() => {
     const [a, b] = [toFloat(input), toFloat(other)];
     const bound = call(ops.add, mul(call(ops.abs, b), rtol), constant(atol));

@@ -1,4 +1,5 @@
 // Orthogonal polynomials by their recurrences. As in PyTorch, no gradient passes, and those of a negative degree are 0.
+import { TensorError } from "../../core/errors.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { detached } from "../creation/conversion.ts";
 import { valuesNow } from "../indexing/places.ts";
@@ -24,6 +25,9 @@ function* sequence(x: Tensor, first: (x: Tensor) => Tensor, next: Recurrence): G
   }
 }
 
+/** Each degree is a few nodes of the graph, and degrees beyond have no digits left in float32. */
+const MOST_DEGREES = 4096;
+
 /** The function of x and a degree; degrees in a tensor, which broadcasts, are read now. */
 const polynomial =
   (first: (x: Tensor) => Tensor, next: Recurrence) =>
@@ -33,6 +37,8 @@ const polynomial =
         n instanceof Tensor ? valuesNow(n, "a polynomial", "give its degree as a number") : [Number(n)];
       let most = -1;
       for (const degree of whole) if (degree < Infinity) most = Math.max(most, Math.trunc(degree));
+      if (most > MOST_DEGREES)
+        throw new TensorError("value", `polynomials have degrees up to ${MOST_DEGREES}, but got ${most}`);
       const degrees = trunc(floats(n));
       let result: Operand = 0;
       let k = 0;

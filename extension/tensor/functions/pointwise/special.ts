@@ -130,6 +130,8 @@ export function xlogy(input: Operand, other: Operand): Tensor {
 
 /** ln(eˣ + eʸ) without overflow. */
 export function logaddexp(input: Tensor, other: Tensor): Tensor {
+  const dtype = resultType(input, other);
+  if (dtype !== "float32") notImplemented("logaddexp_cpu", dtype);
   return composed(() => {
     const result = logOfSum(input, other);
     // PyTorch's derivative is e to the power of input − result: NaN of equal infinities.
@@ -276,12 +278,21 @@ export const bitwiseOr = (input: Operand, other: Operand): Tensor =>
 /** Exactly one, bit by bit; of booleans exactly one. */
 export const bitwiseXor = (input: Operand, other: Operand): Tensor =>
   logical(input, other) ? logicalXor(input, other) : bits("bitwise_xor", "xor", input, other);
-/** Bits moved up. */
+/** Where a number of places is not from 0 to 31: int64 has 32 bits here, and kernels differ beyond them. */
+const beyond = (places: Tensor): Tensor => logicalOr(lt(places, 0), gt(places, 31));
+
+/** Bits moved up: none are left beyond 31 places, or of a negative number of places. */
 export const bitwiseLeftShift = (input: Operand, other: Operand): Tensor =>
-  bits("lshift", "left", input, other);
-/** Bits moved down, the sign kept. */
+  composed(() => {
+    const places = operand(other, "int64");
+    return where(beyond(places), 0, bits("lshift", "left", input, where(beyond(places), 0, places)));
+  });
+/** Bits moved down, the sign kept: only the sign is left beyond 31 places, or of a negative number of places. */
 export const bitwiseRightShift = (input: Operand, other: Operand): Tensor =>
-  bits("rshift", "right", input, other);
+  composed(() => {
+    const places = operand(other, "int64");
+    return bits("rshift", "right", input, where(beyond(places), 31, places));
+  });
 
 /** Every bit turned over: −x − 1; of booleans where false. */
 export function bitwiseNot(input: Tensor): Tensor {

@@ -6,7 +6,7 @@ import { Tensor } from "../../core/tensor.ts";
 import { arange } from "../creation/creation.ts";
 import { abs, eq, ge, isnan, le, logicalAnd, logicalOr, where } from "../pointwise/elementwise.ts";
 import { logOfSum } from "../pointwise/logarithms.ts";
-import { castTo, composed, constant, named } from "../pointwise/operands.ts";
+import { castTo, composed, constant, named, notImplemented } from "../pointwise/operands.ts";
 import { alsoOfProduct } from "../pointwise/slopes.ts";
 import { valuesAndIndices, type ValuesAndIndices } from "../results.ts";
 import { turned } from "../shape/along.ts";
@@ -69,6 +69,7 @@ export const cummin = (input: Tensor, dim: number): ValuesAndIndices => running(
 export function logcumsumexp(input: Tensor, dim: number): Tensor {
   const at = normalizeDim(dim, input.ndim);
   if (input.ndim === 0 || input.numel() === 0) return copied(input);
+  if (input.dtype !== "float32") notImplemented("logcumsumexp_out_cpu", input.dtype);
   return composed(() => {
     const rows = turned(input, at);
     const [sums] = scan([rows], ([before], [own]) => [logOfSum(before, own)]);

@@ -7,7 +7,7 @@ import { valuesOf } from "../../planning/barrier.ts";
 import { formatShape, normalizeDim, range, reducedShape, sameShape } from "../../core/shape.ts";
 import { demandMemory } from "../../core/memory.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
-import { arange } from "../creation/creation.ts";
+import { arange, zeros } from "../creation/creation.ts";
 import { turned } from "../shape/along.ts";
 import { add, div, lerp, mul, sub } from "../pointwise/arithmetic.ts";
 import { eq, floor, ge, gt, isnan, le, logicalAnd, logicalOr, ne, where } from "../pointwise/elementwise.ts";
@@ -21,6 +21,7 @@ import {
   named,
   notImplemented,
   type Operand,
+  toFloat,
 } from "../pointwise/operands.ts";
 import { narrow } from "../shape/parts.ts";
 import { amax, amin, norm, sum, type DimArgument, type KeepdimArgument } from "./reduction.ts";
@@ -311,8 +312,9 @@ export function bincount(input: Tensor, weights?: Tensor | null, minlength = 0):
     length = Math.max(length, x + 1);
   }
   demandMemory([length]);
-  const each =
-    weights ?? new Tensor(fromHost(new Int32Array(input.numel()).fill(1), input.shape, "int64").value);
+  const each = weights
+    ? toFloat(weights)
+    : new Tensor(fromHost(new Int32Array(input.numel()).fill(1), input.shape, "int64").value);
   return composed(() => apply(indexAdd, [each, castTo(input, "int64")], { dim: 0, length }));
 }
 
@@ -324,6 +326,7 @@ export function histc(input: Tensor, bins = 100, min = 0, max = 0): Tensor {
   if (!(bins > 0))
     throw new TensorError("value", `torch.histogram(): bins must be > 0, but got ${bins} for dimension 0`);
   if (max < min) throw new TensorError("value", "torch.histc: max must be larger than min");
+  if (input.numel() === 0) return zeros(bins);
   return composed(() => {
     const x = reshape(input, [input.numel()]);
     const [low, high] = min === max ? [amin(x), amax(x)] : [constant(min), constant(max)];
