@@ -65,6 +65,7 @@ export { choleskyInverse, choleskySolve, triangularSolve, tril, triu } from "./f
 export * as linalg from "./linalg.ts";
 export { istft, stft, type PadMode } from "./fft/stft.ts";
 export * as fft from "./fft.ts";
+export * as signal from "./signal.ts";
 export * as special from "./special.ts";
 export * from "./functions/creation/random.ts";
 export type { ValuesAndIndices } from "./functions/results.ts";

@@ -16,6 +16,7 @@ const NAMESPACES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = 
   "torch.linalg": torch.linalg,
   "torch.special": torch.special,
   "torch.fft": torch.fft,
+  "torch.signal.windows": torch.signal.windows,
   "nn.init": nn.init,
   "nn.utils": nn.utils,
   "torch.optim": optim,

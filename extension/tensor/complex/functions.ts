@@ -120,7 +120,7 @@ export function angle(input: Tensor): Tensor {
   if (input instanceof ComplexTensor) return named(argument(input), "AngleBackward0");
   return composed(() => {
     const x = toFloat(input);
-    return named(where(isnan(x), x, mul(lt(x, 0), Math.PI)), "AngleBackward0");
+    return named(where(isnan(x), NaN, mul(lt(x, 0), Math.PI)), "AngleBackward0");
   });
 }
 

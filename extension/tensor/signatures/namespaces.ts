@@ -1,4 +1,4 @@
-// How the functions of torch.linalg, torch.special and torch.fft are called, as table.ts says.
+// How the functions of torch.linalg, torch.special, torch.fft and torch.signal.windows are called, as table.ts says.
 import { each } from "./table.ts";
 
 export const LINALG = {
@@ -57,4 +57,15 @@ export const FFT = {
   ...each("input s? dim? norm?", "fft2 fftn hfft2 hfftn ifft2 ifftn ihfft2 ihfftn irfft2 irfftn rfft2 rfftn"),
   ...each("n d? | * dtype? device? requiresGrad? -layout?", "fftfreq rfftfreq"),
   ...each("input dim?", "fftshift ifftshift"),
+} as const;
+
+const WINDOW = "sym? dtype? device? requiresGrad? -layout?";
+
+export const WINDOWS = {
+  ...each(`M:int | * ${WINDOW}`, "bartlett blackman cosine hamming hann nuttall"),
+  exponential: `M:int | * center? tau? ${WINDOW}`,
+  gaussian: `M:int | * std? ${WINDOW}`,
+  generalCosine: `M:int | * ~a ${WINDOW}`,
+  generalHamming: `M:int | * alpha? ${WINDOW}`,
+  kaiser: `M:int | * beta? ${WINDOW}`,
 } as const;

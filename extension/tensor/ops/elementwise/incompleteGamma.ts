@@ -55,7 +55,8 @@ function withEnds(b: TfBuilder, op: string, a: TfRef, x: TfRef, upper: boolean):
   const beyond = choose(test("Greater", a, 0), all, number(NaN));
   const kernel = choose(is(x, Infinity), beyond, inDouble(b, op, a, x));
   const endless = choose(is(a, Infinity), choose(inside, none, number(NaN)), kernel);
-  return choose(is(a, 0), choose(test("Greater", x, 0), all, number(NaN)), endless);
+  const right = choose(is(a, 0), choose(test("Greater", x, 0), all, number(NaN)), endless);
+  return choose(test("Less", a, 0), number(NaN), right);
 }
 
 /** Zeta's kernel, and its poles: the whole numbers that are not above 0. */
