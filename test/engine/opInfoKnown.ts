@@ -57,5 +57,7 @@ export const KNOWN: Readonly<Record<string, string>> = {
     "it passes through singular values, which round more than PyTorch's formula",
   "torch.linalg.pinv float32: gradient":
     "of matrices that aren't symmetric, though said to be: PyTorch differentiates by both triangles, of which it reads one",
+  "torch.linalg.matrix_power float32: constant":
+    "to the power of 0: the identity doesn't depend on the matrix",
   "torch.masked_fill: accepted": "a number that is too large becomes the largest integer",
 };

@@ -10,6 +10,7 @@ import { broadcastTensors } from "../functions/shape/joining.ts";
 import { select } from "../functions/shape/parts.ts";
 import { copied } from "../functions/shape/views.ts";
 import { stack, transpose, view } from "../functions/shape/shape.ts";
+import { stepOf } from "../functions/pointwise/slopes.ts";
 import { ComplexTensor } from "./complexTensor.ts";
 import { complexOf } from "./parts.ts";
 import { argument, conjugate, fromPolar } from "./pointwise.ts";
@@ -120,7 +121,7 @@ export function angle(input: Tensor): Tensor {
   if (input instanceof ComplexTensor) return named(argument(input), "AngleBackward0");
   return composed(() => {
     const x = toFloat(input);
-    return named(where(isnan(x), NaN, mul(lt(x, 0), Math.PI)), "AngleBackward0");
+    return named(stepOf(where(isnan(x), NaN, mul(lt(x, 0), Math.PI)), x), "AngleBackward0");
   });
 }
 

@@ -81,6 +81,8 @@ function difference(sample: Sample, compiled: boolean): Difference | undefined {
   torch.manualSeed(0);
   try {
     const outputs = outputsOf(call(...callArguments(args, kwargs)));
+    if (Object.values(sample.grads ?? {}).some((g) => g !== null) && !outputs.some((y) => y.requiresGrad))
+      return ["constant", "no output requires gradients"];
     const gradients = sample.raises === undefined ? gradientsOf(outputs, leaves, sample) : [];
     const computed = [...outputs, ...gradients.flatMap((g) => (g === null ? [] : [g]))];
     if (compiled) barrier(computed.map((x) => x.value));
