@@ -38,13 +38,14 @@ export const KNOWN: Readonly<Record<string, string>> = {
       "F.threshold/int64",
   ),
   "F.unfold bool: refused": INTEGERS,
-  ...of(PRIVATE, "absent", "Tensor.as_strided_ torch.fill torch.resolve_neg"),
+  ...of(PRIVATE, "absent", "Tensor.as_strided_ torch.fill"),
   ...of(
     "rare: used by no network that we know of",
     "absent",
     "torch.as_strided_scatter torch.linalg.ldl_factor torch.linalg.ldl_factor_ex torch.linalg.ldl_solve " +
       "torch.linalg.matrix_sqrth torch.linalg.polar",
   ),
+  "torch.resolve_neg: absent": "no tensor is negated only when it is read",
   "torch.lu: absent": "deprecated in PyTorch: torch.linalg.luFactor has the same results",
   ...of(COMPARED, "refused", "Tensor.eq_/complex64 Tensor.ne_/complex64"),
   "F.avg_pool2d float32: refused": "a stride of no numbers stands for the kernel's size in PyTorch",
