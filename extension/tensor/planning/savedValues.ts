@@ -45,10 +45,11 @@ export interface Chosen {
 
 interface Saved {
   readonly value: Value;
+  /** Bytes that count: none of a gradient, which is needed in any case. */
+  readonly bytes: number;
   /** Its place in the plan that has computed it, and that plan's profile, where it was kept by experience. */
   readonly place: string;
   readonly profile: Profile | undefined;
-  readonly bytes: number;
   /** Number of writes before it was kept. */
   readonly since: number;
   /** Plans that it outlives once one has taken it. */
@@ -268,7 +269,7 @@ export class SavedValues {
     const added = Array.from(kept, ([value, place]) => {
       value.retained = value.read;
       value.read = undefined;
-      const bytes = Math.max(MIN_SAVED_BYTES, 4 * numel(value.shape));
+      const bytes = profile === undefined ? 0 : Math.max(MIN_SAVED_BYTES, bytesOf(value));
       this.#bytes += bytes;
       return {
         value,
@@ -284,7 +285,10 @@ export class SavedValues {
     const last = new Set(added.map(({ value }) => value));
     this.#saved = [...this.#saved, ...added];
     if (this.#bytes > MAX_SAVED_BYTES)
-      this.#release(({ value }) => this.#bytes > MAX_SAVED_BYTES && !last.has(value), executor);
+      this.#release(
+        ({ value, bytes }) => bytes > 0 && this.#bytes > MAX_SAVED_BYTES && !last.has(value),
+        executor,
+      );
   }
 
   #release(gone: (one: Saved) => boolean, executor: Executor): void {
