@@ -71,7 +71,7 @@ export class TrainingStep {
     if (!(error instanceof TensorError)) return;
     // Steps of one worker would wait for the others.
     if (error.late && error.sites.length === 0 && team === undefined) await this.#findCall(error);
-    if (framesOf(error).length === 0) error.sites = [this.#prepared.experiment.site];
+    if (framesOf(error).length === 0) error.sites = [...error.sites, this.#prepared.experiment.site];
   }
 
   async #findCall(error: TensorError): Promise<void> {
