@@ -12,7 +12,7 @@ import {
   visitEnd,
   visitLeaf,
   visitNode,
-  walking,
+  withArriving,
 } from "./gradientHooks.ts";
 import { add } from "../ops/elementwise/elementwise.ts";
 import { computeLongGradients } from "../planning/barrier.ts";
@@ -359,7 +359,7 @@ function propagate(
     return result;
   };
   const arriving = (): (Tensor | null)[] => [...[...pending.values()].flat(), ...result.values()];
-  return hidden(() => withGradients(createGraph, () => walking(arriving, walk)));
+  return hidden(() => withGradients(createGraph, () => withArriving(arriving, walk)));
 }
 
 /** @throws TensorError for fewer gradients than tensors, unless none are given */

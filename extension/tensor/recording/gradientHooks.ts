@@ -54,11 +54,11 @@ export function visitEnd(gradients: Iterable<readonly [leaf: Tensor, grad: Tenso
 }
 
 /**
- * @internal Runs the walk of a `backward()`, whose hooks may read values.
- * @param gradients those that have come to nodes still to be visited, and to leaves: they are computed with the first value
- * that is read, as they would be computed for each value after it
+ * @internal Runs the walk of a `backward()`. The first value that a hook reads is computed together with all gradients that have
+ * arrived by then: each later read would compute them again.
+ * @param gradients those that have arrived at nodes still to be visited, and at leaves
  */
-export function walking<T>(gradients: () => Iterable<Tensor | null>, walk: () => T): T {
+export function withArriving<T>(gradients: () => Iterable<Tensor | null>, walk: () => T): T {
   if (registered === 0) return walk();
   const of = runtime.gradients;
   const outer = of.arriving;

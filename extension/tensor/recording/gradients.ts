@@ -29,7 +29,7 @@ export class Gradients {
   taken = new Set<GraphTensor>();
   /** Gradients that the executor keeps beyond their step. */
   kept: readonly Kept[] = [];
-  /** While a `backward()` runs hooks: the gradients that have come to nodes still to be visited, and to leaves. */
+  /** While a `backward()` runs hooks: the gradients that have arrived at nodes still to be visited, and at leaves. */
   arriving: () => Iterable<GraphTensor | null> = () => [];
   /** All gradients that the program has read from a leaf: it may hold them after the leaf gets another. */
   readonly #held = new WeakSet<GraphTensor>();
