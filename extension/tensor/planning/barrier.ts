@@ -290,6 +290,12 @@ export function computeLongGradients(leaves: Iterable<GraphTensor>): void {
   if (inspector === undefined && executor?.saves === true) barrier([], new Set(leaves));
 }
 
+/** Computes what is recorded so far, where a loop that reads nothing repeats itself. A training computes all its steps alike. */
+export function computePiece(): void {
+  const values = savesValues() ? runtime.trace.piece() : [];
+  if (values.length > 0) barrier(values);
+}
+
 /** Discards the recording after an error in the user's forward: the next step begins with an empty one. */
 export function interrupted(): void {
   computeNow(runtime.trace.interrupt());

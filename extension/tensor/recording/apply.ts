@@ -2,7 +2,7 @@ import { TensorError, WHOLE_HINT } from "../core/errors.ts";
 import { isList, Node, scalarValue, type GradientEdge, type SampleRecording, type Value } from "./graph.ts";
 import { movedOnHost, movesOnHost } from "./onHost.ts";
 import type { Meta, Op } from "./op.ts";
-import { computeNow } from "../planning/barrier.ts";
+import { computeNow, computePiece } from "../planning/barrier.ts";
 import { runtime } from "./runtime.ts";
 import { scope } from "./scope.ts";
 import { denseStrides, formatShape, numel, sameShape } from "../core/shape.ts";
@@ -69,6 +69,7 @@ function record<A extends object>(op: Op<A>, inputs: readonly Tensor[], attribut
   countPending(node);
   const surplus = runtime.trace.add(node);
   if (surplus.length > 0) computeNow(surplus);
+  if (scope.depth === 0) computePiece();
   return node;
 }
 

@@ -3,6 +3,7 @@ import type { Gradients } from "./gradients.ts";
 import { Numbering, place, Template, type Backward, type BackwardPattern } from "./template.ts";
 import { recordAll, released, STAND_IN, type Skipped } from "./skipped.ts";
 import { overwritten, readLater } from "./laterReads.ts";
+import { lastValues, Repetition } from "./repetition.ts";
 import { isStale, isStaleFor } from "./version.ts";
 import type { Plan, Request } from "../planning/executor.ts";
 import {
@@ -41,6 +42,7 @@ export class Trace {
   /** Keys of graphs that were seen once. */
   readonly #named = new Set<string>();
   readonly #gradients: Gradients;
+  readonly #repetition = new Repetition();
 
   constructor(gradients: Gradients) {
     this.#gradients = gradients;
@@ -137,8 +139,14 @@ export class Trace {
     return fits ? NONE : all;
   }
 
+  /** Values to be computed now, where the graph repeats itself so far: see {@link Repetition}. */
+  piece(): readonly Value[] {
+    return this.#repetition.ends(this.#recorded) ? lastValues(this.#recorded) : NONE;
+  }
+
   /** Ends the graph, which is computed or given up: later nodes belong to another. */
   end(): void {
+    this.#repetition.begin();
     this.#recorded = [];
     this.#stretch = { freed: false, taken: [] };
     this.#backwards = [];

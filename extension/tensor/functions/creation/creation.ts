@@ -8,10 +8,12 @@ import {
 } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { fillValue } from "../../recording/graph.ts";
+import { dataOfLeaf } from "../../recording/leaves.ts";
 import { valuesOf } from "../../planning/barrier.ts";
-import type { Shape } from "../../core/shape.ts";
+import { numel, type Shape } from "../../core/shape.ts";
 import { demandMemory } from "../../core/memory.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
+import { MAX_COPIED_ELEMENTS } from "../../tuning.ts";
 import { castTo, composed } from "../pointwise/operands.ts";
 import {
   checkedSizes,
@@ -193,8 +195,11 @@ export function full(size: readonly number[], value: number | boolean, options?:
   if (options?.dtype === undefined && typeof value === "number") demandComputable(value);
   const dtype = options?.dtype ?? promoteScalar("bool", value);
   const number = dtype === "bool" ? Number(Boolean(value)) : Number(value);
-  const whole = dtype === "int64" ? Math.trunc(number) : number;
-  return filled(whole, checkedSizes(size, "full"), dtype, options);
+  const shape = checkedSizes(size, "full");
+  const fill = fillValue(number, shape, dtype);
+  // A number of the user's code may be another one in the next iteration: as data, it is an input of the same plan.
+  const isInput = numel(shape) <= MAX_COPIED_ELEMENTS;
+  return finished(isInput ? fromHost(dataOfLeaf(fill), shape, dtype) : new Tensor(fill), options);
 }
 
 /** Zeros of the shape and type of another tensor. */
