@@ -1,5 +1,5 @@
 // Loops of random statements: what they compute doesn't depend on when they read.
-import fc from "fast-check";
+import { array, assert, boolean, integer, nat, property, record, type Arbitrary } from "fast-check";
 import { expect, it } from "vitest";
 import { nn, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { useEngine } from "../../engines.ts";
@@ -32,20 +32,20 @@ const STATEMENTS: readonly Statement[] = [
   ({ v }, a, b) => (v[a] = v[a]!.mul(0.5).add(v[b]!.topk(3).values.mean().mul(0.1))),
 ];
 
-const statement = fc.record({
-  kind: fc.nat(STATEMENTS.length - 1),
-  a: fc.nat(2),
-  b: fc.nat(2),
-  row: fc.nat(3),
+const statement = record({
+  kind: nat(STATEMENTS.length - 1),
+  a: nat(2),
+  b: nat(2),
+  row: nat(3),
 });
-const body = fc.array(statement, { minLength: 2, maxLength: 9 });
+const body = array(statement, { minLength: 2, maxLength: 9 });
 
-const program = fc.record({ first: body, later: body, change: fc.nat(600), grad: fc.boolean() });
+const program = record({ first: body, later: body, change: nat(600), grad: boolean() });
 
 const ITERATIONS = 500;
 
 function resultOf(
-  { first, later, change, grad }: typeof program extends fc.Arbitrary<infer P> ? P : never,
+  { first, later, change, grad }: typeof program extends Arbitrary<infer P> ? P : never,
   read: (s: State, i: number) => void,
 ): number[] {
   torch.manualSeed(0);
@@ -70,8 +70,8 @@ function resultOf(
 useEngine("native");
 
 it("gives the same numbers whether it reads or not", () => {
-  fc.assert(
-    fc.property(program, fc.integer({ min: 40, max: 200 }), (one, often) => {
+  assert(
+    property(program, integer({ min: 40, max: 200 }), (one, often) => {
       const expected = resultOf(one, ({ v }) => v[0]!.sum().item());
       const seldom = resultOf(one, ({ matrix }, i) => i % often === 0 && matrix.sum().item());
       for (const found of [resultOf(one, () => {}), seldom]) {
