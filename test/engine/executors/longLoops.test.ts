@@ -54,6 +54,15 @@ const LOOPS: Record<string, Loop> = {
     }
     return values(x, total);
   },
+  "fills a tensor with another number"(iterations, read) {
+    const [t, total] = [torch.zeros(5), torch.zeros(5)];
+    for (let i = 0; i < iterations; i++) {
+      t.fill_(i / iterations);
+      total.add_(t.sin());
+      read(total);
+    }
+    return values(total);
+  },
   "changes its state after a while"(iterations, read) {
     let x = torch.randn(4, 4).div(10);
     for (let i = 0; i < iterations; i++) {
@@ -137,7 +146,12 @@ function plansOf(loop: Loop, iterations: number): { sizes: number[]; names: Set<
 }
 
 onEachEngine((engine) => {
-  const pieces = ["samples from a diffusion model", "collects its states", "writes in place"];
+  const pieces = [
+    "samples from a diffusion model",
+    "collects its states",
+    "writes in place",
+    "fills a tensor with another number",
+  ];
   it.runIf(engine === "native").for(pieces)("has few plans of few nodes: %s", (name) => {
     const { sizes, names } = plansOf(LOOPS[name]!, 4 * ITERATIONS);
     expect(sizes.length).toBeGreaterThan(10);

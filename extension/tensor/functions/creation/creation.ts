@@ -195,11 +195,16 @@ export function full(size: readonly number[], value: number | boolean, options?:
   if (options?.dtype === undefined && typeof value === "number") demandComputable(value);
   const dtype = options?.dtype ?? promoteScalar("bool", value);
   const number = dtype === "bool" ? Number(Boolean(value)) : Number(value);
-  const shape = checkedSizes(size, "full");
-  const fill = fillValue(number, shape, dtype);
-  // A number of the user's code may be another one in the next iteration: as data, it is an input of the same plan.
-  const isInput = numel(shape) <= MAX_COPIED_ELEMENTS;
-  return finished(isInput ? fromHost(dataOfLeaf(fill), shape, dtype) : new Tensor(fill), options);
+  return finished(ofNumber(number, checkedSizes(size, "full"), dtype), options);
+}
+
+/**
+ * A number of the user's code everywhere. The next iteration may have another one: as data, it is an input of the same plan. Large
+ * tensors are left to the executor.
+ */
+export function ofNumber(value: number, shape: Shape, dtype: DType): Tensor {
+  const fill = fillValue(value, shape, dtype);
+  return numel(shape) > MAX_COPIED_ELEMENTS ? new Tensor(fill) : fromHost(dataOfLeaf(fill), shape, dtype);
 }
 
 /** Zeros of the shape and type of another tensor. */
