@@ -8,13 +8,11 @@ import {
 } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import { fillValue } from "../../recording/graph.ts";
-import { dataOfLeaf } from "../../recording/leaves.ts";
 import { valuesOf } from "../../planning/barrier.ts";
-import { numel, type Shape } from "../../core/shape.ts";
+import type { Shape } from "../../core/shape.ts";
 import { demandMemory } from "../../core/memory.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
-import { MAX_COPIED_ELEMENTS } from "../../tuning.ts";
-import { castTo, composed } from "../pointwise/operands.ts";
+import { castTo, composed, everywhere } from "../pointwise/operands.ts";
 import {
   checkedSizes,
   checkOptions,
@@ -195,16 +193,7 @@ export function full(size: readonly number[], value: number | boolean, options?:
   if (options?.dtype === undefined && typeof value === "number") demandComputable(value);
   const dtype = options?.dtype ?? promoteScalar("bool", value);
   const number = dtype === "bool" ? Number(Boolean(value)) : Number(value);
-  return finished(ofNumber(number, checkedSizes(size, "full"), dtype), options);
-}
-
-/**
- * A number of the user's code everywhere. The next iteration may have another one: as data, it is an input of the same plan. Large
- * tensors are left to the executor.
- */
-export function ofNumber(value: number, shape: Shape, dtype: DType): Tensor {
-  const fill = fillValue(value, shape, dtype);
-  return numel(shape) > MAX_COPIED_ELEMENTS ? new Tensor(fill) : fromHost(dataOfLeaf(fill), shape, dtype);
+  return finished(everywhere(number, checkedSizes(size, "full"), dtype), options);
 }
 
 /** Zeros of the shape and type of another tensor. */

@@ -10,8 +10,7 @@ import { broadcastShapes, numel, sameShape, strides } from "../../core/shape.ts"
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { valuesOf } from "../../planning/barrier.ts";
 import { maskedFill_ } from "../pointwise/inplace.ts";
-import { C_TYPE, castTo, named, notImplemented, type Operand } from "../pointwise/operands.ts";
-import { ofNumber } from "./creation.ts";
+import { C_TYPE, castTo, everywhere, named, notImplemented, type Operand } from "../pointwise/operands.ts";
 import { bernoulli } from "./random.ts";
 import { isContiguous } from "../shape/parts.ts";
 import { expand, permute } from "../shape/shape.ts";
@@ -52,7 +51,7 @@ export function zero_(input: Tensor): Tensor {
  */
 export function fill_(input: Tensor, value: Operand): Tensor {
   if (!(value instanceof Tensor)) {
-    return overwrite(input, ofNumber(Number(value), input.shape, input.dtype), true);
+    return overwrite(input, everywhere(Number(value), input.shape, input.dtype), true);
   }
   if (value.ndim > 0) {
     throw new TensorError(

@@ -4,9 +4,11 @@ import { kindOf, TensorError } from "../../core/errors.ts";
 import { fillValue, scalarValue, Value } from "../../recording/graph.ts";
 import { cast } from "../../ops/movement/movement.ts";
 import { checkedDType } from "../../platform/checkedDType.ts";
+import { dataOfLeaf } from "../../recording/leaves.ts";
 import { hidden, scope } from "../../recording/scope.ts";
-import { normalizeDim } from "../../core/shape.ts";
+import { normalizeDim, numel, type Shape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
+import { MAX_COPIED_ELEMENTS } from "../../tuning.ts";
 
 /** Operand of an elementwise function: numbers and booleans are PyTorch's Python scalars. */
 export type Operand = Tensor | number | boolean;
@@ -48,6 +50,15 @@ export function asNumbers(x: Tensor, y: Tensor, combine: (x: Tensor, y: Tensor) 
 export function scalarOf(value: number | boolean, dtype: DType): Tensor {
   if (typeof value !== "number" && typeof value !== "boolean") noScalar(value);
   return new Tensor(scalarValue(Number(value), dtype));
+}
+
+/**
+ * The number everywhere. The next iteration may have another one: as data, it is an input of the same plan. Large tensors are left to
+ * the executor.
+ */
+export function everywhere(value: number, shape: Shape, dtype: DType): Tensor {
+  const fill = fillValue(value, shape, dtype);
+  return numel(shape) > MAX_COPIED_ELEMENTS ? new Tensor(fill) : fromHost(dataOfLeaf(fill), shape, dtype);
 }
 
 /** Throws for values that the types exclude: as a number they would be NaN. */
