@@ -5,7 +5,7 @@
 
 namespace layerwise {
 
-// Adds a slice amid zeros to a tensor, in whose memory the sum is where nothing else reads it. False for other sums.
+// Adds a part amid zeros to a tensor, in whose memory the sum is where nothing else reads it. False for other sums.
 inline bool Plan::Reader::AddPadded() {
   if (!(In(0).shape == In(1).shape) || In(0).type != In(1).type) return false;
   const int which = In(1).padded >= 0 ? 1 : 0;
@@ -51,6 +51,9 @@ inline bool Plan::Reader::ReadBinary(Code code) {
   Divide(s.sizes[0], 1, {s.strides[0][0] * SizeOf(type), s.strides[1][0] * SizeOf(a.type), s.strides[2][0] * SizeOf(a.type)});
   return true;
 }
+
+// Numbers of blocks that are tried until one divides a tensor evenly.
+constexpr int64_t MOST_TRIED = 512;
 
 // Adds a reduction; `divisor` is 0 where nothing is divided.
 inline void Plan::Reader::ReduceInto(Arg out, Arg source, Code code, const Shape &shape, const bool *gone, int64_t divisor) {
@@ -100,18 +103,27 @@ inline bool Plan::Reader::ReadReduction(Code code, const Shape &shape, int32_t s
   const int64_t divisor = code == Code::Mean ? reduced : 0;
   // Threads share the blocks of many numbers. Their size is the same for any number of threads, so that results are, too.
   constexpr int64_t BLOCK = 1 << 14;
-  const int64_t blocks = count / BLOCK, rest = count % BLOCK, size = SizeOf(type);
-  if (reduced < count || blocks < 2) {
+  const int64_t about = count / BLOCK, size = SizeOf(type);
+  if (reduced < count || about < 2) {
     ReduceInto({New(type, result)}, {source}, code, shape, gone, divisor);
     return true;
   }
+  // Equal blocks, if there are some of about that size: then steps before can be computed block by block, too.
+  int64_t blocks = about, block = BLOCK;
+  for (int64_t equal = about; equal < std::min(4 * about, about + MOST_TRIED); equal++)
+    if (count % equal == 0) {
+      blocks = equal;
+      block = count / equal;
+      break;
+    }
+  const int64_t rest = count - blocks * block;
   const Code each = code == Code::Mean ? Code::Sum : code;
-  const Shape whole{2, {blocks, BLOCK}}, tail{1, {rest}}, few{1, {blocks + (rest > 0)}};
+  const Shape whole{2, {blocks, block}}, tail{1, {rest}}, few{1, {blocks + (rest > 0)}};
   const bool row[] = {false, true}, all[] = {true};
   const int32_t parts = New(type, few);
   values_[parts].hidden = true;
   ReduceInto({parts}, {source}, each, whole, row, 0);
-  if (rest > 0) ReduceInto({parts, blocks * size}, {source, blocks * BLOCK * size}, each, tail, all, 0);
+  if (rest > 0) ReduceInto({parts, blocks * size}, {source, blocks * block * size}, each, tail, all, 0);
   ReduceInto({New(type, result)}, {parts}, code, few, all, divisor);
   return true;
 }
@@ -176,16 +188,26 @@ inline bool Plan::Reader::ReadSlices(Code code) {
   if (!(In(update).shape == part)) return false;
   const Type type = In(update).type;
   const int32_t out = New(type, whole);
-  Padded padded{inputs_[update], part, offset, {}};
+  Padded padded{inputs_[update], -1, part, 0, offset, {}};
   std::copy_n(strides, part.rank, padded.strides);
   if (!gradient) {
     CopyWhole(out, inputs_[0]);
     WritePart(out, padded, false);
     return true;
   }
-  values_[out].padded = static_cast<int32_t>(padded_.size());
-  padded_.push_back(padded);
-  if (type != Type::FLOAT) Settle(out);
+  Pad(out, padded);
+  return true;
+}
+
+// Zeros to which rows are added at indices, along the dimension that is the first attribute; the second one is its length.
+inline bool Plan::Reader::ReadIndexAdd() {
+  const Value rows = In(0), indices = In(1);
+  const int dim = Axis(attributes_[0], rows.shape.rank);
+  if (indices.type != Type::INT32 || indices.shape.rank != 1 || rows.type == Type::BOOL) return false;
+  if (indices.shape.sizes[0] != rows.shape.sizes[dim]) return false;
+  Shape shape = rows.shape;
+  shape.sizes[dim] = attributes_[1];
+  Pad(New(rows.type, shape), {inputs_[0], inputs_[1], rows.shape, dim, 0, {}});
   return true;
 }
 
@@ -198,10 +220,18 @@ inline bool Plan::Reader::ReadProduct() {
       ids[i] = values_[ids[i]].turned;
       turned[i] = !turned[i];
     }
+  for (const int32_t id : ids)
+    if (values_[id].type != Type::FLOAT || values_[id].shape.rank < 2) return false;
+  const auto size = [](const Shape &s, bool last) { return s.sizes[s.rank - (last ? 1 : 2)]; };
+  // A matrix times a vector is read as the vector times the transposed matrix: no matrix is copied for a row.
+  const bool isVector = size(values_[ids[1]].shape, !turned[1]) == 1;
+  if (isVector) {
+    std::swap(ids[0], ids[1]);
+    std::swap(turned[0], turned[1]);
+    for (bool &one : turned) one = !one;
+  }
   const Value a = values_[ids[0]], b = values_[ids[1]];
   const bool turnedA = turned[0], turnedB = turned[1];
-  if (a.type != Type::FLOAT || b.type != Type::FLOAT || a.shape.rank < 2 || b.shape.rank < 2) return false;
-  const auto size = [](const Shape &s, bool last) { return s.sizes[s.rank - (last ? 1 : 2)]; };
   const int64_t m = size(a.shape, turnedA), depth = size(a.shape, !turnedA), n = size(b.shape, !turnedB);
   if (depth != size(b.shape, turnedB)) return false;
   Shape batchA = a.shape, batchB = b.shape, shape;
@@ -213,8 +243,8 @@ inline bool Plan::Reader::ReadProduct() {
   for (int d = 0; d < shape.rank; d++)
     s.Add(shape.sizes[d], {BroadcastStride(batchA, shape, d) * sizeA, BroadcastStride(batchB, shape, d) * sizeB});
   const int64_t batches = shape.Count();
-  shape.sizes[shape.rank++] = m;
-  shape.sizes[shape.rank++] = n;
+  shape.sizes[shape.rank++] = isVector ? n : m;
+  shape.sizes[shape.rank++] = isVector ? m : n;
   const int32_t out = New(Type::FLOAT, shape);
   if (shape.Count() == 0) return true;
   if (depth == 0) {
@@ -741,6 +771,8 @@ inline bool Plan::Reader::ReadNode() {
     case Code::GridSampleInputGrad:
     case Code::GridSampleGridGrad:
       return ReadGridSample(code);
+    case Code::IndexAdd:
+      return ReadIndexAdd();
     case Code::TopKV2: {
       const Words given = Known(1);
       const Value x = In(0);

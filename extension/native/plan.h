@@ -213,7 +213,7 @@ class Plan {
     bool hidden = false;
     // The value whose matrices this one has transposed, while no step has been added that copies them; -1 otherwise.
     int32_t turned = -1;
-    // Likewise, which of the reader's slices amid zeros it is.
+    // Likewise, which of the reader's tensors it is that are zeros but for some elements.
     int32_t padded = -1;
   };
   class Reader;

@@ -75,12 +75,16 @@ class Plan::Reader {
   // Of each operand while its place isn't known: a value, and bytes to add.
   std::vector<std::pair<int32_t, int64_t>> places_;
 
-  // A tensor that is zeros but for a slice. A loop over a sequence adds up as many as it has steps: each is added where it is not
-  // zero, and written as a whole only for another reader.
+  // A tensor that is zeros but for a slice, or for rows that are added at indices. A loop over a sequence adds up as many as it has
+  // steps: each is added where it is not zero, and written as a whole only for another reader.
   struct Padded {
     int32_t part;
+    // Of the rows, or -1 for a slice.
+    int32_t indices;
+    // Of the slice, or the rows' parts: those before and after the dimension that has an index.
     Shape shape;
-    // In elements of the whole.
+    int dim;
+    // Of the slice, in elements of the whole.
     int64_t offset;
     int64_t strides[MAX_RANK];
   };
@@ -297,6 +301,8 @@ class Plan::Reader {
   bool ReadReduction(Code code, const Shape &shape, int32_t source, const bool *gone, bool keep);
   bool ReadSlices(Code code);
   bool AddPadded();
+  void Pad(int32_t out, const Padded &padded);
+  bool ReadIndexAdd();
   bool ReadProduct();
   bool ReadConvolution(Code code);
   bool ReadPooling(Code code);
@@ -354,13 +360,35 @@ inline void Plan::Reader::CopyInto(int32_t out, int64_t outOffset, const int64_t
   plan_.steps_.back().apart = d > 0;
 }
 
+// Writes the part of a tensor amid what is there, or adds it.
 inline void Plan::Reader::WritePart(int32_t out, const Padded &padded, bool adds) {
+  if (padded.indices >= 0) {
+    const Type type = values_[out].type;
+    const int64_t width = padded.shape.Stride(padded.dim), n = padded.shape.sizes[padded.dim], count = padded.shape.Count();
+    const int64_t length = values_[out].shape.sizes[padded.dim], outer = count == 0 ? 0 : count / (n * width);
+    if (outer == 0) return;
+    Parameters({outer, length, n, 0, width, width});
+    Add(kernels_.addRows[type == Type::FLOAT ? 0 : 1], {{out}, {padded.part}, {padded.indices}}, 1);
+    // TensorFlow's is a call for each row; other dimensions than the first are transposed, forth and back.
+    const double library = width < 16 ? 1.5 : 0.5;
+    Spend(count, width < 16 ? 1.5 : 0.5, outer > 1 ? library + 2 : library);
+    if (outer > 1) Divide(outer, 0, {4 * length * width, 4 * n * width, 0});
+    else DivideRange(width, 16, 3);
+    return;
+  }
   int64_t dense[MAX_RANK];
   for (int d = 0; d < padded.shape.rank; d++) dense[d] = padded.shape.Stride(d);
   CopyInto(out, padded.offset, padded.strides, padded.part, 0, dense, padded.shape, adds);
 }
 
-// Has a value written as a whole, for a reader that takes no other: transposed matrices, and a slice amid zeros.
+// Makes a value one that is zeros but for a part.
+inline void Plan::Reader::Pad(int32_t out, const Padded &padded) {
+  values_[out].padded = static_cast<int32_t>(padded_.size());
+  padded_.push_back(padded);
+  if (values_[out].type != Type::FLOAT) Settle(out);
+}
+
+// Has a value written as a whole, for a reader that takes no other: transposed matrices, and a part amid zeros.
 inline void Plan::Reader::Settle(int32_t id) {
   if (values_[id].padded < 0 && values_[id].turned < 0) return;
   const Value value = values_[id];
@@ -368,7 +396,7 @@ inline void Plan::Reader::Settle(int32_t id) {
     const Padded padded = padded_[value.padded];
     values_[id].padded = -1;
     Fill(id, ZERO);
-    WritePart(id, padded, false);
+    WritePart(id, padded, padded.indices >= 0);
   }
   if (value.turned < 0) return;
   values_[id].turned = -1;
@@ -398,6 +426,7 @@ inline void Plan::Reader::Fill(int32_t out, int32_t scalar) {
   Parameters({count});
   Add(kernels_.fill[Wide(values_[out].type)], {{out}, {scalar}}, 1);
   Spend(count, 0.1);
+  Divide(count, 0, {SizeOf(values_[out].type), 0});
 }
 
 // Gives every value that steps write its place in memory, which is used again when its last reader is done.

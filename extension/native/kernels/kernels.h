@@ -666,6 +666,13 @@ bool Fill(const Call &c) {
   return true;
 }
 
+// Whether all of some indices are at least 0 and below a count: of all at once, so that the loop is vectorized.
+inline bool AreInside(const int32_t *indices, int64_t n, int64_t count) {
+  uint32_t highest = 0;
+  for (int64_t i = 0; i < n; i++) highest = std::max(highest, static_cast<uint32_t>(indices[i]));
+  return n == 0 || static_cast<int64_t>(highest) < count;
+}
+
 // Parameters: outer, rows to choose from, chosen rows, numbers in a row; whether each outer part has its own indices.
 template <class T>
 bool Gather(const Call &c) {
@@ -674,17 +681,47 @@ bool Gather(const Call &c) {
   const int32_t *indices = c.To<int32_t>(2);
   const int64_t outer = c.p[0], count = c.p[1], chosen = c.p[2], width = c.p[3];
   for (int64_t o = 0; o < outer; o++) {
-    for (int64_t i = 0; i < chosen; i++) {
-      const int32_t index = indices[i];
-      if (index < 0 || index >= count) return false;
-      if (width == 1) *out = rows[index];
-      else memcpy(out, rows + index * width, width * sizeof(T));
-      out += width;
-    }
+    if ((o == 0 || c.p[4]) && !AreInside(indices, chosen, count)) return false;
+    if (width == 1)
+      for (int64_t i = 0; i < chosen; i++) out[i] = rows[indices[i]];
+    else
+      for (int64_t i = 0; i < chosen; i++) memcpy(out + i * width, rows + indices[i] * width, width * sizeof(T));
+    out += chosen * width;
     rows += count * width;
     if (c.p[4]) indices += chosen;
   }
   return true;
+}
+
+// Adds rows to those at their indices, the same ones in each outer part. Parameters: outer, rows there, rows that are added, the range of
+// the numbers in a row, their count.
+template <class T>
+bool AddRows(const Call &c) {
+  T *out = c.To<T>(0);
+  const T *rows = c.To<T>(1);
+  const int32_t *indices = c.To<int32_t>(2);
+  const int64_t outer = c.p[0], count = c.p[1], n = c.p[2], from = c.p[3], to = c.p[4], width = c.p[5];
+  if (!AreInside(indices, n, count)) return false;
+  for (int64_t o = 0; o < outer; o++, out += count * width, rows += n * width) {
+    if (width == 1) {
+      for (int64_t i = 0; i < n; i++) out[indices[i]] += rows[i];
+      continue;
+    }
+    for (int64_t i = 0; i < n; i++) {
+      T *sum = out + indices[i] * width;
+      const T *row = rows + i * width;
+      for (int64_t j = from; j < to; j++) sum[j] += row[j];
+    }
+  }
+  return true;
+}
+
+// Fills a range of the numbers in each row.
+template <class T>
+void FillRows(T *out, int64_t rows, int64_t from, int64_t to, int64_t width, T value) {
+  // Rows of one number each would take a call for each.
+  if (to - from == width) std::fill_n(out, rows * width, value);
+  else for (int64_t row = 0; row < rows; row++) std::fill(out + row * width + from, out + row * width + to, value);
 }
 
 // Parameters: segments, rows, the range of the numbers in a row, their count. Rows of negative segments are left out.
@@ -694,7 +731,7 @@ bool SegmentSum(const Call &c) {
   const T *rows = c.To<T>(1);
   const int32_t *segments = c.To<int32_t>(2);
   const int64_t count = c.p[0], n = c.p[1], from = c.p[2], to = c.p[3], width = c.p[4];
-  for (int64_t segment = 0; segment < count; segment++) std::fill(out + segment * width + from, out + segment * width + to, T(0));
+  FillRows<T>(out, count, from, to, width, 0);
   for (int64_t i = 0; i < n; i++, rows += width) {
     const int32_t segment = segments[i];
     if (segment >= count) return false;
@@ -712,8 +749,7 @@ bool SegmentMax(const Call &c) {
   const T *rows = c.To<T>(1);
   const int32_t *segments = c.To<int32_t>(2);
   const int64_t count = c.p[0], n = c.p[1], from = c.p[2], to = c.p[3], width = c.p[4];
-  for (int64_t segment = 0; segment < count; segment++)
-    std::fill(out + segment * width + from, out + segment * width + to, std::numeric_limits<T>::lowest());
+  FillRows<T>(out, count, from, to, width, std::numeric_limits<T>::lowest());
   for (int64_t i = 0; i < n; i++, rows += width) {
     const int32_t segment = segments[i];
     if (segment >= count) return false;
@@ -742,12 +778,10 @@ bool ScatterRows(const Call &c) {
   const int32_t *places = c.To<int32_t>(1);
   const T *x = c.To<T>(2);
   const int64_t length = c.p[1], n = c.p[2];
-  for (int64_t r = 0; r < c.p[0]; r++, out += length, places += n, x += n)
-    for (int64_t i = 0; i < n; i++) {
-      const int32_t place = places[i];
-      if (place < 0 || place >= length) return false;
-      out[place] = Combined<T, MODE>(out[place], x[i]);
-    }
+  for (int64_t r = 0; r < c.p[0]; r++, out += length, places += n, x += n) {
+    if (!AreInside(places, n, length)) return false;
+    for (int64_t i = 0; i < n; i++) out[places[i]] = Combined<T, MODE>(out[places[i]], x[i]);
+  }
   return true;
 }
 
@@ -1202,6 +1236,7 @@ constexpr Kernels KERNELS = {
     {Fill<uint8_t>, Fill<int32_t>},
     {Select<uint8_t>, Select<int32_t>},
     {Gather<uint8_t>, Gather<int32_t>},
+    {AddRows<float>, AddRows<int32_t>},
     {SegmentSum<float>, SegmentSum<int32_t>},
     {SegmentMax<float>, SegmentMax<int32_t>},
     {Scatter<int32_t, Scattering::UPDATE>, Scatter<float, Scattering::ADD>, Scatter<int32_t, Scattering::ADD>,

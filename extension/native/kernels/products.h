@@ -405,8 +405,10 @@ void FewRows(int64_t m, int64_t n, int64_t depth, Left a, const float *b, int64_
     for (; j + 8 * LANES <= n; j += 8 * LANES) Strips<8>(m, depth, a, b + j, ldb, out + j, ldo);
   for (; j + 3 * LANES <= n; j += 3 * LANES) Strips<3>(m, depth, a, b + j, ldb, out + j, ldo);
   for (; j + LANES <= n; j += LANES) Strips<1>(m, depth, a, b + j, ldb, out + j, ldo);
+  // Columns are the same numbers in any strip: the last one may begin in the one before.
   const int64_t rest = n - j;
   if (rest == 0) return;
+  if (m < 4 && n >= LANES) return Strips<1>(m, depth, a, b + n - LANES, ldb, out + n - LANES, ldo);
   if (m >= 4 && rest > 1) {
     // The last columns, padded to a register.
     float *padded = Scratch(depth * LANES + 4 * LANES, 1);

@@ -41,6 +41,7 @@ enum class Code : int32_t {
   MatrixTriangularSolve,
   // Others that are not TensorFlow's.
   SoftmaxGrad, LogSoftmaxGrad, LayerNorm, LayerNormGrad, CtcLoss, GridSample, GridSampleInputGrad, GridSampleGridGrad,
+  IndexAdd,
   // Not an op: a value that is part of the plan.
   Constant,
 };
@@ -81,6 +82,7 @@ struct Kernels {
   Kernel select[2];
   Kernel gather[2];
   // Floats, integers.
+  Kernel addRows[2];
   Kernel segmentSum[2];
   Kernel segmentMax[2];
   // Update, add floats, add integers, update truth values; maximum and minimum of floats, of integers.

@@ -165,6 +165,7 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["GridSample", "mode", "padding_mode", "align_corners"],
   ["GridSampleInputGrad", "mode", "padding_mode", "align_corners", "sizes"],
   ["GridSampleGridGrad", "mode", "padding_mode", "align_corners"],
+  ["IndexAdd", "dim", "length"],
 ];
 
 /** Written where a node's op would be: a value that is part of the plan. */

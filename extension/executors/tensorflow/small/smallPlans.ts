@@ -5,6 +5,7 @@ import type { Value } from "../../../tensor/recording/graph.ts";
 import { demandMemory } from "../../../tensor/core/memory.ts";
 import { numel } from "../../../tensor/core/shape.ts";
 import { runtime } from "../../../tensor/recording/runtime.ts";
+import { attr, scalar, vector, type TfBuilder, type TfRef } from "../../../tensor/lowering/lowering.ts";
 import { Lowering, moved } from "../../nhwc.ts";
 import {
   COMPILING_NANOSECONDS,
@@ -66,11 +67,23 @@ function distinct(fetches: readonly Value[], arrays: readonly number[]): Value[]
   return fetches.filter((_, i) => arrays[i] === next && ++next > 0);
 }
 
+/** Whether a leaf's numbers are written in the plan's code, as they are in its key: an array of zeros is large, and takes long to fill. */
+const isWritten = ({ producer, data }: Value): boolean => producer.kind === "fill" && data === undefined;
+
+function filledNode(b: TfBuilder, { producer, shape, dtype }: Value): TfRef {
+  if (producer.kind !== "fill") throw new UnsupportedError(producer.kind);
+  const number = scalar(b, producer.value, dtype);
+  if (shape.length === 0) return number;
+  return b.node("Fill", [vector(b, shape), number], { T: attr.type(dtype), index_type: attr.type("int64") });
+}
+
 /** A plan opened in the binding. */
 interface Opened {
   readonly key: string;
   readonly id: number;
   readonly ops: number;
+  /** For each leaf, whether a run takes its values: see {@link isWritten}. */
+  readonly takes: readonly boolean[];
   /** For each fetched value, which of the arrays that the plan writes it has: see {@link shareArrays}. */
   readonly arrays: readonly number[];
   /** For each lazy value, whether its channels come last in memory. */
@@ -134,8 +147,9 @@ export class SmallPlans {
     const opened = this.#open(plan);
     if (opened === undefined) return undefined;
     const leaves: (number | TensorData)[] = [];
-    for (const value of plan.leaves) {
-      const leaf = this.#leaf(value);
+    for (let i = 0; i < plan.leaves.length; i++) {
+      if (!opened.takes[i]!) continue;
+      const leaf = this.#leaf(plan.leaves[i]!);
       // 64-bit integers.
       if (leaf instanceof Float64Array) return undefined;
       leaves.push(leaf);
@@ -209,21 +223,24 @@ export class SmallPlans {
 
   #write(plan: Plan, key: string): Opened | undefined {
     try {
-      const asImages = plan.leaves.map((value) => this.#kept(value)?.images === true);
-      const shapes = plan.leaves.map(({ shape, dtype }, i) => ({
+      const takes = plan.leaves.map((value) => !isWritten(value));
+      const taken = plan.leaves.filter((_, i) => takes[i]!);
+      const asImages = taken.map((value) => this.#kept(value)?.images === true);
+      const shapes = taken.map(({ shape, dtype }, i) => ({
         dtype,
         shape: asImages[i]! ? moved(shape) : shape,
       }));
       const writer = new PlanWriter(shapes);
-      const places = new Map(plan.leaves.map((value, i) => [value, i]));
+      const places = new Map(taken.map((value, i) => [value, i]));
       const lowering = new Lowering(
         tensorflowBackend(writer, (value) => {
           const place = places.get(value);
-          if (place === undefined) throw new UnsupportedError("leaf");
-          return writer.leaf(place);
+          if (place !== undefined) return writer.leaf(place);
+          if (!isWritten(value)) throw new UnsupportedError("leaf");
+          return filledNode(writer, value);
         }),
       );
-      plan.leaves.forEach((value, i) => {
+      taken.forEach((value, i) => {
         if (asImages[i]!) lowering.defineImages(value, writer.leaf(i));
       });
       for (const node of plan.nodes) lowering.node(node);
@@ -233,7 +250,8 @@ export class SmallPlans {
       // What another plan will read stays as it lies: mostly what a gradient needs of the images.
       const lazy = plan.lazy.map((value) => lowering.asItLies(value));
       const code = writer.finish([...outputs, ...lazy.map(({ ref }) => ref)]);
-      return this.#read(code, { key, ops: writer.count, arrays, images: lazy.map(({ images }) => images) });
+      const images = lazy.map((one) => one.images);
+      return this.#read(code, { key, ops: writer.count, takes, arrays, images });
     } catch (error) {
       if (error instanceof UnsupportedError) return undefined;
       throw error;
@@ -244,7 +262,10 @@ export class SmallPlans {
    * Opens a plan of `ops` ops. A plan that TensorFlow would compute much faster runs here until the loss equals the time of
    * compiling: lengths that never repeat are never compiled. Compiling starts at half of these runs, in the background.
    */
-  #read(code: Int32Array, written: Pick<Opened, "key" | "ops" | "arrays" | "images">): Opened | undefined {
+  #read(
+    code: Int32Array,
+    written: Pick<Opened, "key" | "ops" | "takes" | "arrays" | "images">,
+  ): Opened | undefined {
     const { ops } = written;
     const costs = new Float64Array(2);
     const id = this.#binding.openPlan(code, this.#threads, costs);

@@ -108,6 +108,8 @@ export const indexAdd: Op<{ dim: number; length: number }> = defineOp<{ dim: num
     return turned(b.node("ScatterND", [zeros, places, turned(x!)], { reduction: attr.string("add") }));
   },
   tensorflow(b, [x, index], { dim, length }, { inputs }) {
+    if (b.exact === true)
+      return b.node("IndexAdd", [x!, index!], { dim: attr.int(dim), length: attr.int(length) });
     const rank = inputs[0]!.shape.length;
     const order = swapped(rank, dim);
     const T = attr.type(inputs[0]!.dtype);
