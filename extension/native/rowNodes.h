@@ -12,8 +12,6 @@ inline bool Plan::Reader::ReadRows(Code code) {
   const int64_t n = x.shape.sizes[x.shape.rank - 1], rows = count / n, bytes = 4 * n;
   const bool ofLabels = code == Code::SparseSoftmaxCrossEntropyWithLogits;
   if (ofLabels && (x.shape.rank != 2 || In(1).type != Type::INT32 || In(1).shape.Count() != rows)) return false;
-  // Registers are filled in part where rows are short.
-  const double each = n < 16 ? 4 : n < 32 ? 2 : 1;
   if (ofLabels) {
     Shape shape;
     shape.rank = 1;
@@ -21,7 +19,7 @@ inline bool Plan::Reader::ReadRows(Code code) {
     const int32_t losses = New(Type::FLOAT, shape), gradient = New(Type::FLOAT, x.shape);
     Parameters({rows, n});
     Add(kernels_.crossEntropy, {{losses}, {gradient}, {inputs_[0]}, {inputs_[1]}}, 2);
-    Spend(count, each, 2);
+    Spend(count, 1, 2);
     Divide(rows, 0, {4, bytes, bytes, 4});
     return true;
   }
@@ -31,11 +29,12 @@ inline bool Plan::Reader::ReadRows(Code code) {
   Parameters({rows, n});
   if (ofGradient) {
     Add(code == Code::SoftmaxGrad ? kernels_.softmaxGrad : kernels_.logSoftmaxGrad, {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
-    Spend(count, 0.5 * each, 2);
+    // Registers are filled in part where rows are short.
+    Spend(count, n < 16 ? 2 : n < 32 ? 1 : 0.5, 2);
     Divide(rows, 0, {bytes, bytes, bytes});
   } else {
     Add(code == Code::Softmax ? kernels_.softmax : kernels_.logSoftmax, {{out}, {inputs_[0]}}, 1);
-    Spend(count, each, 2);
+    Spend(count, 1, 2);
     Divide(rows, 0, {bytes, bytes});
   }
   return true;

@@ -12,10 +12,11 @@ Vector Lanewise(Vector x, const F &f) {
 inline Vector ExpOf(Vector x) {
   return Lanewise(x, [](float one) { return ExpOf(one); });
 }
-// Of one number, without the branches that its logarithm alone would be compiled to.
-inline float LogOfOne(float x) {
-  return Lanewise(Splat(x), [](float one) { return LogOf(one); })[0];
+inline Vector LogOf(Vector x) {
+  return Lanewise(x, [](float one) { return LogOf(one); });
 }
+// Of one number, without the branches that its logarithm alone would be compiled to.
+inline float LogOfOne(float x) { return LogOf(Splat(x))[0]; }
 
 inline float LargestLane(Vector v) {
   float lanes[LANES];
@@ -91,12 +92,70 @@ class Rows {
   bool isWhole_ = false;
 };
 
+// Rows as short as this are computed side by side: of one alone, most of a register is empty, and most time goes into sums of its lanes.
+constexpr int64_t SHORT = 3 * LANES;
+
+// LANES short rows, turned: a register has the numbers of one column.
+class ShortRows {
+ public:
+  explicit ShortRows(int64_t n) : n_(n), all_(Scratch(n * LANES, 0)) {
+    for (int64_t r = 0; r < LANES; r++) rows_.push_back(r * n);
+    for (int64_t i = 0; i < n; i++) columns_.push_back(i * LANES);
+  }
+
+  float *Column(int64_t i) { return all_ + i * LANES; }
+
+  // Calls `f` with the first of some rows, how many there are, the largest number of each, and the sum of their exponentials, which the
+  // columns have then.
+  template <class F>
+  void Each(const float *x, int64_t rows, const F &f) {
+    for (int64_t r = 0; r < rows; r += LANES, x += n_ * LANES) {
+      const int64_t some = std::min<int64_t>(LANES, rows - r);
+      if (some < LANES) {
+        std::fill_n(all_, n_ * LANES, 0.0f);
+        rows_.resize(some);
+      }
+      Turn(reinterpret_cast<int32_t *>(all_), columns_, reinterpret_cast<const int32_t *>(x), rows_);
+      // As in Rows.
+      Vector largest = Splat(-INFINITY), sums[2] = {};
+      for (int64_t i = 0; i < n_; i++) {
+        const Vector own = Load(Column(i));
+        largest = largest > own ? largest : own;
+      }
+      for (int64_t i = 0; i < n_; i++) {
+        const Vector y = ExpOf(Load(Column(i)) - largest);
+        Store(Column(i), y);
+        sums[i % 2] += y;
+      }
+      f(r, some, largest, sums[0] + sums[1]);
+    }
+  }
+
+  // Writes the columns as rows.
+  void Write(float *out) {
+    Turn(reinterpret_cast<int32_t *>(out), rows_, reinterpret_cast<const int32_t *>(all_), columns_);
+  }
+
+ private:
+  const int64_t n_;
+  float *const all_;
+  std::vector<int64_t> rows_, columns_;
+};
+
 // Parameters of these: rows, numbers in a row.
 
 bool Softmax(const Call &c) {
   float *out = c.To<float>(0);
   const float *x = c.To<float>(1);
   const int64_t n = c.p[1];
+  if (n <= SHORT) {
+    ShortRows rows(n);
+    rows.Each(x, c.p[0], [&](int64_t r, int64_t, Vector, Vector sum) {
+      for (int64_t i = 0; i < n; i++) Store(rows.Column(i), Load(rows.Column(i)) / sum);
+      rows.Write(out + r * n);
+    });
+    return true;
+  }
   Rows rows(c.p[0], n);
   for (int64_t r = 0; r < c.p[0]; r++, x += n, out += n) {
     rows.Begin(r);
@@ -115,6 +174,17 @@ bool LogSoftmax(const Call &c) {
   float *out = c.To<float>(0);
   const float *x = c.To<float>(1);
   const int64_t n = c.p[1];
+  if (n <= SHORT) {
+    ShortRows rows(n);
+    rows.Each(x, c.p[0], [&](int64_t r, int64_t some, Vector largest, Vector sum) {
+      float most[LANES], logs[LANES];
+      Store(most, largest);
+      Store(logs, LogOf(sum));
+      for (int64_t k = 0, at = r * n; k < some; k++)
+        for (int64_t i = 0; i < n; i++, at++) out[at] = x[at] - most[k] - logs[k];
+    });
+    return true;
+  }
   Rows rows(c.p[0], n);
   for (int64_t r = 0; r < c.p[0]; r++, x += n, out += n) {
     rows.Begin(r);
@@ -160,9 +230,25 @@ bool CrossEntropy(const Call &c) {
   const float *x = c.To<float>(2);
   const int32_t *labels = c.To<int32_t>(3);
   const int64_t n = c.p[1];
+  if (!AreInside(labels, c.p[0], n)) return false;
+  if (n <= SHORT) {
+    ShortRows rows(n);
+    rows.Each(x, c.p[0], [&](int64_t r, int64_t some, Vector largest, Vector sum) {
+      for (int64_t i = 0; i < n; i++) Store(rows.Column(i), Load(rows.Column(i)) / sum);
+      rows.Write(out + r * n);
+      float most[LANES], logs[LANES];
+      Store(most, largest);
+      Store(logs, LogOf(sum));
+      for (int64_t k = 0; k < some; k++) {
+        const int64_t at = (r + k) * n + labels[r + k];
+        losses[r + k] = logs[k] - (x[at] - most[k]);
+        out[at] -= 1.0f;
+      }
+    });
+    return true;
+  }
   Rows rows(c.p[0], n);
   for (int64_t r = 0; r < c.p[0]; r++, x += n, out += n) {
-    if (labels[r] < 0 || labels[r] >= n) return false;
     rows.Begin(r);
     const float largest = rows.Largest(x);
     const float sum = static_cast<float>(rows.Sum([&](int64_t i) {
