@@ -43,7 +43,9 @@ inline bool Plan::Reader::ReadBinary(Code code) {
   p.push_back(b.shape.Count());
   const int reusable = type != a.type ? 0 : a.shape == shape ? 1 : b.shape == shape ? 2 : 0;
   Add(kernel, {{out}, {inputs_[0]}, {inputs_[1]}}, 1, reusable);
-  if (code == Code::FloorMod) Spend(count, 3, 15);
+  if (code == Code::FloorMod || code == Code::Fmod) Spend(count, 3, 15);
+  else if (code == Code::Atan2 || code == Code::NextAfter) Spend(count, 2, 15);
+  else if (code == Code::Gcd) Spend(count, 30, 200);
   else if (code >= Code::GeluGrad) Spend(count, 1.2, 6);
   else Spend(count, code == Code::Pow ? 15 : 0.5);
   // Divisors and exponents are checked as a whole.
@@ -271,15 +273,16 @@ inline std::pair<double, double> UnaryCosts(Code code) {
   switch (code) {
     case Code::Sin:
     case Code::Cos:
+    case Code::Atan:
       return {1.5, 2};
     case Code::Tan:
       return {1.5, 15};
     case Code::Asin:
     case Code::Acos:
-    case Code::Atan:
     case Code::Atanh:
       return {15, 3};
     case Code::Erfc:
+    case Code::Trigamma:
     case Code::Sinh:
     case Code::Cosh:
     case Code::Acosh:
@@ -289,7 +292,7 @@ inline std::pair<double, double> UnaryCosts(Code code) {
     case Code::Asinh:
       return {25, 50};
     case Code::Erfinv:
-      return {100, 40};
+      return {40, 40};
     // TensorFlow's graphs have some nodes for each of them.
     case Code::Gelu:
     case Code::GeluTanh:
@@ -326,7 +329,7 @@ inline bool Plan::Reader::ReadNode() {
   if (code != Code::AddV2)
     for (int32_t i = 0; i < inputCount_; i++)
       if (!product || In(i).turned < 0) Settle(inputs_[i]);
-  if (code <= Code::Silu) {
+  if (code <= Code::Huber) {
     const Value x = In(0);
     const Kernel kernel = kernels_.unary(code, x.type);
     if (kernel == nullptr) return false;
@@ -334,7 +337,7 @@ inline bool Plan::Reader::ReadNode() {
     const int32_t out = New(type, x.shape);
     const int64_t count = x.shape.Count();
     if (count == 0) return true;
-    Parameters({count, attributes_.count > 0 ? attributes_[0] : 0});
+    Parameters({count, Number(0), Number(1), Number(2)});
     Add(kernel, {{out}, {inputs_[0]}}, 1, type == x.type ? 1 : 0);
     const auto [own, library] = UnaryCosts(code);
     Spend(count, own, library);
@@ -342,6 +345,18 @@ inline bool Plan::Reader::ReadNode() {
     return true;
   }
   if (code <= Code::SiluGrad) return ReadBinary(code);
+  if (code >= Code::LeakyReluGrad && code <= Code::HuberGrad) {
+    const Shape shape = In(0).shape;
+    const int64_t count = shape.Count();
+    for (int i = 0; i < 2; i++) RequireFloats(i, count);
+    const int32_t out = New(Type::FLOAT, shape);
+    if (count == 0) return true;
+    Parameters({count, Number(0), Number(1), Number(2)});
+    Add(kernels_.piecewiseGrad(code), {{out}, {inputs_[0]}, {inputs_[1]}}, 1, 1);
+    Spend(count);
+    Divide(count, 0, {4, 4, 4});
+    return true;
+  }
   if (code <= Code::Any) {
     const Words axes = Known(1);
     if (!axes) return false;
@@ -370,18 +385,6 @@ inline bool Plan::Reader::ReadNode() {
       Add(kernels_.cast(x.type, type), {{out}, {inputs_[0]}}, 1);
       Spend(count);
       Divide(count, 0, {SizeOf(type), SizeOf(x.type)});
-      return true;
-    }
-    case Code::LeakyReluGrad: {
-      const Shape shape = In(0).shape;
-      const int64_t count = shape.Count();
-      for (int i = 0; i < 2; i++) RequireFloats(i, count);
-      const int32_t out = New(Type::FLOAT, shape);
-      if (count == 0) return true;
-      Parameters({count, attributes_[0]});
-      Add(kernels_.leakyReluGrad, {{out}, {inputs_[0]}, {inputs_[1]}}, 1, 1);
-      Spend(count);
-      Divide(count, 0, {4, 4, 4});
       return true;
     }
     case Code::BiasAdd:
@@ -773,6 +776,8 @@ inline bool Plan::Reader::ReadNode() {
       return ReadGridSample(code);
     case Code::IndexAdd:
       return ReadIndexAdd();
+    case Code::WindowMaxima:
+      return ReadWindowMaxima();
     case Code::TopKV2: {
       const Words given = Known(1);
       const Value x = In(0);

@@ -159,6 +159,8 @@ class Plan::Reader {
   static bool IsMissing(const Value &value) { return value.root < 0 && value.first < 0 && value.shape.Count() > 0; }
 
   Value &In(int i) { return values_[inputs_[i]]; }
+  // An attribute, or 0.
+  int64_t Number(int64_t i) const { return i < attributes_.count ? attributes_[i] : 0; }
   int32_t Source(int32_t id) const { return values_[id].source < 0 ? id : values_[id].source; }
 
   // The numbers of an input that is a constant; false for another.
@@ -303,6 +305,7 @@ class Plan::Reader {
   bool AddPadded();
   void Pad(int32_t out, const Padded &padded);
   bool ReadIndexAdd();
+  bool ReadWindowMaxima();
   bool ReadProduct();
   bool ReadConvolution(Code code);
   bool ReadPooling(Code code);

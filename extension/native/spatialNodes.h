@@ -235,6 +235,23 @@ inline bool Plan::Reader::ReadPooling(Code code) {
   return true;
 }
 
+// Rows, and a table of the places that each window has in a row.
+inline bool Plan::Reader::ReadWindowMaxima() {
+  const Value x = In(0), cells = In(1);
+  if (x.type != Type::FLOAT || cells.type != Type::INT32 || x.shape.rank == 0 || cells.shape.rank != 2) return false;
+  Shape shape = x.shape;
+  const int64_t n = shape.sizes[shape.rank - 1], windows = cells.shape.sizes[0], each = cells.shape.sizes[1];
+  if (x.shape.Count() == 0 || cells.shape.Count() == 0) return false;
+  const int64_t rows = shape.Count() / n;
+  shape.sizes[shape.rank - 1] = windows;
+  const int32_t out = New(Type::INT32, shape);
+  Parameters({rows, n, windows, each});
+  Add(kernels_.windowMaxima, {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
+  Spend(rows * windows * each, 1, 15);
+  Divide(rows, 0, {4 * windows, 4 * n, 0});
+  return true;
+}
+
 // Attributes: epsilon, and whether statistics are the batch's: taken by other nodes of the plan where they are, and given.
 inline bool Plan::Reader::ReadBatchNorm(Code code) {
   const bool gradient = code == Code::FusedBatchNormGradV3;

@@ -15,325 +15,9 @@ inline float SumLanes(Vector v) {
   return parts[0];
 }
 
-// ---- Functions of numbers, written so that loops of them can be vectorized ----
+#include "unary.h"
 
-inline float FromBits(int32_t bits) {
-  float x;
-  memcpy(&x, &bits, 4);
-  return x;
-}
-inline int32_t ToBits(float x) {
-  int32_t bits;
-  memcpy(&bits, &x, 4);
-  return bits;
-}
-
-// e^r - 1 for |r| up to ln(2) / 2, by the polynomial of Cephes' expf.
-inline float NearZeroExpm1(float r) {
-  float y = 1.9875691500e-4f;
-  y = y * r + 1.3981999507e-3f;
-  y = y * r + 8.3334519073e-3f;
-  y = y * r + 4.1665795894e-2f;
-  y = y * r + 1.6666665459e-1f;
-  y = y * r + 5.0000001201e-1f;
-  return y * r * r + r;
-}
-
-// Cephes' expf; denormal results are 0. Its choices are written so that GCC makes no branches of them.
-inline float ExpOf(float x) {
-  const float below = x < 88.7228394f ? x : 88.7228394f;
-  const float bounded = below > -87.34f ? below : -87.34f;
-  // Adding and subtracting 1.5 · 2^23 rounds.
-  const float n = (bounded * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
-  const int32_t whole = static_cast<int32_t>(n);
-  const float r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
-  float y = NearZeroExpm1(r) + 1.0f;
-  // In two factors: 2^128 is no float.
-  const int32_t half = whole >> 1;
-  y = y * FromBits((half + 127) << 23) * FromBits((whole - half + 127) << 23);
-  y = x < -87.3365479f ? 0.0f : y;
-  y = x > 88.7228394f ? INFINITY : y;
-  return x != x ? x : y;
-}
-
-// ExpOf without the 1 that its polynomial ends with: what is left of a small number isn't rounded away.
-inline float Expm1Of(float x) {
-  const float below = x < 80.0f ? x : 80.0f;
-  const float bounded = below > -80.0f ? below : -80.0f;
-  const float n = (bounded * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
-  const float r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
-  float y = NearZeroExpm1(r);
-  const float scale = FromBits((static_cast<int32_t>(n) + 127) << 23);
-  y = scale * y + (scale - 1.0f);
-  y = x > 80.0f ? ExpOf(x) : y;
-  // Also of NaN, and the sign of 0.
-  return x != x || x == 0 ? x : y;
-}
-
-// Cephes' logf; denormals count as 0.
-inline float LogOf(float x) {
-  const int32_t bits = ToBits(x);
-  float m = FromBits((bits & 0x007fffff) | 0x3f000000);
-  float e = static_cast<float>(((bits >> 23) & 0xff) - 126);
-  const bool low = m < 0.707106781186547524f;
-  e = low ? e - 1.0f : e;
-  m = low ? m + m - 1.0f : m - 1.0f;
-  const float z = m * m;
-  float y = 7.0376836292e-2f;
-  y = y * m - 1.1514610310e-1f;
-  y = y * m + 1.1676998740e-1f;
-  y = y * m - 1.2420140846e-1f;
-  y = y * m + 1.4249322787e-1f;
-  y = y * m - 1.6668057665e-1f;
-  y = y * m + 2.0000714765e-1f;
-  y = y * m - 2.4999993993e-1f;
-  y = y * m + 3.3333331174e-1f;
-  y = y * m * z;
-  y = y + e * -2.12194440e-4f - 0.5f * z;
-  y = m + y + e * 0.693359375f;
-  y = x < 1.17549435e-38f ? -INFINITY : y;
-  y = x < 0 ? NAN : y;
-  y = x == INFINITY ? INFINITY : y;
-  return x != x ? x : y;
-}
-
-// Cephes' tanhf near 0, and 1 - 2 / (e^2x + 1) elsewhere.
-inline float TanhOf(float x) {
-  const float size = std::fabs(x);
-  const float s = x * x;
-  float near = -5.70498872745e-3f;
-  near = near * s + 2.06390887954e-2f;
-  near = near * s + -5.37397155531e-2f;
-  near = near * s + 1.33314422036e-1f;
-  near = near * s + -3.33332819422e-1f;
-  near = near * s * x + x;
-  const float far = std::copysign(1.0f - 2.0f / (ExpOf(2.0f * size) + 1.0f), x);
-  const float y = size < 0.625f ? near : far;
-  return x != x ? x : y;
-}
-
-// What 1 + x loses by rounding is made up for.
-inline float Log1pOf(float x) {
-  const float u = 1.0f + x;
-  const float y = LogOf(u) + (x - (u - 1.0f)) / u;
-  const float finite = u == 0.0f ? -INFINITY : y;
-  return x == INFINITY ? x : finite;
-}
-
-// Cephes' erff near 0, and 1 - erfcf elsewhere.
-inline float ErfOf(float x) {
-  const float size = std::fabs(x);
-  const float s = x * x;
-  float near = 7.853861353153693e-5f;
-  near = near * s + -8.010193625184903e-4f;
-  near = near * s + 5.188327685732524e-3f;
-  near = near * s + -2.685381193529856e-2f;
-  near = near * s + 1.128358514861418e-1f;
-  near = near * s + -3.761262582423300e-1f;
-  near = near * s + 1.28379165726710e-1f;
-  near = near * x + x;
-  // erfcf beyond 1 and beyond 2; at 4 it is less than half of a unit in the last place of 1.
-  const float q = 1.0f / (size < 1.0f ? 1.0f : size);
-  const float z = q * q;
-  float one = 2.326819970068386e-2f;
-  one = one * z + -1.387039388740657e-1f;
-  one = one * z + 3.687424674597105e-1f;
-  one = one * z + -5.824733027278666e-1f;
-  one = one * z + 6.210004621745983e-1f;
-  one = one * z + -4.944515323274145e-1f;
-  one = one * z + 3.404879937665872e-1f;
-  one = one * z + -2.741127028184656e-1f;
-  one = one * z + 5.638259427386472e-1f;
-  float two = -1.047766399936249e+1f;
-  two = two * z + 1.297719955372516e+1f;
-  two = two * z + -7.495518717768503f;
-  two = two * z + 2.921019019210786f;
-  two = two * z + -1.015265279202700f;
-  two = two * z + 4.218463358204948e-1f;
-  two = two * z + -2.820767439740514e-1f;
-  two = two * z + 5.641895067754075e-1f;
-  const float tail = ExpOf(-s) * q * (size < 2.0f ? one : two);
-  const float far = std::copysign(1.0f - tail, x);
-  const float y = size < 1.0f ? near : far;
-  return x != x ? x : y;
-}
-
-// tanh(√(2/π) (x + 0.044715 x³)).
-inline float GeluAngle(float x) { return TanhOf(0.7978845608028654f * (x + 0.044715f * x * x * x)); }
-
-inline float GeluSlope(float x) {
-  const float share = 0.5f * (1.0f + ErfOf(x * 0.70710678118654752f));
-  return share + x * ExpOf(-0.5f * x * x) * 0.39894228040143268f;
-}
-inline float GeluTanhSlope(float x) {
-  const float angle = GeluAngle(x);
-  return 0.5f * (1.0f + angle) + x * (1.0f - angle * angle) * (0.3989422804014327f + 0.0535161215f * x * x);
-}
-inline float SiluSlope(float x) {
-  const float share = 1.0f / (1.0f + ExpOf(-x));
-  return share * (1.0f + x * (1.0f - share));
-}
-
-#define SCALAR(Name, expression) \
-  struct Name {                  \
-    static float Of(float x) { return expression; } \
-  };
-SCALAR(NegF, -x)
-SCALAR(ExpF, ExpOf(x))
-SCALAR(LogF, LogOf(x))
-SCALAR(Log1pF, Log1pOf(x))
-SCALAR(Expm1F, Expm1Of(x))
-SCALAR(SqrtF, std::sqrt(x))
-SCALAR(RsqrtF, 1.0f / std::sqrt(x))
-SCALAR(SquareF, x *x)
-SCALAR(AbsF, x < 0 ? -x : x == 0 ? 0.0f : x)
-SCALAR(SignF, x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f)
-SCALAR(TanhF, TanhOf(x))
-SCALAR(SigmoidF, 1.0f / (1.0f + ExpOf(-x)))
-SCALAR(ReluF, x < 0 ? 0.0f : x)
-SCALAR(ErfF, ErfOf(x))
-SCALAR(RintF, std::nearbyint(x))
-SCALAR(FloorF, std::floor(x))
-SCALAR(CeilF, std::ceil(x))
-SCALAR(ReciprocalF, 1.0f / x)
-SCALAR(SoftplusF, (x < 0 ? 0.0f : x) + Log1pOf(ExpOf(-std::fabs(x))))
-SCALAR(AsinF, std::asin(x))
-SCALAR(AcosF, std::acos(x))
-SCALAR(AtanF, std::atan(x))
-SCALAR(SinhF, std::sinh(x))
-SCALAR(CoshF, std::cosh(x))
-SCALAR(AsinhF, std::asinh(x))
-SCALAR(AcoshF, std::acosh(x))
-SCALAR(AtanhF, std::atanh(x))
-SCALAR(ErfcF, static_cast<float>(std::erfc(static_cast<double>(x))))
-SCALAR(ErfinvF, static_cast<float>(layerwise::Erfinv(x)))
-SCALAR(LgammaF, static_cast<float>(std::lgamma(static_cast<double>(x))))
-SCALAR(DigammaF, static_cast<float>(layerwise::Digamma(x)))
-SCALAR(GeluF, 0.5f * x * (1.0f + ErfOf(x * 0.70710678118654752f)))
-SCALAR(GeluTanhF, 0.5f * x * (1.0f + GeluAngle(x)))
-SCALAR(SiluF, x / (1.0f + ExpOf(-x)))
-#undef SCALAR
-
-struct NegI { static int32_t Of(int32_t x) { return -x; } };
-struct AbsI { static int32_t Of(int32_t x) { return x < 0 ? -x : x; } };
-struct SquareI { static int32_t Of(int32_t x) { return x * x; } };
-struct SignI { static int32_t Of(int32_t x) { return (x > 0) - (x < 0); } };
-struct IsNanF { static uint8_t Of(float x) { return x != x; } };
-struct NotB { static uint8_t Of(uint8_t x) { return !x; } };
-
-template <class F, class I, class O>
-bool Unary(const Call &c) {
-  O *out = c.To<O>(0);
-  const I *x = c.To<I>(1);
-  const int64_t n = c.p[0];
-  SAME_INDEX
-  for (int64_t i = 0; i < n; i++) out[i] = F::Of(x[i]);
-  return true;
-}
-
-// Sine and cosine of an angle up to MAX_ANGLE: what is left of it beyond quarter turns, and Cephes' polynomials.
-struct Turned {
-  float sine, cosine;
-  int32_t quarters;
-};
-constexpr float MAX_ANGLE = 1e6f;
-inline Turned TurnedBy(float x) {
-  // Quarters of a turn have few enough bits that the first product is exact (fdlibm).
-  const double quarters = std::nearbyint(x * 0.63661977236758134308);
-  const double rest = x - quarters * 1.57079632673412561417e+00 - quarters * 6.07710050650619224932e-11;
-  const float r = static_cast<float>(rest), z = r * r;
-  const float sine = ((-1.9515295891e-4f * z + 8.3321608736e-3f) * z - 1.6666654611e-1f) * z * r + r;
-  const float cosine =
-      ((2.443315711809948e-5f * z - 1.388731625493765e-3f) * z + 4.166664568298827e-2f) * z * z - 0.5f * z + 1.0f;
-  return {sine, cosine, static_cast<int32_t>(quarters)};
-}
-struct SinF {
-  static float Of(float x) {
-    const Turned t = TurnedBy(x);
-    const float y = t.quarters & 1 ? t.cosine : t.sine;
-    // The sign of 0 stays.
-    return x == 0 ? x : t.quarters & 2 ? -y : y;
-  }
-  static float Beyond(float x) { return std::sin(x); }
-};
-struct CosF {
-  static float Of(float x) {
-    const Turned t = TurnedBy(x);
-    const float y = t.quarters & 1 ? t.sine : t.cosine;
-    return (t.quarters + 1) & 2 ? -y : y;
-  }
-  static float Beyond(float x) { return std::cos(x); }
-};
-struct TanF {
-  static float Of(float x) {
-    const Turned t = TurnedBy(x);
-    const float over = t.quarters & 1 ? -t.cosine : t.sine, under = t.quarters & 1 ? t.sine : t.cosine;
-    return x == 0 ? x : over / under;
-  }
-  static float Beyond(float x) { return std::tan(x); }
-};
-
-template <class F>
-bool OfAngle(const Call &c) {
-  float *out = c.To<float>(0);
-  const float *x = c.To<float>(1);
-  const int64_t n = c.p[0];
-  bool small = true;
-  for (int64_t i = 0; i < n; i++) small &= std::fabs(x[i]) <= MAX_ANGLE;
-  if (small) {
-    SAME_INDEX
-    for (int64_t i = 0; i < n; i++) out[i] = F::Of(x[i]);
-  } else {
-    for (int64_t i = 0; i < n; i++) out[i] = std::fabs(x[i]) <= MAX_ANGLE ? F::Of(x[i]) : F::Beyond(x[i]);
-  }
-  return true;
-}
-
-template <class I, class O>
-bool CastTo(const Call &c) {
-  O *out = c.To<O>(0);
-  const I *x = c.To<I>(1);
-  const int64_t n = c.p[0];
-  // What fits into no int is the lowest one on x64, and something else elsewhere.
-  constexpr bool CUT = std::is_floating_point_v<I> && std::is_same_v<O, int32_t>;
-  for (int64_t i = 0; i < n; i++) {
-    if constexpr (CUT)
-      out[i] = x[i] >= -2147483648.0f && x[i] < 2147483648.0f ? static_cast<O>(x[i]) : INT32_MIN;
-    else
-      out[i] = static_cast<O>(x[i]);
-  }
-  return true;
-}
-
-template <class I>
-bool CastToBool(const Call &c) {
-  uint8_t *out = c.To<uint8_t>(0);
-  const I *x = c.To<I>(1);
-  const int64_t n = c.p[0];
-  for (int64_t i = 0; i < n; i++) out[i] = x[i] != 0;
-  return true;
-}
-
-bool LeakyRelu(const Call &c) {
-  float *out = c.To<float>(0);
-  const float *x = c.To<float>(1);
-  const int64_t n = c.p[0];
-  const float slope = FromBits(static_cast<int32_t>(c.p[1]));
-  SAME_INDEX
-  for (int64_t i = 0; i < n; i++) out[i] = x[i] > 0 ? x[i] : slope * x[i];
-  return true;
-}
-
-bool LeakyReluGrad(const Call &c) {
-  float *out = c.To<float>(0);
-  const float *gradient = c.To<float>(1);
-  const float *x = c.To<float>(2);
-  const int64_t n = c.p[0];
-  const float slope = FromBits(static_cast<int32_t>(c.p[1]));
-  SAME_INDEX
-  for (int64_t i = 0; i < n; i++) out[i] = x[i] > 0 ? gradient[i] : slope * gradient[i];
-  return true;
-}
+// ---- A step of an optimizer ----
 
 // Operands: the new p, m and v, the old ones, the gradient; of one number each the step size, the correction of the root, the
 // share that m moves by, and what p shrinks by if the last parameter isn't 0. Parameters: how many; beta2, 1 - beta2, epsilon.
@@ -370,6 +54,7 @@ BINARY(MaxF, float, float, a != a ? a : b != b ? b : a > b ? a : b)
 BINARY(MinF, float, float, a != a ? a : b != b ? b : a < b ? a : b)
 BINARY(PowF, float, float, std::pow(a, b))
 BINARY(SquaredDifferenceF, float, float, (a - b) * (a - b))
+BINARY(CopysignF, float, float, std::copysign(a, b))
 BINARY(FloorDivF, float, float, std::floor(a / b))
 BINARY(ReluGradF, float, float, b <= 0 ? 0.0f : a)
 BINARY(TanhGradF, float, float, b *(1.0f - a * a))
@@ -489,6 +174,65 @@ struct FloorModF {
     }
     const float r = std::fmod(a, b);
     return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+  }
+};
+
+// The remainder that has the sign of the first number.
+struct FmodF {
+  static float Of(float a, float b) {
+    // As in FloorModF.
+    constexpr double FEW = 1 << 28;
+    const double quotient = static_cast<double>(a) / b;
+    if (std::fabs(quotient) < FEW && std::fabs(b) <= std::numeric_limits<float>::max()) {
+      const float r = static_cast<float>(a - std::trunc(quotient) * b);
+      return r == 0 ? std::copysign(r, a) : r;
+    }
+    return std::fmod(a, b);
+  }
+};
+// Squares of floats neither overflow nor vanish as doubles.
+struct HypotF {
+  static float Of(float a, float b) {
+    const double x = a, y = b;
+    const float length = static_cast<float>(std::sqrt(x * x + y * y));
+    return std::fabs(a) == INFINITY || std::fabs(b) == INFINITY ? INFINITY : length;
+  }
+};
+// The angle of the point (b, a).
+struct Atan2F {
+  static float Of(float a, float b) {
+    const float height = std::fabs(a), width = std::fabs(b);
+    const bool steep = height > width;
+    const float shorter = steep ? width : height, longer = steep ? height : width;
+    // Also of infinity and infinity, and of 0 and 0; NaN stays.
+    const float share = shorter == longer ? longer == 0 ? 0.0f : 1.0f : shorter / longer;
+    const float angle = AtanOfShare(share);
+    const double up = steep ? 1.57079632679489662 - angle : angle;
+    const bool behind = std::copysign(1.0f, b) < 0;
+    const float y = std::copysign(static_cast<float>(behind ? 3.14159265358979324 - up : up), a);
+    return a != a || b != b ? a + b : y;
+  }
+};
+// The bits of floats count upwards from 0 in both directions.
+struct NextAfterF {
+  static float Of(float a, float b) {
+    const float next = FromBits(ToBits(a) + ((b > a) == (a > 0) ? 1 : -1));
+    const float from0 = std::copysign(FromBits(1), b);
+    const float y = a == b ? b : a == 0 ? from0 : next;
+    return a != a || b != b ? a + b : y;
+  }
+};
+// Wraps around for the smallest integer, as its absolute value does.
+struct GcdI {
+  static int32_t Of(int32_t a, int32_t b) {
+    uint32_t x = a < 0 ? 0u - static_cast<uint32_t>(a) : static_cast<uint32_t>(a);
+    uint32_t y = b < 0 ? 0u - static_cast<uint32_t>(b) : static_cast<uint32_t>(b);
+    while (y != 0) {
+      const uint32_t rest = x % y;
+      x = y;
+      y = rest;
+    }
+    return static_cast<int32_t>(x);
   }
 };
 
@@ -673,6 +417,23 @@ inline bool AreInside(const int32_t *indices, int64_t n, int64_t count) {
   return n == 0 || static_cast<int64_t>(highest) < count;
 }
 
+// Indices that follow one another, as those of padding and of windows do: their rows are one piece of memory.
+struct Stretch {
+  int64_t at, index, length;
+};
+// None where there are so many that looking for them doesn't pay.
+inline std::vector<Stretch> StretchesOf(const int32_t *indices, int64_t n) {
+  int64_t count = 0;
+  for (int64_t i = 1; i < n; i++) count += indices[i] != indices[i - 1] + 1;
+  std::vector<Stretch> stretches;
+  if (count > n / 4) return stretches;
+  for (int64_t i = 0, at = 0; i < n; at = i) {
+    for (i++; i < n && indices[i] == indices[i - 1] + 1;) i++;
+    stretches.push_back({at, indices[at], i - at});
+  }
+  return stretches;
+}
+
 // Parameters: outer, rows to choose from, chosen rows, numbers in a row; whether each outer part has its own indices.
 template <class T>
 bool Gather(const Call &c) {
@@ -680,9 +441,12 @@ bool Gather(const Call &c) {
   const T *rows = c.To<T>(1);
   const int32_t *indices = c.To<int32_t>(2);
   const int64_t outer = c.p[0], count = c.p[1], chosen = c.p[2], width = c.p[3];
+  const std::vector<Stretch> stretches = c.p[4] ? std::vector<Stretch>() : StretchesOf(indices, chosen);
   for (int64_t o = 0; o < outer; o++) {
     if ((o == 0 || c.p[4]) && !AreInside(indices, chosen, count)) return false;
-    if (width == 1)
+    if (!stretches.empty())
+      for (const Stretch &s : stretches) memcpy(out + s.at * width, rows + s.index * width, s.length * width * sizeof(T));
+    else if (width == 1)
       for (int64_t i = 0; i < chosen; i++) out[i] = rows[indices[i]];
     else
       for (int64_t i = 0; i < chosen; i++) memcpy(out + i * width, rows + indices[i] * width, width * sizeof(T));
@@ -702,7 +466,14 @@ bool AddRows(const Call &c) {
   const int32_t *indices = c.To<int32_t>(2);
   const int64_t outer = c.p[0], count = c.p[1], n = c.p[2], from = c.p[3], to = c.p[4], width = c.p[5];
   if (!AreInside(indices, n, count)) return false;
+  const std::vector<Stretch> stretches = from == 0 && to == width ? StretchesOf(indices, n) : std::vector<Stretch>();
   for (int64_t o = 0; o < outer; o++, out += count * width, rows += n * width) {
+    for (const Stretch &s : stretches) {
+      T *sum = out + s.index * width;
+      const T *row = rows + s.at * width;
+      for (int64_t j = 0; j < s.length * width; j++) sum[j] += row[j];
+    }
+    if (!stretches.empty()) continue;
     if (width == 1) {
       for (int64_t i = 0; i < n; i++) out[indices[i]] += rows[i];
       continue;
@@ -1124,6 +895,7 @@ bool TopK(const Call &c) {
 
 #include "rows.h"
 #include "ctc.h"
+#include "windows.h"
 #include "grid.h"
 #include "products.h"
 #include "spatial.h"
@@ -1135,6 +907,10 @@ bool TopK(const Call &c) {
 
 // ---- The table ----
 
+#define PIECES                                                                                                            \
+  CASE(LeakyRelu) CASE(ScaledElu) CASE(Hardtanh) CASE(Hardshrink) CASE(Softshrink) CASE(Threshold) CASE(Hardsigmoid)      \
+  CASE(Hardswish) CASE(LogSigmoid) CASE(Huber)
+
 Kernel UnaryKernel(Code code, Type type) {
   if (type == Type::FLOAT) switch (code) {
 #define CASE(Name) \
@@ -1143,11 +919,15 @@ Kernel UnaryKernel(Code code, Type type) {
     CASE(Tanh) CASE(Sigmoid) CASE(Relu) CASE(Erf) CASE(Rint) CASE(Floor) CASE(Ceil)
     CASE(Reciprocal) CASE(Softplus) CASE(Asin) CASE(Acos) CASE(Atan) CASE(Sinh) CASE(Cosh) CASE(Asinh)
     CASE(Acosh) CASE(Atanh) CASE(Erfc) CASE(Erfinv) CASE(Lgamma) CASE(Digamma) CASE(Gelu) CASE(GeluTanh) CASE(Silu)
+    CASE(Exp2) CASE(Trigamma)
+#undef CASE
+#define CASE(Name) \
+  case Code::Name: return Piecewise<Name##F>;
+    PIECES
 #undef CASE
     case Code::Sin: return OfAngle<SinF>;
     case Code::Cos: return OfAngle<CosF>;
     case Code::Tan: return OfAngle<TanF>;
-    case Code::LeakyRelu: return LeakyRelu;
     case Code::IsNan: return Unary<IsNanF, float, uint8_t>;
     default: return nullptr;
   }
@@ -1166,7 +946,8 @@ Kernel BinaryKernel(Code code, Type type) {
 #define CASE(Name) \
   case Code::Name: return Binary<Name##F, float, float>;
     CASE(Sub) CASE(Mul) CASE(Pow) CASE(SquaredDifference) CASE(FloorDiv) CASE(FloorMod) CASE(ReluGrad) CASE(TanhGrad)
-    CASE(SigmoidGrad) CASE(GeluGrad) CASE(GeluTanhGrad) CASE(SiluGrad)
+    CASE(SigmoidGrad) CASE(GeluGrad) CASE(GeluTanhGrad) CASE(SiluGrad) CASE(Atan2) CASE(NextAfter) CASE(Fmod) CASE(Hypot)
+    CASE(Copysign)
 #undef CASE
 #define CASE(Name) \
   case Code::Name: return Binary<Name##F, float, uint8_t>;
@@ -1192,6 +973,7 @@ Kernel BinaryKernel(Code code, Type type) {
     case Code::Mul: return Binary<MulI, int32_t, int32_t>;
     case Code::Maximum: return Binary<MaxI, int32_t, int32_t>;
     case Code::Minimum: return Binary<MinI, int32_t, int32_t>;
+    case Code::Gcd: return Binary<GcdI, int32_t, int32_t>;
     case Code::FloorDiv: return BinaryNonZero<FloorDivI>;
     case Code::FloorMod: return BinaryNonZero<FloorModI>;
     case Code::Pow: return BinaryPower;
@@ -1205,6 +987,17 @@ Kernel BinaryKernel(Code code, Type type) {
     default: return nullptr;
   }
 }
+
+Kernel PiecewiseGradKernel(Code code) {
+  switch (code) {
+#define CASE(Name) \
+  case Code::Name##Grad: return PiecewiseGrad<Name##F>;
+    PIECES
+#undef CASE
+    default: return nullptr;
+  }
+}
+#undef PIECES
 
 Kernel ReduceKernel(Code code, Type type) {
   const bool real = type == Type::FLOAT;
@@ -1247,7 +1040,7 @@ constexpr Kernels KERNELS = {
      ScatterRows<float, Scattering::MIN>, ScatterRows<int32_t, Scattering::MIN>},
     {ArgExtreme<float, false>, ArgExtreme<float, true>, ArgExtreme<int32_t, false>, ArgExtreme<int32_t, true>},
     {Cumulate<SumF, float, false>, Cumulate<ProdF, float, true>, Cumulate<SumI, int32_t, false>, Cumulate<ProdI, int32_t, true>},
-    LeakyReluGrad,
+    PiecewiseGradKernel,
     Softmax,
     LogSoftmax,
     SoftmaxGrad,
@@ -1256,6 +1049,7 @@ constexpr Kernels KERNELS = {
     LayerNorm,
     LayerNormGrad,
     CtcLoss,
+    WindowMaxima,
     GridSample,
     GridSampleInputGrad,
     GridSampleGridGrad,

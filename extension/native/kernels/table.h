@@ -15,19 +15,24 @@ enum class Code : int32_t {
   // Of one tensor.
   Neg, Exp, Log, Log1p, Expm1, Sqrt, Rsqrt, Square, Abs, Sign, Tanh, Sigmoid, Relu, Erf, Sin, Cos, Rint, Floor, Ceil,
   Reciprocal, Softplus, Tan, Asin, Acos, Atan, Sinh, Cosh, Asinh, Acosh, Atanh, Erfc, Erfinv, Lgamma, Digamma, IsNan,
-  LogicalNot, LeakyRelu,
+  LogicalNot,
   // Not TensorFlow's.
-  Gelu, GeluTanh, Silu,
+  Gelu, GeluTanh, Silu, Exp2, Trigamma,
+  // With numbers.
+  LeakyRelu, ScaledElu, Hardtanh, Hardshrink, Softshrink, Threshold, Hardsigmoid, Hardswish, LogSigmoid, Huber,
   // Of two, with broadcasting.
   AddV2, Sub, Mul, RealDiv, Maximum, Minimum, Pow, SquaredDifference, FloorDiv, FloorMod, ReluGrad, TanhGrad,
   SigmoidGrad, BitwiseAnd, BitwiseOr, BitwiseXor, LeftShift, RightShift, Less, LessEqual, Greater, GreaterEqual, Equal,
-  NotEqual, LogicalAnd, LogicalOr,
+  NotEqual, LogicalAnd, LogicalOr, Atan2, NextAfter,
   // Not TensorFlow's.
-  GeluGrad, GeluTanhGrad, SiluGrad,
+  Fmod, Hypot, Copysign, Gcd, GeluGrad, GeluTanhGrad, SiluGrad,
   // Reductions.
   Sum, Mean, Prod, Max, Min, All, Any,
+  // Of a gradient and a tensor of its shape, with numbers.
+  LeakyReluGrad, ScaledEluGrad, HardtanhGrad, HardshrinkGrad, SoftshrinkGrad, ThresholdGrad, HardsigmoidGrad, HardswishGrad,
+  LogSigmoidGrad, HuberGrad,
   // Others.
-  Identity, Cast, LeakyReluGrad, BiasAdd, BiasAddGrad, SelectV2, Reshape, Transpose, BroadcastTo, ConcatV2,
+  Identity, Cast, BiasAdd, BiasAddGrad, SelectV2, Reshape, Transpose, BroadcastTo, ConcatV2,
   Split, SplitV, Unpack, Slice, StridedSlice, StridedSliceGrad, TensorStridedSliceUpdate, PadV2, ReverseV2, Fill, GatherV2,
   UnsortedSegmentSum, UnsortedSegmentMax, TensorScatterUpdate, TensorScatterAdd, ArgMax, ArgMin, Cumsum, Cumprod, Softmax,
   LogSoftmax, SparseSoftmaxCrossEntropyWithLogits, TopKV2, MatMul, BatchMatMulV2,
@@ -41,7 +46,7 @@ enum class Code : int32_t {
   MatrixTriangularSolve,
   // Others that are not TensorFlow's.
   SoftmaxGrad, LogSoftmaxGrad, LayerNorm, LayerNormGrad, CtcLoss, GridSample, GridSampleInputGrad, GridSampleGridGrad,
-  IndexAdd,
+  IndexAdd, WindowMaxima,
   // Not an op: a value that is part of the plan.
   Constant,
 };
@@ -92,7 +97,7 @@ struct Kernels {
   Kernel argExtreme[4];
   // Sum and product of floats, then of integers.
   Kernel cumulate[4];
-  Kernel leakyReluGrad;
+  Kernel (*piecewiseGrad)(Code);
   Kernel softmax;
   Kernel logSoftmax;
   Kernel softmaxGrad;
@@ -101,6 +106,7 @@ struct Kernels {
   Kernel layerNorm;
   Kernel layerNormGrad;
   Kernel ctcLoss;
+  Kernel windowMaxima;
   Kernel gridSample;
   Kernel gridSampleInputGrad;
   Kernel gridSampleGridGrad;

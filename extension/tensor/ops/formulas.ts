@@ -13,6 +13,7 @@ import {
   add,
   erf,
   exp,
+  expm1,
   floor,
   le,
   logicalAnd,
@@ -21,6 +22,7 @@ import {
   neg,
   round,
   sigmoid,
+  softplus,
   square,
   sub,
   tanh,
@@ -79,9 +81,11 @@ export interface Functions<V> {
   readonly floor: (x: V) => V;
   readonly round: (x: V) => V;
   readonly exp: (x: V) => V;
+  readonly expm1: (x: V) => V;
   readonly erf: (x: V) => V;
   readonly tanh: (x: V) => V;
   readonly sigmoid: (x: V) => V;
+  readonly softplus: (x: V) => V;
   readonly less: (x: V, y: V) => V;
   readonly atMost: (x: V, y: V) => V;
   readonly and: (x: V, y: V) => V;
@@ -103,9 +107,11 @@ export function functionsOf<V extends Meta>(w: Writer<V>): Functions<V> {
     floor: one(floor),
     round: one(round),
     exp: one(exp),
+    expm1: one(expm1),
     erf: one(erf),
     tanh: one(tanh),
     sigmoid: one(sigmoid),
+    softplus: one(softplus),
     less: two(lt),
     atMost: two(le),
     and: two(logicalAnd),

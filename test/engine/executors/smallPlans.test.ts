@@ -232,6 +232,24 @@ describe.skipIf(!available)("plans of a program's own loop", () => {
     expect(plans).toEqual({ read: 1, run: 6 });
   });
 
+  test("zeros that a gradient is added to are no array", () => {
+    const binding = Object.create(loadNative()) as NativeBinding;
+    let zeros = 0;
+    Object.defineProperty(binding, "runPlan", {
+      value: (...[id, leaves, ...rest]: Parameters<NativeBinding["runPlan"]>): boolean => {
+        for (const leaf of leaves) if (typeof leaf !== "number" && leaf.every((x) => x === 0)) zeros++;
+        return loadNative().runPlan(id, leaves, ...rest);
+      },
+    });
+    setExecutor(new TensorFlowExecutor(binding, 2));
+    const x = torch.randn(30, 40).requiresGrad_();
+    const [values] = x.topk(3);
+    values.sum().backward();
+    expect(x.grad!.sum().item()).toBe(90);
+    setExecutor(executor);
+    expect(zeros).toBe(0);
+  });
+
   test("a buffer that data takes the place of in each step leaves no tensors behind", () => {
     const layer = new nn.BatchNorm1d(3, { affine: false });
     layer.eval();

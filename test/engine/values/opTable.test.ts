@@ -297,7 +297,7 @@ describe.skipIf(native === undefined)("kernels of the binding", () => {
 
   test("take all samples but some of these ops: integer products, reductions of nothing, rare functions", () => {
     const names =
-      "matmul mean all prod nextafter polygamma besselI0 besselI1 besselI0e besselI1e besselJ0 besselJ1 besselY0 besselY1 besselK0 besselK1 besselK0e besselK1e igamma igammac zeta";
+      "matmul mean all prod polygamma besselI0 besselI1 besselI0e besselI1e besselJ0 besselJ1 besselY0 besselY1 besselK0 besselK1 besselK0e besselK1e igamma igammac zeta";
     expect(left.join(" ")).toBe(names);
   });
 });

@@ -1,7 +1,23 @@
 // The ops of native/kernels/table.h, by TensorFlow's names.
 
+type OpEntry = readonly [name: string, ...attributes: string[]];
+
+/** Functions of one tensor with numbers; each has a gradient, of the name with "Grad" after it. */
+const PIECEWISE: readonly OpEntry[] = [
+  ["LeakyRelu", "alpha"],
+  ["ScaledElu", "below", "above", "steepness"],
+  ["Hardtanh", "min", "max"],
+  ["Hardshrink", "lambd"],
+  ["Softshrink", "lambd"],
+  ["Threshold", "threshold", "value"],
+  ["Hardsigmoid"],
+  ["Hardswish"],
+  ["LogSigmoid"],
+  ["Huber", "bound", "slope"],
+];
+
 /** In the order of table.h's Code, with the attributes that it reads, in their order. */
-const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
+const OPS: readonly OpEntry[] = [
   // Of one tensor.
   ["Neg"],
   ["Exp"],
@@ -39,11 +55,14 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["Digamma"],
   ["IsNan"],
   ["LogicalNot"],
-  ["LeakyRelu", "alpha"],
   // Not TensorFlow's.
   ["Gelu"],
   ["GeluTanh"],
   ["Silu"],
+  ["Exp2"],
+  ["Trigamma"],
+  // With numbers.
+  ...PIECEWISE,
   // Of two, with broadcasting.
   ["AddV2"],
   ["Sub"],
@@ -71,7 +90,13 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["NotEqual"],
   ["LogicalAnd"],
   ["LogicalOr"],
+  ["Atan2"],
+  ["NextAfter"],
   // Not TensorFlow's.
+  ["Fmod"],
+  ["Hypot"],
+  ["Copysign"],
+  ["Gcd"],
   ["GeluGrad"],
   ["GeluTanhGrad"],
   ["SiluGrad"],
@@ -83,10 +108,11 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["Min", "keep_dims"],
   ["All", "keep_dims"],
   ["Any", "keep_dims"],
+  // Of a gradient and a tensor of its shape, with numbers.
+  ...PIECEWISE.map(([name, ...numbers]): OpEntry => [`${name}Grad`, ...numbers]),
   // Others.
   ["Identity"],
   ["Cast", "DstT"],
-  ["LeakyReluGrad", "alpha"],
   ["BiasAdd"],
   ["BiasAddGrad"],
   ["SelectV2"],
@@ -166,6 +192,7 @@ const OPS: readonly (readonly [name: string, ...attributes: string[]])[] = [
   ["GridSampleInputGrad", "mode", "padding_mode", "align_corners", "sizes"],
   ["GridSampleGridGrad", "mode", "padding_mode", "align_corners"],
   ["IndexAdd", "dim", "length"],
+  ["WindowMaxima"],
 ];
 
 /** Written where a node's op would be: a value that is part of the plan. */

@@ -6,7 +6,7 @@ import { relu as reluOf } from "../../../tensor/functions/pointwise/elementwise.
 import { composed, constant, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import * as activations from "../../../tensor/ops/elementwise/activations.ts";
 import * as op from "../../../tensor/ops/elementwise/elementwise.ts";
-import { clamp } from "../../../tensor/ops/elementwise/math.ts";
+import * as pieces from "../../../tensor/ops/elementwise/piecewise.ts";
 import { reshape } from "../../../tensor/ops/movement/movement.ts";
 import { slice } from "../../../tensor/ops/movement/slicing.ts";
 import { normalizeDim } from "../../../tensor/core/shape.ts";
@@ -105,13 +105,9 @@ function eluOf(
   scale = 1,
   inputScale = 1,
 ): Tensor {
-  return elementwise("elu_cpu", `${name}Backward0`, input, inplace, (x) => {
-    const curved = f(op.le, x, c(0));
-    // The branch that isn't taken must stay finite, or its gradient is 0 · ∞.
-    const below = choose(curved, x, c(0));
-    const curve = f(op.expm1, inputScale === 1 ? below : times(below, inputScale));
-    return choose(curved, times(curve, alpha * scale), scale === 1 ? x : times(x, scale));
-  });
+  return elementwise("elu_cpu", `${name}Backward0`, input, inplace, (x) =>
+    apply(pieces.scaledElu, [x], { below: alpha * scale, above: scale, steepness: inputScale }),
+  );
 }
 
 /** x where it is positive, else alpha · (eˣ − 1). */
@@ -182,33 +178,28 @@ export function hardtanh(input: Tensor, minVal = -1, maxVal = 1, inplace = false
 /** Unlike clamp, no gradient passes on the bounds themselves. */
 function hardtanhOf(input: Tensor, min: number, max: number, inplace: boolean): Tensor {
   return elementwise("hardtanh_cpu", "HardtanhBackward0", input, inplace, (x) =>
-    choose(f(op.le, x, c(min)), c(min), choose(f(op.ge, x, c(max)), c(max), x)),
+    apply(pieces.hardtanh, [x], { min, max }),
   );
 }
 
 /** min(max(x + 3, 0), 6) / 6. NaN gets no gradient, as in PyTorch. */
 export function hardsigmoid(input: Tensor, inplace = false): Tensor {
   return elementwise("hardsigmoid_cpu", "HardsigmoidBackward0", input, inplace, (x) =>
-    times(plus(apply(clamp, [x], { min: -3, max: 3 }), 3), 1 / 6),
+    apply(pieces.hardsigmoid, [x], {}),
   );
 }
 
 /** x · hardsigmoid(x). */
 export function hardswish(input: Tensor, inplace = false): Tensor {
-  return elementwise("hardswish_cpu", "HardswishBackward0", input, inplace, (x) => {
-    const [low, high] = [f(op.le, x, c(-3)), f(op.lt, x, c(3))];
-    // The branches that aren't taken must stay finite, or their gradients are 0 · ∞.
-    const inner = choose(low, c(0), choose(high, x, c(0)));
-    const curve = f(op.mul, inner, times(plus(inner, 3), 1 / 6));
-    // 0 · x is NaN at −∞, as in PyTorch.
-    return choose(low, times(x, 0), choose(high, curve, x));
-  });
+  return elementwise("hardswish_cpu", "HardswishBackward0", input, inplace, (x) =>
+    apply(pieces.hardswish, [x], {}),
+  );
 }
 
 /** ln(sigmoid(x)), without overflow. */
 export function logsigmoid(input: Tensor): Tensor {
   return elementwise("log_sigmoid_cpu", "LogSigmoidBackward0", input, false, (x) =>
-    f(op.neg, f(op.softplus, f(op.neg, x))),
+    apply(pieces.logSigmoid, [x], {}),
   );
 }
 
@@ -220,7 +211,7 @@ export function tanhshrink(input: Tensor): Tensor {
 /** x where |x| is above lambd (0.5), else 0. */
 export function hardshrink(input: Tensor, lambd = 0.5): Tensor {
   return elementwise("hardshrink_cpu", "HardshrinkBackward0", input, false, (x) =>
-    choose(f(op.le, f(op.abs, x), c(lambd)), c(0), x),
+    apply(pieces.hardshrink, [x], { lambd }),
   );
 }
 
@@ -233,18 +224,14 @@ export function softshrink(input: Tensor, lambd = 0.5): Tensor {
     );
   }
   return elementwise("softshrink_cpu", "SoftshrinkBackward0", input, false, (x) =>
-    choose(
-      f(op.le, f(op.abs, x), c(lambd)),
-      c(0),
-      f(op.sub, x, apply(clamp, [x], { min: -lambd, max: lambd })),
-    ),
+    apply(pieces.softshrink, [x], { lambd }),
   );
 }
 
 /** x where it is above the threshold, else `value`. */
 export function threshold(input: Tensor, threshold: number, value: number, inplace = false): Tensor {
   return elementwise("threshold_cpu", "ThresholdBackward0", input, inplace, (x) =>
-    choose(f(op.le, x, c(threshold)), c(value), x),
+    apply(pieces.threshold, [x], { threshold, value }),
   );
 }
 

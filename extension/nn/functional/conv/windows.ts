@@ -1,11 +1,9 @@
 // Code shared by pooling functions: the elements of each window, and maxima and means over any windows.
 import { apply } from "../../../tensor/recording/apply.ts";
-import { gatherLast, indexSelect } from "../../../tensor/ops/movement/indexing.ts";
+import { gatherLast } from "../../../tensor/ops/movement/indexing.ts";
 import { matmul } from "../../../tensor/ops/matrix/matmul.ts";
-import { cast, expand, permute, reshape } from "../../../tensor/ops/movement/movement.ts";
-import { isnan, lt, where } from "../../../tensor/ops/elementwise/elementwise.ts";
-import { constant } from "../../../tensor/functions/pointwise/operands.ts";
-import { amax, argmax } from "../../../tensor/ops/reduction/reduction.ts";
+import { permute, reshape } from "../../../tensor/ops/movement/movement.ts";
+import { windowMaxima } from "../../../tensor/ops/spatial/windowMaxima.ts";
 import { numel } from "../../../tensor/core/shape.ts";
 import { fromHost, type Tensor } from "../../../tensor/core/tensor.ts";
 import { checkPooled, type Axis } from "./sliding.ts";
@@ -46,23 +44,6 @@ export function adaptiveWindows(length: number, out: number): Windows {
   });
 }
 
-/**
- * Where each row's maximum is: the first one, or the last NaN, as in PyTorch's pooling.
- * @param rows [batch, channels, windows, cells], or without the channels
- */
-export function placesOfMaxima(rows: Tensor): Tensor {
-  const dim = rows.ndim - 1;
-  const order = fromHost(
-    Float32Array.from({ length: rows.shape[dim]! }, (_, i) => i),
-    [rows.shape[dim]!],
-    "float32",
-  );
-  const nans = apply(where, [apply(isnan, [rows], {}), order, constant(-1)], {});
-  const nan = apply(cast, [apply(amax, [nans], { dims: [dim], keepdim: false })], { dtype: "int64" });
-  const none = apply(lt, [nan, constant(0, "int64")], {});
-  return apply(where, [none, apply(argmax, [rows], { dim }), nan], {});
-}
-
 /** Maxima over any windows of [N, C, spatial…], and their flat positions. */
 export function maxOverWindows(x: Tensor, windows: readonly Windows[]): [values: Tensor, positions: Tensor] {
   const lead = x.shape.slice(0, 2);
@@ -79,16 +60,12 @@ export function maxOverWindows(x: Tensor, windows: readonly Windows[]): [values:
   const flat = Int32Array.from(
     cells.flatMap((c) => Array.from({ length: longest }, (_, i) => c[i] ?? c.at(-1)!)),
   );
-  const table = fromHost(flat, [1, 1, cells.length, longest], "int64");
+  const table = fromHost(flat, [cells.length, longest], "int64");
   const planes = apply(reshape, [x], { shape: [...lead, numel(spatial)] });
-  const picked = apply(indexSelect, [planes, fromHost(flat, [flat.length], "int64")], { dim: 2 });
-  const candidates = apply(reshape, [picked], { shape: [...lead, cells.length, longest] });
-  const first = placesOfMaxima(candidates);
-  const at = apply(reshape, [first], { shape: [...first.shape, 1] });
-  const positions = apply(gatherLast, [apply(expand, [table], { shape: candidates.shape }), at], {});
+  const positions = apply(windowMaxima, [planes, table], {});
   const shape = [...lead, ...windows.map((w) => w.length)];
   return [
-    apply(reshape, [apply(gatherLast, [candidates, at], {})], { shape }),
+    apply(reshape, [apply(gatherLast, [planes, positions], {})], { shape }),
     apply(reshape, [positions], { shape }),
   ];
 }

@@ -1,9 +1,11 @@
 // Losses of predictions and targets of one shape, element by element.
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { div, mul, sub } from "../../../tensor/functions/pointwise/arithmetic.ts";
-import { abs, ge, square, where } from "../../../tensor/functions/pointwise/elementwise.ts";
+import { abs, square } from "../../../tensor/functions/pointwise/elementwise.ts";
 import { castTo, composed, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import { sum } from "../../../tensor/functions/reduction/reduction.ts";
+import { huber } from "../../../tensor/ops/elementwise/piecewise.ts";
+import { apply } from "../../../tensor/recording/apply.ts";
 import { broadcastShapes, formatSize, sameShape } from "../../../tensor/core/shape.ts";
 import type { Tensor } from "../../../tensor/core/tensor.ts";
 import { bind } from "../../arguments.ts";
@@ -106,13 +108,7 @@ export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1Opt
     kernel: "smooth_l1_cpu",
     gradient: "SmoothL1LossBackward0",
     overWeights: false,
-    loss(x, y) {
-      const distance = abs(sub(x, y));
-      const far = ge(distance, beta);
-      // Without distances that are far: their gradient would be 0 times infinity. NaN is near, so that its gradient is NaN.
-      const curve = mul(square(where(far, 0, distance)), 0.5 / beta);
-      return where(far, sub(distance, beta / 2), curve);
-    },
+    loss: (x, y) => apply(huber, [sub(x, y)], { bound: beta, slope: 1 }),
   };
   return elementwise(kind, input, target, { reduction, weight: null });
 }
@@ -143,12 +139,7 @@ export function huberLoss(input: Tensor, target: Tensor, options: HuberOptions =
     kernel: "huber_cpu",
     gradient: "HuberLossBackward0",
     overWeights: false,
-    loss(x, y) {
-      const distance = abs(sub(x, y));
-      const line = mul(sub(distance, delta / 2), delta);
-      const far = ge(distance, delta);
-      return where(far, line, mul(square(where(far, 0, distance)), 0.5));
-    },
+    loss: (x, y) => apply(huber, [sub(x, y)], { bound: delta, slope: delta }),
   };
   return elementwise(kind, input, target, { reduction, weight });
 }

@@ -13,7 +13,8 @@ import { expand } from "../../../tensor/ops/movement/movement.ts";
 import { formatShape, normalizeDim, numel } from "../../../tensor/core/shape.ts";
 import { bind, REQUIRED } from "../../arguments.ts";
 import type { Size } from "../conv/convolving.ts";
-import { placesOfMaxima } from "../conv/windows.ts";
+import { RECORDED } from "../../../tensor/ops/formulas.ts";
+import { placesOfMaxima } from "../../../tensor/ops/spatial/windowMaxima.ts";
 import { refuseGradient } from "../refuseGradient.ts";
 import type { Pooled, ValuesAndIndices, WithIndices } from "./pooling.ts";
 
@@ -178,7 +179,7 @@ function pooled(name: string, count: number, input: Tensor, rest: readonly unkno
       cells,
       window,
     ]);
-    const best = placesOfMaxima(candidates);
+    const best = placesOfMaxima(RECORDED, candidates);
     const at = reshape(best, [rows, cells, 1]);
     const shape = [...input.shape.slice(0, -count), ...out];
     indices = reshape(apply(gatherLast, [reshape(flat, [rows, cells, window]), at], {}), shape);

@@ -6,6 +6,7 @@ import { TensorError } from "../../core/errors.ts";
 import type { Op } from "../../recording/op.ts";
 import * as ops from "../../ops/elementwise/elementwise.ts";
 import * as math from "../../ops/elementwise/math.ts";
+import { atan2 as atan2Of, fmod as fmodOf } from "../../ops/elementwise/pairs.ts";
 import { remainder as remainderOp } from "../../ops/elementwise/remainder.ts";
 import { Tensor } from "../../core/tensor.ts";
 import {
@@ -19,7 +20,7 @@ import {
   scalarOf,
 } from "./operands.ts";
 import { binary, operand, resultType } from "./promotion.ts";
-import { alsoOfProduct, stepOf } from "./slopes.ts";
+import { stepOf } from "./slopes.ts";
 import { copied } from "../shape/views.ts";
 import { call } from "../../ops/expressions.ts";
 
@@ -127,8 +128,7 @@ export function floorDivide(input: Operand, other: Operand): Tensor {
   }
   return composed(() => {
     const [a, b] = [operand(apart(input), dtype), operand(apart(other), dtype)];
-    const size = other instanceof Tensor ? sized(b, signbit(b)) : constant(Math.abs(Number(other)));
-    const floor = floorOfQuotient(a, b, size);
+    const floor = floorOfQuotient(a, b);
     const tensors = tensorsOf(input, other);
     if (!(other instanceof Tensor) && Number(other) !== 0) return stepOf(floor, ...tensors);
     // By 0, a / b.
@@ -137,13 +137,10 @@ export function floorDivide(input: Operand, other: Operand): Tensor {
   });
 }
 
-/**
- * As PyTorch does it: a quotient may round up to a whole number that it is below, as that of 1 and 0.1.
- * @param size the absolute value of b
- */
-function floorOfQuotient(a: Tensor, b: Tensor, size: Tensor): Tensor {
+/** As PyTorch does it: a quotient may round up to a whole number that it is below, as that of 1 and 0.1. */
+function floorOfQuotient(a: Tensor, b: Tensor): Tensor {
   const of = (op: Op<object>, x: Operand, y: Operand): Tensor => binary(op, x, y, "float32");
-  const rest = truncatedRest(a, size);
+  const rest = call(fmodOf, a, b);
   const differs = castTo(of(ops.lt, of(ops.mul, rest, b), 0), "float32");
   const quotient = of(ops.sub, of(ops.div, of(ops.sub, a, rest), b), differs);
   const floor = call(ops.floor, quotient);
@@ -168,27 +165,9 @@ export function fmod(input: Operand, other: Operand): Tensor {
       const rest = binary(remainderOp, call(ops.abs, a), call(ops.abs, b));
       return binary(ops.mul, rest, call(ops.sign, a));
     }
-    const infinite = call(ops.eq, call(ops.abs, a), constant(Infinity));
-    const instead = (x: Tensor, value: number): Tensor => call(ops.where, infinite, constant(value), x);
-    const divisor = instead(b, 1);
-    const rest = truncatedRest(instead(a, 0), sized(divisor, signbit(divisor)));
-    // NaN, whose derivative by the divisor is infinite.
-    const quotient = trunc(call(ops.div, new Tensor(a.value), new Tensor(b.value)));
-    const factor = call(ops.where, infinite, quotient, constant(0));
-    const none = call(ops.sub, a, call(ops.mul, b, factor));
-    return named(call(ops.where, infinite, none, rest), "FmodBackward0");
+    return named(call(fmodOf, a, b), "FmodBackward0");
   });
 }
-
-/** {@link fmod} of floats that are finite or without gradients, by a divisor of this size. */
-function truncatedRest(a: Tensor, size: Tensor): Tensor {
-  // Not |x|, whose gradient is 0 at 0.
-  const negative = call(ops.lt, a, constant(0));
-  return sized(call(remainderOp, sized(a, negative), size), negative);
-}
-
-/** −x where `negative`, else x. */
-const sized = (x: Tensor, negative: Tensor): Tensor => call(ops.where, negative, call(ops.neg, x), x);
 
 function refuseZero(input: Operand, divisor: Operand): void {
   if (input instanceof Tensor && input.numel() === 0) return;
@@ -368,27 +347,5 @@ export function signbit(input: Tensor): Tensor {
 
 /** The angle of the point (other, input) in radians, from −π to π. */
 export function atan2(input: Tensor, other: Tensor): Tensor {
-  return composed(() => {
-    const [y, x] = [toFloat(input), toFloat(other)];
-    const [below, behind] = [signbit(y), signbit(x)];
-    const [height, width] = [sized(y, below), sized(x, behind)];
-    // A ratio from 0 to 1, so that no division is by 0 and its gradient is finite.
-    const steep = call(ops.gt, height, width);
-    const shorter = call(ops.where, steep, width, height);
-    const longer = call(ops.where, steep, height, width);
-    const instead = (test: Tensor, value: number, t: Tensor): Tensor =>
-      call(ops.where, test, constant(value), t);
-    // Not of the longer one alone: the other one may be NaN.
-    const none = call(ops.eq, call(ops.add, shorter, longer), constant(0));
-    const infinite = call(
-      ops.logicalAnd,
-      call(ops.eq, shorter, constant(Infinity)),
-      call(ops.eq, longer, constant(Infinity)),
-    );
-    const ratio = call(ops.div, shorter, instead(none, 1, longer));
-    const angle = call(math.atan, instead(infinite, 1, instead(none, 0, ratio)));
-    const up = call(ops.where, steep, call(ops.sub, constant(Math.PI / 2), angle), angle);
-    const round = call(ops.where, behind, call(ops.sub, constant(Math.PI), up), up);
-    return named(alsoOfProduct(x, y, sized(round, below)), "Atan2Backward0");
-  });
+  return composed(() => named(call(atan2Of, toFloat(input), toFloat(other)), "Atan2Backward0"));
 }

@@ -1,18 +1,14 @@
 // Divisors of integers, and parts of floats and their neighbours.
 import { TensorError } from "../../core/errors.ts";
-import { broadcastShapes } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import * as ops from "../../ops/elementwise/numbers.ts";
+import * as pairs from "../../ops/elementwise/pairs.ts";
 import { results, type Results } from "../results.ts";
-import { add, mul, remainder, div } from "./arithmetic.ts";
+import { add, mul, div } from "./arithmetic.ts";
 import { abs, eq, ge, isfinite, logicalAnd, lt, ne, where } from "./elementwise.ts";
-import { composed, composedAll, named, notImplemented } from "./operands.ts";
+import { castTo, composed, composedAll, named, notImplemented } from "./operands.ts";
 import { operand, resultType } from "./promotion.ts";
-import { expand } from "../shape/shape.ts";
 import { call } from "../../ops/expressions.ts";
-
-/** Steps of Euclid's algorithm that are enough for all 32-bit integers: the longest are those of Fibonacci's numbers. */
-const EUCLID = 46;
 
 /**
  * The greatest common divisor of integers; 0 of two zeros. On WebAssembly, where remainders are those of floats, exact up to 2²⁴.
@@ -22,16 +18,7 @@ const EUCLID = 46;
 export function gcd(input: Tensor, other: Tensor): Tensor {
   const dtype = resultType(input, other);
   if (dtype !== "int64") notImplemented("gcd_cpu", dtype);
-  return composed(() => {
-    const shape = broadcastShapes(input.shape, other.shape);
-    let [a, b] = [input, other].map((x) => expand(abs(operand(x, "int64")), shape)) as [Tensor, Tensor];
-    for (let i = 0; i < EUCLID; i++) {
-      const done = eq(b, 0);
-      const rest = where(done, 0, remainder(a, where(done, 1, b)));
-      [a, b] = [where(done, a, b), rest];
-    }
-    return a;
-  });
+  return call(pairs.gcd, castTo(input, dtype), castTo(other, dtype));
 }
 
 /**

@@ -7,12 +7,12 @@ import * as math from "../../ops/elementwise/math.ts";
 import * as bessel from "../../ops/elementwise/bessel.ts";
 import * as incompleteGamma from "../../ops/elementwise/incompleteGamma.ts";
 import * as ops from "../../ops/elementwise/special.ts";
+import * as pairs from "../../ops/elementwise/pairs.ts";
 import type { Op } from "../../recording/op.ts";
 import { Tensor } from "../../core/tensor.ts";
-import { add, clamp, div, maximum, minimum, mul, pow, signbit, sub } from "./arithmetic.ts";
+import { add, clamp, div, maximum, minimum, mul, pow, sub } from "./arithmetic.ts";
 import { logOfSum, productOfLog } from "./logarithms.ts";
-import { alsoOf, alsoOfProduct } from "./slopes.ts";
-import { detached } from "../creation/conversion.ts";
+import { alsoOfProduct } from "./slopes.ts";
 import {
   abs,
   eq,
@@ -25,10 +25,7 @@ import {
   logicalNot,
   logicalOr,
   logicalXor,
-  neg,
   sign,
-  sqrt,
-  square,
   where,
 } from "./elementwise.ts";
 import {
@@ -157,11 +154,7 @@ export function logaddexp2(input: Tensor, other: Tensor): Tensor {
 /** √(x² + y²), without overflow of the squares; ∞ where either is infinite. */
 export function hypot(input: Tensor, other: Tensor): Tensor {
   return composed(() => {
-    const longer = detached(maximum(abs(input), abs(other)));
-    const scale = where(gt(longer, 2 ** 60), 2 ** -80, where(lt(longer, 2 ** -60), 2 ** 80, 1));
-    const length = div(sqrt(add(square(mul(input, scale)), square(mul(other, scale)))), scale);
-    const infinite = logicalOr(eq(abs(input), Infinity), eq(abs(other), Infinity));
-    const result = where(infinite, Infinity, length);
+    const result = call(pairs.hypot, toFloat(input), toFloat(other));
     return named(result, "HypotBackward0", input, other, result);
   });
 }
@@ -169,14 +162,8 @@ export function hypot(input: Tensor, other: Tensor): Tensor {
 /** |input| with the sign of `other`, which −0 has, too. */
 export function copysign(input: Tensor, other: Operand): Tensor {
   return composed(() => {
-    const x = toFloat(input);
-    const size = abs(x);
-    const sign = other instanceof Tensor ? other : constant(Number(other));
-    const negative = signbit(sign);
-    // PyTorch's derivative is result / x: NaN at infinity. That by the sign is 0.
-    const ratio = mul(x, detached(x));
-    const unused = other instanceof Tensor ? add(ratio, toFloat(sign)) : ratio;
-    return named(alsoOf(unused, where(negative, neg(size), size)), "CopysignBackward0");
+    const sign = other instanceof Tensor ? toFloat(other) : constant(Number(other));
+    return named(call(pairs.copysign, toFloat(input), sign), "CopysignBackward0");
   });
 }
 

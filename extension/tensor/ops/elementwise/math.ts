@@ -28,6 +28,16 @@ const plusOne = (x: Tensor): Tensor => call(add, x, constant(1));
 /** 1 − x². */
 const rest = (x: Tensor): Tensor => call(sub, constant(1), call(square, x));
 
+/** 2ˣ. */
+export const exp2: Op<object> = elementwise({
+  name: "exp2",
+  tensorflow: (b, [x]) =>
+    b.exact === true ? b.node("Exp2", [x!], { T }) : b.node("Pow", [scalar(b, 2, "float32"), x!], { T }),
+  onnx: (b, [x]) => b.node("Pow", [number(b, 2), x!]),
+  tfjs: (k, x) => k.pow(k.scalar(2), x),
+  plain: (x) => 2 ** x,
+  gradient: ({ grad, outputs: [y] }) => [call(mul, call(mul, grad, y!), constant(Math.LN2))],
+});
 export const tan: Op<object> = elementwise({
   name: "tan",
   tensorflow: "Tan",

@@ -140,7 +140,10 @@ export const polygamma: Op<{ n: number }> = defineOp<{ n: number }>({
   ],
   batch: leading,
   onnx: UNKNOWN,
-  tensorflow: (b, [x], { n }) => (n === 0 ? digammaWithPole(b, x!) : derivativeOfDigamma(b, n, x!)),
+  tensorflow(b, [x], { n }) {
+    if (n === 1 && b.exact === true) return b.node("Trigamma", [x!], { T });
+    return n === 0 ? digammaWithPole(b, x!) : derivativeOfDigamma(b, n, x!);
+  },
   tfjs(k, [x], { n }) {
     if (n === 0) return mapped(k, x!, digamma);
     let sign = -1;
