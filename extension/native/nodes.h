@@ -292,7 +292,7 @@ inline std::pair<double, double> UnaryCosts(Code code) {
     case Code::Asinh:
       return {25, 50};
     case Code::Erfinv:
-      return {40, 40};
+      return {4, 40};
     // TensorFlow's graphs have some nodes for each of them.
     case Code::Gelu:
     case Code::GeluTanh:

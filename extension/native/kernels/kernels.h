@@ -205,8 +205,8 @@ struct Atan2F {
     const bool steep = height > width;
     const float shorter = steep ? width : height, longer = steep ? height : width;
     // Also of infinity and infinity, and of 0 and 0; NaN stays.
-    const float share = shorter == longer ? longer == 0 ? 0.0f : 1.0f : shorter / longer;
-    const float angle = AtanOfShare(share);
+    const double share = shorter == longer ? longer == 0 ? 0 : 1 : static_cast<double>(shorter) / longer;
+    const double angle = AtanOfShare(share);
     const double up = steep ? 1.57079632679489662 - angle : angle;
     const bool behind = std::copysign(1.0f, b) < 0;
     const float y = std::copysign(static_cast<float>(behind ? 3.14159265358979324 - up : up), a);
