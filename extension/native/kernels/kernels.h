@@ -441,9 +441,11 @@ bool Gather(const Call &c) {
   const T *rows = c.To<T>(1);
   const int32_t *indices = c.To<int32_t>(2);
   const int64_t outer = c.p[0], count = c.p[1], chosen = c.p[2], width = c.p[3];
-  const std::vector<Stretch> stretches = c.p[4] ? std::vector<Stretch>() : StretchesOf(indices, chosen);
+  const bool shared = c.p[4] == 0;
+  if (shared && !AreInside(indices, chosen, count)) return false;
+  const std::vector<Stretch> stretches = shared ? StretchesOf(indices, chosen) : std::vector<Stretch>();
   for (int64_t o = 0; o < outer; o++) {
-    if ((o == 0 || c.p[4]) && !AreInside(indices, chosen, count)) return false;
+    if (!shared && !AreInside(indices, chosen, count)) return false;
     if (!stretches.empty())
       for (const Stretch &s : stretches) memcpy(out + s.at * width, rows + s.index * width, s.length * width * sizeof(T));
     else if (width == 1)
@@ -452,7 +454,7 @@ bool Gather(const Call &c) {
       for (int64_t i = 0; i < chosen; i++) memcpy(out + i * width, rows + indices[i] * width, width * sizeof(T));
     out += chosen * width;
     rows += count * width;
-    if (c.p[4]) indices += chosen;
+    if (!shared) indices += chosen;
   }
   return true;
 }
