@@ -196,8 +196,9 @@ export function barrier(requested: readonly Value[], leaves: ReadonlySet<GraphTe
       runtime.gradientReads++;
     // The optimizer of an encoder steps before that of the decoder: both have gradients of one loss.
     const precedes = reads || reached.leavesGradients;
-    // An evaluation may collect its outputs, to use them all at its end.
-    const from = scope.gradients ? runtime.policy.leaveOutFrom : Infinity;
+    // An evaluation may collect its outputs, to use them all at its end. A `backward()` switches gradients off for its hooks.
+    const collects = !scope.gradients && runtime.gradients.arriving === undefined;
+    const from = collects ? Infinity : runtime.policy.leaveOutFrom;
     chosen = savesValues() ? saved.choose(plan, precedes, from) : undefined;
     const run = chosen?.plan ?? plan;
     if (chosen !== undefined) old.push(...chosen.leaves);
@@ -223,7 +224,7 @@ export function barrier(requested: readonly Value[], leaves: ReadonlySet<GraphTe
     runtime.pendingWrites = new Set();
     runtime.undoActions = [];
   }
-  trace.computed();
+  trace.computed(writes);
   if (chosen !== undefined) trace.release(chosen.leftOut);
   const open = complete ? [] : pendingOf(held).filter((value) => chosen?.leftOut.has(value) !== true);
   computeNow(trace.carry(open, !complete));
@@ -249,7 +250,7 @@ function* readable(written: readonly GraphTensor[]): Generator<Value> {
 function arrivingValues(): Value[] {
   const values = new Set<Value>();
   if (!keepsValues()) return [];
-  for (const gradient of runtime.gradients.arriving()) {
+  for (const gradient of runtime.gradients.arriving?.() ?? []) {
     const value = gradient?.value;
     if (value?.producer.kind === "node" && !value.ready && value.retained === undefined) values.add(value);
   }
@@ -386,6 +387,8 @@ function planFor(request: Request): Plan {
     else {
       requireExecutor().run(preparation);
       plan = buildPlan(remaining(request));
+      // The graphs of those that the program carries from step to step would hold all steps.
+      if (scope.depth === scope.hidden) for (const value of preparation.fetches) value.settle();
     }
   }
   trace.end();

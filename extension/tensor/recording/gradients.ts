@@ -30,7 +30,7 @@ export class Gradients {
   /** Gradients that the executor keeps beyond their step. */
   kept: readonly Kept[] = [];
   /** While a `backward()` runs hooks: the gradients that have arrived at nodes still to be visited, and at leaves. */
-  arriving: () => Iterable<GraphTensor | null> = () => [];
+  arriving: (() => Iterable<GraphTensor | null>) | undefined;
   /** All gradients that the program has read from a leaf: it may hold them after the leaf gets another. */
   readonly #held = new WeakSet<GraphTensor>();
   /** How many steps have left a gradient uncomputed. */

@@ -152,6 +152,8 @@ export const isList = (x: Meta | readonly Meta[]): x is readonly Meta[] => Array
 
 /** The part of the recording between two barriers. */
 export interface Stretch {
+  /** Number of steps computed before it: see {@link Trace.computed}. */
+  step: number;
   /** Whether a `backward()` has freed nodes of it. */
   freed: boolean;
   /** Serials of nodes freed by each `backward()` that was taken over from the step before. */

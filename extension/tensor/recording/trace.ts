@@ -1,3 +1,4 @@
+import { numel } from "../core/shape.ts";
 import { isAmongInputs, Node, Value, type GraphTensor, type Storage, type Stretch } from "./graph.ts";
 import type { Gradients } from "./gradients.ts";
 import { Numbering, place, Template, type Backward, type BackwardPattern } from "./template.ts";
@@ -14,6 +15,7 @@ import {
   MAX_TRACED_SIZES,
   MAX_TRACES_OF_A_SIZE,
   MAX_VAIN_ATTEMPTS,
+  MIN_LEFT_OUT_BYTES,
 } from "../tuning.ts";
 
 // A training loop records the same graph step after step. Naming it each time (walking it, writing its key) would
@@ -28,7 +30,7 @@ export class Trace {
   #carried: readonly Value[] = [];
   /** Such values of a step that an error has ended: computed apart from the next step, whose graph stays the same. */
   #abandoned: readonly Value[] = [];
-  #stretch: Stretch = { freed: false, taken: [] };
+  #stretch: Stretch = { step: 0, freed: false, taken: [] };
   #overflow = false;
   #backwards: Backward[] = [];
   /** The last training step. */
@@ -70,13 +72,14 @@ export class Trace {
     this.#overflow = true;
     const surplus = this.carry(this.held(true), false, most);
     this.#recorded = [];
-    this.#stretch = { freed: false, taken: [] };
+    this.#stretch = { step: this.#stretch.step, freed: false, taken: [] };
     return surplus;
   }
 
   /**
    * Returns values that the user may hold, and that can't be computed once parameters have changed: they depend on a
-   * parameter, or on values inside a forward.
+   * parameter, or on values inside a forward. Large values that depend on one left from an earlier step are among them: a
+   * program's own averages of weights would hold all steps.
    * @param all whether to include values from before the last barrier
    */
   held(all: boolean): Value[] {
@@ -97,8 +100,11 @@ export class Trace {
 
   #isInside(value: Value): boolean {
     if (value.ready) return this.#gradients.isTransient(value);
-    const { producer, visible } = value;
-    return producer.kind === "state" || (producer.kind === "node" && !visible);
+    const { producer, visible, shape } = value;
+    if (producer.kind !== "node") return producer.kind === "state";
+    if (!visible) return true;
+    const isEarlier = producer.stretch !== undefined && producer.stretch.step < this.#stretch.step;
+    return isEarlier && 4 * numel(shape) >= MIN_LEFT_OUT_BYTES;
   }
 
   /**
@@ -148,7 +154,7 @@ export class Trace {
   end(): void {
     this.#repetition.begin();
     this.#recorded = [];
-    this.#stretch = { freed: false, taken: [] };
+    this.#stretch = { step: this.#stretch.step, freed: false, taken: [] };
     this.#backwards = [];
     this.#computing = this.#skipped;
     this.#skipped = [];
@@ -354,9 +360,10 @@ export class Trace {
     this.#overflow = true;
   }
 
-  /** Notes that the plan was computed: its graph is no longer needed. */
-  computed(): void {
+  /** Notes that a plan was computed, a step if it `writes`: its graph is no longer needed. */
+  computed(writes: boolean): void {
     this.#computing = [];
+    if (writes) this.#stretch.step++;
   }
 
   /** Notes that the plan was refused: records its skipped calls, so that gradients are the same without it. */

@@ -5,6 +5,7 @@ import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
+import type { Node, Value } from "../../../extension/tensor/recording/graph.ts";
 import { runtime } from "../../../extension/tensor/recording/runtime.ts";
 
 const available = nativeStatus().state === "installed";
@@ -76,6 +77,53 @@ describe.skipIf(!available)("what waits to be computed", () => {
     expect(most).toBeGreaterThan(1);
     expect(most).toBeLessThan(20);
   });
+
+  /** Number of nodes that a value holds. */
+  const held = ({ value }: Tensor): number => {
+    const nodes = new Set<Node>();
+    const visit = ({ producer }: Value): void => {
+      if (producer.kind !== "node" || nodes.has(producer)) return;
+      nodes.add(producer);
+      producer.inputs.forEach(visit);
+    };
+    visit(value);
+    return nodes.size;
+  };
+
+  const STEPS = 24;
+  const AVERAGES: Record<string, (average: Tensor, weight: Tensor) => Tensor> = {
+    "by operators": (average, weight) => average.mul(0.9).add(weight.data.mul(0.1)).clone(),
+    "by lerp": (average, weight) => average.lerp(weight.data, 0.1),
+    "in place": (average, weight) => average.mul_(0.9).add_(weight.detach(), { alpha: 0.1 }),
+    "without gradients": (average, weight) =>
+      torch.noGrad(() => average.mul(0.9).add(weight, { alpha: 0.1 })),
+  };
+
+  // The products of the larger batch suffice for the program to compute some values before its steps.
+  test.each(Object.keys(AVERAGES).flatMap((how) => [2, 128].map((batch) => [how, batch] as const)))(
+    "averages of weights, made %s, don't hold all steps with batches of %i",
+    (how, batch) => {
+      torch.manualSeed(0);
+      const net = new nn.Sequential(new nn.Linear(256, 256), new nn.ReLU(), new nn.Linear(256, 256));
+      const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 });
+      let average = net[0].weight.data.clone();
+      const expected = Float64Array.from(average.toTypedArray());
+      const sizes: number[] = [];
+      for (let step = 0; step < STEPS; step++) {
+        const loss = net(torch.randn(batch, 256)).square().mean();
+        optimizer.zeroGrad();
+        loss.backward();
+        loss.item();
+        optimizer.step();
+        average = AVERAGES[how]!(average, net[0].weight);
+        sizes.push(held(average));
+        const now = net[0].weight.toTypedArray();
+        expected.forEach((x, i) => (expected[i] = 0.9 * x + 0.1 * now[i]!));
+      }
+      expect(Math.max(...sizes.slice(-8))).toBeLessThanOrEqual(Math.max(...sizes.slice(0, 8)));
+      average.toTypedArray().forEach((x, i) => expect(Math.abs(x - expected[i]!)).toBeLessThan(1e-6));
+    },
+  );
 
   test("gradients that outlive steps stay what they were", () => {
     const kept: nn.Parameter[] = [];

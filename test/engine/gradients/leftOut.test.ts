@@ -77,6 +77,26 @@ const PROGRAMS: Record<string, () => Step> = {
       return [[squares, before, w], loss];
     };
   },
+  "a hook of a gradient that reads values": () => {
+    const layer = new nn.Linear(5, 30);
+    const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
+    return () => {
+      const out = layer(torch.randn(20, 5));
+      const made: Tensor[] = [];
+      out.registerHook((grad) => {
+        const turned = grad.sin();
+        const scaled = turned.mul(0.5);
+        scaled.norm().item();
+        made.push(turned, scaled);
+        return scaled.add(turned);
+      });
+      const loss = out.square().mean();
+      optimizer.zeroGrad();
+      loss.backward();
+      optimizer.step();
+      return [made, loss];
+    };
+  },
   "gradients of single samples": () => {
     const params = { weight: torch.randn(4, 6), bias: torch.zeros(4) };
     const [x, y] = [torch.randn(12, 6), torch.randint(0, 4, [12])];
