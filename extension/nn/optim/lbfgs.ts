@@ -104,7 +104,7 @@ export class LBFGS extends builtIn<
    * @returns the closure's first result
    * @throws TensorError without a closure
    */
-  override step(): undefined;
+  override step(): void;
   override step<T>(closure: () => T): T;
   override step<T>(closure?: () => T): T | undefined {
     if (closure === undefined) {

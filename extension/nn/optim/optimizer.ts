@@ -64,7 +64,7 @@ export function require(condition: boolean, message: string): void {
  *   constructor(params: Iterable<Tensor>, { lr = 0.1 } = {}) {
  *     super(params, { lr });
  *   }
- *   override step(): any {
+ *   override step(): void {
  *     torch.noGrad(() => {
  *       for (const group of this.paramGroups)
  *         for (const p of group.params) p.sub_(p.grad!, { alpha: group.lr });
@@ -206,7 +206,7 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
    * @param closure recomputes the loss before the update
    * @returns the closure's result
    */
-  step(): undefined;
+  step(): void;
   step<T>(closure: () => T): T;
   step<T>(closure?: () => T): T | undefined {
     beginSchedules();
