@@ -14,6 +14,7 @@ export async function runScript({ file, device, seed, args }: ScriptRequest): Pr
   await loadExecutor(device);
   if (seed !== undefined) manualSeed(seed);
   process.argv = [process.argv[0]!, file, ...args];
+  const before = new Set(process.rawListeners("exit"));
   const program = untilUncaught(async () => {
     // The channel must not keep alive what waits for nothing else.
     process.channel?.unref();
@@ -26,9 +27,25 @@ export async function runScript({ file, device, seed, args }: ScriptRequest): Pr
     await idle;
   });
   // The process ends by a signal.
-  await program.finally(flushOpenEvents);
+  await program
+    .catch((error: unknown) => {
+      process.exitCode = 1;
+      throw error;
+    })
+    .finally(() => runExitHandlers(before))
+    .finally(flushOpenEvents);
   const silent = process.stdout.bytesWritten === 0 && process.stderr.bytesWritten === 0;
   return { code: Number(process.exitCode ?? 0), experiments: silent ? experiments : [] };
+}
+
+/** Runs what the program has registered for its exit, as Node does at its end. */
+function runExitHandlers(before: ReadonlySet<unknown>): void {
+  process.exitCode ??= 0;
+  for (const handler of process.rawListeners("exit")) {
+    if (before.has(handler)) continue;
+    process.off("exit", handler as () => void);
+    handler.call(process, process.exitCode);
+  }
 }
 
 /** Node's own end of such a program has the exit code 13. */

@@ -61,6 +61,30 @@ print("first");`,
     expect(await workspace.run(["run", exits])).toMatchObject({ stdout: "here\n", code: 3 });
   });
 
+  test("runs what the program has registered for its exit to the end, once", async () => {
+    const file = workspace.write(
+      "atExit.nn.ts",
+      `import fs from "node:fs";
+import { print, torch } from "layerwise";
+process.once("exit", (code) => fs.appendFileSync("exits.txt", "once " + code + "\\n"));
+process.on("exit", (code) => {
+  for (const until = Date.now() + 1500; Date.now() < until;);
+  fs.appendFileSync("exits.txt", torch.ones(2).sum().item() + " " + code + "\\n");
+  print("done");
+});
+if (process.argv[2] === "exit") process.exit(4);
+if (process.argv[2] === "throw") throw new Error("uncaught");
+process.exitCode = 3;`,
+    );
+    const codes = { "": 3, exit: 4, throw: 1 };
+    for (const [end, code] of Object.entries(codes)) {
+      const result = await workspace.run(["run", file, ...(end === "" ? [] : ["--", end])]);
+      expect(result).toMatchObject({ stdout: "done\n", code });
+      expect(fs.readFileSync(workspace.file("exits.txt"), "utf8")).toBe(`once ${code}\n2 ${code}\n`);
+      fs.rmSync(workspace.file("exits.txt"));
+    }
+  });
+
   test("writes all events of a SummaryWriter, closed or not, however the program ends", async () => {
     const file = workspace.write(
       "events.nn.ts",
