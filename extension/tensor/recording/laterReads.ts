@@ -1,4 +1,7 @@
-// Values that a later `backward()` needs, among those that a step overwrites.
+// Values that a later `backward()` needs, among those that a step overwrites, and values that must be computed with a step.
+import { numel } from "../core/shape.ts";
+import { MIN_LEFT_OUT_BYTES } from "../tuning.ts";
+import type { Gradients } from "./gradients.ts";
 import { isTaken, type Node, type Storage, type Value } from "./graph.ts";
 
 /** Nodes in the order of recording; those of a `backward()` that was taken over are missing. */
@@ -62,4 +65,21 @@ function forInputs(
       if (producer.kind === "node" && producer.edges === undefined) read.add(producer);
     }
   }
+}
+
+/**
+ * Whether a node has an input that can't be computed once parameters have changed, or a large one left from a step before `step`.
+ */
+export function readsInside({ inputs }: Node, step: number, gradients: Gradients): boolean {
+  for (const input of inputs) if (isInside(input, step, gradients)) return true;
+  return false;
+}
+
+function isInside(value: Value, step: number, gradients: Gradients): boolean {
+  if (value.ready) return gradients.isTransient(value);
+  const { producer, visible, shape } = value;
+  if (producer.kind !== "node") return producer.kind === "state";
+  if (!visible) return true;
+  const isEarlier = producer.stretch !== undefined && producer.stretch.step < step;
+  return isEarlier && 4 * numel(shape) >= MIN_LEFT_OUT_BYTES;
 }

@@ -1,9 +1,8 @@
-import { numel } from "../core/shape.ts";
 import { isAmongInputs, Node, Value, type GraphTensor, type Storage, type Stretch } from "./graph.ts";
 import type { Gradients } from "./gradients.ts";
 import { Numbering, place, Template, type Backward, type BackwardPattern } from "./template.ts";
 import { recordAll, released, STAND_IN, type Skipped } from "./skipped.ts";
-import { overwritten, readLater } from "./laterReads.ts";
+import { overwritten, readLater, readsInside } from "./laterReads.ts";
 import { lastValues, Repetition } from "./repetition.ts";
 import { isStale, isStaleFor } from "./version.ts";
 import type { Plan, Request } from "../planning/executor.ts";
@@ -15,7 +14,6 @@ import {
   MAX_TRACED_SIZES,
   MAX_TRACES_OF_A_SIZE,
   MAX_VAIN_ATTEMPTS,
-  MIN_LEFT_OUT_BYTES,
 } from "../tuning.ts";
 
 // A training loop records the same graph step after step. Naming it each time (walking it, writing its key) would
@@ -88,23 +86,10 @@ export class Trace {
       // Nodes of a backward() that was taken over are missing.
       if (node === undefined) continue;
       for (const output of node.outputs)
-        if (output.visible && !output.ready && this.#readsInside(node)) held.push(output);
+        if (output.visible && !output.ready && readsInside(node, this.#stretch.step, this.#gradients))
+          held.push(output);
     }
     return held;
-  }
-
-  #readsInside({ inputs }: Node): boolean {
-    for (const input of inputs) if (this.#isInside(input)) return true;
-    return false;
-  }
-
-  #isInside(value: Value): boolean {
-    if (value.ready) return this.#gradients.isTransient(value);
-    const { producer, visible, shape } = value;
-    if (producer.kind !== "node") return producer.kind === "state";
-    if (!visible) return true;
-    const isEarlier = producer.stretch !== undefined && producer.stretch.step < this.#stretch.step;
-    return isEarlier && 4 * numel(shape) >= MIN_LEFT_OUT_BYTES;
   }
 
   /**
