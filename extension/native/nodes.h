@@ -704,7 +704,7 @@ inline bool Plan::Reader::ReadNode() {
           x.shape.rank == 0 || places.shape.rank == 0)
         return false;
       const int mode = attributes_[0];
-      Require(mode >= 0 && mode <= 3);
+      Require(mode >= 0 && mode <= 4);
       if (x.type == Type::BOOL && mode != 0) return false;
       const int64_t length = x.shape.sizes[x.shape.rank - 1], n = places.shape.sizes[places.shape.rank - 1];
       const int64_t rows = n == 0 ? 0 : given.shape.Count() / n, size = SizeOf(x.type);

@@ -285,7 +285,7 @@ class Plan::Reader {
   }
 
   int Wide(Type type) const { return type == Type::BOOL ? 0 : 1; }
-  // Of update, add, maximum and minimum, in the order of the kernels' table.
+  // Of update, add, maximum, minimum and product, in the order of the kernels' table.
   int Scattered(int mode, Type type) const {
     if (mode == 0) return type == Type::BOOL ? 3 : 0;
     return (mode == 1 ? 1 : 2 * mode) + (type == Type::FLOAT ? 0 : 1);

@@ -533,7 +533,7 @@ bool SegmentMax(const Call &c) {
   return true;
 }
 
-enum class Scattering { UPDATE, ADD, MAX, MIN };
+enum class Scattering { UPDATE, ADD, MAX, MIN, MUL };
 
 template <class T, Scattering MODE>
 T Combined(T a, T b) {
@@ -542,6 +542,7 @@ T Combined(T a, T b) {
   // NaN stays, and comes in.
   if constexpr (MODE == Scattering::MAX) return a != a || a > b ? a : b;
   if constexpr (MODE == Scattering::MIN) return a != a || a < b ? a : b;
+  if constexpr (MODE == Scattering::MUL) return a * b;
 }
 
 // Combines numbers with those at their places in the same row. Parameters: rows, numbers in a row of what is written and of what is read.
@@ -1039,7 +1040,8 @@ constexpr Kernels KERNELS = {
      Scatter<float, Scattering::MIN>, Scatter<int32_t, Scattering::MIN>},
     {ScatterRows<int32_t, Scattering::UPDATE>, ScatterRows<float, Scattering::ADD>, ScatterRows<int32_t, Scattering::ADD>,
      ScatterRows<uint8_t, Scattering::UPDATE>, ScatterRows<float, Scattering::MAX>, ScatterRows<int32_t, Scattering::MAX>,
-     ScatterRows<float, Scattering::MIN>, ScatterRows<int32_t, Scattering::MIN>},
+     ScatterRows<float, Scattering::MIN>, ScatterRows<int32_t, Scattering::MIN>, ScatterRows<float, Scattering::MUL>,
+     ScatterRows<int32_t, Scattering::MUL>},
     {ArgExtreme<float, false>, ArgExtreme<float, true>, ArgExtreme<int32_t, false>, ArgExtreme<int32_t, true>},
     {Cumulate<SumF, float, false>, Cumulate<ProdF, float, true>, Cumulate<SumI, int32_t, false>, Cumulate<ProdI, int32_t, true>},
     PiecewiseGradKernel,

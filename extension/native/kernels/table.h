@@ -92,7 +92,8 @@ struct Kernels {
   Kernel segmentMax[2];
   // Update, add floats, add integers, update truth values; maximum and minimum of floats, of integers.
   Kernel scatter[8];
-  Kernel scatterRows[8];
+  // And products.
+  Kernel scatterRows[10];
   // ArgMax and ArgMin of floats, then of integers.
   Kernel argExtreme[4];
   // Sum and product of floats, then of integers.

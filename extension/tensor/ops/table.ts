@@ -17,6 +17,7 @@ import "./spatial/gridSample.ts";
 import "./reduction/reduction.ts";
 import "./reduction/softmax.ts";
 import "./movement/indexing.ts";
+import "./movement/elements.ts";
 import "./movement/embedding.ts";
 import "./reduction/scan.ts";
 import "./spatial/windowMaxima.ts";

@@ -175,6 +175,7 @@ describe.skipIf(!available)("kernels of the binding", () => {
       ["sum", (a: number, b: number) => Math.fround(a + b)],
       ["amax", Math.max],
       ["amin", Math.min],
+      ["prod", (a: number, b: number) => Math.fround(a * b)],
     ] as const) {
       const expected = xs.slice();
       places.forEach((place, i) => {

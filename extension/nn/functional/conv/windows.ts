@@ -1,6 +1,6 @@
 // Code shared by pooling functions: the elements of each window, and maxima and means over any windows.
 import { apply } from "../../../tensor/recording/apply.ts";
-import { gatherLast } from "../../../tensor/ops/movement/indexing.ts";
+import { gatherLast } from "../../../tensor/ops/movement/elements.ts";
 import { matmul } from "../../../tensor/ops/matrix/matmul.ts";
 import { permute, reshape } from "../../../tensor/ops/movement/movement.ts";
 import { windowMaxima } from "../../../tensor/ops/spatial/windowMaxima.ts";

@@ -8,7 +8,7 @@ import { floor } from "../../../tensor/functions/pointwise/elementwise.ts";
 import { castTo, composed, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import { narrow, select } from "../../../tensor/functions/shape/parts.ts";
 import { cat, reshape } from "../../../tensor/functions/shape/shape.ts";
-import { gatherLast } from "../../../tensor/ops/movement/indexing.ts";
+import { gatherLast } from "../../../tensor/ops/movement/elements.ts";
 import { expand } from "../../../tensor/ops/movement/movement.ts";
 import { formatShape, normalizeDim, numel } from "../../../tensor/core/shape.ts";
 import { bind, REQUIRED } from "../../arguments.ts";

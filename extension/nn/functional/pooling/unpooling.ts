@@ -2,7 +2,7 @@ import { apply } from "../../../tensor/recording/apply.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import { composed, inRange, named, notImplemented } from "../../../tensor/functions/pointwise/operands.ts";
 import { fillValue } from "../../../tensor/recording/graph.ts";
-import { scatterLast } from "../../../tensor/ops/movement/indexing.ts";
+import { scatterLast } from "../../../tensor/ops/movement/elements.ts";
 import { reshape } from "../../../tensor/ops/movement/movement.ts";
 import { formatShape, numel } from "../../../tensor/core/shape.ts";
 import { Tensor } from "../../../tensor/core/tensor.ts";

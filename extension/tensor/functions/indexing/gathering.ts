@@ -2,6 +2,7 @@
 import { filled } from "../../core/dtype.ts";
 import { apply, applyAll } from "../../recording/apply.ts";
 import { TensorError } from "../../core/errors.ts";
+import { gatherLast } from "../../ops/movement/elements.ts";
 import * as ops from "../../ops/movement/indexing.ts";
 import { sliceAlong } from "../../ops/movement/slicing.ts";
 import { topk as ordered } from "../../ops/reduction/scan.ts";
@@ -58,7 +59,7 @@ export function gather(input: Tensor, dim: number, indices: Tensor): Tensor {
   if (input.ndim === 0) return copied(expand(input, indices.shape));
   return composed(() => {
     const rows = turned(corner(input, reach(input, at, vector(indices))), at);
-    const picked = call(ops.gatherLast, rows, turned(vector(indices), at));
+    const picked = call(gatherLast, rows, turned(vector(indices), at));
     return named(reshaped(turned(picked, at, true), indices.shape), "GatherBackward0", input);
   });
 }

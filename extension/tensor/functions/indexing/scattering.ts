@@ -5,7 +5,8 @@ import { formatShape, normalizeDim, sameShape, type Shape } from "../../core/sha
 import { Tensor } from "../../core/tensor.ts";
 import * as elementwise from "../../ops/elementwise/elementwise.ts";
 import { call } from "../../ops/expressions.ts";
-import * as ops from "../../ops/movement/indexing.ts";
+import { scatterLast, type ScatterMode } from "../../ops/movement/elements.ts";
+import { indexAdd } from "../../ops/movement/indexing.ts";
 import { slice, sliceUpdate } from "../../ops/movement/slicing.ts";
 import { asNumbers, composed, inRange, named, requireType, scalarOf } from "../pointwise/operands.ts";
 import { turned } from "../shape/along.ts";
@@ -99,7 +100,7 @@ export function scattered(
   dim: number,
   indices: Tensor,
   source: Tensor | number | boolean,
-  mode: ops.ScatterMode,
+  mode: ScatterMode,
   before?: Tensor,
 ): Tensor {
   const at = normalizeDim(dim, input.ndim);
@@ -113,7 +114,7 @@ export function scattered(
     const shared = mode === "add" && source instanceof Tensor ? sharedIndex(indices, at) : undefined;
     if (shared !== undefined && sameShape(reach(input, at, indices), input.shape)) {
       const values = corner(source as Tensor, indices.shape);
-      const rows = apply(ops.indexAdd, [values, shared], { dim: at, length: input.shape[at]! });
+      const rows = apply(indexAdd, [values, shared], { dim: at, length: input.shape[at]! });
       return named(call(elementwise.add, input, rows), "ScatterAddBackward0");
     }
     const values =
@@ -137,7 +138,7 @@ export function scattered(
     const added = turned(corner(values, indices.shape), at);
     const given = [rows, turned(indices, at), added];
     if (before !== undefined) given.push(turned(corner(before, region), at));
-    const result = turned(apply(ops.scatterLast, given, { mode }), at, true);
+    const result = turned(apply(scatterLast, given, { mode }), at, true);
     const whole = sameShape(region, input.shape)
       ? result
       : apply(sliceUpdate, [input, result], {

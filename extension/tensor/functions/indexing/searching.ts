@@ -1,5 +1,5 @@
 // Places of values in sorted rows.
-import { gatherLast } from "../../ops/movement/indexing.ts";
+import { gatherLast } from "../../ops/movement/elements.ts";
 import { call } from "../../ops/expressions.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { add, mul } from "../pointwise/arithmetic.ts";

@@ -39,7 +39,7 @@ import {
   type Operand,
 } from "./operands.ts";
 import { operand, resultType } from "./promotion.ts";
-import { gatherLast } from "../../ops/movement/indexing.ts";
+import { gatherLast } from "../../ops/movement/elements.ts";
 import { sort } from "../indexing/gathering.ts";
 import { FEW_BOUNDARIES } from "../../tuning.ts";
 import { placesIn } from "../indexing/searching.ts";

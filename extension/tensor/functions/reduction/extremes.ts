@@ -2,7 +2,7 @@
 import { TensorError } from "../../core/errors.ts";
 import { normalizeDim, reducedShape } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
-import { gatherLast } from "../../ops/movement/indexing.ts";
+import { gatherLast } from "../../ops/movement/elements.ts";
 import * as ops from "../../ops/reduction/reduction.ts";
 import { call } from "../../ops/expressions.ts";
 import { apply } from "../../recording/apply.ts";

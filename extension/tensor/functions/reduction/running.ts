@@ -1,5 +1,5 @@
 // Running extremes and sums along a dimension.
-import { gatherLast } from "../../ops/movement/indexing.ts";
+import { gatherLast } from "../../ops/movement/elements.ts";
 import { call } from "../../ops/expressions.ts";
 import { normalizeDim } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";

@@ -2,7 +2,8 @@
 import { apply } from "../../recording/apply.ts";
 import { SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
-import { gatherLast, indexAdd } from "../../ops/movement/indexing.ts";
+import { gatherLast } from "../../ops/movement/elements.ts";
+import { indexAdd } from "../../ops/movement/indexing.ts";
 import { valuesOf } from "../../planning/barrier.ts";
 import { formatShape, normalizeDim, range, reducedShape, sameShape } from "../../core/shape.ts";
 import { demandMemory } from "../../core/memory.ts";

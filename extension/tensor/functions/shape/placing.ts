@@ -7,10 +7,8 @@ import * as ops from "../../ops/movement/indexing.ts";
 import { permute } from "../../ops/movement/movement.ts";
 import { broadcastShapes, normalizeDim, range } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
-import { arange } from "../creation/creation.ts";
 import { add, mul, sub } from "../pointwise/arithmetic.ts";
-import { turned } from "./along.ts";
-import { eq, ge, where } from "../pointwise/elementwise.ts";
+import { where } from "../pointwise/elementwise.ts";
 import { gather } from "../indexing/gathering.ts";
 import { index, indexPut } from "../indexing/indexing.ts";
 import { checkScattered, scattered, vector } from "../indexing/scattering.ts";
@@ -26,10 +24,10 @@ import {
 } from "../pointwise/operands.ts";
 import { checkCopied, checkRows, vectorOf } from "./rowChecks.ts";
 import { slice } from "./slice.ts";
-import { narrow, select } from "./parts.ts";
+import { select } from "./parts.ts";
 import { diagonal } from "./orientation.ts";
-import { cumsum, prod } from "../reduction/reduction.ts";
-import { cat, expand, reshape, unsqueeze } from "./shape.ts";
+import { cumsum } from "../reduction/reduction.ts";
+import { expand, reshape } from "./shape.ts";
 import { copied, overwrite } from "./views.ts";
 import { call, filled } from "../../ops/expressions.ts";
 
@@ -207,7 +205,7 @@ export type ScatterReduction = "sum" | "prod" | "mean" | "amax" | "amin";
 
 /**
  * A copy in which the values of `source` are combined with the elements that `gather` would read (`includeSelf`), or
- * replace them. A product takes memory of the size of a dimension for every value.
+ * replace them.
  */
 export function scatterReduce(
   input: Tensor,
@@ -237,11 +235,6 @@ export function scatterReduce(
   if (index.numel() === 0) return copied(input);
   const { includeSelf = true } = options;
   return composed(() => {
-    if (reduce === "prod") {
-      const [x, places, values] = [input, index, source].map(vector);
-      const result = product(x!, at, places!, values!, includeSelf);
-      return named(input.ndim === 0 ? reshape(result, []) : result, BACKWARD);
-    }
     const neutral = NEUTRAL[input.dtype === "float32" ? "float" : "whole"][reduce];
     const own = includeSelf ? input : scattered(input, at, index, neutral, "update");
     if (reduce === "amax" || reduce === "amin") {
@@ -249,8 +242,8 @@ export function scatterReduce(
       const extremes = scattered(own, at, index, source, mode, includeSelf ? undefined : input);
       return named(extremes, BACKWARD);
     }
-    const total = scattered(own, at, index, source, "add");
-    if (reduce === "sum") return named(total, BACKWARD);
+    const total = scattered(own, at, index, source, reduce === "prod" ? "mul" : "add");
+    if (reduce === "sum" || reduce === "prod") return named(total, BACKWARD);
     const before = expand(scalarOf(1, input.dtype), input.shape);
     const others = includeSelf ? before : scattered(before, at, index, 0, "update");
     const ones = expand(scalarOf(1, input.dtype), index.shape);
@@ -300,36 +293,11 @@ export function indexReduce(
 
 const BACKWARD = "ScatterReduceBackward0";
 
-/** Neutral elements of sums and extremes. */
+/** Neutral elements. */
 const NEUTRAL = {
-  float: { sum: 0, mean: 0, amax: -Infinity, amin: Infinity },
-  whole: { sum: 0, mean: 0, amax: -(2 ** 31), amin: 2 ** 31 - 1 },
+  float: { sum: 0, prod: 1, mean: 0, amax: -Infinity, amin: Infinity },
+  whole: { sum: 0, prod: 1, mean: 0, amax: -(2 ** 31), amin: 2 ** 31 - 1 },
 };
-
-/** Products of all values at the same place: each place is compared with all values. */
-function product(input: Tensor, at: number, index: Tensor, source: Tensor, includeSelf: boolean): Tensor {
-  const n = input.shape[at]!;
-  const corner = (x: Tensor): Tensor =>
-    x.shape.reduce((y, _, d) => (d === at ? y : narrow(y, d, 0, index.shape[d]!)), x);
-  const own = unsqueeze(turned(corner(input), at), -1);
-  const values = unsqueeze(turned(narrow(corner(source), at, 0, index.shape[at]!), at), -2);
-  const places = unsqueeze(turned(index, at), -2);
-  const rows = reshape(arange(n), [n, 1]);
-  const hits = eq(places, rows);
-  // Number of values at each place: counted by scattering, which refuses an index out of range.
-  const line = turned(index, at);
-  const none = filled(0, own.shape.slice(0, -1));
-  const count = unsqueeze(apply(ops.scatterLast, [none, line, filled(1, line.shape)], { mode: "add" }), -1);
-  const counted = includeSelf ? ge(count, 0) : eq(count, 0);
-  const masks = cat([counted, hits], -1);
-  const together = cat([own, expand(values, hits.shape)], -1);
-  const result = turned(prod(where(masks, together, scalarOf(1, input.dtype)), -1), at, true);
-  if (result.shape.every((m, d) => m === input.shape[d])) return result;
-  const whole = copied(input);
-  const part = result.shape.reduce((y, m, d) => narrow(y, d, 0, m), whole);
-  part.write(result);
-  return whole;
-}
 
 function written(input: Tensor, part: (x: Tensor) => Tensor, source: Tensor): Tensor {
   return composed(() => {

@@ -1,17 +1,15 @@
 import { filled } from "../../core/dtype.ts";
 import type * as tfjs from "@tensorflow/tfjs-core";
 import { apply } from "../../recording/apply.ts";
-import { TensorError } from "../../core/errors.ts";
-import { attr, scalar, vector } from "../../lowering/lowering.ts";
+import { attr, scalar } from "../../lowering/lowering.ts";
 import { gatherNode, INDEX, reshapeNode, transposeNode } from "../../lowering/nodes.ts";
 import { alongDim } from "../../lowering/layouts.ts";
 import { ints, number, type OnnxRef } from "../../lowering/onnx.ts";
-import { leading } from "../../recording/batchRules.ts";
 import { defineOp, type BatchContext, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
 import { cast, reshape } from "./movement.ts";
-import { numel, range, type Shape } from "../../core/shape.ts";
+import { numel, range } from "../../core/shape.ts";
 import { fromHost, type Tensor } from "../../core/tensor.ts";
-import { add, div, eq, ge, logicalAnd, lt, mul, where } from "../elementwise/elementwise.ts";
+import { add, ge, logicalAnd, lt, mul, where } from "../elementwise/elementwise.ts";
 import { call, constant, zeros } from "../expressions.ts";
 
 /** Truths as 0 and 1. */
@@ -151,158 +149,14 @@ function swapped(rank: number, dim: number): number[] {
   return range(rank).map((d) => (d === 0 ? dim : d === dim ? 0 : d));
 }
 
-/** Per row (all dimensions but the last), the elements at the indices of the same row: shape of the index. */
-export const gatherLast: Op<object> = defineOp({
-  name: "gatherLast",
-  gradName: "GatherBackward0",
-  infer: ([x, index]) => ({ shape: index!.shape, dtype: x!.dtype }),
-  gradient: ({ grad, inputs: [x, index] }) => [
-    apply(scatterLast, [zeros(x!.shape), index!, grad], { mode: "add" }),
-    null,
-  ],
-  batch: leading,
-  onnx: (b, inputs) => b.node("GatherElements", inputs, { axis: attr.int(-1) }),
-  tensorflow(b, refs, _, { inputs, outputs }) {
-    const last = inputs[0]!.shape.length - 1;
-    return gatherNode(b, refs, last, outputs[0]!.dtype, last);
-  },
-  tfjs(k, [x, index], _, { inputs, outputs }) {
-    const positions = k.reshape<tfjs.Rank.R1>(flatPositions(k, index!, inputs[0]!.shape), [-1]);
-    return k.reshape(k.gather(k.reshape(x!, [-1]), positions), [...outputs[0]!.shape]);
-  },
-});
-
-/** How a scattered value changes the element at its place. */
-export type ScatterMode = "add" | "update" | "max" | "min";
-
-/** As the binding's kernel counts them. */
-const MODES: readonly ScatterMode[] = ["update", "add", "max", "min"];
-
-const SCATTERS: Readonly<Record<ScatterMode, string>> = {
-  add: "TensorScatterAdd",
-  update: "TensorScatterUpdate",
-  max: "TensorScatterMax",
-  min: "TensorScatterMin",
-};
-
-/**
- * Per row of the first input, replaces its elements at the index by the third input, by their sum, or by the larger or
- * smaller of both. Elements of a fourth input that equal an extreme share its gradient: PyTorch's `scatter_reduce`
- * counts the elements that it leaves out.
- */
-export const scatterLast: Op<{ mode: ScatterMode }> = defineOp<{ mode: ScatterMode }>({
-  name: "scatterLast",
-  gradName: "ScatterBackward0",
-  infer: ([x]) => x!,
-  gradient({ grad, inputs: [x, index, source, before], outputs: [y], attributes: { mode }, needs }) {
-    if (mode === "max" || mode === "min") {
-      // Values that share an extreme share its gradient.
-      const given = asFloat(call(eq, source!, call(gatherLast, y!, index!)));
-      const others = asFloat(call(eq, before ?? x!, y!));
-      const each = call(div, grad, apply(scatterLast, [others, index!, given], { mode: "add" }));
-      const own = before === undefined ? others : asFloat(call(eq, x!, y!));
-      const gradients = [call(mul, own, each), null, call(mul, given, call(gatherLast, each, index!))];
-      return before === undefined ? gradients : [...gradients, null];
-    }
-    const none = zeros(source!.shape);
-    const kept =
-      mode === "add" || !needs[0] ? grad : apply(scatterLast, [grad, index!, none], { mode: "update" });
-    return [needs[0] ? kept : null, null, needs[2] ? call(gatherLast, grad, index!) : null];
-  },
-  batch: leading,
-  onnx(b, inputs, { mode }) {
-    // Since opset 18 there.
-    if (mode === "max" || mode === "min")
-      throw new TensorError("unsupported", `scatterReduce's ${mode} can't be exported to ONNX`);
-    const reduction = attr.string(mode === "add" ? "add" : "none");
-    return b.node("ScatterElements", inputs, { axis: attr.int(-1), reduction });
-  },
-  tensorflow(b, [x, index, source], { mode }, { inputs }) {
-    const [{ shape, dtype }, { shape: indexed }] = inputs as [Meta, Meta];
-    const T = attr.type(dtype);
-    const [count, length] = [numel(indexed.slice(0, -1)), indexed.at(-1)!];
-    if (b.exact === true)
-      return b.node("ScatterRows", [x!, index!, source!], { mode: attr.int(MODES.indexOf(mode)) });
-    // Row and column, each of which is checked: a place past the end of its row must not hit the next one.
-    const rows = b.constant(
-      filled(new Int32Array(count), (row) => row),
-      [count, 1, 1],
-      "int64",
-    );
-    const each = b.node("BroadcastTo", [rows, vector(b, [count, length, 1])], { T: INDEX, Tidx: INDEX });
-    const columns = reshapeNode(b, index!, [count, length, 1], INDEX);
-    const places = b.node("ConcatV2", [each, columns, scalar(b, 2, "int64")], {
-      N: attr.int(2),
-      T: INDEX,
-      Tidx: INDEX,
-    });
-    const written = b.node(
-      SCATTERS[mode],
-      [
-        reshapeNode(b, x!, [numel(shape.slice(0, -1)), shape.at(-1)!], T),
-        places,
-        reshapeNode(b, source!, [count, length], T),
-      ],
-      { T, Tindices: INDEX },
-    );
-    return reshapeNode(b, written, shape, T);
-  },
-  tfjs(k, [x, index, source], { mode }, { inputs }) {
-    const { shape } = inputs[0]!;
-    if (mode === "max" || mode === "min") return extremes(k, x!, index!, source!, mode);
-    const positions = flatPositions(k, index!, shape);
-    const [flat, values] = [k.reshape(x!, [-1]), k.reshape(source!, [-1])];
-    const result =
-      mode === "add"
-        ? k.add(flat, k.scatterND(positions, values, [numel(shape)]))
-        : updated(k, flat, positions, values);
-    return k.reshape(result, [...shape]);
-  },
-});
-
-/** Scatters extremes on the host: no backend has a kernel for it. */
-function extremes(
-  k: Tfjs,
-  x: tfjs.Tensor,
-  index: tfjs.Tensor,
-  source: tfjs.Tensor,
-  mode: "max" | "min",
-): tfjs.Tensor {
-  const [places, values, result] = [
-    within(index, x.shape.at(-1)!).dataSync(),
-    source.dataSync(),
-    x.dataSync().slice(),
-  ];
-  const extreme = Math[mode];
-  const [given, length] = [index.shape.at(-1)!, x.shape.at(-1)!];
-  places.forEach((place, i) => {
-    const at = Math.floor(i / given) * length + place;
-    result[at] = extreme(result[at]!, values[i]!);
-  });
-  return k.tensor(result, [...x.shape], x.dtype);
-}
-
-/** Position in the flattened tensor of the first element of each row of an index over its last dimension. */
-function rowStarts(shape: Shape, indexed: Shape): Int32Array {
-  const length = shape[shape.length - 1]!;
-  return filled(new Int32Array(numel(indexed.slice(0, -1))), (row) => row * length);
-}
-
 /**
  * Checks an index: kernels in wasm write anywhere, others skip places out of range.
  * @throws Error in the words of kernels that check (executors/errors.ts)
  */
-function within(index: tfjs.Tensor, length: number): tfjs.Tensor {
+export function within(index: tfjs.Tensor, length: number): tfjs.Tensor {
   const wrong = index.dataSync().find((place) => place < 0 || place >= length);
   if (wrong === undefined) return index;
   throw new Error(`the index value ${wrong} is not in [0, ${length - 1}]`);
-}
-
-/** Converts an index over the last dimension to one into the flattened tensor, as a column. */
-function flatPositions(k: Tfjs, index: tfjs.Tensor, shape: Shape): tfjs.Tensor2D {
-  within(index, shape.at(-1)!);
-  const starts = k.tensor(rowStarts(shape, index.shape), [...index.shape.slice(0, -1), 1], "int32");
-  return k.reshape<tfjs.Rank.R2>(k.add(index, starts), [-1, 1]);
 }
 
 /** The first input with its rows at the index (a vector) replaced by those of the third. */
@@ -336,7 +190,7 @@ export const rowsUpdate: Op<object> = defineOp({
 });
 
 /** A copy with values at positions. The cpu kernel writes into its input, and wasm's takes numbers only. */
-function updated(k: Tfjs, x: tfjs.Tensor, positions: tfjs.Tensor, values: tfjs.Tensor): tfjs.Tensor {
+export function updated(k: Tfjs, x: tfjs.Tensor, positions: tfjs.Tensor, values: tfjs.Tensor): tfjs.Tensor {
   if (x.dtype === "bool") {
     return k.cast(updated(k, k.cast(x, "int32"), positions, k.cast(values, "int32")), "bool");
   }

@@ -10,7 +10,7 @@ import { imagewise } from "../../planning/parts.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { call, zeros } from "../expressions.ts";
 import { cropNode, outputSize, padImages, padNode, type ImagePadding } from "./images.ts";
-import { gatherLast } from "../movement/indexing.ts";
+import { gatherLast } from "../movement/elements.ts";
 import { cat, pad, reshape } from "../movement/movement.ts";
 import { argmax } from "../reduction/reduction.ts";
 import { slice } from "../movement/slicing.ts";
