@@ -12,10 +12,11 @@ inline bool Plan::Reader::ReadMatrices(Code code) {
   if (a.type != Type::FLOAT || last < 1 || a.shape.Count() == 0) return false;
   const int64_t m = a.shape.sizes[last - 1], n = a.shape.sizes[last], k = std::min(m, n);
   const int64_t batch = a.shape.Count() / (m * n);
-  if (code != Code::Qr && code != Code::Svd && m != n) return false;
-  // Multiply-adds of a factorization. TensorFlow computes these block by block, and takes longer to begin: measured with matrices of
-  // 16 to 512.
-  const auto spend = [this, k](int64_t products) { Spend(products, 0.2, 0.06 + 17 / static_cast<double>(k)); };
+  if (code != Code::Qr && code != Code::Svd && code != Code::LuFactor && m != n) return false;
+  // Multiply-adds of a factorization. TensorFlow takes longer to begin: measured with matrices of 16 to 512.
+  const double begun = 1 / static_cast<double>(k);
+  const auto spend = [this, begun](int64_t products) { Spend(products, 0.06 + 4 * begun, 0.06 + 17 * begun); };
+  const auto rotate = [this, begun](int64_t products) { Spend(products, 0.2, 0.06 + 17 * begun); };
   switch (code) {
     case Code::MatrixInverse:
     case Code::Cholesky: {
@@ -36,11 +37,24 @@ inline bool Plan::Reader::ReadMatrices(Code code) {
         if (b.shape.sizes[d] != a.shape.sizes[d]) return false;
       const int64_t columns = b.shape.sizes[last];
       const int32_t out = New(Type::FLOAT, b.shape);
-      Parameters({batch, n, columns, triangular && attributes_[0] != 0});
+      Parameters({batch, n, columns, triangular && attributes_[0] != 0, 0, columns});
       Add(triangular ? kernels_.triangularSolve : kernels_.matrixSolve, {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
-      if (triangular) Spend(batch * n * n * (columns / 2 + 2), 0.25, 0.15);
+      if (triangular) Spend(batch * n * n * (columns / 2 + 4), 0.06, 0.15);
       else spend(batch * n * n * (n / 3 + columns + 8));
-      Divide(batch, 0, {n * columns * 4, n * n * 4, n * columns * 4});
+      // Each range of columns needs a copy of the triangle.
+      if (triangular && batch == 1 && columns > n / 4) DivideRange(columns, 32, 4);
+      else Divide(batch, 0, {n * columns * 4, n * n * 4, n * columns * 4});
+      return true;
+    }
+    case Code::LuFactor: {
+      Shape shape = a.shape;
+      shape.sizes[--shape.rank - 1] = k;
+      const int32_t out = New(Type::FLOAT, a.shape), pivots = New(Type::INT32, shape);
+      Parameters({batch, m, n, attributes_[0] != 0});
+      Add(kernels_.luFactor, {{out}, {pivots}, {inputs_[0]}}, 2);
+      // TensorFlow's nodes compute a row at a time.
+      Spend(batch * m * n * (k / 3 + 8), 0.06 + 4 * begun, 5);
+      Divide(batch, 0, {m * n * 4, k * 4, m * n * 4});
       return true;
     }
     case Code::LogMatrixDeterminant: {
@@ -59,7 +73,7 @@ inline bool Plan::Reader::ReadMatrices(Code code) {
       const int32_t values = New(Type::FLOAT, shape), vectors = New(Type::FLOAT, a.shape);
       Parameters({batch, n});
       Add(kernels_.selfAdjointEig, {{values}, {vectors}, {inputs_[0]}}, 2);
-      spend(batch * n * n * (40 * n + 8));
+      rotate(batch * n * n * (40 * n + 8));
       Divide(batch, 0, {n * 4, n * n * 4, n * n * 4});
       return true;
     }
@@ -71,7 +85,7 @@ inline bool Plan::Reader::ReadMatrices(Code code) {
       const int32_t values = New(Type::FLOAT, s), left = New(Type::FLOAT, u), right = New(Type::FLOAT, v);
       Parameters({batch, m, n});
       Add(kernels_.svd, {{values}, {left}, {right}, {inputs_[0]}}, 3);
-      spend(batch * m * n * (40 * k + 8));
+      rotate(batch * m * n * (40 * k + 8));
       Divide(batch, 0, {k * 4, m * k * 4, n * k * 4, m * n * 4});
       return true;
     }
@@ -82,11 +96,27 @@ inline bool Plan::Reader::ReadMatrices(Code code) {
       const int32_t outQ = New(Type::FLOAT, q), outR = New(Type::FLOAT, r);
       Parameters({batch, m, n});
       Add(kernels_.qr, {{outQ}, {outR}, {inputs_[0]}}, 2);
-      spend(batch * m * n * (2 * k + 8));
+      rotate(batch * m * n * (2 * k + 8));
       Divide(batch, 0, {m * k * 4, k * n * 4, m * n * 4});
       return true;
     }
   }
+}
+
+// The order in which exchanges of rows leave as many as the attribute says.
+inline bool Plan::Reader::ReadPivotOrder() {
+  const Value pivots = In(0);
+  Shape shape = pivots.shape;
+  if (pivots.type != Type::INT32 || shape.rank == 0 || shape.Count() == 0) return false;
+  const int64_t k = shape.sizes[shape.rank - 1], batch = shape.Count() / k, rows = attributes_[0];
+  shape.sizes[shape.rank - 1] = rows;
+  const int32_t out = New(Type::INT32, shape);
+  if (rows == 0) return true;
+  Parameters({batch, k, rows});
+  Add(kernels_.pivotOrder, {{out}, {inputs_[0]}}, 1);
+  Spend(batch * rows, 2, 100);
+  Divide(batch, 0, {rows * 4, k * 4});
+  return true;
 }
 
 }  // namespace layerwise

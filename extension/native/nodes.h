@@ -830,10 +830,13 @@ inline bool Plan::Reader::ReadNode() {
     case Code::MatrixTriangularSolve:
     case Code::LogMatrixDeterminant:
     case Code::Cholesky:
+    case Code::LuFactor:
     case Code::Qr:
     case Code::SelfAdjointEigV2:
     case Code::Svd:
       return ReadMatrices(code);
+    case Code::PivotOrder:
+      return ReadPivotOrder();
     case Code::MatMul:
     case Code::BatchMatMulV2:
       return ReadProduct();

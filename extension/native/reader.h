@@ -313,6 +313,7 @@ class Plan::Reader {
   bool ReadGroupNorm(Code code);
   bool ReadMoments();
   bool ReadMatrices(Code code);
+  bool ReadPivotOrder();
   bool ReadRows(Code code);
   bool ReadLayerNorm();
   bool ReadLayerNormGrad();

@@ -906,6 +906,7 @@ bool TopK(const Call &c) {
 #include "planar.h"
 #include "spatialNorms.h"
 #include "draws.h"
+#include "factors.h"
 #include "linear.h"
 
 // ---- The table ----
@@ -1079,6 +1080,8 @@ constexpr Kernels KERNELS = {
     LogMatrixDeterminant,
     Cholesky,
     Qr,
+    LuFactor,
+    PivotOrder,
     SelfAdjointEig,
     Svd,
     CheckNumerics,

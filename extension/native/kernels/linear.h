@@ -3,68 +3,54 @@
 
 // Parameter 0 of these kernels is the number of matrices; 1 and 2 are their sizes.
 
-using Doubles = std::vector<double>;
-
-// PA = LU with partial pivoting, in place; a pivot of 0 stays. `rows` are those of A in their new order. Answers P's sign.
-int Factor(double *a, int64_t n, std::vector<int64_t> &rows) {
+// The rows of A in the order that exchanges leave them. Answers the order's sign.
+int OrderOf(const std::vector<int64_t> &exchanged, int64_t m, std::vector<int64_t> &order) {
   int sign = 1;
-  rows.resize(n);
-  std::iota(rows.begin(), rows.end(), 0);
-  for (int64_t c = 0; c < n; c++) {
-    int64_t best = c;
-    for (int64_t r = c + 1; r < n; r++)
-      if (std::fabs(a[r * n + c]) > std::fabs(a[best * n + c])) best = r;
-    if (best != c) {
-      sign = -sign;
-      std::swap(rows[c], rows[best]);
-      std::swap_ranges(a + c * n, a + (c + 1) * n, a + best * n);
-    }
-    const double *top = a + c * n;
-    if (top[c] == 0) continue;
-    for (int64_t r = c + 1; r < n; r++) {
-      double *row = a + r * n;
-      const double f = row[c] /= top[c];
-      if (f == 0) continue;
-      for (int64_t k = c + 1; k < n; k++) row[k] -= f * top[k];
-    }
+  order.resize(m);
+  std::iota(order.begin(), order.end(), 0);
+  for (size_t r = 0; r < exchanged.size(); r++) {
+    if (exchanged[r] == static_cast<int64_t>(r)) continue;
+    sign = -sign;
+    std::swap(order[r], order[exchanged[r]]);
   }
   return sign;
 }
 
-// X of AX = B, in B's place, with its rows in the order of the factors. Answers false for an A that has no inverse.
-bool Substitute(const double *lu, int64_t n, double *x, int64_t m) {
-  for (int64_t r = 0; r < n; r++)
-    if (!(std::fabs(lu[r * n + r]) > 0)) return false;
-  const auto subtract = [&](int64_t r, int64_t k) {
-    const double f = lu[r * n + k];
-    if (f == 0) return;
-    double *row = x + r * m;
-    const double *other = x + k * m;
-    for (int64_t c = 0; c < m; c++) row[c] -= f * other[c];
-  };
-  for (int64_t r = 0; r < n; r++)
-    for (int64_t k = 0; k < r; k++) subtract(r, k);
-  for (int64_t r = n - 1; r >= 0; r--) {
-    for (int64_t k = r + 1; k < n; k++) subtract(r, k);
-    const double pivot = lu[r * n + r];
-    for (int64_t c = 0; c < m; c++) x[r * m + c] /= pivot;
+// The factors of square matrices, and the order of their rows.
+struct Factors {
+  Doubles a;
+  std::vector<int64_t> exchanged, order;
+  int sign;
+
+  void Read(const float *in, int64_t n) {
+    CopyRows(a, in, n, n);
+    exchanged.resize(n);
+    Factor(a.data(), n, n, true, exchanged.data());
+    sign = OrderOf(exchanged, n, order);
   }
-  return true;
-}
+
+  // X of AX = B, in the place of B with its rows in the new order. Answers false for an A that has no inverse.
+  bool Solve(int64_t n, Doubles &x, int64_t m) const {
+    for (int64_t r = 0; r < n; r++)
+      if (!(std::fabs(a[r * RowStride(n) + r]) > 0)) return false;
+    Substitute(a.data(), n, x.data(), m, true, true);
+    Substitute(a.data(), n, x.data(), m, false, false);
+    return true;
+  }
+};
 
 bool MatrixInverse(const Call &c) {
   float *out = c.To<float>(0);
   const float *in = c.To<float>(1);
-  const int64_t n = c.p[1];
-  Doubles a, x;
-  std::vector<int64_t> rows;
+  const int64_t n = c.p[1], stride = RowStride(n);
+  Factors factors;
+  Doubles x;
   for (int64_t b = 0; b < c.p[0]; b++, in += n * n, out += n * n) {
-    a.assign(in, in + n * n);
-    Factor(a.data(), n, rows);
-    x.assign(n * n, 0);
-    for (int64_t r = 0; r < n; r++) x[r * n + rows[r]] = 1;
-    if (!Substitute(a.data(), n, x.data(), n)) return false;
-    std::copy(x.begin(), x.end(), out);
+    factors.Read(in, n);
+    x.assign(n * stride, 0);
+    for (int64_t r = 0; r < n; r++) x[r * stride + factors.order[r]] = 1;
+    if (!factors.Solve(n, x, n)) return false;
+    CopyBack(out, x, n, n);
   }
   return true;
 }
@@ -72,41 +58,67 @@ bool MatrixInverse(const Call &c) {
 bool MatrixSolve(const Call &c) {
   float *out = c.To<float>(0);
   const float *in = c.To<float>(1), *right = c.To<float>(2);
-  const int64_t n = c.p[1], m = c.p[2];
-  Doubles a, x(n * m);
-  std::vector<int64_t> rows;
+  const int64_t n = c.p[1], m = c.p[2], stride = RowStride(m);
+  Factors factors;
+  Doubles x;
   for (int64_t b = 0; b < c.p[0]; b++, in += n * n, right += n * m, out += n * m) {
-    a.assign(in, in + n * n);
-    Factor(a.data(), n, rows);
-    for (int64_t r = 0; r < n; r++) std::copy_n(right + rows[r] * m, m, x.begin() + r * m);
-    if (!Substitute(a.data(), n, x.data(), m)) return false;
-    std::copy(x.begin(), x.end(), out);
+    factors.Read(in, n);
+    x.assign(n * stride, 0);
+    for (int64_t r = 0; r < n; r++) std::copy_n(right + factors.order[r] * m, m, x.begin() + r * stride);
+    if (!factors.Solve(n, x, m)) return false;
+    CopyBack(out, x, n, m);
   }
   return true;
 }
 
-// The same for triangular matrices. Parameter 3: whether the lower triangle is given.
+// The same for triangular matrices. Parameter 3: whether the lower triangle is given; 4 and 5: the first of B's columns, and the one
+// after the last.
 bool TriangularSolve(const Call &c) {
   float *out = c.To<float>(0);
-  const float *a = c.To<float>(1), *right = c.To<float>(2);
-  const int64_t n = c.p[1], m = c.p[2];
-  const bool lower = c.p[3];
-  Doubles x;
-  for (int64_t b = 0; b < c.p[0]; b++, a += n * n, right += n * m, out += n * m) {
-    x.assign(right, right + n * m);
-    for (int64_t i = 0; i < n; i++) {
-      const int64_t r = lower ? i : n - 1 - i;
-      // Division by a pivot of 0 is refused by neither TensorFlow nor PyTorch.
-      const double pivot = a[r * n + r];
-      double *row = x.data() + r * m;
-      for (int64_t k = lower ? 0 : r + 1; k < (lower ? r : n); k++) {
-        const double f = a[r * n + k];
-        const double *other = x.data() + k * m;
-        for (int64_t j = 0; j < m; j++) row[j] -= f * other[j];
-      }
-      for (int64_t j = 0; j < m; j++) row[j] /= pivot;
+  const float *in = c.To<float>(1), *right = c.To<float>(2);
+  const int64_t n = c.p[1], m = c.p[2], from = c.p[4], columns = c.p[5] - from, stride = RowStride(columns);
+  Doubles a, x;
+  for (int64_t b = 0; b < c.p[0]; b++, in += n * n, right += n * m, out += n * m) {
+    CopyRows(a, in, n, n);
+    x.assign(n * stride, 0);
+    for (int64_t r = 0; r < n; r++) std::copy_n(right + r * m + from, columns, x.begin() + r * stride);
+    Substitute(a.data(), n, x.data(), columns, c.p[3], false);
+    for (int64_t r = 0; r < n; r++) std::copy_n(x.begin() + r * stride, columns, out + r * m + from);
+  }
+  return true;
+}
+
+// The factors of PA = LU in one matrix, L without its diagonal of ones, and for each row the one, from 1, that it was exchanged with.
+// Parameter 3: whether rows are exchanged.
+bool LuFactor(const Call &c) {
+  float *out = c.To<float>(0);
+  int32_t *pivots = c.To<int32_t>(1);
+  const float *in = c.To<float>(2);
+  const int64_t m = c.p[1], n = c.p[2], k = std::min(m, n);
+  Doubles a;
+  std::vector<int64_t> exchanged(k);
+  for (int64_t b = 0; b < c.p[0]; b++, in += m * n, out += m * n, pivots += k) {
+    CopyRows(a, in, m, n);
+    Factor(a.data(), m, n, c.p[3], exchanged.data());
+    CopyBack(out, a, m, n);
+    for (int64_t r = 0; r < k; r++) pivots[r] = static_cast<int32_t>(exchanged[r] + 1);
+  }
+  return true;
+}
+
+// The order in which such exchanges leave rows. Parameters: batch, exchanges, rows.
+bool PivotOrder(const Call &c) {
+  int32_t *out = c.To<int32_t>(0);
+  const int32_t *pivots = c.To<int32_t>(1);
+  const int64_t k = c.p[1], m = c.p[2];
+  std::vector<int64_t> exchanged(k), order;
+  for (int64_t b = 0; b < c.p[0]; b++, pivots += k, out += m) {
+    for (int64_t r = 0; r < k; r++) {
+      exchanged[r] = pivots[r] - 1;
+      if (exchanged[r] < 0 || exchanged[r] >= m) return false;
     }
-    std::copy(x.begin(), x.end(), out);
+    OrderOf(exchanged, m, order);
+    std::copy(order.begin(), order.end(), out);
   }
   return true;
 }
@@ -116,13 +128,12 @@ bool LogMatrixDeterminant(const Call &c) {
   float *signs = c.To<float>(0), *logs = c.To<float>(1);
   const float *in = c.To<float>(2);
   const int64_t n = c.p[1];
-  Doubles a;
-  std::vector<int64_t> rows;
+  Factors factors;
   for (int64_t b = 0; b < c.p[0]; b++, in += n * n) {
-    a.assign(in, in + n * n);
-    double sign = Factor(a.data(), n, rows), log = 0;
+    factors.Read(in, n);
+    double sign = factors.sign, log = 0;
     for (int64_t i = 0; i < n; i++) {
-      const double pivot = a[i * n + i];
+      const double pivot = factors.a[i * RowStride(n) + i];
       log += std::log(std::fabs(pivot));
       sign *= pivot > 0 ? 1 : pivot < 0 ? -1 : pivot;
     }
@@ -135,18 +146,16 @@ bool LogMatrixDeterminant(const Call &c) {
 bool Cholesky(const Call &c) {
   float *out = c.To<float>(0);
   const float *in = c.To<float>(1);
-  const int64_t n = c.p[1];
+  const int64_t n = c.p[1], stride = RowStride(n);
+  Doubles a, turned;
   for (int64_t b = 0; b < c.p[0]; b++, in += n * n, out += n * n) {
-    Doubles l(n * n);
+    // The lower triangle counts.
+    a.assign(n * stride, 0);
     for (int64_t r = 0; r < n; r++)
-      for (int64_t k = 0; k <= r; k++) {
-        const double *mine = l.data() + r * n, *other = l.data() + k * n;
-        double sum = in[r * n + k];
-        for (int64_t i = 0; i < k; i++) sum -= mine[i] * other[i];
-        if (r == k && !(sum > 0)) return false;
-        l[r * n + k] = r == k ? std::sqrt(sum) : sum / other[k];
-      }
-    std::copy(l.begin(), l.end(), out);
+      for (int64_t k = 0; k <= r; k++) a[k * stride + r] = in[r * n + k];
+    if (!FactorSymmetric(a.data(), n, turned)) return false;
+    for (int64_t r = 0; r < n; r++)
+      for (int64_t k = 0; k < n; k++) out[r * n + k] = k > r ? 0 : static_cast<float>(a[k * stride + r]);
   }
   return true;
 }

@@ -47,6 +47,7 @@ enum class Code : int32_t {
   // Others that are not TensorFlow's.
   SoftmaxGrad, LogSoftmaxGrad, LayerNorm, LayerNormGrad, CtcLoss, GridSample, GridSampleInputGrad, GridSampleGridGrad,
   IndexAdd, WindowMaxima,
+  LuFactor, PivotOrder,
   // Not an op: a value that is part of the plan.
   Constant,
 };
@@ -134,6 +135,8 @@ struct Kernels {
   Kernel logMatrixDeterminant;
   Kernel cholesky;
   Kernel qr;
+  Kernel luFactor;
+  Kernel pivotOrder;
   Kernel selfAdjointEig;
   Kernel svd;
   Kernel checkNumerics;

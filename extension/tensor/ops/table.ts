@@ -32,6 +32,8 @@ import "./elementwise/bessel.ts";
 import "./elementwise/incompleteGamma.ts";
 import "./matrix/matrices.ts";
 import "./matrix/triangular.ts";
+import "./matrix/factors.ts";
+import "./matrix/lu.ts";
 import "./update.ts";
 import "./distributed/collective.ts";
 import "./recurrent/rnn.ts";

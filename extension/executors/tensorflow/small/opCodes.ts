@@ -193,6 +193,8 @@ const OPS: readonly OpEntry[] = [
   ["GridSampleGridGrad", "mode", "padding_mode", "align_corners"],
   ["IndexAdd", "dim", "length"],
   ["WindowMaxima"],
+  ["LuFactor", "pivot"],
+  ["PivotOrder", "rows"],
 ];
 
 /** Written where a node's op would be: a value that is part of the plan. */

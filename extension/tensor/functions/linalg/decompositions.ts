@@ -4,6 +4,7 @@ import { narrow } from "../shape/parts.ts";
 import { copied } from "../shape/views.ts";
 import { SCALAR_TYPE } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
+import * as factors from "../../ops/matrix/factors.ts";
 import * as ops from "../../ops/matrix/matrices.ts";
 import { broadcastShapes, formatShape, range } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -114,7 +115,7 @@ export function solve(a: Tensor, b: Tensor, options: { left?: boolean } = {}): T
 export function cholesky(a: Tensor, upper: boolean | { upper?: boolean } = false): Tensor {
   checkSquare("linalg.cholesky", a);
   const turned = typeof upper === "boolean" ? upper : (upper.upper ?? false);
-  const l = call(ops.cholesky, a);
+  const l = call(factors.cholesky, a);
   return turned ? transpose(l, -2, -1) : l;
 }
 
@@ -137,7 +138,7 @@ export function qr(a: Tensor, mode: QrMode | boolean = "reduced"): Results<{ Q: 
   const [m, n] = a.shape.slice(-2) as [number, number];
   if (m < n && wanted !== "r") return results("linalg_qr", ofWide(a));
   const whole = wanted === "complete" && m > n;
-  const [q, r] = ops.outputsOf(ops.qr, whole ? besideUnits(a) : a) as [Tensor, Tensor];
+  const [q, r] = ops.outputsOf(factors.qr, whole ? besideUnits(a) : a) as [Tensor, Tensor];
   const R = whole ? narrow(r, -1, 0, n) : r;
   return results("linalg_qr", { Q: wanted === "r" ? zeros(0) : q, R });
 }
@@ -145,7 +146,7 @@ export function qr(a: Tensor, mode: QrMode | boolean = "reduced"): Results<{ Q: 
 /** Q and R of matrices wider than high: Q is that of their left square, by which R has gradients. */
 function ofWide(a: Tensor): { Q: Tensor; R: Tensor } {
   const [m, n] = a.shape.slice(-2) as [number, number];
-  const [q, r] = ops.outputsOf(ops.qr, narrow(a, -1, 0, m)) as [Tensor, Tensor];
+  const [q, r] = ops.outputsOf(factors.qr, narrow(a, -1, 0, m)) as [Tensor, Tensor];
   const R = composed(() => cat([r, matmul(transpose(q, -2, -1), narrow(a, -1, m, n - m))], -1));
   return { Q: q, R };
 }
@@ -185,7 +186,7 @@ function thin(a: Tensor): [u: Tensor, s: Tensor, v: Tensor] {
 function square(columns: Tensor): Tensor {
   const [m, k] = columns.shape.slice(-2) as [number, number];
   if (m <= k) return columns;
-  const all = ops.outputsOf(ops.qr, besideUnits(detached(columns)))[0]!;
+  const all = ops.outputsOf(factors.qr, besideUnits(detached(columns)))[0]!;
   return cat([columns, narrow(all, -1, k, m - k)], -1);
 }
 

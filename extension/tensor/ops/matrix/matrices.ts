@@ -20,7 +20,7 @@ export const product = (a: Tensor, b: Tensor, transposeA = false, transposeB = f
 
 export const matrixOf = (shape: Shape): [rows: number, columns: number] =>
   shape.slice(-2) as unknown as [number, number];
-const batchOf = (shape: Shape): number[] => shape.slice(0, -2);
+export const batchOf = (shape: Shape): number[] => shape.slice(0, -2);
 
 export function flipped(x: Tensor): Tensor {
   const order = range(x.ndim - 2);
@@ -34,7 +34,7 @@ const lined = (x: Tensor, column: boolean): Tensor =>
   });
 
 /** Ones where `keep` holds, else zeros. */
-function pattern(n: number, keep: (row: number, column: number) => number): Tensor {
+export function pattern(n: number, keep: (row: number, column: number) => number): Tensor {
   const data = filled(new Float32Array(n * n), (i) => keep(Math.floor(i / n), i % n));
   return fromHost(data, [n, n], "float32");
 }
@@ -62,7 +62,7 @@ export function perMatrix(
  * Returns PyTorch's error for the first matrix of a batch in which `find` finds a fault, with its place.
  * @param text returns the message, given the place
  */
-function refusing(
+export function refusing(
   name: string,
   find: (matrix: Float64Array, n: number) => number | undefined,
   text: (place?: number) => string,
@@ -84,7 +84,11 @@ function refusing(
 }
 
 /** Throws the error of an op without a kernel, if its inputs are wrong. */
-function refused(refusal: Op<object>["refusal"], inputs: readonly tfjs.Tensor[], signature: Signature): void {
+export function refused(
+  refusal: Op<object>["refusal"],
+  inputs: readonly tfjs.Tensor[],
+  signature: Signature,
+): void {
   const error = refusal!(
     inputs.map((x) => x.dataSync<"float32">()),
     signature,
@@ -171,91 +175,6 @@ export const logDeterminant: Op<object> = defineOp({
     });
   },
   cost: ({ inputs: [a] }) => numel(a!.shape) * matrixOf(a!.shape)[0],
-});
-
-/** L of A = LLᵀ for positive definite A. */
-export const cholesky: Op<object> = defineOp({
-  name: "cholesky",
-  gradName: "LinalgCholeskyExBackward0",
-  infer: ([a]) => a!,
-  gradient({ grad, outputs: [l] }) {
-    const half = pattern(matrixOf(l!.shape)[0], (r, c) => (r === c ? 0.5 : Number(r > c)));
-    const inner = call(mul, product(l!, grad, true), half);
-    const back = call(inverse, l!);
-    const g = product(product(back, inner, true), back);
-    return [call(mul, call(add, g, flipped(g)), constant(0.5))];
-  },
-  batch: leading,
-  onnx: NO_ONNX,
-  // TensorFlow's kernel returns NaN for a matrix without a factor.
-  tensorflow: (b, inputs) =>
-    b.node("CheckNumerics", [b.node("Cholesky", inputs, { T })], { T, message: attr.string("cholesky") }),
-  refusal: refusing(
-    "linalg.cholesky",
-    (a, n) => values.cholesky(a, n).failed,
-    (order) =>
-      `The factorization could not be completed because the input is not positive-definite${
-        order === undefined ? "" : ` (the leading minor of order ${order} is not positive-definite)`
-      }.`,
-  ),
-  tfjs(k, inputs, _, signature) {
-    const n = matrixOf(signature.outputs[0]!.shape)[0];
-    refused(cholesky.refusal, inputs, signature);
-    return perMatrix(k, inputs, signature, ([a]) => [values.cholesky(a!, n).l]);
-  },
-  cost: ({ inputs: [a] }) => numel(a!.shape) * matrixOf(a!.shape)[0],
-});
-
-/** Q with orthonormal columns and upper triangular R, A = QR; k = min(m, n) columns. */
-export const qr: Op<object> = defineOp({
-  name: "qr",
-  gradName: "LinalgQrBackward0",
-  infer([a]) {
-    const [m, n] = matrixOf(a!.shape);
-    const k = Math.min(m, n);
-    return [
-      { shape: [...batchOf(a!.shape), m, k], dtype: "float32" },
-      { shape: [...batchOf(a!.shape), k, n], dtype: "float32" },
-    ];
-  },
-  gradient({ grads: [gq, gr], outputs: [q, r] }) {
-    const [k, n] = matrixOf(r!.shape);
-    if (k < n) {
-      throw new TensorError(
-        "autograd",
-        "The QR decomposition is not differentiable when mode='complete' and nrows > ncols, or for matrices wider than high",
-      );
-    }
-    const upper = gr ? product(r!, gr, false, true) : undefined;
-    const lower = gq ? product(gq, q!, true) : undefined;
-    const m = upper && lower ? call(sub, upper, lower) : (upper ?? call(neg, lower!));
-    const low = call(
-      mul,
-      m,
-      pattern(k, (row, c) => Number(row >= c)),
-    );
-    const symmetric = call(
-      add,
-      low,
-      flipped(
-        call(
-          mul,
-          m,
-          pattern(k, (row, c) => Number(row > c)),
-        ),
-      ),
-    );
-    const inner = product(q!, symmetric);
-    return [product(gq ? call(add, gq, inner) : inner, call(inverse, r!), false, true)];
-  },
-  batch: leading,
-  onnx: NO_ONNX,
-  tensorflow: (b, inputs) => b.nodes("Qr", inputs, { T, full_matrices: attr.bool(false) }, 2),
-  tfjs(k, inputs, _, signature) {
-    const [m, n] = matrixOf(inputs[0]!.shape);
-    return perMatrix(k, inputs, signature, ([a]) => values.qr(a!, m, n));
-  },
-  cost: ({ inputs: [a] }) => 2 * numel(a!.shape) * matrixOf(a!.shape)[1],
 });
 
 /** Weights of the sum of a vector's components that is made positive: it fixes the vector's sign. */

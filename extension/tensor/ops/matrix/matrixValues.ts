@@ -4,32 +4,36 @@ export type Matrix = Float64Array;
 
 interface Lu {
   readonly lu: Matrix;
-  readonly rows: readonly number[];
-  /** −1 or 1 by the number of rows exchanged. */
-  readonly sign: number;
+  /** The row that each was exchanged with. */
+  readonly exchanged: readonly number[];
 }
 
-/** PA = LU with partial pivoting; a pivot of 0 stays. */
-function factor(a: Matrix, n: number): Lu {
+/** PA = LU of A [m, n] with partial pivoting, or without; a pivot of 0 divides nothing. */
+export function factor(a: Matrix, m: number, n = m, pivots = true): Lu {
   const lu = a.slice();
-  const rows = Array.from({ length: n }, (_, i) => i);
-  let sign = 1;
-  for (let c = 0; c < n; c++) {
+  const exchanged: number[] = [];
+  for (let c = 0; c < Math.min(m, n); c++) {
     let best = c;
-    for (let r = c + 1; r < n; r++) if (Math.abs(lu[r * n + c]!) > Math.abs(lu[best * n + c]!)) best = r;
-    if (best !== c) {
-      sign = -sign;
-      [rows[c], rows[best]] = [rows[best]!, rows[c]!];
+    if (pivots)
+      for (let r = c + 1; r < m; r++) if (Math.abs(lu[r * n + c]!) > Math.abs(lu[best * n + c]!)) best = r;
+    exchanged.push(best);
+    if (best !== c)
       for (let k = 0; k < n; k++) [lu[c * n + k], lu[best * n + k]] = [lu[best * n + k]!, lu[c * n + k]!];
-    }
     const pivot = lu[c * n + c]!;
-    if (pivot === 0) continue;
-    for (let r = c + 1; r < n; r++) {
-      const f = (lu[r * n + c]! /= pivot);
+    const divisor = pivot === 0 ? 1 : pivot;
+    for (let r = c + 1; r < m; r++) {
+      const f = (lu[r * n + c]! /= divisor);
       for (let k = c + 1; k < n; k++) lu[r * n + k]! -= f * lu[c * n + k]!;
     }
   }
-  return { lu, rows, sign };
+  return { lu, exchanged };
+}
+
+/** The order in which exchanges leave rows. */
+function orderOf(exchanged: readonly number[]): number[] {
+  const order = [...exchanged.keys()];
+  exchanged.forEach((other, row) => ([order[row], order[other]] = [order[other]!, order[row]!]));
+  return order;
 }
 
 /** Where the diagonal of U in PA = LU is zero or not a number, from 1: undefined for matrices that have an inverse. */
@@ -41,7 +45,8 @@ export function zeroPivot(a: Matrix, n: number): number | undefined {
 
 /** X of AX = B for A [n, n], which has an inverse, and B [n, m]. */
 export function solve(a: Matrix, b: Matrix, n: number, m: number): Matrix {
-  const { lu, rows } = factor(a, n);
+  const { lu, exchanged } = factor(a, n);
+  const rows = orderOf(exchanged);
   const x = new Float64Array(n * m);
   for (let c = 0; c < m; c++) {
     for (let r = 0; r < n; r++) {
@@ -74,8 +79,8 @@ export function substitute(a: Matrix, b: Matrix, n: number, m: number, lower: bo
 
 /** Logarithm of the size of the determinant, and its sign. */
 export function logDeterminant(a: Matrix, n: number): [log: number, sign: number] {
-  const { lu, sign } = factor(a, n);
-  let [log, s] = [0, sign];
+  const { lu, exchanged } = factor(a, n);
+  let [log, s] = [0, (-1) ** exchanged.filter((other, row) => other !== row).length];
   for (let i = 0; i < n; i++) {
     const pivot = lu[i * n + i]!;
     log += Math.log(Math.abs(pivot));
