@@ -13,7 +13,7 @@ import { turned } from "../shape/along.ts";
 import { remainder } from "../pointwise/arithmetic.ts";
 import { index } from "./indexing.ts";
 import { checkIndex, corner, reach, scattered, vector } from "./scattering.ts";
-import { nonzeroIndices } from "./places.ts";
+import { nonzeroIndices, nonzeroPlaces } from "./places.ts";
 import { asNumbers, castTo, composed, inRange, named, requireType, scalarOf } from "../pointwise/operands.ts";
 import { isnan, where } from "../pointwise/elementwise.ts";
 import { argmax } from "../reduction/extremes.ts";
@@ -112,22 +112,22 @@ export function maskedSelect(input: Tensor, mask: Tensor): Tensor {
 export function nonzero(input: Tensor, options?: { asTuple?: false }): Tensor;
 export function nonzero(input: Tensor, options: { asTuple: true }): Tensor[];
 export function nonzero(input: Tensor, options: { asTuple?: boolean } = {}): Tensor | Tensor[] {
-  const dims = nonzeroIndices(
-    input.ndim === 0 && options.asTuple === true ? reshaped(input, [1]) : input,
-    "nonzero()",
-  );
-  if (options.asTuple === true) return dims;
-  if (dims.length === 0) {
-    const count = nonzeroIndices(reshaped(input, [1]), "nonzero()")[0]!.numel();
-    return fromHost(new Int32Array(0), [count, 0], "int64");
+  if (options.asTuple === true)
+    return nonzeroIndices(input.ndim === 0 ? reshaped(input, [1]) : input, "nonzero()");
+  const places = nonzeroPlaces(input, "nonzero()");
+  const sizes = [...input.shape];
+  const data = new Int32Array(places.length * sizes.length);
+  for (let i = 0, row = 0; i < places.length; i++, row += sizes.length) {
+    let rest = places[i]!;
+    for (let d = sizes.length - 1; d > 0; d--) {
+      const above = (rest / sizes[d]!) | 0;
+      data[row + d] = rest - above * sizes[d]!;
+      rest = above;
+    }
+    // A tensor without dimensions has no positions.
+    if (sizes.length > 0) data[row] = rest;
   }
-  const count = dims[0]!.numel();
-  const data = new Int32Array(count * dims.length);
-  dims.forEach((t, d) => {
-    const from = t.value.data!;
-    for (let i = 0; i < count; i++) data[i * dims.length + d] = from[i]!;
-  });
-  return fromHost(data, [count, dims.length], "int64");
+  return fromHost(data, [places.length, sizes.length], "int64");
 }
 
 /**

@@ -18,6 +18,13 @@ import { call } from "../../ops/expressions.ts";
 
 /** The part of a tensor at an index, as PyTorch's `x[…]`. A view when only numbers, slices, "..." and null are used, else a copy. */
 export function index(input: Tensor, ...specs: IndexSpec[]): Tensor {
+  const [mask] = specs;
+  // The dimensions of a mask are one: its places need no index for each of them.
+  if (mask instanceof Tensor && mask.dtype === "bool" && mask.ndim > 1 && mask.ndim <= input.ndim) {
+    checkMask(mask, input.shape, 0);
+    const joined = (x: Tensor): Tensor => reshaped(x, [mask.numel(), ...x.shape.slice(mask.ndim)]);
+    return composed(() => named(index(joined(input), joined(mask), ...specs.slice(1)), "IndexBackward0"));
+  }
   const parsed = parse(input, specs);
   const { tensors } = parsed;
   if (tensors.size === 0) return named(viewOf(input, parsed), gradientOf(specs));

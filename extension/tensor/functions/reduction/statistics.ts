@@ -310,13 +310,16 @@ export function bincount(input: Tensor, weights?: Tensor | null, minlength = 0):
   for (let i = 0; i < values.length; i++) {
     const x = values[i]!;
     if (x < 0) throw new TensorError("value", "bincount only supports 1-d non-negative integral inputs.");
-    length = Math.max(length, x + 1);
+    length = x < length ? length : x + 1;
   }
   demandMemory([length]);
-  const each = weights
-    ? toFloat(weights)
-    : new Tensor(fromHost(new Int32Array(input.numel()).fill(1), input.shape, "int64").value);
-  return composed(() => apply(indexAdd, [each, castTo(input, "int64")], { dim: 0, length }));
+  if (weights) {
+    const each = toFloat(weights);
+    return composed(() => apply(indexAdd, [each, castTo(input, "int64")], { dim: 0, length }));
+  }
+  const counts = new Int32Array(length);
+  for (let i = 0; i < values.length; i++) counts[values[i]!]!++;
+  return fromHost(counts, [length], "int64");
 }
 
 /**

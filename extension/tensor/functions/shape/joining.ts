@@ -1,6 +1,7 @@
 // Tensors joined side by side.
+import { demandMemory } from "../../core/memory.ts";
 import { TensorError } from "../../core/errors.ts";
-import { broadcastShapes, formatShape, numel, range, type Shape } from "../../core/shape.ts";
+import { broadcastShapes, formatShape, numel, type Shape } from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { indexSelect } from "../indexing/gathering.ts";
 import { composed, named, listOf, type TensorList } from "../pointwise/operands.ts";
@@ -98,17 +99,32 @@ export function combinations(input: Tensor, r = 2, withReplacement = false): Ten
     throw new TensorError("shape", `Expect a 1D vector, but got shape ${formatShape(input.shape)}`);
   }
   if (r < 0) throw new TensorError("value", `Expect a non-negative number, but got ${r}`);
-  const n = input.shape[0]!;
-  let rows: number[][] = [[]];
-  for (let k = 0; k < r; k++) {
-    rows = rows.flatMap((row) => {
-      const from = row.length === 0 ? 0 : row[row.length - 1]! + (withReplacement ? 0 : 1);
-      return range(Math.max(0, n - from)).map((i) => [...row, from + i]);
-    });
-  }
   if (r === 0) return zeros([0], { dtype: input.dtype });
-  const places = fromHost(Int32Array.from(rows.flat()), [rows.length * r], "int64");
-  return composed(() => named(reshape(indexSelect(input, 0, places), [rows.length, r]), "StackBackward0"));
+  const rows = choices(input.shape[0]!, r, withReplacement);
+  const places = fromHost(rows, [rows.length], "int64");
+  return composed(() =>
+    named(reshape(indexSelect(input, 0, places), [rows.length / r, r]), "StackBackward0"),
+  );
+}
+
+/** All choices of `r` of n numbers in ascending order, one after the other. */
+function choices(n: number, r: number, withReplacement: boolean): Int32Array {
+  const from = withReplacement ? n + r - 1 : n;
+  let count = from < r ? 0 : 1;
+  for (let k = 0; k < r; k++) count = (count * (from - k)) / (k + 1);
+  demandMemory([count, r]);
+  const all = new Int32Array(Math.round(count) * r);
+  const step = withReplacement ? 0 : 1;
+  const now = Int32Array.from({ length: r }, (_, k) => k * step);
+  for (let at = 0; at < all.length; at += r) {
+    for (let k = 0; k < r; k++) all[at + k] = now[k]!;
+    // The last number that can grow, and those behind it as low as they may be.
+    let k = r - 1;
+    while (k > 0 && n - 1 - (r - 1 - k) * step === now[k]) k--;
+    now[k]!++;
+    for (; k + 1 < r; k++) now[k + 1] = now[k]! + step;
+  }
+  return all;
 }
 
 /** A matrix with the given ones along its diagonal, zeros elsewhere. */
