@@ -359,8 +359,10 @@ napi_value DrawRandom(napi_env env, napi_callback_info info) {
   if (!GetTyped(env, args[5], napi_float64_array, &parameters, &given)) return nullptr;
   const auto how = static_cast<layerwise::DrawKind>(kind);
   const bool skips = how == layerwise::DrawKind::Skip;
-  const auto expected = how == layerwise::DrawKind::Words ? napi_uint32_array : napi_float32_array;
-  if (kind < 0 || how > layerwise::DrawKind::Normal || state != 624 || used < 0 || used > 624 || wanted < 0 || given < 3 ||
+  const auto expected = how == layerwise::DrawKind::Words      ? napi_uint32_array
+                        : how == layerwise::DrawKind::Integers ? napi_int32_array
+                                                               : napi_float32_array;
+  if (kind < 0 || how > layerwise::DrawKind::Integers || state != 624 || used < 0 || used > 624 || wanted < 0 || given < 3 ||
       (!skips && (type != expected || static_cast<size_t>(wanted) > room)) ||
       (how == layerwise::DrawKind::Normal && wanted % 16 != 0)) {
     NAPI_THROW_ERROR(env, "Random numbers can't be drawn so");

@@ -143,7 +143,7 @@ export interface NativeBinding {
     kind: number,
     words: Int32Array,
     used: number,
-    out: Float32Array | Uint32Array,
+    out: Float32Array | Int32Array | Uint32Array,
     count: number,
     parameters: Float64Array,
   ): number;

@@ -43,6 +43,20 @@ inline void DrawWords(uint32_t *words, int32_t &used, uint32_t *out, int64_t cou
   });
 }
 
+// Words modulo a number, plus another. Quotients by doubles are off by one at most.
+inline void DrawIntegers(uint32_t *words, int32_t &used, int32_t *out, int64_t count, double modulus, double low) {
+  const double inverse = 1 / modulus;
+  ForWords(words, used, count, [=](const uint32_t *block, int64_t n, int64_t at) {
+    for (int64_t i = 0; i < n; i++) {
+      const double word = Temper(block[i]);
+      double rest = word - std::floor(word * inverse) * modulus;
+      rest = rest < 0 ? rest + modulus : rest;
+      rest = rest < modulus ? rest : rest - modulus;
+      out[at + i] = static_cast<int32_t>(rest + low);
+    }
+  });
+}
+
 // Whether the 53 bits of two words are below high · 2^32 + low.
 inline bool IsBelow(uint32_t first, uint32_t second, uint32_t high, uint32_t low) {
   const uint32_t word = Temper(first) & 0x1fffffu;
@@ -156,6 +170,9 @@ int32_t Draw(DrawKind kind, uint32_t *words, int32_t used, void *out, int64_t co
       break;
     case DrawKind::Normal:
       DrawNormal(words, used, floats, count, p[0], p[1]);
+      break;
+    case DrawKind::Integers:
+      DrawIntegers(words, used, static_cast<int32_t *>(out), count, p[0], p[1]);
       break;
   }
   return used;

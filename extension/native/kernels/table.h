@@ -71,7 +71,7 @@ struct Call {
 };
 
 // What random numbers are drawn as, in the order of mt19937.ts's DRAWN.
-enum class DrawKind : int32_t { Skip, Words, Decisions, Uniform, Normal };
+enum class DrawKind : int32_t { Skip, Words, Decisions, Uniform, Normal, Integers };
 
 // Returns false for what TensorFlow's kernel would refuse.
 using Kernel = bool (*)(const Call &);

@@ -138,6 +138,7 @@ export function randint(size: number, low: number, high: number): Draw<NumberArr
         for (let i = 0; i < size; i++) out[i] = Number(generator.nextU64() % modulus) + low;
         return;
       }
+      if (out instanceof Int32Array && generator.integers(out, size, range, low)) return;
       forEachChunk(generator, size, 1, (start, count) => reduce(out, start, count, range, low));
     },
     skip: (generator) => generator.skip(wide ? 2 * size : size),
@@ -275,9 +276,28 @@ function fillByRace(
   const order = Array.from({ length: categories }, (_, j) => j);
   for (let row = 0; row < rows; row++) {
     const at = row * categories;
-    const ranked = order.toSorted((i, j) => ratio[at + j]! - ratio[at + i]!);
+    const ranked =
+      samples < FEW * categories
+        ? largest(ratio, at, categories, samples)
+        : order.toSorted((i, j) => ratio[at + j]! - ratio[at + i]!);
     for (let k = 0; k < samples; k++) out[row * samples + k] = ranked[k]!;
   }
+}
+
+/** Part of the categories up to which inserting samples is faster than sorting all. */
+const FEW = 1 / 16;
+
+/** Where the largest numbers are, in descending order; equal ones keep their order. */
+function largest(x: Weights, from: number, count: number, wanted: number): Int32Array {
+  const places = new Int32Array(wanted);
+  for (let i = 0; i < count; i++) {
+    const value = x[from + i]!;
+    if (i >= wanted && !(value > x[from + places[wanted - 1]!]!)) continue;
+    let k = Math.min(i, wanted - 1);
+    for (; k > 0 && value > x[from + places[k - 1]!]!; k--) places[k] = places[k - 1]!;
+    places[k] = i;
+  }
+  return places;
 }
 
 /** Where the first of the largest numbers is. */

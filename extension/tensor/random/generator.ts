@@ -162,6 +162,11 @@ export class Generator {
     return this.#engine.drawn(DRAWN.normal, out, count, mean, std);
   }
 
+  /** Writes integers of less than 32 bits likewise. */
+  integers(out: Int32Array, count: number, range: number, low: number): boolean {
+    return this.#engine.drawn(DRAWN.integers, out, count, range, low);
+  }
+
   /** Passes over `count` 32-bit words. */
   skip(count: number): void {
     this.#engine.skip(count);

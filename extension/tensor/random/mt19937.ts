@@ -9,7 +9,7 @@ export interface Mt19937State {
 }
 
 /** Kinds of numbers made from words, in the order of native/kernels/table.h. */
-export const DRAWN = { nothing: 0, words: 1, decisions: 2, uniform: 3, normal: 4 } as const;
+export const DRAWN = { nothing: 0, words: 1, decisions: 2, uniform: 3, normal: 4, integers: 5 } as const;
 
 /** Draws many numbers at once, equal to JavaScript's bit for bit. */
 export interface Drawer {
@@ -18,7 +18,7 @@ export interface Drawer {
     kind: number,
     words: Int32Array,
     used: number,
-    out: Float32Array | Uint32Array,
+    out: Float32Array | Int32Array | Uint32Array,
     count: number,
     parameters: Float64Array,
   ): number;
@@ -75,11 +75,12 @@ export class Mt19937 {
 
   /**
    * Writes `count` numbers to the start of `out`, if a call of the {@link Drawer} pays; else returns false. Parameters
-   * of uniform numbers are scale, least and excluded value; of normal numbers, drawn 16 at a time, mean and deviation.
+   * of uniform numbers are scale, least and excluded value; of normal numbers, drawn 16 at a time, mean and deviation;
+   * of integers range and least value.
    */
   drawn(
     kind: (typeof DRAWN)[keyof typeof DRAWN],
-    out: Float32Array | Uint32Array,
+    out: Float32Array | Int32Array | Uint32Array,
     count: number,
     first = 0,
     second = 0,

@@ -27,6 +27,8 @@ const DRAWS: Record<string, (size: number) => Draw> = {
   normal: (size) => normal(size, 0.25, 3),
   exponential: (size) => exponential(size),
   randint: (size) => randint(size, -5, 1000),
+  "randint of one number": (size) => randint(size, 3, 4),
+  "randint of the widest range of one word": (size) => randint(size, -(2 ** 31), 2 ** 28 - 1 - 2 ** 31),
 };
 
 describe.skipIf(!available)("draws by the binding", () => {
@@ -87,6 +89,7 @@ describe.skipIf(!available)("draws by the binding", () => {
     expect(() => binding.drawRandom(3, words, 0, out, 17, parameters)).toThrow(message);
     expect(() => binding.drawRandom(4, words, 0, out, 8, parameters)).toThrow(message);
     expect(() => binding.drawRandom(1, words, 0, out, 16, parameters)).toThrow(message);
+    expect(() => binding.drawRandom(5, words, 0, out, 16, parameters)).toThrow(message);
     expect(() => binding.drawRandom(9, words, 0, out, 16, parameters)).toThrow(message);
     expect(() => binding.drawRandom(3, words, 0, out, 16, new Float64Array(2))).toThrow(message);
   });

@@ -94,6 +94,19 @@ const anyJob = fc.oneof(
   }),
 );
 
+test("few samples without replacement are the first of many", () => {
+  const [rows, categories] = [3, 200];
+  // Equal weights of 0 lose in the order of their places.
+  const weights = Float32Array.from({ length: rows * categories }, (_, i) => (i % 3 === 0 ? i % 7 : 0));
+  const sampled = (samples: number): number[][] => {
+    const out = new Int32Array(rows * samples);
+    multinomial(rows, categories, samples).fill(new Generator().manualSeed(3), out, weights);
+    return Array.from({ length: rows }, (_, row) => [...out.subarray(row * samples, (row + 1) * samples)]);
+  };
+  for (const samples of [2, 5, 12])
+    expect(sampled(samples)).toEqual(sampled(categories).map((row) => row.slice(0, samples)));
+});
+
 test("skipping a draw leaves the generator as filling does", () => {
   fc.assert(
     fc.property(fc.array(anyJob, { maxLength: 5 }), fc.nat(), (jobs, seed) => {

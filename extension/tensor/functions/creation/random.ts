@@ -1,4 +1,5 @@
 // Random tensors, equal to PyTorch's for equal seeds. They take their numbers in program order, when they are needed.
+import type { HostArray } from "../../core/dtype.ts";
 import { TensorError } from "../../core/errors.ts";
 import * as random from "../../random/operations.ts";
 import type { RngState } from "../../random/generator.ts";
@@ -139,7 +140,7 @@ export function normal(
   }
   if (typeof std === "number") {
     if (!(std >= 0)) throw new TensorError("value", `normal expects std >= 0.0, but found std ${std}`);
-  } else if (std.value.data?.some((x: number) => !(x >= 0)) === true) {
+  } else if (std.value.data !== undefined && !noneBelow0(std.value.data)) {
     throw new TensorError("value", "normal expects all elements of std >= 0.0");
   }
   const kind = typeof std === "number" ? 1 : typeof mean === "number" ? 2 : 3;
@@ -149,6 +150,12 @@ export function normal(
   return composed(() =>
     unmoved(add(mul(randn(target, named ?? {}), stds!), means!), `NormalBackward${kind}`, ...tensors),
   );
+}
+
+/** Whether no number is negative, or NaN. */
+function noneBelow0(data: HostArray): boolean {
+  for (let i = 0; i < data.length; i++) if (!(data[i]! >= 0)) return false;
+  return true;
 }
 
 const shapeOf = (x: number | Tensor): Shape => (x instanceof Tensor ? x.shape : []);
