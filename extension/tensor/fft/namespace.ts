@@ -1,5 +1,4 @@
 // The functions of torch.fft. Transforms over several dimensions take them one after another.
-import { filled } from "../core/dtype.ts";
 import { TensorError } from "../core/errors.ts";
 import { range } from "../core/shape.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -326,11 +325,16 @@ export const hfftn = (input: Tensor, s?: Lengths, dim?: Dims | null, norm?: Norm
 export const ihfftn = (input: Tensor, s?: Lengths, dim?: Dims | null, norm?: Norm | null): Tensor =>
   halfTransform("ihfftn", "ConjBackward0", input, { ...several(input, s, dim), norm, sign: 1 });
 
-function frequencies(places: readonly number[], n: number, d: number, options?: TensorOptions): Tensor {
-  return tensor(
-    filled(new Float32Array(places.length), (i) => places[i]! / (n * d)),
-    { dtype: "float32", ...options },
-  );
+/** The first `count` frequencies of n, of which those from `negative` on are negative. */
+function frequencies(
+  [count, negative]: readonly [number, number],
+  n: number,
+  d: number,
+  options?: TensorOptions,
+): Tensor {
+  const data = new Float32Array(count);
+  for (let k = 0; k < count; k++) data[k] = (k < negative ? k : k - n) / (n * d);
+  return tensor(data, { dtype: "float32", ...options });
 }
 
 /**
@@ -341,13 +345,7 @@ function frequencies(places: readonly number[], n: number, d: number, options?: 
  * @see https://docs.pytorch.org/docs/stable/generated/torch.fft.fftfreq.html
  */
 export function fftfreq(n: number, d = 1, options?: TensorOptions): Tensor {
-  const negative = Math.ceil(n / 2);
-  return frequencies(
-    range(n).map((k) => (k < negative ? k : k - n)),
-    n,
-    d,
-    options,
-  );
+  return frequencies([n, Math.ceil(n / 2)], n, d, options);
 }
 
 /**
@@ -358,7 +356,7 @@ export function fftfreq(n: number, d = 1, options?: TensorOptions): Tensor {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.fft.rfftfreq.html
  */
 export const rfftfreq = (n: number, d = 1, options?: TensorOptions): Tensor =>
-  frequencies(range(half(n)), n, d, options);
+  frequencies([half(n), half(n)], n, d, options);
 
 const shifting =
   (shift: (n: number) => number) =>
