@@ -213,8 +213,31 @@ inline void Turn(double &x, double &y, double cosine, double sine) {
   y = sine * a + cosine * b;
 }
 
+// The same of two rows, which are not one.
+inline void TurnRows(double *x, double *y, int64_t n, double cosine, double sine) {
+  SAME_INDEX
+  for (int64_t i = 0; i < n; i++) Turn(x[i], y[i], cosine, sine);
+}
+
 // The tangent of the angle that Jacobi's rotations turn by, from the cotangent of twice that angle.
-inline double Tangent(double cotangent) { return (cotangent >= 0 ? 1 : -1) / (std::fabs(cotangent) + std::hypot(cotangent, 1)); }
+inline double Tangent(double cotangent) {
+  return (cotangent >= 0 ? 1 : -1) / (std::fabs(cotangent) + std::sqrt(cotangent * cotangent + 1));
+}
+
+inline double Cosine(double tangent) { return 1 / std::sqrt(tangent * tangent + 1); }
+
+// The sum of products of two rows, in registers.
+inline double Dot(const double *x, const double *y, int64_t n) {
+  DoubleVector sums[2] = {};
+  int64_t i = 0;
+  for (; i + 2 * DOUBLE_LANES <= n; i += 2 * DOUBLE_LANES)
+    for (int v = 0; v < 2; v++) sums[v] += Load(x + i + v * DOUBLE_LANES) * Load(y + i + v * DOUBLE_LANES);
+  double parts[DOUBLE_LANES];
+  Store(parts, sums[0] + sums[1]);
+  double sum = std::accumulate(parts, parts + DOUBLE_LANES, 0.0);
+  for (; i < n; i++) sum += x[i] * y[i];
+  return sum;
+}
 
 constexpr int MOST_SWEEPS = 60;
 
@@ -244,10 +267,10 @@ bool SelfAdjointEig(const Call &c) {
         for (int64_t q = p + 1; q < n; q++) {
           const double element = s[p * n + q];
           if (element == 0) continue;
-          const double t = Tangent((s[q * n + q] - s[p * n + p]) / (2 * element)), cosine = 1 / std::hypot(t, 1);
+          const double t = Tangent((s[q * n + q] - s[p * n + p]) / (2 * element)), cosine = Cosine(t);
           for (int64_t k = 0; k < n; k++) Turn(s[k * n + p], s[k * n + q], cosine, t * cosine);
-          for (int64_t k = 0; k < n; k++) Turn(s[p * n + k], s[q * n + k], cosine, t * cosine);
-          for (int64_t k = 0; k < n; k++) Turn(v[p * n + k], v[q * n + k], cosine, t * cosine);
+          TurnRows(&s[p * n], &s[q * n], n, cosine, t * cosine);
+          TurnRows(&v[p * n], &v[q * n], n, cosine, t * cosine);
         }
     }
     std::iota(order.begin(), order.end(), 0);
@@ -276,11 +299,7 @@ bool Svd(const Call &c) {
       for (int64_t j = 0; j < length; j++) w[i * length + j] = wide ? in[i * n + j] : in[j * n + i];
     v.assign(k * k, 0);
     for (int64_t i = 0; i < k; i++) v[i * k + i] = 1;
-    const auto product = [&](int64_t p, int64_t q) {
-      double sum = 0;
-      for (int64_t i = 0; i < length; i++) sum += w[p * length + i] * w[q * length + i];
-      return sum;
-    };
+    const auto product = [&](int64_t p, int64_t q) { return Dot(&w[p * length], &w[q * length], length); };
     bool rotated = true;
     for (int sweep = 0; rotated && sweep < MOST_SWEEPS; sweep++) {
       rotated = false;
@@ -290,9 +309,9 @@ bool Svd(const Call &c) {
           if (!std::isfinite(alpha + beta)) return false;
           if (std::fabs(gamma) <= 1e-15 * std::sqrt(alpha * beta)) continue;
           rotated = true;
-          const double t = Tangent((beta - alpha) / (2 * gamma)), cosine = 1 / std::hypot(t, 1);
-          for (int64_t i = 0; i < length; i++) Turn(w[p * length + i], w[q * length + i], cosine, t * cosine);
-          for (int64_t i = 0; i < k; i++) Turn(v[p * k + i], v[q * k + i], cosine, t * cosine);
+          const double t = Tangent((beta - alpha) / (2 * gamma)), cosine = Cosine(t);
+          TurnRows(&w[p * length], &w[q * length], length, cosine, t * cosine);
+          TurnRows(&v[p * k], &v[q * k], k, cosine, t * cosine);
         }
     }
     if (rotated) return false;
