@@ -7,7 +7,8 @@ import { isnan, lt, where } from "../elementwise/elementwise.ts";
 import { remainder } from "../elementwise/remainder.ts";
 import { call, constant } from "../expressions.ts";
 import { formulaRules, type Writer } from "../formulas.ts";
-import { amongAll, gatherLast, indexSelect } from "../movement/indexing.ts";
+import { gatherLast } from "../movement/elements.ts";
+import { amongAll, indexSelect } from "../movement/indexing.ts";
 import { cast, expand, reshape } from "../movement/movement.ts";
 import { amax, argmax } from "../reduction/reduction.ts";
 
