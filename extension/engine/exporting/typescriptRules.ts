@@ -24,11 +24,13 @@ const elementwise =
       arrays.push(x);
       return letters.next().value!;
     });
-    const function_ = `(${["x", "y", "z"].slice(0, Math.max(arrays.length, 1)).join(", ")}) => ${write(...operands)}`;
     if (arrays.length === 0) {
       const constant = { shape, data: new Float32Array(numel(shape)) };
-      return [w.call("map", shape, constant, function_.replace("(x)", "()"))];
+      // TypeScript refuses to compare literals of different values.
+      const wide = operands.map((number) => `(${number} as number)`);
+      return [w.call("map", shape, constant, `() => ${write(...wide)}`)];
     }
+    const function_ = `(${["x", "y", "z"].slice(0, arrays.length).join(", ")}) => ${write(...operands)}`;
     const name = ["map", "map2", "map3"][arrays.length - 1]!;
     return [w.call(name, shape, ...arrays.map((x) => w.broadcast(x, shape)), function_)];
   };
