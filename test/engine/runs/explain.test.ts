@@ -18,7 +18,7 @@ class Head extends nn.Module {
     calls++;
     const part = x.narrow(0, 0, 1 + (calls % 40));
     // An op that only TensorFlow has.
-    return this.fc(x).add(torch.polygamma(1, part.square().add(1)).mean());
+    return this.fc(x).add(torch.special.besselJ0(part).mean());
   }
 }
 
