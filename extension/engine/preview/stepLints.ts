@@ -132,7 +132,7 @@ export class StepLints {
 
   /** Looks at an optimizer's first step. */
   #follow(optimizer: Optimizer): () => void {
-    const step = optimizer.step.bind(optimizer) as (closure?: () => unknown) => unknown;
+    const step: (closure?: () => unknown) => unknown = optimizer.step.bind(optimizer);
     const looked = (closure?: () => unknown): unknown => {
       // A closure computes the gradients inside.
       if (closure === undefined) this.#lookAtStep(optimizer, userFrames(new Error(SITE))[0]);

@@ -74,13 +74,13 @@ export class Attribution {
 
   /** Notes when an optimizer steps; returns a function that stops this. */
   #mark(optimizer: Optimizer): () => void {
-    const step = optimizer.step.bind(optimizer) as (...args: unknown[]) => unknown;
+    const step: (closure?: () => unknown) => unknown = optimizer.step.bind(optimizer);
     Object.defineProperty(optimizer, "step", {
       configurable: true,
-      value: (...args: unknown[]) => {
+      value: (closure?: () => unknown) => {
         this.#updating = true;
         try {
-          return step(...args);
+          return step(closure);
         } finally {
           this.#updating = false;
         }
