@@ -11,18 +11,24 @@ import type { Op, Tfjs } from "../recording/op.ts";
 import {
   abs,
   add,
+  div,
+  eq,
   erf,
   exp,
   expm1,
   floor,
   le,
   logicalAnd,
+  logicalOr,
   lt,
+  maximum,
   mul,
   neg,
+  reciprocal,
   round,
   sigmoid,
   softplus,
+  sqrt,
   square,
   sub,
   tanh,
@@ -74,10 +80,14 @@ export interface Functions<V> {
   readonly add: (x: V, y: V) => V;
   readonly sub: (x: V, y: V) => V;
   readonly mul: (x: V, y: V) => V;
+  readonly div: (x: V, y: V) => V;
   readonly remainder: (x: V, y: V) => V;
+  readonly maximum: (x: V, y: V) => V;
   readonly neg: (x: V) => V;
   readonly abs: (x: V) => V;
   readonly square: (x: V) => V;
+  readonly sqrt: (x: V) => V;
+  readonly reciprocal: (x: V) => V;
   readonly floor: (x: V) => V;
   readonly round: (x: V) => V;
   readonly exp: (x: V) => V;
@@ -88,22 +98,29 @@ export interface Functions<V> {
   readonly softplus: (x: V) => V;
   readonly less: (x: V, y: V) => V;
   readonly atMost: (x: V, y: V) => V;
+  readonly equal: (x: V, y: V) => V;
   readonly and: (x: V, y: V) => V;
+  readonly or: (x: V, y: V) => V;
   readonly where: (condition: V, x: V, y: V) => V;
   readonly number: (value: number) => V;
 }
 
-export function functionsOf<V extends Meta>(w: Writer<V>): Functions<V> {
+/** @param dtype type of its numbers */
+export function functionsOf<V extends Meta>(w: Writer<V>, dtype: DType = "float32"): Functions<V> {
   const one = (op: Op<object>) => (x: V) => w.make(op, [x], {});
   const two = (op: Op<object>) => (x: V, y: V) => w.make(op, [x, y], {});
   return {
     add: two(add),
     sub: two(sub),
     mul: two(mul),
+    div: two(div),
     remainder: two(remainder),
+    maximum: two(maximum),
     neg: one(neg),
     abs: one(abs),
     square: one(square),
+    sqrt: one(sqrt),
+    reciprocal: one(reciprocal),
     floor: one(floor),
     round: one(round),
     exp: one(exp),
@@ -114,9 +131,11 @@ export function functionsOf<V extends Meta>(w: Writer<V>): Functions<V> {
     softplus: one(softplus),
     less: two(lt),
     atMost: two(le),
+    equal: two(eq),
     and: two(logicalAnd),
+    or: two(logicalOr),
     where: (condition, x, y) => w.make(where, [condition, x, y], {}),
-    number: (value) => w.constant([value], [], "float32"),
+    number: (value) => w.constant([value], [], dtype),
   };
 }
 

@@ -1,7 +1,7 @@
 // Encodes a plan as numbers and hashes them: as text, a graph of thousands of nodes took longer to write than to
 // compute, and the texts of all graphs that a program has seen took more memory than their results.
 import { hash } from "node:crypto";
-import type { Leaf, Value } from "../recording/graph.ts";
+import { isFill, type Leaf, type Value } from "../recording/graph.ts";
 
 /** Codes of the kind of item that follows: no two plans write the same numbers. */
 const [INPUT, STATE, FILL, SCALAR, VARYING, NODE, END, INTEGER, FLOAT, TRUE, FALSE, LIST, JSON_TEXT] = [
@@ -94,7 +94,7 @@ export class PlanCode {
 }
 
 function kindOf(leaf: Leaf, value: Value): number {
-  if (leaf.kind === "fill" && value.data === undefined) return FILL;
+  if (isFill(value)) return FILL;
   if (leaf.kind === "scalar") return leaf.varying ? VARYING : SCALAR;
   // Equal models share graphs that only read them, but each has its own variables: the plan names the assigned ones.
   return leaf.kind === "state" ? STATE : INPUT;

@@ -1,4 +1,5 @@
 import { internal, TensorError } from "../core/errors.ts";
+import { MAX_INSERTED_SHARE } from "../tuning.ts";
 import { exponential } from "./continuous.ts";
 import { type Draw, forEachChunk, type NumberArray, WORDS } from "./draw.ts";
 import type { Generator } from "./generator.ts";
@@ -277,15 +278,12 @@ function fillByRace(
   for (let row = 0; row < rows; row++) {
     const at = row * categories;
     const ranked =
-      samples < FEW * categories
+      samples < MAX_INSERTED_SHARE * categories
         ? largest(ratio, at, categories, samples)
         : order.toSorted((i, j) => ratio[at + j]! - ratio[at + i]!);
     for (let k = 0; k < samples; k++) out[row * samples + k] = ranked[k]!;
   }
 }
-
-/** Part of the categories up to which inserting samples is faster than sorting all. */
-const FEW = 1 / 16;
 
 /** Where the largest numbers are, in descending order; equal ones keep their order. */
 function largest(x: Weights, from: number, count: number, wanted: number): Int32Array {

@@ -341,6 +341,9 @@ export function scalarValue(
   return new Value({ kind: "scalar", value: stored(value, dtype), varying, later }, 0, [], dtype);
 }
 
+/** Whether a leaf is a number everywhere, without an array: plans have it in their names. */
+export const isFill = ({ producer, data }: Value): boolean => producer.kind === "fill" && data === undefined;
+
 export function fillValue(value: number, shape: Shape, dtype: DType): Value {
   return new Value({ kind: "fill", value: stored(value, dtype) }, 0, shape, dtype);
 }

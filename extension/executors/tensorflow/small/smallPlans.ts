@@ -1,7 +1,7 @@
 import type { NativeBinding, TensorData } from "../../../native/binding.ts";
 import { allocate, type DType, type HostArray } from "../../../tensor/core/dtype.ts";
 import { leafData, type Plan } from "../../../tensor/planning/barrier.ts";
-import type { Value } from "../../../tensor/recording/graph.ts";
+import { isFill, type Value } from "../../../tensor/recording/graph.ts";
 import { demandMemory } from "../../../tensor/core/memory.ts";
 import { numel } from "../../../tensor/core/shape.ts";
 import { runtime } from "../../../tensor/recording/runtime.ts";
@@ -67,9 +67,7 @@ function distinct(fetches: readonly Value[], arrays: readonly number[]): Value[]
   return fetches.filter((_, i) => arrays[i] === next && ++next > 0);
 }
 
-/** Whether a leaf's numbers are written in the plan's code, as they are in its key: an array of zeros is large, and takes long to fill. */
-const isWritten = ({ producer, data }: Value): boolean => producer.kind === "fill" && data === undefined;
-
+/** A fill, written in the plan's code: an array of its numbers would be large, and takes long to fill. */
 function filledNode(b: TfBuilder, { producer, shape, dtype }: Value): TfRef {
   if (producer.kind !== "fill") throw new UnsupportedError(producer.kind);
   const number = scalar(b, producer.value, dtype);
@@ -82,7 +80,7 @@ interface Opened {
   readonly key: string;
   readonly id: number;
   readonly ops: number;
-  /** For each leaf, whether a run takes its values: see {@link isWritten}. */
+  /** For each leaf, whether a run takes its values: those of a fill are in the plan's code. */
   readonly takes: readonly boolean[];
   /** For each fetched value, which of the arrays that the plan writes it has: see {@link shareArrays}. */
   readonly arrays: readonly number[];
@@ -223,7 +221,7 @@ export class SmallPlans {
 
   #write(plan: Plan, key: string): Opened | undefined {
     try {
-      const takes = plan.leaves.map((value) => !isWritten(value));
+      const takes = plan.leaves.map((value) => !isFill(value));
       const taken = plan.leaves.filter((_, i) => takes[i]!);
       const asImages = taken.map((value) => this.#kept(value)?.images === true);
       const shapes = taken.map(({ shape, dtype }, i) => ({
@@ -236,7 +234,7 @@ export class SmallPlans {
         tensorflowBackend(writer, (value) => {
           const place = places.get(value);
           if (place !== undefined) return writer.leaf(place);
-          if (!isWritten(value)) throw new UnsupportedError("leaf");
+          if (!isFill(value)) throw new UnsupportedError("leaf");
           return filledNode(writer, value);
         }),
       );

@@ -6,6 +6,7 @@ import { fromHost, type Tensor } from "../../core/tensor.ts";
 import { indexSelect } from "./gathering.ts";
 import { flagsOf, placesOf } from "./places.ts";
 import { noGrad } from "../../recording/scope.ts";
+import { MAX_COUNTED_WIDTH } from "../../tuning.ts";
 
 export interface UniqueOptions {
   /** Also returns the place of every element among the distinct ones. Default false. */
@@ -63,9 +64,6 @@ interface Distinct {
   readonly counts: () => Int32Array;
 }
 
-/** Numbers between the least and the largest for each given one, up to which counting takes less time than sorting. */
-const WIDEST = 4;
-
 /** Counts whole numbers; undefined where they lie far apart. */
 function countedOf(given: HostArray): Distinct | undefined {
   if (given instanceof Float32Array || given.length === 0) return undefined;
@@ -76,7 +74,7 @@ function countedOf(given: HostArray): Distinct | undefined {
     most = x > most ? x : most;
   }
   const width = most - least + 1;
-  if (width > WIDEST * given.length) return undefined;
+  if (width > MAX_COUNTED_WIDTH * given.length) return undefined;
   const all = new Int32Array(width);
   for (let i = 0; i < given.length; i++) all[given[i]! - least]!++;
   const places = placesOf(flagsOf(all));

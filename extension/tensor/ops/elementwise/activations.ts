@@ -1,14 +1,12 @@
-// Activations that are one kernel, forward and backward: formulas of several ops would take a pass for each.
+// Activations that are one kernel, forward and backward.
 import { attr, scalar } from "../../lowering/lowering.ts";
 import { T } from "../../lowering/nodes.ts";
 import { number, TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { apply } from "../../recording/apply.ts";
 import { leading } from "../../recording/batchRules.ts";
 import { defineOp, type Op } from "../../recording/op.ts";
-import { scope } from "../../recording/scope.ts";
-import { call } from "../expressions.ts";
-import { formulaRules, functionsOf, RECORDED, type Functions } from "../formulas.ts";
-import { mul } from "./elementwise.ts";
+import type { Functions } from "../formulas.ts";
+import { oneKernel } from "./oneKernel.ts";
 
 export interface Slope {
   /** Of what is not above 0. */
@@ -67,42 +65,18 @@ export const leakyReluGrad: Op<Slope> = defineOp<Slope>({
 type Elementwise = <V>(f: Functions<V>, x: V) => V;
 
 /**
- * Declares an activation and its gradient, both from formulas.
- * @param kernel what the native engine's kernel of it is called; that of its gradient has "Grad" after it
+ * Declares an activation without numbers.
  * @param formula its value at x
  * @param slope its derivative at x
  */
-function activation(name: string, kernel: string, formula: Elementwise, slope: Elementwise): Op<object> {
-  const backward = formulaRules((w, [g, x]) => {
-    const f = functionsOf(w);
-    return [f.mul(g!, slope(f, x!))];
-  });
-  const gradient: Op<object> = defineOp({
-    name: `${name}Grad`,
-    layout: "elementwise",
-    infer: ([g]) => g!,
-    gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
-    batch: leading,
-    ...backward,
-    onnx: TRAINING_ONLY,
-    tensorflow: (b, ...rest) =>
-      b.exact === true ? b.node(`${kernel}Grad`, rest[0], { T }) : backward.tensorflow(b, ...rest),
-  });
-  const forward = formulaRules((w, [x]) => [formula(functionsOf(w), x!)]);
-  const recorded = functionsOf(RECORDED);
-  return defineOp({
+const activation = (name: string, kernel: string, formula: Elementwise, slope: Elementwise): Op<object> =>
+  oneKernel<object>({
     name,
-    layout: "elementwise",
-    infer: ([x]) => x!,
-    gradient: ({ grad, inputs: [x] }) => [
-      scope.gradients ? call(mul, grad, slope(recorded, x!)) : call(gradient, grad, x!),
-    ],
-    batch: leading,
-    ...forward,
-    tensorflow: (b, ...rest) =>
-      b.exact === true ? b.node(kernel, rest[0], { T }) : forward.tensorflow(b, ...rest),
+    kernel,
+    numbers: [],
+    value: formula,
+    gradient: (f, g, x) => f.mul(g, slope(f, x)),
   });
-}
 
 /** x · Φ(x), Φ the normal distribution function (Hendrycks and Gimpel: Gaussian Error Linear Units). */
 export const gelu = activation(

@@ -5,30 +5,17 @@ import type { Tensor } from "../../core/tensor.ts";
 import { attr, type TfRef } from "../../lowering/lowering.ts";
 import type { Op } from "../../recording/op.ts";
 import { call, constant } from "../expressions.ts";
-import { formulaRules, type Writer } from "../formulas.ts";
+import { formulaRules, functionsOf, type Functions, type Writer } from "../formulas.ts";
 import { elementwise, mappedPairs, ofFloats, type Elementwise } from "./declare.ts";
 import * as ops from "./elementwise.ts";
 import { atan } from "./math.ts";
-import { remainder } from "./remainder.ts";
 
-/** The ops of a formula. */
-function functionsOf<V extends Meta>(w: Writer<V>, dtype: "float32" | "int64" = "float32") {
-  const of =
-    (op: Op<object>) =>
-    (...inputs: V[]): V =>
-      w.make(op, inputs, {});
-  const number = (value: number): V => w.constant([value], [], dtype);
-  const [where, neg, eq, lt] = [of(ops.where), of(ops.neg), of(ops.eq), of(ops.lt)];
-  return {
-    of,
-    number,
-    where,
-    /** −x where `negative`, else x. */
-    sized: (x: V, negative: V): V => where(negative, neg(x), x),
-    /** Whether a number has a sign, which −0 has, too. */
-    isNegative: (x: V): V => lt(where(eq(x, number(0)), of(ops.reciprocal)(x), x), number(0)),
-  };
-}
+/** −x where `negative`, else x. */
+const sized = <V>(f: Functions<V>, x: V, negative: V): V => f.where(negative, f.neg(x), x);
+
+/** Whether a number has a sign, which −0 has, too. */
+const isNegative = <V>(f: Functions<V>, x: V): V =>
+  f.less(f.where(f.equal(x, f.number(0)), f.reciprocal(x), x), f.number(0));
 
 type Formula = <V extends Meta>(w: Writer<V>, x: V, y: V) => V;
 
@@ -71,19 +58,19 @@ export const atan2 = pair({
   tensorflow: "Atan2",
   plain: Math.atan2,
   formula(w, y, x) {
-    const { of, number, where, sized, isNegative } = functionsOf(w);
-    const [eq, gt, sub, pi] = [of(ops.eq), of(ops.gt), of(ops.sub), number(Math.PI)];
-    const [below, behind] = [isNegative(y), isNegative(x)];
-    const [height, width] = [sized(y, below), sized(x, behind)];
+    const f = functionsOf(w);
+    const [zero, pi, infinity] = [f.number(0), f.number(Math.PI), f.number(Infinity)];
+    const [below, behind] = [isNegative(f, y), isNegative(f, x)];
+    const [height, width] = [sized(f, y, below), sized(f, x, behind)];
     // A ratio from 0 to 1, so that no division is by 0.
-    const steep = gt(height, width);
-    const [shorter, longer] = [where(steep, width, height), where(steep, height, width)];
-    const none = eq(of(ops.add)(shorter, longer), number(0));
-    const infinite = of(ops.logicalAnd)(eq(shorter, number(Infinity)), eq(longer, number(Infinity)));
-    const ratio = of(ops.div)(shorter, where(none, number(1), longer));
-    const angle = of(atan)(where(infinite, number(1), where(none, number(0), ratio)));
-    const up = where(steep, sub(number(Math.PI / 2), angle), angle);
-    return sized(where(behind, sub(pi, up), up), below);
+    const steep = f.less(width, height);
+    const [shorter, longer] = [f.where(steep, width, height), f.where(steep, height, width)];
+    const none = f.equal(f.add(shorter, longer), zero);
+    const infinite = f.and(f.equal(shorter, infinity), f.equal(longer, infinity));
+    const ratio = f.div(shorter, f.where(none, f.number(1), longer));
+    const angle = w.make(atan, [f.where(infinite, f.number(1), f.where(none, zero, ratio))], {});
+    const up = f.where(steep, f.sub(f.number(Math.PI / 2), angle), angle);
+    return sized(f, f.where(behind, f.sub(pi, up), up), below);
   },
   gradient({ grad, inputs: [y, x], needs }) {
     const square = call(ops.add, call(ops.square, y!), call(ops.square, x!));
@@ -107,15 +94,15 @@ export const hypot: Op<object> = pair({
   kernel: "Hypot",
   plain: Math.hypot,
   formula(w, x, y) {
-    const { of, number, where } = functionsOf(w);
-    const [abs, mul, square, eq] = [of(ops.abs), of(ops.mul), of(ops.square), of(ops.eq)];
-    const longer = of(ops.maximum)(abs(x), abs(y));
-    const small = where(of(ops.lt)(longer, number(2 ** -60)), number(2 ** 80), number(1));
-    const scale = where(of(ops.gt)(longer, number(2 ** 60)), number(2 ** -80), small);
-    const squares = of(ops.add)(square(mul(x, scale)), square(mul(y, scale)));
-    const length = of(ops.div)(of(ops.sqrt)(squares), scale);
-    const infinite = of(ops.logicalOr)(eq(abs(x), number(Infinity)), eq(abs(y), number(Infinity)));
-    return where(infinite, number(Infinity), length);
+    const f = functionsOf(w);
+    const longer = f.maximum(f.abs(x), f.abs(y));
+    const small = f.where(f.less(longer, f.number(2 ** -60)), f.number(2 ** 80), f.number(1));
+    const scale = f.where(f.less(f.number(2 ** 60), longer), f.number(2 ** -80), small);
+    const squares = f.add(f.square(f.mul(x, scale)), f.square(f.mul(y, scale)));
+    const length = f.div(f.sqrt(squares), scale);
+    const infinity = f.number(Infinity);
+    const infinite = f.or(f.equal(f.abs(x), infinity), f.equal(f.abs(y), infinity));
+    return f.where(infinite, infinity, length);
   },
   gradient: ({ grad, inputs: [x, y], outputs: [z], needs }) => [
     needs[0] ? call(ops.mul, grad, call(ops.div, x!, z!)) : null,
@@ -129,8 +116,8 @@ export const copysign = pair({
   kernel: "Copysign",
   plain: (x, y) => (y < 0 || Object.is(y, -0) ? -Math.abs(x) : Math.abs(x)),
   formula(w, x, y) {
-    const { of, sized, isNegative } = functionsOf(w);
-    return sized(of(ops.abs)(x), isNegative(y));
+    const f = functionsOf(w);
+    return sized(f, f.abs(x), isNegative(f, y));
   },
   // NaN at infinity, as PyTorch's. That by the sign is 0.
   gradient: ({ grad, inputs: [x], outputs: [z] }) => [
@@ -150,9 +137,9 @@ export const fmod = pair({
   tensorflow: "TruncateMod",
   plain: (x, y) => x % y,
   formula(w, x, y) {
-    const { of, number, sized, isNegative } = functionsOf(w);
-    const negative = of(ops.lt)(x, number(0));
-    return sized(of(remainder)(sized(x, negative), sized(y, isNegative(y))), negative);
+    const f = functionsOf(w);
+    const negative = f.less(x, f.number(0));
+    return sized(f, f.remainder(sized(f, x, negative), sized(f, y, isNegative(f, y))), negative);
   },
   gradient: ({ grad, inputs: [x, y], needs }) => [
     grad,
@@ -169,12 +156,12 @@ export const gcd = pair({
   kernel: "Gcd",
   gradient: { none: "integers have no gradient" },
   formula(w, x, y) {
-    const { of, number, where } = functionsOf(w, "int64");
-    let [a, b] = [of(ops.abs)(x), of(ops.abs)(y)];
+    const f = functionsOf(w, "int64");
+    let [a, b] = [f.abs(x), f.abs(y)];
     for (let i = 0; i < EUCLID; i++) {
-      const done = of(ops.eq)(b, number(0));
-      const rest = where(done, number(0), of(remainder)(a, where(done, number(1), b)));
-      [a, b] = [where(done, a, b), rest];
+      const done = f.equal(b, f.number(0));
+      const rest = f.where(done, f.number(0), f.remainder(a, f.where(done, f.number(1), b)));
+      [a, b] = [f.where(done, a, b), rest];
     }
     return a;
   },

@@ -1,69 +1,11 @@
-// Functions with branches and numbers: one kernel each, forward and backward, where formulas of several ops take a pass for each.
-import { attr, type TfAttribute } from "../../lowering/lowering.ts";
-import { TRAINING_ONLY } from "../../lowering/onnx.ts";
-import type { Tensor } from "../../core/tensor.ts";
-import { apply } from "../../recording/apply.ts";
-import { leading } from "../../recording/batchRules.ts";
-import { defineOp, type Op } from "../../recording/op.ts";
-import { scope } from "../../recording/scope.ts";
-import { formulaRules, functionsOf, RECORDED, type Functions } from "../formulas.ts";
-
-type Numbers = Readonly<Record<string, number>>;
-
-interface Pieces<A extends Numbers> {
-  readonly name: string;
-  /** What the native engine's kernel is called; that of the gradient has "Grad" after it. */
-  readonly kernel: string;
-  /** The attributes that the kernels read. */
-  readonly numbers: readonly (keyof A & string)[];
-  /** The value at x. A branch that isn't taken must stay finite, or its gradient is 0 · ∞. */
-  readonly value: <V>(f: Functions<V>, x: V, a: A) => V;
-  /** The gradient at x for that of the result, which can be differentiated again. */
-  readonly gradient: <V>(f: Functions<V>, g: V, x: V, a: A) => V;
-}
-
-/** Declares a function and its gradient, both from formulas. */
-function piecewise<A extends Numbers>({ name, kernel, numbers, value, gradient }: Pieces<A>): Op<A> {
-  const attributesOf = (a: A): Record<string, TfAttribute> => ({
-    T: attr.type("float32"),
-    ...Object.fromEntries(numbers.map((key) => [key, attr.float(a[key]!)])),
-  });
-  const backward = formulaRules<A>((w, [g, x], a) => [gradient(functionsOf(w), g!, x!, a)]);
-  const slope: Op<A> = defineOp<A>({
-    name: `${name}Grad`,
-    layout: "elementwise",
-    infer: ([g]) => g!,
-    gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
-    batch: leading,
-    ...backward,
-    onnx: TRAINING_ONLY,
-    tensorflow: (b, inputs, a, signature) =>
-      b.exact === true
-        ? b.node(`${kernel}Grad`, inputs, attributesOf(a))
-        : backward.tensorflow(b, inputs, a, signature),
-  });
-  const forward = formulaRules<A>((w, [x], a) => [value(functionsOf(w), x!, a)]);
-  const recorded: Functions<Tensor> = functionsOf(RECORDED);
-  return defineOp<A>({
-    name,
-    layout: "elementwise",
-    infer: ([x]) => x!,
-    gradient: ({ grad, inputs: [x], attributes }) => [
-      scope.gradients ? gradient(recorded, grad, x!, attributes) : apply(slope, [grad, x!], attributes),
-    ],
-    batch: leading,
-    ...forward,
-    tensorflow: (b, inputs, a, signature) =>
-      b.exact === true
-        ? b.node(kernel, inputs, attributesOf(a))
-        : forward.tensorflow(b, inputs, a, signature),
-  });
-}
+// Functions with branches and numbers.
+import type { Functions } from "../formulas.ts";
+import { oneKernel } from "./oneKernel.ts";
 
 type Elu = { readonly below: number; readonly above: number; readonly steepness: number };
 
 /** below · (e^(steepness · x) − 1) where x is not positive, else above · x: also where x is NaN, as in PyTorch. */
-export const scaledElu = piecewise<Elu>({
+export const scaledElu = oneKernel<Elu>({
   name: "scaledElu",
   kernel: "ScaledElu",
   numbers: ["below", "above", "steepness"],
@@ -83,7 +25,7 @@ export const scaledElu = piecewise<Elu>({
 type Interval = { readonly min: number; readonly max: number };
 
 /** x moved into [min, max]. Unlike clamp, no gradient passes on the bounds themselves. */
-export const hardtanh = piecewise<Interval>({
+export const hardtanh = oneKernel<Interval>({
   name: "hardtanh",
   kernel: "Hardtanh",
   numbers: ["min", "max"],
@@ -104,7 +46,7 @@ const outside = <V>(f: Functions<V>, y: V, x: V, { lambd }: Shrink): V =>
   f.where(f.atMost(f.abs(x), f.number(lambd)), f.number(0), y);
 
 /** x where |x| is above lambd, else 0. */
-export const hardshrink = piecewise<Shrink>({
+export const hardshrink = oneKernel<Shrink>({
   name: "hardshrink",
   kernel: "Hardshrink",
   numbers: ["lambd"],
@@ -113,7 +55,7 @@ export const hardshrink = piecewise<Shrink>({
 });
 
 /** x moved towards 0 by lambd, 0 in between. */
-export const softshrink = piecewise<Shrink>({
+export const softshrink = oneKernel<Shrink>({
   name: "softshrink",
   kernel: "Softshrink",
   numbers: ["lambd"],
@@ -130,7 +72,7 @@ function clamped<V>(f: Functions<V>, x: V, bound: number): V {
 type Threshold = { readonly threshold: number; readonly value: number };
 
 /** x where it is above the threshold, else `value`. */
-export const threshold = piecewise<Threshold>({
+export const threshold = oneKernel<Threshold>({
   name: "threshold",
   kernel: "Threshold",
   numbers: ["threshold", "value"],
@@ -139,7 +81,7 @@ export const threshold = piecewise<Threshold>({
 });
 
 /** min(max(x + 3, 0), 6) / 6. NaN gets no gradient, as in PyTorch. */
-export const hardsigmoid = piecewise<Numbers>({
+export const hardsigmoid = oneKernel<object>({
   name: "hardsigmoid",
   kernel: "Hardsigmoid",
   numbers: [],
@@ -151,7 +93,7 @@ export const hardsigmoid = piecewise<Numbers>({
 });
 
 /** x · hardsigmoid(x). */
-export const hardswish = piecewise<Numbers>({
+export const hardswish = oneKernel<object>({
   name: "hardswish",
   kernel: "Hardswish",
   numbers: [],
@@ -171,7 +113,7 @@ export const hardswish = piecewise<Numbers>({
 });
 
 /** ln(sigmoid(x)), without overflow. */
-export const logSigmoid = piecewise<Numbers>({
+export const logSigmoid = oneKernel<object>({
   name: "logSigmoid",
   kernel: "LogSigmoid",
   numbers: [],
@@ -182,7 +124,7 @@ export const logSigmoid = piecewise<Numbers>({
 type Bend = { readonly bound: number; readonly slope: number };
 
 /** slope · x² / (2 · bound) where |x| is below `bound`, and lines of that slope beyond. */
-export const huber = piecewise<Bend>({
+export const huber = oneKernel<Bend>({
   name: "huber",
   kernel: "Huber",
   numbers: ["bound", "slope"],

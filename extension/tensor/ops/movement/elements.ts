@@ -18,7 +18,7 @@ import { leading } from "../../recording/batchRules.ts";
 import { defineOp, type Meta, type Op, type Tfjs } from "../../recording/op.ts";
 import { scope } from "../../recording/scope.ts";
 import { div, eq, logicalAnd, mul, where } from "../elementwise/elementwise.ts";
-import { call, constant, filled as everywhere, zeros } from "../expressions.ts";
+import { call, constant, filled as filledTensor, zeros } from "../expressions.ts";
 import { prod } from "../reduction/reduction.ts";
 import { asFloat, updated, within } from "./indexing.ts";
 import { reshape } from "./movement.ts";
@@ -76,7 +76,7 @@ function othersAt(
 ): (Tensor | null)[] {
   const multiplied = (into: Tensor, by: Tensor): Tensor =>
     apply(scatterLast, [into, index, by], { mode: "mul" });
-  const own = needs[0] ? call(mul, grad, multiplied(everywhere(1, x.shape), source)) : null;
+  const own = needs[0] ? call(mul, grad, multiplied(filledTensor(1, x.shape), source)) : null;
   if (!needs[2]) return [own, null, null];
   if (scope.gradients) {
     const [lead, n] = [index.shape.slice(0, -1), index.shape.at(-1)!];
@@ -91,7 +91,7 @@ function othersAt(
   const zeros = asFloat(zero);
   const factors = call(where, zero, constant(1), source);
   const all = call(gatherLast, call(mul, grad, multiplied(x, factors)), index);
-  const counts = apply(scatterLast, [everywhere(0, x.shape), index, zeros], { mode: "add" });
+  const counts = apply(scatterLast, [filledTensor(0, x.shape), index, zeros], { mode: "add" });
   const alone = call(eq, call(gatherLast, counts, index), zeros);
   return [own, null, call(where, alone, call(div, all, factors), constant(0))];
 }
