@@ -109,9 +109,10 @@ inline bool Plan::Reader::ReadPivotOrder() {
   Shape shape = pivots.shape;
   if (pivots.type != Type::INT32 || shape.rank == 0 || shape.Count() == 0) return false;
   const int64_t k = shape.sizes[shape.rank - 1], batch = shape.Count() / k, rows = attributes_[0];
+  // Each exchange is that of a row.
+  if (k > rows) return false;
   shape.sizes[shape.rank - 1] = rows;
   const int32_t out = New(Type::INT32, shape);
-  if (rows == 0) return true;
   Parameters({batch, k, rows});
   Add(kernels_.pivotOrder, {{out}, {inputs_[0]}}, 1);
   Spend(batch * rows, 2, 100);

@@ -1,6 +1,8 @@
 // LU decompositions of matrices larger than the samples of the op table, by each way that computes them.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { torch, type Tensor } from "../../../extension/nn/index.ts";
+import { pivotOrder } from "../../../extension/tensor/ops/matrix/lu.ts";
+import { apply } from "../../../extension/tensor/recording/apply.ts";
 import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { ENGINES, hasNative, useEngine } from "../../engines.ts";
 
@@ -51,6 +53,24 @@ function suite(): void {
       .float();
     const { LU, pivots } = torch.linalg.luFactor(a, { pivot: false });
     expect([LU.tolist(), pivots.tolist()]).toEqual([[[1, 2], [3, -2]], [1, 2]]); // prettier-ignore
+  });
+
+  it("refuses pivots of other matrices", () => {
+    const { LU } = torch.linalg.luFactor(torch.eye(2));
+    const unpacked = (...pivots: number[]) => torch.luUnpack(LU, torch.tensor(pivots)).P.tolist();
+    expect(() => unpacked(1, 2, 1, 2, 1)).toThrow(
+      "Expected LU_pivots to have shape [2] but got [5] instead.",
+    );
+    expect(() => unpacked(1)).toThrow("Expected LU_pivots to have shape [2] but got [1] instead.");
+    expect(() => unpacked(1, 3)).toThrow("index 2 is out of bounds for dimension with size 2");
+    expect(() => torch.linalg.luSolve(LU, torch.tensor([1, 2, 1]), torch.ones(2, 1))).toThrow(
+      "Number of pivots per batch should be same as the dimension of the matrix",
+    );
+    const batch = torch.tensor([[1, 2], [1, 2]]); // prettier-ignore
+    expect(() => torch.linalg.luSolve(LU, batch, torch.ones(2, 1))).toThrow(
+      "but got pivots with shape [2, 2]",
+    );
+    expect(() => apply(pivotOrder, [torch.tensor([1, 1, 1])], { rows: 2 })).toThrow("can't have 3 exchanges");
   });
 
   it("takes nothing from matrices without rows or columns", () => {

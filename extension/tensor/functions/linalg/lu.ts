@@ -1,7 +1,7 @@
 // LU decompositions with row exchanges.
 import * as ops from "../../ops/matrix/lu.ts";
 import { apply, applyAll } from "../../recording/apply.ts";
-import { normalizeDim } from "../../core/shape.ts";
+import { formatShape, normalizeDim, sameShape } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { TensorError } from "../../core/errors.ts";
 import { arange, zeros } from "../creation/creation.ts";
@@ -31,6 +31,7 @@ export function luFactor(
 /**
  * P, L and U with A = P L U, from the result of `linalg.luFactor`: L and U are empty without `unpackData`, P without
  * `unpackPivots`.
+ * @throws TensorError "Expected LU_pivots to have shape [3] but got [2] instead."
  * @see https://docs.pytorch.org/docs/stable/generated/torch.lu_unpack.html
  */
 export function luUnpack(
@@ -41,6 +42,12 @@ export function luUnpack(
 ): Results<{ P: Tensor; L: Tensor; U: Tensor }> {
   const [m, n] = LU.shape.slice(-2) as [number, number];
   const k = Math.min(m, n);
+  const expected = [...LU.shape.slice(0, -2), k];
+  if (unpackPivots && !sameShape(pivots.shape, expected))
+    throw new TensorError(
+      "shape",
+      `Expected LU_pivots to have shape ${formatShape(expected)} but got ${formatShape(pivots.shape)} instead.`,
+    );
   const exchanges = (): Tensor => {
     const order = apply(ops.pivotOrder, [pivots], { rows: m });
     return castTo(eq(unsqueeze(order, -2), unsqueeze(arange(m), -1)), "float32");
@@ -85,6 +92,16 @@ export function luSolve(
     throw new TensorError(
       "shape",
       `torch.linalg.lu_solve: A must be batches of square matrices, but they are ${LU.shape.at(-2)} by ${n} matrices`,
+    );
+  if (pivots.shape.at(-1) !== n)
+    throw new TensorError(
+      "shape",
+      "linalg.lu_solve: Number of pivots per batch should be same as the dimension of the matrix",
+    );
+  if (!sameShape(pivots.shape, LU.shape.slice(0, -1)))
+    throw new TensorError(
+      "shape",
+      `linalg.lu_solve: Expected LU.shape[:-1] and pivots.shape to be the same, but got pivots with shape ${formatShape(pivots.shape)} instead`,
     );
   const turned = (x: Tensor): Tensor => transpose(x, -2, -1);
   return composed(() => {

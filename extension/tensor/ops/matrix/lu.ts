@@ -1,5 +1,6 @@
 // LU decompositions with row exchanges: the last two dimensions, all others being a batch.
 import { filled } from "../../core/dtype.ts";
+import { TensorError } from "../../core/errors.ts";
 import { numel, range, type Shape } from "../../core/shape.ts";
 import { fromHost, type Tensor } from "../../core/tensor.ts";
 import {
@@ -236,7 +237,12 @@ export const lu: Op<{ pivot: boolean }> = defineOp<{ pivot: boolean }>({
  */
 export const pivotOrder: Op<{ rows: number }> = defineOp<{ rows: number }>({
   name: "pivotOrder",
-  infer: ([pivots], { rows }) => ({ shape: [...pivots!.shape.slice(0, -1), rows], dtype: "int64" }),
+  infer([pivots], { rows }) {
+    const exchanges = pivots!.shape.at(-1)!;
+    if (exchanges > rows)
+      throw new TensorError("shape", `${rows} rows can't have ${exchanges} exchanges, but at most one each`);
+    return { shape: [...pivots!.shape.slice(0, -1), rows], dtype: "int64" };
+  },
   gradient: { none: "places have no gradient" },
   batch: leading,
   onnx: NO_ONNX,
