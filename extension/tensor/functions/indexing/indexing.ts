@@ -76,7 +76,11 @@ export function indexPut_(
     const gathering = new Gathering(part, tensors);
     return put(gathering, withoutLeadingOnes(value, gathering.shape.length), accumulate);
   });
-  overwrite(part, next, tensors.size > 0 || !(values instanceof Tensor), made);
+  const alike = tensors.size > 0 || !(values instanceof Tensor);
+  // Where the new values, or what lies beside the part, come from the old ones, so do the gradients.
+  if (tensors.size > 0 || accumulate || part.numel() < input.numel())
+    part.write(next, made, Value.made, alike);
+  else overwrite(part, next, alike, made);
   // No code has the part: where it is all of the tensor, the tensor alone holds the value.
   const { value: written } = input;
   if (written.made > made && part.value === written) written.holders = 1;
