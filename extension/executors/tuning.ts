@@ -25,8 +25,11 @@ export const COMPILING_NANOSECONDS = 250e3;
 export const MIN_LIBRARY_GAIN = 1.5;
 /** Plans kept; the least recently used is dropped first. Safe bound. */
 export const MAX_SMALL_PLANS = 512;
-/** TensorFlow ops of all plans kept, some 300 bytes each. Safe bound: 75 MB. A batch of trees is a plan of its own with 10,000. */
-export const MAX_SMALL_PLAN_OPS = 250_000;
+/**
+ * Bytes of all plans kept, 50 for an op that only gives a shape and 400 for one that computes. Safe bound: the eight lengths of a neural
+ * Turing machine take 52 MB, a batch of trees is a plan of its own with 4 MB.
+ */
+export const MAX_SMALL_PLAN_BYTES = 2 ** 27;
 /** Bytes of results that share memory, as those of Node's buffers do: one that is kept holds on to no more than these. */
 export const SHARED_BYTES = 8192;
 /**

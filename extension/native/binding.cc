@@ -198,9 +198,10 @@ napi_value OpenPlan(napi_env env, napi_callback_info info) {
   if (!GetTyped(env, args[2], napi_float64_array, &costs, &wanted)) return nullptr;
   int32_t id = -1;
   layerwise::Plan plan;
-  if (wanted == 2 && plan.Read(static_cast<const int32_t *>(code), static_cast<int64_t>(length), threads)) {
+  if (wanted == 3 && plan.Read(static_cast<const int32_t *>(code), static_cast<int64_t>(length), threads)) {
     static_cast<double *>(costs)[0] = plan.costs().own;
     static_cast<double *>(costs)[1] = plan.costs().library;
+    static_cast<double *>(costs)[2] = static_cast<double>(plan.Size());
     id = state->nextPlan++;
     state->plans.emplace(id, std::move(plan));
   }

@@ -110,7 +110,8 @@ export interface NativeBinding {
    * plan with something unknown.
    * @param code See planWriter.ts
    * @param threads How many may share the work of an op
-   * @param costs The nanoseconds that a run takes are written here, roughly: here, then as a graph of TensorFlow's
+   * @param costs The nanoseconds that a run takes are written here, roughly: here, then as a graph of TensorFlow's; and the bytes of
+   * the plan while it is open
    */
   openPlan(code: Int32Array, threads: number, costs: Float64Array): number;
 

@@ -96,6 +96,13 @@ class Plan {
 
   const Costs &costs() const { return costs_; }
 
+  // Bytes of the plan itself, while it is kept.
+  int64_t Size() const {
+    const auto bytes = [](const auto &items) { return static_cast<int64_t>(items.capacity() * sizeof(items[0])); };
+    return bytes(leaves_) + bytes(outputs_) + bytes(steps_) + bytes(groups_) + bytes(operands_) + bytes(advances_) + bytes(parameters_) +
+           bytes(constants_);
+  }
+
   // Computes everything. After the leaves, `roots` has two places for the plan's own memory; then one for each output, which is
   // written there if its port says so.
   bool Run(std::vector<char *> &roots, char *arena) const {
@@ -195,6 +202,18 @@ class Plan {
         },
         &job);
     return job.done;
+  }
+
+  // Gives back the memory that grew beyond what was written.
+  void Trim() {
+    leaves_.shrink_to_fit();
+    outputs_.shrink_to_fit();
+    steps_.shrink_to_fit();
+    groups_.shrink_to_fit();
+    operands_.shrink_to_fit();
+    advances_.shrink_to_fit();
+    parameters_.shrink_to_fit();
+    constants_.shrink_to_fit();
   }
 
   // A tensor while the plan is read. Views share the memory of their source.

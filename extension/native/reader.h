@@ -55,6 +55,7 @@ class Plan::Reader {
     Join();
     for (const int32_t id : results)
       plan_.outputs_.push_back({values_[id].type, values_[id].shape, At(id, 0)});
+    plan_.Trim();
     return true;
   }
 

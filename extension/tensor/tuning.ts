@@ -66,10 +66,14 @@ export const MAX_MOVES_ON_READ = 8;
 
 // ---- Graphs compared with those before (recording/trace.ts) ----
 
-/** Nodes recorded without a barrier at most: a longer graph is not compared. */
-export const MAX_TRACED_NODES = 20_000;
-/** Graphs remembered of one number of nodes. */
-export const MAX_TRACES_OF_A_SIZE = 4;
+/** Nodes recorded without a barrier at most: a longer graph is not compared. A step of a neural Turing machine has up to 60,000. */
+export const MAX_TRACED_NODES = 100_000;
+/** Nodes of all graphs remembered, some 200 bytes each. Safe bound: 100 MB. */
+export const MAX_REMEMBERED_NODES = 500_000;
+/** Graphs remembered of one number of nodes: batches of many sizes have as many. */
+export const MAX_TRACES_OF_A_SIZE = 64;
+/** Those compared node by node at most, where the sizes of their inputs are the same. */
+export const MAX_COMPARED_GRAPHS = 4;
 /** Numbers of nodes remembered: programs that never repeat themselves are forgotten. */
 export const MAX_TRACED_SIZES = 64;
 /** Keys remembered of graphs that were seen once: an actor-critic's episodes of 8 to 37 steps have 695. */

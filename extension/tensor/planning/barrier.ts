@@ -364,8 +364,6 @@ export function leafData(value: Value): HostArray {
 /** Number of the last steps that are deferred or being computed. */
 export const pendingSteps = (): number => runtime.executor?.pendingSteps ?? 0;
 
-const isCompiled = (key: string): boolean => runtime.executor?.compiled?.(key) ?? false;
-
 /** Whether plans may keep values for later ones: not under an inspector, whose values must be computed. */
 const keepsValues = (): boolean => runtime.executor?.saves === true && runtime.inspector === undefined;
 
@@ -376,7 +374,7 @@ const savesValues = (): boolean => keepsValues() && !runtime.policy.compileAtOnc
 function planFor(request: Request): Plan {
   const { trace } = runtime;
   // Inspected values must be computed: no node is taken from an earlier step.
-  let plan = runtime.inspector === undefined ? trace.recognize(request, isCompiled) : undefined;
+  let plan = runtime.inspector === undefined ? trace.recognize(request, runtime.isCompiled) : undefined;
   if (plan === undefined) {
     plan = buildPlan(request);
     if (savesValues()) runtime.saved.learn(plan);

@@ -338,28 +338,49 @@ function partOf(
   const isLarge = (value: Value): boolean => bytesOf(value) >= from;
   if (!plan.fetches.some(isLarge)) return none;
   const [fetched, needed] = [new Set(plan.fetches), new Set([...plan.requested, ...plan.lazy])];
+  const candidates = new Set<Value>();
+  plan.nodes.forEach(({ outputs }, at) => {
+    for (const value of outputs)
+      if (isLarge(value) && fetched.has(value) && !needed.has(value) && !read.has(`${at}.${value.index}`))
+        candidates.add(value);
+  });
+  if (candidates.size === 0) return none;
   const leftOut = new Map<Value, number>();
   // What would hold a graph of many plans is brought to the host, so that none grows from step to step. A value on the host has no
   // graph, but gradients still hold the nodes that they pass through.
   const depths = new Map<Value | Node, number>();
   for (const value of plan.leaves) depths.set(value, depthOf(value));
   const own = 1 + total(plan.leaves.filter(({ data }) => data !== undefined)) / LEFT_OUT_PLAN_BYTES;
-  plan.nodes.forEach((one, at) => {
+  const nodes = beneath(candidates, plan);
+  for (const one of plan.nodes) {
+    if (!nodes.has(one)) continue;
     let depth = 0;
     for (const value of one.inputs) depth = Math.max(depth, depths.get(value) ?? 0);
     for (const edge of one.edges ?? [])
       if (edge?.node !== undefined) depth = Math.max(depth, depths.get(edge.node) ?? Infinity);
     depths.set(one, depth);
     for (const value of one.outputs) {
-      const large = fetched.has(value) && isLarge(value) && !needed.has(value);
-      if (large && depth < MAX_LEFT_OUT_PLANS && !read.has(`${at}.${value.index}`))
-        leftOut.set(value, depth + own);
+      if (depth < MAX_LEFT_OUT_PLANS && candidates.has(value)) leftOut.set(value, depth + own);
       if (!fetched.has(value) || leftOut.has(value)) depths.set(value, depth);
     }
-  });
+  }
   const open = plan.leaves.filter(
     ({ data, producer: { kind } }) => data === undefined && (kind === "state" || kind === "data"),
   );
   if (leftOut.size === 0 || total(open) > total(leftOut.keys()) / LEAF_SHARE) return none;
   return { leftOut, leaves: open };
+}
+
+/** The plan's nodes that some values are made of, and those that their gradients pass through. */
+function beneath(values: ReadonlySet<Value>, plan: Plan): ReadonlySet<Node> {
+  const all = new Set(plan.nodes);
+  const found = new Set<Node>();
+  const stack: Value["producer"][] = Array.from(values, ({ producer }) => producer);
+  for (let one = stack.pop(); one !== undefined; one = stack.pop()) {
+    if (one.kind !== "node" || found.has(one) || !all.has(one)) continue;
+    found.add(one);
+    for (const { producer } of one.inputs) stack.push(producer);
+    for (const edge of one.edges ?? []) if (edge?.node !== undefined) stack.push(edge.node);
+  }
+  return found;
 }

@@ -68,8 +68,8 @@ export function backwardUnread(root: Tensor, gradient?: Tensor, options: Backwar
     runtime.inspector === undefined;
   const keep = options.retainGraph ?? createGraph;
   const run = (): Map<Tensor, Tensor> => propagate([root], [gradient], { createGraph, keep });
-  const repeated =
-    plain && runtime.policy.repeatBackward ? trace.repeatBackward(root.value, run, !keep) : undefined;
+  const repeats = plain && runtime.policy.repeatBackward;
+  const repeated = repeats ? trace.repeatBackward(root.value, run, !keep, runtime.isCompiled) : undefined;
   if (repeated !== undefined) {
     for (const [leaf, value] of repeated) {
       if (!tensorOf(leaf).requiresGrad) continue;

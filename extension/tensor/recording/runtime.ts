@@ -47,6 +47,9 @@ export class Runtime {
   /** Whether `backward()` checks its gradients for NaN. */
   checksGradients = false;
 
+  /** Whether a plan of this key is run without looking at its nodes. */
+  readonly isCompiled = (key: string): boolean => this.executor?.compiled?.(key) ?? false;
+
   /** Forgets values that are computed by now, where nothing was written. */
   forgetComputed(): void {
     const { stepOutputs } = this;

@@ -39,6 +39,14 @@ export class Numbering {
     return value.mark > this.#base ? this.#base - value.mark : this.meet(value);
   }
 
+  /** Numbers what a barrier asks for, after the nodes. */
+  request({ requested, assigns, lazy, held }: Request): void {
+    for (const value of requested) this.code(value);
+    for (const { value } of assigns) this.code(value);
+    for (const value of lazy) this.code(value);
+    for (const value of held) this.code(value);
+  }
+
   /** Gives a leaf the next number. */
   meet(value: Value): number {
     this.leaves.push(value);
@@ -60,6 +68,8 @@ interface Step {
   /** Bits: the outputs that the user may read later; `wanting` has the inputs that need a gradient. */
   readonly visible: number;
   readonly wanting: number;
+  /** Whether the plan computes it. */
+  readonly used: boolean;
 }
 
 /** A call of `backward()` that can be taken over as a whole. */
@@ -102,6 +112,7 @@ export class Template {
   failures = 0;
   readonly #steps: readonly Step[];
   readonly #leaves: readonly LeafPattern[];
+  readonly #usedLeaves: ReadonlySet<number>;
   readonly #codes: Codes;
   /** Ids of the storages that it writes. */
   readonly #storages: readonly number[];
@@ -120,6 +131,7 @@ export class Template {
     this.backwards = backwards;
     this.#steps = steps;
     this.#leaves = leaves.map(pattern);
+    this.#usedLeaves = new Set(codes.used.map((code) => -code - 1));
     this.#codes = codes;
     this.#storages = plan.assigns.map(({ storage }) => storage.id);
     this.#order = plan.nodes.map((n) => n.serial);
@@ -130,6 +142,7 @@ export class Template {
     const numbering = new Numbering(nodes);
     const code = (v: Value): number => numbering.code(v);
     const met: number[] = [];
+    const computed = new Set(plan.nodes);
     const steps = nodes.map((node): Step => {
       met.push(numbering.leaves.length);
       const { op, attributes } = node;
@@ -139,6 +152,7 @@ export class Template {
         inputs: node.inputs.map(code),
         visible: visibleOutputs(node),
         wanting: wantingInputs(node),
+        used: computed.has(node),
       };
     });
     met.push(numbering.leaves.length);
@@ -178,21 +192,39 @@ export class Template {
     return new Template(steps, numbering.leaves, codes, plan, patterns);
   }
 
-  /** Whether the nodes from `from` to `to` are recorded as before. */
-  matches(numbering: Numbering, nodes: readonly Node[], from: number, to: number): boolean {
+  /**
+   * Whether the nodes from `from` to `to` are recorded as before.
+   * @param whole whether those are, too, whose values the plan doesn't need: a program may compute what it never looks at, of a batch
+   *   that was another one. A `backward()` that is taken over needs all: the gradient of a sum that is not read has its input's shape.
+   */
+  matches(numbering: Numbering, nodes: readonly Node[], from: number, to: number, whole: boolean): boolean {
     for (let i = from; i < to; i++) {
       const step = this.#steps[i];
       const node = nodes[i]!;
-      if (step === undefined || node.op !== step.op || visibleOutputs(node) !== step.visible) return false;
+      if (step === undefined) return false;
       const { inputs } = node;
-      if (inputs.length !== step.inputs.length || wantingInputs(node) !== step.wanting) return false;
+      if (inputs.length !== step.inputs.length) return false;
       for (let j = 0; j < inputs.length; j++) if (numbering.code(inputs[j]!) !== step.inputs[j]) return false;
-      if (!sameAttributes(node.attributes, step.attributes)) return false;
+      if (!whole && !step.used) continue;
+      if (node.op !== step.op || visibleOutputs(node) !== step.visible) return false;
+      if (wantingInputs(node) !== step.wanting || !sameAttributes(node.attributes, step.attributes))
+        return false;
     }
     return true;
   }
 
-  /** Returns the plan, if all nodes match and the same values are requested. */
+  /**
+   * Whether the leaves are such as before.
+   * @param whole as for {@link matches}
+   */
+  fits({ leaves }: Numbering, whole: boolean): boolean {
+    if (leaves.length !== this.#leaves.length) return false;
+    for (let i = 0; i < leaves.length; i++)
+      if ((whole || this.#usedLeaves.has(i)) && !fits(leaves[i]!, this.#leaves[i]!)) return false;
+    return true;
+  }
+
+  /** Returns the plan of nodes that match and leaves that fit, if the same values are requested. */
   plan(numbering: Numbering, nodes: readonly Node[], request: Request): Plan | undefined {
     const codes = this.#codes;
     const { requested, assigns, lazy } = request;
@@ -206,8 +238,6 @@ export class Template {
     if (!sameCodes(numbering, lazy, codes.lazy)) return undefined;
     if (!sameCodes(numbering, request.held, codes.held)) return undefined;
     const { leaves } = numbering;
-    if (leaves.length !== this.#leaves.length) return undefined;
-    for (let i = 0; i < leaves.length; i++) if (!fits(leaves[i]!, this.#leaves[i]!)) return undefined;
     const value = (code: number): Value => {
       if (code < 0) return leaves[-code - 1]!;
       const { serial, index } = place(code);

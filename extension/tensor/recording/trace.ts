@@ -3,6 +3,7 @@ import type { Gradients } from "./gradients.ts";
 import { Numbering, place, Template, type Backward, type BackwardPattern } from "./template.ts";
 import { recordAll, released, STAND_IN, type Skipped } from "./skipped.ts";
 import { overwritten, readLater, readsInside } from "./laterReads.ts";
+import { RememberedGraphs } from "./remembered.ts";
 import { lastValues, Repetition } from "./repetition.ts";
 import { isStale, isStaleFor } from "./version.ts";
 import type { Plan, Request } from "../planning/executor.ts";
@@ -11,8 +12,6 @@ import {
   MAX_HELD_VALUES,
   MAX_NAMED_GRAPHS,
   MAX_TRACED_NODES,
-  MAX_TRACED_SIZES,
-  MAX_TRACES_OF_A_SIZE,
   MAX_VAIN_ATTEMPTS,
 } from "../tuning.ts";
 
@@ -38,7 +37,7 @@ export class Trace {
   #skipped: Skipped[] = [];
   /** Skipped calls of the plan that is computed now. */
   #computing: Skipped[] = [];
-  readonly #known = new Map<number, Template[]>();
+  readonly #remembered = new RememberedGraphs();
   /** Keys of graphs that were seen once. */
   readonly #named = new Set<string>();
   readonly #gradients: Gradients;
@@ -167,15 +166,7 @@ export class Trace {
     const template = Template.of(this.#recorded, plan, this.#backwards);
     if (template === undefined) return;
     this.#follow(template, plan);
-    const known = this.#known;
-    let alike = known.get(template.length);
-    if (alike === undefined) known.set(template.length, (alike = []));
-    alike.unshift(template);
-    if (alike.length > MAX_TRACES_OF_A_SIZE) forget(alike.pop()!);
-    if (known.size <= MAX_TRACED_SIZES) return;
-    const [size, forgotten] = known.entries().next().value!;
-    known.delete(size);
-    forgotten.forEach(forget);
+    this.#remembered.add(template);
   }
 
   /** Returns the plan of a step that repeats the predicted one, some of whose nodes may be missing. */
@@ -184,9 +175,10 @@ export class Trace {
     const recorded = this.#recorded;
     const { template, numbering, matched } = this.#progress;
     if (recorded.length !== template.length || !compiled(template.key)) return undefined;
-    if (!template.matches(numbering, recorded, matched, recorded.length)) return undefined;
+    if (!template.matches(numbering, recorded, matched, recorded.length, true)) return undefined;
     const kept = new Set([...request.lazy, ...request.requested]);
-    const plan = template.plan(numbering, recorded, request);
+    numbering.request(request);
+    const plan = template.fits(numbering, true) ? template.plan(numbering, recorded, request) : undefined;
     if (plan === undefined) return undefined;
     this.#follow(template, plan);
     for (const { results } of this.#skipped)
@@ -202,39 +194,32 @@ export class Trace {
     this.#latest = template;
   }
 
-  /** Compares a completely recorded graph with the templates of its length. */
+  /** Compares a completely recorded graph with those remembered. */
   #compared(request: Request): Plan | undefined {
-    const recorded = this.#recorded;
-    if (this.#skipped.length > 0) return undefined;
-    const alike = this.#known.get(recorded.length);
-    if (alike === undefined) return undefined;
-    for (let i = 0; i < alike.length; i++) {
-      const template = alike[i]!;
-      const numbering = new Numbering(recorded);
-      if (!template.matches(numbering, recorded, 0, recorded.length)) continue;
-      const plan = template.plan(numbering, recorded, request);
-      if (plan === undefined) continue;
-      if (i > 0) {
-        alike.splice(i, 1);
-        alike.unshift(template);
-      }
-      this.#follow(template, plan);
-      return plan;
-    }
-    return undefined;
+    const found = this.#skipped.length > 0 ? undefined : this.#remembered.find(this.#recorded, request);
+    if (found === undefined) return undefined;
+    this.#follow(found.template, found.plan);
+    return found.plan;
   }
 
   /**
    * Takes a `backward()` over from the step before, if everything up to it was recorded as in that step.
    * @param run records the `backward()` if that turns out to be necessary
    * @param frees whether no gradient may pass through the graph after it
+   * @param compiled see {@link recognize}
    * @returns for each leaf a stand-in for its gradient; undefined where the `backward()` must be recorded
    */
-  repeatBackward(root: Value, run: Skipped["run"], frees: boolean): Skipped["results"] | undefined {
+  repeatBackward(
+    root: Value,
+    run: Skipped["run"],
+    frees: boolean,
+    compiled: (key: string) => boolean,
+  ): Skipped["results"] | undefined {
     const recorded = this.#recorded;
     const predicted = this.#progress?.template ?? this.#latest?.next;
     if (this.#overflow || predicted === undefined || predicted.failures >= MAX_VAIN_ATTEMPTS)
       return undefined;
+    if (!compiled(predicted.key)) return undefined;
     const start = recorded.length;
     const pattern = predicted.backwards.find((b) => b.start === start);
     if (pattern === undefined) return undefined;
@@ -244,7 +229,7 @@ export class Trace {
       matched: 0,
     });
     const { numbering } = progress;
-    if (!predicted.matches(numbering, recorded, progress.matched, start)) return this.#giveUp();
+    if (!predicted.matches(numbering, recorded, progress.matched, start, true)) return this.#giveUp();
     if (numbering.code(root) !== pattern.root || numbering.leaves.length !== pattern.firstLeaf)
       return this.#giveUp();
     if (this.#isRefused(pattern, numbering)) return this.#giveUp();
@@ -385,8 +370,3 @@ export class Trace {
 }
 
 const NONE: readonly Value[] = [];
-
-/** Cuts the chain of steps: once its first one is old, a minor collection would keep all that follow. */
-function forget(template: Template): void {
-  template.next = undefined;
-}

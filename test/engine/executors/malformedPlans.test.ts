@@ -86,7 +86,7 @@ const script = (addon: string, plans: string): string => `
     }
     return leaves;
   }
-  const costs = new Float64Array(2);
+  const costs = new Float64Array(3);
   let refused = 0, run = 0;
   for (const plan of plans)
     for (let i = 0; i < ${MUTATIONS}; i++) {

@@ -75,6 +75,20 @@ export const PROGRAMS: Record<string, () => number[]> = {
       return loss.item() + norm;
     });
   },
+  "batches whose size only a gradient has": () => {
+    const weight = new nn.Parameter(torch.zeros(3));
+    const optimizer = new optim.SGD([weight], { lr: 0.1 });
+    const values: number[] = [];
+    for (const size of [4, 4, 4, 4, 4, 4, 2, 4, 2, 2, 5, 4, 4]) {
+      optimizer.zeroGrad();
+      // The sum is not read: nothing needs the batch's numbers.
+      weight.add(torch.randn(size, 3)).sum().backward();
+      optimizer.step();
+      if (values.length % 3 === 2) values.push(weight.sum().item());
+      else values.push(0);
+    }
+    return [...values, ...(weight.tolist() as number[])];
+  },
   "a gradient read after the step": () => {
     const { model, step } = session(sgd);
     return Array.from({ length: 12 }, () => step().item() + part(model, 3).bias!.grad!.sum().item());

@@ -1,6 +1,6 @@
 // Steps that repeat each other are recognized, taken over and computed together. Whatever a program does meanwhile, the
 // numbers are those of wasm, which records and computes every step.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { XLA_STEPS } from "../../../extension/executors/tuning.ts";
@@ -19,6 +19,7 @@ import {
 import type { TrainingGraphs } from "../../../extension/tensor/recording/policy.ts";
 import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { collectGarbage } from "../garbage.ts";
+import { Trace } from "../../../extension/tensor/recording/trace.ts";
 import { settled } from "../settled.ts";
 import { adam, part, PROGRAMS, session, sgd } from "./repeatedPrograms.ts";
 
@@ -300,6 +301,35 @@ describe.skipIf(!native)("repeated steps", () => {
       expect(moved[0]).toBeCloseTo(-0.1, 6);
       expect(moved[1]).toBeCloseTo(0.4, 6);
     }
+  });
+
+  it("steps are recognized whatever the batches before them were, of which a value is left unread", () => {
+    changePolicy({ keepGradients: true, deferSteps: false, smallPlans: true, training: undefined });
+    const layer = new nn.Linear(3, 2);
+    const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
+    const named = (lengths: readonly number[]): number => {
+      const recognize = vi.spyOn(Trace.prototype, "recognize");
+      try {
+        for (const length of lengths) {
+          const x = torch.randn(length, 3);
+          optimizer.zeroGrad();
+          const output = layer(x);
+          const loss = output.square().mean();
+          loss.backward();
+          optimizer.step();
+          expect(loss.item()).toBeGreaterThan(0);
+          void output.detach().sub(x.index(":", ":2")).abs().sum();
+        }
+        return recognize.mock.results.filter(({ value }) => value === undefined).length;
+      } finally {
+        recognize.mockRestore();
+      }
+    };
+    const sizes = [2, 3, 4, 5, 6];
+    // Each twice: the second time, its graph is remembered.
+    expect(named([...sizes, ...sizes])).toBeGreaterThan(0);
+    // Then in other orders: the batch before isn't the one that it was.
+    expect(named([6, 2, 5, 3, 4, 2, 6, 3, 5, 5, 4, 3])).toBe(0);
   });
 
   it("a gradient that was not kept says so", () => {

@@ -9,7 +9,7 @@ import { attr, scalar, vector, type TfBuilder, type TfRef } from "../../../tenso
 import { Lowering, moved } from "../../nhwc.ts";
 import {
   COMPILING_NANOSECONDS,
-  MAX_SMALL_PLAN_OPS,
+  MAX_SMALL_PLAN_BYTES,
   MAX_SMALL_PLANS,
   MIN_LIBRARY_GAIN,
   SHARED_BYTES,
@@ -79,7 +79,7 @@ function filledNode(b: TfBuilder, { producer, shape, dtype }: Value): TfRef {
 interface Opened {
   readonly key: string;
   readonly id: number;
-  readonly ops: number;
+  readonly bytes: number;
   /** For each leaf, whether a run takes its values: those of a fill are in the plan's code. */
   readonly takes: readonly boolean[];
   /** For each fetched value, which of the arrays that the plan writes it has: see {@link shareArrays}. */
@@ -112,8 +112,8 @@ export class SmallPlans {
   readonly #storages: StorageMemory;
   /** By {@link #keyOf}, undefined for those that TensorFlow runs; the most recently used comes last. */
   readonly #opened = new Map<string, Opened | undefined>();
-  /** Ops of the plans opened. */
-  #ops = 0;
+  /** Of the plans opened. */
+  #bytes = 0;
   readonly #kept: (value: Value) => Readonly<Kept> | undefined;
   readonly #successor: Successor;
   readonly #threads: number;
@@ -205,7 +205,7 @@ export class SmallPlans {
     const opened = known === undefined && !all.has(key) ? this.#write(plan, key) : known;
     all.delete(key);
     all.set(key, opened);
-    while (all.size > MAX_SMALL_PLANS || (this.#ops > MAX_SMALL_PLAN_OPS && all.size > 1)) {
+    while (all.size > MAX_SMALL_PLANS || (this.#bytes > MAX_SMALL_PLAN_BYTES && all.size > 1)) {
       const [oldest, unused] = all.entries().next().value!;
       all.delete(oldest);
       this.#closePlan(unused);
@@ -216,7 +216,7 @@ export class SmallPlans {
   #closePlan(opened: Opened | undefined): void {
     if (opened === undefined) return;
     this.#binding.closePlan(opened.id);
-    this.#ops -= opened.ops;
+    this.#bytes -= opened.bytes;
   }
 
   #write(plan: Plan, key: string): Opened | undefined {
@@ -249,7 +249,7 @@ export class SmallPlans {
       const lazy = plan.lazy.map((value) => lowering.asItLies(value));
       const code = writer.finish([...outputs, ...lazy.map(({ ref }) => ref)]);
       const images = lazy.map((one) => one.images);
-      return this.#read(code, { key, ops: writer.count, takes, arrays, images });
+      return this.#read(code, writer.count, { key, takes, arrays, images });
     } catch (error) {
       if (error instanceof UnsupportedError) return undefined;
       throw error;
@@ -262,16 +262,24 @@ export class SmallPlans {
    */
   #read(
     code: Int32Array,
-    written: Pick<Opened, "key" | "ops" | "takes" | "arrays" | "images">,
+    ops: number,
+    written: Pick<Opened, "key" | "takes" | "arrays" | "images">,
   ): Opened | undefined {
-    const { ops } = written;
-    const costs = new Float64Array(2);
+    const costs = new Float64Array(3);
     const id = this.#binding.openPlan(code, this.#threads, costs);
     if (id < 0) return undefined;
-    const [own, library] = costs as unknown as [number, number];
+    const [own, library, bytes] = costs as unknown as [number, number, number];
     const gain = own - MIN_LIBRARY_GAIN * library;
     const runs = gain > 0 ? Math.ceil((ops * COMPILING_NANOSECONDS) / gain) : Infinity;
-    this.#ops += ops;
-    return { ...written, id, runs, preparedAt: Math.floor(runs / 2), numbers: new Map(), varied: new Set() };
+    this.#bytes += bytes;
+    return {
+      ...written,
+      id,
+      bytes,
+      runs,
+      preparedAt: Math.floor(runs / 2),
+      numbers: new Map(),
+      varied: new Set(),
+    };
   }
 }
