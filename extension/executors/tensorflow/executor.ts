@@ -1,7 +1,13 @@
 import { availableParallelism } from "node:os";
 import type { NativeBinding } from "../../native/binding.ts";
 import type { HostArray } from "../../tensor/core/dtype.ts";
-import type { Executor, Inspector, Plan } from "../../tensor/planning/barrier.ts";
+import {
+  IncompletePlan,
+  isIncomplete,
+  type Executor,
+  type Inspector,
+  type Plan,
+} from "../../tensor/planning/executor.ts";
 import type { Storage, Value } from "../../tensor/recording/graph.ts";
 import type { Choice, Fallbacks } from "../choices.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
@@ -85,6 +91,7 @@ export class TensorFlowExecutor implements Executor {
     try {
       this.#storages.prepare(plan);
       const small = inspector === undefined && this.#isSmall(plan);
+      if (!small && !this.#plans.has(plan.key) && isIncomplete(plan)) throw new IncompletePlan();
       if (!small && !this.#plans.has(plan.key)) demandMemoryFor(plan);
       compiled = inspector === undefined && !small ? this.#plans.get(plan) : undefined;
       if (compiled?.pipeline !== this.#active) {
@@ -98,6 +105,7 @@ export class TensorFlowExecutor implements Executor {
           this.#lazy.keep(plan.lazy, lazy.ids, lazy.images);
           return;
         }
+        if (small && isIncomplete(plan)) throw new IncompletePlan();
         this.#lazy.keep(plan.lazy, this.#interpret(plan, inspector));
         return;
       }
@@ -150,7 +158,10 @@ export class TensorFlowExecutor implements Executor {
   }
 
   compiled(key: string): boolean {
-    return this.#plans.has(key);
+    if (this.#plans.has(key)) return true;
+    return (
+      runtime.policy.smallPlans && !this.#gpu && this.#context.group === undefined && this.#small.has(key)
+    );
   }
 
   flush(): void {

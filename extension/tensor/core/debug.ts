@@ -1,7 +1,7 @@
 // A tensor as a debugger shows it. Showing it doesn't change the program's own numbers.
 import type { HostArray } from "./dtype.ts";
 import { gradientName } from "./print.ts";
-import { peek } from "../planning/barrier.ts";
+import { peek } from "../planning/peeking.ts";
 import { numel, type Shape } from "./shape.ts";
 import { Parameter, type Tensor } from "./tensor.ts";
 import { windowOf, type Window, type WindowValues } from "../../protocol/tensorWindow.ts";

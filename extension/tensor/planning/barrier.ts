@@ -5,10 +5,10 @@ import { Tensor } from "../core/tensor.ts";
 import { Reached } from "../recording/gradients.ts";
 import { dataOfLeaf, requireExecutor } from "../recording/leaves.ts";
 import { movedWhenRead } from "../recording/onHost.ts";
-import { observe, runtime, withPolicy } from "../recording/runtime.ts";
+import { observe, runtime } from "../recording/runtime.ts";
 import { scope } from "../recording/scope.ts";
 import { released } from "../recording/skipped.ts";
-import type { Executor, Inspector, Plan, Request } from "./executor.ts";
+import { IncompletePlan, type Executor, type Plan, type Request } from "./executor.ts";
 import { buildPlan } from "./plan.ts";
 import { preparationOf, remaining } from "./preparation.ts";
 import type { Chosen } from "./savedValues.ts";
@@ -77,58 +77,6 @@ function computed(value: Value): HostArray {
   return data;
 }
 
-let peeks = 0;
-
-/**
- * Returns a value for an observer, such as a debugger. It is computed in a plan of its own: the program computes, keeps
- * and names nothing differently, so its numbers stay the same. (On TensorFlow, reading a gradient before its step was
- * seen to change the last digit of later values.)
- * @returns undefined where the value can't be computed: in a preview, or after its step
- */
-export function peek(value: Value): HostArray | undefined {
-  if (value.data !== undefined) return value.data;
-  if (scope.sample?.includes(value) === true) return undefined;
-  try {
-    return beside([value], (plan) => {
-      if (value.read !== undefined) return value.read();
-      if (value.producer.kind !== "node") return leafData(value);
-      requireExecutor().run({ ...plan, fetches: [value] });
-      return value.data;
-    });
-  } catch {
-    return undefined;
-  }
-}
-
-/** Shows values to an inspector before the program requests them, computed beside the program: see {@link peek}. */
-export function inspect(values: readonly Value[], inspector: (plan: Plan) => Inspector): void {
-  const pending = pendingOf(values).filter(({ producer }) => producer.kind === "node");
-  if (!hasExecutor() || pending.length === 0) return;
-  try {
-    beside(pending, (plan) => requireExecutor().run({ ...plan, fetches: [] }, inspector(plan)));
-  } catch (error) {
-    refuse();
-    throw error;
-  }
-}
-
-/** Runs `body` with a plan of its own for some values, and forgets all that it computes. */
-function beside<T>(values: readonly Value[], body: (plan: Plan) => T): T {
-  const plan = buildPlan({ requested: values, assigns: [], lazy: [], held: [] });
-  const touched = [...new Set([...values, ...plan.leaves])];
-  const before = touched.map(({ data }) => data);
-  const { inspector, checksGradients } = runtime;
-  runtime.inspector = undefined;
-  runtime.checksGradients = false;
-  try {
-    return withPolicy({ compileAtOnce: false }, () => body({ ...plan, key: `peek ${++peeks}` }));
-  } finally {
-    touched.forEach((one, i) => (one.data = before[i]));
-    runtime.inspector = inspector;
-    runtime.checksGradients = checksGradients;
-  }
-}
-
 /**
  * Whether values depend on no node with gradients, and on no pending write: reading a mask, between a forward with
  * batch norm and its backward, needn't compute the forward, which its backward would compute again.
@@ -191,7 +139,8 @@ export function barrier(requested: readonly Value[], leaves: ReadonlySet<GraphTe
     );
     const reads = requested.length > 0 && reached.values.length === 0;
     const arriving = reads && !writes ? arrivingValues() : [];
-    plan = planFor({ requested: roots, assigns, lazy: [...reached.values, ...arriving], held });
+    const request = { requested: roots, assigns, lazy: [...reached.values, ...arriving], held };
+    plan = planFor(request);
     if (complete && reached.releaseOthers(new Set(plan.leaves), requireExecutor(), released))
       runtime.gradientReads++;
     // The optimizer of an encoder steps before that of the decoder: both have gradients of one loss.
@@ -200,10 +149,9 @@ export function barrier(requested: readonly Value[], leaves: ReadonlySet<GraphTe
     const collects = !scope.gradients && runtime.gradients.arriving === undefined;
     const from = collects ? Infinity : runtime.policy.leaveOutFrom;
     chosen = savesValues() ? saved.choose(plan, precedes, from) : undefined;
-    const run = chosen?.plan ?? plan;
     if (chosen !== undefined) old.push(...chosen.leaves);
     const before = old.map(leafData);
-    requireExecutor().run(run, runtime.inspector?.(run));
+    plan = run(chosen?.plan ?? plan, request) ?? plan;
     saved.passed(plan, reads, requireExecutor());
     if (chosen !== undefined) saved.computed(plan, precedes, chosen, requireExecutor());
     saved.keep(arriving, requireExecutor());
@@ -238,6 +186,20 @@ export function barrier(requested: readonly Value[], leaves: ReadonlySet<GraphTe
   }
   // Values read inside a forward may still be exported as they were recorded.
   if (writes || scope.depth === 0) for (const value of chosen?.plan.fetches ?? plan.fetches) value.settle();
+}
+
+/** Runs a plan, and returns another one that was run in its place. */
+function run(plan: Plan, request: Request): Plan | undefined {
+  try {
+    requireExecutor().run(plan, runtime.inspector?.(plan));
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof IncompletePlan)) throw error;
+    runtime.trace.refused();
+    const whole = buildPlan(request);
+    requireExecutor().run(whole);
+    return whole;
+  }
 }
 
 /** Values that the program may read after a step: those that it has recorded outside of a forward, and the gradients of what is written. */
@@ -346,7 +308,7 @@ export async function stepsTogether<T>(body: () => T | Promise<T>): Promise<T> {
   }
 }
 
-function pendingOf(values: Iterable<Value>): Value[] {
+export function pendingOf(values: Iterable<Value>): Value[] {
   return [...values].filter((v) => !v.ready);
 }
 

@@ -58,3 +58,10 @@ export interface Inspector {
   /** Called after all nodes were computed. If it throws, the plan writes nothing. */
   done(read: (value: Value) => HostArray): void;
 }
+
+/** A plan can't be run without the nodes of a `backward()` that was taken over. */
+export class IncompletePlan extends Error {}
+
+/** Whether nodes of a `backward()` that was taken over are missing. */
+export const isIncomplete = ({ nodes }: Plan): boolean =>
+  nodes.some((node: Node | undefined) => node === undefined);

@@ -2,7 +2,7 @@
 // every value that it records outside of a forward, and a later plan may need every value; most are never asked for again.
 import { numel } from "../core/shape.ts";
 import type { Node, Value } from "../recording/graph.ts";
-import type { Executor, Plan } from "./executor.ts";
+import { isIncomplete, type Executor, type Plan } from "./executor.ts";
 import {
   LEAF_SHARE,
   LEFT_OUT_PLAN_BYTES,
@@ -28,6 +28,8 @@ interface Profile {
   readonly read: Set<string>;
   /** Plans that its values outlive once one has taken them. */
   readonly outlives: number;
+  /** Whether the plan was run otherwise than as a whole the last time. */
+  altered: boolean;
 }
 
 /** How a plan is run. */
@@ -95,8 +97,8 @@ export class SavedValues {
   choose(plan: Plan, precedes: boolean, from: number): Chosen {
     const profile = this.#profiles.get(plan.key) ?? (precedes ? this.#expected(plan) : undefined);
     // Nodes of a backward() that was taken over are missing: only the plan as it was can run without them.
-    if (profile === undefined || plan.nodes.some((node: Node | undefined) => node === undefined))
-      return whole(plan);
+    if (profile === undefined || isIncomplete(plan)) return whole(plan);
+    profile.altered = false;
     const { leftOut, leaves } = partOf(plan, profile, from, (leaf) => this.#depthOf(leaf));
     if (leftOut.size + profile.again.size === 0) return whole(plan);
     const available = new Set([...plan.fetches, ...plan.lazy]);
@@ -106,6 +108,7 @@ export class SavedValues {
       if (leftOut.has(value) || (precedes && !available.has(value))) kept.set(value, place);
     }
     if (kept.size + leftOut.size === 0) return whole(plan);
+    profile.altered = true;
     const name = ` keeps ${[...kept.values()].join(",")} without ${placesOf(plan, leftOut.keys())}`;
     return {
       plan: {
@@ -122,6 +125,9 @@ export class SavedValues {
     };
   }
 
+  /** Whether a plan keeps or leaves out values. */
+  readonly alters = (key: string): boolean => this.#profiles.get(key)?.altered ?? false;
+
   /** What is expected of a plan that has not run before, in a program that needs values of earlier plans. */
   #expected({ key, nodes }: Plan): Profile | undefined {
     if (!this.#repeats || !nodes.some((node: Node | undefined) => node?.edges !== undefined))
@@ -131,7 +137,13 @@ export class SavedValues {
       for (const { index } of node?.outputs ?? [])
         if (this.#habits.has(habitOf(node!, index))) again.set(`${at}.${index}`, [at, index]);
     });
-    const profile: Profile = { again, guessed: new Set(again.keys()), read: new Set(), outlives: 1 };
+    const profile: Profile = {
+      again,
+      guessed: new Set(again.keys()),
+      read: new Set(),
+      outlives: 1,
+      altered: false,
+    };
     this.#profiles.set(key, profile);
     return profile;
   }
@@ -237,6 +249,7 @@ export class SavedValues {
       guessed: new Set(),
       read: new Set(),
       outlives: MAX_OUTLIVED_PLANS,
+      altered: false,
     };
     this.#profiles.delete(key);
     this.#profiles.set(key, profile);

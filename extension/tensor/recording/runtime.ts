@@ -48,7 +48,8 @@ export class Runtime {
   checksGradients = false;
 
   /** Whether a plan of this key is run without looking at its nodes. */
-  readonly isCompiled = (key: string): boolean => this.executor?.compiled?.(key) ?? false;
+  readonly isCompiled = (key: string): boolean =>
+    this.executor?.compiled?.(key) === true && !this.saved.alters(key);
 
   /** Forgets values that are computed by now, where nothing was written. */
   forgetComputed(): void {

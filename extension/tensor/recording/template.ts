@@ -216,9 +216,11 @@ export class Template {
   /**
    * Whether the leaves are such as before.
    * @param whole as for {@link matches}
+   * @param complete whether they are all that the graph reads
    */
-  fits({ leaves }: Numbering, whole: boolean): boolean {
-    if (leaves.length !== this.#leaves.length) return false;
+  fits({ leaves }: Numbering, whole: boolean, complete = true): boolean {
+    const { length } = this.#leaves;
+    if (complete ? leaves.length !== length : leaves.length > length) return false;
     for (let i = 0; i < leaves.length; i++)
       if ((whole || this.#usedLeaves.has(i)) && !fits(leaves[i]!, this.#leaves[i]!)) return false;
     return true;

@@ -232,6 +232,7 @@ export class Trace {
     if (!predicted.matches(numbering, recorded, progress.matched, start, true)) return this.#giveUp();
     if (numbering.code(root) !== pattern.root || numbering.leaves.length !== pattern.firstLeaf)
       return this.#giveUp();
+    if (!predicted.fits(numbering, true, false)) return this.#giveUp();
     if (this.#isRefused(pattern, numbering)) return this.#giveUp();
     const leaves: GraphTensor[] = [];
     for (const { storage, serial, input } of pattern.results) {

@@ -35,9 +35,10 @@ const FOR_XLA = [
 ];
 
 const WAYS = [
-  ["one by one", false, undefined, Object.keys(PROGRAMS)],
-  ["computed together", true, undefined, Object.keys(PROGRAMS)],
-  ["compiled by XLA", true, settled, FOR_XLA],
+  ["one by one", false, false, undefined, Object.keys(PROGRAMS)],
+  ["one by one, by the binding's kernels", false, true, undefined, Object.keys(PROGRAMS)],
+  ["computed together", true, false, undefined, Object.keys(PROGRAMS)],
+  ["compiled by XLA", true, false, settled, FOR_XLA],
 ] as const;
 
 describe.skipIf(!native)("repeated steps", () => {
@@ -55,16 +56,17 @@ describe.skipIf(!native)("repeated steps", () => {
     setExecutor(undefined);
   });
 
-  for (const [how, waiting, training, programs] of WAYS) {
+  for (const [how, waiting, smallPlans, training, programs] of WAYS) {
     describe(how, () => {
       it.each(programs)("%s", (name) => {
         const gradients = !waiting || name.startsWith("a gradient");
-        changePolicy({ keepGradients: gradients, deferSteps: waiting, training: training?.() });
+        changePolicy({ keepGradients: gradients, deferSteps: waiting, smallPlans, training: training?.() });
         const byXla = executor.counters()["byXla"]!;
         const numbers = PROGRAMS[name]!();
         const wanted = expected.get(name)!;
         expect(numbers).toHaveLength(wanted.length);
         if (training !== undefined) expect(executor.counters()["byXla"]).toBeGreaterThan(byXla);
+        changePolicy({ smallPlans: false });
         numbers.forEach((value, i) => expect(Math.abs(value - wanted[i]!), `number ${i}`).toBeLessThan(2e-4));
       });
     });
@@ -330,6 +332,7 @@ describe.skipIf(!native)("repeated steps", () => {
     expect(named([...sizes, ...sizes])).toBeGreaterThan(0);
     // Then in other orders: the batch before isn't the one that it was.
     expect(named([6, 2, 5, 3, 4, 2, 6, 3, 5, 5, 4, 3])).toBe(0);
+    changePolicy({ smallPlans: false });
   });
 
   it("a gradient that was not kept says so", () => {

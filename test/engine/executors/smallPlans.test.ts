@@ -1,6 +1,6 @@
 // Choice among the four ways to run a plan in a program's own loop, and its changes.
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/executor.ts";
 import { MAX_SMALL_PLAN_BYTES } from "../../../extension/executors/tuning.ts";
 import type { NativeBinding } from "../../../extension/native/binding.ts";
@@ -9,6 +9,7 @@ import { nativeStatus } from "../../../extension/native/status.ts";
 import { nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setExecutor, valuesOf } from "../../../extension/tensor/planning/barrier.ts";
 import { withPolicy } from "../../../extension/tensor/recording/runtime.ts";
+import { Trace } from "../../../extension/tensor/recording/trace.ts";
 
 const available = nativeStatus().state === "installed";
 
@@ -129,6 +130,42 @@ describe.skipIf(!available)("plans of a program's own loop", () => {
       expect([...open.values()].reduce((a, b) => a + b)).toBeLessThanOrEqual(MAX_SMALL_PLAN_BYTES);
     } finally {
       setExecutor(executor);
+    }
+  });
+
+  test.each([0, 1, 2])("backward() is taken over, also where kernels refuse a plan: %i times", (refused) => {
+    const binding = loadNative();
+    let left = 0;
+    const runPlan: NativeBinding["runPlan"] = (...given) => --left < 0 && binding.runPlan(...given);
+    const refusing = new TensorFlowExecutor(Object.create(binding, { runPlan: { value: runPlan } }), 2);
+    const program = (): number[] => {
+      torch.manualSeed(2);
+      const layer = new nn.Linear(3, 4);
+      const optimizer = new optim.Adam(layer.parameters(), { lr: 0.1 });
+      const x = torch.randn(5, 3);
+      return Array.from({ length: 16 }, (_, i) => {
+        optimizer.zeroGrad();
+        const loss = layer(x).tanh().square().sum();
+        loss.backward();
+        left = i === 12 ? refused : 0;
+        optimizer.step();
+        return loss.item() + (i % 4 === 0 ? layer.weight.grad!.sum().item() : 0);
+      });
+    };
+    const repeated = vi.spyOn(Trace.prototype, "repeatBackward");
+    setExecutor(refusing);
+    try {
+      const numbers = program();
+      const takenOver = repeated.mock.results.filter(({ value }) => value !== undefined).length;
+      expect(takenOver).toBeGreaterThan(8);
+      expect(refusing.counters.interpreted).toBe(refused > 1 ? 1 : 0);
+      withPolicy({ repeatBackward: false }, program).forEach((value, i) =>
+        expect(numbers[i]).toBeCloseTo(value, 5),
+      );
+    } finally {
+      repeated.mockRestore();
+      setExecutor(executor);
+      refusing.close();
     }
   });
 

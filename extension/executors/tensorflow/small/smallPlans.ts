@@ -1,6 +1,7 @@
 import type { NativeBinding, TensorData } from "../../../native/binding.ts";
 import { allocate, type DType, type HostArray } from "../../../tensor/core/dtype.ts";
-import { leafData, type Plan } from "../../../tensor/planning/barrier.ts";
+import { leafData } from "../../../tensor/planning/barrier.ts";
+import { isIncomplete, type Plan } from "../../../tensor/planning/executor.ts";
 import { isFill, type Value } from "../../../tensor/recording/graph.ts";
 import { demandMemory } from "../../../tensor/core/memory.ts";
 import { numel } from "../../../tensor/core/shape.ts";
@@ -140,6 +141,11 @@ export class SmallPlans {
     return this.#open(plan) !== undefined;
   }
 
+  /** Whether a plan of this key is open, and will stay here: it runs without looking at its nodes. */
+  has(key: string): boolean {
+    return this.#opened.get(key)?.runs === Infinity;
+  }
+
   /** @returns the tensors of the plan's lazy values, as they lie; undefined for a plan that TensorFlow has to run */
   run(plan: Plan): { ids: number[]; images: readonly boolean[] } | undefined {
     const opened = this.#open(plan);
@@ -202,6 +208,7 @@ export class SmallPlans {
     const key = this.#keyOf(plan);
     const all = this.#opened;
     const known = all.get(key);
+    if (known === undefined && isIncomplete(plan)) return undefined;
     const opened = known === undefined && !all.has(key) ? this.#write(plan, key) : known;
     all.delete(key);
     all.set(key, opened);
