@@ -62,9 +62,9 @@ BINARY(SigmoidGradF, float, float, b *(a * (1.0f - a)))
 BINARY(GeluGradF, float, float, a *GeluSlope(b))
 BINARY(GeluTanhGradF, float, float, a *GeluTanhSlope(b))
 BINARY(SiluGradF, float, float, a *SiluSlope(b))
-BINARY(AddI, int32_t, int32_t, a + b)
-BINARY(SubI, int32_t, int32_t, a - b)
-BINARY(MulI, int32_t, int32_t, a *b)
+BINARY(AddI, int32_t, int32_t, Plus(a, b))
+BINARY(SubI, int32_t, int32_t, Minus(a, b))
+BINARY(MulI, int32_t, int32_t, Times(a, b))
 BINARY(MaxI, int32_t, int32_t, a > b ? a : b)
 BINARY(MinI, int32_t, int32_t, a < b ? a : b)
 BINARY(BitwiseAndI, int32_t, int32_t, a &b)
@@ -151,7 +151,7 @@ bool BinaryPower(const Call &c) {
 struct FloorDivI {
   static int32_t Of(int32_t a, int32_t b) {
     // The smallest integer has no negative, and would trap.
-    if (b == -1) return static_cast<int32_t>(0u - static_cast<uint32_t>(a));
+    if (b == -1) return Minus(0, a);
     const int32_t q = a / b;
     return q * b != a && (a < 0) != (b < 0) ? q - 1 : q;
   }
@@ -216,7 +216,7 @@ struct Atan2F {
 // The bits of floats count upwards from 0 in both directions.
 struct NextAfterF {
   static float Of(float a, float b) {
-    const float next = FromBits(ToBits(a) + ((b > a) == (a > 0) ? 1 : -1));
+    const float next = FromBits(Plus(ToBits(a), (b > a) == (a > 0) ? 1 : -1));
     const float from0 = std::copysign(FromBits(1), b);
     const float y = a == b ? b : a == 0 ? from0 : next;
     return a != a || b != b ? a + b : y;
@@ -280,8 +280,11 @@ constexpr int64_t LINE = 16;
 #endif
 #endif
 
+// A number of any type, as its 4 bytes.
+typedef int32_t Word __attribute__((may_alias));
+
 // Writes 8 columns of 8 numbers as rows. Rows are written, and columns read, at given places.
-inline void TurnBlock(int32_t *out, const int64_t *rows, const int32_t *in, const int64_t *columns) {
+inline void TurnBlock(Word *out, const int64_t *rows, const Word *in, const int64_t *columns) {
 #if defined(SHUFFLES)
   typedef int32_t Eight __attribute__((vector_size(32), aligned(4), may_alias));
 #define SHUFFLE __builtin_shufflevector
@@ -308,7 +311,7 @@ inline void TurnBlock(int32_t *out, const int64_t *rows, const int32_t *in, cons
 }
 
 // Writes columns as rows, in blocks of whole lines of the cache.
-inline void Turn(int32_t *out, const std::vector<int64_t> &rows, const int32_t *in, const std::vector<int64_t> &columns) {
+inline void Turn(Word *out, const std::vector<int64_t> &rows, const Word *in, const std::vector<int64_t> &columns) {
   const int64_t height = static_cast<int64_t>(rows.size()), width = static_cast<int64_t>(columns.size());
   for (int64_t j0 = 0; j0 < width; j0 += LINE)
     for (int64_t i0 = 0; i0 < height; i0 += LINE) {
@@ -473,17 +476,17 @@ bool AddRows(const Call &c) {
     for (const Stretch &s : stretches) {
       T *sum = out + s.index * width;
       const T *row = rows + s.at * width;
-      for (int64_t j = 0; j < s.length * width; j++) sum[j] += row[j];
+      for (int64_t j = 0; j < s.length * width; j++) sum[j] = Plus(sum[j], row[j]);
     }
     if (!stretches.empty()) continue;
     if (width == 1) {
-      for (int64_t i = 0; i < n; i++) out[indices[i]] += rows[i];
+      for (int64_t i = 0; i < n; i++) out[indices[i]] = Plus(out[indices[i]], rows[i]);
       continue;
     }
     for (int64_t i = 0; i < n; i++) {
       T *sum = out + indices[i] * width;
       const T *row = rows + i * width;
-      for (int64_t j = from; j < to; j++) sum[j] += row[j];
+      for (int64_t j = from; j < to; j++) sum[j] = Plus(sum[j], row[j]);
     }
   }
   return true;
@@ -510,7 +513,7 @@ bool SegmentSum(const Call &c) {
     if (segment >= count) return false;
     if (segment < 0) continue;
     T *sum = out + segment * width;
-    for (int64_t j = from; j < to; j++) sum[j] += rows[j];
+    for (int64_t j = from; j < to; j++) sum[j] = Plus(sum[j], rows[j]);
   }
   return true;
 }
@@ -538,11 +541,11 @@ enum class Scattering { UPDATE, ADD, MAX, MIN, MUL };
 template <class T, Scattering MODE>
 T Combined(T a, T b) {
   if constexpr (MODE == Scattering::UPDATE) return b;
-  if constexpr (MODE == Scattering::ADD) return a + b;
+  if constexpr (MODE == Scattering::ADD) return Plus(a, b);
   // NaN stays, and comes in.
   if constexpr (MODE == Scattering::MAX) return a != a || a > b ? a : b;
   if constexpr (MODE == Scattering::MIN) return a != a || a < b ? a : b;
-  if constexpr (MODE == Scattering::MUL) return a * b;
+  if constexpr (MODE == Scattering::MUL) return Times(a, b);
 }
 
 // Combines numbers with those at their places in the same row. Parameters: rows, numbers in a row of what is written and of what is read.
@@ -592,8 +595,8 @@ REDUCTION(SumF, float, 0, a + b)
 REDUCTION(ProdF, float, 1, a *b)
 REDUCTION(MaximumF, float, -INFINITY, a != a ? a : b != b ? b : a > b ? a : b)
 REDUCTION(MinimumF, float, INFINITY, a != a ? a : b != b ? b : a < b ? a : b)
-REDUCTION(SumI, int32_t, 0, a + b)
-REDUCTION(ProdI, int32_t, 1, a *b)
+REDUCTION(SumI, int32_t, 0, Plus(a, b))
+REDUCTION(ProdI, int32_t, 1, Times(a, b))
 REDUCTION(MaximumI, int32_t, INT32_MIN, a > b ? a : b)
 REDUCTION(MinimumI, int32_t, INT32_MAX, a < b ? a : b)
 REDUCTION(AllB, uint8_t, 1, a &b)
@@ -767,23 +770,35 @@ bool ArgExtreme(const Call &c) {
   return true;
 }
 
+// Totals of floats are doubles, as PyTorch's.
+template <class T>
+using Total = std::conditional_t<std::is_same_v<T, float>, double, T>;
+template <bool PRODUCT>
+double Cumulated(double total, float x) {
+  return PRODUCT ? total * x : total + x;
+}
+template <bool PRODUCT>
+int32_t Cumulated(int32_t total, int32_t x) {
+  return PRODUCT ? Times(total, x) : Plus(total, x);
+}
+
 // The totals of ROWS rows so far, side by side: each addition waits for the one before it.
 template <class F, class T, bool PRODUCT, int ROWS>
 void CumulateRows(T *out, const T *x, int64_t length, bool exclusive, bool reverse) {
-  double totals[ROWS];
-  for (double &total : totals) total = F::START;
+  Total<T> totals[ROWS];
+  for (Total<T> &total : totals) total = F::START;
   for (int64_t k = 0; k < length; k++) {
     const int64_t i = reverse ? length - 1 - k : k;
     UNROLL
     for (int r = 0; r < ROWS; r++) {
-      const double next = PRODUCT ? totals[r] * x[r * length + i] : totals[r] + x[r * length + i];
+      const Total<T> next = Cumulated<PRODUCT>(totals[r], x[r * length + i]);
       out[r * length + i] = static_cast<T>(exclusive ? totals[r] : next);
       totals[r] = next;
     }
   }
 }
 
-// Parameters: outer, the range of inner that is computed, length, inner; exclusive, reverse. Totals of floats are doubles, as PyTorch's.
+// Parameters: outer, the range of inner that is computed, length, inner; exclusive, reverse.
 template <class F, class T, bool PRODUCT>
 bool Cumulate(const Call &c) {
   T *out = c.To<T>(0);
@@ -800,15 +815,15 @@ bool Cumulate(const Call &c) {
   }
   // Some columns at a time, whose totals stay in the cache.
   constexpr int64_t SOME = 512;
-  double totals[SOME];
+  Total<T> totals[SOME];
   for (int64_t o = 0; o < outer; o++)
     for (int64_t begin = from; begin < c.p[2]; begin += SOME) {
       const int64_t width = std::min(SOME, c.p[2] - begin);
-      std::fill_n(totals, width, static_cast<double>(F::START));
+      std::fill_n(totals, width, static_cast<Total<T>>(F::START));
       for (int64_t k = 0; k < length; k++) {
         const int64_t row = (o * length + (reverse ? length - 1 - k : k)) * inner + begin;
         for (int64_t j = 0; j < width; j++) {
-          const double next = PRODUCT ? totals[j] * x[row + j] : totals[j] + x[row + j];
+          const Total<T> next = Cumulated<PRODUCT>(totals[j], x[row + j]);
           out[row + j] = static_cast<T>(exclusive ? totals[j] : next);
           totals[j] = next;
         }

@@ -114,7 +114,7 @@ bool PivotOrder(const Call &c) {
   std::vector<int64_t> exchanged(k), order;
   for (int64_t b = 0; b < c.p[0]; b++, pivots += k, out += m) {
     for (int64_t r = 0; r < k; r++) {
-      exchanged[r] = pivots[r] - 1;
+      exchanged[r] = int64_t{pivots[r]} - 1;
       if (exchanged[r] < 0 || exchanged[r] >= m) return false;
     }
     OrderOf(exchanged, m, order);

@@ -115,7 +115,7 @@ class ShortRows {
         std::fill_n(all_, n_ * LANES, 0.0f);
         rows_.resize(some);
       }
-      Turn(reinterpret_cast<int32_t *>(all_), columns_, reinterpret_cast<const int32_t *>(x), rows_);
+      Turn(reinterpret_cast<Word *>(all_), columns_, reinterpret_cast<const Word *>(x), rows_);
       // As in Rows.
       Vector largest = Splat(-INFINITY), sums[2] = {};
       for (int64_t i = 0; i < n_; i++) {
@@ -133,7 +133,7 @@ class ShortRows {
 
   // Writes the columns as rows.
   void Write(float *out) {
-    Turn(reinterpret_cast<int32_t *>(out), rows_, reinterpret_cast<const int32_t *>(all_), columns_);
+    Turn(reinterpret_cast<Word *>(out), rows_, reinterpret_cast<const Word *>(all_), columns_);
   }
 
  private:

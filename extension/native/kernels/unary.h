@@ -13,6 +13,13 @@ inline int32_t ToBits(float x) {
   return bits;
 }
 
+// Whole numbers that don't fit into 32 bits wrap around, as TensorFlow's do; C++ leaves them undefined.
+inline int32_t Plus(int32_t a, int32_t b) { return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b)); }
+inline int32_t Minus(int32_t a, int32_t b) { return static_cast<int32_t>(static_cast<uint32_t>(a) - static_cast<uint32_t>(b)); }
+inline int32_t Times(int32_t a, int32_t b) { return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b)); }
+inline float Plus(float a, float b) { return a + b; }
+inline float Times(float a, float b) { return a * b; }
+
 // e^r - 1 for |r| up to ln(2) / 2, by the polynomial of Cephes' expf.
 inline float NearZeroExpm1(float r) {
   float y = 1.9875691500e-4f;
@@ -284,9 +291,9 @@ SCALAR(GeluTanhF, 0.5f * x * (1.0f + GeluAngle(x)))
 SCALAR(SiluF, x / (1.0f + ExpOf(-x)))
 #undef SCALAR
 
-struct NegI { static int32_t Of(int32_t x) { return -x; } };
-struct AbsI { static int32_t Of(int32_t x) { return x < 0 ? -x : x; } };
-struct SquareI { static int32_t Of(int32_t x) { return x * x; } };
+struct NegI { static int32_t Of(int32_t x) { return Minus(0, x); } };
+struct AbsI { static int32_t Of(int32_t x) { return x < 0 ? Minus(0, x) : x; } };
+struct SquareI { static int32_t Of(int32_t x) { return Times(x, x); } };
 struct SignI { static int32_t Of(int32_t x) { return (x > 0) - (x < 0); } };
 struct IsNanF { static uint8_t Of(float x) { return x != x; } };
 struct NotB { static uint8_t Of(uint8_t x) { return !x; } };

@@ -6,6 +6,7 @@ import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { F, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
+import { withPolicy } from "../../../extension/tensor/recording/runtime.ts";
 
 const available = nativeStatus().state === "installed";
 
@@ -354,4 +355,35 @@ describe.skipIf(!available)("kernels of the binding", () => {
       const unknown = logits.detach().maskedFill(torch.arange(classes).eq(classes - 1), NaN);
       expect(valuesOf(F.crossEntropy(unknown, labels, { reduction: "none" })).every(Number.isNaN)).toBe(true);
     });
+
+  const edges = torch.tensor([2 ** 31 - 1, 2 ** 31 - 1, -(2 ** 31), -(2 ** 31), 65_536, -3, 1, 0]);
+  const places = torch.tensor([0, 1, 0, 1, 0, 1, 0, 1]);
+  test.each<[string, () => Tensor]>([
+    ["sums", () => edges.add(edges)],
+    ["differences", () => edges.sub(edges.flip([0]))],
+    ["products", () => edges.mul(edges.flip([0]))],
+    ["negatives", () => edges.neg()],
+    ["absolute values", () => edges.abs()],
+    ["squares", () => edges.square()],
+    ["quotients", () => edges.floorDivide(-1)],
+    ["all added up", () => edges.sum()],
+    ["rows added up", () => torch.stack([edges, edges, edges]).sum(0)],
+    ["running sums", () => edges.cumsum(0)],
+    ["running sums of columns", () => torch.stack([edges, edges, edges]).cumsum(0)],
+    ["running products", () => edges.abs().cumprod(0)],
+    ["sums at places", () => torch.zeros(2, { dtype: torch.int64 }).indexAdd(0, places, edges)],
+    [
+      "sums of rows at places",
+      () => torch.zeros(2, 3, { dtype: torch.int64 }).indexAdd(0, places, edges.unsqueeze(1).expand(8, 3)),
+    ],
+    ["sums scattered", () => torch.zeros(2, { dtype: torch.int64 }).scatterAdd(0, places, edges)],
+    [
+      "products scattered",
+      () => torch.ones(2, { dtype: torch.int64 }).scatterReduce(0, places, edges, "prod"),
+    ],
+  ])("%s of whole numbers wrap around as TensorFlow's do", (_, compute) => {
+    const found = valuesOf(own(compute));
+    expect(found).toEqual(valuesOf(withPolicy({ smallPlans: false }, compute)));
+    for (const x of found) expect(x).toBe(x | 0);
+  });
 });
