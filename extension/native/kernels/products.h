@@ -397,19 +397,27 @@ void Strips(int64_t m, int64_t depth, Left a, const float *b, int64_t ldb, float
   for (; i < m; i++) Strip<1, VECTORS>(depth, {a.at + i * a.row, a.row, a.column}, b, ldb, out + i * ldo, ldo);
 }
 
-// out[m, n] = a[m, depth] · b[depth, n]
-void FewRows(int64_t m, int64_t n, int64_t depth, Left a, const float *b, int64_t ldb, float *out, int64_t ldo) {
+// out[m, n] = a[m, depth] · b[depth, n], a part of a product with so many rows and columns. It has the numbers that the whole has there,
+// so that results are the same for any number of threads.
+void FewRows(int64_t m, int64_t n, int64_t depth, Left a, const float *b, int64_t ldb, float *out, int64_t ldo, int64_t allRows,
+             int64_t allColumns) {
+  const bool veryFew = allRows < 4;
   int64_t j = 0;
   // A row alone needs more sums at a time than one of four: each addition waits for the one before.
-  if (m < 4)
+  if (veryFew)
     for (; j + 8 * LANES <= n; j += 8 * LANES) Strips<8>(m, depth, a, b + j, ldb, out + j, ldo);
   for (; j + 3 * LANES <= n; j += 3 * LANES) Strips<3>(m, depth, a, b + j, ldb, out + j, ldo);
   for (; j + LANES <= n; j += LANES) Strips<1>(m, depth, a, b + j, ldb, out + j, ldo);
-  // Columns are the same numbers in any strip: the last one may begin in the one before.
   const int64_t rest = n - j;
   if (rest == 0) return;
-  if (m < 4 && n >= LANES) return Strips<1>(m, depth, a, b + n - LANES, ldb, out + n - LANES, ldo);
-  if (m >= 4 && rest > 1) {
+  if (veryFew && allColumns >= LANES) {
+    // Columns are the same numbers in any strip: the last one begins in the one before, which may be another part's.
+    float last[3 * LANES];
+    Strips<1>(m, depth, a, b + n - LANES, ldb, last, LANES);
+    for (int64_t i = 0; i < m; i++) std::copy_n(last + (i + 1) * LANES - rest, rest, out + i * ldo + j);
+    return;
+  }
+  if (!veryFew && rest > 1) {
     // The last columns, padded to a register.
     float *padded = Scratch(depth * LANES + 4 * LANES, 1);
     float *block = padded + depth * LANES;
@@ -493,7 +501,7 @@ void Product(int64_t m, int64_t n, int64_t depth, Left a, const float *b, bool t
     return Multiply(part, depth, a, Right{b, depth, n, transposed}, Dense{out, n});
   a.at += part.row * a.row;
   out += part.row * n + part.column;
-  if (!dots) return FewRows(rows, columns, depth, a, b + part.column, n, out, n);
+  if (!dots) return FewRows(rows, columns, depth, a, b + part.column, n, out, n, m, n);
   b += part.column * depth;
   int64_t i = 0;
   for (; i + DOT_ROWS <= rows; i += DOT_ROWS) DotRows<DOT_ROWS>(columns, depth, a.at + i * a.row, a.row, b, out + i * n, n);

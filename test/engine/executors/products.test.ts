@@ -44,4 +44,29 @@ describe.skipIf(!available)("products", () => {
             expect(worst, `${columns} columns`).toBeLessThan(1e-5 * Math.sqrt(terms));
           }
       });
+
+  // Threads share columns of the first three, and rows of the last.
+  test.each([
+    [1, 10_000, 40],
+    [2, 4000, 333],
+    [3, 10_000, 40],
+    [14, 20_000, 10],
+  ])(
+    "%i rows, %i terms and %i columns are the same numbers for any number of threads",
+    (rows, terms, columns) => {
+      const found = [1, 2, 3, 5].map((threads) => {
+        const own = new TensorFlowExecutor(loadNative(), threads);
+        setExecutor(own);
+        try {
+          torch.manualSeed(3);
+          const y = torch.randn(rows, terms).matmul(torch.randn(terms, columns)).toTypedArray();
+          expect(own.counters.small).toBeGreaterThan(0);
+          return y;
+        } finally {
+          setExecutor(executor);
+        }
+      });
+      for (const other of found) expect(other).toEqual(found[0]);
+    },
+  );
 });
