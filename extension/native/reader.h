@@ -332,6 +332,8 @@ class Plan::Reader {
   Operand At(int32_t id, int64_t offset) const {
     const Value &value = values_[id];
     const Value &source = values_[Source(id)];
+    // What has no elements may have no place.
+    if (source.root < 0) return {constantRoot_, 0};
     return {source.root, source.place + value.offset + offset};
   }
 };
@@ -437,7 +439,8 @@ inline void Plan::Reader::Fill(int32_t out, int32_t scalar) {
 // Gives every value that steps write its place in memory, which is used again when its last reader is done.
 inline void Plan::Reader::Place() {
   std::map<int64_t, std::vector<int64_t>> free;
-  const auto rounded = [](const Value &value) { return (value.shape.Count() * SizeOf(value.type) + 63) / 64 * 64; };
+  // Not nothing: two values would have the same place.
+  const auto rounded = [](const Value &value) { return (std::max<int64_t>(BytesOf(value), 1) + 63) / 64 * 64; };
   const int32_t arena = constantRoot_ + 1;
   int64_t top = 0;
   for (int32_t at = 0; at < static_cast<int32_t>(plan_.steps_.size()); at++) {
@@ -568,7 +571,18 @@ inline void Plan::Reader::Join() {
         }
       std::vector<Use> all = uses;
       for (Use &use : all) use.advance *= scale, use.bytes *= scale;
-      all.insert(all.end(), own.begin(), own.end());
+      // The same memory once, however many steps use it: the number of steps would make blocks small, and reading slow.
+      for (const Use &next : own) {
+        const auto same = std::find_if(all.begin(), all.end(), [&](const Use &use) {
+          return use.root == next.root && use.begin == next.begin && use.at == next.at && use.advance == next.advance && use.bytes == next.bytes;
+        });
+        if (same == all.end()) {
+          all.push_back(next);
+        } else {
+          same->end = std::max(same->end, next.end);
+          same->writes = same->writes || next.writes;
+        }
+      }
       if (blockOf(all) == 0) fits = false;
       if (fits) uses = std::move(all);
     }
