@@ -231,6 +231,23 @@ struct Resolved {
   }
 };
 
+// Takes the memory of a typed array for values of a plan. False, with an exception, for one of another type or size.
+bool GetValues(napi_env env, napi_value array, const layerwise::Plan::Port &port, char *&values) {
+  using layerwise::Type;
+  const napi_typedarray_type expected = port.type == Type::FLOAT   ? napi_float32_array
+                                        : port.type == Type::INT32 ? napi_int32_array
+                                                                   : napi_uint8_array;
+  void *data;
+  size_t length;
+  if (!GetTyped(env, array, expected, &data, &length)) return false;
+  if (length != static_cast<size_t>(port.shape.Count())) {
+    NAPI_THROW_ERROR(env, "%zu values of a plan were expected, not %zu", static_cast<size_t>(port.shape.Count()), length);
+    return false;
+  }
+  values = static_cast<char *>(data);
+  return true;
+}
+
 // Runs a plan. Leaves are ids of tensors or typed arrays; the first outputs are written into typed arrays, and new tensors are
 // made of the others, whose ids are written into the last argument. Returns false if a kernel has refused its input.
 napi_value RunPlan(napi_env env, napi_callback_info info) {
@@ -263,7 +280,6 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
     napi_value leaf;
     ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, args[1], i, &leaf), nullptr);
     int32_t tensor;
-    size_t bytes;
     if (napi_get_value_int32(env, leaf, &tensor) == napi_ok) {
       const auto handle = handles.find(tensor);
       if (handle == handles.end()) {
@@ -274,16 +290,12 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
       ENSURE_TF_OK_RETVAL(env, status, nullptr);
       resolved.tensors.push_back(value);
       roots[i] = static_cast<char *>(TF_TensorData(value));
-      bytes = TF_TensorByteSize(value);
-    } else {
-      napi_typedarray_type type;
-      void *data;
-      ENSURE_NAPI_OK_RETVAL(env, napi_get_typedarray_info(env, leaf, &type, &bytes, &data, nullptr, nullptr), nullptr);
-      if (type != napi_uint8_array) bytes *= 4;
-      roots[i] = static_cast<char *>(data);
-    }
-    if (bytes != static_cast<size_t>(leaves[i].Bytes())) {
-      NAPI_THROW_ERROR(env, "Leaf %u has %zu bytes, not %zu", i, bytes, static_cast<size_t>(leaves[i].Bytes()));
+      const size_t bytes = TF_TensorByteSize(value), expected = static_cast<size_t>(leaves[i].Bytes());
+      if (bytes != expected || TF_TensorType(value) != static_cast<TF_DataType>(leaves[i].type)) {
+        NAPI_THROW_ERROR(env, "Leaf %u has %zu bytes, not %zu, or another type", i, bytes, expected);
+        return nullptr;
+      }
+    } else if (!GetValues(env, leaf, leaves[i], roots[i])) {
       return nullptr;
     }
   }
@@ -299,16 +311,8 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
   char **results = roots.data() + leaves.size() + 2;
   for (uint32_t i = 0; i < read; i++) {
     napi_value array;
-    napi_typedarray_type type;
-    size_t length;
-    void *data;
     ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, args[2], i, &array), nullptr);
-    ENSURE_NAPI_OK_RETVAL(env, napi_get_typedarray_info(env, array, &type, &length, &data, nullptr, nullptr), nullptr);
-    if (length != static_cast<size_t>(outputs[i].shape.Count())) {
-      NAPI_THROW_ERROR(env, "Output %u has another size", i);
-      return nullptr;
-    }
-    results[i] = static_cast<char *>(data);
+    if (!GetValues(env, array, outputs[i], results[i])) return nullptr;
   }
   Resolved made;
   // Without memory for a result, TensorFlow runs the plan, for its error.
@@ -343,6 +347,15 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// Whether numbers of a kind with these parameters fit into their type: a conversion of others is undefined.
+bool AreDrawable(layerwise::DrawKind how, const double *parameters) {
+  constexpr double WORD = 4294967296.0;
+  const double first = parameters[0], second = parameters[1];
+  if (how == layerwise::DrawKind::Decisions) return first >= 0 && first < WORD && second >= 0 && second < WORD;
+  if (how == layerwise::DrawKind::Integers) return first >= 1 && second >= -WORD / 2 && first + second <= WORD / 2;
+  return true;
+}
+
 // Draws numbers of a kind from a generator's words, of which so many are used, and returns how many are used then.
 napi_value DrawRandom(napi_env env, napi_callback_info info) {
   napi_value args[6];
@@ -365,7 +378,7 @@ napi_value DrawRandom(napi_env env, napi_callback_info info) {
                                                                : napi_float32_array;
   if (kind < 0 || how > layerwise::DrawKind::Integers || state != 624 || used < 0 || used > 624 || wanted < 0 || given < 3 ||
       (!skips && (type != expected || static_cast<size_t>(wanted) > room)) ||
-      (how == layerwise::DrawKind::Normal && wanted % 16 != 0)) {
+      (how == layerwise::DrawKind::Normal && wanted % 16 != 0) || !AreDrawable(how, static_cast<double *>(parameters))) {
     NAPI_THROW_ERROR(env, "Random numbers can't be drawn so");
     return nullptr;
   }

@@ -148,7 +148,7 @@ class Plan {
   bool RunPart(const Group &group, char *const *roots, int part) const {
     try {
       return RunSteps(group, roots, part);
-    } catch (const std::bad_alloc &) {
+    } catch (const std::exception &) {
       return false;
     }
   }

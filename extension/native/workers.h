@@ -5,8 +5,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 
 #if defined(__SSE__)
@@ -94,7 +94,7 @@ class Workers {
     for (; threads_ < std::min(wanted, MOST); threads_++) {
       try {
         std::thread([this] { Run(); }).detach();
-      } catch (const std::system_error &) {
+      } catch (const std::exception &) {
         return;
       }
     }

@@ -5,10 +5,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/executor.ts";
-import type { NativeBinding } from "../../../extension/native/binding.ts";
+import { PlanWriter } from "../../../extension/executors/tensorflow/small/planWriter.ts";
+import { TF, type NativeBinding } from "../../../extension/native/binding.ts";
 import { BINDING_FILE } from "../../../extension/native/cache.ts";
 import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
+import type { TfRef } from "../../../extension/tensor/lowering/lowering.ts";
 import { OPS } from "../../../extension/tensor/ops/table.ts";
 import { setExecutor, valuesOf } from "../../../extension/tensor/planning/barrier.ts";
 import { applyAll } from "../../../extension/tensor/recording/apply.ts";
@@ -133,5 +135,73 @@ describe.skipIf(nativeStatus().state !== "installed")("plans with wrong numbers"
     expect(plans.length).toBeGreaterThan(300);
     expect(refused).toBeGreaterThan(1000);
     expect(run).toBeGreaterThan(500);
+  });
+
+  test("take arrays of their types and sizes alone", () => {
+    const binding = loadNative();
+    const writer = new PlanWriter([{ shape: [12], dtype: "float32" }]);
+    const code = writer.finish([writer.node("Neg", [writer.leaf(0)], {})]);
+    const plan = binding.openPlan(code, 1, new Float64Array(2));
+    const none = new Int32Array(0);
+    expect(binding.runPlan(plan, [new Float32Array(12)], [new Float32Array(12)], none)).toBe(true);
+    // Of the right number of bytes, or of elements.
+    const others = [
+      new Uint8Array(12),
+      new Uint8Array(48),
+      new Uint8ClampedArray(48),
+      new Int8Array(48),
+      new Int16Array(12),
+      new Int16Array(24),
+      new Int32Array(12),
+      new Float64Array(6),
+      new Float64Array(12),
+      new Float32Array(11),
+      new Float32Array(13),
+    ] as unknown as Float32Array[];
+    for (const other of others) {
+      const wrong = /typed array of another type|12 values of a plan were expected/;
+      expect(() => binding.runPlan(plan, [other], [new Float32Array(12)], none)).toThrow(wrong);
+      expect(() => binding.runPlan(plan, [new Float32Array(12)], [other], none)).toThrow(wrong);
+    }
+    const whole = binding.createTensor([12], TF.TF_INT32, new Int32Array(12));
+    expect(() => binding.runPlan(plan, [whole], [new Float32Array(12)], none)).toThrow("another type");
+    binding.deleteTensor(whole);
+    binding.closePlan(plan);
+  });
+
+  test("give values without elements no memory of others", () => {
+    const writer = new PlanWriter([
+      { shape: [4], dtype: "float32" },
+      { shape: [3, 4], dtype: "float32" },
+      { shape: [3], dtype: "int64" },
+    ]);
+    const [x, rows, ids] = [0, 1, 2].map((i) => writer.leaf(i)) as [TfRef, TfRef, TfRef];
+    const count = (n: number): TfRef => writer.constant([n], [], "int64");
+    const none = writer.node("UnsortedSegmentSum", [rows, ids, count(0)], {});
+    const negative = writer.node("Neg", [x], {});
+    // The last that reads it: its memory is free then.
+    const zeros = writer.node("UnsortedSegmentSum", [none, writer.constant([], [0], "int64"), count(2)], {});
+    const sum = writer.node("AddV2", [negative, writer.node("Square", [x], {})], {});
+    const code = writer.finish([sum, zeros]);
+    const binding = loadNative();
+    const plan = binding.openPlan(code, 1, new Float64Array(2));
+    const found = [new Float32Array(4), new Float32Array(8)];
+    const leaves = [Float32Array.of(1, 2, 3, 4), new Float32Array(12), Int32Array.of(-1, -1, -1)];
+    expect(binding.runPlan(plan, leaves, found, new Int32Array(0))).toBe(true);
+    expect([...found[0]!, ...found[1]!]).toEqual([0, 2, 6, 12, ...new Float32Array(8)]);
+    binding.closePlan(plan);
+  });
+
+  test.each([
+    ["a range that isn't a number", 5, NaN, 0],
+    ["a range of none", 5, 0, 0],
+    ["integers beyond 32 bits", 5, 10, 2 ** 31 - 5],
+    ["a probability beyond 1", 2, 2 ** 32, 0],
+  ])("and random numbers have parameters that fit: %s", (_, kind, first, second) => {
+    const out = kind === 5 ? new Int32Array(16) : new Float32Array(16);
+    const parameters = Float64Array.of(first, second, 1);
+    expect(() => loadNative().drawRandom(kind, new Int32Array(624), 0, out, 16, parameters)).toThrow(
+      "can't be drawn",
+    );
   });
 });
