@@ -13,6 +13,7 @@
 #include <numeric>
 #include <vector>
 
+#include "apart.h"
 #include "kernels/table.h"
 #include "workers.h"
 
@@ -108,6 +109,7 @@ class Plan {
   bool Run(std::vector<char *> &roots, char *arena) const {
     roots[leaves_.size()] = const_cast<char *>(reinterpret_cast<const char *>(constants_.data()));
     roots[leaves_.size() + 1] = arena;
+    [[maybe_unused]] const Poisoned poisoned(arena, arena_, pieces_);
     for (const Group &group : groups_)
       if (!(group.parts > 1 ? Share(group, roots.data()) : RunPart(group, roots.data(), 0))) return false;
     return true;
@@ -247,6 +249,8 @@ class Plan {
   std::vector<int64_t> parameters_;
   std::vector<int32_t> constants_;
   int64_t arena_ = 0;
+  // None but where values lie apart.
+  Pieces pieces_;
   Costs costs_;
 };
 

@@ -451,7 +451,7 @@ inline void Plan::Reader::Place() {
       if (out.root >= 0) continue;
       out.root = arena;
       const int64_t size = rounded(out);
-      if (step.reusable > 0) {
+      if (step.reusable > 0 && !APART) {
         // An input that nothing else reads gives its memory.
         const auto &given = operands[step.reusable];
         Value &in = values_[Source(given.first)];
@@ -465,7 +465,7 @@ inline void Plan::Reader::Place() {
           continue;
         }
       }
-      const auto entry = free.lower_bound(size);
+      const auto entry = APART ? free.end() : free.lower_bound(size);
       if (entry != free.end() && entry->first <= 2 * size) {
         out.place = entry->second.back();
         entry->second.pop_back();
@@ -473,7 +473,8 @@ inline void Plan::Reader::Place() {
       } else {
         out.place = top;
         sizes_[top] = size;
-        top += size;
+        if (APART) plan_.pieces_.push_back({top, BytesOf(out)});
+        top += size + GAP;
       }
     }
     for (int i = 0; i < step.count; i++) {

@@ -1,0 +1,44 @@
+// The plans that the binding opens for samples of all ops.
+import { TensorFlowExecutor } from "../../extension/executors/tensorflow/executor.ts";
+import type { NativeBinding } from "../../extension/native/binding.ts";
+import { loadNative } from "../../extension/native/load.ts";
+import { OPS } from "../../extension/tensor/ops/table.ts";
+import { setExecutor, valuesOf } from "../../extension/tensor/planning/barrier.ts";
+import { applyAll } from "../../extension/tensor/recording/apply.ts";
+import { grad } from "../../extension/tensor/recording/autograd.ts";
+import type { OpRecord } from "../../extension/tensor/recording/op.ts";
+import { given, hasGradient, samples, type Sample } from "./opSamples.ts";
+
+const ops = [...OPS.values()] as unknown as OpRecord<object>[];
+
+/** Computes a sample, and its gradients. */
+function compute(op: OpRecord<object>, sample: Sample): void {
+  const inputs = sample.inputs.map((recorded, i) => {
+    const x = given(recorded);
+    return sample.gradOutputs !== null && hasGradient(sample, i) ? x.requiresGrad_() : x;
+  });
+  const outputs = applyAll(op, inputs, sample.attributes);
+  for (const { value } of outputs) valuesOf(value);
+  const seeded = outputs.filter((_, i) => sample.gradOutputs?.[i]);
+  const wanted = inputs.filter((x) => x.requiresGrad);
+  if (seeded.length === 0 || wanted.length === 0) return;
+  const gradOutputs = sample.gradOutputs!.filter((seed) => seed !== null).map(given);
+  for (const g of grad(seeded, wanted, { gradOutputs, allowUnused: true })) if (g) valuesOf(g.value);
+}
+
+/** The plans that are opened for the first samples of each op. */
+export function plansOfSamples(each = 2): number[][] {
+  const plans = new Map<string, number[]>();
+  const binding = Object.create(loadNative()) as NativeBinding;
+  Object.defineProperty(binding, "openPlan", {
+    value: (code: Int32Array, threads: number, costs: Float64Array): number => {
+      const id = loadNative().openPlan(code, threads, costs);
+      if (id >= 0 && code.length < 2000) plans.set(code.join(), [...code]);
+      return id;
+    },
+  });
+  setExecutor(new TensorFlowExecutor(binding, 2));
+  for (const op of ops) for (const sample of (samples[op.name] ?? []).slice(0, each)) compute(op, sample);
+  setExecutor(undefined);
+  return [...plans.values()];
+}
