@@ -102,7 +102,7 @@ describe.skipIf(nativeStatus().state !== "installed")("plans with wrong numbers"
     const binding = loadNative();
     const writer = new PlanWriter([{ shape: [12], dtype: "float32" }]);
     const code = writer.finish([writer.node("Neg", [writer.leaf(0)], {})]);
-    const plan = binding.openPlan(code, 1, new Float64Array(2));
+    const plan = binding.openPlan(code, 1, new Float64Array(3));
     const none = new Int32Array(0);
     expect(binding.runPlan(plan, [new Float32Array(12)], [new Float32Array(12)], none)).toBe(true);
     // Of the right number of bytes, or of elements.
@@ -145,7 +145,7 @@ describe.skipIf(nativeStatus().state !== "installed")("plans with wrong numbers"
     const sum = writer.node("AddV2", [negative, writer.node("Square", [x], {})], {});
     const code = writer.finish([sum, zeros]);
     const binding = loadNative();
-    const plan = binding.openPlan(code, 1, new Float64Array(2));
+    const plan = binding.openPlan(code, 1, new Float64Array(3));
     const found = [new Float32Array(4), new Float32Array(8)];
     const leaves = [Float32Array.of(1, 2, 3, 4), new Float32Array(12), Int32Array.of(-1, -1, -1)];
     expect(binding.runPlan(plan, leaves, found, new Int32Array(0))).toBe(true);
