@@ -55,6 +55,17 @@ export function gather(locate: () => Int32Array): PlainKernel {
   return Object.assign(kernel, { scattered: true as const });
 }
 
+/** Copies the first input, with the second one's elements at some places, which are found as {@link gather} finds them. */
+export function replaceAt(locate: () => Int32Array): PlainKernel {
+  let found: Int32Array | undefined;
+  const kernel: PlainKernel = ([x, v], [y]) => {
+    const [from, to, at] = [v!, y!, (found ??= locate())];
+    to.set(x!);
+    for (let i = 0; i < at.length; i++) to[at[i]!] = from[i]!;
+  };
+  return Object.assign(kernel, { scattered: true as const });
+}
+
 /** Copies everything unchanged. */
 export const copy: PlainKernel = ([x], [y]) => y!.set(x!);
 

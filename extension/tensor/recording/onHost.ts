@@ -21,12 +21,30 @@ export function movesOnHost<A extends object>(op: Op<A>, inputs: readonly Tensor
     if (t.edge !== undefined || t.storage !== undefined) return false;
     if (t.value.producer.kind === "state") return false;
   }
-  for (const t of inputs) {
-    const data = dataAtHand(t.value);
-    if (data === undefined || data instanceof Float64Array) return false;
+  // Numbers everywhere alone stay numbers, which need no array.
+  let known = false;
+  for (const { value } of inputs) {
+    const data = dataAtHand(value);
+    if (data instanceof Float64Array || (data === undefined && numberOf(value) === undefined)) return false;
+    if (data !== undefined) known = true;
   }
-  return true;
+  return known;
 }
+
+/** The number that a value is everywhere, which keeps no array for it; undefined for other values. */
+function numberOf({ producer, dtype }: Value): number | undefined {
+  let from = producer;
+  while (from.kind === "node") {
+    const input = from.op.keepsElements === true ? from.inputs[0]! : undefined;
+    if (input?.dtype !== dtype) return undefined;
+    from = input.producer;
+  }
+  return from.kind === "scalar" || from.kind === "fill" ? from.value : undefined;
+}
+
+/** The elements of a value that {@link movesOnHost} has found at hand. */
+const elementsOf = (value: Value): HostArray =>
+  value.data ?? allocate(value.dtype, numel(value.shape)).fill(numberOf(value)!);
 
 /**
  * Returns the values if they are on the host, or can be brought there without the executor: outputs of ops that only move
@@ -54,8 +72,9 @@ export function movedWhenRead(value: Value, most = MAX_MOVES_ON_READ): boolean {
   if (producer.outputs.length !== 1 || !isAllowed()) return false;
   const { inputs, op, attributes } = producer;
   for (const input of inputs) {
-    if (input.data === undefined && (input.ready || !movedWhenRead(input, most - 1))) return false;
     if (input.data instanceof Float64Array) return false;
+    if (input.data !== undefined || numberOf(input) !== undefined) continue;
+    if (input.ready || !movedWhenRead(input, most - 1)) return false;
   }
   const moved = movedOnHost(op, inputs, value, attributes);
   if (moved === undefined) return false;
@@ -75,13 +94,10 @@ export function movedOnHost<A extends object>(
   const { shape, dtype } = output;
   const size = numel(shape);
   const kernel = op.plain?.({ inputs: values, outputs: [output] }, attributes);
-  if (kernel === copy) return dataValue(values[0]!.data!, shape, dtype);
+  if (kernel === copy) return dataValue(elementsOf(values[0]!), shape, dtype);
   if (kernel === undefined || size > (kernel.scattered ? MAX_SCATTERED_ELEMENTS : MAX_COPIED_ELEMENTS))
     return undefined;
   const data: HostArray = allocate(dtype, size);
-  kernel(
-    values.map((value) => value.data!),
-    [data],
-  );
+  kernel(values.map(elementsOf), [data]);
   return dataValue(data, shape, dtype);
 }

@@ -241,8 +241,10 @@ describe.skipIf(!available)("plans of a program's own loop", () => {
     const [negative, negativeFlat] = [y.neg(), y.neg().flatten()];
     const changed = flat.clone();
     changed.mul_(0);
+    const target = torch.zeros(300, 200).copy_(negative);
     expect(flat.sum().item()).toBeCloseTo((60_000 * 60_001) / 2, -4);
     expect(valuesOf(flat.value)).toBe(valuesOf(y.value));
+    expect(valuesOf(target.value)).toBe(valuesOf(negative.value));
     expect(Array.from(valuesOf(y.value))).toEqual(expected);
     expect(Array.from(valuesOf(negative.value))).toEqual(expected.map((value) => -value));
     expect(Array.from(valuesOf(negativeFlat.value))).toEqual(expected.map((value) => -value));
@@ -266,6 +268,63 @@ describe.skipIf(!available)("plans of a program's own loop", () => {
     );
     expect(tokens.shape).toEqual(torch.Size([1, 9]));
     expect(plans).toEqual({ read: 1, run: 6 });
+  });
+
+  test("a replay buffer that is written row after row has one plan", () => {
+    const w = new nn.Parameter(torch.ones(3));
+    const [states, rewards, flags] = [
+      torch.zeros(8, 3),
+      torch.zeros(8, 1),
+      torch.zeros([8], { dtype: torch.bool }),
+    ];
+    const sums: number[] = [];
+    const plans = plansOf(() => {
+      for (let i = 0; i < 12; i++) {
+        states.indexPut_([i % 8], torch.tensor([i, 0.5, 1]));
+        rewards.index(i % 8).fill_(i / 4);
+        flags.indexPut_([i % 8], i % 3 === 0);
+        const rows = torch.tensor([0, 3, 7]);
+        const weight = rewards.index(rows).mul(flags.index(rows).float().unsqueeze(1));
+        sums.push(torch.noGrad(() => states.index(rows).mul(w).mul(weight).sum().item()));
+      }
+    });
+    const row = (at: number, i: number): number => {
+      const last = i < at ? -1 : at + 8 * Math.floor((i - at) / 8);
+      return last % 3 === 0 ? (last + 1.5) * (last / 4) : 0;
+    };
+    expect(sums).toEqual(sums.map((_, i) => row(0, i) + row(3, i) + row(7, i)));
+    expect(states.index(":2").tolist()).toEqual([
+      [8, 0.5, 1],
+      [9, 0.5, 1],
+    ]);
+    // The first may compute pending values of the test before.
+    expect(plans.read).toBeLessThan(3);
+    expect(plans.run).toBe(12);
+  });
+
+  test("numbers written to columns, which lie apart, count as what they are", () => {
+    const x = torch.tensor([
+      [1, 2],
+      [3, 4],
+    ]);
+    const halves = x.float();
+    const copy = x.clone();
+    x.indexPut_([":", 1], 7.9);
+    halves.indexPut_([":", 1], 7.5);
+    expect([x, halves, copy].map((one) => one.tolist())).toEqual([
+      [
+        [1, 7],
+        [3, 7],
+      ],
+      [
+        [1, 7.5],
+        [3, 7.5],
+      ],
+      [
+        [1, 2],
+        [3, 4],
+      ],
+    ]);
   });
 
   test("zeros that a gradient is added to are no array", () => {

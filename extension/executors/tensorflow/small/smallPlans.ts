@@ -45,17 +45,17 @@ function view(dtype: DType, buffer: ArrayBuffer, start: number, size: number) {
 }
 
 /**
- * Numbers the arrays that a plan's fetched values need. Values that are reshaped from the same one have the same elements in
- * the same order, so they share an array.
+ * Numbers the arrays that a plan's fetched values need. Values that are copied or reshaped from the same one have the same elements
+ * in the same order, so they share an array: `target.copy_(mean)` has the values of the mean.
  */
 function shareArrays({ nodes, fetches }: Plan): number[] {
-  const reshaped = new Map<Value, Value>();
-  const unshaped = (value: Value): Value => reshaped.get(value) ?? value;
+  const equal = new Map<Value, Value>();
+  const sourceOf = (value: Value): Value => equal.get(value) ?? value;
   for (const { op, inputs, outputs } of nodes)
-    if (op.name === "reshape") reshaped.set(outputs[0]!, unshaped(inputs[0]!));
+    if (op.name === "reshape" || op.name === "identity") equal.set(outputs[0]!, sourceOf(inputs[0]!));
   const numbers = new Map<Value, number>();
   return fetches.map((value) => {
-    const source = unshaped(value);
+    const source = sourceOf(value);
     const number = numbers.get(source) ?? numbers.size;
     numbers.set(source, number);
     return number;

@@ -6,7 +6,15 @@ import { TensorError } from "../../core/errors.ts";
 import * as elementwise from "../../ops/elementwise/elementwise.ts";
 import { indexSelect as selectRows, rowsUpdate, indexAdd } from "../../ops/movement/indexing.ts";
 import { permute } from "../../ops/movement/movement.ts";
-import { broadcastShapes, formatShape, numel, range, strides, type Shape } from "../../core/shape.ts";
+import {
+  broadcastShapes,
+  formatShape,
+  numel,
+  range,
+  sameShape,
+  strides,
+  type Shape,
+} from "../../core/shape.ts";
 import { fromHost, Tensor } from "../../core/tensor.ts";
 import { Value } from "../../recording/graph.ts";
 import { asNumbers, composed, constant, named, type Operand } from "../pointwise/operands.ts";
@@ -70,7 +78,10 @@ export function indexPut_(
   const part = viewOf(input, parsed);
   const next = composed(() => {
     if (tensors.size === 0) {
-      const spread = expand(withoutLeadingOnes(value, part.ndim), part.shape);
+      const given = withoutLeadingOnes(value, part.ndim);
+      const spread = sameShape(given.shape, part.shape)
+        ? reshaped(given, part.shape)
+        : expand(given, part.shape);
       return accumulate ? sum(part, spread) : spread;
     }
     const gathering = new Gathering(part, tensors);
@@ -81,9 +92,10 @@ export function indexPut_(
   if (tensors.size > 0 || accumulate || part.numel() < input.numel())
     part.write(next, made, Value.made, alike);
   else overwrite(part, next, alike, made);
-  // No code has the part: where it is all of the tensor, the tensor alone holds the value.
-  const { value: written } = input;
-  if (written.made > made && part.value === written) written.holders = 1;
+  // No code has the part: where it is all of the tensor, the tensor alone holds the value, else nothing reads it.
+  const [{ value: written }, { value: inPart }] = [input, part];
+  if (written.made > made && inPart === written) written.holders = 1;
+  else if (inPart.made > made) inPart.visible = false;
   return input;
 }
 
@@ -170,7 +182,7 @@ class Gathering {
         steps[i] === 1 ? positive : call(elementwise.mul, positive, constant(steps[i]!, "int64"));
       flat = flat === undefined ? scaled : call(elementwise.add, flat, scaled);
     });
-    this.flat = reshaped(expand(flat!, this.indexed), [numel(this.indexed)]);
+    this.flat = reshaped(spreadTo(flat!, this.indexed), [numel(this.indexed)]);
   }
 
   /** The source with the indexed dimensions joined in front: [rows, ...rest]. */
@@ -234,6 +246,9 @@ function wrapped(t: Tensor, size: number, dim: number): Tensor {
   return fromHost(positive, t.shape, "int64");
 }
 
+/** Values broadcast to a shape, for an op that reads them. */
+const spreadTo = (x: Tensor, shape: Shape): Tensor => (sameShape(x.shape, shape) ? x : expand(x, shape));
+
 function gathered(g: Gathering): Tensor {
   const taken = apply(selectRows, [g.rows(), g.flat], { dim: 0 });
   const split = reshaped(taken, [...g.indexed, ...g.rest]);
@@ -243,7 +258,7 @@ function gathered(g: Gathering): Tensor {
 
 function put(g: Gathering, value: Tensor, accumulate: boolean): Tensor {
   const order = g.resultOrder;
-  const spread = expand(value, g.shape);
+  const spread = spreadTo(value, g.shape);
   const ordered = order.every((d, i) => d === i)
     ? spread
     : apply(permute, [spread], { order: order.map((_, d) => order.indexOf(d)) });

@@ -14,7 +14,7 @@ import { reordered } from "../../lowering/layouts.ts";
 import { ints, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
 import { defineOp, type Op, type Tfjs } from "../../recording/op.ts";
 import { partOf, type Cut } from "../../planning/parts.ts";
-import { gather, places } from "../../planning/plain.ts";
+import { gather, places, replaceAt } from "../../planning/plain.ts";
 import { numel, range, strides, type Shape } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { zeros } from "../expressions.ts";
@@ -350,6 +350,7 @@ const unpadded = (): [number, number] => [0, 0];
 export const sliceUpdate: Op<SliceAttributes> = defineOp<SliceAttributes>({
   name: "sliceUpdate",
   layout: { along: (a, order) => ({ attributes: turned(a, order), images: true }) },
+  moves: true,
   gradName: "CopySlices",
   infer: ([x]) => x!,
   gradient: ({ grad, inputs: [, v], attributes, needs }) => [
@@ -368,5 +369,13 @@ export const sliceUpdate: Op<SliceAttributes> = defineOp<SliceAttributes>({
     const attributes = { begin, end, step, shape };
     const here = k.cast(spread(k, k.ones(v!.shape), attributes), "bool");
     return asNumbers(k, x!, (y) => k.where(here, spread(k, k.cast(v!, y.dtype), attributes), y));
+  },
+  plain({ inputs: [x] }, attributes) {
+    const start = startOfRun(attributes, x!.shape);
+    if (start === undefined) return replaceAt(() => slicePlaces(attributes, x!.shape));
+    return ([whole, part], [to]) => {
+      to!.set(whole!);
+      to!.set(part!, start);
+    };
   },
 });
