@@ -70,10 +70,10 @@ export const MAX_MOVES_ON_READ = 8;
 export const MAX_TRACED_NODES = 100_000;
 /** Nodes of all graphs remembered, some 200 bytes each. Safe bound: 100 MB. */
 export const MAX_REMEMBERED_NODES = 500_000;
-/** Graphs remembered of one number of nodes: batches of many sizes have as many. */
-export const MAX_TRACES_OF_A_SIZE = 64;
-/** Those compared node by node at most, where the sizes of their inputs are the same. */
-export const MAX_COMPARED_GRAPHS = 4;
+/** Graphs remembered of one number of nodes, in any case. */
+export const MAX_ALIKE = 4;
+/** Nodes of all of them, where there are more: batches of other sizes, and sequences that grow by a token, have as many nodes. Safe bound. */
+export const MAX_ALIKE_NODES = 100_000;
 /** Numbers of nodes remembered: programs that never repeat themselves are forgotten. */
 export const MAX_TRACED_SIZES = 64;
 /** Keys remembered of graphs that were seen once: an actor-critic's episodes of 8 to 37 steps have 695. */

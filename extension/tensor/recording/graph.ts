@@ -237,7 +237,7 @@ export class Value {
   /** Number of values made so far; `made` is this one's number. */
   static made = 0;
   readonly made = ++Value.made;
-  /** Mark of the last numbering that has met it: see template.ts. */
+  /** Mark of the last numbering that has met it: see templates/numbering.ts. */
   mark = 0;
   /** Mark of the last plan that has visited it: see plan.ts. */
   planned = 0;

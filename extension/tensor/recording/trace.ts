@@ -1,9 +1,10 @@
 import { isAmongInputs, Node, Value, type GraphTensor, type Storage, type Stretch } from "./graph.ts";
 import type { Gradients } from "./gradients.ts";
-import { Numbering, place, Template, type Backward, type BackwardPattern } from "./template.ts";
+import { Numbering, place } from "./templates/numbering.ts";
+import { Template, type Backward, type BackwardPattern } from "./templates/template.ts";
 import { recordAll, released, STAND_IN, type Skipped } from "./skipped.ts";
 import { overwritten, readLater, readsInside } from "./laterReads.ts";
-import { RememberedGraphs } from "./remembered.ts";
+import { RememberedGraphs } from "./templates/templateTree.ts";
 import { lastValues, Repetition } from "./repetition.ts";
 import { isStale, isStaleFor } from "./version.ts";
 import type { Plan, Request } from "../planning/executor.ts";
@@ -166,7 +167,7 @@ export class Trace {
     const template = Template.of(this.#recorded, plan, this.#backwards);
     if (template === undefined) return;
     this.#follow(template, plan);
-    this.#remembered.add(template);
+    this.#remembered.add(template, this.#recorded, plan);
   }
 
   /** Returns the plan of a step that repeats the predicted one, some of whose nodes may be missing. */
@@ -175,10 +176,9 @@ export class Trace {
     const recorded = this.#recorded;
     const { template, numbering, matched } = this.#progress;
     if (recorded.length !== template.length || !compiled(template.key)) return undefined;
-    if (!template.matches(numbering, recorded, matched, recorded.length, true)) return undefined;
+    if (!template.matches(numbering, recorded, matched, recorded.length)) return undefined;
     const kept = new Set([...request.lazy, ...request.requested]);
-    numbering.request(request);
-    const plan = template.fits(numbering, true) ? template.plan(numbering, recorded, request) : undefined;
+    const plan = template.plan(numbering, request, true);
     if (plan === undefined) return undefined;
     this.#follow(template, plan);
     for (const { results } of this.#skipped)
@@ -229,7 +229,7 @@ export class Trace {
       matched: 0,
     });
     const { numbering } = progress;
-    if (!predicted.matches(numbering, recorded, progress.matched, start, true)) return this.#giveUp();
+    if (!predicted.matches(numbering, recorded, progress.matched, start)) return this.#giveUp();
     if (numbering.code(root) !== pattern.root || numbering.leaves.length !== pattern.firstLeaf)
       return this.#giveUp();
     if (!predicted.fits(numbering, true, false)) return this.#giveUp();

@@ -1,6 +1,7 @@
-import type { GraphTensor, Leaf, Node, Value } from "./graph.ts";
-import { sameShape } from "../core/shape.ts";
-import type { Plan, Request } from "../planning/executor.ts";
+import type { GraphTensor, Node, Value } from "../graph.ts";
+import { fits, pattern, type LeafPattern } from "./leafPattern.ts";
+import type { Plan, Request } from "../../planning/executor.ts";
+import { Numbering, OUTPUTS, place } from "./numbering.ts";
 
 /** A call of `backward()`: the nodes it recorded, and the gradients it gave to leaves that had none. */
 export interface Backward {
@@ -12,62 +13,13 @@ export interface Backward {
   readonly stale: readonly Value[];
 }
 
-/** Maximum number of outputs of a node here. */
-const OUTPUTS = 64;
-/** The code of a value that was recorded before the last barrier, and not computed by it. */
-const FOREIGN = 0;
-
-/** Numbers values by their origin: outputs by their node's position, leaves in the order in which they are met. */
-export class Numbering {
-  /** Marks of values numbered here lie above it, those of earlier numberings below. */
-  static #last = 0;
-  readonly leaves: Value[] = [];
-  readonly #base = Numbering.#last;
-  readonly #nodes: readonly Node[];
-
-  constructor(nodes: readonly Node[]) {
-    this.#nodes = nodes;
-  }
-
-  /** Returns a value's code: above 0 for an output of a recorded node, below 0 for a leaf. */
-  code(value: Value): number {
-    const { producer } = value;
-    if (producer.kind === "node" && !value.ready && value.retained === undefined) {
-      if (this.#nodes[producer.serial] !== producer) return FOREIGN;
-      return producer.serial * OUTPUTS + value.index + 1;
-    }
-    return value.mark > this.#base ? this.#base - value.mark : this.meet(value);
-  }
-
-  /** Numbers what a barrier asks for, after the nodes. */
-  request({ requested, assigns, lazy, held }: Request): void {
-    for (const value of requested) this.code(value);
-    for (const { value } of assigns) this.code(value);
-    for (const value of lazy) this.code(value);
-    for (const value of held) this.code(value);
-  }
-
-  /** Gives a leaf the next number. */
-  meet(value: Value): number {
-    this.leaves.push(value);
-    Numbering.#last = value.mark = this.#base + this.leaves.length;
-    return -this.leaves.length;
-  }
-}
-
-/** Decodes the code of an output. */
-export const place = (code: number): { serial: number; index: number } => ({
-  serial: Math.floor((code - 1) / OUTPUTS),
-  index: (code - 1) % OUTPUTS,
-});
-
 interface Step {
   readonly op: Node["op"];
   readonly attributes: object;
   readonly inputs: readonly number[];
-  /** Bits: the outputs that the user may read later; `wanting` has the inputs that need a gradient. */
-  readonly visible: number;
-  readonly wanting: number;
+  /** The outputs that the user may read later, as {@link bits}; `wanting` has the inputs that need a gradient. */
+  readonly visible: number | string;
+  readonly wanting: number | string;
   /** Whether the plan computes it. */
   readonly used: boolean;
 }
@@ -111,6 +63,8 @@ export class Template {
   /** Number of vain takeovers of its backward(). */
   failures = 0;
   readonly #steps: readonly Step[];
+  /** Its nodes from before the last barrier. */
+  readonly #earlier: readonly Step[];
   readonly #leaves: readonly LeafPattern[];
   readonly #usedLeaves: ReadonlySet<number>;
   readonly #codes: Codes;
@@ -120,7 +74,8 @@ export class Template {
 
   private constructor(
     steps: readonly Step[],
-    leaves: readonly Value[],
+    earlier: readonly Step[],
+    numbering: Numbering,
     codes: Codes,
     plan: Plan,
     backwards: readonly BackwardPattern[],
@@ -130,21 +85,21 @@ export class Template {
     this.length = steps.length;
     this.backwards = backwards;
     this.#steps = steps;
-    this.#leaves = leaves.map(pattern);
+    this.#earlier = earlier;
+    this.#leaves = numbering.leaves.map(pattern);
     this.#usedLeaves = new Set(codes.used.map((code) => -code - 1));
     this.#codes = codes;
     this.#storages = plan.assigns.map(({ storage }) => storage.id);
-    this.#order = plan.nodes.map((n) => n.serial);
+    this.#order = plan.nodes.map((n) => numbering.position(n));
   }
 
-  /** Makes a template; undefined for a graph that reaches back beyond the last barrier. */
+  /** Makes a template; undefined for a graph with a node of too many outputs. */
   static of(nodes: readonly Node[], plan: Plan, backwards: readonly Backward[]): Template | undefined {
     const numbering = new Numbering(nodes);
     const code = (v: Value): number => numbering.code(v);
     const met: number[] = [];
     const computed = new Set(plan.nodes);
-    const steps = nodes.map((node): Step => {
-      met.push(numbering.leaves.length);
+    const stepOf = (node: Node): Step => {
       const { op, attributes } = node;
       return {
         op,
@@ -154,21 +109,25 @@ export class Template {
         wanting: wantingInputs(node),
         used: computed.has(node),
       };
+    };
+    const steps = nodes.map((node): Step => {
+      met.push(numbering.leaves.length);
+      return stepOf(node);
     });
     met.push(numbering.leaves.length);
-    const codes: Codes = {
+    // In the order in which `plan` compares them: it numbers values that are met for the first time alike.
+    const asked = {
       requested: plan.requested.map(code),
       assigned: plan.assigns.map((a) => code(a.value)),
       lazy: plan.lazy.map(code),
       held: plan.held.map(code),
-      used: plan.leaves.map(code),
-      fetched: plan.fetches.map(code),
     };
-    const foreign = (list: readonly number[]): boolean => list.includes(FOREIGN);
-    if (steps.some((s) => foreign(s.inputs)) || Object.values(codes).some(foreign)) return undefined;
-    if (nodes.some((n) => Math.max(n.outputs.length, n.inputs.length) > 30)) return undefined;
+    const earlier = numbering.earlier.map(stepOf);
+    const codes: Codes = { ...asked, used: plan.leaves.map(code), fetched: plan.fetches.map(code) };
+    if ([...nodes, ...numbering.earlier].some((n) => n.outputs.length > OUTPUTS)) return undefined;
     const patterns: BackwardPattern[] = [];
-    for (const { start, end, root, results, stale } of backwards) {
+    // What a gradient needs of an earlier graph may change between.
+    for (const { start, end, root, results, stale } of earlier.length > 0 ? [] : backwards) {
       const firstLeaf = met[start]!;
       const leaves = numbering.leaves.slice(firstLeaf, met[end]);
       const found = results.map((result) => resultPattern(nodes, start, result, code));
@@ -189,33 +148,32 @@ export class Template {
       const [pattern, at] = [{ start, end, firstLeaf, leaves, results: all }, code(root)];
       patterns.push({ ...pattern, root: at, forward, saved: [...saved] });
     }
-    return new Template(steps, numbering.leaves, codes, plan, patterns);
+    return new Template(steps, earlier, numbering, codes, plan, patterns);
   }
 
   /**
-   * Whether the nodes from `from` to `to` are recorded as before.
-   * @param whole whether those are, too, whose values the plan doesn't need: a program may compute what it never looks at, of a batch
-   *   that was another one. A `backward()` that is taken over needs all: the gradient of a sum that is not read has its input's shape.
+   * Whether the nodes from `from` to `to` are recorded as before, also those whose values the plan doesn't need: the gradient of a sum
+   * that is not read has its input's shape.
    */
-  matches(numbering: Numbering, nodes: readonly Node[], from: number, to: number, whole: boolean): boolean {
-    for (let i = from; i < to; i++) {
-      const step = this.#steps[i];
-      const node = nodes[i]!;
-      if (step === undefined) return false;
-      const { inputs } = node;
-      if (inputs.length !== step.inputs.length) return false;
-      for (let j = 0; j < inputs.length; j++) if (numbering.code(inputs[j]!) !== step.inputs[j]) return false;
-      if (!whole && !step.used) continue;
-      if (node.op !== step.op || visibleOutputs(node) !== step.visible) return false;
-      if (wantingInputs(node) !== step.wanting || !sameAttributes(node.attributes, step.attributes))
-        return false;
-    }
+  matches(numbering: Numbering, nodes: readonly Node[], from: number, to: number): boolean {
+    for (let i = from; i < to; i++) if (!isRepeated(nodes[i]!, this.#steps[i], numbering)) return false;
     return true;
   }
 
   /**
+   * The first position from `from` on of a node that isn't recorded as before, or reads a leaf that is another; their number if there is
+   * none. Nodes whose values the plan doesn't need may be others: a program may compute what it never looks at, of a batch that was
+   * another one.
+   */
+  firstDifference(numbering: Numbering, nodes: readonly Node[], from: number): number {
+    for (let i = from; i < nodes.length; i++)
+      if (!isRepeated(nodes[i]!, this.#steps[i], numbering, this.#leaves)) return i;
+    return nodes.length;
+  }
+
+  /**
    * Whether the leaves are such as before.
-   * @param whole as for {@link matches}
+   * @param whole whether those are, too, which only nodes read whose values the plan doesn't need
    * @param complete whether they are all that the graph reads
    */
   fits({ leaves }: Numbering, whole: boolean, complete = true): boolean {
@@ -226,30 +184,38 @@ export class Template {
     return true;
   }
 
-  /** Returns the plan of nodes that match and leaves that fit, if the same values are requested. */
-  plan(numbering: Numbering, nodes: readonly Node[], request: Request): Plan | undefined {
+  /**
+   * Returns the plan, if all nodes match and the same values are requested.
+   * @param whole as for {@link fits}
+   */
+  plan(numbering: Numbering, request: Request, whole: boolean): Plan | undefined {
     const codes = this.#codes;
     const { requested, assigns, lazy } = request;
     if (assigns.length !== this.#storages.length) return undefined;
+    if (!sameCodes(numbering, requested, codes.requested)) return undefined;
     for (let i = 0; i < assigns.length; i++) {
       const { storage, value } = assigns[i]!;
       if (this.#storages[i] !== storage.id) return undefined;
       if (numbering.code(value) !== codes.assigned[i]) return undefined;
     }
-    if (!sameCodes(numbering, requested, codes.requested)) return undefined;
     if (!sameCodes(numbering, lazy, codes.lazy)) return undefined;
     if (!sameCodes(numbering, request.held, codes.held)) return undefined;
-    const { leaves } = numbering;
+    const { leaves, earlier } = numbering;
+    if (earlier.length !== this.#earlier.length) return undefined;
+    for (let i = 0; i < earlier.length; i++)
+      if (!isRepeated(earlier[i]!, this.#earlier[i], numbering, whole ? undefined : this.#leaves))
+        return undefined;
+    if (!this.fits(numbering, whole)) return undefined;
     const value = (code: number): Value => {
       if (code < 0) return leaves[-code - 1]!;
       const { serial, index } = place(code);
       // A placeholder of an unrecorded output is among the requested values.
-      return nodes[serial]!.outputs[index] ?? requested[codes.requested.indexOf(code)]!;
+      return numbering.nodeAt(serial)!.outputs[index] ?? requested[codes.requested.indexOf(code)]!;
     };
     return {
       graph: this.graph,
       key: this.key,
-      nodes: this.#order.map((serial) => nodes[serial]!),
+      nodes: this.#order.map((position) => numbering.nodeAt(position)!),
       leaves: codes.used.map(value),
       fetches: codes.fetched.map(value),
       ...request,
@@ -294,62 +260,45 @@ function sameCodes(numbering: Numbering, values: readonly Value[], codes: readon
   return true;
 }
 
-function visibleOutputs({ outputs }: Node): number {
-  let bits = 0;
-  for (let i = 0; i < outputs.length; i++) if (outputs[i]!.visible) bits |= 1 << i;
-  return bits;
-}
-
-function wantingInputs({ edges }: Node): number {
-  let bits = 0;
-  if (edges !== undefined) for (let i = 0; i < edges.length; i++) if (edges[i] !== undefined) bits |= 1 << i;
-  return bits;
-}
-
-/** Leaf properties encoded in the plan key, and the id of the storage that a state is read from. */
-interface LeafPattern {
-  readonly kind: Leaf["kind"] | "node";
-  readonly shape: Value["shape"];
-  readonly dtype: Value["dtype"];
-  readonly materialized: boolean;
-  readonly fill: number | undefined;
-  readonly varying: boolean;
-  readonly storage: number | undefined;
-}
-
-function pattern(value: Value): LeafPattern {
-  const { producer, shape, dtype } = value;
-  return {
-    kind: producer.kind,
-    shape,
-    dtype,
-    materialized: value.ready,
-    fill: producer.kind === "fill" ? producer.value : undefined,
-    varying: producer.kind === "scalar" && producer.varying,
-    storage: producer.kind === "state" ? producer.storage.id : undefined,
-  };
-}
-
-function fits(value: Value, p: LeafPattern): boolean {
-  const { producer } = value;
-  if (producer.kind !== p.kind || value.dtype !== p.dtype || !sameShape(value.shape, p.shape)) return false;
-  switch (producer.kind) {
-    case "fill":
-      return Object.is(producer.value, p.fill) && value.ready === p.materialized;
-    case "scalar":
-      return producer.varying === p.varying;
-    case "state":
-      return (
-        p.storage === producer.storage.id &&
-        producer.version === producer.storage.version &&
-        value.ready === p.materialized
-      );
-    case "data":
-    case "random":
-    case "node":
-      return true;
+/**
+ * Whether a node is recorded as before.
+ * @param leaves what its leaves must be like, where the plan needs its values; where it doesn't, the node may be another then
+ */
+function isRepeated(
+  node: Node,
+  step: Step | undefined,
+  numbering: Numbering,
+  leaves?: readonly LeafPattern[],
+): boolean {
+  if (step === undefined) return false;
+  const { inputs } = node;
+  if (inputs.length !== step.inputs.length) return false;
+  for (let j = 0; j < inputs.length; j++) {
+    const code = numbering.code(inputs[j]!);
+    if (code !== step.inputs[j]) return false;
+    if (code < 0 && leaves !== undefined && step.used && !fits(inputs[j]!, leaves[-code - 1]!)) return false;
   }
+  if (leaves !== undefined && !step.used) return true;
+  if (node.op !== step.op || visibleOutputs(node) !== step.visible) return false;
+  return wantingInputs(node) === step.wanting && sameAttributes(node.attributes, step.attributes);
 }
+
+/** Bits of a number: more are a text, as of the gradients that are joined to compute their norm. */
+const MAX_BITS = 30;
+
+/** Which elements of a list fulfil a condition. */
+function bits<T>(list: readonly T[], holds: (one: T) => boolean): number | string {
+  if (list.length > MAX_BITS) return list.map((one) => (holds(one) ? 1 : 0)).join("");
+  let found = 0;
+  for (let i = 0; i < list.length; i++) if (holds(list[i]!)) found |= 1 << i;
+  return found;
+}
+
+const visibleOutputs = ({ outputs }: Node): number | string => bits(outputs, isVisible);
+const isVisible = ({ visible }: Value): boolean => visible;
+
+const wantingInputs = ({ edges }: Node): number | string => (edges === undefined ? 0 : bits(edges, isThere));
+const isThere = (edge: unknown): boolean => edge !== undefined;
 
 function sameAttributes(a: object, b: object): boolean {
   const x = a as Readonly<Record<string, unknown>>;
