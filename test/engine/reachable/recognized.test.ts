@@ -75,6 +75,25 @@ describe.each(native ? (["native", "cpu"] as const) : (["cpu"] as const))(
       answers.forEach((answer, i) => expect(answer).toBeCloseTo(expected[i % 3]!, 5));
     });
 
+    it("and told apart where each leaves other values unread", () => {
+      const w = new nn.Parameter(torch.tensor([0.5, -1, 2]));
+      const kinds = [
+        [torch.sin, Math.sin],
+        [torch.cos, Math.cos],
+        [torch.tanh, Math.tanh],
+        [torch.exp, Math.exp],
+      ] as const;
+      let random = 1;
+      const next = (n: number): number => (random = (random * 48_271) % 2_147_483_647) % n;
+      for (let i = 0; i < 600; i++) {
+        const chosen = Array.from({ length: 3 }, () => kinds[next(kinds.length)]!);
+        const values = chosen.map(([f]) => f(w.detach().index(":2")));
+        const read = next(3);
+        const [, expected] = chosen[read]!;
+        expect(values[read]!.sum().item()).toBeCloseTo(expected(0.5) + expected(-1), 5);
+      }
+    });
+
     it("whose gradients are more than a number has bits", () => {
       const model = new nn.Sequential(...Array.from({ length: 20 }, () => new nn.Linear(3, 3)));
       const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });

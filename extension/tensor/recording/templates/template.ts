@@ -62,6 +62,8 @@ export class Template {
   next: Template | undefined;
   /** Number of vain takeovers of its backward(). */
   failures = 0;
+  /** Whether the plan needs all of its nodes. */
+  readonly isWhole: boolean;
   readonly #steps: readonly Step[];
   /** Its nodes from before the last barrier. */
   readonly #earlier: readonly Step[];
@@ -84,6 +86,7 @@ export class Template {
     this.key = plan.key;
     this.length = steps.length;
     this.backwards = backwards;
+    this.isWhole = steps.every(({ used }) => used);
     this.#steps = steps;
     this.#earlier = earlier;
     this.#leaves = numbering.leaves.map(pattern);

@@ -57,9 +57,11 @@ class TemplateTree {
     let at = 0;
     let last: Branch | undefined;
     for (let one = this.#root; one !== undefined; one = one.below.get(at)) {
-      last = one;
       const { template } = one;
-      at = template.firstDifference(numbering, nodes, at);
+      // What those above leave open, this one may need.
+      const from = last?.template.isWhole === false ? 0 : at;
+      at = template.firstDifference(numbering, nodes, from);
+      last = one;
       const plan = at === length ? template.plan(numbering, request, false) : undefined;
       if (plan !== undefined) return { last, at, found: { template, plan } };
     }
