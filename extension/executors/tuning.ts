@@ -27,7 +27,7 @@ export const MIN_LIBRARY_GAIN = 1.5;
 export const MAX_SMALL_PLANS = 512;
 /**
  * Bytes of all plans kept, 50 for an op that only gives a shape and 400 for one that computes. Safe bound: the eight lengths of a neural
- * Turing machine take 52 MB, a batch of trees is a plan of its own with 4 MB.
+ * Turing machine take 37 MB, a batch of trees is a plan of its own with 4 MB.
  */
 export const MAX_SMALL_PLAN_BYTES = 2 ** 27;
 /** Bytes of results that share memory, as those of Node's buffers do: one that is kept holds on to no more than these. */

@@ -91,8 +91,10 @@ export class TensorFlowExecutor implements Executor {
     try {
       this.#storages.prepare(plan);
       const small = inspector === undefined && this.#isSmall(plan);
-      if (!small && !this.#plans.has(plan.key) && isIncomplete(plan)) throw new IncompletePlan();
-      if (!small && !this.#plans.has(plan.key)) demandMemoryFor(plan);
+      if (!small && !this.#plans.has(plan.key)) {
+        if (isIncomplete(plan)) throw new IncompletePlan();
+        demandMemoryFor(plan);
+      }
       compiled = inspector === undefined && !small ? this.#plans.get(plan) : undefined;
       if (compiled?.pipeline !== this.#active) {
         this.flush();

@@ -29,6 +29,7 @@ describe.skipIf(nativeStatus().state !== "installed")("a debugged program", () =
     await loadExecutor("native");
   });
   afterAll(() => {
+    Reflect.deleteProperty(globalThis, "look");
     setExecutor(undefined);
   });
 
