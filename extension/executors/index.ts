@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import path from "node:path";
 import { distFolder } from "../files/shipped.ts";
-import { thisHost } from "../native/cache.ts";
+import { TENSORFLOW_VERSION, thisHost } from "../native/cache.ts";
 import { NativeError } from "../native/errors.ts";
 import { loadNative } from "../native/load.ts";
 import { gpuProblem } from "../native/machine.ts";
@@ -46,7 +46,7 @@ export async function loadExecutor(device: Device): Promise<LoadedExecutor> {
       joinBy((cluster) => executor.join(cluster));
       return install(executor, {
         backend: "tensorflow",
-        version: `TensorFlow ${binding.TF_Version}`,
+        version: `TensorFlow ${TENSORFLOW_VERSION}`,
       });
     } catch (error) {
       if (device === "native" || !(error instanceof NativeError)) throw error;
@@ -88,7 +88,7 @@ function loadGpu(): LoadedExecutor {
   const gpu = binding.isUsingGpuDevice();
   return install(new TensorFlowExecutor(binding, undefined, gpu), {
     backend: "tensorflow",
-    version: `TensorFlow ${binding.TF_Version}${gpu ? " on a GPU" : ""}`,
+    version: `TensorFlow ${TENSORFLOW_VERSION}${gpu ? " on a GPU" : ""}`,
     gpu: true,
     ...(gpu ? {} : { reason: `TensorFlow's kernels for the CPU compute: ${whyNoGpu()}` }),
   });

@@ -1,6 +1,6 @@
 // tfjs-node's binding with additions: a session from a graph in memory with a configuration, local or through a server of
-// TensorFlow's; session calls on the calling thread; session calls on a separate thread while JavaScript continues.
-// binding.ts documents the functions.
+// TensorFlow's; session calls on the calling thread; session calls on a separate thread while JavaScript continues; plans of our own
+// kernels, and their tensors. TensorFlow is loaded when something needs it (library.h). binding.ts documents the functions.
 #include <node_api.h>
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if !defined(_WIN32)
@@ -25,7 +26,9 @@
 #include "tfjs_binding.cc"
 
 #include "arena.h"
+#include "library.h"
 #include "plan.h"
+#include "tensors.h"
 
 namespace tfnodejs {
 namespace {
@@ -137,7 +140,9 @@ struct Call {
 
 // State of one environment (the main thread's, a worker's).
 struct State {
-  TFJSBackend *backend;
+  // Null until something needs TensorFlow.
+  TFJSBackend *backend = nullptr;
+  layerwise::Tensors tensors;
   // Ids of sessions that run through a server.
   std::set<int32_t> remote;
   std::map<int32_t, std::unique_ptr<Call>> calls;
@@ -148,9 +153,8 @@ struct State {
 
   // Waits for the running calls. Those that wait for other processes fail, since their sessions are closed.
   void WaitForCalls() {
-    TF_AutoStatus status;
     for (const auto &[id, call] : calls)
-      if (call->remote) TF_CloseSession(call->session, status.status);
+      if (call->remote) TF_CloseSession(call->session, TF_AutoStatus().status);
     for (const auto &[id, call] : calls) call->Wait();
   }
 };
@@ -173,6 +177,34 @@ void WaitAtExit(napi_env env, State *state) {
   ENSURE_NAPI_OK(env, napi_create_string_latin1(env, "exit", NAPI_AUTO_LENGTH, &listener[0]));
   ENSURE_NAPI_OK(env, napi_create_function(env, "waitForCalls", NAPI_AUTO_LENGTH, wait, state, &listener[1]));
   ENSURE_NAPI_OK(env, napi_call_function(env, process, on, 2, listener, nullptr));
+}
+
+// TensorFlow's side of a state, which is loaded now if it wasn't. Null, with an exception, if that fails.
+TFJSBackend *TensorFlow(napi_env env, State *state) {
+  if (state->backend != nullptr) return state->backend;
+  const char *problem = BindTensorFlow();
+  if (problem != nullptr) {
+    NAPI_THROW_ERROR(env, "TensorFlow can't be loaded: %s", problem);
+    return nullptr;
+  }
+  TFJSBackend *const backend = TFJSBackend::Create(env);
+  if (backend == nullptr) return nullptr;
+  ENSURE_NAPI_OK_RETVAL(env, napi_set_instance_data(env, backend, FinalizeTFNodeJSBinding, nullptr), nullptr);
+  return state->backend = backend;
+}
+
+// A function of tfjs-node, which needs TensorFlow.
+template <napi_callback Function>
+napi_value Loaded(napi_env env, napi_callback_info info) {
+  void *state;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &state), nullptr);
+  return TensorFlow(env, static_cast<State *>(state)) == nullptr ? nullptr : Function(env, info);
+}
+
+napi_value LoadTensorFlow(napi_env env, napi_callback_info) {
+  napi_value version;
+  ENSURE_NAPI_OK_RETVAL(env, napi_create_string_latin1(env, TF_Version(), NAPI_AUTO_LENGTH, &version), nullptr);
+  return version;
 }
 
 bool GetTyped(napi_env env, napi_value array, napi_typedarray_type expected, void **data, size_t *length) {
@@ -223,6 +255,183 @@ napi_value ClosePlan(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+napi_typedarray_type ArrayOf(layerwise::Type type) {
+  using layerwise::Type;
+  return type == Type::FLOAT ? napi_float32_array : type == Type::INT32 ? napi_int32_array : napi_uint8_array;
+}
+
+// Makes a tensor of plans. False, without an exception, for what only TensorFlow has, or refuses.
+bool MakeTensor(napi_env env, State *state, const napi_value *args, int32_t &id) {
+  using layerwise::Type;
+  int32_t number;
+  if (napi_get_value_int32(env, args[1], &number) != napi_ok) return false;
+  const Type type = static_cast<Type>(number);
+  if (type != Type::FLOAT && type != Type::INT32 && type != Type::BOOL) return false;
+  bool typed;
+  if (napi_is_typedarray(env, args[2], &typed) != napi_ok || !typed) return false;
+  napi_typedarray_type kind;
+  size_t length;
+  void *data;
+  if (napi_get_typedarray_info(env, args[2], &kind, &length, &data, nullptr, nullptr) != napi_ok) return false;
+  uint32_t rank;
+  if (kind != ArrayOf(type) || napi_get_array_length(env, args[0], &rank) != napi_ok) return false;
+  std::vector<int64_t> shape(rank);
+  size_t count = 1;
+  for (uint32_t d = 0; d < rank; d++) {
+    napi_value size;
+    if (napi_get_element(env, args[0], d, &size) != napi_ok) return false;
+    if (napi_get_value_int64(env, size, &shape[d]) != napi_ok || shape[d] < 0 || shape[d] > INT32_MAX) return false;
+    // Beyond what an array can have.
+    if (shape[d] > 0 && count > (size_t{1} << 40) / static_cast<size_t>(shape[d])) return false;
+    count *= static_cast<size_t>(shape[d]);
+  }
+  if (count != length) return false;
+  auto tensor = layerwise::Tensor::New(type, std::move(shape), count * static_cast<size_t>(layerwise::SizeOf(type)));
+  if (tensor.memory == nullptr) return false;
+  if (tensor.bytes > 0) memcpy(tensor.memory.get(), data, tensor.bytes);
+  id = state->tensors.Add(std::move(tensor));
+  return true;
+}
+
+napi_value NewTensor(napi_env env, napi_callback_info info) {
+  napi_value args[3];
+  size_t count = 3;
+  State *state;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)),
+                        nullptr);
+  int32_t id;
+  // On a GPU, TensorFlow copies it there.
+  const bool gpu = state->backend != nullptr && state->backend->is_gpu_device;
+  if (gpu || count < 3 || !MakeTensor(env, state, args, id)) return Loaded<CreateTensor>(env, info);
+  napi_value result;
+  ENSURE_NAPI_OK_RETVAL(env, napi_create_int32(env, id, &result), nullptr);
+  return result;
+}
+
+// Whether a function's first argument is the id of a tensor that TensorFlow has.
+bool IsLibrarys(napi_env env, napi_callback_info info, State *&state, int32_t &id) {
+  napi_value args[1];
+  size_t count = 1;
+  id = 0;
+  return napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)) == napi_ok &&
+         (count < 1 || napi_get_value_int32(env, args[0], &id) != napi_ok || (id >= 0 && state->backend != nullptr));
+}
+
+napi_value RemoveTensor(napi_env env, napi_callback_info info) {
+  State *state;
+  int32_t id;
+  if (IsLibrarys(env, info, state, id)) return Loaded<DeleteTensor>(env, info);
+  if (!state->tensors.Delete(id)) NAPI_THROW_ERROR(env, "Delete called on a Tensor not referenced (tensor_id: %d)", id);
+  return nullptr;
+}
+
+napi_value ReadTensor(napi_env env, napi_callback_info info) {
+  State *state;
+  int32_t id;
+  if (IsLibrarys(env, info, state, id)) return Loaded<TensorDataSync>(env, info);
+  const layerwise::Tensor *const tensor = state->tensors.Find(id);
+  if (tensor == nullptr) {
+    NAPI_THROW_ERROR(env, "Get data called on a Tensor not referenced (tensor_id: %d)", id);
+    return nullptr;
+  }
+  napi_value buffer, array;
+  void *data;
+  ENSURE_NAPI_OK_RETVAL(env, napi_create_arraybuffer(env, tensor->bytes, &data, &buffer), nullptr);
+  if (tensor->bytes > 0) memcpy(data, tensor->memory.get(), tensor->bytes);
+  const size_t length = tensor->bytes / static_cast<size_t>(layerwise::SizeOf(tensor->type));
+  ENSURE_NAPI_OK_RETVAL(env, napi_create_typedarray(env, ArrayOf(tensor->type), length, buffer, 0, &array), nullptr);
+  return array;
+}
+
+napi_value CountTensors(napi_env env, napi_callback_info info) {
+  State *state;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, nullptr, nullptr, nullptr, reinterpret_cast<void **>(&state)),
+                        nullptr);
+  size_t count = state->tensors.Count();
+  if (state->backend != nullptr) count += (state->backend->*MemberOf(Handles())).size();
+  napi_value result;
+  ENSURE_NAPI_OK_RETVAL(env, napi_create_int32(env, static_cast<int32_t>(count), &result), nullptr);
+  return result;
+}
+
+// A tensor of TensorFlow's with the values of one of plans, whose memory it shares.
+TF_Tensor *Share(const layerwise::Tensor &tensor) {
+  const auto release = [](void *, size_t, void *memory) { delete static_cast<std::shared_ptr<char> *>(memory); };
+  return TF_NewTensor(static_cast<TF_DataType>(tensor.type), tensor.shape.data(), static_cast<int>(tensor.shape.size()),
+                      tensor.memory.get(), tensor.bytes, release, new std::shared_ptr<char>(tensor.memory));
+}
+
+// A tensor by its id, to be deleted by the caller. Null, with an exception, if there is none. Needs TensorFlow.
+TF_Tensor *TensorOf(napi_env env, const State *state, int32_t id) {
+  if (const layerwise::Tensor *const own = state->tensors.Find(id)) return Share(*own);
+  const auto &handles = state->backend->*MemberOf(Handles());
+  const auto handle = handles.find(id);
+  if (handle == handles.end()) {
+    NAPI_THROW_ERROR(env, "Input Tensor ID not found (tensor_id: %d)", id);
+    return nullptr;
+  }
+  TF_AutoStatus status;
+  TF_Tensor *const tensor = TFE_TensorHandleResolve(handle->second, status.status);
+  ENSURE_TF_OK_RETVAL(env, status, nullptr);
+  return tensor;
+}
+
+// TensorFlow's ids of tensors, some of which are of plans: those have one while this lives.
+class LibraryIds {
+ public:
+  explicit LibraryIds(State *state) : state_(state) {}
+  ~LibraryIds() {
+    auto &handles = state_->backend->*MemberOf(Handles());
+    for (const int32_t id : made_) {
+      TFE_DeleteTensorHandle(handles.at(id));
+      handles.erase(id);
+    }
+  }
+
+  // Null, with an exception, if there is no such tensor.
+  napi_value Of(napi_env env, napi_value ids) {
+    uint32_t count;
+    ENSURE_NAPI_OK_RETVAL(env, napi_get_array_length(env, ids, &count), nullptr);
+    napi_value result;
+    ENSURE_NAPI_OK_RETVAL(env, napi_create_array_with_length(env, count, &result), nullptr);
+    for (uint32_t i = 0; i < count; i++) {
+      napi_value element;
+      int32_t id;
+      ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, ids, i, &element), nullptr);
+      if (napi_get_value_int32(env, element, &id) == napi_ok && id < 0) {
+        TF_Tensor *const tensor = TensorOf(env, state_, id);
+        if (tensor == nullptr) return nullptr;
+        TF_AutoStatus status;
+        TFE_TensorHandle *const handle = TFE_NewTensorHandle(tensor, status.status);
+        TF_DeleteTensor(tensor);
+        ENSURE_TF_OK_RETVAL(env, status, nullptr);
+        made_.push_back((state_->backend->*MemberOf(NewHandle()))(handle));
+        ENSURE_NAPI_OK_RETVAL(env, napi_create_int32(env, made_.back(), &element), nullptr);
+      }
+      ENSURE_NAPI_OK_RETVAL(env, napi_set_element(env, result, i, element), nullptr);
+    }
+    return result;
+  }
+
+ private:
+  State *const state_;
+  std::vector<int32_t> made_;
+};
+
+// A method of tfjs-node's with four arguments, of which one is a list of tensors.
+template <auto Method, int Tensors>
+napi_value WithTensors(napi_env env, napi_callback_info info) {
+  napi_value args[4];
+  size_t count = 4;
+  State *state;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)),
+                        nullptr);
+  if (TensorFlow(env, state) == nullptr) return nullptr;
+  LibraryIds ids(state);
+  args[Tensors] = ids.Of(env, args[Tensors]);
+  return args[Tensors] == nullptr ? nullptr : (state->backend->*Method)(env, args[0], args[1], args[2], args[3]);
+}
+
 // Tensors that a running plan reads or writes, until it has ended.
 struct Resolved {
   std::vector<TF_Tensor *> tensors;
@@ -233,13 +442,9 @@ struct Resolved {
 
 // Takes the memory of a typed array for values of a plan. False, with an exception, for one of another type or size.
 bool GetValues(napi_env env, napi_value array, const layerwise::Plan::Port &port, char *&values) {
-  using layerwise::Type;
-  const napi_typedarray_type expected = port.type == Type::FLOAT   ? napi_float32_array
-                                        : port.type == Type::INT32 ? napi_int32_array
-                                                                   : napi_uint8_array;
   void *data;
   size_t length;
-  if (!GetTyped(env, array, expected, &data, &length)) return false;
+  if (!GetTyped(env, array, ArrayOf(port.type), &data, &length)) return false;
   if (length != static_cast<size_t>(port.shape.Count())) {
     NAPI_THROW_ERROR(env, "%zu values of a plan were expected, not %zu", static_cast<size_t>(port.shape.Count()), length);
     return false;
@@ -266,14 +471,12 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
   const layerwise::Plan &plan = entry->second;
   const auto &leaves = plan.leaves();
   const auto &outputs = plan.outputs();
-  const auto &handles = state->backend->*MemberOf(Handles());
   uint32_t given;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_array_length(env, args[1], &given), nullptr);
   if (given != leaves.size()) {
     NAPI_THROW_ERROR(env, "%zu leaves were expected, %u given", leaves.size(), given);
     return nullptr;
   }
-  TF_AutoStatus status;
   Resolved resolved;
   std::vector<char *> roots(leaves.size() + 2 + outputs.size());
   for (uint32_t i = 0; i < given; i++) {
@@ -281,18 +484,25 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
     ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, args[1], i, &leaf), nullptr);
     int32_t tensor;
     if (napi_get_value_int32(env, leaf, &tensor) == napi_ok) {
-      const auto handle = handles.find(tensor);
-      if (handle == handles.end()) {
+      size_t bytes;
+      int32_t type;
+      if (const layerwise::Tensor *const own = state->tensors.Find(tensor)) {
+        roots[i] = own->memory.get();
+        bytes = own->bytes;
+        type = static_cast<int32_t>(own->type);
+      } else if (state->backend == nullptr) {
         NAPI_THROW_ERROR(env, "Input Tensor ID not found (tensor_id: %d)", tensor);
         return nullptr;
+      } else {
+        TF_Tensor *const value = TensorOf(env, state, tensor);
+        if (value == nullptr) return nullptr;
+        resolved.tensors.push_back(value);
+        roots[i] = static_cast<char *>(TF_TensorData(value));
+        bytes = TF_TensorByteSize(value);
+        type = TF_TensorType(value);
       }
-      TF_Tensor *value = TFE_TensorHandleResolve(handle->second, status.status);
-      ENSURE_TF_OK_RETVAL(env, status, nullptr);
-      resolved.tensors.push_back(value);
-      roots[i] = static_cast<char *>(TF_TensorData(value));
-      const size_t bytes = TF_TensorByteSize(value), expected = static_cast<size_t>(leaves[i].Bytes());
-      if (bytes != expected || TF_TensorType(value) != static_cast<TF_DataType>(leaves[i].type)) {
-        NAPI_THROW_ERROR(env, "Leaf %u has %zu bytes, not %zu, or another type", i, bytes, expected);
+      if (bytes != static_cast<size_t>(leaves[i].Bytes()) || type != static_cast<int32_t>(leaves[i].type)) {
+        NAPI_THROW_ERROR(env, "Leaf %u has %zu bytes, not %zu, or another type", i, bytes, static_cast<size_t>(leaves[i].Bytes()));
         return nullptr;
       }
     } else if (!GetValues(env, leaf, leaves[i], roots[i])) {
@@ -314,16 +524,16 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
     ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, args[2], i, &array), nullptr);
     if (!GetValues(env, array, outputs[i], results[i])) return nullptr;
   }
-  Resolved made;
+  std::vector<layerwise::Tensor> made;
+  made.reserve(makes);
   // Without memory for a result, TensorFlow runs the plan, for its error.
   bool allocated = true;
   for (size_t i = read; i < outputs.size(); i++) {
-    const auto &port = outputs[i];
-    TF_Tensor *tensor =
-        TF_AllocateTensor(static_cast<TF_DataType>(port.type), port.shape.sizes, port.shape.rank, port.Bytes());
-    if (tensor != nullptr) made.tensors.push_back(tensor);
-    results[i] = tensor == nullptr ? nullptr : static_cast<char *>(TF_TensorData(tensor));
-    allocated = allocated && (results[i] != nullptr || (tensor != nullptr && port.Bytes() == 0));
+    const auto &[type, shape, at] = outputs[i];
+    std::vector<int64_t> sizes(shape.sizes, shape.sizes + shape.rank);
+    made.push_back(layerwise::Tensor::New(type, std::move(sizes), static_cast<size_t>(outputs[i].Bytes())));
+    results[i] = made.back().memory.get();
+    allocated = allocated && results[i] != nullptr;
   }
   char *const arena = allocated ? state->arena.Room(static_cast<size_t>(plan.bytes())) : nullptr;
   bool done = arena != nullptr;
@@ -339,11 +549,7 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
     const char *source = roots[port.at.root] + port.at.offset;
     if (source != results[i] && port.Bytes() > 0) memcpy(results[i], source, port.Bytes());
   }
-  for (size_t i = 0; i < makes; i++) {
-    TFE_TensorHandle *handle = TFE_NewTensorHandle(made.tensors[i], status.status);
-    ENSURE_TF_OK_RETVAL(env, status, nullptr);
-    static_cast<int32_t *>(ids)[i] = (state->backend->*MemberOf(NewHandle()))(handle);
-  }
+  for (size_t i = 0; i < makes; i++) static_cast<int32_t *>(ids)[i] = state->tensors.Add(std::move(made[i]));
   return result;
 }
 
@@ -422,7 +628,10 @@ bool GetBytes(napi_env env, napi_value array, TF_Buffer &bytes) {
 napi_value StartServer(napi_env env, napi_callback_info info) {
   napi_value args[1];
   size_t count = 1;
-  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, nullptr), nullptr);
+  State *state;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)),
+                        nullptr);
+  if (TensorFlow(env, state) == nullptr) return nullptr;
   TF_Buffer definition;
   if (!GetBytes(env, args[0], definition)) return nullptr;
   TF_AutoStatus status;
@@ -441,6 +650,7 @@ napi_value OpenGraph(napi_env env, napi_callback_info info) {
   State *state;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, &count, args, nullptr, reinterpret_cast<void **>(&state)),
                         nullptr);
+  if (TensorFlow(env, state) == nullptr) return nullptr;
   TF_Buffer definition;
   TF_Buffer config;
   if (!GetBytes(env, args[0], definition) || !GetBytes(env, args[1], config)) return nullptr;
@@ -467,7 +677,8 @@ napi_value OpenGraph(napi_env env, napi_callback_info info) {
 }
 
 // Makes a call from a function's arguments. Returns null, with an exception, if they are invalid.
-std::unique_ptr<Call> NewCall(napi_env env, const State *state, const napi_value *args) {
+std::unique_ptr<Call> NewCall(napi_env env, State *state, const napi_value *args) {
+  if (TensorFlow(env, state) == nullptr) return nullptr;
   int32_t session;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[0], &session), nullptr);
   const auto &sessions = state->backend->*MemberOf(Sessions());
@@ -493,20 +704,13 @@ std::unique_ptr<Call> NewCall(napi_env env, const State *state, const napi_value
     NAPI_THROW_ERROR(env, "%zu names of feeds for %u tensors", call->feeds.size(), inputs);
     return nullptr;
   }
-  const auto &handles = state->backend->*MemberOf(Handles());
   for (uint32_t i = 0; i < inputs; i++) {
     napi_value element;
     int32_t id;
     ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, args[1], i, &element), nullptr);
     ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, element, &id), nullptr);
-    const auto handle = handles.find(id);
-    if (handle == handles.end()) {
-      NAPI_THROW_ERROR(env, "Input Tensor ID not found (tensor_id: %d)", id);
-      return nullptr;
-    }
-    TF_AutoStatus status;
-    TF_Tensor *tensor = TFE_TensorHandleResolve(handle->second, status.status);
-    ENSURE_TF_OK_RETVAL(env, status, nullptr);
+    TF_Tensor *const tensor = TensorOf(env, state, id);
+    if (tensor == nullptr) return nullptr;
     call->inputs.push_back(tensor);
   }
   return call;
@@ -595,26 +799,11 @@ napi_value FinishGraph(napi_env env, napi_callback_info info) {
   return result;
 }
 
-#if defined(_WIN32)
-// In windows/imports.c.
-extern "C" unsigned long BindTensorFlow(const char **name);
-#endif
-
 napi_value Init(napi_env env, napi_value exports) {
-#if defined(_WIN32)
-  const char *name;
-  const unsigned long error = BindTensorFlow(&name);
-  if (error != 0) {
-    NAPI_THROW_ERROR(env, "%s can't be loaded (Windows error %lu)", name, error);
-    return nullptr;
-  }
-#else
+#if !defined(_WIN32)
   static thread_local SignalStack signals;
 #endif
-  if (InitTFNodeJSBinding(env, exports) == nullptr) return nullptr;
-  void *backend;
-  ENSURE_NAPI_OK_RETVAL(env, napi_get_instance_data(env, &backend), nullptr);
-  auto *state = new State{static_cast<TFJSBackend *>(backend)};
+  auto *state = new State;
   // A worker that is terminated emits no event: then too, calls end before the backend, and with it the sessions, is destroyed.
   ENSURE_NAPI_OK_RETVAL(
       env, napi_add_env_cleanup_hook(env, [](void *data) {
@@ -623,6 +812,17 @@ napi_value Init(napi_env env, napi_value exports) {
       }, state), nullptr);
   WaitAtExit(env, state);
   const napi_property_descriptor properties[] = {
+      {"createTensor", nullptr, NewTensor, nullptr, nullptr, nullptr, napi_default, state},
+      {"deleteTensor", nullptr, RemoveTensor, nullptr, nullptr, nullptr, napi_default, state},
+      {"tensorDataSync", nullptr, ReadTensor, nullptr, nullptr, nullptr, napi_default, state},
+      {"getNumOfTensors", nullptr, CountTensors, nullptr, nullptr, nullptr, napi_default, state},
+      {"executeOp", nullptr, WithTensors<&TFJSBackend::ExecuteOp, 2>, nullptr, nullptr, nullptr, napi_default, state},
+      {"runSavedModel", nullptr, WithTensors<&TFJSBackend::RunSavedModel, 1>, nullptr, nullptr, nullptr, napi_default, state},
+      {"loadSavedModel", nullptr, Loaded<LoadSavedModel>, nullptr, nullptr, nullptr, napi_default, state},
+      {"deleteSavedModel", nullptr, Loaded<DeleteSavedModel>, nullptr, nullptr, nullptr, napi_default, state},
+      {"getNumOfSavedModels", nullptr, Loaded<GetNumOfSavedModels>, nullptr, nullptr, nullptr, napi_default, state},
+      {"isUsingGpuDevice", nullptr, Loaded<IsUsingGPUDevice>, nullptr, nullptr, nullptr, napi_default, state},
+      {"loadTensorFlow", nullptr, Loaded<LoadTensorFlow>, nullptr, nullptr, nullptr, napi_default, state},
       {"startServer", nullptr, StartServer, nullptr, nullptr, nullptr, napi_default, state},
       {"openGraph", nullptr, OpenGraph, nullptr, nullptr, nullptr, napi_default, state},
       {"runGraph", nullptr, RunGraph, nullptr, nullptr, nullptr, napi_default, state},
@@ -634,6 +834,12 @@ napi_value Init(napi_env env, napi_value exports) {
       {"drawRandom", nullptr, DrawRandom, nullptr, nullptr, nullptr, napi_default, state},
   };
   ENSURE_NAPI_OK_RETVAL(env, napi_define_properties(env, exports, ARRAY_SIZE(properties), properties), nullptr);
+  // tfjs-node's JavaScript reads these.
+#define EXPORT(number) AssignIntProperty(env, exports, #number, number)
+  EXPORT(TF_FLOAT), EXPORT(TF_INT32), EXPORT(TF_INT64), EXPORT(TF_BOOL), EXPORT(TF_COMPLEX64), EXPORT(TF_STRING);
+  EXPORT(TF_RESOURCE), EXPORT(TF_UINT8), EXPORT(TF_ATTR_STRING), EXPORT(TF_ATTR_INT), EXPORT(TF_ATTR_FLOAT);
+  EXPORT(TF_ATTR_BOOL), EXPORT(TF_ATTR_TYPE), EXPORT(TF_ATTR_SHAPE);
+#undef EXPORT
   return exports;
 }
 

@@ -10,9 +10,9 @@ export interface NativeBinding {
   /**
    * Creates a tensor and returns its id.
    *
-   * Aliasing: if the data start at a multiple of 64 bytes, the tensor *shares* the array's memory (and keeps the array alive);
-   * otherwise TensorFlow copies at once. JavaScript can't choose, so never write to an array after passing it here, and never
-   * assign such a tensor to a variable without a DeepCopy: one of TensorFlow's threads would release the memory.
+   * Types that plans have (float, int32, bool) are copied, and are the binding's own: TensorFlow reads them without a copy, so never assign
+   * such a tensor to a variable without a DeepCopy. The others are TensorFlow's: if the data start at a multiple of 64 bytes, the tensor
+   * *shares* the array's memory (and keeps the array alive), so never write to an array after passing it here.
    *
    * - `TF_FLOAT`: Float32Array; `TF_INT32`: Int32Array; `TF_BOOL`, `TF_UINT8`: Uint8Array, as many elements as the
    *   shape has. Bool bytes other than 0 and 1 are kept as they are: write only 0 and 1.
@@ -155,8 +155,11 @@ export interface NativeBinding {
   getNumOfSavedModels(): number;
   isUsingGpuDevice(): boolean;
 
-  /** Such as "2.21.0". */
-  readonly TF_Version: string;
+  /**
+   * Added by binding.cc: loads TensorFlow, if that wasn't needed so far, and returns its version, such as "2.21.0". Functions that need
+   * it load it, too: all but those of tensors and of plans.
+   */
+  loadTensorFlow(): string;
 }
 
 export type TensorData = Float32Array | Int32Array | Uint8Array;

@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import type { NativeBinding } from "./binding.ts";
-import { BINDING_FILE, bindingOf, TENSORFLOW_VERSION, thisHost, type Build, type Host } from "./cache.ts";
+import { BINDING_FILE, bindingOf, thisHost, type Build, type Host } from "./cache.ts";
 import { NativeError } from "./errors.ts";
 import { findDamage } from "./integrity.ts";
 import { nativeStatus } from "./status.ts";
@@ -43,8 +43,9 @@ let threads: ChosenThreads | undefined;
 export const chosenThreads = (): ChosenThreads | undefined => threads;
 
 /**
- * Loads TensorFlow into this process, once; takes about 0.3 s. Throws a {@link NativeError} ("not-installed", "broken",
- * "load-failed") whose one-line message says why the engine can't be used. Ignores LAYERWISE_DEVICE: the caller has chosen.
+ * Loads the binding into this process, once. It loads TensorFlow when something needs it, which takes about 0.3 s. Throws a
+ * {@link NativeError} ("not-installed", "broken", "load-failed") whose one-line message says why the engine can't be used. Ignores
+ * LAYERWISE_DEVICE: the caller has chosen.
  */
 export function loadNative(host: Host = thisHost(), build: Build = "cpu"): NativeBinding {
   if (loaded?.build === build) return loaded.binding;
@@ -98,11 +99,6 @@ export function loadNative(host: Host = thisHost(), build: Build = "cpu"): Nativ
   }
   if (!isBinding(binding))
     throw new NativeError("broken", `The native engine is damaged (${BINDING_FILE} is another addon).`);
-  if (binding.TF_Version !== TENSORFLOW_VERSION)
-    throw new NativeError(
-      "broken",
-      `The native engine is TensorFlow ${binding.TF_Version}; expected ${TENSORFLOW_VERSION}.`,
-    );
   loaded = { binding, build };
   return binding;
 }
@@ -116,4 +112,4 @@ function setGpuVariables(): void {
 }
 
 const isBinding = (value: unknown): value is NativeBinding =>
-  typeof value === "object" && value !== null && "TF_Version" in value && "openGraph" in value;
+  typeof value === "object" && value !== null && "loadTensorFlow" in value && "openGraph" in value;

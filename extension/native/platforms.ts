@@ -5,14 +5,12 @@ import { TENSORFLOW_VERSION, type Build, type Host } from "./cache.ts";
 export interface CompileInput {
   sources: readonly string[];
   includes: readonly string[];
-  /** Folder of TensorFlow's libraries. */
-  libraries: string;
   /** For intermediate files; removed afterwards. */
   scratch: string;
   output: string;
 }
 
-/** The source of TensorFlow's libraries on a platform, and how the binding is linked to them. */
+/** The source of TensorFlow's libraries on a platform, and how the binding is made. */
 export interface Platform {
   /** Requirement for pip. */
   requirement: string;
@@ -62,34 +60,16 @@ const unitsOf = (input: CompileInput): string[][] =>
     objectOf(source, input),
   ]);
 
-/**
- * The binding is linked to an empty library with the real one's name: reading the real one's symbols would take the linker 10 s.
- * `-z now` resolves all symbols when the binding is loaded, so a missing one fails at once.
- */
+/** `-z now` resolves all symbols when the binding is loaded, so a missing one fails at once. TensorFlow's are in library.cc. */
 const linux = (distribution: string, uv: string): Platform => ({
   requirement: `${distribution}==${TENSORFLOW_VERSION}`,
   uv,
   libraries: ["libtensorflow_cc.so.2", "libtensorflow_framework.so.2"],
-  compile: (input) => {
-    const library = "libtensorflow_cc.so.2";
-    const stub = path.join(input.scratch, library);
-    return {
-      units: [
-        ...unitsOf(input),
-        ["-shared", "-nostdlib", `-Wl,-soname,${library}`, "-o", stub, "-x", "c++", "/dev/null"],
-      ],
-      link: [
-        ...objectsOf(input),
-        "-shared",
-        "-Wl,--no-as-needed",
-        stub,
-        "-Wl,-z,now",
-        "-Wl,-rpath,$ORIGIN",
-        "-o",
-        input.output,
-      ],
-    };
-  },
+  compile: (input) => ({
+    units: unitsOf(input),
+    // -ldl for glibc before 2.34.
+    link: [...objectsOf(input), "-shared", "-Wl,-z,now", "-ldl", "-o", input.output],
+  }),
 });
 
 const darwin: Platform = {
@@ -104,7 +84,7 @@ const darwin: Platform = {
       // The program that loads the binding provides Node's symbols.
       "-undefined",
       "dynamic_lookup",
-      ...darwin.libraries.map((name) => path.join(input.libraries, name)),
+      // With it, TensorFlow's libraries find each other.
       "-Wl,-rpath,@loader_path",
       "-o",
       input.output,

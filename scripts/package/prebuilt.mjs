@@ -29,21 +29,16 @@ const GLIBC = "2.17";
 const FOLDER = "out/prebuilt";
 
 /**
- * How to link for a platform. `stub` is an empty library with the name of TensorFlow's, which the linker would need otherwise;
- * `sources` are more files of own/ to compile, and `beside` the libraries to make of one source each.
- * @typedef {{ target: string, glibc?: string, stub?: (names: readonly string[]) => { file: string, text?: string, args?: string[] },
- *   link: readonly string[], defines?: readonly string[], sources?: readonly string[], beside?: Readonly<Record<string, string>> }} Recipe
+ * How to link for a platform. `sources` are more files of own/ to compile, and `beside` the libraries to make of one source each.
+ * @typedef {{ target: string, glibc?: string, link: readonly string[], defines?: readonly string[], sources?: readonly string[],
+ *   beside?: Readonly<Record<string, string>> }} Recipe
  */
 
 /** @param {string} arch @returns {Recipe} */
 const linux = (arch) => ({
   target: `${arch}-linux-gnu.${GLIBC}`,
   glibc: GLIBC,
-  stub: () => ({
-    file: "libtensorflow_cc.so.2",
-    args: ["-shared", "-nostdlib", "-Wl,-soname,libtensorflow_cc.so.2", "-x", "c++", "/dev/null"],
-  }),
-  link: ["-shared", "-Wl,--no-as-needed", "-Wl,-z,now", "-Wl,-rpath,$ORIGIN"],
+  link: ["-shared", "-Wl,-z,now", "-ldl"],
 });
 
 /** @type {Readonly<Record<string, Recipe>>} */
@@ -52,7 +47,6 @@ const RECIPES = {
   "linux-arm64": linux("aarch64"),
   "darwin-arm64": {
     target: "aarch64-macos.12.0",
-    stub: (names) => ({ file: "libtensorflow_cc.2.tbd", text: textStub("libtensorflow_cc.2.dylib", names) }),
     // Zig's linker crashes for a bundle; Node loads both. The program that loads it provides Node's symbols.
     link: [
       "-dynamiclib",
@@ -192,12 +186,7 @@ export async function compileBinding(target, output) {
     await cc("-O2", "-g0", "-s", "-shared", "-nostdlib", source, "-lkernel32", "-o", library);
     fs.renameSync(path.join(scratch, library), path.join(path.dirname(output), library));
   }
-  const stub = recipe.stub?.(functionNames(scratch));
-  if (stub?.text !== undefined) fs.writeFileSync(path.join(scratch, stub.file), stub.text);
-  else if (stub?.args !== undefined) await cxx(...stub.args, "-o", stub.file);
-  const libraries = stub === undefined ? [] : [`./${stub.file}`];
-  // --no-as-needed holds for what comes after it.
-  await cxx("-O3", "-s", ...recipe.link, ...objects, ...libraries, "-o", BINDING);
+  await cxx("-O3", "-s", ...objects, ...recipe.link, "-o", BINDING);
   fs.renameSync(path.join(scratch, BINDING), output);
   fs.rmSync(scratch, { recursive: true, force: true });
 }
@@ -214,33 +203,6 @@ const FLAGS = [
   "-fPIC",
   "-DNAPI_VERSION=8",
 ];
-
-/** The names of TensorFlow's functions in the sources, and of some types. @param {string} folder */
-function functionNames(folder) {
-  /** @type {Set<string>} */
-  const names = new Set();
-  for (const name of ["own", "binding"])
-    for (const file of fs.readdirSync(path.join(folder, name)).filter((one) => /\.(cc|h)$/.test(one)))
-      for (const [found] of fs
-        .readFileSync(path.join(folder, name, file), "utf8")
-        .matchAll(/\bTFE?_[A-Z]\w+/g))
-        names.add(found);
-  return [...names].sort();
-}
-
-/**
- * A macOS library as text, of which the linker reads names alone.
- * @param {string} library @param {readonly string[]} names
- */
-const textStub = (library, names) => `--- !tapi-tbd
-tbd-version: 4
-targets: [ arm64-macos ]
-install-name: '@rpath/${library}'
-exports:
-  - targets: [ arm64-macos ]
-    symbols: [ ${names.map((name) => `_${name}`).join(", ")} ]
-...
-`;
 
 /** @returns {Promise<[zig: string, headers: string]>} What compiling needs: it is downloaded at the first use. */
 export const prepareCompiler = async () => [await findZig(), await tensorflowHeaders()];

@@ -55,9 +55,8 @@ export const missingTools = (host: Host, { prebuilt }: BindingSources): MissingT
 export interface CompileOptions {
   binding: BindingSources;
   platform: Platform;
-  /** TensorFlow's headers and libraries. */
+  /** TensorFlow's headers. */
   headers: string;
-  libraries: string;
   /** For intermediate files; removed afterwards. */
   scratch: string;
   output: string;
@@ -81,11 +80,10 @@ export async function makeBinding(options: CompileOptions): Promise<void> {
     // The kernels first: they take longest.
     sources: [
       ...(await unitsIn(path.join(binding.own, "kernels"))),
-      path.join(binding.own, "binding.cc"),
+      ...(await unitsIn(binding.own)),
       ...(await unitsIn(binding.sources)).filter((file) => path.basename(file) !== REPLACED),
     ],
     includes: [binding.sources, binding.headers, options.headers],
-    libraries: options.libraries,
     scratch,
     output,
   });

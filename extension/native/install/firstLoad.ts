@@ -3,9 +3,9 @@ import { TENSORFLOW_VERSION, type Host } from "../cache.ts";
 import { runCommand } from "./command.ts";
 import { NativeError } from "../errors.ts";
 
-/** Loads a binding in another process, and returns its TensorFlow version. */
+/** Loads a binding and TensorFlow in another process, and returns TensorFlow's version. */
 export const tryBinding = (binding: string, host: Host, signal?: AbortSignal): Promise<string> =>
-  evaluate(`require(${codeString(binding)}).TF_Version`, host, signal);
+  evaluate(`require(${codeString(binding)}).loadTensorFlow()`, host, signal);
 
 /** Whether the binding of a build for GPUs finds one, in another process. */
 export const tryGpu = async (binding: string, host: Host, signal?: AbortSignal): Promise<boolean> =>

@@ -129,7 +129,6 @@ async function install(job: Job): Promise<void> {
     await makeBinding({
       ...job,
       headers: path.join(staging, "include"),
-      libraries: path.dirname(path.join(staging, bindingOf(build))),
       scratch: path.join(staging, "scratch"),
       output: path.join(staging, bindingOf(build)),
     });
