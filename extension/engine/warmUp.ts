@@ -9,10 +9,10 @@ import { loadUserModule } from "./host/userModule.ts";
 
 let loaded: { device: Device; executor: LoadedExecutor } | undefined;
 
-/** The executor of this process, which may have been loaded by {@link warmUp}. */
+/** The executor of this process for trainings, which may have been loaded by {@link warmUp}. */
 export async function executorOf(device: Device): Promise<LoadedExecutor> {
   if (loaded?.device !== device || outdated(loaded.executor))
-    loaded = { device, executor: await loadExecutor(device) };
+    loaded = { device, executor: await loadExecutor(device, true) };
   return loaded.executor;
 }
 
@@ -77,5 +77,5 @@ export async function warmUp(device: Device): Promise<void> {
   (await run).dispose();
   setRngState(generator);
   // Its counts are those of a new process: what is compiled depends on them.
-  loaded = { device, executor: await loadExecutor(device) };
+  loaded = { device, executor: await loadExecutor(device, true) };
 }

@@ -142,6 +142,8 @@ struct Call {
 struct State {
   // Null until something needs TensorFlow.
   TFJSBackend *backend = nullptr;
+  // Whether TensorFlow is being loaded on another thread, or was.
+  bool loads = false;
   layerwise::Tensors tensors;
   // Ids of sessions that run through a server.
   std::set<int32_t> remote;
@@ -151,8 +153,10 @@ struct State {
   int32_t nextPlan = 0;
   layerwise::Arena arena;
 
-  // Waits for the running calls. Those that wait for other processes fail, since their sessions are closed.
+  // Waits for what other threads do. Calls that wait for other processes fail, since their sessions are closed.
   void WaitForCalls() {
+    // Nor may the process end while it loads a library.
+    if (loads) BindTensorFlow();
     for (const auto &[id, call] : calls)
       if (call->remote) TF_CloseSession(call->session, TF_AutoStatus().status);
     for (const auto &[id, call] : calls) call->Wait();
@@ -205,6 +209,20 @@ napi_value LoadTensorFlow(napi_env env, napi_callback_info) {
   napi_value version;
   ENSURE_NAPI_OK_RETVAL(env, napi_create_string_latin1(env, TF_Version(), NAPI_AUTO_LENGTH, &version), nullptr);
   return version;
+}
+
+napi_value PrepareTensorFlow(napi_env env, napi_callback_info info) {
+  State *state;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_cb_info(env, info, nullptr, nullptr, nullptr, reinterpret_cast<void **>(&state)),
+                        nullptr);
+  if (state->backend != nullptr || state->loads) return nullptr;
+  try {
+    std::thread([] { BindTensorFlow(); }).detach();
+    state->loads = true;
+  } catch (const std::system_error &) {
+    // No thread could be started: it is loaded when it is needed.
+  }
+  return nullptr;
 }
 
 bool GetTyped(napi_env env, napi_value array, napi_typedarray_type expected, void **data, size_t *length) {
@@ -822,6 +840,7 @@ napi_value Init(napi_env env, napi_value exports) {
       {"deleteSavedModel", nullptr, Loaded<DeleteSavedModel>, nullptr, nullptr, nullptr, napi_default, state},
       {"getNumOfSavedModels", nullptr, Loaded<GetNumOfSavedModels>, nullptr, nullptr, nullptr, napi_default, state},
       {"isUsingGpuDevice", nullptr, Loaded<IsUsingGPUDevice>, nullptr, nullptr, nullptr, napi_default, state},
+      {"prepareTensorFlow", nullptr, PrepareTensorFlow, nullptr, nullptr, nullptr, napi_default, state},
       {"loadTensorFlow", nullptr, Loaded<LoadTensorFlow>, nullptr, nullptr, nullptr, napi_default, state},
       {"startServer", nullptr, StartServer, nullptr, nullptr, nullptr, napi_default, state},
       {"openGraph", nullptr, OpenGraph, nullptr, nullptr, nullptr, napi_default, state},

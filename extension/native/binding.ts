@@ -160,6 +160,9 @@ export interface NativeBinding {
    * it load it, too: all but those of tensors and of plans.
    */
   loadTensorFlow(): string;
+
+  /** Added by binding.cc: begins to load TensorFlow on another thread, if it isn't loaded: it will be needed soon. */
+  prepareTensorFlow(): void;
 }
 
 export type TensorData = Float32Array | Int32Array | Uint8Array;

@@ -56,10 +56,10 @@ export class TensorFlowExecutor implements Executor {
   constructor(binding: NativeBinding, cores = availableParallelism(), gpu = false) {
     this.#binding = binding;
     this.#gpu = gpu;
-    this.#storages = new StorageMemory(binding, (program) => {
+    this.#storages = new StorageMemory(binding, gpu, (program) => {
       if (this.#active?.writes(program) === true) this.flush();
     });
-    this.#lazy = new LazyValues(binding);
+    this.#lazy = new LazyValues(binding, gpu);
     const context: Context = {
       binding,
       residences: this.#storages,

@@ -1,10 +1,11 @@
 import type { NativeBinding } from "../../native/binding.ts";
 import type { HostArray } from "../../tensor/core/dtype.ts";
-import { attr, vector } from "../../tensor/lowering/lowering.ts";
+import { attr } from "../../tensor/lowering/lowering.ts";
+import { transposeNode } from "../../tensor/lowering/nodes.ts";
 import type { Reader, Value } from "../../tensor/recording/graph.ts";
 import type { Meta } from "../../tensor/recording/op.ts";
-import { TO_PLAIN } from "../nhwc.ts";
-import { EagerBuilder, EagerRef } from "./eagerBuilder.ts";
+import { moved, TO_PLAIN } from "../nhwc.ts";
+import { computeNode } from "./small/oneNode.ts";
 
 /** The tensor of a lazy value. */
 export interface Kept {
@@ -16,11 +17,13 @@ export interface Kept {
 /** Tensors of values that stay on TensorFlow's side until they are read or used. */
 export class LazyValues {
   readonly #binding: NativeBinding;
+  readonly #gpu: boolean;
   /** By what reads them. */
   readonly #kept = new Map<Reader, Kept>();
 
-  constructor(binding: NativeBinding) {
+  constructor(binding: NativeBinding, gpu: boolean) {
     this.#binding = binding;
+    this.#gpu = gpu;
   }
 
   /** @param images for each value, whether its channels come last in memory. Default: for none */
@@ -53,13 +56,10 @@ export class LazyValues {
   #plain(kept: Kept, { shape, dtype }: Meta): number {
     if (!kept.images) return kept.id;
     const images = kept.id;
-    const b = new EagerBuilder(this.#binding);
-    try {
-      const inputs = [new EagerRef(images), vector(b, TO_PLAIN[shape.length]!)];
-      kept.id = b.take(b.node("Transpose", inputs, { T: attr.type(dtype), Tperm: attr.type("int64") }));
-    } finally {
-      b.release();
-    }
+    const input = { id: images, shape: moved(shape), dtype };
+    kept.id = computeNode(this.#binding, this.#gpu, [input], (b, [x]) =>
+      transposeNode(b, x!, TO_PLAIN[shape.length]!, attr.type(dtype)),
+    );
     kept.images = false;
     this.#binding.deleteTensor(images);
     return kept.id;

@@ -2,19 +2,21 @@ import type { NativeBinding } from "../../native/binding.ts";
 import type { HostArray } from "../../tensor/core/dtype.ts";
 import { internal } from "../../tensor/core/errors.ts";
 import { numel } from "../../tensor/core/shape.ts";
-import { attr, scalar, vector } from "../../tensor/lowering/lowering.ts";
+import { fillNode } from "../../tensor/lowering/nodes.ts";
 import { leafData, type Plan } from "../../tensor/planning/barrier.ts";
 import type { Leaf, Storage } from "../../tensor/recording/graph.ts";
 import { LARGE_ELEMENTS } from "../tuning.ts";
-import { EagerBuilder, upload } from "./eagerBuilder.ts";
+import { upload } from "./eagerBuilder.ts";
 import type { Residences } from "./context.ts";
 import type { Program, Residence } from "./program.ts";
+import { computeNode } from "./small/oneNode.ts";
 
 type Handle = Extract<Residence, { kind: "handle" }>;
 
 /** Knows where each storage's value is, and frees those of unreachable storages. */
 export class StorageMemory implements Residences {
   readonly #binding: NativeBinding;
+  readonly #gpu: boolean;
   readonly #settle: (program: Program) => void;
   // Tensors of unreachable storages, freed between calls.
   readonly #abandoned: number[] = [];
@@ -26,8 +28,9 @@ export class StorageMemory implements Residences {
   readonly #registered = new WeakMap<Storage, Handle>();
 
   /** @param settle computes the steps that a program's variables wait for */
-  constructor(binding: NativeBinding, settle: (program: Program) => void) {
+  constructor(binding: NativeBinding, gpu: boolean, settle: (program: Program) => void) {
     this.#binding = binding;
+    this.#gpu = gpu;
     this.#settle = settle;
   }
 
@@ -95,14 +98,9 @@ export class StorageMemory implements Residences {
     if (initial?.producer.kind !== "fill" || initial.data !== undefined || storage.host !== undefined)
       return false;
     if (storage.version !== version || numel(shape) < LARGE_ELEMENTS) return false;
-    const b = new EagerBuilder(this.#binding);
-    try {
-      const inputs = [vector(b, shape), scalar(b, initial.producer.value, dtype)];
-      const attributes = { T: attr.type(dtype), index_type: attr.type("int64") };
-      this.#put(storage, b.take(b.node("Fill", inputs, attributes)));
-    } finally {
-      b.release();
-    }
+    const { value } = initial.producer;
+    const id = computeNode(this.#binding, this.#gpu, [], (b) => fillNode(b, shape, value, dtype));
+    this.#put(storage, id);
     return true;
   }
 }

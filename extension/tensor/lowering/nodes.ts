@@ -65,8 +65,8 @@ export const equalNode = (
 ): TfRef => b.node(op, [x!, y!], { T: attr.type(dtype), incompatible_shape_error: attr.bool(true) });
 
 /** One number everywhere. */
-export const fillNode = (b: TfBuilder, shape: Shape, value: number): TfRef =>
-  b.node("Fill", [vector(b, shape), scalar(b, value, "float32")], { T, index_type: INDEX });
+export const fillNode = (b: TfBuilder, shape: Shape, value: number, dtype: DType = "float32"): TfRef =>
+  b.node("Fill", [vector(b, shape), scalar(b, value, dtype)], { T: attr.type(dtype), index_type: INDEX });
 
 /** The product of two matrices, either transposed first. */
 export const productNode = (

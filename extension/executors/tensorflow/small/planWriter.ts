@@ -33,22 +33,23 @@ function bitsOf(x: number): number {
   return BITS[0]!;
 }
 
-/** The numbers of the plan that is being written; the array is used again for the next. */
-let code = new Int32Array(4096);
+/** For the numbers of the next plan: the array of the last one, unless that is still being written. */
+let spare: Int32Array | undefined;
 
 /**
  * Writes a plan as the numbers that native/plan.h reads: leaves, each with type, rank and sizes; nodes; and the ids of the
  * outputs; each list with its length before it. Leaves, constants and outputs of nodes have ids in the order they are written.
- * One plan is written at a time.
  */
 export class PlanWriter implements TfBuilder {
   readonly exact = true;
+  #code = spare ?? new Int32Array(4096);
   #length = 0;
   #nodes = 0;
   #values: number;
   readonly #nodesAt: number;
 
   constructor(leaves: readonly { readonly shape: Shape; readonly dtype: DType }[]) {
+    spare = undefined;
     this.#push(leaves.length);
     for (const { shape, dtype } of leaves) this.#value(shape, dtype);
     this.#values = leaves.length;
@@ -103,7 +104,7 @@ export class PlanWriter implements TfBuilder {
     for (let i = 0; i < inputs.length; i++) this.#push((inputs[i] as PlanRef).id);
     const from = this.#length;
     for (let i = 0; i < read.length; i++) this.#attribute(attributes[read[i]!]);
-    code[countAt] = this.#length - from;
+    this.#code[countAt] = this.#length - from;
     for (const name in attributes)
       if (attributes[name]!.kind !== "type" && !read.includes(name) && !implied(name, attributes[name]!))
         throw new UnsupportedError(`${op}.${name}`);
@@ -134,11 +135,13 @@ export class PlanWriter implements TfBuilder {
     return refOf(this.#values++);
   }
 
+  /** Returns the plan's numbers, which the next plan takes the place of. */
   finish(outputs: readonly TfRef[]): Int32Array {
-    code[this.#nodesAt] = this.#nodes;
+    this.#code[this.#nodesAt] = this.#nodes;
     this.#push(outputs.length);
     for (const output of outputs) this.#push((output as PlanRef).id);
-    return code.subarray(0, this.#length);
+    spare = this.#code;
+    return spare.subarray(0, this.#length);
   }
 
   /** A list is written with its length before it; an attribute that isn't given as 0, the default of all that are read. */
@@ -151,12 +154,12 @@ export class PlanWriter implements TfBuilder {
   #push(x: number): void {
     // Stored, it would be another one.
     if ((x | 0) !== x) throw new UnsupportedError(`${x}`);
-    if (this.#length === code.length) {
-      const longer = new Int32Array(2 * code.length);
-      longer.set(code);
-      code = longer;
+    if (this.#length === this.#code.length) {
+      const longer = new Int32Array(2 * this.#length);
+      longer.set(this.#code);
+      this.#code = longer;
     }
-    code[this.#length++] = x;
+    this.#code[this.#length++] = x;
   }
 
   #value(shape: Shape, dtype: DType): void {

@@ -6,7 +6,8 @@ import { isFill, type Value } from "../../../tensor/recording/graph.ts";
 import { demandMemory } from "../../../tensor/core/memory.ts";
 import { numel } from "../../../tensor/core/shape.ts";
 import { runtime } from "../../../tensor/recording/runtime.ts";
-import { attr, scalar, vector, type TfBuilder, type TfRef } from "../../../tensor/lowering/lowering.ts";
+import { scalar, type TfBuilder, type TfRef } from "../../../tensor/lowering/lowering.ts";
+import { fillNode } from "../../../tensor/lowering/nodes.ts";
 import { Lowering, moved } from "../../nhwc.ts";
 import {
   COMPILING_NANOSECONDS,
@@ -71,9 +72,7 @@ function distinct(fetches: readonly Value[], arrays: readonly number[]): Value[]
 /** A fill, written in the plan's code: an array of its numbers would be large, and takes long to fill. */
 function filledNode(b: TfBuilder, { producer, shape, dtype }: Value): TfRef {
   if (producer.kind !== "fill") throw new UnsupportedError(producer.kind);
-  const number = scalar(b, producer.value, dtype);
-  if (shape.length === 0) return number;
-  return b.node("Fill", [vector(b, shape), number], { T: attr.type(dtype), index_type: attr.type("int64") });
+  return shape.length === 0 ? scalar(b, producer.value, dtype) : fillNode(b, shape, producer.value, dtype);
 }
 
 /** A plan opened in the binding. */
@@ -89,6 +88,8 @@ interface Opened {
   readonly images: readonly boolean[];
   /** Runs left here before it runs compiled. */
   runs: number;
+  /** Number of remaining runs at which TensorFlow is loaded for that. */
+  readonly loadedAt: number;
   /** Number of remaining runs at which it is compiled. */
   readonly preparedAt: number;
   /** Numbers of the user's code in its last run, by leaf; `varied` has the leaves whose number has changed. */
@@ -183,6 +184,7 @@ export class SmallPlans {
       numbers.set(i, producer.value);
     });
     opened.runs--;
+    if (opened.runs === opened.loadedAt) this.#binding.prepareTensorFlow();
     if (opened.runs === opened.preparedAt) this.#successor.prepare(plan, varied);
     if (opened.runs > 0) return;
     this.#closePlan(opened);
@@ -265,7 +267,8 @@ export class SmallPlans {
 
   /**
    * Opens a plan of `ops` ops. A plan that TensorFlow would compute much faster runs here until the loss equals the time of
-   * compiling: lengths that never repeat are never compiled. Compiling starts at half of these runs, in the background.
+   * compiling: lengths that never repeat are never compiled. Compiling starts at half of these runs, in the background, and loading
+   * TensorFlow at a quarter.
    */
   #read(
     code: Int32Array,
@@ -284,6 +287,7 @@ export class SmallPlans {
       id,
       bytes,
       runs,
+      loadedAt: Math.floor(0.75 * runs),
       preparedAt: Math.floor(runs / 2),
       numbers: new Map(),
       varied: new Set(),

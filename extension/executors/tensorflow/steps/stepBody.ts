@@ -1,6 +1,7 @@
 import { internal } from "../../../tensor/core/errors.ts";
 import type { Node, Storage, Value } from "../../../tensor/recording/graph.ts";
-import { attr, scalar, vector, type TfRef } from "../../../tensor/lowering/lowering.ts";
+import { attr, scalar, type TfRef } from "../../../tensor/lowering/lowering.ts";
+import { fillNode } from "../../../tensor/lowering/nodes.ts";
 import { Lowering, signatureOf } from "../../nhwc.ts";
 import { tensorflowBackend } from "../backend.ts";
 import type { Blueprint, Feed } from "../graph/blueprint.ts";
@@ -150,7 +151,5 @@ export class StepBody {
 }
 
 function fill(b: GraphBuilder, value: number, { shape, dtype }: Value): TfRef {
-  const one = scalar(b, value, dtype);
-  if (shape.length === 0) return one;
-  return b.node("Fill", [vector(b, shape), one], { T: attr.type(dtype), index_type: attr.type("int64") });
+  return shape.length === 0 ? scalar(b, value, dtype) : fillNode(b, shape, value, dtype);
 }
