@@ -208,7 +208,7 @@ function copy(from, to) {
 
 /** Our own C++ files of the binding, relative to extension/native. */
 export const bindingSources = () =>
-  ["", "kernels/"].flatMap((folder) =>
+  ["", "functions/", "kernels/"].flatMap((folder) =>
     fs
       .readdirSync(inRoot("extension", "native", folder))
       .filter((name) => /\.(cc|h)$/.test(name))
