@@ -57,13 +57,12 @@ export async function loadExecutor(device: Device, compiles = false): Promise<Lo
   }
   drawBy(undefined);
   joinBy(undefined);
-  const k = await import("@tensorflow/tfjs-core");
+  const { tfjs: k, setWasmPaths } = await import("./tfjs/library.ts");
   // Without its own checks and advertisement: the op table has checked shapes already.
   k.enableProdMode();
   const why = reason === undefined ? {} : { reason };
   if (device !== "cpu") {
-    const wasm = await import("@tensorflow/tfjs-backend-wasm");
-    wasm.setWasmPaths(wasmFolder());
+    setWasmPaths(wasmFolder());
     if (await k.setBackend("wasm")) {
       return install(new TfjsExecutor(k), {
         backend: "wasm",
@@ -73,7 +72,6 @@ export async function loadExecutor(device: Device, compiles = false): Promise<Lo
     }
     reason ??= "the wasm backend can't be started";
   }
-  await import("@tensorflow/tfjs-backend-cpu");
   await k.setBackend("cpu");
   return install(new TfjsExecutor(k), { backend: "cpu", version: `tfjs ${k.version_core} cpu`, ...why });
 }
