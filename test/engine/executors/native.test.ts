@@ -347,6 +347,16 @@ describe.skipIf(nativeStatus().state !== "installed")("the native binding", () =
           loss.item();
         }
         torch.save(model.stateDict(), "model.pth");
+        // Large states that begin with zeros, and images that are read: single ops apart from a plan.
+        const large = new nn.Sequential(new nn.Conv2d(3, 64, 3, { padding: 1 }), new nn.MaxPool2d(2), new nn.Flatten(), new nn.Linear(16384, 16));
+        const adam = new optim.Adam(large.parameters());
+        for (let step = 0; step < 3; step++) {
+          const images = torch.randn(2, 3, 32, 32, { requiresGrad: true });
+          adam.zeroGrad();
+          large(images).square().mean().backward();
+          images.grad!.tolist();
+          adam.step();
+        }
         print(fs.readFileSync("/proc/self/maps", "utf8").includes("libtensorflow"));`,
       );
       const { stdout, stderr } = await workspace.run(["run", "loop.nn.ts", "--device", "native"]);
