@@ -104,9 +104,6 @@ napi_value RunPlan(napi_env env, napi_callback_info info) {
         roots[i] = own->memory.get();
         bytes = own->bytes;
         type = static_cast<int32_t>(own->type);
-      } else if (state->backend == nullptr) {
-        NAPI_THROW_ERROR(env, "Input Tensor ID not found (tensor_id: %d)", tensor);
-        return nullptr;
       } else {
         TF_Tensor *const value = TensorOf(env, state, tensor);
         if (value == nullptr) return nullptr;

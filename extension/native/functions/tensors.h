@@ -1,7 +1,6 @@
 // Tensors: those of plans, which TensorFlow's ops and graphs may read, and TensorFlow's.
 #pragma once
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -112,17 +111,22 @@ TF_Tensor *Share(const layerwise::Tensor &tensor) {
                       tensor.memory.get(), tensor.bytes, release, new std::shared_ptr<char>(tensor.memory));
 }
 
-// A tensor by its id, to be deleted by the caller. Null, with an exception, if there is none. Needs TensorFlow.
+// A tensor by its id, to be deleted by the caller. Null, with an exception, if there is none.
 TF_Tensor *TensorOf(napi_env env, const State *state, int32_t id) {
   if (const layerwise::Tensor *const own = state->tensors.Find(id)) return Share(*own);
-  const auto &handles = state->backend->*MemberOf(Handles());
-  const auto handle = handles.find(id);
-  if (handle == handles.end()) {
+  // Without TensorFlow, there are none of its tensors.
+  TFE_TensorHandle *handle = nullptr;
+  if (state->backend != nullptr) {
+    const auto &handles = state->backend->*MemberOf(Handles());
+    const auto found = handles.find(id);
+    if (found != handles.end()) handle = found->second;
+  }
+  if (handle == nullptr) {
     NAPI_THROW_ERROR(env, "Input Tensor ID not found (tensor_id: %d)", id);
     return nullptr;
   }
   TF_AutoStatus status;
-  TF_Tensor *const tensor = TFE_TensorHandleResolve(handle->second, status.status);
+  TF_Tensor *const tensor = TFE_TensorHandleResolve(handle, status.status);
   ENSURE_TF_OK_RETVAL(env, status, nullptr);
   return tensor;
 }
