@@ -56,7 +56,7 @@ async function main(): Promise<number> {
       "after",
       `
 Environment:
-  LAYERWISE_DEVICE   auto (default), native, gpu, wasm or cpu: the backend of all commands
+  LAYERWISE_DEVICE   auto (default), native, gpu, kernels, wasm or cpu: the backend of all commands
   LAYERWISE_CACHE    folder of the native engine instead of the user's cache folder
 
 Exit codes: 0 done, ${EXIT.failure} failed, ${EXIT.usage} wrong command line, ${EXIT.interrupted} interrupted.`,

@@ -43,16 +43,17 @@ const PROGRAMS = {
   previewEngine: "extension/engine/entry/previewEngine.ts",
   tensorFileEngine: "extension/engine/entry/tensorFileEngine.ts",
   watchdogWorker: "extension/engine/entry/watchdogWorker.ts",
-  tfjs: "extension/executors/tfjs/library.ts",
 };
 
-/** Leaves tfjs, a quarter of their size, out of programs that import it when they need it: Node reads a program before it starts. */
+/** Leaves tfjs, a quarter of their size, out of programs that read it when they need it: Node reads a program before it starts. */
 const TFJS_APART = {
   name: "tfjs apart",
   /** @param {esbuild.PluginBuild} build */
   setup(build) {
-    build.onResolve({ filter: /\/tfjs\/library\.ts$/ }, ({ kind }) =>
-      kind === "dynamic-import" ? { path: "./tfjs.js", external: true } : undefined,
+    build.onResolve({ filter: /\/library\.ts$/ }, ({ kind, importer }) =>
+      kind === "dynamic-import" && importer.endsWith(path.join("tfjs", "load.ts"))
+        ? { path: "./tfjs.cjs", external: true }
+        : undefined,
     );
   },
 };
@@ -112,6 +113,7 @@ export async function buildLibrary(outfile) {
     entryPoints,
     outfile,
     write: false,
+    plugins: [TFJS_APART],
   });
   for (const { path: file, text } of outputFiles)
     writeFile(file, Buffer.from(withoutClosureNames(cheaperNames(text))));
@@ -150,6 +152,14 @@ function bundles(release) {
       footer: { js: "module.exports = module.exports.default;" },
     },
     { ...programOptions(release), entryPoints: PROGRAMS, plugins: [TFJS_APART] },
+    {
+      ...programOptions(release),
+      // A plan that needs it can't wait for an import.
+      entryPoints: { tfjs: "extension/executors/tfjs/library.ts" },
+      outExtension: { ".js": ".cjs" },
+      format: "cjs",
+      banner: {},
+    },
     {
       ...nodeOptions(release),
       entryPoints: THREADS,
@@ -311,7 +321,7 @@ function exists(entry) {
 }
 
 /** Programs in which users' code computes. */
-const COMPUTING = /\b(runEngine|previewEngine|tfjs)\.js$/;
+const COMPUTING = /\b(runEngine|previewEngine)\.js$|\btfjs\.cjs$/;
 
 /** @type {(watch: boolean) => esbuild.Plugin} */
 const writeOutputs = (watch) => ({
@@ -319,7 +329,7 @@ const writeOutputs = (watch) => ({
   setup(build) {
     /** @param {esbuild.OutputFile} file */
     const contents = ({ path: name, text, contents }) => {
-      if (!name.endsWith(".js")) return contents;
+      if (!name.endsWith(".js") && !COMPUTING.test(name)) return contents;
       const code = cheaperNames(text);
       // Parsing takes longer than bundling.
       return Buffer.from(!watch && COMPUTING.test(name) ? withoutClosureNames(code) : code);

@@ -2,7 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { InvalidArgumentError, Option, type Command } from "commander";
-import type { Device } from "../protocol/device.ts";
+import { Device } from "../protocol/device.ts";
 import type { UserError } from "../protocol/errors.ts";
 import { toUserError } from "../supervisor/errors.ts";
 import type { EngineOptions } from "../supervisor/engines/process.ts";
@@ -77,7 +77,7 @@ export function commonOptions(command: Command, names: readonly (keyof CommonOpt
   if (names.includes("device"))
     command.addOption(
       new Option("--device <name>", "backend; auto takes the best that is installed")
-        .choices(["auto", "native", "gpu", "wasm", "cpu"])
+        .choices(Device.options)
         .env("LAYERWISE_DEVICE")
         .default("auto"),
     );

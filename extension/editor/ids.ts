@@ -158,7 +158,7 @@ export const INTERNAL_COMMANDS: readonly CommandId[] = ["layerwise.statusAction"
 
 /** Settings without the prefix "layerwise.", with their types and defaults. */
 export const SETTINGS = {
-  device: "auto" as "auto" | "native" | "gpu" | "wasm" | "cpu",
+  device: "auto" as "auto" | "native" | "gpu" | "kernels" | "wasm" | "cpu",
   threads: 0,
   nodePath: "",
   targets: {} as object,

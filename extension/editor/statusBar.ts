@@ -16,7 +16,12 @@ import { markdownString } from "./show.ts";
 /** Milliseconds between two updates. */
 const REFRESH_INTERVAL = 500;
 
-const BACKENDS = { tensorflow: "TensorFlow", wasm: "WebAssembly", cpu: "JavaScript" } as const;
+const BACKENDS = {
+  tensorflow: "TensorFlow",
+  kernels: "Native kernels",
+  wasm: "WebAssembly",
+  cpu: "JavaScript",
+} as const;
 
 /** The status bar item: the engine in use, and the progress of the current run. */
 export class StatusBar extends DisposableOwner {

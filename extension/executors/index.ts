@@ -3,17 +3,20 @@ import path from "node:path";
 import { distFolder } from "../files/shipped.ts";
 import { TENSORFLOW_VERSION, thisHost } from "../native/cache.ts";
 import { NativeError } from "../native/errors.ts";
-import { loadNative } from "../native/load.ts";
+import { loadKernels, loadNative } from "../native/load.ts";
 import { gpuProblem } from "../native/machine.ts";
 import type { Device } from "../protocol/device.ts";
 import type { ExecutorInfo } from "../protocol/run.ts";
 import "../tensor/ops/table.ts";
 import { setExecutor, type Executor } from "../tensor/planning/barrier.ts";
+import type { Tfjs } from "../tensor/recording/op.ts";
 import { joinBy } from "../tensor/distributed/communicator.ts";
 import { drawBy } from "../tensor/random/mt19937.ts";
 import type { Choice, Fallbacks } from "./choices.ts";
+import { KernelExecutor } from "./kernels/executor.ts";
 import { TensorFlowExecutor } from "./tensorflow/executor.ts";
 import { TfjsExecutor } from "./tfjs/executor.ts";
+import { quiet, tfjsLoader } from "./tfjs/load.ts";
 
 /** The executor of this process. */
 export interface LoadedExecutor {
@@ -29,8 +32,8 @@ export interface LoadedExecutor {
 }
 
 /**
- * Loads an executor and installs it for all tensors: TensorFlow if it is installed, else the embedded wasm backend,
- * else plain JavaScript.
+ * Loads an executor and installs it for all tensors: TensorFlow if it is installed, else the kernels that ship with Layerwise, else
+ * the wasm backend, else plain JavaScript.
  * @param device "auto" takes the best available; any other is taken or refused. "gpu" falls back to TensorFlow's
  * CPU kernels, with the reason.
  * @param compiles whether TensorFlow will be needed: it is loaded meanwhile, on another thread
@@ -55,14 +58,28 @@ export async function loadExecutor(device: Device, compiles = false): Promise<Lo
       reason = error.message;
     }
   }
-  drawBy(undefined);
   joinBy(undefined);
-  const { tfjs: k, setWasmPaths } = await import("./tfjs/library.ts");
-  // Without its own checks and advertisement: the op table has checked shapes already.
-  k.enableProdMode();
+  const loadTfjs = await tfjsLoader();
+  if (device === "kernels" || device === "auto") {
+    try {
+      const binding = loadKernels();
+      drawBy(binding);
+      return install(new KernelExecutor(binding, () => onCpu(quiet(loadTfjs())), ownCores()), {
+        backend: "kernels",
+        version: "Layerwise's own kernels",
+        ...(reason !== undefined && { reason }),
+      });
+    } catch (error) {
+      if (device === "kernels" || !(error instanceof NativeError)) throw error;
+      reason = error.code === "not-installed" ? reason : error.message;
+    }
+  }
+  drawBy(undefined);
+  const library = loadTfjs();
+  const k = quiet(library);
   const why = reason === undefined ? {} : { reason };
   if (device !== "cpu") {
-    setWasmPaths(wasmFolder());
+    library.setWasmPaths(wasmFolder());
     if (await k.setBackend("wasm")) {
       return install(new TfjsExecutor(k), {
         backend: "wasm",
@@ -74,6 +91,12 @@ export async function loadExecutor(device: Device, compiles = false): Promise<Lo
   }
   await k.setBackend("cpu");
   return install(new TfjsExecutor(k), { backend: "cpu", version: `tfjs ${k.version_core} cpu`, ...why });
+}
+
+/** The cpu backend is there at once: a plan that needs it can't wait. */
+function onCpu(k: Tfjs): Tfjs {
+  if (k.getBackend() !== "cpu") void k.setBackend("cpu");
+  return k;
 }
 
 /** Cores that this process is to use, where several share the machine. */

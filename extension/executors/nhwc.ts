@@ -17,7 +17,8 @@ export type Call = Pick<Node, "op" | "attributes" | "module" | "site"> & Signatu
 export interface Backend<Ref> {
   /** The ref of a value that no node of the plan makes. */
   leaf(value: Value): Ref;
-  lower(call: Call, inputs: readonly Ref[]): readonly Ref[];
+  /** @param asImages whether the outputs with the rank of images are images, though `call` has their shapes as they are */
+  lower(call: Call, inputs: readonly Ref[], asImages?: boolean): readonly Ref[];
   /** A tensor of a shape without elements. */
   empty(shape: Shape, dtype: DType): Ref;
   transpose(ref: Ref, order: readonly number[], dtype: DType): Ref;
@@ -25,7 +26,7 @@ export interface Backend<Ref> {
 }
 
 type Orders = Readonly<Record<number, readonly number[]>>;
-const TO_IMAGES: Orders = { 3: [0, 2, 1], 4: [0, 2, 3, 1], 5: [0, 2, 3, 4, 1] };
+export const TO_IMAGES: Orders = { 3: [0, 2, 1], 4: [0, 2, 3, 1], 5: [0, 2, 3, 4, 1] };
 export const TO_PLAIN: Orders = { 3: [0, 2, 1], 4: [0, 3, 1, 2], 5: [0, 4, 1, 2, 3] };
 
 /**
@@ -78,7 +79,7 @@ export class Lowering<Ref> {
 
   /** @param asImages whether the outputs with the rank of images are images */
   #lower(node: Node, refs: readonly Ref[], asImages: boolean, call: Call = node): void {
-    const made = this.#backend.lower(call, refs);
+    const made = this.#backend.lower(call, refs, asImages && call === node);
     const { outputs } = node;
     for (let i = 0; i < outputs.length; i++) {
       const v = outputs[i]!;

@@ -13,7 +13,7 @@ export const MAX_PLANS_AT_FIRST_SIGHT = 24;
 /** Keys remembered of plans that ran once. Safe bound. */
 export const MAX_SEEN_KEYS = 1024;
 
-// ---- Plans run by kernels of the binding (small/smallPlans.ts) ----
+// ---- Plans run by kernels of the binding (kernels/smallPlans.ts) ----
 
 /** Nanoseconds of opening a session and of its first run, for each TensorFlow op. Measured on 12 programs: 200 to 300 µs. */
 export const COMPILING_NANOSECONDS = 250e3;

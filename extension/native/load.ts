@@ -4,6 +4,8 @@ import path from "node:path";
 import type { NativeBinding } from "./binding.ts";
 import { BINDING_FILE, bindingOf, thisHost, type Build, type Host } from "./cache.ts";
 import { NativeError } from "./errors.ts";
+import { findBindingSources } from "./install/compile.ts";
+import { checkPrebuilt } from "./install/prebuilt.ts";
 import { findDamage } from "./integrity.ts";
 import { nativeStatus } from "./status.ts";
 
@@ -27,6 +29,8 @@ export function threadEnvironment({ intraOp, interOp }: Threads): Record<string,
   };
 }
 
+/** The prebuilt binding: a file of its own, which finds no TensorFlow beside it. */
+let kernels: NativeBinding | undefined;
 let loaded: { readonly binding: NativeBinding; readonly build: Build } | undefined;
 
 /** The size of this process's pool, and the reason for it. */
@@ -87,9 +91,15 @@ export function loadNative(host: Host = thisHost(), build: Build = "cpu"): Nativ
   if (build === "gpu") setGpuVariables();
   // Without this flag, XLA's ReLU turns NaN into a number.
   process.env["XLA_FLAGS"] ??= "--xla_cpu_enable_fast_min_max=false";
+  const binding = requireBinding(path.join(status.directory, bindingOf(build)));
+  loaded = { binding, build };
+  return binding;
+}
+
+function requireBinding(file: string): NativeBinding {
   let binding: unknown;
   try {
-    binding = createRequire(import.meta.url)(path.join(status.directory, bindingOf(build)));
+    binding = createRequire(import.meta.url)(file);
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
     throw new NativeError("load-failed", `The native engine can't be loaded: ${detail.split("\n")[0]}`, {
@@ -99,8 +109,20 @@ export function loadNative(host: Host = thisHost(), build: Build = "cpu"): Nativ
   }
   if (!isBinding(binding))
     throw new NativeError("broken", `The native engine is damaged (${BINDING_FILE} is another addon).`);
-  loaded = { binding, build };
   return binding;
+}
+
+/**
+ * Loads the binding for its own kernels, which need no TensorFlow: the prebuilt one that ships with Layerwise, else that of an installed
+ * engine. Throws a {@link NativeError} ("not-installed", "broken", "load-failed").
+ */
+export function loadKernels(host: Host = thisHost()): NativeBinding {
+  const known = loaded?.binding ?? kernels;
+  if (known !== undefined) return known;
+  const { prebuilt } = findBindingSources(host);
+  if (prebuilt === undefined) return loadNative(host);
+  checkPrebuilt(prebuilt);
+  return (kernels = requireBinding(path.join(prebuilt.folder, BINDING_FILE)));
 }
 
 /** What TensorFlow's build for GPUs reads when it loads. */

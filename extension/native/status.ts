@@ -59,7 +59,7 @@ function gpuReport(host: Host): NativeReport["gpu"] {
 
 function engineStatus(host: Host, device: Device, build: Build): NativeStatus {
   const directory = nativeDirectory(host, build);
-  if (device === "wasm" || device === "cpu")
+  if (device === "kernels" || device === "wasm" || device === "cpu")
     return {
       backend: device,
       state: "disabled",
@@ -67,9 +67,11 @@ function engineStatus(host: Host, device: Device, build: Build): NativeStatus {
       directory,
       missing: [],
     };
+  const sources = findBindingSources(host);
+  const backend = sources.prebuilt === undefined ? "wasm" : "kernels";
   if (findPlatform(host, build) === undefined)
     return {
-      backend: "wasm",
+      backend,
       state: "unsupported",
       reason: `There is no native engine for ${build === "gpu" ? "GPUs on " : ""}${host.platform}-${host.arch}.`,
       directory,
@@ -89,27 +91,27 @@ function engineStatus(host: Host, device: Device, build: Build): NativeStatus {
   const unfit = machineProblem(host);
   if (unfit !== undefined && problem === undefined)
     return {
-      backend: "wasm",
+      backend,
       state: "unsupported",
       reason: `${unfit.text} ${unfit.fix}`,
       directory,
       missing: [],
     };
-  const missing = missingTools(host, findBindingSources(host)).map(({ text }) => text);
+  const missing = missingTools(host, sources).map(({ text }) => text);
   const install =
     missing.length > 0
       ? `Installing it needs ${missing.join("; and ")}.`
       : `Install it with "layerwise engine install${build === "gpu" ? " --gpu" : ""}".`;
   if (problem !== undefined)
     return {
-      backend: "wasm",
+      backend,
       state: "broken",
       reason: `${name} is damaged (${problem}). ${install}`,
       directory,
       missing,
     };
   return {
-    backend: "wasm",
+    backend,
     state: "not-installed",
     reason: `${name} is not installed. ${install}`,
     directory,

@@ -1,5 +1,5 @@
 import * as v from "valibot";
 
-/** The engine that computes a run; "gpu" is the native engine's build for NVIDIA's GPUs. */
-export const Device = v.picklist(["auto", "native", "gpu", "wasm", "cpu"]);
+/** The engine that computes a run; "gpu" is the native engine's build for NVIDIA's GPUs, "kernels" what of it needs no TensorFlow. */
+export const Device = v.picklist(["auto", "native", "gpu", "kernels", "wasm", "cpu"]);
 export type Device = v.InferOutput<typeof Device>;

@@ -27,7 +27,7 @@ const PACKAGE = [
   "dist/watchdogWorker.js",
   "dist/readingThread.js",
   "dist/hubDownload.js",
-  "dist/tfjs.js",
+  "dist/tfjs.cjs",
   "dist/remoteAgent.cjs",
   "dist/wasm",
   "dist/native",

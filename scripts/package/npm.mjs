@@ -18,7 +18,9 @@ const SHIPPED = [
   "media/agents",
   "media/data",
   "media/examples",
-  ...["THIRD_PARTY_NOTICES.txt", "native", "remoteAgent.cjs", "types", "wasm"].map((name) => `dist/${name}`),
+  ...["THIRD_PARTY_NOTICES.txt", "native", "remoteAgent.cjs", "tfjs.cjs", "types", "wasm"].map(
+    (name) => `dist/${name}`,
+  ),
   ...["package.json", "LICENSE.md", "lib/main.js"].map((name) => `dist/node_modules/esbuild/${name}`),
   ...Object.keys(NODE_PROGRAMS).map((name) => `dist/${name}.js`),
 ];

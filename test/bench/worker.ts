@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { loadExecutor } from "../../extension/executors/index.ts";
+import { Device } from "../../extension/protocol/device.ts";
 import type { TrainContext } from "../../extension/nn/experiment/experiment.ts";
 import { openTraining } from "./training.ts";
 import { WORKLOADS } from "./workloads/all.ts";
@@ -18,7 +19,9 @@ type Command =
 
 const folder = fs.mkdtempSync(path.join(tmpdir(), "layerwise-bench-"));
 process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
-const executor = await loadExecutor(process.env["LAYERWISE_BENCH_DEVICE"] === "wasm" ? "wasm" : "native");
+const executor = await loadExecutor(
+  Device.options.find((name) => name === process.env["LAYERWISE_BENCH_DEVICE"]) ?? "native",
+);
 let training: (Awaited<ReturnType<typeof open>> & { ended: Promise<never> }) | undefined;
 
 /** The loss that was read last. */

@@ -58,13 +58,13 @@ interface Result {
   reason?: string;
 }
 
-const USAGE = `Usage: npm run parity -- DIR... [--kind KIND] [--every N] [--engine native|gpu|wasm|cpu] [--prebuilt]
+const USAGE = `Usage: npm run parity -- DIR... [--kind KIND] [--every N] [--engine native|gpu|kernels|wasm|cpu] [--prebuilt]
                          [--json FILE] [--write OUT]
 
 Runs the golden cases below every DIR and compares the library with PyTorch's numbers.
   --kind KIND    only cases of this kind (${Object.keys(KINDS).join(", ")}); may be repeated
   --every N      only every Nth item of a case, the first one among them
-  --engine NAME  what computes: native (TensorFlow), gpu, wasm or cpu; default: the best there is
+  --engine NAME  what computes: native (TensorFlow), gpu, kernels, wasm or cpu; default: the best there is
   --prebuilt     native with the binding that is shipped, which Zig compiles, instead of the one compiled here
   --json FILE    writes the result of every item to FILE
   --write OUT    writes what the items of kind files hold into the folder OUT, each under its id
@@ -142,7 +142,7 @@ async function main(): Promise<number> {
   });
   const engine = values.engine ?? "auto";
   const unknown = values.kind?.find((kind) => KINDS[kind] === undefined);
-  const engines = ["auto", "native", "gpu", "wasm", "cpu"] as const;
+  const engines = ["auto", "native", "gpu", "kernels", "wasm", "cpu"] as const;
   const device = engines.find((name) => name === engine);
   const every = Number(values.every);
   const wrong = unknown !== undefined || device === undefined || !(Number.isInteger(every) && every > 0);

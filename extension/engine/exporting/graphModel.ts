@@ -1,5 +1,5 @@
 import { GraphBuilder } from "../../executors/tensorflow/graph/graphBuilder.ts";
-import { tensorflowBackend } from "../../executors/tensorflow/backend.ts";
+import { tensorflowBackend } from "../../executors/backend.ts";
 import type { GraphAttribute, GraphNode } from "../../executors/tensorflow/graph/graphDef.ts";
 import { Lowering, type Call } from "../../executors/nhwc.ts";
 import type { Module } from "../../nn/module/module.ts";

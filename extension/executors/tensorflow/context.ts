@@ -2,7 +2,7 @@ import type { NativeBinding } from "../../native/binding.ts";
 import type { Storage } from "../../tensor/recording/graph.ts";
 import type { Counters } from "./counters.ts";
 import type { ProcessGroup } from "./group/processGroup.ts";
-import type { LazyValues } from "./lazyValues.ts";
+import type { LazyValues } from "../kernels/lazyValues.ts";
 
 /** Moves storages between programs; the executor's side of it. */
 export interface Residences {

@@ -1,9 +1,9 @@
 import { TF, type NativeBinding, type OpAttribute } from "../../native/binding.ts";
 import { toHostArray, type DType, type HostArray } from "../../tensor/core/dtype.ts";
-import { beyond32Bits } from "../../tensor/core/errors.ts";
 import type { Stepped, TfAttribute, TfBuilder, TfRef } from "../../tensor/lowering/lowering.ts";
 import type { Shape } from "../../tensor/core/shape.ts";
-import { DATA_TYPE } from "./graph/graphDef.ts";
+import { DATA_TYPE } from "../dataTypes.ts";
+import { upload } from "../kernels/storages.ts";
 
 export class EagerRef implements TfRef {
   readonly __tensorflow = true;
@@ -13,16 +13,6 @@ export class EagerRef implements TfRef {
   constructor(id: number) {
     this.id = id;
   }
-}
-
-/** A tensor of the library with the values of a host array. */
-export function upload(binding: NativeBinding, data: HostArray, shape: Shape, dtype: DType): number {
-  if (data instanceof Float64Array) {
-    const fits = data.every((x) => x >= -(2 ** 31) && x < 2 ** 31);
-    if (!fits) throw beyond32Bits();
-    return binding.createTensor(shape, DATA_TYPE[dtype], Int32Array.from(data));
-  }
-  return binding.createTensor(shape, DATA_TYPE[dtype], data);
 }
 
 /** Runs each node at once and remembers every tensor it made, to be released together. */

@@ -11,25 +11,37 @@ import {
 import type { Storage, Value } from "../../tensor/recording/graph.ts";
 import type { Choice, Fallbacks } from "../choices.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
-import { demandMemory } from "../../tensor/core/memory.ts";
 import { runtime } from "../../tensor/recording/runtime.ts";
-import { naming, translated } from "../errors.ts";
+import { translated } from "../errors.ts";
 import type { Cluster, Communicator } from "../../tensor/distributed/communicator.ts";
 import type { CompiledPlan } from "./compiledPlan.ts";
 import type { Context } from "./context.ts";
 import { newCounters } from "./counters.ts";
 import { ProcessGroup } from "./group/processGroup.ts";
-import { interpret } from "./interpreter.ts";
-import { LazyValues } from "./lazyValues.ts";
+import { demandMemoryFor, interpret } from "../interpreter.ts";
+import { byOwnKernels, type Compute } from "../kernels/oneNode.ts";
+import { EagerBuilder, EagerRef } from "./eagerBuilder.ts";
+import { eagerRunner } from "./eagerRunner.ts";
+import { LazyValues } from "../kernels/lazyValues.ts";
 import { PlanCache } from "./planCache.ts";
-import { SmallPlans } from "./small/smallPlans.ts";
+import { SmallPlans } from "../kernels/smallPlans.ts";
 import type { StepPipeline } from "./steps/pipeline.ts";
-import { StorageMemory } from "./storages.ts";
+import { StorageMemory } from "../kernels/storages.ts";
 
-/** TensorFlow looks for memory for half a minute before it gives up. */
-function demandMemoryFor({ nodes }: Plan): void {
-  for (const node of nodes) naming(node, () => node.outputs.forEach(({ shape }) => demandMemory(shape)));
-}
+/** With the binding's own kernels, which need no TensorFlow, or with TensorFlow where they don't have a node. */
+const computeBy =
+  (binding: NativeBinding, gpu: boolean): Compute =>
+  (inputs, write) => {
+    const own = gpu ? undefined : byOwnKernels(binding, 1, inputs, (b, refs) => [write(b, refs)]);
+    if (own !== undefined) return own[0]!;
+    const b = new EagerBuilder(binding);
+    try {
+      const refs = inputs.map(({ id }) => new EagerRef(id));
+      return b.take(write(b, refs) as EagerRef);
+    } finally {
+      b.release();
+    }
+  };
 
 /**
  * Runs plans: by the binding's own kernels, op by op on TensorFlow, or as a compiled graph where that is faster; a training's
@@ -56,10 +68,11 @@ export class TensorFlowExecutor implements Executor {
   constructor(binding: NativeBinding, cores = availableParallelism(), gpu = false) {
     this.#binding = binding;
     this.#gpu = gpu;
-    this.#storages = new StorageMemory(binding, gpu, (program) => {
+    const compute = computeBy(binding, gpu);
+    this.#storages = new StorageMemory(binding, compute, (program) => {
       if (this.#active?.writes(program) === true) this.flush();
     });
-    this.#lazy = new LazyValues(binding, gpu);
+    this.#lazy = new LazyValues(binding, compute);
     const context: Context = {
       binding,
       residences: this.#storages,
@@ -146,7 +159,8 @@ export class TensorFlowExecutor implements Executor {
   }
 
   #interpret(plan: Plan, inspector?: Inspector): number[] {
-    return interpret(plan, this.#binding, this.#storages, this.#lazy, this.counters, inspector);
+    const runner = eagerRunner(this.#binding, this.#storages, this.#lazy);
+    return interpret(plan, runner, this.#storages, this.counters, inspector);
   }
 
   /** Steps of another plan are over: nothing of them will be asked for. */

@@ -6,21 +6,12 @@ import { leafData, type Plan } from "../../tensor/planning/barrier.ts";
 import { numel } from "../../tensor/core/shape.ts";
 import type { Context, Residences } from "./context.ts";
 import type { Feed } from "./graph/blueprint.ts";
-import { upload } from "./eagerBuilder.ts";
+import { upload } from "../kernels/storages.ts";
 import { remembered, sameInput, stacked, type Fed, type Input, type Stack } from "./feeding.ts";
-import { DATA_TYPE } from "./graph/graphDef.ts";
+import { DATA_TYPE } from "../dataTypes.ts";
 import type { Graph, Variable } from "./graph/graphWriter.ts";
-import type { LazyValues } from "./lazyValues.ts";
-
-/** Where a storage's value is: a tensor of the library, or a variable of a program. */
-export type Residence =
-  | { readonly kind: "handle"; id: number }
-  | {
-      readonly kind: "variable";
-      readonly program: Program;
-      readonly index: number;
-      handle: number | undefined;
-    };
+import type { LazyValues } from "../kernels/lazyValues.ts";
+import type { Residence, VariableHolder } from "../kernels/storages.ts";
 
 /** A call that has ended. */
 export interface Ended {
@@ -34,7 +25,7 @@ export interface Ended {
  * A plan compiled into one TensorFlow session: one call runs forward, backward and update of a step, or of many steps.
  * Storages that the plan writes are variables of the session; everything else is fed.
  */
-export class Program {
+export class Program implements VariableHolder {
   /** TensorFlow nodes of the graph. */
   readonly size: number;
   readonly feeds: readonly Feed[];

@@ -45,7 +45,7 @@ export async function diagnose({ host = thisHost(), signal, binding }: DoctorOpt
   const checks: EngineCheck[] = [];
   const add = (name: string, check: Checked): void => void checks.push({ name, ...check });
   const { LAYERWISE_DEVICE: device, ...env } = host.env;
-  if (device === "wasm" || device === "cpu")
+  if (device === "kernels" || device === "wasm" || device === "cpu")
     add("Environment", {
       state: "warning",
       text: `LAYERWISE_DEVICE=${device} switches the native engine off.`,

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
@@ -46,6 +46,24 @@ export function findPrebuilt(folder: string, host: Host): Prebuilt | undefined {
   return { folder: path.join(folder, key), files: found.sha256 };
 }
 
+/** Throws a {@link NativeError} unless all files of a prebuilt binding have the right hashes. */
+export function checkPrebuilt({ folder, files }: Prebuilt): void {
+  for (const [name, sha256] of Object.entries(files)) {
+    const file = path.join(folder, name);
+    const bytes = existsSync(file) ? readFileSync(file) : undefined;
+    if (!isIntact(bytes, sha256)) throw damagedPackage(file, bytes);
+  }
+}
+
+const isIntact = (bytes: Uint8Array | undefined, sha256: string): bytes is Uint8Array =>
+  bytes !== undefined && createHash("sha256").update(bytes).digest("hex") === sha256;
+
+const damagedPackage = (file: string, bytes: Uint8Array | undefined): NativeError =>
+  new NativeError(
+    "broken",
+    `Layerwise is damaged: ${file} ${bytes === undefined ? "is missing" : "differs from its hash"}. Install Layerwise again.`,
+  );
+
 /** Copies the files of a prebuilt binding into a folder, if their hashes are right. */
 export async function copyPrebuilt({ folder, files }: Prebuilt, target: string): Promise<void> {
   for (const [name, sha256] of Object.entries(files)) {
@@ -54,11 +72,7 @@ export async function copyPrebuilt({ folder, files }: Prebuilt, target: string):
       if (systemErrorCode(error) === "ENOENT") return undefined;
       throw error;
     });
-    if (bytes === undefined || createHash("sha256").update(bytes).digest("hex") !== sha256)
-      throw new NativeError(
-        "broken",
-        `Layerwise is damaged: ${file} ${bytes === undefined ? "is missing" : "differs from its hash"}. Install Layerwise again.`,
-      );
+    if (!isIntact(bytes, sha256)) throw damagedPackage(file, bytes);
     await fs.writeFile(path.join(target, path.basename(name)), bytes, { mode: 0o755 });
   }
 }

@@ -31,6 +31,7 @@ export async function nativeReport(options: EngineOptions): Promise<NativeReport
 export function executorOf(report: NativeReport): ExecutorInfo {
   const names = {
     tensorflow: `TensorFlow ${report.version ?? ""}`.trim(),
+    kernels: "Layerwise's own kernels",
     wasm: "WebAssembly",
     cpu: "JavaScript",
   };

@@ -20,9 +20,9 @@ export async function unpack({ run, folder: root, packages }: RayJob): Promise<s
   return folder;
 }
 
-/** Installs the native engine, unless the run is to compute without it. Without it, WebAssembly computes. */
+/** Installs the native engine, unless the run is to compute without it. Without it, what ships with Layerwise computes. */
 export async function prepareEngine({ request: { device } }: RayJob, dist: string, say: Say): Promise<void> {
-  if (device === "wasm" || device === "cpu") return;
+  if (device === "kernels" || device === "wasm" || device === "cpu") return;
   if (!(await installEngine(dist, device === "gpu", say)))
     say("warning", "TensorFlow could not be installed on the node.");
 }
@@ -49,7 +49,7 @@ async function lay(from: string, to: string): Promise<void> {
   }
 }
 
-/** Installs the native engine for this user of the node, if it is missing. Without it, WebAssembly computes. */
+/** Installs the native engine for this user of the node, if it is missing. Without it, what ships with Layerwise computes. */
 async function installEngine(dist: string, gpu: boolean, say: Say): Promise<boolean> {
   const args = [join(dist, "cli.js"), "engine", "install", ...(gpu ? ["--gpu"] : [])];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });

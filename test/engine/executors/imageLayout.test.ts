@@ -61,8 +61,8 @@ class Net extends nn.Module {
 
 const distance = (a: Tensor, b: Tensor): number => a.sub(b).abs().max().item();
 
-describe.each(["native", "wasm"] as const)("on %s,", (device) => {
-  const missing = device === "native" && nativeStatus().state !== "installed";
+describe.each(["native", "kernels", "wasm"] as const)("on %s,", (device) => {
+  const missing = device !== "wasm" && nativeStatus().state !== "installed";
   beforeAll(async () => {
     if (!missing) await loadExecutor(device);
   });

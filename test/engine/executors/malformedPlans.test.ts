@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { PlanWriter } from "../../../extension/executors/tensorflow/small/planWriter.ts";
+import { PlanWriter } from "../../../extension/executors/kernels/planWriter.ts";
 import { TF } from "../../../extension/native/binding.ts";
 import { BINDING_FILE } from "../../../extension/native/cache.ts";
 import { loadNative } from "../../../extension/native/load.ts";

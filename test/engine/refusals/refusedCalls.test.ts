@@ -138,7 +138,7 @@ const CASES: [name: string, message: string, mark?: string][] = [
   ["validation", OUT_OF_RANGE, "embedding"],
 ];
 
-describe.each(hasNative ? ["native", "wasm"] : ["wasm"])("on %s", (device) => {
+describe.each(hasNative ? ["native", "kernels", "wasm"] : ["wasm"])("on %s", (device) => {
   const LOOP = `import { F, nn, optim, torch } from "layerwise";
 const layer = new nn.Linear(4, 3);
 const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });

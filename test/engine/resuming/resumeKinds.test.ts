@@ -194,6 +194,7 @@ test.skipIf(!native).each([
 
 describe.each([
   ["native", native],
+  ["kernels", native],
   ["wasm", true],
 ] as const)("on %s", (device, there) => {
   test.skipIf(!there).each(Object.entries(KINDS))("%s", async (name, kind) => {

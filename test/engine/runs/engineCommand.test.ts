@@ -51,7 +51,7 @@ describe.skipIf(process.platform !== "linux" || process.arch !== "x64")("layerwi
     expect(result).toEqual({
       code: 2,
       stdout: "",
-      stderr: 'LAYERWISE_DEVICE: expected one of auto, native, gpu, wasm, cpu; got "tpu".\n',
+      stderr: 'LAYERWISE_DEVICE: expected one of auto, native, gpu, kernels, wasm, cpu; got "tpu".\n',
     });
   });
 

@@ -214,13 +214,32 @@ describe.skipIf(!native)(`${STEPS} training steps, by kernels of the binding whe
   });
 });
 
-describe(`${STEPS_OP_BY_OP} training steps, op by op`, () => {
+describe.skipIf(!native)(`${STEPS} training steps, without TensorFlow`, () => {
   let executor!: LoadedExecutor;
   beforeAll(async () => {
-    executor = await loadExecutor("wasm");
+    executor = await loadExecutor("kernels");
   });
 
   it.each(MODULES.filter(isKnown))("%s", (name) => {
+    const delta = flat(executor, name);
+    expect(delta).toMatchObject({ tensors: 0, interpreted: 0 });
+    if (!READS_VALUES.has(name)) expect(delta["small"]).toBe(STEPS);
+  });
+});
+
+describe.each([
+  ["on wasm", "wasm", true],
+  ["by kernels of the binding", "kernels", false],
+] as const)(`${STEPS_OP_BY_OP} training steps, op by op, %s`, (_, device, smallPlans) => {
+  let executor!: LoadedExecutor;
+  beforeAll(async () => {
+    if (device !== "wasm" && !native) return;
+    executor = await loadExecutor(device);
+    changePolicy({ smallPlans });
+  });
+  afterAll(() => changePolicy({ smallPlans: true }));
+
+  it.skipIf(device !== "wasm" && !native).each(MODULES.filter(isKnown))("%s", (name) => {
     expect(flat(executor, name, STEPS_OP_BY_OP)).toMatchObject({ tensors: 0 });
   });
 });

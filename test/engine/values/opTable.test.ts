@@ -302,6 +302,28 @@ describe.skipIf(native === undefined)("kernels of the binding", () => {
   });
 });
 
+describe.skipIf(native === undefined)("without TensorFlow", () => {
+  let executor!: Awaited<ReturnType<typeof loadExecutor>>;
+  beforeAll(async () => void (executor = await loadExecutor("kernels")));
+  afterAll(() => {
+    changePolicy({ smallPlans: true });
+    setExecutor(undefined);
+  });
+
+  test.each(ops.map((op) => [op.name, op] as const))("%s", (name, op) => {
+    const all = samples[name] ?? [];
+    // As a plan, then node by node.
+    for (const smallPlans of [true, false]) {
+      changePolicy({ smallPlans });
+      const runs = all.map((sample) => record(op, sample));
+      const before = executor.counters()["interpreted"]!;
+      for (const run of runs) compute([run]);
+      all.forEach((sample, i) => check(op, sample, runs[i]!, i));
+      if (!smallPlans) expect(executor.counters()["interpreted"]! - before).toBeGreaterThan(0);
+    }
+  });
+});
+
 describe.skipIf(native === undefined)("TensorFlow", () => {
   const made = new Map<number, { shape: number[]; dtype: number }>();
   let executor!: TensorFlowExecutor;

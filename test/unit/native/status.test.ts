@@ -36,17 +36,17 @@ describe.skipIf(process.platform === "win32")("the cache folder", () => {
 });
 
 describe("LAYERWISE_DEVICE", () => {
-  test.each([undefined, "", "auto", "native", "gpu", "wasm", "cpu"])("%s", (value) => {
+  test.each([undefined, "", "auto", "native", "gpu", "kernels", "wasm", "cpu"])("%s", (value) => {
     expect(deviceOfEnvironment({ LAYERWISE_DEVICE: value })).toBe(value || "auto");
   });
 
   test("anything else", () => {
     expect(() => deviceOfEnvironment({ LAYERWISE_DEVICE: "tpu" })).toThrow(
-      new RangeError('LAYERWISE_DEVICE: expected one of auto, native, gpu, wasm, cpu; got "tpu".'),
+      new RangeError('LAYERWISE_DEVICE: expected one of auto, native, gpu, kernels, wasm, cpu; got "tpu".'),
     );
   });
 
-  test.each(["wasm", "cpu"])("%s switches the native engine off", (device) => {
+  test.each(["kernels", "wasm", "cpu"])("%s switches the native engine off", (device) => {
     const machine = new FakeMachine();
     machine.host.env["LAYERWISE_DEVICE"] = device;
     expect(nativeStatus(machine.host)).toMatchObject({

@@ -1,18 +1,10 @@
+import { DATA_TYPE } from "../../dataTypes.ts";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { DType, HostArray } from "../../../tensor/core/dtype.ts";
 import { internal } from "../../../tensor/core/errors.ts";
-import type { TfAttribute, TfType } from "../../../tensor/lowering/lowering.ts";
+import type { TfAttribute } from "../../../tensor/lowering/lowering.ts";
 import type { Shape } from "../../../tensor/core/shape.ts";
 
-/** TensorFlow's DataType numbers. Our int64 is computed as its int32. */
-export const DATA_TYPE: Record<TfType, number> = {
-  float32: 1,
-  double: 2,
-  int64: 3,
-  complex64: 8,
-  long: 9,
-  bool: 10,
-};
 export const RESOURCE = 20;
 export const VARIANT = 21;
 

@@ -8,7 +8,8 @@ import {
   type TfRef,
   type TfStep,
 } from "../../../tensor/lowering/lowering.ts";
-import { DATA_TYPE, type GraphAttribute, type GraphFunction } from "./graphDef.ts";
+import { DATA_TYPE } from "../../dataTypes.ts";
+import type { GraphAttribute, GraphFunction } from "./graphDef.ts";
 
 const T = attr.type("float32");
 const INDEX = attr.type("int64");

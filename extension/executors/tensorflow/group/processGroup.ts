@@ -7,7 +7,7 @@ import type { Cluster, Communicator } from "../../../tensor/distributed/communic
 import { attr } from "../../../tensor/lowering/lowering.ts";
 import { allGather, allReduce } from "../../../tensor/ops/distributed/collective.ts";
 import type { Op } from "../../../tensor/recording/op.ts";
-import { upload } from "../eagerBuilder.ts";
+import { upload } from "../../kernels/storages.ts";
 import { GraphBuilder } from "../graph/graphBuilder.ts";
 import { fetch, placeholder } from "../graph/graphWriter.ts";
 import { hostAndPort, meet } from "./meeting.ts";

@@ -81,7 +81,7 @@ export class StepPipeline {
   }
 
   /** Whether steps write, or have written, the variables of a program. */
-  writes(program: Program): boolean {
+  writes(program: object): boolean {
     return this.#loop.isOpen && program === this.#loop.current;
   }
 

@@ -3,7 +3,7 @@ import type { Node, Storage, Value } from "../../../tensor/recording/graph.ts";
 import { attr, scalar, type TfRef } from "../../../tensor/lowering/lowering.ts";
 import { fillNode } from "../../../tensor/lowering/nodes.ts";
 import { Lowering, signatureOf } from "../../nhwc.ts";
-import { tensorflowBackend } from "../backend.ts";
+import { tensorflowBackend } from "../../backend.ts";
 import type { Blueprint, Feed } from "../graph/blueprint.ts";
 import type { GraphBuilder } from "../graph/graphBuilder.ts";
 

@@ -4,7 +4,8 @@ import { attr, scalar, vector, type TfRef } from "../../../tensor/lowering/lower
 import type { Blueprint, Feed } from "../graph/blueprint.ts";
 import { FunctionBuilder, GraphBuilder } from "../graph/graphBuilder.ts";
 import { doneAfter, fetch, initialised, placeholder, variable, type Graph } from "../graph/graphWriter.ts";
-import { DATA_TYPE, RESOURCE, VARIANT, type GraphAttribute, type GraphFunction } from "../graph/graphDef.ts";
+import { DATA_TYPE } from "../../dataTypes.ts";
+import { RESOURCE, VARIANT, type GraphAttribute, type GraphFunction } from "../graph/graphDef.ts";
 import { StepBody, Resource } from "./stepBody.ts";
 
 const INDEX = attr.type("int64");

@@ -1,7 +1,7 @@
-import type { Value } from "../../tensor/recording/graph.ts";
-import { attr, vector, type TfBuilder, type TfRef } from "../../tensor/lowering/lowering.ts";
-import { errorOf } from "../errors.ts";
-import type { Backend } from "../nhwc.ts";
+import type { Value } from "../tensor/recording/graph.ts";
+import { attr, vector, type TfBuilder, type TfRef } from "../tensor/lowering/lowering.ts";
+import { errorOf } from "./errors.ts";
+import type { Backend } from "./nhwc.ts";
 
 /** The table's `tensorflow` parts through a builder, which writes nodes or runs them. */
 export function tensorflowBackend(b: TfBuilder, leaf: (value: Value) => TfRef): Backend<TfRef> {

@@ -1,14 +1,14 @@
-import type { NativeBinding, TensorData } from "../../../native/binding.ts";
-import { allocate, type DType, type HostArray } from "../../../tensor/core/dtype.ts";
-import { leafData } from "../../../tensor/planning/barrier.ts";
-import { isIncomplete, type Plan } from "../../../tensor/planning/executor.ts";
-import { isFill, type Value } from "../../../tensor/recording/graph.ts";
-import { demandMemory } from "../../../tensor/core/memory.ts";
-import { numel } from "../../../tensor/core/shape.ts";
-import { runtime } from "../../../tensor/recording/runtime.ts";
-import { scalar, type TfBuilder, type TfRef } from "../../../tensor/lowering/lowering.ts";
-import { fillNode } from "../../../tensor/lowering/nodes.ts";
-import { Lowering, moved } from "../../nhwc.ts";
+import type { NativeBinding, TensorData } from "../../native/binding.ts";
+import { allocate, type DType, type HostArray } from "../../tensor/core/dtype.ts";
+import { leafData } from "../../tensor/planning/barrier.ts";
+import { isIncomplete, type Plan } from "../../tensor/planning/executor.ts";
+import { isFill, type Value } from "../../tensor/recording/graph.ts";
+import { demandMemory } from "../../tensor/core/memory.ts";
+import { numel } from "../../tensor/core/shape.ts";
+import { runtime } from "../../tensor/recording/runtime.ts";
+import { scalar, type TfBuilder, type TfRef } from "../../tensor/lowering/lowering.ts";
+import { fillNode } from "../../tensor/lowering/nodes.ts";
+import { Lowering, moved } from "../nhwc.ts";
 import {
   COMPILING_NANOSECONDS,
   MAX_SMALL_PLAN_BYTES,
@@ -16,10 +16,10 @@ import {
   MIN_LIBRARY_GAIN,
   SHARED_BYTES,
   UNCLEARED_BYTES,
-} from "../../tuning.ts";
+} from "../tuning.ts";
 import { tensorflowBackend } from "../backend.ts";
-import type { Kept } from "../lazyValues.ts";
-import type { StorageMemory } from "../storages.ts";
+import type { Kept } from "./lazyValues.ts";
+import type { StorageMemory } from "./storages.ts";
 import { PlanWriter, UnsupportedError } from "./planWriter.ts";
 
 /** Allocates arrays for values, small ones in one buffer: allocating each takes longer than computing its values. */
@@ -117,19 +117,20 @@ export class SmallPlans {
   /** Of the plans opened. */
   #bytes = 0;
   readonly #kept: (value: Value) => Readonly<Kept> | undefined;
-  readonly #successor: Successor;
+  readonly #successor: Successor | undefined;
   readonly #threads: number;
 
   /**
    * @param threads maximum number of threads of an op
    * @param kept returns the tensor of a lazy value
+   * @param successor default: none, so all plans stay here
    */
   constructor(
     binding: NativeBinding,
     storages: StorageMemory,
     threads: number,
     kept: (value: Value) => Readonly<Kept> | undefined,
-    successor: Successor,
+    successor?: Successor,
   ) {
     this.#binding = binding;
     this.#storages = storages;
@@ -185,11 +186,11 @@ export class SmallPlans {
     });
     opened.runs--;
     if (opened.runs === opened.loadedAt) this.#binding.prepareTensorFlow();
-    if (opened.runs === opened.preparedAt) this.#successor.prepare(plan, varied);
+    if (opened.runs === opened.preparedAt) this.#successor?.prepare(plan, varied);
     if (opened.runs > 0) return;
     this.#closePlan(opened);
     this.#opened.set(opened.key, undefined);
-    this.#successor.expect(plan.key);
+    this.#successor?.expect(plan.key);
   }
 
   #leaf(value: Value): number | HostArray {
@@ -280,7 +281,8 @@ export class SmallPlans {
     if (id < 0) return undefined;
     const [own, library, bytes] = costs as unknown as [number, number, number];
     const gain = own - MIN_LIBRARY_GAIN * library;
-    const runs = gain > 0 ? Math.ceil((ops * COMPILING_NANOSECONDS) / gain) : Infinity;
+    const runs =
+      gain > 0 && this.#successor !== undefined ? Math.ceil((ops * COMPILING_NANOSECONDS) / gain) : Infinity;
     this.#bytes += bytes;
     return {
       ...written,

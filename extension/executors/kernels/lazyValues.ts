@@ -5,7 +5,7 @@ import { transposeNode } from "../../tensor/lowering/nodes.ts";
 import type { Reader, Value } from "../../tensor/recording/graph.ts";
 import type { Meta } from "../../tensor/recording/op.ts";
 import { moved, TO_PLAIN } from "../nhwc.ts";
-import { computeNode } from "./small/oneNode.ts";
+import type { Compute } from "./oneNode.ts";
 
 /** The tensor of a lazy value. */
 export interface Kept {
@@ -14,16 +14,16 @@ export interface Kept {
   images: boolean;
 }
 
-/** Tensors of values that stay on TensorFlow's side until they are read or used. */
+/** Tensors of values that stay on the binding's side until they are read or used. */
 export class LazyValues {
   readonly #binding: NativeBinding;
-  readonly #gpu: boolean;
+  readonly #compute: Compute;
   /** By what reads them. */
   readonly #kept = new Map<Reader, Kept>();
 
-  constructor(binding: NativeBinding, gpu: boolean) {
+  constructor(binding: NativeBinding, compute: Compute) {
     this.#binding = binding;
-    this.#gpu = gpu;
+    this.#compute = compute;
   }
 
   /** @param images for each value, whether its channels come last in memory. Default: for none */
@@ -57,7 +57,7 @@ export class LazyValues {
     if (!kept.images) return kept.id;
     const images = kept.id;
     const input = { id: images, shape: moved(shape), dtype };
-    kept.id = computeNode(this.#binding, this.#gpu, [input], (b, [x]) =>
+    kept.id = this.#compute([input], (b, [x]) =>
       transposeNode(b, x!, TO_PLAIN[shape.length]!, attr.type(dtype)),
     );
     kept.images = false;

@@ -1,8 +1,8 @@
-import { TF } from "../../../native/binding.ts";
-import { toHostArray, type DType, type HostArray } from "../../../tensor/core/dtype.ts";
-import type { TfAttribute, TfBuilder, TfRef } from "../../../tensor/lowering/lowering.ts";
-import { numel, type Shape } from "../../../tensor/core/shape.ts";
-import { DATA_TYPE } from "../graph/graphDef.ts";
+import { TF } from "../../native/binding.ts";
+import { toHostArray, type DType, type HostArray } from "../../tensor/core/dtype.ts";
+import type { TfAttribute, TfBuilder, TfRef } from "../../tensor/lowering/lowering.ts";
+import { numel, type Shape } from "../../tensor/core/shape.ts";
+import { DATA_TYPE } from "../dataTypes.ts";
 import { CONSTANT, IMPLIED, OP_CODES } from "./opCodes.ts";
 
 /** A plan has something that the binding's own kernels can't compute. */

@@ -1,23 +1,47 @@
 import type { NativeBinding } from "../../native/binding.ts";
-import type { HostArray } from "../../tensor/core/dtype.ts";
-import { internal } from "../../tensor/core/errors.ts";
-import { numel } from "../../tensor/core/shape.ts";
+import type { DType, HostArray } from "../../tensor/core/dtype.ts";
+import { beyond32Bits, internal } from "../../tensor/core/errors.ts";
+import { numel, type Shape } from "../../tensor/core/shape.ts";
 import { fillNode } from "../../tensor/lowering/nodes.ts";
 import { leafData, type Plan } from "../../tensor/planning/barrier.ts";
 import type { Leaf, Storage } from "../../tensor/recording/graph.ts";
 import { LARGE_ELEMENTS } from "../tuning.ts";
-import { upload } from "./eagerBuilder.ts";
-import type { Residences } from "./context.ts";
-import type { Program, Residence } from "./program.ts";
-import { computeNode } from "./small/oneNode.ts";
+import { DATA_TYPE } from "../dataTypes.ts";
+import type { Compute } from "./oneNode.ts";
+
+/** A compiled graph that has storages as its variables. */
+export interface VariableHolder {
+  /** Returns a tensor with the current value of a variable. */
+  handle(index: number): number;
+}
+
+/** Where a storage's value is: a tensor of the binding, or a variable of a compiled graph. */
+export type Residence =
+  | { readonly kind: "handle"; id: number }
+  | {
+      readonly kind: "variable";
+      readonly program: VariableHolder;
+      readonly index: number;
+      handle: number | undefined;
+    };
 
 type Handle = Extract<Residence, { kind: "handle" }>;
 
+/** A tensor of the binding with the values of a host array. */
+export function upload(binding: NativeBinding, data: HostArray, shape: Shape, dtype: DType): number {
+  if (data instanceof Float64Array) {
+    const fits = data.every((x) => x >= -(2 ** 31) && x < 2 ** 31);
+    if (!fits) throw beyond32Bits();
+    return binding.createTensor(shape, DATA_TYPE[dtype], Int32Array.from(data));
+  }
+  return binding.createTensor(shape, DATA_TYPE[dtype], data);
+}
+
 /** Knows where each storage's value is, and frees those of unreachable storages. */
-export class StorageMemory implements Residences {
+export class StorageMemory {
   readonly #binding: NativeBinding;
-  readonly #gpu: boolean;
-  readonly #settle: (program: Program) => void;
+  readonly #compute: Compute;
+  readonly #settle: (program: VariableHolder) => void;
   // Tensors of unreachable storages, freed between calls.
   readonly #abandoned: number[] = [];
   readonly #registry = new FinalizationRegistry<Residence>((r) => {
@@ -27,10 +51,14 @@ export class StorageMemory implements Residences {
   /** The registered objects, which are changed in place: registering others takes longer than running a small op. */
   readonly #registered = new WeakMap<Storage, Handle>();
 
-  /** @param settle computes the steps that a program's variables wait for */
-  constructor(binding: NativeBinding, gpu: boolean, settle: (program: Program) => void) {
+  /** @param settle computes the steps that a compiled graph's variables wait for */
+  constructor(
+    binding: NativeBinding,
+    compute: Compute,
+    settle: (program: VariableHolder) => void = () => {},
+  ) {
     this.#binding = binding;
-    this.#gpu = gpu;
+    this.#compute = compute;
     this.#settle = settle;
   }
 
@@ -99,8 +127,10 @@ export class StorageMemory implements Residences {
       return false;
     if (storage.version !== version || numel(shape) < LARGE_ELEMENTS) return false;
     const { value } = initial.producer;
-    const id = computeNode(this.#binding, this.#gpu, [], (b) => fillNode(b, shape, value, dtype));
-    this.#put(storage, id);
+    this.#put(
+      storage,
+      this.#compute([], (b) => fillNode(b, shape, value, dtype)),
+    );
     return true;
   }
 }
