@@ -13,6 +13,7 @@ import type { Tfjs } from "../tensor/recording/op.ts";
 import { joinBy } from "../tensor/distributed/communicator.ts";
 import { drawBy } from "../tensor/random/mt19937.ts";
 import type { Choice, Fallbacks } from "./choices.ts";
+import { tryKernels } from "./kernels/trial.ts";
 import { KernelExecutor } from "./kernels/executor.ts";
 import { TensorFlowExecutor } from "./tensorflow/executor.ts";
 import { TfjsExecutor } from "./tfjs/executor.ts";
@@ -62,7 +63,7 @@ export async function loadExecutor(device: Device, compiles = false): Promise<Lo
   const loadTfjs = await tfjsLoader();
   if (device === "kernels" || device === "auto") {
     try {
-      const binding = loadKernels();
+      const binding = await loadKernels(tryKernels);
       drawBy(binding);
       return install(new KernelExecutor(binding, () => onCpu(quiet(loadTfjs())), ownCores()), {
         backend: "kernels",

@@ -115,14 +115,20 @@ function requireBinding(file: string): NativeBinding {
 /**
  * Loads the binding for its own kernels, which need no TensorFlow: the prebuilt one that ships with Layerwise, else that of an installed
  * engine. Throws a {@link NativeError} ("not-installed", "broken", "load-failed").
+ * @param attempt tries the prebuilt one outside of this process, before it is loaded here; throws if it doesn't work
  */
-export function loadKernels(host: Host = thisHost()): NativeBinding {
+export async function loadKernels(
+  attempt: (file: string, host: Host) => Promise<void>,
+  host: Host = thisHost(),
+): Promise<NativeBinding> {
   const known = loaded?.binding ?? kernels;
   if (known !== undefined) return known;
   const { prebuilt } = findBindingSources(host);
   if (prebuilt === undefined) return loadNative(host);
   checkPrebuilt(prebuilt);
-  return (kernels = requireBinding(path.join(prebuilt.folder, BINDING_FILE)));
+  const file = path.join(prebuilt.folder, BINDING_FILE);
+  await attempt(file, host);
+  return (kernels = requireBinding(file));
 }
 
 /** What TensorFlow's build for GPUs reads when it loads. */

@@ -86,14 +86,14 @@ describe.skipIf(REASON !== undefined)("the packed extension", () => {
     );
   }
 
-  test("trains on WebAssembly where there is no Python, says what the engine needs, and shows its README", async () => {
+  test("trains on its own kernels where there is no Python, says what the engine needs, and shows its README", async () => {
     const workbench = await open("bare");
     const example = fs.readFileSync(inRoot("media/examples/digits.nn.ts"), "utf8");
     fs.writeFileSync(path.join(workbench.folder, "digits.nn.ts"), example.replace("epochs: 20", "epochs: 2"));
     const { state, epoch, executor } = await train(workbench, "digits.nn.ts");
     expect({ state, epoch }).toEqual({ state: "finished", epoch: 2 });
     const needed = "Python 3 with pip (packages python3 and python3-pip), or uv";
-    expect(executor?.backend).toBe("wasm");
+    expect(executor?.backend).toBe("kernels");
     expect(executor?.reason).toBe(`The native engine is not installed. Installing it needs ${needed}.`);
     await workbench.command("Layerwise: Install Native Engine");
     await workbench.notified(`Installing the native engine needs ${needed}.`);

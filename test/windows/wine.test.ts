@@ -188,7 +188,7 @@ describe.skipIf(why !== undefined)("Windows' Node under Wine", () => {
 
   const losses = (text: string): number[] => [...text.matchAll(/^\d+\.\d{4}$/gm)].map(Number);
 
-  test.each(["native", "wasm"])("computes Linux's losses and errors on %s", (device) => {
+  test.each(["native", "kernels", "wasm"])("computes Linux's losses and errors on %s", (device) => {
     const env = { ...process.env, LAYERWISE_DEVICE: device };
     const linux = execFileSync(process.execPath, ["program.mjs"], { cwd: project, encoding: "utf8", env });
     const { status, stdout, stderr } = run(["program.mjs"], { LAYERWISE_DEVICE: device });
