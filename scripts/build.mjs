@@ -58,6 +58,16 @@ const TFJS_APART = {
   },
 };
 
+/** tfjs needs node-fetch only without a global fetch; a bundler of the user's would look for it. */
+const OWN_FETCH = {
+  name: "own fetch",
+  /** @param {esbuild.PluginBuild} build */
+  setup(build) {
+    build.onResolve({ filter: /^node-fetch$/ }, ({ path: name }) => ({ path: name, namespace: "fetch" }));
+    build.onLoad({ filter: /.*/, namespace: "fetch" }, () => ({ contents: "module.exports = fetch;" }));
+  },
+};
+
 /** Their threads that contain only libraries. */
 const THREADS = {
   layoutThread: "extension/engine/entry/layoutThread.ts",
@@ -95,8 +105,7 @@ const programOptions = (release) => ({
   keepNames: true,
   // tfjs ships ES modules under "module": smaller bundles, since unused kernels are dropped.
   mainFields: ["module", "main"],
-  // tfjs needs node-fetch only without a global fetch.
-  external: ["esbuild", "node-fetch"],
+  external: ["esbuild"],
   banner: { js: ESM_BANNER },
 });
 
@@ -159,6 +168,7 @@ function bundles(release) {
       outExtension: { ".js": ".cjs" },
       format: "cjs",
       banner: {},
+      plugins: [OWN_FETCH],
     },
     {
       ...nodeOptions(release),

@@ -15,7 +15,9 @@ import { engineThere } from "./remote/options.ts";
 export function register(program: Command): void {
   const engine = program
     .command("engine")
-    .description("the native engine: TensorFlow for this machine (without it, the kernels that ship with Layerwise compute)");
+    .description(
+      "the native engine: TensorFlow for this machine (without it, the kernels that ship with Layerwise compute)",
+    );
   engine
     .command("install")
     .description("download TensorFlow with pip or uv; once per user, about 900 MB")

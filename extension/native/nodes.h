@@ -80,6 +80,24 @@ inline void Plan::Reader::ReduceInto(Arg out, Arg source, Code code, const Shape
   Divide(rows, 2, {results / rows * size, kept.strides[0][0] * size});
 }
 
+// In how many equal blocks the rows of a matrix are added up, whose columns are the last dimensions: as many as the first
+// dimensions have, so that steps before can be divided alike. 0 if it isn't such a matrix, or a small one, or has many columns.
+inline int64_t RowBlocks(const Shape &shape, const bool *gone, int64_t columns, int64_t about) {
+  constexpr int64_t MOST_COLUMNS = 256, ENOUGH = 64;
+  int d = 0;
+  while (d < shape.rank && gone[d]) d++;
+  for (int kept = d; kept < shape.rank; kept++)
+    if (gone[kept] && shape.sizes[kept] > 1) return 0;
+  if (d == 0 || d == shape.rank || columns > MOST_COLUMNS || about < 2) return 0;
+  int64_t blocks = 1, rows = 1;
+  for (int i = 0; i < d; i++) rows *= shape.sizes[i];
+  for (int i = 0; i < d && blocks < std::min(about, ENOUGH); i++) blocks *= shape.sizes[i];
+  if (blocks < rows) return blocks;
+  for (blocks = std::max(about, ENOUGH); blocks < std::max(about, ENOUGH) + MOST_TRIED; blocks++)
+    if (blocks < rows && rows % blocks == 0) return blocks;
+  return 0;
+}
+
 inline bool Plan::Reader::ReadReduction(Code code, const Shape &shape, int32_t source, const bool *gone, bool keep) {
   const Type type = values_[source].type;
   const bool logical = code == Code::All || code == Code::Any;
@@ -106,6 +124,18 @@ inline bool Plan::Reader::ReadReduction(Code code, const Shape &shape, int32_t s
   // Threads share the blocks of many numbers. Their size is the same for any number of threads, so that results are, too.
   constexpr int64_t BLOCK = 1 << 14;
   const int64_t about = count / BLOCK, size = SizeOf(type);
+  // The same for sums of columns, such as gradients of a bias: threads, and steps before, share blocks of rows.
+  const bool sums = type == Type::FLOAT && (code == Code::Sum || code == Code::Mean);
+  const int64_t columns = count / reduced, shared = sums ? RowBlocks(shape, gone, columns, about) : 0;
+  if (shared > 0) {
+    const Shape rows{3, {shared, reduced / shared, columns}}, few{2, {shared, columns}};
+    const bool middle[] = {false, true, false}, first[] = {true, false};
+    const int32_t parts = New(type, few);
+    values_[parts].hidden = true;
+    ReduceInto({parts}, {source}, Code::Sum, rows, middle, 0);
+    ReduceInto({New(type, result)}, {parts}, code, few, first, divisor);
+    return true;
+  }
   if (reduced < count || about < 2) {
     ReduceInto({New(type, result)}, {source}, code, shape, gone, divisor);
     return true;

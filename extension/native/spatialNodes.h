@@ -226,12 +226,14 @@ inline bool Plan::Reader::ReadPooling(Code code) {
   const int32_t out = New(Type::FLOAT, gradient ? x.shape : shape);
   if (shape.Count() == 0) return false;
   const int64_t *sizes = x.shape.sizes;
-  Parameters({0, sizes[0], shape.sizes[1], shape.sizes[2], sizes[1], sizes[2], sizes[3], window[1], window[2], strides[1],
+  Parameters({sizes[0], shape.sizes[1], shape.sizes[2], sizes[1], sizes[2], sizes[3], window[1], window[2], strides[1],
               strides[2]});
   if (gradient) Add(kernels_.maxPoolGrad, {{out}, {inputs_[0]}, {inputs_[2]}}, 1);
   else Add(kernels_.maxPool, {{out}, {inputs_[0]}}, 1);
   Spend(shape.Count() * window[1] * window[2], gradient ? 1 : 0.5, gradient ? 3 : 0.5);
-  DivideRange(sizes[0], 1, 0);
+  const int64_t whole = 4 * x.shape.Count() / sizes[0], pooled = 4 * shape.Count() / sizes[0];
+  if (gradient) Divide(sizes[0], 0, {whole, whole, pooled});
+  else Divide(sizes[0], 0, {pooled, whole});
   return true;
 }
 

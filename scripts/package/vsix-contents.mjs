@@ -35,6 +35,7 @@ export function required(target, prebuilt = false) {
       "extension.cjs",
       "tsPlugin.cjs",
       "remoteAgent.cjs",
+      "tfjs.cjs",
       "THIRD_PARTY_NOTICES.txt",
       "types/index.d.ts",
       "l10n/bundle.l10n.json",

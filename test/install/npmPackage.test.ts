@@ -80,7 +80,7 @@ describe.skipIf(REASON !== undefined)("the packed library", () => {
     expect(scripts).toEqual([]);
   });
 
-  test("computes on WebAssembly where there is no Python, and says what the engine needs", () => {
+  test("computes on its own kernels where there is no Python, and says what the engine needs", () => {
     const bare = path.join(folder, "bare");
     programs(bare, {
       node: process.execPath,

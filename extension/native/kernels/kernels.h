@@ -633,6 +633,42 @@ T ReduceRow(const T *x, int64_t n) {
   return static_cast<T>(sum);
 }
 
+// Rows from which on sums of columns are added as doubles.
+constexpr int64_t FEW_ROWS = 8;
+
+// Columns up to which their sums are taken register by register, each time through all rows.
+constexpr int64_t FEW_COLUMNS = 256;
+
+// Sums of some registers of columns, of rows that are `stride` numbers apart. Sums of some floats each are added as doubles.
+template <int COUNT>
+void SumRegisters(double *sums, const float *x, int64_t rows, int64_t stride) {
+  constexpr int64_t FEW = 8;
+  for (int64_t r = 0; r < rows;) {
+    Vector some[COUNT] = {};
+    for (const int64_t end = std::min(r + FEW, rows); r < end; r++, x += stride)
+      for (int v = 0; v < COUNT; v++) some[v] += Load(x + v * LANES);
+    for (int v = 0; v < COUNT; v++)
+      for (int l = 0; l < LANES; l++) sums[v * LANES + l] += some[v][l];
+  }
+}
+
+// Sums of columns that follow one another, of few columns. What is left out of the sum is walked by `part`, whose last dimension has
+// `rows` rows.
+inline void SumFewColumns(float *out, const float *x, int64_t inner, int64_t rows, int64_t stride, Odometer<1> part) {
+  double *sums = reinterpret_cast<double *>(Scratch(2 * inner, 0));
+  std::fill_n(sums, inner, 0.0);
+  do {
+    const float *from = x + part.offset[0];
+    int64_t i = 0;
+    for (; i + 4 * LANES <= inner; i += 4 * LANES) SumRegisters<4>(sums + i, from + i, rows, stride);
+    for (; i + LANES <= inner; i += LANES) SumRegisters<1>(sums + i, from + i, rows, stride);
+    if (i == inner) continue;
+    for (int64_t r = 0; r < rows; r++)
+      for (int64_t j = i; j < inner; j++) sums[j] += from[r * stride + j];
+  } while (part.Next());
+  for (int64_t i = 0; i < inner; i++) out[i] = static_cast<float>(sums[i]);
+}
+
 // Sums of columns. What is left out of the sum is walked by `part`. Sums of some floats each are added as doubles.
 inline void SumColumns(float *out, const float *x, int64_t inner, int64_t step, Odometer<1> part) {
   constexpr int FEW = 8;
@@ -705,9 +741,11 @@ bool Reduce(const Call &c) {
     do {
       Odometer<1> part(gone, goneSizes, goneStrides);
       if constexpr (std::is_same<F, SumF>::value) {
-        if (rows > 64) {
+        if (rows > FEW_ROWS) {
           const bool narrow = gone == 1 && step == 1 && goneStrides[0][0] >= inner && goneStrides[0][0] < LANES;
           if (narrow) SumNarrowColumns(to, x + at.offset[0], inner, goneStrides[0][0], rows);
+          else if (step == 1 && inner >= LANES && inner <= FEW_COLUMNS)
+            SumFewColumns(to, x + at.offset[0], inner, goneSizes[gone - 1], goneStrides[0][gone - 1], Odometer<1>(gone - 1, goneSizes, goneStrides));
           else SumColumns(to, x + at.offset[0], inner, step, part);
           to += inner;
           continue;

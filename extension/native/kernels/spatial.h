@@ -402,18 +402,18 @@ bool FilterGradient(const Call &c) {
 
 // Parameters: images from and to; height and width of the result and of the input; channels; window; strides.
 struct Pooling {
-  int64_t from, to, height, width, rows, columns, channels, high, wide, down, right;
+  int64_t images, height, width, rows, columns, channels, high, wide, down, right;
 
   explicit Pooling(const int64_t *p)
-      : from(p[0]), to(p[1]), height(p[2]), width(p[3]), rows(p[4]), columns(p[5]), channels(p[6]), high(p[7]), wide(p[8]),
-        down(p[9]), right(p[10]) {}
+      : images(p[0]), height(p[1]), width(p[2]), rows(p[3]), columns(p[4]), channels(p[5]), high(p[6]), wide(p[7]), down(p[8]),
+        right(p[9]) {}
 };
 
 bool MaxPool(const Call &c) {
   const Pooling v(c.p);
   const int64_t n = v.channels;
-  float *out = c.To<float>(0) + v.from * v.height * v.width * n;
-  for (int64_t image = v.from; image < v.to; image++)
+  float *out = c.To<float>(0);
+  for (int64_t image = 0; image < v.images; image++)
     for (int64_t y = 0; y < v.height; y++)
       for (int64_t x = 0; x < v.width; x++, out += n) {
         const float *window = c.To<float>(1) + ((image * v.rows + y * v.down) * v.columns + x * v.right) * n;
@@ -431,12 +431,13 @@ bool MaxPool(const Call &c) {
 bool MaxPoolGrad(const Call &c) {
   const Pooling v(c.p);
   const int64_t n = v.channels;
-  const int64_t size = v.rows * v.columns * n;
   float *most = Scratch(2 * n, 0);
   int32_t *where = reinterpret_cast<int32_t *>(most + n);
-  std::fill_n(c.To<float>(0) + v.from * size, (v.to - v.from) * size, 0.0f);
-  const float *gradient = c.To<float>(2) + v.from * v.height * v.width * n;
-  for (int64_t image = v.from; image < v.to; image++)
+  // Windows that lie side by side write each place once.
+  const bool once = v.high == v.down && v.wide == v.right && v.height * v.high == v.rows && v.width * v.wide == v.columns;
+  if (!once) std::fill_n(c.To<float>(0), v.images * v.rows * v.columns * n, 0.0f);
+  const float *gradient = c.To<float>(2);
+  for (int64_t image = 0; image < v.images; image++)
     for (int64_t y = 0; y < v.height; y++)
       for (int64_t x = 0; x < v.width; x++, gradient += n) {
         const int64_t place = ((image * v.rows + y * v.down) * v.columns + x * v.right) * n;
@@ -453,8 +454,13 @@ bool MaxPoolGrad(const Call &c) {
               where[q] = more ? offset : where[q];
             }
           }
-        float *to = c.To<float>(0) + place;
-        for (int64_t q = 0; q < n; q++) to[where[q] * n + q] += gradient[q];
+        for (int64_t i = 0; i < v.high; i++)
+          for (int64_t j = 0; j < v.wide; j++) {
+            const int32_t offset = static_cast<int32_t>(i * v.columns + j);
+            float *to = c.To<float>(0) + place + offset * n;
+            if (once) for (int64_t q = 0; q < n; q++) to[q] = where[q] == offset ? gradient[q] : 0;
+            else for (int64_t q = 0; q < n; q++) to[q] += where[q] == offset ? gradient[q] : 0;
+          }
       }
   return true;
 }

@@ -152,7 +152,7 @@ export const isList = (x: Meta | readonly Meta[]): x is readonly Meta[] => Array
 
 /** The part of the recording between two barriers. */
 export interface Stretch {
-  /** Number of steps computed before it: see {@link Trace.computed}. */
+  /** Number of steps computed before it: see `Trace.computed`. */
   step: number;
   /** Whether a `backward()` has freed nodes of it. */
   freed: boolean;
