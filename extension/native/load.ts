@@ -121,8 +121,8 @@ export async function loadKernels(
   attempt: (file: string, host: Host) => Promise<void>,
   host: Host = thisHost(),
 ): Promise<NativeBinding> {
-  const known = loaded?.binding ?? kernels;
-  if (known !== undefined) return known;
+  if (loaded?.build === "cpu") return loaded.binding;
+  if (kernels !== undefined) return kernels;
   const { prebuilt } = findBindingSources(host);
   if (prebuilt === undefined) return loadNative(host);
   checkPrebuilt(prebuilt);

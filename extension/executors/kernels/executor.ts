@@ -94,7 +94,7 @@ export class KernelExecutor implements Executor {
   }
 
   choices(): Choice[] {
-    const why = "TensorFlow, which compiles graphs, is not installed";
+    const why = "these kernels compile no graphs: the native engine, with TensorFlow, does";
     return [{ graph: "", about: "graph", chosen: "kernels of Layerwise", why }];
   }
 
