@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm run parity -- DIR [--kind K] [--every N] [--engine native|wasm] [--prebuilt] [--node PROGRAM] [--json FILE]
+ * `npm run parity -- DIR [--kind K] [--every N] [--engine native|kernels|wasm] [--prebuilt] [--node PROGRAM] [--json FILE]
  * [--write OUT]`: golden cases against the library. Several engines run side by side. `--node` names another Node to run them.
  */
 import path from "node:path";

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm run programs -- [NAME …] [--record] [--speed] [--engine native|wasm] [--jobs N]`: runs the programs of test/programs
+ * `npm run programs -- [NAME …] [--record] [--speed] [--engine native|kernels|wasm] [--jobs N]`: runs the programs of test/programs
  * on each engine and compares their losses, checks and text with PyTorch's records. See CONTRIBUTING.md.
  */
 import fs from "node:fs";
@@ -16,6 +16,8 @@ import { runPython, runTypeScript } from "./programs/processes.mjs";
 
 const FOLDER = inRoot("test", "programs");
 const ENGINES = ["native", "wasm"];
+/** Those that can be asked for. */
+const KNOWN = ["native", "kernels", "wasm"];
 /** Interleaved runs of `--speed`; the median counts. */
 const ROUNDS = 3;
 
@@ -36,9 +38,9 @@ await main(async () => {
     },
   });
   const names = programs(positionals);
-  const unknown = values.engine.filter((engine) => !ENGINES.includes(engine));
+  const unknown = values.engine.filter((engine) => !KNOWN.includes(engine));
   if (unknown.length > 0)
-    throw new ScriptError(`No engine ${unknown.join(", ")}; there are ${ENGINES.join(", ")}.`);
+    throw new ScriptError(`No engine ${unknown.join(", ")}; there are ${KNOWN.join(", ")}.`);
   await setup();
   if (values.record) await record(names);
   if (values.speed) return speed(names, values.engine);

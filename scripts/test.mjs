@@ -27,6 +27,9 @@ let quick = false;
 /** The engines that are here to be tested, as arguments. */
 let engines = ["--engine", "wasm"];
 
+/** The native engine without TensorFlow, where golden cases are as quick as a start. */
+const kernels = () => (engines.includes("native") ? ["--engine", "kernels"] : []);
+
 /** What failed, with its messages: repeated at the end, where readers of a long log look. */
 const failures = /** @type {string[]} */ ([]);
 
@@ -53,7 +56,7 @@ const TIERS = {
     return { passed: steps.length - failed, failed, skipped: 0 };
   },
   unit: () => vitest("unit*"),
-  parity: () => program("scripts/parity.mjs", ...PARITY_CASES, ...engines),
+  parity: () => program("scripts/parity.mjs", ...PARITY_CASES, ...engines, ...kernels()),
   engine: async () => {
     const folder = inRoot("test", "engine");
     const files = fs.readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(isTest);
