@@ -21,9 +21,9 @@ export interface ParquetChoice {
   readonly as: "number" | "text";
 }
 
-/** Limits of metadata in bytes and values, rows and columns. */
+/** Limits of metadata in bytes and values, which take some 3 s to read, rows and columns. */
 const MAX_METADATA = 2 ** 27;
-const MAX_ELEMENTS = 2 ** 23;
+const MAX_ELEMENTS = 2 ** 22;
 const MAX_ROWS = 2 ** 31 - 1;
 const MAX_COLUMNS = 100_000;
 const MAX_GROUP_ROWS = 2 ** 26;
