@@ -1,6 +1,7 @@
 /**
  * Every id that the manifest and the code share. A test compares the manifest with this file.
  */
+import type { Device } from "../protocol/device.ts";
 import type { CheckpointRecord } from "../protocol/run.ts";
 
 export const EXTENSION_ID = "layerwise.layerwise";
@@ -158,7 +159,7 @@ export const INTERNAL_COMMANDS: readonly CommandId[] = ["layerwise.statusAction"
 
 /** Settings without the prefix "layerwise.", with their types and defaults. */
 export const SETTINGS = {
-  device: "auto" as "auto" | "native" | "gpu" | "kernels" | "wasm" | "cpu",
+  device: "auto" as Device,
   threads: 0,
   nodePath: "",
   targets: {} as object,

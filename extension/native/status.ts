@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import path from "node:path";
-import { Device } from "../protocol/device.ts";
+import { Device, withoutTensorFlow } from "../protocol/device.ts";
 import type { NativeReport } from "../protocol/native.ts";
 import {
   bindingOf,
@@ -59,7 +59,7 @@ function gpuReport(host: Host): NativeReport["gpu"] {
 
 function engineStatus(host: Host, device: Device, build: Build): NativeStatus {
   const directory = nativeDirectory(host, build);
-  if (device === "kernels" || device === "wasm" || device === "cpu")
+  if (withoutTensorFlow(device))
     return {
       backend: device,
       state: "disabled",

@@ -4,6 +4,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { loadExecutor } from "../../extension/executors/index.ts";
 import { setWarningSink } from "../../extension/nn/warnings.ts";
+import { Device } from "../../extension/protocol/device.ts";
 import { TensorError } from "../../extension/tensor/core/errors.ts";
 import { changePolicy } from "../../extension/tensor/recording/runtime.ts";
 import { Unsupported } from "./format.ts";
@@ -142,8 +143,7 @@ async function main(): Promise<number> {
   });
   const engine = values.engine ?? "auto";
   const unknown = values.kind?.find((kind) => KINDS[kind] === undefined);
-  const engines = ["auto", "native", "gpu", "kernels", "wasm", "cpu"] as const;
-  const device = engines.find((name) => name === engine);
+  const device = Device.options.find((name) => name === engine);
   const every = Number(values.every);
   const wrong = unknown !== undefined || device === undefined || !(Number.isInteger(every) && every > 0);
   if (values.help === true || positionals.length === 0 || wrong) {

@@ -101,7 +101,7 @@ export async function profileStep(
   const step = new RepeatedStep(prepared);
   return withPolicy(step.policy, async () => {
     tell("Measuring the step as a training runs it …");
-    const compiles = ["tensorflow", "kernels"].includes(executor.info.backend);
+    const compiles = executor.info.backend === "tensorflow";
     const whole = await timeWhole(step, seconds);
     executor.fallbacks?.settle();
     const choices = executor.choices();

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
 import { cacheDirectory, type Host } from "../../native/cache.ts";
-import { NativeError, systemErrorCode } from "../../native/errors.ts";
+import { NativeError } from "../../native/errors.ts";
 import { runCommand } from "../../native/install/command.ts";
 import { codeString } from "../../protocol/text/code.ts";
 import { productNode, reduceNode } from "../../tensor/lowering/nodes.ts";
@@ -58,7 +59,7 @@ export async function tryKernels(binding: string, host: Host): Promise<void> {
     .update(await readFile(binding))
     .digest("hex");
   const known = path.join(cacheDirectory(host), "kernels", `${hash}-${process.arch}`);
-  if (await exists(known)) return;
+  if (existsSync(known)) return;
   const { code, stdout, output } = await runCommand(process.execPath, ["--eval", scriptOf(binding)], {
     // In the extension host, the executable is VS Code itself.
     env: { ...host.env, ELECTRON_RUN_AS_NODE: "1" },
@@ -74,15 +75,6 @@ export async function tryKernels(binding: string, host: Host): Promise<void> {
     .then(() => writeFile(known, ""))
     .catch(() => undefined);
 }
-
-const exists = (file: string): Promise<boolean> =>
-  readFile(file).then(
-    () => true,
-    (error: unknown) => {
-      if (systemErrorCode(error) === undefined) throw error;
-      return false;
-    },
-  );
 
 function wrongResult(stdout: string): string | undefined {
   const wrong = "they compute wrong numbers";

@@ -400,7 +400,7 @@ bool FilterGradient(const Call &c) {
 
 // ---- Pooling ----
 
-// Parameters: images from and to; height and width of the result and of the input; channels; window; strides.
+// Parameters: images; height and width of the result and of the input; channels; window; strides.
 struct Pooling {
   int64_t images, height, width, rows, columns, channels, high, wide, down, right;
 

@@ -4,6 +4,7 @@ import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
 import { basename, delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { inside } from "../../files/inside.ts";
+import { withoutTensorFlow } from "../../protocol/device.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import type { RayJob } from "../../remote/messages.ts";
 import { PROJECT_FOLDER } from "./keeper.ts";
@@ -22,7 +23,7 @@ export async function unpack({ run, folder: root, packages }: RayJob): Promise<s
 
 /** Installs the native engine, unless the run is to compute without it. Without it, what ships with Layerwise computes. */
 export async function prepareEngine({ request: { device } }: RayJob, dist: string, say: Say): Promise<void> {
-  if (device === "kernels" || device === "wasm" || device === "cpu") return;
+  if (withoutTensorFlow(device)) return;
   if (!(await installEngine(dist, device === "gpu", say)))
     say("warning", "TensorFlow could not be installed on the node.");
 }
