@@ -5,6 +5,7 @@
  * Installs what the tests need.
  */
 import fs from "node:fs";
+import { DIFFERENCES } from "./diffReporter.mjs";
 import { ensureNativeEngine } from "./native-engine.mjs";
 import { inRoot, main, run, ScriptError } from "./project.mjs";
 import { setup } from "./setup.mjs";
@@ -95,13 +96,22 @@ const BY_NAME = ["release", "windows", "arm64", "gpu"];
  */
 async function vitest(project, args = [], env = {}) {
   const report = inRoot("out", "test", `${project.replace("*", "")}.json`);
-  fs.rmSync(report, { force: true });
-  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const differences = report.replace(/\.json$/, "-differences.json");
+  for (const file of [report, differences]) fs.rmSync(file, { force: true });
+  const reporters = [
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${report}`,
+    `--reporter=${inRoot("scripts", "diffReporter.mjs")}`,
+  ];
   const command = [inRoot("node_modules", "vitest/vitest.mjs"), "run", "--project", project];
   if (quick) command.push("--tags-filter=!slow");
-  const exit = await run(process.execPath, [...command, ...reporters, ...args], { env });
+  const exit = await run(process.execPath, [...command, ...reporters, ...args], {
+    env: { ...env, [DIFFERENCES]: differences },
+  });
   if (!fs.existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
   const result = JSON.parse(fs.readFileSync(report, "utf8"));
+  const known = fs.existsSync(differences) ? JSON.parse(fs.readFileSync(differences, "utf8")) : {};
   const before = failures.length;
   for (const { name, status, message, assertionResults } of result.testResults) {
     if (status !== "failed") continue;
@@ -109,7 +119,7 @@ async function vitest(project, args = [], env = {}) {
       (/** @type {{ status: string }} */ test) => test.status === "failed",
     );
     for (const { fullName, failureMessages } of tests)
-      failures.push(`FAILED ${fullName}\n${failureMessages.join("\n")}`);
+      failures.push([`FAILED ${fullName}`, ...failureMessages, known[fullName] ?? ""].join("\n"));
     // A file that could not be loaded, or whose hook failed, has failed though none of its tests has.
     if (tests.length === 0) failures.push(`FAILED ${name}\n${message || "A hook failed: see above."}`);
   }

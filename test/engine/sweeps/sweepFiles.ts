@@ -70,9 +70,10 @@ export function findSweep(workspace: Workspace): FoundSweep {
 
 /** The parts of the newest sweep's trials that don't depend on when and where they ran. */
 export const outcomesOf = (workspace: Workspace): object[] =>
-  findSweep(workspace).trials.map(({ number, state, settings, value, epoch, metric }) => ({
+  findSweep(workspace).trials.map(({ number, state, error, settings, value, epoch, metric }) => ({
     number,
     state,
+    error,
     settings,
     value,
     epoch,
