@@ -190,7 +190,7 @@ async function measure(name) {
       ? `losses differ in the first ${CHECKED} of ${mine.losses.length} steps by ${lossError}`
       : mine.compiledRuns >= count - 2
         ? undefined
-        : `only ${mine.compiledRuns} of ${count} steps ran compiled`;
+        : `only ${mine.compiledRuns} of ${count} steps ran as one call`;
     const figures = {
       name,
       layerwise: median(used.map((s) => s.ours)),

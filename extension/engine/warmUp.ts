@@ -6,13 +6,14 @@ import { getRngState, setRngState } from "../tensor/functions/creation/random.ts
 import { withPolicy } from "../tensor/recording/runtime.ts";
 import { library } from "./host/library.ts";
 import { loadUserModule } from "./host/userModule.ts";
+import { startState } from "./training/trainerState.ts";
 
 let loaded: { device: Device; executor: LoadedExecutor } | undefined;
 
 /** The executor of this process for trainings, which may have been loaded by {@link warmUp}. */
 export async function executorOf(device: Device): Promise<LoadedExecutor> {
   if (loaded?.device !== device || outdated(loaded.executor))
-    loaded = { device, executor: await loadExecutor(device, true) };
+    loaded = { device, executor: await loadExecutor(device) };
   return loaded.executor;
 }
 
@@ -29,7 +30,7 @@ function outdated({ info }: LoadedExecutor): boolean {
 
 /**
  * A few steps of small networks of all kinds: everything on the way from a file to updated weights runs once. They are
- * compiled as those of a training are, and draw numbers until V8 has compiled that too.
+ * computed as the first ones of a training are, and draw numbers until V8 has compiled that too.
  */
 const PROGRAM = `import { nn, optim, torch } from "layerwise";
 class Words extends nn.Module {
@@ -73,9 +74,10 @@ export async function warmUp(device: Device): Promise<void> {
   await executorOf(device);
   const generator = getRngState();
   const file = path.resolve("warm-up.nn.ts");
-  const run = withPolicy({ compileAtOnce: true }, () => loadUserModule(file, { text: PROGRAM, library }));
+  const policy = { compileAtOnce: true, training: startState() };
+  const run = withPolicy(policy, () => loadUserModule(file, { text: PROGRAM, library }));
   (await run).dispose();
   setRngState(generator);
   // Its counts are those of a new process: what is compiled depends on them.
-  loaded = { device, executor: await loadExecutor(device, true) };
+  loaded = { device, executor: await loadExecutor(device) };
 }

@@ -37,16 +37,14 @@ export interface LoadedExecutor {
  * the wasm backend, else plain JavaScript.
  * @param device "auto" takes the best available; any other is taken or refused. "gpu" falls back to TensorFlow's
  * CPU kernels, with the reason.
- * @param compiles whether TensorFlow will be needed: it is loaded meanwhile, on another thread
  * @throws NativeError when "native" or "gpu" is requested and can't be loaded
  */
-export async function loadExecutor(device: Device, compiles = false): Promise<LoadedExecutor> {
+export async function loadExecutor(device: Device): Promise<LoadedExecutor> {
   if (device === "gpu") return loadGpu();
   let reason: string | undefined;
   if (device === "native" || device === "auto") {
     try {
       const binding = loadNative();
-      if (compiles) binding.prepareTensorFlow();
       drawBy(binding);
       const executor = new TensorFlowExecutor(binding, ownCores());
       joinBy((cluster) => executor.join(cluster));

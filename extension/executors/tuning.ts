@@ -38,6 +38,15 @@ export const SHARED_BYTES = 8192;
  */
 export const UNCLEARED_BYTES = 8192;
 
+// ---- The first steps of a training, which own kernels compute (tensorflow/firstSteps.ts) ----
+
+/**
+ * Estimated milliseconds of a training's first steps, which own kernels compute: loading TensorFlow and compiling take 1 to 2 seconds,
+ * 20 to 50 from a slow disk, and 300 MB. TensorFlow is loaded after half of these, on another thread, and graphs are compiled there after
+ * three quarters. Part of the numbers of a training.
+ */
+export const KERNELS_FIRST = 2000;
+
 // ---- Host memory ----
 
 /**

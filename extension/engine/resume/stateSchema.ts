@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { firstIssue } from "../../files/json.ts";
 import { CheckpointRecord, MetricValue } from "../../protocol/run.ts";
+import { KERNELS_OVER } from "../../tensor/recording/policy.ts";
 import { FORMAT, VERSION, type TrainingState } from "./trainingState.ts";
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -34,6 +35,8 @@ const State = v.object({
   steady: v.object({ graph: v.string(), steps: count }),
   /** Not in files from before December 1, 2026: then the first graphs after resuming are compiled. */
   compiled: v.optional(v.array(v.string())),
+  /** Not in files from before December 2, 2026, of trainings that were compiled from the first step on. */
+  kernelWork: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0)), KERNELS_OVER),
   /** Not in files from before November 27, 2026, in which none was due. */
   checkpointDue: v.optional(v.boolean()),
   kept: v.array(Kept),

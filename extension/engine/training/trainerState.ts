@@ -45,6 +45,8 @@ export interface TrainerState {
   steady: HotGraph;
   /** The graphs that are compiled: the first ones. */
   compiled: readonly string[];
+  /** Estimated milliseconds of what own kernels have computed, before the graphs are compiled. */
+  kernelWork: number;
   /** A checkpoint is due as soon as a validation says how good the weights are. */
   checkpointDue: boolean;
   /** The checkpoints kept for their metric, the best first. */
@@ -73,6 +75,7 @@ export function startState(): TrainerState {
     gradients: { kept: false, probation: 0 },
     steady: { graph: "", steps: 0 },
     compiled: [],
+    kernelWork: 0,
     checkpointDue: false,
     kept: [],
   };

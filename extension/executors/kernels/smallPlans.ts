@@ -1,7 +1,7 @@
 import type { NativeBinding, TensorData } from "../../native/binding.ts";
 import { allocate, type DType, type HostArray } from "../../tensor/core/dtype.ts";
 import { leafData } from "../../tensor/planning/barrier.ts";
-import { isIncomplete, type Plan } from "../../tensor/planning/executor.ts";
+import { IncompletePlan, isIncomplete, type Plan } from "../../tensor/planning/executor.ts";
 import { isFill, type Value } from "../../tensor/recording/graph.ts";
 import { demandMemory } from "../../tensor/core/memory.ts";
 import { numel } from "../../tensor/core/shape.ts";
@@ -86,6 +86,8 @@ interface Opened {
   readonly arrays: readonly number[];
   /** For each lazy value, whether its channels come last in memory. */
   readonly images: readonly boolean[];
+  /** How long it takes, by the binding's estimate. */
+  readonly milliseconds: number;
   /** Runs left here before it runs compiled. */
   runs: number;
   /** Number of remaining runs at which TensorFlow is loaded for that. */
@@ -137,6 +139,17 @@ export class SmallPlans {
     this.#kept = kept;
     this.#successor = successor;
     this.#threads = threads;
+  }
+
+  /**
+   * Milliseconds that a plan takes here by the binding's estimate; undefined for one that it can't run, or that TensorFlow is sure to
+   * compute much faster.
+   * @throws IncompletePlan
+   */
+  estimate(plan: Plan): number | undefined {
+    if (isIncomplete(plan) && !this.#opened.has(this.#keyOf(plan))) throw new IncompletePlan();
+    const opened = this.#open(plan);
+    return opened === undefined || opened.runs < Infinity ? undefined : opened.milliseconds;
   }
 
   takes(plan: Plan): boolean {
@@ -288,6 +301,7 @@ export class SmallPlans {
       ...written,
       id,
       bytes,
+      milliseconds: own / 1e6,
       runs,
       loadedAt: Math.floor(0.75 * runs),
       preparedAt: Math.floor(runs / 2),

@@ -17,6 +17,7 @@ import type { Cluster, Communicator } from "../../tensor/distributed/communicato
 import type { CompiledPlan } from "./compiledPlan.ts";
 import type { Context } from "./context.ts";
 import { newCounters } from "./counters.ts";
+import { FirstSteps } from "./firstSteps.ts";
 import { ProcessGroup } from "./group/processGroup.ts";
 import { demandMemoryFor, interpret } from "../interpreter.ts";
 import { byOwnKernels, type Compute } from "../kernels/oneNode.ts";
@@ -54,6 +55,7 @@ export class TensorFlowExecutor implements Executor {
   readonly #storages: StorageMemory;
   readonly #plans: PlanCache;
   readonly #small: SmallPlans;
+  readonly #first: FirstSteps;
   readonly #gpu: boolean;
   /** The pipeline of the last training step: its steps may be pending, and its gradients may be read. */
   #active: StepPipeline | undefined;
@@ -89,6 +91,7 @@ export class TensorFlowExecutor implements Executor {
       (value) => this.#lazy.kept(value),
       this.#plans,
     );
+    this.#first = new FirstSteps(this.#small, this.#plans, () => binding.prepareTensorFlow());
     this.fallbacks = this.#plans.fallbacks;
   }
 
@@ -121,6 +124,7 @@ export class TensorFlowExecutor implements Executor {
           return;
         }
         if (small && isIncomplete(plan)) throw new IncompletePlan();
+        if (small) this.#first.refused();
         this.#lazy.keep(plan.lazy, this.#interpret(plan, inspector));
         return;
       }
@@ -141,8 +145,12 @@ export class TensorFlowExecutor implements Executor {
 
   /** Whether the binding's own kernels run a plan. They don't where a training compiles its step, to have many in a call. */
   #isSmall(plan: Plan): boolean {
-    if (this.#gpu || !runtime.policy.smallPlans || this.#plans.has(plan.key)) return false;
-    if (this.#plans.exchanges(plan)) return false;
+    const { smallPlans, compileAtOnce, training } = runtime.policy;
+    if (this.#gpu || !smallPlans) return false;
+    // Also where a training before it has compiled the graph: the same training gives the same numbers in each process.
+    if (compileAtOnce && training !== undefined && this.#context.group === undefined)
+      if (this.#first.take(plan, training)) return true;
+    if (this.#plans.has(plan.key) || this.#plans.exchanges(plan)) return false;
     return !this.#plans.compilesAtOnce(plan) && this.#small.takes(plan);
   }
 
@@ -207,7 +215,7 @@ export class TensorFlowExecutor implements Executor {
   }
 
   choices(): Choice[] {
-    return this.#plans.choices();
+    return [...this.#first.choices(), ...this.#plans.choices()];
   }
 
   /** Frees its graphs; nothing of it will be read. */

@@ -135,7 +135,9 @@ export class PlanCache {
   }
 
   #compile(plan: Plan): CompiledPlan {
-    const compiled = this.#made(plan);
+    const prepared = this.#prepared.get(plan.key);
+    this.#prepared.delete(plan.key);
+    const compiled = prepared === undefined ? this.#made(plan) : this.#updated(prepared, plan);
     if (plan.assigns.length > 0) this.#lastStep = outlineOf(plan);
     this.#add(plan.key, compiled);
     return compiled;

@@ -13,7 +13,15 @@ export interface TrainingGraphs {
   steady: HotGraph;
   /** The graphs that are compiled; those that come later are not, and may round differently. */
   compiled: readonly string[];
+  /**
+   * Estimated milliseconds of what the executor's own kernels have computed, before it compiles the graphs; {@link KERNELS_OVER} from
+   * then on.
+   */
+  kernelWork: number;
 }
+
+/** Stands for the work of a training whose graphs are compiled. */
+export const KERNELS_OVER = Number.MAX_SAFE_INTEGER;
 
 /** The batch of the current step, and those that follow it. */
 export interface Lookahead {

@@ -6,6 +6,9 @@ import { nativeStatus } from "../../../extension/native/status.ts";
 import { Experiment } from "../../../extension/nn/experiment/experiment.ts";
 import { train } from "../../unit/engine/training.ts";
 import { EXPERIMENTS, forExperiments, loadExperiment } from "../experiments.ts";
+import { compileFromTheStart } from "../compiling.ts";
+
+compileFromTheStart();
 
 const STEPS = 12;
 /** Batches of the validation, before the training and after the last step. */

@@ -16,7 +16,7 @@ import {
   pendingSteps,
   withoutGraph,
 } from "../../../extension/tensor/planning/barrier.ts";
-import type { TrainingGraphs } from "../../../extension/tensor/recording/policy.ts";
+import { KERNELS_OVER, type TrainingGraphs } from "../../../extension/tensor/recording/policy.ts";
 import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { collectGarbage } from "../garbage.ts";
 import { Trace } from "../../../extension/tensor/recording/trace.ts";
@@ -163,7 +163,11 @@ describe.skipIf(!native)("repeated steps", () => {
 
   it("XLA is at work before its steps come, and its turn comes as it would", () => {
     const binding = loadNative();
-    const training: TrainingGraphs = { steady: { graph: "", steps: 0 }, compiled: [] };
+    const training: TrainingGraphs = {
+      steady: { graph: "", steps: 0 },
+      compiled: [],
+      kernelWork: KERNELS_OVER,
+    };
     changePolicy({ keepGradients: false, deferSteps: true, training });
     const { step } = session(sgd);
     const make = (count: number): void => {

@@ -9,11 +9,15 @@ import { nativeStatus } from "../../../extension/native/status.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import {
   DEFAULT_POLICY,
+  KERNELS_OVER,
   type Lookahead,
   type TrainingGraphs,
 } from "../../../extension/tensor/recording/policy.ts";
 import { changePolicy, runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { train, weightsOf } from "../../unit/engine/training.ts";
+import { compileFromTheStart } from "../compiling.ts";
+
+compileFromTheStart();
 
 const native = nativeStatus().state === "installed";
 
@@ -155,7 +159,11 @@ const PROGRAMS: Record<string, (loop: Loop) => number[]> = {
     }),
 };
 
-const far = (): TrainingGraphs => ({ steady: { graph: "", steps: 0 }, compiled: [] });
+const far = (): TrainingGraphs => ({
+  steady: { graph: "", steps: 0 },
+  compiled: [],
+  kernelWork: KERNELS_OVER,
+});
 
 describe.skipIf(!native)("speculation", () => {
   let executor: LoadedExecutor;

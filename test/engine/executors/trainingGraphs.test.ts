@@ -16,6 +16,9 @@ import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import { scope } from "../../../extension/tensor/recording/scope.ts";
 import { train, weightsOf } from "../../unit/engine/training.ts";
 import { collectGarbage } from "../garbage.ts";
+import { compileFromTheStart } from "../compiling.ts";
+
+compileFromTheStart();
 
 let executor: LoadedExecutor;
 

@@ -16,8 +16,11 @@ import {
 import { XLA_STEPS } from "../../../extension/executors/tuning.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
-import { compareResumed, type Parameters } from "../../unit/engine/training.ts";
+import { compareResumed, train, type Parameters } from "../../unit/engine/training.ts";
 import { useFolder } from "../../folders.ts";
+import { beginWithKernels, compileFromTheStart } from "../compiling.ts";
+
+compileFromTheStart();
 
 const native = nativeStatus().state === "installed";
 
@@ -192,23 +195,53 @@ test.skipIf(!native).each([
   expect(within! + after!).toBe(whole);
 });
 
+const makeOf =
+  (name: string, kind: Kind): (() => Experiment) =>
+  () =>
+    experiment({
+      seed: 3,
+      loss: new nn.CrossEntropyLoss(),
+      optimizer: adam,
+      batchSize: 8,
+      epochs: 3,
+      // The last batches are smaller there, so that there are two graphs of everything.
+      ...(name === "MLP" || name === "CNN" ? { validation: 0.25 } : {}),
+      ...kind,
+    });
+
+// Of its 18 steps, own kernels compute half, wherever it is interrupted.
+describe.skipIf(!native)("on own kernels first, and then on TensorFlow", () => {
+  test.each(Object.entries(KINDS))("%s", async (name, kind) => {
+    const make = makeOf(name, kind);
+    beginWithKernels(1e9);
+    await loadExecutor("native");
+    const { state } = await train(make());
+    expect(state.kernelWork).toBeGreaterThan(0);
+    beginWithKernels(state.kernelWork / 2);
+    const executors: Awaited<ReturnType<typeof loadExecutor>>[] = [];
+    try {
+      await compareResumed(make, [4, 13], folder, async () => {
+        executors.push(await loadExecutor("native"));
+      });
+    } finally {
+      beginWithKernels(0);
+    }
+    const [whole, early, , late] = executors.map((executor) => executor.counters());
+    expect(whole).toMatchObject({ small: expect.any(Number), interpreted: 0 });
+    expect(whole!["small"]).toBeGreaterThan(4);
+    expect(whole!["compiledRuns"]).toBeGreaterThan(4);
+    expect(early!["compiledRuns"]).toBe(0);
+    expect(late!["small"]).toBe(0);
+  });
+});
+
 describe.each([
   ["native", native],
   ["kernels", native],
   ["wasm", true],
 ] as const)("on %s", (device, there) => {
   test.skipIf(!there).each(Object.entries(KINDS))("%s", async (name, kind) => {
-    const make = (): Experiment =>
-      experiment({
-        seed: 3,
-        loss: new nn.CrossEntropyLoss(),
-        optimizer: adam,
-        batchSize: 8,
-        epochs: 3,
-        // The last batches are smaller there, so that there are two graphs of everything.
-        ...(name === "MLP" || name === "CNN" ? { validation: 0.25 } : {}),
-        ...kind,
-      });
+    const make = makeOf(name, kind);
     let executor: Awaited<ReturnType<typeof loadExecutor>> | undefined;
     await compareResumed(make, [8], folder, async () => {
       executor = await loadExecutor(device);
