@@ -5,7 +5,7 @@
  * Installs what the tests need.
  */
 import fs from "node:fs";
-import { DIFFERENCES } from "./diffReporter.mjs";
+import { DIFFERENCES } from "./testing/diffReporter.mjs";
 import { ensureNativeEngine } from "./native-engine.mjs";
 import { inRoot, main, run, ScriptError } from "./project.mjs";
 import { setup } from "./setup.mjs";
@@ -102,7 +102,7 @@ async function vitest(project, args = [], env = {}) {
     "--reporter=default",
     "--reporter=json",
     `--outputFile.json=${report}`,
-    `--reporter=${inRoot("scripts", "diffReporter.mjs")}`,
+    `--reporter=${inRoot("scripts", "testing", "diffReporter.mjs")}`,
   ];
   const command = [inRoot("node_modules", "vitest/vitest.mjs"), "run", "--project", project];
   if (quick) command.push("--tags-filter=!slow");
