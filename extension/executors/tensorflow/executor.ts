@@ -91,7 +91,7 @@ export class TensorFlowExecutor implements Executor {
       (value) => this.#lazy.kept(value),
       this.#plans,
     );
-    this.#first = new FirstSteps(this.#small, this.#plans, () => binding.prepareTensorFlow());
+    this.#first = new FirstSteps(this.#small, this.#plans, binding);
     this.fallbacks = this.#plans.fallbacks;
   }
 

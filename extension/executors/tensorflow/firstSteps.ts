@@ -1,3 +1,5 @@
+import type { NativeBinding } from "../../native/binding.ts";
+import { warnOnce } from "../../tensor/core/warnings.ts";
 import { IncompletePlan, isIncomplete, type Plan } from "../../tensor/planning/executor.ts";
 import { KERNELS_OVER, type TrainingGraphs } from "../../tensor/recording/policy.ts";
 import { runtime } from "../../tensor/recording/runtime.ts";
@@ -14,26 +16,30 @@ function limitOf(text: string | undefined): number {
   return limit >= 0 ? limit : KERNELS_FIRST;
 }
 
+/** The binding's functions that load TensorFlow. */
+export type Library = Pick<NativeBinding, "prepareTensorFlow" | "loadTensorFlow">;
+
 /**
  * The first steps of a training, which the binding's own kernels compute, until TensorFlow is loaded and has compiled the training's
  * graphs: so the first step is there at once, and a short training never needs TensorFlow. The step at which TensorFlow takes over
  * follows from the estimates of the steps and not from a clock: the same training gives the same numbers each time.
  */
 export class FirstSteps {
-  readonly #small: SmallPlans;
-  readonly #plans: PlanCache;
-  readonly #load: () => void;
+  readonly #small: Pick<SmallPlans, "estimate">;
+  readonly #plans: Pick<PlanCache, "prepare">;
+  readonly #library: Library;
   readonly #limit = limitOf(process.env["LAYERWISE_KERNELS_FIRST"]);
   /** Keys of the plans that are compiled meanwhile. */
   readonly #prepared = new Set<string>();
   #used = false;
   #over = false;
+  /** Why TensorFlow can't be loaded. */
+  #unloadable: string | undefined;
 
-  /** @param load has TensorFlow loaded on another thread */
-  constructor(small: SmallPlans, plans: PlanCache, load: () => void) {
+  constructor(small: Pick<SmallPlans, "estimate">, plans: Pick<PlanCache, "prepare">, library: Library) {
     this.#small = small;
     this.#plans = plans;
-    this.#load = load;
+    this.#library = library;
   }
 
   /**
@@ -45,19 +51,37 @@ export class FirstSteps {
     const { kernelWork } = training;
     if (kernelWork >= limit) return false;
     const estimate = this.#small.estimate(plan);
+    if (this.#unloadable !== undefined) return estimate !== undefined;
     const work = kernelWork + (estimate ?? Infinity);
     const compiles = work >= 0.75 * limit && work < limit && !this.#prepared.has(plan.key);
     if (compiles && isIncomplete(plan)) throw new IncompletePlan();
+    // In its state, a training that can't go over stays before its limit: once TensorFlow can be loaded, it is resumed there.
+    if (estimate !== undefined && work >= limit && !this.#loads()) return true;
     this.#over = work >= limit;
     training.kernelWork = this.#over ? KERNELS_OVER : work;
     if (this.#over) return false;
     this.#used = true;
-    if (work >= limit / 2 && kernelWork < limit / 2) this.#load();
+    if (work >= limit / 2 && kernelWork < limit / 2) this.#library.prepareTensorFlow();
     if (compiles) {
       this.#prepared.add(plan.key);
       this.#plans.prepare(plan, NONE);
     }
     return true;
+  }
+
+  /** Loads TensorFlow. @returns whether it can be: a training that has begun doesn't end for that */
+  #loads(): boolean {
+    try {
+      this.#library.loadTensorFlow();
+      return true;
+    } catch (error) {
+      this.#used = true;
+      this.#unloadable = (error as Error).message;
+      warnOnce(
+        `TensorFlow can't be loaded, so Layerwise's own kernels compute the training: ${this.#unloadable}`,
+      );
+      return false;
+    }
   }
 
   /** Has TensorFlow compute the rest of a training: the kernels refuse a plan. */
@@ -69,12 +93,13 @@ export class FirstSteps {
 
   choices(): Choice[] {
     if (!this.#used) return [];
+    const early = "they need no loading and compiling, so they compute the first seconds of a training";
     return [
       {
         graph: "",
         about: "engine",
         chosen: this.#over ? "TensorFlow, after own kernels" : "own kernels",
-        why: "they need no loading and compiling, so they compute the first seconds of a training",
+        why: this.#unloadable === undefined ? early : `TensorFlow can't be loaded: ${this.#unloadable}`,
       },
     ];
   }

@@ -1,0 +1,81 @@
+import { afterEach, expect, it, vi } from "vitest";
+import { FirstSteps } from "../../../extension/executors/tensorflow/firstSteps.ts";
+import { KERNELS_FIRST } from "../../../extension/executors/tuning.ts";
+import { setWarningSink } from "../../../extension/tensor/core/warnings.ts";
+import type { Plan } from "../../../extension/tensor/planning/executor.ts";
+import { KERNELS_OVER, type TrainingGraphs } from "../../../extension/tensor/recording/policy.ts";
+
+const plan = (key = "step", nodes: unknown[] = []): Plan => ({ key, nodes }) as unknown as Plan;
+const begun = (kernelWork = 0): TrainingGraphs => ({
+  steady: { graph: "", steps: 0 },
+  compiled: [],
+  kernelWork,
+});
+
+/** Steps of a quarter of the limit each. */
+function firstSteps(estimate: number | null = KERNELS_FIRST / 4, load = (): string => "2.21.0") {
+  const library = { prepareTensorFlow: vi.fn(), loadTensorFlow: vi.fn(load) };
+  const prepare = vi.fn();
+  return {
+    library,
+    prepare,
+    first: new FirstSteps({ estimate: () => estimate ?? undefined }, { prepare }, library),
+  };
+}
+
+afterEach(() => vi.unstubAllEnvs());
+
+it("TensorFlow is loaded, compiles and takes over at fixed sums of estimates", () => {
+  const { first, library, prepare } = firstSteps();
+  const training = begun();
+  expect(first.take(plan(), training)).toBe(true);
+  expect(library.prepareTensorFlow).not.toHaveBeenCalled();
+  expect(first.take(plan(), training)).toBe(true);
+  expect(library.prepareTensorFlow).toHaveBeenCalledOnce();
+  expect(prepare).not.toHaveBeenCalled();
+  expect(first.take(plan(), training)).toBe(true);
+  expect(prepare).toHaveBeenCalledOnce();
+  expect(first.take(plan(), training)).toBe(false);
+  expect(training.kernelWork).toBe(KERNELS_OVER);
+  expect(first.take(plan(), training)).toBe(false);
+  expect(first.choices()).toMatchObject([{ chosen: "TensorFlow, after own kernels" }]);
+});
+
+it("a resumed training has what is left", () => {
+  const { first } = firstSteps();
+  const training = begun((KERNELS_FIRST * 5) / 8);
+  expect(first.take(plan(), training)).toBe(true);
+  expect(first.take(plan(), training)).toBe(false);
+});
+
+it("TensorFlow takes over at once where the kernels lack an op", () => {
+  const { first, prepare } = firstSteps(null);
+  const training = begun();
+  expect(first.take(plan(), training)).toBe(false);
+  expect(prepare).not.toHaveBeenCalled();
+  expect(training.kernelWork).toBe(KERNELS_OVER);
+});
+
+it("a training whose TensorFlow can't be loaded stays with the kernels, with a warning", () => {
+  const warnings: string[] = [];
+  const before = setWarningSink((message) => void warnings.push(message));
+  const { first, library } = firstSteps(KERNELS_FIRST, () => {
+    throw new Error("libtensorflow_cc.so: file too short");
+  });
+  const training = begun();
+  for (let step = 0; step < 3; step++) expect(first.take(plan(), training)).toBe(true);
+  setWarningSink(before);
+  expect(library.loadTensorFlow).toHaveBeenCalledOnce();
+  expect(warnings).toEqual([expect.stringContaining("file too short")]);
+  expect(training.kernelWork).toBe(0);
+  expect(first.choices()).toMatchObject([
+    { chosen: "own kernels", why: expect.stringContaining("too short") },
+  ]);
+});
+
+it("LAYERWISE_KERNELS_FIRST replaces the limit", () => {
+  vi.stubEnv("LAYERWISE_KERNELS_FIRST", "0");
+  expect(firstSteps().first.take(plan(), begun())).toBe(false);
+  vi.stubEnv("LAYERWISE_KERNELS_FIRST", "soon");
+  expect(firstSteps().first.take(plan(), begun())).toBe(true);
+});
