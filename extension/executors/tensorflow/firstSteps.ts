@@ -5,7 +5,7 @@ import { KERNELS_OVER, type TrainingGraphs } from "../../tensor/recording/policy
 import { runtime } from "../../tensor/recording/runtime.ts";
 import type { Choice } from "../choices.ts";
 import type { SmallPlans } from "../kernels/smallPlans.ts";
-import { KERNELS_FIRST } from "../tuning.ts";
+import { KERNELS_FIRST, MAX_PLANS_AT_FIRST_SIGHT } from "../tuning.ts";
 import type { PlanCache } from "./planCache.ts";
 
 const NONE: ReadonlySet<number> = new Set();
@@ -17,7 +17,7 @@ function limitOf(text: string | undefined): number {
 }
 
 /** The binding's functions that load TensorFlow. */
-export type Library = Pick<NativeBinding, "prepareTensorFlow" | "loadTensorFlow">;
+type Library = Pick<NativeBinding, "prepareTensorFlow" | "loadTensorFlow">;
 
 /**
  * The first steps of a training, which the binding's own kernels compute, until TensorFlow is loaded and has compiled the training's
@@ -53,20 +53,29 @@ export class FirstSteps {
     const estimate = this.#small.estimate(plan);
     if (this.#unloadable !== undefined) return estimate !== undefined;
     const work = kernelWork + (estimate ?? Infinity);
-    const compiles = work >= 0.75 * limit && work < limit && !this.#prepared.has(plan.key);
+    const compiles = work >= 0.75 * limit && work < limit && this.#isNew(plan.key);
     if (compiles && isIncomplete(plan)) throw new IncompletePlan();
     // In its state, a training that can't go over stays before its limit: once TensorFlow can be loaded, it is resumed there.
     if (estimate !== undefined && work >= limit && !this.#loads()) return true;
     this.#over = work >= limit;
     training.kernelWork = this.#over ? KERNELS_OVER : work;
-    if (this.#over) return false;
+    if (this.#over) {
+      this.#prepared.clear();
+      return false;
+    }
     this.#used = true;
-    if (work >= limit / 2 && kernelWork < limit / 2) this.#library.prepareTensorFlow();
+    // Does nothing where it was called before. A resumed training may begin in its second half.
+    if (work >= limit / 2) this.#library.prepareTensorFlow();
     if (compiles) {
       this.#prepared.add(plan.key);
       this.#plans.prepare(plan, NONE);
     }
     return true;
+  }
+
+  /** Whether to compile a plan in the background: as many as will be compiled later. */
+  #isNew(key: string): boolean {
+    return this.#prepared.size < MAX_PLANS_AT_FIRST_SIGHT && !this.#prepared.has(key);
   }
 
   /** Loads TensorFlow. @returns whether it can be: a training that has begun doesn't end for that */

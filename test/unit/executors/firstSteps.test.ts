@@ -1,8 +1,8 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { FirstSteps } from "../../../extension/executors/tensorflow/firstSteps.ts";
-import { KERNELS_FIRST } from "../../../extension/executors/tuning.ts";
+import { KERNELS_FIRST, MAX_PLANS_AT_FIRST_SIGHT } from "../../../extension/executors/tuning.ts";
 import { setWarningSink } from "../../../extension/tensor/core/warnings.ts";
-import type { Plan } from "../../../extension/tensor/planning/executor.ts";
+import { IncompletePlan, type Plan } from "../../../extension/tensor/planning/executor.ts";
 import { KERNELS_OVER, type TrainingGraphs } from "../../../extension/tensor/recording/policy.ts";
 
 const plan = (key = "step", nodes: unknown[] = []): Plan => ({ key, nodes }) as unknown as Plan;
@@ -41,10 +41,28 @@ it("TensorFlow is loaded, compiles and takes over at fixed sums of estimates", (
   expect(first.choices()).toMatchObject([{ chosen: "TensorFlow, after own kernels" }]);
 });
 
+it("a plan is compiled with all of its nodes, and counted once", () => {
+  const { first, prepare } = firstSteps();
+  const training = begun(KERNELS_FIRST / 2);
+  expect(() => first.take(plan("step", [undefined]), training)).toThrow(IncompletePlan);
+  expect(training.kernelWork).toBe(KERNELS_FIRST / 2);
+  expect(first.take(plan(), training)).toBe(true);
+  expect(prepare).toHaveBeenCalledOnce();
+  expect(training.kernelWork).toBe((KERNELS_FIRST * 3) / 4);
+});
+
+it("no more plans are compiled ahead than are compiled later", () => {
+  const { first, prepare } = firstSteps(0);
+  const training = begun((KERNELS_FIRST * 7) / 8);
+  for (let i = 0; i < 2 * MAX_PLANS_AT_FIRST_SIGHT; i++) first.take(plan(`length ${i}`), training);
+  expect(prepare).toHaveBeenCalledTimes(MAX_PLANS_AT_FIRST_SIGHT);
+});
+
 it("a resumed training has what is left", () => {
-  const { first } = firstSteps();
+  const { first, library } = firstSteps();
   const training = begun((KERNELS_FIRST * 5) / 8);
   expect(first.take(plan(), training)).toBe(true);
+  expect(library.prepareTensorFlow).toHaveBeenCalledOnce();
   expect(first.take(plan(), training)).toBe(false);
 });
 
