@@ -318,11 +318,14 @@ function firstNonFinite(values: Readonly<Values>): string | undefined {
 }
 
 /**
- * Steps whose mean is one row of the curves, after so many steps of a run of `total` (0 if unknown). A run of unknown
- * length writes fewer rows the longer it gets.
+ * Steps whose mean is one row of the curves, after so many steps of a run of `total` (0 if unknown): a power of 2, so that
+ * rows stay where they were, or every other one does, when a run's end is moved. A run of unknown length writes fewer
+ * rows the longer it gets.
  */
 export function stepsPerRow(step: number, total: number): number {
-  return Math.max(1, Math.ceil(Math.max(step, total) / MAX_STEP_ROWS));
+  let steps = 1;
+  while (Math.max(step, total) / steps > MAX_STEP_ROWS) steps *= 2;
+  return steps;
 }
 
 /** Optimizer steps of the whole run, as far as its end is known; else 0. */

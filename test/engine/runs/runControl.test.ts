@@ -67,8 +67,8 @@ describe("a run under way", () => {
     await vi.waitFor(() => expect(readRun(workspace.file("run")).step).toBeGreaterThan(200), PATIENT);
     await handle.stop();
     const steps = readRows(workspace.file("run")).filter(({ kind }) => kind === "step");
-    // 400,000 steps in 20,000 rows.
-    expect(steps.map(({ step }) => step)).toEqual(steps.map((_, i) => 20 * (i + 1)));
+    // 400,000 steps in 12,500 rows.
+    expect(steps.map(({ step }) => step)).toEqual(steps.map((_, i) => 32 * (i + 1)));
   });
 });
 

@@ -14,12 +14,21 @@ describe("rows of the curves", () => {
 
   test("a run of known length writes evenly spaced ones, at most 20,000", () => {
     expect(rows(1000, 20_000)).toHaveLength(1000);
-    expect(rows(400_000, 400_000)).toEqual(Array.from({ length: 20_000 }, (_, i) => 20 * (i + 1)));
+    expect(rows(400_000, 400_000)).toEqual(Array.from({ length: 12_500 }, (_, i) => 32 * (i + 1)));
   });
 
   test("a run of unknown length writes fewer and fewer", () => {
     expect(rows(20_000, 0)).toHaveLength(20_000);
     expect(rows(2_000_000, 0).length).toBeLessThan(110_000);
+  });
+
+  test("a run whose end is moved writes them where it did, or every other one", () => {
+    for (const total of [20_000, 30_000, 10_000_000])
+      for (const more of [1, 5, total]) {
+        const before = stepsPerRow(1, total);
+        const after = stepsPerRow(1, total + more);
+        expect([before, 2 * before]).toContain(after);
+      }
   });
 });
 
