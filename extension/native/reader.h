@@ -308,6 +308,15 @@ class Plan::Reader {
   bool ReadIndexAdd();
   bool ReadWindowMaxima();
   bool ReadProduct();
+  // A convolution with filters of 3 by 3 and steps of 1: images; the sizes of the result and of what is read; from a result's position
+  // to the first one that it reads; channels.
+  struct Tiled {
+    int64_t images, high, wide, rows, columns, top, left, read, written;
+  };
+  static bool FitsTransformed(const Tiled &v);
+  static double WinogradCost(const Tiled &v, double begun);
+  bool AddWinograd(const Tiled &v, int32_t out, bool toInput, double patches);
+  bool AddWinogradGradient(const Tiled &v, int32_t out, double patches);
   bool ReadConvolution(Code code);
   bool ReadPooling(Code code);
   bool ReadBatchNorm(Code code);

@@ -5,6 +5,51 @@
 
 namespace layerwise {
 
+// Nanoseconds of transforming tiles and of multiplying them, measured with shapes of 8 to 512 channels: a little for each product
+// that is begun, and registers are filled with at least 16 channels.
+inline double Plan::Reader::WinogradCost(const Tiled &v, double begun) {
+  const double tiles = static_cast<double>(v.images * ((v.high + 1) / 2) * ((v.wide + 1) / 2) + 3);
+  const double read = static_cast<double>(v.read), written = static_cast<double>(std::max<int64_t>(v.written, 16));
+  return tiles * (16 * written * (begun + 0.022 * read) + 2.7 * (std::max(read, 16.0) + written));
+}
+
+// Whether 16 matrices of a filter, and of a few tiles, are at most 64 and 25 MB. Safe bounds.
+inline bool Plan::Reader::FitsTransformed(const Tiled &v) {
+  return v.read + v.written <= 1 << 13 && 16 * v.read * v.written <= 1 << 24;
+}
+
+// Convolves by winograd.h, unless patches take less time.
+inline bool Plan::Reader::AddWinograd(const Tiled &v, int32_t out, bool toInput, double patches) {
+  const double transforming = 4 * static_cast<double>(v.read * v.written), own = WinogradCost(v, 0.15);
+  if (transforming + own >= patches || !FitsTransformed(v)) return false;
+  Shape transformed;
+  transformed.rank = 1;
+  transformed.sizes[0] = 16 * TransformedNumbers(v.read, v.written, kernels_.lanes);
+  const int32_t filter = New(Type::FLOAT, transformed);
+  values_[filter].hidden = true;
+  Parameters({0, v.read, v.read, v.written, toInput, toInput ? v.read : v.written});
+  Add(kernels_.winogradFilter, {{filter}, {inputs_[1]}}, 1);
+  Spend(1, transforming, 0);
+  DivideRange(v.read, 16, 0);
+  const int64_t tiles = v.images * ((v.high + 1) / 2) * ((v.wide + 1) / 2);
+  Parameters({0, tiles, v.images, v.high, v.wide, v.rows, v.columns, v.top, v.left, v.read, v.written});
+  Add(kernels_.winograd, {{out}, {inputs_[toInput ? 2 : 0]}, {filter}}, 1);
+  Spend(1, own, patches);
+  DivideRange(tiles, 12, 0);
+  return true;
+}
+
+// The same of filters' gradients.
+inline bool Plan::Reader::AddWinogradGradient(const Tiled &v, int32_t out, double patches) {
+  const double own = WinogradCost(v, 0) + 16 * static_cast<double>(v.read * v.written);
+  if (own >= patches || !FitsTransformed(v)) return false;
+  Parameters({0, v.read, v.images, v.high, v.wide, v.rows, v.columns, v.top, v.left, v.read, v.written});
+  Add(kernels_.winogradFilterGradient, {{out}, {inputs_[0]}, {inputs_[2]}}, 1);
+  Spend(1, own, patches);
+  DivideRange(v.read, 8, 0);
+  return true;
+}
+
 // Attributes: padding (0 for none, 1 for TensorFlow's "SAME", 2 for an explicit one), strides, explicit padding, dilations; each
 // list with its length before it, which is 0 for one that isn't given. Filters of fewer channels than the input has are of groups.
 inline bool Plan::Reader::ReadConvolution(Code code) {
@@ -101,9 +146,12 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
   const int64_t lanes = kernels_.lanes, blocks = ((toInput ? channels : columns) + lanes - 1) / lanes;
   // Nanoseconds. Patches are found before they are multiplied, and narrow results leave sums unused. TensorFlow takes no less: of ten
   // shapes with 1 to 512 channels and filters of 1 to 5, none was faster there, with AVX2 or AVX-512.
+  const auto spendingOf = [](int64_t rows, int64_t depth, int64_t width) {
+    return static_cast<double>(rows * depth) * (0.2 + 0.022 * static_cast<double>(std::max<int64_t>(width, 16)));
+  };
   const auto spend = [&](int64_t rows, int64_t depth, int64_t width) {
-    const double own = 0.2 + 0.022 * static_cast<double>(std::max<int64_t>(width, 16));
-    Spend(rows * depth, own, own);
+    const double own = spendingOf(rows, depth, width);
+    Spend(1, own, own);
   };
   const auto spendNarrow = [&](int64_t rows, int64_t taps) {
     const double all = static_cast<double>(rows) * static_cast<double>(read * blocks * lanes);
@@ -120,6 +168,16 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
     const double own = 1.2 * static_cast<double>(read) + 0.8 * static_cast<double>(written) + 0.022 * products;
     Spend(rows, own, own);
   };
+  const int64_t *const results = toInput ? input : output;
+  const bool square = dims == 2 && groups == 1 && window[1] == 3 && window[2] == 3 && stride[1] == 1 && stride[2] == 1 &&
+                      dilation[1] == 1 && dilation[2] == 1;
+  if (square && !planar(results, 9)) {
+    const int64_t back = toInput ? 2 : 0, sign = toInput ? 1 : -1;
+    const Tiled tiled = {images,      results[1], results[2], toInput ? output[1] : input[1], toInput ? output[2] : input[2],
+                         sign * before[1] - back, sign * before[2] - back, read, written};
+    const double patches = spendingOf(images * results[1] * results[2], 9 * read, written);
+    if (toFilter ? AddWinogradGradient(tiled, out, patches) : AddWinograd(tiled, out, toInput, patches)) return true;
+  }
   constexpr int64_t ONES[] = {1, 1, 1}, ZEROS[] = {0, 0, 0};
   // Of the filter's places from one tap to the next.
   const int64_t places[] = {window[1] * window[2], window[2], 1};

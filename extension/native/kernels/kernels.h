@@ -15,6 +15,28 @@ inline float SumLanes(Vector v) {
   return parts[0];
 }
 
+// Reads numbers of a tensor, and those that follow them: a register's numbers beyond a row belong to no result.
+struct Floats {
+  const float *end;
+
+  Vector Read(const float *from) const {
+    if (end - from >= LANES) return Load(from);
+    float all[LANES] = {};
+    for (int l = 0; from + l < end; l++) all[l] = from[l];
+    return Load(all);
+  }
+};
+
+inline void StoreSome(float *to, Vector v, int64_t count) {
+  if (count == LANES) return Store(to, v);
+#if LANES == 16
+  return _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), reinterpret_cast<__m512>(v));
+#endif
+  float all[LANES];
+  Store(all, v);
+  for (int64_t l = 0; l < count; l++) to[l] = all[l];
+}
+
 #include "unary.h"
 
 // ---- A step of an optimizer ----
@@ -957,6 +979,7 @@ bool TopK(const Call &c) {
 #include "spatial.h"
 #include "spatialGroups.h"
 #include "planar.h"
+#include "winograd.h"
 #include "spatialNorms.h"
 #include "draws.h"
 #include "factors.h"
@@ -1119,6 +1142,9 @@ constexpr Kernels KERNELS = {
     ConvolvePlanar,
     FilterGradientPlanar,
     GroupFilterGradient,
+    WinogradFilter,
+    Winograd,
+    WinogradFilterGradient,
     MaxPool,
     MaxPoolGrad,
     BatchNorm,

@@ -133,8 +133,6 @@ void PlanarRows(const Convolution &v, const float *x, const float *filters, floa
 template <int WIDTH>
 constexpr int PLANAR_TERMS = std::max(1, std::min(6, (LANES == 16 ? 24 : 10) / WIDTH));
 
-typedef int32_t Bits __attribute__((vector_size(LANES * 4), may_alias));
-
 // The first numbers of a register, and zeros: what follows a row may be no number.
 inline Vector First(Vector x, int64_t count) {
   Bits kept;

@@ -409,58 +409,98 @@ struct Pooling {
         right(p[9]) {}
 };
 
+typedef int32_t Bits __attribute__((vector_size(LANES * 4), may_alias));
+
+// Whether numbers take the place of what were the largest so far: NaN always does.
+inline Bits Exceeds(Vector x, Vector most) { return (x > most) | (x != x); }
+inline Vector Chosen(Bits which, Vector x, Vector y) {
+  return reinterpret_cast<Vector>((reinterpret_cast<Bits>(x) & which) | (reinterpret_cast<Bits>(y) & ~which));
+}
+
+// The maxima of a window's channels, of several registers or of a part of one.
+template <int VECTORS>
+inline void Maxima(const Pooling &v, const float *window, const Floats &floats, float *out, int64_t width) {
+  const auto read = [&](const float *from) { return VECTORS > 1 ? Load(from) : floats.Read(from); };
+  Vector most[VECTORS];
+  for (int k = 0; k < VECTORS; k++) most[k] = read(window + k * LANES);
+  for (int64_t i = 0; i < v.high; i++)
+    for (int64_t j = 0; j < v.wide; j++) {
+      const float *cell = window + (i * v.columns + j) * v.channels;
+      for (int k = 0; k < VECTORS; k++) {
+        const Vector x = read(cell + k * LANES);
+        most[k] = Chosen(Exceeds(x, most[k]), x, most[k]);
+      }
+    }
+  for (int k = 0; k < VECTORS; k++) StoreSome(out + k * LANES, most[k], VECTORS > 1 ? LANES : width);
+}
+
 bool MaxPool(const Call &c) {
   const Pooling v(c.p);
   const int64_t n = v.channels;
+  const float *all = c.To<float>(1);
+  const Floats floats = {all + v.images * v.rows * v.columns * n};
   float *out = c.To<float>(0);
   for (int64_t image = 0; image < v.images; image++)
     for (int64_t y = 0; y < v.height; y++)
       for (int64_t x = 0; x < v.width; x++, out += n) {
-        const float *window = c.To<float>(1) + ((image * v.rows + y * v.down) * v.columns + x * v.right) * n;
-        std::copy_n(window, n, out);
-        for (int64_t i = 0; i < v.high; i++)
-          for (int64_t j = i == 0 ? 1 : 0; j < v.wide; j++) {
-            const float *cell = window + (i * v.columns + j) * n;
-            for (int64_t q = 0; q < n; q++) out[q] = MaximumF::Of(out[q], cell[q]);
-          }
+        const float *window = all + ((image * v.rows + y * v.down) * v.columns + x * v.right) * n;
+        int64_t q = 0;
+        for (; q + 4 * LANES <= n; q += 4 * LANES) Maxima<4>(v, window + q, floats, out + q, LANES);
+        for (; q + 2 * LANES <= n; q += 2 * LANES) Maxima<2>(v, window + q, floats, out + q, LANES);
+        for (; q < n; q += LANES) Maxima<1>(v, window + q, floats, out + q, std::min<int64_t>(LANES, n - q));
       }
   return true;
 }
 
-// Each window's gradient goes to its first maximum, or to its last NaN.
+// Writes the gradient of a window's channels to their first maxima, or to the last NaN; zeros, or what is there, elsewhere.
+template <int VECTORS>
+inline void MaximaGradient(const Pooling &v, const float *window, const Floats &floats, const float *gradient, const Floats &gradients,
+                           float *out, const Floats &sums, bool once, int64_t width) {
+  const auto read = [&](const Floats &of, const float *from) { return VECTORS > 1 ? Load(from) : of.Read(from); };
+  Vector most[VECTORS];
+  Bits where[VECTORS], all[VECTORS];
+  for (int k = 0; k < VECTORS; k++) {
+    most[k] = read(floats, window + k * LANES);
+    where[k] = Bits{};
+    all[k] = reinterpret_cast<Bits>(read(gradients, gradient + k * LANES));
+  }
+  const auto each = [&](const auto &use) {
+    for (int64_t i = 0; i < v.high; i++)
+      for (int64_t j = 0; j < v.wide; j++)
+        for (int k = 0; k < VECTORS; k++)
+          use(static_cast<int32_t>(i * v.columns + j), (i * v.columns + j) * v.channels + k * LANES, k);
+  };
+  each([&](int32_t place, int64_t at, int k) {
+    const Vector x = read(floats, window + at);
+    const Bits more = Exceeds(x, most[k]);
+    most[k] = Chosen(more, x, most[k]);
+    where[k] = (more & place) | (~more & where[k]);
+  });
+  each([&](int32_t place, int64_t at, int k) {
+    const Vector own = reinterpret_cast<Vector>((where[k] == place) & all[k]);
+    StoreSome(out + at, once ? own : read(sums, out + at) + own, VECTORS > 1 ? LANES : width);
+  });
+}
+
 bool MaxPoolGrad(const Call &c) {
   const Pooling v(c.p);
-  const int64_t n = v.channels;
-  float *most = Scratch(2 * n, 0);
-  int32_t *where = reinterpret_cast<int32_t *>(most + n);
+  const int64_t n = v.channels, size = v.images * v.rows * v.columns * n;
   // Windows that lie side by side write each place once.
   const bool once = v.high == v.down && v.wide == v.right && v.height * v.high == v.rows && v.width * v.wide == v.columns;
-  if (!once) std::fill_n(c.To<float>(0), v.images * v.rows * v.columns * n, 0.0f);
-  const float *gradient = c.To<float>(2);
+  if (!once) std::fill_n(c.To<float>(0), size, 0.0f);
+  const float *all = c.To<float>(1), *gradient = c.To<float>(2);
+  const Floats floats = {all + size}, gradients = {gradient + v.images * v.height * v.width * n}, sums = {c.To<float>(0) + size};
   for (int64_t image = 0; image < v.images; image++)
     for (int64_t y = 0; y < v.height; y++)
       for (int64_t x = 0; x < v.width; x++, gradient += n) {
         const int64_t place = ((image * v.rows + y * v.down) * v.columns + x * v.right) * n;
-        const float *window = c.To<float>(1) + place;
-        std::copy_n(window, n, most);
-        std::fill_n(where, n, 0);
-        for (int64_t i = 0; i < v.high; i++)
-          for (int64_t j = i == 0 ? 1 : 0; j < v.wide; j++) {
-            const int32_t offset = static_cast<int32_t>(i * v.columns + j);
-            const float *cell = window + offset * n;
-            for (int64_t q = 0; q < n; q++) {
-              const bool more = cell[q] > most[q] || cell[q] != cell[q];
-              most[q] = more ? cell[q] : most[q];
-              where[q] = more ? offset : where[q];
-            }
-          }
-        for (int64_t i = 0; i < v.high; i++)
-          for (int64_t j = 0; j < v.wide; j++) {
-            const int32_t offset = static_cast<int32_t>(i * v.columns + j);
-            float *to = c.To<float>(0) + place + offset * n;
-            if (once) for (int64_t q = 0; q < n; q++) to[q] = where[q] == offset ? gradient[q] : 0;
-            else for (int64_t q = 0; q < n; q++) to[q] += where[q] == offset ? gradient[q] : 0;
-          }
+        const float *window = all + place;
+        float *out = c.To<float>(0) + place;
+        int64_t q = 0;
+        for (; q + 2 * LANES <= n; q += 2 * LANES)
+          MaximaGradient<2>(v, window + q, floats, gradient + q, gradients, out + q, sums, once, LANES);
+        for (; q < n; q += LANES)
+          MaximaGradient<1>(v, window + q, floats, gradient + q, gradients, out + q, sums, once, std::min<int64_t>(LANES, n - q));
       }
   return true;
 }

@@ -110,13 +110,6 @@ class Window {
   int64_t high, wide;
 };
 
-inline void StoreSome(float *to, Vector v, int64_t count) {
-  if (count == LANES) return Store(to, v);
-  float all[LANES];
-  Store(all, v);
-  for (int64_t l = 0; l < count; l++) to[l] = all[l];
-}
-
 // N neighbouring results: sums of terms, each a weight times what is read at an offset.
 template <int N, int STEP>
 void GroupSums(int64_t terms, const int64_t *offsets, const float *x, int64_t step, const float *weights, float *out,

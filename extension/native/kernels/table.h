@@ -121,6 +121,9 @@ struct Kernels {
   Kernel convolvePlanar;
   Kernel filterGradientPlanar;
   Kernel groupFilterGradient;
+  Kernel winogradFilter;
+  Kernel winograd;
+  Kernel winogradFilterGradient;
   Kernel maxPool;
   Kernel maxPoolGrad;
   Kernel batchNorm;
@@ -147,6 +150,13 @@ struct Kernels {
 
 // Channels of a convolution's result up to which registers rather hold positions: see planar.h.
 constexpr int64_t FEW_CHANNELS = 8;
+
+// Numbers of each of the 16 matrices of a transformed filter, see winograd.h: of panels of two registers, and so many that not all
+// matrices fall on the same place of a cache.
+constexpr int64_t TransformedNumbers(int64_t read, int64_t written, int64_t lanes) {
+  const int64_t panels = (written + 2 * lanes - 1) / (2 * lanes);
+  return (panels * 2 * lanes * read + 15) / 16 * 16 + 16;
+}
 
 // Taps of a filter whose gradients are added up at once.
 constexpr int64_t TAPS_TOGETHER = 8;

@@ -63,6 +63,20 @@ for (const channels of [8, 9, 14, 24, 300])
       { channels, width, size: [4, 4], kernel: [5, 5], padding: 2, images: 3 },
       { channels, width, size: [9, 8], kernel: [3, 3], stride: 2, padding: 1 },
     );
+// Transformed tiles: cut off by the images' ends, of more tiles than are transformed together, with padding of all kinds.
+for (const [channels, width] of [
+  [8, 16],
+  [13, 33],
+  [24, 24],
+  [40, 72],
+  [300, 45],
+] as const)
+  CASES.push(
+    { channels, width, size: [17, 16], kernel: [3, 3] },
+    { channels, width, size: [16, 13], kernel: [3, 3], padding: 1, images: 5 },
+    { channels, width, size: [11, 12], kernel: [3, 3], padding: 2 },
+    { channels, width, size: [3, 30], kernel: [3, 3], padding: 1, images: 9 },
+  );
 
 describe.runIf(hasNative)("convolutions", () => {
   const executor = useEngine("native");
@@ -106,5 +120,30 @@ describe.runIf(hasNative)("convolutions", () => {
       [0, 0, 0],
       [0, 0, 9],
     ]);
+  });
+
+  it("tiles are transformed, and NaN and infinity reach what their place is part of, no more", () => {
+    const [x, w] = [numbers([1, 32, 32, 32], 1), numbers([32, 32, 3, 3], 2)];
+    const results = (): Tensor[] => [
+      F.conv2d(x, w, { padding: 1 }),
+      // The same sums, of patches.
+      F.conv2d(x, F.pad(w, [1, 1, 1, 1]), { padding: 2 }),
+    ];
+    const [tiles, patches] = results() as [Tensor, Tensor];
+    expect(torch.allclose(tiles, patches, { atol: 1e-4 })).toBe(true);
+    expect(torch.equal(tiles, patches)).toBe(false);
+    for (const [row, column] of [
+      [12, 16],
+      [13, 18],
+      [14, 17],
+      [31, 0],
+    ] as const)
+      for (const value of [NaN, Infinity]) {
+        x.index(0, 1, row, column).fill_(value);
+        const near = (at: number): number[] => [at - 1, at, at + 1].filter((i) => i >= 0 && i < 32);
+        const bad = results()[0]!.isfinite().logicalNot().any(1).squeeze(0).nonzero();
+        expect(bad.tolist()).toEqual(near(row).flatMap((i) => near(column).map((j) => [i, j])));
+        x.index(0, 1, row, column).fill_(1);
+      }
   });
 });
