@@ -192,12 +192,25 @@ function privateMembers() {
   return found;
 }
 
+/** Node's recursive mkdir never returns in some places: `files/folders.ts` makes folders. @returns {Breaches} */
+function recursiveMkdir() {
+  return new Map(
+    filesOf(/\.ts$/, "extension")
+      .filter((file) => /\bmkdir(?:Sync)?\([^;]*\brecursive\b/.test(textOf(file)))
+      .map((file) => [
+        file,
+        "a recursive mkdir: call makeFolder or makeFolderSync of extension/files/folders.ts",
+      ]),
+  );
+}
+
 /** @type {Record<string, () => Breaches>} */
 const RULES = {
   "folder size": largeFolders,
   "file length": longFiles,
   "import circles": importCircles,
   "private members": privateMembers,
+  "recursive mkdir": recursiveMkdir,
   words,
 };
 

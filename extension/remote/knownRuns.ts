@@ -1,8 +1,8 @@
 // Keeps the machine of each run and sweep in the user's cache folder: a record in a workspace may come from a stranger, and must
 // not choose the machine that ssh connects to.
 import { randomBytes } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import path from "node:path";
+import { makeFolder } from "../files/folders.ts";
 import { isMissing } from "../files/fileError.ts";
 import { checkedJson } from "../files/json.ts";
 import { readRegular } from "../files/regular.ts";
@@ -28,7 +28,7 @@ export function newPlace(id: string, { name, kind }: Target): RunPlace {
 /** Remembers the machine of a run or a sweep. @param cache the user's cache folder */
 export async function rememberRun({ run }: RunPlace, target: Target, cache: string): Promise<void> {
   const file = fileOf(cache, run);
-  await mkdir(path.dirname(file), { recursive: true });
+  await makeFolder(path.dirname(file));
   await writeAtomicAsync(file, [Buffer.from(`${JSON.stringify(target)}\n`)]);
 }
 

@@ -2,8 +2,8 @@
 // must not choose the files that are read.
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import path from "node:path";
+import { makeFolder } from "../../files/folders.ts";
 import { writeAtomicAsync } from "../../files/writeAtomic.ts";
 import { cacheDirectory } from "../../native/cache.ts";
 
@@ -13,7 +13,7 @@ const fileOf = (imported: string): string =>
 /** Remembers that the user has imported what is at a path or below it. */
 export async function rememberImport(imported: string): Promise<void> {
   const file = fileOf(imported);
-  await mkdir(path.dirname(file), { recursive: true });
+  await makeFolder(path.dirname(file));
   await writeAtomicAsync(file, [Buffer.from(`${path.resolve(imported)}\n`)]);
 }
 

@@ -4,6 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { HubApiError, listFiles, modelInfo } from "@huggingface/hub";
 import * as v from "valibot";
+import { makeFolderSync } from "../../files/folders.ts";
 import { openAppendSync } from "../../files/append.ts";
 import { describeFileError, FileError } from "../../files/fileError.ts";
 import { insideSync } from "../../files/inside.ts";
@@ -91,9 +92,9 @@ export async function downloadModel(
     const wanted = wantedFiles(files, name).map((file) => checkedFile(file, name));
     const folder = path.basename(folderOf(hub, name));
     const inFolder = (...names: string[]): string => insideSync(hub.cache, folder, ...names);
-    fs.mkdirSync(hub.cache, { recursive: true });
-    fs.mkdirSync(inFolder("blobs"), { recursive: true });
-    fs.mkdirSync(inFolder("snapshots", sha), { recursive: true });
+    makeFolderSync(hub.cache);
+    makeFolderSync(inFolder("blobs"));
+    makeFolderSync(inFolder("snapshots", sha));
     checkSpace(
       hub.cache,
       wanted.filter((file) => !isThere(inFolder("blobs", hashOf(file)), file)),
@@ -108,7 +109,7 @@ export async function downloadModel(
     }
     if (sha !== revision) {
       const ref = inFolder("refs", revision);
-      fs.mkdirSync(path.dirname(ref), { recursive: true });
+      makeFolderSync(path.dirname(ref));
       writeAtomic(ref, [Buffer.from(sha)]);
     }
     return inFolder("snapshots", sha);

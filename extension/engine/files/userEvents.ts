@@ -1,6 +1,6 @@
 // Event files that user code writes: PyTorch's SummaryWriter.
-import { mkdirSync } from "node:fs";
 import path from "node:path";
+import { makeFolderSync } from "../../files/folders.ts";
 import { AppendFile } from "../../files/append.ts";
 import { eventRecord, fileVersion } from "../../formats/tensorboard.ts";
 import type { EventFileOptions, EventSink, SummaryEvent } from "../../nn/utils/tensorboard/events.ts";
@@ -97,7 +97,7 @@ export function flushOpenEvents(): void {
 export function openEvents(folder: string, options: EventFileOptions): EventSink {
   // A later change of the working directory doesn't move the file.
   const directory = path.resolve(folder);
-  attempt(directory, () => mkdirSync(directory, { recursive: true }));
+  attempt(directory, () => makeFolderSync(directory));
   if (count === 0) process.once("exit", flushOpenEvents);
   const name = eventFileName(Date.now() / 1000, count++) + options.suffix;
   const file = new UserEvents(path.join(directory, name), options);

@@ -1,7 +1,8 @@
 import { writeOnnx } from "../../formats/onnx/onnxWriter.ts";
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
+import { makeFolderSync } from "../../files/folders.ts";
 import { readRegularSync } from "../../files/regular.ts";
 import { writePng } from "../../formats/images/png.ts";
 import { writeAtomic } from "../../files/writeAtomic.ts";
@@ -27,7 +28,7 @@ export const FILES: TensorFiles = {
   openEvents,
   hostName: hostname,
   writeText(file, text) {
-    mkdirSync(dirname(file), { recursive: true });
+    makeFolderSync(dirname(file));
     writeAtomic(file, [Buffer.from(text)]);
   },
 };

@@ -1,4 +1,5 @@
 import fs from "node:fs";
+import { makeFolderSync } from "../../files/folders.ts";
 import { runPathSync, unwritable } from "../../files/runFiles.ts";
 import { takeLock, LockedError, type HeldLock } from "../../processes/lock.ts";
 import { describeOwner } from "../../processes/owner.ts";
@@ -22,7 +23,7 @@ export async function own(request: RunRequest, token: string): Promise<HeldLock>
   const { directory, resume = false, forceUnlock = false } = request;
   let lock: HeldLock;
   try {
-    if (!resume) fs.mkdirSync(runPathSync(directory), { recursive: true });
+    if (!resume) makeFolderSync(runPathSync(directory));
     lock = await takeLock(directory, token, { force: forceUnlock });
   } catch (error) {
     if (error instanceof LockedError) throw lockedBy(error, directory);

@@ -1,5 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
+import { makeFolderSync } from "../../files/folders.ts";
 import type { EvaluationResult } from "../../protocol/engine.ts";
 import type { EvaluationReport } from "../../protocol/evaluation.ts";
 import { FINDINGS_FILE, type Finding } from "../../protocol/findings.ts";
@@ -272,7 +273,7 @@ export class RunDirectory {
 /** Of a read-only file system, the recursive call says only that a folder isn't there. */
 function makeFolders(folder: string): void {
   try {
-    fs.mkdirSync(folder, { recursive: true });
+    makeFolderSync(folder);
   } catch (error) {
     let existing = folder;
     while (!fs.existsSync(path.dirname(existing))) existing = path.dirname(existing);

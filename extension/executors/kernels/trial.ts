@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
+import { makeFolder } from "../../files/folders.ts";
 import { cacheDirectory, type Host } from "../../native/cache.ts";
 import { NativeError } from "../../native/errors.ts";
 import { runCommand } from "../../native/install/command.ts";
@@ -71,7 +72,7 @@ export async function tryKernels(binding: string, host: Host): Promise<void> {
       detail: output,
     });
   // Only a note: where it can't be written, the next process tries again.
-  await mkdir(path.dirname(known), { recursive: true })
+  await makeFolder(path.dirname(known))
     .then(() => writeFile(known, ""))
     .catch(() => undefined);
 }

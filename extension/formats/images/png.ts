@@ -1,6 +1,6 @@
-import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { PNG } from "pngjs";
+import { makeFolderSync } from "../../files/folders.ts";
 import type { RgbaImage } from "../../nn/data/access.ts";
 import type { RgbImage } from "../../nn/files.ts";
 import { writeAtomic } from "../../files/writeAtomic.ts";
@@ -12,7 +12,7 @@ import { checkPng, withoutChunks } from "./pngChunks.ts";
  */
 export function writePng(file: string, image: RgbImage): void {
   const bytes = pngOf(image);
-  mkdirSync(dirname(file), { recursive: true });
+  makeFolderSync(dirname(file));
   writeAtomic(file, [bytes]);
 }
 

@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { makeFolder } from "../../files/folders.ts";
 import { distFolder } from "../../files/shipped.ts";
 import type { Host } from "../cache.ts";
 import { runCommand } from "./command.ts";
@@ -75,7 +76,7 @@ export async function makeBinding(options: CompileOptions): Promise<void> {
     );
   const compiler = findCompiler(host);
   if (compiler === undefined) throw new NativeError("no-compiler", "There is no C++ compiler on PATH.");
-  await fs.mkdir(scratch, { recursive: true });
+  await makeFolder(scratch);
   const { units, link } = platform.compile({
     // The kernels first: they take longest.
     sources: [

@@ -1,5 +1,6 @@
 import fs from "node:fs/promises";
 import path from "node:path";
+import { makeFolder } from "../../files/folders.ts";
 import type { Host } from "../cache.ts";
 import { runCommand, type CommandResult } from "./command.ts";
 import { NativeError } from "../errors.ts";
@@ -67,7 +68,7 @@ export interface DownloadOptions {
 export async function downloadWheel(options: DownloadOptions): Promise<void> {
   const { target, signal } = options;
   const scratch = `${target}.partial`;
-  await fs.mkdir(scratch, { recursive: true });
+  await makeFolder(scratch);
   try {
     let result = await pipDownload(options.options, scratch, options);
     // The wheel's Python version doesn't matter: only its library is used.
@@ -113,7 +114,7 @@ async function pipDownload(
 ): Promise<CommandResult> {
   let total: number | undefined;
   const temporary = path.join(scratch, "tmp");
-  await fs.mkdir(temporary, { recursive: true });
+  await makeFolder(temporary);
   const env = {
     ...host.env,
     TMPDIR: temporary,

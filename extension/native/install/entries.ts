@@ -1,11 +1,11 @@
 // Writing one file of a wheel, which may be complete or still arriving.
 import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import fs from "node:fs/promises";
 import path from "node:path";
 import { Transform, type Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createInflateRaw } from "node:zlib";
+import { makeFolder } from "../../files/folders.ts";
 
 /** Bytes that are read, inflated and written at once: zlib's default of 16 kB takes twice the time for a library of 800 MB. */
 export const BLOCK = 1 << 20;
@@ -35,7 +35,7 @@ export async function writeEntry(
   file: string,
   { signal, onBytes }: WriteOptions,
 ): Promise<Buffer> {
-  await fs.mkdir(path.dirname(file), { recursive: true });
+  await makeFolder(path.dirname(file));
   const hash = createHash("sha256");
   let written = 0;
   const meter = new Transform({

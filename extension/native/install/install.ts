@@ -1,6 +1,7 @@
 import fs from "node:fs/promises";
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
+import { makeFolder } from "../../files/folders.ts";
 import type { InstallProgress } from "../../protocol/native.ts";
 import {
   BINDING_FILE,
@@ -113,7 +114,7 @@ async function install(job: Job): Promise<void> {
   const { host, build, directory, platform, signal, report } = job;
   const staging = `${directory}.partial`;
   await fs.rm(staging, { recursive: true, force: true });
-  await fs.mkdir(staging, { recursive: true });
+  await makeFolder(staging);
   try {
     const headers = job.binding.prebuilt === undefined;
     const own = Object.keys(job.binding.prebuilt?.files ?? { [BINDING_FILE]: "" });

@@ -1,6 +1,7 @@
 import fs from "node:fs/promises";
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { makeFolder } from "../../files/folders.ts";
 import type { InstallProgress } from "../../protocol/native.ts";
 import {
   cacheDirectory,
@@ -125,7 +126,7 @@ const isBadWheel = (error: unknown): boolean =>
 
 /** Finds what downloads, and says what that takes. Throws if there is too little space. */
 async function prepare({ host, build, signal, report }: LibraryJob, folder: string): Promise<Downloader> {
-  await fs.mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const downloader = await findWorkingDownloader(host, folder, signal);
   const needed = SIZES[build][downloader.kind];
   const free = await requireSpace(host, folder, needed);

@@ -3,6 +3,7 @@ import fs from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 import * as v from "valibot";
+import { makeFolder } from "../../files/folders.ts";
 import { readFound, removeWhole, takeExclusive, type Found } from "../../files/exclusive.ts";
 import { isRunning } from "../../processes/signals.ts";
 
@@ -42,7 +43,7 @@ export async function withLock<T>(file: string, options: LockOptions, body: () =
 }
 
 async function acquire(file: string, content: string, { signal, onWait }: LockOptions): Promise<void> {
-  await fs.mkdir(path.dirname(file), { recursive: true });
+  await makeFolder(path.dirname(file));
   await takeExclusive(file, {
     textOf: () => content,
     read: () => readFound(file, LIMIT),

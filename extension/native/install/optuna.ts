@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
+import { makeFolder } from "../../files/folders.ts";
 import { cacheDirectory, thisHost, type Host } from "../cache.ts";
 import { NativeError } from "../errors.ts";
 import { runCommand, type CommandResult } from "./command.ts";
@@ -47,7 +48,7 @@ export async function ensureOptuna({
 }: OptunaOptions = {}): Promise<string> {
   const directory = optunaDirectory(host);
   const python = interpreter(directory, host);
-  await fs.mkdir(path.dirname(directory), { recursive: true });
+  await makeFolder(path.dirname(directory));
   const works = async (file: string): Promise<boolean> =>
     (await run(host, signal, QUESTION, file, "-I", "-c", CHECK)).stdout.trim() === OPTUNA_VERSION;
   if (existsSync(python)) {

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
+import { makeFolder } from "../../files/folders.ts";
 import { runCommand } from "./command.ts";
 import { explainFailure, whileWatching, type DownloadOptions } from "./download.ts";
 import { hashFile } from "../integrity.ts";
@@ -29,7 +30,7 @@ export async function unpackWithUv(options: UnpackOptions): Promise<void> {
   const { downloader, requirement, folder, allowed, platform, python, host, signal } = options;
   const scratch = `${folder}.uv`;
   await fs.rm(scratch, { recursive: true, force: true });
-  await fs.mkdir(scratch, { recursive: true });
+  await makeFolder(scratch);
   try {
     const requirements = path.join(scratch, "requirements.txt");
     const hashes = [...allowed].map((hash) => `--hash=sha256:${hash}`);
@@ -85,7 +86,7 @@ export async function takeFiles(
     const target = place(path.relative(unpacked, from).replaceAll("\\", "/"));
     if (target === undefined) continue;
     const file = path.join(directory, target);
-    await fs.mkdir(path.dirname(file), { recursive: true });
+    await makeFolder(path.dirname(file));
     await fs.rename(from, file);
     hashes[target] = hashFile(file);
   }

@@ -9,6 +9,7 @@ import { text } from "node:stream/consumers";
 import { parse } from "csv-parse/sync";
 import * as v from "valibot";
 import { fromRandomAccessReaderPromise, RandomAccessReader, type Entry, type ZipFile } from "yauzl";
+import { makeFolder } from "../../files/folders.ts";
 import { openRegularSync } from "../../files/regular.ts";
 import { NativeError, systemErrorCode } from "../errors.ts";
 import { BLOCK, placeIn, writeEntry, type WriteOptions } from "./entries.ts";
@@ -78,7 +79,7 @@ export async function extractWheel(
       const before = streamed?.get(entry.fileName);
       let digest: Buffer;
       if (before !== undefined && fits(before)) {
-        await fs.mkdir(path.dirname(file), { recursive: true });
+        await makeFolder(path.dirname(file));
         await fs.rename(before.file, file);
         digest = before.sha256;
         onProgress?.((done += before.size) / total);

@@ -1,8 +1,8 @@
 import { fork, type ChildProcess, type StdioOptions } from "node:child_process";
-import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, dirname } from "node:path";
 import { StringDecoder } from "node:string_decoder";
+import { makeFolder } from "../../files/folders.ts";
 import { openAppend } from "../../files/append.ts";
 import { runPath } from "../../files/runFiles.ts";
 import { endDescendants, endFamily, newFamily } from "../../processes/family.ts";
@@ -146,7 +146,7 @@ export async function forkEngine(options: ForkOptions): Promise<EngineProcess> {
 async function openLog(file: string): Promise<{ fd: number; close(): Promise<void> }> {
   demandTrust();
   const path = await runPath(dirname(file), basename(file));
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   return openAppend(path);
 }
 

@@ -1,10 +1,11 @@
 // Answers the calls of one connection, on the machine of the runs.
 import { spawn } from "node:child_process";
-import { mkdir, rm, type FileHandle } from "node:fs/promises";
+import { rm, type FileHandle } from "node:fs/promises";
 import { homedir, hostname } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import * as v from "valibot";
+import { makeFolder } from "../../files/folders.ts";
 import { isMissing } from "../../files/fileError.ts";
 import { openRegular } from "../../files/regular.ts";
 import { runPath } from "../../files/runFiles.ts";
@@ -269,7 +270,7 @@ export class Agent {
   async #choose(run: string, id: string): Promise<void> {
     this.#opened();
     const folder = join(this.#folder, "runs", run);
-    await mkdir(join(folder, PROJECT_FOLDER), { recursive: true, mode: 0o700 });
+    await makeFolder(join(folder, PROJECT_FOLDER), 0o700);
     // The keeper's socket is named relative to it.
     process.chdir(folder);
     this.#run = { folder, directory: join(folder, PROJECT_FOLDER, ...RUNS_FOLDER.split("/"), id) };

@@ -1,10 +1,10 @@
 // The process that keeps a run on its machine: it starts the run engine, holds the channel to it, and forwards the controls
 // of each connection.
 import { rmSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { dirname } from "node:path";
 import * as v from "valibot";
+import { makeFolder } from "../../files/folders.ts";
 import { checkedJson } from "../../files/json.ts";
 import { readRegular } from "../../files/regular.ts";
 import { RECORD_LIMIT } from "../../files/runFiles.ts";
@@ -38,7 +38,7 @@ export async function keep(): Promise<void> {
   const tell = (event: string, data: unknown): void => {
     for (const line of lines) void line.tell(event, data);
   };
-  await mkdir(dirname(request.directory), { recursive: true });
+  await makeFolder(dirname(request.directory));
   // As on the user's machine, the program's working folder is the project's.
   const folder = process.cwd();
   const server = createServer((socket) => serve(socket));

@@ -1,6 +1,7 @@
 import { lstat, mkdir, realpath } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
+import { makeFolder } from "../../files/folders.ts";
 import { EngineError } from "../../protocol/errors.ts";
 
 /**
@@ -18,7 +19,7 @@ export async function ownFolder(folder: string): Promise<string> {
     });
   };
   const user = process.getuid?.();
-  await mkdir(dirname(folder), { recursive: true });
+  await makeFolder(dirname(folder));
   await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EEXIST") throw error;
   });

@@ -7,7 +7,6 @@ import {
   copyFile,
   link,
   lstat,
-  mkdir,
   open,
   readdir,
   rename,
@@ -16,6 +15,7 @@ import {
   type FileHandle,
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { makeFolder } from "../../files/folders.ts";
 import { inside } from "../../files/inside.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import type { SentFile } from "../../remote/messages.ts";
@@ -77,7 +77,7 @@ export class Store {
   async put(hash: string, offset: number, last: boolean, bytes: Uint8Array): Promise<void> {
     if (offset === 0) {
       await this.close();
-      await mkdir(join(this.#folder, "files"), { recursive: true, mode: 0o700 });
+      await makeFolder(join(this.#folder, "files"), 0o700);
       const path = join(this.#folder, "files", `.${randomBytes(8).toString("hex")}.tmp`);
       this.#writing = { hash, handle: await open(path, "wx", 0o600), path, at: 0 };
     }
@@ -102,7 +102,7 @@ export class Store {
       });
     }
     const file = this.#path(hash);
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(file), 0o700);
     await chmod(path, 0o444);
     await utimes(path, WHOLE, WHOLE);
     await rename(path, file);
@@ -121,7 +121,7 @@ export class Store {
     const folder = join(this.#folder, "packages", id);
     if (await isThere(folder)) return;
     const temporary = join(this.#folder, "packages", `.${randomBytes(8).toString("hex")}.tmp`);
-    await mkdir(temporary, { recursive: true, mode: 0o700 });
+    await makeFolder(temporary, 0o700);
     try {
       for (const { path, hash } of files) await this.#lay(temporary, path, hash, true);
       await rename(temporary, folder);
@@ -134,14 +134,14 @@ export class Store {
 
   /** Puts files into a run's folder. Those that exist are replaced. */
   async layRun(folder: string, files: readonly SentFile[]): Promise<void> {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, 0o700);
     for (const { path, hash } of files) await this.#lay(folder, path, hash, false);
   }
 
   async #lay(folder: string, name: string, hash: string, whole: boolean): Promise<void> {
     const target = await inside(folder, name);
     const source = this.#path(hash);
-    await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(target), 0o700);
     await rm(target, { force: true });
     const { size } = await lstat(source);
     if (whole || size >= LINKED)

@@ -1,8 +1,9 @@
 // Puts the files of a job where its node has room for them, and installs the native engine there.
 import { spawn } from "node:child_process";
-import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
+import { copyFile, readdir, rm } from "node:fs/promises";
 import { basename, delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
+import { makeFolder } from "../../files/folders.ts";
 import { inside } from "../../files/inside.ts";
 import { withoutTensorFlow } from "../../protocol/device.ts";
 import { EngineError } from "../../protocol/errors.ts";
@@ -16,7 +17,7 @@ export type Say = (level: "info" | "warning", text: string) => void;
 export async function unpack({ run, folder: root, packages }: RayJob): Promise<string> {
   await ownFolder(root);
   const folder = join(root, "runs", run);
-  await mkdir(join(folder, PROJECT_FOLDER), { recursive: true, mode: 0o700 });
+  await makeFolder(join(folder, PROJECT_FOLDER), 0o700);
   for (const one of packages) await lay(unpacked(one), folder);
   return folder;
 }
@@ -41,7 +42,7 @@ async function lay(from: string, to: string): Promise<void> {
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const target = await inside(to, entry.name);
     if (entry.isDirectory()) {
-      await mkdir(target, { recursive: true, mode: 0o700 });
+      await makeFolder(target, 0o700);
       await lay(join(from, entry.name), target);
     } else if (entry.isFile()) {
       await rm(target, { force: true });

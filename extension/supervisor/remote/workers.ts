@@ -1,8 +1,9 @@
 // The workers of one training that are on this machine. They end with the line to the launcher.
 import { isLive } from "../../protocol/run.ts";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { makeFolder } from "../../files/folders.ts";
 import { RUN_CONTROLS, type ControlName } from "../../protocol/controls.ts";
 import { EngineError } from "../../protocol/errors.ts";
 import type { Tunnel, WorkersRequest } from "../../remote/messages.ts";
@@ -68,7 +69,7 @@ export class HostWorkers {
     const resume = wanted.resume === true && there !== undefined;
     const request = { ...wanted, directory, resume, outlive: false };
     if (first) {
-      await mkdir(dirname(directory), { recursive: true });
+      await makeFolder(dirname(directory));
       // Who follows the run after its end finds it by this file.
       await writeFile(join(folder, JOB_FILE), JSON.stringify({ request, dist } satisfies Job), {
         mode: 0o600,

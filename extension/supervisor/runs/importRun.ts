@@ -1,6 +1,7 @@
 // Writes a run of another tool as a run directory, so that every view of runs has it.
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { basename, isAbsolute, join, relative } from "node:path";
+import { makeFolder } from "../../files/folders.ts";
 import { openAppend } from "../../files/append.ts";
 import { inside } from "../../files/inside.ts";
 import { runPath, unwritable, writeRunFile } from "../../files/runFiles.ts";
@@ -217,7 +218,7 @@ async function writeLayers(directory: string, { histograms }: ForeignRun): Promi
 
 async function writePictures(directory: string, pictures: readonly ForeignPicture[]): Promise<void> {
   if (pictures.length === 0) return;
-  await mkdir(await inside(directory, PICTURES_FOLDER), { recursive: true });
+  await makeFolder(await inside(directory, PICTURES_FOLDER));
   for (const { name, step, png } of pictures) {
     const word = name.replaceAll(/[^\w.-]+/g, "_").slice(0, 100);
     const file = `step-${String(Math.max(0, step)).padStart(8, "0")}-${word}.png`;

@@ -2,6 +2,7 @@
 // second have directories of their own.
 import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { makeFolder } from "../../files/folders.ts";
 import { inside } from "../../files/inside.ts";
 import { rootOfRun, runPath, unwritable } from "../../files/runFiles.ts";
 import { NAME_PROBLEMS, nameProblem } from "../../protocol/names.ts";
@@ -46,7 +47,7 @@ export async function makeNamedDirectory(directory: string): Promise<string> {
   let entries: string[];
   try {
     await runPath(directory);
-    await mkdir(directory, { recursive: true });
+    await makeFolder(directory);
     entries = await readdir(directory);
   } catch (error) {
     throw unwritable(directory, error);
@@ -87,7 +88,7 @@ export async function dropRunDirectory(directory: string): Promise<void> {
 
 /** Makes a directory of a name in a folder, with a number appended when that is taken. */
 export async function makeNumbered(folder: string, name: string): Promise<string> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   for (let n = 1; n <= MOST; n++) {
     const directory = join(folder, n === 1 ? name : `${name}-${n}`);
     if (await make(directory)) return directory;

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { lstat, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { makeFolder } from "../../files/folders.ts";
 import { isMissing } from "../../files/fileError.ts";
 import { inside } from "../../files/inside.ts";
 import { rootOfRun, runPath } from "../../files/runFiles.ts";
@@ -87,7 +88,7 @@ async function moveToTrash(run: string, target: string): Promise<Deleted> {
   const directory = resolve(run);
   const path = resolve(target);
   const trash = await trashOf(directory);
-  await mkdir(trash, { recursive: true });
+  await makeFolder(trash);
   await purgeOld(trash);
   const moved = join(trash, trashName(directory, path));
   const there = await isThere(path);
@@ -105,7 +106,7 @@ async function moveToTrash(run: string, target: string): Promise<Deleted> {
           code: "exists",
           message: `${to} is there again, so what was deleted stays in ${from}.`,
         });
-      await mkdir(dirname(to), { recursive: true });
+      await makeFolder(dirname(to));
       await rename(from, to);
     },
   };
