@@ -1,5 +1,7 @@
 // NumPy's .npy files: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
+import { ownValue } from "../protocol/data/own.ts";
+
 /** An array that a tensor can be made of. */
 export interface NpyArray {
   readonly shape: readonly number[];
@@ -47,7 +49,7 @@ export function readNpy(bytes: Uint8Array): NpyArray {
   const order = /'fortran_order'\s*:\s*(True|False)/.exec(header)?.[1];
   const sizes = /'shape'\s*:\s*\(([\d\s,]{0,999})\)/.exec(header)?.[1];
   if (order === undefined || sizes === undefined) throw new Error("a .npy file whose header is damaged");
-  const known = type === undefined ? undefined : TYPES[type];
+  const known = type === undefined ? undefined : ownValue(TYPES, type);
   if (known === undefined)
     throw new Error(
       `a .npy file of ${type ?? "records"}, which is not supported: ${Object.keys(TYPES).join(", ")} are`,

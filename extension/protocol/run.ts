@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { isInherited } from "./data/own.ts";
 import { UserError } from "./errors.ts";
 import { FOREIGN_TOOLS } from "./history/foreignRun.ts";
 import { FolderName, NAME } from "./names.ts";
@@ -93,8 +94,14 @@ export const MetricValue = v.union([
   ),
 ]);
 
-/** Metrics by name. */
-export const Metrics = v.record(v.string(), MetricValue);
+/** Metrics by name. Of a run without a metric of that name, "toString" would be a function. */
+export const Metrics = v.record(
+  v.pipe(
+    v.string(),
+    v.check((name) => !isInherited(name), "expected another name than those that every object has"),
+  ),
+  MetricValue,
+);
 export type Metrics = v.InferOutput<typeof Metrics>;
 
 export const CheckpointRecord = v.object({

@@ -1,3 +1,5 @@
+import { ownValue } from "../../extension/protocol/data/own.ts";
+
 /** Formulas of well-known layers. */
 const FORMULAS: Readonly<Record<string, string>> = {
   Linear: "y = x Wᵀ + b",
@@ -36,7 +38,7 @@ const FORMULAS: Readonly<Record<string, string>> = {
   Identity: "y = x",
 };
 
-export const formulaOf = (className: string): string | undefined => FORMULAS[className];
+export const formulaOf = (className: string): string | undefined => ownValue(FORMULAS, className);
 
 /** Names of the settings that a printed layer lists by position. */
 const BY_PLACE: readonly [RegExp, readonly string[]][] = [

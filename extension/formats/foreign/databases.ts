@@ -1,5 +1,6 @@
 // Runs in databases of SQLite: trackio's, and MLflow's SQL store.
 import path from "node:path";
+import { ownValue } from "../../protocol/data/own.ts";
 import { type ForeignRun } from "../../protocol/history/foreignRun.ts";
 import { Collector } from "./collector.ts";
 import { ForeignError, LONGEST_NAME, MOST_RUNS, timeOf } from "./limits.ts";
@@ -106,7 +107,11 @@ function trackio(file: string, database: ReadDatabase): ForeignRun[] {
     facts.ended = Math.max(facts.ended ?? time, time);
     for (const [name, value] of values) {
       const number =
-        typeof value === "number" ? value : typeof value === "string" ? NOT_FINITE[value] : undefined;
+        typeof value === "number"
+          ? value
+          : typeof value === "string"
+            ? ownValue(NOT_FINITE, value)
+            : undefined;
       if (number !== undefined) found.value(name, step, time, number);
     }
   }

@@ -1,5 +1,6 @@
 // Limits for reading other tools' files, which may be a stranger's.
 import { FileError } from "../../files/fileError.ts";
+import { isInherited } from "../../protocol/data/own.ts";
 
 /** Most runs of one import. */
 export const MOST_RUNS = 500;
@@ -34,13 +35,10 @@ export function timeOf(seconds: number | undefined): number | undefined {
     : undefined;
 }
 
-/** Names that records of JavaScript objects can't have. */
-const RESERVED: ReadonlySet<string> = new Set(["__proto__", "prototype", "constructor"]);
-
 /** A name, cut to the shown length; undefined if a record can't have it. */
 export function nameOf(name: string): string | undefined {
   const short = name.slice(0, LONGEST_NAME);
-  return short === "" || RESERVED.has(short) ? undefined : short;
+  return short === "" || isInherited(short) ? undefined : short;
 }
 
 /** A refusal of a file that says what is wrong with it. */

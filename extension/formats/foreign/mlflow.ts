@@ -3,6 +3,7 @@ import path from "node:path";
 import { isMissing } from "../../files/fileError.ts";
 import { demandSize, readRegularSync } from "../../files/regular.ts";
 import { parseDocument } from "yaml";
+import { ownValue } from "../../protocol/data/own.ts";
 import type { ForeignRun } from "../../protocol/history/foreignRun.ts";
 import { openSource } from "../byteSource.ts";
 import { Collector } from "./collector.ts";
@@ -64,7 +65,7 @@ const STATE_NAMES: Readonly<Record<string, string>> = { FINISHED: "3", FAILED: "
 
 /** The state of a run by its number or its name; runs that have no end in their record are "stopped". */
 export const stateOf = (status: unknown): ForeignRun["state"] =>
-  STATES[STATE_NAMES[String(status)] ?? String(status)] ?? "stopped";
+  ownValue(STATES, ownValue(STATE_NAMES, String(status)) ?? String(status)) ?? "stopped";
 
 /** Tags of MLflow itself that say where a run comes from. */
 const SHOWN_TAGS: Readonly<Record<string, string>> = {
@@ -75,14 +76,14 @@ const SHOWN_TAGS: Readonly<Record<string, string>> = {
 
 /** Adds a tag, unless it is one of MLflow's own bookkeeping. */
 export function addTag(found: Collector, name: string, value: string): void {
-  const shown = SHOWN_TAGS[name] ?? (name.startsWith("mlflow.") ? undefined : name);
+  const shown = ownValue(SHOWN_TAGS, name) ?? (name.startsWith("mlflow.") ? undefined : name);
   if (shown !== undefined) found.note(shown, value);
 }
 
 /** "nan", "inf" and "-inf" are Python's words. */
 export function numberOf(text: string): number | undefined {
   const words: Readonly<Record<string, number>> = { nan: NaN, inf: Infinity, "-inf": -Infinity };
-  const word = words[text.toLowerCase()];
+  const word = ownValue(words, text.toLowerCase());
   if (word !== undefined) return word;
   const value = Number(text);
   return text === "" || Number.isNaN(value) ? undefined : value;

@@ -1,3 +1,4 @@
+import { ownValue } from "../../protocol/data/own.ts";
 import { PICKLE, quote, type Budget, type Fail } from "./pthError.ts";
 import { checkedTensor, PthStorage, PthTensor } from "./pthTensor.ts";
 import { DTYPE_BYTES, type StoredDtype } from "../tensorData.ts";
@@ -135,7 +136,7 @@ export class AllowedGlobals {
     const known = this.#byPath.get(path);
     if (known !== undefined) return known;
     const hint =
-      OFTEN_ASKED[path] ??
+      ownValue(OFTEN_ASKED, path) ??
       "only tensors and plain data are loaded, and nothing in a file is run" +
         (CLASS_NAME.test(name) ? WHOLE_MODEL : "");
     return this.#fail("global", `the file asks for ${quote(path)}, which is not allowed: ${hint}`);

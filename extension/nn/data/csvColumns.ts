@@ -1,3 +1,4 @@
+import { ownValue } from "../../protocol/data/own.ts";
 import { clipped } from "../../protocol/text/clip.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import type { CsvTable } from "./access.ts";
@@ -67,7 +68,7 @@ export function columnsOf(
   }
   return titles.map((name, i) => ({
     name,
-    type: types[name] ?? (isNumeric(numeric[i]!, filled[i]!) ? "number" : "category"),
+    type: ownValue(types, name) ?? (isNumeric(numeric[i]!, filled[i]!) ? "number" : "category"),
     cells: cells[i]!,
     ...(numeric[i] === filled[i] ? { numbers: numbers[i]! } : {}),
     at: (row) => place(start + row, i),

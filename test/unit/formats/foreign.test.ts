@@ -9,6 +9,8 @@ import type { ForeignRun, ForeignSeries } from "../../../extension/protocol/hist
 
 const FIXTURES = fileURLToPath(new URL("../../fixtures/foreign/", import.meta.url));
 const STEPS = Array.from({ length: 12 }, (_, step) => step);
+/** Names that every object has. */
+const INHERITED = Object.getOwnPropertyNames(Object.prototype);
 const EVENTS = "events.out.tfevents.1700000000.host.1.0";
 
 const readForeignRuns = (chosen: string): Promise<FoundRuns> => new ForeignReader(chosen).read();
@@ -290,10 +292,21 @@ describe("damaged and hostile files", () => {
   });
 
   test("leaves out names that no record can have", async () => {
-    const { runs } = await readForeignRuns(
-      events(scalar(1, 1, "__proto__"), scalar(1, 1, "constructor"), scalar(1)),
-    );
+    const { runs } = await readForeignRuns(events(...INHERITED.map((name) => scalar(1, 1, name)), scalar(1)));
     expect(runs[0]!.series.map(({ name }) => name)).toEqual(["loss"]);
+  });
+
+  test.each(INHERITED)("takes %s for no word of MLflow's", async (name) => {
+    const root = copied("mlruns");
+    const file = path.join(runFolder(root), "metrics", "train_loss");
+    fs.appendFileSync(file, `1700000000000 ${name} 99\n`);
+    fs.writeFileSync(path.join(runFolder(root), "tags", name), "1");
+    const meta = path.join(runFolder(root), "meta.yaml");
+    fs.writeFileSync(meta, fs.readFileSync(meta, "utf8").replace(/^status: .*$/m, `status: ${name}`));
+    const { runs } = await readForeignRuns(runFolder(root));
+    expect(runs[0]!.state).toBe("stopped");
+    expect([...runs[0]!.notes.keys()]).not.toContain(name);
+    expect(runs[0]!.problems).toEqual([`${file}: 1 lines are no values and are left out.`]);
   });
 
   test("says what is wrong with a metric's lines", async () => {

@@ -1,3 +1,4 @@
+import { ownValue } from "../../../protocol/data/own.ts";
 import { TensorError } from "../../../tensor/core/errors.ts";
 import type { ParquetFile, ParquetKind } from "../access.ts";
 import {
@@ -46,8 +47,9 @@ export function usesOf(
     if (!known.has(name)) throw missingColumn(name, [...known.keys()]);
   const chosen = columns?.map((name) => known.get(name)!) ?? file.columns;
   return chosen.map(({ name, kind }) => {
-    const type = types[name] ?? TYPES[kind];
-    if (!isFlat(kind) && type !== "text" && (type !== "skip" || types[name] === undefined))
+    const given = ownValue(types, name);
+    const type = given ?? TYPES[kind];
+    if (!isFlat(kind) && type !== "text" && (type !== "skip" || given === undefined))
       throw new TensorError(
         "value",
         `data.parquet(): column "${name}" has ${kind === "nested" ? "lists, maps or structs" : "bytes"}, which are no features`,

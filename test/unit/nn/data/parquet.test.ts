@@ -26,6 +26,9 @@ afterAll(() => {
   userFolder.path = undefined;
 });
 
+/** Names that every object has. */
+const INHERITED = Object.getOwnPropertyNames(Object.prototype);
+
 type Cell = number | string | boolean | null;
 
 /** Writes a table as both kinds of file. */
@@ -93,6 +96,34 @@ describe("a Parquet file has the samples of the same .csv file", () => {
       ].map((batch) => rows(batch[0]!).flat());
     });
     expect(batches[1]!.flat().map((x) => x.toFixed(4))).toEqual(batches[0]!.flat().map((x) => x.toFixed(4)));
+  });
+
+  test.each(INHERITED)("a column named %s is one like others", (name) => {
+    const files = write(
+      "inherited",
+      Object.fromEntries([
+        [name, [1, 2, 3]],
+        [`${name}2`, ["b", "a", "b"]],
+        ["y", ["p", "q", "p"]],
+      ]),
+    );
+    for (const set of [data.csv(files.csv), data.parquet(files.parquet)]) {
+      expect(set.featureNames).toEqual([name, `${name}2=a`, `${name}2=b`]);
+      expect(rows(set.inputs)).toEqual([
+        [1, 0, 1],
+        [2, 1, 0],
+        [3, 0, 1],
+      ]);
+    }
+    const swapped = write(
+      "inherited",
+      Object.fromEntries([
+        ["x", [1, 2, 3]],
+        [name, [name, "q", name]],
+      ]),
+    );
+    for (const set of [data.csv(swapped.csv), data.parquet(swapped.parquet)])
+      expect(set.classes).toEqual([name, "q"].sort());
   });
 
   test("several targets, chosen columns and features, classes of numbers", () => {
