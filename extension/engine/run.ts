@@ -40,7 +40,7 @@ import { savedTraining } from "./resume/savedTraining.ts";
 import { cutMetrics, recordToResume, shareTraining } from "./resume/trainingFile.ts";
 import { Generators, type TrainingState } from "./resume/trainingState.ts";
 import { savePoint, type TrainerState } from "./training/trainerState.ts";
-import { describeError, errorText } from "./host/userErrors.ts";
+import { describeError, errorText, placed } from "./host/userErrors.ts";
 import { evaluateUserModule, hashOfCode, type Bundle, type UserModule } from "./host/userModule.ts";
 import type { Program } from "./remote/bundle.ts";
 import { executorOf } from "./warmUp.ts";
@@ -246,12 +246,9 @@ export class Run {
     const begins = (): void => {
       if (request.resume === true) cutMetrics(this.#directory.path, from?.state ?? { step: 0, completed: 0 });
     };
-    return this.#train(prepared, {
-      generators: new Generators(generators.made),
-      facts,
-      from,
-      rollback,
-      begins,
+    const resumption = { generators: new Generators(generators.made), facts, from, rollback, begins };
+    return this.#train(prepared, resumption).catch((error: unknown): never => {
+      throw placed(error, experiment.site);
     });
   }
 

@@ -50,6 +50,7 @@ import { profile } from "../profiler/profile.ts";
 import { DescribeRequest } from "../../protocol/sweeps/sweep.ts";
 import { programOf } from "../remote/bundle.ts";
 import { RemoteRun } from "../remote/remoteRun.ts";
+import { exitError } from "../host/userErrors.ts";
 import { Run } from "../run.ts";
 import { describe } from "../sweeps/describe.ts";
 import { ProcessState } from "../sweeps/processState.ts";
@@ -254,7 +255,11 @@ function outliveErrors(): void {
 /** Ends the run on signals, errors and the end of the parent; listens once for all runs. */
 function listen(): void {
   // Frees the run at every normal exit.
-  process.once("exit", () => held?.release());
+  process.once("exit", (code) => {
+    const error = exitError(code);
+    if (error !== undefined && run instanceof Run) run.fail(error);
+    held?.release();
+  });
   process.on("SIGTERM", () => stop("signal"));
   process.on(STOP_THERE, () => stop("request"));
   // A terminal's Ctrl-C reaches the whole foreground group; the parent decides what to do.

@@ -35,6 +35,7 @@ import { StepLints } from "./stepLints.ts";
 import { ValueReads } from "./valueReads.ts";
 import { missingLoss } from "../training/stepResult.ts";
 import { userFrames } from "../host/stackTraces.ts";
+import { makeModel } from "../training/prepare.ts";
 import { describeError } from "../host/userErrors.ts";
 import { openVersion } from "../host/versions.ts";
 import { bundleUserModule, evaluateUserModule, SyntaxErrors, type UserModule } from "../host/userModule.ts";
@@ -162,13 +163,7 @@ class Inspection {
     };
     try {
       manualSeed(options.seed ?? 0);
-      const model = options.model();
-      if (!(model instanceof Module))
-        throw new TensorError(
-          "value",
-          `experiment(): expected model() to give a module, got ${typeof model}`,
-        );
-      const optimizers = options.optimizer(model.parameters(), model);
+      const { model, optimizers } = makeModel(options);
       let data: PreviewData | undefined;
       try {
         data = await previewBatch(options);

@@ -6,7 +6,7 @@ import { TensorError } from "../../tensor/core/errors.ts";
 import { fillValue } from "../../tensor/recording/graph.ts";
 import { setExecutor } from "../../tensor/planning/barrier.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
-import { Batches, datasetOf, firstSample } from "../training/batches.ts";
+import { Batches, datasetOf, demandSamples, firstSample } from "../training/batches.ts";
 import { asSplits } from "../training/prepare.ts";
 import type { SampleCounts } from "../reporting/settings.ts";
 
@@ -32,8 +32,7 @@ export async function previewBatch({ data, validation, batchSize }: ExperimentOp
     test: lengthOf(parts.test),
     ...(parts.train instanceof DataLoader ? { loaderBatch: parts.train.batchSize ?? 0 } : {}),
   };
-  if (all !== undefined && !(all > 0))
-    throw new TensorError("value", "experiment(): the data set has no samples");
+  demandSamples(all);
   const own = parts.train instanceof DataLoader ? parts.train.batchSize : batchSize;
   const size = Math.min(own ?? samples.train ?? 1, samples.train ?? Infinity);
   const sample = await withValues(() => sampleOf(parts.train));

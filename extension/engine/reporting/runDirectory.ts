@@ -21,7 +21,14 @@ import {
   type MetricRow,
   type RunRecord,
 } from "../../protocol/run.ts";
-import { isRefused, rootOfRun, runPathSync, unwritable, writeRunFileSync } from "../../files/runFiles.ts";
+import {
+  isRefused,
+  RECORD_LIMIT,
+  rootOfRun,
+  runPathSync,
+  unwritable,
+  writeRunFileSync,
+} from "../../files/runFiles.ts";
 import { isTemporary } from "../../protocol/temporaryFiles.ts";
 import type { EventFile } from "./eventFile.ts";
 import { PROVENANCE_FILE } from "../../protocol/history/provenance.ts";
@@ -68,7 +75,7 @@ export class RunDirectory {
     this.#log = new AppendFile(path.join(directory, LOG_FILE));
     try {
       const checkpoints = runPathSync(directory, CHECKPOINTS_FOLDER);
-      makeFolders(checkpoints);
+      makeFolderSync(checkpoints);
       // Leftovers of a process that was killed while it saved.
       for (const name of fs.readdirSync(checkpoints))
         if (isTemporary(name)) fs.rmSync(path.join(checkpoints, name), { force: true });
@@ -246,7 +253,7 @@ export class RunDirectory {
     // Also after a failure: a full disk is not retried at every step.
     this.#written = Date.now();
     try {
-      writeRunFileSync(this.path, RUN_FILE, json(this.#record));
+      writeRunFileSync(this.path, RUN_FILE, readable(json(this.#record)));
     } catch (error) {
       // Without its last state, a run would be one that was killed.
       const last = !isLive(this.#record) && isFull(error);
@@ -270,16 +277,12 @@ export class RunDirectory {
   }
 }
 
-/** Of a read-only file system, the recursive call says only that a folder isn't there. */
-function makeFolders(folder: string): void {
-  try {
-    makeFolderSync(folder);
-  } catch (error) {
-    let existing = folder;
-    while (!fs.existsSync(path.dirname(existing))) existing = path.dirname(existing);
-    if (!fs.existsSync(existing)) fs.mkdirSync(existing);
-    throw error;
-  }
+/** @throws Error for a record that no reader would take: the one before it stays */
+function readable(content: Uint8Array): Uint8Array {
+  if (content.length <= RECORD_LIMIT) return content;
+  throw new Error(
+    `the record has ${content.length.toLocaleString("en-US")} bytes; the limit is ${RECORD_LIMIT.toLocaleString("en-US")}`,
+  );
 }
 
 /** Without spaces, which are three quarters of a table of a million numbers. */

@@ -22,6 +22,9 @@ export function isDataSource(value: unknown): value is DataSource {
 }
 
 /** The set behind a source: its own, when it is a loader. */
+/** Longer lists have no numbers of 32 bits for all of their places. */
+const MOST_SAMPLES = 2 ** 31 - 1;
+
 export function datasetOf(source: DataSource): Dataset | IterableDataset {
   return source instanceof DataLoader ? source.samples : source;
 }
@@ -40,8 +43,7 @@ export class Batches {
     this.#options = options;
     this.#loader = source instanceof DataLoader ? source : undefined;
     const { samples } = this;
-    if (samples !== undefined && !(samples > 0))
-      throw new TensorError("value", "experiment(): the data set has no samples");
+    demandSamples(samples);
     if (this.#dataset instanceof IterableDataset && (this.#loader ?? options).batchSize === undefined)
       throw new TensorError("value", "experiment(): an IterableDataset needs a batchSize");
   }
@@ -201,4 +203,16 @@ export function asBatch(batch: unknown): Batch {
     "value",
     "experiment(): expected samples of the data set to be lists of tensors, such as [input, target]",
   );
+}
+
+/** @throws TensorError for a length of a data set that none has; undefined is that of a stream */
+export function demandSamples(length: number | undefined): void {
+  if (length === undefined) return;
+  if (length === 0) throw new TensorError("value", "experiment(): the data set has no samples");
+  // The order of an epoch is a list.
+  if (!Number.isInteger(length) || length < 0 || length > MOST_SAMPLES)
+    throw new TensorError(
+      "value",
+      `experiment(): expected the data set's length to be a whole number up to ${MOST_SAMPLES.toLocaleString("en-US")}, got ${typeof length === "number" ? length : typeof length}`,
+    );
 }

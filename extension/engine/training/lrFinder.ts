@@ -109,8 +109,7 @@ async function lossOf(training: TrainingStep, batch: Batch, place: BatchPlace): 
     const read = await training.run(batch, place);
     return read();
   } catch (error) {
-    await training.place(error);
-    throw error;
+    throw await training.place(error);
   }
 }
 

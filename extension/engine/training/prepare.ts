@@ -10,8 +10,10 @@ import type {
 } from "../../nn/experiment/experiment.ts";
 import { CrossEntropyLoss } from "../../nn/modules/loss/loss.ts";
 import { Module } from "../../nn/module/module.ts";
+import { demandNoCircle } from "../../nn/module/moduleMembers.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { manualSeed } from "../../tensor/functions/creation/random.ts";
+import { placed } from "../host/userErrors.ts";
 import { Batches, datasetOf, isDataSource } from "./batches.ts";
 import type { Measured } from "../evaluation/evaluator.ts";
 import { measuresOf } from "./metrics.ts";
@@ -34,12 +36,17 @@ export interface Prepared extends Measured {
  * @throws whatever the experiment's functions throw; TensorError when they give something else than they should
  */
 export async function prepare(experiment: Experiment, seed: number): Promise<Prepared> {
+  try {
+    return await prepared(experiment, seed);
+  } catch (error) {
+    throw placed(error, experiment.site);
+  }
+}
+
+async function prepared(experiment: Experiment, seed: number): Promise<Prepared> {
   const { options } = experiment;
   manualSeed(seed);
-  const model = options.model();
-  if (!(model instanceof Module))
-    throw new TensorError("value", `experiment(): expected model() to give a module, got ${typeof model}`);
-  const optimizers = options.optimizer(model.parameters(), model);
+  const { model, optimizers } = makeModel(options);
   const { train, validation, test } = await splits(options);
   const { batchSize, overfitBatches } = options;
   const inOrder = (source: DataSource | undefined): Batches | undefined =>
@@ -64,6 +71,30 @@ export async function prepare(experiment: Experiment, seed: number): Promise<Pre
     validation: inOrder(validation),
     test: inOrder(test),
   };
+}
+
+/** Makes an experiment's model, then its optimizers. @throws TensorError when its functions give something else */
+export function makeModel(options: ExperimentOptions): { model: Module; optimizers: Optimizers } {
+  const model: unknown = options.model();
+  if (!(model instanceof Module))
+    throw new TensorError("value", `experiment(): expected model() to give a module, got ${typeof model}`);
+  demandNoCircle(model);
+  const optimizers = options.optimizer(model.parameters(), model);
+  demandOptimizers(optimizers);
+  return { model, optimizers };
+}
+
+/** @throws TensorError for what can't step */
+function demandOptimizers(given: unknown): void {
+  const isOne = (value: unknown): boolean =>
+    typeof value === "object" && value !== null && typeof Reflect.get(value, "step") === "function";
+  const several = typeof given === "object" && given !== null ? Object.values(given) : [];
+  if (isOne(given) || (several.length > 0 && several.every(isOne))) return;
+  throw new TensorError(
+    "value",
+    `experiment(): expected optimizer() to give an optimizer, or several by name, got ${given === null ? "null" : typeof given}`,
+    "return it: optimizer: (parameters) => new optim.SGD(parameters, { lr: 0.1 })",
+  );
 }
 
 async function splits({ data, validation }: ExperimentOptions): Promise<Splits> {

@@ -37,3 +37,13 @@ export function missingLoss(): Tensor {
     "experiment(): a trainStep or validationStep calls loss, but the experiment has none",
   );
 }
+
+/** @throws TensorError for a loss that `backward()` can't start from */
+export function demandLoss(value: unknown): asserts value is Tensor {
+  if (value instanceof Tensor) return;
+  throw new TensorError(
+    "value",
+    `loss(): expected a tensor, got ${value instanceof Promise ? "a promise" : typeof value}`,
+    "return the tensor that backward() starts from, as in (output, target) => F.crossEntropy(output, target)",
+  );
+}

@@ -129,9 +129,9 @@ export class Trainer {
       if (this.#hooks.control.stopping === undefined)
         this.#recorder.watchEnded(this.#findings?.end(state.step, state.validation));
     } catch (error) {
-      await this.#steps.place(error, this.#hooks.control.team);
+      const told = await this.#steps.place(error, this.#hooks.control.team);
       await callbacks.call("onException", error);
-      throw error;
+      throw told;
     } finally {
       setDetectAnomaly(false);
     }

@@ -7,13 +7,13 @@ import { pendingSteps, stepsTogether, withoutGraph } from "../../tensor/planning
 import { backwardUnread } from "../../tensor/recording/autograd.ts";
 import { observe } from "../../tensor/recording/runtime.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
-import { framesOf } from "../host/userErrors.ts";
+import { placed } from "../host/userErrors.ts";
 import type { Team } from "../parallel/team.ts";
 import { GradientAccumulator } from "./accumulator.ts";
 import type { CallbackList } from "./callbacks.ts";
 import { forward, inputsAndTarget } from "../evaluation/evaluator.ts";
 import { toNumber, type Measurement } from "./metrics.ts";
-import { isValues, missingLoss, numbers, type Values } from "./stepResult.ts";
+import { demandLoss, isValues, missingLoss, numbers, type Values } from "./stepResult.ts";
 import type { Prepared } from "./prepare.ts";
 import { isOptimizer } from "../reporting/settings.ts";
 import { findCall } from "./userCall.ts";
@@ -67,11 +67,11 @@ export class TrainingStep {
   }
 
   /** Has an error name the user's line: of the op's call, or of the experiment if no code of the user's calls it. */
-  async place(error: unknown, team?: Team): Promise<void> {
-    if (!(error instanceof TensorError)) return;
+  async place(error: unknown, team?: Team): Promise<unknown> {
+    const late = error instanceof TensorError && error.late && error.sites.length === 0;
     // Steps of one worker would wait for the others.
-    if (error.late && error.sites.length === 0 && team === undefined) await this.#findCall(error);
-    if (framesOf(error).length === 0) error.sites = [...error.sites, this.#prepared.experiment.site];
+    if (late && team === undefined) await this.#findCall(error);
+    return placed(error, this.#prepared.experiment.site);
   }
 
   async #findCall(error: TensorError): Promise<void> {
@@ -115,7 +115,8 @@ export class TrainingStep {
     // Unmeasured outputs needn't leave the engine. Set before `backward()`, which is
     // reused from the step before if everything was recorded alike.
     if (!measured || keeps) output.value.visible = false;
-    const value = loss(output, target);
+    const value: unknown = loss(output, target);
+    demandLoss(value);
     if (keeps) value.value.visible = false;
     if (callbacks?.has("onBeforeBackward")) await callbacks.call("onBeforeBackward", value);
     if (accumulateGradBatches === 1) value.backward();

@@ -1,3 +1,4 @@
+import { demandCallbacks, demandMaker, demandNoClass } from "./givenFunctions.ts";
 import { demandFreeName } from "./metricNames.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { SITE } from "../../tensor/recording/scope.ts";
@@ -155,9 +156,13 @@ const CHECKS: Record<keyof ExperimentOptions, Check> = {
   ),
   objective: section({ metric: text, mode: oneOf("min", "max") }, false),
   configure: func,
-  model: func,
+  model: (name, value) => {
+    func(name, value);
+    demandMaker(name, value as object);
+  },
   data: (name, value) => {
     if (value === undefined || value === null) fail(name, "a data set, or a function that makes one");
+    demandNoClass(name, value);
   },
   loss: func,
   optimizer: func,
@@ -172,14 +177,19 @@ const CHECKS: Record<keyof ExperimentOptions, Check> = {
   metrics: (name, value) => {
     matches("a list of names, or metrics by name", isObject)(name, value);
     if (!Array.isArray(value))
-      for (const key of Object.keys(value as object)) {
+      for (const [key, one] of Object.entries(value as object)) {
         demandFreeName(key, "a metric");
+        demandNoClass(`${name}.${key}`, one);
         if (key === "loss") fail("a metric's name", "another than that of the loss", key);
       }
   },
   trainStep: func,
   validationStep: func,
-  callbacks: matches("an object of functions, or a list of such", isObject),
+  callbacks: (name, value) => {
+    demandNoClass(name, value);
+    matches("an object of functions, or a list of such", isObject)(name, value);
+    demandCallbacks(name, value as object);
+  },
   classes: matches("a list of names", Array.isArray),
   logEvery: whole(1),
   tensorboard: boolean,
@@ -223,6 +233,8 @@ const CHECKS: Record<keyof ExperimentOptions, Check> = {
   minSteps: whole(0),
 };
 
+const UNITS = ["days", "hours", "minutes", "seconds"] as const;
+
 /**
  * A span of time in seconds.
  * @throws TensorError when it is none
@@ -235,10 +247,10 @@ export function secondsOf(time: MaxTime, name = "maxTime"): number {
   if (typeof time === "number" && time >= 0) return time;
   const [days, hours, minutes, seconds] =
     parts ??
-    [time as Exclude<MaxTime, number | string>].flatMap((span) =>
-      (["days", "hours", "minutes", "seconds"] as const).map((unit) => span?.[unit] ?? 0),
-    );
+    [time as Exclude<MaxTime, number | string>].flatMap((span) => UNITS.map((unit) => span?.[unit] ?? 0));
   const total = ((days! * 24 + hours!) * 60 + minutes!) * 60 + seconds!;
+  const known = isObject(time) ? Object.keys(time).every((unit) => UNITS.some((one) => one === unit)) : true;
+  if (!known || !(total >= 0)) fail(name, expected, known ? time : JSON.stringify(time));
   return isObject(time) || parts !== undefined ? total : fail(name, expected, time);
 }
 
@@ -250,6 +262,7 @@ function matches(expected: string, test: (value: unknown) => boolean): Check {
 
 function func(name: string, value: unknown): void {
   if (typeof value !== "function") fail(name, "a function", value);
+  demandNoClass(name, value);
 }
 
 function boolean(name: string, value: unknown): void {

@@ -58,6 +58,30 @@ export function distinct(children: readonly [string, Module | null][]): [string,
   });
 }
 
+/**
+ * Demands that no module is inside of itself, as one with its parent as a property is.
+ * @throws TensorError naming the properties: in PyTorch too, train() and print() would call themselves without an end
+ */
+export function demandNoCircle(root: Module): void {
+  const above = new Set<Module>();
+  const seen = new Set<Module>();
+  const visit = (path: string, module: Module): void => {
+    if (above.has(module))
+      throw new TensorError(
+        "value",
+        `${root.constructor.name}: the module at ${path} is inside of itself`,
+        "a property with a module is a child; keep one that isn't in a #private field",
+      );
+    if (seen.has(module)) return;
+    seen.add(module);
+    above.add(module);
+    for (const [key, child] of module.ownChildren())
+      if (child !== null) visit(path === "" ? key : `${path}.${key}`, child);
+    above.delete(module);
+  };
+  visit("", root);
+}
+
 /** A module and all inside it, with their paths. */
 export function modulesWithin(
   root: Module,

@@ -84,8 +84,49 @@ describe("experiment()", () => {
       "experiment(): expected earlyStopping to be true, false or an object of options, got 3",
     ],
     ["maxTime", { maxTime: -1 }, "experiment(): expected maxTime to be seconds"],
+    ["unit of maxTime", { maxTime: { hors: 1 } }, "experiment(): expected maxTime to be seconds"],
+    ["unit of maxTime that is a text", { maxTime: { hours: "one" } }, "experiment(): expected maxTime to be"],
+    [
+      "model that is made already",
+      { model: new Net() },
+      "experiment(): expected model to be a function that makes the model, got a Net itself",
+    ],
+    [
+      "callback",
+      { callbacks: { onEpochEnd: 3 } },
+      "experiment(): expected callbacks.onEpochEnd to be a function, got number",
+    ],
+    [
+      "callback's name",
+      { callbacks: [{}, { onEpochStop: () => undefined }] },
+      "experiment(): callbacks got an unexpected callback 'onEpochStop'",
+    ],
+    [
+      "callback that is none",
+      { callbacks: [3] },
+      "experiment(): expected callbacks to be an object of functions",
+    ],
   ])("refuses a wrong %s", (_, wrong, message) => {
     expect(() => experiment({ ...options, ...wrong })).toThrow(message);
+  });
+
+  test.each([
+    ["model", Net],
+    ["data", data.TensorDataset],
+    ["loss", nn.CrossEntropyLoss],
+    ["optimizer", optim.SGD],
+    ["lrScheduler", optim.lrScheduler.StepLR],
+    ["trainStep", Net],
+    ["callbacks", Net],
+  ])("names a class in place of %s, and what to write", (name, type) => {
+    const made = `new ${type.name.replace(/^_/, "")}(`;
+    const wrong = { ...options, [name]: type };
+    expect(() => experiment(wrong)).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(`expected ${name} to be a function.*, got the class`),
+        hint: expect.stringContaining(made),
+      }),
+    );
   });
 
   test("a step of one's own needs no loss", () => {
@@ -137,6 +178,47 @@ test("options are typed by each other: schedules, steps and callbacks know the m
 });
 
 describe("prepare", () => {
+  class Child extends nn.Module {
+    parent: nn.Module;
+    constructor(parent: nn.Module) {
+      super();
+      this.parent = parent;
+    }
+  }
+  class Parent extends nn.Module {
+    first = new Child(this);
+  }
+  class Lengths extends data.Dataset<Tensor[]> {
+    readonly length: number;
+    constructor(length: number) {
+      super();
+      this.length = length;
+    }
+    get(): Tensor[] {
+      return [torch.zeros(2), torch.tensor(0)];
+    }
+  }
+
+  test.each<[string, object, string]>([
+    ["a model", { model: () => undefined }, "expected model() to give a module, got undefined"],
+    [
+      "a model without circles",
+      { model: () => new Parent() },
+      "Parent: the module at first.parent is inside",
+    ],
+    ["an optimizer", { optimizer: () => undefined }, "expected optimizer() to give an optimizer"],
+    ["optimizers by name", { optimizer: () => ({ a: 3 }) }, "expected optimizer() to give an optimizer"],
+    ["samples", { data: () => new Lengths(0) }, "the data set has no samples"],
+    ["a length that is a number", { data: () => new Lengths(Number.NaN) }, "up to 2,147,483,647, got NaN"],
+    ["a length of a list", { data: () => new Lengths(1e15) }, "up to 2,147,483,647, got 1000000000000000"],
+    ["a whole length", { data: () => new Lengths(1.5) }, "up to 2,147,483,647, got 1.5"],
+  ])("demands %s, and names the experiment's place", async (_, wrong, message) => {
+    const made = experiment({ ...options, ...wrong });
+    await expect(prepare(made, 0)).rejects.toThrow(
+      expect.objectContaining({ message: expect.stringContaining(message), sites: [made.site] }),
+    );
+  });
+
   test("uses random numbers in the order of a PyTorch script: model, data, split", async () => {
     const prepared = await prepare(experiment({ ...options, validation: 0.2 }), 5);
     torch.manualSeed(5);

@@ -44,6 +44,15 @@ test("a change of state is written at once, other changes at most once a second 
   expect(fs.readdirSync(directory.path).sort()).toEqual(["checkpoints", "run.json"]);
 });
 
+test("a record that no reader would take is not written, and the one before it stays", () => {
+  const problems: string[] = [];
+  const directory = new RunDirectory(path.join(folder, "run"), record, (text) => problems.push(text));
+  directory.update({ state: "running", settings: { text: "x".repeat(17e6) } });
+  directory.close();
+  expect(onDisk(directory).state).toBe("starting");
+  expect(problems).toEqual([expect.stringMatching(/run\.json can't be written: .* the limit is 16,777,216/)]);
+});
+
 test("rows and log are appended, line by line", () => {
   const directory = new RunDirectory(path.join(folder, "run"), record, () => undefined);
   directory.appendMetrics([row, { ...row, values: { loss: Number.NaN } }]);
