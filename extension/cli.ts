@@ -48,6 +48,12 @@ function version(): string {
 }
 
 async function main(): Promise<number> {
+  try {
+    process.cwd();
+  } catch {
+    printStderr("error: The current folder has been deleted or can't be read. Change to another one.");
+    return EXIT.failure;
+  }
   const program = new Command("layerwise")
     .description("Develop neural networks in TypeScript: PyTorch's API and numbers on TensorFlow's kernels.")
     .version(version())

@@ -56,8 +56,24 @@ export function existingFile(file: string): string {
 const noFile = (file: string): string =>
   fs.existsSync(file) ? `${file} is not a file.` : `There is no file ${file}.`;
 
-function isFile(file: string): boolean {
-  return fs.statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+/** @throws UsageError for a folder that isn't there */
+export function existingFolder(folder: string): string {
+  if (statOf(folder)?.isDirectory() !== true)
+    throw new UsageError(
+      fs.existsSync(folder) ? `${folder} is not a folder.` : `There is no folder ${folder}.`,
+    );
+  return path.resolve(folder);
+}
+
+const isFile = (file: string): boolean => statOf(file)?.isFile() === true;
+
+/** Undefined also for a link that leads in a circle, and for a name that is too long. */
+function statOf(file: string): fs.Stats | undefined {
+  try {
+    return fs.statSync(file, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 /** Options shared by several commands. */

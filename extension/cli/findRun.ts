@@ -17,6 +17,7 @@ import { shortPath } from "./render.ts";
 
 /** Creates the directory of a new run. @throws EngineError if that fails, or `out` already holds a run */
 export async function newDirectory(file: string, out: string | undefined): Promise<string> {
+  if (out === "") throw new UsageError("--out needs the name of a folder.");
   if (out !== undefined) return makeNamedDirectory(path.resolve(out));
   return makeRunDirectory(process.cwd(), path.basename(file).replace(/(\.nn)?\.[cm]?[jt]s$/, ""));
 }

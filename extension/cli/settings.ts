@@ -17,8 +17,11 @@ export function setOption(command: Command): void {
 
 function parseSetting(text: string): Settings {
   const at = text.indexOf("=");
-  const settings = v.safeParse(Settings, { [text.slice(0, at)]: valueOf(text.slice(at + 1)) });
-  if (at < 1 || !settings.success) throw new InvalidArgumentError("Not of the form name=value.");
+  const name = text.slice(0, at);
+  const settings = v.safeParse(Settings, { [name]: valueOf(text.slice(at + 1)) });
+  // Names that every object has are left out.
+  if (at < 1 || !settings.success || !Object.hasOwn(settings.output, name))
+    throw new InvalidArgumentError("Not of the form name=value.");
   return settings.output;
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -39,7 +40,7 @@ import {
   type RemoteOptions,
 } from "./remote/options.ts";
 import { followRun } from "./followRun.ts";
-import { counted, workersOf, type Launch } from "./parallel/workers.ts";
+import { counted, workerCount, workersOf, type Launch } from "./parallel/workers.ts";
 import { checkOption, checkTypes, type CheckOptions } from "./typeCheck.ts";
 
 interface TrainOptions extends CommonOptions, CheckOptions, SetOptions, RemoteOptions {
@@ -84,7 +85,7 @@ export function register(program: Command): void {
     .option(
       "--workers <number>",
       "processes that train one model together, each on its part of every batch; with --on ray://…, in a placement group",
-      positive,
+      workerCount,
     )
     .option(
       "--hosts <names>",
@@ -271,7 +272,9 @@ async function withKept(
 export function conclude({ record, error }: RunOutcome, directory: string, json: boolean): number {
   if (record === undefined) throw new CommandFailure(error === undefined ? [] : [error]);
   const last = lastCheckpoint(record);
-  const checkpoint = last === undefined ? undefined : checkpointPath(directory, last);
+  const newest = last === undefined ? undefined : checkpointPath(directory, last);
+  // The directory may have been deleted while it trained.
+  const checkpoint = newest !== undefined && existsSync(newest) ? newest : undefined;
   if (json) {
     const { state, epoch, step, metrics, best } = record;
     printJson({ event: "end", state, epoch, step, metrics, best, directory, checkpoint, error });

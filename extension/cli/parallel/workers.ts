@@ -2,11 +2,12 @@
 import { InvalidArgumentError } from "commander";
 import type { RunRequest } from "../../protocol/engine.ts";
 import { launchedPlace } from "../../protocol/cluster.ts";
+import { MOST_WORKERS } from "../../protocol/target.ts";
 import { outerAddresses } from "../../supervisor/parallel/addresses.ts";
 import { canIsolate, endWithParent, runIsolated } from "../../supervisor/parallel/isolation.ts";
 import { spawnWorkers } from "../../supervisor/parallel/workerGroup.ts";
 import { spawnRun, type RunEvents, type RunHandle } from "../../supervisor/runs/run.ts";
-import { engineOptions, integer, UsageError } from "../command.ts";
+import { engineOptions, integer, positive, UsageError } from "../command.ts";
 
 interface WorkerOptions {
   workers?: number;
@@ -23,6 +24,13 @@ type Spawn = (events: RunEvents) => RunHandle;
 export function counted(text: string): number {
   const value = integer(text);
   if (value < 0) throw new InvalidArgumentError("Must be at least 0.");
+  return value;
+}
+
+/** Parses a number of workers, for an option. Each is a process. */
+export function workerCount(text: string): number {
+  const value = positive(text);
+  if (value > MOST_WORKERS) throw new InvalidArgumentError(`Must be at most ${MOST_WORKERS}.`);
   return value;
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
@@ -6,7 +7,7 @@ import { FOREIGN_TOOL_NAMES } from "../../protocol/history/foreignRun.ts";
 import { plainLine } from "../../protocol/text/plain.ts";
 import { importRun, isKnown, knownImports } from "../../supervisor/runs/importRun.ts";
 import { EXIT, interruptSignal } from "../exit.ts";
-import { action, commonOptions, examples } from "../command.ts";
+import { action, commonOptions, examples, UsageError } from "../command.ts";
 import { metricsText, shownMetrics } from "../display.ts";
 import { rememberImport, wasImported } from "./importedPaths.ts";
 import { print, printJson, printStderr } from "../output.ts";
@@ -62,6 +63,8 @@ async function importRuns(
       message: `${unknown} was not imported on this computer, so it is not read.`,
       hint: "Import it: layerwise import PATH",
     });
+  const missing = update ? undefined : paths.find((one) => !existsSync(one));
+  if (missing !== undefined) throw new UsageError(`There is no file or folder ${missing}.`);
   // Readers and SQLite are loaded only here.
   const { ForeignReader } = await import("../../formats/foreign/findRuns.ts");
   const root = path.resolve(folder);

@@ -313,6 +313,43 @@ export default experiment({
     );
   });
 
+  test.each<[args: string[], message: string]>([
+    [["train", "circle.nn.ts"], "There is no file circle.nn.ts."],
+    [["train", "net.nn.ts", "--out", ""], "--out needs the name of a folder."],
+    [["train", "net.nn.ts", "--workers", "100000"], "Must be at most 64."],
+    [["train", "net.nn.ts", "--set", "__proto__=3"], "Not of the form name=value."],
+    [["runs", "nowhere"], "There is no folder nowhere."],
+    [["runs", "net.nn.ts"], "net.nn.ts is not a folder."],
+    [["mcp", "nowhere"], "There is no folder nowhere."],
+    [["import", "nowhere"], "There is no file or folder nowhere."],
+  ])("says what is wrong with %j, in words", async (args, message) => {
+    workspace.write("net.nn.ts", experimentFile());
+    if (process.platform !== "win32") fs.symlinkSync("circle.nn.ts", workspace.file("circle.nn.ts"));
+    const { code, stderr } = await workspace.run(args);
+    expect(stderr).toContain(message);
+    expect(code).toBe(2);
+    expect(workspace.runs()).toEqual([]);
+  });
+
+  test("names no weights that have been deleted", async () => {
+    const remove = `{ onEpochEnd: ({ epoch }) => { if (epoch === 2) rmSync(".layerwise", { recursive: true }); } }`;
+    const file = experimentFile({ epochs: "4", callbacks: remove }, `import { rmSync } from "node:fs";`);
+    workspace.write("net.nn.ts", file);
+    const { code, stderr } = await workspace.run(["train", "net.nn.ts", "--no-progress"]);
+    expect(stderr).toContain("the folder is gone");
+    expect([code, stderr.includes("Newest weights")]).toEqual([1, false]);
+  });
+
+  test.skipIf(process.platform !== "linux")(
+    "trains into no folder that the system refuses to make",
+    async () => {
+      workspace.write("net.nn.ts", experimentFile());
+      const { code, stderr } = await workspace.run(["train", "net.nn.ts", "--out", "/proc/layerwise/run"]);
+      expect(stderr).toContain("The run directory /proc/layerwise/run can't be written");
+      expect(code).toBe(1);
+    },
+  );
+
   test("help has examples, and the exit codes", async () => {
     for (const name of ["train", "evaluate", "lr-find", "summary", "print", "run", "runs"]) {
       const { code, stdout } = await workspace.run([name, "--help"]);
