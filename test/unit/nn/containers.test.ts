@@ -115,6 +115,28 @@ describe("containers", () => {
     expect([...dict.stateDict().keys()]).toEqual([]);
   });
 
+  test("a ModuleDict of a class is one of its base class, whatever that class has beside", () => {
+    const blocks = new nn.ModuleList([new nn.Linear(1, 2), new nn.Linear(2, 1)]);
+    const stage: nn.ModuleDict<nn.Module> = new nn.ModuleDict({ blocks });
+    const stages: nn.ModuleList<nn.ModuleDict<nn.Module>> = new nn.ModuleList();
+    for (const down of [new nn.ReLU(), null])
+      stages.append(down === null ? new nn.ModuleDict({ blocks }) : new nn.ModuleDict({ blocks, down }));
+    expect([...stages.stateDict().keys()].slice(-1)).toEqual(["1.blocks.1.bias"]);
+    const layers: nn.ModuleDict = new nn.ModuleDict({ act: new nn.Tanh() });
+    const modules: nn.ModuleDict<nn.Module>[] = [stage, layers, new nn.ModuleDict({ blocks, layers })];
+    expect(modules.map((dict) => dict.keys())).toEqual([["blocks"], ["act"], ["blocks", "layers"]]);
+    const nested: nn.ModuleDict<nn.ModuleDict<nn.Linear>> = new nn.ModuleDict({
+      outer: new nn.ModuleDict({ inner: new nn.Linear(1, 2) }),
+    });
+    expectTypeOf(nested.get("outer").get("inner")).toEqualTypeOf<nn.Linear>();
+    // A name of several has its own type, a name that isn't known until it runs that of any of them.
+    const mixed = new nn.ModuleDict({ fc: new nn.Linear(2, 3), act: new nn.ReLU() });
+    expectTypeOf(mixed.get("fc")).toEqualTypeOf<nn.Linear>();
+    expectTypeOf(mixed.get("fc" as string)).toEqualTypeOf<nn.Linear | nn.ReLU>();
+    // Not that of a module's own field.
+    expectTypeOf<nn.ModuleDict<nn.BertModel>["get"]>().returns.toEqualTypeOf<nn.BertModel>();
+  });
+
   test("a part of a container of a class of one's own is of that class", () => {
     class Flow extends nn.Sequential {
       count(): number {

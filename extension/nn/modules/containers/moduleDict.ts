@@ -3,11 +3,6 @@ import { Module, type Layer } from "../../module/module.ts";
 import { checkMember, exposeEntry, hideEntry } from "../../module/moduleMembers.ts";
 import { describe } from "./containers.ts";
 
-/** Modules by name. */
-export type NamedModules = Readonly<Record<string, Module>>;
-/** Type of a dictionary's modules; `X` is the type of all of them, or that of each name. */
-type Member<X> = X extends Module ? X : X extends NamedModules ? X[keyof X] : never;
-
 const MODULES: unique symbol = Symbol("layerwise.modules");
 
 /**
@@ -20,11 +15,11 @@ const MODULES: unique symbol = Symbol("layerwise.modules");
  * ```
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.ModuleDict.html
  */
-export class ModuleDict<X extends Module | NamedModules = Layer> extends Module {
+export class ModuleDict<M extends Module = Layer> extends Module {
   // A Map: among properties, those with whole numbers as names would come first.
-  readonly [MODULES] = new Map<string, Member<X>>();
+  readonly [MODULES] = new Map<string, M>();
 
-  constructor(modules: Readonly<Record<string, Member<X>>> | ReadonlyMap<string, Member<X>> = {}) {
+  constructor(modules: Readonly<Record<string, M>> | ReadonlyMap<string, M> = {}) {
     super();
     this.update(modules);
   }
@@ -39,14 +34,13 @@ export class ModuleDict<X extends Module | NamedModules = Layer> extends Module 
   }
 
   /** @throws TensorError when there is no module of that name */
-  get<K extends string>(name: K): X extends Readonly<Record<K, infer M extends Module>> ? M : Member<X>;
-  get(name: string): Module {
+  get(name: string): M {
     const module = this[MODULES].get(name);
     if (module === undefined) throw new TensorError("index", `no module is named '${name}'`);
     return module;
   }
 
-  set(name: string, module: Member<X>): this {
+  set(name: string, module: M): this {
     if (!(module instanceof Module)) {
       throw new TensorError("value", `${describe(module)} is not a Module subclass`);
     }
@@ -75,16 +69,15 @@ export class ModuleDict<X extends Module | NamedModules = Layer> extends Module 
    * Removes and returns the module of a name.
    * @throws TensorError when there is no module of that name
    */
-  pop(name: string): Member<X> {
-    const module = this.get(name) as Member<X>;
+  pop(name: string): M {
+    const module = this.get(name);
     this.delete(name);
     return module;
   }
 
   /** Adds modules by name, replacing those with the same names. */
-  update(modules: Readonly<Record<string, Member<X>>> | ReadonlyMap<string, Member<X>>): this {
-    const entries =
-      modules instanceof Map ? (modules as ReadonlyMap<string, Member<X>>) : Object.entries(modules);
+  update(modules: Readonly<Record<string, M>> | ReadonlyMap<string, M>): this {
+    const entries = modules instanceof Map ? (modules as ReadonlyMap<string, M>) : Object.entries(modules);
     for (const [name, module] of entries) this.set(name, module);
     return this;
   }
@@ -93,11 +86,11 @@ export class ModuleDict<X extends Module | NamedModules = Layer> extends Module 
     return [...this[MODULES].keys()];
   }
 
-  values(): Member<X>[] {
+  values(): M[] {
     return [...this[MODULES].values()];
   }
 
-  items(): [name: string, module: Member<X>][] {
+  items(): [name: string, module: M][] {
     return [...this[MODULES]];
   }
 
@@ -105,7 +98,7 @@ export class ModuleDict<X extends Module | NamedModules = Layer> extends Module 
   override registerModule(name: string, module: Module | null): void {
     if (module === null) return super.registerModule(name, module);
     checkMember(this, name, "module", module);
-    this.set(name, module as Member<X>);
+    this.set(name, module as M);
   }
 
   /** @internal */
@@ -120,7 +113,7 @@ export class ModuleDict<X extends Module | NamedModules = Layer> extends Module 
 
   /** @internal */
   override replaceMember(key: string, value: unknown): void {
-    if (super.member(key) === undefined) this.set(key, value as Member<X>);
+    if (super.member(key) === undefined) this.set(key, value as M);
     else super.replaceMember(key, value);
   }
 
