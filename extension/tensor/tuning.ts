@@ -5,6 +5,8 @@
 
 /** Reads in a row that leave writes pending: a program that only reads must not pile them up. Safe bound. */
 export const MAX_DETACHED_READS = 64;
+/** Nodes of a value that is computed without a barrier: each read makes its own plan. Safe bound. */
+export const MAX_ASIDE_NODES = 16;
 /** Losses that wait to be computed with the next step, which may never come: each holds its graph. Safe bound. */
 export const MAX_PENDING_LOSSES = 8;
 /** Optimizer steps computed together at most: a loop of many steps must not grow its graph without end. */

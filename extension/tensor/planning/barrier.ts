@@ -12,7 +12,13 @@ import { IncompletePlan, type Executor, type Plan, type Request } from "./execut
 import { buildPlan } from "./plan.ts";
 import { preparationOf, remaining } from "./preparation.ts";
 import type { Chosen } from "./savedValues.ts";
-import { MAX_DETACHED_READS, MAX_GRADIENT_NODES, MAX_GROUPED_STEPS, MAX_PENDING_LOSSES } from "../tuning.ts";
+import {
+  MAX_ASIDE_NODES,
+  MAX_DETACHED_READS,
+  MAX_GRADIENT_NODES,
+  MAX_GROUPED_STEPS,
+  MAX_PENDING_LOSSES,
+} from "../tuning.ts";
 
 export type { Executor, Inspector, Plan } from "./executor.ts";
 
@@ -70,6 +76,7 @@ function computed(value: Value): HostArray {
   const by = guards.get(value);
   if (by === undefined && value.read === undefined && movedWhenRead(value)) return value.data!;
   if (by === undefined && value.read === undefined) runtime.saved.deliver([value], runtime.executor);
+  if (by === undefined && !value.ready && isAside(value)) computeNow([value]);
   if (!value.ready) barrier(by === undefined ? [value] : [value, ...by.inputs]);
   // A barrier may leave the value on the executor's side, with deferred steps.
   const data = value.data ?? value.read?.() ?? internal("a barrier left a value uncomputed");
@@ -81,17 +88,29 @@ function computed(value: Value): HostArray {
  * Whether values depend on no node with gradients, and on no pending write: reading a mask, between a forward with
  * batch norm and its backward, needn't compute the forward, which its backward would compute again.
  */
-function areApart(requested: readonly Value[], writes: ReadonlySet<GraphTensor>): boolean {
+function areApart(requested: readonly Value[], writes: ReadonlySet<GraphTensor>, most = Infinity): boolean {
   const written = new Set(Array.from(writes, ({ value }) => value.producer));
   const met = new Set<Node>();
   const stack = [...requested];
   for (let value = stack.pop(); value !== undefined; value = stack.pop()) {
     const { producer } = value;
     if (value.ready || producer.kind !== "node" || met.has(producer)) continue;
-    if (producer.edges !== undefined || written.has(producer)) return false;
+    if (producer.edges !== undefined || written.has(producer) || met.size === most) return false;
     met.add(producer);
     stack.push(...producer.inputs);
   }
+  return true;
+}
+
+/**
+ * Whether a value is read in the midst of a forward that it doesn't depend on, such as a mask of an expert's samples. A barrier would
+ * divide the forward, and each further one would go through the parts before it.
+ */
+function isAside(value: Value): boolean {
+  if (runtime.inspector !== undefined || runtime.readsApart >= MAX_DETACHED_READS) return false;
+  if (!runtime.trace.isInForward() || runtime.trace.isStandIn(value)) return false;
+  if (!areApart([value], runtime.pendingWrites, MAX_ASIDE_NODES)) return false;
+  runtime.readsApart++;
   return true;
 }
 

@@ -331,6 +331,13 @@ export class Trace {
     this.#overflow = true;
   }
 
+  /** Whether nodes with gradients are recorded that are not computed yet. */
+  isInForward(): boolean {
+    return (
+      this.#carried.length > 0 || this.#recorded.findLast((node) => node?.edges !== undefined) !== undefined
+    );
+  }
+
   /** Notes that a plan was computed, a step if it `writes`: its graph is no longer needed. */
   computed(writes: boolean): void {
     this.#computing = [];

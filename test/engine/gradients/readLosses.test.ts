@@ -100,6 +100,54 @@ onEachEngine((_, executor) => {
     expect(products(() => trained(reads, 2))).toBe(products(() => trained({ batches }, 2)));
   });
 
+  it("masks that are read within a forward are computed by themselves", () => {
+    const given = [0, 1, 2, 1, 0, 2, 2, 1];
+    const kinds = torch.tensor(given);
+    /** Losses, and how many values of the forward the plans without products go through. */
+    const run = (reads: boolean): [losses: number[], held: number] => {
+      torch.manualSeed(3);
+      const experts = new nn.ModuleList([0, 1, 2].map(() => new nn.Linear(4, 4)));
+      const optimizer = new optim.SGD(experts.parameters(), { lr: 0.1 });
+      const x = torch.randn(8, 4);
+      const executor = runtime.executor!;
+      const compute = executor.run.bind(executor);
+      let held = 0;
+      executor.run = (plan, inspector) => {
+        if (!plan.nodes.some(({ op }) => op.name === "matmul")) held += plan.held.length;
+        compute(plan, inspector);
+      };
+      const losses: number[] = [];
+      try {
+        for (let step = 0; step < 3; step++) {
+          let out = x;
+          for (const [i, expert] of experts.entries()) {
+            const places = [...given.keys()].filter((k) => given[k] === i);
+            // Whose size is known when its values are: `nonzero` reads them.
+            const chosen = reads
+              ? kinds
+                  .mul(2)
+                  .eq(2 * i)
+                  .nonzero()
+                  .squeeze(1)
+              : torch.tensor(places);
+            out = out.indexAdd(0, chosen, expert(out.index(chosen)).tanh());
+          }
+          const loss = out.square().mean();
+          optimizer.zeroGrad();
+          loss.backward();
+          optimizer.step();
+          losses.push(loss.item());
+        }
+      } finally {
+        Reflect.deleteProperty(executor, "run");
+      }
+      return [losses, held];
+    };
+    const [losses, held] = run(true);
+    expectClose([losses], [run(false)[0]]);
+    expect(held).toBe(0);
+  });
+
   it("a mask that is read after a forward leaves that to the step", () => {
     const run = (reads: boolean, steps: number): number[] => {
       torch.manualSeed(6);
