@@ -54,6 +54,20 @@ describe.each(ENGINES)("tensor.data on %s", (device) => {
     }
   });
 
+  // PyTorch's gradients use the new values, unnoticed: [4, 8] and 54. See docs/from-pytorch.md.
+  it("keeps the gradients of what was computed from the values before a write", () => {
+    const [x, w] = [floats(1, 2).requiresGrad_(), floats(3).requiresGrad_()];
+    const y = x.mul(x);
+    x.data.mul_(2);
+    y.sum().backward();
+    expect(rounded(x.grad!)).toEqual([2, 4]);
+    const hidden = floats(3, 4).mul(w);
+    const out = hidden.square();
+    hidden.data.maskedFill_(hidden.gt(10), 0);
+    out.sum().backward();
+    expect([rounded(hidden), rounded(w.grad!)]).toEqual([[9, 0], [150]]);
+  });
+
   it("takes over memory of any shape when assigned; views keep the old one", () => {
     const [a, b] = [floats(1, 2), floats(3, 4, 5)];
     const [view, old] = [a.view(2), a.data];
