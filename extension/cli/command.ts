@@ -57,12 +57,11 @@ const noFile = (file: string): string =>
   fs.existsSync(file) ? `${file} is not a file.` : `There is no file ${file}.`;
 
 /** @throws UsageError for a folder that isn't there */
-export function existingFolder(folder: string): string {
+export function demandFolder(folder: string): void {
   if (statOf(folder)?.isDirectory() !== true)
     throw new UsageError(
       fs.existsSync(folder) ? `${folder} is not a folder.` : `There is no folder ${folder}.`,
     );
-  return path.resolve(folder);
 }
 
 const isFile = (file: string): boolean => statOf(file)?.isFile() === true;

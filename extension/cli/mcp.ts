@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type * as mcp from "../mcp/serve.ts";
-import { action, engineOptions, examples, existingFolder } from "./command.ts";
+import { action, engineOptions, examples, demandFolder } from "./command.ts";
 import { interruptSignal } from "./exit.ts";
 import { printStderr } from "./output.ts";
 
@@ -23,7 +23,7 @@ Example of a client's configuration:
 }
 
 async function serve(folder: string): Promise<number> {
-  existingFolder(folder);
+  demandFolder(folder);
   // Not a part of this bundle: other commands start without it.
   const program = new URL("./mcp.js", import.meta.url).href;
   const { serve: run } = (await import(program)) as typeof mcp;

@@ -312,7 +312,10 @@ class Plan::Reader {
   // to the first one that it reads; channels.
   struct Tiled {
     int64_t images, high, wide, rows, columns, top, left, read, written;
+    int64_t Count() const { return images * ((high + 1) / 2) * ((wide + 1) / 2); }
   };
+  // How many times as fast by the estimate: below, with 16 channels, it is as fast as patches.
+  static constexpr double MIN_GAIN = 1.15;
   static bool FitsTransformed(const Tiled &v);
   static double WinogradCost(const Tiled &v, double begun);
   bool AddWinograd(const Tiled &v, int32_t out, bool toInput, double patches);

@@ -2,6 +2,7 @@
 import { TensorFlowExecutor } from "../../extension/executors/tensorflow/executor.ts";
 import type { NativeBinding } from "../../extension/native/binding.ts";
 import { loadNative } from "../../extension/native/load.ts";
+import { F, torch } from "../../extension/nn/index.ts";
 import { OPS } from "../../extension/tensor/ops/table.ts";
 import { setExecutor, valuesOf } from "../../extension/tensor/planning/barrier.ts";
 import { applyAll } from "../../extension/tensor/recording/apply.ts";
@@ -26,6 +27,21 @@ function compute(op: OpRecord<object>, sample: Sample): void {
   for (const g of grad(seeded, wanted, { gradOutputs, allowUnused: true })) if (g) valuesOf(g.value);
 }
 
+/** Computes convolutions, and their gradients, that are large enough for tiles (native/kernels/winograd.h): most end within a register. */
+function tileConvolutions(): void {
+  for (const [channels, width, size] of [
+    [32, 32, 16],
+    [37, 21, 13],
+    [300, 30, 6],
+  ] as const) {
+    const x = torch.randn(3, channels, size, size).requiresGrad_();
+    const w = torch.randn(width, channels, 3, 3).requiresGrad_();
+    const y = F.conv2d(x, w, { padding: 1 });
+    valuesOf(y.value);
+    for (const g of grad([y], [x, w], { gradOutputs: [torch.randn(...y.shape)] })) valuesOf(g!.value);
+  }
+}
+
 /** The plans that are opened for the first samples of each op. */
 export function plansOfSamples(each = 2): number[][] {
   const plans = new Map<string, number[]>();
@@ -39,6 +55,7 @@ export function plansOfSamples(each = 2): number[][] {
   });
   setExecutor(new TensorFlowExecutor(binding, 2));
   for (const op of ops) for (const sample of (samples[op.name] ?? []).slice(0, each)) compute(op, sample);
+  tileConvolutions();
   setExecutor(undefined);
   return [...plans.values()];
 }

@@ -4,7 +4,7 @@ import { openRun } from "../../supervisor/runs/attach.ts";
 import { lifeText } from "../../supervisor/runs/liveness.ts";
 import { listRuns, runsRoot, type StoredRun } from "../../supervisor/runs/runDirectory.ts";
 import { plainLine } from "../../protocol/text/plain.ts";
-import { action, commonOptions, examples, existingFolder, UsageError } from "../command.ts";
+import { action, commonOptions, examples, demandFolder, UsageError } from "../command.ts";
 import { metricsText, shownMetrics } from "../display.ts";
 import { print, printJson, printStderr } from "../output.ts";
 import { shortPath, table } from "../render.ts";
@@ -35,7 +35,7 @@ interface RunsOptions {
 }
 
 async function runs(folder: string, { json, stop }: RunsOptions): Promise<number> {
-  existingFolder(folder);
+  demandFolder(folder);
   if (stop !== undefined) return stopRun(await findRun(stop, folder), json === true);
   const problems: unknown[] = [];
   const list = await listRuns(folder, (problem) => problems.push(problem));

@@ -9,6 +9,9 @@ import { select } from "../../tensor/functions/shape/parts.ts";
 import { RandomStream } from "../../tensor/random/stream.ts";
 import { Tensor } from "../../tensor/core/tensor.ts";
 
+/** Longer lists have no numbers of 32 bits for all of their places. */
+const MOST_SAMPLES = 2 ** 31 - 1;
+
 /** How a set is cut into batches. */
 export interface BatchOptions {
   /** Undefined: all samples are one batch. */
@@ -22,9 +25,6 @@ export function isDataSource(value: unknown): value is DataSource {
 }
 
 /** The set behind a source: its own, when it is a loader. */
-/** Longer lists have no numbers of 32 bits for all of their places. */
-const MOST_SAMPLES = 2 ** 31 - 1;
-
 export function datasetOf(source: DataSource): Dataset | IterableDataset {
   return source instanceof DataLoader ? source.samples : source;
 }

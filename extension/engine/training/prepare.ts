@@ -14,6 +14,7 @@ import { demandNoCircle } from "../../nn/module/moduleMembers.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 import { manualSeed } from "../../tensor/functions/creation/random.ts";
 import { placed } from "../host/userErrors.ts";
+import { isOptimizer } from "../reporting/settings.ts";
 import { Batches, datasetOf, isDataSource } from "./batches.ts";
 import type { Measured } from "../evaluation/evaluator.ts";
 import { measuresOf } from "./metrics.ts";
@@ -86,8 +87,7 @@ export function makeModel(options: ExperimentOptions): { model: Module; optimize
 
 /** @throws TensorError for what can't step */
 function demandOptimizers(given: unknown): void {
-  const isOne = (value: unknown): boolean =>
-    typeof value === "object" && value !== null && typeof Reflect.get(value, "step") === "function";
+  const isOne = (value: unknown): boolean => value instanceof Object && isOptimizer(value as Optimizers);
   const several = typeof given === "object" && given !== null ? Object.values(given) : [];
   if (isOne(given) || (several.length > 0 && several.every(isOne))) return;
   throw new TensorError(

@@ -66,7 +66,7 @@ export class TrainingStep {
     return this.#run(batch, place, measurement);
   }
 
-  /** Has an error name the user's line: of the op's call, or of the experiment if no code of the user's calls it. */
+  /** Has an error name the user's line: of the op's call, or of the experiment if no code of the user's calls it. @returns the error to throw */
   async place(error: unknown, team?: Team): Promise<unknown> {
     const late = error instanceof TensorError && error.late && error.sites.length === 0;
     // Steps of one worker would wait for the others.

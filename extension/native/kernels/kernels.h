@@ -27,14 +27,16 @@ struct Floats {
   }
 };
 
+// Stores the first numbers of a register.
 inline void StoreSome(float *to, Vector v, int64_t count) {
   if (count == LANES) return Store(to, v);
 #if LANES == 16
-  return _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), reinterpret_cast<__m512>(v));
-#endif
+  _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), reinterpret_cast<__m512>(v));
+#else
   float all[LANES];
   Store(all, v);
   for (int64_t l = 0; l < count; l++) to[l] = all[l];
+#endif
 }
 
 #include "unary.h"

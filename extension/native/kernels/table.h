@@ -151,11 +151,14 @@ struct Kernels {
 // Channels of a convolution's result up to which registers rather hold positions: see planar.h.
 constexpr int64_t FEW_CHANNELS = 8;
 
-// Numbers of each of the 16 matrices of a transformed filter, see winograd.h: of panels of two registers, and so many that not all
-// matrices fall on the same place of a cache.
+constexpr int64_t RoundUp(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+// Numbers from one of several matrices to the next: so many that not all of them fall on the same place of a cache.
+constexpr int64_t Apart(int64_t floats) { return RoundUp(floats, 16) + 16; }
+
+// From one of the 16 matrices of a transformed filter to the next, see winograd.h: these are panels of two registers.
 constexpr int64_t TransformedNumbers(int64_t read, int64_t written, int64_t lanes) {
-  const int64_t panels = (written + 2 * lanes - 1) / (2 * lanes);
-  return (panels * 2 * lanes * read + 15) / 16 * 16 + 16;
+  return Apart(read * RoundUp(written, 2 * lanes));
 }
 
 // Taps of a filter whose gradients are added up at once.

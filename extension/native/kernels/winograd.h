@@ -45,10 +45,74 @@ struct Tiles {
   };
 };
 
-constexpr int64_t RoundUp(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+// The transforms of a dimension, and those that lead back. With the paper's matrices: B' of the input, A' of the result, G of the filter;
+// A of the result's gradient, and G' of the filter's.
+struct OfInput {
+  static constexpr int FROM = 4, TO = 4;
+  static void Apply(const Vector *d, Vector *to) {
+    to[0] = d[0] - d[2];
+    to[1] = d[1] + d[2];
+    to[2] = d[2] - d[1];
+    to[3] = d[1] - d[3];
+  }
+};
+struct OfResult {
+  static constexpr int FROM = 4, TO = 2;
+  static void Apply(const Vector *m, Vector *to) {
+    to[0] = m[0] + m[1] + m[2];
+    to[1] = m[1] - m[2] - m[3];
+  }
+};
+struct OfFilter {
+  static constexpr int FROM = 3, TO = 4;
+  static void Apply(const Vector *g, Vector *to) {
+    const Vector sum = (g[0] + g[2]) * 0.5f, half = g[1] * 0.5f;
+    to[0] = g[0];
+    to[1] = sum + half;
+    to[2] = sum - half;
+    to[3] = g[2];
+  }
+};
+struct OfGradient {
+  static constexpr int FROM = 2, TO = 4;
+  static void Apply(const Vector *y, Vector *to) {
+    to[0] = y[0];
+    to[1] = y[0] + y[1];
+    to[2] = y[0] - y[1];
+    to[3] = -y[1];
+  }
+};
+struct OfFilterGradient {
+  static constexpr int FROM = 4, TO = 3;
+  static void Apply(const Vector *m, Vector *to) {
+    const Vector sum = (m[1] + m[2]) * 0.5f;
+    to[0] = m[0] + sum;
+    to[1] = (m[1] - m[2]) * 0.5f;
+    to[2] = sum + m[3];
+  }
+};
 
-// Numbers of one of the 16 matrices: of a size that has them not all fall on the same place of the first cache.
-constexpr int64_t Apart(int64_t floats) { return RoundUp(floats, 16) + 16; }
+// Transforms a square of registers along both dimensions: `get` and `put` take a row and a column.
+template <class T, class Get, class Put>
+inline void Transform(const Get &get, const Put &put) {
+  Vector half[T::TO][T::FROM];
+  UNROLL
+  for (int j = 0; j < T::FROM; j++) {
+    Vector column[T::FROM], to[T::TO];
+    UNROLL
+    for (int i = 0; i < T::FROM; i++) column[i] = get(i, j);
+    T::Apply(column, to);
+    UNROLL
+    for (int i = 0; i < T::TO; i++) half[i][j] = to[i];
+  }
+  UNROLL
+  for (int i = 0; i < T::TO; i++) {
+    Vector to[T::TO];
+    T::Apply(half[i], to);
+    UNROLL
+    for (int j = 0; j < T::TO; j++) put(i, j, to[j]);
+  }
+}
 
 // Where places of a square lie; null for those outside of the image.
 template <int HIGH>
@@ -72,27 +136,10 @@ inline void TransformInput(const Tiles &tiles, const float *x, int64_t first, in
   for (int64_t t = 0; t < count; t++, at.Next(), to += row) {
     const float *places[4][4];
     FindPlaces(x + at.image * image + channel, tiles.rows, tiles.columns, at.y + tiles.top, at.x + tiles.left, tiles.read, places);
-    for (int64_t c = 0; c < channels; c += LANES) {
-      Vector d[4][4];
-      UNROLL
-      for (int j = 0; j < 4; j++) {
-        Vector v[4];
-        UNROLL
-        for (int i = 0; i < 4; i++) v[i] = places[i][j] == nullptr ? Vector{} : floats.Read(places[i][j] + c);
-        d[0][j] = v[0] - v[2];
-        d[1][j] = v[1] + v[2];
-        d[2][j] = v[2] - v[1];
-        d[3][j] = v[1] - v[3];
-      }
-      UNROLL
-      for (int i = 0; i < 4; i++) {
-        float *put = to + 4 * i * apart + c;
-        Store(put, d[i][0] - d[i][2]);
-        Store(put + apart, d[i][1] + d[i][2]);
-        Store(put + 2 * apart, d[i][2] - d[i][1]);
-        Store(put + 3 * apart, d[i][1] - d[i][3]);
-      }
-    }
+    for (int64_t c = 0; c < channels; c += LANES)
+      Transform<OfInput>(
+          [&](int i, int j) { return places[i][j] == nullptr ? Vector{} : floats.Read(places[i][j] + c); },
+          [&](int i, int j, Vector v) { Store(to + (4 * i + j) * apart + c, v); });
   }
 }
 
@@ -103,23 +150,13 @@ inline void TransformResult(const Tiles &tiles, const float *from, int64_t row, 
   for (int64_t t = 0; t < count; t++, at.Next(), from += row) {
     float *to = out + ((at.image * tiles.high + at.y) * tiles.wide + at.x) * channels;
     const bool below = at.y + 1 < tiles.high, beside = at.x + 1 < tiles.wide;
-    for (int64_t c = 0; c < channels; c += LANES) {
-      Vector s[2][4];
-      UNROLL
-      for (int j = 0; j < 4; j++) {
-        Vector m[4];
-        UNROLL
-        for (int i = 0; i < 4; i++) m[i] = Load(from + (4 * i + j) * apart + c);
-        s[0][j] = m[0] + m[1] + m[2];
-        s[1][j] = m[1] - m[2] - m[3];
-      }
-      const int64_t width = std::min<int64_t>(LANES, channels - c);
-      for (int i = 0; i < (below ? 2 : 1); i++) {
-        float *put = to + i * tiles.wide * channels + c;
-        StoreSome(put, s[i][0] + s[i][1] + s[i][2], width);
-        if (beside) StoreSome(put + channels, s[i][1] - s[i][2] - s[i][3], width);
-      }
-    }
+    for (int64_t c = 0; c < channels; c += LANES)
+      Transform<OfResult>(
+          [&](int i, int j) { return Load(from + (4 * i + j) * apart + c); },
+          [&](int i, int j, Vector v) {
+            if ((i == 1 && !below) || (j == 1 && !beside)) return;
+            StoreSome(to + (i * tiles.wide + j) * channels + c, v, std::min<int64_t>(LANES, channels - c));
+          });
   }
 }
 
@@ -155,27 +192,8 @@ bool WinogradFilter(const Call &c) {
       }
       for (int64_t r = 0; r < rows; r++) {
         float *place = to + PanelPlace(read, k) + (from + r) * TILE_COLUMNS;
-        Vector g[4][3];
-        UNROLL
-        for (int j = 0; j < 3; j++) {
-          Vector v[3];
-          UNROLL
-          for (int i = 0; i < 3; i++) v[i] = Load(turned + ((3 * i + j) * LANES + r) * LANES);
-          const Vector sum = (v[0] + v[2]) * 0.5f, half = v[1] * 0.5f;
-          g[0][j] = v[0];
-          g[1][j] = sum + half;
-          g[2][j] = sum - half;
-          g[3][j] = v[2];
-        }
-        UNROLL
-        for (int i = 0; i < 4; i++) {
-          const Vector sum = (g[i][0] + g[i][2]) * 0.5f, half = g[i][1] * 0.5f;
-          float *put = place + 4 * i * apart;
-          Store(put, g[i][0]);
-          Store(put + apart, sum + half);
-          Store(put + 2 * apart, sum - half);
-          Store(put + 3 * apart, g[i][2]);
-        }
+        Transform<OfFilter>([&](int i, int j) { return Load(turned + ((3 * i + j) * LANES + r) * LANES); },
+                            [&](int i, int j, Vector v) { Store(place + (4 * i + j) * apart, v); });
       }
     }
   }
@@ -241,25 +259,10 @@ inline void TransformGradient(const Tiles &tiles, const float *g, int64_t first,
     const float *places[2][2];
     FindPlaces(g + at.image * image, tiles.high, tiles.wide, at.y, at.x, channels, places);
     for (int64_t c = 0; c < channels; c += LANES) {
-      Vector d[4][2];
-      UNROLL
-      for (int j = 0; j < 2; j++) {
-        const Vector a = places[0][j] == nullptr ? Vector{} : floats.Read(places[0][j] + c);
-        const Vector b = places[1][j] == nullptr ? Vector{} : floats.Read(places[1][j] + c);
-        d[0][j] = a;
-        d[1][j] = a + b;
-        d[2][j] = a - b;
-        d[3][j] = -b;
-      }
       float *place = to + PanelPlace(together, c) + t * TILE_COLUMNS;
-      UNROLL
-      for (int i = 0; i < 4; i++) {
-        float *put = place + 4 * i * apart;
-        Store(put, d[i][0]);
-        Store(put + apart, d[i][0] + d[i][1]);
-        Store(put + 2 * apart, d[i][0] - d[i][1]);
-        Store(put + 3 * apart, -d[i][1]);
-      }
+      Transform<OfGradient>(
+          [&](int i, int j) { return places[i][j] == nullptr ? Vector{} : floats.Read(places[i][j] + c); },
+          [&](int i, int j, Vector v) { Store(place + (4 * i + j) * apart, v); });
     }
   }
 }
@@ -297,26 +300,12 @@ bool WinogradFilterGradient(const Call &c) {
   }
   const int64_t size = tiles.read * written;
   for (int64_t r = 0; r < channels; r++)
-    for (int64_t k = 0; k < written; k += LANES) {
-      Vector s[3][4];
-      UNROLL
-      for (int j = 0; j < 4; j++) {
-        Vector m[4];
-        UNROLL
-        for (int i = 0; i < 4; i++) m[i] = Load(sums + (4 * i + j) * sumsApart + r * width + k);
-        const Vector sum = (m[1] + m[2]) * 0.5f;
-        s[0][j] = m[0] + sum;
-        s[1][j] = (m[1] - m[2]) * 0.5f;
-        s[2][j] = sum + m[3];
-      }
-      for (int i = 0; i < 3; i++) {
-        float *put = out + 3 * i * size + (tiles.begin + r) * written + k;
-        const Vector sum = (s[i][1] + s[i][2]) * 0.5f;
-        const int64_t many = std::min<int64_t>(LANES, written - k);
-        StoreSome(put, s[i][0] + sum, many);
-        StoreSome(put + size, (s[i][1] - s[i][2]) * 0.5f, many);
-        StoreSome(put + 2 * size, sum + s[i][3], many);
-      }
-    }
+    for (int64_t k = 0; k < written; k += LANES)
+      Transform<OfFilterGradient>(
+          [&](int i, int j) { return Load(sums + (4 * i + j) * sumsApart + r * width + k); },
+          [&](int i, int j, Vector v) {
+            float *put = out + (3 * i + j) * size + (tiles.begin + r) * written + k;
+            StoreSome(put, v, std::min<int64_t>(LANES, written - k));
+          });
   return true;
 }

@@ -1,3 +1,4 @@
+import { isInherited } from "../../protocol/data/own.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
 
 /** Names of curves that a training has of its own: validation, learning rates, and what `watch` measures. */
@@ -9,9 +10,11 @@ const TAKEN = /^(?:val_.*|lr|lr_.*|grad_norm|update_ratio)$/s;
  * @throws TensorError for a name that a training uses, or that every object has
  */
 export function demandFreeName(name: string, whose: string): void {
-  if (!TAKEN.test(name) && !(name in {})) return;
-  const reason =
-    name in {} ? "every object has a property of that name" : "a training has a curve of that name";
+  const inherited = isInherited(name);
+  if (!TAKEN.test(name) && !inherited) return;
+  const reason = inherited
+    ? "every object has a property of that name"
+    : "a training has a curve of that name";
   throw new TensorError(
     "value",
     `experiment(): ${whose} can't be named "${name}": ${reason}`,
