@@ -38,7 +38,7 @@ function tileConvolutions(): void {
     const w = torch.randn(width, channels, 3, 3).requiresGrad_();
     const y = F.conv2d(x, w, { padding: 1 });
     valuesOf(y.value);
-    for (const g of grad([y], [x, w], { gradOutputs: [torch.randn(...y.shape)] })) valuesOf(g!.value);
+    for (const g of grad([y], [x, w], { gradOutputs: [torch.randn(...y.shape)] })) valuesOf(g.value);
   }
 }
 
