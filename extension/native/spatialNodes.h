@@ -178,6 +178,22 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
     const double patches = spendingOf(images * results[1] * results[2], 9 * read, written);
     if (toFilter ? AddWinogradGradient(tiled, out, patches) : AddWinograd(tiled, out, toInput, patches)) return true;
   }
+  const auto imageOf = [](const int64_t *sizes, int64_t each) { return sizes[0] * sizes[1] * sizes[2] * each * 4; };
+  const auto divide = [&](int64_t rows, int64_t width) {
+    if (rows < 24 && width > 32) DivideRange(width, 32, 2);
+    else DivideRange(rows, 12, 0);
+  };
+  const bool few = read < MIN_RUN;
+  const auto convolve = [&](Arg target, Arg source, Arg filter, int64_t rows, const int64_t *positions, const int64_t *advance,
+                            const int64_t *step, const int64_t *first, const Taps *taps) {
+    // Steps that are divided by images join others. There is nothing to copy for each image but itself.
+    const bool byImages = few && images >= 2 * threads_;
+    write(byImages ? 0 : rows, written, positions, advance, step, first, taps);
+    Add(few ? kernels_.convolveFew : kernels_.convolve, {target, source, filter}, 1);
+    spend(rows, static_cast<int64_t>(taps[0].size() * taps[1].size() * taps[2].size()) * read, written);
+    if (byImages) Divide(images, 4, {imageOf(to, toInput ? channels : columns), imageOf(from, toInput ? columns : channels), 0});
+    else divide(rows, written);
+  };
   constexpr int64_t ONES[] = {1, 1, 1}, ZEROS[] = {0, 0, 0};
   // Of the filter's places from one tap to the next.
   const int64_t places[] = {window[1] * window[2], window[2], 1};
@@ -207,13 +223,35 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
       return true;
     }
     for (int64_t g = 0; g < groups; g++) {
-      write(rows, wide, output, stride, ONES, ZEROS, all);
       const Arg source = {inputs_[0], g * each * 4}, target = {out, g * wide * 4};
-      if (toFilter) Add(kernels_.filterGradient, {target, source, {inputs_[2], g * wide * 4}}, 1);
-      else Add(kernels_.convolve, {target, source, {inputs_[1], g * wide * 4}}, 1);
-      spend(positions, taps * each, wide);
-      if (rows < 24 && wide > 32) DivideRange(wide, 32, 2);
-      else DivideRange(rows, 12, 0);
+      if (few && toFilter) {
+        const Arg gradient = {inputs_[2], g * wide * 4};
+        // The gradient of each image, which are then added up: there are too few rows to be divided.
+        const bool separate = groups == 1 && images > 1 && positions / images >= rows;
+        write(rows, wide, output, stride, ONES, ZEROS, all);
+        plan_.parameters_.push_back(separate);
+        Shape parts{2, {images, rows * wide}};
+        const int32_t gradients = separate ? New(Type::FLOAT, parts) : out;
+        if (separate) values_[gradients].hidden = true;
+        Add(kernels_.filterGradientFew, {separate ? Arg{gradients} : target, source, gradient}, 1);
+        spend(positions, taps * each, wide);
+        if (!separate) {
+          DivideRange(rows, 12, 0);
+          continue;
+        }
+        Divide(images, 4, {rows * wide * 4, imageOf(input, channels), imageOf(output, columns)});
+        const bool gone[] = {true, false};
+        ReduceInto({out}, {gradients}, Code::Sum, parts, gone, 0);
+        continue;
+      }
+      if (toFilter) {
+        write(rows, wide, output, stride, ONES, ZEROS, all);
+        Add(kernels_.filterGradient, {target, source, {inputs_[2], g * wide * 4}}, 1);
+        spend(positions, taps * each, wide);
+        divide(rows, wide);
+        continue;
+      }
+      convolve(target, source, {inputs_[1], g * wide * 4}, positions, output, stride, ONES, ZEROS, all);
     }
     return true;
   }
@@ -255,13 +293,8 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
           DivideRange(rows / own[2], 1, 0);
           continue;
         }
-        for (int64_t g = 0; g < groups; g++) {
-          write(rows, each, own, ONES, stride, phase, met);
-          const Arg source = {inputs_[2], g * wide * 4}, filter = {inputs_[1], g * wide * 4};
-          Add(kernels_.convolve, {{out, g * each * 4}, source, filter}, 1);
-          spend(rows, count * wide, each);
-          DivideRange(rows, 12, 0);
-        }
+        for (int64_t g = 0; g < groups; g++)
+          convolve({out, g * each * 4}, {inputs_[2], g * wide * 4}, {inputs_[1], g * wide * 4}, rows, own, ONES, stride, phase, met);
       }
   return true;
 }

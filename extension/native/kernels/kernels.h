@@ -979,6 +979,7 @@ bool TopK(const Call &c) {
 #include "grid.h"
 #include "products.h"
 #include "spatial.h"
+#include "fewChannels.h"
 #include "spatialGroups.h"
 #include "planar.h"
 #include "winograd.h"
@@ -1143,6 +1144,8 @@ constexpr Kernels KERNELS = {
     ConvolveGroups,
     ConvolvePlanar,
     FilterGradientPlanar,
+    ConvolveFew,
+    FilterGradientFew,
     GroupFilterGradient,
     WinogradFilter,
     Winograd,

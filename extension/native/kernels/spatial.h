@@ -43,127 +43,9 @@ struct Taps {
   }
 };
 
-// Images with few channels, with zeros around: taps are read without asking whether they are in the padding.
-class Padded {
- public:
-  // Of the images that some positions are in.
-  Padded(const Taps &taps, const float *x, int64_t from, int64_t to) : taps_(taps) {
-    const int64_t each = taps.positions[0] * taps.positions[1] * taps.positions[2];
-    first_ = from / each;
-    const int64_t images = (to - 1) / each + 1 - first_, channels = taps.channels, *size = taps.input;
-    int64_t low[3], high[3];
-    for (int d = 0; d < 3; d++) {
-      low[d] = high[d] = taps.Tap(0)[d];
-      for (int64_t t = 1; t < taps.count; t++) {
-        low[d] = std::min(low[d], taps.Tap(t)[d]);
-        high[d] = std::max(high[d], taps.Tap(t)[d]);
-      }
-      sizes_[d] = (taps.positions[d] - 1) * taps.stride[d] + high[d] - low[d] + 1;
-    }
-    offsets_ = Kept(0, taps.count * channels);
-    for (int64_t t = 0; t < taps.count; t++) {
-      const int64_t *tap = taps.Tap(t);
-      const int64_t at = ((tap[0] - low[0]) * sizes_[1] + tap[1] - low[1]) * sizes_[2] + tap[2] - low[2];
-      for (int64_t c = 0; c < channels; c++) offsets_[t * channels + c] = at * channels + c;
-    }
-    const int64_t row = sizes_[2] * channels;
-    float *copy = reinterpret_cast<float *>(Kept(1, (images * sizes_[0] * sizes_[1] * row + 1) / 2));
-    values_ = copy;
-    const int64_t begin = std::clamp<int64_t>(-low[2], 0, sizes_[2]);
-    const int64_t end = std::clamp<int64_t>(size[2] - low[2], begin, sizes_[2]);
-    for (int64_t i = 0; i < images; i++)
-      for (int64_t z = low[0]; z < low[0] + sizes_[0]; z++)
-        for (int64_t y = low[1]; y < low[1] + sizes_[1]; y++, copy += row) {
-          std::fill_n(copy, row, 0.0f);
-          if (z < 0 || z >= size[0] || y < 0 || y >= size[1]) continue;
-          const float *source = x + ((((first_ + i) * size[0] + z) * size[1] + y) * size[2] + begin + low[2]) * taps.pitch;
-          float *to = copy + begin * channels;
-          if (taps.pitch == channels) std::copy_n(source, (end - begin) * channels, to);
-          else
-            for (int64_t p = begin; p < end; p++, source += taps.pitch, to += channels) std::copy_n(source, channels, to);
-        }
-  }
-
-  // Where positions begin to read, one after the other.
-  class Walk {
-   public:
-    Walk(const Padded &images, int64_t i) : images_(images) {
-      images.taps_.Locate(i, at_);
-      at_[0] -= images.first_;
-    }
-    const float *Next() {
-      const int64_t *size = images_.sizes_;
-      const float *here = images_.values_ + (((at_[0] * size[0] + at_[1]) * size[1] + at_[2]) * size[2] + at_[3]) * images_.taps_.channels;
-      images_.taps_.Advance(at_);
-      return here;
-    }
-
-   private:
-    const Padded &images_;
-    int64_t at_[4];
-  };
-
-  // For each channel at each tap, where it lies from the beginning on.
-  const int64_t *offsets() const { return offsets_; }
-
- private:
-  static int64_t *Kept(int which, int64_t count) {
-    thread_local std::vector<int64_t> pieces[2];
-    // Pieces beyond 8 MB aren't kept for smaller ones.
-    const int64_t size = static_cast<int64_t>(pieces[which].size());
-    if (size < count || size > std::max<int64_t>(count, 1 << 20)) pieces[which] = std::vector<int64_t>(count);
-    return pieces[which].data();
-  }
-
-  const Taps &taps_;
-  int64_t first_, sizes_[3], *offsets_;
-  const float *values_;
-};
-
-// A matrix of a row for each position, and a column for each channel at each tap.
-struct Patches {
-  const Padded &images;
-
-  int64_t Height(int64_t, int64_t rows) const { return std::min<int64_t>(TILE_ROWS, rows); }
-
-  Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
-    Padded::Walk walk(images, first);
-    const float *begins[TILE_ROWS];
-    for (int64_t r = 0; r < TILE_ROWS; r++) begins[r] = r < rows ? walk.Next() : begins[0];
-    const int64_t *offsets = images.offsets() + from;
-    float *put = to;
-    for (int64_t p = 0; p < terms; p++, put += TILE_ROWS) {
-      const int64_t offset = offsets[p];
-      for (int r = 0; r < TILE_ROWS; r++) put[r] = begins[r][offset];
-    }
-    return {to, terms};
-  }
-};
-
-// The same transposed: a row for each channel at each tap.
-struct TurnedFew {
-  const Padded &images;
-
-  int64_t Height(int64_t, int64_t rows) const { return std::min<int64_t>(TILE_ROWS, rows); }
-
-  Packed Prepare(int64_t first, int64_t rows, int64_t from, int64_t terms, float *to) const {
-    Padded::Walk walk(images, from);
-    int64_t offsets[TILE_ROWS];
-    for (int64_t r = 0; r < TILE_ROWS; r++) offsets[r] = images.offsets()[first + (r < rows ? r : 0)];
-    float *put = to;
-    for (int64_t p = 0; p < terms; p++, put += TILE_ROWS) {
-      const float *begin = walk.Next();
-      for (int r = 0; r < TILE_ROWS; r++) put[r] = begin[offsets[r]];
-    }
-    return {to, terms};
-  }
-};
-
-// Channels from which on patches are read where they lie: copying fewer takes no longer than finding them.
-constexpr int64_t MIN_RUN = 8;
 alignas(64) constexpr float ZEROS[TERMS] = {};
 
-// The same matrix, not copied.
+// A matrix of a row for each position, and a column for each channel at each tap. It isn't copied.
 class PatchRuns {
  public:
   PatchRuns(const Taps &taps, const float *x) : taps_(taps), x_(x) {}
@@ -339,6 +221,8 @@ struct Convolution {
   bool transposed;
   int64_t filterSize, filterColumns;
   int64_t written, read;
+  // What follows.
+  const int64_t *more;
 
   explicit Convolution(const int64_t *p)
       : part{p[0], p[1], p[2], p[3]},
@@ -362,6 +246,7 @@ struct Convolution {
                                  depth[2 + 2 * i] + rows[2 + 2 * j] + columns[2 + 2 * k]});
     taps.count = *depth * *rows * *columns;
     taps.taps = all.data();
+    more = columns + 1 + 2 * *columns;
   }
 };
 
@@ -377,11 +262,7 @@ void ConvolveWith(const Convolution &v, A &&patches, const Filters &filters, flo
 bool Convolve(const Call &c) {
   const Convolution v(c.p);
   const Filters filters = {v.taps, c.To<float>(2), v.filterSize, v.filterColumns, v.transposed};
-  const float *x = c.To<float>(1);
-  if (v.taps.channels < MIN_RUN)
-    ConvolveWith(v, Patches{Padded(v.taps, x, v.part.row, v.part.rowEnd)}, filters, c.To<float>(0));
-  else
-    ConvolveWith(v, PatchRuns(v.taps, x), filters, c.To<float>(0));
+  ConvolveWith(v, PatchRuns(v.taps, c.To<float>(1)), filters, c.To<float>(0));
   return true;
 }
 
@@ -392,9 +273,7 @@ bool FilterGradient(const Call &c) {
   const int64_t positions = v.taps.images * n[0] * n[1] * n[2];
   const Right gradient = {c.To<float>(2), positions, v.pitch, false};
   const Dense out = {c.To<float>(0), v.pitch};
-  const float *x = c.To<float>(1);
-  if (v.taps.channels < MIN_RUN) Multiply(v.part, positions, TurnedFew{Padded(v.taps, x, 0, positions)}, gradient, out);
-  else Multiply(v.part, positions, TurnedPatches(v.taps, x, v.part.row, v.part.rowEnd), gradient, out);
+  Multiply(v.part, positions, TurnedPatches(v.taps, c.To<float>(1), v.part.row, v.part.rowEnd), gradient, out);
   return true;
 }
 
@@ -417,69 +296,91 @@ inline Vector Chosen(Bits which, Vector x, Vector y) {
   return reinterpret_cast<Vector>((reinterpret_cast<Bits>(x) & which) | (reinterpret_cast<Bits>(y) & ~which));
 }
 
-// The maxima of a window's channels, of several registers or of a part of one.
-template <int VECTORS>
-inline void Maxima(const Pooling &v, const float *window, const Floats &floats, float *out, int64_t width) {
-  const auto read = [&](const float *from) { return VECTORS > 1 ? Load(from) : floats.Read(from); };
-  Vector most[VECTORS];
-  for (int k = 0; k < VECTORS; k++) most[k] = read(window + k * LANES);
+// Numbers from a window's first one to its cells.
+inline const std::vector<int64_t> &CellsOf(const Pooling &v) {
+  thread_local std::vector<int64_t> cells;
+  cells.clear();
   for (int64_t i = 0; i < v.high; i++)
-    for (int64_t j = 0; j < v.wide; j++) {
-      const float *cell = window + (i * v.columns + j) * v.channels;
-      for (int k = 0; k < VECTORS; k++) {
-        const Vector x = read(cell + k * LANES);
-        most[k] = Chosen(Exceeds(x, most[k]), x, most[k]);
-      }
+    for (int64_t j = 0; j < v.wide; j++) cells.push_back((i * v.columns + j) * v.channels);
+  return cells;
+}
+
+// Where registers of a window's channels are, or those of windows that lie side by side: in the images, and in the pooled ones. All
+// but a single one lie within the tensors.
+template <int VECTORS>
+struct Registers {
+  int64_t step, pooledStep, width;
+
+  Vector Read(const Floats &floats, const float *from) const { return VECTORS > 1 ? Load(from) : floats.Read(from); }
+};
+
+template <int VECTORS>
+inline void Maxima(const Registers<VECTORS> &at, const std::vector<int64_t> &cells, const float *window, const Floats &floats, float *out) {
+  Vector most[VECTORS];
+  for (int k = 0; k < VECTORS; k++) most[k] = at.Read(floats, window + k * at.step);
+  for (const int64_t cell : cells)
+    for (int k = 0; k < VECTORS; k++) {
+      const Vector x = at.Read(floats, window + cell + k * at.step);
+      most[k] = Chosen(Exceeds(x, most[k]), x, most[k]);
     }
-  for (int k = 0; k < VECTORS; k++) StoreSome(out + k * LANES, most[k], VECTORS > 1 ? LANES : width);
+  for (int k = 0; k < VECTORS; k++) StoreSome(out + k * at.pooledStep, most[k], at.width);
+}
+
+// Calls `use` with registers, and where they begin in the images and in the pooled ones, until all are used.
+template <class Use>
+void EachRegisters(const Pooling &v, const Use &use) {
+  const int64_t n = v.channels, all = v.images * v.rows * v.columns * n, pooled = v.images * v.height * v.width * n;
+  for (int64_t line = 0; line < v.images * v.height; line++) {
+    const int64_t from = (line / v.height * v.rows + line % v.height * v.down) * v.columns * n, to = line * v.width * n;
+    const int64_t last = ((v.high - 1) * v.columns + v.wide - 1) * n + LANES;
+    int64_t q = 0;
+    for (; q + 4 * LANES <= n; q += 4 * LANES)
+      for (int64_t x = 0; x < v.width; x++) use(Registers<4>{LANES, LANES, LANES}, from + x * v.right * n + q, to + x * n + q);
+    for (; q < n; q += LANES) {
+      const int64_t width = std::min<int64_t>(LANES, n - q), step = v.right * n;
+      int64_t x = 0;
+      for (; x + 4 <= v.width && from + (x + 3) * step + q + last <= all && to + (x + 3) * n + q + LANES <= pooled; x += 4)
+        use(Registers<4>{step, n, width}, from + x * step + q, to + x * n + q);
+      for (; x < v.width; x++) use(Registers<1>{step, n, width}, from + x * step + q, to + x * n + q);
+    }
+  }
 }
 
 bool MaxPool(const Call &c) {
   const Pooling v(c.p);
-  const int64_t n = v.channels;
+  const std::vector<int64_t> &cells = CellsOf(v);
   const float *all = c.To<float>(1);
-  const Floats floats = {all + v.images * v.rows * v.columns * n};
+  const Floats floats = {all + v.images * v.rows * v.columns * v.channels};
   float *out = c.To<float>(0);
-  for (int64_t image = 0; image < v.images; image++)
-    for (int64_t y = 0; y < v.height; y++)
-      for (int64_t x = 0; x < v.width; x++, out += n) {
-        const float *window = all + ((image * v.rows + y * v.down) * v.columns + x * v.right) * n;
-        int64_t q = 0;
-        for (; q + 4 * LANES <= n; q += 4 * LANES) Maxima<4>(v, window + q, floats, out + q, LANES);
-        for (; q + 2 * LANES <= n; q += 2 * LANES) Maxima<2>(v, window + q, floats, out + q, LANES);
-        for (; q < n; q += LANES) Maxima<1>(v, window + q, floats, out + q, std::min<int64_t>(LANES, n - q));
-      }
+  EachRegisters(v, [&](const auto &at, int64_t from, int64_t to) { Maxima(at, cells, all + from, floats, out + to); });
   return true;
 }
 
 // Writes the gradient of a window's channels to their first maxima, or to the last NaN; zeros, or what is there, elsewhere.
 template <int VECTORS>
-inline void MaximaGradient(const Pooling &v, const float *window, const Floats &floats, const float *gradient, const Floats &gradients,
-                           float *out, const Floats &sums, bool once, int64_t width) {
-  const auto read = [&](const Floats &of, const float *from) { return VECTORS > 1 ? Load(from) : of.Read(from); };
+inline void MaximaGradient(const Registers<VECTORS> &at, const std::vector<int64_t> &cells, const float *window, const Floats &floats,
+                           const float *gradient, const Floats &gradients, float *out, const Floats &sums, bool once) {
+  const int32_t count = static_cast<int32_t>(cells.size());
   Vector most[VECTORS];
   Bits where[VECTORS], all[VECTORS];
   for (int k = 0; k < VECTORS; k++) {
-    most[k] = read(floats, window + k * LANES);
+    most[k] = at.Read(floats, window + k * at.step);
     where[k] = Bits{};
-    all[k] = reinterpret_cast<Bits>(read(gradients, gradient + k * LANES));
+    all[k] = reinterpret_cast<Bits>(at.Read(gradients, gradient + k * at.pooledStep));
   }
-  const auto each = [&](const auto &use) {
-    for (int64_t i = 0; i < v.high; i++)
-      for (int64_t j = 0; j < v.wide; j++)
-        for (int k = 0; k < VECTORS; k++)
-          use(static_cast<int32_t>(i * v.columns + j), (i * v.columns + j) * v.channels + k * LANES, k);
-  };
-  each([&](int32_t place, int64_t at, int k) {
-    const Vector x = read(floats, window + at);
-    const Bits more = Exceeds(x, most[k]);
-    most[k] = Chosen(more, x, most[k]);
-    where[k] = (more & place) | (~more & where[k]);
-  });
-  each([&](int32_t place, int64_t at, int k) {
-    const Vector own = reinterpret_cast<Vector>((where[k] == place) & all[k]);
-    StoreSome(out + at, once ? own : read(sums, out + at) + own, VECTORS > 1 ? LANES : width);
-  });
+  for (int32_t cell = 0; cell < count; cell++)
+    for (int k = 0; k < VECTORS; k++) {
+      const Vector x = at.Read(floats, window + cells[cell] + k * at.step);
+      const Bits more = Exceeds(x, most[k]);
+      most[k] = Chosen(more, x, most[k]);
+      where[k] = (more & cell) | (~more & where[k]);
+    }
+  for (int32_t cell = 0; cell < count; cell++)
+    for (int k = 0; k < VECTORS; k++) {
+      float *to = out + cells[cell] + k * at.step;
+      const Vector own = reinterpret_cast<Vector>((where[k] == cell) & all[k]);
+      StoreSome(to, once ? own : at.Read(sums, to) + own, at.width);
+    }
 }
 
 bool MaxPoolGrad(const Call &c) {
@@ -487,20 +388,13 @@ bool MaxPoolGrad(const Call &c) {
   const int64_t n = v.channels, size = v.images * v.rows * v.columns * n;
   // Windows that lie side by side write each place once.
   const bool once = v.high == v.down && v.wide == v.right && v.height * v.high == v.rows && v.width * v.wide == v.columns;
-  if (!once) std::fill_n(c.To<float>(0), size, 0.0f);
+  const std::vector<int64_t> &cells = CellsOf(v);
   const float *all = c.To<float>(1), *gradient = c.To<float>(2);
-  const Floats floats = {all + size}, gradients = {gradient + v.images * v.height * v.width * n}, sums = {c.To<float>(0) + size};
-  for (int64_t image = 0; image < v.images; image++)
-    for (int64_t y = 0; y < v.height; y++)
-      for (int64_t x = 0; x < v.width; x++, gradient += n) {
-        const int64_t place = ((image * v.rows + y * v.down) * v.columns + x * v.right) * n;
-        const float *window = all + place;
-        float *out = c.To<float>(0) + place;
-        int64_t q = 0;
-        for (; q + 2 * LANES <= n; q += 2 * LANES)
-          MaximaGradient<2>(v, window + q, floats, gradient + q, gradients, out + q, sums, once, LANES);
-        for (; q < n; q += LANES)
-          MaximaGradient<1>(v, window + q, floats, gradient + q, gradients, out + q, sums, once, std::min<int64_t>(LANES, n - q));
-      }
+  float *out = c.To<float>(0);
+  if (!once) std::fill_n(out, size, 0.0f);
+  const Floats floats = {all + size}, gradients = {gradient + v.images * v.height * v.width * n}, sums = {out + size};
+  EachRegisters(v, [&](const auto &at, int64_t from, int64_t to) {
+    MaximaGradient(at, cells, all + from, floats, gradient + to, gradients, out + from, sums, once);
+  });
   return true;
 }

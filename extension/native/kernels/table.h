@@ -120,6 +120,8 @@ struct Kernels {
   Kernel convolveGroups;
   Kernel convolvePlanar;
   Kernel filterGradientPlanar;
+  Kernel convolveFew;
+  Kernel filterGradientFew;
   Kernel groupFilterGradient;
   Kernel winogradFilter;
   Kernel winograd;
@@ -147,6 +149,9 @@ struct Kernels {
   int64_t lanes;
   int32_t (*draw)(DrawKind kind, uint32_t *words, int32_t used, void *out, int64_t count, const double *parameters);
 };
+
+// Channels that a convolution reads from which on each tap's are read in a row. Of fewer see fewChannels.h.
+constexpr int64_t MIN_RUN = 8;
 
 // Channels of a convolution's result up to which registers rather hold positions: see planar.h.
 constexpr int64_t FEW_CHANNELS = 8;

@@ -12,6 +12,7 @@ interface Case {
   stride?: number;
   padding?: number;
   dilation?: number;
+  groups?: number;
   images?: number;
 }
 
@@ -30,7 +31,8 @@ function computed(
   transposed: boolean,
 ): Tensor[] {
   const x = numbers([images, channels, ...size], 1).requiresGrad_();
-  const sides = transposed ? [channels, width] : [width, channels];
+  const groups = rest.groups ?? 1;
+  const sides = transposed ? [channels, width / groups] : [width, channels / groups];
   const w = numbers([...sides, ...kernel], 2).requiresGrad_();
   const functions = transposed
     ? [F.convTranspose1d, F.convTranspose2d, F.convTranspose3d]
@@ -78,6 +80,39 @@ for (const [channels, width] of [
     { channels, width, size: [3, 30], kernel: [3, 3], padding: 1, images: 9 },
   );
 
+// Few channels are read: filters whose rows fill a tile or don't, many images and one, lines longer than what is added up at once, and
+// groups. Images with fewer positions than the filter has rows have no gradients of their own.
+for (const channels of [1, 2, 3, 5, 7])
+  for (const width of [9, 16, 20, 33])
+    CASES.push(
+      { channels, width, size: [7, 9], kernel: [3, 3], padding: 1, images: 9 },
+      { channels, width, size: [12, 13], kernel: [5, 5], stride: 2, padding: 2, images: 5 },
+      { channels, width, size: [4, 4], kernel: [4, 4], padding: 2, images: 1 },
+      { channels, width, size: [3, 3], kernel: [3, 3], padding: 1, images: 4 },
+    );
+for (const width of [9, 20])
+  CASES.push(
+    { channels: 3, width, size: [600], kernel: [7], padding: 3 },
+    { channels: 2, width, size: [3, 300], kernel: [2, 3], images: 5 },
+    { channels: 3, width, size: [5, 6, 7], kernel: [2, 3, 2], stride: 2, padding: 1, images: 6 },
+    { channels: 6, width: 2 * width, size: [8, 9], kernel: [3, 3], padding: 1, groups: 2, images: 9 },
+    { channels: 6, width: 36, size: [8, 9], kernel: [3, 3], dilation: 2, groups: 2, images: 1 },
+  );
+
+/** Fails where numbers aren't those of TensorFlow. */
+function expectAgreement(compute: () => Tensor[]): void {
+  const own = compute().map((t) => t.toTypedArray());
+  const library = withPolicy({ smallPlans: false }, () => compute().map((t) => t.toTypedArray()));
+  own.forEach((values, part) => {
+    let scale = 1;
+    for (const value of library[part]!) scale = Math.max(scale, Math.abs(value));
+    values.forEach((value, i) => {
+      if (Math.abs(value - library[part]![i]!) > 1e-4 * scale)
+        expect.fail(`part ${part} at ${i}: ${value}, ${library[part]![i]} by TensorFlow`);
+    });
+  });
+}
+
 describe.runIf(hasNative)("convolutions", () => {
   const executor = useEngine("native");
 
@@ -90,19 +125,8 @@ describe.runIf(hasNative)("convolutions", () => {
     ),
   )("%s", (_, one, transposed) => {
     const before = executor().counters()["small"]!;
-    const own = computed(one, transposed).map((t) => t.toTypedArray());
+    expectAgreement(() => computed(one, transposed));
     expect(executor().counters()["small"]).toBeGreaterThan(before);
-    const library = withPolicy({ smallPlans: false }, () =>
-      computed(one, transposed).map((t) => t.toTypedArray()),
-    );
-    own.forEach((values, part) => {
-      let scale = 1;
-      for (const value of library[part]!) scale = Math.max(scale, Math.abs(value));
-      values.forEach((value, i) => {
-        if (Math.abs(value - library[part]![i]!) > 1e-4 * scale)
-          expect.fail(`part ${part} at ${i}: ${value}, ${library[part]![i]} by TensorFlow`);
-      });
-    });
   });
 
   it("NaN stays where the filter meets it", () => {
@@ -153,5 +177,39 @@ describe.runIf(hasNative)("convolutions", () => {
         expect(bad.tolist()).toEqual(near(row).flatMap((i) => near(column).map((j) => [i, j])));
         x.index(0, 1, row, column).fill_(1);
       }
+  });
+});
+
+describe.runIf(hasNative)("max pooling", () => {
+  useEngine("native");
+
+  // Registers hold channels, or the channels of windows side by side, which may overlap.
+  it.each(
+    [1, 3, 16, 17, 32, 40, 70, 130].flatMap((channels) =>
+      (
+        [
+          [2, 2, 0],
+          [3, 2, 1],
+          [3, 1, 0],
+          [2, 3, 0],
+          [5, 4, 2],
+        ] as const
+      ).map(([window, stride, padding]) => [channels, window, stride, padding] as const),
+    ),
+  )("of %i channels, windows of %i at steps of %i, padding of %i", (channels, window, stride, padding) => {
+    for (const size of [
+      [8, 8],
+      [7, 23],
+    ])
+      expectAgreement(() => {
+        // Multiples of a half: many windows have several maxima.
+        const x = numbers([3, channels, ...size], 5)
+          .mul(2)
+          .round()
+          .requiresGrad_();
+        const y = F.maxPool2d(x, window, { stride, padding });
+        y.backward(numbers(y.shape, 6));
+        return [y.detach(), x.grad!];
+      });
   });
 });
