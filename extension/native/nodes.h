@@ -129,11 +129,11 @@ inline bool Plan::Reader::ReadReduction(Code code, const Shape &shape, int32_t s
   const int64_t columns = count / reduced, shared = sums ? RowBlocks(shape, gone, columns, about) : 0;
   if (shared > 0) {
     const Shape rows{3, {shared, reduced / shared, columns}}, few{2, {shared, columns}};
-    const bool middle[] = {false, true, false}, first[] = {true, false};
+    const bool middle[] = {false, true, false};
     const int32_t parts = New(type, few);
     values_[parts].hidden = true;
     ReduceInto({parts}, {source}, Code::Sum, rows, middle, 0);
-    ReduceInto({New(type, result)}, {parts}, code, few, first, divisor);
+    SumRows(New(type, result), {parts, few, code, divisor});
     return true;
   }
   if (reduced < count || about < 2) {

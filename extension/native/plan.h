@@ -137,12 +137,15 @@ class Plan {
     bool apart;
     Costs costs;
   };
-  // Steps that follow one another, of which each block of units is computed before the next block: its values stay in the cache.
+  // Steps that follow one another, of which each block of units is computed before the next block: its values stay in the cache. Values
+  // that no other step uses have memory for one block only, of so many bytes for each part.
   struct Group {
     int32_t first, end;
     int32_t parts;
-    int64_t units, block;
+    int64_t units, block, blockBytes;
   };
+  // In place of an advance: each block is in the same memory.
+  static constexpr int64_t IN_BLOCK = std::numeric_limits<int64_t>::min();
   static constexpr int MAX_OPERANDS = 12;
   static constexpr int MAX_PARAMETERS = 256;
 
@@ -166,14 +169,15 @@ class Plan {
     const int64_t end = Beginning(group, part + 1);
     for (int64_t from = Beginning(group, part); from < end; from += group.block)
       for (int32_t i = group.first; i < group.end; i++)
-        if (!RunUnits(steps_[i], roots, group.units, from, std::min(end, from + group.block))) return false;
+        if (!RunUnits(steps_[i], roots, group.units, from, std::min(end, from + group.block), part * group.blockBytes)) return false;
     return true;
   }
 
   int64_t Beginning(const Group &group, int part) const { return group.units * part / group.parts; }
 
-  // Computes a step for a range of the group's units, each of which is one or several of its own.
-  bool RunUnits(const Step &step, char *const *roots, int64_t units, int64_t from, int64_t to) const {
+  // Computes a step for a range of the group's units, each of which is one or several of its own. Memory for one block is so many bytes
+  // from the first part's.
+  bool RunUnits(const Step &step, char *const *roots, int64_t units, int64_t from, int64_t to, int64_t block) const {
     Operand operands[MAX_OPERANDS];
     int64_t parameters[MAX_PARAMETERS];
     std::copy_n(parameters_.data() + step.parameters, step.parameterCount, parameters);
@@ -184,7 +188,10 @@ class Plan {
     } else {
       const int64_t each = step.units / units;
       parameters[step.parameter] = (to - from) * each;
-      for (int32_t i = 0; i < step.count; i++) operands[i].offset += from * each * advances_[step.operands + i];
+      for (int32_t i = 0; i < step.count; i++) {
+        const int64_t advance = advances_[step.operands + i];
+        operands[i].offset += advance == IN_BLOCK ? block : from * each * advance;
+      }
     }
     return step.kernel({roots, operands, parameters});
   }
@@ -232,10 +239,14 @@ class Plan {
     bool constant = false;
     // Whether only the node that made it knows of it.
     bool hidden = false;
+    // Whether it needs a place of its own in memory: an output, and what shares a place with another value that is the same.
+    bool placed = false;
     // The value whose matrices this one has transposed, while no step has been added that copies them; -1 otherwise.
     int32_t turned = -1;
     // Likewise, which of the reader's tensors it is that are zeros but for some elements.
     int32_t padded = -1;
+    // Likewise, which of the reader's sums it is.
+    int32_t summed = -1;
   };
   class Reader;
 

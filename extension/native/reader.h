@@ -44,6 +44,7 @@ class Plan::Reader {
       Value &value = values_[Source(results[i])];
       if (IsMissing(value)) return false;
       value.last = end;
+      value.placed = true;
       // It is written where it is wanted, if it isn't a part of another.
       const Value &result = values_[results[i]];
       if (value.root >= 0 || result.offset != 0 || !(result.shape.Count() == value.shape.Count())) continue;
@@ -51,8 +52,10 @@ class Plan::Reader {
       value.place = 0;
     }
     if (next_ != end_ || missing_) return false;
+    Gather();
     Place();
     Join();
+    Confine();
     for (const int32_t id : results)
       plan_.outputs_.push_back({values_[id].type, values_[id].shape, At(id, 0)});
     plan_.Trim();
@@ -90,6 +93,16 @@ class Plan::Reader {
     int64_t strides[MAX_RANK];
   };
   std::vector<Padded> padded_;
+
+  // A tensor that is the sum of the rows of another, or their mean by a divisor: added up when it is read, so that steps in between can
+  // join those that wrote the rows.
+  struct Summed {
+    int32_t rows;
+    Shape shape;
+    Code code;
+    int64_t divisor;
+  };
+  std::vector<Summed> summed_;
 
   // The node that is read.
   int32_t inputCount_ = 0;
@@ -219,6 +232,9 @@ class Plan::Reader {
     plan_.steps_.push_back(step);
   }
 
+  // Nanoseconds that are worth a thread: two of them halve the time of 64 K elements (30 µs). Nor do smaller steps join others.
+  static constexpr double WORTH = 15e3;
+
   // Sizes of the pieces of memory, by their places.
   std::map<int64_t, int64_t> sizes_;
 
@@ -305,6 +321,7 @@ class Plan::Reader {
   bool ReadSlices(Code code);
   bool AddPadded();
   void Pad(int32_t out, const Padded &padded);
+  void SumRows(int32_t out, const Summed &summed);
   bool ReadIndexAdd();
   bool ReadWindowMaxima();
   bool ReadProduct();
@@ -339,8 +356,11 @@ class Plan::Reader {
   void CopyWhole(int32_t out, int32_t in);
   void Settle(int32_t id);
   void Fill(int32_t out, int32_t scalar);
+  bool Joins(const Step &step) const { return step.units > 0 && !step.range && !step.apart && step.costs.own >= WORTH; }
+  void Gather();
   void Place();
   void Join();
+  void Confine();
   Operand At(int32_t id, int64_t offset) const {
     const Value &value = values_[id];
     const Value &source = values_[Source(id)];
@@ -407,10 +427,22 @@ inline void Plan::Reader::Pad(int32_t out, const Padded &padded) {
   if (values_[out].type != Type::FLOAT) Settle(out);
 }
 
-// Has a value written as a whole, for a reader that takes no other: transposed matrices, and a part amid zeros.
+// Makes a value the sum of some rows.
+inline void Plan::Reader::SumRows(int32_t out, const Summed &summed) {
+  values_[out].summed = static_cast<int32_t>(summed_.size());
+  summed_.push_back(summed);
+}
+
+// Has a value written as a whole, for a reader that takes no other: transposed matrices, a part amid zeros, and sums of rows.
 inline void Plan::Reader::Settle(int32_t id) {
-  if (values_[id].padded < 0 && values_[id].turned < 0) return;
   const Value value = values_[id];
+  if (value.padded < 0 && value.turned < 0 && value.summed < 0) return;
+  if (value.summed >= 0) {
+    const Summed summed = summed_[value.summed];
+    values_[id].summed = -1;
+    const bool gone[] = {true, false};
+    ReduceInto({id}, {summed.rows}, summed.code, summed.shape, gone, summed.divisor);
+  }
   if (value.padded >= 0) {
     const Padded padded = padded_[value.padded];
     values_[id].padded = -1;
@@ -448,6 +480,43 @@ inline void Plan::Reader::Fill(int32_t out, int32_t scalar) {
   Divide(count, 0, {SizeOf(values_[out].type), 0});
 }
 
+// Moves steps up to the one that they can join: a layer's gradient is read by that of its bias, but the update of its weight is in between.
+inline void Plan::Reader::Gather() {
+  // Steps that are looked at. Safe bound.
+  constexpr int32_t FAR = 16;
+  auto &steps = plan_.steps_;
+  const auto touches = [&](const Step &step, int32_t value, bool onlyWrites) {
+    for (int32_t k = step.operands; k < step.operands + (onlyWrites ? step.outputs : step.count); k++)
+      if (places_[k].first != ZERO && Source(places_[k].first) == value) return true;
+    return false;
+  };
+  // Whether a step has to come after an earlier one.
+  const auto follows = [&](const Step &step, const Step &earlier) {
+    for (int32_t k = 0; k < step.count; k++) {
+      const int32_t id = places_[step.operands + k].first;
+      if (id != ZERO && touches(earlier, Source(id), k >= step.outputs)) return true;
+    }
+    return false;
+  };
+  for (int32_t i = 2; i < static_cast<int32_t>(steps.size()); i++) {
+    if (!Joins(steps[i]) || Joins(steps[i - 1])) continue;
+    int32_t to = i;
+    while (to > 0 && i - to < FAR && !follows(steps[i], steps[to - 1])) to--;
+    if (to == i || to == 0 || !Joins(steps[to - 1]) || !follows(steps[i], steps[to - 1])) continue;
+    std::rotate(steps.begin() + to, steps.begin() + i, steps.begin() + i + 1);
+  }
+  const int32_t end = static_cast<int32_t>(steps.size());
+  for (Value &value : values_)
+    if (value.last < end) value.first = value.last = -1;
+  for (int32_t i = 0; i < end; i++)
+    for (int32_t k = steps[i].operands; k < steps[i].operands + steps[i].count; k++) {
+      if (places_[k].first == ZERO) continue;
+      Value &value = values_[Source(places_[k].first)];
+      if (value.first < 0) value.first = i;
+      value.last = std::max(value.last, i);
+    }
+}
+
 // Gives every value that steps write its place in memory, which is used again when its last reader is done.
 inline void Plan::Reader::Place() {
   std::map<int64_t, std::vector<int64_t>> free;
@@ -473,7 +542,10 @@ inline void Plan::Reader::Place() {
         if (alone && values_[given.first].offset == 0) {
           out.place = in.place;
           in.last = -2;
-          if (step.copies) step.kernel = nullptr;
+          if (step.copies) {
+            step.kernel = nullptr;
+            in.placed = out.placed = true;
+          }
           continue;
         }
       }
@@ -508,8 +580,6 @@ inline void Plan::Reader::Place() {
 
 // Groups steps that can be divided alike, and divides groups for threads.
 inline void Plan::Reader::Join() {
-  // Nanoseconds that are worth a thread: two of them halve the time of 64 K elements (30 µs).
-  constexpr double WORTH = 15e3;
   // Bytes of all values of a block: half of a second cache.
   constexpr int64_t CACHE = 1 << 18;
   // Units that are enough to be divided well.
@@ -534,7 +604,7 @@ inline void Plan::Reader::Join() {
   };
   std::vector<Use> uses;
   plan_.advances_.resize(places_.size());
-  Group group{0, 0, 1, 0, 0};
+  Group group{0, 0, 1, 0, 0, 0};
   double cost = 0;
   const auto finish = [&] {
     if (group.first == group.end) return;
@@ -553,8 +623,7 @@ inline void Plan::Reader::Join() {
     const Step &step = plan_.steps_[i];
     // TensorFlow's threads share an op's work, or compute several ops.
     plan_.costs_.library += step.costs.library / threads_;
-    // Small steps aren't worth it.
-    const bool joins = step.units > 0 && !step.range && !step.apart && step.costs.own >= WORTH;
+    const bool joins = Joins(step);
     const bool begun = group.first < group.end;
     const int64_t units = begun ? std::min(group.units, step.units) : step.units;
     const auto usesOf = [&](int64_t units) {
@@ -610,6 +679,55 @@ inline void Plan::Reader::Join() {
     }
   }
   finish();
+}
+
+// Gives values that only one group uses, block by block, memory for a block: it stays in the cache, and nothing of it is written to memory.
+inline void Plan::Reader::Confine() {
+  const int32_t arena = constantRoot_ + 1;
+  const auto blocked = [](const Group &group) { return group.block < group.units / group.parts; };
+  // The group that uses each value; -1 before, -2 for several, or where a step doesn't use it unit by unit from its beginning on.
+  std::vector<int32_t> users(values_.size(), -1);
+  for (int32_t g = 0; g < static_cast<int32_t>(plan_.groups_.size()); g++)
+    for (int32_t i = plan_.groups_[g].first; i < plan_.groups_[g].end; i++) {
+      const Step &step = plan_.steps_[i];
+      for (int32_t k = step.operands; k < step.operands + step.count; k++) {
+        const auto &[id, offset] = places_[k];
+        if (id == ZERO) continue;
+        const Value &own = values_[id], &value = values_[Source(id)];
+        int32_t &user = users[Source(id)];
+        const bool whole = own.offset + offset == 0 && plan_.advances_[k] * step.units == BytesOf(value) && BytesOf(own) == BytesOf(value);
+        const bool fits = blocked(plan_.groups_[g]) && value.root == arena && !value.placed && whole;
+        user = fits && (user == -1 || user == g) ? g : -2;
+      }
+    }
+  const int64_t top = plan_.arena_;
+  for (int32_t g = 0; g < static_cast<int32_t>(plan_.groups_.size()); g++) {
+    Group &group = plan_.groups_[g];
+    if (!blocked(group)) continue;
+    // Values with one place, which one of them takes over from another, have one here, too.
+    std::map<int64_t, int64_t> offsets;
+    Pieces pieces;
+    const int64_t base = APART ? plan_.arena_ : top;
+    for (int32_t i = group.first; i < group.end; i++) {
+      const Step &step = plan_.steps_[i];
+      for (int32_t k = step.operands; k < step.operands + step.count; k++) {
+        const int32_t id = places_[k].first;
+        if (id == ZERO || users[Source(id)] != g) continue;
+        const Value &value = values_[Source(id)];
+        const int64_t bytes = BytesOf(value) / group.units * group.block;
+        const auto [entry, isNew] = offsets.insert({value.place, group.blockBytes});
+        if (isNew) {
+          if (APART) pieces.push_back({base + group.blockBytes, bytes});
+          group.blockBytes += RoundUp(std::max<int64_t>(bytes, 1), 64) + GAP;
+        }
+        plan_.operands_[k] = {arena, base + entry->second};
+        plan_.advances_[k] = IN_BLOCK;
+      }
+    }
+    for (int32_t part = 0; part < group.parts; part++)
+      for (const auto &[at, bytes] : pieces) plan_.pieces_.push_back({at + part * group.blockBytes, bytes});
+    plan_.arena_ = std::max(plan_.arena_, base + group.parts * group.blockBytes);
+  }
 }
 
 inline bool Plan::Read(const int32_t *code, int64_t length, int threads) {

@@ -230,7 +230,7 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
         const bool separate = groups == 1 && images > 1 && positions / images >= rows;
         write(rows, wide, output, stride, ONES, ZEROS, all);
         plan_.parameters_.push_back(separate);
-        Shape parts{2, {images, rows * wide}};
+        const Shape parts{2, {images, rows * wide}};
         const int32_t gradients = separate ? New(Type::FLOAT, parts) : out;
         if (separate) values_[gradients].hidden = true;
         Add(kernels_.filterGradientFew, {separate ? Arg{gradients} : target, source, gradient}, 1);
@@ -240,8 +240,7 @@ inline bool Plan::Reader::ReadConvolution(Code code) {
           continue;
         }
         Divide(images, 4, {rows * wide * 4, imageOf(input, channels), imageOf(output, columns)});
-        const bool gone[] = {true, false};
-        ReduceInto({out}, {gradients}, Code::Sum, parts, gone, 0);
+        SumRows(out, {gradients, parts, Code::Sum, 0});
         continue;
       }
       if (toFilter) {
