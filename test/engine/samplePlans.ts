@@ -42,6 +42,21 @@ function tileConvolutions(): void {
   }
 }
 
+/** Computes a layer whose steps are divided into blocks, and its gradients: what lies between them has memory for one block. */
+function blockedLayer(): void {
+  for (const [channels, width] of [
+    [3, 20],
+    [1, 16],
+  ] as const) {
+    const x = torch.randn(24, channels, 20, 20).requiresGrad_();
+    const w = torch.randn(width, channels, 3, 3).requiresGrad_();
+    const b = torch.randn(width).requiresGrad_();
+    const y = F.maxPool2d(F.relu(F.conv2d(x, w, b, { padding: 1 })), 2);
+    valuesOf(y.value);
+    for (const g of grad([y], [x, w, b], { gradOutputs: [torch.randn(...y.shape)] })) valuesOf(g.value);
+  }
+}
+
 /** The plans that are opened for the first samples of each op. */
 export function plansOfSamples(each = 2): number[][] {
   const plans = new Map<string, number[]>();
@@ -56,6 +71,7 @@ export function plansOfSamples(each = 2): number[][] {
   setExecutor(new TensorFlowExecutor(binding, 2));
   for (const op of ops) for (const sample of (samples[op.name] ?? []).slice(0, each)) compute(op, sample);
   tileConvolutions();
+  blockedLayer();
   setExecutor(undefined);
   return [...plans.values()];
 }
