@@ -326,21 +326,28 @@ inline void Maxima(const Registers<VECTORS> &at, const std::vector<int64_t> &cel
   for (int k = 0; k < VECTORS; k++) StoreSome(out + k * at.pooledStep, most[k], at.width);
 }
 
-// Calls `use` with registers, and where they begin in the images and in the pooled ones, until all are used.
-template <class Use>
+// Calls `use` with registers, and where they begin in the images and in the pooled ones, until all are used: with up to MOST of a window's
+// channels, and with those of up to WINDOWS for channels that would fill a single one.
+template <int MOST, int WINDOWS, class Use>
 void EachRegisters(const Pooling &v, const Use &use) {
   const int64_t n = v.channels, all = v.images * v.rows * v.columns * n, pooled = v.images * v.height * v.width * n;
+  const int64_t last = ((v.high - 1) * v.columns + v.wide - 1) * n + LANES, step = v.right * n;
   for (int64_t line = 0; line < v.images * v.height; line++) {
     const int64_t from = (line / v.height * v.rows + line % v.height * v.down) * v.columns * n, to = line * v.width * n;
-    const int64_t last = ((v.high - 1) * v.columns + v.wide - 1) * n + LANES;
-    int64_t q = 0;
-    for (; q + 4 * LANES <= n; q += 4 * LANES)
-      for (int64_t x = 0; x < v.width; x++) use(Registers<4>{LANES, LANES, LANES}, from + x * v.right * n + q, to + x * n + q);
-    for (; q < n; q += LANES) {
-      const int64_t width = std::min<int64_t>(LANES, n - q), step = v.right * n;
+    int64_t rest = 0;
+    for (int64_t x = 0; x < v.width; x++) {
+      int64_t q = 0;
+      for (; q + MOST * LANES <= n; q += MOST * LANES) use(Registers<MOST>{LANES, LANES, LANES}, from + x * step + q, to + x * n + q);
+      for (; q + 2 * LANES <= n; q += 2 * LANES) use(Registers<2>{LANES, LANES, LANES}, from + x * step + q, to + x * n + q);
+      rest = q;
+    }
+    for (int64_t q = rest; q < n; q += LANES) {
+      const int64_t width = std::min<int64_t>(LANES, n - q), ahead = WINDOWS - 1;
       int64_t x = 0;
-      for (; x + 4 <= v.width && from + (x + 3) * step + q + last <= all && to + (x + 3) * n + q + LANES <= pooled; x += 4)
-        use(Registers<4>{step, n, width}, from + x * step + q, to + x * n + q);
+      for (; x + WINDOWS <= v.width; x += WINDOWS) {
+        if (from + (x + ahead) * step + q + last > all || to + (x + ahead) * n + q + LANES > pooled) break;
+        use(Registers<WINDOWS>{step, n, width}, from + x * step + q, to + x * n + q);
+      }
       for (; x < v.width; x++) use(Registers<1>{step, n, width}, from + x * step + q, to + x * n + q);
     }
   }
@@ -352,7 +359,7 @@ bool MaxPool(const Call &c) {
   const float *all = c.To<float>(1);
   const Floats floats = {all + v.images * v.rows * v.columns * v.channels};
   float *out = c.To<float>(0);
-  EachRegisters(v, [&](const auto &at, int64_t from, int64_t to) { Maxima(at, cells, all + from, floats, out + to); });
+  EachRegisters<4, 4>(v, [&](const auto &at, int64_t from, int64_t to) { Maxima(at, cells, all + from, floats, out + to); });
   return true;
 }
 
@@ -393,7 +400,8 @@ bool MaxPoolGrad(const Call &c) {
   float *out = c.To<float>(0);
   if (!once) std::fill_n(out, size, 0.0f);
   const Floats floats = {all + size}, gradients = {gradient + v.images * v.height * v.width * n}, sums = {out + size};
-  EachRegisters(v, [&](const auto &at, int64_t from, int64_t to) {
+  // A register has its maxima, their places and the gradients, which are too many for four where there are 16 registers.
+  EachRegisters<2, LANES == 16 ? 4 : 2>(v, [&](const auto &at, int64_t from, int64_t to) {
     MaximaGradient(at, cells, all + from, floats, gradient + to, gradients, out + from, sums, once);
   });
   return true;

@@ -1,5 +1,6 @@
 // Convolutions of all kinds of sizes: the binding's kernels, which differ by channels and positions, against TensorFlow's.
 import { describe, expect, it } from "vitest";
+import type { LoadedExecutor } from "../../../extension/executors/index.ts";
 import { F, torch, type Tensor } from "../../../extension/nn/index.ts";
 import { withPolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { hasNative, useEngine } from "../../engines.ts";
@@ -99,9 +100,11 @@ for (const width of [9, 20])
     { channels: 6, width: 36, size: [8, 9], kernel: [3, 3], dilation: 2, groups: 2, images: 1 },
   );
 
-/** Fails where numbers aren't those of TensorFlow. */
-function expectAgreement(compute: () => Tensor[]): void {
+/** Fails where the numbers of the binding's kernels aren't those of TensorFlow. */
+function expectAgreement(executor: LoadedExecutor, compute: () => Tensor[]): void {
+  const before = executor.counters()["small"]!;
   const own = compute().map((t) => t.toTypedArray());
+  expect(executor.counters()["small"]).toBeGreaterThan(before);
   const library = withPolicy({ smallPlans: false }, () => compute().map((t) => t.toTypedArray()));
   own.forEach((values, part) => {
     let scale = 1;
@@ -124,9 +127,23 @@ describe.runIf(hasNative)("convolutions", () => {
       ),
     ),
   )("%s", (_, one, transposed) => {
-    const before = executor().counters()["small"]!;
-    expectAgreement(() => computed(one, transposed));
-    expect(executor().counters()["small"]).toBeGreaterThan(before);
+    expectAgreement(executor(), () => computed(one, transposed));
+  });
+
+  it("of many images, with what joins them, are computed block by block", () => {
+    // The last block has fewer images than the others.
+    for (const [images, channels, width] of [
+      [25, 1, 16],
+      [23, 3, 20],
+    ] as const)
+      expectAgreement(executor(), () => {
+        const x = numbers([images, channels, 20, 22], 1).requiresGrad_();
+        const w = numbers([width, channels, 3, 3], 2).requiresGrad_();
+        const b = numbers([width], 3).requiresGrad_();
+        const y = F.maxPool2d(F.relu(F.conv2d(x, w, b, { padding: 1 })), 2);
+        y.backward(numbers(y.shape, 4));
+        return [y.detach(), x.grad!, w.grad!, b.grad!];
+      });
   });
 
   it("NaN stays where the filter meets it", () => {
@@ -181,7 +198,7 @@ describe.runIf(hasNative)("convolutions", () => {
 });
 
 describe.runIf(hasNative)("max pooling", () => {
-  useEngine("native");
+  const executor = useEngine("native");
 
   // Registers hold channels, or the channels of windows side by side, which may overlap.
   it.each(
@@ -201,7 +218,7 @@ describe.runIf(hasNative)("max pooling", () => {
       [8, 8],
       [7, 23],
     ])
-      expectAgreement(() => {
+      expectAgreement(executor(), () => {
         // Multiples of a half: many windows have several maxima.
         const x = numbers([3, channels, ...size], 5)
           .mul(2)
