@@ -101,6 +101,9 @@ napi_value Init(napi_env env, napi_value exports) {
       {"finishGraph", nullptr, FinishGraph, nullptr, nullptr, nullptr, napi_default, state},
       {"openPlan", nullptr, OpenPlan, nullptr, nullptr, nullptr, napi_default, state},
       {"runPlan", nullptr, RunPlan, nullptr, nullptr, nullptr, napi_default, state},
+      {"queuePlan", nullptr, QueuePlan, nullptr, nullptr, nullptr, napi_default, state},
+      {"finishPlan", nullptr, FinishPlan, nullptr, nullptr, nullptr, napi_default, state},
+      {"finishedPlans", nullptr, FinishedPlans, nullptr, nullptr, nullptr, napi_default, state},
       {"closePlan", nullptr, ClosePlan, nullptr, nullptr, nullptr, napi_default, state},
       {"drawRandom", nullptr, DrawRandom, nullptr, nullptr, nullptr, napi_default, state},
   };

@@ -129,6 +129,24 @@ export interface NativeBinding {
     made: Int32Array,
   ): boolean;
 
+  /**
+   * Added by binding.cc: like {@link runPlan}, but on another thread, after the plans that were queued before. The tensors can be used at
+   * once. The arrays may not be touched before the plan has ended: keep them until then.
+   * @returns The run's number, which is larger by 1 each time; 0, with nothing done, where a kernel might refuse an input
+   */
+  queuePlan(
+    plan: number,
+    leaves: readonly (number | TensorData)[],
+    fetched: readonly TensorData[],
+    made: Int32Array,
+  ): number;
+
+  /** Added by binding.cc: waits for a queued run. @returns whether it, and all before it, succeeded: memory may be short */
+  finishPlan(run: number): boolean;
+
+  /** Added by binding.cc: the number of the queued run that has ended last, 0 for none. */
+  finishedPlans(): number;
+
   /** Added by binding.cc. */
   closePlan(plan: number): void;
 

@@ -8,7 +8,7 @@ import { systemErrorCode } from "./errors.ts";
 export const TENSORFLOW_VERSION = "2.21.0";
 export const TFJS_NODE_VERSION = "4.22.0";
 /** Version of our own C++ files. */
-export const BINDING_VERSION = 24;
+export const BINDING_VERSION = 25;
 
 export const BINDING_FILE = "tfjs_binding.node";
 const MANIFEST_FILE = "manifest.json";

@@ -13,6 +13,8 @@ inline bool Plan::Reader::ReadMatrices(Code code) {
   const int64_t m = a.shape.sizes[last - 1], n = a.shape.sizes[last], k = std::min(m, n);
   const int64_t batch = a.shape.Count() / (m * n);
   if (code != Code::Qr && code != Code::Svd && code != Code::LuFactor && m != n) return false;
+  // A matrix may be singular, or not finite.
+  plan_.refuses_ = true;
   // Multiply-adds of a factorization. TensorFlow takes longer to begin: measured with matrices of 16 to 512.
   const double begun = 1 / static_cast<double>(k);
   const auto spend = [this, begun](int64_t products) { Spend(products, 0.06 + 4 * begun, 0.06 + 17 * begun); };
@@ -115,6 +117,7 @@ inline bool Plan::Reader::ReadPivotOrder() {
   const int32_t out = New(Type::INT32, shape);
   Parameters({batch, k, rows});
   Add(kernels_.pivotOrder, {{out}, {inputs_[0]}}, 1);
+  Bind(inputs_[0], 1, rows + 1);
   Spend(batch * rows, 2, 100);
   Divide(batch, 0, {rows * 4, k * 4});
   return true;

@@ -30,6 +30,10 @@ inline bool Plan::Reader::ReadBinary(Code code) {
   const bool logical = code >= Code::Less && code <= Code::LogicalOr;
   const Type type = logical ? Type::BOOL : a.type;
   const int32_t out = New(type, shape);
+  if (code == Code::NotEqual && b.numbers.leaf < 0 && b.numbers.least == b.numbers.most) {
+    values_[out].differing = inputs_[0];
+    values_[out].constantOf = static_cast<int32_t>(b.numbers.least);
+  }
   const int64_t count = shape.Count();
   if (count == 0) return true;
   Strided<3> s;
@@ -49,7 +53,10 @@ inline bool Plan::Reader::ReadBinary(Code code) {
   else if (code >= Code::GeluGrad) Spend(count, 1.2, 6);
   else Spend(count, code == Code::Pow ? 15 : 0.5);
   // Divisors and exponents are checked as a whole.
-  if (type == Type::INT32 && (code == Code::FloorDiv || code == Code::FloorMod || code == Code::Pow)) return true;
+  if (type == Type::INT32 && (code == Code::FloorDiv || code == Code::FloorMod || code == Code::Pow)) {
+    Bind(inputs_[1], code == Code::Pow ? 0 : 1, std::numeric_limits<int64_t>::max());
+    return true;
+  }
   Divide(s.sizes[0], 1, {s.strides[0][0] * SizeOf(type), s.strides[1][0] * SizeOf(a.type), s.strides[2][0] * SizeOf(a.type)});
   return true;
 }
@@ -212,8 +219,7 @@ inline bool Plan::Reader::ReadSlices(Code code) {
       View(inputs_[0], part, offset * SizeOf(In(0).type));
       return true;
     }
-    const int32_t out = New(In(0).type, part);
-    CopyInto(out, 0, dense, inputs_[0], offset, strides, part);
+    CopyInto(NewOf(inputs_[0], part), 0, dense, inputs_[0], offset, strides, part);
     return true;
   }
   constexpr int update = 4;
@@ -343,6 +349,11 @@ inline bool Plan::Reader::ReadNode() {
     value.place = static_cast<int64_t>(plan_.constants_.size()) * 4;
     const Words words = Take((BytesOf(value) + 3) / 4);
     plan_.constants_.insert(plan_.constants_.end(), words.data, words.data + words.count);
+    if (value.type == Type::INT32 && words.count > 0) {
+      const auto [least, most] = std::minmax_element(words.data, words.data + words.count);
+      value.numbers.least = *least;
+      value.numbers.most = *most;
+    }
     values_.push_back(value);
     return true;
   }
@@ -434,6 +445,7 @@ inline bool Plan::Reader::ReadNode() {
           !Broadcast(which.shape, sides, shape))
         return false;
       const int32_t out = New(a.type, shape);
+      values_[out].numbers = Chosen(which, inputs_[1], inputs_[2]);
       const int64_t count = shape.Count();
       if (count == 0) return true;
       Strided<4> s;
@@ -498,7 +510,7 @@ inline bool Plan::Reader::ReadNode() {
       const int last = shape.rank - 1;
       bool matrices = x.type == Type::FLOAT && order[last] == last - 1 && order[last - 1] == last;
       for (int d = 0; d < last - 1; d++) matrices = matrices && order[d] == d;
-      const int32_t out = New(x.type, shape);
+      const int32_t out = NewOf(inputs_[0], shape);
       if (matrices) values_[out].turned = inputs_[0];
       else CopyInto(out, 0, dense, inputs_[0], 0, strides, shape);
       return true;
@@ -519,7 +531,7 @@ inline bool Plan::Reader::ReadNode() {
         dense[d] = shape.Stride(d);
         strides[d] = BroadcastStride(x.shape, shape, d);
       }
-      CopyInto(New(x.type, shape), 0, dense, inputs_[0], 0, strides, shape);
+      CopyInto(NewOf(inputs_[0], shape), 0, dense, inputs_[0], 0, strides, shape);
       return true;
     }
     case Code::ConcatV2: {
@@ -573,7 +585,7 @@ inline bool Plan::Reader::ReadNode() {
           View(from, result, at * strides[axis] * SizeOf(type));
         } else {
           for (int d = 0; d < part.rank; d++) own[d] = part.Stride(d);
-          CopyInto(New(type, result), 0, own, from, at * strides[axis], strides, part);
+          CopyInto(NewOf(from, result), 0, own, from, at * strides[axis], strides, part);
         }
         at += part.sizes[axis];
       }
@@ -599,7 +611,7 @@ inline bool Plan::Reader::ReadNode() {
         if (shape.sizes[d] != 1 && strides[d] != dense[d]) contiguous = false;
       }
       if (contiguous) View(inputs_[0], shape, offset * SizeOf(x.type));
-      else CopyInto(New(x.type, shape), 0, dense, inputs_[0], offset, strides, shape);
+      else CopyInto(NewOf(inputs_[0], shape), 0, dense, inputs_[0], offset, strides, shape);
       return true;
     }
     case Code::StridedSlice:
@@ -638,7 +650,7 @@ inline bool Plan::Reader::ReadNode() {
         offset += (x.shape.sizes[d] - 1) * dense[d];
         strides[d] = -dense[d];
       }
-      CopyInto(New(x.type, x.shape), 0, dense, inputs_[0], offset, strides, x.shape);
+      CopyInto(NewOf(inputs_[0], x.shape), 0, dense, inputs_[0], offset, strides, x.shape);
       return true;
     }
     case Code::Fill: {
@@ -673,6 +685,7 @@ inline bool Plan::Reader::ReadNode() {
       if (count == 0) return true;
       Parameters({outer, rows.shape.sizes[axis], chosen, width, batch > 0});
       Add(kernels_.gather[Wide(rows.type)], {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
+      Bind(inputs_[1], 0, rows.shape.sizes[axis]);
       // TensorFlow copies row by row, through a call for each.
       Spend(count + outer * chosen * (width == 1 ? 2 : 4), 0.5, width < 16 ? 4 : 0.5);
       const int64_t size = SizeOf(rows.type);
@@ -696,6 +709,7 @@ inline bool Plan::Reader::ReadNode() {
       Parameters({segments[0], ids.shape.Count(), 0, width, width});
       const auto &kernels = code == Code::UnsortedSegmentSum ? kernels_.segmentSum : kernels_.segmentMax;
       Add(kernels[rows.type == Type::FLOAT ? 0 : 1], {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
+      Bind(inputs_[1], std::numeric_limits<int32_t>::min(), segments[0]);
       // A call for each row costs more than few numbers.
       Spend(shape.Count() + rows.shape.Count() * (width < 16 ? 3 : 1), 0.5, width < 16 ? 1.5 : 0.5);
       DivideRange(width, 16, 2);
@@ -724,6 +738,7 @@ inline bool Plan::Reader::ReadNode() {
       for (int d = 0; d < depth; d++) p.push_back(strides[d]);
       const int mode = update ? 0 : code == Code::TensorScatterAdd ? 1 : code == Code::TensorScatterMax ? 2 : 3;
       Add(kernels_.scatter[Scattered(mode, x.type)], {{out}, {inputs_[1]}, {inputs_[2]}}, 1);
+      Bind(inputs_[1], 0, *std::min_element(x.shape.sizes, x.shape.sizes + depth));
       // TensorFlow starts an expression for each place.
       Spend(rows.shape.Count() + indices.shape.Count(), 1, width < 16 ? 10 : 2);
       return true;
@@ -744,6 +759,7 @@ inline bool Plan::Reader::ReadNode() {
       if (rows == 0) return true;
       Parameters({rows, length, n});
       Add(kernels_.scatterRows[Scattered(mode, x.type)], {{out}, {inputs_[1]}, {inputs_[2]}}, 1);
+      Bind(inputs_[1], 0, length);
       Spend(given.shape.Count(), 1.5, 30);
       Divide(rows, 0, {length * size, 4 * n, n * size});
       return true;
@@ -852,6 +868,7 @@ inline bool Plan::Reader::ReadNode() {
       if (count == 0) return true;
       Parameters({count});
       Add(kernels_.checkNumerics, {{out}, {inputs_[0]}}, 1, 1);
+      plan_.refuses_ = true;
       Spend(count);
       return true;
     }

@@ -11,6 +11,7 @@
 #include <memory>
 #include <new>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "apart.h"
@@ -97,11 +98,21 @@ class Plan {
 
   const Costs &costs() const { return costs_; }
 
+  // Whether a kernel may refuse what its input is, apart from the numbers of leaves that are out of their bounds.
+  bool refuses() const { return refuses_; }
+  // A kernel refuses numbers of a leaf that are below the lowest, or not below the end. The exception never gets to it.
+  struct Bound {
+    int32_t leaf;
+    int64_t lowest, end;
+    std::optional<int32_t> exception;
+  };
+  const std::vector<Bound> &bounds() const { return bounds_; }
+
   // Bytes of the plan itself, while it is kept.
   int64_t Size() const {
     const auto bytes = [](const auto &items) { return static_cast<int64_t>(items.capacity() * sizeof(items[0])); };
     return bytes(leaves_) + bytes(outputs_) + bytes(steps_) + bytes(groups_) + bytes(operands_) + bytes(advances_) + bytes(parameters_) +
-           bytes(constants_);
+           bytes(constants_) + bytes(bounds_);
   }
 
   // Computes everything. After the leaves, `roots` has two places for the plan's own memory; then one for each output, which is
@@ -225,6 +236,13 @@ class Plan {
     constants_.shrink_to_fit();
   }
 
+  // What is known of integers: each is a leaf's, but not the exception, or is between these two.
+  struct Numbers {
+    int32_t leaf = -1;
+    std::optional<int32_t> exception;
+    int64_t least = std::numeric_limits<int64_t>::max(), most = std::numeric_limits<int64_t>::min();
+    bool IsKnown() const { return leaf >= 0 || least <= most; }
+  };
   // A tensor while the plan is read. Views share the memory of their source.
   struct Value {
     Type type = Type::FLOAT;
@@ -247,6 +265,10 @@ class Plan {
     int32_t padded = -1;
     // Likewise, which of the reader's sums it is.
     int32_t summed = -1;
+    Numbers numbers;
+    // Where a condition is whether numbers of another value differ from a constant: the value, or -1, and the constant.
+    int32_t differing = -1;
+    int32_t constantOf = 0;
   };
   class Reader;
 
@@ -259,6 +281,8 @@ class Plan {
   std::vector<int64_t> advances_;
   std::vector<int64_t> parameters_;
   std::vector<int32_t> constants_;
+  bool refuses_ = false;
+  std::vector<Bound> bounds_;
   int64_t arena_ = 0;
   // None but where values lie apart.
   Pieces pieces_;

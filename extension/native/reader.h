@@ -17,6 +17,7 @@ class Plan::Reader {
       Value value = ReadValue();
       value.root = i;
       value.place = 0;
+      value.numbers.leaf = i;
       plan_.leaves_.push_back({value.type, value.shape, {i, 0}});
       values_.push_back(value);
       ids_.push_back(i);
@@ -203,6 +204,33 @@ class Plan::Reader {
     Require(offset >= 0 && value.offset + BytesOf(value) <= BytesOf(values_[value.source]));
     values_.push_back(value);
     return static_cast<int32_t>(values_.size()) - 1;
+  }
+
+  // A new value with numbers of another.
+  int32_t NewOf(int32_t of, const Shape &shape) {
+    const Numbers numbers = values_[of].numbers;
+    const int32_t value = New(values_[of].type, shape);
+    values_[value].numbers = numbers;
+    return value;
+  }
+
+  // What is known of numbers that are chosen, by a condition, from the one value or the other.
+  Numbers Chosen(const Value &condition, int32_t id, int32_t otherId) {
+    Numbers one = values_[id].numbers, other = values_[otherId].numbers;
+    if (!one.IsKnown() || !other.IsKnown() || (one.leaf >= 0 && other.leaf >= 0)) return {};
+    if (one.leaf >= 0 && condition.differing == id) one.exception = condition.constantOf;
+    Numbers &both = one.leaf >= 0 ? one : other;
+    both.least = std::min(one.least, other.least);
+    both.most = std::max(one.most, other.most);
+    return both;
+  }
+
+  // Notes that the last step's kernel refuses an input's numbers that are below the lowest, or not below the end.
+  void Bind(int32_t id, int64_t lowest, int64_t end) {
+    const Numbers &numbers = values_[id].numbers;
+    const bool within = numbers.least > numbers.most || (numbers.least >= lowest && numbers.most < end);
+    if (!numbers.IsKnown() || !within) plan_.refuses_ = true;
+    else if (numbers.leaf >= 0) plan_.bounds_.push_back({numbers.leaf, lowest, end, numbers.exception});
   }
 
   struct Arg {
@@ -408,6 +436,7 @@ inline void Plan::Reader::WritePart(int32_t out, const Padded &padded, bool adds
     if (outer == 0) return;
     Parameters({outer, length, n, 0, width, width});
     Add(kernels_.addRows[type == Type::FLOAT ? 0 : 1], {{out}, {padded.part}, {padded.indices}}, 1);
+    Bind(padded.indices, 0, length);
     // TensorFlow's is a call for each row; other dimensions than the first are transposed, forth and back.
     const double library = width < 16 ? 1.5 : 0.5;
     Spend(count, width < 16 ? 1.5 : 0.5, outer > 1 ? library + 2 : library);

@@ -19,6 +19,7 @@ inline bool Plan::Reader::ReadRows(Code code) {
     const int32_t losses = New(Type::FLOAT, shape), gradient = New(Type::FLOAT, x.shape);
     Parameters({rows, n});
     Add(kernels_.crossEntropy, {{losses}, {gradient}, {inputs_[0]}, {inputs_[1]}}, 2);
+    Bind(inputs_[1], 0, n);
     Spend(count, 1, 2);
     Divide(rows, 0, {4, bytes, bytes, 4});
     return true;
@@ -98,6 +99,7 @@ inline bool Plan::Reader::ReadCtcLoss() {
   const int32_t losses = New(Type::FLOAT, shape), gradient = New(Type::FLOAT, x.shape);
   if (rows == 0) return true;
   Parameters({rows, rows, times, classes, width, blank, attributes_[1]});
+  plan_.refuses_ = true;
   Add(kernels_.ctcLoss, {{losses}, {gradient}, {inputs_[0]}, {inputs_[1]}, {inputs_[2]}, {inputs_[3]}}, 2);
   Spend(count, 1, 10);
   Spend(times * rows * (2 * width + 1), 3, 100);

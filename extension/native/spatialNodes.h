@@ -339,6 +339,7 @@ inline bool Plan::Reader::ReadWindowMaxima() {
   const int32_t out = New(Type::INT32, shape);
   Parameters({rows, n, windows, each});
   Add(kernels_.windowMaxima, {{out}, {inputs_[0]}, {inputs_[1]}}, 1);
+  Bind(inputs_[1], 0, n);
   Spend(rows * windows * each, 1, 15);
   Divide(rows, 0, {4 * windows, 4 * n, 0});
   return true;

@@ -76,6 +76,10 @@ export class KernelExecutor implements Executor {
     return runtime.policy.smallPlans && this.#small.has(key);
   }
 
+  get pendingSteps(): number {
+    return this.#small.pending;
+  }
+
   read(storage: Storage): HostArray {
     return this.#storages.read(storage);
   }

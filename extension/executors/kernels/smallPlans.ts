@@ -21,6 +21,7 @@ import { tensorflowBackend } from "../backend.ts";
 import type { Kept } from "./lazyValues.ts";
 import type { StorageMemory } from "./storages.ts";
 import { PlanWriter, UnsupportedError } from "./planWriter.ts";
+import { QueuedRuns } from "./queuedRuns.ts";
 
 /** Allocates arrays for values, small ones in one buffer: allocating each takes longer than computing its values. */
 function arraysOf(values: readonly Value[]): (Float32Array | Int32Array | Uint8Array)[] {
@@ -121,6 +122,7 @@ export class SmallPlans {
   readonly #kept: (value: Value) => Readonly<Kept> | undefined;
   readonly #successor: Successor | undefined;
   readonly #threads: number;
+  readonly #queue: QueuedRuns;
 
   /**
    * @param threads maximum number of threads of an op
@@ -139,6 +141,7 @@ export class SmallPlans {
     this.#kept = kept;
     this.#successor = successor;
     this.#threads = threads;
+    this.#queue = new QueuedRuns(binding);
   }
 
   /**
@@ -175,13 +178,34 @@ export class SmallPlans {
     }
     const fetched = arraysOf(distinct(plan.fetches, opened.arrays));
     const made = new Int32Array(plan.assigns.length + plan.lazy.length);
+    const queued = this.#waits(plan)
+      ? this.#queue.add(opened.id, opened.milliseconds, leaves, fetched, made)
+      : 0;
     // Refused, as for a wrong input: TensorFlow's error says why.
-    if (!this.#binding.runPlan(opened.id, leaves, fetched, made)) return undefined;
+    if (queued === 0 && !this.#binding.runPlan(opened.id, leaves, fetched, made)) return undefined;
     // What computes a training's step must not depend on how often a process has run it: a resumed one starts from 0.
     if (opened.runs < Infinity && !runtime.policy.compileAtOnce) this.#count(plan, opened);
-    plan.fetches.forEach((value, i) => (value.data = fetched[opened.arrays[i]!]!));
+    plan.fetches.forEach((value, i) => {
+      const data = fetched[opened.arrays[i]!]!;
+      if (queued === 0) value.data = data;
+      else
+        value.read = () => {
+          this.#queue.finish(queued);
+          return data;
+        };
+    });
     plan.assigns.forEach(({ storage }, i) => this.#storages.replace(storage, made[i]!));
     return { ids: [...made.subarray(plan.assigns.length)], images: opened.images };
+  }
+
+  /** Whether no code reads the values of a step before the next one. */
+  #waits({ assigns }: Plan): boolean {
+    return runtime.policy.deferSteps && assigns.length > 0;
+  }
+
+  /** Steps that are not computed yet. */
+  get pending(): number {
+    return this.#queue.pending;
   }
 
   /** Frees all plans. */

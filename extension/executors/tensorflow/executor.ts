@@ -178,7 +178,7 @@ export class TensorFlowExecutor implements Executor {
   }
 
   get pendingSteps(): number {
-    return this.#active?.pending ?? 0;
+    return (this.#active?.pending ?? 0) + this.#small.pending;
   }
 
   compiled(key: string): boolean {

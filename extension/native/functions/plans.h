@@ -24,13 +24,13 @@ napi_value OpenPlan(napi_env env, napi_callback_info info) {
   ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[1], &threads), nullptr);
   if (!GetTyped(env, args[2], napi_float64_array, &costs, &wanted)) return nullptr;
   int32_t id = -1;
-  layerwise::Plan plan;
-  if (wanted == 3 && plan.Read(static_cast<const int32_t *>(code), static_cast<int64_t>(length), threads)) {
-    static_cast<double *>(costs)[0] = plan.costs().own;
-    static_cast<double *>(costs)[1] = plan.costs().library;
-    static_cast<double *>(costs)[2] = static_cast<double>(plan.Size());
+  const auto plan = std::make_shared<layerwise::Plan>();
+  if (wanted == 3 && plan->Read(static_cast<const int32_t *>(code), static_cast<int64_t>(length), threads)) {
+    static_cast<double *>(costs)[0] = plan->costs().own;
+    static_cast<double *>(costs)[1] = plan->costs().library;
+    static_cast<double *>(costs)[2] = static_cast<double>(plan->Size());
     id = state->nextPlan++;
-    state->plans.emplace(id, std::move(plan));
+    state->plans.emplace(id, plan);
   }
   napi_value result;
   ENSURE_NAPI_OK_RETVAL(env, napi_create_int32(env, id, &result), nullptr);
@@ -44,17 +44,12 @@ napi_value ClosePlan(napi_env env, napi_callback_info info) {
   int32_t id;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[0], &id), nullptr);
   state->plans.erase(id);
-  if (state->plans.empty()) state->arena.Free();
+  if (state->plans.empty()) {
+    state->runs.WaitForAll();
+    state->runs.arena().Free();
+  }
   return nullptr;
 }
-
-// Tensors that a running plan reads or writes, until it has ended.
-struct Resolved {
-  std::vector<TF_Tensor *> tensors;
-  ~Resolved() {
-    for (TF_Tensor *tensor : tensors) TF_DeleteTensor(tensor);
-  }
-};
 
 // Takes the memory of a typed array for values of a plan. False, with an exception, for one of another type or size.
 bool GetValues(napi_env env, napi_value array, const layerwise::Plan::Port &port, char *&values) {
@@ -69,98 +64,138 @@ bool GetValues(napi_env env, napi_value array, const layerwise::Plan::Port &port
   return true;
 }
 
-// Runs a plan. Leaves are ids of tensors or typed arrays; the first outputs are written into typed arrays, and new tensors are
-// made of the others, whose ids are written into the last argument. Returns false if a kernel has refused its input.
-napi_value RunPlan(napi_env env, napi_callback_info info) {
-  Arguments<4> args;
-  if (!args.Get(env, info)) return nullptr;
+// Makes a run from a function's arguments: a plan, its leaves, which are ids of tensors or typed arrays, typed arrays for the first outputs,
+// and room for the ids of the tensors that are made of the others. False, with an exception, if these are invalid.
+bool NewRun(napi_env env, Arguments<4> &args, layerwise::Run &run, int32_t *&ids) {
   State *const state = args.state;
   int32_t id;
-  ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[0], &id), nullptr);
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int32(env, args[0], &id), false);
   const auto entry = state->plans.find(id);
   if (entry == state->plans.end()) {
     NAPI_THROW_ERROR(env, "There is no plan %d", id);
-    return nullptr;
+    return false;
   }
-  const layerwise::Plan &plan = entry->second;
-  const auto &leaves = plan.leaves();
-  const auto &outputs = plan.outputs();
+  run.plan = entry->second;
+  const auto &leaves = run.plan->leaves();
+  const auto &outputs = run.plan->outputs();
   uint32_t given;
-  ENSURE_NAPI_OK_RETVAL(env, napi_get_array_length(env, args[1], &given), nullptr);
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_array_length(env, args[1], &given), false);
   if (given != leaves.size()) {
     NAPI_THROW_ERROR(env, "%zu leaves were expected, %u given", leaves.size(), given);
-    return nullptr;
+    return false;
   }
-  Resolved resolved;
-  std::vector<char *> roots(leaves.size() + 2 + outputs.size());
+  run.leaves.resize(given);
   for (uint32_t i = 0; i < given; i++) {
+    auto &[own, memory] = run.leaves[i];
     napi_value leaf;
-    ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, args[1], i, &leaf), nullptr);
+    ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, args[1], i, &leaf), false);
     int32_t tensor;
     if (napi_get_value_int32(env, leaf, &tensor) == napi_ok) {
       size_t bytes;
       int32_t type;
-      if (const layerwise::Tensor *const own = state->tensors.Find(tensor)) {
-        roots[i] = own->memory.get();
+      own = state->tensors.Find(tensor);
+      if (own != nullptr) {
         bytes = own->bytes;
         type = static_cast<int32_t>(own->type);
       } else {
         TF_Tensor *const value = TensorOf(env, state, tensor);
-        if (value == nullptr) return nullptr;
-        resolved.tensors.push_back(value);
-        roots[i] = static_cast<char *>(TF_TensorData(value));
+        if (value == nullptr) return false;
+        run.held.emplace_back(value, [](void *held) { TF_DeleteTensor(static_cast<TF_Tensor *>(held)); });
+        memory = static_cast<char *>(TF_TensorData(value));
         bytes = TF_TensorByteSize(value);
         type = TF_TensorType(value);
       }
       if (bytes != static_cast<size_t>(leaves[i].Bytes()) || type != static_cast<int32_t>(leaves[i].type)) {
         NAPI_THROW_ERROR(env, "Leaf %u has %zu bytes, not %zu, or another type", i, bytes, static_cast<size_t>(leaves[i].Bytes()));
-        return nullptr;
+        return false;
       }
-    } else if (!GetValues(env, leaf, leaves[i], roots[i])) {
-      return nullptr;
+    } else if (!GetValues(env, leaf, leaves[i], memory)) {
+      return false;
     }
   }
   uint32_t read;
-  ENSURE_NAPI_OK_RETVAL(env, napi_get_array_length(env, args[2], &read), nullptr);
-  void *ids;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_array_length(env, args[2], &read), false);
+  void *made;
   size_t makes;
-  if (!GetTyped(env, args[3], napi_int32_array, &ids, &makes)) return nullptr;
+  if (!GetTyped(env, args[3], napi_int32_array, &made, &makes)) return false;
   if (read + makes != outputs.size()) {
     NAPI_THROW_ERROR(env, "%zu outputs were expected, not %zu", outputs.size(), read + makes);
-    return nullptr;
+    return false;
   }
-  char **results = roots.data() + leaves.size() + 2;
+  ids = static_cast<int32_t *>(made);
+  run.fetched.resize(read);
   for (uint32_t i = 0; i < read; i++) {
     napi_value array;
-    ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, args[2], i, &array), nullptr);
-    if (!GetValues(env, array, outputs[i], results[i])) return nullptr;
+    ENSURE_NAPI_OK_RETVAL(env, napi_get_element(env, args[2], i, &array), false);
+    if (!GetValues(env, array, outputs[i], run.fetched[i])) return false;
   }
-  std::vector<layerwise::Tensor> made;
-  made.reserve(makes);
-  // Without memory for a result, TensorFlow runs the plan, for its error.
-  bool allocated = true;
+  run.made.reserve(makes);
   for (size_t i = read; i < outputs.size(); i++) {
-    const auto &[type, shape, at] = outputs[i];
-    std::vector<int64_t> sizes(shape.sizes, shape.sizes + shape.rank);
-    made.push_back(layerwise::Tensor::New(type, std::move(sizes), static_cast<size_t>(outputs[i].Bytes())));
-    results[i] = made.back().memory.get();
-    allocated = allocated && results[i] != nullptr;
+    const auto &port = outputs[i];
+    auto tensor = std::make_shared<layerwise::Tensor>();
+    tensor->type = port.type;
+    tensor->shape.assign(port.shape.sizes, port.shape.sizes + port.shape.rank);
+    tensor->bytes = static_cast<size_t>(port.Bytes());
+    run.made.push_back(std::move(tensor));
   }
-  char *const arena = allocated ? state->arena.Room(static_cast<size_t>(plan.bytes())) : nullptr;
-  bool done = arena != nullptr;
-  if (done) {
-    const layerwise::FlushDenormals flush;
-    done = plan.Run(roots, arena);
-  }
+  return true;
+}
+
+// Runs a plan. Returns false if a kernel has refused its input, and where there is no memory: TensorFlow runs it then, for its error.
+napi_value RunPlan(napi_env env, napi_callback_info info) {
+  Arguments<4> args;
+  layerwise::Run run;
+  int32_t *ids;
+  if (!args.Get(env, info) || !NewRun(env, args, run, ids)) return nullptr;
+  State *const state = args.state;
+  state->runs.WaitForAll();
+  const bool done = run.Compute(state->runs.arena());
+  if (done)
+    for (auto &tensor : run.made) *ids++ = state->tensors.Add(std::move(tensor));
   napi_value result;
   ENSURE_NAPI_OK_RETVAL(env, napi_get_boolean(env, done, &result), nullptr);
-  if (!done) return result;
-  for (size_t i = 0; i < outputs.size(); i++) {
-    const auto &port = outputs[i];
-    const char *source = roots[port.at.root] + port.at.offset;
-    if (source != results[i] && port.Bytes() > 0) memcpy(results[i], source, port.Bytes());
+  return result;
+}
+
+// Has a plan run on another thread, after those before it. Returns its number; 0, with nothing done, where a kernel might refuse its input.
+napi_value QueuePlan(napi_env env, napi_callback_info info) {
+  Arguments<4> args;
+  layerwise::Run run;
+  int32_t *ids;
+  if (!args.Get(env, info) || !NewRun(env, args, run, ids)) return nullptr;
+  State *const state = args.state;
+  int64_t number = 0;
+  if (run.IsSafe()) {
+    const std::vector<std::shared_ptr<layerwise::Tensor>> made = run.made;
+    const double nanoseconds = run.plan->costs().own;
+    number = state->runs.Add(std::move(run), nanoseconds);
+    for (const auto &tensor : made) {
+      tensor->run = number;
+      *ids++ = state->tensors.Add(tensor);
+    }
   }
-  for (size_t i = 0; i < makes; i++) static_cast<int32_t *>(ids)[i] = state->tensors.Add(std::move(made[i]));
+  napi_value result;
+  ENSURE_NAPI_OK_RETVAL(env, napi_create_int64(env, number, &result), nullptr);
+  return result;
+}
+
+// Waits for a queued run. Returns whether it, and all before it, succeeded.
+napi_value FinishPlan(napi_env env, napi_callback_info info) {
+  Arguments<1> args;
+  if (!args.Get(env, info)) return nullptr;
+  int64_t number;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_value_int64(env, args[0], &number), nullptr);
+  napi_value result;
+  ENSURE_NAPI_OK_RETVAL(env, napi_get_boolean(env, args.state->runs.Wait(number), &result), nullptr);
+  return result;
+}
+
+// The number of the queued run that has ended last.
+napi_value FinishedPlans(napi_env env, napi_callback_info info) {
+  State *const state = StateOf(env, info);
+  if (state == nullptr) return nullptr;
+  napi_value result;
+  ENSURE_NAPI_OK_RETVAL(env, napi_create_int64(env, state->runs.Finished(), &result), nullptr);
   return result;
 }
 

@@ -5,9 +5,9 @@
 #include <memory>
 #include <set>
 
-#include "../arena.h"
 #include "../library.h"
 #include "../plan.h"
+#include "../queue.h"
 #include "../tensors.h"
 #include "call.h"
 
@@ -41,14 +41,15 @@ struct State {
   std::set<int32_t> remote;
   std::map<int32_t, std::unique_ptr<Call>> calls;
   int32_t next = 0;
-  std::map<int32_t, layerwise::Plan> plans;
+  std::map<int32_t, std::shared_ptr<const layerwise::Plan>> plans;
   int32_t nextPlan = 0;
-  layerwise::Arena arena;
+  layerwise::RunQueue runs;
 
   // Waits for what other threads do. Calls that wait for other processes fail, since their sessions are closed.
   void WaitForCalls() {
     // Nor may the process end while it loads a library.
     if (loads) BindTensorFlow();
+    runs.Stop();
     for (const auto &[id, call] : calls)
       if (call->remote) TF_CloseSession(call->session, TF_AutoStatus().status);
     for (const auto &[id, call] : calls) call->Wait();

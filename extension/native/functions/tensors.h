@@ -41,11 +41,21 @@ bool MakeTensor(napi_env env, State *state, const napi_value *args, int32_t &id)
     count *= static_cast<size_t>(shape[d]);
   }
   if (count != length) return false;
-  auto tensor = layerwise::Tensor::New(type, std::move(shape), count * static_cast<size_t>(layerwise::SizeOf(type)));
-  if (tensor.memory == nullptr) return false;
-  if (tensor.bytes > 0) memcpy(tensor.memory.get(), data, tensor.bytes);
+  auto tensor = std::make_shared<layerwise::Tensor>();
+  tensor->type = type;
+  tensor->shape = std::move(shape);
+  tensor->bytes = count * static_cast<size_t>(layerwise::SizeOf(type));
+  if (!tensor->Allocate()) return false;
+  if (tensor->bytes > 0) memcpy(tensor->memory.get(), data, tensor->bytes);
   id = state->tensors.Add(std::move(tensor));
   return true;
+}
+
+// Waits until a tensor's values are set. False, with an exception, if its run has failed.
+bool IsComputed(napi_env env, State *state, const layerwise::Tensor &tensor) {
+  if (tensor.run > 0) state->runs.Wait(tensor.run);
+  if (tensor.memory == nullptr) NAPI_THROW_ERROR(env, "The plan that computes this tensor has failed");
+  return tensor.memory != nullptr;
 }
 
 napi_value NewTensor(napi_env env, napi_callback_info info) {
@@ -80,11 +90,12 @@ napi_value ReadTensor(napi_env env, napi_callback_info info) {
   if (!args.Get(env, info)) return nullptr;
   int32_t id;
   if (IsLibrarys(env, args, id)) return Loaded<TensorDataSync>(env, info);
-  const layerwise::Tensor *const tensor = args.state->tensors.Find(id);
+  const auto tensor = args.state->tensors.Find(id);
   if (tensor == nullptr) {
     NAPI_THROW_ERROR(env, "Get data called on a Tensor not referenced (tensor_id: %d)", id);
     return nullptr;
   }
+  if (!IsComputed(env, args.state, *tensor)) return nullptr;
   napi_value buffer, array;
   void *data;
   ENSURE_NAPI_OK_RETVAL(env, napi_create_arraybuffer(env, tensor->bytes, &data, &buffer), nullptr);
@@ -112,8 +123,8 @@ TF_Tensor *Share(const layerwise::Tensor &tensor) {
 }
 
 // A tensor by its id, to be deleted by the caller. Null, with an exception, if there is none.
-TF_Tensor *TensorOf(napi_env env, const State *state, int32_t id) {
-  if (const layerwise::Tensor *const own = state->tensors.Find(id)) return Share(*own);
+TF_Tensor *TensorOf(napi_env env, State *state, int32_t id) {
+  if (const auto own = state->tensors.Find(id)) return IsComputed(env, state, *own) ? Share(*own) : nullptr;
   // Without TensorFlow, there are none of its tensors.
   TFE_TensorHandle *handle = nullptr;
   if (state->backend != nullptr) {
