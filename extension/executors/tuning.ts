@@ -41,7 +41,7 @@ export const UNCLEARED_BYTES = 8192;
 // ---- The first steps of a training, which own kernels compute (tensorflow/firstSteps.ts) ----
 
 /**
- * Estimated milliseconds of a training's first steps, which own kernels compute: loading TensorFlow and compiling take 1 to 2 seconds,
+ * Estimated milliseconds that TensorFlow would have saved a training, until it takes over: loading it and compiling take 1 to 2 seconds,
  * 20 to 50 from a slow disk, and 300 MB. TensorFlow is loaded after half of these, on another thread, and graphs are compiled there after
  * three quarters. Part of the numbers of a training.
  */

@@ -74,7 +74,8 @@ async function answer(command: Command): Promise<object> {
       await done();
       reporter.flush();
       const after = executor.counters();
-      return { losses, compiledRuns: after["compiledRuns"]! - before["compiledRuns"]! };
+      const ran = (name: string): number => after[name]! - before[name]!;
+      return { losses, whole: ran("small") + ran("compiledRuns") };
     }
     case "start": {
       training?.control.stop("request");

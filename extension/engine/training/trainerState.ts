@@ -45,7 +45,7 @@ export interface TrainerState {
   steady: HotGraph;
   /** The graphs that are compiled: the first ones. */
   compiled: readonly string[];
-  /** Estimated milliseconds of what own kernels have computed, before the graphs are compiled. */
+  /** {@link TrainingGraphs.kernelWork} */
   kernelWork: number;
   /** A checkpoint is due as soon as a validation says how good the weights are. */
   checkpointDue: boolean;

@@ -76,8 +76,15 @@ function filledNode(b: TfBuilder, { producer, shape, dtype }: Value): TfRef {
   return shape.length === 0 ? scalar(b, producer.value, dtype) : fillNode(b, shape, producer.value, dtype);
 }
 
+/** Of a run, by the binding's estimate. */
+interface Estimate {
+  readonly milliseconds: number;
+  /** Milliseconds that TensorFlow would save, where it is much faster; else 0. */
+  readonly loss: number;
+}
+
 /** A plan opened in the binding. */
-interface Opened {
+interface Opened extends Estimate {
   readonly key: string;
   readonly id: number;
   readonly bytes: number;
@@ -87,8 +94,6 @@ interface Opened {
   readonly arrays: readonly number[];
   /** For each lazy value, whether its channels come last in memory. */
   readonly images: readonly boolean[];
-  /** How long it takes, by the binding's estimate. */
-  readonly milliseconds: number;
   /** Runs left here before it runs compiled. */
   runs: number;
   /** Number of remaining runs at which TensorFlow is loaded for that. */
@@ -145,14 +150,12 @@ export class SmallPlans {
   }
 
   /**
-   * Milliseconds that a plan takes here by the binding's estimate; undefined for one that it can't run, or that TensorFlow is sure to
-   * compute much faster.
+   * What a plan takes here by the binding's estimate; undefined for one that it can't run.
    * @throws IncompletePlan
    */
-  estimate(plan: Plan): number | undefined {
+  estimate(plan: Plan): Estimate | undefined {
     if (isIncomplete(plan) && !this.#opened.has(this.#keyOf(plan))) throw new IncompletePlan();
-    const opened = this.#open(plan);
-    return opened === undefined || opened.runs < Infinity ? undefined : opened.milliseconds;
+    return this.#open(plan);
   }
 
   takes(plan: Plan): boolean {
@@ -326,6 +329,7 @@ export class SmallPlans {
       id,
       bytes,
       milliseconds: own / 1e6,
+      loss: Math.max(0, gain) / 1e6,
       runs,
       loadedAt: Math.floor(0.75 * runs),
       preparedAt: Math.floor(runs / 2),

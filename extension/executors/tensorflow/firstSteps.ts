@@ -10,25 +10,25 @@ import type { PlanCache } from "./planCache.ts";
 
 const NONE: ReadonlySet<number> = new Set();
 
-/** LAYERWISE_KERNELS_FIRST replaces the limit: with 0, TensorFlow computes all steps of trainings. */
-function limitOf(text: string | undefined): number {
+/** LAYERWISE_KERNELS_FIRST has TensorFlow take over after so many milliseconds, whether or not it is faster; undefined without it. */
+function fixedLimit(text: string | undefined): number | undefined {
   const limit = text === undefined || text === "" ? NaN : Number(text);
-  return limit >= 0 ? limit : KERNELS_FIRST;
+  return limit >= 0 ? limit : undefined;
 }
 
 /** The binding's functions that load TensorFlow. */
 type Library = Pick<NativeBinding, "prepareTensorFlow" | "loadTensorFlow">;
 
 /**
- * The first steps of a training, which the binding's own kernels compute, until TensorFlow is loaded and has compiled the training's
- * graphs: so the first step is there at once, and a short training never needs TensorFlow. The step at which TensorFlow takes over
- * follows from the estimates of the steps and not from a clock: the same training gives the same numbers each time.
+ * The first steps of a training, which the binding's own kernels compute: mostly all of them. Where TensorFlow would be much faster,
+ * it takes over once that has cost as much time as it takes to load TensorFlow and to compile the training's graphs. The step at which
+ * it does follows from the estimates of the steps and not from a clock: the same training gives the same numbers each time.
  */
 export class FirstSteps {
   readonly #small: Pick<SmallPlans, "estimate">;
   readonly #plans: Pick<PlanCache, "prepare">;
   readonly #library: Library;
-  readonly #limit = limitOf(process.env["LAYERWISE_KERNELS_FIRST"]);
+  readonly #fixed = fixedLimit(process.env["LAYERWISE_KERNELS_FIRST"]);
   /** Keys of the plans that are compiled meanwhile. */
   readonly #prepared = new Set<string>();
   #used = false;
@@ -47,12 +47,13 @@ export class FirstSteps {
    * @throws IncompletePlan
    */
   take(plan: Plan, training: TrainingGraphs): boolean {
-    const limit = this.#limit;
+    const limit = this.#fixed ?? KERNELS_FIRST;
     const { kernelWork } = training;
     if (kernelWork >= limit) return false;
     const estimate = this.#small.estimate(plan);
     if (this.#unloadable !== undefined) return estimate !== undefined;
-    const work = kernelWork + (estimate ?? Infinity);
+    const counted = this.#fixed === undefined ? estimate?.loss : estimate?.milliseconds;
+    const work = kernelWork + (counted ?? Infinity);
     const compiles = work >= 0.75 * limit && work < limit && this.#isNew(plan.key);
     if (compiles && isIncomplete(plan)) throw new IncompletePlan();
     // In its state, a training that can't go over stays before its limit: once TensorFlow can be loaded, it is resumed there.
@@ -102,13 +103,19 @@ export class FirstSteps {
 
   choices(): Choice[] {
     if (!this.#used) return [];
-    const early = "they need no loading and compiling, so they compute the first seconds of a training";
+    const faster = "it is faster, but has to be loaded first, and graphs to be compiled";
+    const first = "they need no loading and compiling, and TensorFlow is hardly faster, if at all";
     return [
       {
         graph: "",
         about: "engine",
         chosen: this.#over ? "TensorFlow, after own kernels" : "own kernels",
-        why: this.#unloadable === undefined ? early : `TensorFlow can't be loaded: ${this.#unloadable}`,
+        why:
+          this.#unloadable !== undefined
+            ? `TensorFlow can't be loaded: ${this.#unloadable}`
+            : this.#over
+              ? faster
+              : first,
       },
     ];
   }

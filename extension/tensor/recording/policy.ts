@@ -14,8 +14,8 @@ export interface TrainingGraphs {
   /** The graphs that are compiled; those that come later are not, and may round differently. */
   compiled: readonly string[];
   /**
-   * Estimated milliseconds of what the executor's own kernels have computed, before it compiles the graphs; {@link KERNELS_OVER} from
-   * then on.
+   * Estimated milliseconds that compiled graphs would have saved the steps that own kernels have computed; {@link KERNELS_OVER} once the
+   * graphs are compiled.
    */
   kernelWork: number;
 }

@@ -12,14 +12,15 @@ const begun = (kernelWork = 0): TrainingGraphs => ({
   kernelWork,
 });
 
-/** Steps of a quarter of the limit each. */
-function firstSteps(estimate: number | null = KERNELS_FIRST / 4, load = (): string => "2.21.0") {
+/** Steps of which each loses a quarter of the limit. */
+function firstSteps(loss: number | null = KERNELS_FIRST / 4, load = (): string => "2.21.0") {
+  const estimate = loss === null ? undefined : { loss, milliseconds: KERNELS_FIRST };
   const library = { prepareTensorFlow: vi.fn(), loadTensorFlow: vi.fn(load) };
   const prepare = vi.fn();
   return {
     library,
     prepare,
-    first: new FirstSteps({ estimate: () => estimate ?? undefined }, { prepare }, library),
+    first: new FirstSteps({ estimate: () => estimate }, { prepare }, library),
   };
 }
 
@@ -91,9 +92,23 @@ it("a training whose TensorFlow can't be loaded stays with the kernels, with a w
   ]);
 });
 
-it("LAYERWISE_KERNELS_FIRST replaces the limit", () => {
+it("a training stays with the kernels where TensorFlow would save nothing", () => {
+  const { first, library } = firstSteps(0);
+  const training = begun();
+  for (let step = 0; step < 100; step++) expect(first.take(plan(), training)).toBe(true);
+  expect(training.kernelWork).toBe(0);
+  expect(library.prepareTensorFlow).not.toHaveBeenCalled();
+  expect(first.choices()).toMatchObject([{ chosen: "own kernels" }]);
+});
+
+it("with LAYERWISE_KERNELS_FIRST TensorFlow takes over after so many milliseconds, faster or not", () => {
   vi.stubEnv("LAYERWISE_KERNELS_FIRST", "0");
   expect(firstSteps().first.take(plan(), begun())).toBe(false);
+  vi.stubEnv("LAYERWISE_KERNELS_FIRST", String(1.5 * KERNELS_FIRST));
+  const { first } = firstSteps(0);
+  const training = begun();
+  expect(first.take(plan(), training)).toBe(true);
+  expect(first.take(plan(), training)).toBe(false);
   vi.stubEnv("LAYERWISE_KERNELS_FIRST", "soon");
   expect(firstSteps().first.take(plan(), begun())).toBe(true);
 });
