@@ -882,6 +882,13 @@ inline bool Plan::Reader::ReadNode() {
     case Code::SelfAdjointEigV2:
     case Code::Svd:
       return ReadMatrices(code);
+    case Code::LstmSequence:
+    case Code::LstmSequenceGrad:
+    case Code::GruSequence:
+    case Code::GruSequenceGrad:
+    case Code::RnnSequence:
+    case Code::RnnSequenceGrad:
+      return ReadSequences(code);
     case Code::PivotOrder:
       return ReadPivotOrder();
     case Code::MatMul:

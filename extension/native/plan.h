@@ -157,7 +157,7 @@ class Plan {
   };
   // In place of an advance: each block is in the same memory.
   static constexpr int64_t IN_BLOCK = std::numeric_limits<int64_t>::min();
-  static constexpr int MAX_OPERANDS = 12;
+  static constexpr int MAX_OPERANDS = 16;
   static constexpr int MAX_PARAMETERS = 256;
 
   // Kernels allocate scratch memory. Where there is none left, TensorFlow runs the plan, or says so.

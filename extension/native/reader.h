@@ -376,6 +376,7 @@ class Plan::Reader {
   bool ReadLayerNorm();
   bool ReadLayerNormGrad();
   bool ReadCtcLoss();
+  bool ReadSequences(Code code);
   bool ReadGridSample(Code code);
   void CopyInto(int32_t out, int64_t outOffset, const int64_t *outStrides, int32_t in, int64_t inOffset,
                 const int64_t *inStrides, const Shape &shape, bool adds = false);
@@ -772,6 +773,7 @@ inline bool Plan::Read(const int32_t *code, int64_t length, int threads) {
 
 #include "nodes.h"
 #include "linearNodes.h"
+#include "recurrentNodes.h"
 #include "rowNodes.h"
 #include "gridNodes.h"
 #include "spatialNodes.h"

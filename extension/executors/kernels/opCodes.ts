@@ -195,6 +195,12 @@ const OPS: readonly OpEntry[] = [
   ["WindowMaxima"],
   ["LuFactor", "pivot"],
   ["PivotOrder", "rows"],
+  ["LstmSequence", "sizes"],
+  ["LstmSequenceGrad", "sizes"],
+  ["GruSequence", "sizes"],
+  ["GruSequenceGrad", "sizes"],
+  ["RnnSequence", "sizes", "relu"],
+  ["RnnSequenceGrad", "sizes", "relu"],
 ];
 
 /** Written where a node's op would be: a value that is part of the plan. */

@@ -987,6 +987,7 @@ bool TopK(const Call &c) {
 #include "draws.h"
 #include "factors.h"
 #include "linear.h"
+#include "recurrent.h"
 
 // ---- The table ----
 
@@ -1169,6 +1170,13 @@ constexpr Kernels KERNELS = {
     SelfAdjointEig,
     Svd,
     CheckNumerics,
+    PackPanels,
+    SequenceForward<LstmCell>,
+    SequenceBackward<LstmCell>,
+    SequenceForward<GruCell>,
+    SequenceBackward<GruCell>,
+    {SequenceForward<RnnCell<false>>, SequenceForward<RnnCell<true>>},
+    {SequenceBackward<RnnCell<false>>, SequenceBackward<RnnCell<true>>},
     LANES,
     Draw,
 };

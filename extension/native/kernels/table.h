@@ -48,6 +48,7 @@ enum class Code : int32_t {
   SoftmaxGrad, LogSoftmaxGrad, LayerNorm, LayerNormGrad, CtcLoss, GridSample, GridSampleInputGrad, GridSampleGridGrad,
   IndexAdd, WindowMaxima,
   LuFactor, PivotOrder,
+  LstmSequence, LstmSequenceGrad, GruSequence, GruSequenceGrad, RnnSequence, RnnSequenceGrad,
   // Not an op: a value that is part of the plan.
   Constant,
 };
@@ -145,6 +146,14 @@ struct Kernels {
   Kernel selfAdjointEig;
   Kernel svd;
   Kernel checkNumerics;
+  Kernel packPanels;
+  Kernel lstmForward;
+  Kernel lstmBackward;
+  Kernel gruForward;
+  Kernel gruBackward;
+  // With tanh, with ReLU.
+  Kernel rnnForward[2];
+  Kernel rnnBackward[2];
   // Floats in a register.
   int64_t lanes;
   int32_t (*draw)(DrawKind kind, uint32_t *words, int32_t used, void *out, int64_t count, const double *parameters);

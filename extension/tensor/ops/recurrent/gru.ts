@@ -2,11 +2,12 @@ import { applyAll } from "../../recording/apply.ts";
 import { TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../recording/op.ts";
 import { scope } from "../../recording/scope.ts";
+import type { Sequences } from "./attributes.ts";
 import type { Kernels } from "./kernels.ts";
 import { running } from "./plainKernels.ts";
 import { onnxGru } from "./onnxSequences.ts";
 import { gradsOf, ONCE } from "./rnn.ts";
-import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
+import { backwards, before, checkRows, forwards, sequencewise, type Walked } from "./sequences.ts";
 import { sideBySide, spelledOut, stepwise } from "./tensorKernels.ts";
 
 /**
@@ -66,10 +67,13 @@ export const gruSequenceGrad: Op<Sequences> = defineOp<Sequences>({
 function forward<R>(
   k: Kernels<R>,
   [x, h0, w, b]: readonly R[],
-  { sizes }: Sequences,
+  attributes: Sequences,
   { inputs }: Signature,
 ): R[] {
+  const { sizes } = attributes;
   const H = inputs[1]!.shape[1]!;
+  const whole = H > 0 ? k.layer?.("GruSequence", [w!, x!, h0!, b!], attributes, 6) : undefined;
+  if (whole !== undefined) return whole;
   const {
     outputs: [y, ...saved],
     state,
@@ -96,28 +100,33 @@ function forward<R>(
 function backward<R>(
   k: Kernels<R>,
   [h0, w, y, r, z, n, s, gradY, gradEnd]: readonly R[],
-  { sizes }: Sequences,
+  attributes: Sequences,
   { inputs }: Signature,
 ): R[] {
+  const { sizes } = attributes;
   const H = inputs[0]!.shape[1]!;
   const previous = before(k, sizes, h0!, y!);
+  const given = [w!, h0!, y!, r!, z!, n!, s!, gradEnd!, gradY!];
+  const whole = H > 0 ? k.layer?.("GruSequenceGrad", given, attributes, 3) : undefined;
+  const walk = (): Walked<R> =>
+    backwards(
+      k,
+      sizes,
+      { state: [gradEnd!], sequences: [previous, r!, z!, n!, s!, gradY!], fixed: [w!], widths: [3 * H, H] },
+      (q, [grad], [h, rt, zt, nt, st, dyt], [weight]) => {
+        const dh = q.add(grad!, dyt!);
+        const kept = q.mul(dh, zt!);
+        const dn = q.tanhGrad(nt!, q.sub(dh, kept));
+        const dz = q.sigmoidGrad(zt!, q.mul(dh, q.sub(h!, nt!)));
+        const dr = q.sigmoidGrad(rt!, q.mul(dn, st!));
+        const d = q.join([dr, dz, q.mul(dn, rt!)]);
+        return { state: [q.add(kept, q.matmul(d, weight!))], outputs: [d, dn] };
+      },
+    );
   const {
     outputs: [hidden, candidate],
     state: [dh0],
-  } = backwards(
-    k,
-    sizes,
-    { state: [gradEnd!], sequences: [previous, r!, z!, n!, s!, gradY!], fixed: [w!], widths: [3 * H, H] },
-    (q, [grad], [h, rt, zt, nt, st, dyt], [weight]) => {
-      const dh = q.add(grad!, dyt!);
-      const kept = q.mul(dh, zt!);
-      const dn = q.tanhGrad(nt!, q.sub(dh, kept));
-      const dz = q.sigmoidGrad(zt!, q.mul(dh, q.sub(h!, nt!)));
-      const dr = q.sigmoidGrad(rt!, q.mul(dn, st!));
-      const d = q.join([dr, dz, q.mul(dn, rt!)]);
-      return { state: [q.add(kept, q.matmul(d, weight!))], outputs: [d, dn] };
-    },
-  );
+  } = whole === undefined ? walk() : { outputs: [whole[0]!, whole[2]!], state: [whole[1]!] };
   const [gates] = k.columns(hidden!, [2 * H, H]);
   return [k.join([gates!, candidate!]), dh0!, k.matmul(hidden!, previous, true), k.sumRows(hidden!)];
 }

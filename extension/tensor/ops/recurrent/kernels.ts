@@ -11,6 +11,7 @@ import {
 import { INDEX, productNode, T, transposeNode } from "../../lowering/nodes.ts";
 import type { Tfjs } from "../../recording/op.ts";
 import { matrixProduct, split } from "../wasmKernels.ts";
+import type { RnnAttributes, Sequences } from "./attributes.ts";
 
 /** Longest sequence that a graph unrolls; longer ones are loops, which compile quickly. */
 const LONGEST_UNROLLED = 96;
@@ -44,6 +45,13 @@ export interface Kernels<R> {
   sumRows(x: R): R;
   /** The state after the last step, and the outputs of all steps in the order of the rows. */
   loop(loop: Loop<R>, step: Step<R, Kernels<R>>): Stepped<R>;
+  /** All steps of a layer as one node, where the backend has that; else undefined. The first input is the weight of the state. */
+  layer?(
+    node: `${"Lstm" | "Gru" | "Rnn"}Sequence${"" | "Grad"}`,
+    inputs: readonly R[],
+    attributes: Sequences & Partial<RnnAttributes>,
+    outputs: number,
+  ): R[] | undefined;
 }
 
 export class TensorFlowKernels implements Kernels<TfRef> {
@@ -125,6 +133,17 @@ export class TensorFlowKernels implements Kernels<TfRef> {
       (parts) => this.stack(parts),
       (...args) => b.step?.(() => step(this, ...args)) ?? step(this, ...args),
     );
+  }
+
+  layer(
+    node: string,
+    inputs: readonly TfRef[],
+    { sizes, nonlinearity }: Sequences & Partial<RnnAttributes>,
+    outputs: number,
+  ): TfRef[] | undefined {
+    if (this.b.exact !== true || sizes.at(-1) === 0) return undefined;
+    const relu = nonlinearity === undefined ? {} : { relu: attr.bool(nonlinearity === "relu") };
+    return this.b.nodes(node, inputs, { sizes: attr.ints(sizes), ...relu }, outputs);
   }
 
   #concat(parts: readonly TfRef[], axis: number): TfRef {

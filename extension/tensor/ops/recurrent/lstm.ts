@@ -3,12 +3,13 @@ import { TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../recording/op.ts";
 import { scope } from "../../recording/scope.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import type { Sequences } from "./attributes.ts";
 import { TensorFlowKernels, type Kernels } from "./kernels.ts";
 import { running } from "./plainKernels.ts";
 import { onnxLstm } from "./onnxSequences.ts";
 import { blockBackward, blockForward, fitsBlock } from "./lstmBlock.ts";
 import { gradsOf, ONCE } from "./rnn.ts";
-import { backwards, before, checkRows, forwards, sequencewise, type Sequences } from "./sequences.ts";
+import { backwards, before, checkRows, forwards, sequencewise, type Walked } from "./sequences.ts";
 import { sideBySide, spelledOut, stepwise } from "./tensorKernels.ts";
 
 /** i, f, g, o, c and tanh(c) are of every row. */
@@ -102,10 +103,17 @@ const biases = ([, , c0]: Signature["inputs"], bias: boolean): number => (bias ?
 function forward<R>(
   k: Kernels<R>,
   [x, h0, c0, v, w, b, projection]: readonly R[],
-  { sizes }: Sequences,
+  attributes: Sequences,
   { inputs }: Signature,
 ): R[] {
+  const { sizes } = attributes;
   const [P, H] = [inputs[1]!.shape[1]!, inputs[2]!.shape[1]!];
+  const projected = k.add(k.matmul(x!, v!, false, true), b!);
+  const whole =
+    projection === undefined && H > 0
+      ? k.layer?.("LstmSequence", [w!, projected, h0!, c0!], attributes, 9)
+      : undefined;
+  if (whole !== undefined) return whole;
   const {
     outputs: [y, ...saved],
     state,
@@ -114,7 +122,7 @@ function forward<R>(
     sizes,
     {
       state: [h0!, c0!],
-      sequences: [k.add(k.matmul(x!, v!, false, true), b!)],
+      sequences: [projected],
       fixed: [w!, ...(projection === undefined ? [] : [projection])].map((m) => k.transpose(m)),
       widths: [P, H, H, H, H, H, H],
     },
@@ -134,39 +142,44 @@ function forward<R>(
 function backward<R>(
   k: Kernels<R>,
   [x, h0, c0, v, w, , y, i, f, g, o, c, squashed, gradY, gradH, gradC, projection]: readonly R[],
-  { sizes }: Sequences,
+  attributes: Sequences,
   { inputs }: Signature,
 ): R[] {
+  const { sizes } = attributes;
   const [P, H] = [inputs[1]!.shape[1]!, inputs[2]!.shape[1]!];
   const projected = projection !== undefined;
+  const given = [w!, i!, f!, g!, o!, squashed!, c0!, c!, gradH!, gradY!, gradC!];
+  const whole = projected || H === 0 ? undefined : k.layer?.("LstmSequenceGrad", given, attributes, 3);
+  const walk = (): Walked<R> =>
+    backwards(
+      k,
+      sizes,
+      {
+        state: [gradH!, gradC!],
+        sequences: [i!, f!, g!, o!, squashed!, before(k, sizes, c0!, c!), gradY!],
+        fixed: projected ? [w!, projection] : [w!],
+        widths: projected ? [4 * H, P] : [4 * H],
+      },
+      (q, [dh, dc], [it, ft, gt, ot, tc, previous, dyt], [weight, r]) => {
+        const total = q.add(dh!, dyt!);
+        const dm = r === undefined ? total : q.matmul(total, r);
+        const cell = q.add(dc!, q.tanhGrad(tc!, q.mul(dm, ot!)));
+        const d = q.join([
+          q.sigmoidGrad(it!, q.mul(cell, gt!)),
+          q.sigmoidGrad(ft!, q.mul(cell, previous!)),
+          q.tanhGrad(gt!, q.mul(cell, it!)),
+          q.sigmoidGrad(ot!, q.mul(dm, tc!)),
+        ]);
+        return {
+          state: [q.matmul(d, weight!), q.mul(cell, ft!)],
+          outputs: r === undefined ? [d] : [d, total],
+        };
+      },
+    );
   const {
     outputs: [gates, hidden],
     state,
-  } = backwards(
-    k,
-    sizes,
-    {
-      state: [gradH!, gradC!],
-      sequences: [i!, f!, g!, o!, squashed!, before(k, sizes, c0!, c!), gradY!],
-      fixed: projected ? [w!, projection] : [w!],
-      widths: projected ? [4 * H, P] : [4 * H],
-    },
-    (q, [dh, dc], [it, ft, gt, ot, tc, previous, dyt], [weight, r]) => {
-      const total = q.add(dh!, dyt!);
-      const dm = r === undefined ? total : q.matmul(total, r);
-      const cell = q.add(dc!, q.tanhGrad(tc!, q.mul(dm, ot!)));
-      const d = q.join([
-        q.sigmoidGrad(it!, q.mul(cell, gt!)),
-        q.sigmoidGrad(ft!, q.mul(cell, previous!)),
-        q.tanhGrad(gt!, q.mul(cell, it!)),
-        q.sigmoidGrad(ot!, q.mul(dm, tc!)),
-      ]);
-      return {
-        state: [q.matmul(d, weight!), q.mul(cell, ft!)],
-        outputs: r === undefined ? [d] : [d, total],
-      };
-    },
-  );
+  } = whole === undefined ? walk() : { outputs: whole.slice(0, 1), state: whole.slice(1) };
   return [
     k.matmul(gates!, v!),
     ...state,

@@ -4,7 +4,7 @@ import { attr } from "../../lowering/lowering.ts";
 import { ints, type OnnxAttribute, type OnnxBuilder, type OnnxRef } from "../../lowering/onnx.ts";
 import type { OnnxRule } from "../../recording/op.ts";
 import { numel } from "../../core/shape.ts";
-import type { RnnAttributes, Sequences } from "./sequences.ts";
+import type { RnnAttributes, Sequences } from "./attributes.ts";
 
 interface Cell {
   readonly op: "RNN" | "GRU" | "LSTM";

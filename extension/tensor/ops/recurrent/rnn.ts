@@ -4,10 +4,11 @@ import { defineOp, type GradientContext, type Op, type Signature } from "../../r
 import { scope } from "../../recording/scope.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { zeros } from "../expressions.ts";
+import type { RnnAttributes } from "./attributes.ts";
 import type { Kernels } from "./kernels.ts";
 import { running } from "./plainKernels.ts";
 import { onnxRnn } from "./onnxSequences.ts";
-import { backwards, before, checkRows, forwards, sequencewise, type RnnAttributes } from "./sequences.ts";
+import { backwards, before, checkRows, forwards, sequencewise, type Walked } from "./sequences.ts";
 import { sideBySide, spelledOut, stepwise } from "./tensorKernels.ts";
 
 /** Why the gradients have none: gradients that are recorded are made by {@link spelledOut}. */
@@ -65,10 +66,13 @@ export const rnnSequenceGrad: Op<RnnAttributes> = defineOp<RnnAttributes>({
 function forward<R>(
   k: Kernels<R>,
   [x, h0, w]: readonly R[],
-  { sizes, nonlinearity }: RnnAttributes,
+  attributes: RnnAttributes,
   { inputs }: Signature,
 ): R[] {
+  const { sizes, nonlinearity } = attributes;
   const width = inputs[1]!.shape[1]!;
+  const whole = width > 0 ? k.layer?.("RnnSequence", [w!, x!, h0!], attributes, 2) : undefined;
+  if (whole !== undefined) return whole;
   const { outputs, state } = forwards(
     k,
     sizes,
@@ -84,21 +88,26 @@ function forward<R>(
 function backward<R>(
   k: Kernels<R>,
   [h0, w, y, gradY, gradEnd]: readonly R[],
-  { sizes, nonlinearity }: RnnAttributes,
+  attributes: RnnAttributes,
   { inputs }: Signature,
 ): R[] {
+  const { sizes, nonlinearity } = attributes;
   const width = inputs[0]!.shape[1]!;
+  const given = [w!, y!, gradEnd!, gradY!];
+  const whole = width > 0 ? k.layer?.("RnnSequenceGrad", given, attributes, 2) : undefined;
+  const walk = (): Walked<R> =>
+    backwards(
+      k,
+      sizes,
+      { state: [gradEnd!], sequences: [y!, gradY!], fixed: [w!], widths: [width] },
+      (q, [dh], [yt, dyt], [weight]) => {
+        const d = q[`${nonlinearity}Grad`](yt!, q.add(dh!, dyt!));
+        return { state: [q.matmul(d, weight!)], outputs: [d] };
+      },
+    );
   const {
     outputs: [dx],
     state: [dh0],
-  } = backwards(
-    k,
-    sizes,
-    { state: [gradEnd!], sequences: [y!, gradY!], fixed: [w!], widths: [width] },
-    (q, [dh], [yt, dyt], [weight]) => {
-      const d = q[`${nonlinearity}Grad`](yt!, q.add(dh!, dyt!));
-      return { state: [q.matmul(d, weight!)], outputs: [d] };
-    },
-  );
+  } = whole === undefined ? walk() : { outputs: whole.slice(0, 1), state: whole.slice(1) };
   return [dx!, dh0!, k.matmul(dx!, before(k, sizes, h0!, y!), true)];
 }

@@ -1,23 +1,8 @@
 import { TensorError } from "../../core/errors.ts";
 import type { Meta } from "../../recording/op.ts";
 import type { Cut, PartRule } from "../../planning/parts.ts";
+import type { Sequences } from "./attributes.ts";
 import type { Kernels, Step } from "./kernels.ts";
-
-/** Attributes of all recurrent ops. */
-export interface Sequences {
-  /**
-   * Sequences that are still running at each step, the longest first: rows of a step come after those of the step
-   * before, as in a PackedSequence. Never grows.
-   */
-  readonly sizes: readonly number[];
-  /** Whether the layer has biases: what there is no bias for is zeros, and costs nothing. */
-  readonly bias: boolean;
-}
-
-/** Attributes of plain recurrent layers. */
-export interface RnnAttributes extends Sequences {
-  readonly nonlinearity: "tanh" | "relu";
-}
 
 /** Steps in which the same number of sequences is running. */
 interface Run {
@@ -84,7 +69,7 @@ interface Walk<R> {
   readonly widths: readonly number[];
 }
 
-interface Walked<R> {
+export interface Walked<R> {
   /** Of every row. */
   readonly outputs: readonly R[];
   /** One row per sequence. */

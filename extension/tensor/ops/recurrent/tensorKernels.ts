@@ -19,7 +19,7 @@ import { cat, permute } from "../movement/movement.ts";
 import { sliceAlong } from "../movement/slicing.ts";
 import { unrolled, type Kernels } from "./kernels.ts";
 import type { Pass } from "./plainKernels.ts";
-import type { Sequences } from "./sequences.ts";
+import type { Sequences } from "./attributes.ts";
 
 const joined = (parts: readonly Tensor[], dim: number): Tensor =>
   parts.length === 1 ? parts[0]! : apply(cat, parts, { dim });
