@@ -1,9 +1,8 @@
 // Convolutions of all kinds of sizes: the binding's kernels, which differ by channels and positions, against TensorFlow's.
 import { describe, expect, it } from "vitest";
-import type { LoadedExecutor } from "../../../extension/executors/index.ts";
 import { F, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { withPolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { hasNative, useEngine } from "../../engines.ts";
+import { expectAgreement, numbers } from "./agreement.ts";
 
 interface Case {
   channels: number;
@@ -16,15 +15,6 @@ interface Case {
   groups?: number;
   images?: number;
 }
-
-/** Numbers without a period that sizes could share. */
-const numbers = (shape: readonly number[], seed: number): Tensor =>
-  torch
-    .arange(shape.reduce((a, b) => a * b, 1))
-    .add(seed)
-    .mul(0.7391)
-    .sin()
-    .view(...shape);
 
 /** The result and the gradients of image and filter. */
 function computed(
@@ -99,22 +89,6 @@ for (const width of [9, 20])
     { channels: 6, width: 2 * width, size: [8, 9], kernel: [3, 3], padding: 1, groups: 2, images: 9 },
     { channels: 6, width: 36, size: [8, 9], kernel: [3, 3], dilation: 2, groups: 2, images: 1 },
   );
-
-/** Fails where the numbers of the binding's kernels aren't those of TensorFlow. */
-function expectAgreement(executor: LoadedExecutor, compute: () => Tensor[]): void {
-  const before = executor.counters()["small"]!;
-  const own = compute().map((t) => t.toTypedArray());
-  expect(executor.counters()["small"]).toBeGreaterThan(before);
-  const library = withPolicy({ smallPlans: false }, () => compute().map((t) => t.toTypedArray()));
-  own.forEach((values, part) => {
-    let scale = 1;
-    for (const value of library[part]!) scale = Math.max(scale, Math.abs(value));
-    values.forEach((value, i) => {
-      if (Math.abs(value - library[part]![i]!) > 1e-4 * scale)
-        expect.fail(`part ${part} at ${i}: ${value}, ${library[part]![i]} by TensorFlow`);
-    });
-  });
-}
 
 describe.runIf(hasNative)("convolutions", () => {
   const executor = useEngine("native");
