@@ -144,7 +144,7 @@ export interface NativeBinding {
   /** Added by binding.cc: waits for a queued run. @returns whether it, and all before it, succeeded: memory may be short */
   finishPlan(run: number): boolean;
 
-  /** Added by binding.cc: the number of the queued run that has ended last, 0 for none. */
+  /** Added by binding.cc: how many queued runs have ended, before the first one that has failed. */
   finishedPlans(): number;
 
   /** Added by binding.cc. */

@@ -33,9 +33,10 @@ struct Run {
   std::vector<char *> fetched;
   std::vector<std::shared_ptr<Tensor>> made;
 
-  // Whether no kernel will refuse its input: the numbers that one might refuse are there, and are none of those.
+  // Whether another thread may compute it. No kernel will refuse its input: the numbers that one might refuse are there, and are none of
+  // those. And it holds nothing of TensorFlow's, which may be memory of JavaScript's, to be freed on its own thread.
   bool IsSafe() const {
-    if (plan->refuses()) return false;
+    if (plan->refuses() || !held.empty()) return false;
     for (const auto &[leaf, lowest, end, exception] : plan->bounds()) {
       const auto *const numbers = reinterpret_cast<const int32_t *>(leaves[leaf].Get());
       const int64_t count = plan->leaves()[leaf].shape.Count();
@@ -110,10 +111,10 @@ class RunQueue {
   }
   bool WaitForAll() { return Wait(added_); }
 
-  // Runs that have ended.
+  // Runs that have ended, before the first one that has failed.
   int64_t Finished() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    return finished_;
+    return failed_ == 0 ? finished_ : failed_ - 1;
   }
 
   // For runs that the caller computes itself, when none is waiting.

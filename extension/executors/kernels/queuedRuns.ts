@@ -52,9 +52,8 @@ export class QueuedRuns {
   /** @throws TensorError if memory was short */
   finish(number: number): void {
     if (number <= this.#finished) return;
-    const done = this.#binding.finishPlan(number);
-    this.#ended(number);
-    if (!done) throw new TensorError("value", "not enough memory for the values of a step");
+    if (this.#binding.finishPlan(number)) this.#ended(number);
+    else throw new TensorError("value", "not enough memory for the values of a step");
   }
 
   get #isFull(): boolean {

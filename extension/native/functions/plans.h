@@ -190,7 +190,7 @@ napi_value FinishPlan(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// The number of the queued run that has ended last.
+// How many queued runs have ended, before the first one that has failed.
 napi_value FinishedPlans(napi_env env, napi_callback_info info) {
   State *const state = StateOf(env, info);
   if (state == nullptr) return nullptr;
