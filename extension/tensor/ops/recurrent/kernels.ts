@@ -16,6 +16,12 @@ import type { RnnAttributes, Sequences } from "./attributes.ts";
 /** Longest sequence that a graph unrolls; longer ones are loops, which compile quickly. */
 const LONGEST_UNROLLED = 96;
 
+/**
+ * Numbers of a state from which on a layer may be one node, which computes row by row: shorter rows leave registers empty. An LSTM with
+ * 32 sequences of 20 takes 1.4 times as long with 5 numbers, 0.94 with 8, 0.87 with 16 and 0.8 with 24.
+ */
+export const MIN_LAYER_WIDTH = 8;
+
 /** One step of a loop. */
 export type Step<R, K> = (k: K, state: readonly R[], slices: readonly R[], fixed: readonly R[]) => Stepped<R>;
 
