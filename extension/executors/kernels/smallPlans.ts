@@ -80,7 +80,7 @@ function filledNode(b: TfBuilder, { producer, shape, dtype }: Value): TfRef {
 interface Estimate {
   readonly milliseconds: number;
   /** Milliseconds that TensorFlow would save, where it is much faster; else 0. */
-  readonly loss: number;
+  readonly savings: number;
 }
 
 /** A plan opened in the binding. */
@@ -329,7 +329,7 @@ export class SmallPlans {
       id,
       bytes,
       milliseconds: own / 1e6,
-      loss: Math.max(0, gain) / 1e6,
+      savings: Math.max(0, gain) / 1e6,
       runs,
       loadedAt: Math.floor(0.75 * runs),
       preparedAt: Math.floor(runs / 2),

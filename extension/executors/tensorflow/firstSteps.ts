@@ -52,7 +52,7 @@ export class FirstSteps {
     if (kernelWork >= limit) return false;
     const estimate = this.#small.estimate(plan);
     if (this.#unloadable !== undefined) return estimate !== undefined;
-    const counted = this.#fixed === undefined ? estimate?.loss : estimate?.milliseconds;
+    const counted = this.#fixed === undefined ? estimate?.savings : estimate?.milliseconds;
     const work = kernelWork + (counted ?? Infinity);
     const compiles = work >= 0.75 * limit && work < limit && this.#isNew(plan.key);
     if (compiles && isIncomplete(plan)) throw new IncompletePlan();

@@ -84,7 +84,7 @@ struct LstmCell {
   static constexpr int64_t GATES = 4;
 
   struct Forward {
-    static constexpr int END = 1, PANELS = 9, X = 10, H = 11;
+    static constexpr int END = 1, PANELS = 9, H = 11;
     float *y, *i, *f, *g, *o, *c, *t, *endC;
     const float *x, *c0;
 
@@ -156,7 +156,7 @@ struct GruCell {
   static constexpr int64_t GATES = 3;
 
   struct Forward {
-    static constexpr int END = 1, PANELS = 6, X = 7, H = 8;
+    static constexpr int END = 1, PANELS = 6, H = 8;
     float *y, *r, *z, *n, *s;
     const float *x, *b;
 
@@ -220,7 +220,7 @@ struct RnnCell {
   static constexpr int64_t GATES = 1;
 
   struct Forward {
-    static constexpr int END = 1, PANELS = 2, X = 3, H = 4;
+    static constexpr int END = 1, PANELS = 2, H = 4;
     float *y;
     const float *x;
 

@@ -12,9 +12,9 @@ const begun = (kernelWork = 0): TrainingGraphs => ({
   kernelWork,
 });
 
-/** Steps of which each loses a quarter of the limit. */
-function firstSteps(loss: number | null = KERNELS_FIRST / 4, load = (): string => "2.21.0") {
-  const estimate = loss === null ? undefined : { loss, milliseconds: KERNELS_FIRST };
+/** Steps of which TensorFlow would save a quarter of the limit each. */
+function firstSteps(savings: number | null = KERNELS_FIRST / 4, load = (): string => "2.21.0") {
+  const estimate = savings === null ? undefined : { savings, milliseconds: KERNELS_FIRST };
   const library = { prepareTensorFlow: vi.fn(), loadTensorFlow: vi.fn(load) };
   const prepare = vi.fn();
   return {

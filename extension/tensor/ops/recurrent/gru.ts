@@ -3,7 +3,7 @@ import { TRAINING_ONLY } from "../../lowering/onnx.ts";
 import { defineOp, type GradientContext, type Op, type Signature } from "../../recording/op.ts";
 import { scope } from "../../recording/scope.ts";
 import type { Sequences } from "./attributes.ts";
-import { MIN_LAYER_WIDTH, type Kernels } from "./kernels.ts";
+import type { Kernels } from "./kernels.ts";
 import { running } from "./plainKernels.ts";
 import { onnxGru } from "./onnxSequences.ts";
 import { gradsOf, ONCE } from "./rnn.ts";
@@ -72,7 +72,7 @@ function forward<R>(
 ): R[] {
   const { sizes } = attributes;
   const H = inputs[1]!.shape[1]!;
-  const whole = H >= MIN_LAYER_WIDTH ? k.layer?.("GruSequence", [w!, x!, h0!, b!], attributes, 6) : undefined;
+  const whole = k.layer?.("GruSequence", H, [w!, x!, h0!, b!], attributes, 6);
   if (whole !== undefined) return whole;
   const {
     outputs: [y, ...saved],
@@ -107,7 +107,7 @@ function backward<R>(
   const H = inputs[0]!.shape[1]!;
   const previous = before(k, sizes, h0!, y!);
   const given = [w!, h0!, y!, r!, z!, n!, s!, gradEnd!, gradY!];
-  const whole = H >= MIN_LAYER_WIDTH ? k.layer?.("GruSequenceGrad", given, attributes, 3) : undefined;
+  const whole = k.layer?.("GruSequenceGrad", H, given, attributes, 3);
   const walk = (): Walked<R> =>
     backwards(
       k,

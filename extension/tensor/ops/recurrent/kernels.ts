@@ -20,7 +20,7 @@ const LONGEST_UNROLLED = 96;
  * Numbers of a state from which on a layer may be one node, which computes row by row: shorter rows leave registers empty. An LSTM with
  * 32 sequences of 20 takes 1.4 times as long with 5 numbers, 0.94 with 8, 0.87 with 16 and 0.8 with 24.
  */
-export const MIN_LAYER_WIDTH = 8;
+const MIN_LAYER_WIDTH = 8;
 
 /** One step of a loop. */
 export type Step<R, K> = (k: K, state: readonly R[], slices: readonly R[], fixed: readonly R[]) => Stepped<R>;
@@ -51,9 +51,13 @@ export interface Kernels<R> {
   sumRows(x: R): R;
   /** The state after the last step, and the outputs of all steps in the order of the rows. */
   loop(loop: Loop<R>, step: Step<R, Kernels<R>>): Stepped<R>;
-  /** All steps of a layer as one node, where the backend has that; else undefined. The first input is the weight of the state. */
+  /**
+   * All steps of a layer with a state of `hidden` numbers as one node, where the backend has that; else undefined. The first input is the
+   * weight of the state.
+   */
   layer?(
     node: `${"Lstm" | "Gru" | "Rnn"}Sequence${"" | "Grad"}`,
+    hidden: number,
     inputs: readonly R[],
     attributes: Sequences & Partial<RnnAttributes>,
     outputs: number,
@@ -143,11 +147,12 @@ export class TensorFlowKernels implements Kernels<TfRef> {
 
   layer(
     node: string,
+    hidden: number,
     inputs: readonly TfRef[],
     { sizes, nonlinearity }: Sequences & Partial<RnnAttributes>,
     outputs: number,
   ): TfRef[] | undefined {
-    if (this.b.exact !== true || sizes.at(-1) === 0) return undefined;
+    if (this.b.exact !== true || hidden < MIN_LAYER_WIDTH || sizes.at(-1) === 0) return undefined;
     const relu = nonlinearity === undefined ? {} : { relu: attr.bool(nonlinearity === "relu") };
     return this.b.nodes(node, inputs, { sizes: attr.ints(sizes), ...relu }, outputs);
   }

@@ -4,7 +4,7 @@ import { defineOp, type GradientContext, type Op, type Signature } from "../../r
 import { scope } from "../../recording/scope.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { Sequences } from "./attributes.ts";
-import { MIN_LAYER_WIDTH, TensorFlowKernels, type Kernels } from "./kernels.ts";
+import { TensorFlowKernels, type Kernels } from "./kernels.ts";
 import { running } from "./plainKernels.ts";
 import { onnxLstm } from "./onnxSequences.ts";
 import { blockBackward, blockForward, fitsBlock } from "./lstmBlock.ts";
@@ -110,8 +110,8 @@ function forward<R>(
   const [P, H] = [inputs[1]!.shape[1]!, inputs[2]!.shape[1]!];
   const projected = k.add(k.matmul(x!, v!, false, true), b!);
   const whole =
-    projection === undefined && H >= MIN_LAYER_WIDTH
-      ? k.layer?.("LstmSequence", [w!, projected, h0!, c0!], attributes, 9)
+    projection === undefined
+      ? k.layer?.("LstmSequence", H, [w!, projected, h0!, c0!], attributes, 9)
       : undefined;
   if (whole !== undefined) return whole;
   const {
@@ -149,8 +149,7 @@ function backward<R>(
   const [P, H] = [inputs[1]!.shape[1]!, inputs[2]!.shape[1]!];
   const projected = projection !== undefined;
   const given = [w!, i!, f!, g!, o!, squashed!, c0!, c!, gradH!, gradY!, gradC!];
-  const whole =
-    projected || H < MIN_LAYER_WIDTH ? undefined : k.layer?.("LstmSequenceGrad", given, attributes, 3);
+  const whole = projected ? undefined : k.layer?.("LstmSequenceGrad", H, given, attributes, 3);
   const walk = (): Walked<R> =>
     backwards(
       k,

@@ -5,7 +5,7 @@ import { scope } from "../../recording/scope.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { zeros } from "../expressions.ts";
 import type { RnnAttributes } from "./attributes.ts";
-import { MIN_LAYER_WIDTH, type Kernels } from "./kernels.ts";
+import type { Kernels } from "./kernels.ts";
 import { running } from "./plainKernels.ts";
 import { onnxRnn } from "./onnxSequences.ts";
 import { backwards, before, checkRows, forwards, sequencewise, type Walked } from "./sequences.ts";
@@ -71,7 +71,7 @@ function forward<R>(
 ): R[] {
   const { sizes, nonlinearity } = attributes;
   const width = inputs[1]!.shape[1]!;
-  const whole = width >= MIN_LAYER_WIDTH ? k.layer?.("RnnSequence", [w!, x!, h0!], attributes, 2) : undefined;
+  const whole = k.layer?.("RnnSequence", width, [w!, x!, h0!], attributes, 2);
   if (whole !== undefined) return whole;
   const { outputs, state } = forwards(
     k,
@@ -94,7 +94,7 @@ function backward<R>(
   const { sizes, nonlinearity } = attributes;
   const width = inputs[0]!.shape[1]!;
   const given = [w!, y!, gradEnd!, gradY!];
-  const whole = width >= MIN_LAYER_WIDTH ? k.layer?.("RnnSequenceGrad", given, attributes, 2) : undefined;
+  const whole = k.layer?.("RnnSequenceGrad", width, given, attributes, 2);
   const walk = (): Walked<R> =>
     backwards(
       k,
