@@ -160,7 +160,7 @@ async function measure(name) {
     await torch.ask({ do: "start", name });
     // Compile programs and warm caches.
     for (const one of all) await one.ask({ do: "window", seconds: SECONDS });
-    // XLA compiles small steps after some thousands of them, whether or not each is read.
+    // The JavaScript engine optimizes the code for some thousands of steps.
     for (const one of [ours, each]) {
       const until = performance.now() + SETTLING;
       for (let steps = 0; steps < SETTLED && performance.now() < until;) {

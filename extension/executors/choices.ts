@@ -7,7 +7,7 @@ import { formatShape } from "../tensor/core/shape.ts";
 export interface Choice {
   /** Name of the graph; "" for a choice about the whole process. */
   readonly graph: string;
-  /** Subject of the choice: "graph", "batch", "steps a call". */
+  /** Subject of the choice: "graph", "batch", "threads". */
   readonly about: string;
   readonly chosen: string;
   readonly why: string;

@@ -61,34 +61,8 @@ export const LARGE_ELEMENTS = 2 ** 16;
 export const CALL_MS = 25;
 /** Steps of a call. Measured on `simple` (18 µs a step): the overhead of a call is negligible there. */
 export const MAX_CALL_STEPS = 200;
-/** Steps timed before a call has several. Safe bound. */
-export const TIMED_STEPS = 4;
 /** MACs of a step that runs on the calling thread. Measured: waking others doubled a small model's plain loop. */
 export const MAX_INLINE_MACS = 2e7;
-
-// ---- Speculation (steps/lookahead.ts) ----
-
-/** Elements that a speculated step writes: they are kept twice for a rollback. Safe bound: 16 MB of floats. */
-export const MAX_SNAPSHOT_ELEMENTS = 4e6;
-/** Steps run one by one after the first speculation in vain. Each time in vain doubles them. Safe bound. */
-export const MIN_SPECULATION_PAUSE = 8;
-/** The most that doubling leads to. Safe bound. */
-export const MAX_SPECULATION_PAUSE = 65_536;
-
-// ---- XLA (graph/xla.ts). These are part of the numbers of a training: changing one changes when XLA takes over ----
-
-/** Steps of one graph after which XLA computes it: about as many as win back the half second of compiling. */
-export const XLA_STEPS = 4096;
-/** Steps of one graph after which XLA compiles it in the background. Half of the above, so that it is ready in time. */
-export const XLA_COMPILE_STEPS = XLA_STEPS / 2;
-/** Steps that one of another graph takes off the count: alternating graphs cost more calls than XLA saves. Safe bound. */
-export const XLA_INTERRUPTION_STEPS = 32;
-/** MACs of a step for XLA: large products gain nothing from it. */
-export const MAX_XLA_MACS = 3e6;
-/** Elements that a step of XLA is fed, or gives: room is kept for each of {@link MAX_CALL_STEPS}. Safe bound. */
-export const MAX_XLA_ELEMENTS = 32_768;
-/** TensorFlow nodes of a step for XLA: compiling takes a millisecond for each. */
-export const MAX_XLA_NODES = 600;
 
 // ---- Threads inside an op, for a graph without shards (sharding/shardedPlan.ts) ----
 

@@ -89,8 +89,6 @@ export function loadNative(host: Host = thisHost(), build: Build = "cpu"): Nativ
   // Each session gets a pool of its own, of the size that its graph gains most from.
   process.env["TF_OVERRIDE_GLOBAL_THREADPOOL"] ??= "1";
   if (build === "gpu") setGpuVariables();
-  // Without this flag, XLA's ReLU turns NaN into a number.
-  process.env["XLA_FLAGS"] ??= "--xla_cpu_enable_fast_min_max=false";
   const binding = requireBinding(path.join(status.directory, bindingOf(build)));
   loaded = { binding, build };
   return binding;

@@ -5,7 +5,7 @@ import { median, worker } from "./processes.mjs";
 
 /**
  * Limits in milliseconds: from the click to the first step's loss, in a new and in a warm process; until a run answers, in 95 of
- * 100 cases, and once while XLA compiles a step; and how long the calling process is blocked.
+ * 100 cases, and at most; and how long the calling process is blocked.
  */
 const COLD = { transformer: 1200 };
 const BOUNDS = { cold: 900, warm: 300, answer: 100, slowest: 1000, blocked: 10, growthMb: 16 };

@@ -87,7 +87,7 @@ const table = (header, rows) =>
     .join("\n");
 
 function sweepTable(title, of, rows, limit) {
-  const header = [title, "a step", "op by op", "GFLOP/s", "of the limit", "shards", "steps a call", "XLA"];
+  const header = [title, "a step", "op by op", "GFLOP/s", "of the limit", "shards"];
   const choice = ({ choices }, about) => choices.findLast((one) => one.about === about)?.chosen ?? "–";
   const cells = rows.map((row) => [
     row.value,
@@ -96,8 +96,6 @@ function sweepTable(title, of, rows, limit) {
     digits(speed(row)),
     percent(speed(row) / limit),
     choice(row, "batch").replace(" shards", ""),
-    choice(row, "steps a call").replace("up to ", ""),
-    choice(row, "XLA"),
   ]);
   return `${of}, forward, backward and SGD:\n\n${table(header, cells)}`;
 }
@@ -128,8 +126,8 @@ npm run bench -- --scaling
 \`\`\`
 
 They are of ${cores} cores of ${cpu}, ${version} and Node ${process.versions.node}. A step is forward, loss, backward and
-update of one batch, without loading data; times are medians. "A step" is a step in a training: compiled, several per call if no
-code reads in between, while JavaScript records the next ones. "Op by op" is the time of the same ops in the interpreter, as
+update of one batch, without loading data; times are medians. "A step" is a step in a training: compiled, and computed while
+JavaScript records the next one if no code reads in between. "Op by op" is the time of the same ops in the interpreter, as
 \`layerwise profile\` measures them. Compiled steps are faster because ops are fused, run in parallel, and need no call each. For
 your own models, use \`layerwise profile FILE\`; \`layerwise train FILE --explain\` prints what the engine chose, and why.
 

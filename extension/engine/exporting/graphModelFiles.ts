@@ -134,12 +134,6 @@ function attributeJson(a: Exclude<GraphAttribute, { kind: "tensor" }>): object {
       return { list: { i: a.value.map(String) } };
     case "floats":
       return { list: { f: a.value } };
-    case "dataType":
-      return { type: a.value };
-    case "dataTypes":
-    case "function":
-    case "shapes":
-      return internal(`an attribute of kind ${a.kind} for TensorFlow.js`);
   }
 }
 

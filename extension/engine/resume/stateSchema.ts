@@ -32,7 +32,6 @@ const State = v.object({
   validatedIn: count,
   earlyStopping: absent(v.object({ best: v.nullable(MetricValue), waited: count })),
   gradients: v.object({ kept: v.boolean(), probation: count }),
-  steady: v.object({ graph: v.string(), steps: count }),
   /** Not in files from before December 1, 2026: then the first graphs after resuming are compiled. */
   compiled: v.optional(v.array(v.string())),
   /** Not in files from before December 2, 2026, of trainings that were compiled from the first step on. */

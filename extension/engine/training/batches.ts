@@ -147,6 +147,17 @@ export class Batches {
   }
 
   /**
+   * The batches of a new epoch of which `done` were trained on before an interruption. Those before the last of them aren't made where
+   * the data allows that: generators are restored after it.
+   * @returns the batches, and how many before them were not made
+   */
+  from(done: number): { passed: number; batches: Iterable<Batch> } {
+    const passed = done - 1;
+    const batches = passed > 0 ? this.epochAfter(passed) : undefined;
+    return batches === undefined ? { passed: 0, batches: this.epoch() } : { passed, batches };
+  }
+
+  /**
    * The batches of a new epoch after the first `count`, which are not made; undefined if they must be. Draws what
    * {@link epoch} draws before its first batch.
    */

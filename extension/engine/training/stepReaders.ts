@@ -1,6 +1,6 @@
 import { isDebugged } from "../host/debugger.ts";
 import type { Team } from "../parallel/team.ts";
-import type { Lookahead, Policy } from "../../tensor/recording/policy.ts";
+import type { Policy } from "../../tensor/recording/policy.ts";
 import { changePolicy, runtime } from "../../tensor/recording/runtime.ts";
 import type { CallbackList } from "./callbacks.ts";
 import type { Prepared } from "./prepare.ts";
@@ -24,8 +24,6 @@ export class StepReaders {
   /** Whether each process of a team may keep its part of what a batch gives until the step. */
   readonly leavesParts: boolean;
   readonly #state: TrainerState;
-  /** Whether steps may be speculated: each has one batch, and its rates are those of the step before. */
-  readonly #predictable: boolean;
   readonly #reads = runtime.gradientReads;
 
   /** @param team decides together: its calls must have the same steps */
@@ -36,8 +34,7 @@ export class StepReaders {
     team?: Team,
   ) {
     this.#state = state;
-    const { trainStep, accumulateGradBatches = 1 } = experiment.options;
-    this.#predictable = !schedules.withinEpochs && accumulateGradBatches === 1;
+    const { trainStep } = experiment.options;
     const debugged = team === undefined ? isDebugged() : team.agreed(isDebugged());
     this.everyBatch = schedules.watchSteps || debugged || BATCH_CALLBACKS.some((name) => callbacks.has(name));
     this.leavesParts = team !== undefined && !this.everyBatch;
@@ -58,13 +55,7 @@ export class StepReaders {
       leaveOutFrom: Infinity,
       shareSteps: true,
       training: this.#state,
-      lookahead: undefined,
     };
-  }
-
-  /** The policy of an epoch, in which steps that are read one by one are speculated from the next batches. */
-  epochPolicy(batches: Lookahead): Policy {
-    return { ...this.policy, lookahead: this.everyBatch && this.#predictable ? batches : undefined };
   }
 
   stepDone(): void {

@@ -3,7 +3,6 @@ import { beginTraining } from "../../nn/module/modes.ts";
 import { setDetectAnomaly } from "../../tensor/recording/anomaly.ts";
 import { settle, pendingSteps } from "../../tensor/planning/barrier.ts";
 import { withPolicy } from "../../tensor/recording/runtime.ts";
-import { BatchLookahead } from "./batchLookahead.ts";
 import { CallbackList } from "./callbacks.ts";
 import type { Checkpoints } from "../resume/checkpoints.ts";
 import type { LoopControl, StopReason } from "./control.ts";
@@ -192,7 +191,7 @@ export class Trainer {
    * @param from Where in the epoch to continue: earlier batches are skipped
    */
   async #runEpoch(from?: TrainingState): Promise<boolean> {
-    const { state, callbacks } = this;
+    const { state, callbacks, limits } = this;
     if (from === undefined) {
       this.#recorder.startEpoch();
       state.batch = 0;
@@ -200,13 +199,10 @@ export class Trainer {
       await callbacks.call("onEpochStart");
     }
     this.#keeper.epochStarts();
-    const batches = new BatchLookahead(this.#prepared.train, this.limits.train, from && state.batch);
-    return withPolicy(this.#readers.epochPolicy(batches), () => this.#runBatches(batches, from));
-  }
-
-  async #runBatches(batches: BatchLookahead, from: TrainingState | undefined): Promise<boolean> {
-    const { state, limits } = this;
-    let passed = from === undefined ? 0 : state.batch - batches.passed;
+    const { train } = this.#prepared;
+    const { passed: left, batches } = train.from(state.batch);
+    // Batches to pass over: the last of them was the last one before the interruption.
+    let passed = state.batch - left;
     for (const batch of batches) {
       if (passed > 1) {
         passed--;

@@ -1,4 +1,3 @@
-import type { HotGraph } from "../../tensor/recording/policy.ts";
 import type { EarlyStoppingState } from "./earlyStopping.ts";
 
 /** How far a run is when its weights are saved. */
@@ -41,8 +40,6 @@ export interface TrainerState {
   earlyStopping: EarlyStoppingState | undefined;
   /** Whether gradients stay readable after their step, and the steps until that is decided. */
   gradients: { kept: boolean; probation: number };
-  /** The graph of most steps, and their number: from some number on it is compiled and rounds differently. */
-  steady: HotGraph;
   /** The graphs that are compiled: the first ones. */
   compiled: readonly string[];
   /** {@link TrainingGraphs.kernelWork} */
@@ -73,7 +70,6 @@ export function startState(): TrainerState {
     validatedIn: 0,
     earlyStopping: undefined,
     gradients: { kept: false, probation: 0 },
-    steady: { graph: "", steps: 0 },
     compiled: [],
     kernelWork: 0,
     checkpointDue: false,

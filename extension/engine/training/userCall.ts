@@ -23,7 +23,7 @@ const withoutWrites = ({ assigns }: Plan): Inspector => ({
 export async function findCall(error: TensorError, again: () => unknown): Promise<boolean> {
   const { inspector } = runtime;
   const { sites } = scope;
-  const policy = { deferSteps: false, repeatBackward: false, lookahead: undefined };
+  const policy = { deferSteps: false, repeatBackward: false };
   try {
     refuse();
     runtime.inspector = withoutWrites;

@@ -11,7 +11,7 @@ import type { Compute } from "./oneNode.ts";
 
 /** A compiled graph that has storages as its variables. */
 export interface VariableHolder {
-  /** Returns a tensor with the current value of a variable. */
+  /** Returns a tensor with the current value of a variable, when the step under way is done. */
   handle(index: number): number;
 }
 
@@ -41,7 +41,6 @@ export function upload(binding: NativeBinding, data: HostArray, shape: Shape, dt
 export class StorageMemory {
   readonly #binding: NativeBinding;
   readonly #compute: Compute;
-  readonly #settle: (program: VariableHolder) => void;
   // Tensors of unreachable storages, freed between calls.
   readonly #abandoned: number[] = [];
   readonly #registry = new FinalizationRegistry<Residence>((r) => {
@@ -51,15 +50,9 @@ export class StorageMemory {
   /** The registered objects, which are changed in place: registering others takes longer than running a small op. */
   readonly #registered = new WeakMap<Storage, Handle>();
 
-  /** @param settle computes the steps that a compiled graph's variables wait for */
-  constructor(
-    binding: NativeBinding,
-    compute: Compute,
-    settle: (program: VariableHolder) => void = () => {},
-  ) {
+  constructor(binding: NativeBinding, compute: Compute) {
     this.#binding = binding;
     this.#compute = compute;
-    this.#settle = settle;
   }
 
   freeAbandoned(): void {
@@ -78,7 +71,6 @@ export class StorageMemory {
       return this.#put(storage, upload(this.#binding, data, storage.shape, storage.dtype));
     }
     if (at.kind === "handle") return at.id;
-    this.#settle(at.program);
     return at.handle ?? at.program.handle(at.index);
   }
 

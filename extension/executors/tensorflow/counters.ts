@@ -8,13 +8,8 @@ export const newCounters = () => ({
   /** Compiled plans whose batch is sharded. */
   sharded: 0,
   compiledRuns: 0,
-  /** Compiled runs by XLA. */
-  byXla: 0,
-  calls: 0,
-  /** Calls that ran while the next steps were recorded. */
-  overlapped: 0,
-  /** Speculative steps that were committed. */
-  speculated: 0,
+  /** Compiled runs on another thread, while the next steps were recorded. */
+  deferred: 0,
   /** Graphs of a training that were computed op by op because it has too many different ones. */
   fellBack: 0,
   recompiled: 0,

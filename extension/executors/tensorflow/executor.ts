@@ -26,7 +26,6 @@ import { eagerRunner } from "./eagerRunner.ts";
 import { LazyValues } from "../kernels/lazyValues.ts";
 import { PlanCache } from "./planCache.ts";
 import { SmallPlans } from "../kernels/smallPlans.ts";
-import type { StepPipeline } from "./steps/pipeline.ts";
 import { StorageMemory } from "../kernels/storages.ts";
 
 /** With the binding's own kernels, which need no TensorFlow, or with TensorFlow where they don't have a node. */
@@ -46,7 +45,7 @@ const computeBy =
 
 /**
  * Runs plans: by the binding's own kernels, op by op on TensorFlow, or as a compiled graph where that is faster; a training's
- * graphs, which repeat, are compiled from the first step on. Training steps may share calls.
+ * graphs, which repeat, are compiled from the first step on.
  */
 export class TensorFlowExecutor implements Executor {
   readonly counters = newCounters();
@@ -57,23 +56,21 @@ export class TensorFlowExecutor implements Executor {
   readonly #small: SmallPlans;
   readonly #first: FirstSteps;
   readonly #gpu: boolean;
-  /** The pipeline of the last training step: its steps may be pending, and its gradients may be read. */
-  #active: StepPipeline | undefined;
+  /** The plan whose step may be under way. */
+  #deferred: CompiledPlan | undefined;
   readonly #lazy: LazyValues;
   readonly #context: Context;
 
   /**
    * @param cores number of cores that a large step is sharded for. Default: all
    * @param gpu whether TensorFlow places ops on a GPU. Then nothing is used that would keep work on the CPU: shards,
-   * own kernels, steps on the calling thread, and XLA's code for the CPU
+   * own kernels, and steps on the calling thread
    */
   constructor(binding: NativeBinding, cores = availableParallelism(), gpu = false) {
     this.#binding = binding;
     this.#gpu = gpu;
     const compute = computeBy(binding, gpu);
-    this.#storages = new StorageMemory(binding, compute, (program) => {
-      if (this.#active?.writes(program) === true) this.flush();
-    });
+    this.#storages = new StorageMemory(binding, compute);
     this.#lazy = new LazyValues(binding, compute);
     const context: Context = {
       binding,
@@ -83,7 +80,7 @@ export class TensorFlowExecutor implements Executor {
       gpu,
     };
     this.#context = context;
-    this.#plans = new PlanCache(context, cores, () => this.flush());
+    this.#plans = new PlanCache(context, cores);
     this.#small = new SmallPlans(
       binding,
       this.#storages,
@@ -112,10 +109,7 @@ export class TensorFlowExecutor implements Executor {
         demandMemoryFor(plan);
       }
       compiled = inspector === undefined && !small ? this.#plans.get(plan) : undefined;
-      if (compiled?.pipeline !== this.#active) {
-        this.flush();
-        if (plan.assigns.length > 0) this.#leave();
-      }
+      if (compiled !== this.#deferred) this.flush();
       if (compiled === undefined) {
         const lazy = small ? this.#small.run(plan) : undefined;
         if (lazy !== undefined) {
@@ -129,13 +123,8 @@ export class TensorFlowExecutor implements Executor {
         return;
       }
       this.counters.compiledRuns++;
-      if (compiled.pipeline.commit(plan)) {
-        this.#active = compiled.pipeline;
-        return;
-      }
-      this.flush();
-      this.counters.calls++;
       this.#lazy.keep(plan.lazy, compiled.run(plan));
+      this.#deferred = compiled.pending ? compiled : undefined;
     } catch (error) {
       const known = translated(error);
       if (compiled !== undefined && known instanceof TensorError) this.#explain(plan, known);
@@ -143,7 +132,7 @@ export class TensorFlowExecutor implements Executor {
     }
   }
 
-  /** Whether the binding's own kernels run a plan. They don't where a training compiles its step, to have many in a call. */
+  /** Whether the binding's own kernels run a plan. */
   #isSmall(plan: Plan): boolean {
     const { smallPlans, compileAtOnce, training } = runtime.policy;
     if (this.#gpu || !smallPlans) return false;
@@ -171,14 +160,8 @@ export class TensorFlowExecutor implements Executor {
     return interpret(plan, runner, this.#storages, this.counters, inspector);
   }
 
-  /** Steps of another plan are over: nothing of them will be asked for. */
-  #leave(): void {
-    this.#active?.discard();
-    this.#active = undefined;
-  }
-
   get pendingSteps(): number {
-    return (this.#active?.pending ?? 0) + this.#small.pending;
+    return (this.#deferred?.pending === true ? 1 : 0) + this.#small.pending;
   }
 
   compiled(key: string): boolean {
@@ -189,7 +172,9 @@ export class TensorFlowExecutor implements Executor {
   }
 
   flush(): void {
-    this.#active?.flush();
+    const deferred = this.#deferred;
+    this.#deferred = undefined;
+    deferred?.finish();
   }
 
   read(storage: Storage): HostArray {
@@ -220,7 +205,6 @@ export class TensorFlowExecutor implements Executor {
 
   /** Frees its graphs; nothing of it will be read. */
   close(): void {
-    this.#leave();
     this.#plans.close();
     this.#small.close();
   }

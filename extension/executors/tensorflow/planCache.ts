@@ -31,13 +31,10 @@ export class PlanCache {
   readonly #noTraining: Pick<TrainingGraphs, "compiled"> = { compiled: [] };
   readonly #context: Context;
   readonly #cores: number;
-  readonly #flush: () => void;
 
-  /** @param flush computes all pending steps */
-  constructor(context: Context, cores: number, flush: () => void) {
+  constructor(context: Context, cores: number) {
     this.#context = context;
     this.#cores = cores;
-    this.#flush = flush;
   }
 
   has(key: string): boolean {
@@ -128,8 +125,6 @@ export class PlanCache {
   #updated(known: CompiledPlan, plan: Plan): CompiledPlan {
     const changed = known.mismatch(plan);
     if (changed === undefined) return known;
-    // Pending steps were recorded with the constants as they were.
-    this.#flush();
     this.#context.counters.recompiled++;
     return known.replacement(changed);
   }
@@ -164,7 +159,6 @@ export class PlanCache {
   }
 
   #add(key: string, compiled: CompiledPlan): void {
-    this.#flush();
     this.#plans.set(key, compiled);
     if (this.#plans.size > MAX_COMPILED_PLANS) this.#evict(this.#plans);
   }
@@ -176,9 +170,9 @@ export class PlanCache {
     this.#context.counters.evicted++;
   }
 
-  /** Closes all plans, without waiting for those that XLA still compiles: that would take seconds. */
+  /** Closes all plans. */
   close(): void {
-    for (const plan of [...this.#plans.values(), ...this.#prepared.values()]) plan.abandon();
+    for (const plan of [...this.#plans.values(), ...this.#prepared.values()]) plan.close();
     this.#plans.clear();
     this.#prepared.clear();
   }

@@ -1,29 +1,29 @@
 import type { FinishedCall, NativeBinding } from "../../native/binding.ts";
 import { allocate, type HostArray } from "../../tensor/core/dtype.ts";
-import { internal } from "../../tensor/core/errors.ts";
 import type { Storage, Value } from "../../tensor/recording/graph.ts";
 import { leafData, type Plan } from "../../tensor/planning/barrier.ts";
 import { numel } from "../../tensor/core/shape.ts";
 import type { Context, Residences } from "./context.ts";
 import type { Feed } from "./graph/blueprint.ts";
 import { upload } from "../kernels/storages.ts";
-import { remembered, sameInput, stacked, type Fed, type Input, type Stack } from "./feeding.ts";
-import { DATA_TYPE } from "../dataTypes.ts";
+import { translated } from "../errors.ts";
+import { remembered, sameInput, type Fed } from "./feeding.ts";
 import type { Graph, Variable } from "./graph/graphWriter.ts";
 import type { LazyValues } from "../kernels/lazyValues.ts";
 import type { Residence, VariableHolder } from "../kernels/storages.ts";
 
-/** A call that has ended. */
-export interface Ended {
-  /** Duration of the call. */
-  readonly milliseconds: number;
-  /** Copies the fetched values to the host: those of all steps, one after the other. */
-  readonly take: () => HostArray[];
+/** A step that another thread computes while JavaScript continues. */
+interface Deferred {
+  readonly finish: () => FinishedCall;
+  /** Its fetched values, once it is done. */
+  fetched?: readonly HostArray[];
+  /** Why there are none. */
+  refused?: Error;
 }
 
 /**
- * A plan compiled into one TensorFlow session: one call runs forward, backward and update of a step, or of many steps.
- * Storages that the plan writes are variables of the session; everything else is fed.
+ * A plan compiled into one TensorFlow session: one call runs forward, backward and update of a step. Storages that the plan
+ * writes are variables of the session; everything else is fed. What needs a step that is under way waits for it.
  */
 export class Program implements VariableHolder {
   /** TensorFlow nodes of the graph. */
@@ -41,13 +41,9 @@ export class Program implements VariableHolder {
   readonly #feedNames: string;
   readonly #fetchNames: string;
   readonly #constants: ReadonlyMap<number, number>;
-  /**
-   * Steps that stacked inputs have room for, where that is fixed. Their arrays are reused every other call: a call may
-   * still be using the last ones.
-   */
-  readonly #room: number | undefined;
-  readonly #stacks: [HostArray[], HostArray[]] = [[], []];
-  #running = false;
+  #deferred: Deferred | undefined;
+  /** A call on zeros, for which TensorFlow prepares the graph; the first use of the graph waits for it. */
+  #preparing: (() => FinishedCall) | undefined;
   /** Whether a variable was read since the last step. */
   #asked = false;
 
@@ -69,12 +65,11 @@ export class Program implements VariableHolder {
     this.#fed = graph.feeds.map(() => ({ data: null, id: undefined }));
     this.#variables = graph.variables;
     this.#constants = graph.constants;
-    this.#room = graph.room;
     this.#initFeeds = graph.variables.map((v) => v.initFeed).join();
     this.#initFetch = graph.initFetch;
     this.#feedNames = graph.feedNames.join();
     this.#fetchNames = graph.fetchNames.join();
-    this.size = graph.nodes.length + graph.functions.reduce((sum, f) => sum + f.nodes.length, 0);
+    this.size = graph.nodes.length;
     this.#session = session;
   }
 
@@ -88,156 +83,87 @@ export class Program implements VariableHolder {
     return changed;
   }
 
-  /**
-   * Returns the inputs of a call of this plan.
-   * @param now whether the call is the next one: values on TensorFlow's side may be gone later
-   */
-  inputs(plan: Plan, now = false): Input[] {
-    return this.feeds.map(({ leaf, kind }) => {
-      const value = plan.leaves[leaf]!;
-      const { producer } = value;
-      if (producer.kind === "scalar")
-        return value.dtype === "float32" ? Math.fround(producer.value) : producer.value;
-      const current =
-        kind === "state" && producer.kind === "state" && producer.version === producer.storage.version;
-      return current || (now && this.#lazy.tensor(value) !== undefined) ? null : leafData(value);
-    });
-  }
-
-  /** Runs one step in one call. Afterwards the plan's storages live here. Returns the tensors of its lazy values. */
-  run(plan: Plan, inputs: readonly Input[]): number[] {
-    this.enter();
-    const ids = this.feeds.map((feed, i) => this.#feed(i, plan.leaves[feed.leaf]!, inputs[i]!));
-    const outputs = this.#call(ids);
+  /** Runs a step. Afterwards the plan's storages live here. Returns the tensors of its lazy values. */
+  run(plan: Plan): number[] {
+    const outputs = this.#call(this.#enter(plan));
     plan.fetches.forEach((value, i) => (value.data = this.#take(outputs[i]!)));
     return outputs.slice(plan.fetches.length);
   }
 
   /**
-   * Runs many steps of a plan in one call, on the variables as they are, even if storages have moved away meanwhile.
-   * Returns the fetched values of all steps, one after the other.
+   * Starts a step that another thread computes while JavaScript continues.
+   * @throws TensorError if the step under way is refused
    */
-  runMany(plan: Plan, inputs: readonly (readonly Input[])[]): HostArray[] {
-    const stack = this.stack(plan, inputs);
-    try {
-      return this.#taken(plan, this.#call(stack.ids));
-    } finally {
-      this.release(stack);
-    }
-  }
-
-  /** Uploads the inputs of a call of many steps; {@link release} frees them. */
-  stack(plan: Plan, inputs: readonly (readonly Input[])[]): Stack {
-    const made = [this.#binding.createTensor([], DATA_TYPE.int64, Int32Array.of(inputs.length))];
-    const ids = [made[0]!];
-    this.feeds.forEach((feed, i) => {
-      const value = plan.leaves[feed.leaf]!;
-      if (!feed.stacked) {
-        ids.push(this.#feed(i, value, inputs[0]![i]!));
-        return;
-      }
-      const room = this.#room ?? inputs.length;
-      const [free] = this.#stacks;
-      const stack = stacked(
-        inputs.map((each) => each[i]!),
-        value,
-        room,
-        free[i],
-      );
-      if (this.#room !== undefined) free[i] = stack;
-      const id = upload(this.#binding, stack, [room, ...value.shape], value.dtype);
-      made.push(id);
-      ids.push(id);
+  start(plan: Plan): void {
+    const step: Deferred = { finish: this.#start(this.#enter(plan)) };
+    this.#deferred = step;
+    // The reader doesn't hold the step's graph.
+    plan.fetches.forEach((value, i) => {
+      value.read = () => {
+        if (step === this.#deferred) this.finish();
+        if (step.refused !== undefined) throw step.refused;
+        return step.fetched![i]!;
+      };
     });
-    this.#stacks.reverse();
-    return { ids, made };
   }
 
-  release({ made }: Stack): void {
-    for (const id of made) this.#binding.deleteTensor(id);
+  /** Whether a step is under way. */
+  get pending(): boolean {
+    return this.#deferred !== undefined;
   }
 
   /**
-   * Starts a call of many steps that runs while JavaScript continues.
-   * @returns a function that waits for it; call it before any other method of the program
+   * Waits for the step under way, if there is one.
+   * @throws TensorError if it is refused
    */
-  start(plan: Plan, { ids }: Stack): () => Ended {
-    const finish = this.#start(ids);
-    return () => {
-      const { outputs, milliseconds } = finish();
-      return { milliseconds, take: () => this.#taken(plan, this.#fetched(outputs)) };
-    };
+  finish(): void {
+    this.#prepared();
+    const step = this.#deferred;
+    if (step === undefined) return;
+    this.#deferred = undefined;
+    try {
+      step.fetched = this.#fetched(step.finish().outputs).map((id) => this.#take(id));
+    } catch (error) {
+      throw (step.refused = translated(error) as Error);
+    } finally {
+      this.#dropHandles();
+    }
   }
 
   /** @param initial tensors that the variables get first */
   #start(ids: readonly number[], initial: readonly number[] = []): () => FinishedCall {
-    this.#idle();
     const first = initial.length === 0 ? [] : [[initial, this.#initFeeds, this.#initFetch] as const];
     const names = [this.#feedNames, this.#fetchNames] as const;
     const call = this.#binding.startGraph(this.#session, ids, ...names, this.#alone, ...first);
-    this.#running = true;
-    return () => {
-      this.#running = false;
-      this.#dropHandles();
-      return this.#binding.finishGraph(call);
-    };
+    return () => this.#binding.finishGraph(call);
   }
 
-  /**
-   * Starts a call on zeros to have TensorFlow prepare the graph: one step, or a loop of no steps, for which XLA still
-   * compiles everything.
-   * @returns a function that waits for the call, and throws if it has failed
-   */
-  prepare(plan: Plan): () => void {
+  /** Has TensorFlow prepare the graph on another thread: it computes a step on zeros. */
+  prepare(plan: Plan): void {
     const zeros = ({ shape, dtype }: Pick<Value, "shape" | "dtype">): number =>
       upload(this.#binding, allocate(dtype, numel(shape)), shape, dtype);
     const initial = this.#variables.map(({ storage }) => zeros(storage));
-    const ids = this.#room === undefined ? [] : [zeros({ shape: [], dtype: "int64" })];
-    for (const { leaf, stacked } of this.feeds) {
-      const { shape, dtype } = plan.leaves[leaf]!;
-      ids.push(zeros({ shape: stacked ? [this.#room!, ...shape] : shape, dtype }));
+    const ids = this.feeds.map(({ leaf }) => zeros(plan.leaves[leaf]!));
+    this.#preparing = this.#start(ids, initial);
+    for (const id of [...initial, ...ids]) this.#binding.deleteTensor(id);
+  }
+
+  #prepared(): void {
+    const finish = this.#preparing;
+    this.#preparing = undefined;
+    try {
+      for (const id of finish?.().outputs ?? []) this.#binding.deleteTensor(id);
+    } catch {
+      // An op may refuse the zeros, such as a division.
     }
-    const finish = this.#start(ids, initial);
-    this.release({ ids, made: [...initial, ...ids] });
-    return () => {
-      for (const id of finish().outputs) this.#binding.deleteTensor(id);
-    };
-  }
-
-  #idle(): void {
-    if (this.#running) internal("something is asked of a program whose call is under way");
-  }
-
-  /** Returns tensors of a step's lazy values, computed from the variables as they are. Drops its fetched values. */
-  lazy(plan: Plan, inputs: readonly Input[]): number[] {
-    const outputs = this.#call(
-      this.feeds.map((feed, i) => this.#feed(i, plan.leaves[feed.leaf]!, inputs[i]!)),
-    );
-    for (const id of outputs.splice(0, plan.fetches.length)) this.#binding.deleteTensor(id);
-    return outputs;
-  }
-
-  /** Returns tensors of all variables, which the caller must delete. Later writes don't change them. */
-  values(): number[] {
-    this.#idle();
-    const names = this.#variables.map(({ read }) => read).join();
-    return this.#binding.runGraph(this.#session, [], "", names, true);
-  }
-
-  /** Gives all variables the values of {@link values}. */
-  restore(ids: readonly number[]): void {
-    this.#idle();
-    if (ids.length === 0) return;
-    const done = this.#binding.runGraph(this.#session, ids, this.#initFeeds, this.#initFetch, true);
-    for (const id of done) this.#binding.deleteTensor(id);
-    this.#dropHandles();
   }
 
   /**
-   * Returns a tensor with a variable's value, valid until the next write. From the second request on, as when a model
+   * Returns a tensor with a variable's value, valid until the next write, when the step under way is done. From the second request on, as when a model
    * is saved, one call reads all variables: the first call for each takes TensorFlow some milliseconds.
    */
   handle(index: number): number {
+    this.finish();
     const all = this.#asked;
     this.#asked = true;
     try {
@@ -252,7 +178,6 @@ export class Program implements VariableHolder {
 
   /** Notes tensors of variables, as far as their storages are here. */
   #bring(indices: readonly number[]): void {
-    this.#idle();
     const all = indices.flatMap((index) => {
       const at = this.#residence(index);
       return at === undefined || at.handle !== undefined ? [] : [{ at, name: this.#variables[index]!.read }];
@@ -272,7 +197,7 @@ export class Program implements VariableHolder {
 
   /** Moves every variable out and closes the session. */
   close(): void {
-    this.#idle();
+    this.finish();
     this.#asked = true;
     for (const [index, { storage }] of this.#variables.entries()) {
       const at = this.#residence(index);
@@ -285,8 +210,14 @@ export class Program implements VariableHolder {
     this.#binding.deleteSavedModel(this.#session);
   }
 
-  /** Brings the storages this program writes into its variables. */
-  enter(): void {
+  /** Waits for the step under way and brings the storages that the plan writes into the variables. Returns the plan's inputs. */
+  #enter(plan: Plan): number[] {
+    this.finish();
+    this.#moveIn();
+    return this.feeds.map(({ leaf, kind }, i) => this.#feed(i, plan.leaves[leaf]!, kind));
+  }
+
+  #moveIn(): void {
     this.#asked = false;
     // A handle would share the variable's memory and force the update to copy it.
     this.#dropHandles();
@@ -305,7 +236,6 @@ export class Program implements VariableHolder {
       ids.push(this.#residences.handle(storage));
     }
     if (moved.length === 0) return;
-    this.#idle();
     const done = this.#binding.runGraph(
       this.#session,
       ids,
@@ -326,11 +256,6 @@ export class Program implements VariableHolder {
     }
   }
 
-  /** Whether all storages that the program writes live here. */
-  get home(): boolean {
-    return this.#variables.every(({ storage }, index) => this.#holds(storage, index));
-  }
-
   #holds(storage: Storage, index: number): boolean {
     const at = storage.device as Residence | undefined;
     return at?.kind === "variable" && at.program === this && at.index === index;
@@ -338,7 +263,6 @@ export class Program implements VariableHolder {
 
   /** Returns ids of the fetched values. Waits for the output that marks the end of all writes, and frees it. */
   #call(ids: readonly number[]): number[] {
-    this.#idle();
     try {
       return this.#fetched(
         this.#binding.runGraph(this.#session, ids, this.#feedNames, this.#fetchNames, this.#alone),
@@ -363,28 +287,33 @@ export class Program implements VariableHolder {
     return outputs;
   }
 
-  #taken({ fetches }: Plan, outputs: readonly number[]): HostArray[] {
-    return fetches.map((_, i) => this.#take(outputs[i]!));
-  }
-
   #take(id: number): HostArray {
     const data = this.#binding.tensorDataSync(id) as HostArray;
     this.#binding.deleteTensor(id);
     return data;
   }
 
-  #feed(i: number, value: Value, data: Input): number {
-    const { producer } = value;
-    if (data === null)
-      return producer.kind === "state"
-        ? this.#residences.handle(producer.storage)
-        : (this.#lazy.tensor(value) ?? internal("a value is to be used that is gone"));
+  /** Returns the tensor of an input. Numbers and arrays that stay the same are uploaded once. */
+  #feed(i: number, value: Value, kind: Feed["kind"]): number {
+    const { producer, dtype } = value;
+    if (kind === "state" && producer.kind === "state" && producer.version === producer.storage.version)
+      return this.#residences.handle(producer.storage);
+    if (producer.kind !== "scalar") {
+      const tensor = this.#lazy.tensor(value);
+      if (tensor !== undefined) return tensor;
+    }
+    const data =
+      producer.kind !== "scalar"
+        ? leafData(value)
+        : dtype === "float32"
+          ? Math.fround(producer.value)
+          : producer.value;
     const fed = this.#fed[i]!;
     if (fed.id !== undefined && sameInput(fed.data, data)) return fed.id;
     if (fed.id !== undefined) this.#binding.deleteTensor(fed.id);
     fed.data = remembered(data);
-    const array = typeof data === "number" ? allocate(value.dtype, 1).fill(data) : data;
-    fed.id = upload(this.#binding, array, value.shape, value.dtype);
+    const array = typeof data === "number" ? allocate(dtype, 1).fill(data) : data;
+    fed.id = upload(this.#binding, array, value.shape, dtype);
     return fed.id;
   }
 }

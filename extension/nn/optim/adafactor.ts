@@ -79,10 +79,8 @@ export class Adafactor extends builtIn<
     const t = count(state, "step") + 1;
     state["step"] = t;
     const g = maximize ? neg(grad) : grad;
-    const rateAt = (k: number): number => Math.min(lr, 1 / Math.sqrt(t + k));
-    const followAt = (k: number): number => (t + k) ** beta2Decay;
-    const rate = this.varying("min(lr, 1 / sqrt(t))", rateAt(0), rateAt);
-    const follow = this.varying("t^beta2_decay", followAt(0), followAt);
+    const rate = this.varying("min(lr, 1 / sqrt(t))", Math.min(lr, 1 / Math.sqrt(t)));
+    const follow = this.varying("t^beta2_decay", t ** beta2Decay);
     const scale = mul(maximum(rootMeanSquare(p), constant(eps[1])), rate);
     const moved = (state: Tensor, next: Tensor): Tensor => state.write(lerp(state, next, follow));
     let variance: Tensor;

@@ -77,14 +77,11 @@ export class Adam extends builtIn<
     const v = slot(state, "expAvgSq", p);
     const g = effective(grad, p, { maximize, weightDecay: decoupledWeightDecay ? 0 : weightDecay });
     const decays = decoupledWeightDecay && weightDecay !== 0;
-    const rateAt = (k: number): number => lr / (1 - beta1 ** (t + k));
-    const correctionAt = (k: number): number => Math.sqrt(1 - beta2 ** (t + k));
-    const rate = this.varying("lr / (1 - beta1^t)", rateAt(0), rateAt);
-    const correction = this.varying("sqrt(1 - beta2^t)", correctionAt(0), correctionAt);
+    const rate = this.varying("lr / (1 - beta1^t)", lr / (1 - beta1 ** t));
+    const correction = this.varying("sqrt(1 - beta2^t)", Math.sqrt(1 - beta2 ** t));
     if (!amsgrad) {
       const follow = this.varying("1 - beta", 1 - beta1);
-      const roundedAt = (k: number): number => Math.sqrt(1 - Math.fround(beta2) ** (t + k));
-      const rounded = this.varying("sqrt(1 - float(beta2)^t)", roundedAt(0), roundedAt);
+      const rounded = this.varying("sqrt(1 - float(beta2)^t)", Math.sqrt(1 - Math.fround(beta2) ** t));
       const shrink = decays ? [this.varying("1 - lr·weightDecay", 1 - lr * weightDecay)] : [];
       const inputs = [p, m, v, g, rate, correction, follow, rounded, ...shrink];
       const [p2, m2, v2] = applyAll(adamStep, inputs, { beta2, eps });

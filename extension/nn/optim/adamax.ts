@@ -53,7 +53,6 @@ export class Adamax extends builtIn<AdamaxOptions, "lr betas eps weightDecay">()
     const u = slot(state, "expInf", p);
     m.write(this.towards(m, g, beta1));
     u.write(maximum(mul(u, beta2), add(abs(g), eps)));
-    const rateAt = (k: number): number => lr / (1 - beta1 ** (t + k));
-    p.write(sub(p, mul(div(m, u), this.varying("lr / (1 - beta1^t)", rateAt(0), rateAt))));
+    p.write(sub(p, mul(div(m, u), this.varying("lr / (1 - beta1^t)", lr / (1 - beta1 ** t)))));
   }
 }

@@ -263,14 +263,12 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
   /**
    * A number that changes between steps: an input of the compiled step, not a constant. The name keeps numbers apart
    * that happen to be equal in some step, so that all steps are one graph.
-   *
-   * @param later its value that many steps later if no option changes; the same by default
    */
-  protected varying(name: string, value: number, later?: (steps: number) => number): Tensor {
+  protected varying(name: string, value: number): Tensor {
     // There are a handful of them: making keys would take longer than a linear search.
     for (const known of this.scalars)
       if (known.name === name && Object.is(known.value, value)) return known.input;
-    const input = scalarTensor(value, true, later);
+    const input = scalarTensor(value, true);
     this.scalars.push({ name, value, input });
     return input;
   }

@@ -60,8 +60,8 @@ export class SparseAdam extends builtIn<SparseAdamOptions, "lr betas eps maximiz
     const used = any(ne(g, 0), range(p.ndim).slice(1), true);
     const mean = lerp(m, g, 1 - beta1);
     const spread = meanSquare(v, g, beta2);
-    const rateAt = (k: number): number => (lr * Math.sqrt(1 - beta2 ** (t + k))) / (1 - beta1 ** (t + k));
-    const rate = this.varying("lr·sqrt(1 - beta2^t) / (1 - beta1^t)", rateAt(0), rateAt);
+    const corrected = (lr * Math.sqrt(1 - beta2 ** t)) / (1 - beta1 ** t);
+    const rate = this.varying("lr·sqrt(1 - beta2^t) / (1 - beta1^t)", corrected);
     const next = sub(p, mul(div(mean, add(sqrt(spread), eps)), rate));
     p.write(where(used, next, p));
     m.write(where(used, mean, m));

@@ -83,8 +83,6 @@ export interface TfBuilder {
   constant(data: HostArray | readonly number[], shape: Shape, dtype: DType): TfRef;
   /** Float kernels that round well, and add up sums of any length well: no detour by doubles. No fused recurrent layers. */
   readonly exact?: boolean;
-  /** Whether XLA compiles the graph: it has other loops, and no fused kernels of recurrent layers. */
-  readonly xla?: boolean;
   /** Writes a step once, in a loop. Builders that execute at once do without it. */
   loop?(loop: Loop<TfRef>, step: TfStep): Stepped<TfRef>;
   /** The same tensors, each available only when all are. Builders that execute at once do without it. */

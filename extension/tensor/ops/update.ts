@@ -10,7 +10,6 @@ const PLAIN = { none: "an optimizer's update is not differentiable" };
 /** p − rate · g, for inputs p, g and the 0-d rate. */
 export const descend: Op<object> = defineOp({
   name: "descend",
-  xla: true,
   infer: ([p]) => p!,
   gradient: PLAIN,
   batch: ONE_BY_ONE,
@@ -49,7 +48,6 @@ const CLOSE = 2e-5;
  */
 export const adamStep: Op<AdamAttributes> = defineOp<AdamAttributes>({
   name: "adamStep",
-  xla: true,
   infer: ([p, m, v]) => [p!, m!, v!],
   gradient: PLAIN,
   batch: ONE_BY_ONE,

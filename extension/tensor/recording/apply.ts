@@ -132,6 +132,6 @@ function checkWhole(shape: readonly number[]): void {
 }
 
 /** A number as a 0-d tensor. Varying ones are inputs of a compiled graph: learning rates, step counts. */
-export function scalarTensor(value: number, varying = false, later?: (steps: number) => number): Tensor {
-  return new Tensor(scalarValue(value, "float32", varying, later));
+export function scalarTensor(value: number, varying = false): Tensor {
+  return new Tensor(scalarValue(value, "float32", varying));
 }

@@ -120,8 +120,6 @@ export type Leaf =
       readonly kind: "scalar";
       readonly value: number;
       readonly varying: boolean;
-      /** Its value so many steps later, as far as known; without it, the number stays the same. */
-      readonly later?: ((steps: number) => number) | undefined;
     }
   /** One number everywhere: zeros, ones, full. Allocated only when it is read. */
   | { readonly kind: "fill"; readonly value: number }
@@ -332,13 +330,8 @@ export function dataValue(data: HostArray, shape: Shape, dtype: DType): Value {
   return value;
 }
 
-export function scalarValue(
-  value: number,
-  dtype: DType,
-  varying = false,
-  later?: (steps: number) => number,
-): Value {
-  return new Value({ kind: "scalar", value: stored(value, dtype), varying, later }, 0, [], dtype);
+export function scalarValue(value: number, dtype: DType, varying = false): Value {
+  return new Value({ kind: "scalar", value: stored(value, dtype), varying }, 0, [], dtype);
 }
 
 /** Whether a leaf is a number everywhere, without an array: plans have it in their names. */

@@ -83,17 +83,6 @@ export interface Op<A extends object> {
    * may not be written to before `backward()`.
    */
   readonly saves?: ((needs: readonly boolean[]) => readonly boolean[]) | undefined;
-  /** Whether XLA can compile its TensorFlow nodes, and speeds up many small steps with them. Default true for
-   * elementwise ops. False for convolutions, at which XLA is slow, and where TensorFlow's kernel refuses some values:
-   * XLA computes something of them.
-   */
-  readonly xla?: boolean | ((signature: Signature) => boolean);
-  /** An input whose wrong values XLA doesn't refuse: it has to be fed, and is checked then. */
-  readonly refuses?: {
-    readonly input: number;
-    /** @throws TensorError for a wrong value */
-    check(value: number, attributes: A, signature: Signature): void;
-  };
   /** Whether the output has exactly the elements of the first input, possibly in another shape, order or type. */
   readonly keepsElements?: boolean;
   /** Whether `plain` only moves elements: with inputs on the host, it can run where the op is called. */

@@ -1,16 +1,7 @@
 import { MIN_LEFT_OUT_BYTES } from "../tuning.ts";
-import type { Value } from "./graph.ts";
-
-/** The graph that most of a training's steps have, and a count of them. */
-export interface HotGraph {
-  readonly graph: string;
-  readonly steps: number;
-}
 
 /** What a training's executor counts, as part of the training's state: it follows from the steps of the training alone. */
 export interface TrainingGraphs {
-  /** The graph of most steps: it is compiled differently from some number on. */
-  steady: HotGraph;
   /** The graphs that are compiled; those that come later are not, and may round differently. */
   compiled: readonly string[];
   /**
@@ -23,20 +14,6 @@ export interface TrainingGraphs {
 /** Stands for the work of a training whose graphs are compiled. */
 export const KERNELS_OVER = Number.MAX_SAFE_INTEGER;
 
-/** The batch of the current step, and those that follow it. */
-export interface Lookahead {
-  readonly current: readonly Value[];
-  /** `Value.made` when the batch was read. Values made later, such as a tensor of the step's own, aren't known in advance. */
-  readonly since: number;
-  /**
-   * Whether the next batches are known, so that their steps can be computed before they are recorded. Follows from the
-   * training alone: a resumed training answers the same.
-   */
-  readonly predictable: boolean;
-  /** The batches that follow, as far as they are known: `most` at most. */
-  next(most: number): readonly (readonly Value[])[];
-}
-
 /** How steps are computed. The defaults are those of a program's own loop; a training has others. */
 export interface Policy {
   /** Whether gradients stay readable until the next step. Off where no code of the user's sees them. */
@@ -46,7 +23,7 @@ export interface Policy {
    * it would be recorded after all, which counts as a failure of the prediction.
    */
   readonly repeatBackward: boolean;
-  /** Whether a step may be deferred until one of its values is read, so that one call computes many. */
+  /** Whether another thread may compute a step until one of its values is read, while the next ones are recorded. */
   readonly deferSteps: boolean;
   /**
    * Whether graphs are compiled at first sight. On in a training: a resumed training compiles graphs at other steps, and
@@ -60,8 +37,6 @@ export interface Policy {
   /** Whether the processes of a group share the batch of each step, if there is a group. */
   readonly shareSteps: boolean;
   readonly training: TrainingGraphs | undefined;
-  /** The next batches, in a training whose code reads each step's values: steps are speculated from them. */
-  readonly lookahead: Lookahead | undefined;
 }
 
 export const DEFAULT_POLICY: Policy = {
@@ -73,5 +48,4 @@ export const DEFAULT_POLICY: Policy = {
   leaveOutFrom: MIN_LEFT_OUT_BYTES,
   shareSteps: false,
   training: undefined,
-  lookahead: undefined,
 };

@@ -1,110 +1,99 @@
-// Steps that repeat each other are recognized, taken over and computed together. Whatever a program does meanwhile, the
-// numbers are those of wasm, which records and computes every step.
+// Steps that repeat each other are recognized and taken over, and another thread computes them. Whatever a program does meanwhile,
+// the numbers are those of wasm, which records and computes every step.
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { loadExecutor, type LoadedExecutor } from "../../../extension/executors/index.ts";
+import { loadExecutor } from "../../../extension/executors/index.ts";
+import { TensorFlowExecutor } from "../../../extension/executors/tensorflow/executor.ts";
 import { F, nn, optim, torch, type Tensor } from "../../../extension/nn/index.ts";
-import { XLA_STEPS } from "../../../extension/executors/tuning.ts";
 import { loadNative } from "../../../extension/native/load.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
-import { apply } from "../../../extension/tensor/recording/apply.ts";
 import type { Value } from "../../../extension/tensor/recording/graph.ts";
-import { attr } from "../../../extension/tensor/lowering/lowering.ts";
-import { defineOp } from "../../../extension/tensor/recording/op.ts";
 import {
   setExecutor,
   stepsTogether,
   pendingSteps,
   withoutGraph,
 } from "../../../extension/tensor/planning/barrier.ts";
-import { KERNELS_OVER, type TrainingGraphs } from "../../../extension/tensor/recording/policy.ts";
 import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
 import { collectGarbage } from "../garbage.ts";
 import { Trace } from "../../../extension/tensor/recording/trace.ts";
-import { settled } from "../settled.ts";
 import { adam, part, PROGRAMS, session, sgd } from "./repeatedPrograms.ts";
 
 const native = nativeStatus().state === "installed";
 
-/** Programs in which XLA's graph alternates with others, or gets other inputs than before: each compiles again. */
-const FOR_XLA = [
-  "the same step over and over",
-  "weights written between steps",
-  "batches of two sizes",
-  "a learning rate that changes every step",
-  "recurrent layers",
-];
-
+/** Whether steps are deferred, and whether the binding's kernels compute them. */
 const WAYS = [
-  ["one by one", false, false, undefined, Object.keys(PROGRAMS)],
-  ["one by one, by the binding's kernels", false, true, undefined, Object.keys(PROGRAMS)],
-  ["computed together", true, false, undefined, Object.keys(PROGRAMS)],
-  ["compiled by XLA", true, false, settled, FOR_XLA],
+  ["one by one", false, false],
+  ["one by one, by the binding's kernels", false, true],
+  ["deferred", true, false],
 ] as const;
 
 describe.skipIf(!native)("repeated steps", () => {
-  let executor: LoadedExecutor;
+  /** As on a GPU: there, another thread computes small steps, too. */
+  let executor: TensorFlowExecutor;
   const expected = new Map<string, number[]>();
 
   beforeAll(async () => {
     await loadExecutor("wasm");
     for (const [name, program] of Object.entries(PROGRAMS)) expected.set(name, program());
-    executor = await loadExecutor("native");
+    await loadExecutor("native");
+    executor = new TensorFlowExecutor(loadNative(), 1, true);
     changePolicy({ smallPlans: false });
   }, 120_000);
   afterAll(() => {
-    changePolicy({ keepGradients: true, deferSteps: false, smallPlans: true, training: undefined });
+    changePolicy({ keepGradients: true, deferSteps: false, smallPlans: true });
     setExecutor(undefined);
   });
 
-  for (const [how, waiting, smallPlans, training, programs] of WAYS) {
+  for (const [how, deferSteps, smallPlans] of WAYS) {
     describe(how, () => {
-      it.each(programs)("%s", (name) => {
-        const gradients = !waiting || name.startsWith("a gradient");
-        changePolicy({ keepGradients: gradients, deferSteps: waiting, smallPlans, training: training?.() });
-        const byXla = executor.counters()["byXla"]!;
+      it.each(Object.keys(PROGRAMS))("%s", (name) => {
+        const keepGradients = !deferSteps || name.startsWith("a gradient");
+        setExecutor(deferSteps ? executor : new TensorFlowExecutor(loadNative()));
+        changePolicy({ keepGradients, deferSteps, smallPlans });
+        const before = executor.counters.deferred;
         const numbers = PROGRAMS[name]!();
+        setExecutor(executor);
+        changePolicy({ smallPlans: false });
         const wanted = expected.get(name)!;
         expect(numbers).toHaveLength(wanted.length);
-        if (training !== undefined) expect(executor.counters()["byXla"]).toBeGreaterThan(byXla);
-        changePolicy({ smallPlans: false });
         numbers.forEach((value, i) => expect(Math.abs(value - wanted[i]!), `number ${i}`).toBeLessThan(2e-4));
+        if (!deferSteps) expect(executor.counters.deferred).toBe(before);
+        else if (keepGradients === false) expect(executor.counters.deferred).toBeGreaterThan(before);
       });
     });
   }
 
-  it("many steps are one call, and leave no tensors behind", () => {
+  it("deferred steps leave no tensors behind", () => {
     changePolicy({ keepGradients: false, deferSteps: true });
     const { step } = session(sgd);
     const run = (): void => {
       for (const loss of Array.from({ length: 100 }, () => step())) loss.item();
     };
     run();
-    const before = executor.counters();
+    const before = { ...executor.counters, tensors: executor.tensors };
     run();
-    const after = executor.counters();
-    expect(after["compiledRuns"]! - before["compiledRuns"]!).toBe(100);
-    expect(after["calls"]! - before["calls"]!).toBeLessThan(60);
-    expect(after["interpreted"]).toBe(before["interpreted"]);
-    expect(after["tensors"]).toBe(before["tensors"]);
+    expect(executor.counters.deferred - before.deferred).toBe(100);
+    expect(executor.counters.interpreted).toBe(before.interpreted);
+    expect(executor.tensors).toBe(before.tensors);
   });
 
-  it("a call runs while the next steps are recorded", () => {
+  it("a step is computed while the next one is recorded", () => {
     changePolicy({ keepGradients: false, deferSteps: true });
-    const { step } = session(sgd);
-    const before = executor.counters();
-    const losses = Array.from({ length: 500 }, () => step());
-    const after = executor.counters();
-    expect(after["overlapped"]! - before["overlapped"]!).toBeGreaterThan(1);
-    // Reading one of a call that is done waits for no other.
-    const waiting = pendingSteps();
-    expect(waiting).toBeGreaterThan(0);
+    const { model, step } = session(sgd);
+    const losses = Array.from({ length: 20 }, () => step());
+    expect(pendingSteps()).toBe(1);
+    // Reading one that is done waits for no other.
     expect(losses[10]!.item()).toBeGreaterThan(0);
-    expect(pendingSteps()).toBe(waiting);
+    expect(pendingSteps()).toBe(1);
     expect(losses.at(-1)!.item()).toBeGreaterThan(0);
+    expect(pendingSteps()).toBe(0);
+    step();
+    expect(pendingSteps()).toBe(1);
+    expect(part(model, 0).weight.toTypedArray().every(Number.isFinite)).toBe(true);
     expect(pendingSteps()).toBe(0);
   });
 
-  it("what can't be fed refuses the steps of its call, not those before", () => {
+  it("what can't be fed refuses its step, not those before", () => {
     changePolicy({ keepGradients: false, deferSteps: true });
     const { model, optimizer, x } = session(sgd);
     const losses: Tensor[] = [];
@@ -122,6 +111,7 @@ describe.skipIf(!native)("repeated steps", () => {
       }
     }).toThrow(wrong);
     expect(losses[10]!.item()).toBeGreaterThan(0);
+    expect(losses[249]!.item()).toBeGreaterThan(0);
     expect(() => losses[250]!.item()).toThrow(wrong);
   });
 
@@ -144,154 +134,36 @@ describe.skipIf(!native)("repeated steps", () => {
     expect(new Set(values).size).toBeGreaterThan(30);
   });
 
-  it("XLA computes steps, one or many a call, with the same numbers", () => {
-    const run = (together: number): number[] => {
-      changePolicy({ keepGradients: false, deferSteps: true, training: settled() });
-      const { step, model } = session();
-      const losses: number[] = [];
-      for (let at = 0; at < 60; at += together)
-        losses.push(...Array.from({ length: together }, () => step()).map((loss) => loss.item()));
-      return [...losses, ...part(model, 3).weight.toTypedArray()];
-    };
-    const many = run(60);
-    const before = executor.counters();
-    for (const together of [1, 6]) expect(run(together)).toEqual(many);
-    const after = executor.counters();
-    // All but the first two, of which one makes the optimizer's state.
-    expect(after["byXla"]! - before["byXla"]!).toBe(2 * 58);
-  });
-
-  it("XLA is at work before its steps come, and its turn comes as it would", () => {
-    const binding = loadNative();
-    const training: TrainingGraphs = {
-      steady: { graph: "", steps: 0 },
-      compiled: [],
-      kernelWork: KERNELS_OVER,
-    };
-    changePolicy({ keepGradients: false, deferSteps: true, training });
-    const { step } = session(sgd);
-    const make = (count: number): void => {
-      for (const loss of Array.from({ length: count }, () => step())) loss.item();
-    };
-    make(10);
-    const before = executor.counters();
-    training.steady = { ...training.steady, steps: XLA_STEPS / 2 };
-    const sessions = binding.getNumOfSavedModels();
-    make(1);
-    expect(binding.getNumOfSavedModels()).toBe(sessions + 1);
-    make(20);
-    expect(executor.counters()["byXla"]).toBe(before["byXla"]);
-    training.steady = { ...training.steady, steps: XLA_STEPS - 5 };
-    make(10);
-    expect(executor.counters()["byXla"]! - before["byXla"]!).toBe(5);
-  });
-
-  it("XLA's steps leave no tensors behind", () => {
-    changePolicy({ keepGradients: false, deferSteps: true, training: settled() });
-    const { step } = session(sgd);
-    const run = (): number => {
-      for (const loss of Array.from({ length: 50 }, () => step())) loss.item();
-      return executor.counters()["tensors"]!;
-    };
-    expect(run()).toBe(run());
-  });
-
-  it("steps that XLA can't compile still run", () => {
-    const copied = defineOp({
-      name: "copied",
-      layout: "elementwise",
-      infer: ([x]) => x!,
-      gradient: ({ grad }) => [grad],
-      batch: { none: "a test's" },
-      onnx: { none: "a test's" },
-      tensorflow: (b, [x]) => b.node("DeepCopy", [x!], { T: attr.type("float32") }),
-      tfjs: (k, [x]) => k.clone(x!),
-    });
-    const run = (training: ReturnType<typeof settled> | undefined): number[] => {
-      changePolicy({ keepGradients: false, deferSteps: true, training });
-      torch.manualSeed(2);
-      const layer = new nn.Linear(3, 2);
-      const optimizer = adam(layer);
-      const x = torch.randn(4, 3);
-      const losses = Array.from({ length: 30 }, () => {
-        optimizer.zeroGrad();
-        const loss = apply(copied, [layer(x)], {})
-          .square()
-          .mean();
-        loss.backward();
-        optimizer.step();
-        return loss;
-      });
-      return losses.map((loss) => loss.item());
-    };
-    expect(run(settled())).toEqual(run(undefined));
-    const said = executor.choices().filter(({ about }) => about === "XLA");
-    expect(said.map(({ why }) => why)).toContain("it can't compile one of the ops");
-  });
-
   it.each([
-    ["fed as numbers of another type", (y: Tensor) => y.long(), true],
-    ["fed in another shape", (y: Tensor) => y.long().reshape(2, 3).reshape(-1), true],
-    ["computed in the step", (y: Tensor) => y.long().mul(1), false],
-    ["divided", (y: Tensor) => y.long().remainder(torch.tensor(8)), false],
-  ])("a wrong label is refused whatever computes: labels %s", (_, labels, suits) => {
-    const run = (training: ReturnType<typeof settled> | undefined): void => {
-      changePolicy({ keepGradients: false, deferSteps: true, training });
-      torch.manualSeed(4);
-      const layer = new nn.Linear(3, 4);
-      const optimizer = adam(layer);
-      const x = torch.randn(6, 3);
-      const step = (last: number): Tensor => {
-        optimizer.zeroGrad();
-        const loss = F.crossEntropy(layer(x), labels(torch.tensor([0, 1, 2, 3, 0, last])));
-        loss.backward();
-        optimizer.step();
-        return loss;
-      };
-      const before = executor.counters()["byXla"]!;
-      const good = Array.from({ length: 12 }, (__, i) => step(i % 4));
-      expect(executor.counters()["byXla"]! - before > 0).toBe(training !== undefined && suits);
-      const wrong = Array.from({ length: 3 }, () => step(0));
-      expect(() => {
-        wrong.push(step(7));
-        wrong.at(-1)!.item();
-      }).toThrow("Target 7 is out of bounds.");
-      const checkedWhenFed = suits && training !== undefined;
-      // Of steps that were computed by the same call, reading any says the same; those before are there.
-      for (const loss of wrong.slice(0, 3)) {
-        const said = ((): string => {
-          try {
-            return String(loss.item());
-          } catch (error) {
-            return String(error);
-          }
-        })();
-        expect(said).toMatch(checkedWhenFed ? /^\d/ : /^\d|Target 7 is out of bounds\./);
-      }
-      if (checkedWhenFed) expect(good.every((loss) => Number.isFinite(loss.item()))).toBe(true);
-    };
-    run(undefined);
-    run(settled());
-  });
-
-  it("NaN stays NaN in XLA", () => {
-    changePolicy({ keepGradients: false, deferSteps: true, training: settled() });
-    const layer = new nn.Linear(2, 4);
-    const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
-    const before = executor.counters()["byXla"]!;
-    const losses = [0.5, 0.5, 0.5, NaN, 0.5].map((value) => {
+    ["computed in the step", (y: Tensor) => y.long().mul(1)],
+    ["divided", (y: Tensor) => y.long().remainder(torch.tensor(8))],
+  ])("a wrong label is refused at its step: labels %s", (_, labels) => {
+    changePolicy({ keepGradients: false, deferSteps: true });
+    torch.manualSeed(4);
+    const layer = new nn.Linear(3, 4);
+    const optimizer = adam(layer);
+    const x = torch.randn(6, 3);
+    const step = (last: number): Tensor => {
       optimizer.zeroGrad();
-      const loss = F.relu(layer(torch.tensor([[value, 0.5]]))).sum();
+      const loss = F.crossEntropy(layer(x), labels(torch.tensor([0, 1, 2, 3, 0, last])));
       loss.backward();
       optimizer.step();
-      return loss.item();
-    });
-    expect(losses.map(Number.isNaN)).toEqual([false, false, false, true, true]);
-    expect(executor.counters()["byXla"]! - before).toBe(3);
+      return loss;
+    };
+    const before = executor.counters.deferred;
+    const good = Array.from({ length: 12 }, (__, i) => step(i % 4));
+    expect(executor.counters.deferred).toBeGreaterThan(before);
+    const wrong = step(7);
+    // Whatever waits for the step first says it, and then its value.
+    for (let i = 0; i < 2; i++) expect(() => wrong.item()).toThrow("Target 7 is out of bounds.");
+    expect(good.every((loss) => Number.isFinite(loss.item()))).toBe(true);
+    const next = step(7);
+    expect(() => step(0)).toThrow("Target 7 is out of bounds.");
+    expect(() => next.item()).toThrow("Target 7 is out of bounds.");
   });
 
   it("a weight is read before and after its update", async () => {
-    changePolicy({ keepGradients: false, deferSteps: false, training: undefined });
+    changePolicy({ keepGradients: false, deferSteps: false });
     const layer = new nn.Linear(2, 1, { bias: false });
     const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
     const x = torch.tensor([[0.5, -2]]);
@@ -310,7 +182,7 @@ describe.skipIf(!native)("repeated steps", () => {
   });
 
   it("steps are recognized whatever the batches before them were, of which a value is left unread", () => {
-    changePolicy({ keepGradients: true, deferSteps: false, smallPlans: true, training: undefined });
+    changePolicy({ keepGradients: true, deferSteps: false, smallPlans: true });
     const layer = new nn.Linear(3, 2);
     const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
     const named = (lengths: readonly number[]): number => {

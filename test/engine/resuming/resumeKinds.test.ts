@@ -13,7 +13,6 @@ import {
   type ExperimentOptions,
   type Tensor,
 } from "../../../extension/nn/index.ts";
-import { XLA_STEPS } from "../../../extension/executors/tuning.ts";
 import { nativeStatus } from "../../../extension/native/status.ts";
 import { setExecutor } from "../../../extension/tensor/planning/barrier.ts";
 import { compareResumed, train, type Parameters } from "../../unit/engine/training.ts";
@@ -162,38 +161,6 @@ const KINDS: Readonly<Record<string, Kind>> = {
     },
   },
 };
-
-const LENGTH = 1200;
-
-// Small steps that come often are compiled by XLA, from a step that does not depend on interruptions. Where each is looked
-// at, those to come are computed ahead, so nothing may be drawn for them.
-test.skipIf(!native).each([
-  ["a long training of a small network", {}],
-  ["one whose callback looks at each step", { callbacks: { onStepEnd: () => undefined } }],
-])("%s", async (_, looks) => {
-  const middle = "callbacks" in looks ? new nn.Tanh() : new nn.Dropout(0.1);
-  const make = (): Experiment =>
-    experiment({
-      ...looks,
-      seed: 3,
-      model: () => new nn.Sequential(new nn.Linear(4, 5), new nn.ReLU(), middle, new nn.Linear(5, 3)),
-      data: () => new data.TensorDataset(torch.randn(LENGTH, 4), torch.randint(0, 3, [LENGTH])),
-      loss: new nn.CrossEntropyLoss(),
-      optimizer: adam,
-      batchSize: 1,
-      epochs: 4,
-    });
-  const executors: Awaited<ReturnType<typeof loadExecutor>>[] = [];
-  // Batches are counted as they are read: up to two hundred ahead, and once more where those done before are passed over.
-  const [first, second] = [XLA_STEPS - 10, ((XLA_STEPS - 10) % LENGTH) + 300];
-  await compareResumed(make, [first, second], folder, async () => {
-    executors.push(await loadExecutor("native"));
-  });
-  const [whole, before, within, after] = executors.map((executor) => executor.counters()["byXla"]!);
-  expect(before).toBe(0);
-  expect(within).toBeGreaterThan(0);
-  expect(within! + after!).toBe(whole);
-});
 
 const makeOf =
   (name: string, kind: Kind): (() => Experiment) =>

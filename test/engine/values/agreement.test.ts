@@ -1,5 +1,5 @@
-// That every way to compute a training step gives the same: the compiled graph, many steps in one call, and XLA, against
-// the interpreter, in loss and gradients at equal weights.
+// That every way to compute a training step gives the same: the compiled graph, at once and on another thread, against the
+// interpreter, in loss and gradients at equal weights.
 import "../../../extension/engine/host/library.ts";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import type { HostArray } from "../../../extension/tensor/core/dtype.ts";
@@ -14,9 +14,7 @@ import { valuesOf } from "../../../extension/tensor/planning/barrier.ts";
 import { DEFAULT_POLICY, type Policy } from "../../../extension/tensor/recording/policy.ts";
 import { changePolicy, observe, runtime } from "../../../extension/tensor/recording/runtime.ts";
 import { EXPERIMENTS, forExperiments, loadExperiment } from "../experiments.ts";
-import { settled } from "../settled.ts";
 
-/** More than are computed one by one before several are computed in a call. */
 const STEPS = 7;
 /** Of the loss, and of the largest gradient. */
 const TOLERANCE = 1e-5;
@@ -88,9 +86,6 @@ function expectAlike(seen: Seen, reference: Seen, how: string): void {
   });
 }
 
-/** Those whose steps are small: XLA compiles them in the end. */
-const FOR_XLA = /(workloads\/(simple|rnn|lstm-5)|examples\/(iris|simplenn|temperature|autoencoder))\.nn\.ts$/;
-
 describe.skipIf(nativeStatus().state !== "installed")("loss and gradients, compiled and op by op:", () => {
   forExperiments();
   afterAll(() => {
@@ -119,10 +114,6 @@ describe.skipIf(nativeStatus().state !== "installed")("loss and gradients, compi
     const compiled = await run({});
     expect(compiled.counters["compiledRuns"]).toBeGreaterThanOrEqual(STEPS);
     expectAlike(compiled.seen, reference.seen, "compiled");
-    expectAlike((await run({ deferSteps: true })).seen, reference.seen, "computed together");
-    if (!FOR_XLA.test(file)) return;
-    const byXla = await run({ deferSteps: true, training: settled() });
-    expectAlike(byXla.seen, reference.seen, "by XLA");
-    expect(byXla.counters["byXla"]).toBeGreaterThan(0);
+    expectAlike((await run({ deferSteps: true })).seen, reference.seen, "deferred");
   });
 });

@@ -7,16 +7,14 @@ import { TfjsExecutor } from "../../../extension/executors/tfjs/executor.ts";
 import type { NativeBinding } from "../../../extension/native/binding.ts";
 import { NativeError } from "../../../extension/native/errors.ts";
 import { loadNative } from "../../../extension/native/load.ts";
-import { optim } from "../../../extension/nn/index.ts";
 import { applyAll } from "../../../extension/tensor/recording/apply.ts";
 import { grad } from "../../../extension/tensor/recording/autograd.ts";
 import { toHostArray } from "../../../extension/tensor/core/dtype.ts";
 import type { Op, OpRecord, Signature } from "../../../extension/tensor/recording/op.ts";
 import type { PlainRule } from "../../../extension/tensor/planning/plain.ts";
 import { barrier, setExecutor, valuesOf } from "../../../extension/tensor/planning/barrier.ts";
-import { changePolicy, observe, runtime } from "../../../extension/tensor/recording/runtime.ts";
-import { fromHost, Parameter, type Tensor } from "../../../extension/tensor/core/tensor.ts";
-import { settled } from "../settled.ts";
+import { changePolicy } from "../../../extension/tensor/recording/runtime.ts";
+import type { Tensor } from "../../../extension/tensor/core/tensor.ts";
 import { given, hasGradient, hostOf, samples, type Recorded, type Sample } from "../opSamples.ts";
 import { OPS } from "../../../extension/tensor/ops/table.ts";
 
@@ -123,34 +121,6 @@ function finiteDifference(op: Op<object>, sample: Sample, i: number): void {
     close(measured, slope, 0.02, 0.01),
     `${op.name} sample ${i}: the gradient along a direction is ${slope}, finite differences say ${measured}`,
   ).toBe(true);
-}
-
-/** Samples of a graph that XLA compiles, each with its op and its place among the op's. */
-type Compiled = readonly (readonly [op: Op<object>, sample: Sample, i: number])[];
-/** Compiling takes a while for each graph and each node: several ops are one graph, but for those of many nodes. */
-const TOGETHER = 8;
-/** Graphs of an op of many nodes; LAYERWISE_XLA=all compiles all of its samples. */
-const OF_LARGE = process.env["LAYERWISE_XLA"] === "all" ? Infinity : 2;
-
-function forXla(): (readonly [names: string, Compiled])[] {
-  const fit = ops.filter((op) => op.xla ?? op.layout === "elementwise");
-  const suits = ({ xla }: Op<object>, { inputs }: Sample): boolean =>
-    typeof xla !== "function" || xla({ inputs, outputs: [] });
-  const of = (op: Op<object>): Compiled =>
-    (samples[op.name] ?? []).map((sample, i) => [op, sample, i] as const).filter(([, one]) => suits(op, one));
-  const isLarge = (op: Op<object>): boolean => JSON.stringify(samples[op.name]).length > 15_000;
-  const small = fit.filter((op) => !isLarge(op));
-  const groups = Array.from({ length: Math.ceil(small.length / TOGETHER) }, (_, i) =>
-    small.slice(i * TOGETHER, (i + 1) * TOGETHER),
-  );
-  return [
-    ...groups.map((group) => [group.map(({ name }) => name).join(", "), group.flatMap(of)] as const),
-    ...fit.filter(isLarge).flatMap((op) =>
-      of(op)
-        .slice(0, OF_LARGE)
-        .map((one) => [`${op.name} sample ${one[2]}`, [one]] as const),
-    ),
-  ];
 }
 
 /** Ops of which an output's shape and type were compared with the inferred ones, on the executor of the running suite. */
@@ -361,36 +331,5 @@ describe.skipIf(native === undefined)("TensorFlow", () => {
       several.forEach((sample, i) => check(op, sample, runs[i]!, i));
     }
     expect(executor.counters.compiledRuns - before, "compiled runs").toBeGreaterThanOrEqual(2);
-  });
-
-  // As in a training whose steps came often enough: everything is an output of its step.
-  test.each(forXla())("by XLA: %s", (_, compiled) => {
-    const before = runtime.policy;
-    // One that compiles at first sight, as at the beginning of a training.
-    const own = new TensorFlowExecutor(native!);
-    setExecutor(own);
-    try {
-      changePolicy({
-        keepGradients: false,
-        deferSteps: true,
-        compileAtOnce: true,
-        training: settled(),
-      });
-      const weight = new Parameter(fromHost(Float32Array.of(1), [1], "float32"));
-      const optimizer = new optim.SGD([weight], { lr: 0.1 });
-      for (let round = 0; round < 2; round++) {
-        const runs = compiled.map(([op, sample]) => record(op, sample));
-        for (const { value } of pending(runs)) observe(value);
-        optimizer.zeroGrad();
-        weight.sum().backward();
-        optimizer.step();
-        compiled.forEach(([op, sample, i], n) => check(op, sample, runs[n]!, i));
-      }
-      const why = own.choices().find(({ about }) => about === "XLA");
-      expect(own.counters.byXla, why?.why).toBe(1);
-    } finally {
-      setExecutor(executor);
-      runtime.policy = before;
-    }
   });
 });

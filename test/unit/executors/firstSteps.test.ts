@@ -7,7 +7,6 @@ import { KERNELS_OVER, type TrainingGraphs } from "../../../extension/tensor/rec
 
 const plan = (key = "step", nodes: unknown[] = []): Plan => ({ key, nodes }) as unknown as Plan;
 const begun = (kernelWork = 0): TrainingGraphs => ({
-  steady: { graph: "", steps: 0 },
   compiled: [],
   kernelWork,
 });

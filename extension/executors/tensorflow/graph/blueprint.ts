@@ -10,8 +10,6 @@ export interface Feed {
   /** Position among the plan's leaves. */
   readonly leaf: number;
   readonly kind: "data" | "scalar" | "state";
-  /** Whether each of several steps has a value of its own, fed as one tensor with a dimension more. */
-  readonly stacked: boolean;
 }
 
 type LeafKind = "variable" | "fill" | "number" | Feed["kind"];
@@ -64,21 +62,15 @@ export class Blueprint {
     );
   }
 
-  /** The leaves that may differ from step to step: all that are fed but for states. */
-  inputs(promoted: ReadonlySet<number>): Set<number> {
-    const feeds = this.feeds(promoted, new Set());
-    return new Set(feeds.filter(({ kind }) => kind !== "state").map(({ leaf }) => leaf));
-  }
-
   /**
    * The leaves that are fed.
    * @param promoted leaves whose number changed from call to call: fed instead of constant
    */
-  feeds(promoted: ReadonlySet<number>, stacked: ReadonlySet<number>): Feed[] {
+  feeds(promoted: ReadonlySet<number>): Feed[] {
     return this.leaves.flatMap((kind, leaf): Feed[] => {
       if (kind === "variable" || kind === "fill") return [];
       if (kind === "number" && !promoted.has(leaf)) return [];
-      return [{ leaf, kind: kind === "number" ? "scalar" : kind, stacked: stacked.has(leaf) }];
+      return [{ leaf, kind: kind === "number" ? "scalar" : kind }];
     });
   }
 }

@@ -2,23 +2,21 @@ import { toHostArray, type DType, type HostArray } from "../../../tensor/core/dt
 import type { Loop, Stepped, TfGraphBuilder, TfRef, TfStep } from "../../../tensor/lowering/lowering.ts";
 import type { Shape } from "../../../tensor/core/shape.ts";
 import { writeLoop, type LoopHost } from "./graphLoop.ts";
-import { outputName } from "./opOutputs.ts";
-import type { GraphAttribute, GraphFunction, GraphNode } from "./graphDef.ts";
-import { writeXlaLoop } from "./xlaLoop.ts";
+import type { GraphAttribute, GraphNode } from "./graphDef.ts";
 
 class GraphRef implements TfRef {
   readonly __tensorflow = true;
   readonly node: string;
   readonly index: number;
-  /** The op that makes it; undefined for a function's argument. */
-  readonly op: string | undefined;
 
-  constructor(node: string, index: number, op: string | undefined) {
+  constructor(node: string, index: number) {
     this.node = node;
     this.index = index;
-    this.op = op;
   }
 }
+
+/** As the inputs of nodes spell it. */
+const spell = ({ node, index }: GraphRef): string => (index === 0 ? node : `${node}:${index}`);
 
 /** Equal nodes of these are one: what the updates of many parameters compute of the same numbers. */
 const SHARED: ReadonlySet<string> = new Set(["Mul", "Sub"]);
@@ -26,18 +24,12 @@ const SHARED: ReadonlySet<string> = new Set(["Mul", "Sub"]);
 /** Writes TensorFlow nodes instead of running them. */
 export class GraphBuilder implements LoopHost, TfGraphBuilder {
   readonly graph: GraphNode[] = [];
-  readonly xla: boolean = false;
   readonly optimized = true;
   readonly #used = new Map<string, number>();
   readonly #constants = new Map<string, GraphRef>();
   readonly #shared = new Map<string, GraphRef[]>();
   #controls: readonly string[] = [];
   #scope = "";
-
-  /** As the inputs of nodes spell it. */
-  protected spell({ node, index }: GraphRef): string {
-    return index === 0 ? node : `${node}:${index}`;
-  }
 
   nodes(
     op: string,
@@ -46,13 +38,13 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
     outputs: number,
     name = this.#scope + op,
   ): GraphRef[] {
-    const all = [...inputs.map((r) => this.spell(r as GraphRef)), ...this.#controls];
+    const all = [...inputs.map((r) => spell(r as GraphRef)), ...this.#controls];
     const key = SHARED.has(op) ? `${op}(${all.join()})${JSON.stringify(attributes)}` : undefined;
     const known = key === undefined ? undefined : this.#shared.get(key);
     if (known !== undefined) return known;
-    const unique = this.name(name);
+    const unique = this.#name(name);
     this.graph.push({ name: unique, op, inputs: all, attributes });
-    const refs = Array.from({ length: Math.max(outputs, 1) }, (_, i) => new GraphRef(unique, i, op));
+    const refs = Array.from({ length: Math.max(outputs, 1) }, (_, i) => new GraphRef(unique, i));
     if (key !== undefined) this.#shared.set(key, refs);
     return refs;
   }
@@ -88,13 +80,12 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
   }
 
   loop(loop: Loop<TfRef>, step: TfStep): Stepped<TfRef> {
-    return writeLoop(this, this.name("loop"), loop, step);
+    return writeLoop(this, this.#name("loop"), loop, step);
   }
 
   together(refs: readonly TfRef[], types: readonly DType[]): TfRef[] {
-    // Control edges, since Grappler removes an IdentityN. A function's arguments are there from the start.
-    const awaited = refs.filter((ref) => (ref as GraphRef).op !== undefined);
-    return this.after(awaited, () =>
+    // Control edges, since Grappler removes an IdentityN.
+    return this.after(refs, () =>
       refs.map((ref, i) => this.node("Identity", [ref], { T: { kind: "type", value: types[i]! } })),
     );
   }
@@ -103,7 +94,7 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
     const { node: name } = node as GraphRef;
     const at = this.graph.findIndex((n) => n.name === name);
     const written = this.graph[at]!;
-    this.graph[at] = { ...written, inputs: [...written.inputs, this.spell(input as GraphRef)] };
+    this.graph[at] = { ...written, inputs: [...written.inputs, spell(input as GraphRef)] };
   }
 
   after<T>(refs: readonly TfRef[], body: () => T): T {
@@ -134,44 +125,9 @@ export class GraphBuilder implements LoopHost, TfGraphBuilder {
     return `${node}:${index}`;
   }
 
-  protected name(wanted: string): string {
+  #name(wanted: string): string {
     const count = this.#used.get(wanted) ?? 0;
     this.#used.set(wanted, count + 1);
     return count === 0 ? wanted : `${wanted}_${count}`;
-  }
-}
-
-/** Writes the body of a function. Arguments are named as its signature names them. */
-export class FunctionBuilder extends GraphBuilder {
-  /** Ops whose outputs a function body can't name. */
-  readonly unnamed = new Set<string>();
-  /** Functions that the body's nodes call. */
-  readonly functions: GraphFunction[] = [];
-  override readonly xla: boolean;
-
-  constructor(xla = false) {
-    super();
-    this.xla = xla;
-  }
-
-  argument(name: string): TfRef {
-    return new GraphRef(name, 0, undefined);
-  }
-
-  override loop(loop: Loop<TfRef>, step: TfStep): Stepped<TfRef> {
-    if (!this.xla) return super.loop(loop, step);
-    return writeXlaLoop(this, this.name("loop"), loop, step, () => new FunctionBuilder(true));
-  }
-
-  /** A value as the function's results spell it. */
-  result(ref: TfRef): string {
-    return this.spell(ref as GraphRef);
-  }
-
-  protected override spell({ node, index, op }: GraphRef): string {
-    if (op === undefined) return node;
-    const output = outputName(op, index);
-    if (output === undefined) this.unnamed.add(op);
-    return `${node}:${output ?? index}`;
   }
 }

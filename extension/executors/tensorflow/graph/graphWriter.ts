@@ -2,8 +2,8 @@ import type { Storage, Value } from "../../../tensor/recording/graph.ts";
 import { attr, scalar, type TfRef } from "../../../tensor/lowering/lowering.ts";
 import type { Blueprint, Feed } from "./blueprint.ts";
 import { GraphBuilder } from "./graphBuilder.ts";
-import type { GraphAttribute, GraphFunction, GraphNode } from "./graphDef.ts";
-import { StepBody, Resource } from "../steps/stepBody.ts";
+import type { GraphAttribute, GraphNode } from "./graphDef.ts";
+import { StepBody, Resource } from "./stepBody.ts";
 
 const INDEX = attr.type("int64");
 
@@ -20,9 +20,8 @@ export interface Variable {
 /** A plan written as a TensorFlow graph, with the names to feed and fetch. */
 export interface Graph {
   readonly nodes: readonly GraphNode[];
-  readonly functions: readonly GraphFunction[];
   readonly feeds: readonly Feed[];
-  /** In the order of `feeds`; for many steps, their number before all others. */
+  /** In the order of `feeds`. */
   readonly feedNames: readonly string[];
   /** The plan's fetches, its lazy values, and, if it writes anything, an operation that completes when everything is written. */
   readonly fetchNames: readonly string[];
@@ -31,12 +30,10 @@ export interface Graph {
   readonly initFetch: string;
   /** Numbers that were taken for constants, by leaf. */
   readonly constants: ReadonlyMap<number, number>;
-  /** For how many steps the stacked inputs have room, where that is fixed. */
-  readonly room?: number;
 }
 
 /**
- * One step a call.
+ * Writes forward, backward and update of one step.
  * @param promoted leaves whose number changed from call to call: fed instead of constant
  */
 export function writeStep(blueprint: Blueprint, promoted: ReadonlySet<number>): Graph {
@@ -46,7 +43,8 @@ export function writeStep(blueprint: Blueprint, promoted: ReadonlySet<number>): 
   const variables = blueprint.storages.map(({ storage, shards }, i) =>
     variable(b, storage, shards, i, resources),
   );
-  const feeds = blueprint.feeds(promoted, new Set());
+  const init = variables.flatMap((v) => v.init);
+  const feeds = blueprint.feeds(promoted);
   const inputs = feeds.map((feed, i) => placeholder(b, `input_${i}`, plan.leaves[feed.leaf]!));
   const body = new StepBody(b, blueprint, feeds, inputs, resources);
   const fetchNames = [...plan.fetches, ...plan.lazy].map((v) => fetch(b, body.output(v), attr.type(v.dtype)));
@@ -54,18 +52,17 @@ export function writeStep(blueprint: Blueprint, promoted: ReadonlySet<number>): 
   if (variables.length > 0) fetchNames.push(doneAfter(b, writes, "done"));
   return {
     nodes: b.graph,
-    functions: [],
     feeds,
     feedNames: inputs.map((ref) => GraphBuilder.address(ref)),
     fetchNames,
     variables,
-    initFetch: initialised(b, variables),
+    initFetch: doneAfter(b, init, "ready"),
     constants: body.constants,
   };
 }
 
 /** @param shards what shares the rows of the storage: itself, if it is one variable */
-export function variable(
+function variable(
   b: GraphBuilder,
   storage: Storage,
   shards: readonly Storage[],
@@ -109,15 +106,8 @@ export function variable(
   };
 }
 
-export const initialised = (b: GraphBuilder, variables: readonly Variable[]): string =>
-  doneAfter(
-    b,
-    variables.flatMap(({ init }) => init),
-    "ready",
-  );
-
 /** The address of a number that is there when `refs` have run. */
-export function doneAfter(b: GraphBuilder, refs: readonly TfRef[], name: string): string {
+function doneAfter(b: GraphBuilder, refs: readonly TfRef[], name: string): string {
   return GraphBuilder.address(
     b.after(refs, () => b.node("Identity", [scalar(b, 1, "int64")], { T: INDEX }, name)),
   );

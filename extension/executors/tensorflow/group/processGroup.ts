@@ -126,7 +126,7 @@ export class ProcessGroup implements Communicator {
     const made = {
       feed: GraphBuilder.address(x),
       fetch: fetch(b, y!, attr.type(dtype)),
-      session: openSession(this.#binding, { nodes: b.graph, functions: [] }, 0, this),
+      session: openSession(this.#binding, { nodes: b.graph }, 0, this),
     };
     this.#exchanges.set(name, made);
     return made;

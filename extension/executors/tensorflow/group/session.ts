@@ -1,5 +1,5 @@
 import type { NativeBinding } from "../../../native/binding.ts";
-import { encodeGraphDef, type GraphFunction, type GraphNode } from "../graph/graphDef.ts";
+import { encodeGraphDef, type GraphNode } from "../graph/graphDef.ts";
 import { sessionConfig } from "../graph/sessionConfig.ts";
 
 /**
@@ -9,11 +9,11 @@ import { sessionConfig } from "../graph/sessionConfig.ts";
  */
 export function openSession(
   binding: NativeBinding,
-  { nodes, functions }: { nodes: readonly GraphNode[]; functions: readonly GraphFunction[] },
+  { nodes }: { readonly nodes: readonly GraphNode[] },
   threads: number,
   group: { readonly rank: number; readonly target: string } | undefined,
 ): number {
-  const definition = encodeGraphDef(nodes, functions);
+  const definition = encodeGraphDef(nodes);
   if (group === undefined) return binding.openGraph(definition, sessionConfig(threads));
   return binding.openGraph(definition, sessionConfig(threads, group.rank), group.target);
 }

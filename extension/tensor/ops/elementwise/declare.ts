@@ -34,7 +34,6 @@ export interface Elementwise {
   readonly tfjs?: (k: Tfjs, x: tfjs.Tensor, y: tfjs.Tensor) => tfjs.Tensor;
   /** The value of one element, where a loop may compute the op. */
   readonly plain?: (x: number, y: number) => number;
-  readonly xla?: Op<object>["xla"];
   readonly saves?: Op<object>["saves"];
   /** Default: the rule of kernels that broadcast. */
   readonly batch?: BatchRule<object>;
@@ -50,7 +49,6 @@ export function elementwise({
   onnx = tensorflow as string,
   tfjs = (k, x, y) => (k as unknown as Record<string, typeof k.add>)[name]!(x, y),
   plain,
-  xla,
   saves,
   batch = broadcasting,
 }: Elementwise): Op<object> {
@@ -72,7 +70,6 @@ export function elementwise({
         : tensorflow(b, inputs, signature),
     tfjs: (k, [x, y]) => tfjs(k, x!, y!),
     ...(plain === undefined ? {} : { plain: loopOf(plain) }),
-    ...(xla === undefined ? {} : { xla }),
   });
 }
 
@@ -118,9 +115,6 @@ export function mappedPairs(
   );
 }
 
-/** `xla` of divisions: of whole numbers, only TensorFlow's kernels refuse to divide by zero. */
-export const ofFloats = ({ inputs }: Signature): boolean => inputs[0]!.dtype === "float32";
-
 /** Whether a tensor of several dimensions has all elements along one of them. */
 const isRow = ({ shape }: Meta): boolean => shape.length > 1 && numel(shape) === Math.max(...shape);
 
@@ -130,7 +124,7 @@ const isRow = ({ shape }: Meta): boolean => shape.length > 1 && numel(shape) ===
  */
 export function addNode(b: TfBuilder, [x, y]: readonly TfRef[], { inputs }: Signature): TfRef {
   const T = { T: attr.type(inputs[0]!.dtype) };
-  if (b.optimized !== true || b.xla === true || b.portable === true || !inputs.some(isRow)) {
+  if (b.optimized !== true || b.portable === true || !inputs.some(isRow)) {
     return b.node("AddV2", [x!, y!], T);
   }
   const [other, row] = isRow(inputs[1]!) ? [x!, y!] : [y!, x!];

@@ -9,16 +9,7 @@ import { broadcastPlaces } from "../../planning/plain.ts";
 import { defineOp, type GradientRule, type Op, type Tfjs } from "../../recording/op.ts";
 import { scope } from "../../recording/scope.ts";
 import { call, constant, zeros } from "../expressions.ts";
-import {
-  addNode,
-  comparison,
-  divisor,
-  elementwise,
-  logical,
-  mapped,
-  ofFloats,
-  onnxFloorDiv,
-} from "./declare.ts";
+import { addNode, comparison, divisor, elementwise, logical, mapped, onnxFloorDiv } from "./declare.ts";
 import { erfNode, inDouble, reciprocalNode, sigmoidNode, softplusNode, tanhNode } from "./exactNodes.ts";
 
 const scaled = (x: Tensor, by: number): Tensor => call(mul, x, constant(by));
@@ -169,7 +160,6 @@ export const floorDiv = elementwise({
   tfjs: (k, x, y) => (x.dtype === "float32" ? k.floor(k.div(x, y)) : k.floorDiv(x, divisor(x, y))),
   plain: (x, y) => Math.floor(x / y),
   gradient: zero,
-  xla: ofFloats,
 });
 export const neg: Op<object> = elementwise({
   name: "neg",

@@ -34,7 +34,6 @@ function pair({ name, gradName, value, tensorflow, slope, first }: Pair): Op<obj
     onnx: { none: "ONNX has no such function" },
     tensorflow: (b, [x, y]) => tensorflow(b, x!, y!),
     tfjs: (k, x, y) => mappedPairs(k, x, y, value),
-    xla: false,
   });
 }
 

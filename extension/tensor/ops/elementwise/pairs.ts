@@ -6,7 +6,7 @@ import { attr, type TfRef } from "../../lowering/lowering.ts";
 import type { Op } from "../../recording/op.ts";
 import { call, constant } from "../expressions.ts";
 import { formulaRules, functionsOf, type Functions, type Writer } from "../formulas.ts";
-import { elementwise, mappedPairs, ofFloats, type Elementwise } from "./declare.ts";
+import { elementwise, mappedPairs, type Elementwise } from "./declare.ts";
 import * as ops from "./elementwise.ts";
 import { atan } from "./math.ts";
 
@@ -47,7 +47,6 @@ function pair({ name, gradient, plain, kernel, tensorflow, formula }: Pair): Op<
       return (rules.tfjs(k, [x, y], {}, { inputs, outputs: [] }) as readonly tfjs.Tensor[])[0]!;
     },
     ...(plain !== undefined && { plain }),
-    xla: ofFloats,
   });
 }
 

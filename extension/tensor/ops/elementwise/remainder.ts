@@ -2,7 +2,7 @@ import type { Tensor } from "../../core/tensor.ts";
 import type { OnnxRef } from "../../lowering/onnx.ts";
 import type { Op } from "../../recording/op.ts";
 import { call, constant } from "../expressions.ts";
-import { divisor, elementwise, mappedPairs, ofFloats, onnxFloorDiv } from "./declare.ts";
+import { divisor, elementwise, mappedPairs, onnxFloorDiv } from "./declare.ts";
 import { abs, div, eq, isnan, mul, neg, round, sub, where } from "./elementwise.ts";
 
 function remainderOf(x: number, y: number): number {
@@ -39,5 +39,4 @@ export const remainder: Op<object> = elementwise({
     grad,
     needs[1] ? call(neg, call(mul, grad, floorOfQuotient(x!, y!))) : null,
   ],
-  xla: ofFloats,
 });

@@ -26,7 +26,6 @@ interface Transposes {
  */
 export const matmul: Op<Transposes> = defineOp<Transposes>({
   name: "matmul",
-  xla: true,
   infer([a, b], { transposeA, transposeB }) {
     if (a!.dtype === "bool" || b!.dtype === "bool") {
       const kernel = a!.shape.length > 2 ? "bmm" : "addmm_impl_cpu_";
@@ -180,7 +179,6 @@ function matrix(m: Meta, transpose: boolean): [rows: number, columns: number] {
 /** Adds a vector to the last dimension. */
 export const addBias = defineOp({
   name: "addBias",
-  xla: true,
   infer: ([x]) => x!,
   gradient: ({ grad, needs }) => [grad, needs[1] ? call(biasGrad, grad) : null],
   batch(c) {
@@ -200,7 +198,6 @@ export const addBias = defineOp({
 /** Sum over all dimensions but the last. */
 export const biasGrad = defineOp({
   name: "biasGrad",
-  xla: true,
   infer: ([x]) => ({ shape: x!.shape.slice(-1), dtype: x!.dtype }),
   gradient: ({ grad, inputs }) => [apply(expand, [grad], { shape: inputs[0]!.shape })],
   batch(c) {

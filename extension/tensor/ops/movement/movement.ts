@@ -57,7 +57,6 @@ export const identities: Op<object> = defineOp({
 /** Same elements in the same order, another shape of equal size. */
 export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
   name: "reshape",
-  xla: true,
   moves: true,
   keepsElements: true,
   layout: { along: reshapedAlong },
@@ -79,7 +78,6 @@ export const reshape: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
 export const permute: Op<{ order: readonly number[] }> = defineOp<{ order: readonly number[] }>({
   name: "permute",
   layout: { order: ({ order }) => order },
-  xla: true,
   moves: true,
   keepsElements: true,
   infer: ([x], { order }) => ({ shape: order.map((d) => x!.shape[d]!), dtype: x!.dtype }),
@@ -114,7 +112,6 @@ export const expand = defineOp<{ shape: Shape }>({
         ? { attributes: { shape: reordered(shape, order) }, images: true }
         : undefined,
   },
-  xla: true,
   keepsElements: true,
   infer([x], { shape }) {
     const lead = shape.length - x!.shape.length;
@@ -148,7 +145,6 @@ export const expand = defineOp<{ shape: Shape }>({
 export const sum = defineOp<{ dims: readonly number[]; keepdim: boolean }>({
   name: "sum",
   layout: { along: reducedAlong },
-  xla: true,
   infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: x!.dtype }),
   gradient: ({ grad, inputs, attributes: { dims } }) => {
     const { shape } = inputs[0]!;
@@ -206,7 +202,6 @@ export const pad = defineOp<{ before: readonly number[]; after: readonly number[
       images: true,
     }),
   },
-  xla: true,
   infer: ([x], { before, after }) => ({
     shape: x!.shape.map((n, i) => n + before[i]! + after[i]!),
     dtype: x!.dtype,
@@ -242,7 +237,6 @@ export const pad = defineOp<{ before: readonly number[]; after: readonly number[
 export const cat = defineOp<{ dim: number }>({
   name: "cat",
   layout: { along: alongDim },
-  xla: true,
   moves: true,
   infer(inputs, { dim }) {
     const first = inputs[0]!;
@@ -373,7 +367,6 @@ export const flip: Op<{ dims: readonly number[] }> = defineOp<{ dims: readonly n
 /** Another element type: integers are truncated towards zero, everything but 0 is true. */
 export const cast = defineOp<{ dtype: DType }>({
   name: "cast",
-  xla: true,
   keepsElements: true,
   layout: "elementwise",
   infer: ([x], { dtype }) => ({ shape: x!.shape, dtype }),

@@ -110,7 +110,6 @@ function onnxSlice(b: OnnxBuilder, x: OnnxRef, { begin, end, step }: SliceAttrib
 export const slice: Op<SliceAttributes> = defineOp<SliceAttributes>({
   name: "slice",
   layout: { along: (a, order) => ({ attributes: turned(a, order), images: true }) },
-  xla: true,
   moves: true,
   infer: ([x], attributes) => ({ shape: sliceShape(attributes), dtype: x!.dtype }),
   gradient: ({ grad, inputs, attributes }) => [
@@ -223,7 +222,6 @@ export const unslice: Op<SliceAttributes & { shape: Shape }> = defineOp<SliceAtt
       images: true,
     }),
   },
-  xla: true,
   infer: ([x], { shape }) => ({ shape, dtype: x!.dtype }),
   gradient: ({ grad, attributes: { begin, end, step } }) => [apply(slice, [grad], { begin, end, step })],
   batch: (c) =>

@@ -131,8 +131,7 @@ export class TensorFlowKernels implements Kernels<TfRef> {
 
   loop(loop: Loop<TfRef>, step: Step<TfRef, TensorFlowKernels>): Stepped<TfRef> {
     const { b } = this;
-    const long = b.xla === true || loop.steps > LONGEST_UNROLLED;
-    if (b.loop !== undefined && b.portable !== true && long) {
+    if (b.loop !== undefined && b.portable !== true && loop.steps > LONGEST_UNROLLED) {
       return b.loop(loop, (inner, ...rest) => step(new TensorFlowKernels(inner), ...rest));
     }
     const split = (x: TfRef): TfRef[] =>

@@ -57,7 +57,7 @@ export const lstmSequence: Op<Sequences> = defineOp<Sequences>({
   ...running(forward),
   tensorflow(b, inputs, attributes, signature) {
     const { sizes } = attributes;
-    if (b.xla !== true && b.exact !== true && b.portable !== true && fitsBlock(sizes, inputs.length > 6))
+    if (b.exact !== true && b.portable !== true && fitsBlock(sizes, inputs.length > 6))
       return blockForward(b, inputs, sizes, signature);
     return forward(new TensorFlowKernels(b), inputs, attributes, signature);
   },
@@ -79,7 +79,7 @@ export const lstmSequenceGrad: Op<Sequences> = defineOp<Sequences>({
   ...running(backward),
   tensorflow(b, inputs, attributes, signature) {
     const { sizes } = attributes;
-    if (b.xla !== true && b.exact !== true && fitsBlock(sizes, inputs.length > 16))
+    if (b.exact !== true && fitsBlock(sizes, inputs.length > 16))
       return blockBackward(b, inputs, sizes, signature);
     return backward(new TensorFlowKernels(b), inputs, attributes, signature);
   },

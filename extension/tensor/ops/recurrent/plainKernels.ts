@@ -207,10 +207,7 @@ const loopOf =
   };
 
 /** The part of an op's record that runs a pass over sequences. */
-export const running = <A extends object>(
-  pass: Pass<A>,
-): Pick<Op<A>, "xla" | "tensorflow" | "tfjs" | "plain"> => ({
-  xla: true,
+export const running = <A extends object>(pass: Pass<A>): Pick<Op<A>, "tensorflow" | "tfjs" | "plain"> => ({
   tensorflow: (b, ...rest) => pass(new TensorFlowKernels(b), ...rest),
   tfjs: (k, ...rest) => pass(tfjsKernels(k), ...rest),
   plain: loopOf(pass),

@@ -67,7 +67,6 @@ function extreme(name: "amax" | "amin", tensorflow: "Max" | "Min"): Op<Reduction
 export const mean: Op<Reduction> = defineOp<Reduction>({
   name: "mean",
   layout: { along: reducedAlong },
-  xla: true,
   infer: ([x], { dims, keepdim }) => ({ shape: reducedShape(x!.shape, dims, keepdim), dtype: "float32" }),
   gradient({ grad, inputs: [x], attributes: { dims } }) {
     const { shape } = x!;

@@ -43,7 +43,6 @@ function exponentials(x: HostArray, from: number, count: number): { largest: num
 /** exp(x) / Σ exp(x) over the last dimension. */
 export const softmax: Op<object> = defineOp({
   name: "softmax",
-  xla: true,
   infer: ([x]) => x!,
   gradient({ grad, outputs: [y] }) {
     if (!scope.gradients) return [call(softmaxGrad, grad, y!)];
@@ -63,7 +62,6 @@ export const softmax: Op<object> = defineOp({
 /** log(softmax(x)) over the last dimension, without overflow. */
 export const logSoftmax: Op<object> = defineOp({
   name: "logSoftmax",
-  xla: true,
   infer: ([x]) => x!,
   gradient({ grad, outputs: [y] }) {
     if (!scope.gradients) return [call(logSoftmaxGrad, grad, y!)];
@@ -89,7 +87,6 @@ function rowGradient(
 ): Op<object> {
   return defineOp<object>({
     name,
-    xla: true,
     infer: ([g]) => g!,
     gradient: { none: "gradients that are to be differentiated again are made of simpler ops" },
     batch: (c) => c.applyAll([c.whole(0), c.whole(1)]),
@@ -154,8 +151,6 @@ function checkTarget(
  */
 export const sparseCrossEntropy: Op<{ ignoreIndex: number }> = defineOp<{ ignoreIndex: number }>({
   name: "sparseCrossEntropy",
-  xla: true,
-  refuses: { input: 1, check: checkTarget },
   infer: ([x, target]) => [
     { shape: target!.shape, dtype: "float32" },
     { shape: x!.shape, dtype: "float32" },

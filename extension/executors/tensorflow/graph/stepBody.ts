@@ -4,8 +4,8 @@ import { attr, scalar, type TfRef } from "../../../tensor/lowering/lowering.ts";
 import { fillNode } from "../../../tensor/lowering/nodes.ts";
 import { Lowering, signatureOf } from "../../nhwc.ts";
 import { tensorflowBackend } from "../../backend.ts";
-import type { Blueprint, Feed } from "../graph/blueprint.ts";
-import type { GraphBuilder } from "../graph/graphBuilder.ts";
+import type { Blueprint, Feed } from "./blueprint.ts";
+import type { GraphBuilder } from "./graphBuilder.ts";
 
 /** A variable, and its value before the step: read where something needs it. */
 export class Resource {
@@ -141,8 +141,7 @@ export class StepBody {
       for (const [node, refs] of inputs) writes.push(...this.#update(node, refs));
       others.forEach(({ storage }, i) => {
         const T = attr.type(storage.dtype);
-        // XLA's variables share no memory.
-        const own = b.xla ? values[i]! : b.node("DeepCopy", [values[i]!], { T });
+        const own = b.node("DeepCopy", [values[i]!], { T });
         writes.push(b.node("AssignVariableOp", [resources.get(storage)!.handle, own], { dtype: T }));
       });
       return writes;
