@@ -55,12 +55,12 @@ export const KERNELS_FIRST = 2000;
  */
 export const LARGE_ELEMENTS = 2 ** 16;
 
-// ---- Steps in one call (steps/pipeline.ts) ----
+// ---- Steps that another thread computes (kernels/queuedRuns.ts, tensorflow/compiledPlan.ts) ----
 
-/** Milliseconds of a call: a run can be paused or stopped only between two of them. Safe bound for a window's answers. */
-export const CALL_MS = 25;
-/** Steps of a call. Measured on `simple` (18 µs a step): the overhead of a call is negligible there. */
-export const MAX_CALL_STEPS = 200;
+/** Milliseconds of queued steps: a run can be paused or stopped only after them. Safe bound for a window's answers. */
+export const MAX_QUEUED_MS = 25;
+/** Queued steps. Measured on `simple` (18 µs a step): what a step costs beside its work is negligible then. */
+export const MAX_QUEUED_STEPS = 200;
 /** MACs of a step that runs on the calling thread. Measured: waking others doubled a small model's plain loop. */
 export const MAX_INLINE_MACS = 2e7;
 

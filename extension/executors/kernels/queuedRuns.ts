@@ -1,6 +1,6 @@
 import type { NativeBinding, TensorData } from "../../native/binding.ts";
 import { TensorError } from "../../tensor/core/errors.ts";
-import { CALL_MS, MAX_CALL_STEPS } from "../tuning.ts";
+import { MAX_QUEUED_MS, MAX_QUEUED_STEPS } from "../tuning.ts";
 
 interface Queued {
   readonly number: number;
@@ -59,7 +59,7 @@ export class QueuedRuns {
   get #isFull(): boolean {
     const { length } = this.#waiting;
     // Of two runs one is computed while the other one waits.
-    return length > 2 && (this.#milliseconds > CALL_MS || length > MAX_CALL_STEPS);
+    return length > 2 && (this.#milliseconds > MAX_QUEUED_MS || length > MAX_QUEUED_STEPS);
   }
 
   #limit(): void {

@@ -61,6 +61,7 @@ export class CompiledPlan {
 
   /** Returns a plan with the numbers that have changed as inputs. Closes this one. */
   replacement(changed: readonly number[]): CompiledPlan {
+    this.finish();
     this.close();
     const all = new Set([...this.#promoted, ...changed]);
     return new CompiledPlan(this.#context, this.#sharded, all, this.#blueprint);

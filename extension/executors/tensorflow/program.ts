@@ -159,8 +159,8 @@ export class Program implements VariableHolder {
   }
 
   /**
-   * Returns a tensor with a variable's value, valid until the next write, when the step under way is done. From the second request on, as when a model
-   * is saved, one call reads all variables: the first call for each takes TensorFlow some milliseconds.
+   * Returns a tensor with a variable's value, valid until the next write. Waits for the step under way. From the second request on,
+   * as when a model is saved, one call reads all variables: the first call for each takes TensorFlow some milliseconds.
    */
   handle(index: number): number {
     this.finish();
@@ -197,7 +197,11 @@ export class Program implements VariableHolder {
 
   /** Moves every variable out and closes the session. */
   close(): void {
-    this.finish();
+    try {
+      this.finish();
+    } catch {
+      // What reads a value of the step is told.
+    }
     this.#asked = true;
     for (const [index, { storage }] of this.#variables.entries()) {
       const at = this.#residence(index);

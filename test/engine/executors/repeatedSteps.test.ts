@@ -164,6 +164,26 @@ describe.skipIf(!native)("repeated steps", () => {
     expect(() => next.item()).toThrow("Target 7 is out of bounds.");
   });
 
+  it("is closed whether or not the step under way is refused", () => {
+    const own = new TensorFlowExecutor(loadNative(), 1, true);
+    setExecutor(own);
+    changePolicy({ keepGradients: false, deferSteps: true });
+    const layer = new nn.Linear(3, 4);
+    const optimizer = new optim.SGD(layer.parameters(), { lr: 0.1 });
+    const x = torch.randn(2, 3);
+    let loss = x;
+    for (const label of [0, 0, 0, 7]) {
+      optimizer.zeroGrad();
+      loss = F.crossEntropy(layer(x), torch.tensor([1, label]).mul(1));
+      loss.backward();
+      optimizer.step();
+    }
+    expect(pendingSteps()).toBe(1);
+    own.close();
+    expect(() => loss.item()).toThrow("Target 7 is out of bounds.");
+    setExecutor(executor);
+  });
+
   it("a weight is read before and after its update", async () => {
     changePolicy({ keepGradients: false, deferSteps: false });
     const layer = new nn.Linear(2, 1, { bias: false });

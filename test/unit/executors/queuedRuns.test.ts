@@ -1,6 +1,6 @@
 import { expect, it, vi } from "vitest";
 import { QueuedRuns } from "../../../extension/executors/kernels/queuedRuns.ts";
-import { CALL_MS, MAX_CALL_STEPS } from "../../../extension/executors/tuning.ts";
+import { MAX_QUEUED_MS, MAX_QUEUED_STEPS } from "../../../extension/executors/tuning.ts";
 import type { NativeBinding } from "../../../extension/native/binding.ts";
 
 /** A binding whose runs end when they are waited for, up to the first that fails. */
@@ -35,11 +35,11 @@ it("no more is queued than a pause can wait for, and no more runs than that hold
   for (const milliseconds of [0, 0.1, 1, 10, 100]) {
     const { runs, add } = queue();
     let most = 0;
-    for (let i = 0; i < 2 * MAX_CALL_STEPS; i++) {
+    for (let i = 0; i < 2 * MAX_QUEUED_STEPS; i++) {
       add(milliseconds);
       most = Math.max(most, runs.pending);
     }
-    const expected = Math.min(MAX_CALL_STEPS, Math.max(2, Math.floor(CALL_MS / milliseconds)));
+    const expected = Math.min(MAX_QUEUED_STEPS, Math.max(2, Math.floor(MAX_QUEUED_MS / milliseconds)));
     expect(Math.abs(most - expected)).toBeLessThanOrEqual(1);
   }
 });
