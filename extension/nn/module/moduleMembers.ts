@@ -236,8 +236,8 @@ export function hideEntry(dict: Module, name: string): void {
 export function properties(module: Module): [string, unknown][] {
   const values = module as unknown as Record<string, unknown>;
   const entries: [string, unknown][] = [];
-  // A quarter of the time of `Object.entries`: loops ask for the parameters of all modules in each step.
-  for (const name in values) if (Object.hasOwn(values, name)) entries.push([name, values[name]]);
+  // Less than half the time of `Object.entries`: loops ask for the parameters of all modules in each step.
+  for (const name of Object.keys(values)) entries.push([name, values[name]]);
   const { order } = module[STATE];
   if (order === undefined) return entries;
   const known = order.filter((name) => Object.hasOwn(module, name));

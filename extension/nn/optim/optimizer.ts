@@ -239,15 +239,17 @@ export class Optimizer<O extends BaseOptions = AnyOptions> {
   /** Returns a function that restores the host's side of the state: numbers, and which tensors exist. */
   protected remembered(): () => void {
     const { stepped } = this;
-    const before: [state: ParamState, entries: ParamState][] = [];
-    for (const state of this.state.values()) before.push([state, { ...state }]);
+    // At each step: lists, which are made faster than objects.
+    const before: { state: ParamState; names: string[]; values: ParamState[string][] }[] = [];
+    for (const state of this.state.values())
+      before.push({ state, names: Object.keys(state), values: Object.values(state) });
     return () => {
       this.stepped = stepped;
-      const known = new Set(before.map(([state]) => state));
+      const known = new Set(before.map(({ state }) => state));
       for (const [p, state] of this.state) if (!known.has(state)) this.state.delete(p);
-      for (const [state, entries] of before) {
-        for (const name of Object.keys(state)) if (!(name in entries)) delete state[name];
-        Object.assign(state, entries);
+      for (const { state, names, values } of before) {
+        for (const name of Object.keys(state)) if (!names.includes(name)) delete state[name];
+        names.forEach((name, i) => (state[name] = values[i]!));
       }
     };
   }

@@ -14,7 +14,7 @@ const RANK: Record<DType, number> = { bool: 0, int64: 1, float32: 2, complex64: 
 
 /** PyTorch's result type of mixing two tensors' types. */
 export function promoteTypes(a: DType, b: DType): DType {
-  return RANK[a] >= RANK[b] ? a : b;
+  return a === b || RANK[a] >= RANK[b] ? a : b;
 }
 
 /** Whether values of a type can be written into a tensor of another one, as in-place operations do: not floats as integers. */

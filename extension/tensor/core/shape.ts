@@ -2,10 +2,11 @@ import { TensorError } from "./errors.ts";
 
 export type Shape = readonly number[];
 
-export function numel(shape: Shape): number {
+/** The number of elements of a shape, or of its dimensions from `start` to before `end`. */
+export function numel(shape: Shape, start = 0, end = shape.length): number {
   let n = 1;
   // By index: called more often than any other function, most of all before V8 has compiled it.
-  for (let i = 0; i < shape.length; i++) n *= shape[i]!;
+  for (let i = start; i < end; i++) n *= shape[i]!;
   return n;
 }
 

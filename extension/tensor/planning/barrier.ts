@@ -89,7 +89,8 @@ function computed(value: Value): HostArray {
  * batch norm and its backward, needn't compute the forward, which its backward would compute again.
  */
 function areApart(requested: readonly Value[], writes: ReadonlySet<GraphTensor>, most = Infinity): boolean {
-  const written = new Set(Array.from(writes, ({ value }) => value.producer));
+  const written = new Set<Value["producer"]>();
+  for (const { value } of writes) written.add(value.producer);
   const met = new Set<Node>();
   const stack = [...requested];
   for (let value = stack.pop(); value !== undefined; value = stack.pop()) {

@@ -13,15 +13,16 @@ import { MAX_PENDING_BYTES } from "../tuning.ts";
 
 /** Records an op that has several outputs. Shapes and dtypes are checked now, at the user's line. */
 export function applyAll<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Tensor[] {
-  const node = record(op, inputs, attributes);
+  const node = record(op, inputs, valuesOf(inputs), attributes);
   return node.outputs.map((_, index) => output(node, index));
 }
 
 /** Records an op of one output, or moves elements that are on the host. */
 export function apply<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Tensor {
-  const moved = movesOnHost(op, inputs) ? atOnce(op, inputs, attributes) : undefined;
+  const values = valuesOf(inputs);
+  const moved = movesOnHost(op, inputs, values) ? atOnce(op, values, attributes) : undefined;
   if (moved !== undefined) return new Tensor(moved);
-  const result = output(record(op, inputs, attributes), 0);
+  const result = output(record(op, inputs, values, attributes), 0);
   return op.layout === "elementwise" ? inOrderOf(result, inputs) : result;
 }
 
@@ -36,8 +37,13 @@ function inOrderOf(result: Tensor, inputs: readonly Tensor[]): Tensor {
   return result;
 }
 
-function atOnce<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Value | undefined {
-  const values = inputs.map((t) => t.value);
+function valuesOf(inputs: readonly Tensor[]): Value[] {
+  const values: Value[] = [];
+  for (let i = 0; i < inputs.length; i++) values.push(inputs[i]!.value);
+  return values;
+}
+
+function atOnce<A extends object>(op: Op<A>, values: readonly Value[], attributes: A): Value | undefined {
   const meta = infer(op, values, attributes);
   return isList(meta) ? undefined : movedOnHost(op, values, meta, attributes);
 }
@@ -49,8 +55,12 @@ function output(node: Node, index: number): Tensor {
     : new Tensor(value);
 }
 
-function record<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Node {
-  const values = inputs.map((t) => t.value);
+function record<A extends object>(
+  op: Op<A>,
+  inputs: readonly Tensor[],
+  values: readonly Value[],
+  attributes: A,
+): Node {
   const outputs = infer(op, values, attributes);
   let edges: (GradientEdge | undefined)[] | undefined;
   if (scope.gradients && hasFloat(outputs)) {

@@ -14,17 +14,23 @@ import { MAX_COPIED_ELEMENTS, MAX_MOVES_ON_READ, MAX_SCATTERED_ELEMENTS } from "
  * Whether the user's own loop moves elements that are on the host. A module's graph stays whole, as exports and diagrams
  * need it. So does that of a training, whose next steps are predicted from its batches.
  */
-export function movesOnHost<A extends object>(op: Op<A>, inputs: readonly Tensor[]): boolean {
+export function movesOnHost<A extends object>(
+  op: Op<A>,
+  inputs: readonly Tensor[],
+  values: readonly Value[],
+): boolean {
   if (op.moves !== true || scope.depth > 0) return false;
   if (!isAllowed() || scope.onNode !== undefined) return false;
-  for (const t of inputs) {
+  for (let i = 0; i < inputs.length; i++) {
+    const t = inputs[i]!;
     if (t.edge !== undefined || t.storage !== undefined) return false;
-    if (t.value.producer.kind === "state") return false;
+    if (values[i]!.producer.kind === "state") return false;
   }
   // Numbers everywhere alone stay numbers, which need no array.
   let known = false;
-  for (const { value } of inputs) {
-    const data = dataAtHand(value);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    const data = value.data ?? dataAtHand(value);
     if (data instanceof Float64Array || (data === undefined && numberOf(value) === undefined)) return false;
     if (data !== undefined) known = true;
   }

@@ -110,7 +110,8 @@ function matched(
   args: readonly unknown[],
   named: Readonly<Record<string, unknown>> | undefined,
 ): unknown[] | Mistake {
-  const values: unknown[] = Array.from({ length: parameters.length });
+  const values: unknown[] = [];
+  for (let i = 0; i < parameters.length; i++) values.push(undefined);
   let given = args.length;
   if (variadic >= 0 && given > variadic) {
     const list = args.slice(variadic);

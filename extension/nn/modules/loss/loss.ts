@@ -35,7 +35,7 @@ abstract class ConfiguredLoss extends Loss {
     super(reductionOf({ ...LEGACY, ...bound }));
     for (const [name, value] of Object.entries(bound)) {
       if (WEIGHTS.has(name)) this.registerBuffer(name, value as Tensor | null);
-      else if (name !== "reduction" && !(name in LEGACY)) Object.assign(this, { [name]: value });
+      else if (name !== "reduction" && !(name in LEGACY)) (this as Record<string, unknown>)[name] = value;
     }
   }
 }

@@ -284,10 +284,10 @@ export function clamp(input: Tensor, min?: Operand | null, max?: Operand | null)
     if (bound !== undefined) dtype = promoteTypes(dtype, resultType(input, bound));
   const x = castTo(input, dtype);
   if (!(low instanceof Tensor) && !(high instanceof Tensor)) {
-    return apply(math.clamp, [x], {
-      ...(low === undefined ? {} : { min: Number(low) }),
-      ...(high === undefined ? {} : { max: Number(high) }),
-    });
+    const limits: { min?: number; max?: number } = {};
+    if (low !== undefined) limits.min = Number(low);
+    if (high !== undefined) limits.max = Number(high);
+    return apply(math.clamp, [x], limits);
   }
   if (dtype === "bool" && low !== undefined && high !== undefined) notImplemented("clamp_cpu", dtype);
   const [larger, smaller] = dtype === "bool" ? [ops.logicalOr, ops.logicalAnd] : [ops.maximum, ops.minimum];

@@ -228,7 +228,7 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   let filled: Tensor[] = [];
   // Batches of single samples are joined: one pass over many tensors.
   for (const x of tensors) {
-    const { shape } = x;
+    const { shape } = x.value;
     if (shape.length === 0) {
       const at = tensors.indexOf(x);
       throw new TensorError("shape", `zero-dimensional tensor (at position ${at}) cannot be concatenated`);

@@ -233,31 +233,37 @@ export const pad = defineOp<{ before: readonly number[]; after: readonly number[
     ),
 });
 
+/** Checks that a shape, the i-th of those to join along a dimension, differs from the first one only there. */
+function checkJoined(shape: Shape, first: Shape, dim: number, i: number): void {
+  if (shape.length !== first.length) {
+    throw new TensorError(
+      "shape",
+      `Tensors must have same number of dimensions: got ${first.length} and ${shape.length}`,
+    );
+  }
+  for (let d = 0; d < first.length; d++) {
+    if (d === dim || shape[d] === first[d]) continue;
+    throw new TensorError(
+      "shape",
+      `Sizes of tensors must match except in dimension ${dim}. Expected size ${first[d]} but got size ${shape[d]} for tensor number ${i} in the list.`,
+    );
+  }
+}
+
 /** Tensors joined along a dimension. */
 export const cat = defineOp<{ dim: number }>({
   name: "cat",
   layout: { along: alongDim },
   moves: true,
   infer(inputs, { dim }) {
-    const first = inputs[0]!;
-    inputs.forEach((m, i) => {
-      if (m.shape === first.shape) return;
-      if (m.shape.length !== first.shape.length) {
-        throw new TensorError(
-          "shape",
-          `Tensors must have same number of dimensions: got ${first.shape.length} and ${m.shape.length}`,
-        );
-      }
-      const wrong = m.shape.findIndex((n, d) => d !== dim && n !== first.shape[d]);
-      if (wrong >= 0) {
-        throw new TensorError(
-          "shape",
-          `Sizes of tensors must match except in dimension ${dim}. Expected size ${first.shape[wrong]} but got size ${m.shape[wrong]} for tensor number ${i} in the list.`,
-        );
-      }
-    });
-    const total = inputs.reduce((n, m) => n + m.shape[dim]!, 0);
-    return { shape: first.shape.map((n, d) => (d === dim ? total : n)), dtype: first.dtype };
+    const { shape, dtype } = inputs[0]!;
+    let total = 0;
+    for (let i = 0; i < inputs.length; i++) {
+      const other = inputs[i]!.shape;
+      if (other !== shape) checkJoined(other, shape, dim, i);
+      total += other[dim]!;
+    }
+    return { shape: shape.with(dim, total), dtype };
   },
   gradient({ grad, inputs, attributes: { dim } }) {
     let at = 0;
@@ -279,13 +285,13 @@ export const cat = defineOp<{ dim: number }>({
     });
   },
   plain({ inputs, outputs: [y] }, { dim }) {
-    const rows = numel(y!.shape.slice(0, dim));
-    const width = numel(y!.shape.slice(dim));
-    const widths = inputs.map(({ shape }) => numel(shape.slice(dim)));
+    const rows = numel(y!.shape, 0, dim);
+    const width = numel(y!.shape, dim);
     return (given, [to]) => {
       let column = 0;
       for (let p = 0; p < given.length; p++) {
-        const [from, own] = [given[p]!, widths[p]!];
+        const from = given[p]!;
+        const own = numel(inputs[p]!.shape, dim);
         // Calling `set` takes as long as copying so many.
         if (rows === 1 && own > 32) to!.set(from, column);
         else
