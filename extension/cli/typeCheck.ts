@@ -13,7 +13,7 @@ import { printStderr } from "./output.ts";
 import { shortPath } from "./render.ts";
 
 /** How long a command whose program has ended waits for the check: a short program ends before it. */
-const LONGEST_WAIT_MS = 10_000;
+const LONGEST_WAIT_MS = 20_000;
 
 /** How many errors are shown. */
 const SHOWN = 10;
