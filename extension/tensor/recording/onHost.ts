@@ -30,7 +30,7 @@ export function movesOnHost<A extends object>(
   let known = false;
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
-    const data = value.data ?? dataAtHand(value);
+    const data = dataAtHand(value);
     if (data instanceof Float64Array || (data === undefined && numberOf(value) === undefined)) return false;
     if (data !== undefined) known = true;
   }
