@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
@@ -89,4 +88,8 @@ onOutputError((error) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(0);
 });
-process.exitCode = await main();
+async function start(): Promise<void> {
+  process.exitCode = await main();
+}
+
+void start();

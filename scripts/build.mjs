@@ -5,7 +5,8 @@
  *   extension.cjs                     the extension host's part; vscode stays external
  *   tsPlugin.cjs                      the TypeScript server's plugin
  *   remoteAgent.cjs                   the program on machines that runs go to
- *   cli.js, mcp.js, runEngine.js, previewEngine.js, tensorFileEngine.js   Node programs, one file each; watchdogWorker.js, layoutThread.js and readingThread.js are their threads
+ *   cli.js, mcp.js, runEngine.js, previewEngine.js, tensorFileEngine.js   Node programs; watchdogWorker.js, layoutThread.js and readingThread.js are their threads
+ *   cli.cjs, runEngine.cjs, previewEngine.cjs   what the files of these names start
  *   webview/<view>.js, .css           one script for each folder of webview/ that has a main.ts
  *   webview/codicons/, wasm/, native/ files that are read from disk at run time
  *   node_modules/                     esbuild, with which the engine bundles users' files
@@ -23,91 +24,11 @@ import * as esbuild from "esbuild";
 import { codiconFont, codiconStyles } from "./codicons.mjs";
 import { BUNDLE, messages } from "./l10n.mjs";
 import { shippedPackages, thirdPartyNotices } from "./package/notices.mjs";
+import { bundles, programOptions, TFJS_APART } from "./build/bundles.mjs";
 import { cheaperNames, withoutClosureNames } from "./build/names.mjs";
-import { inRoot, isMain, main, mustRun, root } from "./project.mjs";
+import { inRoot, isMain, main, mustRun } from "./project.mjs";
 
 const require = createRequire(import.meta.url);
-
-/** CommonJS packages inside an ES module bundle need these. */
-const ESM_BANNER = `import { createRequire as __createRequire } from "node:module";
-import { fileURLToPath as __fileURLToPath } from "node:url";
-const require = __createRequire(import.meta.url);
-const __filename = __fileURLToPath(import.meta.url);
-const __dirname = __fileURLToPath(new URL(".", import.meta.url));`;
-
-const PROGRAMS = {
-  cli: "extension/cli.ts",
-  mcp: "extension/mcp/serve.ts",
-  runEngine: "extension/engine/entry/runEngine.ts",
-  hubDownload: "extension/engine/files/hubDownload.ts",
-  previewEngine: "extension/engine/entry/previewEngine.ts",
-  tensorFileEngine: "extension/engine/entry/tensorFileEngine.ts",
-  watchdogWorker: "extension/engine/entry/watchdogWorker.ts",
-};
-
-/** Leaves tfjs, a quarter of their size, out of programs that read it when they need it: Node reads a program before it starts. */
-const TFJS_APART = {
-  name: "tfjs apart",
-  /** @param {esbuild.PluginBuild} build */
-  setup(build) {
-    build.onResolve({ filter: /\/library\.ts$/ }, ({ kind, importer }) =>
-      kind === "dynamic-import" && importer.endsWith(path.join("tfjs", "load.ts"))
-        ? { path: "./tfjs.cjs", external: true }
-        : undefined,
-    );
-  },
-};
-
-/** tfjs needs node-fetch only without a global fetch; a bundler of the user's would look for it. */
-const OWN_FETCH = {
-  name: "own fetch",
-  /** @param {esbuild.PluginBuild} build */
-  setup(build) {
-    build.onResolve({ filter: /^node-fetch$/ }, ({ path: name }) => ({ path: name, namespace: "fetch" }));
-    build.onLoad({ filter: /.*/, namespace: "fetch" }, () => ({ contents: "module.exports = fetch;" }));
-  },
-};
-
-/** Their threads that contain only libraries. */
-const THREADS = {
-  layoutThread: "extension/engine/entry/layoutThread.ts",
-  readingThread: "extension/engine/entry/readingThread.ts",
-};
-
-export const NODE_PROGRAMS = { ...PROGRAMS, ...THREADS };
-
-/** @param {boolean} release @returns {esbuild.BuildOptions} */
-const common = (release) => ({
-  absWorkingDir: root,
-  bundle: true,
-  metafile: true,
-  write: false,
-  sourcemap: release ? false : "linked",
-  legalComments: "none",
-  logLevel: "warning",
-});
-
-/** Names of classes are shown to users, so those of Node programs are kept. @param {boolean} release */
-const nodeOptions = (release) => ({
-  ...common(release),
-  platform: /** @type {const} */ ("node"),
-  target: "node20",
-  minifyWhitespace: release,
-  minifySyntax: release,
-});
-
-/** Options of programs that compute. @param {boolean} release */
-const programOptions = (release) => ({
-  ...nodeOptions(release),
-  outdir: "dist",
-  format: /** @type {const} */ ("esm"),
-  // print(model) and errors show names of classes, which esbuild would change in self-referencing classes.
-  keepNames: true,
-  // tfjs ships ES modules under "module": smaller bundles, since unused kernels are dropped.
-  mainFields: ["module", "main"],
-  external: ["esbuild"],
-  banner: { js: ESM_BANNER },
-});
 
 /**
  * Bundles the library that programs import from the npm package. Node prints the line that threw, so lines are kept short.
@@ -126,82 +47,6 @@ export async function buildLibrary(outfile) {
   });
   for (const { path: file, text } of outputFiles)
     writeFile(file, Buffer.from(withoutClosureNames(cheaperNames(text))));
-}
-
-/** @param {boolean} release @returns {(Omit<esbuild.BuildOptions, "entryPoints"> & { entryPoints: Record<string, string> })[]} */
-function bundles(release) {
-  return [
-    {
-      ...nodeOptions(release),
-      entryPoints: { extension: "extension/main.ts" },
-      outdir: "dist",
-      outExtension: { ".js": ".cjs" },
-      format: "cjs",
-      external: ["vscode"],
-      banner: { js: 'const __importMetaUrl = require("node:url").pathToFileURL(__filename).href;' },
-      define: { "import.meta.url": "__importMetaUrl" },
-    },
-    {
-      ...nodeOptions(release),
-      // It is sent to other machines and evaluated there, so it is one script.
-      entryPoints: { remoteAgent: "extension/supervisor/remote/main.ts" },
-      outdir: "dist",
-      outExtension: { ".js": ".cjs" },
-      format: "cjs",
-      minifyWhitespace: true,
-      sourcemap: false,
-    },
-    {
-      ...nodeOptions(release),
-      entryPoints: { tsPlugin: "extension/tsPlugin/plugin.ts" },
-      outdir: "dist",
-      outExtension: { ".js": ".cjs" },
-      format: "cjs",
-      // The server expects the function itself.
-      footer: { js: "module.exports = module.exports.default;" },
-    },
-    { ...programOptions(release), entryPoints: PROGRAMS, plugins: [TFJS_APART] },
-    {
-      ...programOptions(release),
-      // A plan that needs it can't wait for an import.
-      entryPoints: { tfjs: "extension/executors/tfjs/library.ts" },
-      outExtension: { ".js": ".cjs" },
-      format: "cjs",
-      banner: {},
-      plugins: [OWN_FETCH],
-    },
-    {
-      ...nodeOptions(release),
-      entryPoints: THREADS,
-      outdir: "dist",
-      format: "esm",
-      banner: { js: ESM_BANNER },
-    },
-    {
-      ...common(release),
-      entryPoints: webviewEntries(),
-      outdir: "dist/webview",
-      platform: "browser",
-      target: "es2022",
-      format: "iife",
-      loader: { ".ttf": "file", ".svg": "text" },
-      // Minified in every build: browsers load it while the user waits, and tests measure what users get.
-      minify: true,
-    },
-  ];
-}
-
-/** `webview/<view>/main.ts` → `<view>.js`, `webview/<view>/worker.ts` → `<view>Worker.js`. */
-export function webviewEntries() {
-  /** @type {Record<string, string>} */
-  const entries = {};
-  for (const view of fs.readdirSync(inRoot("webview")).sort())
-    for (const [file, suffix] of /** @type {const} */ ([
-      ["main.ts", ""],
-      ["worker.ts", "Worker"],
-    ]))
-      if (fs.existsSync(inRoot("webview", view, file))) entries[view + suffix] = `webview/${view}/${file}`;
-  return entries;
 }
 
 /**
@@ -331,7 +176,7 @@ function exists(entry) {
 }
 
 /** Programs in which users' code computes. */
-const COMPUTING = /\b(runEngine|previewEngine)\.js$|\btfjs\.cjs$/;
+const COMPUTING = /\b(runEngine|previewEngine|tfjs)\.cjs$/;
 
 /** @type {(watch: boolean) => esbuild.Plugin} */
 const writeOutputs = (watch) => ({
@@ -339,7 +184,7 @@ const writeOutputs = (watch) => ({
   setup(build) {
     /** @param {esbuild.OutputFile} file */
     const contents = ({ path: name, text, contents }) => {
-      if (!name.endsWith(".js") && !COMPUTING.test(name)) return contents;
+      if (!/\.c?js$/.test(name)) return contents;
       const code = cheaperNames(text);
       // Parsing takes longer than bundling.
       return Buffer.from(!watch && COMPUTING.test(name) ? withoutClosureNames(code) : code);

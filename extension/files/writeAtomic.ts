@@ -25,15 +25,16 @@ function temporaryFor(path: string): string {
  *
  * @param path Where the file goes; its folder must exist.
  * @param chunks The content, piece by piece.
+ * @param options.flush False for what can be made again, and is checked when it is read: a power cut may damage it then. True by default.
  * @throws The error of the file system; the temporary file is gone then and the old content untouched.
  */
-export function writeAtomic(path: string, chunks: Iterable<Uint8Array>): void {
+export function writeAtomic(path: string, chunks: Iterable<Uint8Array>, { flush = true } = {}): void {
   const temporary = temporaryFor(path);
   try {
     const file = openSync(temporary, "wx");
     try {
       for (const chunk of chunks) writeAll(file, chunk);
-      fsyncSync(file);
+      if (flush) fsyncSync(file);
     } finally {
       closeSync(file);
     }
@@ -42,7 +43,7 @@ export function writeAtomic(path: string, chunks: Iterable<Uint8Array>): void {
     rmSync(temporary, { force: true });
     throw error;
   }
-  flushFolder(dirname(path));
+  if (flush) flushFolder(dirname(path));
 }
 
 /** Like {@link writeAtomic}, for code that must not block. */

@@ -22,7 +22,9 @@ export const SEND_LIMIT = 2 ** 30;
 /** Files that a run on another machine needs: no views, no previews, and no esbuild binary of this platform. */
 const PACKAGE = [
   "package.json",
+  "dist/cli.cjs",
   "dist/cli.js",
+  "dist/runEngine.cjs",
   "dist/runEngine.js",
   "dist/watchdogWorker.js",
   "dist/readingThread.js",

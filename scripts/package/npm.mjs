@@ -2,7 +2,8 @@
 /** The npm package: the command line, the library with its types, and the examples. It has no install script. */
 import fs from "node:fs";
 import path from "node:path";
-import { buildLibrary, NODE_PROGRAMS } from "../build.mjs";
+import { buildLibrary } from "../build.mjs";
+import { NODE_PROGRAMS } from "../build/bundles.mjs";
 import { inRoot, mustRun, ScriptError } from "../project.mjs";
 import { packagedPage } from "./markdown.mjs";
 import { copyBindings, PREBUILT_TARGETS } from "./prebuilt.mjs";
@@ -22,7 +23,7 @@ const SHIPPED = [
     (name) => `dist/${name}`,
   ),
   ...["package.json", "LICENSE.md", "lib/main.js"].map((name) => `dist/node_modules/esbuild/${name}`),
-  ...Object.keys(NODE_PROGRAMS).map((name) => `dist/${name}.js`),
+  ...NODE_PROGRAMS.map((name) => `dist/${name}`),
 ];
 
 /** ES modules wait for the engine when they import the library. */

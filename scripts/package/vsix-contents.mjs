@@ -1,7 +1,8 @@
 // @ts-check
 /** The required and allowed contents of a VSIX, and its size limit. */
 import yauzl from "yauzl";
-import { bindingSources, JPEG_DECODER, NODE_PROGRAMS, SQLITE, webviewEntries } from "../build.mjs";
+import { bindingSources, JPEG_DECODER, SQLITE } from "../build.mjs";
+import { NODE_PROGRAMS, webviewEntries } from "../build/bundles.mjs";
 import { ScriptError } from "../project.mjs";
 import { bindingNames } from "./prebuilt.mjs";
 
@@ -40,7 +41,7 @@ export function required(target, prebuilt = false) {
       "types/index.d.ts",
       "l10n/bundle.l10n.json",
     ].map(inDist),
-    ...Object.keys(NODE_PROGRAMS).map((name) => inDist(`${name}.js`)),
+    ...NODE_PROGRAMS.map(inDist),
     ...Object.keys(webviewEntries()).map((name) => inDist(`webview/${name}.js`)),
     ...["", "-simd", "-threaded-simd"].map((kind) => inDist(`wasm/tfjs-backend-wasm${kind}.wasm`)),
     inDist(`wasm/${JPEG_DECODER}`),

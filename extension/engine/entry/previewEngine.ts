@@ -1,7 +1,9 @@
+import { watchdog } from "../host/ownWatchdog.ts";
 import { setImmediate } from "node:timers";
 import * as esbuild from "esbuild";
 import * as v from "valibot";
 import { setTensorFiles } from "../../nn/files.ts";
+import { keepCompiledCode } from "../../startup/keep.ts";
 import { endOwnFamily } from "../../processes/family.ts";
 import {
   InspectRequest,
@@ -21,7 +23,6 @@ import { LayoutClient } from "../preview/layoutClient.ts";
 import { library } from "../host/library.ts";
 import { installOnce } from "../host/stackTraces.ts";
 import { isPackage } from "../host/versions.ts";
-import { Watchdog } from "../host/watchdog.ts";
 import { enterFolderOf } from "../host/workingFolder.ts";
 
 /**
@@ -39,7 +40,6 @@ const IDLE = 200;
 /** Most names of changed or leftover objects that are reported. */
 const MOST_NAMES = 10;
 
-const watchdog = new Watchdog();
 watchdog.followParent(ORPHAN_GRACE);
 watchdog.endWhenBusy(BUSY_LIMIT);
 const layouts = new LayoutClient();
@@ -90,6 +90,7 @@ const methods: PreviewEngineMethods = {
           running: leftovers().slice(0, MOST_NAMES),
           ...(request.turn !== undefined && { turn: request.turn }),
         });
+        ours(keepCompiledCode);
       };
       ours(() => setImmediate(tell));
     }

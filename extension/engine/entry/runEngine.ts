@@ -1,3 +1,4 @@
+import { watchdog } from "../host/ownWatchdog.ts";
 import * as v from "valibot";
 import {
   DataQuery,
@@ -54,18 +55,17 @@ import { exitError } from "../host/userErrors.ts";
 import { Run } from "../run.ts";
 import { describe } from "../sweeps/describe.ts";
 import { ProcessState } from "../sweeps/processState.ts";
+import { keepCompiledCode } from "../../startup/keep.ts";
 import { runScript, untilUncaught } from "./script.ts";
 import type { StopReason } from "../training/control.ts";
 import { namingCalls } from "../training/userCall.ts";
 import { warmUp } from "../warmUp.ts";
-import { Watchdog } from "../host/watchdog.ts";
 
 /** Milliseconds that a run has to save its weights after its parent ended. */
 const ORPHAN_GRACE = 3000;
 /** Milliseconds that the directory of a run without a window may be missing, such as on an unmounted disk. */
 const LOST_GRACE = 60_000;
 
-const watchdog = new Watchdog();
 watchdog.followParent(ORPHAN_GRACE);
 const token = takeToken();
 let run: Run | RemoteRun | undefined;
@@ -188,7 +188,9 @@ const methods: RunEngineMethods & ToolMethods & SessionMethods & InterventionMet
   },
   async script(request) {
     await watchdog.ready();
-    return runScript(v.parse(ScriptRequest, request));
+    const result = await runScript(v.parse(ScriptRequest, request));
+    keepCompiledCode();
+    return result;
   },
   predict: (request) => untilUncaught(() => predict(v.parse(PredictRequest, request), watchdog, failed)),
   lrFind: (request) =>

@@ -207,13 +207,16 @@ const count = (value: number): string => value.toLocaleString("en-US");
 /** In brackets when frozen. */
 const countText = (value: number, frozen: boolean): string => (frozen ? `(${count(value)})` : count(value));
 
-const TWO_DECIMALS = new Intl.NumberFormat("en-US", {
-  minimumFractionDigits: 2,
-  maximumFractionDigits: 2,
-  roundingMode: "halfEven",
-});
+let twoDecimals: Intl.NumberFormat | undefined;
 /** `1,234.50`, rounded as Python rounds. */
-const fixed = (value: number): string => TWO_DECIMALS.format(value);
+function fixed(value: number): string {
+  twoDecimals ??= new Intl.NumberFormat("en-US", {
+    minimumFractionDigits: 2,
+    maximumFractionDigits: 2,
+    roundingMode: "halfEven",
+  });
+  return twoDecimals.format(value);
+}
 const megabytes = (bytes: number): string => fixed(bytes / 1e6).replaceAll(",", "");
 
 /** `(M): 0.48`: in millions, billions or trillions. */

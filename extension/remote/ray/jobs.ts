@@ -1,6 +1,6 @@
 // Client of Ray's Jobs REST API. It uses node:http: fetch sends Sec-Fetch-Mode, which Ray refuses as a browser's. Answers are
 // not trusted: their size is limited, and they are validated.
-import { request as startRequest, type IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import * as v from "valibot";
 import { EngineError } from "../../protocol/errors.ts";
 import { RAY_PORT, type Target } from "../../protocol/target.ts";
@@ -178,7 +178,8 @@ export class Jobs {
     });
   }
 
-  #call(path: string, { method = "GET", body, type, signal, progress }: Call): Promise<Answer> {
+  async #call(path: string, { method = "GET", body, type, signal, progress }: Call): Promise<Answer> {
+    const { request: startRequest } = await import("node:http");
     const { host, port = RAY_PORT } = this.target;
     const about =
       body === undefined
@@ -227,7 +228,7 @@ export class Jobs {
 }
 
 async function send(
-  request: ReturnType<typeof startRequest>,
+  request: ClientRequest,
   body: Buffer = Buffer.alloc(0),
   progress?: (sent: number) => void,
 ): Promise<void> {
