@@ -63,6 +63,7 @@ export class Adam extends builtIn<
         !capturable
       ), `${name} as a Tensor is not supported for capturable=False and foreach=True`);
     refuse(lr, "lr");
+    if (!Array.isArray(betas)) return;
     const tensors = betas.filter((beta: unknown) => beta instanceof Tensor).length;
     require(tensors === 0 || tensors === betas.length, "betas must be either both floats or both Tensors");
     betas.forEach((beta, i) => refuse(beta, `betas[${i}]`));

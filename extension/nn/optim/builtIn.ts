@@ -1,8 +1,16 @@
 // Code shared by PyTorch's own optimizers: their calls, their checks and their common options.
+import { kindOf, TensorError } from "../../tensor/core/errors.ts";
 import type { Tensor } from "../../tensor/core/tensor.ts";
 import type { Arguments, Signature } from "../arguments.ts";
 import { pyFloat, snakeCase } from "../module/repr.ts";
-import { bindParams, readTensors, type BaseOptions, type Given, type Params } from "./groups.ts";
+import {
+  bindParams,
+  readTensors,
+  type BaseOptions,
+  type Given,
+  type ParamGroup,
+  type Params,
+} from "./groups.ts";
 import { Optimizer, require } from "./optimizer.ts";
 
 /** Options that choose among PyTorch's implementations: printed and saved, without effect here. */
@@ -44,6 +52,38 @@ export function checkOptions(options: object, names: string): void {
   }
 }
 
+/**
+ * Refuses an option of another kind than its default, such as a text where a number belongs.
+ * @throws TensorError "Adam(): argument 'lr' must be number, not string"
+ */
+function checkKinds(callee: string, options: object, signature: object): void {
+  const given = options as Readonly<Record<string, unknown>>;
+  for (const [name, initial] of Object.entries(signature)) {
+    const value = given[name];
+    const fits = Array.isArray(initial)
+      ? Array.isArray(value) && value.length === initial.length && value.every(isNumberOrNull)
+      : typeof initial !== "number" || typeof value === "number";
+    if (fits || value === undefined) continue;
+    const expected = Array.isArray(initial) ? `list of ${initial.length} numbers` : "number";
+    const kind = Array.isArray(value) ? `[${value.map(kindOf).join(", ")}]` : kindOf(value);
+    throw new TensorError("value", `${callee}(): argument '${name}' must be ${expected}, not ${kind}`);
+  }
+}
+
+const isNumberOrNull = (value: unknown): boolean => value === null || typeof value === "number";
+
+/** The class whose signature an optimizer has: a program's subclass is called as the class that it extends. */
+function ownerOf(optimizer: OptimizerConstructor): OptimizerConstructor {
+  let owner = optimizer;
+  while (!Object.hasOwn(owner, "signature")) owner = Object.getPrototypeOf(owner) as typeof owner;
+  return owner;
+}
+
+interface OptimizerConstructor {
+  readonly name: string;
+  readonly signature: object;
+}
+
 /** An optimizer of PyTorch's: see {@link builtIn}. */
 export abstract class BuiltInOptimizer<O extends BaseOptions> extends Optimizer<O> {
   declare static readonly signature: object;
@@ -52,12 +92,11 @@ export abstract class BuiltInOptimizer<O extends BaseOptions> extends Optimizer<
 
   constructor(...args: unknown[]) {
     const { signature, groupOrder } = new.target;
-    // A program's subclass is called as the class that it extends.
-    let owner: { readonly name: string } = new.target;
-    while (!Object.hasOwn(owner, "signature")) owner = Object.getPrototypeOf(owner) as typeof owner;
-    const [params, options] = bindParams(owner.name, args, signature as Signature<O>, groupOrder);
+    const { name } = ownerOf(new.target);
+    const [params, options] = bindParams(name, args, signature as Signature<O>, groupOrder);
     new.target.checkTensors(options);
     readTensors(options, Object.keys(signature));
+    checkKinds(name, options, signature);
     new.target.check(options);
     super(params, options);
     this.initialize();
@@ -65,6 +104,12 @@ export abstract class BuiltInOptimizer<O extends BaseOptions> extends Optimizer<
 
   /** Runs when the groups are there: before the fields of a subclass. */
   protected initialize(): void {}
+
+  protected override readTensors(group: ParamGroup<O>): void {
+    super.readTensors(group);
+    const { name, signature } = ownerOf(this.constructor as unknown as OptimizerConstructor);
+    checkKinds(name, group, signature);
+  }
 
   static check(options: object): void {
     checkOptions(options, this.checked);

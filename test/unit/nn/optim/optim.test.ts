@@ -197,6 +197,23 @@ describe("PyTorch's refusals", () => {
     ["Invalid beta parameter at index 1: 1", () => new optim.Adam([p], { betas: [0.9, 1] })],
     ["Invalid epsilon value: -1", () => new optim.Adam([p], { eps: -1 })],
     ["SGD() got an unexpected keyword argument 'rate'", () => new optim.SGD([p], { rate: 1 } as object)],
+    ["SGD(): argument 'lr' must be number, not string", () => new optim.SGD([p], { lr: "0.1" } as object)],
+    [
+      "AdamW(): argument 'weightDecay' must be number, not null",
+      () => new optim.AdamW([p], { weightDecay: null } as object),
+    ],
+    [
+      "Adam(): argument 'betas' must be list of 2 numbers, not number",
+      () => new optim.Adam([p], { betas: 0.9 } as object),
+    ],
+    [
+      "Adam(): argument 'betas' must be list of 2 numbers, not [string, number]",
+      () => new optim.Adam([p], { betas: ["0.9", 0.99] } as object),
+    ],
+    [
+      "RMSprop(): argument 'lr' must be number, not string",
+      () => new optim.RMSprop([{ params: [p], lr: "0.1" } as object as { params: Tensor[] }]),
+    ],
     [
       "loaded state dict has a different number of parameter groups",
       () => new optim.SGD([p]).loadStateDict({ state: {}, param_groups: [] }),
