@@ -50,7 +50,7 @@ export async function loadExecutor(device: Device): Promise<LoadedExecutor> {
       joinBy((cluster) => executor.join(cluster));
       return install(executor, {
         backend: "tensorflow",
-        version: `TensorFlow ${TENSORFLOW_VERSION}`,
+        version: `TensorFlow ${TENSORFLOW_VERSION} with Layerwise's own kernels`,
       });
     } catch (error) {
       if (device === "native" || !(error instanceof NativeError)) throw error;

@@ -50,7 +50,7 @@ export const Profile = v.object({
   file: v.string(),
   exportName: v.string(),
   model: v.string(),
-  /** Engine that computed it: "TensorFlow 2.21.0". */
+  /** Engine that computed it: "TensorFlow 2.21.0 with Layerwise's own kernels". */
   engine: v.string(),
   cpu: v.string(),
   /** Samples in the batch. */

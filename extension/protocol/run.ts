@@ -75,7 +75,7 @@ export const CHECKPOINTS_FOLDER = "checkpoints";
 export const ExecutorInfo = v.object({
   /** Which executor ran: compiled TensorFlow graphs fall back to eager per graph, so both count as "tensorflow". */
   backend: v.picklist(["tensorflow", "kernels", "wasm", "cpu"]),
-  /** Such as "TensorFlow 2.21.0" or "tfjs 4.22.0 wasm (SIMD)". */
+  /** Such as "TensorFlow 2.21.0 with Layerwise's own kernels" or "tfjs 4.22.0 wasm". */
   version: v.string(),
   /** Whether it is the native engine's build for GPUs. */
   gpu: v.optional(v.boolean()),

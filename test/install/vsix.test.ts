@@ -130,7 +130,7 @@ describe.skipIf(REASON !== undefined)("the packed extension", () => {
     expect({ state, backend: executor?.backend, version: executor?.version }).toEqual({
       state: "finished",
       backend: "tensorflow",
-      version: "TensorFlow 2.21.0",
+      version: "TensorFlow 2.21.0 with Layerwise's own kernels",
     });
     // README and examples quote them.
     expect(metrics["loss"]).toBeCloseTo(0.0484, 4);

@@ -48,7 +48,11 @@ function historyOf(id: string): RunHistory {
       version: 1,
       command: "layerwise train digits.nn.ts --seed 0",
       git: { commit: (own ? "0123456789" : "9876543210").repeat(4), patch: own ? "--- a/x\n+++ b/x\n" : "" },
-      versions: { Layerwise: "0.9.0", Node: "v20.19.0", Backend: "TensorFlow 2.21.0" },
+      versions: {
+        Layerwise: "0.9.0",
+        Node: "v20.19.0",
+        Backend: "TensorFlow 2.21.0 with Layerwise's own kernels",
+      },
       machine: { system: "Linux 6.1 x64", processor: "A processor", cores: 8, memory: 32e9 },
       model: `DigitsCNN(\n  (conv1): Conv2d(1, ${own ? 16 : 8}, kernel_size=(3, 3))\n)`,
     },

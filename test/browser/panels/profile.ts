@@ -47,7 +47,7 @@ export function profileOf(model: ModelReport): Profile {
     file: FILE,
     exportName: EXPERIMENT,
     model: model.name,
-    engine: "TensorFlow 2.21.0",
+    engine: "TensorFlow 2.21.0 with Layerwise's own kernels",
     cpu: "a processor",
     batch: 64,
     steps: 20,
@@ -99,7 +99,7 @@ test("profile: is started and cancelled, and colours the diagram by the time tha
   await panel.view.snapshot(profiledSnapshot({ profile }));
   await page.locator(".picture").waitFor();
   await page.locator(".heat").first().waitFor();
-  await page.getByText("A step of 64 samples on TensorFlow 2.21.0").waitFor();
+  await page.getByText("A step of 64 samples on TensorFlow 2.21.0 with Layerwise's own kernels").waitFor();
   await page.getByText("Nothing fell back").waitFor();
   const heats = await page
     .locator(".heat")

@@ -72,7 +72,7 @@ export function runningAt(rows: number, record: Partial<RunRecord> = {}): Traini
     epoch,
     step,
     stepsPerEpoch,
-    executor: { backend: "tensorflow", version: "TensorFlow 2.21.0" },
+    executor: { backend: "tensorflow", version: "TensorFlow 2.21.0 with Layerwise's own kernels" },
     parameters: { total: 13_706, trainable: 13_706 },
     settings: {
       optimizer: "Adam (lr=0.002)",

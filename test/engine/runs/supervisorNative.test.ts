@@ -24,7 +24,7 @@ test("the report of the command line becomes the backend that a run would name",
   } as const;
   expect(executorOf({ ...native, missing: [] })).toEqual({
     backend: "tensorflow",
-    version: "TensorFlow 2.21.0",
+    version: "TensorFlow 2.21.0 with Layerwise's own kernels",
   });
 });
 
