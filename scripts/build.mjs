@@ -5,8 +5,8 @@
  *   extension.cjs                     the extension host's part; vscode stays external
  *   tsPlugin.cjs                      the TypeScript server's plugin
  *   remoteAgent.cjs                   the program on machines that runs go to
- *   cli.js, mcp.js, runEngine.js, previewEngine.js, tensorFileEngine.js   Node programs; watchdogWorker.js, layoutThread.js and readingThread.js are their threads
- *   cli.cjs, runEngine.cjs, previewEngine.cjs   what the files of these names start
+ *   cli.js, runEngine.js, previewEngine.js, tensorFileEngine.js   Node programs; watchdogWorker.js, layoutThread.js and readingThread.js are their threads
+ *   cli.cjs, runEngine.cjs, previewEngine.cjs   what the files of these names start; mcp.cjs is a part of cli.cjs that is loaded when it is needed
  *   webview/<view>.js, .css           one script for each folder of webview/ that has a main.ts
  *   webview/codicons/, wasm/, native/ files that are read from disk at run time
  *   node_modules/                     esbuild, with which the engine bundles users' files

@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import type { Command } from "commander";
 import type * as mcp from "../mcp/serve.ts";
 import { action, engineOptions, examples, demandFolder } from "./command.ts";
@@ -25,8 +26,7 @@ Example of a client's configuration:
 async function serve(folder: string): Promise<number> {
   demandFolder(folder);
   // Not a part of this bundle: other commands start without it.
-  const program = new URL("./mcp.js", import.meta.url).href;
-  const { serve: run } = (await import(program)) as typeof mcp;
+  const { serve: run } = createRequire(import.meta.url)("./mcp.cjs") as typeof mcp;
   await run(folder, engineOptions(), { signal: interruptSignal(), log: printStderr });
   return 0;
 }

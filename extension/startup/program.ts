@@ -33,7 +33,6 @@ export function startProgram(url: string): void {
   // esbuild escapes what isn't ASCII: a string of bytes is half as large.
   const script = new vm.Script(`(function (${PARAMETERS}) {${bytes.toString("latin1")}\n})`, {
     filename: pathToFileURL(file).href,
-    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     ...(cachedData !== undefined && { cachedData }),
   });
   const keep = (): void => code.keep(script);

@@ -14,7 +14,6 @@ const __filename = __fileURLToPath(import.meta.url);
 const __dirname = __fileURLToPath(new URL(".", import.meta.url));`;
 
 const PROGRAMS = {
-  mcp: "extension/mcp/serve.ts",
   hubDownload: "extension/engine/files/hubDownload.ts",
   tensorFileEngine: "extension/engine/entry/tensorFileEngine.ts",
   watchdogWorker: "extension/engine/entry/watchdogWorker.ts",
@@ -27,7 +26,10 @@ const STARTED = {
   previewEngine: "extension/engine/entry/previewEngine.ts",
 };
 
-/** What starts them: it finds the program by its own name. */
+/** What the command line loads for some of its commands: `<name>.cjs`. */
+const LOADED = { mcp: "extension/mcp/serve.ts" };
+
+/** What starts the large programs: it finds its program by its own name. */
 const STARTERS = Object.fromEntries(Object.keys(STARTED).map((name) => [name, "extension/startup/main.ts"]));
 
 /** Leaves tfjs, a quarter of their size, out of programs that read it when they need it: Node reads a program before it starts. */
@@ -62,7 +64,7 @@ const THREADS = {
 /** Files of all Node programs in dist/. */
 export const NODE_PROGRAMS = [
   ...Object.keys({ ...PROGRAMS, ...STARTERS, ...THREADS }).map((name) => `${name}.js`),
-  ...Object.keys(STARTED).map((name) => `${name}.cjs`),
+  ...Object.keys({ ...STARTED, ...LOADED }).map((name) => `${name}.cjs`),
 ];
 
 /** Options of CommonJS bundles that ask for their place as ES modules do. @returns {esbuild.BuildOptions} */
@@ -139,7 +141,14 @@ export function bundles(release) {
       footer: { js: "module.exports = module.exports.default;" },
     },
     { ...programOptions(release), entryPoints: PROGRAMS, plugins: [TFJS_APART] },
-    { ...programOptions(release), ...commonJs(), entryPoints: STARTED, plugins: [TFJS_APART] },
+    {
+      ...programOptions(release),
+      ...commonJs(),
+      entryPoints: { ...STARTED, ...LOADED },
+      // Node 20 has no import() in code that was compiled before: they become require().
+      supported: { "dynamic-import": false },
+      plugins: [TFJS_APART],
+    },
     { ...nodeOptions(release), entryPoints: STARTERS, outdir: "dist", format: "esm", sourcemap: false },
     {
       ...programOptions(release),

@@ -30,6 +30,7 @@ const { apply, defineProperty, deleteProperty, getPrototypeOf, ownKeys } = Refle
 const { setPrototypeOf } = Reflect;
 const propertyOf = Reflect.getOwnPropertyDescriptor as (object: object, key: Key) => Property | undefined;
 const { is } = Object;
+const { isArray } = Array;
 const text = String;
 const cwd = process.cwd.bind(process);
 const chdir = process.chdir.bind(process);
@@ -140,7 +141,12 @@ export class Builtins {
     }
     // Listeners that stay get the messages of other files.
     const listeners: unknown = Reflect.get(process, "_events");
-    if (isObject(listeners)) this.#add("process.on", listeners, 0);
+    if (isObject(listeners)) {
+      this.#add("process.on", listeners, 0);
+      // Of several listeners of an event, Node has a list.
+      for (const [key, list] of Object.entries(listeners))
+        if (isArray(list)) this.#add(nameOf("process.on", key), list, 0);
+    }
     this.#globals = this.#known.length;
     for (const [name, object] of Object.entries(MODULES)) this.#add(name, object, 1);
     for (const [name, value] of Object.entries(library))
@@ -259,6 +265,8 @@ function differs({ object, keys, properties }: Known): boolean {
 
 function changesOf({ name, ours, object, prototype, keys, properties }: Known): Change[] {
   const changes: Change[] = [];
+  // Array.prototype is an array, too.
+  const isList = isArray(object) && prototype !== Object.prototype;
   const note = (key: Key, was: Property | undefined, now: Property | undefined): void => {
     const put = (property: Property | undefined): void => {
       if (property === undefined) deleteProperty(object, key);
@@ -266,7 +274,9 @@ function changesOf({ name, ours, object, prototype, keys, properties }: Known): 
     };
     // A flag of the library, such as torch.backends.cudnn.benchmark, needs no name: putting it back is enough.
     const flag = ours && !isObject(was?.value ?? was?.get) && !isObject(now?.value ?? now?.get);
-    const shown = flag ? "" : nameOf(name, key);
+    // A list is named as a whole: what has changed shows in its length, or is put back.
+    const place = !isList ? nameOf(name, key) : key === "length" ? name : "";
+    const shown = flag ? "" : place;
     changes[changes.length] = { name: shown, undo: () => put(was), redo: () => put(now) };
   };
   const heir = getPrototypeOf(object);

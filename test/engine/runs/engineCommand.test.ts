@@ -28,6 +28,10 @@ function layerwise(machine: FakeMachine, ...args: string[]) {
   return { child, ended };
 }
 
+/** Files of the cache folder, but for the compiled code of the command line itself. */
+const filesOf = (machine: FakeMachine): string[] =>
+  machine.files().filter((name) => !name.startsWith("compiled/"));
+
 const installLines = (stdout: string): InstallLine[] =>
   stdout
     .trim()
@@ -97,7 +101,7 @@ describe.skipIf(process.platform !== "linux" || process.arch !== "x64")("layerwi
     const { code, stdout, stderr } = await ended;
     expect({ code, stderr }).toEqual({ code: 130, stderr: "" });
     expect(installLines(stdout).at(-1)).toEqual({ type: "cancelled" });
-    expect(machine.files()).toEqual([]);
+    expect(filesOf(machine)).toEqual([]);
   });
 
   test("a killed installer is no obstacle", async () => {
@@ -113,7 +117,7 @@ describe.skipIf(process.platform !== "linux" || process.arch !== "x64")("layerwi
     machine.python({ kind: "fails", output: "ERROR: reached pip" });
     const again = await layerwise(machine, "engine", "install").ended;
     expect(again.stderr).toContain("reached pip");
-    expect(machine.files()).toEqual([]);
+    expect(filesOf(machine)).toEqual([]);
   });
 
   test("remove says whether there was anything", async () => {

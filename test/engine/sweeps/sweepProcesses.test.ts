@@ -117,6 +117,7 @@ describe("a process that serves several trials", () => {
     ["a timer", "setInterval(() => undefined, 1000);"],
     ["a global variable", "Object.assign(globalThis, { left: 1 });"],
     ["a listener", 'process.on("exit", () => undefined);'],
+    ["a listener of an event without others", 'process.on("warning", () => undefined);'],
     ["an environment variable", 'process.env["LEFT"] = "1";'],
     ["another Math.random", "{ const { random } = Math; Math.random = () => random() / 2; }"],
     ["a method of all arrays", 'Reflect.set(Array.prototype, "last", () => undefined);'],
