@@ -42,6 +42,7 @@ import { TensorWindow } from "../../protocol/tensorValues.ts";
 import type { KeptTensors } from "../host/keptTensors.ts";
 import { flushOpenEvents } from "../files/userEvents.ts";
 import { waitForDebugger } from "../host/debugger.ts";
+import { settleHeap } from "../host/settledHeap.ts";
 import { ModelSession } from "../evaluation/session.ts";
 import { connectParent, hello } from "../host/ipc.ts";
 import { findLearningRate } from "../training/lrFinder.ts";
@@ -307,3 +308,5 @@ process.on("disconnect", () => {
   void endOwnFamily();
 });
 parent.send("hello", hello("run"));
+// While the parent answers.
+setImmediate(settleHeap);
