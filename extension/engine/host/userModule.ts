@@ -292,6 +292,14 @@ function syntaxError(message: esbuild.Message, file: string): UserError {
   // Only the import of the user's own file is not in a file of the user's.
   if (location?.file === HOST) return { code: "no-file", message: `${file} was moved or deleted.` };
   if (location === null) return { code: "syntax", message: text, position: { file, line: 1, column: 1 } };
+  // A file begins with these bytes where an editor or a shell has written UTF-16.
+  if (/^Unexpected "\\x(?:ff|fe)"$/.test(message.text) && location.line === 1 && location.column === 0)
+    return {
+      code: "syntax",
+      message: "The file's text is UTF-16, not UTF-8",
+      position: { file: path.resolve(path.dirname(file), location.file), line: 1, column: 1 },
+      hint: 'In VS Code: "UTF-16" in the status bar, "Save with Encoding", UTF-8',
+    };
   // esbuild counts bytes.
   const column = (bytes: number): number =>
     Buffer.from(location.lineText).subarray(0, bytes).toString().length + 1;

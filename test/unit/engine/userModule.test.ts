@@ -76,6 +76,21 @@ test("a syntax error has its line, column and length", async () => {
   });
 });
 
+test.each([
+  ["little", "utf16le"],
+  ["big", "utf16be"],
+])("a file of UTF-16, %s end first, is named as that", async (_, order) => {
+  const bytes = Buffer.from(`\uFEFFexport {};\n`, "utf16le");
+  const file = write("model.nn.ts", "");
+  fs.writeFileSync(file, order === "utf16be" ? bytes.swap16() : bytes);
+  expect(await failure(file)).toMatchObject({
+    code: "syntax",
+    message: "The file's text is UTF-16, not UTF-8",
+    position: { file, line: 1, column: 1 },
+    hint: expect.stringContaining("Save with Encoding"),
+  });
+});
+
 test("every syntax error is reported", async () => {
   const file = write(
     "model.nn.ts",
