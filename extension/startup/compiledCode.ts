@@ -19,7 +19,7 @@ const digestOf = (bytes: Uint8Array): Buffer => createHash("sha256").update(byte
 
 /**
  * The functions that V8 has compiled for a program, in a file of the user's cache folder. A process that starts with them doesn't
- * parse and compile them again, which is half of the time that a program takes to start, and a quarter of a training's first step.
+ * parse and compile them again, which is a third of the time that a program takes to start, and a quarter of a training's first step.
  *
  * V8 refuses code of another version or of other options itself, but checks neither the source nor the data: the file's name has a hash
  * of the source, and its first bytes are a hash of the rest.
