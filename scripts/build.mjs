@@ -25,7 +25,7 @@ import { codiconFont, codiconStyles } from "./codicons.mjs";
 import { BUNDLE, messages } from "./l10n.mjs";
 import { shippedPackages, thirdPartyNotices } from "./package/notices.mjs";
 import { bundles, programOptions, TFJS_APART } from "./build/bundles.mjs";
-import { cheaperNames, withoutClosureNames } from "./build/names.mjs";
+import { asciiComments, cheaperNames, withoutClosureNames } from "./build/names.mjs";
 import { inRoot, isMain, main, mustRun } from "./project.mjs";
 
 const require = createRequire(import.meta.url);
@@ -185,7 +185,7 @@ const writeOutputs = (watch) => ({
     /** @param {esbuild.OutputFile} file */
     const contents = ({ path: name, text, contents }) => {
       if (!/\.c?js$/.test(name)) return contents;
-      const code = cheaperNames(text);
+      const code = asciiComments(cheaperNames(text));
       // Parsing takes longer than bundling.
       return Buffer.from(!watch && COMPUTING.test(name) ? withoutClosureNames(code) : code);
     };

@@ -6,7 +6,7 @@ const anyCase = (pattern: string): string =>
 
 /** How a name begins that Windows keeps for a device: alone or before a dot, also with spaces between. */
 const DEVICE =
-  anyCase(String.raw`(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])`) + String.raw` *(?:\.|$)`;
+  anyCase(String.raw`(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9${"¹²³"}])`) + String.raw` *(?:\.|$)`;
 /** Characters that some system keeps, of paths, streams and patterns, and control characters. */
 const KEPT = String.raw`/\\:*?"<>|\x00-\x1f\x7f`;
 /** Windows leaves out dots and spaces at the end, so such a name stands for another one. */

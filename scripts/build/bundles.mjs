@@ -145,8 +145,6 @@ export function bundles(release) {
       ...programOptions(release),
       ...commonJs(),
       entryPoints: { ...STARTED, ...LOADED },
-      // They are read byte by byte.
-      charset: "ascii",
       // Node 20 has no import() in code that was compiled before: they become require().
       supported: { "dynamic-import": false },
       plugins: [TFJS_APART],

@@ -1,6 +1,8 @@
 // What processes keep of their compiled code, for those after them.
+import { execFile } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { PreviewEngine } from "../../extension/supervisor/engines/preview.ts";
 import { dist, useWorkspace } from "./workspace.ts";
@@ -30,6 +32,20 @@ test("the command line and the engine keep it, where the user's cache is", async
   const before = sized(cache);
   await runProgram(cache);
   expect(sized(cache)).toEqual(before);
+});
+
+test.each(["é", "“”", "🙂"])("a program may have the characters %s as they are", async (text) => {
+  fs.copyFileSync(path.join(dist, "cli.js"), workspace.file("program.js"));
+  workspace.write("package.json", '{"type": "module"}');
+  workspace.write("program.cjs", `const { log } = console;\nlog(String.raw\`${text}\`);\n`);
+  const run = promisify(execFile);
+  for (let i = 0; i < 2; i++) {
+    const { stdout } = await run(process.execPath, [workspace.file("program.js")], {
+      env: { ...process.env, LAYERWISE_CACHE: workspace.file("cache") },
+    });
+    expect(stdout).toBe(`${text}\n`);
+  }
+  expect(compiled(workspace.file("cache"))).toHaveLength(1);
 });
 
 test("damaged files of it change nothing", async () => {

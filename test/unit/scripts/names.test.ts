@@ -1,6 +1,6 @@
 import { transformSync } from "esbuild";
 import { expect, test } from "vitest";
-import { cheaperNames, withoutClosureNames } from "../../../scripts/build/names.mjs";
+import { asciiComments, cheaperNames, withoutClosureNames } from "../../../scripts/build/names.mjs";
 
 const SOURCE = `
 class Linear { static make = () => Linear; scale = (x) => 2 * x; }
@@ -40,4 +40,11 @@ test("closures lose the helper's calls, and keep their names, values and places"
   // Blanks stand for what is taken out.
   const columns = (text: string): number[] => text.split("\n").map((line) => line.indexOf("return x * 2"));
   expect(columns(code)).toEqual(columns(bundled));
+});
+
+test("comments are written in ASCII, line by line and as long as before", () => {
+  const code = "/** 1 − β. */\nconst a = 1; // kept\n  // ∂L\n   * a · b\nString.raw`é * ü`;\n";
+  expect(asciiComments(code)).toBe(
+    "/** 1 ? ?. */\nconst a = 1; // kept\n  // ?L\n   * a ? b\nString.raw`é * ü`;\n",
+  );
 });
