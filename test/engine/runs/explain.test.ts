@@ -67,7 +67,7 @@ describe.skipIf(nativeStatus().state !== "installed")("the engine's choices", ()
     expect(code).toBe(0);
     const text = stdout + stderr;
     expect(text).not.toContain("Not compiled");
-    expect(text).toMatch(/engine TensorFlow [\d.]+ \(/);
+    expect(text).toMatch(/engine TensorFlow [\d.]+ with Layerwise's own kernels \(/);
     expect(text).toMatch(/threads \d+ inside an op, \d+ between \(/);
     expect(text).toMatch(/Training step of \d+ ops: graph compiled \(\d+ TensorFlow nodes, one call\)/);
     expect(text).toMatch(/batch whole \([\d.e-]+ million of multiply-adds a step are less than/);
