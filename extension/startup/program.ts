@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import vm from "node:vm";
 import { cacheDirectory } from "../native/cache.ts";
 import { CompiledCode } from "./compiledCode.ts";
 
@@ -30,13 +29,9 @@ export function startProgram(url: string): void {
   const file = fileURLToPath(url).replace(/\.js$/, ".cjs");
   const bytes = readFileSync(file);
   const code = new CompiledCode(path.join(cacheDirectory(), "compiled"), path.basename(file, ".cjs"), bytes);
-  const cachedData = code.read();
   // A string of bytes is half as large, and made at once.
   const source = bytes.toString(isAscii(bytes) ? "latin1" : "utf8");
-  const script = new vm.Script(`(function (${PARAMETERS}) {${source}\n})`, {
-    filename: pathToFileURL(file).href,
-    ...(cachedData !== undefined && { cachedData }),
-  });
+  const script = code.compile(`(function (${PARAMETERS}) {${source}\n})`, pathToFileURL(file).href);
   const keep = (): void => code.keep(script);
   process.once("exit", keep);
   const module = { exports: {} };

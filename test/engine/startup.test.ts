@@ -34,6 +34,27 @@ test("the command line and the engine keep it, where the user's cache is", async
   expect(sized(cache)).toEqual(before);
 });
 
+test("an engine starts with the functions that the one before compiled later", async () => {
+  const file = workspace.write(
+    "net.nn.ts",
+    `import v8 from "node:v8";
+import { nn, optim, print, torch } from "layerwise";
+print(v8.getHeapCodeStatistics().bytecode_and_metadata_size);
+const model = new nn.LSTM(2, 3);
+const optimizer = new optim.Adam(model.parameters());
+const [out] = model(torch.randn(4, 1, 2));
+out.square().mean().backward();
+optimizer.step();
+`,
+  );
+  const env = { LAYERWISE_CACHE: workspace.file("cache") };
+  const sizes: number[] = [];
+  for (let i = 0; i < 2; i++) sizes.push(Number((await workspace.run(["run", file], { env })).stdout));
+  expect(sizes[0]).toBeGreaterThan(0);
+  // Without them both sizes are equal but for a percent.
+  expect(sizes[1]! / sizes[0]!).toBeGreaterThan(1.05);
+});
+
 test.each(["é", "“”", "🙂"])("a program may have the characters %s as they are", async (text) => {
   fs.copyFileSync(path.join(dist, "cli.js"), workspace.file("program.js"));
   workspace.write("package.json", '{"type": "module"}');

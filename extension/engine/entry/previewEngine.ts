@@ -1,3 +1,4 @@
+// First, so that its thread starts beside the rest.
 import { watchdog } from "../host/ownWatchdog.ts";
 import { setImmediate } from "node:timers";
 import * as esbuild from "esbuild";

@@ -1,3 +1,4 @@
+// First, so that its thread starts beside the rest.
 import { watchdog } from "../host/ownWatchdog.ts";
 import * as v from "valibot";
 import {
@@ -42,7 +43,7 @@ import { TensorWindow } from "../../protocol/tensorValues.ts";
 import type { KeptTensors } from "../host/keptTensors.ts";
 import { flushOpenEvents } from "../files/userEvents.ts";
 import { waitForDebugger } from "../host/debugger.ts";
-import { settleHeap } from "../host/settledHeap.ts";
+import { settleHeap } from "../host/settleHeap.ts";
 import { ModelSession } from "../evaluation/session.ts";
 import { connectParent, hello } from "../host/ipc.ts";
 import { findLearningRate } from "../training/lrFinder.ts";

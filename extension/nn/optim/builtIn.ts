@@ -61,7 +61,9 @@ function checkKinds(callee: string, options: object, signature: object): void {
   for (const [name, initial] of Object.entries(signature)) {
     const value = given[name];
     const fits = Array.isArray(initial)
-      ? Array.isArray(value) && value.length === initial.length && value.every(isNumberOrNull)
+      ? Array.isArray(value) &&
+        value.length === initial.length &&
+        value.every((one, i) => typeof one === "number" || (one === null && initial[i] === null))
       : typeof initial !== "number" || typeof value === "number";
     if (fits || value === undefined) continue;
     const expected = Array.isArray(initial) ? `list of ${initial.length} numbers` : "number";
@@ -69,8 +71,6 @@ function checkKinds(callee: string, options: object, signature: object): void {
     throw new TensorError("value", `${callee}(): argument '${name}' must be ${expected}, not ${kind}`);
   }
 }
-
-const isNumberOrNull = (value: unknown): boolean => value === null || typeof value === "number";
 
 /** The class whose signature an optimizer has: a program's subclass is called as the class that it extends. */
 function ownerOf(optimizer: OptimizerConstructor): OptimizerConstructor {

@@ -207,6 +207,7 @@ const count = (value: number): string => value.toLocaleString("en-US");
 /** In brackets when frozen. */
 const countText = (value: number, frozen: boolean): string => (frozen ? `(${count(value)})` : count(value));
 
+/** Made when it is needed: a process's first one takes 20 ms. */
 let twoDecimals: Intl.NumberFormat | undefined;
 /** `1,234.50`, rounded as Python rounds. */
 function fixed(value: number): string {

@@ -30,7 +30,7 @@ export async function nativeReport(options: EngineOptions): Promise<NativeReport
 /** The report as the backend that a run would name. */
 export function executorOf(report: NativeReport): ExecutorInfo {
   const names = {
-    tensorflow: `${`TensorFlow ${report.version ?? ""}`.trim()} with Layerwise's own kernels`,
+    tensorflow: `TensorFlow ${report.version === undefined ? "" : `${report.version} `}with Layerwise's own kernels`,
     kernels: "Layerwise's own kernels",
     wasm: "WebAssembly",
     cpu: "JavaScript",

@@ -55,7 +55,7 @@ describe("a VSIX", () => {
   test.each([
     "extension/main.ts",
     "test/unit/package.test.ts",
-    "dist/runEngine.js.map",
+    "dist/runEngine.cjs.map",
     "dist/webview/training.js.map",
     "media/data/speeches/make.mjs",
     "dist/types/nn/index.ts",
@@ -73,10 +73,10 @@ describe("a VSIX", () => {
 
   test("over 25 MB names its largest files", () => {
     const entries = contents("linux-x64").map((entry) =>
-      entry.name === "dist/runEngine.js" ? { ...entry, bytes: 24_000_000 } : entry,
+      entry.name === "dist/runEngine.cjs" ? { ...entry, bytes: 24_000_000 } : entry,
     );
     expect(() => check(entries, 25_000_001)).toThrow(
-      /it has 25\.0 MB, more than 25\.0 MB; the largest files:\n +24\.0 MB {2}dist\/runEngine\.js\n/,
+      /it has 25\.0 MB, more than 25\.0 MB; the largest files:\n +24\.0 MB {2}dist\/runEngine\.cjs\n/,
     );
     expect(() => check(entries, 25_000_000)).not.toThrow();
   });

@@ -211,6 +211,10 @@ describe("PyTorch's refusals", () => {
       () => new optim.Adam([p], { betas: ["0.9", 0.99] } as object),
     ],
     [
+      "Adam(): argument 'betas' must be list of 2 numbers, not [null, number]",
+      () => new optim.Adam([p], { betas: [null, 0.99] } as object),
+    ],
+    [
       "RMSprop(): argument 'lr' must be number, not string",
       () => new optim.RMSprop([{ params: [p], lr: "0.1" } as object as { params: Tensor[] }]),
     ],
