@@ -82,7 +82,7 @@ setTimeout(() => {}, 60_000);`,
     );
     attacked.program(
       "python3",
-      `case "$*" in *--version) exit 0;; esac\nexec "${process.execPath}" "${file}"`,
+      `case "$*" in *--version|*"import pip") exit 0;; esac\nexec "${process.execPath}" "${file}"`,
     );
     expect((await refusal(attacked)).message).toContain("sent more than 1 GB");
     expect(attacked.files()).toEqual([]);

@@ -5,7 +5,7 @@ import type { Host } from "../cache.ts";
 import { runCommand, type CommandResult } from "./command.ts";
 import { NativeError } from "../errors.ts";
 import { OTHER_PIP, RESUMABLE_DOWNLOAD } from "./resumable.ts";
-import { findDownloaders, findPythons, type Downloader } from "./tools.ts";
+import { findDownloaders, findPythons, pythonArgs, type Downloader } from "./tools.ts";
 
 /** The newest Python with wheels of {@link TENSORFLOW_VERSION}; the library inside doesn't depend on Python. */
 export const WHEEL_PYTHON = "3.12";
@@ -26,7 +26,10 @@ export async function findWorkingDownloader(
   signal?: AbortSignal,
 ): Promise<Downloader> {
   for (const downloader of findDownloaders(host)) {
-    const { code } = await runCommand(downloader.command, [...downloader.args, "--version"], {
+    const python = pythonArgs(downloader);
+    // pip prints its version after a third of a second, spent on loading all its commands.
+    const args = python === undefined ? [...downloader.args, "--version"] : [...python, "-c", "import pip"];
+    const { code } = await runCommand(downloader.command, args, {
       env: host.env,
       cwd,
       signal,
@@ -146,15 +149,18 @@ async function pipDownload(
       },
     );
   };
-  const [flag, name] = downloader.args.slice(-2);
-  if (flag === "-m" && name === "pip") {
+  const python = pythonArgs(downloader);
+  if (python !== undefined) {
     const file = path.join(scratch, "download.py");
     await fs.writeFile(file, RESUMABLE_DOWNLOAD);
-    const result = await run([...downloader.args.slice(0, -2), file], scratch);
+    const result = await run([...python, file], scratch);
     if (result.code !== OTHER_PIP) return result;
   }
   return run([...downloader.args, "download"], temporary);
 }
+
+/** Milliseconds between two looks at what has arrived; a wheel isn't unpacked before the first that sees it. */
+const LOOK = 50;
 
 /** Runs a download, reports the size and files of the folder that it writes to, and stops it past a limit. */
 export async function whileWatching<T>(
@@ -180,7 +186,7 @@ export async function whileWatching<T>(
     } catch {
       // A file was renamed or removed meanwhile.
     }
-    if (!ended) timer = setTimeout(() => void look(), 100);
+    if (!ended) timer = setTimeout(() => void look(), LOOK);
   };
   void look();
   try {

@@ -2,13 +2,16 @@
 import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import path from "node:path";
-import { Transform, type Readable } from "node:stream";
+import { PassThrough, type Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createInflateRaw } from "node:zlib";
 import { makeFolder } from "../../files/folders.ts";
 
 /** Bytes that are read, inflated and written at once: zlib's default of 16 kB takes twice the time for a library of 800 MB. */
 export const BLOCK = 1 << 20;
+
+/** Bytes that are inflated, and bytes that wait to be written, while blocks are hashed. */
+const AHEAD = 2 * BLOCK;
 
 /** One file inside a wheel. */
 export interface WheelEntry {
@@ -38,23 +41,22 @@ export async function writeEntry(
   await makeFolder(path.dirname(file));
   const hash = createHash("sha256");
   let written = 0;
-  const meter = new Transform({
-    transform(chunk: Buffer, _encoding, next) {
-      written += chunk.length;
-      if (written > size) return next(new Error(`${name} is longer than the archive says`));
-      hash.update(chunk);
-      onBytes?.(chunk.length);
-      next(null, chunk);
-    },
-  });
+  // A generator, not a Transform: it takes blocks from the buffer before it while the next one is being inflated on another thread.
+  async function* check(blocks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const block of blocks) {
+      written += block.length;
+      if (written > size) throw new Error(`${name} is longer than the archive says`);
+      hash.update(block);
+      onBytes?.(block.length);
+      yield block;
+    }
+  }
   await pipeline(
-    [
-      source,
-      ...(deflated ? [createInflateRaw({ chunkSize: BLOCK })] : []),
-      meter,
-      // Flushed to disk before the folder is renamed, so that a power cut leaves no truncated file under its final name.
-      createWriteStream(file, { flush: true, mode: 0o755 }),
-    ],
+    source,
+    deflated ? createInflateRaw({ chunkSize: BLOCK }) : new PassThrough(),
+    new PassThrough({ highWaterMark: AHEAD }),
+    check,
+    createWriteStream(file, { mode: 0o755, highWaterMark: AHEAD }),
     signal === undefined ? {} : { signal },
   );
   return hash.digest();

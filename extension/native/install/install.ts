@@ -135,7 +135,12 @@ async function install(job: Job): Promise<void> {
     });
     await fs.rm(path.join(staging, "include"), { recursive: true, force: true });
     report("verify", 0, "Loading it for the first time");
-    const version = await (job.tryBinding ?? tryBinding)(path.join(staging, bindingOf(build)), host, signal);
+    const flushed = flushFiles(staging);
+    const version = await (job.tryBinding ?? tryBinding)(
+      path.join(staging, bindingOf(build)),
+      host,
+      signal,
+    ).finally(() => flushed);
     if (version !== TENSORFLOW_VERSION)
       throw new NativeError(
         "load-failed",
@@ -162,6 +167,16 @@ async function install(job: Job): Promise<void> {
     report("verify", 1, "The native engine is installed");
   } finally {
     await fs.rm(staging, { recursive: true, force: true });
+  }
+}
+
+/** Flushes a folder's files to disk, so that a power cut leaves no truncated file under its final name. */
+async function flushFiles(folder: string): Promise<void> {
+  for (const entry of await fs.readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    // Windows flushes only what is open for writing.
+    const handle = await fs.open(path.join(entry.parentPath, entry.name), "r+");
+    await handle.sync().finally(() => handle.close());
   }
 }
 

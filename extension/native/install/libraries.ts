@@ -172,7 +172,7 @@ async function extract(
   { requirement, wheel, title, place, needed }: Wanted,
   stream: StreamingUnpack,
 ): Promise<Record<string, string>> {
-  const streamed = await stream.finish();
+  const streamed = stream.finish();
   const allowed = allowedWheels(host, build);
   const hashes = await extractWheel(wheel, {
     admit: (sha256) => {

@@ -12,6 +12,12 @@ export interface Downloader {
   args: readonly string[];
 }
 
+/** The arguments that start the Python of a downloader that is a module of it; undefined for a program of its own. */
+export function pythonArgs({ args }: Downloader): readonly string[] | undefined {
+  const [flag, name] = args.slice(-2);
+  return flag === "-m" && name === "pip" ? args.slice(0, -2) : undefined;
+}
+
 /** Finds the programs that may be able to download wheels, in the order in which they are tried: pip first, since it shows progress. */
 export function findDownloaders(host: Host): Downloader[] {
   const pip = (command: string, ...args: string[]): Downloader => ({ kind: "pip", command, args });

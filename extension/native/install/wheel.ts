@@ -26,8 +26,11 @@ export interface ExtractOptions {
   /** Returns the target of a file of the wheel, relative to `directory`; undefined for files that aren't unpacked. */
   place: (name: string) => string | undefined;
   directory: string;
-  /** Files that were unpacked while the wheel arrived, by their name in it: moved to `directory` if they are what RECORD says. */
-  streamed?: ReadonlyMap<string, StreamedFile>;
+  /**
+   * Files that were unpacked while the wheel arrived, by their name in it: moved to `directory` if they are what RECORD says.
+   * Awaited when RECORD has been read.
+   */
+  streamed?: ReadonlyMap<string, StreamedFile> | Promise<ReadonlyMap<string, StreamedFile>>;
   signal?: AbortSignal | undefined;
   /** Receives the share of the selected bytes that is written. */
   onProgress?: (fraction: number) => void;
@@ -67,6 +70,7 @@ export async function extractWheel(
     });
     const total = selected.reduce((sum, { entry }) => sum + entry.uncompressedSize, 0);
     if (total > MOST_BYTES) throw new Error(`its libraries have more than ${MOST_BYTES / 1e9} GB`);
+    const before = await streamed;
     let done = 0;
     const hashes: Record<string, string> = {};
     for (const { entry, target } of selected) {
@@ -76,13 +80,13 @@ export async function extractWheel(
       const file = placeIn(directory, target);
       const fits = ({ size, sha256 }: Omit<StreamedFile, "file">): boolean =>
         size === expected.size && sha256.toString("base64url") === expected.sha256;
-      const before = streamed?.get(entry.fileName);
+      const there = before?.get(entry.fileName);
       let digest: Buffer;
-      if (before !== undefined && fits(before)) {
+      if (there !== undefined && fits(there)) {
         await makeFolder(path.dirname(file));
-        await fs.rename(before.file, file);
-        digest = before.sha256;
-        onProgress?.((done += before.size) / total);
+        await fs.rename(there.file, file);
+        digest = there.sha256;
+        onProgress?.((done += there.size) / total);
       } else {
         const onBytes = (bytes: number): void => onProgress?.((done += bytes) / total);
         digest = await unpackEntry(zip, entry, file, { signal, onBytes });

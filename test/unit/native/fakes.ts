@@ -174,7 +174,7 @@ export class FakeMachine {
       hangs: this.hanging(),
       fails: `echo "${behaviour.kind === "fails" ? behaviour.output : ""}" >&2; exit 1`,
     }[behaviour.kind];
-    this.program("python3", `case "$*" in *--version) exit 0;; esac\n${download}`);
+    this.program("python3", `case "$*" in *--version|*"import pip") exit 0;; esac\n${download}`);
   }
 
   /** uv, which unpacks the files that the user's hash allows, and leaves its cache in the given place. */
@@ -189,7 +189,7 @@ export class FakeMachine {
     const install = `mkdir -p "$cache" && cp -r "${files}" "$target" && cp "$wanted" "${this.root}/wanted"`;
     this.program(
       "uv",
-      `case "$*" in *--version) exit 0;; esac\n${parse}\n${
+      `case "$*" in *--version|*"import pip") exit 0;; esac\n${parse}\n${
         failure === undefined ? install : `echo "${failure}" >&2; exit 1`
       }`,
     );
@@ -238,7 +238,7 @@ export class FakeMachine {
     const log = path.join(this.root, "calls.log");
     if (!fs.existsSync(log)) return 0;
     const lines = fs.readFileSync(log, "utf8").split("\n");
-    return lines.filter((line) => line.startsWith(`${name} `) && !line.endsWith("--version")).length;
+    return lines.filter((line) => line.startsWith(`${name} `) && !/(?:--version|import pip)$/.test(line)).length;
   }
 
   /** All files of the cache folder, relative to it. */
