@@ -136,11 +136,12 @@ async function install(job: Job): Promise<void> {
     await fs.rm(path.join(staging, "include"), { recursive: true, force: true });
     report("verify", 0, "Loading it for the first time");
     const flushed = flushFiles(staging);
-    const version = await (job.tryBinding ?? tryBinding)(
-      path.join(staging, bindingOf(build)),
-      host,
-      signal,
-    ).finally(() => flushed);
+    let version: string;
+    try {
+      version = await (job.tryBinding ?? tryBinding)(path.join(staging, bindingOf(build)), host, signal);
+    } finally {
+      await flushed;
+    }
     if (version !== TENSORFLOW_VERSION)
       throw new NativeError(
         "load-failed",
@@ -176,7 +177,11 @@ async function flushFiles(folder: string): Promise<void> {
     if (!entry.isFile()) continue;
     // Windows flushes only what is open for writing.
     const handle = await fs.open(path.join(entry.parentPath, entry.name), "r+");
-    await handle.sync().finally(() => handle.close());
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
   }
 }
 

@@ -14,7 +14,10 @@ const VERSIONS = 'echo "Available versions: 2.21.0, 2.20.0"';
 /** A machine with a pip whose index answers with a script, and a compiler. */
 function machineWith(index: string): FakeMachine {
   const machine = new FakeMachine();
-  machine.program("python3", `case "$*" in *--version|*"import pip") exit 0;; *"index versions"*) ${index};; esac`);
+  machine.program(
+    "python3",
+    `case "$*" in *--version|*"import pip") exit 0;; *"index versions"*) ${index};; esac`,
+  );
   machine.compiler();
   return machine;
 }

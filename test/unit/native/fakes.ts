@@ -238,7 +238,8 @@ export class FakeMachine {
     const log = path.join(this.root, "calls.log");
     if (!fs.existsSync(log)) return 0;
     const lines = fs.readFileSync(log, "utf8").split("\n");
-    return lines.filter((line) => line.startsWith(`${name} `) && !/(?:--version|import pip)$/.test(line)).length;
+    return lines.filter((line) => line.startsWith(`${name} `) && !/(?:--version|import pip)$/.test(line))
+      .length;
   }
 
   /** All files of the cache folder, relative to it. */
