@@ -135,13 +135,14 @@ async function install(job: Job): Promise<void> {
     });
     await fs.rm(path.join(staging, "include"), { recursive: true, force: true });
     report("verify", 0, "Loading it for the first time");
-    const flushed = flushFiles(staging);
-    let version: string;
-    try {
-      version = await (job.tryBinding ?? tryBinding)(path.join(staging, bindingOf(build)), host, signal);
-    } finally {
-      await flushed;
-    }
+    // Both end before the folder is renamed or removed.
+    const [loaded, flushed] = await Promise.allSettled([
+      (job.tryBinding ?? tryBinding)(path.join(staging, bindingOf(build)), host, signal),
+      flushFiles(staging),
+    ]);
+    if (loaded.status === "rejected") throw loaded.reason;
+    if (flushed.status === "rejected") throw flushed.reason;
+    const version = loaded.value;
     if (version !== TENSORFLOW_VERSION)
       throw new NativeError(
         "load-failed",
