@@ -12,13 +12,16 @@
 //       --rounds N, --engine wasm, --limit SECONDS a run; --json FILE writes the figures, --page the table of docs/performance.md
 //   --functions [NAME …]  instead measures single functions, forward and backward; without names it prints the slow ones;
 //       --json FILE, --engine wasm, and --page for docs/performance.md
-//   --rivals         also measures tfjs-node op by op, wasm, torch.compile and JAX (installs JAX)
+//   --rivals         also measures tfjs-node op by op, wasm, torch.compile and JAX (installs JAX); --page writes the table of
+//                    docs/performance.md
 import { cpus } from "node:os";
 import fs from "node:fs";
 import { parseArgs } from "node:util";
 import { ensureNativeEngine } from "./native-engine.mjs";
 import { inRoot, ScriptError } from "./project.mjs";
 import { setup } from "./setup.mjs";
+import { COMPILERS, markdown, ratioToBest } from "./bench/networks.mjs";
+import { writeTable } from "./bench/programs.mjs";
 import { busy, geomean, median, othersShare, QUIET, worker } from "./bench/processes.mjs";
 import { torchPython } from "./torch.mjs";
 
@@ -124,6 +127,7 @@ console.log(
 );
 if (rivals !== undefined) printRivals(Object.keys(rivals));
 if (earlier !== undefined) printChanges(earlier);
+if (options.page) await writeTable("networks", markdown(rows));
 if (options.json !== undefined) {
   const record = {
     machine: { cpu: cpus()[0]?.model, cores: cpus().length },
@@ -240,14 +244,9 @@ function printRivals(names) {
     rows.flatMap(({ rivals: { [rival]: one } }) => (typeof one === "object" ? [one.ratio] : []));
   const means = names.map((rival) => (ratios(rival).length === 0 ? "–" : geomean(ratios(rival)).toFixed(2)));
   console.log(`${"mean".padEnd(13)}${means.map((mean) => cell(`(${mean})`)).join("")}`);
-  const compilers = ["torch.compile", "JAX", "JAX x10"].filter((rival) => names.includes(rival));
-  const best = rows.map(({ rivals: found }) =>
-    Math.min(
-      ...compilers.map((c) => found[c]).flatMap((one) => (typeof one === "object" ? [one.ratio] : [])),
-    ),
-  );
-  if (best.every(Number.isFinite))
-    console.log(`against the best of ${compilers.join(", ")}: ${geomean(best).toFixed(2)}`);
+  const best = rows.map(ratioToBest);
+  if (best.every((ratio) => ratio !== undefined))
+    console.log(`against the best of ${COMPILERS.join(", ")}: ${geomean(best).toFixed(2)}`);
   const wasm = rows.flatMap(({ rivals: { "our wasm": own, "tfjs wasm": other } }) =>
     typeof own === "object" && typeof other === "object" ? [other.ratio / own.ratio] : [],
   );
