@@ -22,7 +22,7 @@ import type { Send } from "./host/ipc.ts";
 import { sourcesOf } from "./host/runSources.ts";
 import { library } from "./host/library.ts";
 import { limitsOf } from "./training/limits.ts";
-import { loadLimit } from "./host/loadLimit.ts";
+import { busyLimit, loadLimit } from "./host/loadLimit.ts";
 import { LOST_RUN } from "./reporting/ownership.ts";
 import { keepPictures } from "./reporting/pictures.ts";
 import { prepare, type Prepared } from "./training/prepare.ts";
@@ -79,6 +79,8 @@ export class Run {
   /** How the run is resumed, as long as it may fail without a trace. */
   readonly #attempt: Attempt | undefined;
   #ended = false;
+  /** Ends the watch over code that doesn't return. */
+  #unwatch: (() => void) | undefined;
 
   /** @throws EngineError when the run directory can't be made */
   constructor(request: RunRequest, { program, send, watchdog, lock, onEnd }: RunSurroundings) {
@@ -130,6 +132,7 @@ export class Run {
       this.failWith(error);
     } finally {
       clearInterval(ticker);
+      this.#unwatch?.();
     }
   }
 
@@ -289,11 +292,11 @@ export class Run {
     );
   }
 
-  #evaluate(bundle: Bundle): Promise<UserModule> {
-    return this.#watchdog.guard(
-      loadLimit(bundle.file, (error) => this.fail(error)),
-      () => evaluateUserModule(bundle, library),
-    );
+  async #evaluate(bundle: Bundle): Promise<UserModule> {
+    const limit = loadLimit(bundle.file, (error) => this.fail(error));
+    const module = await this.#watchdog.guard(limit, () => evaluateUserModule(bundle, library));
+    this.#unwatch = this.#watchdog.watch(busyLimit((text) => this.#reporter.warnAtOnce(text)));
+    return module;
   }
 
   /** @param resumed Whether the file is unchanged, so that epochs added during the run count */

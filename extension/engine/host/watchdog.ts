@@ -65,9 +65,19 @@ export class Watchdog {
 
   /** Runs `body`; past its limit, `onOver` is called, which decides what happens to the body. */
   async guard<T>(limit: Limit, body: () => Promise<T>): Promise<T> {
+    if (!isDebugged()) await this.ready();
+    const end = this.watch(limit);
+    try {
+      return await body();
+    } finally {
+      end();
+    }
+  }
+
+  /** Has a limit for all code from now on, until the function that this returns is called. One limit at a time. */
+  watch(limit: Limit): () => void {
     // A process at a breakpoint doesn't hang.
-    if (isDebugged()) return body();
-    await this.ready();
+    if (isDebugged()) return () => undefined;
     const { milliseconds, repeat = false, memory, text } = limit;
     this.#onOver = limit.onOver;
     const bytes = memory === undefined ? {} : { memory };
@@ -85,11 +95,7 @@ export class Watchdog {
       clearInterval(timer);
       this.#leave();
     };
-    try {
-      return await body();
-    } finally {
-      over();
-    }
+    return over;
   }
 
   /** Ends this process when code that a file left behind has computed for `milliseconds` while nothing is guarded. */

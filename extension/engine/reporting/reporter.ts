@@ -99,6 +99,12 @@ export class Reporter {
     this.log("warning", text);
   }
 
+  /** As `warnOnce`, while code keeps the event loop from turning, and with it the timer that flushes. */
+  warnAtOnce(text: string): void {
+    this.warnOnce(text);
+    this.flush();
+  }
+
   record(record: RunRecord): void {
     this.#send("record", record);
   }

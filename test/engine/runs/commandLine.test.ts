@@ -136,6 +136,18 @@ if (end !== "") for (const until = Date.now() + 100; Date.now() < until;);`,
     await gone(Number(stdout.slice(4)));
   });
 
+  test("names the line that keeps a training from stopping", async () => {
+    const text = experimentFile({ callbacks: "{ onEpochEnd: () => {\nfor (;;);\n} }" });
+    const line = text.split("\n").indexOf("for (;;);") + 1;
+    const file = workspace.write("busy.nn.ts", text);
+    const command = workspace.start(["train", file, "--no-check"], { LAYERWISE_LOAD_LIMIT: "1" });
+    await command.printed(`Line ${line} of busy.nn.ts has been running for 1 s.`);
+    command.child.kill("SIGINT");
+    await command.printed("Ctrl-C again ends it at once.");
+    command.child.kill("SIGINT");
+    expect((await command.ended).code).toBe(130);
+  });
+
   test("--seed comes before the first line", async () => {
     const file = workspace.write(
       "seed.nn.ts",

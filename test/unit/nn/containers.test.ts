@@ -98,6 +98,27 @@ describe("containers", () => {
     expect(dict.delete("10") && dict.size).toBe(1);
   });
 
+  test("a ModuleDict is made of another, of pairs, and of what namedChildren gives", () => {
+    const [relu, linear] = [new nn.ReLU(), new nn.Linear(1, 2)];
+    const dict = new nn.ModuleDict([
+      ["b", relu],
+      ["a", linear],
+    ]);
+    expectTypeOf(dict.get("a")).toEqualTypeOf<nn.ReLU | nn.Linear>();
+    const items = dict.items();
+    expect(items.map(([name]) => name)).toEqual(["b", "a"]);
+    expect(new nn.ModuleDict(dict).items()).toEqual(items);
+    expect(new nn.ModuleDict(new nn.ModuleDict({ b: relu, a: linear })).items()).toEqual(items);
+    expect(new nn.ModuleDict(dict.namedChildren()).items()).toEqual(items);
+    expect(new nn.ModuleDict(Object.entries({ b: relu, a: linear })).items()).toEqual(items);
+    expect(new nn.ModuleDict<nn.Layer>({ c: relu }).update(dict).keys()).toEqual(["c", "b", "a"]);
+    const wrong = (entries: unknown): unknown => new nn.ModuleDict(entries as nn.ModuleDict);
+    expect(() => wrong([relu, linear])).toThrow(
+      "ModuleDict update sequence element #0 is function; a pair of a name and a module is required",
+    );
+    expect(() => wrong([["a", relu, 1]])).toThrow("element #0 has length 3; a pair of a name");
+  });
+
   test("a ModuleDict's modules are properties, to read and to replace", () => {
     const dict = new nn.ModuleDict({ fc: new nn.Linear(2, 3), act: new nn.ReLU(), keys: new nn.Tanh() });
     expectTypeOf(dict.fc).toEqualTypeOf<nn.Linear>();

@@ -1,7 +1,7 @@
 // Dictionaries as users see them: the names that they are made with are properties of their types.
 import type { Tensor, Parameter } from "../../../tensor/core/tensor.ts";
 import type { Layer, Module } from "../../module/module.ts";
-import { ModuleDict as Modules } from "./moduleDict.ts";
+import { ModuleDict as Modules, type ModuleEntries } from "./moduleDict.ts";
 import { ParameterDict as Parameters, type ParameterEntries } from "./parameterContainers.ts";
 
 /** Modules by name. */
@@ -24,11 +24,13 @@ export type ModuleDict<X extends Module | NamedModules = Layer> = (X extends Mod
 
 interface ModuleDictConstructor {
   readonly prototype: Modules;
-  // The second parameter keeps this signature out of `extends nn.ModuleDict<nn.Linear>`.
+  // The second parameter keeps this signature, and that of pairs, out of `extends nn.ModuleDict<nn.Linear>`.
   new <X extends NamedModules, K extends keyof X>(modules: X & { readonly [N in K]: Module }): ModuleDict<X>;
-  new <M extends Module = Layer>(
-    modules?: Readonly<Record<string, M>> | ReadonlyMap<string, M>,
-  ): ModuleDict<M>;
+  new <M extends Module = Layer>(modules?: ModuleEntries<M>): ModuleDict<M>;
+  // Pairs of several classes.
+  new <P extends readonly [name: string, module: M], M extends Module>(
+    modules: Iterable<P>,
+  ): ModuleDict<P[1]>;
 }
 
 export const ModuleDict = Modules as unknown as ModuleDictConstructor;

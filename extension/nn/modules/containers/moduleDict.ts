@@ -3,6 +3,27 @@ import { Module, type Layer } from "../../module/module.ts";
 import { checkMember, exposeEntry, hideEntry } from "../../module/moduleMembers.ts";
 import { describe } from "./containers.ts";
 
+/** What a dictionary is made of: an object, a Map, another dictionary, or pairs, such as those of `namedChildren()`. */
+export type ModuleEntries<M extends Module> =
+  | Readonly<Record<string, M>>
+  | ReadonlyMap<string, M>
+  | ModuleDict<M>
+  | Iterable<readonly [name: string, module: M]>;
+
+function entriesOf<M extends Module>(modules: ModuleEntries<M>): (readonly [string, M])[] {
+  // Its iterator has the names alone.
+  if (modules instanceof ModuleDict) return modules.items();
+  if (!(Symbol.iterator in modules)) return Object.entries(modules);
+  return Array.from(modules as Iterable<readonly [string, M]>, (pair, i) => {
+    if (Array.isArray(pair) && pair.length === 2) return pair;
+    const got = Array.isArray(pair) ? `has length ${pair.length}` : `is ${describe(pair)}`;
+    throw new TensorError(
+      "value",
+      `ModuleDict update sequence element #${i} ${got}; a pair of a name and a module is required`,
+    );
+  });
+}
+
 const MODULES: unique symbol = Symbol("layerwise.modules");
 
 /**
@@ -19,7 +40,7 @@ export class ModuleDict<M extends Module = Layer> extends Module {
   // A Map: among properties, those with whole numbers as names would come first.
   readonly [MODULES] = new Map<string, M>();
 
-  constructor(modules: Readonly<Record<string, M>> | ReadonlyMap<string, M> = {}) {
+  constructor(modules: ModuleEntries<M> = {}) {
     super();
     this.update(modules);
   }
@@ -75,10 +96,12 @@ export class ModuleDict<M extends Module = Layer> extends Module {
     return module;
   }
 
-  /** Adds modules by name, replacing those with the same names. */
-  update(modules: Readonly<Record<string, M>> | ReadonlyMap<string, M>): this {
-    const entries = modules instanceof Map ? (modules as ReadonlyMap<string, M>) : Object.entries(modules);
-    for (const [name, module] of entries) this.set(name, module);
+  /**
+   * Adds modules by name, replacing those with the same names.
+   * @throws TensorError when a list has anything but pairs of a name and a module
+   */
+  update(modules: ModuleEntries<M>): this {
+    for (const [name, module] of entriesOf(modules)) this.set(name, module);
     return this;
   }
 
